@@ -242,6 +242,23 @@ impl Error {
     }
 }
 
+/// A URL as messages and records may show it: scheme, host, port and path. User, password, query and
+/// fragment are where signatures and tokens live.
+pub(crate) fn redacted_url(url: &str) -> String {
+    let Ok(mut parsed) = url::Url::parse(url) else {
+        return "a URL that does not parse".to_owned();
+    };
+    if parsed.cannot_be_a_base() {
+        return format!("a {} URL", parsed.scheme());
+    }
+    // These two fail only for URLs that cannot be a base.
+    let _ = parsed.set_username("");
+    let _ = parsed.set_password(None);
+    parsed.set_query(None);
+    parsed.set_fragment(None);
+    parsed.into()
+}
+
 /// Constructors for the crate: one a kind that is made in more than one place, then what is known.
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
@@ -377,6 +394,14 @@ mod tests {
         assert_eq!(error.retry_advice(), RetryAdvice::CheckAccount);
         assert_eq!(error.may_have_been_charged(), Charge::Unknown);
         assert!(!error.is_retryable());
+    }
+
+    #[test]
+    fn a_shown_url_has_no_secret() {
+        let shown = redacted_url("https://me:pw@cdn.example/a/b.mp4?Signature=S#t");
+        assert_eq!(shown, "https://cdn.example/a/b.mp4");
+        assert_eq!(redacted_url("data:image/png;base64,AAAA"), "a data URL");
+        assert_eq!(redacted_url("::"), "a URL that does not parse");
     }
 
     #[test]

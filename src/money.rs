@@ -1,0 +1,150 @@
+//! Exact money.
+//!
+//! Owns the unit and its text forms. Knows no price: those are rows of the model table. One tick is
+//! 1e-10 US dollars, the unit of the service's `cost_in_usd_ticks`; integers only, so that a sum of
+//! ten thousand clips is still exact.
+
+use std::fmt;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Mul};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// An amount of money in ticks of 1e-10 US dollars.
+///
+/// ```
+/// use reelkin::UsdTicks;
+/// let price: UsdTicks = "0.07".parse()?;
+/// assert_eq!((price * 8).to_string(), "$0.56");
+/// assert_eq!((price * 8).ticks(), 5_600_000_000);
+/// # Ok::<(), reelkin::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UsdTicks(u64);
+
+impl UsdTicks {
+    /// Ticks in one dollar.
+    pub const PER_DOLLAR: u64 = 10_000_000_000;
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// An amount of so many ticks.
+    pub const fn new(ticks: u64) -> Self {
+        Self(ticks)
+    }
+
+    /// The amount in ticks.
+    pub const fn ticks(self) -> u64 {
+        self.0
+    }
+}
+
+/// An amount written in dollars: `usd("5.00")?`.
+///
+/// # Errors
+/// [`ErrorKind::InvalidRequest`] when the text is not a plain decimal number of dollars, or has more
+/// than ten decimals.
+pub fn usd(dollars: &str) -> Result<UsdTicks> {
+    dollars.parse()
+}
+
+impl FromStr for UsdTicks {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let bad = || {
+            Error::new(
+                ErrorKind::InvalidRequest,
+                format!("read the amount {text:?}: write dollars with at most ten decimals, such as 5.00"),
+            )
+        };
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+        if whole.is_empty() || !digits(whole) || !digits(fraction) || fraction.len() > 10 {
+            return Err(bad());
+        }
+        let whole: u64 = whole.parse().map_err(|_| bad())?;
+        let fraction: u64 = format!("{fraction:0<10}").parse().map_err(|_| bad())?;
+        whole
+            .checked_mul(Self::PER_DOLLAR)
+            .and_then(|ticks| ticks.checked_add(fraction))
+            .map(Self)
+            .ok_or_else(bad)
+    }
+}
+
+impl fmt::Display for UsdTicks {
+    /// Dollars with at least two decimals and no more than are needed: `$0.56`, `$0.002`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, fraction) = (self.0 / Self::PER_DOLLAR, self.0 % Self::PER_DOLLAR);
+        let fraction = format!("{fraction:010}");
+        let kept = fraction.trim_end_matches('0').len().max(2);
+        write!(f, "${whole}.{}", &fraction[..kept])
+    }
+}
+
+impl Add for UsdTicks {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl AddAssign for UsdTicks {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Mul<u64> for UsdTicks {
+    type Output = Self;
+    fn mul(self, times: u64) -> Self {
+        Self(self.0.saturating_mul(times))
+    }
+}
+
+impl Sum for UsdTicks {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::ZERO, Add::add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dollars_are_exact_both_ways() {
+        for (text, ticks, shown) in [
+            ("0.07", 700_000_000, "$0.07"),
+            ("5", 50_000_000_000, "$5.00"),
+            ("0.002", 20_000_000, "$0.002"),
+            ("0.0000000001", 1, "$0.0000000001"),
+            ("1.", 10_000_000_000, "$1.00"),
+        ] {
+            let amount: UsdTicks = text.parse().unwrap();
+            assert_eq!(amount.ticks(), ticks, "{text}");
+            assert_eq!(amount.to_string(), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_an_amount_is_refused() {
+        for text in [
+            "",
+            "-1",
+            "1e3",
+            "$5",
+            "0.00000000001",
+            "1,5",
+            " 1",
+            "99999999999999999999",
+        ] {
+            assert!(text.parse::<UsdTicks>().is_err(), "{text:?}");
+        }
+    }
+}

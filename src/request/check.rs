@@ -1,0 +1,411 @@
+//! The check of a request against the model table, before anything is read, sent or paid.
+//!
+//! Two kinds of rule. What can never be right (a blank prompt, a duration of 2.5 s, a base64 of
+//! nothing) is always refused. What the table says the service would refuse follows
+//! [`Validation`]: refused, warned of, or let through.
+
+use std::time::Duration;
+
+use super::{GenerateMode, GenerateRequest, StorageOptions};
+use crate::error::{Error, Result};
+use crate::model::{AspectRatio, Mode, ModeLimits, ModelEntry, ModelTable, PriceUnit};
+use crate::model::{Resolution, Validation, VideoModel};
+use crate::money::UsdTicks;
+
+/// What a prompt should describe; sent along when one is missing.
+const PROMPT_GUIDANCE: &str = "describe what is seen and how it moves, the camera, the sound or \
+    that there is no music, who speaks which words or that nobody does, and the ending frame, and \
+    pace the scene to fill the duration";
+
+/// Lives of stored files and links that the service takes, in seconds.
+const STORAGE_LIFE: std::ops::RangeInclusive<u64> = 3_600..=2_592_000;
+
+/// What a client puts where a request leaves something open.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Defaults {
+    /// The model.
+    pub model: VideoModel,
+    /// The length.
+    pub duration: Duration,
+    /// The size class.
+    pub resolution: Resolution,
+    /// Sound.
+    pub audio: bool,
+}
+
+impl Default for Defaults {
+    /// The values of ima2-gen: the classic model (the one with every verb), 5 s, `480p`, sound.
+    fn default() -> Self {
+        Self {
+            model: VideoModel::CLASSIC,
+            duration: Duration::from_secs(5),
+            resolution: Resolution::P480,
+            audio: true,
+        }
+    }
+}
+
+/// A request that passed the check, with every default filled in.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Checked {
+    /// The row of the table that applied.
+    pub mode: Mode,
+    /// The prompt, where there is one.
+    pub prompt: Option<String>,
+    /// The model that is asked for.
+    pub model: VideoModel,
+    /// Length in whole seconds.
+    pub seconds: u32,
+    /// Size class.
+    pub resolution: Resolution,
+    /// Width to height; `None` lets the service or the start image decide.
+    pub aspect_ratio: Option<AspectRatio>,
+    /// Sound.
+    pub audio: bool,
+    /// What it will cost; `None` when the table has no price for it.
+    pub estimate: Option<UsdTicks>,
+    /// What the table warns of and the client lets through.
+    pub warnings: Vec<String>,
+}
+
+/// Collects what the table says against a request.
+struct Findings<'a> {
+    validation: Validation,
+    model: &'a VideoModel,
+    warnings: Vec<String>,
+}
+
+impl Findings<'_> {
+    /// The table says that the service will refuse this.
+    fn refuse(&mut self, what: String) -> Result<()> {
+        match self.validation {
+            Validation::Strict => Err(Error::invalid(what)),
+            Validation::Warn => {
+                self.warnings.push(what);
+                Ok(())
+            }
+            Validation::Off => Ok(()),
+        }
+    }
+}
+
+impl GenerateRequest {
+    /// Checks the request against a table and fills in the defaults.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) with one line that names the field and what
+    /// would be right. Nothing was read, sent or paid.
+    pub fn check(&self, table: &ModelTable, defaults: &Defaults, validation: Validation) -> Result<Checked> {
+        let model = self.model.clone().unwrap_or_else(|| defaults.model.clone());
+        let mode = self.kind();
+        let mut findings = Findings {
+            validation,
+            model: &model,
+            warnings: Vec::new(),
+        };
+
+        self.check_shape()?;
+        let prompt = self.checked_prompt(table, &mut findings)?;
+        let seconds = whole_seconds("duration", self.duration.unwrap_or(defaults.duration))?;
+        let resolution = self
+            .resolution
+            .clone()
+            .unwrap_or_else(|| defaults.resolution.clone());
+        if let Some(storage) = &self.storage {
+            check_storage(storage)?;
+        }
+
+        let entry = table.get(&model);
+        match entry {
+            None if validation == Validation::Off => {}
+            None => findings.warnings.push(format!(
+                "model {model} is not in the table of {}: its limits and its price are not known",
+                table.date
+            )),
+            Some(entry) => match entry.mode(mode) {
+                Some(limits) => {
+                    self.check_limits(limits, prompt.as_deref(), seconds, &resolution, &mut findings)?
+                }
+                None => {
+                    let others: Vec<_> = table.models_with(mode).map(VideoModel::as_str).collect();
+                    findings.refuse(format!(
+                        "model {model} does not do {}; {} does",
+                        describe(mode),
+                        others.join(" or ")
+                    ))?;
+                }
+            },
+        }
+        self.check_voices(table, &mut findings)?;
+
+        let warnings = std::mem::take(&mut findings.warnings);
+        Ok(Checked {
+            mode,
+            prompt,
+            seconds,
+            aspect_ratio: self.aspect_ratio.clone(),
+            audio: self.audio.unwrap_or(defaults.audio),
+            estimate: entry.and_then(|entry| self.estimate(entry, seconds, &resolution)),
+            resolution,
+            warnings,
+            model,
+        })
+    }
+
+    fn checked_prompt(&self, table: &ModelTable, findings: &mut Findings<'_>) -> Result<Option<String>> {
+        let blank = self
+            .prompt
+            .as_deref()
+            .is_none_or(|prompt| prompt.trim().is_empty());
+        if blank {
+            // Pictures can speak for themselves; voices and nothing at all cannot.
+            return if self.input_images() == 0 {
+                Err(
+                    Error::invalid("the prompt is blank: a clip from words needs words")
+                        .with_guidance(PROMPT_GUIDANCE),
+                )
+            } else if self.prompt.is_some() {
+                Err(
+                    Error::invalid("the prompt is blank: leave it out, or say what moves")
+                        .with_guidance(PROMPT_GUIDANCE),
+                )
+            } else {
+                Ok(None)
+            };
+        }
+        let prompt = self.prompt.as_deref().unwrap_or_default();
+        let length = prompt.chars().count();
+        if length > table.max_prompt_chars as usize {
+            findings.refuse(format!(
+                "the prompt has {length} characters: the service takes {}",
+                table.max_prompt_chars
+            ))?;
+        }
+        Ok(Some(prompt.to_owned()))
+    }
+
+    /// What can never be right, whatever the model.
+    fn check_shape(&self) -> Result<()> {
+        if self
+            .aspect_ratio
+            .as_ref()
+            .is_some_and(|ratio| ratio.as_str() == "auto")
+        {
+            return Err(Error::invalid(
+                "aspect_ratio auto is not a value of the service: leave the ratio out, and the start image or 16:9 decides",
+            ));
+        }
+        match &self.mode {
+            GenerateMode::References { images, .. } if images.is_empty() && self.voices.is_empty() => Err(
+                Error::invalid("references are empty: give 1 to 14 pictures, or voices, or both"),
+            ),
+            GenerateMode::Frames {
+                last: None,
+                keyframes,
+                ..
+            } if keyframes.is_empty() => Err(Error::invalid(
+                "frames has neither a last frame nor keyframes: to pin the first frame alone, start from an image",
+            )),
+            GenerateMode::Frames { .. } if !self.voices.is_empty() => Err(Error::invalid(
+                "voices go with references, not with pinned last frames or keyframes",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_limits(
+        &self,
+        limits: &ModeLimits,
+        prompt: Option<&str>,
+        seconds: u32,
+        resolution: &Resolution,
+        findings: &mut Findings<'_>,
+    ) -> Result<()> {
+        let what = format!("{} with {}", describe(limits.mode), findings.model);
+        if limits.prompt_required && prompt.is_none() {
+            findings.refuse(format!("the prompt is missing: {what} needs one"))?;
+        }
+        if let Some([least, most]) = limits.seconds
+            && !(least..=most).contains(&seconds)
+        {
+            findings.refuse(format!(
+                "duration {seconds} s is out of range: {what} makes {least} to {most} s"
+            ))?;
+        }
+        if !limits.resolutions.is_empty() && !limits.resolutions.contains(resolution) {
+            findings.refuse(format!(
+                "resolution {resolution} is not for {what}: use {}",
+                list(limits.resolutions.iter().map(Resolution::as_str))
+            ))?;
+        }
+        if let Some(ratio) = &self.aspect_ratio {
+            if limits.aspect_ratios.is_empty() {
+                findings.refuse(format!(
+                    "aspect_ratio {ratio} would be ignored: in {what} the picture decides; leave the ratio out, or crop the picture"
+                ))?;
+            } else if !limits.aspect_ratios.contains(ratio) {
+                findings.refuse(format!(
+                    "aspect_ratio {ratio} is not for {what}: use {}",
+                    list(limits.aspect_ratios.iter().map(AspectRatio::as_str))
+                ))?;
+            }
+        }
+        self.check_counts(limits, &what, findings)?;
+        self.check_keyframe_times(seconds, findings)
+    }
+
+    fn check_counts(&self, limits: &ModeLimits, what: &str, findings: &mut Findings<'_>) -> Result<()> {
+        let mut at_most = |name: &str, count: usize, most: u32| {
+            if count <= most as usize {
+                return Ok(());
+            }
+            findings.refuse(match most {
+                0 => format!("{what} takes no {name}, and {count} are given"),
+                most => format!("{count} {name} are too many: {what} takes at most {most}"),
+            })
+        };
+        at_most("voices", self.voices.len(), limits.max_voices)?;
+        match &self.mode {
+            GenerateMode::References { images, first_frame } => {
+                at_most("reference pictures", images.len(), limits.max_references)?;
+                if first_frame.is_some() && !limits.first_frame {
+                    findings.refuse(format!("{what} cannot have a first frame beside references"))?;
+                }
+                Ok(())
+            }
+            GenerateMode::Frames { keyframes, .. } => {
+                at_most("keyframes", keyframes.len(), limits.max_keyframes)
+            }
+            GenerateMode::Text | GenerateMode::Image { .. } => Ok(()),
+        }
+    }
+
+    /// Strictly inside the clip, and no two on one third of a second.
+    fn check_keyframe_times(&self, seconds: u32, findings: &mut Findings<'_>) -> Result<()> {
+        let GenerateMode::Frames { keyframes, .. } = &self.mode else {
+            return Ok(());
+        };
+        let mut slots = Vec::with_capacity(keyframes.len());
+        for keyframe in keyframes {
+            let at = keyframe.at.as_secs_f64();
+            if at <= 0.0 || at >= f64::from(seconds) {
+                findings.refuse(format!(
+                    "keyframe at {at} s is not inside the clip: use a time above 0 and below {seconds} s"
+                ))?;
+            }
+            let slot = (keyframe.at.as_millis() * 3 + 500) / 1000;
+            if slots.contains(&slot) {
+                findings.refuse(format!(
+                    "keyframe at {at} s falls on the same third of a second as another: the service keeps one frame a slot"
+                ))?;
+            }
+            slots.push(slot);
+        }
+        Ok(())
+    }
+
+    /// An unknown voice may be one of the team's own, so it is a warning at most.
+    fn check_voices(&self, table: &ModelTable, findings: &mut Findings<'_>) -> Result<()> {
+        for voice in &self.voices {
+            if voice.trim().is_empty() {
+                return Err(Error::invalid(
+                    "a voice is blank: give a preset such as eve, or a custom voice id",
+                ));
+            }
+            let known = table.voices.iter().any(|name| name.eq_ignore_ascii_case(voice));
+            if !known && findings.validation != Validation::Off {
+                findings.warnings.push(format!(
+                    "voice {voice} is not a preset of the table: taken as a custom voice id"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many pictures go in; each is billed.
+    pub fn input_images(&self) -> usize {
+        match &self.mode {
+            GenerateMode::Text => 0,
+            GenerateMode::Image { .. } => 1,
+            GenerateMode::References { images, first_frame } => {
+                images.len() + usize::from(first_frame.is_some())
+            }
+            GenerateMode::Frames {
+                first,
+                last,
+                keyframes,
+            } => usize::from(first.is_some()) + usize::from(last.is_some()) + keyframes.len(),
+        }
+    }
+
+    fn estimate(&self, entry: &ModelEntry, seconds: u32, resolution: &Resolution) -> Option<UsdTicks> {
+        let second = entry.price(PriceUnit::OutputSecond, Some(resolution))?;
+        let images = match self.input_images() {
+            0 => UsdTicks::ZERO,
+            count => entry.price(PriceUnit::InputImage, None)? * count as u64,
+        };
+        Some(second * u64::from(seconds) + images)
+    }
+}
+
+/// The duration as the service counts it.
+fn whole_seconds(field: &str, duration: Duration) -> Result<u32> {
+    let shown = duration.as_secs_f64();
+    if duration.subsec_nanos() != 0 || duration.is_zero() {
+        return Err(Error::invalid(format!(
+            "{field} {shown} s is not a whole number of seconds above 0: the service counts whole seconds, such as 5"
+        )));
+    }
+    u32::try_from(duration.as_secs())
+        .map_err(|_| Error::invalid(format!("{field} {shown} s is out of range: use 1 to 15 s")))
+}
+
+fn check_storage(storage: &StorageOptions) -> Result<()> {
+    if storage.filename.trim().is_empty() {
+        return Err(Error::invalid(
+            "storage filename is blank: give the stored clip a name",
+        ));
+    }
+    let life = |field: &str, life: Option<Duration>| match life {
+        Some(life) if life.subsec_nanos() != 0 || !STORAGE_LIFE.contains(&life.as_secs()) => {
+            Err(Error::invalid(format!(
+                "{field} {} s is out of range: use whole seconds from {} (an hour) to {} (30 days)",
+                life.as_secs_f64(),
+                STORAGE_LIFE.start(),
+                STORAGE_LIFE.end()
+            )))
+        }
+        _ => Ok(()),
+    };
+    life("storage expires_after", storage.expires_after)?;
+    match storage.public_url {
+        Some(super::PublicUrl::ExpiresAfter(at)) => life("storage public_url expires_after", Some(at)),
+        _ => Ok(()),
+    }
+}
+
+const fn describe(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Text => "text to video",
+        Mode::Image => "image to video",
+        Mode::References => "references to video",
+        Mode::Frames => "pinned frames",
+        Mode::Edit => "edits",
+        Mode::Extend => "extensions",
+    }
+}
+
+/// `a, b or c`.
+fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let words: Vec<_> = words.collect();
+    match words.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
