@@ -9,19 +9,22 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What the crate's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
+type Source = Arc<dyn std::error::Error + Send + Sync + 'static>;
 
 /// Anything that can go wrong, one pointer wide.
 ///
 /// Match on [`kind`](Self::kind); ask the questions for the rest. `Display` is one line that names
-/// what was being done to what.
-pub struct Error(Box<Inner>);
+/// what was being done to what. Cheap to clone: everybody who waits for one job gets the same error.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     message: String,
@@ -262,7 +265,7 @@ pub(crate) fn redacted_url(url: &str) -> String {
 /// Constructors for the crate: one a kind that is made in more than one place, then what is known.
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner {
+        Self(Arc::new(Inner {
             kind,
             message: message.into(),
             guidance: None,
@@ -280,44 +283,41 @@ impl Error {
         Self::new(ErrorKind::InvalidRequest, message)
     }
 
-    pub(crate) fn with_source(mut self, source: impl Into<Source>) -> Self {
-        self.0.source = Some(source.into());
+    fn set(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        change(Arc::make_mut(&mut self.0));
         self
     }
 
-    pub(crate) fn with_guidance(mut self, guidance: impl Into<Cow<'static, str>>) -> Self {
-        self.0.guidance = Some(guidance.into());
-        self
+    pub(crate) fn with_source(self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.set(|inner| inner.source = Some(Arc::new(source)))
     }
 
-    pub(crate) fn with_job_id(mut self, job_id: impl Into<String>) -> Self {
-        self.0.job_id = Some(job_id.into());
-        self
+    pub(crate) fn with_guidance(self, guidance: impl Into<Cow<'static, str>>) -> Self {
+        self.set(|inner| inner.guidance = Some(guidance.into()))
     }
 
-    pub(crate) fn with_status(mut self, status: u16) -> Self {
-        self.0.status = Some(status);
-        self
+    pub(crate) fn with_job_id(self, job_id: impl Into<String>) -> Self {
+        self.set(|inner| inner.job_id = Some(job_id.into()))
     }
 
-    pub(crate) fn with_service_code(mut self, code: impl Into<String>) -> Self {
-        self.0.service_code = Some(code.into());
-        self
+    pub(crate) fn with_status(self, status: u16) -> Self {
+        self.set(|inner| inner.status = Some(status))
     }
 
-    pub(crate) fn with_retry_after(mut self, after: Option<Duration>) -> Self {
-        self.0.retry_after = after;
-        self
+    pub(crate) fn with_service_code(self, code: impl Into<String>) -> Self {
+        self.set(|inner| inner.service_code = Some(code.into()))
     }
 
-    pub(crate) fn with_charge(mut self, charge: Charge) -> Self {
-        self.0.charge = Some(charge);
-        self
+    pub(crate) fn with_retry_after(self, after: Option<Duration>) -> Self {
+        self.set(|inner| inner.retry_after = after)
     }
 
-    pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
-        self.0.attempts = attempts;
-        self
+    pub(crate) fn with_charge(self, charge: Charge) -> Self {
+        self.set(|inner| inner.charge = Some(charge))
+    }
+
+    pub(crate) fn with_attempts(self, attempts: u32) -> Self {
+        self.set(|inner| inner.attempts = attempts)
     }
 }
 
