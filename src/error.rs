@@ -34,6 +34,7 @@ struct Inner {
     service_code: Option<String>,
     retry_after: Option<Duration>,
     charge: Option<Charge>,
+    advice: Option<RetryAdvice>,
     attempts: u32,
     source: Option<Source>,
 }
@@ -223,6 +224,9 @@ impl Error {
 
     /// What to do next.
     pub fn retry_advice(&self) -> RetryAdvice {
+        if let Some(advice) = self.0.advice {
+            return advice;
+        }
         match self.0.kind {
             ErrorKind::SubmissionUnknown => RetryAdvice::CheckAccount,
             ErrorKind::Moderated | ErrorKind::JobExpired => RetryAdvice::Change,
@@ -274,6 +278,7 @@ impl Error {
             service_code: None,
             retry_after: None,
             charge: None,
+            advice: None,
             attempts: 0,
             source: None,
         }))
@@ -314,6 +319,10 @@ impl Error {
 
     pub(crate) fn with_charge(self, charge: Charge) -> Self {
         self.set(|inner| inner.charge = Some(charge))
+    }
+
+    pub(crate) fn with_advice(self, advice: RetryAdvice) -> Self {
+        self.set(|inner| inner.advice = Some(advice))
     }
 
     pub(crate) fn with_attempts(self, attempts: u32) -> Self {

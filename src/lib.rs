@@ -1,11 +1,18 @@
 //! Make AI video with Grok Imagine.
 
+mod backoff;
 mod error;
+mod http;
+mod job;
 pub mod model;
 mod money;
+mod provider;
 pub mod request;
 
 pub use error::{Charge, Error, ErrorKind, Result, RetryAdvice};
+pub use http::{DownloadPolicy, RateLimit, TokenSource};
+pub use job::{Handle, JobEvent, JobEvents, PollPolicy};
 pub use model::{AspectRatio, ModelTable, Resolution, Validation, VideoModel};
 pub use money::{UsdTicks, usd};
+pub use provider::{JobId, VisibleModel};
 pub use request::{GenerateMode, GenerateRequest, Keyframe, MediaInput, StorageOptions, UploadTarget, secs};

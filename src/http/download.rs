@@ -1,0 +1,328 @@
+//! Fetching a clip: streamed, bounded, resumed, guarded.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use reqwest::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAST_MODIFIED,
+    LOCATION, RANGE,
+};
+use tokio::time::Instant;
+use url::Url;
+
+use super::{Http, guard, network, retry_after};
+use crate::backoff::Backoff;
+use crate::error::{Error, ErrorKind, Result, redacted_url};
+
+const MAX_REDIRECTS: u32 = 5;
+/// An MP4 names its type in bytes 4 to 8, so this much tells a clip from an error page.
+const SNIFF: usize = 12;
+
+/// The bounds of a download.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct DownloadPolicy {
+    /// Most bytes of a clip. 15 s at 1080p are some 30 MB.
+    pub max_bytes: u64,
+    /// Least bytes a second, measured over `stall_timeout`.
+    pub min_bytes_per_second: u64,
+    /// How long the line may be silent, and the window of the least speed.
+    pub stall_timeout: Duration,
+    /// How many times a broken download is taken up again.
+    pub attempts: u32,
+}
+
+impl Default for DownloadPolicy {
+    /// 2 GiB, 1 KiB/s over 30 s, 6 attempts.
+    fn default() -> Self {
+        Self {
+            max_bytes: 2 << 30,
+            min_bytes_per_second: 1024,
+            stall_timeout: Duration::from_secs(30),
+            attempts: 6,
+        }
+    }
+}
+
+/// Where the bytes go. Dropping a future of these leaves the sink as after the last finished call.
+pub(crate) trait Sink: Send {
+    /// Bytes written so far.
+    fn position(&self) -> u64;
+    /// Adds bytes at the end.
+    fn append(&mut self, chunk: Bytes) -> BoxFuture<'_, Result<()>>;
+    /// Throws away what was written.
+    fn restart(&mut self) -> BoxFuture<'_, Result<()>>;
+}
+
+/// Why a download ended without a clip.
+#[derive(Debug)]
+pub(crate) enum DownloadError {
+    /// The link is no longer good; the job may give a fresh one.
+    LinkExpired(Error),
+    /// Anything else; trying again here did not help.
+    Failed(Error),
+}
+
+/// One try's outcome when it did not finish the clip.
+enum Broken {
+    /// Another try may go on where this one stopped.
+    Retry(Error, Option<Duration>),
+    /// What was written is of no use to another try.
+    Restart(Error),
+    Final(DownloadError),
+}
+
+impl From<Error> for Broken {
+    fn from(error: Error) -> Self {
+        Self::Final(DownloadError::Failed(error))
+    }
+}
+
+impl Http {
+    /// The URL of a clip, from what the service wrote: absolute, or relative to the API.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Protocol`] when it is no URL, or points where a clip must not be fetched from.
+    pub(crate) fn clip_url(&self, text: &str) -> Result<Url> {
+        let base = &self.0.base;
+        let url = base.join(text).map_err(|_| {
+            Error::new(
+                ErrorKind::Protocol,
+                "read the clip's URL: the service sent none that parses",
+            )
+        })?;
+        self.check_url(&url)?;
+        Ok(url)
+    }
+
+    /// The URL of one of the service's own resources.
+    pub(crate) fn api_url(&self, segments: &[&str]) -> Url {
+        self.url(segments)
+    }
+
+    fn check_url(&self, url: &Url) -> Result<()> {
+        guard::check_url(url, &self.0.base).map_err(|why| {
+            Error::new(
+                ErrorKind::Protocol,
+                format!("download {}: refused, {why}", redacted_url(url.as_str())),
+            )
+        })
+    }
+
+    /// Fetches a clip into a sink. Progress is told after every chunk: bytes so far, bytes in all.
+    ///
+    /// # Cancel safety
+    /// Dropping it leaves the sink at the last finished chunk.
+    pub(crate) async fn download(
+        &self,
+        url: &Url,
+        sink: &mut dyn Sink,
+        mut progress: impl FnMut(u64, Option<u64>) + Send,
+    ) -> Result<(), DownloadError> {
+        let policy = &self.0.policy;
+        let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(15));
+        let mut validator = None;
+        let mut attempt = 1;
+        loop {
+            let before = sink.position();
+            let (error, pause) = match self.try_download(url, sink, &mut validator, &mut progress).await {
+                Ok(()) => return Ok(()),
+                Err(Broken::Final(error)) => return Err(error),
+                Err(Broken::Retry(error, asked)) => (error, backoff.next(asked)),
+                Err(Broken::Restart(error)) => {
+                    validator = None;
+                    sink.restart().await.map_err(DownloadError::Failed)?;
+                    (error, backoff.next(None))
+                }
+            };
+            // A line that is cut often but moves is not a broken one: only idle tries count.
+            if sink.position() <= before {
+                attempt += 1;
+            }
+            if attempt > policy.attempts {
+                return Err(DownloadError::Failed(error.with_attempts(policy.attempts)));
+            }
+            tracing::debug!(attempt, error = %error, "download broken off, trying again");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn try_download(
+        &self,
+        url: &Url,
+        sink: &mut dyn Sink,
+        validator: &mut Option<HeaderValue>,
+        progress: &mut (impl FnMut(u64, Option<u64>) + Send),
+    ) -> Result<(), Broken> {
+        let doing = format!("download {}", redacted_url(url.as_str()));
+        if sink.position() > 0 && validator.is_none() {
+            // Without a validator nobody can say that the rest belongs to the same file.
+            sink.restart().await?;
+        }
+        let mut response = self
+            .follow(&doing, url, sink.position(), validator.as_ref())
+            .await?;
+        let status = response.status().as_u16();
+        let failed = |kind, what: &str| Error::new(kind, format!("{doing}: {what}")).with_status(status);
+        match status {
+            200 => {
+                if sink.position() > 0 {
+                    sink.restart().await?;
+                }
+            }
+            206 if content_range_start(response.headers()) == Some(sink.position()) => {}
+            206 | 416 => {
+                return Err(Broken::Restart(failed(
+                    ErrorKind::Network,
+                    "the server could not go on where the download broke off",
+                )));
+            }
+            401 | 403 | 404 | 410 => {
+                return Err(Broken::Final(DownloadError::LinkExpired(failed(
+                    ErrorKind::JobExpired,
+                    &format!("the link is no longer good (http {status})"),
+                ))));
+            }
+            429 | 500.. => {
+                let asked = retry_after(response.headers().get(reqwest::header::RETRY_AFTER));
+                return Err(Broken::Retry(
+                    failed(ErrorKind::Network, &format!("the server answered http {status}")),
+                    asked,
+                ));
+            }
+            _ => {
+                return Err(
+                    failed(ErrorKind::Protocol, &format!("the server answered http {status}")).into(),
+                );
+            }
+        }
+        *validator = strong_validator(response.headers());
+        let total = response.content_length().map(|rest| sink.position() + rest);
+        let policy = &self.0.policy;
+        let too_large = || {
+            failed(
+                ErrorKind::Protocol,
+                &format!("the clip is larger than the limit of {} bytes", policy.max_bytes),
+            )
+        };
+        if total.is_some_and(|total| total > policy.max_bytes) {
+            return Err(too_large().into());
+        }
+
+        let mut head: Vec<u8> = Vec::with_capacity(SNIFF);
+        let (mut window_start, mut window_bytes) = (Instant::now(), 0);
+        loop {
+            let chunk = match tokio::time::timeout(policy.stall_timeout, response.chunk()).await {
+                Ok(Ok(Some(chunk))) => chunk,
+                Ok(Ok(None)) => break,
+                Ok(Err(error)) => return Err(Broken::Retry(network(&doing, error), None)),
+                Err(_) => {
+                    return Err(Broken::Retry(
+                        failed(ErrorKind::Network, "the line fell silent"),
+                        None,
+                    ));
+                }
+            };
+            if head.len() < SNIFF && sink.position() < SNIFF as u64 {
+                head.extend(chunk.iter().take(SNIFF - head.len()));
+                if head.len() >= 8 && head[4..8] != *b"ftyp" {
+                    return Err(Broken::Restart(failed(
+                        ErrorKind::Protocol,
+                        "what the server sent is not an MP4",
+                    )));
+                }
+            }
+            window_bytes += chunk.len() as u64;
+            sink.append(chunk).await?;
+            progress(sink.position(), total);
+            if sink.position() > policy.max_bytes {
+                return Err(too_large().into());
+            }
+            let window = window_start.elapsed();
+            if window >= policy.stall_timeout {
+                if window_bytes < policy.min_bytes_per_second * window.as_secs() {
+                    let what = format!("slower than {} bytes a second", policy.min_bytes_per_second);
+                    return Err(Broken::Retry(failed(ErrorKind::Network, &what), None));
+                }
+                (window_start, window_bytes) = (Instant::now(), 0);
+            }
+        }
+        match total {
+            Some(total) if sink.position() < total => {
+                let what = format!("the line closed at {} of {total} bytes", sink.position());
+                Err(Broken::Retry(failed(ErrorKind::Network, &what), None))
+            }
+            _ if sink.position() < SNIFF as u64 => Err(Broken::Restart(failed(
+                ErrorKind::Protocol,
+                "the server sent an empty file",
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends the request and follows redirects by hand: each place is checked, and the key goes to
+    /// the API's own origin and never across a redirect.
+    async fn follow(
+        &self,
+        doing: &str,
+        url: &Url,
+        from: u64,
+        validator: Option<&HeaderValue>,
+    ) -> Result<reqwest::Response, Broken> {
+        let mut url = url.clone();
+        for hop in 0..=MAX_REDIRECTS {
+            self.check_url(&url)?;
+            // Compressed transfer would make lengths and ranges mean something else.
+            let mut request = self
+                .0
+                .download
+                .get(url.clone())
+                .header(ACCEPT_ENCODING, "identity");
+            if hop == 0 && url.origin() == self.0.base.origin() {
+                request = request.header(AUTHORIZATION, self.0.token.header().await?);
+            }
+            if let (1.., Some(validator)) = (from, validator) {
+                request = request
+                    .header(RANGE, format!("bytes={from}-"))
+                    .header(IF_RANGE, validator);
+            }
+            let response = request
+                .send()
+                .await
+                .map_err(|error| Broken::Retry(network(doing, error), None))?;
+            if !response.status().is_redirection() {
+                return Ok(response);
+            }
+            let next = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+            url = next
+                .and_then(|to| url.join(to).ok())
+                .ok_or_else(|| Error::new(ErrorKind::Protocol, format!("{doing}: redirected to nowhere")))?;
+        }
+        Err(Error::new(
+            ErrorKind::Protocol,
+            format!("{doing}: more than {MAX_REDIRECTS} redirects"),
+        )
+        .into())
+    }
+}
+
+/// What proves that two answers are of the same file: a strong `ETag`, else `Last-Modified`.
+fn strong_validator(headers: &HeaderMap) -> Option<HeaderValue> {
+    let etag = headers
+        .get(ETAG)
+        .filter(|etag| !etag.as_bytes().starts_with(b"W/"));
+    etag.or_else(|| headers.get(LAST_MODIFIED)).cloned()
+}
+
+/// `7` from `bytes 7-99/100`.
+fn content_range_start(headers: &HeaderMap) -> Option<u64> {
+    let range = headers.get(CONTENT_RANGE)?.to_str().ok()?;
+    range
+        .strip_prefix("bytes ")?
+        .split_once('-')?
+        .0
+        .trim()
+        .parse()
+        .ok()
+}

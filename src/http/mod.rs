@@ -1,0 +1,300 @@
+//! The only use of reqwest.
+//!
+//! Owns the connections, the deadlines, the rate limiter, who may see the key and which addresses a
+//! download may reach. Refuses to know what a request means: it sends bytes and returns bytes, and
+//! says of a failure whether the request can have left this machine.
+
+mod auth;
+mod download;
+mod guard;
+mod limiter;
+mod retry;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::{Method, redirect, retry as reqwest_retry};
+use url::Url;
+
+pub(crate) use auth::Token;
+pub use auth::TokenSource;
+pub use download::DownloadPolicy;
+pub(crate) use download::{DownloadError, Sink};
+pub use limiter::RateLimit;
+pub(crate) use limiter::{Lane, Limiter};
+pub(crate) use retry::retry_after;
+
+use crate::error::{Error, ErrorKind, Result, redacted_url};
+
+/// Replies are small JSON; more than this is not read.
+const MAX_REPLY: usize = 1 << 20;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The service's own client gives a create 60 s and a poll 30 s.
+const CREATE_TIMEOUT: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// A large inline body may take longer to send: what a line of 64 KiB/s needs is added.
+const SLOWEST_UPLOAD: u64 = 64 * 1024;
+
+/// A cheap clone over the connections of one client.
+#[derive(Clone)]
+pub(crate) struct Http(Arc<Inner>);
+
+struct Inner {
+    base: Url,
+    token: Token,
+    /// For polls and other reads: keeps connections alive.
+    read: reqwest::Client,
+    /// For paid requests: a new connection each, because a request written to a kept connection that
+    /// the server is closing leaves nobody able to say whether it arrived.
+    create: reqwest::Client,
+    /// For downloads: resolves public addresses only.
+    download: reqwest::Client,
+    policy: DownloadPolicy,
+    limiter: Limiter,
+}
+
+/// What came back, whole and bounded.
+#[derive(Debug, Clone)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) body: Bytes,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// Why there is no reply.
+#[derive(Debug)]
+pub(crate) enum SendFailure {
+    /// The request provably never left: no address, no connection, no TLS.
+    NotSent(Error),
+    /// It may have arrived.
+    Unknown(Error),
+}
+
+impl SendFailure {
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            Self::NotSent(error) | Self::Unknown(error) => error,
+        }
+    }
+}
+
+impl std::fmt::Debug for Http {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Http")
+            .field("base", &redacted_url(self.0.base.as_str()))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Http {
+    pub(crate) fn new(base_url: &str, token: Token, rate: RateLimit, policy: DownloadPolicy) -> Result<Self> {
+        let base = parse_base(base_url)?;
+        // Another part of the program may have chosen a provider already; then theirs is used.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = || {
+            reqwest::Client::builder()
+                // The CDN is known to refuse the default agents of HTTP libraries.
+                .user_agent(concat!(
+                    "Mozilla/5.0 (compatible; reelkin/",
+                    env!("CARGO_PKG_VERSION"),
+                    ")"
+                ))
+                .redirect(redirect::Policy::none())
+                .retry(reqwest_retry::never())
+                .referer(false)
+                .connect_timeout(CONNECT_TIMEOUT)
+        };
+        let built = |client: reqwest::ClientBuilder| {
+            client.build().map_err(|error| {
+                Error::new(ErrorKind::Config, "set up HTTP").with_source(error.without_url())
+            })
+        };
+        let resolver = guard::PublicResolver::allowing(base.host_str());
+        Ok(Self(Arc::new(Inner {
+            read: built(builder().timeout(READ_TIMEOUT))?,
+            create: built(builder().pool_max_idle_per_host(0))?,
+            download: built(
+                builder()
+                    .read_timeout(policy.stall_timeout)
+                    .dns_resolver(resolver),
+            )?,
+            limiter: Limiter::new(rate),
+            base,
+            token,
+            policy,
+        })))
+    }
+
+    /// Scheme, host and port of the service, for messages.
+    pub(crate) fn origin(&self) -> String {
+        self.0.base.origin().ascii_serialization()
+    }
+
+    /// One GET, not repeated here.
+    pub(crate) async fn get(&self, segments: &[&str]) -> Result<Reply, SendFailure> {
+        self.0.limiter.turn(Lane::Read).await;
+        self.send(&self.0.read, Method::GET, segments, None, READ_TIMEOUT)
+            .await
+    }
+
+    /// One POST of JSON on a connection of its own, sent once.
+    pub(crate) async fn post_once(&self, segments: &[&str], body: Bytes) -> Result<Reply, SendFailure> {
+        self.0.limiter.turn(Lane::Create).await;
+        let timeout = CREATE_TIMEOUT + Duration::from_secs(body.len() as u64 / SLOWEST_UPLOAD);
+        self.send(&self.0.create, Method::POST, segments, Some(body), timeout)
+            .await
+    }
+
+    /// Nobody sends before this has passed.
+    pub(crate) fn pause(&self, pause: Duration) {
+        self.0.limiter.pause(pause);
+    }
+
+    async fn send(
+        &self,
+        client: &reqwest::Client,
+        method: Method,
+        segments: &[&str],
+        body: Option<Bytes>,
+        timeout: Duration,
+    ) -> Result<Reply, SendFailure> {
+        let url = self.url(segments);
+        let doing = format!(
+            "{} {}",
+            method.as_str().to_ascii_lowercase(),
+            redacted_url(url.as_str())
+        );
+        let token = self.0.token.header().await.map_err(SendFailure::NotSent)?;
+        let mut request = client
+            .request(method, url)
+            .timeout(timeout)
+            .header(AUTHORIZATION, token)
+            .header(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(body) = body {
+            request = request
+                .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+                .body(body);
+        }
+        let response = request.send().await.map_err(|error| classify(&doing, error))?;
+        let status = response.status().as_u16();
+        let retry_after = retry_after(response.headers().get(RETRY_AFTER));
+        let body = read_bounded(response)
+            .await
+            .map_err(|error| SendFailure::Unknown(network(&doing, error).with_status(status)))?;
+        tracing::debug!(request = doing, status, bytes = body.len(), "reply");
+        Ok(Reply {
+            status,
+            body,
+            retry_after,
+        })
+    }
+
+    fn url(&self, segments: &[&str]) -> Url {
+        let mut url = self.0.base.clone();
+        // `parse_base` let only URLs through that can be a base.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        url
+    }
+}
+
+/// A base URL that is safe to send a key to.
+fn parse_base(text: &str) -> Result<Url> {
+    let bad = |why: &str| {
+        Error::new(
+            ErrorKind::Config,
+            format!("read the base URL {}: {why}", redacted_url(text)),
+        )
+    };
+    let url = Url::parse(text).map_err(|_| bad("it is not a URL; write it as https://api.x.ai/v1"))?;
+    let host = url
+        .host()
+        .ok_or_else(|| bad("it has no host; write it as https://api.x.ai/v1"))?;
+    match url.scheme() {
+        "https" => {}
+        "http" if guard::is_loopback(&host) => {}
+        "http" => {
+            return Err(bad(
+                "http would show the key to the network; use https (http is for loopback only)",
+            ));
+        }
+        _ => return Err(bad("only https is taken (and http on loopback)")),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(bad("it holds a user name; give the key to the client instead"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(bad(
+            "it has a query or a fragment; it ends in the version, as in https://api.x.ai/v1",
+        ));
+    }
+    Ok(url)
+}
+
+/// Whether the request can have left.
+fn classify(doing: &str, error: reqwest::Error) -> SendFailure {
+    if error.is_connect() || error.is_builder() {
+        SendFailure::NotSent(network(doing, error))
+    } else {
+        SendFailure::Unknown(network(doing, error))
+    }
+}
+
+/// One line for a failure of the network: the last cause says most, the ones above it repeat.
+fn network(doing: &str, error: reqwest::Error) -> Error {
+    let error = error.without_url();
+    let what = if error.is_timeout() {
+        "no answer in time".to_owned()
+    } else {
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(next) = cause.source() {
+            cause = next;
+        }
+        cause.to_string().to_lowercase()
+    };
+    Error::new(ErrorKind::Network, format!("{doing}: {what}"))
+}
+
+async fn read_bounded(mut response: reqwest::Response) -> Result<Bytes, reqwest::Error> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await? {
+        let room = MAX_REPLY - body.len();
+        if chunk.len() >= room {
+            body.extend_from_slice(&chunk[..room]);
+            break;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_that_would_leak_the_key_is_refused() {
+        for (url, word) in [
+            ("api.x.ai/v1", "not a URL"),
+            ("http://api.x.ai/v1", "http would show the key"),
+            ("ftp://api.x.ai/v1", "only https"),
+            ("https://me:pw@api.x.ai/v1", "user name"),
+            ("https://api.x.ai/v1?key=SECRET", "query"),
+        ] {
+            let error = parse_base(url).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            let line = error.to_string();
+            assert!(
+                line.contains(word) && !line.contains("SECRET") && !line.contains("pw@"),
+                "{line}"
+            );
+        }
+        assert!(parse_base("https://api.x.ai/v1").is_ok());
+        assert!(parse_base("http://127.0.0.1:1/v1").is_ok());
+        assert!(parse_base("http://localhost:1/v1").is_ok());
+        assert!(parse_base("http://[::1]:1/v1").is_ok());
+    }
+}

@@ -1,0 +1,269 @@
+//! Work that runs on its own, and the handle by which it is watched.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::event::EventLog;
+use super::{JobEvent, JobEvents};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::VideoModel;
+use crate::provider::JobId;
+
+/// One job of the service, watched.
+///
+/// The work runs in a task of its own. A handle, its futures and its events only watch: dropping them
+/// loses nothing, the clip is saved all the same. Clones watch the same job.
+pub struct Handle<T>(Arc<Shared<T>>);
+
+struct Shared<T> {
+    id: JobId,
+    log: EventLog,
+    outcome: watch::Receiver<Option<Result<T>>>,
+    stop: watch::Sender<bool>,
+}
+
+impl<T> Clone for Handle<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> fmt::Debug for Handle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobHandle")
+            .field("id", &self.0.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Handle<T> {
+    /// The service's id of the job: enough to pick it up again in any process.
+    pub fn id(&self) -> &JobId {
+        &self.0.id
+    }
+
+    /// Everything that happens to the job, from its beginning.
+    pub fn events(&self) -> JobEvents {
+        self.0.log.watch()
+    }
+
+    /// Waits until the job is over.
+    ///
+    /// # Errors
+    /// How the job ended when there is no clip; every error has the job's id.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops nothing and loses nothing; call it again at any time.
+    pub async fn wait(&self) -> Result<T> {
+        let mut outcome = self.0.outcome.clone();
+        let over = outcome.wait_for(Option::is_some).await;
+        match over.ok().and_then(|outcome| outcome.clone()) {
+            Some(outcome) => outcome,
+            None => Err(lost().with_job_id(self.0.id.as_str())),
+        }
+    }
+
+    /// Whether the job is over, one way or the other.
+    pub fn is_over(&self) -> bool {
+        self.0.outcome.borrow().is_some()
+    }
+
+    /// Stops waiting: polls and downloads end, and [`wait`](Self::wait) returns an error of kind
+    /// `stopped`.
+    ///
+    /// The service has no way to cancel a job: it goes on there, and its charge stands. Pick it up
+    /// later by its id.
+    pub fn stop_waiting(&self) {
+        self.0.stop.send_replace(true);
+    }
+}
+
+/// What the work tells its watchers.
+pub(crate) struct Reporter {
+    log: EventLog,
+    id: watch::Sender<Option<JobId>>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Reporter {
+    pub(crate) fn tell(&self, event: JobEvent) {
+        self.log.push(event);
+    }
+
+    /// The job has its id.
+    pub(crate) fn submitted(&self, id: &JobId, model: Option<VideoModel>) {
+        self.id.send_replace(Some(id.clone()));
+        self.tell(JobEvent::Submitted {
+            job_id: id.clone(),
+            model,
+        });
+    }
+
+    /// Runs a part of the work that may be broken off: waiting and downloading, never a submit.
+    pub(crate) async fn until_stopped<O>(&self, work: impl Future<Output = Result<O>>) -> Result<O> {
+        let mut stop = self.stop.clone();
+        let stopped = async move {
+            // The sender lives as long as a handle; without one nobody can stop the work any more.
+            if stop.wait_for(|stop| *stop).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = stopped => Err(Error::new(
+                ErrorKind::Stopped,
+                "wait for the job: stopped on request; it goes on at the service, and can be picked up by its id",
+            )),
+        }
+    }
+}
+
+/// Work that was started and may not have its job yet.
+pub(crate) struct Started<T> {
+    id: watch::Receiver<Option<JobId>>,
+    log: EventLog,
+    outcome: watch::Receiver<Option<Result<T>>>,
+    stop: watch::Sender<bool>,
+}
+
+/// Runs work in a task of its own; whoever waits for it may go away.
+pub(crate) fn spawn<T, F, W>(work: F) -> Started<T>
+where
+    T: Clone + Send + Sync + 'static,
+    F: FnOnce(Reporter) -> W,
+    W: Future<Output = Result<T>> + Send + 'static,
+{
+    let log = EventLog::new();
+    let (id, id_seen) = watch::channel(None);
+    let (stop, stop_seen) = watch::channel(false);
+    let (over, outcome) = watch::channel(None);
+    let work = work(Reporter {
+        log: log.clone(),
+        id,
+        stop: stop_seen,
+    });
+    let done = log.clone();
+    tokio::spawn(async move {
+        let result = work.await;
+        over.send_replace(Some(result));
+        done.close();
+    });
+    Started {
+        id: id_seen,
+        log,
+        outcome,
+        stop,
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Started<T> {
+    /// Waits until the job has its id.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) async fn handle(mut self) -> Result<Handle<T>> {
+        // The sender goes away when the work ends without a job.
+        let id = self
+            .id
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|id| id.clone());
+        if let Some(id) = id {
+            return Ok(Handle(Arc::new(Shared {
+                id,
+                log: self.log,
+                outcome: self.outcome,
+                stop: self.stop,
+            })));
+        }
+        let over = self.outcome.wait_for(Option::is_some).await;
+        match over.ok().and_then(|outcome| outcome.clone()) {
+            Some(Err(error)) => Err(error),
+            _ => Err(lost()),
+        }
+    }
+}
+
+/// The task is gone without a word: its runtime was shut down, or it panicked.
+fn lost() -> Error {
+    Error::new(
+        ErrorKind::Stopped,
+        "wait for the job: the task that did the work is gone",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id() -> JobId {
+        JobId::parse("job-1").unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_work_goes_on_when_nobody_watches() {
+        let (send, done) = tokio::sync::oneshot::channel();
+        let started = spawn(|reporter| async move {
+            reporter.submitted(&id(), None);
+            tokio::task::yield_now().await;
+            let _ = send.send(());
+            Ok(())
+        });
+        drop(started);
+        done.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn all_watchers_get_the_same_outcome() {
+        let started = spawn(|reporter| async move {
+            reporter.submitted(&id(), None);
+            Ok(7)
+        });
+        let handle = started.handle().await.unwrap();
+        let other = handle.clone();
+        assert_eq!(
+            (handle.wait().await.unwrap(), other.wait().await.unwrap()),
+            (7, 7)
+        );
+        assert_eq!(handle.id(), &id());
+        assert!(handle.is_over());
+    }
+
+    #[tokio::test]
+    async fn stopping_ends_the_wait_with_the_id() {
+        let started = spawn(|reporter| async move {
+            reporter.submitted(&id(), None);
+            let stopped = reporter.until_stopped(std::future::pending::<Result<()>>()).await;
+            stopped.map_err(|error| error.with_job_id("job-1"))
+        });
+        let handle = started.handle().await.unwrap();
+        handle.stop_waiting();
+        let error = handle.wait().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Stopped);
+        assert_eq!(error.job_id(), Some("job-1"));
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_is_an_error_with_the_id() {
+        let started = spawn(|reporter| async move {
+            reporter.submitted(&id(), None);
+            if true {
+                panic!("a bug of ours");
+            }
+            Ok(())
+        });
+        let error = started.handle().await.unwrap().wait().await.unwrap_err();
+        assert_eq!(error.job_id(), Some("job-1"));
+    }
+
+    #[tokio::test]
+    async fn work_without_a_job_gives_its_error_instead_of_a_handle() {
+        let started = spawn(|_| async { Err::<(), _>(Error::invalid("no")) });
+        assert_eq!(started.handle().await.unwrap_err().to_string(), "no");
+    }
+}

@@ -1,0 +1,128 @@
+//! The poll loop. There is no other.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::schedule::Pace;
+use super::{JobEvent, PollPolicy, Reporter};
+use crate::backoff::{Backoff, jitter};
+use crate::error::{Error, ErrorKind, Result};
+use crate::provider::{Finished, JobId, PollReply, Provider, Verdict};
+
+/// How often a doubtful refusal is asked about again.
+const DOUBTFUL_POLLS: u32 = 4;
+/// So that jobs started together are not polled together.
+const JITTER: f64 = 0.1;
+
+/// Waits until a job is over and returns what it made.
+///
+/// # Errors
+/// How the job ended when it made nothing, [`ErrorKind::Timeout`] at the deadline, or why the service
+/// would not say; always with the job's id.
+pub(crate) async fn wait_until_over(
+    provider: &dyn Provider,
+    job: &JobId,
+    policy: &PollPolicy,
+    reporter: &Reporter,
+) -> Result<Finished> {
+    let mut watch = Watch {
+        policy,
+        reporter,
+        start: Instant::now(),
+        pace: Pace::default(),
+        changed: Instant::now(),
+        stalled: false,
+    };
+    let result = watch.run(provider, job).await;
+    result.map_err(|error| error.with_job_id(job.as_str()))
+}
+
+struct Watch<'a> {
+    policy: &'a PollPolicy,
+    reporter: &'a Reporter,
+    start: Instant,
+    pace: Pace,
+    changed: Instant,
+    stalled: bool,
+}
+
+impl Watch<'_> {
+    async fn run(&mut self, provider: &dyn Provider, job: &JobId) -> Result<Finished> {
+        let deadline = self.start + self.policy.deadline;
+        let mut backoff = self.backoff();
+        let mut doubtful = 0;
+        let mut last_failure = None;
+        let mut pause = jitter(self.policy.first, JITTER);
+        loop {
+            // The last pause ends at the deadline, so that one look is taken there.
+            let at = (Instant::now() + pause).min(deadline);
+            tokio::time::sleep_until(at).await;
+            let last_look = Instant::now() >= deadline;
+            match provider.poll(job).await {
+                Ok(PollReply::Done(finished)) => return Ok(*finished),
+                Ok(PollReply::Over(error)) => return Err(error),
+                Ok(PollReply::Pending { progress, .. }) => {
+                    (backoff, doubtful, last_failure) = (self.backoff(), 0, None);
+                    self.note(progress);
+                    pause = jitter(self.policy.pause(self.start.elapsed(), self.pace), JITTER);
+                }
+                Err(failure) => {
+                    tracing::debug!(job = %job, error = %failure.error, "poll failed");
+                    if failure.verdict == Verdict::Doubtful {
+                        doubtful += 1;
+                    }
+                    if failure.verdict == Verdict::Final || doubtful >= DOUBTFUL_POLLS {
+                        return Err(failure.error);
+                    }
+                    pause = backoff.next(failure.error.retry_after());
+                    if failure.error.kind() == ErrorKind::RateLimited {
+                        provider.pause(pause);
+                    }
+                    last_failure = Some(failure.error);
+                    self.note(None);
+                }
+            }
+            if last_look {
+                return Err(self.timed_out(last_failure));
+            }
+        }
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff::new(
+            self.policy.shortest,
+            Duration::from_secs(30).max(self.policy.longest),
+        )
+    }
+
+    /// Tells the watchers. Progress never runs backwards, and a stall is marked until it ends.
+    fn note(&mut self, progress: Option<f64>) {
+        let now = Instant::now();
+        let elapsed = now - self.start;
+        let before = self.pace.seen.map(|(fraction, _)| fraction);
+        let grown = progress.filter(|fraction| before.is_none_or(|before| *fraction > before));
+        if let Some(fraction) = grown {
+            self.pace.seen = Some((fraction, elapsed));
+            self.changed = now;
+        }
+        self.stalled = now - self.changed >= self.policy.stalled_after;
+        let fraction = self.pace.seen.map(|(fraction, _)| fraction);
+        self.reporter.tell(JobEvent::Progress {
+            fraction,
+            elapsed,
+            stalled: self.stalled,
+        });
+    }
+
+    fn timed_out(&self, last_failure: Option<Error>) -> Error {
+        let line = format!(
+            "wait for the job: not ready after {} s; it goes on, and can be picked up by its id",
+            self.policy.deadline.as_secs()
+        );
+        match last_failure {
+            Some(cause) => Error::new(ErrorKind::Timeout, line).with_source(cause),
+            None => Error::new(ErrorKind::Timeout, line),
+        }
+    }
+}

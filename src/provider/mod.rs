@@ -1,0 +1,152 @@
+//! What the rest of the crate asks of a service that makes video.
+//!
+//! Owns the trait and its values: a submission goes in, a job id comes out, a poll says how the job
+//! stands. Refuses to know when to ask: the one poll loop is in `job`.
+
+pub(crate) mod xai;
+
+use std::fmt;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::error::{Error, Result};
+use crate::model::VideoModel;
+use crate::money::UsdTicks;
+use crate::request::{Checked, GenerateInputs, StorageOptions};
+
+/// The service's id of a job. With it, and nothing else, a job can be picked up in any process.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(String);
+
+impl JobId {
+    /// Longest id taken, in bytes.
+    const MAX: usize = 200;
+
+    /// An id as the service gave it.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) when it is empty, longer than 200 bytes, or
+    /// has other characters than letters, digits and `-_.:`.
+    pub fn parse(id: &str) -> Result<Self> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.:".contains(&b);
+        if id.is_empty() || id.len() > Self::MAX || !id.bytes().all(plain) || id.bytes().all(|b| b == b'.') {
+            return Err(Error::invalid(
+                "read the job id: it is not one; it looks like 1f0e6b0a-3c7d-4f6e-9a51-0d9c2b7e8a44",
+            ));
+        }
+        Ok(Self(id.to_owned()))
+    }
+
+    /// The id as the service writes it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A paid request, complete.
+#[derive(Debug, Clone)]
+pub(crate) enum Submission {
+    Generate(GenerateSubmission),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct GenerateSubmission {
+    pub(crate) checked: Checked,
+    pub(crate) inputs: GenerateInputs,
+    pub(crate) user: Option<String>,
+    pub(crate) storage: Option<StorageOptions>,
+    pub(crate) upload_url: Option<String>,
+}
+
+/// How a job stands.
+#[derive(Debug, Clone)]
+pub(crate) enum PollReply {
+    /// Not ready. `progress` is 0 to 1, where the service tells; `word` is its status.
+    Pending {
+        progress: Option<f64>,
+        model: Option<VideoModel>,
+    },
+    Done(Box<Finished>),
+    /// Over, without a clip: moderated, failed or expired. The error says which.
+    Over(Error),
+}
+
+/// A job that is done.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Finished {
+    /// Where the clip can be fetched; `None` when it went somewhere else.
+    pub(crate) url: Option<String>,
+    /// The clip as a file at the service, where storage was asked for.
+    pub(crate) file_id: Option<String>,
+    /// The length the service names.
+    pub(crate) seconds: Option<f64>,
+    /// The model that did the work.
+    pub(crate) model: Option<VideoModel>,
+    /// What it cost.
+    pub(crate) cost: Option<UsdTicks>,
+    /// Partial failures, such as a copy that could not be stored.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// A poll that brought no status.
+#[derive(Debug)]
+pub(crate) struct PollFailure {
+    pub(crate) error: Error,
+    pub(crate) verdict: Verdict,
+}
+
+/// What a failed poll says about the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Ask again, as long as the deadline allows.
+    Transient,
+    /// Ask again a few times: refusals like this one were seen to pass.
+    Doubtful,
+    /// Asking again cannot help.
+    Final,
+}
+
+/// A model that the key can see.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct VisibleModel {
+    /// Its name.
+    pub id: VideoModel,
+    /// Other names for it.
+    #[serde(default)]
+    pub aliases: Vec<VideoModel>,
+}
+
+pub(crate) trait Provider: Send + Sync + fmt::Debug {
+    /// The word for the sidecar's `provider`.
+    fn name(&self) -> &'static str;
+
+    /// Scheme, host and port, for messages.
+    fn origin(&self) -> String;
+
+    /// Sends a paid request once. It is repeated only when it provably never left or was refused for
+    /// its rate; whatever else happens is `SubmissionUnknown` or a refusal.
+    fn submit<'a>(&'a self, submission: &'a Submission) -> BoxFuture<'a, Result<JobId>>;
+
+    /// Asks once how a job stands.
+    fn poll<'a>(&'a self, job: &'a JobId) -> BoxFuture<'a, Result<PollReply, PollFailure>>;
+
+    /// Where a finished clip is fetched from.
+    fn clip_url(&self, finished: &Finished) -> Result<Option<Url>>;
+
+    /// The models that the key can see.
+    fn visible_models(&self) -> BoxFuture<'_, Result<Vec<VisibleModel>>>;
+
+    /// Holds back every request of the client for a while.
+    fn pause(&self, pause: Duration);
+}

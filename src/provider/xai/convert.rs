@@ -1,0 +1,254 @@
+//! From requests to the service's JSON, and from its answers to ours.
+
+use bytes::Bytes;
+
+use super::errors::{Refusal, one_line, speaks_of_moderation};
+use super::wire;
+use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
+use crate::http::Reply;
+use crate::model::VideoModel;
+use crate::money::UsdTicks;
+use crate::provider::{Finished, GenerateSubmission, PollFailure, PollReply, Verdict, VisibleModel};
+use crate::request::{PublicUrl, StorageOptions};
+
+/// The body of a create.
+pub(super) fn generate_body(submission: &GenerateSubmission) -> Result<Bytes> {
+    let checked = &submission.checked;
+    let inputs = &submission.inputs;
+    let body = wire::GenerateBody {
+        model: checked.model.as_str(),
+        prompt: checked.prompt.as_deref(),
+        duration: checked.seconds,
+        resolution: checked.resolution.as_str(),
+        aspect_ratio: checked.aspect_ratio.as_ref().map(|ratio| ratio.as_str()),
+        generate_audio: checked.audio,
+        image: inputs.image.as_ref().map(Into::into),
+        reference_images: inputs.references.iter().map(Into::into).collect(),
+        reference_audios: inputs
+            .voices
+            .iter()
+            .map(|voice_id| wire::Voice { voice_id })
+            .collect(),
+        last_frame: inputs.last_frame.as_ref().map(Into::into),
+        keyframes: inputs
+            .keyframes
+            .iter()
+            .map(|keyframe| wire::Keyframe {
+                image: (&keyframe.image).into(),
+                timestamp_s: keyframe.at_seconds,
+            })
+            .collect(),
+        output: submission
+            .upload_url
+            .as_deref()
+            .map(|upload_url| wire::Output { upload_url }),
+        storage_options: submission.storage.as_ref().map(storage),
+        user: submission.user.as_deref(),
+    };
+    let mut json = Vec::with_capacity(body.size_hint());
+    serde_json::to_writer(&mut json, &body).map_err(|error| {
+        Error::new(ErrorKind::InvalidRequest, "write the request as JSON").with_source(error)
+    })?;
+    Ok(json.into())
+}
+
+fn storage(options: &StorageOptions) -> wire::Storage<'_> {
+    wire::Storage {
+        filename: &options.filename,
+        expires_after: options.expires_after.map(|life| life.as_secs()),
+        public_url: options.public_url.map(|link| match link {
+            PublicUrl::LikeTheFile => wire::StoragePublicUrl::Yes(true),
+            PublicUrl::ExpiresAfter(life) => wire::StoragePublicUrl::Until {
+                expires_after: life.as_secs(),
+            },
+        }),
+    }
+}
+
+/// What an answer to a poll says. The status word decides, not the HTTP code; 202 is pending whatever
+/// its body.
+pub(super) fn poll_reply(reply: &Reply) -> Result<PollReply, PollFailure> {
+    match reply.status {
+        202 => Ok(wire::Poll::read(&reply.body).map_or(
+            PollReply::Pending {
+                progress: None,
+                model: None,
+            },
+            // A 202 that says more than "not yet" is believed.
+            |poll| {
+                judge(poll).unwrap_or(PollReply::Pending {
+                    progress: None,
+                    model: None,
+                })
+            },
+        )),
+        200..=299 => {
+            let unreadable = || PollFailure {
+                error: Error::new(ErrorKind::Protocol, "poll the job: the answer is no JSON object")
+                    .with_status(reply.status),
+                verdict: Verdict::Transient,
+            };
+            judge(wire::Poll::read(&reply.body).ok_or_else(unreadable)?).ok_or_else(unreadable)
+        }
+        _ => refused(reply),
+    }
+}
+
+/// `None` when the object says nothing at all about a job.
+fn judge(poll: wire::Poll) -> Option<PollReply> {
+    let has_url = poll
+        .video
+        .as_ref()
+        .is_some_and(|video| non_empty(video.url.as_ref()).is_some());
+    let word = poll.status.as_deref().map(str::to_ascii_lowercase);
+    Some(match word.as_deref() {
+        Some("done") => done(poll),
+        Some("failed") => PollReply::Over(failed(&poll)),
+        Some("expired") => PollReply::Over(
+            Error::new(ErrorKind::JobExpired, "the service let the job expire").with_service_code("expired"),
+        ),
+        // Old answers came without the word.
+        None if has_url => done(poll),
+        None if poll.error.is_some() => PollReply::Over(failed(&poll)),
+        None if poll.progress.is_none() && poll.model.is_none() && poll.video.is_none() => return None,
+        // `pending`, and whatever the service may invent: it waits, up to the deadline.
+        _ => PollReply::Pending {
+            progress: fraction(poll.progress),
+            model: poll.model.map(VideoModel::new),
+        },
+    })
+}
+
+/// Percent to 0..1; what is outside of 0 to 100 is no progress.
+fn fraction(percent: Option<f64>) -> Option<f64> {
+    percent
+        .filter(|percent| (0.0..=100.0).contains(percent))
+        .map(|percent| percent / 100.0)
+}
+
+fn non_empty(text: Option<&String>) -> Option<&String> {
+    text.filter(|text| !text.trim().is_empty())
+}
+
+fn done(poll: wire::Poll) -> PollReply {
+    let video = poll.video.unwrap_or_default();
+    let url = non_empty(video.url.as_ref()).cloned();
+    let file = video.file_output.unwrap_or_default();
+    let file_id = non_empty(file.file_id.as_ref()).cloned();
+    if video.respect_moderation == Some(false) && url.is_none() {
+        return PollReply::Over(
+            Error::new(ErrorKind::Moderated, "moderation withheld the clip").with_charge(Charge::Yes),
+        );
+    }
+    let mut warnings = Vec::new();
+    if let Some(error) = video.storage_error {
+        warnings.push(format!(
+            "the service could not store the clip in its Files: {}",
+            one_line(&error)
+        ));
+    }
+    if let Some(error) = file.public_url_error {
+        warnings.push(format!(
+            "the service could not make a public link: {}",
+            one_line(&error)
+        ));
+    }
+    if video.respect_moderation == Some(false) {
+        warnings
+            .push("the service says that moderation applies to the clip, and sent it all the same".into());
+    }
+    PollReply::Done(Box::new(Finished {
+        url,
+        file_id,
+        seconds: video.duration,
+        model: poll.model.map(VideoModel::new),
+        cost: poll
+            .usage
+            .and_then(|usage| usage.cost_in_usd_ticks)
+            .map(UsdTicks::new),
+        warnings,
+    }))
+}
+
+/// The error of a failed job. Its codes are spelled with underscores, those of HTTP with hyphens.
+fn failed(poll: &wire::Poll) -> Error {
+    let (code, message) = poll.error.as_ref().map_or((None, None), |error| {
+        (error.code.as_deref(), error.message.as_deref())
+    });
+    let message = message.or(poll.block_reason.as_deref()).map(one_line);
+    let words = message.as_deref().unwrap_or("the service gives no reason");
+    let moderated = poll.block_reason.is_some() || speaks_of_moderation(words);
+    let error = if moderated {
+        Error::new(
+            ErrorKind::Moderated,
+            format!("moderation refused the clip: {words}"),
+        )
+        .with_charge(Charge::Yes)
+    } else {
+        Error::new(
+            ErrorKind::JobFailed,
+            format!("the service could not make the clip: {words}"),
+        )
+    };
+    match code {
+        Some(code) => error.with_service_code(code),
+        None => error,
+    }
+}
+
+/// An HTTP error on a poll: a verdict on the job, on this poll, or on both.
+fn refused(reply: &Reply) -> Result<PollReply, PollFailure> {
+    let refusal = Refusal::read(reply);
+    if refusal.is_moderation() {
+        // Seen with usage beside it: this was charged.
+        let error = Error::new(
+            ErrorKind::Moderated,
+            format!("moderation refused the clip: {}", refusal.summary()),
+        )
+        .with_status(reply.status)
+        .with_charge(Charge::Yes);
+        return Ok(PollReply::Over(match refusal.code {
+            Some(code) => error.with_service_code(code),
+            None => error,
+        }));
+    }
+    let kind = refusal.kind();
+    let verdict = match kind {
+        ErrorKind::RateLimited | ErrorKind::Network => Verdict::Transient,
+        // A job can be unknown for a moment after it was made, and early 400s were seen to pass.
+        ErrorKind::NotFound | ErrorKind::InvalidRequest => Verdict::Doubtful,
+        // A token can be renewed between two polls.
+        ErrorKind::Auth => Verdict::Doubtful,
+        _ => Verdict::Transient,
+    };
+    let error = match kind {
+        ErrorKind::NotFound => Error::new(
+            ErrorKind::JobExpired,
+            format!(
+                "poll the job: the service does not know it ({})",
+                refusal.summary()
+            ),
+        )
+        .with_status(reply.status)
+        .with_advice(RetryAdvice::CheckAccount),
+        _ => refusal.into_error("poll the job"),
+    };
+    // The job exists, whatever this poll says: what it costs is open.
+    Err(PollFailure {
+        error: error.with_charge(Charge::Unknown),
+        verdict,
+    })
+}
+
+pub(super) fn visible_models(list: wire::ModelList) -> Vec<VisibleModel> {
+    let visible = |model: wire::Model| VisibleModel {
+        id: VideoModel::new(model.id),
+        aliases: model
+            .aliases
+            .unwrap_or_default()
+            .into_iter()
+            .map(VideoModel::new)
+            .collect(),
+    };
+    list.models.into_iter().map(visible).collect()
+}

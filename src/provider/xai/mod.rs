@@ -1,0 +1,178 @@
+//! The service of xAI: its endpoints, and the rule that a create is sent once.
+
+mod convert;
+mod errors;
+mod wire;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use url::Url;
+
+use super::{Finished, JobId, PollFailure, PollReply, Provider, Submission, Verdict, VisibleModel};
+use crate::backoff::Backoff;
+use crate::error::{Charge, Error, ErrorKind, Result};
+use crate::http::{Http, Reply, SendFailure};
+use errors::Refusal;
+
+/// Tries of a create that never left, or was refused for its rate. The service's own client waits
+/// twice at the most.
+const SUBMIT_ATTEMPTS: u32 = 3;
+
+#[derive(Debug)]
+pub(crate) struct Xai {
+    http: Http,
+}
+
+impl Xai {
+    pub(crate) const fn new(http: Http) -> Self {
+        Self { http }
+    }
+
+    async fn create(&self, path: &str, body: Bytes) -> Result<JobId> {
+        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
+        let mut attempt = 1;
+        loop {
+            let (error, asked) = match self.http.post_once(&["videos", path], body.clone()).await {
+                Ok(reply) => match accepted(&reply) {
+                    Ok(id) => return Ok(id),
+                    Err(error) if error.kind() == ErrorKind::RateLimited && error.is_retryable() => {
+                        let asked = error.retry_after();
+                        (error, asked)
+                    }
+                    Err(error) => return Err(error.with_attempts(attempt)),
+                },
+                // A source of tokens or a setting that fails will fail again.
+                Err(SendFailure::NotSent(error)) if error.kind() != ErrorKind::Network => return Err(error),
+                Err(SendFailure::NotSent(error)) => (error, None),
+                Err(SendFailure::Unknown(error)) => return Err(unknown(&error).with_attempts(attempt)),
+            };
+            if attempt == SUBMIT_ATTEMPTS {
+                return Err(error.with_attempts(attempt));
+            }
+            let pause = backoff.next(asked);
+            if error.kind() == ErrorKind::RateLimited {
+                self.http.pause(pause);
+            }
+            tracing::debug!(attempt, error = %error, "create not taken, sending it again");
+            tokio::time::sleep(pause).await;
+            attempt += 1;
+        }
+    }
+
+    async fn poll_once(&self, job: &JobId) -> Result<PollReply, PollFailure> {
+        let reply = self
+            .http
+            .get(&["videos", job.as_str()])
+            .await
+            .map_err(|failure| {
+                let error = failure.into_error();
+                let verdict = match error.kind() {
+                    ErrorKind::Network => Verdict::Transient,
+                    _ => Verdict::Final,
+                };
+                PollFailure { error, verdict }
+            })?;
+        convert::poll_reply(&reply)
+    }
+
+    async fn models(&self) -> Result<Vec<VisibleModel>> {
+        let reply = self
+            .http
+            .get(&["video-generation-models"])
+            .await
+            .map_err(SendFailure::into_error)?;
+        match reply.status {
+            200 => wire::ModelList::read(&reply.body)
+                .map(convert::visible_models)
+                .ok_or_else(|| {
+                    Error::new(
+                        ErrorKind::Protocol,
+                        "list the models: the answer is no list of models",
+                    )
+                }),
+            _ => Err(Refusal::read(&reply).into_error("list the models")),
+        }
+    }
+}
+
+impl Provider for Xai {
+    fn name(&self) -> &'static str {
+        "grok"
+    }
+
+    fn origin(&self) -> String {
+        self.http.origin()
+    }
+
+    fn submit<'a>(&'a self, submission: &'a Submission) -> BoxFuture<'a, Result<JobId>> {
+        Box::pin(async move {
+            match submission {
+                Submission::Generate(generate) => {
+                    let body = convert::generate_body(generate)?;
+                    self.create("generations", body).await
+                }
+            }
+        })
+    }
+
+    fn poll<'a>(&'a self, job: &'a JobId) -> BoxFuture<'a, Result<PollReply, PollFailure>> {
+        Box::pin(self.poll_once(job))
+    }
+
+    fn clip_url(&self, finished: &Finished) -> Result<Option<Url>> {
+        match (&finished.url, &finished.file_id) {
+            (Some(url), _) => self.http.clip_url(url).map(Some),
+            (None, Some(file_id)) => Ok(Some(self.http.api_url(&["files", file_id, "content"]))),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn visible_models(&self) -> BoxFuture<'_, Result<Vec<VisibleModel>>> {
+        Box::pin(self.models())
+    }
+
+    fn pause(&self, pause: Duration) {
+        self.http.pause(pause);
+    }
+}
+
+/// What the answer to a create means for the money.
+fn accepted(reply: &Reply) -> Result<JobId> {
+    match reply.status {
+        200..=299 => {
+            let id =
+                wire::Created::read(&reply.body).and_then(|created| JobId::parse(&created.request_id).ok());
+            // The service took it, and its id is lost.
+            id.ok_or_else(|| {
+                let error = Error::new(ErrorKind::Protocol, "the answer has no request id");
+                unknown(&error).with_status(reply.status)
+            })
+        }
+        // A server that fails may have made the job first; one that is too slow also.
+        408 | 500.. => {
+            let refusal = Refusal::read(reply);
+            let error = Error::new(ErrorKind::Network, refusal.summary());
+            Err(unknown(&error).with_status(reply.status))
+        }
+        300..=399 => Err(Error::new(
+            ErrorKind::Config,
+            "submit the job: the base URL redirects to another place; give that one as the base URL",
+        )
+        .with_status(reply.status)),
+        _ => Err(Refusal::read(reply).into_error("submit the job")),
+    }
+}
+
+/// The typed outcome of a create without an answer: shown, kept, never sent again on its own.
+fn unknown(cause: &Error) -> Error {
+    let line = format!(
+        "submit the job: sent, and no answer that says whether it was taken ({cause}); it may exist and may be charged, so it was not sent again"
+    );
+    let error = Error::new(ErrorKind::SubmissionUnknown, line).with_charge(Charge::Unknown);
+    match cause.status() {
+        Some(status) => error.with_status(status),
+        None => error,
+    }
+}
