@@ -4,6 +4,8 @@ mod backoff;
 mod error;
 mod http;
 mod job;
+pub mod library;
+pub mod lineage;
 pub mod model;
 mod money;
 mod provider;

@@ -1,0 +1,350 @@
+//! The library as a folder: everything that a disk does faster or more safely than an object store.
+//!
+//! Owns names without a stat, locks, syncing and the rename that overwrites nothing. Blocking and
+//! free of tokio: callers bring it to a thread of its own.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::fault::io_fault;
+use super::name::{self, CLIP_SUFFIX, ClipId};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Where unfinished files lie: in the library, so that the last step is a rename on one filesystem,
+/// and hidden, so that neither a listing nor ima2-gen takes them for clips.
+const INCOMING: &str = ".incoming";
+const PART_SUFFIX: &str = ".part";
+
+#[derive(Debug, Clone)]
+pub(super) struct Folder {
+    root: PathBuf,
+}
+
+impl Folder {
+    /// Opens a folder that exists.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let doing = || format!("open library {}", path.display());
+        let about = fs::metadata(path).map_err(|error| io_fault(&doing(), error))?;
+        if !about.is_dir() {
+            return Err(Error::new(
+                ErrorKind::Library,
+                format!("{}: it is a file, not a folder", doing()),
+            ));
+        }
+        let root = fs::canonicalize(path).map_err(|error| io_fault(&doing(), error))?;
+        Ok(Self { root })
+    }
+
+    /// Opens a folder for writing, made if it is missing.
+    pub(super) fn create(path: &Path) -> Result<Self> {
+        if let Err(error) = fs::create_dir_all(path) {
+            // Whatever stands there is described better by `open`.
+            if fs::metadata(path).is_err() {
+                return Err(io_fault(&format!("create library {}", path.display()), error));
+            }
+        }
+        let folder = Self::open(path)?;
+        folder.check_writable()?;
+        Ok(folder)
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Whether a file in `folder` would be a clip or an unfinished one.
+    pub(super) fn owns(&self, folder: &Path) -> bool {
+        folder == self.root || folder == self.root.join(INCOMING)
+    }
+
+    /// `name` is a file name of a [`ClipId`], so the path stays in the folder.
+    pub(super) fn join(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Writes a file and renames it, as every commit does.
+    pub(super) fn check_writable(&self) -> Result<()> {
+        let doing = format!("write to library {}", self.root.display());
+        let incoming = self.incoming()?;
+        let name = format!(".writable-{:08x}", name::random()?);
+        let (from, to) = (incoming.join(&name), self.root.join(&name));
+        let write = || {
+            File::create_new(&from)?.write_all(b"x")?;
+            fs::rename(&from, &to)
+        };
+        let written = write();
+        let _ = fs::remove_file(if written.is_ok() { &to } else { &from });
+        written.map_err(|error| io_fault(&doing, error))
+    }
+
+    /// Whether a regular file of that name is there. A symbolic link, a folder or a device is an
+    /// error: following a link would leave the library, opening a pipe would wait for ever.
+    pub(super) fn has(&self, name: &str) -> Result<bool> {
+        match fs::symlink_metadata(self.join(name)) {
+            Ok(about) if about.is_file() => Ok(true),
+            Ok(_) => Err(Error::new(
+                ErrorKind::Library,
+                format!("read {name:?}: it is not a regular file"),
+            )),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(io_fault(&format!("read {name:?}"), error)),
+        }
+    }
+
+    /// Whether neither a clip, a sidecar nor an unfinished file has that name.
+    pub(super) fn is_free(&self, id: &ClipId) -> bool {
+        let part = self.root.join(INCOMING).join(part_name(id));
+        [self.join(&id.file_name()), self.join(&id.sidecar_name()), part]
+            .iter()
+            .all(|path| fs::symlink_metadata(path).is_err())
+    }
+
+    /// The newest ids, at most `limit`, all older than `before`. One pass over the names of the
+    /// folder: nothing is opened, and the kind of a file comes with its name on common filesystems.
+    pub(super) fn names(&self, before: Option<&ClipId>, limit: usize) -> Result<Vec<ClipId>> {
+        let doing = || format!("list library {}", self.root.display());
+        let mut newest: BinaryHeap<Reverse<ClipId>> = BinaryHeap::new();
+        for entry in fs::read_dir(&self.root).map_err(|error| io_fault(&doing(), error))? {
+            let entry = entry.map_err(|error| io_fault(&doing(), error))?;
+            let file_name = entry.file_name();
+            let Some(stem) = file_name.to_str().and_then(|name| name.strip_suffix(CLIP_SUFFIX)) else {
+                continue;
+            };
+            let newer_than = |id: &ClipId| name::compare(stem, id.as_str()) == Ordering::Greater;
+            if before.is_some_and(|before| name::compare(stem, before.as_str()) != Ordering::Less) {
+                continue;
+            }
+            let full = newest.len() >= limit;
+            if full && !newest.peek().is_some_and(|Reverse(oldest)| newer_than(oldest)) {
+                continue;
+            }
+            let Ok(id) = ClipId::parse(stem) else { continue };
+            if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                continue;
+            }
+            if full {
+                newest.pop();
+            }
+            newest.push(Reverse(id));
+        }
+        Ok(newest
+            .into_sorted_vec()
+            .into_iter()
+            .map(|Reverse(id)| id)
+            .collect())
+    }
+
+    /// Opens the unfinished file of a clip, see [`open_part`].
+    pub(super) fn part(&self, id: &ClipId) -> Result<(File, PathBuf)> {
+        self.refuse_taken(id)?;
+        let opened = open_part(&self.incoming()?, id)?;
+        // Again under the lock: whoever held it may just have finished.
+        self.refuse_taken(id)?;
+        Ok(opened)
+    }
+
+    /// Makes a synced, whole file the clip `id`, and overwrites nothing.
+    ///
+    /// A hard link is the one call that is atomic, refuses a name that is taken, and exists in the
+    /// standard library: rename overwrites, and creating first would show an empty clip. Filesystems
+    /// without hard links (FAT, some network mounts) get a check and a rename; between the two the
+    /// lock on the unfinished file keeps out every writer of this crate, and only a foreign program
+    /// that draws the same random name in the same instant could be overwritten.
+    pub(super) fn publish(&self, part: &Path, id: &ClipId) -> Result<()> {
+        let doing = format!("save clip {}", id.file_name());
+        self.refuse_taken(id)?;
+        let target = self.join(&id.file_name());
+        match fs::hard_link(part, &target) {
+            // What stays of the name when this fails is swept later; the clip is whole either way.
+            Ok(()) => drop(fs::remove_file(part)),
+            Err(error) => match error.kind() {
+                io::ErrorKind::AlreadyExists => return Err(taken(&id.file_name())),
+                io::ErrorKind::NotFound
+                | io::ErrorKind::StorageFull
+                | io::ErrorKind::QuotaExceeded
+                | io::ErrorKind::ReadOnlyFilesystem => return Err(io_fault(&doing, error)),
+                _ => fs::rename(part, &target).map_err(|error| io_fault(&doing, error))?,
+            },
+        }
+        sync_folder(&self.root).map_err(|error| io_fault(&doing, error))
+    }
+
+    /// Writes a sidecar whole or not at all, over an old one if there is one.
+    pub(super) fn write_sidecar(&self, id: &ClipId, json: &[u8]) -> Result<()> {
+        let name = id.sidecar_name();
+        let temporary = self
+            .incoming()?
+            .join(format!("{name}.{:08x}{PART_SUFFIX}", name::random()?));
+        let write = || {
+            let mut file = File::create_new(&temporary)?;
+            file.write_all(json)?;
+            file.sync_all()?;
+            fs::rename(&temporary, self.join(&name))?;
+            sync_folder(&self.root)
+        };
+        write().map_err(|error| {
+            let _ = fs::remove_file(&temporary);
+            io_fault(&format!("write sidecar {name}"), error)
+        })
+    }
+
+    /// Removes unfinished files that nobody writes and that have not changed for `age`.
+    pub(super) fn sweep(&self, age: Duration) -> Result<u64> {
+        let incoming = self.incoming()?;
+        let doing = || format!("sweep {}", incoming.display());
+        let mut removed = 0;
+        for entry in fs::read_dir(&incoming).map_err(|error| io_fault(&doing(), error))? {
+            let path = entry.map_err(|error| io_fault(&doing(), error))?.path();
+            let ours = path.to_str().is_some_and(|path| path.ends_with(PART_SUFFIX));
+            let regular = fs::symlink_metadata(&path).is_ok_and(|about| about.is_file());
+            if !ours || !regular {
+                continue;
+            }
+            // Gone in the meantime: its writer has finished.
+            let Ok(file) = File::open(&path) else { continue };
+            let changed = file.metadata().and_then(|about| about.modified());
+            let old = changed.is_ok_and(|changed| {
+                SystemTime::now()
+                    .duration_since(changed)
+                    .is_ok_and(|since| since >= age)
+            });
+            let in_use = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+            if old && !in_use && fs::remove_file(&path).is_ok() {
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
+    fn refuse_taken(&self, id: &ClipId) -> Result<()> {
+        for name in [id.file_name(), id.sidecar_name()] {
+            if fs::symlink_metadata(self.join(&name)).is_ok() {
+                return Err(taken(&name));
+            }
+        }
+        Ok(())
+    }
+
+    fn incoming(&self) -> Result<PathBuf> {
+        let incoming = self.root.join(INCOMING);
+        let doing = || format!("write to library {}", self.root.display());
+        match fs::create_dir(&incoming) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if !fs::symlink_metadata(&incoming).is_ok_and(|about| about.is_dir()) {
+                    let message = format!("{}: {INCOMING} in it is not a folder", doing());
+                    return Err(Error::new(ErrorKind::Library, message));
+                }
+            }
+            Err(error) => return Err(io_fault(&doing(), error)),
+        }
+        Ok(incoming)
+    }
+}
+
+pub(super) fn taken(name: &str) -> Error {
+    Error::new(
+        ErrorKind::Library,
+        format!("save {name:?}: the name is taken, and nothing is overwritten"),
+    )
+}
+
+fn part_name(id: &ClipId) -> String {
+    format!("{}{PART_SUFFIX}", id.file_name())
+}
+
+/// Opens the unfinished file of a clip in `folder`, with what it holds, and locks it against every
+/// other process and task that would write it.
+pub(super) fn open_part(folder: &Path, id: &ClipId) -> Result<(File, PathBuf)> {
+    let path = folder.join(part_name(id));
+    let doing = format!("write clip {}", id.file_name());
+    let fault = |error| io_fault(&doing, error);
+    // Between opening and locking the name may have become a clip, or have been removed.
+    for _ in 0..8 {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(fault)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::new(
+                    ErrorKind::Library,
+                    format!("{doing}: it is being written already"),
+                ));
+            }
+            // A filesystem without locks: random names have to be enough.
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(error)) => return Err(fault(error)),
+        }
+        match state(&file, &path).map_err(fault)? {
+            Named::Only => return Ok((file, path)),
+            // A crash after the link left a second name of a finished clip: writing here would
+            // change the clip.
+            Named::Twice => fs::remove_file(&path).map_err(fault)?,
+            Named::Otherwise => {}
+        }
+    }
+    Err(Error::new(
+        ErrorKind::Library,
+        format!("{doing}: its temporary file keeps changing"),
+    ))
+}
+
+enum Named {
+    /// The file has this name and no other.
+    Only,
+    /// The file has this name and another one.
+    Twice,
+    /// The name belongs to another file, or to none.
+    Otherwise,
+}
+
+#[cfg(unix)]
+fn state(file: &File, path: &Path) -> io::Result<Named> {
+    use std::os::unix::fs::MetadataExt as _;
+    let opened = file.metadata()?;
+    Ok(match fs::symlink_metadata(path) {
+        Ok(named) if (named.dev(), named.ino()) != (opened.dev(), opened.ino()) => Named::Otherwise,
+        Ok(_) if opened.nlink() > 1 => Named::Twice,
+        Ok(_) => Named::Only,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Named::Otherwise,
+        Err(error) => return Err(error),
+    })
+}
+
+/// Without inode numbers in the standard library the check of the final name has to be enough.
+#[cfg(not(unix))]
+fn state(_: &File, path: &Path) -> io::Result<Named> {
+    Ok(if path.exists() {
+        Named::Only
+    } else {
+        Named::Otherwise
+    })
+}
+
+/// Makes the names in a folder durable.
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+    if cfg!(not(unix)) {
+        return Ok(());
+    }
+    match File::open(path)?.sync_all() {
+        // Some network filesystems cannot sync a folder and say so in one of these ways.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+            ) =>
+        {
+            Ok(())
+        }
+        synced => synced,
+    }
+}

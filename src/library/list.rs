@@ -1,0 +1,143 @@
+//! Listing: newest first, a page at a time, reading only the sidecars of the page.
+
+use futures_util::future;
+use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
+
+use super::fault::store_fault;
+use super::name::{CLIP_SUFFIX, ClipId};
+use super::{Clip, Library, blocking};
+use crate::error::Result;
+
+/// The most clips that one page holds.
+pub const MAX_PAGE: usize = 1000;
+
+/// How many sidecars are read at once.
+const AT_ONCE: usize = 8;
+
+/// Which clips a page holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListOptions {
+    /// How many clips, from 1 to [`MAX_PAGE`]; other numbers are moved into that range. 50 unless
+    /// set.
+    pub limit: usize,
+    /// Only clips older than this one, which need not exist any more. From [`Page::next`].
+    pub before: Option<ClipId>,
+}
+
+impl Default for ListOptions {
+    fn default() -> Self {
+        Self {
+            limit: 50,
+            before: None,
+        }
+    }
+}
+
+/// One page of a listing.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Page {
+    /// The clips, newest first.
+    pub clips: Vec<Entry>,
+    /// Goes into [`ListOptions::before`] for the next page. `None` when this was the last.
+    pub next: Option<ClipId>,
+}
+
+/// One clip of a listing.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Entry {
+    /// The clip's id.
+    pub id: ClipId,
+    /// The clip, or why its sidecar cannot be read: one damaged sidecar hides no other clip.
+    pub clip: Result<Clip>,
+}
+
+impl Library {
+    /// A page of clips, newest first by the time in their names; then clips with other names, in
+    /// the order of [`ClipId`] backwards.
+    ///
+    /// A folder's names are read once a page, and only the sidecars of the page are opened. On a
+    /// bucket all names are listed for each page. Clips that come or go in the meantime are or are
+    /// not in the page; none is shown twice.
+    ///
+    /// # Errors
+    /// `NotFound` or `Library` if the library itself cannot be read. A damaged sidecar is a matter
+    /// of its [`Entry`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn list(&self, options: ListOptions) -> Result<Page> {
+        let limit = options.limit.clamp(1, MAX_PAGE);
+        let mut ids = self.ids(options.before, limit + 1).await?;
+        let more = ids.len() > limit;
+        ids.truncate(limit);
+        let next = if more { ids.last().cloned() } else { None };
+        let clips = stream::iter(ids)
+            .map(|id| self.clone().entry(id))
+            .buffered(AT_ONCE)
+            .filter_map(future::ready)
+            .collect()
+            .await;
+        Ok(Page { clips, next })
+    }
+
+    /// All clips in the order of [`list`](Self::list). Names are read once at the start, sidecars
+    /// as the stream is read.
+    ///
+    /// # Errors
+    /// One item, the first, if the library cannot be read.
+    pub fn entries(&self) -> impl Stream<Item = Result<Entry>> + Send + use<> {
+        let library = self.clone();
+        stream::once(async move {
+            let ids = library.ids(None, usize::MAX).await?;
+            let read = stream::iter(ids)
+                .map(move |id| library.clone().entry(id))
+                .buffered(AT_ONCE);
+            Ok(read.filter_map(|entry| future::ready(entry.map(Ok))))
+        })
+        .try_flatten()
+    }
+
+    async fn entry(self, id: ClipId) -> Option<Entry> {
+        let clip = match self.record(&id).await {
+            // A clip without a sidecar, or one that was removed since its name was read.
+            Ok(None) => match self.has(&id.file_name()).await {
+                Ok(false) => return None,
+                Ok(true) => Ok(self.assemble(id.clone(), None)),
+                Err(error) => Err(error),
+            },
+            Ok(record) => Ok(self.assemble(id.clone(), record)),
+            Err(error) => Err(error),
+        };
+        Some(Entry { id, clip })
+    }
+
+    /// The newest ids, at most `limit`, older than `before`.
+    async fn ids(&self, before: Option<ClipId>, limit: usize) -> Result<Vec<ClipId>> {
+        if let Some(folder) = self.inner.folder.clone() {
+            return blocking(move || folder.names(before.as_ref(), limit)).await;
+        }
+        let prefix = &self.inner.prefix;
+        let depth = prefix.parts().count() + 1;
+        let listed = self.inner.store.list(Some(prefix));
+        let mut ids: Vec<ClipId> = listed
+            .try_filter_map(|object| {
+                let flat = object.location.parts().count() == depth;
+                let name = object
+                    .location
+                    .filename()
+                    .filter(|name| flat && name.ends_with(CLIP_SUFFIX));
+                let id = name.and_then(|name| ClipId::from_file_name(name).ok());
+                future::ready(Ok(
+                    id.filter(|id| before.as_ref().is_none_or(|before| id < before))
+                ))
+            })
+            .try_collect()
+            .await
+            .map_err(|error| store_fault(&format!("list {self}"), error))?;
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        ids.truncate(limit);
+        Ok(ids)
+    }
+}

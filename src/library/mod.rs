@@ -1,0 +1,438 @@
+//! The library: where clips and what is known of them are kept.
+//!
+//! Owns names, sidecars, the way a file becomes a clip, listing and copying out. Knows nothing of
+//! the service, of video, or of time passing: it takes bytes from whoever has them and never looks
+//! inside.
+//!
+//! A library is one flat folder with a clip `<id>.mp4` and its sidecar `<id>.mp4.json` side by side:
+//! at the same time a library of ima2-gen. Unfinished files lie in the hidden folder `.incoming`
+//! inside. A bucket holds the same names under a prefix.
+//!
+//! **A clip is whole or absent.** Bytes are [staged](Library::stage) under a temporary name, synced,
+//! and only then get their own name, which never overwrites anything; then the sidecar follows in the
+//! same way. A crash in between leaves a whole clip without a sidecar, and such a clip is listed.
+//!
+//! No name from a sidecar, a server or a caller leaves the folder: every name goes through
+//! [`ClipId`], and a symbolic link is not followed.
+
+mod copy;
+mod delivery;
+mod fault;
+mod folder;
+mod lenient;
+mod list;
+mod name;
+mod record;
+mod staged;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use object_store::local::LocalFileSystem;
+use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload, path::Path as StorePath};
+use once_cell::sync::OnceCell;
+
+pub use self::delivery::{Asked, Delivered, DeliveryReport, Finding, InputTransport, Severity, Transport};
+pub use self::list::{Entry, ListOptions, MAX_PAGE, Page};
+pub use self::name::ClipId;
+pub use self::record::{
+    ClipRecord, InputRecord, MAX_SIDECAR_BYTES, ReelkinRecord, SCHEMA, Seconds, SourceSummary, Usage,
+    VideoFacts,
+};
+pub use self::staged::{Digest, Staged};
+
+use self::fault::{io_fault, store_fault};
+use self::folder::Folder;
+use self::name::quoted;
+use self::staged::Scratch;
+use crate::error::{Error, ErrorKind, Result};
+
+/// A library of clips. A clone is cheap and is the same library.
+///
+/// Its async functions need a tokio runtime.
+#[derive(Clone)]
+pub struct Library {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn ObjectStore>,
+    prefix: StorePath,
+    /// The same place as a folder, if it is one.
+    folder: Option<Folder>,
+    /// Where unfinished files lie, if the library is no folder.
+    scratch: OnceCell<Scratch>,
+}
+
+/// One clip of a library.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Clip {
+    /// Its id.
+    pub id: ClipId,
+    /// Its file name, `<id>.mp4`.
+    pub file_name: String,
+    /// Where the file is, if the library is a folder.
+    pub path: Option<PathBuf>,
+    /// What is known of it. `None` for a clip without a sidecar.
+    pub record: Option<ClipRecord>,
+}
+
+impl Clip {
+    /// Where the sidecar is, or would be, if the library is a folder.
+    pub fn sidecar_path(&self) -> Option<PathBuf> {
+        self.path
+            .as_ref()
+            .map(|path| path.with_file_name(self.id.sidecar_name()))
+    }
+}
+
+impl Library {
+    /// Opens a folder as a library, and makes it if it is missing.
+    ///
+    /// Touches the disk for a moment, and writes and removes a small file: that a clip cannot be
+    /// saved is better known before it is paid for.
+    ///
+    /// # Errors
+    /// `Library` if the folder cannot be made or written, or is a file.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::on_folder(Folder::create(path.as_ref())?)
+    }
+
+    /// Opens a folder that exists, to read it. Nothing is written until something is saved.
+    ///
+    /// # Errors
+    /// `NotFound` if it does not exist, `Library` if it is a file or cannot be read.
+    pub fn open_to_read(path: impl AsRef<Path>) -> Result<Self> {
+        Self::on_folder(Folder::open(path.as_ref())?)
+    }
+
+    /// A library on any object store, under `prefix` (empty for its root).
+    ///
+    /// The type of the store belongs to `object_store`, whose version is part of this signature.
+    ///
+    /// Two limits against a folder: unfinished files lie in a private temporary folder of this
+    /// machine, so a download is resumed in the same process only; and that a new clip overwrites
+    /// nothing is checked before the upload, not by it.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for a prefix that is no plain path.
+    pub fn on_store(store: Arc<dyn ObjectStore>, prefix: &str) -> Result<Self> {
+        let prefix = StorePath::parse(prefix).map_err(|error| {
+            Error::invalid(format!("take {} for a prefix of a library", quoted(prefix))).with_source(error)
+        })?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                store,
+                prefix,
+                folder: None,
+                scratch: OnceCell::new(),
+            }),
+        })
+    }
+
+    fn on_folder(folder: Folder) -> Result<Self> {
+        let store = LocalFileSystem::new_with_prefix(folder.root())
+            .map_err(|error| store_fault(&format!("open library {}", folder.root().display()), error))?;
+        let inner = Inner {
+            store: Arc::new(store.with_fsync(true)),
+            prefix: StorePath::default(),
+            folder: Some(folder),
+            scratch: OnceCell::new(),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// The folder, with every symbolic link on the way resolved, if the library is one.
+    pub fn folder(&self) -> Option<&Path> {
+        self.inner.folder.as_ref().map(Folder::root)
+    }
+
+    /// Checks that a clip could be saved now, by writing and removing a small file.
+    ///
+    /// # Errors
+    /// `Library`, with the reason in words: read-only, no right, no space.
+    ///
+    /// # Cancel safety
+    /// Dropping the future may leave the small, hidden file behind.
+    pub async fn writable(&self) -> Result<()> {
+        if let Some(folder) = self.inner.folder.clone() {
+            return blocking(move || folder.check_writable()).await;
+        }
+        let place = self.location(&format!(".writable-{:08x}", name::random()?))?;
+        let doing = "write to the library";
+        let put = self.inner.store.put(&place, PutPayload::from_static(b"x")).await;
+        put.map_err(|error| store_fault(doing, error))?;
+        self.inner
+            .store
+            .delete(&place)
+            .await
+            .map_err(|error| store_fault(doing, error))
+    }
+
+    /// A name for a new clip that nothing in the library has: the time and random digits.
+    ///
+    /// Names of one process are in order, whatever the clock does. Two processes that draw the same
+    /// name in the same instant are told apart when the second one [stages](Self::stage) it.
+    ///
+    /// # Errors
+    /// `Library` if the system has no randomness or the library cannot be asked.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn new_name(&self) -> Result<ClipId> {
+        for _ in 0..16 {
+            let id = ClipId::fresh()?;
+            let free = match self.inner.folder.clone() {
+                Some(folder) => {
+                    let id = id.clone();
+                    blocking(move || Ok(folder.is_free(&id))).await?
+                }
+                None => !self.has(&id.file_name()).await? && !self.has(&id.sidecar_name()).await?,
+            };
+            if free {
+                return Ok(id);
+            }
+        }
+        Err(Error::new(
+            ErrorKind::Library,
+            "draw a name for a clip: all that were drawn are taken",
+        ))
+    }
+
+    /// A clip by its id or its file name.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for what is no name (see [`ClipId::parse`]), `NotFound` if there is no such
+    /// clip, `Library` if it is no regular file or its sidecar is there and cannot be read. A clip
+    /// without a sidecar is no error.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn clip(&self, name: impl AsRef<str>) -> Result<Clip> {
+        let id = ClipId::from_any(name.as_ref())?;
+        if !self.has(&id.file_name()).await? {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("find clip {:?} in {self}", id.file_name()),
+            ));
+        }
+        let record = self.record(&id).await?;
+        Ok(self.assemble(id, record))
+    }
+
+    /// A clip by what a person types: an id, a file name, or a path to a file in the library (its
+    /// sidecar counts). A name in the library comes before a path.
+    ///
+    /// # Errors
+    /// As for [`clip`](Self::clip); `InvalidRequest` for a path that, with every symbolic link
+    /// resolved, does not lie in the library.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn resolve(&self, text: &str) -> Result<Clip> {
+        let by_name = match ClipId::from_any(text) {
+            Ok(id) => self.clip(id.file_name()).await,
+            Err(error) => Err(error),
+        };
+        let error = match by_name {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidRequest) => error,
+            found => return found,
+        };
+        let Some(folder) = self.inner.folder.clone() else {
+            return Err(error);
+        };
+        if text.is_empty() || text.contains('\0') {
+            return Err(error);
+        }
+        let given = text.to_owned();
+        let name = blocking(move || name_in(&folder, &given)).await?;
+        match name {
+            Some(name) => self.clip(name).await,
+            None => Err(error),
+        }
+    }
+
+    /// The bytes of a clip, at most `limit` of them.
+    ///
+    /// # Errors
+    /// `NotFound`, `Library`; `InvalidRequest` if the clip is larger than `limit`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn read(&self, id: &ClipId, limit: u64) -> Result<Bytes> {
+        let name = id.file_name();
+        if !self.has(&name).await? {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("read clip {name:?} of {self}"),
+            ));
+        }
+        let doing = format!("read clip {name}");
+        let found = self
+            .inner
+            .store
+            .get(&self.location(&name)?)
+            .await
+            .map_err(|error| store_fault(&doing, error))?;
+        if found.meta.size > limit {
+            return Err(Error::invalid(format!(
+                "{doing}: it has {} bytes, more than {limit}",
+                found.meta.size
+            )));
+        }
+        found.bytes().await.map_err(|error| store_fault(&doing, error))
+    }
+
+    /// Writes the sidecar of a clip that is there, over the old one. Whole or not at all.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such clip, `Library` if the sidecar cannot be written or would be
+    /// larger than [`MAX_SIDECAR_BYTES`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the old or the new sidecar, whole.
+    pub async fn set_record(&self, id: &ClipId, record: ClipRecord) -> Result<Clip> {
+        let name = id.sidecar_name();
+        let json = record.to_json(&name)?;
+        if !self.has(&id.file_name()).await? {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("write sidecar {name:?}: there is no such clip"),
+            ));
+        }
+        self.write_sidecar(id, json).await?;
+        Ok(self.assemble(id.clone(), Some(record)))
+    }
+
+    /// Removes unfinished files that no process writes and that have not changed for `age`, and says
+    /// how many. They are what a crash in the middle of a download leaves.
+    ///
+    /// # Errors
+    /// `Library` if the library cannot be written.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not stop it.
+    pub async fn sweep(&self, age: Duration) -> Result<u64> {
+        match self.inner.folder.clone() {
+            Some(folder) => blocking(move || folder.sweep(age)).await,
+            // A private temporary folder is removed whole when the library is dropped.
+            None => Ok(0),
+        }
+    }
+
+    fn assemble(&self, id: ClipId, record: Option<ClipRecord>) -> Clip {
+        let file_name = id.file_name();
+        let path = self.inner.folder.as_ref().map(|folder| folder.join(&file_name));
+        Clip {
+            id,
+            file_name,
+            path,
+            record,
+        }
+    }
+
+    fn location(&self, name: &str) -> Result<StorePath> {
+        let prefix = self.inner.prefix.as_ref();
+        let path = if prefix.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{prefix}/{name}")
+        };
+        // Not `Path::from`, which would encode characters that a foreign name may hold.
+        StorePath::parse(path)
+            .map_err(|error| Error::invalid(format!("find {}", quoted(name))).with_source(error))
+    }
+
+    async fn has(&self, name: &str) -> Result<bool> {
+        if let Some(folder) = self.inner.folder.clone() {
+            let name = name.to_owned();
+            return blocking(move || folder.has(&name)).await;
+        }
+        match self.inner.store.head(&self.location(name)?).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(store_fault(&format!("find {name}"), error)),
+        }
+    }
+
+    /// Reads a sidecar. `None` if there is none.
+    async fn record(&self, id: &ClipId) -> Result<Option<ClipRecord>> {
+        let name = id.sidecar_name();
+        if self.inner.folder.is_some() && !self.has(&name).await? {
+            return Ok(None);
+        }
+        let doing = format!("read sidecar {name:?}");
+        let found = match self.inner.store.get(&self.location(&name)?).await {
+            Ok(found) => found,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(store_fault(&doing, error)),
+        };
+        if found.meta.size > MAX_SIDECAR_BYTES as u64 {
+            return Err(record::too_large("read", &name));
+        }
+        let json = found.bytes().await.map_err(|error| store_fault(&doing, error))?;
+        ClipRecord::from_json(&name, &json).map(Some)
+    }
+
+    async fn write_sidecar(&self, id: &ClipId, json: Vec<u8>) -> Result<()> {
+        if let Some(folder) = self.inner.folder.clone() {
+            let id = id.clone();
+            return blocking(move || folder.write_sidecar(&id, &json)).await;
+        }
+        let name = id.sidecar_name();
+        let put = self.inner.store.put(&self.location(&name)?, json.into()).await;
+        put.map(drop)
+            .map_err(|error| store_fault(&format!("write sidecar {name}"), error))
+    }
+}
+
+/// The file name behind a path that lies in the folder. `None` if there is no such file.
+fn name_in(folder: &Folder, path: &str) -> Result<Option<String>> {
+    let real = match std::fs::canonicalize(path) {
+        Ok(real) => real,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_fault(&format!("find {}", quoted(path)), error)),
+    };
+    let name = real.file_name().and_then(|name| name.to_str());
+    match name {
+        Some(name) if real.parent() == Some(folder.root()) => Ok(Some(name.to_owned())),
+        _ => Err(Error::invalid(format!(
+            "find {} in library {}: it does not lie there",
+            quoted(path),
+            folder.root().display()
+        ))),
+    }
+}
+
+/// Brings work on the disk to a thread that may wait. It goes on when the future is dropped.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => Err(cut_off(error)),
+    }
+}
+
+fn cut_off(error: tokio::task::JoinError) -> Error {
+    Error::new(ErrorKind::Library, "wait for the library").with_source(error)
+}
+
+impl fmt::Display for Library {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.inner.folder {
+            Some(folder) => write!(f, "library {}", folder.root().display()),
+            None => write!(f, "library {}/{}", self.inner.store, self.inner.prefix),
+        }
+    }
+}
+
+impl fmt::Debug for Library {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Library").field(&self.to_string()).finish()
+    }
+}

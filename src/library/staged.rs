@@ -1,0 +1,382 @@
+//! A clip on its way in: a temporary file that becomes a clip in one step.
+
+use std::fmt::{self, Write as _};
+use std::fs::File;
+use std::io::{self, Read as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use object_store::buffered::BufWriter;
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
+
+use super::fault::{io_fault, store_fault};
+use super::folder::{self, Folder};
+use super::record::{ClipRecord, ReelkinRecord};
+use super::{Clip, ClipId, Library, blocking, cut_off, name};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Size and hash of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Digest {
+    /// SHA-256 in hex.
+    pub sha256: String,
+    /// Size.
+    pub bytes: u64,
+}
+
+/// An unfinished clip: a temporary file that no listing shows and no other process writes.
+///
+/// Bytes are [appended](Self::append); then [`commit`](Self::commit) makes the file a clip. Dropped
+/// without that, the file is removed, unless [`keep_for_resume`](Self::keep_for_resume) was called:
+/// then staging the same id again finds what was written, in this process or, on a folder, in the
+/// next.
+pub struct Staged {
+    library: Library,
+    id: ClipId,
+    path: PathBuf,
+    file: tokio::fs::File,
+    written: u64,
+    /// A write failed or was cancelled: how much of it is in the file is not known.
+    unsettled: bool,
+    keep: bool,
+}
+
+impl Library {
+    /// Opens the unfinished file of the clip `id`, empty or with what an earlier download left.
+    ///
+    /// # Errors
+    /// `Library` if a clip or a sidecar of that name is there, if another process or task is writing
+    /// it, or if the library cannot be written.
+    ///
+    /// # Cancel safety
+    /// Dropping the future may leave an empty temporary file, which [`sweep`](Self::sweep) removes.
+    pub async fn stage(&self, id: &ClipId) -> Result<Staged> {
+        let (file, path) = if let Some(folder) = self.inner.folder.clone() {
+            let id = id.clone();
+            blocking(move || folder.part(&id)).await?
+        } else {
+            for name in [id.file_name(), id.sidecar_name()] {
+                if self.has(&name).await? {
+                    return Err(folder::taken(&name));
+                }
+            }
+            let (inner, id) = (Arc::clone(&self.inner), id.clone());
+            blocking(move || folder::open_part(&inner.scratch.get_or_try_init(Scratch::new)?.0, &id)).await?
+        };
+        let mut staged = Staged {
+            library: self.clone(),
+            id: id.clone(),
+            path,
+            file: tokio::fs::File::from_std(file),
+            written: u64::MAX,
+            unsettled: true,
+            // What an earlier download left is not lost by a failure in here.
+            keep: true,
+        };
+        staged.settle().await?;
+        staged.keep = false;
+        Ok(staged)
+    }
+
+    /// The rest of a commit, after which the clip is in the library.
+    async fn take_in(
+        &self,
+        id: &ClipId,
+        path: PathBuf,
+        file: tokio::fs::File,
+        mut record: ClipRecord,
+    ) -> Result<Clip> {
+        let file = file.into_std().await;
+        let digest = {
+            let path = path.clone();
+            blocking(move || digest(&path)).await?
+        };
+        if digest.bytes == 0 {
+            // Nothing that was paid for is in it.
+            let _ = tokio::fs::remove_file(&path).await;
+            return Err(Error::new(
+                ErrorKind::Library,
+                format!("save clip {}: it is empty", id.file_name()),
+            ));
+        }
+        let ours = record.reelkin.get_or_insert_with(ReelkinRecord::new);
+        ours.sha256 = Some(digest.sha256);
+        ours.bytes = Some(digest.bytes);
+        let json = record.to_json(&id.sidecar_name())?;
+        if let Some(folder) = self.inner.folder.clone() {
+            let id = id.clone();
+            blocking(move || commit_to_folder(&folder, &id, &path, &file, &json)).await?;
+        } else {
+            self.upload(id, &path).await?;
+            self.write_sidecar(id, json)
+                .await
+                .map_err(|error| without_sidecar(id, error))?;
+            let _ = tokio::fs::remove_file(&path).await;
+            drop(file);
+        }
+        Ok(self.assemble(id.clone(), Some(record)))
+    }
+
+    async fn upload(&self, id: &ClipId, path: &Path) -> Result<()> {
+        let name = id.file_name();
+        let doing = format!("save clip {name}");
+        for name in [&name, &id.sidecar_name()] {
+            if self.has(name).await? {
+                return Err(folder::taken(name));
+            }
+        }
+        let mut file = tokio::fs::File::open(path)
+            .await
+            .map_err(|error| io_fault(&doing, error))?;
+        let mut upload = BufWriter::new(Arc::clone(&self.inner.store), self.location(&name)?);
+        let sent = async {
+            tokio::io::copy(&mut file, &mut upload).await?;
+            upload.shutdown().await
+        };
+        if let Err(error) = sent.await {
+            // A store bills for the parts of an upload that was never ended.
+            let _ = upload.abort().await.map_err(|error| store_fault(&doing, error));
+            return Err(io_fault(&doing, error));
+        }
+        Ok(())
+    }
+}
+
+/// The clip, then the sidecar: a crash in between leaves a whole clip, never a sidecar of nothing.
+fn commit_to_folder(folder: &Folder, id: &ClipId, path: &Path, file: &File, json: &[u8]) -> Result<()> {
+    file.sync_all()
+        .map_err(|error| io_fault(&format!("save clip {}", id.file_name()), error))?;
+    folder.publish(path, id)?;
+    folder
+        .write_sidecar(id, json)
+        .map_err(|error| without_sidecar(id, error))
+}
+
+fn without_sidecar(id: &ClipId, error: Error) -> Error {
+    let message = format!(
+        "save clip {}: the clip is in the library, its sidecar is not",
+        id.file_name()
+    );
+    Error::new(ErrorKind::Library, message).with_source(error)
+}
+
+impl Staged {
+    /// The id the clip will have.
+    pub fn id(&self) -> &ClipId {
+        &self.id
+    }
+
+    /// The temporary file, for looking into it before the commit. Call [`flush`](Self::flush)
+    /// first. It is a file on this machine also when the library is a bucket.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How many bytes were taken so far. After a failure ask [`settle`](Self::settle).
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Whether dropping this keeps the file, so that staging the same id again goes on with it.
+    /// Not kept unless set.
+    pub fn keep_for_resume(&mut self, keep: bool) {
+        self.keep = keep;
+    }
+
+    /// Writes `chunk` at the end.
+    ///
+    /// # Errors
+    /// `Library`, with a full disk said in words. A failure may show one chunk late; none is lost,
+    /// since [`flush`](Self::flush) and [`commit`](Self::commit) wait for all of them.
+    ///
+    /// # Cancel safety
+    /// A chunk whose future was dropped is not counted: the next call takes it back out first.
+    pub async fn append(&mut self, chunk: &[u8]) -> Result<()> {
+        if self.unsettled {
+            self.settle().await?;
+        }
+        self.unsettled = true;
+        let write = self.file.write_all(chunk).await;
+        write.map_err(|error| self.fault(error))?;
+        self.written += chunk.len() as u64;
+        self.unsettled = false;
+        Ok(())
+    }
+
+    /// Waits until the file holds every byte that was taken.
+    ///
+    /// # Errors
+    /// As for [`append`](Self::append).
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn flush(&mut self) -> Result<()> {
+        if self.unsettled {
+            self.settle().await?;
+        }
+        let flush = self.file.flush().await;
+        flush.map_err(|error| {
+            self.unsettled = true;
+            self.fault(error)
+        })
+    }
+
+    /// Finds out, after a failure too, how many bytes are surely in the file, cuts the rest off and
+    /// returns the number: where a download goes on.
+    ///
+    /// # Errors
+    /// `Library` if the file cannot be asked or cut.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn settle(&mut self) -> Result<u64> {
+        self.unsettled = true;
+        // The failure was reported, or will be: what counts here is what reached the file.
+        let _ = self.file.flush().await;
+        let about = self.file.metadata().await;
+        let on_disk = about.map_err(|error| self.fault(error))?.len();
+        let length = self.written.min(on_disk);
+        self.cut(length).await?;
+        Ok(length)
+    }
+
+    /// Throws away what was written from byte `length` on: 0 to begin again, when the service does
+    /// not go on where the download stopped.
+    ///
+    /// # Errors
+    /// `InvalidRequest` if there are fewer bytes, `Library` if the file cannot be cut.
+    ///
+    /// # Cancel safety
+    /// After a dropped future [`settle`](Self::settle) tells which of the two lengths it is.
+    pub async fn truncate(&mut self, length: u64) -> Result<()> {
+        let held = self.settle().await?;
+        if length > held {
+            return Err(Error::invalid(format!(
+                "cut {} to {length} bytes: it has {held}",
+                self.id.file_name()
+            )));
+        }
+        self.cut(length).await
+    }
+
+    async fn cut(&mut self, length: u64) -> Result<()> {
+        self.unsettled = true;
+        let cut = async {
+            self.file.set_len(length).await?;
+            self.file.seek(SeekFrom::Start(length)).await
+        };
+        let cut = cut.await;
+        cut.map_err(|error| self.fault(error))?;
+        self.written = length;
+        self.unsettled = false;
+        Ok(())
+    }
+
+    /// Size and hash of what the file holds, read back from it.
+    ///
+    /// # Errors
+    /// As for [`flush`](Self::flush).
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn digest(&mut self) -> Result<Digest> {
+        self.flush().await?;
+        let path = self.path.clone();
+        blocking(move || digest(&path)).await
+    }
+
+    /// Makes the file a clip: syncs it, gives it its name, and writes the sidecar. Size and hash of
+    /// the file, read back from it, go into the record.
+    ///
+    /// # Errors
+    /// `Library` if the name is taken (nothing is overwritten), the file is empty, the sidecar is
+    /// too large, or the library cannot be written. From here on the bytes are not thrown away: the
+    /// temporary file stays when the clip could not be saved, and when only its sidecar could not,
+    /// the clip is in the library and [`Library::set_record`] makes up for it.
+    ///
+    /// # Cancel safety
+    /// Once this has been polled, the commit goes on to its end when the future is dropped, as long
+    /// as the runtime lives.
+    pub async fn commit(mut self, record: ClipRecord) -> Result<Clip> {
+        let flushed = self.flush().await;
+        self.keep = true;
+        flushed?;
+        let library = self.library.clone();
+        let id = self.id.clone();
+        let path = self.path.clone();
+        // The lock lives in the open file: a second handle keeps it while the work goes on.
+        let file = self.file.try_clone().await.map_err(|error| self.fault(error))?;
+        let task = tokio::spawn(async move { library.take_in(&id, path, file, record).await });
+        task.await.map_err(cut_off)?
+    }
+
+    fn fault(&self, error: io::Error) -> Error {
+        io_fault(&format!("write clip {}", self.id.file_name()), error)
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.keep {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl fmt::Debug for Staged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Staged")
+            .field("id", &self.id)
+            .field("path", &self.path)
+            .field("written", &self.written)
+            .finish_non_exhaustive()
+    }
+}
+
+fn digest(path: &Path) -> Result<Digest> {
+    let fault = |error| io_fault(&format!("read {}", path.display()), error);
+    let mut file = File::open(path).map_err(fault)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 256 << 10];
+    let mut bytes = 0;
+    loop {
+        let read = match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(fault(error)),
+        };
+        hash.update(&buffer[..read]);
+        bytes += read as u64;
+    }
+    let mut sha256 = String::with_capacity(64);
+    for byte in hash.finalize() {
+        let _ = write!(sha256, "{byte:02x}");
+    }
+    Ok(Digest { sha256, bytes })
+}
+
+/// A private temporary folder for the unfinished files of a library that is no folder. Removed with
+/// the library.
+pub(super) struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Self> {
+        let path =
+            std::env::temp_dir().join(format!("reelkin-{:08x}{:08x}", name::random()?, name::random()?));
+        let mut builder = std::fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder
+            .create(&path)
+            .map_err(|error| io_fault(&format!("create {}", path.display()), error))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
