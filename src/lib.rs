@@ -1,6 +1,7 @@
 //! Make AI video with Grok Imagine.
 
 mod backoff;
+pub mod client;
 mod error;
 mod http;
 mod job;
@@ -11,9 +12,11 @@ mod money;
 mod provider;
 pub mod request;
 
+pub use client::{Generate, JobHandle, VideoClient, VideoClientBuilder};
 pub use error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 pub use http::{DownloadPolicy, RateLimit, TokenSource};
 pub use job::{Handle, JobEvent, JobEvents, PollPolicy};
+pub use library::{Clip, ClipId, Library};
 pub use model::{AspectRatio, ModelTable, Resolution, Validation, VideoModel};
 pub use money::{UsdTicks, usd};
 pub use provider::{JobId, VisibleModel};

@@ -161,6 +161,16 @@ where
 }
 
 impl<T: Clone + Send + Sync + 'static> Started<T> {
+    /// A handle on work whose job has its id already.
+    pub(crate) fn with_id(self, id: JobId) -> Handle<T> {
+        Handle(Arc::new(Shared {
+            id,
+            log: self.log,
+            outcome: self.outcome,
+            stop: self.stop,
+        }))
+    }
+
     /// Waits until the job has its id.
     ///
     /// # Errors

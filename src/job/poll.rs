@@ -52,7 +52,7 @@ impl Watch<'_> {
         let deadline = self.start + self.policy.deadline;
         let mut backoff = self.backoff();
         let mut doubtful = 0;
-        let mut last_failure = None;
+        let mut last_failure;
         let mut pause = jitter(self.policy.first, JITTER);
         loop {
             // The last pause ends at the deadline, so that one look is taken there.
@@ -62,7 +62,7 @@ impl Watch<'_> {
             match provider.poll(job).await {
                 Ok(PollReply::Done(finished)) => return Ok(*finished),
                 Ok(PollReply::Over(error)) => return Err(error),
-                Ok(PollReply::Pending { progress, .. }) => {
+                Ok(PollReply::Pending { progress }) => {
                     (backoff, doubtful, last_failure) = (self.backoff(), 0, None);
                     self.note(progress);
                     pause = jitter(self.policy.pause(self.start.elapsed(), self.pace), JITTER);

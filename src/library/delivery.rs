@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::request::Transport;
+
 /// The service's files are a little longer than asked (6.04 s for 6): this much is as asked.
 const DURATION_SLACK: f64 = 0.15;
 /// The same for long clips, as a share.
@@ -72,19 +74,6 @@ pub struct InputTransport {
     pub input: String,
     /// How.
     pub transport: Transport,
-}
-
-/// A way in which media goes to the service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Transport {
-    /// Inside the request.
-    Inline,
-    /// By an address that the service fetches.
-    Url,
-    /// Uploaded before, and named by its id.
-    FileId,
 }
 
 /// What came, as measured in the file and told by the service. `None` means it could not be told.

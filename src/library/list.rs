@@ -114,7 +114,7 @@ impl Library {
     }
 
     /// The newest ids, at most `limit`, older than `before`.
-    async fn ids(&self, before: Option<ClipId>, limit: usize) -> Result<Vec<ClipId>> {
+    pub(super) async fn ids(&self, before: Option<ClipId>, limit: usize) -> Result<Vec<ClipId>> {
         if let Some(folder) = self.inner.folder.clone() {
             return blocking(move || folder.names(before.as_ref(), limit)).await;
         }

@@ -22,6 +22,7 @@ mod folder;
 mod lenient;
 mod list;
 mod name;
+mod of_job;
 mod record;
 mod staged;
 
@@ -35,7 +36,7 @@ use object_store::local::LocalFileSystem;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload, path::Path as StorePath};
 use once_cell::sync::OnceCell;
 
-pub use self::delivery::{Asked, Delivered, DeliveryReport, Finding, InputTransport, Severity, Transport};
+pub use self::delivery::{Asked, Delivered, DeliveryReport, Finding, InputTransport, Severity};
 pub use self::list::{Entry, ListOptions, MAX_PAGE, Page};
 pub use self::name::ClipId;
 pub use self::record::{

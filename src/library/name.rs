@@ -112,9 +112,14 @@ impl ClipId {
         millis(&self.0)
     }
 
-    /// A new name: now, and random digits. Within a process each is later than the one before, even
-    /// when the clock is set back.
+    /// A new name: now, and random digits.
     pub(super) fn fresh() -> Result<Self> {
+        Ok(Self::at_now(random()?))
+    }
+
+    /// A new name: now, and the given digits. Within a process each is later than the one before,
+    /// even when the clock is set back.
+    pub(super) fn at_now(digits: u32) -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -123,7 +128,7 @@ impl ClipId {
         let step = |last: u64| now.max(last.saturating_add(1));
         let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(step(last)));
         let millis = step(last.unwrap_or_default());
-        Ok(Self(format!("{millis}_{:08x}", random()?)))
+        Self(format!("{millis}_{digits:08x}"))
     }
 }
 

@@ -71,10 +71,9 @@ pub(crate) struct GenerateSubmission {
 /// How a job stands.
 #[derive(Debug, Clone)]
 pub(crate) enum PollReply {
-    /// Not ready. `progress` is 0 to 1, where the service tells; `word` is its status.
+    /// Not ready. `progress` is 0 to 1, where the service tells.
     Pending {
         progress: Option<f64>,
-        model: Option<VideoModel>,
     },
     Done(Box<Finished>),
     /// Over, without a clip: moderated, failed or expired. The error says which.

@@ -70,17 +70,9 @@ fn storage(options: &StorageOptions) -> wire::Storage<'_> {
 pub(super) fn poll_reply(reply: &Reply) -> Result<PollReply, PollFailure> {
     match reply.status {
         202 => Ok(wire::Poll::read(&reply.body).map_or(
-            PollReply::Pending {
-                progress: None,
-                model: None,
-            },
+            PollReply::Pending { progress: None },
             // A 202 that says more than "not yet" is believed.
-            |poll| {
-                judge(poll).unwrap_or(PollReply::Pending {
-                    progress: None,
-                    model: None,
-                })
-            },
+            |poll| judge(poll).unwrap_or(PollReply::Pending { progress: None }),
         )),
         200..=299 => {
             let unreadable = || PollFailure {
@@ -114,7 +106,6 @@ fn judge(poll: wire::Poll) -> Option<PollReply> {
         // `pending`, and whatever the service may invent: it waits, up to the deadline.
         _ => PollReply::Pending {
             progress: fraction(poll.progress),
-            model: poll.model.map(VideoModel::new),
         },
     })
 }

@@ -1,0 +1,184 @@
+//! Setting up a client. Mistakes are kept and returned by `build`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::VideoClient;
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::{DownloadPolicy, Http, RateLimit, Token, TokenSource};
+use crate::job::PollPolicy;
+use crate::library::Library;
+use crate::model::{ModelTable, Validation};
+use crate::request::Defaults;
+
+/// The service.
+const BASE_URL: &str = "https://api.x.ai/v1";
+/// Where the key is looked for.
+const KEY_VARIABLE: &str = "XAI_API_KEY";
+
+/// Sets up a [`VideoClient`].
+#[derive(Default)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct VideoClientBuilder {
+    token: Option<Result<Token>>,
+    base_url: Option<String>,
+    library: Option<Place>,
+    models: Option<ModelTable>,
+    defaults: Defaults,
+    validation: Validation,
+    poll: PollPolicy,
+    download: DownloadPolicy,
+    rate: RateLimit,
+}
+
+enum Place {
+    Folder(PathBuf),
+    Opened(Library),
+}
+
+/// What the client keeps of the builder.
+pub(super) struct Settings {
+    pub(super) models: ModelTable,
+    pub(super) defaults: Defaults,
+    pub(super) validation: Validation,
+    pub(super) poll: PollPolicy,
+}
+
+impl std::fmt::Debug for VideoClientBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VideoClientBuilder").finish_non_exhaustive()
+    }
+}
+
+impl VideoClientBuilder {
+    /// The key of your account. It is zeroed when the client goes, and never printed.
+    pub fn api_key(mut self, key: impl Into<String>) -> Self {
+        self.token = Some(checked_key(SecretString::from(key.into())));
+        self
+    }
+
+    /// The key from the environment variable `XAI_API_KEY`.
+    pub fn api_key_from_env(mut self) -> Self {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one variable that the library reads"
+        )]
+        let key = std::env::var(KEY_VARIABLE);
+        self.token = Some(match key {
+            Ok(key) => checked_key(SecretString::from(key)),
+            Err(_) => Err(no_key()),
+        });
+        self
+    }
+
+    /// A source of tokens, asked before every request: for OAuth, where a token may change during a
+    /// job.
+    pub fn bearer(mut self, source: impl TokenSource) -> Self {
+        self.token = Some(Ok(Token::Source(Arc::new(source))));
+        self
+    }
+
+    /// Another place that speaks the service's protocol, such as the sandbox. `https`, or `http` on
+    /// loopback.
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = Some(url.into());
+        self
+    }
+
+    /// The folder that keeps the clips; made when missing.
+    pub fn library(mut self, folder: impl AsRef<Path>) -> Self {
+        self.library = Some(Place::Folder(folder.as_ref().to_owned()));
+        self
+    }
+
+    /// A library that is open already, on a folder or on any object store.
+    pub fn library_at(mut self, library: Library) -> Self {
+        self.library = Some(Place::Opened(library));
+        self
+    }
+
+    /// A model table of your own.
+    pub fn models(mut self, table: ModelTable) -> Self {
+        self.models = Some(table);
+        self
+    }
+
+    /// What is put where a request leaves something open.
+    pub fn defaults(mut self, defaults: Defaults) -> Self {
+        self.defaults = defaults;
+        self
+    }
+
+    /// What to do with a request that the model table speaks against.
+    pub const fn validation(mut self, validation: Validation) -> Self {
+        self.validation = validation;
+        self
+    }
+
+    /// How jobs are waited for.
+    pub const fn poll(mut self, policy: PollPolicy) -> Self {
+        self.poll = policy;
+        self
+    }
+
+    /// The bounds of a download.
+    pub const fn download(mut self, policy: DownloadPolicy) -> Self {
+        self.download = policy;
+        self
+    }
+
+    /// How fast the client may talk to the service.
+    pub const fn rate_limit(mut self, rate: RateLimit) -> Self {
+        self.rate = rate;
+        self
+    }
+
+    /// The client.
+    ///
+    /// # Errors
+    /// `Config` when there is no key, the base URL would leak it, or no library was named; `Library`
+    /// when its folder cannot be made or written.
+    pub fn build(self) -> Result<VideoClient> {
+        let token = self.token.unwrap_or_else(|| Err(no_key()))?;
+        let base_url = self.base_url.as_deref().unwrap_or(BASE_URL);
+        let http = Http::new(base_url, token, self.rate, self.download)?;
+        let library = match self.library {
+            Some(Place::Folder(folder)) => Library::open(folder)?,
+            Some(Place::Opened(library)) => library,
+            None => {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    "set up the client: no library; name the folder that keeps the clips with .library(..)",
+                ));
+            }
+        };
+        let models = match self.models {
+            Some(models) => models,
+            None => ModelTable::built_in()?.clone(),
+        };
+        let settings = Settings {
+            models,
+            defaults: self.defaults,
+            validation: self.validation,
+            poll: self.poll,
+        };
+        Ok(VideoClient::new(http, library, settings))
+    }
+}
+
+fn checked_key(key: SecretString) -> Result<Token> {
+    let text = key.expose_secret().trim();
+    if text.is_empty() {
+        return Err(no_key());
+    }
+    // Keys are pasted, and a line break comes along.
+    Ok(Token::Key(SecretString::from(text.to_owned())))
+}
+
+fn no_key() -> Error {
+    Error::new(ErrorKind::Config, "set up the client: no key").with_guidance(
+        "set XAI_API_KEY to a key from https://console.x.ai, or use the sandbox, which needs none and costs nothing",
+    )
+}

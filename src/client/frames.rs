@@ -1,0 +1,66 @@
+//! A frame of a clip, in the process.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+
+use super::VideoClient;
+use crate::error::Result;
+use crate::library::Clip;
+use crate::media::{self, Frame, FramePosition, MediaOptions, MediaSource};
+
+/// Most bytes of a clip that is read whole, when the library is no folder.
+const MAX_CLIP_BYTES: u64 = 2 << 30;
+
+/// A frame to be taken; see [`VideoClient::frame`].
+#[derive(Debug)]
+#[must_use = "nothing is read until it is awaited"]
+pub struct ExtractFrame {
+    client: VideoClient,
+    clip: Clip,
+    position: FramePosition,
+    options: MediaOptions,
+}
+
+impl VideoClient {
+    /// A frame of a clip of the library.
+    ///
+    /// # Errors
+    /// `NotFound` when the clip is gone, `Media` when it cannot be decoded or has no such frame.
+    ///
+    /// # Cancel safety
+    /// Dropping the future interrupts the decoder.
+    pub fn frame(&self, clip: &Clip, position: FramePosition) -> ExtractFrame {
+        ExtractFrame {
+            client: self.clone(),
+            clip: clip.clone(),
+            position,
+            options: MediaOptions::default(),
+        }
+    }
+}
+
+impl ExtractFrame {
+    /// Other bounds than the default ones.
+    pub fn with_options(mut self, options: MediaOptions) -> Self {
+        self.options = options;
+        self
+    }
+}
+
+impl IntoFuture for ExtractFrame {
+    type Output = Result<Frame>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<Frame>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let source = match &self.clip.path {
+                Some(path) => MediaSource::from(path.clone()),
+                None => {
+                    let bytes = self.client.library().read(&self.clip.id, MAX_CLIP_BYTES).await?;
+                    MediaSource::bytes(self.clip.file_name.clone(), bytes)
+                }
+            };
+            media::frame_async(source, self.position, self.options).await
+        })
+    }
+}

@@ -1,0 +1,73 @@
+//! The verb `generate`.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+
+use super::record::Brief;
+use super::{JobHandle, VideoClient, inputs, save};
+use crate::error::Result;
+use crate::job::{self, JobEvent, Reporter};
+use crate::library::Clip;
+use crate::provider::{GenerateSubmission, Submission};
+use crate::request::GenerateRequest;
+
+/// A clip to be made; see [`VideoClient::generate`]. Does nothing until it is awaited or started.
+#[derive(Debug)]
+#[must_use = "nothing is made until it is awaited or started"]
+pub struct Generate {
+    client: VideoClient,
+    request: GenerateRequest,
+}
+
+impl Generate {
+    pub(super) const fn new(client: VideoClient, request: GenerateRequest) -> Self {
+        Self { client, request }
+    }
+
+    /// Checks, reads, submits, and returns when the job has its id. The rest goes on by itself.
+    ///
+    /// # Errors
+    /// Why there is no job; `SubmissionUnknown` when there may be one.
+    ///
+    /// # Cancel safety
+    /// Dropping the future once it was polled stops nothing: the work goes on, and the clip is saved.
+    pub async fn start(self) -> Result<JobHandle> {
+        let Self { client, request } = self;
+        job::spawn(move |reporter| run(client, request, reporter))
+            .handle()
+            .await
+    }
+}
+
+impl IntoFuture for Generate {
+    type Output = Result<Clip>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<Clip>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.start().await?.wait().await })
+    }
+}
+
+/// From the request to the clip in the library.
+async fn run(client: VideoClient, request: GenerateRequest, reporter: Reporter) -> Result<Clip> {
+    reporter.tell(JobEvent::Planning);
+    let inner = &client.inner;
+    let checked = client.estimate(&request)?;
+    let resolved = inputs::generate(&client, &request).await?;
+    // That a clip cannot be saved is better known before it is paid for.
+    inner.library.writable().await?;
+
+    let brief = Brief::generate(&request, &checked, &resolved, &inner.models);
+    let submission = Submission::Generate(GenerateSubmission {
+        checked,
+        inputs: resolved.media,
+        user: request.user,
+        storage: request.storage,
+        upload_url: request.output.map(|target| target.upload_url),
+    });
+    let id = inner.provider.submit(&submission).await?;
+    tracing::info!(job = %id, "submitted");
+    reporter.submitted(&id, brief.model.clone());
+    drop(submission);
+    save::finish(&client, &reporter, &id, brief).await
+}

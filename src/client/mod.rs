@@ -1,0 +1,160 @@
+//! The verbs, joined: check, read, submit, wait, download, verify, save.
+//!
+//! Owns [`VideoClient`] and the order in which the capabilities below it are used. Refuses to know how
+//! any of them works: no HTTP, no libav, no file names.
+
+mod builder;
+#[cfg(feature = "media")]
+mod frames;
+mod generate;
+mod inputs;
+mod record;
+mod save;
+mod verify;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use builder::VideoClientBuilder;
+#[cfg(feature = "media")]
+pub use frames::ExtractFrame;
+pub use generate::Generate;
+
+use crate::error::Result;
+use crate::http::Http;
+use crate::job::{self, Handle, PollPolicy};
+use crate::library::{Clip, Library};
+use crate::model::{ModelTable, Validation};
+use crate::provider::xai::Xai;
+use crate::provider::{JobId, Provider, VisibleModel};
+use crate::request::{Checked, Defaults, GenerateRequest};
+
+/// One job on its way to a clip.
+pub type JobHandle = Handle<Clip>;
+
+/// Makes clips and keeps them in a library.
+///
+/// A clone is cheap and is the same client: the same connections, rate limiter and library. Its async
+/// functions need a tokio runtime, and the work goes on in it when a future is dropped.
+///
+/// ```no_run
+/// use reelkin::{GenerateRequest, VideoClient, secs};
+/// # async fn run() -> reelkin::Result<()> {
+/// let client = VideoClient::builder().api_key_from_env().library("clips").build()?;
+/// let request = GenerateRequest::text("a lighthouse at dusk, waves below").duration(secs(6));
+/// let clip = client.generate(request).await?;
+/// println!("{}", clip.file_name);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct VideoClient {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    provider: Arc<dyn Provider>,
+    http: Http,
+    library: Library,
+    models: ModelTable,
+    defaults: Defaults,
+    validation: Validation,
+    poll: PollPolicy,
+}
+
+impl fmt::Debug for VideoClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VideoClient")
+            .field("service", &self.inner.provider.origin())
+            .field("library", &self.inner.library)
+            .finish_non_exhaustive()
+    }
+}
+
+impl VideoClient {
+    /// A client to be set up.
+    pub fn builder() -> VideoClientBuilder {
+        VideoClientBuilder::default()
+    }
+
+    fn new(http: Http, library: Library, settings: builder::Settings) -> Self {
+        let provider = Arc::new(Xai::new(http.clone()));
+        Self {
+            inner: Arc::new(Inner {
+                provider,
+                http,
+                library,
+                models: settings.models,
+                defaults: settings.defaults,
+                validation: settings.validation,
+                poll: settings.poll,
+            }),
+        }
+    }
+
+    /// Makes a new clip. Await it for the clip, or [`start`](Generate::start) it for a handle.
+    ///
+    /// # Errors
+    /// `InvalidRequest` before anything is paid; `SubmissionUnknown` when the request was sent and no
+    /// answer came; after the submit every error has the job's id.
+    ///
+    /// # Cancel safety
+    /// Dropping the future once it was polled stops nothing: the work goes on, and the clip is saved.
+    ///
+    /// # Cost
+    /// What [`estimate`](Self::estimate) says; the actual cost is in the clip's record.
+    pub fn generate(&self, request: GenerateRequest) -> Generate {
+        Generate::new(self.clone(), request)
+    }
+
+    /// Checks a request as [`generate`](Self::generate) would, and says what it would cost. Sends
+    /// nothing and pays nothing.
+    ///
+    /// # Errors
+    /// `InvalidRequest` with one line that names what is wrong and what would be right.
+    pub fn estimate(&self, request: &GenerateRequest) -> Result<Checked> {
+        request.check(&self.inner.models, &self.inner.defaults, self.inner.validation)
+    }
+
+    /// Picks a job up again from its id alone, in any process: waits for it, downloads and saves it. A
+    /// job whose clip is in the library already ends at once with that clip.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for what is no id. Whether the service knows the job shows when waiting.
+    ///
+    /// # Cost
+    /// Nothing: looking at a job and downloading its clip are free.
+    pub fn job(&self, id: &str) -> Result<JobHandle> {
+        let id = JobId::parse(id)?;
+        let client = self.clone();
+        let work_id = id.clone();
+        let started = job::spawn(move |reporter| async move {
+            reporter.submitted(&work_id, None);
+            save::finish(&client, &reporter, &work_id, record::Brief::unknown()).await
+        });
+        Ok(started.with_id(id))
+    }
+
+    /// The models that the key can see at the service.
+    ///
+    /// # Errors
+    /// `Auth` for a wrong key, `Network` when the service does not answer.
+    pub async fn visible_models(&self) -> Result<Vec<VisibleModel>> {
+        self.inner.provider.visible_models().await
+    }
+
+    /// The library.
+    pub fn library(&self) -> &Library {
+        &self.inner.library
+    }
+
+    /// The table that requests are checked against.
+    pub fn models(&self) -> &ModelTable {
+        &self.inner.models
+    }
+
+    /// Scheme, host and port of the service.
+    pub fn service(&self) -> String {
+        self.inner.provider.origin()
+    }
+}

@@ -1,0 +1,97 @@
+//! Whether a downloaded file is a whole clip, and what is in it.
+
+use std::path::Path;
+
+use crate::error::Result;
+use crate::library::Delivered;
+
+/// What was found in a whole clip.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Verified {
+    pub(super) delivered: Delivered,
+}
+
+/// Time for the check of one clip; the file is local.
+#[cfg(feature = "media")]
+const DEADLINE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Checks that the container is complete and its first and last frame decode.
+///
+/// # Errors
+/// `Media`, naming what is wrong. The path is a temporary one, so the message says "the clip".
+#[cfg(feature = "media")]
+pub(super) async fn clip(path: &Path) -> Result<Verified> {
+    use crate::media::{self, MediaOptions, MediaSource};
+
+    let source = MediaSource::named("the downloaded clip", path);
+    let probe = media::check_whole_async(source, MediaOptions::default().with_deadline(DEADLINE)).await?;
+    let video = probe.video.as_ref();
+    Ok(Verified {
+        delivered: Delivered {
+            duration: video.and_then(|video| video.duration),
+            width: video.map(|video| video.width),
+            height: video.map(|video| video.height),
+            fps: video.and_then(|video| video.fps),
+            audio: Some(probe.audio.is_some()),
+            model: None,
+        },
+    })
+}
+
+/// Checks that the boxes of the container fill the file: without libav nothing can be decoded.
+///
+/// # Errors
+/// `Media`, naming what is wrong.
+#[cfg(not(feature = "media"))]
+pub(super) async fn clip(path: &Path) -> Result<Verified> {
+    let path = path.to_owned();
+    let checked = tokio::task::spawn_blocking(move || boxes::check(&path)).await;
+    checked.unwrap_or_else(|_| Err(boxes::damaged("the check was broken off")))?;
+    Ok(Verified::default())
+}
+
+#[cfg(not(feature = "media"))]
+mod boxes {
+    use std::fs::File;
+    use std::io::{Read, Seek, SeekFrom};
+    use std::path::Path;
+
+    use crate::error::{Error, ErrorKind, Result};
+
+    pub(super) fn damaged(what: &str) -> Error {
+        Error::new(ErrorKind::Media, format!("check the downloaded clip: {what}"))
+    }
+
+    /// Walks the top-level boxes of an MP4.
+    pub(super) fn check(path: &Path) -> Result<()> {
+        let io = |error| damaged("it cannot be read").with_source(error);
+        let mut file = File::open(path).map_err(io)?;
+        let length = file.metadata().map_err(io)?.len();
+        let (mut at, mut movie, mut media) = (0, false, false);
+        while at < length {
+            let mut head = [0; 16];
+            let have = usize::try_from((length - at).min(16)).unwrap_or(16);
+            file.read_exact(&mut head[..have]).map_err(io)?;
+            let short = u32::from_be_bytes([head[0], head[1], head[2], head[3]]);
+            let size = match short {
+                0 => length - at,
+                1 => u64::from_be_bytes([
+                    head[8], head[9], head[10], head[11], head[12], head[13], head[14], head[15],
+                ]),
+                short => u64::from(short),
+            };
+            if have < 8 || size < 8 || size > length - at {
+                return Err(damaged("it is cut off, or no MP4"));
+            }
+            movie |= &head[4..8] == b"moov";
+            media |= &head[4..8] == b"mdat";
+            at += size;
+            file.seek(SeekFrom::Start(at)).map_err(io)?;
+        }
+        if movie && media {
+            Ok(())
+        } else {
+            Err(damaged("it has no movie header or no media"))
+        }
+    }
+}
