@@ -1,1 +1,82 @@
-fn main() {}
+//! The program `reelkin`: the crate's verbs for people (a progress bar, one clear line) and for
+//! machines (`--json`, exit codes).
+//!
+//! Owns arguments, output and exit codes. Everything else is the public API of the crate.
+
+mod args;
+mod doctor;
+mod frame;
+mod generate;
+mod ls;
+mod models;
+mod output;
+mod probe;
+mod recover;
+mod sandbox;
+mod session;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind as ClapKind;
+
+use args::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse_arguments(&error),
+    };
+    start_log(arguments.global.verbose);
+    let json = arguments.global.json;
+    let result = match arguments.command {
+        Command::Generate(command) => generate::run(&arguments.global, command),
+        Command::Frame(command) => frame::run(&arguments.global, command),
+        Command::Probe(command) => probe::run(&arguments.global, &command),
+        Command::Ls(command) => ls::run(&arguments.global, &command),
+        Command::Recover(command) => recover::run(&arguments.global, &command),
+        Command::Models(command) => models::run(&arguments.global, &command),
+        Command::Doctor => doctor::run(&arguments.global),
+        Command::Sandbox(command) => sandbox::run(&command),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => output::failure(&error, json),
+    }
+}
+
+/// Help and version are no failures; a mistake in the arguments is one line and exit code 2.
+fn refuse_arguments(error: &clap::Error) -> ExitCode {
+    if matches!(error.kind(), ClapKind::DisplayHelp | ClapKind::DisplayVersion) {
+        // A closed pipe (`reelkin --help | head`) is no failure either.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    if std::env::args().any(|argument| argument == "--json") {
+        let text = error.render().to_string();
+        let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        output::print_json(&serde_json::json!({ "error": {
+            "code": "invalid_request",
+            "message": line,
+            "may_have_been_charged": "no",
+            "retry_advice": "change",
+        }}));
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(2)
+}
+
+/// Logs go to standard error: warnings always, more with `-v`, `-vv`, `-vvv`.
+fn start_log(verbose: u8) {
+    use tracing_subscriber::EnvFilter;
+
+    let level = match verbose {
+        0 => "warn",
+        1 => "reelkin=info,warn",
+        2 => "reelkin=debug,info",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_env("REELKIN_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

@@ -1,0 +1,214 @@
+//! The arguments. Names are ima2-gen's where it has them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Make AI video with Grok Imagine. Nothing that is paid for is lost.
+#[derive(Debug, Parser)]
+#[command(
+    name = "reelkin",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    after_help = "The key is read from XAI_API_KEY. With --sandbox no key is needed and nothing costs anything.\n\
+        Exit codes: 0 done, 1 failed, 2 bad arguments, 3 submission unknown, 4 moderated, 5 budget."
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The folder that keeps the clips
+    #[arg(long, global = true, value_name = "DIR", env = "REELKIN_LIBRARY", default_value = "clips")]
+    pub(crate) library: PathBuf,
+    /// Another place that speaks the service's protocol
+    #[arg(long, global = true, value_name = "URL", conflicts_with = "sandbox")]
+    pub(crate) base_url: Option<String>,
+    /// Start the built-in server in this process and use it: no key, no cost
+    #[arg(long, global = true)]
+    pub(crate) sandbox: bool,
+    /// One JSON object on standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Log to standard error; twice for more, three times for all
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a new clip from words, pictures, voices
+    Generate(Box<Generate>),
+    /// Write one frame of a clip as PNG or JPEG
+    Frame(Frame),
+    /// Say what is in a clip
+    Probe(Probe),
+    /// List the clips of the library, newest first
+    Ls(Ls),
+    /// Pick jobs up again by their ids, and save their clips
+    Recover(Recover),
+    /// Print what the models can do and cost
+    Models(Models),
+    /// Check key, service, libav and library
+    Doctor,
+    /// Serve the service's protocol on this machine, at no cost
+    Sandbox(crate::sandbox::Options),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Generate {
+    /// What the clip shows; may be left out where pictures say it
+    pub(crate) prompt: Option<String>,
+    /// A picture (file, https URL, file_id or data URL). One is the first frame, several are references
+    #[arg(long = "ref", value_name = "FILE")]
+    pub(crate) references: Vec<String>,
+    /// Take a single --ref as a reference instead of the first frame
+    #[arg(long, requires = "references", conflicts_with_all = ["last_frame", "keyframes"])]
+    pub(crate) as_reference: bool,
+    /// The first frame, beside references, a last frame or keyframes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) first_frame: Option<String>,
+    /// The last frame
+    #[arg(long, value_name = "FILE", conflicts_with = "references")]
+    pub(crate) last_frame: Option<String>,
+    /// A frame at a time, as in 2.667=middle.png; up to four
+    #[arg(long = "keyframe", value_name = "S=FILE", conflicts_with = "references")]
+    pub(crate) keyframes: Vec<String>,
+    /// A voice: a preset such as eve, or a custom voice id; up to three
+    #[arg(long = "voice", value_name = "VOICE")]
+    pub(crate) voices: Vec<String>,
+    /// The model [default: grok-imagine-video]
+    #[arg(long)]
+    pub(crate) model: Option<String>,
+    /// Length in whole seconds [default: 5]
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub(crate) duration: Option<Duration>,
+    /// 480p, 720p or 1080p [default: 480p]
+    #[arg(long)]
+    pub(crate) resolution: Option<String>,
+    /// Width to height, as in 16:9; auto leaves it to the service
+    #[arg(long, value_name = "W:H")]
+    pub(crate) aspect_ratio: Option<String>,
+    /// Make the clip silent (it costs the same)
+    #[arg(long)]
+    pub(crate) no_audio: bool,
+    /// Your end user's id
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    /// Keep the clip in the service's Files too, under this name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) store: Option<String>,
+    /// Life of the stored file in seconds
+    #[arg(long, value_name = "S", requires = "store", value_parser = seconds)]
+    pub(crate) store_expires: Option<Duration>,
+    /// Make a public link to the stored file
+    #[arg(long, requires = "store")]
+    pub(crate) public_url: bool,
+    /// A signed URL where the service puts the clip (zero-retention teams)
+    #[arg(long, value_name = "URL", requires = "fetch_url")]
+    pub(crate) upload_url: Option<String>,
+    /// The signed URL that gives it back
+    #[arg(long, value_name = "URL", requires = "upload_url")]
+    pub(crate) fetch_url: Option<String>,
+    /// What to do when the model table speaks against the request
+    #[arg(long, value_enum, default_value = "strict")]
+    pub(crate) validation: Validation,
+    /// A model table of your own
+    #[arg(long, value_name = "FILE")]
+    pub(crate) table: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+}
+
+/// Options of everything that waits for a clip.
+#[derive(Debug, Args)]
+pub(crate) struct Wait {
+    /// How long to wait for the job, in seconds
+    #[arg(long, value_name = "S", value_parser = seconds, default_value = "900")]
+    pub(crate) timeout: Duration,
+    /// Write a copy of the clip to this file
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write a copy of the clip into this folder
+    #[arg(short = 'd', long, value_name = "DIR", conflicts_with = "out")]
+    pub(crate) out_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Validation {
+    Strict,
+    Warn,
+    Off,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Frame {
+    /// A clip: an id, a file name or a path
+    pub(crate) clip: String,
+    /// The last frame (the default)
+    #[arg(long, group = "which")]
+    pub(crate) last: bool,
+    /// The first frame
+    #[arg(long, group = "which")]
+    pub(crate) first: bool,
+    /// The frame that shows at this time, in seconds
+    #[arg(long, value_name = "S", group = "which", value_parser = seconds)]
+    pub(crate) position: Option<Duration>,
+    /// The frame of this number, counted from 0
+    #[arg(long, value_name = "N", group = "which")]
+    pub(crate) number: Option<u64>,
+    /// Where to write it: .png or .jpg [default: <clip>-<which>.png here]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Quality of a JPEG, 1 to 100
+    #[arg(long, value_name = "Q", default_value = "90", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) quality: u8,
+    /// How long it may take, in seconds
+    #[arg(long, value_name = "S", value_parser = seconds, default_value = "60")]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Probe {
+    /// A clip: an id, a file name or a path
+    pub(crate) clip: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ls {
+    /// How many clips
+    #[arg(long, short = 'n', value_name = "N", default_value = "20", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) limit: u16,
+    /// Only clips older than this one: the next page
+    #[arg(long, value_name = "ID")]
+    pub(crate) before: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Recover {
+    /// Ids of jobs, as errors and sidecars name them
+    #[arg(required = true, value_name = "JOB_ID")]
+    pub(crate) jobs: Vec<String>,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Models {
+    /// A model table of your own
+    #[arg(long, value_name = "FILE")]
+    pub(crate) table: Option<PathBuf>,
+}
+
+/// Seconds, whole or not, as a person writes them.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let bad = || "not a number of seconds; write it as in 6 or 2.5".to_owned();
+    let seconds: f64 = text.parse().map_err(|_| bad())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| bad())
+}

@@ -1,0 +1,64 @@
+//! `reelkin ls`.
+
+use std::process::ExitCode;
+
+use reelkin::library::{Entry, ListOptions};
+use reelkin::{ClipId, Library};
+use serde_json::{Value, json};
+
+use crate::args::{Global, Ls};
+use crate::output::{self, Outcome};
+use crate::session::block_on;
+
+pub(crate) fn run(global: &Global, command: &Ls) -> Outcome {
+    let library = Library::open_to_read(&global.library)?;
+    let mut options = ListOptions { limit: usize::from(command.limit), ..ListOptions::default() };
+    options.before = command.before.as_deref().map(ClipId::parse).transpose()?;
+    let page = block_on(async { Ok(library.list(options).await?) })?;
+    if global.json {
+        let clips: Vec<Value> = page.clips.iter().map(entry_json).collect();
+        output::print_json(&json!({ "clips": clips, "next": page.next.as_ref().map(ClipId::as_str) }));
+        return Ok(ExitCode::SUCCESS);
+    }
+    for entry in &page.clips {
+        output::print_line(entry_line(entry));
+    }
+    if let Some(next) = &page.next {
+        output::note(format_args!("more: reelkin ls --before {next}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn entry_json(entry: &Entry) -> Value {
+    match &entry.clip {
+        Ok(clip) => {
+            let mut object = output::clip_json(clip, None);
+            let record = clip.record.as_ref();
+            object["created_at"] = json!(record.and_then(|record| record.created_at));
+            object["prompt"] = json!(record.and_then(|record| record.prompt.as_deref()));
+            object["model"] = json!(record.and_then(|record| record.model.as_deref()));
+            object["video"] = json!(record.and_then(|record| record.video.as_ref()));
+            object["video_continuity"] = json!(record.and_then(|record| record.video_continuity.as_ref()));
+            object
+        }
+        Err(error) => json!({ "id": entry.id.as_str(), "error": output::error_json(error) }),
+    }
+}
+
+fn entry_line(entry: &Entry) -> String {
+    let clip = match &entry.clip {
+        Ok(clip) => clip,
+        Err(error) => return format!("{}  {error}", entry.id),
+    };
+    let Some(record) = &clip.record else { return format!("{}  no sidecar", entry.id) };
+    let video = record.video.as_ref();
+    let seconds = video.and_then(|video| video.duration).map(|duration| format!("{} s", duration.as_f64()));
+    let resolution = video.and_then(|video| video.resolution.clone());
+    let cost = output::cost(clip).map(|cost| cost.to_string());
+    let prompt = record.prompt.as_deref().map(|prompt| {
+        let line: String = prompt.split_whitespace().collect::<Vec<_>>().join(" ");
+        if line.chars().count() > 60 { line.chars().take(59).chain(['…']).collect() } else { line }
+    });
+    let fields = [seconds, resolution, cost, prompt];
+    std::iter::once(entry.id.to_string()).chain(fields.into_iter().flatten()).collect::<Vec<_>>().join("  ")
+}

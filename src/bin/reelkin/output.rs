@@ -1,0 +1,234 @@
+//! What the program prints, and its exit codes.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use reelkin::library::{Severity, Usage};
+use reelkin::{Clip, Error, ErrorKind, JobEvent, JobHandle, RetryAdvice, UsdTicks};
+use serde_json::{Value, json};
+
+/// One JSON object on one line.
+pub(crate) fn print_json(value: &Value) {
+    // A reader that closed the pipe has what it wanted.
+    let _ = writeln!(std::io::stdout(), "{value}");
+}
+
+/// One line for a person.
+pub(crate) fn print_line(line: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// One line beside the result.
+pub(crate) fn note(line: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Why a command failed: the crate says so, or the program itself.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Crate(Error),
+    /// A mistake in the arguments that only shows when they are looked at closely.
+    Arguments(String),
+    /// A file or a pipe of this machine.
+    Local(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Crate(error)
+    }
+}
+
+/// What a command returns.
+pub(crate) type Outcome<T = ExitCode> = Result<T, Failure>;
+
+fn exit_code(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::InvalidRequest | ErrorKind::Config => 2,
+        ErrorKind::SubmissionUnknown => 3,
+        ErrorKind::Moderated => 4,
+        ErrorKind::Budget => 5,
+        _ => 1,
+    }
+}
+
+pub(crate) fn error_json(error: &Error) -> Value {
+    let mut object = json!({
+        "code": error.kind().code(),
+        "message": error.to_string(),
+        "may_have_been_charged": error.may_have_been_charged().as_str(),
+        "retry_advice": error.retry_advice().as_str(),
+    });
+    let optional = [
+        ("guidance", error.guidance().map(Value::from)),
+        ("job_id", error.job_id().map(Value::from)),
+        ("status", error.status().map(Value::from)),
+        ("service_code", error.service_code().map(Value::from)),
+        ("retry_after_seconds", error.retry_after().map(|after| after.as_secs_f64().into())),
+    ];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            object[name] = value;
+        }
+    }
+    object
+}
+
+/// The exit code of a failure that was printed already.
+pub(crate) fn code_of(failure: &Failure) -> ExitCode {
+    ExitCode::from(match failure {
+        Failure::Crate(error) => exit_code(error.kind()),
+        Failure::Arguments(_) => 2,
+        Failure::Local(_) => 1,
+    })
+}
+
+/// Prints a failure and says the exit code.
+pub(crate) fn failure(failure: &Failure, as_json: bool) -> ExitCode {
+    let (code, exit, line) = match failure {
+        Failure::Crate(error) => return crate_failure(error, as_json),
+        Failure::Arguments(line) => (ErrorKind::InvalidRequest.code(), 2, line),
+        Failure::Local(line) => ("local", 1, line),
+    };
+    if as_json {
+        print_json(&json!({ "error": {
+            "code": code,
+            "message": line,
+            "may_have_been_charged": "no",
+            "retry_advice": "change",
+        }}));
+    } else {
+        note(format_args!("reelkin: {line}"));
+    }
+    ExitCode::from(exit)
+}
+
+fn crate_failure(error: &Error, as_json: bool) -> ExitCode {
+    if as_json {
+        print_json(&json!({ "error": error_json(error) }));
+    } else {
+        note(format_args!("reelkin: {error}"));
+        if let Some(guidance) = error.guidance() {
+            note(format_args!("  {guidance}"));
+        }
+        if let Some(job) = error.job_id() {
+            let hint = match error.retry_advice() {
+                RetryAdvice::Resume => format!("; pick it up with: reelkin recover {job}"),
+                _ => String::new(),
+            };
+            note(format_args!("  job {job}{hint}"));
+        }
+    }
+    ExitCode::from(exit_code(error.kind()))
+}
+
+/// A clip as JSON.
+pub(crate) fn clip_json(clip: &Clip, copy: Option<&Path>) -> Value {
+    let record = clip.record.as_ref();
+    let ours = record.and_then(|record| record.reelkin.as_ref());
+    let mut object = json!({
+        "id": clip.id.as_str(),
+        "path": clip.path,
+        "sidecar": clip.sidecar_path(),
+        "operation": ours.and_then(|ours| ours.operation.clone()),
+        "job_id": ours.and_then(|ours| ours.job_id.clone()),
+        "cost_usd_ticks": cost(clip).map(UsdTicks::ticks),
+        "delivery": ours.and_then(|ours| ours.delivery.as_ref()),
+        "warnings": ours.and_then(|ours| ours.warnings.as_ref()),
+    });
+    if let Some(copy) = copy {
+        object["copy"] = json!(copy);
+    }
+    object
+}
+
+/// What the clip cost, as far as is known.
+pub(crate) fn cost(clip: &Clip) -> Option<UsdTicks> {
+    let record = clip.record.as_ref()?;
+    let ours = record.reelkin.as_ref().and_then(|ours| ours.cost_usd_ticks);
+    let usage = |usage: &Usage| usage.grok_cost_usd_ticks;
+    ours.or_else(|| record.usage.as_ref().and_then(usage)).map(UsdTicks::new)
+}
+
+/// A clip for a person.
+pub(crate) fn print_clip(clip: &Clip, copy: Option<&Path>) {
+    let place = clip.path.as_ref().map_or_else(|| clip.file_name.clone(), |path| path.display().to_string());
+    let ours = clip.record.as_ref().and_then(|record| record.reelkin.as_ref());
+    match cost(clip) {
+        Some(cost) => print_line(format_args!("{place}  {cost}")),
+        None => print_line(place),
+    }
+    if let Some(copy) = copy {
+        print_line(copy.display());
+    }
+    let Some(ours) = ours else { return };
+    for finding in ours.delivery.iter().flat_map(|delivery| &delivery.findings) {
+        if finding.severity > Severity::Unchecked {
+            note(format_args!(
+                "not as asked: {} {} was asked, {} came",
+                finding.field, finding.asked, finding.delivered
+            ));
+        }
+    }
+    for warning in ours.warnings.iter().flatten() {
+        note(format_args!("note: {warning}"));
+    }
+}
+
+/// Draws a job's events until it is over: a bar on a terminal, lines in a log, nothing for `--json`.
+pub(crate) async fn follow(job: JobHandle, as_json: bool) {
+    let mut events = job.events();
+    if as_json {
+        return;
+    }
+    let drawn = std::io::stderr().is_terminal();
+    let target = if drawn { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(100), target);
+    // The template is a constant; were it wrong, the default style would do.
+    if let Ok(style) = ProgressStyle::with_template("{msg:22} [{bar:32}] {pos:>3}% {elapsed}") {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let mut last_line = String::new();
+    while let Some(event) = events.next().await {
+        let (message, percent) = describe(&event);
+        bar.set_message(message.clone());
+        if let Some(percent) = percent {
+            bar.set_position(percent);
+        }
+        if !drawn {
+            // In a log every tenth is enough.
+            let line = match percent {
+                Some(percent) => format!("{message} {} %", percent / 10 * 10),
+                None => message,
+            };
+            if line != last_line {
+                note(&line);
+                last_line = line;
+            }
+        }
+    }
+    bar.finish_and_clear();
+}
+
+fn describe(event: &JobEvent) -> (String, Option<u64>) {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a fraction of 0 to 1")]
+    let percent = |fraction: f64| (fraction.clamp(0.0, 1.0) * 100.0) as u64;
+    match event {
+        JobEvent::Planning => ("planning".to_owned(), None),
+        JobEvent::Submitted { job_id, .. } => (format!("job {job_id}"), None),
+        JobEvent::Progress { fraction, stalled, .. } => {
+            let message = if *stalled { "rendering (stalled)" } else { "rendering" };
+            (message.to_owned(), fraction.map(percent))
+        }
+        JobEvent::Downloading { received, total } => {
+            let share = total.filter(|total| *total > 0).map(|total| received * 100 / total);
+            ("downloading".to_owned(), share)
+        }
+        JobEvent::Saved { clip, .. } => (format!("saved {clip}"), Some(100)),
+        _ => (String::new(), None),
+    }
+}

@@ -1,0 +1,144 @@
+//! What the commands share: the runtime, the client, the sandbox in the process, Ctrl-C.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reelkin::sandbox::Sandbox;
+use reelkin::{Clip, JobHandle, Library, ModelTable, PollPolicy, Validation, VideoClient};
+
+use crate::args::{Global, Wait};
+use crate::output::{self, Failure, Outcome};
+
+/// Runs a command that needs the network.
+pub(crate) fn block_on<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Local(format!("start the runtime: {error}")))?;
+    let result = runtime.block_on(work);
+    // A blocking read that hangs must not keep the program from ending.
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    result
+}
+
+/// A client, and the sandbox that it talks to, where it is in this process.
+pub(crate) struct Session {
+    pub(crate) client: VideoClient,
+    sandbox: Option<Sandbox>,
+}
+
+/// What a command may change of a client.
+#[derive(Default)]
+pub(crate) struct Settings {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) validation: Validation,
+    pub(crate) table: Option<ModelTable>,
+}
+
+impl Session {
+    pub(crate) async fn open(global: &Global, settings: Settings) -> Outcome<Self> {
+        let builder = VideoClient::builder().library(&global.library).validation(settings.validation);
+        let mut policy = PollPolicy::default();
+        if let Some(timeout) = settings.timeout {
+            policy.deadline = timeout;
+        }
+        let sandbox = if global.sandbox { Some(Sandbox::builder().start().await?) } else { None };
+        let local = global.base_url.as_deref().is_some_and(is_local) || sandbox.is_some();
+        if local {
+            // A server on this machine is no service with a queue: it is ready sooner.
+            policy.first = Duration::from_millis(500);
+            policy.expected = Duration::from_secs(4);
+            policy.shortest = Duration::from_millis(250);
+        }
+        let builder = match settings.table {
+            Some(table) => builder.models(table),
+            None => builder,
+        };
+        let builder = match (&sandbox, &global.base_url) {
+            (Some(sandbox), _) => builder.base_url(sandbox.base_url()).api_key(sandbox.api_key()),
+            (None, Some(url)) => builder.base_url(url).api_key_from_env(),
+            (None, None) => builder.api_key_from_env(),
+        };
+        Ok(Self { client: builder.poll(policy).build()?, sandbox })
+    }
+
+    /// Waits for a job, with progress; Ctrl-C stops waiting and says how to go on.
+    pub(crate) async fn wait(&self, job: &JobHandle, json: bool) -> reelkin::Result<Clip> {
+        let drawing = tokio::spawn(output::follow(job.clone(), json));
+        let stopper = job.clone();
+        let interrupt = tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                stopper.stop_waiting();
+            }
+        });
+        let result = job.wait().await;
+        interrupt.abort();
+        // The bar ends with the events, which end with the job.
+        let _ = drawing.await;
+        result
+    }
+
+    /// The copies that `-o` and `-d` ask for.
+    pub(crate) async fn copy(&self, clip: &Clip, wait: &Wait) -> reelkin::Result<Option<PathBuf>> {
+        let library = self.client.library();
+        match (&wait.out, &wait.out_dir) {
+            (Some(file), _) => library.copy_out(clip, file).await.map(Some),
+            (None, Some(folder)) => library.copy_into(clip, folder).await.map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+
+    pub(crate) async fn close(self) {
+        if let Some(sandbox) = self.sandbox {
+            sandbox.stop().await;
+        }
+    }
+}
+
+/// Whether a base URL is on this machine.
+fn is_local(url: &str) -> bool {
+    ["http://127.", "http://localhost", "http://[::1]"].iter().any(|start| url.starts_with(start))
+}
+
+/// Refuses a place for the copy that cannot work, before anything is paid.
+pub(crate) fn check_destination(wait: &Wait) -> Outcome<()> {
+    let refuse = |path: &Path, what: &str| Err(Failure::Arguments(format!("write a copy to {}: {what}", path.display())));
+    if let Some(file) = &wait.out {
+        let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+        if file.is_dir() {
+            return refuse(file, "it is a folder; use -d for a folder");
+        }
+        if folder.is_some_and(|folder| !folder.is_dir()) {
+            return refuse(file, "its folder does not exist");
+        }
+    }
+    match &wait.out_dir {
+        Some(folder) if folder.exists() && !folder.is_dir() => refuse(folder, "it is a file; use -o for a file"),
+        _ => Ok(()),
+    }
+}
+
+/// A clip by what a person types: a path to any file, or a clip of the library.
+pub(crate) fn find_clip(global: &Global, text: &str) -> Outcome<PathBuf> {
+    let path = Path::new(text);
+    if path.exists() {
+        return Ok(path.to_owned());
+    }
+    let missing = || {
+        Failure::Arguments(format!(
+            "find clip {text:?}: there is no such file, and no such clip in the library {}",
+            global.library.display()
+        ))
+    };
+    if !global.library.is_dir() {
+        return Err(missing());
+    }
+    let library = Library::open_to_read(&global.library)?;
+    let clip = block_on(async { library.resolve(text).await.map_err(Failure::from) });
+    match clip {
+        Ok(clip) => clip.path.ok_or_else(missing),
+        Err(Failure::Crate(error)) if error.kind() == reelkin::ErrorKind::NotFound => Err(missing()),
+        Err(failure) => Err(failure),
+    }
+}
