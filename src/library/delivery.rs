@@ -159,16 +159,16 @@ impl DeliveryReport {
     }
 }
 
-fn finding(field: &str, asked: String, delivered: String, severity: Severity) -> Option<Finding> {
-    Some(Finding {
+fn finding(field: &str, asked: String, delivered: String, severity: Severity) -> Finding {
+    Finding {
         field: field.to_owned(),
         asked,
         delivered,
         severity,
-    })
+    }
 }
 
-fn unchecked(field: &str, asked: String) -> Option<Finding> {
+fn unchecked(field: &str, asked: String) -> Finding {
     finding(field, asked, "unknown".to_owned(), Severity::Unchecked)
 }
 
@@ -176,7 +176,7 @@ fn duration(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
     let asked = asked.duration?.as_secs_f64();
     let words = |seconds: f64| format!("{} s", rounded(seconds));
     let Some(came) = delivered.duration else {
-        return unchecked("duration", words(asked));
+        return Some(unchecked("duration", words(asked)));
     };
     let came = came.as_secs_f64();
     if (came - asked).abs() <= DURATION_SLACK.max(asked * DURATION_SHARE) + 1e-9 {
@@ -187,7 +187,7 @@ fn duration(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
     } else {
         Severity::Minor
     };
-    finding("duration", words(asked), words(came), severity)
+    Some(finding("duration", words(asked), words(came), severity))
 }
 
 fn resolution(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
@@ -196,7 +196,7 @@ fn resolution(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
         .strip_suffix('p')
         .and_then(|lines| lines.parse::<u16>().ok());
     let (Some(lines), Some((width, height))) = (lines, size(delivered)) else {
-        return unchecked("resolution", asked.clone());
+        return Some(unchecked("resolution", asked.clone()));
     };
     let lines = f64::from(lines);
     let short = f64::from(width.min(height));
@@ -208,7 +208,12 @@ fn resolution(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
     } else {
         Severity::Minor
     };
-    finding("resolution", asked.clone(), format!("{width}x{height}"), severity)
+    Some(finding(
+        "resolution",
+        asked.clone(),
+        format!("{width}x{height}"),
+        severity,
+    ))
 }
 
 fn aspect_ratio(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
@@ -221,40 +226,40 @@ fn aspect_ratio(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
     });
     let sides = sides.filter(|(width, height)| *width > 0.0 && *height > 0.0);
     let (Some((asked_width, asked_height)), Some((width, height))) = (sides, size(delivered)) else {
-        return unchecked("aspect_ratio", asked.clone());
+        return Some(unchecked("aspect_ratio", asked.clone()));
     };
     let ratio = (f64::from(width) / f64::from(height)) / (asked_width / asked_height);
     if (ratio - 1.0).abs() <= RATIO_SHARE {
         return None;
     }
-    finding(
+    Some(finding(
         "aspect_ratio",
         asked.clone(),
         format!("{width}x{height}"),
         Severity::Major,
-    )
+    ))
 }
 
 fn rate(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
     let asked = asked.fps?;
     let Some(came) = delivered.fps else {
-        return unchecked("fps", rounded(asked));
+        return Some(unchecked("fps", rounded(asked)));
     };
     if (came - asked).abs() <= asked * RATE_SHARE {
         return None;
     }
-    finding("fps", rounded(asked), rounded(came), Severity::Minor)
+    Some(finding("fps", rounded(asked), rounded(came), Severity::Minor))
 }
 
 fn audio(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
     let asked = asked.audio?;
     let words = |sound: bool| if sound { "sound" } else { "no sound" }.to_owned();
     match delivered.audio {
-        None => unchecked("audio", words(asked)),
+        None => Some(unchecked("audio", words(asked))),
         Some(came) if came == asked => None,
         Some(came) => {
             let severity = if asked { Severity::Major } else { Severity::Minor };
-            finding("audio", words(asked), words(came), severity)
+            Some(finding("audio", words(asked), words(came), severity))
         }
     }
 }
@@ -262,9 +267,9 @@ fn audio(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
 fn model(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
     let name = asked.model.as_ref()?;
     match &delivered.model {
-        None => unchecked("model", name.clone()),
+        None => Some(unchecked("model", name.clone())),
         Some(came) if came == name || asked.model_aliases.contains(came) => None,
-        Some(came) => finding("model", name.clone(), came.clone(), Severity::Major),
+        Some(came) => Some(finding("model", name.clone(), came.clone(), Severity::Major)),
     }
 }
 
@@ -310,6 +315,7 @@ mod seconds {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "every field it fills is an option")]
     fn secs(seconds: f64) -> Option<Duration> {
         Some(Duration::from_secs_f64(seconds))
     }

@@ -50,3 +50,52 @@ pub(super) fn store_fault(doing: &str, error: object_store::Error) -> Error {
     };
     Error::new(kind, format!("{doing}{why}")).with_source(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_says_in_words_what_is_wrong() {
+        let table = [
+            (
+                io::ErrorKind::StorageFull,
+                ErrorKind::Library,
+                "no space is left on the disk",
+            ),
+            (
+                io::ErrorKind::QuotaExceeded,
+                ErrorKind::Library,
+                "the disk quota is used up",
+            ),
+            (
+                io::ErrorKind::ReadOnlyFilesystem,
+                ErrorKind::Library,
+                "the disk is read-only",
+            ),
+            (
+                io::ErrorKind::PermissionDenied,
+                ErrorKind::Library,
+                "permission is denied",
+            ),
+            (
+                io::ErrorKind::FileTooLarge,
+                ErrorKind::Library,
+                "the disk takes no file of that size",
+            ),
+            (io::ErrorKind::NotFound, ErrorKind::NotFound, "it does not exist"),
+        ];
+        for (cause, kind, words) in table {
+            let fault = io_fault("write clip a.mp4", cause.into());
+            assert_eq!(fault.kind(), kind);
+            assert!(
+                fault
+                    .to_string()
+                    .starts_with(&format!("write clip a.mp4: {words}: ")),
+                "{fault}"
+            );
+        }
+        let fault = io_fault("write clip a.mp4", io::Error::other("on fire"));
+        assert_eq!(fault.to_string(), "write clip a.mp4: on fire");
+    }
+}

@@ -212,8 +212,11 @@ impl Folder {
                     .duration_since(changed)
                     .is_ok_and(|since| since >= age)
             });
-            let in_use = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
-            if old && !in_use && fs::remove_file(&path).is_ok() {
+            // Locked only when it is to go: a lock held here looks like a writer to everybody else.
+            if old
+                && !matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+                && fs::remove_file(&path).is_ok()
+            {
                 removed += 1;
             }
         }

@@ -43,7 +43,7 @@ pub use self::record::{
     ClipRecord, InputRecord, MAX_SIDECAR_BYTES, ReelkinRecord, SCHEMA, Seconds, SourceSummary, Usage,
     VideoFacts,
 };
-pub use self::staged::{Digest, Staged};
+pub use self::staged::{ClipDigest, Staged};
 
 use self::fault::{io_fault, store_fault};
 use self::folder::Folder;
@@ -312,7 +312,8 @@ impl Library {
     }
 
     /// Removes unfinished files that no process writes and that have not changed for `age`, and says
-    /// how many. They are what a crash in the middle of a download leaves.
+    /// how many. They are what a crash in the middle of a download leaves. An hour or more is a good
+    /// age: a sidecar that is being written this instant has no lock.
     ///
     /// # Errors
     /// `Library` if the library cannot be written.
@@ -397,8 +398,14 @@ impl Library {
 fn name_in(folder: &Folder, path: &str) -> Result<Option<String>> {
     let real = match std::fs::canonicalize(path) {
         Ok(real) => real,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(io_fault(&format!("find {}", quoted(path)), error)),
+        Err(error) => {
+            use std::io::ErrorKind as Kind;
+            return match error.kind() {
+                // No file can have that name, so there is none.
+                Kind::NotFound | Kind::NotADirectory | Kind::InvalidFilename | Kind::InvalidInput => Ok(None),
+                _ => Err(io_fault(&format!("find {}", quoted(path)), error)),
+            };
+        }
     };
     let name = real.file_name().and_then(|name| name.to_str());
     match name {

@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Size and hash of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Digest {
+pub struct ClipDigest {
     /// SHA-256 in hex.
     pub sha256: String,
     /// Size.
@@ -280,7 +280,7 @@ impl Staged {
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
-    pub async fn digest(&mut self) -> Result<Digest> {
+    pub async fn digest(&mut self) -> Result<ClipDigest> {
         self.flush().await?;
         let path = self.path.clone();
         blocking(move || digest(&path)).await
@@ -334,7 +334,7 @@ impl fmt::Debug for Staged {
     }
 }
 
-fn digest(path: &Path) -> Result<Digest> {
+fn digest(path: &Path) -> Result<ClipDigest> {
     let fault = |error| io_fault(&format!("read {}", path.display()), error);
     let mut file = File::open(path).map_err(fault)?;
     let mut hash = Sha256::new();
@@ -354,7 +354,7 @@ fn digest(path: &Path) -> Result<Digest> {
     for byte in hash.finalize() {
         let _ = write!(sha256, "{byte:02x}");
     }
-    Ok(Digest { sha256, bytes })
+    Ok(ClipDigest { sha256, bytes })
 }
 
 /// A private temporary folder for the unfinished files of a library that is no folder. Removed with
@@ -378,5 +378,72 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_crash_between_clip_and_sidecar_leaves_a_listed_clip() {
+        let root = tempfile::tempdir().unwrap();
+        let library = Library::open(root.path()).unwrap();
+        let id: ClipId = "a".parse().unwrap();
+        let mut staged = library.stage(&id).await.unwrap();
+        staged.append(b"clip").await.unwrap();
+        staged.flush().await.unwrap();
+        library
+            .inner
+            .folder
+            .as_ref()
+            .unwrap()
+            .publish(staged.path(), &id)
+            .unwrap();
+        drop(staged);
+
+        let library = Library::open(root.path()).unwrap();
+        let page = library
+            .list(crate::library::ListOptions::default())
+            .await
+            .unwrap();
+        assert_eq!(page.clips.len(), 1);
+        assert_eq!(page.clips[0].clip.as_ref().unwrap().record, None);
+        let clip = library.set_record(&id, ClipRecord::new(1)).await.unwrap();
+        assert_eq!(library.clip(&id).await.unwrap(), clip);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_crash_between_link_and_unlink_never_exposes_the_clip_to_writes() {
+        let root = tempfile::tempdir().unwrap();
+        let library = Library::open(root.path()).unwrap();
+        let id: ClipId = "a".parse().unwrap();
+        fs::write(root.path().join("a.mp4"), b"clip").unwrap();
+        let part = root.path().join(".incoming/a.mp4.part");
+        fs::hard_link(root.path().join("a.mp4"), &part).unwrap();
+        library.stage(&id).await.unwrap_err();
+        // Even when somebody renamed the clip: the second name is given up, not written through.
+        fs::rename(root.path().join("a.mp4"), root.path().join("b.mp4")).unwrap();
+        let mut staged = library.stage(&id).await.unwrap();
+        assert_eq!(staged.written(), 0);
+        staged.append(b"another").await.unwrap();
+        staged.commit(ClipRecord::new(1)).await.unwrap();
+        assert_eq!(fs::read(root.path().join("b.mp4")).unwrap(), b"clip");
+        assert_eq!(fs::read(root.path().join("a.mp4")).unwrap(), b"another");
+    }
+
+    #[test]
+    fn publishing_refuses_a_name_that_is_taken() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::create(root.path()).unwrap();
+        let id: ClipId = "a".parse().unwrap();
+        fs::write(root.path().join("a.mp4"), b"old").unwrap();
+        let (_file, part) = folder::open_part(&root.path().join(".incoming"), &id).unwrap();
+        let error = folder.publish(&part, &id).unwrap_err();
+        assert!(error.to_string().contains("the name is taken"), "{error}");
+        assert_eq!(fs::read(root.path().join("a.mp4")).unwrap(), b"old");
     }
 }

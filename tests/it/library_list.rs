@@ -1,0 +1,172 @@
+//! Listing reads what it shows and nothing else.
+
+use std::fs::{self, File};
+use std::time::{Duration, Instant};
+
+use futures_util::TryStreamExt as _;
+use reelkin::library::{Entry, Library, ListOptions};
+
+fn stems(clips: &[Entry]) -> Vec<&str> {
+    clips.iter().map(|entry| entry.id.as_str()).collect()
+}
+
+#[tokio::test]
+async fn newest_first_then_other_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = Library::open(folder.path()).unwrap();
+    for stem in [
+        "1763812000000_aaaaaaaa",
+        "1763812000001_00000000",
+        "1763812000000_bbbbbbbb",
+        "my clip",
+        "zebra",
+        "0007_x",
+    ] {
+        fs::write(folder.path().join(format!("{stem}.mp4")), b"clip").unwrap();
+    }
+    for other in [
+        "1763812000009_x.png",
+        "1763812000009_x.mp4.json",
+        "1763812000009_x.mp4.part",
+        ".hidden.mp4",
+        "x.MP4",
+        "x.mp4.mp4",
+    ] {
+        fs::write(folder.path().join(other), b"{}").unwrap();
+    }
+    let expected = [
+        "1763812000001_00000000",
+        "1763812000000_bbbbbbbb",
+        "1763812000000_aaaaaaaa",
+        "zebra",
+        "my clip",
+        "0007_x",
+    ];
+    let page = library.list(ListOptions::default()).await.unwrap();
+    assert_eq!((stems(&page.clips), page.next), (expected.to_vec(), None));
+
+    let mut seen = Vec::new();
+    let mut before = None;
+    loop {
+        let page = library.list(ListOptions { limit: 2, before }).await.unwrap();
+        assert!(page.clips.len() <= 2);
+        seen.extend(page.clips.into_iter().map(|entry| entry.id.to_string()));
+        before = page.next;
+        match &before {
+            // The clip a page ended with may be gone by the time of the next.
+            Some(last) => fs::remove_file(folder.path().join(last.file_name())).unwrap(),
+            None => break,
+        }
+    }
+    assert_eq!(seen, expected);
+    let page = library
+        .list(ListOptions {
+            limit: 0,
+            before: None,
+        })
+        .await
+        .unwrap();
+    assert_eq!(page.clips.len(), 1);
+}
+
+#[tokio::test]
+async fn a_damaged_sidecar_is_a_matter_of_its_entry() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = Library::open(folder.path()).unwrap();
+    for (stem, sidecar) in [("a", "{\"prompt\": \"p\"}"), ("b", "no"), ("c", "")] {
+        fs::write(folder.path().join(format!("{stem}.mp4")), b"clip").unwrap();
+        if stem != "c" {
+            fs::write(folder.path().join(format!("{stem}.mp4.json")), sidecar).unwrap();
+        }
+    }
+    let entries: Vec<Entry> = library.entries().try_collect().await.unwrap();
+    assert_eq!(stems(&entries), ["c", "b", "a"]);
+    assert_eq!(entries[0].clip.as_ref().unwrap().record, None);
+    assert!(
+        entries[1]
+            .clip
+            .as_ref()
+            .unwrap_err()
+            .to_string()
+            .contains("b.mp4.json")
+    );
+    assert_eq!(
+        entries[2]
+            .clip
+            .as_ref()
+            .unwrap()
+            .record
+            .as_ref()
+            .unwrap()
+            .prompt
+            .as_deref(),
+        Some("p")
+    );
+
+    fs::remove_dir_all(folder.path()).unwrap();
+    assert!(library.list(ListOptions::default()).await.is_err());
+    assert!(library.entries().try_collect::<Vec<_>>().await.is_err());
+}
+
+/// A hundred thousand clips. The sidecars outside the page are damaged: a listing that read one would
+/// say so. For the figures run it with `--nocapture`.
+#[tokio::test]
+#[expect(clippy::print_stderr, reason = "the figures of a measurement")]
+async fn a_page_of_many_reads_only_its_own_sidecars() {
+    const CLIPS: u64 = 100_000;
+    const START: u64 = 1_763_812_000_000;
+    let folder = tempfile::tempdir().unwrap();
+    let library = Library::open(folder.path()).unwrap();
+    let began = Instant::now();
+    for number in 0..CLIPS {
+        let stem = format!(
+            "{}_{:08x}",
+            START + number,
+            number.wrapping_mul(2_654_435_761) & 0xffff_ffff
+        );
+        File::create(folder.path().join(format!("{stem}.mp4"))).unwrap();
+        let sidecar = folder.path().join(format!("{stem}.mp4.json"));
+        if number >= CLIPS - 100 {
+            fs::write(sidecar, format!("{{\"createdAt\": {number}}}")).unwrap();
+        } else {
+            File::create(sidecar).unwrap();
+        }
+    }
+    eprintln!("made {CLIPS} clips in {:?}", began.elapsed());
+
+    let mut best = Duration::MAX;
+    let mut before = None;
+    for _ in 0..5 {
+        let began = Instant::now();
+        let page = library.list(ListOptions::default()).await.unwrap();
+        best = best.min(began.elapsed());
+        assert_eq!(page.clips.len(), 50);
+        for (number, entry) in (0..).zip(&page.clips) {
+            let record = entry
+                .clip
+                .as_ref()
+                .expect("a whole sidecar")
+                .record
+                .as_ref()
+                .expect("a sidecar");
+            assert_eq!(record.created_at, Some(CLIPS - 1 - number));
+        }
+        before = page.next;
+    }
+    eprintln!("first page of 50 among {CLIPS} clips: {best:?}");
+    let page = library.list(ListOptions { limit: 50, before }).await.unwrap();
+    assert!(page.clips.iter().all(|entry| entry.clip.is_ok()));
+    let page = library
+        .list(ListOptions {
+            limit: 50,
+            before: page.next,
+        })
+        .await
+        .unwrap();
+    assert!(
+        page.clips.iter().all(|entry| entry.clip.is_err()),
+        "these are the damaged ones"
+    );
+    // Ten times what it takes, so that a busy machine does not fail it; reading all would be minutes.
+    assert!(best < Duration::from_secs(1), "{best:?}");
+}
