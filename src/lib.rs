@@ -1,5 +1,7 @@
 //! Make AI video with Grok Imagine.
 
 mod error;
+#[cfg(feature = "media")]
+pub mod media;
 
 pub use error::{Charge, Error, ErrorKind, Result, RetryAdvice};
