@@ -65,7 +65,10 @@ pub async fn run<T: Send + 'static>(
     match joined {
         Ok(result) => result,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(_) => Err(Error::new(ErrorKind::Stopped, "read media: the runtime is shutting down")),
+        Err(_) => Err(Error::new(
+            ErrorKind::Stopped,
+            "read media: the runtime is shutting down",
+        )),
     }
 }
 

@@ -73,7 +73,12 @@ pub(super) struct Clip {
 impl Clip {
     pub(super) fn open(source: OpenSource) -> Result<Self> {
         libav::init();
-        let OpenSource { mut reader, len, format, watch } = source;
+        let OpenSource {
+            mut reader,
+            len,
+            format,
+            watch,
+        } = source;
         let outline = match format {
             Format::Mov => container::outline_mov(&mut reader, len),
             _ => container::outline_matroska(&mut reader, len),
@@ -85,7 +90,11 @@ impl Clip {
         let io = StreamIo::from_read_seek_with_capacity(reader, BUFFER)
             .map_err(|e| watch.fail("open", libav::reason(e)))?;
         let input = open_input(io, format).map_err(|e| {
-            let cause = if outline.promised.is_some() { no_index(format, outline, len) } else { libav::reason(e) };
+            let cause = if outline.promised.is_some() {
+                no_index(format, outline, len)
+            } else {
+                libav::reason(e)
+            };
             watch.fail("open", cause)
         })?;
         if input.nb_streams() as usize > MAX_STREAMS {
@@ -118,8 +127,12 @@ impl Clip {
     fn find_origin(&mut self) -> Result<()> {
         let timed = |kind| kind == ff::media::Type::Video || kind == ff::media::Type::Audio;
         let mut starts: Vec<Option<i64>> = self.streams.iter().map(|s| s.start).collect();
-        let wanted: Vec<usize> =
-            self.streams.iter().filter(|s| timed(s.kind) && !s.is_cover).map(|s| s.index).collect();
+        let wanted: Vec<usize> = self
+            .streams
+            .iter()
+            .filter(|s| timed(s.kind) && !s.is_cover)
+            .map(|s| s.index)
+            .collect();
         // Only what the header does not tell is looked for, in the first packets.
         for _ in 0..64 {
             if wanted.iter().all(|&i| starts.get(i).is_some_and(Option::is_some)) {
@@ -257,12 +270,17 @@ impl Clip {
         if self.format != Format::Mov || self.outline.fragmented {
             return Vec::new();
         }
-        self.input.stream(stream).map(|stream| index_entries(&stream)).unwrap_or_default()
+        self.input
+            .stream(stream)
+            .map(|stream| index_entries(&stream))
+            .unwrap_or_default()
     }
 
     /// The parameters to open a decoder with.
     pub(super) fn parameters(&self) -> Option<ff::codec::Parameters> {
-        self.input.stream(self.video.index).map(|stream| stream.parameters())
+        self.input
+            .stream(self.video.index)
+            .map(|stream| stream.parameters())
     }
 
     /// The container's own duration, where it has one.
@@ -278,7 +296,12 @@ impl Clip {
 
     /// The length that the samples and boxes promise, if the file is shorter.
     pub(super) fn missing(&self) -> Option<u64> {
-        let samples = self.streams.iter().flat_map(|s| self.index(s.index)).map(|e| e.end).max();
+        let samples = self
+            .streams
+            .iter()
+            .flat_map(|s| self.index(s.index))
+            .map(|e| e.end)
+            .max();
         let promised = samples.into_iter().chain(self.outline.promised).max()?;
         (promised > self.len).then_some(promised)
     }
@@ -296,10 +319,16 @@ impl Clip {
 }
 
 fn no_index(format: Format, outline: Outline, len: u64) -> String {
-    let part = if format == Format::Mov { "index (moov)" } else { "segment" };
+    let part = if format == Format::Mov {
+        "index (moov)"
+    } else {
+        "segment"
+    };
     match outline.promised {
         Some(promised) => {
-            format!("the file is cut off: it has {len} bytes and should have {promised} or more, with its {part}")
+            format!(
+                "the file is cut off: it has {len} bytes and should have {promised} or more, with its {part}"
+            )
         }
         None => format!("it has no {part}: the file is cut off or was never finished"),
     }
@@ -310,11 +339,19 @@ fn choose_video(streams: &[StreamFacts]) -> Result<StreamFacts, String> {
     let videos = || streams.iter().filter(|s| s.kind == ff::media::Type::Video);
     let best = videos()
         .filter(|s| !s.is_cover && libav::admitted(s.codec).is_some())
-        .max_by_key(|s| (s.is_default, u64::from(s.width) * u64::from(s.height), std::cmp::Reverse(s.index)));
+        .max_by_key(|s| {
+            (
+                s.is_default,
+                u64::from(s.width) * u64::from(s.height),
+                std::cmp::Reverse(s.index),
+            )
+        });
     if let Some(best) = best {
         return Ok(best.clone());
     }
-    let names = |of: &mut dyn Iterator<Item = &StreamFacts>| of.map(|s| s.codec.name()).collect::<Vec<_>>().join(", ");
+    let names = |of: &mut dyn Iterator<Item = &StreamFacts>| {
+        of.map(|s| s.codec.name()).collect::<Vec<_>>().join(", ")
+    };
     if let Some(video) = videos().find(|s| !s.is_cover) {
         return Err(format!(
             "its video is {}, which is not read; give H.264, H.265, VP8, VP9, AV1, MPEG-4 or MJPEG",
@@ -324,7 +361,11 @@ fn choose_video(streams: &[StreamFacts]) -> Result<StreamFacts, String> {
     if streams.is_empty() {
         return Err("it has no streams; give a clip with a video stream".to_owned());
     }
-    let cover = if videos().next().is_some() { " beside a cover picture" } else { "" };
+    let cover = if videos().next().is_some() {
+        " beside a cover picture"
+    } else {
+        ""
+    };
     Err(format!(
         "it has no video stream, only {}{cover}; give a clip with a picture",
         names(&mut streams.iter().filter(|s| s.kind != ff::media::Type::Video))
@@ -354,12 +395,19 @@ pub(super) fn to_duration(ticks: i64, base: Rational) -> std::time::Duration {
 /// Rounded times of frames, as they are printed and typed again, mean that frame: half a microsecond
 /// is forgiven.
 pub(super) fn to_ticks(time: std::time::Duration, base: Rational) -> i64 {
-    let nanos = i128::try_from(time.as_nanos()).unwrap_or(i128::MAX).saturating_add(500);
+    let nanos = i128::try_from(time.as_nanos())
+        .unwrap_or(i128::MAX)
+        .saturating_add(500);
     let den = i128::from(base.numerator()) * 1_000_000_000;
     if den <= 0 {
         return 0;
     }
-    i64::try_from(nanos.saturating_mul(i128::from(base.denominator())).div_euclid(den)).unwrap_or(i64::MAX / 8)
+    i64::try_from(
+        nanos
+            .saturating_mul(i128::from(base.denominator()))
+            .div_euclid(den),
+    )
+    .unwrap_or(i64::MAX / 8)
 }
 
 fn positive(rate: ffi::AVRational) -> Option<Rational> {
@@ -372,9 +420,16 @@ fn stamp(value: i64) -> Option<i64> {
 
 /// Opens one demuxer, the one our look at the first bytes chose, on our reader, and does not let libav
 /// probe or decode: the bindings' own `input_from_stream` does both.
-#[expect(unsafe_code, reason = "the bindings cannot name the demuxer for a reader, nor leave out the probing")]
+#[expect(
+    unsafe_code,
+    reason = "the bindings cannot name the demuxer for a reader, nor leave out the probing"
+)]
 fn open_input(mut io: StreamIo, format: Format) -> Result<context::Input, ff::Error> {
-    let demuxer: &CStr = if format == Format::Mov { c"mov" } else { c"matroska" };
+    let demuxer: &CStr = if format == Format::Mov {
+        c"mov"
+    } else {
+        c"matroska"
+    };
     let mut options = ff::Dictionary::new();
     options.set("max_streams", &MAX_STREAMS.to_string());
     // Custom input needs no protocol; a file that refers to another one gets nothing.
@@ -392,7 +447,9 @@ fn open_input(mut io: StreamIo, format: Format) -> Result<context::Input, ff::Er
         }
         let mut context = ffi::avformat_alloc_context();
         if context.is_null() {
-            return Err(ff::Error::Other { errno: ff::error::ENOMEM });
+            return Err(ff::Error::Other {
+                errno: ff::error::ENOMEM,
+            });
         }
         (*context).pb = io.as_mut_ptr();
         (*context).flags |= ffi::AVFMT_FLAG_CUSTOM_IO;
@@ -406,9 +463,14 @@ fn open_input(mut io: StreamIo, format: Format) -> Result<context::Input, ff::Er
     }
 }
 
-#[expect(unsafe_code, reason = "the bindings seek in microseconds only, and not by stream")]
+#[expect(
+    unsafe_code,
+    reason = "the bindings seek in microseconds only, and not by stream"
+)]
 fn seek_input(input: &mut context::Input, stream: usize, timestamp: i64) -> bool {
-    let Ok(stream) = i32::try_from(stream) else { return false };
+    let Ok(stream) = i32::try_from(stream) else {
+        return false;
+    };
     // SAFETY: the context is open and borrowed for this call alone; libav checks the stream's number.
     unsafe { ffi::av_seek_frame(input.as_mut_ptr(), stream, timestamp, ffi::AVSEEK_FLAG_BACKWARD) >= 0 }
 }
@@ -434,7 +496,13 @@ fn facts(stream: &ff::format::stream::Stream) -> StreamFacts {
     // `stream` borrows; the fields are plain integers that libav set while it read the header.
     let (width, height, aspect, sample_rate, channels) = unsafe {
         let p = &*parameters.as_ptr();
-        (p.width, p.height, p.sample_aspect_ratio, p.sample_rate, p.ch_layout.nb_channels)
+        (
+            p.width,
+            p.height,
+            p.sample_aspect_ratio,
+            p.sample_rate,
+            p.ch_layout.nb_channels,
+        )
     };
     // SAFETY: the pointer is to a stream of the context that `stream` borrows.
     let stream_aspect = unsafe { (*stream.as_ptr()).sample_aspect_ratio };

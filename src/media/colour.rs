@@ -105,7 +105,13 @@ impl ColourInfo {
             Range::Unspecified if is_yuvj(frame.format()) => (ColourRange::Full, true),
             Range::Unspecified => (ColourRange::Limited, false),
         };
-        Self { matrix, matrix_tagged, range, range_tagged, ..tags }
+        Self {
+            matrix,
+            matrix_tagged,
+            range,
+            range_tagged,
+            ..tags
+        }
     }
 }
 
@@ -134,7 +140,13 @@ fn is_yuvj(format: Pixel) -> bool {
 fn is_odd_yuv(format: Pixel) -> bool {
     matches!(
         format,
-        Pixel::YUV410P | Pixel::YUV411P | Pixel::YUVJ411P | Pixel::NV12 | Pixel::NV21 | Pixel::YUYV422 | Pixel::UYVY422
+        Pixel::YUV410P
+            | Pixel::YUV411P
+            | Pixel::YUVJ411P
+            | Pixel::NV12
+            | Pixel::NV21
+            | Pixel::YUYV422
+            | Pixel::UYVY422
     )
 }
 
@@ -171,7 +183,12 @@ impl Layout {
             Pixel::GRAY12LE => (false, false, true, 12),
             _ => return None,
         };
-        Some(Self { half_width, half_height, gray, depth })
+        Some(Self {
+            half_width,
+            half_height,
+            gray,
+            depth,
+        })
     }
 }
 
@@ -188,7 +205,12 @@ pub(super) fn to_rgb(frame: &ff::frame::Video, colour: &ColourInfo) -> Result<Ve
     if is_odd_yuv(frame.format()) {
         let full = is_yuvj(frame.format());
         let even = repack(frame, if full { Pixel::YUVJ444P } else { Pixel::YUV444P })?;
-        let layout = Layout { half_width: false, half_height: false, gray: false, depth: 8 };
+        let layout = Layout {
+            half_width: false,
+            half_height: false,
+            gray: false,
+            depth: 8,
+        };
         return planar_to_rgb(&even, layout, colour);
     }
     let packed = repack(frame, Pixel::RGB24)?;
@@ -205,7 +227,13 @@ fn repack(frame: &ff::frame::Video, to: Pixel) -> Result<ff::frame::Video, Strin
     use ff::software::scaling::{Context, Flags};
     let (width, height) = (frame.width(), frame.height());
     let flags = Flags::BICUBIC | Flags::ACCURATE_RND | Flags::FULL_CHR_H_INT | Flags::FULL_CHR_H_INP;
-    let failed = |e| format!("its pixel format {:?} cannot be converted: {}", frame.format(), libav::reason(e));
+    let failed = |e| {
+        format!(
+            "its pixel format {:?} cannot be converted: {}",
+            frame.format(),
+            libav::reason(e)
+        )
+    };
     let mut context =
         Context::get(frame.format(), width, height, to, width, height, flags).map_err(failed)?;
     let mut out = ff::frame::Video::empty();
@@ -307,12 +335,27 @@ struct Siting {
 impl Siting {
     fn of(frame: &ff::frame::Video) -> Self {
         match frame.chroma_location() {
-            Location::Center => Self { left: false, top: false },
-            Location::TopLeft => Self { left: true, top: true },
-            Location::Top => Self { left: false, top: true },
-            Location::Unspecified if is_yuvj(frame.format()) => Self { left: false, top: false },
+            Location::Center => Self {
+                left: false,
+                top: false,
+            },
+            Location::TopLeft => Self {
+                left: true,
+                top: true,
+            },
+            Location::Top => Self {
+                left: false,
+                top: true,
+            },
+            Location::Unspecified if is_yuvj(frame.format()) => Self {
+                left: false,
+                top: false,
+            },
             // What MPEG means when it says nothing.
-            _ => Self { left: true, top: false },
+            _ => Self {
+                left: true,
+                top: false,
+            },
         }
     }
 }
@@ -372,7 +415,11 @@ impl<'a> Chroma<'a> {
         let last = near.len() - 1;
         // The edges, then the inside without a branch.
         let pair = |before: i32, here: i32, after: i32| {
-            if self.siting.left { [here * 4, (here + after) * 2] } else { [before + here * 3, here * 3 + after] }
+            if self.siting.left {
+                [here * 4, (here + after) * 2]
+            } else {
+                [before + here * 3, here * 3 + after]
+            }
         };
         let (pairs, tail) = out.as_chunks_mut::<2>();
         let inside = near.windows(3);
@@ -425,12 +472,20 @@ fn planar_to_rgb(frame: &ff::frame::Video, layout: Layout, colour: &ColourInfo) 
 }
 
 fn convert_row(k: &Coefficients, y: &[i32], u: &[i32], v: &[i32], out: &mut [u8]) {
-    #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "clamped to a byte")]
+    #[expect(
+        clippy::cast_sign_loss,
+        clippy::cast_possible_truncation,
+        reason = "clamped to a byte"
+    )]
     let byte = |value: i32| (value >> SHIFT).clamp(0, 255) as u8;
     for (((out, y), u), v) in out.as_chunks_mut::<3>().0.iter_mut().zip(y).zip(u).zip(v) {
         let y = (y - k.luma_zero) * k.luma + (1 << (SHIFT - 1));
         let (u, v) = (u - k.chroma_zero, v - k.chroma_zero);
-        *out = [byte(y + v * k.red), byte(y - u * k.green_u - v * k.green_v), byte(y + u * k.blue)];
+        *out = [
+            byte(y + v * k.red),
+            byte(y - u * k.green_u - v * k.green_v),
+            byte(y + u * k.blue),
+        ];
     }
 }
 
@@ -464,8 +519,14 @@ mod tests {
 
     #[test]
     fn untagged_follows_the_lines_and_odd_tags_are_assumptions() {
-        assert_eq!(choose_matrix(Space::Unspecified, 719), (ColourMatrix::Bt601, false));
-        assert_eq!(choose_matrix(Space::Unspecified, 720), (ColourMatrix::Bt709, false));
+        assert_eq!(
+            choose_matrix(Space::Unspecified, 719),
+            (ColourMatrix::Bt601, false)
+        );
+        assert_eq!(
+            choose_matrix(Space::Unspecified, 720),
+            (ColourMatrix::Bt709, false)
+        );
         assert_eq!(choose_matrix(Space::ICTCP, 480), (ColourMatrix::Bt601, false));
         assert_eq!(choose_matrix(Space::RGB, 1080), (ColourMatrix::Bt709, false));
         assert_eq!(choose_matrix(Space::SMPTE170M, 1080), (ColourMatrix::Bt601, true));
@@ -473,11 +534,22 @@ mod tests {
 
     #[test]
     fn chroma_sits_where_it_is_said_to() {
-        let layout = Layout { half_width: true, half_height: false, gray: false, depth: 8 };
+        let layout = Layout {
+            half_width: true,
+            half_height: false,
+            gray: false,
+            depth: 8,
+        };
         let data = [10, 20, 40];
         for (left, expect) in [(true, [10, 15, 20, 30, 40]), (false, [10, 12, 17, 25, 35])] {
             for width in [5_usize, 6] {
-                let plane = Plane { data: &data, stride: 3, width: 3, height: 1, wide: false };
+                let plane = Plane {
+                    data: &data,
+                    stride: 3,
+                    width: 3,
+                    height: 1,
+                    wide: false,
+                };
                 let mut chroma = Chroma::new(plane, layout, Siting { left, top: false });
                 let mut out = vec![0; width];
                 chroma.row(0, &mut out);

@@ -49,7 +49,11 @@ pub(super) fn outline_mov(reader: &mut (impl Read + Seek), len: u64) -> io::Resu
             _ => {}
         }
         // Trailing rubbish after the last box is common and harmless.
-        if size < 8 || !kind.iter().all(|b| b.is_ascii_graphic() || *b == b' ' || *b == 0xa9) {
+        if size < 8
+            || !kind
+                .iter()
+                .all(|b| b.is_ascii_graphic() || *b == b' ' || *b == 0xa9)
+        {
             break;
         }
         let end = at.saturating_add(size);
@@ -101,7 +105,11 @@ fn vint(bytes: &[u8]) -> Option<(usize, Option<u64>)> {
         return None;
     }
     let mask = (1_u64 << (7 * len)) - 1;
-    let value = bytes.get(..len)?.iter().fold(0_u64, |acc, b| acc << 8 | u64::from(*b)) & mask;
+    let value = bytes
+        .get(..len)?
+        .iter()
+        .fold(0_u64, |acc, b| acc << 8 | u64::from(*b))
+        & mask;
     Some((len, (value != mask).then_some(value)))
 }
 
@@ -126,7 +134,14 @@ mod tests {
     #[test]
     fn a_whole_file_promises_nothing_more() {
         let file = [boxed(b"ftyp", 8), boxed(b"moov", 100), boxed(b"mdat", 50)].concat();
-        assert_eq!(outline(file), Outline { fragmented: false, has_index: true, promised: None });
+        assert_eq!(
+            outline(file),
+            Outline {
+                fragmented: false,
+                has_index: true,
+                promised: None
+            }
+        );
     }
 
     #[test]
@@ -141,7 +156,14 @@ mod tests {
         let mut last = boxed(b"mdat", 50);
         last[..4].fill(0);
         let file = [boxed(b"moov", 10), boxed(b"moof", 10), last].concat();
-        assert_eq!(outline(file), Outline { fragmented: true, has_index: true, promised: None });
+        assert_eq!(
+            outline(file),
+            Outline {
+                fragmented: true,
+                has_index: true,
+                promised: None
+            }
+        );
     }
 
     #[test]

@@ -53,7 +53,11 @@ impl std::fmt::Display for FramePosition {
 /// [`ErrorKind::NotFound`] for a missing file, [`ErrorKind::Timeout`] and [`ErrorKind::Stopped`] for the
 /// deadline and the interrupt of `options`, else [`ErrorKind::Media`]: no media, no picture in it, cut
 /// off, damaged, over a cap, or no frame at that position.
-pub fn frame(source: impl Into<MediaSource>, position: FramePosition, options: &MediaOptions) -> Result<Frame> {
+pub fn frame(
+    source: impl Into<MediaSource>,
+    position: FramePosition,
+    options: &MediaOptions,
+) -> Result<Frame> {
     let source = source.into();
     let name = source.name().to_owned();
     frames(source, &[position], options)?
@@ -83,20 +87,28 @@ pub fn frames(
     let mut clip = Clip::open(opened)?;
     let bytes = u64::from(clip.video.width) * u64::from(clip.video.height) * 3 * positions.len() as u64;
     if bytes > MAX_RESULT_BYTES {
-        return Err(clip.watch.fail("decode", format!("{} frames at once take {bytes} bytes", positions.len())));
+        return Err(clip.watch.fail(
+            "decode",
+            format!("{} frames at once take {bytes} bytes", positions.len()),
+        ));
     }
     let by_number = positions.iter().any(|p| matches!(p, FramePosition::Number(_)));
     if by_number || positions.len() > 3 {
         return walk_to(&mut clip, positions);
     }
-    positions.iter().map(|&position| frame_of(&mut clip, position)).collect()
+    positions
+        .iter()
+        .map(|&position| frame_of(&mut clip, position))
+        .collect()
 }
 
 fn picture_at(opened: source::OpenSource, positions: &[FramePosition]) -> Result<Vec<Frame>> {
     let name = opened.watch.name().to_owned();
     for position in positions {
-        if !matches!(position, FramePosition::First | FramePosition::Last | FramePosition::Number(0))
-            && *position != FramePosition::At(Duration::ZERO)
+        if !matches!(
+            position,
+            FramePosition::First | FramePosition::Last | FramePosition::Number(0)
+        ) && *position != FramePosition::At(Duration::ZERO)
         {
             return Err(Error::new(
                 ErrorKind::Media,
@@ -120,36 +132,53 @@ pub(super) fn frame_of(clip: &mut Clip, position: FramePosition) -> Result<Frame
         }
         FramePosition::At(time) => {
             clip.read_index_of_fragments()?;
-            let limit = limit_of(clip, position, time)?;
-            match locate(clip, Want::UpTo(limit))? {
+            let found = locate(clip, Want::UpTo(limit_of(clip, time)))?;
+            if let Some(found) = &found {
+                check_within(clip, position, time, found.pts)?;
+            }
+            match found {
                 Some(found) => Some(found),
                 None => first(clip)?,
             }
         }
-        FramePosition::Number(_) => return walk_to(clip, &[position])?.pop().ok_or_else(|| none(clip, position)),
+        FramePosition::Number(_) => {
+            return walk_to(clip, &[position])?
+                .pop()
+                .ok_or_else(|| none(clip, position));
+        }
     };
     let found = found.ok_or_else(|| none(clip, position))?;
     Presenter::of(clip).frame(&found.picture, found.pts, found.number)
 }
 
 fn none(clip: &Clip, position: FramePosition) -> Error {
-    clip.watch.fail(&format!("decode {position} of"), "no frame of it can be decoded")
+    clip.watch
+        .fail(&format!("decode {position} of"), "no frame of it can be decoded")
 }
 
-/// The time asked for in the video's time base, if the clip lasts that long.
-fn limit_of(clip: &Clip, position: FramePosition, time: Duration) -> Result<i64> {
+/// The time asked for in the video's time base.
+fn limit_of(clip: &Clip, time: Duration) -> i64 {
+    clip::to_ticks(time, clip.video.time_base).saturating_add(clip.origin)
+}
+
+/// Refuses a time after the end of the clip. The frame found for it counts too: headers have been seen to
+/// end before their frames do.
+fn check_within(clip: &Clip, position: FramePosition, time: Duration, found: i64) -> Result<()> {
     // A duration is printed rounded; typed again it may lie a little past the end.
     const SLACK: Duration = Duration::from_millis(1);
-    if let Some(end) = clip.end()
-        && time > end.saturating_add(SLACK)
-    {
-        let count = clip.frame_count().map(|n| format!(" and has {n} frames")).unwrap_or_default();
-        return Err(clip.watch.fail(
-            &format!("decode {position} of"),
-            format!("past the end: the clip lasts {}s{count}", end.as_secs_f64()),
-        ));
+    let Some(end) = clip.end() else { return Ok(()) };
+    let end = end.max(clip.time_of(found));
+    if time <= end.saturating_add(SLACK) {
+        return Ok(());
     }
-    Ok(clip::to_ticks(time, clip.video.time_base).saturating_add(clip.origin))
+    let count = clip
+        .frame_count()
+        .map(|n| format!(" and has {n} frames"))
+        .unwrap_or_default();
+    Err(clip.watch.fail(
+        &format!("decode {position} of"),
+        format!("past the end: the clip lasts {}s{count}", end.as_secs_f64()),
+    ))
 }
 
 /// A decoded picture and what is known of its place.
@@ -183,7 +212,9 @@ fn locate(clip: &mut Clip, want: Want) -> Result<Option<Found>> {
             break;
         }
         let held = hold(clip, want, true)?;
-        let (Some(floor), Some(dts)) = (held.run.floor(), held.run.first_dts()) else { break };
+        let (Some(floor), Some(dts)) = (held.run.floor(), held.run.first_dts()) else {
+            break;
+        };
         if want.allows(floor) {
             let found = decode_held(clip, held, want, floor)?;
             if found.is_some() {
@@ -223,8 +254,11 @@ fn hold(clip: &mut Clip, want: Want, from_key: bool) -> Result<Held> {
             continue;
         }
         bytes += packet.size() + 256;
-        let timing =
-            Timing { pts: packet.pts(), dts: packet.dts(), is_shown: !clip::is_hidden_packet(&packet) };
+        let timing = Timing {
+            pts: packet.pts(),
+            dts: packet.dts(),
+            is_shown: !clip::is_hidden_packet(&packet),
+        };
         held.packets.push(packet);
         if held.run.push(timing, want, trusts_dts) {
             held.complete = true;
@@ -236,7 +270,11 @@ fn hold(clip: &mut Clip, want: Want, from_key: bool) -> Result<Held> {
 
 /// Decodes what is held. `None` when the wanted frame did not come out and an earlier start may help.
 fn decode_held(clip: &mut Clip, held: Held, want: Want, floor: i64) -> Result<Option<Found>> {
-    let Held { mut packets, run, complete } = held;
+    let Held {
+        mut packets,
+        run,
+        complete,
+    } = held;
     let target = if complete { run.target(want) } else { None };
     if complete && target.is_none() && floor != i64::MIN {
         return Ok(None);
@@ -245,10 +283,16 @@ fn decode_held(clip: &mut Clip, held: Held, want: Want, floor: i64) -> Result<Op
         packets.truncate(last + 1);
     }
     let mut decoder = Decoder::open(clip, packets.len())?;
-    let mut best = Best { want, floor, found: None };
+    let mut best = Best {
+        want,
+        floor,
+        found: None,
+    };
     // Frames that no other refers to need not be decoded on the way. Only H.264 says so for certain:
     // a "non-reference" picture of H.265 may still serve a higher layer.
-    let may_skip = target.filter(|_| clip.video.codec == ff::codec::Id::H264).map(|(pts, _)| pts);
+    let may_skip = target
+        .filter(|_| clip.video.codec == ff::codec::Id::H264)
+        .map(|(pts, _)| pts);
     for packet in packets {
         if let Some(wanted) = may_skip {
             decoder.skip_unreferenced(packet.pts() != Some(wanted));
@@ -273,16 +317,31 @@ fn decode_held(clip: &mut Clip, held: Held, want: Want, floor: i64) -> Result<Op
     while let Some(pts) = decoder.receive()? {
         best.take(pts, &mut decoder.picture);
     }
-    let Some((pts, picture)) = best.found else { return Ok(None) };
+    let Some((pts, picture)) = best.found else {
+        return Ok(None);
+    };
     let hit = target.is_some_and(|(wanted, _)| wanted == pts);
     // VP8 and its like have packets that show nothing; they decode without a complaint.
-    let hides_frames = matches!(clip.video.codec, ff::codec::Id::VP8 | ff::codec::Id::VP9 | ff::codec::Id::AV1);
+    let hides_frames = matches!(
+        clip.video.codec,
+        ff::codec::Id::VP8 | ff::codec::Id::VP9 | ff::codec::Id::AV1
+    );
     if !hit && floor != i64::MIN && !(hides_frames && complete && decoder.errors == 0) {
         return Ok(None);
     }
-    let number = if hit { number_of(clip, &run, pts, floor) } else { None };
+    let number = if hit {
+        number_of(clip, &run, pts, floor)
+    } else {
+        None
+    };
     let missed = !hit && !hides_frames;
-    Ok(Some(Found { picture, pts, number, errors: decoder.errors, missed }))
+    Ok(Some(Found {
+        picture,
+        pts,
+        number,
+        errors: decoder.errors,
+        missed,
+    }))
 }
 
 /// The latest frame so far that may be the wanted one.
@@ -303,7 +362,9 @@ impl Best {
 
     /// Nothing later than a packet with this decoding time can be better.
     fn is_settled(&self, dts: Option<i64>) -> bool {
-        let Want::UpTo(limit) = self.want else { return false };
+        let Want::UpTo(limit) = self.want else {
+            return false;
+        };
         self.found.is_some() && dts.is_some_and(|dts| dts > limit)
     }
 }
@@ -357,12 +418,18 @@ pub(super) fn walk(
         }
         while let Some(pts) = decoder.receive()? {
             if !visit(&mut decoder.picture, pts, number)? {
-                return Ok(Walked { count: number + 1, errors: decoder.errors });
+                return Ok(Walked {
+                    count: number + 1,
+                    errors: decoder.errors,
+                });
             }
             number += 1;
         }
         if packet.is_none() {
-            return Ok(Walked { count: number, errors: decoder.errors });
+            return Ok(Walked {
+                count: number,
+                errors: decoder.errors,
+            });
         }
     }
 }
@@ -382,13 +449,13 @@ fn walk_to(clip: &mut Clip, positions: &[FramePosition]) -> Result<Vec<Frame>> {
     {
         return Err(clip.cut_off(promised));
     }
+    if positions.iter().any(|p| matches!(p, FramePosition::At(_))) {
+        clip.read_index_of_fragments()?;
+    }
     let mut wanted = Vec::with_capacity(positions.len());
     for &position in positions {
         let limit = match position {
-            FramePosition::At(time) => {
-                clip.read_index_of_fragments()?;
-                limit_of(clip, position, time)?
-            }
+            FramePosition::At(time) => limit_of(clip, time),
             _ => i64::MAX,
         };
         wanted.push((position, limit, None::<Frame>));
@@ -423,9 +490,18 @@ fn walk_to(clip: &mut Clip, positions: &[FramePosition]) -> Result<Vec<Frame>> {
             (Some(frame), ..) => Ok(frame),
             (None, FramePosition::Number(_), Some(_)) => Err(clip.watch.fail(
                 &format!("decode {position} of"),
-                format!("past the end: it has {} frames, the last is number {}", walked.count, walked.count - 1),
+                format!(
+                    "past the end: it has {} frames, the last is number {}",
+                    walked.count,
+                    walked.count - 1
+                ),
             )),
-            (None, _, Some((picture, pts, number))) => presenter.frame(picture, *pts, Some(*number)),
+            (None, _, Some((picture, pts, number))) => {
+                if let FramePosition::At(time) = position {
+                    check_within(clip, position, time, *pts)?;
+                }
+                presenter.frame(picture, *pts, Some(*number))
+            }
             (None, _, None) => Err(none(clip, position)),
         })
         .collect()
@@ -444,28 +520,37 @@ pub(super) fn check_end(clip: &mut Clip) -> Result<()> {
 }
 
 /// How long a player shows the picture: from the start of its clock to the end of the last frame.
-pub(super) fn video_duration(clip: &mut Clip) -> Result<Duration> {
-    if !clip.outline.fragmented
-        && clip.format == Format::Mov
-        && let (Some(start), Some(duration)) = (clip.video.start, clip.video.duration)
-    {
-        return Ok(clip.time_of(start.saturating_add(duration)));
-    }
+///
+/// The header is believed for a constant rate only; else the last packets tell.
+pub(super) fn video_duration(clip: &mut Clip, constant: bool) -> Result<Duration> {
     if clip.outline.fragmented {
         clip.read_index_of_fragments()?;
         return Ok(clip.end().unwrap_or_default());
     }
-    // Matroska knows the length of the whole only: the last packets tell.
+    let header = match (clip.format, clip.video.start, clip.video.duration) {
+        (Format::Mov, Some(start), Some(duration)) => clip.time_of(start.saturating_add(duration)),
+        _ => Duration::ZERO,
+    };
+    if constant && !header.is_zero() {
+        return Ok(header);
+    }
     if clip.seek(i64::MAX / 4).is_err() {
         clip.rewind()?;
     }
-    let mut end = 0;
-    let step = clip.video.rate.map_or(0, |rate| clip::rescale(1, rate.invert(), clip.video.time_base));
+    let step = clip
+        .video
+        .rate
+        .map_or(0, |rate| clip::rescale(1, rate.invert(), clip.video.time_base));
+    let mut end = i64::MIN;
     while let Some(packet) = clip.next_packet()? {
         if let Some(pts) = packet.pts().filter(|_| !clip::is_hidden_packet(&packet)) {
-            let lasts = if packet.duration() > 0 { packet.duration() } else { step };
+            let lasts = if packet.duration() > 0 {
+                packet.duration()
+            } else {
+                step
+            };
             end = end.max(pts.saturating_add(lasts));
         }
     }
-    Ok(clip.time_of(end))
+    Ok(header.max(clip.time_of(end)))
 }

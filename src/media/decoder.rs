@@ -29,13 +29,17 @@ impl Decoder {
         let watch = clip.watch.clone();
         let fail = |cause: String| watch.fail("decode", cause);
         let codec = clip.video.codec;
-        let parameters = clip.parameters().ok_or_else(|| fail("its video stream is gone".to_owned()))?;
-        let (name, decoders) = libav::admitted(codec).ok_or_else(|| fail("its codec is not read".to_owned()))?;
+        let parameters = clip
+            .parameters()
+            .ok_or_else(|| fail("its video stream is gone".to_owned()))?;
+        let (name, decoders) =
+            libav::admitted(codec).ok_or_else(|| fail("its codec is not read".to_owned()))?;
         let decoder = decoders
             .iter()
             .find_map(|name| ff::decoder::find_by_name(name))
             .ok_or_else(|| fail(format!("the libav in use has no decoder for {name}")))?;
-        let mut context = ff::codec::Context::from_parameters(parameters).map_err(|e| fail(libav::reason(e)))?;
+        let mut context =
+            ff::codec::Context::from_parameters(parameters).map_err(|e| fail(libav::reason(e)))?;
         if expected >= WORTH_THREADS {
             let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
             let mut config = threading::Config::count(cores.min(MAX_THREADS));
@@ -57,14 +61,29 @@ impl Decoder {
         let inner = context
             .open_as_with(decoder, options)
             .and_then(ff::codec::decoder::Opened::video)
-            .map_err(|e| fail(format!("its {name} stream cannot be opened: {}", libav::reason(e))))?;
+            .map_err(|e| {
+                fail(format!(
+                    "its {name} stream cannot be opened: {}",
+                    libav::reason(e)
+                ))
+            })?;
         let last_pts = clip.video.start.unwrap_or(0) - 1;
-        Ok(Self { inner, picture: ff::frame::Video::empty(), errors: 0, watch, last_pts })
+        Ok(Self {
+            inner,
+            picture: ff::frame::Video::empty(),
+            errors: 0,
+            watch,
+            last_pts,
+        })
     }
 
     /// Leaves out pictures that no other one refers to, from the next packet on.
     pub(super) fn skip_unreferenced(&mut self, skip: bool) {
-        self.inner.skip_frame(if skip { Discard::NonReference } else { Discard::Default });
+        self.inner.skip_frame(if skip {
+            Discard::NonReference
+        } else {
+            Discard::Default
+        });
     }
 
     /// Hands a packet over. A damaged one is counted; a player would go on too.
@@ -103,8 +122,13 @@ impl Decoder {
             if clip::is_hidden_frame(&self.picture) {
                 continue;
             }
-            self.watch.check_size(self.picture.width(), self.picture.height())?;
-            let pts = self.picture.timestamp().or(self.picture.pts()).unwrap_or(self.last_pts.saturating_add(1));
+            self.watch
+                .check_size(self.picture.width(), self.picture.height())?;
+            let pts = self
+                .picture
+                .timestamp()
+                .or(self.picture.pts())
+                .unwrap_or(self.last_pts.saturating_add(1));
             self.last_pts = self.last_pts.max(pts);
             return Ok(Some(pts));
         }

@@ -11,7 +11,8 @@ impl Frame {
     ///
     /// [`ErrorKind::Media`] when the encoder refuses the size.
     pub fn to_png(&self) -> Result<Vec<u8>> {
-        let failed = |e: png::EncodingError| Error::new(ErrorKind::Media, "write a frame as PNG").with_source(e);
+        let failed =
+            |e: png::EncodingError| Error::new(ErrorKind::Media, "write a frame as PNG").with_source(e);
         let mut out = Vec::with_capacity(self.rgb.len() / 2);
         let mut encoder = png::Encoder::new(&mut out, self.width, self.height);
         encoder.set_color(png::ColorType::Rgb);
@@ -38,7 +39,10 @@ impl Frame {
         let (Ok(width), Ok(height)) = (u16::try_from(self.width), u16::try_from(self.height)) else {
             return Err(Error::new(
                 ErrorKind::Media,
-                format!("write a frame as JPEG: {}x{} is over 65535", self.width, self.height),
+                format!(
+                    "write a frame as JPEG: {}x{} is over 65535",
+                    self.width, self.height
+                ),
             ));
         };
         let mut out = Vec::with_capacity(self.rgb.len() / 8);

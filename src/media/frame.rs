@@ -34,7 +34,10 @@ impl Frame {
         if expect == 0 || rgb.len() as u64 != expect {
             return Err(Error::new(
                 ErrorKind::Media,
-                format!("make a frame of {width}x{height}: {} bytes given, {expect} needed", rgb.len()),
+                format!(
+                    "make a frame of {width}x{height}: {} bytes given, {expect} needed",
+                    rgb.len()
+                ),
             ));
         }
         Ok(Self {
@@ -127,10 +130,18 @@ pub fn psnr(a: &Frame, b: &Frame) -> Result<f64> {
     if (a.width, a.height) != (b.width, b.height) {
         return Err(Error::new(
             ErrorKind::Media,
-            format!("compare frames: {}x{} against {}x{}", a.width, a.height, b.width, b.height),
+            format!(
+                "compare frames: {}x{} against {}x{}",
+                a.width, a.height, b.width, b.height
+            ),
         ));
     }
-    let squares: u64 = a.rgb.iter().zip(&b.rgb).map(|(&x, &y)| u64::from(x.abs_diff(y)).pow(2)).sum();
+    let squares: u64 = a
+        .rgb
+        .iter()
+        .zip(&b.rgb)
+        .map(|(&x, &y)| u64::from(x.abs_diff(y)).pow(2))
+        .sum();
     if squares == 0 {
         return Ok(f64::INFINITY);
     }

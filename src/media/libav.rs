@@ -45,5 +45,8 @@ pub(super) fn reason(error: ff::Error) -> String {
 }
 
 pub(super) fn is_again(error: ff::Error) -> bool {
-    error == ff::Error::Other { errno: ff::error::EAGAIN }
+    error
+        == ff::Error::Other {
+            errno: ff::error::EAGAIN,
+        }
 }

@@ -134,7 +134,10 @@ impl Watch {
 
     pub(super) fn check(&self) -> Result<()> {
         if self.is_stopped() {
-            return Err(Error::new(ErrorKind::Stopped, format!("read {}: stopped", self.name())));
+            return Err(Error::new(
+                ErrorKind::Stopped,
+                format!("read {}: stopped", self.name()),
+            ));
         }
         if self.is_late() {
             return Err(Error::new(
@@ -148,11 +151,19 @@ impl Watch {
     /// Counts coded bytes that go to a decoder.
     pub(super) fn spend(&self, bytes: usize) -> Result<()> {
         let bytes = bytes as u64;
-        let sum = self.0.decoded.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        let sum = self
+            .0
+            .decoded
+            .fetch_add(bytes, Ordering::Relaxed)
+            .saturating_add(bytes);
         if sum > self.max_decoded_bytes() {
             return Err(Error::new(
                 ErrorKind::Media,
-                format!("decode {}: more than {} bytes of coded data", self.name(), self.max_decoded_bytes()),
+                format!(
+                    "decode {}: more than {} bytes of coded data",
+                    self.name(),
+                    self.max_decoded_bytes()
+                ),
             ));
         }
         Ok(())

@@ -23,7 +23,10 @@ pub fn picture(source: impl Into<MediaSource>, options: &MediaOptions) -> Result
     if !opened.format.is_picture() {
         return Err(Error::new(
             ErrorKind::Media,
-            format!("open {}: is a clip; give a PNG, JPEG or WebP picture", opened.watch.name()),
+            format!(
+                "open {}: is a clip; give a PNG, JPEG or WebP picture",
+                opened.watch.name()
+            ),
         ));
     }
     decode(opened)
@@ -43,7 +46,13 @@ pub(super) fn decode(opened: OpenSource) -> Result<Frame> {
         _ => decode_jpeg(&bytes, &watch).map_err(fail)?,
     };
     watch.check()?;
-    let Pixels { width, height, rgb, colour, rotation } = pixels;
+    let Pixels {
+        width,
+        height,
+        rgb,
+        colour,
+        rotation,
+    } = pixels;
     watch.check_size(width, height)?;
     let rgb = rotation.apply(rgb, width as usize, height as usize);
     let (width, height) = rotation.shown(width, height);
@@ -63,7 +72,9 @@ struct Pixels {
 
 fn decode_png(bytes: &[u8], watch: &Watch) -> Result<Pixels, String> {
     let damaged = |e: png::DecodingError| format!("the PNG is damaged: {e}");
-    let limits = png::Limits { bytes: usize::try_from(watch.max_pixels().saturating_mul(8)).unwrap_or(usize::MAX) };
+    let limits = png::Limits {
+        bytes: usize::try_from(watch.max_pixels().saturating_mul(8)).unwrap_or(usize::MAX),
+    };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     let mut reader = decoder.read_info().map_err(damaged)?;
@@ -76,14 +87,25 @@ fn decode_png(bytes: &[u8], watch: &Watch) -> Result<Pixels, String> {
         png::ColorType::Rgba => over_white(&out),
         png::ColorType::Grayscale => out.iter().flat_map(|&v| [v; 3]).collect(),
         png::ColorType::GrayscaleAlpha => {
-            let rgba: Vec<u8> = out.as_chunks::<2>().0.iter().flat_map(|&[v, a]| [v, v, v, a]).collect();
+            let rgba: Vec<u8> = out
+                .as_chunks::<2>()
+                .0
+                .iter()
+                .flat_map(|&[v, a]| [v, v, v, a])
+                .collect();
             over_white(&rgba)
         }
         png::ColorType::Indexed => return Err("the PNG's palette was not applied".to_owned()),
     };
     let exif = reader.info().exif_metadata.as_deref().and_then(exif_orientation);
     let rotation = exif.map(Rotation::from_exif).unwrap_or_default();
-    Ok(Pixels { width: info.width, height: info.height, rgb, colour: ColourInfo::rgb(), rotation })
+    Ok(Pixels {
+        width: info.width,
+        height: info.height,
+        rgb,
+        colour: ColourInfo::rgb(),
+        rotation,
+    })
 }
 
 fn decode_webp(bytes: &[u8], watch: &Watch) -> Result<Pixels, String> {
@@ -93,10 +115,24 @@ fn decode_webp(bytes: &[u8], watch: &Watch) -> Result<Pixels, String> {
     let (width, height) = decoder.dimensions();
     let mut out = vec![0; decoder.output_buffer_size().ok_or("the WebP is too large")?];
     decoder.read_image(&mut out).map_err(damaged)?;
-    let rgb = if decoder.has_alpha() { over_white(&out) } else { out };
+    let rgb = if decoder.has_alpha() {
+        over_white(&out)
+    } else {
+        out
+    };
     let exif = decoder.exif_metadata().ok().flatten();
-    let rotation = exif.as_deref().and_then(exif_orientation).map(Rotation::from_exif).unwrap_or_default();
-    Ok(Pixels { width, height, rgb, colour: ColourInfo::rgb(), rotation })
+    let rotation = exif
+        .as_deref()
+        .and_then(exif_orientation)
+        .map(Rotation::from_exif)
+        .unwrap_or_default();
+    Ok(Pixels {
+        width,
+        height,
+        rgb,
+        colour: ColourInfo::rgb(),
+        rotation,
+    })
 }
 
 /// By libav's decoder alone: a picture needs no demuxer.
@@ -115,7 +151,9 @@ fn decode_jpeg(bytes: &[u8], watch: &Watch) -> Result<Pixels, String> {
     decoder.send_packet(&ff::Packet::copy(bytes)).map_err(damaged)?;
     decoder.send_eof().map_err(damaged)?;
     decoder.receive_frame(&mut picture).map_err(damaged)?;
-    if !bytes.trim_ascii_end().ends_with(&[0xff, 0xd9]) && !bytes.windows(2).rev().take(4096).any(|w| w == [0xff, 0xd9]) {
+    if !bytes.trim_ascii_end().ends_with(&[0xff, 0xd9])
+        && !bytes.windows(2).rev().take(4096).any(|w| w == [0xff, 0xd9])
+    {
         return Err("the JPEG is cut off: it has no end mark".to_owned());
     }
     let mut colour = ColourInfo::of(&picture);
@@ -127,8 +165,17 @@ fn decode_jpeg(bytes: &[u8], watch: &Watch) -> Result<Pixels, String> {
         colour.range_tagged = true;
     }
     let rgb = colour::to_rgb(&picture, &colour)?;
-    let rotation = jpeg_exif(bytes).and_then(exif_orientation).map(Rotation::from_exif).unwrap_or_default();
-    Ok(Pixels { width: picture.width(), height: picture.height(), rgb, colour, rotation })
+    let rotation = jpeg_exif(bytes)
+        .and_then(exif_orientation)
+        .map(Rotation::from_exif)
+        .unwrap_or_default();
+    Ok(Pixels {
+        width: picture.width(),
+        height: picture.height(),
+        rgb,
+        colour,
+        rotation,
+    })
 }
 
 fn over_white(rgba: &[u8]) -> Vec<u8> {
@@ -136,14 +183,20 @@ fn over_white(rgba: &[u8]) -> Vec<u8> {
         let sum = u32::from(value) * u32::from(alpha) + 255 * u32::from(255 - alpha) + 127;
         u8::try_from(sum / 255).unwrap_or(u8::MAX)
     };
-    rgba.as_chunks::<4>().0.iter().flat_map(|&[r, g, b, a]| [blend(r, a), blend(g, a), blend(b, a)]).collect()
+    rgba.as_chunks::<4>()
+        .0
+        .iter()
+        .flat_map(|&[r, g, b, a]| [blend(r, a), blend(g, a), blend(b, a)])
+        .collect()
 }
 
 /// The EXIF block in the header of a JPEG, if it comes before the pixels.
 fn jpeg_exif(bytes: &[u8]) -> Option<&[u8]> {
     let mut rest = bytes.get(2..)?;
     loop {
-        let &[0xff, marker, high, low, ..] = rest else { return None };
+        let &[0xff, marker, high, low, ..] = rest else {
+            return None;
+        };
         let len = usize::from(u16::from_be_bytes([high, low]));
         let body = rest.get(4..2 + len)?;
         match marker {
@@ -164,11 +217,19 @@ fn exif_orientation(tiff: &[u8]) -> Option<u16> {
     };
     let u16_at = |at: usize| {
         let bytes = <[u8; 2]>::try_from(tiff.get(at..at.checked_add(2)?)?).ok()?;
-        Some(if big { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) })
+        Some(if big {
+            u16::from_be_bytes(bytes)
+        } else {
+            u16::from_le_bytes(bytes)
+        })
     };
     let u32_at = |at: usize| {
         let bytes = <[u8; 4]>::try_from(tiff.get(at..at.checked_add(4)?)?).ok()?;
-        Some(if big { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) })
+        Some(if big {
+            u32::from_be_bytes(bytes)
+        } else {
+            u32::from_le_bytes(bytes)
+        })
     };
     let directory = usize::try_from(u32_at(4)?).ok()?;
     let entries = u16_at(directory)?;
@@ -196,6 +257,9 @@ mod tests {
 
     #[test]
     fn transparent_is_white() {
-        assert_eq!(over_white(&[10, 20, 30, 0, 10, 20, 30, 255]), [255, 255, 255, 10, 20, 30]);
+        assert_eq!(
+            over_white(&[10, 20, 30, 0, 10, 20, 30, 255]),
+            [255, 255, 255, 10, 20, 30]
+        );
     }
 }

@@ -42,7 +42,10 @@ impl Presenter {
             height,
             rgb,
             pts,
-            time_base: (part(self.time_base.numerator()), part(self.time_base.denominator())),
+            time_base: (
+                part(self.time_base.numerator()),
+                part(self.time_base.denominator()),
+            ),
             time: clip::to_duration(pts.saturating_sub(self.origin), self.time_base),
             number,
             colour,

@@ -149,7 +149,7 @@ fn probe_clip(clip: &mut Clip) -> Result<Probe> {
         // Time bases that do not divide evenly, milliseconds mostly, alternate by a tick.
         most - least <= 1
     });
-    let duration = decode::video_duration(clip)?;
+    let duration = decode::video_duration(clip, constant.unwrap_or(shown.len() == 1))?;
     let frames = clip.frame_count();
     #[expect(clippy::cast_precision_loss, reason = "a clip has fewer than 2^53 frames")]
     let average = frames
@@ -177,7 +177,11 @@ fn probe_clip(clip: &mut Clip) -> Result<Probe> {
             pixel_format: head.pixel_format,
             bit_depth: head.bit_depth,
             rotation: head.rotation,
-            sample_aspect_ratio: clip.video.sample_aspect.map(f64::from).filter(|r| (r - 1.0).abs() > 1e-9),
+            sample_aspect_ratio: clip
+                .video
+                .sample_aspect
+                .map(f64::from)
+                .filter(|r| (r - 1.0).abs() > 1e-9),
             colour: head.colour,
         },
         audio: audio.map(|s| AudioProbe {
@@ -214,7 +218,7 @@ impl Head {
         let mut decoder = Decoder::open(clip, 1)?;
         loop {
             let packet = clip.next_packet()?;
-                match &packet {
+            match &packet {
                 Some(packet) => decoder.send(packet)?,
                 None => decoder.drain(),
             }
@@ -229,9 +233,18 @@ impl Head {
         let rotation = Presenter::of(clip).rotation(picture);
         let (coded_width, coded_height) = (picture.width(), picture.height());
         let (width, height) = rotation.shown(coded_width, coded_height);
-        let pixel_format = picture.format().descriptor().map_or("unknown", |d| d.name()).to_owned();
+        let pixel_format = picture
+            .format()
+            .descriptor()
+            .map_or("unknown", |d| d.name())
+            .to_owned();
         let profile = format!("{:?}", decoder.profile());
-        let profile = profile.rsplit('(').next().unwrap_or_default().trim_end_matches(')').to_lowercase();
+        let profile = profile
+            .rsplit('(')
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches(')')
+            .to_lowercase();
         Ok(Self {
             profile: Some(profile).filter(|p| p != "unknown" && p != "reserved" && !p.is_empty()),
             width,
@@ -251,13 +264,22 @@ fn bit_depth(format: &str) -> Option<u32> {
     let bare = format.trim_end_matches("le").trim_end_matches("be");
     ["9", "10", "12", "14", "16"]
         .into_iter()
-        .find(|d| bare.strip_suffix(d).is_some_and(|rest| rest.ends_with(['p', 'y'])))
+        .find(|d| {
+            bare.strip_suffix(d)
+                .is_some_and(|rest| rest.ends_with(['p', 'y']))
+        })
         .map_or(Some(8), |d| d.parse().ok())
 }
 
 fn probe_picture(opened: OpenSource) -> Result<Probe> {
     let (size, format) = (opened.len, opened.format);
-    let Frame { width, height, colour, rotation, .. } = picture::decode(opened)?;
+    let Frame {
+        width,
+        height,
+        colour,
+        rotation,
+        ..
+    } = picture::decode(opened)?;
     let (coded_width, coded_height) = rotation.shown(width, height);
     Ok(Probe {
         container: format.name(),
@@ -291,7 +313,14 @@ mod tests {
 
     #[test]
     fn depth_is_read_from_the_name() {
-        for (name, depth) in [("yuv420p", 8), ("yuv420p10le", 10), ("gray12le", 12), ("gray", 8), ("rgb24", 8), ("gbrp10be", 10)] {
+        for (name, depth) in [
+            ("yuv420p", 8),
+            ("yuv420p10le", 10),
+            ("gray12le", 12),
+            ("gray", 8),
+            ("rgb24", 8),
+            ("gbrp10be", 10),
+        ] {
             assert_eq!(bit_depth(name), Some(depth), "{name}");
         }
     }

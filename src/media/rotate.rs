@@ -29,17 +29,41 @@ impl Rotation {
         let [a, b, _, c, d, ..] = matrix.map(i64::from);
         if a.abs() + d.abs() >= b.abs() + c.abs() {
             match (a < 0, d < 0) {
-                (false, false) => Self { degrees: 0, mirrored: false },
-                (true, true) => Self { degrees: 180, mirrored: false },
-                (true, false) => Self { degrees: 0, mirrored: true },
-                (false, true) => Self { degrees: 180, mirrored: true },
+                (false, false) => Self {
+                    degrees: 0,
+                    mirrored: false,
+                },
+                (true, true) => Self {
+                    degrees: 180,
+                    mirrored: false,
+                },
+                (true, false) => Self {
+                    degrees: 0,
+                    mirrored: true,
+                },
+                (false, true) => Self {
+                    degrees: 180,
+                    mirrored: true,
+                },
             }
         } else {
             match (b < 0, c < 0) {
-                (false, true) => Self { degrees: 90, mirrored: false },
-                (true, false) => Self { degrees: 270, mirrored: false },
-                (false, false) => Self { degrees: 90, mirrored: true },
-                (true, true) => Self { degrees: 270, mirrored: true },
+                (false, true) => Self {
+                    degrees: 90,
+                    mirrored: false,
+                },
+                (true, false) => Self {
+                    degrees: 270,
+                    mirrored: false,
+                },
+                (false, false) => Self {
+                    degrees: 90,
+                    mirrored: true,
+                },
+                (true, true) => Self {
+                    degrees: 270,
+                    mirrored: true,
+                },
             }
         }
     }
@@ -65,7 +89,11 @@ impl Rotation {
 
     /// Width and height as shown, from those coded.
     pub(super) fn shown(self, width: u32, height: u32) -> (u32, u32) {
-        if self.swaps_sides() { (height, width) } else { (width, height) }
+        if self.swaps_sides() {
+            (height, width)
+        } else {
+            (width, height)
+        }
     }
 
     /// Turns packed RGB of the coded size.
@@ -73,7 +101,11 @@ impl Rotation {
         if self == Self::default() || width == 0 || height == 0 {
             return rgb;
         }
-        let (out_width, out_height) = if self.swaps_sides() { (height, width) } else { (width, height) };
+        let (out_width, out_height) = if self.swaps_sides() {
+            (height, width)
+        } else {
+            (width, height)
+        };
         let (pixels, _) = rgb.as_chunks::<3>();
         let mut out = Vec::with_capacity(rgb.len());
         for y in 0..out_height {
@@ -95,7 +127,11 @@ impl Rotation {
 /// The nine numbers of a display matrix out of side data, which are in the machine's own byte order.
 pub(super) fn parse_matrix(data: &[u8]) -> Option<[i32; 9]> {
     let (words, _) = data.as_chunks::<4>();
-    let words: Vec<i32> = words.iter().take(9).map(|&word| i32::from_ne_bytes(word)).collect();
+    let words: Vec<i32> = words
+        .iter()
+        .take(9)
+        .map(|&word| i32::from_ne_bytes(word))
+        .collect();
     words.try_into().ok()
 }
 

@@ -45,7 +45,11 @@ impl Run {
     pub(super) fn push(&mut self, timing: Timing, want: Want, trusts_dts: bool) -> bool {
         self.timings.push(timing);
         let Want::UpTo(limit) = want else { return false };
-        self.beyond = if timing.pts.is_some_and(|pts| pts > limit) { self.beyond + 1 } else { 0 };
+        self.beyond = if timing.pts.is_some_and(|pts| pts > limit) {
+            self.beyond + 1
+        } else {
+            0
+        };
         // Nothing is shown before it is decoded.
         (trusts_dts && timing.dts.is_some_and(|dts| dts > limit)) || self.beyond > REORDER
     }
@@ -67,14 +71,20 @@ impl Run {
             return None;
         }
         let shown = || self.timings.iter().enumerate().filter(|(_, t)| t.is_shown);
-        let pts = shown().filter_map(|(_, t)| t.pts).filter(|&pts| want.allows(pts)).max()?;
+        let pts = shown()
+            .filter_map(|(_, t)| t.pts)
+            .filter(|&pts| want.allows(pts))
+            .max()?;
         let (index, _) = shown().filter(|(_, t)| t.pts == Some(pts)).next_back()?;
         Some((pts, index))
     }
 
     /// How many of these packets are shown before `pts`.
     pub(super) fn shown_before(&self, pts: i64) -> u64 {
-        self.timings.iter().filter(|t| t.is_shown && t.pts.is_some_and(|p| p < pts)).count() as u64
+        self.timings
+            .iter()
+            .filter(|t| t.is_shown && t.pts.is_some_and(|p| p < pts))
+            .count() as u64
     }
 }
 
@@ -85,7 +95,11 @@ mod tests {
     fn run(pts: &[i64]) -> Run {
         let mut run = Run::default();
         for (dts, &pts) in pts.iter().enumerate() {
-            let timing = Timing { pts: Some(pts), dts: Some(dts as i64 - 2), is_shown: true };
+            let timing = Timing {
+                pts: Some(pts),
+                dts: Some(dts as i64 - 2),
+                is_shown: true,
+            };
             run.push(timing, Want::Last, true);
         }
         run
@@ -119,7 +133,11 @@ mod tests {
     fn reading_on_ends_when_nothing_earlier_can_come() {
         let mut run = Run::default();
         let want = Want::UpTo(5);
-        let timing = |pts, dts| Timing { pts: Some(pts), dts, is_shown: true };
+        let timing = |pts, dts| Timing {
+            pts: Some(pts),
+            dts,
+            is_shown: true,
+        };
         assert!(!run.push(timing(4, Some(4)), want, true));
         assert!(!run.push(timing(9, Some(5)), want, true));
         assert!(run.push(timing(7, Some(6)), want, true));

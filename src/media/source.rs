@@ -30,12 +30,18 @@ impl<T: Read + Seek + Send> ReadSeek for T {}
 impl MediaSource {
     /// Reads from `reader`, which messages call `name`. It must block, and be able to seek.
     pub fn reader(name: impl Into<String>, reader: impl Read + Seek + Send + 'static) -> Self {
-        Self { name: name.into(), input: Input::Reader(Box::new(reader)) }
+        Self {
+            name: name.into(),
+            input: Input::Reader(Box::new(reader)),
+        }
     }
 
     /// Reads from memory, under a name for messages.
     pub fn named_bytes(name: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
-        Self { name: name.into(), input: Input::Bytes(bytes.into()) }
+        Self {
+            name: name.into(),
+            input: Input::Bytes(bytes.into()),
+        }
     }
 
     /// What messages call it: the path, or the name that was given, or `bytes in memory`.
@@ -46,13 +52,18 @@ impl MediaSource {
 
 impl fmt::Debug for MediaSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MediaSource").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("MediaSource")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
 impl From<PathBuf> for MediaSource {
     fn from(path: PathBuf) -> Self {
-        Self { name: path.display().to_string(), input: Input::Path(path) }
+        Self {
+            name: path.display().to_string(),
+            input: Input::Path(path),
+        }
     }
 }
 
@@ -70,7 +81,10 @@ impl From<&PathBuf> for MediaSource {
 
 impl From<Bytes> for MediaSource {
     fn from(bytes: Bytes) -> Self {
-        Self { name: "bytes in memory".to_owned(), input: Input::Bytes(bytes) }
+        Self {
+            name: "bytes in memory".to_owned(),
+            input: Input::Bytes(bytes),
+        }
     }
 }
 
@@ -124,7 +138,16 @@ impl Format {
             }
             _ if matches!(
                 boxed,
-                b"ftyp" | b"moov" | b"mdat" | b"free" | b"skip" | b"wide" | b"styp" | b"moof" | b"sidx" | b"pnot"
+                b"ftyp"
+                    | b"moov"
+                    | b"mdat"
+                    | b"free"
+                    | b"skip"
+                    | b"wide"
+                    | b"styp"
+                    | b"moof"
+                    | b"sidx"
+                    | b"pnot"
             ) =>
             {
                 Ok(Self::Mov)
@@ -149,7 +172,8 @@ impl OpenSource {
     /// The whole content, for pictures, whose decoders want it in one piece.
     pub(super) fn into_bytes(mut self) -> Result<(Bytes, Format, Watch)> {
         if self.len > self.watch.max_decoded_bytes() {
-            self.watch.spend(usize::try_from(self.len).unwrap_or(usize::MAX))?;
+            self.watch
+                .spend(usize::try_from(self.len).unwrap_or(usize::MAX))?;
         }
         let mut bytes = Vec::with_capacity(usize::try_from(self.len).unwrap_or(0).min(64 << 20));
         let read = (&mut self.reader).take(self.len).read_to_end(&mut bytes);
@@ -164,7 +188,10 @@ pub(super) fn open(source: MediaSource, options: &MediaOptions) -> Result<OpenSo
     let MediaSource { name, input } = source;
     let bad = |what: &str| Error::new(ErrorKind::Media, format!("open {name}: {what}; {WANTED}"));
     let io_error = |e: &io::Error| match e.kind() {
-        io::ErrorKind::NotFound => Error::new(ErrorKind::NotFound, format!("open {name}: no such file; {WANTED}")),
+        io::ErrorKind::NotFound => Error::new(
+            ErrorKind::NotFound,
+            format!("open {name}: no such file; {WANTED}"),
+        ),
         io::ErrorKind::IsADirectory => bad("is a folder"),
         _ => Error::new(ErrorKind::Media, format!("open {name}: {e}")),
     };
@@ -185,7 +212,10 @@ pub(super) fn open(source: MediaSource, options: &MediaOptions) -> Result<OpenSo
             Box::new(File::open(&path).map_err(|e| io_error(&e))?)
         }
     };
-    let mut reader = GuardedReader { inner, watch: watch.clone() };
+    let mut reader = GuardedReader {
+        inner,
+        watch: watch.clone(),
+    };
     let mut head = Vec::with_capacity(64);
     let len = reader.seek(SeekFrom::End(0)).and_then(|len| {
         reader.seek(SeekFrom::Start(0))?;
@@ -198,7 +228,12 @@ pub(super) fn open(source: MediaSource, options: &MediaOptions) -> Result<OpenSo
         return Err(bad("is empty"));
     }
     let format = Format::sniff(&head).map_err(|what| bad(&format!("is {what}")))?;
-    Ok(OpenSource { reader, len, format, watch })
+    Ok(OpenSource {
+        reader,
+        len,
+        format,
+        watch,
+    })
 }
 
 /// A reader that fails once the call is over, so that libav cannot go on reading.
@@ -210,7 +245,11 @@ pub(super) struct GuardedReader {
 impl GuardedReader {
     fn guard(&self) -> io::Result<()> {
         // Not `Interrupted`: readers retry that one for ever.
-        if self.watch.is_over() { Err(io::Error::other("stopped or late")) } else { Ok(()) }
+        if self.watch.is_over() {
+            Err(io::Error::other("stopped or late"))
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -1,0 +1,11 @@
+//! The integration tests, one binary: linking is what costs.
+#![expect(missing_docs, reason = "tests are named for what they show")]
+
+#[cfg(feature = "media")]
+mod clips;
+#[cfg(feature = "media")]
+mod media_bad_input;
+#[cfg(feature = "media")]
+mod media_colour;
+#[cfg(feature = "media")]
+mod media_frames;
