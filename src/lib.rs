@@ -7,6 +7,8 @@ mod http;
 mod job;
 pub mod library;
 pub mod lineage;
+#[cfg(feature = "media")]
+pub mod media;
 pub mod model;
 mod money;
 mod provider;

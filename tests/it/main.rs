@@ -1,8 +1,16 @@
-//! The tests of the public API, one binary.
+//! The integration tests, one binary: linking is what costs.
 
+#[cfg(feature = "media")]
+mod clips;
 mod library_commit;
 mod library_copy;
 mod library_crash;
 mod library_list;
 mod library_names;
 mod library_record;
+#[cfg(feature = "media")]
+mod media_bad_input;
+#[cfg(feature = "media")]
+mod media_colour;
+#[cfg(feature = "media")]
+mod media_frames;
