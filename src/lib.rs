@@ -1,5 +1,9 @@
 //! Make AI video with Grok Imagine.
 
 mod error;
+#[cfg(feature = "media")]
+mod media;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 
 pub use error::{Charge, Error, ErrorKind, Result, RetryAdvice};

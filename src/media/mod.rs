@@ -1,0 +1,4 @@
+//! Media.
+
+#[cfg(feature = "sandbox")]
+pub(crate) mod write;

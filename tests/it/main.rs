@@ -1,0 +1,4 @@
+//! The integration tests: one binary, a module for each behaviour.
+
+#[cfg(feature = "sandbox")]
+mod sandbox_create;
