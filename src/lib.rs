@@ -13,6 +13,8 @@ pub mod model;
 mod money;
 mod provider;
 pub mod request;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 
 pub use client::{Generate, JobHandle, VideoClient, VideoClientBuilder};
 pub use error::{Charge, Error, ErrorKind, Result, RetryAdvice};

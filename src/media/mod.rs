@@ -30,6 +30,8 @@ mod probe;
 mod rotate;
 mod select;
 mod source;
+#[cfg(feature = "sandbox")]
+pub(crate) mod write;
 
 pub use self::colour::{ColourInfo, ColourMatrix, ColourRange};
 pub use self::decode::{FramePosition, frame, frames};

@@ -14,3 +14,5 @@ mod media_bad_input;
 mod media_colour;
 #[cfg(feature = "media")]
 mod media_frames;
+#[cfg(feature = "sandbox")]
+mod sandbox_create;

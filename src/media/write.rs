@@ -1,0 +1,396 @@
+//! Encoding: pictures and sound in, an MP4 file out.
+//!
+//! Owns the choice of encoders, the colour tags and the layout of the file. Refuses to know what is
+//! drawn. This is the only place in the crate that encodes video; the crate's own verbs never do, so
+//! it is there for the sandbox alone.
+
+use std::path::Path;
+
+use ffmpeg_next as libav;
+use libav::{ChannelLayout, Dictionary, Packet, Rational, codec, color, encoder, format, frame};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Samples a second of the sound track.
+pub(crate) const SAMPLE_RATE: u32 = 48_000;
+
+/// A picture in planar Y'CbCr 4:2:0, BT.709, limited range: what H.264 takes.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct YuvPicture {
+    /// Even.
+    pub(crate) width: usize,
+    /// Even.
+    pub(crate) height: usize,
+    pub(crate) y: Vec<u8>,
+    pub(crate) u: Vec<u8>,
+    pub(crate) v: Vec<u8>,
+}
+
+impl YuvPicture {
+    /// A black picture. Odd sizes are rounded down to even ones.
+    pub(crate) fn black(width: usize, height: usize) -> Self {
+        let (width, height) = (width.max(2) & !1, height.max(2) & !1);
+        Self {
+            width,
+            height,
+            y: vec![16; width * height],
+            u: vec![128; width * height / 4],
+            v: vec![128; width * height / 4],
+        }
+    }
+
+    /// From packed RGB24, whose size must be `width * height * 3`.
+    pub(crate) fn from_rgb(width: usize, height: usize, rgb: &[u8]) -> Self {
+        let mut out = Self::black(width, height);
+        let (w, h) = (out.width, out.height);
+        let stride = width * 3;
+        let pairs = rgb.chunks_exact(stride * 2).take(h / 2).enumerate();
+        for (row, two) in pairs {
+            let (top, bottom) = two.split_at(stride);
+            for x in 0..w / 2 {
+                let pixels = [
+                    &top[x * 6..],
+                    &top[x * 6 + 3..],
+                    &bottom[x * 6..],
+                    &bottom[x * 6 + 3..],
+                ];
+                let (mut r, mut g, mut b) = (0, 0, 0);
+                for (place, pixel) in pixels.iter().enumerate() {
+                    let (pr, pg, pb) = (i32::from(pixel[0]), i32::from(pixel[1]), i32::from(pixel[2]));
+                    out.y[(row * 2 + place / 2) * w + x * 2 + place % 2] = luma(pr, pg, pb);
+                    r += pr;
+                    g += pg;
+                    b += pb;
+                }
+                let (cb, cr) = chroma(r, g, b);
+                out.u[row * (w / 2) + x] = cb;
+                out.v[row * (w / 2) + x] = cr;
+            }
+        }
+        out
+    }
+}
+
+// BT.709 limited range in 16-bit fixed point: Kr = 0.2126, Kb = 0.0722 (ITU-R BT.709-6, 3.2 to 3.5).
+fn luma(r: i32, g: i32, b: i32) -> u8 {
+    clamp8(16 + ((11_966 * r + 40_254 * g + 4_064 * b + 32_768) >> 16))
+}
+
+/// Takes sums over four pixels.
+fn chroma(r: i32, g: i32, b: i32) -> (u8, u8) {
+    let cb = 128 + ((-6_596 * r - 22_189 * g + 28_785 * b + 131_072) >> 18);
+    let cr = 128 + ((28_785 * r - 26_145 * g - 2_640 * b + 131_072) >> 18);
+    (clamp8(cb), clamp8(cr))
+}
+
+/// The Y', Cb and Cr of one RGB colour.
+pub(crate) fn yuv_of(r: u8, g: u8, b: u8) -> [u8; 3] {
+    let (r, g, b) = (i32::from(r), i32::from(g), i32::from(b));
+    let (cb, cr) = chroma(r * 4, g * 4, b * 4);
+    [luma(r, g, b), cb, cr]
+}
+
+fn clamp8(value: i32) -> u8 {
+    u8::try_from(value.clamp(0, 255)).unwrap_or(u8::MAX)
+}
+
+/// Writes one MP4: H.264 where libav has an encoder for it (else MPEG-4), AAC, index in front.
+pub(crate) struct ClipWriter {
+    output: format::context::Output,
+    video: encoder::video::Encoder,
+    audio: Option<AudioTrack>,
+    frame_rate: u32,
+    frames: i64,
+    width: usize,
+    height: usize,
+}
+
+struct AudioTrack {
+    encoder: encoder::audio::Encoder,
+    chunk: usize,
+    left: Vec<f32>,
+    right: Vec<f32>,
+    samples: i64,
+}
+
+const VIDEO: usize = 0;
+const AUDIO: usize = 1;
+
+impl ClipWriter {
+    /// Opens `path` (replacing what is there) for pictures of this size. `sound` adds a stereo track.
+    pub(crate) fn create(
+        path: &Path,
+        width: usize,
+        height: usize,
+        frame_rate: u32,
+        sound: bool,
+    ) -> Result<Self> {
+        init()?;
+        let mut output =
+            format::output_as(path, "mp4").map_err(|e| failed("open the clip for writing", e))?;
+        let global_header = output.format().flags().contains(format::Flags::GLOBAL_HEADER);
+        let video = open_video(width, height, frame_rate, global_header)?;
+        let mut stream = output
+            .add_stream(video.codec())
+            .map_err(|e| failed("add the video track", e))?;
+        stream.set_parameters(&video);
+        stream.set_time_base(Rational(1, as_i32(frame_rate)));
+        stream.set_avg_frame_rate(Rational(as_i32(frame_rate), 1));
+        let audio = if sound {
+            let track = AudioTrack::open(global_header)?;
+            let mut stream = output
+                .add_stream(track.encoder.codec())
+                .map_err(|e| failed("add the sound track", e))?;
+            stream.set_parameters(&track.encoder);
+            stream.set_time_base(Rational(1, as_i32(SAMPLE_RATE)));
+            Some(track)
+        } else {
+            None
+        };
+        let options = Dictionary::from_iter([("movflags", "+faststart")]);
+        output
+            .write_header_with(options)
+            .map_err(|e| failed("write the clip's header", e))?;
+        Ok(Self {
+            output,
+            video,
+            audio,
+            frame_rate,
+            frames: 0,
+            width,
+            height,
+        })
+    }
+
+    /// Appends one picture, which must have the size given to [`create`](Self::create).
+    pub(crate) fn picture(&mut self, picture: &YuvPicture) -> Result<()> {
+        if (picture.width, picture.height) != (self.width, self.height) {
+            return Err(Error::new(
+                ErrorKind::Media,
+                "encode a picture of another size than the clip's",
+            ));
+        }
+        let mut raw = frame::Video::new(format::Pixel::YUV420P, as_u32(self.width), as_u32(self.height));
+        for (plane, data) in [&picture.y, &picture.u, &picture.v].into_iter().enumerate() {
+            let width = if plane == 0 { self.width } else { self.width / 2 };
+            let stride = raw.stride(plane);
+            let target = raw.data_mut(plane);
+            for (row, line) in data.chunks_exact(width).enumerate() {
+                target[row * stride..row * stride + width].copy_from_slice(line);
+            }
+        }
+        raw.set_color_space(color::Space::BT709);
+        raw.set_color_range(color::Range::MPEG);
+        raw.set_pts(Some(self.frames));
+        self.frames += 1;
+        self.video
+            .send_frame(&raw)
+            .map_err(|e| failed("encode a picture", e))?;
+        self.drain_video()
+    }
+
+    /// Appends sound: as many samples left as right, within -1.0 to 1.0. Ignored without a sound track.
+    pub(crate) fn sound(&mut self, left: &[f32], right: &[f32]) -> Result<()> {
+        let Some(track) = &mut self.audio else {
+            return Ok(());
+        };
+        track.left.extend_from_slice(left);
+        track.right.extend_from_slice(right);
+        while track.left.len() >= track.chunk && track.right.len() >= track.chunk {
+            track.encode(track.chunk)?;
+            track.drain(&mut self.output)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is still in the encoders, and the index.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        self.video
+            .send_eof()
+            .map_err(|e| failed("end the video track", e))?;
+        self.drain_video()?;
+        if let Some(track) = &mut self.audio {
+            let rest = track.left.len().min(track.right.len());
+            if rest > 0 {
+                track.encode(rest)?;
+            }
+            track
+                .encoder
+                .send_eof()
+                .map_err(|e| failed("end the sound track", e))?;
+            track.drain(&mut self.output)?;
+        }
+        self.output
+            .write_trailer()
+            .map_err(|e| failed("write the clip's index", e))
+    }
+
+    fn drain_video(&mut self) -> Result<()> {
+        let from = Rational(1, as_i32(self.frame_rate));
+        let to = self
+            .output
+            .stream(VIDEO)
+            .map_or(from, |stream| stream.time_base());
+        let mut packet = Packet::empty();
+        while self.video.receive_packet(&mut packet).is_ok() {
+            packet.set_stream(VIDEO);
+            if packet.duration() == 0 {
+                packet.set_duration(1);
+            }
+            packet.rescale_ts(from, to);
+            packet
+                .write_interleaved(&mut self.output)
+                .map_err(|e| failed("write a picture", e))?;
+        }
+        Ok(())
+    }
+}
+
+impl AudioTrack {
+    fn open(global_header: bool) -> Result<Self> {
+        let codec = encoder::find(codec::Id::AAC)
+            .ok_or_else(|| Error::new(ErrorKind::Media, "encode sound: this libav has no AAC encoder"))?;
+        let mut encoder = codec::context::Context::new_with_codec(codec)
+            .encoder()
+            .audio()
+            .map_err(|e| failed("set up the sound encoder", e))?;
+        encoder.set_rate(as_i32(SAMPLE_RATE));
+        encoder.set_channel_layout(ChannelLayout::STEREO);
+        encoder.set_format(format::Sample::F32(format::sample::Type::Planar));
+        encoder.set_bit_rate(96_000);
+        encoder.set_time_base(Rational(1, as_i32(SAMPLE_RATE)));
+        if global_header {
+            encoder.set_flags(codec::Flags::GLOBAL_HEADER);
+        }
+        let encoder = encoder.open().map_err(|e| failed("open the sound encoder", e))?;
+        let chunk = usize::try_from(encoder.frame_size()).unwrap_or(1024).max(1);
+        Ok(Self {
+            encoder,
+            chunk,
+            left: Vec::new(),
+            right: Vec::new(),
+            samples: 0,
+        })
+    }
+
+    fn encode(&mut self, count: usize) -> Result<()> {
+        let mut raw = frame::Audio::new(
+            format::Sample::F32(format::sample::Type::Planar),
+            count,
+            ChannelLayout::STEREO,
+        );
+        raw.set_rate(SAMPLE_RATE);
+        raw.plane_mut::<f32>(0).copy_from_slice(&self.left[..count]);
+        raw.plane_mut::<f32>(1).copy_from_slice(&self.right[..count]);
+        self.left.drain(..count);
+        self.right.drain(..count);
+        raw.set_pts(Some(self.samples));
+        self.samples += i64::try_from(count).unwrap_or_default();
+        self.encoder
+            .send_frame(&raw)
+            .map_err(|e| failed("encode sound", e))
+    }
+
+    fn drain(&mut self, output: &mut format::context::Output) -> Result<()> {
+        let from = Rational(1, as_i32(SAMPLE_RATE));
+        let to = output.stream(AUDIO).map_or(from, |stream| stream.time_base());
+        let mut packet = Packet::empty();
+        while self.encoder.receive_packet(&mut packet).is_ok() {
+            packet.set_stream(AUDIO);
+            packet.rescale_ts(from, to);
+            packet
+                .write_interleaved(output)
+                .map_err(|e| failed("write sound", e))?;
+        }
+        Ok(())
+    }
+}
+
+/// Best first: x264 is quick and good, `OpenH264` is what LGPL builds have, MPEG-4 is always there.
+const ENCODERS: [(&str, &[(&str, &str)]); 3] = [
+    (
+        "libx264",
+        &[("preset", "superfast"), ("crf", "15"), ("profile", "high")],
+    ),
+    ("libopenh264", &[("allow_skip_frames", "0")]),
+    ("mpeg4", &[("q", "2")]),
+];
+
+fn open_video(
+    width: usize,
+    height: usize,
+    frame_rate: u32,
+    global_header: bool,
+) -> Result<encoder::video::Encoder> {
+    let mut last = None;
+    for (name, options) in ENCODERS {
+        let Some(codec) = encoder::find_by_name(name) else {
+            continue;
+        };
+        let mut video = codec::context::Context::new_with_codec(codec)
+            .encoder()
+            .video()
+            .map_err(|e| failed("set up the video encoder", e))?;
+        video.set_width(as_u32(width));
+        video.set_height(as_u32(height));
+        video.set_format(format::Pixel::YUV420P);
+        video.set_time_base(Rational(1, as_i32(frame_rate)));
+        video.set_frame_rate(Some(Rational(as_i32(frame_rate), 1)));
+        video.set_gop(frame_rate * 2);
+        video.set_colorspace(color::Space::BT709);
+        video.set_color_primaries(color::Primaries::BT709);
+        video.set_color_transfer_characteristic(color::TransferCharacteristic::BT709);
+        video.set_color_range(color::Range::MPEG);
+        if name != "libx264" {
+            // Six bits a pixel and second would starve a moving picture; eight do not.
+            video.set_bit_rate(width * height * 8);
+        }
+        if global_header {
+            video.set_flags(codec::Flags::GLOBAL_HEADER);
+        }
+        match video.open_with(options.iter().copied().collect()) {
+            Ok(open) => return Ok(open),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(match last {
+        Some(error) => failed("open a video encoder", error),
+        None => Error::new(
+            ErrorKind::Media,
+            "encode video: this libav has no H.264 and no MPEG-4 encoder",
+        ),
+    })
+}
+
+fn init() -> Result<()> {
+    libav::init().map_err(|e| failed("start libav", e))?;
+    // x264 reports every clip at length otherwise.
+    libav::log::set_level(libav::log::Level::Error);
+    Ok(())
+}
+
+fn failed(doing: &str, error: libav::Error) -> Error {
+    Error::new(ErrorKind::Media, doing).with_source(error)
+}
+
+fn as_i32(value: u32) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
+}
+
+fn as_u32(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_of_the_range_are_the_limits_of_bt709() {
+        assert_eq!(yuv_of(0, 0, 0), [16, 128, 128]);
+        assert_eq!(yuv_of(255, 255, 255), [235, 128, 128]);
+        let [_, cb, cr] = yuv_of(0, 0, 255);
+        assert!((239..=240).contains(&cb), "{cb}");
+        assert!((116..=120).contains(&cr), "{cr}");
+    }
+}

@@ -1,0 +1,678 @@
+//! Scripted faults: what goes wrong, when, and how often.
+//!
+//! Owns the script and its spelling. Knows nothing of how a fault is carried out.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::error::{Error, Result};
+
+/// The request a fault is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum FaultOperation {
+    /// `POST /v1/videos/{generations,edits,extensions}`.
+    Create,
+    /// `GET /v1/videos/{id}`.
+    Poll,
+    /// The download of a clip.
+    Download,
+    /// `POST /v1/files`.
+    Upload,
+    /// Everything else below `/v1`.
+    Other,
+}
+
+impl FaultOperation {
+    fn parse(word: &str) -> Option<Self> {
+        Some(match word {
+            "create" => Self::Create,
+            "poll" => Self::Poll,
+            "download" => Self::Download,
+            "upload" => Self::Upload,
+            "other" => Self::Other,
+            _ => return None,
+        })
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Poll => "poll",
+            Self::Download => "download",
+            Self::Upload => "upload",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// The three words for "too many requests": one code, three causes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RateLimitCause {
+    /// Too many requests a second.
+    Burst,
+    /// The service has no room.
+    Capacity,
+    /// The credit is used up.
+    Credits,
+}
+
+/// The forms in which moderation shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ModerationShape {
+    /// HTTP 400 on the poll, `imagine:content-moderated`.
+    Http400,
+    /// The same with `usage`: it was charged.
+    Http400Billed,
+    /// HTTP 400 on the poll, the older code in words.
+    Http400Old,
+    /// `done`, `respect_moderation` false, `url` null.
+    UrlNull,
+    /// `done`, `respect_moderation` false, `url` empty.
+    UrlEmpty,
+    /// `done`, `respect_moderation` false, no `url`.
+    UrlMissing,
+    /// `done`, `video` null.
+    VideoNull,
+    /// `failed` with `invalid_argument`.
+    Failed,
+}
+
+const SHAPES: [(&str, ModerationShape); 8] = [
+    ("400", ModerationShape::Http400),
+    ("400-billed", ModerationShape::Http400Billed),
+    ("400-old", ModerationShape::Http400Old),
+    ("null", ModerationShape::UrlNull),
+    ("empty", ModerationShape::UrlEmpty),
+    ("missing", ModerationShape::UrlMissing),
+    ("no-video", ModerationShape::VideoNull),
+    ("failed", ModerationShape::Failed),
+];
+
+/// What goes wrong.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum FaultKind {
+    /// The connection is cut before the request is looked at. Nothing is made.
+    Reset,
+    /// The request is carried out and counted; then the connection is cut without one byte of answer.
+    LostReply,
+    /// The answer comes this many seconds late.
+    Delay(f64),
+    /// 429, with `Retry-After` in seconds or without.
+    RateLimited(RateLimitCause, Option<u32>),
+    /// This status with a body in the service's usual form.
+    Status(u16),
+    /// This status with a page of HTML, as the edge sends it.
+    HtmlPage(u16),
+    /// 200 with words that are no JSON.
+    NotJson,
+    /// 200 without a `request_id`, or with an empty one. The job is made.
+    EmptyId,
+    /// A pending poll is 202 with no body.
+    EmptyPending,
+    /// A pending poll is 200 instead of 202.
+    PendingWith200,
+    /// A pending poll has neither `progress` nor `model`.
+    NoProgress,
+    /// A pending poll has this word for its status.
+    StatusWord(String),
+    /// The progress of a job goes backwards.
+    ProgressBackwards,
+    /// A job never gets on.
+    Stalled,
+    /// A finished poll has no `status`.
+    NoStatus,
+    /// A finished poll has no `usage`.
+    NoUsage,
+    /// `done` and allowed by moderation, but no URL.
+    NoUrl,
+    /// The URL of a clip is relative.
+    RelativeUrl,
+    /// The URL of a clip is this one.
+    Url(String),
+    /// The body of a poll is padded to about this many bytes.
+    HugeBody(u64),
+    /// A poll is 400 in the older spelling, for once: the job goes on.
+    TransientBadRequest,
+    /// The job ends as `expired`.
+    Expired,
+    /// The job ends as `failed` with this code.
+    Failed(String),
+    /// Moderation withholds the clip.
+    Moderated(ModerationShape),
+    /// With `storage_options`: the clip could not be stored.
+    StorageError,
+    /// With `storage_options`: stored, but without a public link.
+    PublicUrlError,
+    /// The body of the answer trickles at this many bytes a second.
+    SlowBody(u64),
+    /// The answer stops after this many bytes (by default halfway) although more was promised.
+    Truncated(Option<u64>),
+    /// `Content-Length` is this; too small and the body is cut to it, too large and the rest never comes.
+    WrongLength(u64),
+    /// The download is redirected there. The sandbox never contacts that address itself.
+    Redirect(String),
+    /// The download has this content type.
+    ContentType(String),
+    /// The link is over, with this status; the next poll has a fresh one.
+    LinkExpired(u16),
+    /// As many bytes as the clip has, but noise.
+    Garbage,
+    /// The first half of the clip, with a length that fits.
+    HalfClip,
+    /// The clip of a job is padded to this many bytes, and still a valid MP4.
+    PadToBytes(u64),
+    /// The clip of a job has another size than was asked for.
+    RenderSize(u32, u32),
+    /// The clip of a job has another length than was asked for.
+    RenderSeconds(u32),
+}
+
+/// Which step of an answer a kind of fault touches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Before the request is carried out.
+    Before,
+    /// After it, on whatever the answer is.
+    After,
+    /// A poll that would say pending.
+    Pending,
+    /// A poll that would say done.
+    Done,
+    /// How a job ends. Kept with the job.
+    Outcome,
+    /// How a job is rendered. Kept with the job.
+    Render,
+    /// The bytes of a clip.
+    Clip,
+}
+
+impl FaultKind {
+    pub(super) fn stage(&self) -> Stage {
+        match self {
+            Self::Reset
+            | Self::Delay(_)
+            | Self::RateLimited(..)
+            | Self::Status(_)
+            | Self::HtmlPage(_)
+            | Self::NotJson
+            | Self::TransientBadRequest => Stage::Before,
+            Self::LostReply
+            | Self::EmptyId
+            | Self::HugeBody(_)
+            | Self::SlowBody(_)
+            | Self::Truncated(_)
+            | Self::WrongLength(_) => Stage::After,
+            Self::EmptyPending
+            | Self::PendingWith200
+            | Self::NoProgress
+            | Self::StatusWord(_)
+            | Self::ProgressBackwards => Stage::Pending,
+            Self::NoStatus | Self::NoUsage | Self::NoUrl | Self::RelativeUrl | Self::Url(_) => Stage::Done,
+            Self::Stalled
+            | Self::Expired
+            | Self::Failed(_)
+            | Self::Moderated(_)
+            | Self::StorageError
+            | Self::PublicUrlError => Stage::Outcome,
+            Self::PadToBytes(_) | Self::RenderSize(..) | Self::RenderSeconds(_) => Stage::Render,
+            Self::Redirect(_)
+            | Self::ContentType(_)
+            | Self::LinkExpired(_)
+            | Self::Garbage
+            | Self::HalfClip => Stage::Clip,
+        }
+    }
+
+    /// Where a fault strikes when its script does not say. None = everywhere.
+    fn usual_operation(&self) -> Option<FaultOperation> {
+        match self.stage() {
+            Stage::Pending | Stage::Done => Some(FaultOperation::Poll),
+            Stage::Outcome | Stage::Render => Some(FaultOperation::Create),
+            Stage::Clip => Some(FaultOperation::Download),
+            Stage::Before if *self == Self::TransientBadRequest => Some(FaultOperation::Poll),
+            Stage::After if matches!(self, Self::HugeBody(_)) => Some(FaultOperation::Poll),
+            Stage::After if matches!(self, Self::LostReply | Self::EmptyId) => Some(FaultOperation::Create),
+            Stage::After => Some(FaultOperation::Download),
+            Stage::Before => None,
+        }
+    }
+
+    fn allows(&self, operation: FaultOperation) -> bool {
+        match self.stage() {
+            Stage::Before | Stage::After => true,
+            _ => self.usual_operation() == Some(operation),
+        }
+    }
+}
+
+/// A fault with its conditions.
+///
+/// As text: `[OPERATION:]KIND[=VALUE][,times=N][,after=N][,prompt=WORDS]`. Without `times` it strikes
+/// every time; `after` lets that many requests pass first; `prompt` limits it to jobs whose prompt has
+/// these words. See [`Fault::HELP`] for the kinds. In JSON a fault is the same text, as a string.
+///
+/// ```
+/// # #[cfg(feature = "sandbox")] {
+/// use reelkin::sandbox::{Fault, FaultKind, FaultOperation};
+/// let fault: Fault = "create:lost-reply,times=1".parse().unwrap();
+/// assert_eq!(fault, Fault::new(FaultKind::LostReply).on(FaultOperation::Create).times(1));
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fault {
+    pub(super) kind: FaultKind,
+    pub(super) operation: Option<FaultOperation>,
+    pub(super) times: Option<u32>,
+    pub(super) after: u32,
+    pub(super) prompt: Option<String>,
+}
+
+impl Fault {
+    /// The kinds of fault and how a script is written, for the help of a program.
+    pub const HELP: &str = "\
+[OPERATION:]KIND[=VALUE][,times=N][,after=N][,prompt=WORDS]
+  OPERATION  create, poll, download, upload, other; without it where the kind belongs (any for the first group)
+  times=N    strike N times (without: always)    after=N  let N requests pass first
+  prompt=W   only for jobs whose prompt has W
+Any operation:
+  reset                  cut the connection, nothing done      delay=SECONDS          answer late
+  429[=RETRY_AFTER]      too many requests                     429-capacity, 429-credits  the other two causes
+  status=CODE            that status (500, 502, 503, 529, 401) html=CODE              an HTML page (522)
+  not-json               200, no JSON
+Any operation, after it was carried out:
+  lost-reply             (create) cut, no byte of answer       empty-id               (create) no request_id
+  slow-body=BYTES_PER_S  (download) trickle                    truncated[=BYTES]      (download) stop early
+  wrong-length=BYTES     (download) wrong Content-Length       huge-body=BYTES        (poll) padded body
+Polls:
+  empty-202, pending-200, no-progress, status-word=WORD, backwards, poll-400
+  no-status, no-usage, no-url, relative-url, url=URL
+How a job ends or is made (kept with the job):
+  stalled, expired, failed=CODE, storage-error, public-url-error
+  moderated=400|400-billed|400-old|null|empty|missing|no-video|failed
+  pad=BYTES, render-size=WxH, render-seconds=N
+Downloads:
+  redirect=URL, content-type=TYPE, link-expired=403|404, garbage, half-clip";
+
+    /// A fault that strikes every time, where its kind belongs.
+    pub fn new(kind: FaultKind) -> Self {
+        Self {
+            operation: kind.usual_operation(),
+            kind,
+            times: None,
+            after: 0,
+            prompt: None,
+        }
+    }
+
+    /// Only this kind of request.
+    pub fn on(mut self, operation: FaultOperation) -> Self {
+        self.operation = Some(operation);
+        self
+    }
+
+    /// Strike this often, then no more.
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = Some(times);
+        self
+    }
+
+    /// Let this many requests pass first.
+    pub fn after(mut self, requests: u32) -> Self {
+        self.after = requests;
+        self
+    }
+
+    /// Only jobs whose prompt has these words.
+    pub fn prompt(mut self, words: impl Into<String>) -> Self {
+        self.prompt = Some(words.into());
+        self
+    }
+}
+
+impl FromStr for Fault {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong = |what: String| Error::invalid(format!("read fault `{text}`: {what}"));
+        let (head, conditions) = split_conditions(text.trim());
+        let (operation, name) = match head.split_once(':') {
+            Some((word, rest)) if FaultOperation::parse(word).is_some() => {
+                (FaultOperation::parse(word), rest)
+            }
+            _ => (None, head),
+        };
+        let (name, value) = match name.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (name, None),
+        };
+        let kind = parse_kind(name, value).map_err(&wrong)?;
+        if let Some(operation) = operation
+            && !kind.allows(operation)
+        {
+            return Err(wrong(format!("`{name}` does not go with {}", operation.as_str())));
+        }
+        let mut fault = Self::new(kind);
+        fault.operation = operation.or(fault.operation);
+        for (key, value) in conditions {
+            match key {
+                "times" => fault.times = Some(number(value).map_err(&wrong)?),
+                "after" => fault.after = number(value).map_err(&wrong)?,
+                "prompt" => fault.prompt = Some(value.to_owned()),
+                _ => return Err(wrong(format!("unknown condition `{key}`"))),
+            }
+        }
+        Ok(fault)
+    }
+}
+
+/// Cuts the conditions off the end, so that a URL or words with commas stay whole.
+fn split_conditions(text: &str) -> (&str, Vec<(&str, &str)>) {
+    let mut head = text;
+    let mut conditions = Vec::new();
+    while let Some((before, last)) = head.rsplit_once(',') {
+        match last.split_once('=') {
+            Some((key @ ("times" | "after" | "prompt"), value)) => {
+                conditions.push((key, value));
+                head = before;
+            }
+            _ => break,
+        }
+    }
+    (head, conditions)
+}
+
+fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|_| format!("`{text}` is not a fitting number"))
+}
+
+fn parse_kind(name: &str, value: Option<&str>) -> Result<FaultKind, String> {
+    let needed = || value.ok_or_else(|| format!("`{name}` needs a value"));
+    let retry_after = || value.map(number).transpose();
+    let plain = |kind: FaultKind| match value {
+        None => Ok(kind),
+        Some(_) => Err(format!("`{name}` takes no value")),
+    };
+    Ok(match name {
+        "reset" => plain(FaultKind::Reset)?,
+        "lost-reply" => plain(FaultKind::LostReply)?,
+        "delay" => FaultKind::Delay(number::<f64>(needed()?).and_then(|s| {
+            if (0.0..=3600.0).contains(&s) {
+                Ok(s)
+            } else {
+                Err(format!("`{s}` is not within 0 to 3600"))
+            }
+        })?),
+        "429" => FaultKind::RateLimited(RateLimitCause::Burst, retry_after()?),
+        "429-capacity" => FaultKind::RateLimited(RateLimitCause::Capacity, retry_after()?),
+        "429-credits" => FaultKind::RateLimited(RateLimitCause::Credits, retry_after()?),
+        "status" => FaultKind::Status(status(needed()?)?),
+        "500" | "502" | "503" | "529" => plain(FaultKind::Status(status(name)?))?,
+        "html" => FaultKind::HtmlPage(status(value.unwrap_or("522"))?),
+        "not-json" => plain(FaultKind::NotJson)?,
+        "empty-id" => plain(FaultKind::EmptyId)?,
+        "empty-202" => plain(FaultKind::EmptyPending)?,
+        "pending-200" => plain(FaultKind::PendingWith200)?,
+        "no-progress" => plain(FaultKind::NoProgress)?,
+        "status-word" => FaultKind::StatusWord(needed()?.to_owned()),
+        "backwards" => plain(FaultKind::ProgressBackwards)?,
+        "stalled" => plain(FaultKind::Stalled)?,
+        "no-status" => plain(FaultKind::NoStatus)?,
+        "no-usage" => plain(FaultKind::NoUsage)?,
+        "no-url" => plain(FaultKind::NoUrl)?,
+        "relative-url" => plain(FaultKind::RelativeUrl)?,
+        "url" => FaultKind::Url(needed()?.to_owned()),
+        "huge-body" => FaultKind::HugeBody(number(needed()?)?),
+        "poll-400" => plain(FaultKind::TransientBadRequest)?,
+        "expired" => plain(FaultKind::Expired)?,
+        "failed" => FaultKind::Failed(value.unwrap_or("internal_error").to_owned()),
+        "moderated" => {
+            let word = value.unwrap_or("400");
+            let shape = SHAPES.iter().find(|(name, _)| *name == word);
+            FaultKind::Moderated(shape.ok_or_else(|| format!("unknown shape `{word}`"))?.1)
+        }
+        "storage-error" => plain(FaultKind::StorageError)?,
+        "public-url-error" => plain(FaultKind::PublicUrlError)?,
+        "slow-body" => FaultKind::SlowBody(number::<u64>(needed()?)?.max(1)),
+        "truncated" => FaultKind::Truncated(value.map(number).transpose()?),
+        "wrong-length" => FaultKind::WrongLength(number(needed()?)?),
+        "redirect" => FaultKind::Redirect(value.unwrap_or("http://10.0.0.1/clip.mp4").to_owned()),
+        "content-type" => FaultKind::ContentType(value.unwrap_or("text/html").to_owned()),
+        "link-expired" => FaultKind::LinkExpired(status(value.unwrap_or("403"))?),
+        "garbage" => plain(FaultKind::Garbage)?,
+        "half-clip" => plain(FaultKind::HalfClip)?,
+        "pad" => FaultKind::PadToBytes(number(needed()?)?),
+        "render-size" => {
+            let (width, height) = needed()?.split_once('x').ok_or("a size is WxH")?;
+            let (width, height) = (number::<u32>(width)?, number::<u32>(height)?);
+            if !(16..=4096).contains(&width) || !(16..=4096).contains(&height) || width % 2 + height % 2 > 0 {
+                return Err("a size is even and within 16 to 4096".to_owned());
+            }
+            FaultKind::RenderSize(width, height)
+        }
+        "render-seconds" => FaultKind::RenderSeconds(number::<u32>(needed()?)?.clamp(1, 60)),
+        _ => return Err("unknown kind".to_owned()),
+    })
+}
+
+fn status(text: &str) -> Result<u16, String> {
+    let code = number(text)?;
+    if (400..=599).contains(&code) {
+        Ok(code)
+    } else {
+        Err(format!("`{code}` is not within 400 to 599"))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(operation) = self.operation
+            && self.kind.usual_operation() != Some(operation)
+        {
+            write!(f, "{}:", operation.as_str())?;
+        }
+        write!(f, "{}", self.kind)?;
+        if let Some(prompt) = &self.prompt {
+            write!(f, ",prompt={prompt}")?;
+        }
+        if self.after > 0 {
+            write!(f, ",after={}", self.after)?;
+        }
+        if let Some(times) = self.times {
+            write!(f, ",times={times}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reset => f.write_str("reset"),
+            Self::LostReply => f.write_str("lost-reply"),
+            Self::Delay(seconds) => write!(f, "delay={seconds}"),
+            Self::RateLimited(cause, after) => {
+                f.write_str(match cause {
+                    RateLimitCause::Burst => "429",
+                    RateLimitCause::Capacity => "429-capacity",
+                    RateLimitCause::Credits => "429-credits",
+                })?;
+                after.map_or(Ok(()), |after| write!(f, "={after}"))
+            }
+            Self::Status(code) => write!(f, "status={code}"),
+            Self::HtmlPage(code) => write!(f, "html={code}"),
+            Self::NotJson => f.write_str("not-json"),
+            Self::EmptyId => f.write_str("empty-id"),
+            Self::EmptyPending => f.write_str("empty-202"),
+            Self::PendingWith200 => f.write_str("pending-200"),
+            Self::NoProgress => f.write_str("no-progress"),
+            Self::StatusWord(word) => write!(f, "status-word={word}"),
+            Self::ProgressBackwards => f.write_str("backwards"),
+            Self::Stalled => f.write_str("stalled"),
+            Self::NoStatus => f.write_str("no-status"),
+            Self::NoUsage => f.write_str("no-usage"),
+            Self::NoUrl => f.write_str("no-url"),
+            Self::RelativeUrl => f.write_str("relative-url"),
+            Self::Url(url) => write!(f, "url={url}"),
+            Self::HugeBody(bytes) => write!(f, "huge-body={bytes}"),
+            Self::TransientBadRequest => f.write_str("poll-400"),
+            Self::Expired => f.write_str("expired"),
+            Self::Failed(code) => write!(f, "failed={code}"),
+            Self::Moderated(shape) => {
+                let word = SHAPES
+                    .iter()
+                    .find(|(_, known)| known == shape)
+                    .map_or("400", |(word, _)| word);
+                write!(f, "moderated={word}")
+            }
+            Self::StorageError => f.write_str("storage-error"),
+            Self::PublicUrlError => f.write_str("public-url-error"),
+            Self::SlowBody(rate) => write!(f, "slow-body={rate}"),
+            Self::Truncated(None) => f.write_str("truncated"),
+            Self::Truncated(Some(bytes)) => write!(f, "truncated={bytes}"),
+            Self::WrongLength(bytes) => write!(f, "wrong-length={bytes}"),
+            Self::Redirect(url) => write!(f, "redirect={url}"),
+            Self::ContentType(kind) => write!(f, "content-type={kind}"),
+            Self::LinkExpired(code) => write!(f, "link-expired={code}"),
+            Self::Garbage => f.write_str("garbage"),
+            Self::HalfClip => f.write_str("half-clip"),
+            Self::PadToBytes(bytes) => write!(f, "pad={bytes}"),
+            Self::RenderSize(width, height) => write!(f, "render-size={width}x{height}"),
+            Self::RenderSeconds(seconds) => write!(f, "render-seconds={seconds}"),
+        }
+    }
+}
+
+impl Serialize for Fault {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Fault {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The script in force.
+#[derive(Debug, Default)]
+pub(super) struct Script {
+    faults: Mutex<Vec<(Fault, u32)>>,
+}
+
+impl Script {
+    pub(super) fn add(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.lock().extend(faults.into_iter().map(|fault| (fault, 0)));
+    }
+
+    pub(super) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    /// What is still in force.
+    pub(super) fn list(&self) -> Vec<Fault> {
+        self.lock().iter().map(|(fault, _)| fault.clone()).collect()
+    }
+
+    /// The faults that strike now: the first that fits, and every delay. Each counts as used.
+    pub(super) fn strike(
+        &self,
+        operation: FaultOperation,
+        stage: Stage,
+        prompt: Option<&str>,
+    ) -> Vec<FaultKind> {
+        let mut struck: Vec<FaultKind> = Vec::new();
+        let mut main = false;
+        let mut faults = self.lock();
+        for (fault, seen) in faults.iter_mut() {
+            let is_delay = matches!(fault.kind, FaultKind::Delay(_));
+            // Faults of rendering add up: a size and a padding go together.
+            if main && !is_delay && stage != Stage::Render {
+                continue;
+            }
+            let fits = fault.kind.stage() == stage
+                && fault.operation.is_none_or(|wanted| wanted == operation)
+                && fault
+                    .prompt
+                    .as_deref()
+                    .is_none_or(|words| prompt.is_some_and(|prompt| prompt.contains(words)));
+            if !fits {
+                continue;
+            }
+            *seen += 1;
+            if *seen <= fault.after {
+                continue;
+            }
+            main |= !is_delay;
+            struck.push(fault.kind.clone());
+        }
+        faults.retain(|(fault, seen)| {
+            fault
+                .times
+                .is_none_or(|times| *seen < fault.after.saturating_add(times))
+        });
+        struck
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Fault, u32)>> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_is_read_as_it_is_written() {
+        for text in [
+            "reset,times=1",
+            "poll:429=5,times=2",
+            "lost-reply,times=1",
+            "upload:lost-reply",
+            "redirect=https://a.example/x?y=1,2,after=1",
+            "moderated=no-video,prompt=red coat",
+            "render-size=640x360",
+            "poll:truncated=10",
+        ] {
+            let fault: Fault = text.parse().unwrap();
+            assert_eq!(fault.to_string(), text);
+        }
+        assert_eq!(
+            "create:lost-reply".parse::<Fault>().unwrap().to_string(),
+            "lost-reply"
+        );
+        for wrong in [
+            "",
+            "sunshine",
+            "download:empty-202",
+            "delay",
+            "delay=-1",
+            "reset=1",
+            "status=200",
+            "reset,often=2",
+        ] {
+            assert!(wrong.parse::<Fault>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_fault_strikes_as_often_as_told_and_then_is_gone() {
+        let script = Script::default();
+        script.add(["create:reset,after=1,times=2".parse::<Fault>().unwrap()]);
+        let strike = || script.strike(FaultOperation::Create, Stage::Before, None).len();
+        assert_eq!(script.strike(FaultOperation::Poll, Stage::Before, None).len(), 0);
+        assert_eq!([strike(), strike(), strike(), strike()], [0, 1, 1, 0]);
+        assert!(script.list().is_empty());
+    }
+}

@@ -1,0 +1,371 @@
+//! Drawing straight into the planes of a picture.
+//!
+//! Owns fills, shapes, text, blends and the moving camera. Knows nothing of jobs or files.
+
+use super::font::{self, CELL, FINE};
+use crate::media::write::YuvPicture;
+
+/// A rectangle in pixels; clipped to the picture when drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Area {
+    pub(super) x: usize,
+    pub(super) y: usize,
+    pub(super) width: usize,
+    pub(super) height: usize,
+}
+
+/// Fills an area. Edges are moved to even pixels, since colour has half the resolution.
+pub(super) fn fill(picture: &mut YuvPicture, area: Area, colour: [u8; 3]) {
+    let (x0, y0) = (area.x.min(picture.width) & !1, area.y.min(picture.height) & !1);
+    let x1 = ((area.x + area.width).min(picture.width) + 1) & !1;
+    let y1 = ((area.y + area.height).min(picture.height) + 1) & !1;
+    let w = picture.width;
+    for y in y0..y1 {
+        picture.y[y * w + x0..y * w + x1].fill(colour[0]);
+    }
+    for y in y0 / 2..y1 / 2 {
+        picture.u[y * w / 2 + x0 / 2..y * w / 2 + x1 / 2].fill(colour[1]);
+        picture.v[y * w / 2 + x0 / 2..y * w / 2 + x1 / 2].fill(colour[2]);
+    }
+}
+
+/// The form that moves through a clip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Disc,
+    Square,
+    Diamond,
+    Ring,
+}
+
+impl Form {
+    fn covers(self, dx: i64, dy: i64, radius: i64) -> bool {
+        match self {
+            Self::Disc => dx * dx + dy * dy <= radius * radius,
+            Self::Square => dx.abs().max(dy.abs()) * 5 <= radius * 4,
+            Self::Diamond => dx.abs() + dy.abs() <= radius,
+            Self::Ring => {
+                let d = dx * dx + dy * dy;
+                d <= radius * radius && d * 4 >= radius * radius
+            }
+        }
+    }
+}
+
+/// Draws a form around a centre. Parts outside the picture are left out.
+pub(super) fn form(picture: &mut YuvPicture, form: Form, centre: (i64, i64), radius: i64, colour: [u8; 3]) {
+    let (w, h) = (signed(picture.width), signed(picture.height));
+    let (x0, x1) = (
+        (centre.0 - radius).clamp(0, w),
+        (centre.0 + radius + 1).clamp(0, w),
+    );
+    let (y0, y1) = (
+        (centre.1 - radius).clamp(0, h),
+        (centre.1 + radius + 1).clamp(0, h),
+    );
+    for y in y0..y1 {
+        for x in x0..x1 {
+            if form.covers(x - centre.0, y - centre.1, radius) {
+                picture.y[index(y * w + x)] = colour[0];
+                if x % 2 == 0 && y % 2 == 0 {
+                    let at = index(y / 2 * (w / 2) + x / 2);
+                    picture.u[at] = colour[1];
+                    picture.v[at] = colour[2];
+                }
+            }
+        }
+    }
+}
+
+/// Copies a smaller picture to a place. What does not fit is cut off.
+pub(super) fn paste(target: &mut YuvPicture, source: &YuvPicture, x: usize, y: usize) {
+    let (x, y) = (x & !1, y & !1);
+    if x >= target.width || y >= target.height {
+        return;
+    }
+    let width = source.width.min(target.width - x);
+    let height = source.height.min(target.height - y);
+    let (tw, sw) = (target.width, source.width);
+    for row in 0..height {
+        let at = (y + row) * tw + x;
+        target.y[at..at + width].copy_from_slice(&source.y[row * sw..row * sw + width]);
+    }
+    for row in 0..height / 2 {
+        let at = (y / 2 + row) * (tw / 2) + x / 2;
+        let from = row * (sw / 2);
+        target.u[at..at + width / 2].copy_from_slice(&source.u[from..from + width / 2]);
+        target.v[at..at + width / 2].copy_from_slice(&source.v[from..from + width / 2]);
+    }
+}
+
+/// `weight` of 256 parts of `b`, the rest of `a`. Both must have one size.
+pub(super) fn blend(a: &YuvPicture, b: &YuvPicture, weight: u32) -> YuvPicture {
+    let weight = u16::try_from(weight.min(256)).unwrap_or(256);
+    let mix = |a: &[u8], b: &[u8]| -> Vec<u8> {
+        a.iter()
+            .zip(b)
+            .map(|(a, b)| {
+                let sum = u32::from(*a) * u32::from(256 - weight) + u32::from(*b) * u32::from(weight) + 128;
+                (sum >> 8) as u8
+            })
+            .collect()
+    };
+    YuvPicture {
+        width: a.width,
+        height: a.height,
+        y: mix(&a.y, &b.y),
+        u: mix(&a.u, &b.u),
+        v: mix(&a.v, &b.v),
+    }
+}
+
+/// Words in a box that stands out from any picture.
+pub(super) struct Label {
+    picture: YuvPicture,
+}
+
+const PAPER: [u8; 3] = [26, 128, 128];
+const INK: u8 = 232;
+
+impl Label {
+    /// Lays out lines of text at a scale.
+    pub(super) fn new(lines: &[String], scale: usize) -> Self {
+        let longest = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
+        let margin = CELL * scale / 2;
+        let step = line_height(scale);
+        let width = (longest * CELL * scale + margin * 2 + 1) & !1;
+        let height = (lines.len() * step + margin * 2 - (step - CELL * scale) + 1) & !1;
+        let mut picture = YuvPicture::black(width, height);
+        let all = Area {
+            x: 0,
+            y: 0,
+            width,
+            height,
+        };
+        fill(&mut picture, all, PAPER);
+        for (number, line) in lines.iter().enumerate() {
+            for (column, character) in line.chars().enumerate() {
+                let (x, y) = (margin + column * CELL * scale, margin + number * step);
+                letter(&mut picture, character, x, y, scale);
+            }
+        }
+        Self { picture }
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.picture.width
+    }
+
+    pub(super) fn height(&self) -> usize {
+        self.picture.height
+    }
+
+    pub(super) fn paint(&self, target: &mut YuvPicture, x: usize, y: usize) {
+        paste(target, &self.picture, x, y);
+    }
+}
+
+pub(super) fn line_height(scale: usize) -> usize {
+    CELL * scale + CELL * scale / 4
+}
+
+fn letter(picture: &mut YuvPicture, character: char, x: usize, y: usize, scale: usize) {
+    let glyph = font::glyph(character);
+    let side = CELL * scale;
+    for dy in 0..side {
+        let row = glyph[dy * FINE / side];
+        if row == 0 {
+            continue;
+        }
+        for dx in 0..side {
+            if row >> (dx * FINE / side) & 1 == 1 && x + dx < picture.width && y + dy < picture.height {
+                let width = picture.width;
+                picture.y[(y + dy) * width + x + dx] = INK;
+            }
+        }
+    }
+}
+
+/// Breaks text into lines of at most `columns` characters, words whole where they fit. What is more than
+/// `rows` lines ends in an ellipsis.
+pub(super) fn wrap(text: &str, columns: usize, rows: usize) -> Vec<String> {
+    let columns = columns.max(4);
+    let mut lines: Vec<String> = Vec::new();
+    let mut line = String::new();
+    let mut used = 0;
+    for word in text.split_whitespace() {
+        let mut rest: Vec<char> = word.chars().collect();
+        if used > 0 && used + 1 + rest.len() > columns {
+            lines.push(std::mem::take(&mut line));
+            used = 0;
+        }
+        while rest.len() > columns {
+            let tail = rest.split_off(columns);
+            lines.push(rest.into_iter().collect());
+            rest = tail;
+        }
+        if used > 0 {
+            line.push(' ');
+            used += 1;
+        }
+        used += rest.len();
+        line.extend(rest);
+    }
+    if !line.is_empty() {
+        lines.push(line);
+    }
+    if lines.len() > rows {
+        lines.truncate(rows.max(1));
+        if let Some(last) = lines.last_mut() {
+            let kept: String = last.chars().take(columns.saturating_sub(3)).collect();
+            *last = kept + "...";
+        }
+    }
+    lines
+}
+
+/// A camera that moves over a still picture: the part of it that is seen, in 1/65536 of its size.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View {
+    /// 65536 = all of it.
+    pub(super) size: u32,
+    /// Place of the view between left (0) and right (65536).
+    pub(super) across: u32,
+    /// Place of the view between top (0) and bottom (65536).
+    pub(super) down: u32,
+}
+
+/// What the camera sees, at the picture's own size.
+pub(super) fn look(picture: &YuvPicture, view: View, out: &mut YuvPicture) {
+    let (w, h) = (picture.width, picture.height);
+    magnify(&picture.y, w, h, view, &mut out.y);
+    magnify(&picture.u, w / 2, h / 2, view, &mut out.u);
+    magnify(&picture.v, w / 2, h / 2, view, &mut out.v);
+}
+
+fn magnify(source: &[u8], w: usize, h: usize, view: View, out: &mut [u8]) {
+    let span = |length: usize, place: u32| {
+        let seen = (length as u64 - 1) * u64::from(view.size);
+        let start = (((length as u64 - 1) << 16) - seen) * u64::from(place) >> 16;
+        // Source position of every target position: whole part and 8 bits of fraction.
+        (0..length as u64)
+            .map(move |i| {
+                let at = start + seen * i / (length as u64 - 1).max(1);
+                ((at >> 16) as usize, (at >> 8 & 0xFF) as u32)
+            })
+            .collect::<Vec<_>>()
+    };
+    let columns = span(w, view.across);
+    let rows = span(h, view.down);
+    // Two steps, rows first: a mixed row is read w times.
+    let mut mixed = vec![0u32; w + 1];
+    for (target, (y, fy)) in out.chunks_exact_mut(w).zip(rows) {
+        let top = &source[y * w..y * w + w];
+        let below = (y + 1).min(h - 1);
+        let bottom = &source[below * w..below * w + w];
+        for ((mixed, a), b) in mixed.iter_mut().zip(top).zip(bottom) {
+            *mixed = u32::from(*a) * (256 - fy) + u32::from(*b) * fy;
+        }
+        mixed[w] = mixed[w - 1];
+        for (pixel, (x, fx)) in target.iter_mut().zip(&columns) {
+            let value = mixed[*x] * (256 - fx) + mixed[*x + 1] * fx;
+            *pixel = (value + 32_768 >> 16) as u8;
+        }
+    }
+}
+
+/// Scales packed RGB24 so that it covers the target, cutting off what stands over on two sides.
+/// An equal size is copied as it is.
+pub(super) fn cover(
+    rgb: &[u8],
+    width: usize,
+    height: usize,
+    to_width: usize,
+    to_height: usize,
+) -> YuvPicture {
+    if (width, height) == (to_width, to_height) {
+        return YuvPicture::from_rgb(width, height, rgb);
+    }
+    // The part of the source that has the target's shape.
+    let (cut_width, cut_height) = if width * to_height > to_width * height {
+        ((height * to_width / to_height).max(1), height)
+    } else {
+        (width, (width * to_height / to_width).max(1))
+    };
+    let (left, top) = ((width - cut_width) / 2, (height - cut_height) / 2);
+    let mut scaled = vec![0u8; to_width * to_height * 3];
+    for y in 0..to_height {
+        let (y0, y1) = reach(y, to_height, cut_height);
+        for x in 0..to_width {
+            let (x0, x1) = reach(x, to_width, cut_width);
+            let mut sum = [0u32; 3];
+            for sy in y0..y1 {
+                for sx in x0..x1 {
+                    let at = ((top + sy) * width + left + sx) * 3;
+                    for (sum, value) in sum.iter_mut().zip(&rgb[at..at + 3]) {
+                        *sum += u32::from(*value);
+                    }
+                }
+            }
+            let count = ((y1 - y0) * (x1 - x0)) as u32;
+            for (target, sum) in scaled[(y * to_width + x) * 3..].iter_mut().zip(sum) {
+                *target = (sum / count) as u8;
+            }
+        }
+    }
+    YuvPicture::from_rgb(to_width, to_height, &scaled)
+}
+
+/// The source positions that make up one target position.
+fn reach(at: usize, to: usize, from: usize) -> (usize, usize) {
+    let start = (at * from / to).min(from - 1);
+    let end = ((at + 1) * from).div_ceil(to).clamp(start + 1, from);
+    (start, end)
+}
+
+fn signed(value: usize) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn index(value: i64) -> usize {
+    usize::try_from(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_fits_is_shown_whole() {
+        let text = "a lighthouse at dusk, waves roll in";
+        assert_eq!(wrap(text, 12, 9).join(" "), text);
+    }
+
+    #[test]
+    fn text_that_does_not_fit_ends_in_an_ellipsis() {
+        let lines = wrap(&"word ".repeat(100), 20, 3);
+        assert_eq!(lines.len(), 3);
+        assert!(lines[2].ends_with("..."), "{lines:?}");
+        assert!(lines.iter().all(|line| line.chars().count() <= 20), "{lines:?}");
+    }
+
+    #[test]
+    fn a_view_of_everything_changes_nothing() {
+        let mut picture = YuvPicture::black(64, 48);
+        for (i, y) in picture.y.iter_mut().enumerate() {
+            *y = (i * 7 % 220) as u8;
+        }
+        let mut out = picture.clone();
+        out.y.fill(0);
+        look(
+            &picture,
+            View {
+                size: 65_536,
+                across: 0,
+                down: 0,
+            },
+            &mut out,
+        );
+        assert!(out == picture);
+    }
+}

@@ -1,0 +1,129 @@
+//! Letters as 8x8 bitmaps, with something distinct for every Unicode character.
+//!
+//! Owns glyphs only. A character without a bitmap becomes a box with its code in hexadecimal, so two
+//! different prompts never look the same.
+
+use font8x8::UnicodeFonts;
+
+/// Side of a glyph before scaling.
+pub(super) const CELL: usize = 8;
+/// Glyphs are given at twice the resolution, so that the code boxes have room for their digits.
+pub(super) const FINE: usize = CELL * 2;
+
+/// A glyph of [`FINE`] x [`FINE`] dots; bit 0 of a row is the leftmost dot.
+pub(super) type Glyph = [u16; FINE];
+
+/// The glyph of any character.
+pub(super) fn glyph(character: char) -> Glyph {
+    if character.is_whitespace() || character.is_control() {
+        return [0; FINE];
+    }
+    let bitmap = font8x8::BASIC_FONTS
+        .get(character)
+        .or_else(|| font8x8::LATIN_FONTS.get(character))
+        .or_else(|| font8x8::GREEK_FONTS.get(character))
+        .or_else(|| font8x8::HIRAGANA_FONTS.get(character))
+        .or_else(|| font8x8::BOX_FONTS.get(character))
+        .or_else(|| font8x8::BLOCK_FONTS.get(character))
+        .or_else(|| punctuation(character).and_then(|c| font8x8::BASIC_FONTS.get(c)))
+        .filter(|rows| rows.iter().any(|row| *row != 0));
+    match bitmap {
+        Some(rows) => doubled(rows),
+        None => code_box(character),
+    }
+}
+
+/// Typographic marks that a plain one stands for without loss.
+fn punctuation(character: char) -> Option<char> {
+    Some(match character {
+        '\u{2018}' | '\u{2019}' => '\'',
+        '\u{201c}' | '\u{201d}' => '"',
+        '\u{2010}'..='\u{2015}' => '-',
+        _ => return None,
+    })
+}
+
+fn doubled(rows: [u8; 8]) -> Glyph {
+    let mut out = [0; FINE];
+    for (index, row) in rows.into_iter().enumerate() {
+        let mut wide = 0u16;
+        for bit in 0..8 {
+            if row >> bit & 1 == 1 {
+                wide |= 0b11 << (bit * 2);
+            }
+        }
+        out[index * 2] = wide;
+        out[index * 2 + 1] = wide;
+    }
+    out
+}
+
+/// 3x5 digits 0 to F, bit 0 leftmost.
+const DIGITS: [[u16; 5]; 16] = [
+    [0b111, 0b101, 0b101, 0b101, 0b111],
+    [0b010, 0b011, 0b010, 0b010, 0b111],
+    [0b111, 0b100, 0b111, 0b001, 0b111],
+    [0b111, 0b100, 0b110, 0b100, 0b111],
+    [0b101, 0b101, 0b111, 0b100, 0b100],
+    [0b111, 0b001, 0b111, 0b100, 0b111],
+    [0b111, 0b001, 0b111, 0b101, 0b111],
+    [0b111, 0b100, 0b100, 0b010, 0b010],
+    [0b111, 0b101, 0b111, 0b101, 0b111],
+    [0b111, 0b101, 0b111, 0b100, 0b111],
+    [0b010, 0b101, 0b111, 0b101, 0b101],
+    [0b011, 0b101, 0b011, 0b101, 0b011],
+    [0b110, 0b001, 0b001, 0b001, 0b110],
+    [0b011, 0b101, 0b101, 0b101, 0b011],
+    [0b111, 0b001, 0b011, 0b001, 0b111],
+    [0b111, 0b001, 0b011, 0b001, 0b001],
+];
+
+fn code_box(character: char) -> Glyph {
+    let code = u32::from(character);
+    let columns = if code > 0xFFFF { 3 } else { 2 };
+    let mut out = [0; FINE];
+    out[0] = 0x7FFF;
+    out[14] = 0x7FFF;
+    for row in &mut out[1..14] {
+        *row = 0x4001;
+    }
+    let left = if columns == 3 { 2 } else { 4 };
+    for place in 0..columns * 2 {
+        let shift = 4 * (columns * 2 - 1 - place);
+        let digit = DIGITS[(code >> shift & 0xF) as usize];
+        let (column, line) = (place % columns, place / columns);
+        for (dy, bits) in digit.into_iter().enumerate() {
+            out[2 + line as usize * 6 + dy] |= bits << (left + column * 4);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    #[test]
+    fn every_printable_character_has_its_own_glyph() {
+        let mut seen: HashMap<Glyph, char> = HashMap::new();
+        for character in ('!'..='~')
+            .chain('\u{a1}'..='\u{ff}')
+            .chain('\u{400}'..='\u{4ff}')
+            .chain('\u{4e00}'..='\u{4fff}')
+        {
+            if character == '\u{ad}' {
+                continue;
+            }
+            let glyph = glyph(character);
+            assert!(glyph.iter().any(|row| *row != 0), "{character:?} is blank");
+            if let Some(other) = seen.insert(glyph, character) {
+                // These pairs share one drawing in the font itself.
+                assert!(
+                    !character.is_alphanumeric() || !other.is_alphanumeric(),
+                    "{character:?} looks like {other:?}"
+                );
+            }
+        }
+    }
+}
