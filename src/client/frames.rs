@@ -6,7 +6,7 @@ use std::pin::Pin;
 use super::VideoClient;
 use crate::error::Result;
 use crate::library::Clip;
-use crate::media::{self, Frame, FramePosition, MediaOptions, MediaSource};
+use crate::media::{Frame, FramePosition, MediaOptions, MediaSource, bridge};
 
 /// Most bytes of a clip that is read whole, when the library is no folder.
 const MAX_CLIP_BYTES: u64 = 2 << 30;
@@ -57,10 +57,10 @@ impl IntoFuture for ExtractFrame {
                 Some(path) => MediaSource::from(path.clone()),
                 None => {
                     let bytes = self.client.library().read(&self.clip.id, MAX_CLIP_BYTES).await?;
-                    MediaSource::bytes(self.clip.file_name.clone(), bytes)
+                    MediaSource::named_bytes(self.clip.file_name.clone(), bytes)
                 }
             };
-            media::frame_async(source, self.position, self.options).await
+            bridge::frame(source, self.position, self.options).await
         })
     }
 }

@@ -260,10 +260,10 @@ async fn check_picture(role: &str, name: &str, bytes: &Bytes) -> Result<&'static
 /// A picture that is cut off is taken by the service, paid for, and fails.
 #[cfg(feature = "media")]
 async fn decode(name: &str, bytes: &Bytes) -> Result<()> {
-    use crate::media::{self, MediaOptions, MediaSource};
+    use crate::media::{MediaOptions, MediaSource, bridge};
 
     let options = MediaOptions::default().with_max_pixels(MAX_PICTURE_PIXELS);
-    media::picture_async(MediaSource::bytes(name, bytes.clone()), options).await?;
+    bridge::picture(MediaSource::named_bytes(name, bytes.clone()), options).await?;
     Ok(())
 }
 

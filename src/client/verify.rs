@@ -21,17 +21,16 @@ const DEADLINE: std::time::Duration = std::time::Duration::from_secs(60);
 /// `Media`, naming what is wrong. The path is a temporary one, so the message says "the clip".
 #[cfg(feature = "media")]
 pub(super) async fn clip(path: &Path) -> Result<Verified> {
-    use crate::media::{self, MediaOptions, MediaSource};
+    use crate::media::{MediaOptions, MediaSource, bridge};
 
-    let source = MediaSource::named("the downloaded clip", path);
-    let probe = media::check_whole_async(source, MediaOptions::default().with_deadline(DEADLINE)).await?;
-    let video = probe.video.as_ref();
+    let source = MediaSource::from(path).with_name("the downloaded clip");
+    let probe = bridge::check_whole(source, MediaOptions::default().with_deadline(DEADLINE)).await?;
     Ok(Verified {
         delivered: Delivered {
-            duration: video.and_then(|video| video.duration),
-            width: video.map(|video| video.width),
-            height: video.map(|video| video.height),
-            fps: video.and_then(|video| video.fps),
+            duration: Some(probe.duration),
+            width: Some(probe.video.width),
+            height: Some(probe.video.height),
+            fps: probe.video.fps,
             audio: Some(probe.audio.is_some()),
             model: None,
         },

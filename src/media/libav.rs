@@ -35,6 +35,52 @@ pub(super) fn admitted(id: ff::codec::Id) -> Option<(&'static str, &'static [&'s
     })
 }
 
+/// The libav in this process.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Libav {
+    /// Its codec library's version, as in `libavcodec 59.37.100`.
+    pub version: String,
+    /// Its licence, by its build: LGPL or GPL.
+    pub license: &'static str,
+    /// Every codec that we let in, and whether this build can decode it.
+    pub decoders: Vec<(&'static str, bool)>,
+}
+
+/// Which libav is linked, and what it can decode.
+pub fn libav() -> Libav {
+    use ff::codec::Id;
+
+    init();
+    let number = ff::codec::version();
+    let ids = [
+        Id::H264,
+        Id::HEVC,
+        Id::VP8,
+        Id::VP9,
+        Id::AV1,
+        Id::MPEG4,
+        Id::MJPEG,
+        Id::PNG,
+    ];
+    let decoders = ids.into_iter().filter_map(admitted).map(|(name, decoders)| {
+        let present = decoders
+            .iter()
+            .any(|decoder| ff::decoder::find_by_name(decoder).is_some());
+        (name, present)
+    });
+    Libav {
+        version: format!(
+            "libavcodec {}.{}.{}",
+            number >> 16,
+            (number >> 8) & 0xff,
+            number & 0xff
+        ),
+        license: ff::codec::license(),
+        decoders: decoders.collect(),
+    }
+}
+
 /// libav's reason in words.
 pub(super) fn reason(error: ff::Error) -> String {
     match error {

@@ -36,6 +36,7 @@ pub(crate) mod write;
 pub use self::colour::{ColourInfo, ColourMatrix, ColourRange};
 pub use self::decode::{FramePosition, frame, frames};
 pub use self::frame::{Frame, psnr};
+pub use self::libav::{Libav, libav};
 pub use self::limits::{Interrupt, MediaOptions};
 pub use self::picture::picture;
 pub use self::probe::{AudioProbe, Probe, VideoProbe, check_whole, probe};

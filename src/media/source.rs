@@ -44,6 +44,12 @@ impl MediaSource {
         }
     }
 
+    /// The same bytes under another name for messages: a temporary path tells nobody anything.
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
     /// What messages call it: the path, or the name that was given, or `bytes in memory`.
     pub fn name(&self) -> &str {
         &self.name

@@ -25,7 +25,13 @@ pub(crate) struct Arguments {
 #[derive(Debug, Args)]
 pub(crate) struct Global {
     /// The folder that keeps the clips
-    #[arg(long, global = true, value_name = "DIR", env = "REELKIN_LIBRARY", default_value = "clips")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "REELKIN_LIBRARY",
+        default_value = "clips"
+    )]
     pub(crate) library: PathBuf,
     /// Another place that speaks the service's protocol
     #[arg(long, global = true, value_name = "URL", conflicts_with = "sandbox")]

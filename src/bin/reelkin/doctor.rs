@@ -23,11 +23,21 @@ impl Check {
             Err(Failure::Crate(error)) => (false, error.to_string(), error.guidance().map(str::to_owned)),
             Err(Failure::Arguments(line) | Failure::Local(line)) => (false, line, None),
         };
-        Self { name, ok, detail, advice }
+        Self {
+            name,
+            ok,
+            detail,
+            advice,
+        }
     }
 
     fn skipped(name: &'static str, why: &str) -> Self {
-        Self { name, ok: false, detail: format!("not checked: {why}"), advice: None }
+        Self {
+            name,
+            ok: false,
+            detail: format!("not checked: {why}"),
+            advice: None,
+        }
     }
 }
 
@@ -35,7 +45,10 @@ pub(crate) fn run(global: &Global) -> Outcome {
     let mut checks = vec![Check::new("libav", libav())];
     checks.extend(block_on(async {
         let library = match Library::open(&global.library) {
-            Ok(library) => library.writable().await.map(|()| global.library.display().to_string()),
+            Ok(library) => library
+                .writable()
+                .await
+                .map(|()| global.library.display().to_string()),
             Err(error) => Err(error),
         };
         let mut checks = vec![Check::new("library", library.map_err(Failure::from))];
@@ -63,9 +76,22 @@ pub(crate) fn run(global: &Global) -> Outcome {
 
 fn libav() -> Outcome<String> {
     let libav = reelkin::media::libav();
-    let decodes = libav.decoders.iter().filter(|(_, present)| *present).map(|(name, _)| *name);
-    let missing: Vec<_> = libav.decoders.iter().filter(|(_, present)| !present).map(|(name, _)| *name).collect();
-    let mut line = format!("{}, decodes {}", libav.version, decodes.collect::<Vec<_>>().join(" "));
+    let decodes = libav
+        .decoders
+        .iter()
+        .filter(|(_, present)| *present)
+        .map(|(name, _)| *name);
+    let missing: Vec<_> = libav
+        .decoders
+        .iter()
+        .filter(|(_, present)| !present)
+        .map(|(name, _)| *name)
+        .collect();
+    let mut line = format!(
+        "{}, decodes {}",
+        libav.version,
+        decodes.collect::<Vec<_>>().join(" ")
+    );
     if !missing.is_empty() {
         line.push_str(&format!("; not {}", missing.join(" ")));
     }
@@ -94,7 +120,10 @@ async fn service(global: &Global) -> Vec<Check> {
             let models = if usable {
                 Ok(names.join(", "))
             } else {
-                Err(Failure::Local(format!("no video model that this version knows is visible: {}", names.join(", "))))
+                Err(Failure::Local(format!(
+                    "no video model that this version knows is visible: {}",
+                    names.join(", ")
+                )))
             };
             vec![
                 Check::new("key", Ok("accepted".to_owned())),

@@ -18,7 +18,10 @@ pub(crate) fn run(global: &Global, command: Frame) -> Outcome {
     let out = command.out.unwrap_or_else(|| default_name(&clip, &word));
     let format = format_of(&out)?;
     if out.is_dir() {
-        return Err(Failure::Arguments(format!("write frame to {}: it is a folder; name a file", out.display())));
+        return Err(Failure::Arguments(format!(
+            "write frame to {}: it is a folder; name a file",
+            out.display()
+        )));
     }
 
     let options = MediaOptions::default().with_deadline(command.timeout);
@@ -59,7 +62,9 @@ fn position(command: &Frame) -> (FramePosition, String) {
 
 /// `<clip>-last.png` in the current folder: never beside the clip, where a library keeps clips only.
 fn default_name(clip: &Path, word: &str) -> PathBuf {
-    let stem = clip.file_stem().map_or_else(|| "frame".into(), |stem| stem.to_string_lossy());
+    let stem = clip
+        .file_stem()
+        .map_or_else(|| "frame".into(), |stem| stem.to_string_lossy());
     PathBuf::from(format!("{stem}-{word}.png"))
 }
 
@@ -69,7 +74,9 @@ enum Format {
 }
 
 fn format_of(out: &Path) -> Outcome<Format> {
-    let extension = out.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+    let extension = out
+        .extension()
+        .map(|extension| extension.to_string_lossy().to_ascii_lowercase());
     match extension.as_deref() {
         Some("png") => Ok(Format::Png),
         Some("jpg" | "jpeg") => Ok(Format::Jpeg),

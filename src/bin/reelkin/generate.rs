@@ -21,7 +21,11 @@ pub(crate) fn run(global: &Global, command: Box<Generate>) -> Outcome {
             args::Validation::Warn => Validation::Warn,
             args::Validation::Off => Validation::Off,
         },
-        table: command.table.as_deref().map(crate::models::read_table).transpose()?,
+        table: command
+            .table
+            .as_deref()
+            .map(crate::models::read_table)
+            .transpose()?,
     };
     let request = request(&command)?;
     block_on(async {
@@ -30,7 +34,10 @@ pub(crate) fn run(global: &Global, command: Box<Generate>) -> Outcome {
         let clip = session.wait(&job, global.json).await?;
         let copy = session.copy(&clip, &command.wait).await;
         if global.json && copy.is_ok() {
-            output::print_json(&output::clip_json(&clip, copy.as_ref().ok().and_then(Option::as_deref)));
+            output::print_json(&output::clip_json(
+                &clip,
+                copy.as_ref().ok().and_then(Option::as_deref),
+            ));
         } else if !global.json {
             output::print_clip(&clip, copy.as_ref().ok().and_then(Option::as_deref));
         }
@@ -48,7 +55,11 @@ fn request(command: &Generate) -> Outcome<GenerateRequest> {
     request.duration = command.duration;
     request.resolution = command.resolution.as_deref().map(Into::into);
     // `auto` is ima2's word for leaving the ratio to the service.
-    request.aspect_ratio = command.aspect_ratio.as_deref().filter(|ratio| *ratio != "auto").map(Into::into);
+    request.aspect_ratio = command
+        .aspect_ratio
+        .as_deref()
+        .filter(|ratio| *ratio != "auto")
+        .map(Into::into);
     request.audio = command.no_audio.then_some(false);
     request.user.clone_from(&command.user);
     request.storage = command.store.as_deref().map(|name| {
@@ -70,22 +81,42 @@ fn mode(command: &Generate) -> Outcome<GenerateMode> {
     let first = optional(&command.first_frame)?;
     let last = optional(&command.last_frame)?;
     if last.is_some() || !command.keyframes.is_empty() {
-        let keyframes = command.keyframes.iter().map(|text| keyframe(text)).collect::<Outcome<_>>()?;
-        return Ok(GenerateMode::Frames { first, last, keyframes });
+        let keyframes = command
+            .keyframes
+            .iter()
+            .map(|text| keyframe(text))
+            .collect::<Outcome<_>>()?;
+        return Ok(GenerateMode::Frames {
+            first,
+            last,
+            keyframes,
+        });
     }
-    let mut references =
-        command.references.iter().map(|text| MediaInput::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    let mut references = command
+        .references
+        .iter()
+        .map(|text| MediaInput::parse(text))
+        .collect::<Result<Vec<_>, _>>()?;
     Ok(match (references.len(), first) {
         (0, None) => GenerateMode::Text,
         (0, Some(image)) => GenerateMode::Image { image },
         // ima2's rule: a single picture is where the clip starts.
-        (1, None) if !command.as_reference => GenerateMode::Image { image: references.remove(0) },
-        (_, first_frame) => GenerateMode::References { images: references, first_frame },
+        (1, None) if !command.as_reference => GenerateMode::Image {
+            image: references.remove(0),
+        },
+        (_, first_frame) => GenerateMode::References {
+            images: references,
+            first_frame,
+        },
     })
 }
 
 fn keyframe(text: &str) -> Outcome<Keyframe> {
-    let bad = || Failure::Arguments(format!("read keyframe {text:?}: write it as SECONDS=FILE, as in 2.667=middle.png"));
+    let bad = || {
+        Failure::Arguments(format!(
+            "read keyframe {text:?}: write it as SECONDS=FILE, as in 2.667=middle.png"
+        ))
+    };
     let (at, file) = text.split_once('=').ok_or_else(bad)?;
     let at: f64 = at.parse().map_err(|_| bad())?;
     let at = Duration::try_from_secs_f64(at).map_err(|_| bad())?;

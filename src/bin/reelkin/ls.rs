@@ -12,7 +12,10 @@ use crate::session::block_on;
 
 pub(crate) fn run(global: &Global, command: &Ls) -> Outcome {
     let library = Library::open_to_read(&global.library)?;
-    let mut options = ListOptions { limit: usize::from(command.limit), ..ListOptions::default() };
+    let mut options = ListOptions {
+        limit: usize::from(command.limit),
+        ..ListOptions::default()
+    };
     options.before = command.before.as_deref().map(ClipId::parse).transpose()?;
     let page = block_on(async { Ok(library.list(options).await?) })?;
     if global.json {
@@ -50,15 +53,26 @@ fn entry_line(entry: &Entry) -> String {
         Ok(clip) => clip,
         Err(error) => return format!("{}  {error}", entry.id),
     };
-    let Some(record) = &clip.record else { return format!("{}  no sidecar", entry.id) };
+    let Some(record) = &clip.record else {
+        return format!("{}  no sidecar", entry.id);
+    };
     let video = record.video.as_ref();
-    let seconds = video.and_then(|video| video.duration).map(|duration| format!("{} s", duration.as_f64()));
+    let seconds = video
+        .and_then(|video| video.duration)
+        .map(|duration| format!("{} s", duration.as_f64()));
     let resolution = video.and_then(|video| video.resolution.clone());
     let cost = output::cost(clip).map(|cost| cost.to_string());
     let prompt = record.prompt.as_deref().map(|prompt| {
         let line: String = prompt.split_whitespace().collect::<Vec<_>>().join(" ");
-        if line.chars().count() > 60 { line.chars().take(59).chain(['…']).collect() } else { line }
+        if line.chars().count() > 60 {
+            line.chars().take(59).chain(['…']).collect()
+        } else {
+            line
+        }
     });
     let fields = [seconds, resolution, cost, prompt];
-    std::iter::once(entry.id.to_string()).chain(fields.into_iter().flatten()).collect::<Vec<_>>().join("  ")
+    std::iter::once(entry.id.to_string())
+        .chain(fields.into_iter().flatten())
+        .collect::<Vec<_>>()
+        .join("  ")
 }

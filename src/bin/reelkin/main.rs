@@ -54,7 +54,11 @@ fn refuse_arguments(error: &clap::Error) -> ExitCode {
     }
     if std::env::args().any(|argument| argument == "--json") {
         let text = error.render().to_string();
-        let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let line = text
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("error: ");
         output::print_json(&serde_json::json!({ "error": {
             "code": "invalid_request",
             "message": line,
@@ -78,5 +82,8 @@ fn start_log(verbose: u8) {
         _ => "trace",
     };
     let filter = EnvFilter::try_from_env("REELKIN_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
 }

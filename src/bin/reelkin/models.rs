@@ -26,7 +26,11 @@ pub(crate) fn run(global: &Global, command: &Models) -> Outcome {
     for entry in &table.models {
         print_model(entry);
     }
-    output::print_line(format_args!("\nvoices: {}  ({})", table.voices.join(" "), table.voices_source));
+    output::print_line(format_args!(
+        "\nvoices: {}  ({})",
+        table.voices.join(" "),
+        table.voices_source
+    ));
     output::print_line(format_args!(
         "prompt: at most {} characters  ({})",
         table.max_prompt_chars, table.max_prompt_source
@@ -36,7 +40,9 @@ pub(crate) fn run(global: &Global, command: &Models) -> Outcome {
 
 pub(crate) fn read_table(path: &Path) -> Outcome<ModelTable> {
     let bad = |what: String| Failure::Arguments(format!("read the model table {}: {what}", path.display()));
-    let size = std::fs::metadata(path).map_err(|error| bad(error.to_string()))?.len();
+    let size = std::fs::metadata(path)
+        .map_err(|error| bad(error.to_string()))?
+        .len();
     if size > MAX_TABLE_BYTES {
         return Err(bad("it is larger than 1 MiB; it is no model table".to_owned()));
     }
@@ -58,7 +64,12 @@ fn print_model(entry: &ModelEntry) {
         }
     }
     for price in &entry.prices {
-        output::print_line(format_args!("  {}  ({}, {})", describe_price(price), price.date, price.source));
+        output::print_line(format_args!(
+            "  {}  ({}, {})",
+            describe_price(price),
+            price.date,
+            price.source
+        ));
     }
 }
 

@@ -67,7 +67,10 @@ pub(crate) fn error_json(error: &Error) -> Value {
         ("job_id", error.job_id().map(Value::from)),
         ("status", error.status().map(Value::from)),
         ("service_code", error.service_code().map(Value::from)),
-        ("retry_after_seconds", error.retry_after().map(|after| after.as_secs_f64().into())),
+        (
+            "retry_after_seconds",
+            error.retry_after().map(|after| after.as_secs_f64().into()),
+        ),
     ];
     for (name, value) in optional {
         if let Some(value) = value {
@@ -150,12 +153,16 @@ pub(crate) fn cost(clip: &Clip) -> Option<UsdTicks> {
     let record = clip.record.as_ref()?;
     let ours = record.reelkin.as_ref().and_then(|ours| ours.cost_usd_ticks);
     let usage = |usage: &Usage| usage.grok_cost_usd_ticks;
-    ours.or_else(|| record.usage.as_ref().and_then(usage)).map(UsdTicks::new)
+    ours.or_else(|| record.usage.as_ref().and_then(usage))
+        .map(UsdTicks::new)
 }
 
 /// A clip for a person.
 pub(crate) fn print_clip(clip: &Clip, copy: Option<&Path>) {
-    let place = clip.path.as_ref().map_or_else(|| clip.file_name.clone(), |path| path.display().to_string());
+    let place = clip
+        .path
+        .as_ref()
+        .map_or_else(|| clip.file_name.clone(), |path| path.display().to_string());
     let ours = clip.record.as_ref().and_then(|record| record.reelkin.as_ref());
     match cost(clip) {
         Some(cost) => print_line(format_args!("{place}  {cost}")),
@@ -185,7 +192,11 @@ pub(crate) async fn follow(job: JobHandle, as_json: bool) {
         return;
     }
     let drawn = std::io::stderr().is_terminal();
-    let target = if drawn { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let target = if drawn {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
     let bar = ProgressBar::with_draw_target(Some(100), target);
     // The template is a constant; were it wrong, the default style would do.
     if let Ok(style) = ProgressStyle::with_template("{msg:22} [{bar:32}] {pos:>3}% {elapsed}") {
@@ -215,17 +226,29 @@ pub(crate) async fn follow(job: JobHandle, as_json: bool) {
 }
 
 fn describe(event: &JobEvent) -> (String, Option<u64>) {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a fraction of 0 to 1")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a fraction of 0 to 1"
+    )]
     let percent = |fraction: f64| (fraction.clamp(0.0, 1.0) * 100.0) as u64;
     match event {
         JobEvent::Planning => ("planning".to_owned(), None),
         JobEvent::Submitted { job_id, .. } => (format!("job {job_id}"), None),
-        JobEvent::Progress { fraction, stalled, .. } => {
-            let message = if *stalled { "rendering (stalled)" } else { "rendering" };
+        JobEvent::Progress {
+            fraction, stalled, ..
+        } => {
+            let message = if *stalled {
+                "rendering (stalled)"
+            } else {
+                "rendering"
+            };
             (message.to_owned(), fraction.map(percent))
         }
         JobEvent::Downloading { received, total } => {
-            let share = total.filter(|total| *total > 0).map(|total| received * 100 / total);
+            let share = total
+                .filter(|total| *total > 0)
+                .map(|total| received * 100 / total);
             ("downloading".to_owned(), share)
         }
         JobEvent::Saved { clip, .. } => (format!("saved {clip}"), Some(100)),

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use reelkin::media::{self, MediaOptions, MediaSource};
+use reelkin::media::{self, MediaOptions, MediaSource, Probe as Facts};
 use serde_json::json;
 
 use crate::args::{Global, Probe};
@@ -18,7 +18,65 @@ pub(crate) fn run(global: &Global, command: &Probe) -> Outcome {
         output::print_json(&object);
     } else {
         output::print_line(path.display());
-        output::print_line(&probe);
+        for line in describe(&probe) {
+            output::print_line(line);
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn describe(facts: &Facts) -> Vec<String> {
+    let video = &facts.video;
+    let mut lines = vec![format!(
+        "  {}, {} bytes, {:.3} s",
+        facts.container,
+        facts.size,
+        facts.duration.as_secs_f64()
+    )];
+    let mut picture = format!(
+        "  video  {}, {} x {}, {}",
+        video.codec, video.width, video.height, video.pixel_format
+    );
+    if let Some(fps) = video.fps {
+        let kind = if video.fps_is_constant == Some(false) {
+            " on average"
+        } else {
+            ""
+        };
+        picture.push_str(&format!(
+            ", {} frames a second{kind}",
+            (fps * 1000.0).round() / 1000.0
+        ));
+    }
+    if let Some(frames) = video.frames {
+        picture.push_str(&format!(", {frames} frames"));
+    }
+    if video.rotation.degrees() != 0 {
+        picture.push_str(&format!(", turned by {} degrees", video.rotation.degrees()));
+    }
+    lines.push(picture);
+    let colour = &video.colour;
+    let known = |tagged: bool| if tagged { "" } else { " (assumed)" };
+    let (matrix, range) = (word(&colour.matrix), word(&colour.range));
+    lines.push(format!(
+        "  colour {matrix}{}, {range} range{}",
+        known(colour.matrix_tagged),
+        known(colour.range_tagged)
+    ));
+    match &facts.audio {
+        Some(audio) => lines.push(format!(
+            "  audio  {}, {} Hz, {} channels",
+            audio.codec, audio.sample_rate, audio.channels
+        )),
+        None => lines.push("  audio  none".to_owned()),
+    }
+    if !facts.other_streams.is_empty() {
+        lines.push(format!("  other  {}", facts.other_streams.join(", ")));
+    }
+    lines
+}
+
+/// The JSON word of a value, so that both outputs speak alike.
+fn word(value: &impl serde::Serialize) -> String {
+    json!(value).as_str().unwrap_or_default().to_owned()
 }

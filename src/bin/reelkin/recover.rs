@@ -11,9 +11,14 @@ use crate::session::{Session, Settings, block_on, check_destination};
 pub(crate) fn run(global: &Global, command: &Recover) -> Outcome {
     check_destination(&command.wait)?;
     if command.wait.out.is_some() && command.jobs.len() > 1 {
-        return Err(Failure::Arguments("write copies of several clips: -o names one file; use -d".to_owned()));
+        return Err(Failure::Arguments(
+            "write copies of several clips: -o names one file; use -d".to_owned(),
+        ));
     }
-    let settings = Settings { timeout: Some(command.wait.timeout), ..Settings::default() };
+    let settings = Settings {
+        timeout: Some(command.wait.timeout),
+        ..Settings::default()
+    };
     block_on(async {
         let session = Session::open(global, settings).await?;
         let mut recovered = Vec::new();

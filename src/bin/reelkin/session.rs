@@ -38,12 +38,18 @@ pub(crate) struct Settings {
 
 impl Session {
     pub(crate) async fn open(global: &Global, settings: Settings) -> Outcome<Self> {
-        let builder = VideoClient::builder().library(&global.library).validation(settings.validation);
+        let builder = VideoClient::builder()
+            .library(&global.library)
+            .validation(settings.validation);
         let mut policy = PollPolicy::default();
         if let Some(timeout) = settings.timeout {
             policy.deadline = timeout;
         }
-        let sandbox = if global.sandbox { Some(Sandbox::builder().start().await?) } else { None };
+        let sandbox = if global.sandbox {
+            Some(Sandbox::builder().start().await?)
+        } else {
+            None
+        };
         let local = global.base_url.as_deref().is_some_and(is_local) || sandbox.is_some();
         if local {
             // A server on this machine is no service with a queue: it is ready sooner.
@@ -60,7 +66,10 @@ impl Session {
             (None, Some(url)) => builder.base_url(url).api_key_from_env(),
             (None, None) => builder.api_key_from_env(),
         };
-        Ok(Self { client: builder.poll(policy).build()?, sandbox })
+        Ok(Self {
+            client: builder.poll(policy).build()?,
+            sandbox,
+        })
     }
 
     /// Waits for a job, with progress; Ctrl-C stops waiting and says how to go on.
@@ -98,12 +107,19 @@ impl Session {
 
 /// Whether a base URL is on this machine.
 fn is_local(url: &str) -> bool {
-    ["http://127.", "http://localhost", "http://[::1]"].iter().any(|start| url.starts_with(start))
+    ["http://127.", "http://localhost", "http://[::1]"]
+        .iter()
+        .any(|start| url.starts_with(start))
 }
 
 /// Refuses a place for the copy that cannot work, before anything is paid.
 pub(crate) fn check_destination(wait: &Wait) -> Outcome<()> {
-    let refuse = |path: &Path, what: &str| Err(Failure::Arguments(format!("write a copy to {}: {what}", path.display())));
+    let refuse = |path: &Path, what: &str| {
+        Err(Failure::Arguments(format!(
+            "write a copy to {}: {what}",
+            path.display()
+        )))
+    };
     if let Some(file) = &wait.out {
         let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty());
         if file.is_dir() {
@@ -114,7 +130,9 @@ pub(crate) fn check_destination(wait: &Wait) -> Outcome<()> {
         }
     }
     match &wait.out_dir {
-        Some(folder) if folder.exists() && !folder.is_dir() => refuse(folder, "it is a file; use -o for a file"),
+        Some(folder) if folder.exists() && !folder.is_dir() => {
+            refuse(folder, "it is a file; use -o for a file")
+        }
         _ => Ok(()),
     }
 }
