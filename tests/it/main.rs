@@ -1,4 +1,9 @@
 //! The integration tests, one binary: linking is what costs.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
 #[cfg(feature = "media")]
 mod clips;

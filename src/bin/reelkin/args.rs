@@ -71,7 +71,7 @@ pub(crate) enum Command {
 pub(crate) struct Generate {
     /// What the clip shows; may be left out where pictures say it
     pub(crate) prompt: Option<String>,
-    /// A picture (file, https URL, file_id or data URL). One is the first frame, several are references
+    /// A picture (file, https URL, `file_id` or data URL). One is the first frame, several are references
     #[arg(long = "ref", value_name = "FILE")]
     pub(crate) references: Vec<String>,
     /// Take a single --ref as a reference instead of the first frame

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::output::{self, Failure, Outcome};
 use crate::session::block_on;
 
-/// Serves until stopped. Prints one JSON line first: {"base_url":"…","api_key":"…"}
+/// Serves until stopped. Prints one JSON line first, with `base_url` and `api_key`
 #[derive(Debug, Args)]
 #[command(after_help = faults_help())]
 pub(crate) struct Options {
@@ -23,7 +23,7 @@ pub(crate) struct Options {
     /// How long a job takes
     #[arg(long, value_name = "S", default_value = "2")]
     seconds_per_job: f64,
-    /// Demand output.upload_url, as for a team with zero data retention
+    /// Demand `output.upload_url`, as for a team with zero data retention
     #[arg(long)]
     zdr: bool,
     /// A fault, as described below; may be given several times
@@ -79,5 +79,5 @@ async fn terminated() {
         signal.recv().await;
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
