@@ -1,8 +1,12 @@
 //! The integration tests, one binary: linking is what costs.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(unreachable_pub, reason = "modules of one binary")]
 #![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    clippy::items_after_statements,
+    reason = "clips are small, and a test reads best beside its data"
 )]
 
 #[cfg(feature = "media")]
