@@ -2,7 +2,7 @@
 
 mod error;
 #[cfg(feature = "media")]
-mod media;
+pub mod media;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 

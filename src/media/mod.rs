@@ -1,4 +1,43 @@
-//! Media.
+//! Exact frames and facts out of clips and pictures.
+//!
+//! Owns libav: no other part of the crate names it. Turns a path, bytes or any reader into a
+//! [`Probe`] or into [`Frame`]s of packed RGB, with the clip's own colour matrix, range and rotation
+//! applied, within a deadline and caps. Refuses to know the service, the library, jobs and prompts,
+//! and touches no network: libav gets bytes that were already read, and one demuxer that our own look
+//! at the first bytes has chosen.
+//!
+//! All functions here block; [`bridge`] holds the only use of an async runtime.
+//!
+//! # What is read
+//!
+//! MP4 and MOV, Matroska and WebM, with H.264, H.265, VP8, VP9, AV1, MPEG-4, MJPEG or PNG inside; still
+//! pictures as PNG, JPEG and WebP. Anything else is refused by name before libav sees it.
 
+pub mod bridge;
+
+mod clip;
+mod colour;
+mod container;
+mod decode;
+mod decoder;
+mod encode;
+mod frame;
+mod libav;
+mod limits;
+mod picture;
+mod present;
+mod probe;
+mod rotate;
+mod select;
+mod source;
 #[cfg(feature = "sandbox")]
 pub(crate) mod write;
+
+pub use self::colour::{ColourInfo, ColourMatrix, ColourRange};
+pub use self::decode::{FramePosition, frame, frames};
+pub use self::frame::{Frame, psnr};
+pub use self::limits::{Interrupt, MediaOptions};
+pub use self::picture::picture;
+pub use self::probe::{AudioProbe, Probe, VideoProbe, check_whole, probe};
+pub use self::rotate::Rotation;
+pub use self::source::MediaSource;

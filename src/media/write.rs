@@ -1,14 +1,20 @@
-//! Encoding: pictures and sound in, an MP4 file out.
+//! Encoding: pictures and sound in, an MP4 file out; and the frames of a clip that is to be encoded anew.
 //!
 //! Owns the choice of encoders, the colour tags and the layout of the file. Refuses to know what is
 //! drawn. This is the only place in the crate that encodes video; the crate's own verbs never do, so
 //! it is there for the sandbox alone.
 
 use std::path::Path;
+use std::time::Duration;
 
 use ffmpeg_next as libav;
 use libav::{ChannelLayout, Dictionary, Packet, Rational, codec, color, encoder, format, frame};
 
+use super::clip::Clip;
+use super::decoder::Decoder;
+use super::frame::Frame;
+use super::limits::MediaOptions;
+use super::present::Presenter;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Samples a second of the sound track.
@@ -125,7 +131,7 @@ impl ClipWriter {
         frame_rate: u32,
         sound: bool,
     ) -> Result<Self> {
-        init()?;
+        super::libav::init();
         let mut output =
             format::output_as(path, "mp4").map_err(|e| failed("open the clip for writing", e))?;
         let global_header = output.format().flags().contains(format::Flags::GLOBAL_HEADER);
@@ -362,10 +368,50 @@ fn open_video(
     })
 }
 
-fn init() -> Result<()> {
-    libav::init().map_err(|e| failed("start libav", e))?;
-    // x264 reports every clip at length otherwise.
-    libav::log::set_level(libav::log::Level::Error);
+/// Hands out a clip's frames at a constant rate, `total` of them: a frame stays until the next is due, the
+/// last one to the end. One is held at a time, however long the clip is.
+pub(crate) fn each_frame(
+    path: &Path,
+    rate: u32,
+    total: usize,
+    options: &MediaOptions,
+    mut take: impl FnMut(&Frame) -> Result<()>,
+) -> Result<()> {
+    let mut clip = Clip::open(super::source::open(path.into(), options)?)?;
+    let presenter = Presenter::of(&clip);
+    let mut decoder = Decoder::open(&clip, usize::MAX)?;
+    clip.rewind()?;
+    let due = |number: usize| Duration::from_secs_f64(number as f64 / f64::from(rate));
+    // Half a millisecond: time bases round.
+    let slack = Duration::from_micros(500);
+    let mut held: Option<Frame> = None;
+    let mut given = 0;
+    let mut more = true;
+    while more {
+        match clip.next_packet()? {
+            Some(packet) => decoder.send(&packet)?,
+            None => {
+                decoder.drain();
+                more = false;
+            }
+        }
+        while let Some(pts) = decoder.receive()? {
+            let frame = presenter.frame(&decoder.picture, pts, None)?;
+            while let Some(shown) = &held
+                && given < total
+                && due(given) + slack < frame.time()
+            {
+                take(shown)?;
+                given += 1;
+            }
+            held = Some(frame);
+        }
+    }
+    let last = held.ok_or_else(|| decoder.nothing())?;
+    while given < total {
+        take(&last)?;
+        given += 1;
+    }
     Ok(())
 }
 

@@ -2,3 +2,5 @@
 
 #[cfg(feature = "sandbox")]
 mod sandbox_create;
+#[cfg(feature = "sandbox")]
+mod sandbox_modes;

@@ -4,20 +4,19 @@
 //! pinned frame shows its picture and nothing else, so that it can be compared with what was given.
 
 use super::draw::{self, Area, Form, Label, View};
-use super::{FRAME_RATE, RenderSpec, Seed, Source};
+use super::{FRAME_RATE, GivenFrames, RenderSpec, Seed, Source};
 use crate::error::{Error, ErrorKind, Result};
-use crate::media::write::{YuvPicture, yuv_of};
+use crate::media::write::{YuvPicture, each_frame, yuv_of};
+use crate::media::{Frame, MediaOptions};
 
 type Sink<'a> = &'a mut dyn FnMut(&YuvPicture) -> Result<()>;
 
 /// How many frames a render will have.
-pub(super) fn expected_frames(spec: &RenderSpec) -> Result<usize> {
+pub(super) fn expected_frames(spec: &RenderSpec) -> usize {
     match &spec.source {
-        Source::Pictures { .. } => Ok(spec.frames),
-        Source::Edit(_) | Source::Extend(_) => Err(Error::new(
-            ErrorKind::Media,
-            "read the given clip: not built in yet",
-        )),
+        Source::Pictures { .. } => spec.frames,
+        Source::Edit(given) => given.frames,
+        Source::Extend(given) => given.frames + spec.frames,
     }
 }
 
@@ -25,11 +24,76 @@ pub(super) fn expected_frames(spec: &RenderSpec) -> Result<usize> {
 pub(super) fn play(spec: &RenderSpec, sink: Sink<'_>) -> Result<()> {
     match &spec.source {
         Source::Pictures { pins, tiles } => pictures(spec, pins, tiles, sink),
-        Source::Edit(_) | Source::Extend(_) => Err(Error::new(
-            ErrorKind::Media,
-            "read the given clip: not built in yet",
-        )),
+        Source::Edit(given) => edit(spec, given, sink),
+        Source::Extend(given) => extend(spec, given, sink),
     }
+}
+
+/// The given clip in other colours, frame by frame.
+fn edit(spec: &RenderSpec, given: &GivenFrames, sink: Sink<'_>) -> Result<()> {
+    let seed = Seed::of(&spec.prompt);
+    let overlay = Overlay::new(spec, given.frames);
+    let [_, cb, cr] = colour(seed.unit(0), 0.8, 0.8);
+    let mut number = 0;
+    each_frame(
+        &given.path,
+        FRAME_RATE,
+        given.frames,
+        &MediaOptions::new(),
+        |frame| {
+            let mut picture = cover(frame, spec);
+            // The light stays, the colours become the prompt's: half of what was there, half of that.
+            for (plane, tint) in [(&mut picture.u, cb), (&mut picture.v, cr)] {
+                for value in plane.iter_mut() {
+                    *value = (u16::from(*value) + u16::from(tint)).div_ceil(2) as u8;
+                }
+            }
+            overlay.paint(&mut picture, number);
+            number += 1;
+            sink(&picture)
+        },
+    )
+}
+
+/// The given clip as it is, then the camera moves on from its last frame.
+fn extend(spec: &RenderSpec, given: &GivenFrames, sink: Sink<'_>) -> Result<()> {
+    let seed = Seed::of(&spec.prompt);
+    let mut last = None;
+    let mut number = 0;
+    each_frame(
+        &given.path,
+        FRAME_RATE,
+        given.frames,
+        &MediaOptions::new(),
+        |frame| {
+            let picture = cover(frame, spec);
+            sink(&picture)?;
+            number += 1;
+            if number == given.frames {
+                last = Some(picture);
+            }
+            Ok(())
+        },
+    )?;
+    let last = last.ok_or_else(|| Error::new(ErrorKind::Media, "extend a clip without frames"))?;
+    let overlay = Overlay::new(spec, given.frames + spec.frames);
+    let mut picture = last.clone();
+    for step in 1..=spec.frames {
+        draw::look(&last, journey(&seed, step, spec.frames), &mut picture);
+        overlay.paint(&mut picture, given.frames + step - 1);
+        sink(&picture)?;
+    }
+    Ok(())
+}
+
+fn cover(frame: &Frame, spec: &RenderSpec) -> YuvPicture {
+    draw::cover(
+        frame.rgb(),
+        frame.width() as usize,
+        frame.height() as usize,
+        spec.width,
+        spec.height,
+    )
 }
 
 /// Frames over which a scene turns into a pinned picture that nothing precedes.

@@ -1,0 +1,81 @@
+//! The same calls for async callers: each runs on a thread for blocking work.
+//!
+//! # Cancel safety
+//!
+//! Dropping one of these futures raises an interrupt of its own, so that the thread stops at its next
+//! packet or read instead of working for nobody. They need a tokio runtime.
+
+use super::{Frame, FramePosition, Interrupt, MediaOptions, MediaSource, Probe};
+use crate::error::{Error, ErrorKind, Result};
+
+/// [`frame`](super::frame()) off the async threads.
+pub async fn frame(
+    source: impl Into<MediaSource> + Send,
+    position: FramePosition,
+    options: MediaOptions,
+) -> Result<Frame> {
+    let source = source.into();
+    run(options, move |options| super::frame(source, position, options)).await
+}
+
+/// [`frames`](super::frames()) off the async threads.
+pub async fn frames(
+    source: impl Into<MediaSource> + Send,
+    positions: Vec<FramePosition>,
+    options: MediaOptions,
+) -> Result<Vec<Frame>> {
+    let source = source.into();
+    run(options, move |options| super::frames(source, &positions, options)).await
+}
+
+/// [`picture`](super::picture()) off the async threads.
+pub async fn picture(source: impl Into<MediaSource> + Send, options: MediaOptions) -> Result<Frame> {
+    let source = source.into();
+    run(options, move |options| super::picture(source, options)).await
+}
+
+/// [`probe`](super::probe()) off the async threads.
+pub async fn probe(source: impl Into<MediaSource> + Send, options: MediaOptions) -> Result<Probe> {
+    let source = source.into();
+    run(options, move |options| super::probe(source, options)).await
+}
+
+/// [`check_whole`](super::check_whole()) off the async threads.
+pub async fn check_whole(source: impl Into<MediaSource> + Send, options: MediaOptions) -> Result<Probe> {
+    let source = source.into();
+    run(options, move |options| super::check_whole(source, options)).await
+}
+
+/// Runs any blocking work on media, from opening to encoded bytes, on a thread for it.
+///
+/// `work` gets the options with one more interrupt, which is raised when the future is dropped.
+///
+/// # Errors
+///
+/// What `work` returns; [`ErrorKind::Stopped`] when the runtime shuts down before it ran.
+pub async fn run<T: Send + 'static>(
+    options: MediaOptions,
+    work: impl FnOnce(&MediaOptions) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let dropped = Interrupt::new();
+    let options = options.with_interrupt(dropped.clone());
+    let guard = RaiseOnDrop(dropped);
+    let joined = tokio::task::spawn_blocking(move || work(&options)).await;
+    drop(guard);
+    match joined {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(Error::new(
+            ErrorKind::Stopped,
+            "read media: the runtime is shutting down",
+        )),
+    }
+}
+
+struct RaiseOnDrop(Interrupt);
+
+impl Drop for RaiseOnDrop {
+    fn drop(&mut self) {
+        self.0.raise();
+    }
+}

@@ -1,0 +1,583 @@
+//! A clip that is open in libav: its streams, its index, its packets. The `unsafe` of reading the C
+//! structures that the bindings do not wrap is here, one small function each.
+
+use std::ffi::CStr;
+use std::ptr;
+
+use ff::format::context::{self, StreamIo};
+use ff::packet::Ref as _;
+use ff::{Packet, Rational, ffi};
+use ffmpeg_next as ff;
+
+use super::container::{self, Outline};
+use super::libav;
+use super::limits::Watch;
+use super::source::{Format, OpenSource};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Streams of a clip that are worth knowing; more is an attack or a mistake.
+const MAX_STREAMS: usize = 64;
+/// libav's buffer between our reader and the demuxer.
+const BUFFER: usize = 128 << 10;
+
+/// What the container says of one stream.
+#[derive(Debug, Clone)]
+pub(super) struct StreamFacts {
+    pub(super) index: usize,
+    pub(super) kind: ff::media::Type,
+    pub(super) codec: ff::codec::Id,
+    pub(super) time_base: Rational,
+    pub(super) start: Option<i64>,
+    pub(super) duration: Option<i64>,
+    pub(super) frames: Option<u64>,
+    pub(super) rate: Option<Rational>,
+    pub(super) is_default: bool,
+    pub(super) is_cover: bool,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) sample_aspect: Option<Rational>,
+    pub(super) sample_rate: u32,
+    pub(super) channels: u32,
+    pub(super) matrix: Option<[i32; 9]>,
+}
+
+/// One sample of the container's index.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct IndexEntry {
+    pub(super) timestamp: i64,
+    pub(super) end: u64,
+    pub(super) is_shown: bool,
+}
+
+/// A clip, open, with the video stream chosen. Only that stream's packets are read.
+pub(super) struct Clip {
+    input: context::Input,
+    pub(super) watch: Watch,
+    pub(super) format: Format,
+    pub(super) len: u64,
+    pub(super) outline: Outline,
+    pub(super) streams: Vec<StreamFacts>,
+    pub(super) video: StreamFacts,
+    /// Where a player's clock stands at 0, in the video's time base.
+    pub(super) origin: i64,
+    /// Packets that were read to learn the start, still to be handed out.
+    queued: std::collections::VecDeque<Packet>,
+    /// Nothing was sought or demuxed past the start.
+    at_start: bool,
+    damaged: u32,
+    /// Where the video of a clip in fragments ends, once all of it was read.
+    fragments_end: Option<i64>,
+    fragments_count: u64,
+}
+
+impl Clip {
+    pub(super) fn open(source: OpenSource) -> Result<Self> {
+        libav::init();
+        let OpenSource {
+            mut reader,
+            len,
+            format,
+            watch,
+        } = source;
+        let outline = match format {
+            Format::Mov => container::outline_mov(&mut reader, len),
+            _ => container::outline_matroska(&mut reader, len),
+        };
+        let outline = outline.map_err(|e| watch.fail("read", e))?;
+        if !outline.has_index {
+            return Err(watch.fail("open", no_index(format, outline, len)));
+        }
+        let io = StreamIo::from_read_seek_with_capacity(reader, BUFFER)
+            .map_err(|e| watch.fail("open", libav::reason(e)))?;
+        let input = open_input(io, format).map_err(|e| {
+            let cause = if outline.promised.is_some() {
+                no_index(format, outline, len)
+            } else {
+                libav::reason(e)
+            };
+            watch.fail("open", cause)
+        })?;
+        if input.nb_streams() as usize > MAX_STREAMS {
+            return Err(watch.fail("open", format!("more than {MAX_STREAMS} streams")));
+        }
+        let streams: Vec<_> = input.streams().map(|stream| facts(&stream)).collect();
+        let video = choose_video(&streams).map_err(|cause| watch.fail("open", cause))?;
+        watch.check_size(video.width, video.height)?;
+        let mut clip = Self {
+            input,
+            watch,
+            format,
+            len,
+            outline,
+            streams,
+            video,
+            origin: 0,
+            queued: std::collections::VecDeque::new(),
+            at_start: true,
+            damaged: 0,
+            fragments_end: None,
+            fragments_count: 0,
+        };
+        clip.find_origin()?;
+        Ok(clip)
+    }
+
+    /// A player's clock starts with the earliest of picture and sound; sound that starts before 0 is
+    /// an encoder's run-up, which is not heard.
+    fn find_origin(&mut self) -> Result<()> {
+        let timed = |kind| kind == ff::media::Type::Video || kind == ff::media::Type::Audio;
+        let mut starts: Vec<Option<i64>> = self.streams.iter().map(|s| s.start).collect();
+        let wanted: Vec<usize> = self
+            .streams
+            .iter()
+            .filter(|s| timed(s.kind) && !s.is_cover)
+            .map(|s| s.index)
+            .collect();
+        // Only what the header does not tell is looked for, in the first packets.
+        for _ in 0..64 {
+            if wanted.iter().all(|&i| starts.get(i).is_some_and(Option::is_some)) {
+                break;
+            }
+            let Some(packet) = self.read_any()? else { break };
+            if let Some(slot) = starts.get_mut(packet.stream()) {
+                *slot = slot.or(packet.pts());
+            }
+            if packet.stream() == self.video.index {
+                self.queued.push_back(packet);
+            }
+        }
+        let start_of = |i: usize| starts.get(i).copied().flatten();
+        let video = start_of(self.video.index).unwrap_or(0);
+        self.video.start = Some(video);
+        self.origin = wanted
+            .iter()
+            .filter(|&&i| i != self.video.index)
+            .filter_map(|&i| {
+                let from = self.streams.get(i)?.time_base;
+                Some(rescale(start_of(i)?, from, self.video.time_base).max(0))
+            })
+            .fold(video, i64::min);
+        let video = self.video.index;
+        for other in self.streams.iter().map(|s| s.index).filter(|&i| i != video) {
+            discard(&mut self.input, other);
+        }
+        Ok(())
+    }
+
+    /// The next packet of the video, in decoding order; `None` at the end.
+    pub(super) fn next_packet(&mut self) -> Result<Option<Packet>> {
+        self.at_start = false;
+        if let Some(packet) = self.queued.pop_front() {
+            return Ok(Some(packet));
+        }
+        while let Some(packet) = self.read_any()? {
+            if packet.stream() == self.video.index {
+                return Ok(Some(packet));
+            }
+        }
+        Ok(None)
+    }
+
+    fn read_any(&mut self) -> Result<Option<Packet>> {
+        loop {
+            self.watch.check()?;
+            let mut packet = Packet::empty();
+            match packet.read(&mut self.input) {
+                Ok(()) => return Ok(Some(packet)),
+                Err(ff::Error::Eof) => {
+                    // A reader that we stopped looks like the end to some demuxers.
+                    self.watch.check()?;
+                    return Ok(None);
+                }
+                // The demuxer may find its way past a damaged spot, but not for ever.
+                Err(ff::Error::InvalidData) if self.damaged < 1000 => self.damaged += 1,
+                Err(error) => return Err(self.watch.fail("read", libav::reason(error))),
+            }
+        }
+    }
+
+    /// How many damaged spots the demuxer stepped over.
+    pub(super) fn damaged(&self) -> u32 {
+        self.damaged
+    }
+
+    /// Goes to the last key frame at or before `timestamp`, as near as the container knows.
+    pub(super) fn seek(&mut self, timestamp: i64) -> Result<()> {
+        self.watch.check()?;
+        self.queued.clear();
+        self.at_start = false;
+        if seek_input(&mut self.input, self.video.index, timestamp) {
+            Ok(())
+        } else {
+            Err(self.watch.fail("seek in", "its index does not allow it"))
+        }
+    }
+
+    pub(super) fn rewind(&mut self) -> Result<()> {
+        if self.at_start {
+            return Ok(());
+        }
+        self.seek(i64::MIN / 4)
+    }
+
+    /// Reads a clip in fragments to its end, once, so that its index is complete and can be sought in.
+    pub(super) fn read_index_of_fragments(&mut self) -> Result<()> {
+        if !self.outline.fragmented || self.fragments_end.is_some() {
+            return Ok(());
+        }
+        self.rewind()?;
+        let mut end = self.video.start.unwrap_or(0);
+        let mut count = 0;
+        while let Some(packet) = self.next_packet()? {
+            if !is_hidden_packet(&packet) {
+                count += 1;
+                end = end.max(packet.pts().unwrap_or(end).saturating_add(packet.duration()));
+            }
+        }
+        self.fragments_end = Some(end);
+        self.fragments_count = count;
+        Ok(())
+    }
+
+    /// When the clip is over on a player's clock: the end of the longer of picture and sound, where it is
+    /// known.
+    pub(super) fn end(&self) -> Option<std::time::Duration> {
+        if let Some(end) = self.fragments_end {
+            return Some(self.time_of(end));
+        }
+        if self.outline.fragmented {
+            return None;
+        }
+        let of_streams = self.streams.iter().filter(|s| !s.is_cover).filter_map(|s| {
+            let end = s.start.unwrap_or(0).saturating_add(s.duration?);
+            Some(self.time_of(rescale(end, s.time_base, self.video.time_base)))
+        });
+        of_streams.chain(self.container_duration()).max()
+    }
+
+    /// How many frames the video shows, where the index tells.
+    pub(super) fn frame_count(&self) -> Option<u64> {
+        // Samples of VP8 may show nothing.
+        if self.video.codec == ff::codec::Id::VP8 {
+            return None;
+        }
+        let shown = self.index(self.video.index).iter().filter(|e| e.is_shown).count() as u64;
+        [self.fragments_count, shown].into_iter().max().filter(|&n| n > 0)
+    }
+
+    /// The index of a stream, where the header holds all of it.
+    pub(super) fn index(&self, stream: usize) -> Vec<IndexEntry> {
+        if self.format != Format::Mov || self.outline.fragmented {
+            return Vec::new();
+        }
+        self.input
+            .stream(stream)
+            .map(|stream| index_entries(&stream))
+            .unwrap_or_default()
+    }
+
+    /// The parameters to open a decoder with.
+    pub(super) fn parameters(&self) -> Option<ff::codec::Parameters> {
+        self.input
+            .stream(self.video.index)
+            .map(|stream| stream.parameters())
+    }
+
+    /// The container's own duration, where it has one.
+    pub(super) fn container_duration(&self) -> Option<std::time::Duration> {
+        let micros = u64::try_from(self.input.duration()).ok().filter(|&d| d > 0)?;
+        Some(std::time::Duration::from_micros(micros))
+    }
+
+    /// The time a player's clock shows when the frame with this timestamp appears.
+    pub(super) fn time_of(&self, pts: i64) -> std::time::Duration {
+        to_duration(pts.saturating_sub(self.origin), self.video.time_base)
+    }
+
+    /// The length that the samples and boxes promise, if the file is shorter.
+    pub(super) fn missing(&self) -> Option<u64> {
+        let samples = self
+            .streams
+            .iter()
+            .flat_map(|s| self.index(s.index))
+            .map(|e| e.end)
+            .max();
+        let promised = samples.into_iter().chain(self.outline.promised).max()?;
+        (promised > self.len).then_some(promised)
+    }
+
+    pub(super) fn cut_off(&self, promised: u64) -> Error {
+        Error::new(
+            ErrorKind::Media,
+            format!(
+                "read {}: the file is cut off: it has {} bytes and should have {promised} or more",
+                self.watch.name(),
+                self.len
+            ),
+        )
+    }
+}
+
+fn no_index(format: Format, outline: Outline, len: u64) -> String {
+    let part = if format == Format::Mov {
+        "index (moov)"
+    } else {
+        "segment"
+    };
+    match outline.promised {
+        Some(promised) => {
+            format!(
+                "the file is cut off: it has {len} bytes and should have {promised} or more, with its {part}"
+            )
+        }
+        None => format!("it has no {part}: the file is cut off or was never finished"),
+    }
+}
+
+/// The video a player would show: no cover picture, of a codec we let in, the default one, the largest.
+fn choose_video(streams: &[StreamFacts]) -> Result<StreamFacts, String> {
+    let videos = || streams.iter().filter(|s| s.kind == ff::media::Type::Video);
+    let best = videos()
+        .filter(|s| !s.is_cover && libav::admitted(s.codec).is_some())
+        .max_by_key(|s| {
+            (
+                s.is_default,
+                u64::from(s.width) * u64::from(s.height),
+                std::cmp::Reverse(s.index),
+            )
+        });
+    if let Some(best) = best {
+        return Ok(best.clone());
+    }
+    let names = |of: &mut dyn Iterator<Item = &StreamFacts>| {
+        of.map(|s| s.codec.name()).collect::<Vec<_>>().join(", ")
+    };
+    if let Some(video) = videos().find(|s| !s.is_cover) {
+        return Err(format!(
+            "its video is {}, which is not read; give H.264, H.265, VP8, VP9, AV1, MPEG-4 or MJPEG",
+            video.codec.name()
+        ));
+    }
+    if streams.is_empty() {
+        return Err("it has no streams; give a clip with a video stream".to_owned());
+    }
+    let cover = if videos().next().is_some() {
+        " beside a cover picture"
+    } else {
+        ""
+    };
+    Err(format!(
+        "it has no video stream, only {}{cover}; give a clip with a picture",
+        names(&mut streams.iter().filter(|s| s.kind != ff::media::Type::Video))
+    ))
+}
+
+/// `value` of one time base in another, rounded to the nearest.
+pub(super) fn rescale(value: i64, from: Rational, to: Rational) -> i64 {
+    let num = i128::from(from.numerator()) * i128::from(to.denominator());
+    let den = i128::from(from.denominator()) * i128::from(to.numerator());
+    if den <= 0 {
+        return 0;
+    }
+    let scaled = (i128::from(value) * num * 2 + den).div_euclid(den * 2);
+    i64::try_from(scaled).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
+}
+
+const NANOSECONDS: Rational = Rational(1, 1_000_000_000);
+
+/// Ticks as time; before the start counts as the start.
+pub(super) fn to_duration(ticks: i64, base: Rational) -> std::time::Duration {
+    std::time::Duration::from_nanos(u64::try_from(rescale(ticks, base, NANOSECONDS)).unwrap_or(0))
+}
+
+/// The last tick at or before `time`.
+///
+/// Rounded times of frames, as they are printed and typed again, mean that frame: half a microsecond
+/// is forgiven.
+pub(super) fn to_ticks(time: std::time::Duration, base: Rational) -> i64 {
+    let nanos = i128::try_from(time.as_nanos())
+        .unwrap_or(i128::MAX)
+        .saturating_add(500);
+    let den = i128::from(base.numerator()) * 1_000_000_000;
+    if den <= 0 {
+        return 0;
+    }
+    i64::try_from(
+        nanos
+            .saturating_mul(i128::from(base.denominator()))
+            .div_euclid(den),
+    )
+    .unwrap_or(i64::MAX / 8)
+}
+
+fn positive(rate: ffi::AVRational) -> Option<Rational> {
+    (rate.num > 0 && rate.den > 0).then_some(Rational(rate.num, rate.den))
+}
+
+fn stamp(value: i64) -> Option<i64> {
+    (value != ffi::AV_NOPTS_VALUE).then_some(value)
+}
+
+/// Opens one demuxer, the one our look at the first bytes chose, on our reader, and does not let libav
+/// probe or decode: the bindings' own `input_from_stream` does both.
+#[expect(
+    unsafe_code,
+    reason = "the bindings cannot name the demuxer for a reader, nor leave out the probing"
+)]
+fn open_input(mut io: StreamIo, format: Format) -> Result<context::Input, ff::Error> {
+    let demuxer: &CStr = if format == Format::Mov {
+        c"mov"
+    } else {
+        c"matroska"
+    };
+    let mut options = ff::Dictionary::new();
+    options.set("max_streams", &MAX_STREAMS.to_string());
+    // Custom input needs no protocol; a file that refers to another one gets nothing.
+    options.set("protocol_whitelist", "none");
+    // SAFETY: `av_find_input_format` takes a NUL-terminated name and returns null or a static.
+    // `avformat_alloc_context` returns null or a context of our own; its `pb` is the `AVIOContext` of
+    // `io`, which lives until `Input` drops, since `wrap_with_custom_io` takes it along and frees it after
+    // the context. `avformat_open_input` frees the context itself when it fails, and leaves a `pb` that it
+    // did not open alone, so that `io` is dropped here exactly once. `disown` hands the dictionary to us;
+    // libav may replace it, and `own` frees what it left.
+    unsafe {
+        let demuxer = ffi::av_find_input_format(demuxer.as_ptr());
+        if demuxer.is_null() {
+            return Err(ff::Error::DemuxerNotFound);
+        }
+        let mut context = ffi::avformat_alloc_context();
+        if context.is_null() {
+            return Err(ff::Error::Other {
+                errno: ff::error::ENOMEM,
+            });
+        }
+        (*context).pb = io.as_mut_ptr();
+        (*context).flags |= ffi::AVFMT_FLAG_CUSTOM_IO;
+        let mut options = options.disown();
+        let code = ffi::avformat_open_input(&raw mut context, ptr::null(), demuxer, &raw mut options);
+        drop(ff::Dictionary::own(options));
+        if code < 0 {
+            return Err(ff::Error::from(code));
+        }
+        Ok(context::Input::wrap_with_custom_io(context, io))
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "the bindings seek in microseconds only, and not by stream"
+)]
+fn seek_input(input: &mut context::Input, stream: usize, timestamp: i64) -> bool {
+    let Ok(stream) = i32::try_from(stream) else {
+        return false;
+    };
+    // SAFETY: the context is open and borrowed for this call alone; libav checks the stream's number.
+    unsafe { ffi::av_seek_frame(input.as_mut_ptr(), stream, timestamp, ffi::AVSEEK_FLAG_BACKWARD) >= 0 }
+}
+
+#[expect(unsafe_code, reason = "the bindings can read a stream's discard, not set it")]
+fn discard(input: &mut context::Input, stream: usize) {
+    if let Some(mut stream) = input.stream_mut(stream) {
+        // SAFETY: `stream_mut` checked the number, and the pointer is to a stream of the context that we
+        // hold exclusively. `discard` is a field for callers to set at any time.
+        unsafe { (*stream.as_mut_ptr()).discard = ffi::AVDiscard::AVDISCARD_ALL };
+    }
+}
+
+#[expect(unsafe_code, reason = "sizes, channels and start of a stream are not wrapped")]
+fn facts(stream: &ff::format::stream::Stream) -> StreamFacts {
+    let matrix = stream
+        .side_data()
+        .find(|data| data.kind() == ff::codec::packet::side_data::Type::DisplayMatrix)
+        .and_then(|data| super::rotate::parse_matrix(data.data()));
+    let disposition = stream.disposition();
+    let parameters = stream.parameters();
+    // SAFETY: `codecpar` of an open stream is never null and lives as long as its context, which
+    // `stream` borrows; the fields are plain integers that libav set while it read the header.
+    let (width, height, aspect, sample_rate, channels) = unsafe {
+        let p = &*parameters.as_ptr();
+        (
+            p.width,
+            p.height,
+            p.sample_aspect_ratio,
+            p.sample_rate,
+            p.ch_layout.nb_channels,
+        )
+    };
+    // SAFETY: the pointer is to a stream of the context that `stream` borrows.
+    let stream_aspect = unsafe { (*stream.as_ptr()).sample_aspect_ratio };
+    let unsigned = |n: i32| u32::try_from(n).unwrap_or(0);
+    let rate = stream.avg_frame_rate();
+    StreamFacts {
+        index: stream.index(),
+        kind: parameters.medium(),
+        codec: parameters.id(),
+        time_base: stream.time_base(),
+        start: stamp(stream.start_time()),
+        duration: stamp(stream.duration()).filter(|&d| d > 0),
+        frames: u64::try_from(stream.frames()).ok().filter(|&n| n > 0),
+        rate: (rate.numerator() > 0 && rate.denominator() > 0).then_some(rate),
+        is_default: disposition.contains(ff::format::stream::Disposition::DEFAULT),
+        is_cover: disposition.contains(ff::format::stream::Disposition::ATTACHED_PIC),
+        width: unsigned(width),
+        height: unsigned(height),
+        sample_aspect: positive(stream_aspect).or(positive(aspect)),
+        sample_rate: unsigned(sample_rate),
+        channels: unsigned(channels),
+        matrix,
+    }
+}
+
+#[expect(unsafe_code, reason = "the index of a stream is not wrapped")]
+fn index_entries(stream: &ff::format::stream::Stream) -> Vec<IndexEntry> {
+    // SAFETY: the pointer is to a stream of the context that `stream` borrows. An entry's pointer is valid
+    // until the next call that changes the context; each is copied out before the next is asked for, and
+    // null is checked.
+    unsafe {
+        let stream = stream.as_ptr();
+        let count = ffi::avformat_index_get_entries_count(stream);
+        (0..count)
+            .map_while(|i| ffi::avformat_index_get_entry(stream.cast_mut(), i).as_ref())
+            .map(|entry| IndexEntry {
+                timestamp: entry.timestamp,
+                end: u64::try_from(entry.pos.saturating_add(i64::from(entry.size()))).unwrap_or(0),
+                is_shown: entry.flags() & ffi::AVINDEX_DISCARD_FRAME == 0,
+            })
+            .collect()
+    }
+}
+
+/// Whether an edit list hides what this packet decodes to.
+#[expect(unsafe_code, reason = "the bindings drop this flag")]
+pub(super) fn is_hidden_packet(packet: &Packet) -> bool {
+    // SAFETY: `as_ptr` points into `packet`, which is borrowed.
+    unsafe { (*packet.as_ptr()).flags & ffi::AV_PKT_FLAG_DISCARD != 0 }
+}
+
+/// Whether an edit list hides this frame.
+#[expect(unsafe_code, reason = "the bindings drop this flag")]
+pub(super) fn is_hidden_frame(frame: &ff::frame::Video) -> bool {
+    // SAFETY: `as_ptr` points to the frame that `frame` owns.
+    unsafe { (*frame.as_ptr()).flags & ffi::AV_FRAME_FLAG_DISCARD != 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn ticks_and_times_agree() {
+        let base = Rational(1, 12288);
+        for ticks in [0, 512, 1024, 61_440] {
+            assert_eq!(to_ticks(to_duration(ticks, base), base), ticks);
+        }
+        // A time as it is printed, six digits.
+        assert_eq!(to_ticks(Duration::from_micros(41_667), base), 512);
+        assert_eq!(to_ticks(Duration::from_micros(41_666), base), 511);
+        assert_eq!(to_duration(-5, base), Duration::ZERO);
+        assert_eq!(to_ticks(Duration::MAX, base), i64::MAX / 8);
+        assert_eq!(rescale(i64::MAX, Rational(1, 1), NANOSECONDS), i64::MAX);
+    }
+}

@@ -1,0 +1,180 @@
+//! What a container promises about its own length, read without libav: libav plays what is there and
+//! does not say that the rest is missing.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+/// The outline of a file.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Outline {
+    /// The index comes in pieces along the file, so its end is unknown until it was read.
+    pub(super) fragmented: bool,
+    /// There is an index (MP4) or a segment (Matroska).
+    pub(super) has_index: bool,
+    /// The length the file should have at least, where it is shorter than that.
+    pub(super) promised: Option<u64>,
+}
+
+/// More boxes than a clip of hours has in fragments of a second; bounds the walk over hostile files.
+const MAX_BOXES: usize = 100_000;
+
+/// Walks the top-level boxes of an MP4 or MOV.
+pub(super) fn outline_mov(reader: &mut (impl Read + Seek), len: u64) -> io::Result<Outline> {
+    let mut outline = Outline::default();
+    let mut at = 0_u64;
+    for _ in 0..MAX_BOXES {
+        if len.saturating_sub(at) < 8 {
+            break;
+        }
+        reader.seek(SeekFrom::Start(at))?;
+        let mut head = [0_u8; 8];
+        reader.read_exact(&mut head)?;
+        let [a, b, c, d, kind @ ..] = head;
+        let size = match u32::from_be_bytes([a, b, c, d]) {
+            // Goes on to the end of the file.
+            0 => len - at,
+            1 => {
+                let mut wide = [0_u8; 8];
+                if len - at < 16 {
+                    outline.promised = Some(at + 16);
+                    break;
+                }
+                reader.read_exact(&mut wide)?;
+                u64::from_be_bytes(wide)
+            }
+            size => u64::from(size),
+        };
+        match &kind {
+            b"moov" => outline.has_index = true,
+            b"moof" => outline.fragmented = true,
+            _ => {}
+        }
+        // Trailing rubbish after the last box is common and harmless.
+        if size < 8
+            || !kind
+                .iter()
+                .all(|b| b.is_ascii_graphic() || *b == b' ' || *b == 0xa9)
+        {
+            break;
+        }
+        let end = at.saturating_add(size);
+        if end > len {
+            outline.promised = Some(end);
+            break;
+        }
+        at = end;
+    }
+    reader.seek(SeekFrom::Start(0))?;
+    Ok(outline)
+}
+
+/// Reads the header of a Matroska file and the size of its segment.
+pub(super) fn outline_matroska(reader: &mut (impl Read + Seek), len: u64) -> io::Result<Outline> {
+    let mut outline = Outline::default();
+    let mut at = 0_u64;
+    // Header, perhaps a few void elements, segment.
+    for _ in 0..16 {
+        reader.seek(SeekFrom::Start(at))?;
+        let mut head = Vec::with_capacity(12);
+        reader.by_ref().take(12).read_to_end(&mut head)?;
+        let Some((id_len, _)) = vint(&head) else { break };
+        let Some(rest) = head.get(id_len..) else { break };
+        let Some((size_len, size)) = vint(rest) else { break };
+        let body = at + (id_len + size_len) as u64;
+        let is_segment = head.starts_with(&[0x18, 0x53, 0x80, 0x67]);
+        outline.has_index |= is_segment;
+        // A segment of unknown size is written by live muxers; its end cannot be told from outside.
+        let Some(size) = size else { break };
+        let end = body.saturating_add(size);
+        if end > len {
+            outline.promised = Some(end);
+        }
+        if is_segment || end >= len {
+            break;
+        }
+        at = end;
+    }
+    reader.seek(SeekFrom::Start(0))?;
+    Ok(outline)
+}
+
+/// Length and value of an EBML number; `None` inside for the reserved "unknown".
+fn vint(bytes: &[u8]) -> Option<(usize, Option<u64>)> {
+    let first = *bytes.first()?;
+    let len = first.leading_zeros() as usize + 1;
+    if len > 8 {
+        return None;
+    }
+    let mask = (1_u64 << (7 * len)) - 1;
+    let value = bytes
+        .get(..len)?
+        .iter()
+        .fold(0_u64, |acc, b| acc << 8 | u64::from(*b))
+        & mask;
+    Some((len, (value != mask).then_some(value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    fn boxed(kind: &[u8; 4], body: usize) -> Vec<u8> {
+        let mut out = u32::try_from(body + 8).unwrap().to_be_bytes().to_vec();
+        out.extend_from_slice(kind);
+        out.resize(out.len() + body, 0);
+        out
+    }
+
+    fn outline(bytes: Vec<u8>) -> Outline {
+        let len = bytes.len() as u64;
+        outline_mov(&mut Cursor::new(bytes), len).unwrap()
+    }
+
+    #[test]
+    fn a_whole_file_promises_nothing_more() {
+        let file = [boxed(b"ftyp", 8), boxed(b"moov", 100), boxed(b"mdat", 50)].concat();
+        assert_eq!(
+            outline(file),
+            Outline {
+                fragmented: false,
+                has_index: true,
+                promised: None
+            }
+        );
+    }
+
+    #[test]
+    fn a_cut_box_is_seen() {
+        let mut file = [boxed(b"ftyp", 8), boxed(b"moov", 100), boxed(b"mdat", 50)].concat();
+        file.truncate(file.len() - 20);
+        assert_eq!(outline(file).promised, Some(16 + 108 + 58));
+    }
+
+    #[test]
+    fn fragments_and_open_ends_are_seen() {
+        let mut last = boxed(b"mdat", 50);
+        last[..4].fill(0);
+        let file = [boxed(b"moov", 10), boxed(b"moof", 10), last].concat();
+        assert_eq!(
+            outline(file),
+            Outline {
+                fragmented: true,
+                has_index: true,
+                promised: None
+            }
+        );
+    }
+
+    #[test]
+    fn matroska_segment_size_counts_unless_unknown() {
+        let header = [0x1a, 0x45, 0xdf, 0xa3, 0x81, 0];
+        let known = [&header[..], &[0x18, 0x53, 0x80, 0x67, 0x8a], &[0; 4]].concat();
+        let len = known.len() as u64;
+        let got = outline_matroska(&mut Cursor::new(known), len).unwrap();
+        assert_eq!(got.promised, Some(11 + 10));
+        let unknown = [&header[..], &[0x18, 0x53, 0x80, 0x67, 0xff], &[0; 4]].concat();
+        let got = outline_matroska(&mut Cursor::new(unknown), 15).unwrap();
+        assert_eq!((got.has_index, got.promised), (true, None));
+    }
+}

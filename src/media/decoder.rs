@@ -1,0 +1,145 @@
+//! One decoder from its opening to its last frame.
+
+use ff::Discard;
+use ff::codec::{Compliance, threading};
+use ffmpeg_next as ff;
+
+use super::clip::{self, Clip};
+use super::libav;
+use super::limits::Watch;
+use crate::error::{Error, Result};
+
+/// Threads pay from so many packets on; below, starting them takes longer than they save.
+const WORTH_THREADS: usize = 6;
+const MAX_THREADS: usize = 8;
+
+pub(super) struct Decoder {
+    inner: ff::decoder::Video,
+    /// What [`receive`](Self::receive) filled last.
+    pub(super) picture: ff::frame::Video,
+    /// Packets and frames that the decoder refused.
+    pub(super) errors: u32,
+    watch: Watch,
+    last_pts: i64,
+}
+
+impl Decoder {
+    /// Opens a decoder for about `expected` packets.
+    pub(super) fn open(clip: &Clip, expected: usize) -> Result<Self> {
+        let watch = clip.watch.clone();
+        let fail = |cause: String| watch.fail("decode", cause);
+        let codec = clip.video.codec;
+        let parameters = clip
+            .parameters()
+            .ok_or_else(|| fail("its video stream is gone".to_owned()))?;
+        let (name, decoders) =
+            libav::admitted(codec).ok_or_else(|| fail("its codec is not read".to_owned()))?;
+        let decoder = decoders
+            .iter()
+            .find_map(|name| ff::decoder::find_by_name(name))
+            .ok_or_else(|| fail(format!("the libav in use has no decoder for {name}")))?;
+        let mut context =
+            ff::codec::Context::from_parameters(parameters).map_err(|e| fail(libav::reason(e)))?;
+        if expected >= WORTH_THREADS {
+            let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+            let mut config = threading::Config::count(cores.min(MAX_THREADS));
+            config.kind = threading::Type::Frame;
+            context.set_threading(config);
+        } else {
+            context.set_threading(threading::Config::count(1));
+        }
+        if codec == ff::codec::Id::H264 {
+            // Without the probing that is left out, libav guesses how far frames are reordered, and
+            // drops those that prove it wrong. Strict, it keeps to what the standard allows.
+            context.compliance(Compliance::Strict);
+        }
+        let mut context = context.decoder();
+        context.set_packet_time_base(clip.video.time_base);
+        let mut options = ff::Dictionary::new();
+        // The size in the bitstream may be another than the container's.
+        options.set("max_pixels", &watch.max_pixels().to_string());
+        let inner = context
+            .open_as_with(decoder, options)
+            .and_then(ff::codec::decoder::Opened::video)
+            .map_err(|e| {
+                fail(format!(
+                    "its {name} stream cannot be opened: {}",
+                    libav::reason(e)
+                ))
+            })?;
+        let last_pts = clip.video.start.unwrap_or(0) - 1;
+        Ok(Self {
+            inner,
+            picture: ff::frame::Video::empty(),
+            errors: 0,
+            watch,
+            last_pts,
+        })
+    }
+
+    /// Leaves out pictures that no other one refers to, from the next packet on.
+    pub(super) fn skip_unreferenced(&mut self, skip: bool) {
+        self.inner.skip_frame(if skip {
+            Discard::NonReference
+        } else {
+            Discard::Default
+        });
+    }
+
+    /// Hands a packet over. A damaged one is counted; a player would go on too.
+    pub(super) fn send(&mut self, packet: &ff::Packet) -> Result<()> {
+        self.watch.check()?;
+        self.watch.spend(packet.size())?;
+        if packet.size() > 0 && self.inner.send_packet(packet).is_err() {
+            self.errors += 1;
+        }
+        Ok(())
+    }
+
+    /// Says that no packet follows, so that the frames still inside come out.
+    pub(super) fn drain(&mut self) {
+        // The only failure is to be told twice.
+        let _ = self.inner.send_eof();
+    }
+
+    /// The next frame that is shown goes to [`picture`](Self::picture); its timestamp is returned.
+    pub(super) fn receive(&mut self) -> Result<Option<i64>> {
+        loop {
+            self.watch.check()?;
+            match self.inner.receive_frame(&mut self.picture) {
+                Ok(()) => {}
+                Err(ff::Error::Eof) => return Ok(None),
+                Err(error) if libav::is_again(error) => return Ok(None),
+                Err(_) => {
+                    self.errors += 1;
+                    // A decoder that fails for ever must not keep us for ever.
+                    if self.errors > 10_000 {
+                        return Ok(None);
+                    }
+                    continue;
+                }
+            }
+            if clip::is_hidden_frame(&self.picture) {
+                continue;
+            }
+            self.watch
+                .check_size(self.picture.width(), self.picture.height())?;
+            let pts = self
+                .picture
+                .timestamp()
+                .or(self.picture.pts())
+                .unwrap_or(self.last_pts.saturating_add(1));
+            self.last_pts = self.last_pts.max(pts);
+            return Ok(Some(pts));
+        }
+    }
+
+    /// What the decoder learnt from the bitstream.
+    pub(super) fn profile(&self) -> ff::codec::Profile {
+        self.inner.profile()
+    }
+
+    pub(super) fn nothing(&self) -> Error {
+        self.watch.fail("decode", "no frame of it can be decoded")
+    }
+}

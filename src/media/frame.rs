@@ -1,0 +1,166 @@
+//! A decoded frame.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::colour::ColourInfo;
+use super::rotate::Rotation;
+use crate::error::{Error, ErrorKind, Result};
+
+/// A picture as a player shows it: packed RGB, 8 bits a channel, rows from the top, turned upright.
+///
+/// Pixels are as coded: where they are not square, the picture is not stretched.
+#[derive(Clone)]
+pub struct Frame {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) rgb: Vec<u8>,
+    pub(super) pts: i64,
+    pub(super) time_base: (u32, u32),
+    pub(super) time: Duration,
+    pub(super) number: Option<u64>,
+    pub(super) colour: ColourInfo,
+    pub(super) rotation: Rotation,
+}
+
+impl Frame {
+    /// A frame out of packed RGB pixels, `width * height * 3` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Media`] when a side is 0 or the number of bytes does not fit the size.
+    pub fn from_rgb(width: u32, height: u32, rgb: Vec<u8>) -> Result<Self> {
+        let expect = u64::from(width) * u64::from(height) * 3;
+        if expect == 0 || rgb.len() as u64 != expect {
+            return Err(Error::new(
+                ErrorKind::Media,
+                format!(
+                    "make a frame of {width}x{height}: {} bytes given, {expect} needed",
+                    rgb.len()
+                ),
+            ));
+        }
+        Ok(Self {
+            width,
+            height,
+            rgb,
+            pts: 0,
+            time_base: (1, 1),
+            time: Duration::ZERO,
+            number: Some(0),
+            colour: ColourInfo::rgb(),
+            rotation: Rotation::default(),
+        })
+    }
+
+    /// Pixels a row, as shown.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Rows, as shown.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// The pixels: red, green, blue, row by row from the top, without padding.
+    pub fn rgb(&self) -> &[u8] {
+        &self.rgb
+    }
+
+    /// The pixels, without a copy.
+    pub fn into_rgb(self) -> Vec<u8> {
+        self.rgb
+    }
+
+    /// The timestamp in the stream, in units of [`time_base`](Self::time_base).
+    pub fn pts(&self) -> i64 {
+        self.pts
+    }
+
+    /// The unit of [`pts`](Self::pts) in seconds, as numerator and denominator.
+    pub fn time_base(&self) -> (u32, u32) {
+        self.time_base
+    }
+
+    /// What a player's clock shows when this frame appears.
+    pub fn time(&self) -> Duration {
+        self.time
+    }
+
+    /// Its place in presentation order, from 0, where that is known without decoding everything
+    /// before it.
+    pub fn number(&self) -> Option<u64> {
+        self.number
+    }
+
+    /// Which matrix and range made the pixels, and whether the clip said so or it was assumed.
+    pub fn colour(&self) -> &ColourInfo {
+        &self.colour
+    }
+
+    /// How the coded picture was turned. Already applied.
+    pub fn rotation(&self) -> Rotation {
+        self.rotation
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame")
+            .field("width", &self.width)
+            .field("height", &self.height)
+            .field("pts", &self.pts)
+            .field("time_base", &self.time_base)
+            .field("time", &self.time)
+            .field("number", &self.number)
+            .field("colour", &self.colour)
+            .field("rotation", &self.rotation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How alike two frames are: the peak signal-to-noise ratio over all three channels, in decibels.
+/// Infinite for equal frames; above 40 the difference is hard to see.
+///
+/// # Errors
+///
+/// [`ErrorKind::Media`] when the sizes differ.
+pub fn psnr(a: &Frame, b: &Frame) -> Result<f64> {
+    if (a.width, a.height) != (b.width, b.height) {
+        return Err(Error::new(
+            ErrorKind::Media,
+            format!(
+                "compare frames: {}x{} against {}x{}",
+                a.width, a.height, b.width, b.height
+            ),
+        ));
+    }
+    let squares: u64 = a
+        .rgb
+        .iter()
+        .zip(&b.rgb)
+        .map(|(&x, &y)| u64::from(x.abs_diff(y)).pow(2))
+        .sum();
+    if squares == 0 {
+        return Ok(f64::INFINITY);
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a ratio; its 53 bits are plenty")]
+    let mean = squares as f64 / a.rgb.len() as f64;
+    Ok(10.0 * (255.0 * 255.0 / mean).log10())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn psnr_of_equal_and_of_opposite_frames() {
+        let black = Frame::from_rgb(2, 2, vec![0; 12]).unwrap();
+        let white = Frame::from_rgb(2, 2, vec![255; 12]).unwrap();
+        assert!(psnr(&black, &black).unwrap().is_infinite());
+        assert!(psnr(&black, &white).unwrap().abs() < 1e-9);
+        assert!(psnr(&black, &Frame::from_rgb(1, 1, vec![0; 3]).unwrap()).is_err());
+        assert!(Frame::from_rgb(2, 2, vec![0; 11]).is_err());
+    }
+}

@@ -1,0 +1,194 @@
+//! How much work a call may do: a deadline, an interrupt, caps on pixels and bytes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// A flag that stops work on media from another thread.
+///
+/// Clones share the flag. Once raised it stays raised.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// A flag that is not raised.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Stops the work: it ends with [`ErrorKind::Stopped`] at its next packet or read.
+    pub fn raise(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether [`raise`](Self::raise) was called on any clone.
+    pub fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Bounds for one call. The defaults suit clips of the service and pictures from a camera.
+#[derive(Debug, Clone)]
+pub struct MediaOptions {
+    deadline: Duration,
+    max_pixels: u64,
+    max_decoded_bytes: u64,
+    interrupts: Vec<Interrupt>,
+}
+
+impl Default for MediaOptions {
+    /// 60 s, 8192 by 8192 pixels, 4 GiB of coded bytes, no interrupt.
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(60),
+            // 8K video is half of this; the RGB of such a frame takes 200 MB.
+            max_pixels: 8192 * 8192,
+            max_decoded_bytes: 4 << 30,
+            interrupts: Vec::new(),
+        }
+    }
+}
+
+impl MediaOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The longest the call may take; then it ends with [`ErrorKind::Timeout`].
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// The most pixels (width times height) a frame or picture may have. Checked before anything is
+    /// decoded and again on each frame.
+    pub fn with_max_pixels(mut self, pixels: u64) -> Self {
+        self.max_pixels = pixels;
+        self
+    }
+
+    /// The most bytes of coded data that the call may read into the decoder.
+    pub fn with_max_decoded_bytes(mut self, bytes: u64) -> Self {
+        self.max_decoded_bytes = bytes;
+        self
+    }
+
+    /// Adds a flag that stops the call. Several may be given; any of them stops it.
+    pub fn with_interrupt(mut self, interrupt: Interrupt) -> Self {
+        self.interrupts.push(interrupt);
+        self
+    }
+
+    pub(super) fn watch(&self, name: &str) -> Watch {
+        Watch(Arc::new(WatchInner {
+            name: name.to_owned(),
+            deadline: self.deadline,
+            until: Instant::now().checked_add(self.deadline),
+            options: self.clone(),
+            decoded: AtomicU64::new(0),
+        }))
+    }
+}
+
+/// The bounds of a call that runs, shared between the loops and the reader libav pulls from.
+#[derive(Debug, Clone)]
+pub(super) struct Watch(Arc<WatchInner>);
+
+#[derive(Debug)]
+struct WatchInner {
+    name: String,
+    deadline: Duration,
+    until: Option<Instant>,
+    options: MediaOptions,
+    decoded: AtomicU64,
+}
+
+impl Watch {
+    /// The name of what is read, for messages.
+    pub(super) fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    pub(super) fn max_pixels(&self) -> u64 {
+        self.0.options.max_pixels
+    }
+
+    pub(super) fn max_decoded_bytes(&self) -> u64 {
+        self.0.options.max_decoded_bytes
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.0.options.interrupts.iter().any(Interrupt::is_raised)
+    }
+
+    fn is_late(&self) -> bool {
+        self.0.until.is_some_and(|until| Instant::now() >= until)
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.is_stopped() || self.is_late()
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        if self.is_stopped() {
+            return Err(Error::new(
+                ErrorKind::Stopped,
+                format!("read {}: stopped", self.name()),
+            ));
+        }
+        if self.is_late() {
+            return Err(Error::new(
+                ErrorKind::Timeout,
+                format!("read {}: not done within {:?}", self.name(), self.0.deadline),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Counts coded bytes that go to a decoder.
+    pub(super) fn spend(&self, bytes: usize) -> Result<()> {
+        let bytes = bytes as u64;
+        let sum = self
+            .0
+            .decoded
+            .fetch_add(bytes, Ordering::Relaxed)
+            .saturating_add(bytes);
+        if sum > self.max_decoded_bytes() {
+            return Err(Error::new(
+                ErrorKind::Media,
+                format!(
+                    "decode {}: more than {} bytes of coded data",
+                    self.name(),
+                    self.max_decoded_bytes()
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_size(&self, width: u32, height: u32) -> Result<()> {
+        if u64::from(width) * u64::from(height) > self.max_pixels() {
+            return Err(Error::new(
+                ErrorKind::Media,
+                format!(
+                    "decode {}: {width}x{height} is more than the limit of {} pixels",
+                    self.name(),
+                    self.max_pixels()
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// An error about this source, unless the reason is that the call was stopped or is late: libav
+    /// reports those as a failed read.
+    pub(super) fn fail(&self, doing: &str, cause: impl std::fmt::Display) -> Error {
+        match self.check() {
+            Err(over) => over,
+            Ok(()) => Error::new(ErrorKind::Media, format!("{doing} {}: {cause}", self.name())),
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Where the bytes come from, and what they are by their first bytes.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use super::limits::{MediaOptions, Watch};
+use crate::error::{Error, ErrorKind, Result};
+
+/// A clip or a picture to read: a file, bytes in memory, or any reader.
+///
+/// Only the content decides what it is taken for; a file name's ending never does.
+pub struct MediaSource {
+    name: String,
+    input: Input,
+}
+
+enum Input {
+    Path(PathBuf),
+    Bytes(Bytes),
+    Reader(Box<dyn ReadSeek>),
+}
+
+pub(super) trait ReadSeek: Read + Seek + Send {}
+impl<T: Read + Seek + Send> ReadSeek for T {}
+
+impl MediaSource {
+    /// Reads from `reader`, which messages call `name`. It must block, and be able to seek.
+    pub fn reader(name: impl Into<String>, reader: impl Read + Seek + Send + 'static) -> Self {
+        Self {
+            name: name.into(),
+            input: Input::Reader(Box::new(reader)),
+        }
+    }
+
+    /// Reads from memory, under a name for messages.
+    pub fn named_bytes(name: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
+        Self {
+            name: name.into(),
+            input: Input::Bytes(bytes.into()),
+        }
+    }
+
+    /// What messages call it: the path, or the name that was given, or `bytes in memory`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Debug for MediaSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MediaSource")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<PathBuf> for MediaSource {
+    fn from(path: PathBuf) -> Self {
+        Self {
+            name: path.display().to_string(),
+            input: Input::Path(path),
+        }
+    }
+}
+
+impl From<&Path> for MediaSource {
+    fn from(path: &Path) -> Self {
+        path.to_path_buf().into()
+    }
+}
+
+impl From<&PathBuf> for MediaSource {
+    fn from(path: &PathBuf) -> Self {
+        path.clone().into()
+    }
+}
+
+impl From<Bytes> for MediaSource {
+    fn from(bytes: Bytes) -> Self {
+        Self {
+            name: "bytes in memory".to_owned(),
+            input: Input::Bytes(bytes),
+        }
+    }
+}
+
+impl From<Vec<u8>> for MediaSource {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+/// What the first bytes say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Mov,
+    Matroska,
+    Png,
+    Jpeg,
+    WebP,
+}
+
+impl Format {
+    pub(super) fn is_picture(self) -> bool {
+        matches!(self, Self::Png | Self::Jpeg | Self::WebP)
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Mov => "mp4",
+            Self::Matroska => "matroska",
+            Self::Png => "png",
+            Self::Jpeg => "jpeg",
+            Self::WebP => "webp",
+        }
+    }
+
+    /// The format, or in words what it is instead.
+    fn sniff(head: &[u8]) -> Result<Self, &'static str> {
+        let boxed = head.get(4..8).unwrap_or_default();
+        let brand = head.get(8..12).unwrap_or_default();
+        match head {
+            [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Ok(Self::Png),
+            [0xff, 0xd8, 0xff, ..] => Ok(Self::Jpeg),
+            [0x1a, 0x45, 0xdf, 0xa3, ..] => Ok(Self::Matroska),
+            [b'R', b'I', b'F', b'F', ..] if brand == b"WEBP" => Ok(Self::WebP),
+            [b'R', b'I', b'F', b'F', ..] if brand == b"AVI " => Err("an AVI file"),
+            [b'G', b'I', b'F', b'8', ..] => Err("a GIF picture"),
+            [b'P', b'K', 3, 4, ..] => Err("a ZIP archive"),
+            [b'%', b'P', b'D', b'F', ..] => Err("a PDF document"),
+            [b'I', b'D', b'3', ..] | [0xff, 0xfb | 0xf1 | 0xf9, ..] => Err("audio without a picture"),
+            _ if boxed == b"ftyp" && matches!(brand, b"avif" | b"avis" | b"heic" | b"heix" | b"mif1") => {
+                Err("an AVIF or HEIC picture")
+            }
+            _ if matches!(
+                boxed,
+                b"ftyp"
+                    | b"moov"
+                    | b"mdat"
+                    | b"free"
+                    | b"skip"
+                    | b"wide"
+                    | b"styp"
+                    | b"moof"
+                    | b"sidx"
+                    | b"pnot"
+            ) =>
+            {
+                Ok(Self::Mov)
+            }
+            _ if head.trim_ascii_start().starts_with(b"<") => Err("an HTML or XML page"),
+            _ if head.trim_ascii_start().starts_with(b"{") => Err("JSON text"),
+            _ if head.iter().all(|b| matches!(b, b'\t' | b'\n' | b'\r' | 0x20..)) => Err("text"),
+            _ => Err("of an unknown kind"),
+        }
+    }
+}
+
+/// A source that is open, with its length and format known, at position 0.
+pub(super) struct OpenSource {
+    pub(super) reader: GuardedReader,
+    pub(super) len: u64,
+    pub(super) format: Format,
+    pub(super) watch: Watch,
+}
+
+impl OpenSource {
+    /// The whole content, for pictures, whose decoders want it in one piece.
+    pub(super) fn into_bytes(mut self) -> Result<(Bytes, Format, Watch)> {
+        if self.len > self.watch.max_decoded_bytes() {
+            self.watch
+                .spend(usize::try_from(self.len).unwrap_or(usize::MAX))?;
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(self.len).unwrap_or(0).min(64 << 20));
+        let read = (&mut self.reader).take(self.len).read_to_end(&mut bytes);
+        read.map_err(|e| self.watch.fail("read", e))?;
+        Ok((bytes.into(), self.format, self.watch))
+    }
+}
+
+/// Opens a source: every way in which it can be no media at all ends here, in one line that names it.
+pub(super) fn open(source: MediaSource, options: &MediaOptions) -> Result<OpenSource> {
+    const WANTED: &str = "give an MP4, MOV, WebM or MKV clip, or a PNG, JPEG or WebP picture";
+    let MediaSource { name, input } = source;
+    let bad = |what: &str| Error::new(ErrorKind::Media, format!("open {name}: {what}; {WANTED}"));
+    let io_error = |e: &io::Error| match e.kind() {
+        io::ErrorKind::NotFound => Error::new(
+            ErrorKind::NotFound,
+            format!("open {name}: no such file; {WANTED}"),
+        ),
+        io::ErrorKind::IsADirectory => bad("is a folder"),
+        _ => Error::new(ErrorKind::Media, format!("open {name}: {e}")),
+    };
+    let watch = options.watch(&name);
+    watch.check()?;
+    let inner: Box<dyn ReadSeek> = match input {
+        Input::Bytes(bytes) => Box::new(Cursor::new(bytes)),
+        Input::Reader(reader) => reader,
+        Input::Path(path) => {
+            // A pipe or a device would block in open(2), where no deadline reaches.
+            let meta = std::fs::metadata(&path).map_err(|e| io_error(&e))?;
+            if meta.is_dir() {
+                return Err(bad("is a folder"));
+            }
+            if !meta.is_file() {
+                return Err(bad("is not a regular file"));
+            }
+            Box::new(File::open(&path).map_err(|e| io_error(&e))?)
+        }
+    };
+    let mut reader = GuardedReader {
+        inner,
+        watch: watch.clone(),
+    };
+    let mut head = Vec::with_capacity(64);
+    let len = reader.seek(SeekFrom::End(0)).and_then(|len| {
+        reader.seek(SeekFrom::Start(0))?;
+        (&mut reader).take(64).read_to_end(&mut head)?;
+        reader.seek(SeekFrom::Start(0))?;
+        Ok(len)
+    });
+    let len = len.map_err(|e| watch.fail("read", e))?;
+    if head.is_empty() {
+        return Err(bad("is empty"));
+    }
+    let format = Format::sniff(&head).map_err(|what| bad(&format!("is {what}")))?;
+    Ok(OpenSource {
+        reader,
+        len,
+        format,
+        watch,
+    })
+}
+
+/// A reader that fails once the call is over, so that libav cannot go on reading.
+pub(super) struct GuardedReader {
+    inner: Box<dyn ReadSeek>,
+    watch: Watch,
+}
+
+impl GuardedReader {
+    fn guard(&self) -> io::Result<()> {
+        // Not `Interrupted`: readers retry that one for ever.
+        if self.watch.is_over() {
+            Err(io::Error::other("stopped or late"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Read for GuardedReader {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.guard()?;
+        self.inner.read(buf)
+    }
+}
+
+impl Seek for GuardedReader {
+    fn seek(&mut self, pos: SeekFrom) -> io::Result<u64> {
+        self.guard()?;
+        self.inner.seek(pos)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_bytes_name_the_format() {
+        for (head, format) in [
+            (&b"\0\0\0\x20ftypisom"[..], Ok(Format::Mov)),
+            (b"\x1a\x45\xdf\xa3....", Ok(Format::Matroska)),
+            (b"\x89PNG\r\n\x1a\n", Ok(Format::Png)),
+            (b"\xff\xd8\xff\xe0", Ok(Format::Jpeg)),
+            (b"RIFF....WEBPVP8 ", Ok(Format::WebP)),
+            (b"\0\0\0\x20ftypavif", Err("an AVIF or HEIC picture")),
+            (b"  <html>", Err("an HTML or XML page")),
+            (b"{\"error\":1}", Err("JSON text")),
+            (b"#EXTM3U\nhttp://x/", Err("text")),
+            (b"ffconcat version 1.0", Err("text")),
+            (b"\x47\0\x01", Err("of an unknown kind")),
+        ] {
+            assert_eq!(Format::sniff(head), format, "{head:?}");
+        }
+    }
+}
