@@ -59,8 +59,9 @@ impl YuvPicture {
             let (top, bottom) = two.split_at(stride);
             let (above, below) = out.y[row * 2 * w..(row + 1) * 2 * w].split_at_mut(w);
             let pixels = top.chunks_exact(3).zip(bottom.chunks_exact(3));
-            for (((a, b), (ya, yb)), sum) in
-                pixels.zip(above.iter_mut().zip(below)).zip(sums[1..=w].iter_mut())
+            for (((a, b), (ya, yb)), sum) in pixels
+                .zip(above.iter_mut().zip(below))
+                .zip(sums[1..=w].iter_mut())
             {
                 let (ra, ga, ba) = (i32::from(a[0]), i32::from(a[1]), i32::from(a[2]));
                 let (rb, gb, bb) = (i32::from(b[0]), i32::from(b[1]), i32::from(b[2]));

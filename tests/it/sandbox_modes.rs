@@ -127,7 +127,9 @@ async fn image_to_video_starts_on_the_given_picture_and_moves() {
             "model": "grok-imagine-video", "prompt": "and on it goes", "duration": 1, "resolution": "720p",
             "image": inline("image/png", &seam.to_png().unwrap()),
         });
-        let child = bench.download(&bench.make("/videos/generations", &body).await).await;
+        let child = bench
+            .download(&bench.make("/videos/generations", &body).await)
+            .await;
         let seam = media::psnr(&seam, &frame(&child, 0)).unwrap();
         println!("{source}: parent's last frame to child's first {seam:.2} dB");
         assert!(seam >= 40.0, "{source}: the seam is {seam:.2} dB");

@@ -77,9 +77,9 @@ fn extend(spec: &RenderSpec, given: &GivenFrames, sink: Sink<'_>) -> Result<()> 
     )?;
     let last = last.ok_or_else(|| Error::new(ErrorKind::Media, "extend a clip without frames"))?;
     let overlay = Overlay::new(spec, given.frames + spec.frames);
-    let mut picture = last.clone();
+    let mut camera = Camera::new(spec);
     for step in 1..=spec.frames {
-        draw::look(&last, journey(&seed, step, spec.frames), &mut picture);
+        let mut picture = camera.see(&last, &seed, step, spec.frames);
         overlay.paint(&mut picture, given.frames + step - 1);
         sink(&picture)?;
     }
@@ -108,7 +108,7 @@ fn pictures(
     let seed = Seed::of(&spec.prompt);
     let overlay = Overlay::new(spec, spec.frames);
     let stage = Stage::new(spec, &seed, tiles);
-    let mut scratch = YuvPicture::black(spec.width, spec.height);
+    let mut camera = Camera::new(spec);
     for number in 0..spec.frames {
         if let Some((_, pinned)) = pins.iter().find(|(at, _)| *at == number) {
             sink(pinned)?;
@@ -119,9 +119,7 @@ fn pictures(
         let mut picture = match (before, after) {
             (None, None) => stage.frame(number),
             (Some((start, first)), None) if tiles.is_empty() => {
-                let view = journey(&seed, number - start, spec.frames - start);
-                draw::look(first, view, &mut scratch);
-                scratch.clone()
+                camera.see(first, &seed, number - start, spec.frames - start)
             }
             // With references to show, a pinned first frame opens the scene and then gives way to it.
             (Some((start, first)), None) => {
@@ -146,16 +144,37 @@ fn parts(weight: usize) -> u32 {
     u32::try_from(weight.min(256)).unwrap_or(256)
 }
 
-/// The camera moves in by up to an eighth, towards a corner that follows from the prompt.
-fn journey(seed: &Seed, step: usize, of: usize) -> View {
-    let done = u32::try_from(step * 65_536 / of.max(1))
-        .unwrap_or(65_536)
-        .min(65_536);
-    let corner = |place| if seed.pick(place, 2) == 0 { 16_384 } else { 49_152 };
-    View {
-        size: 65_536 - done / 8,
-        across: corner(11),
-        down: corner(12),
+/// Moves in by up to an eighth, towards a corner that follows from the prompt. It moves with every second
+/// frame, as drawn films do: half the work, and still a movement.
+struct Camera {
+    step: usize,
+    seen: YuvPicture,
+}
+
+impl Camera {
+    fn new(spec: &RenderSpec) -> Self {
+        Self {
+            step: 0,
+            seen: YuvPicture::black(spec.width, spec.height),
+        }
+    }
+
+    fn see(&mut self, still: &YuvPicture, seed: &Seed, step: usize, of: usize) -> YuvPicture {
+        let step = step.next_multiple_of(2);
+        if step != self.step {
+            self.step = step;
+            let done = u32::try_from(step * 65_536 / of.max(1))
+                .unwrap_or(65_536)
+                .min(65_536);
+            let corner = |place| if seed.pick(place, 2) == 0 { 16_384 } else { 49_152 };
+            let view = View {
+                size: 65_536 - done / 8,
+                across: corner(11),
+                down: corner(12),
+            };
+            draw::look(still, view, &mut self.seen);
+        }
+        self.seen.clone()
     }
 }
 
