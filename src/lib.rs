@@ -45,7 +45,10 @@
 //! Without `media` the crate links no C library; a download is then checked by the outline of its
 //! container alone.
 
-#![cfg_attr(not(feature = "media"), expect(rustdoc::broken_intra_doc_links, reason = "parts are left out"))]
+#![cfg_attr(
+    not(feature = "media"),
+    expect(rustdoc::broken_intra_doc_links, reason = "parts are left out")
+)]
 
 mod backoff;
 pub mod client;
