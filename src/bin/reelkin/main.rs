@@ -52,23 +52,16 @@ fn refuse_arguments(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
-    if std::env::args().any(|argument| argument == "--json") {
-        let text = error.render().to_string();
-        let line = text
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .trim_start_matches("error: ");
-        output::print_json(&serde_json::json!({ "error": {
-            "code": "invalid_request",
-            "message": line,
-            "may_have_been_charged": "no",
-            "retry_advice": "change",
-        }}));
-    } else {
+    if error.kind() == ClapKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let _ = error.print();
+        return ExitCode::from(2);
     }
-    ExitCode::from(2)
+    let text = error.render().to_string();
+    // The rest of clap's words is the usage and where help is.
+    let stated = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+    let line = stated.split_whitespace().collect::<Vec<_>>().join(" ");
+    let failure = output::Failure::Arguments(format!("{line}; see reelkin --help"));
+    output::failure(&failure, std::env::args().any(|argument| argument == "--json"))
 }
 
 /// Logs go to standard error: warnings always, more with `-v`, `-vv`, `-vvv`.
