@@ -9,14 +9,18 @@ use std::time::{Duration, Instant};
 
 use reelkin::media::{self, FramePosition, MediaOptions};
 
-const ROUNDS: usize = 15;
+// ffmpeg writes every frame of the last three seconds as PNG, so a round takes it seconds.
+const ROUNDS: usize = 5;
 
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
-    let mut clips: Vec<PathBuf> =
-        std::env::args_os().skip(1).filter(|a| !a.to_string_lossy().starts_with("--")).map(PathBuf::from).collect();
+    let mut clips: Vec<PathBuf> = std::env::args_os()
+        .skip(1)
+        .filter(|a| !a.to_string_lossy().starts_with("--"))
+        .map(PathBuf::from)
+        .collect();
     if clips.is_empty() {
         // A group as long as the clip is the worst case for both; two seconds is what most encoders write.
         for (name, args) in [
@@ -34,8 +38,14 @@ fn main() -> Result<(), Failure> {
 
 fn make(path: &Path, args: &str) -> Result<PathBuf, Failure> {
     let source = "-f lavfi -i testsrc2=size=1280x720:rate=24:duration=6 -f lavfi -i sine=duration=6 \
-                  -vf noise=alls=6:allf=t -c:v libx264 -preset medium -crf 21 -pix_fmt yuv420p -c:a aac";
-    run(source.split_whitespace().chain(args.split_whitespace()).map(String::from), path)?;
+                  -vf noise=alls=2:allf=t -c:v libx264 -preset medium -crf 21 -pix_fmt yuv420p -c:a aac";
+    run(
+        source
+            .split_whitespace()
+            .chain(args.split_whitespace())
+            .map(String::from),
+        path,
+    )?;
     Ok(path.to_owned())
 }
 
@@ -46,7 +56,11 @@ fn run(args: impl Iterator<Item = String>, output: &Path) -> Result<(), Failure>
         .arg(output)
         .stdin(Stdio::null())
         .status()?;
-    if status.success() { Ok(()) } else { Err("ffmpeg failed".into()) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err("ffmpeg failed".into())
+    }
 }
 
 fn compare(clip: &Path, folder: &Path) -> Result<(), Failure> {
@@ -63,7 +77,17 @@ fn compare(clip: &Path, folder: &Path) -> Result<(), Failure> {
         encode.push(start.elapsed().saturating_sub(*decode.last().ok_or("no time")?));
         size = png.len();
         let start = Instant::now();
-        let args = ["-sseof", "-3", "-i", &clip.to_string_lossy(), "-update", "1", "-q:v", "1"].map(String::from);
+        let args = [
+            "-sseof",
+            "-3",
+            "-i",
+            &clip.to_string_lossy(),
+            "-update",
+            "1",
+            "-q:v",
+            "1",
+        ]
+        .map(String::from);
         run(args.into_iter(), &theirs)?;
         ffmpeg.push(start.elapsed());
     }
@@ -72,7 +96,10 @@ fn compare(clip: &Path, folder: &Path) -> Result<(), Failure> {
     println!("{}", clip.display());
     println!("  here    {ours:>10.2?}  (frame {decode:.2?}, PNG {encode:.2?}, {size} bytes)");
     println!("  ffmpeg  {ffmpeg:>10.2?}  ({their_size} bytes)");
-    println!("  ratio of medians {:.1}", ffmpeg.as_secs_f64() / ours.as_secs_f64());
+    println!(
+        "  ratio of medians {:.1}",
+        ffmpeg.as_secs_f64() / ours.as_secs_f64()
+    );
     Ok(())
 }
 

@@ -1,6 +1,5 @@
 //! The integration tests, one binary: linking is what costs.
 #![expect(
-    missing_docs,
     clippy::unwrap_used,
     reason = "tests are named for what they show, and may panic outside of test functions too"
 )]
