@@ -32,6 +32,7 @@ mod probe;
 mod rotate;
 mod select;
 mod source;
+mod tags;
 
 pub use self::colour::{ColourInfo, ColourMatrix, ColourRange};
 pub use self::decode::{FramePosition, frame, frames};
