@@ -1,9 +1,5 @@
 //! The integration tests, one binary: linking is what costs.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![allow(unreachable_pub, reason = "modules of one binary")]
 #![allow(
     clippy::cast_possible_truncation,
@@ -29,5 +25,3 @@ mod media_colour;
 mod media_frames;
 #[cfg(feature = "sandbox")]
 mod sandbox_create;
-#[cfg(feature = "sandbox")]
-mod sandbox_modes;
