@@ -616,6 +616,8 @@ impl Script {
             main |= !is_delay;
             struck.push(fault.kind.clone());
         }
+        // A delay comes before whatever it delays.
+        struck.sort_by_key(|kind| !matches!(kind, FaultKind::Delay(_)));
         faults.retain(|(fault, seen)| {
             fault
                 .times
