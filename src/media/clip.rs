@@ -29,7 +29,6 @@ pub(super) struct StreamFacts {
     pub(super) time_base: Rational,
     pub(super) start: Option<i64>,
     pub(super) duration: Option<i64>,
-    pub(super) frames: Option<u64>,
     pub(super) rate: Option<Rational>,
     pub(super) is_default: bool,
     pub(super) is_cover: bool,
@@ -495,13 +494,14 @@ fn facts(stream: &ff::format::stream::Stream) -> StreamFacts {
     // SAFETY: `codecpar` of an open stream is never null and lives as long as its context, which
     // `stream` borrows; the fields are plain integers that libav set while it read the header.
     let (width, height, aspect, sample_rate, channels) = unsafe {
-        let p = &*parameters.as_ptr();
+        // No reference: other fields are C enums that may hold numbers the bindings' enums lack.
+        let p = parameters.as_ptr();
         (
-            p.width,
-            p.height,
-            p.sample_aspect_ratio,
-            p.sample_rate,
-            p.ch_layout.nb_channels,
+            (*p).width,
+            (*p).height,
+            (*p).sample_aspect_ratio,
+            (*p).sample_rate,
+            (*p).ch_layout.nb_channels,
         )
     };
     // SAFETY: the pointer is to a stream of the context that `stream` borrows.
@@ -515,7 +515,6 @@ fn facts(stream: &ff::format::stream::Stream) -> StreamFacts {
         time_base: stream.time_base(),
         start: stamp(stream.start_time()),
         duration: stamp(stream.duration()).filter(|&d| d > 0),
-        frames: u64::try_from(stream.frames()).ok().filter(|&n| n > 0),
         rate: (rate.numerator() > 0 && rate.denominator() > 0).then_some(rate),
         is_default: disposition.contains(ff::format::stream::Disposition::DEFAULT),
         is_cover: disposition.contains(ff::format::stream::Disposition::ATTACHED_PIC),

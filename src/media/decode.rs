@@ -132,8 +132,11 @@ pub(super) fn frame_of(clip: &mut Clip, position: FramePosition) -> Result<Frame
         }
         FramePosition::At(time) => {
             clip.read_index_of_fragments()?;
-            let limit = limit_of(clip, position, time)?;
-            match locate(clip, Want::UpTo(limit))? {
+            let found = locate(clip, Want::UpTo(limit_of(clip, time)))?;
+            if let Some(found) = &found {
+                check_within(clip, position, time, found.pts)?;
+            }
+            match found {
                 Some(found) => Some(found),
                 None => first(clip)?,
             }
@@ -153,23 +156,29 @@ fn none(clip: &Clip, position: FramePosition) -> Error {
         .fail(&format!("decode {position} of"), "no frame of it can be decoded")
 }
 
-/// The time asked for in the video's time base, if the clip lasts that long.
-fn limit_of(clip: &Clip, position: FramePosition, time: Duration) -> Result<i64> {
+/// The time asked for in the video's time base.
+fn limit_of(clip: &Clip, time: Duration) -> i64 {
+    clip::to_ticks(time, clip.video.time_base).saturating_add(clip.origin)
+}
+
+/// Refuses a time after the end of the clip. The frame found for it counts too: headers have been seen to
+/// end before their frames do.
+fn check_within(clip: &Clip, position: FramePosition, time: Duration, found: i64) -> Result<()> {
     // A duration is printed rounded; typed again it may lie a little past the end.
     const SLACK: Duration = Duration::from_millis(1);
-    if let Some(end) = clip.end()
-        && time > end.saturating_add(SLACK)
-    {
-        let count = clip
-            .frame_count()
-            .map(|n| format!(" and has {n} frames"))
-            .unwrap_or_default();
-        return Err(clip.watch.fail(
-            &format!("decode {position} of"),
-            format!("past the end: the clip lasts {}s{count}", end.as_secs_f64()),
-        ));
+    let Some(end) = clip.end() else { return Ok(()) };
+    let end = end.max(clip.time_of(found));
+    if time <= end.saturating_add(SLACK) {
+        return Ok(());
     }
-    Ok(clip::to_ticks(time, clip.video.time_base).saturating_add(clip.origin))
+    let count = clip
+        .frame_count()
+        .map(|n| format!(" and has {n} frames"))
+        .unwrap_or_default();
+    Err(clip.watch.fail(
+        &format!("decode {position} of"),
+        format!("past the end: the clip lasts {}s{count}", end.as_secs_f64()),
+    ))
 }
 
 /// A decoded picture and what is known of its place.
@@ -393,11 +402,12 @@ fn first(clip: &mut Clip) -> Result<Option<Found>> {
 }
 
 /// Decodes from the start and shows every frame with its time and number, until `visit` says `false`.
-pub(super) fn walk(
+/// Returns how many there were.
+fn walk(
     clip: &mut Clip,
     expected: usize,
     mut visit: impl FnMut(&mut ff::frame::Video, i64, u64) -> Result<bool>,
-) -> Result<Walked> {
+) -> Result<u64> {
     clip.rewind()?;
     let mut decoder = Decoder::open(clip, expected)?;
     let mut number = 0;
@@ -409,28 +419,14 @@ pub(super) fn walk(
         }
         while let Some(pts) = decoder.receive()? {
             if !visit(&mut decoder.picture, pts, number)? {
-                return Ok(Walked {
-                    count: number + 1,
-                    errors: decoder.errors,
-                });
+                return Ok(number + 1);
             }
             number += 1;
         }
         if packet.is_none() {
-            return Ok(Walked {
-                count: number,
-                errors: decoder.errors,
-            });
+            return Ok(number);
         }
     }
-}
-
-/// How a walk went.
-pub(super) struct Walked {
-    /// Frames that were shown.
-    pub(super) count: u64,
-    /// Packets that the decoder refused.
-    pub(super) errors: u32,
 }
 
 /// All positions in one pass.
@@ -440,20 +436,20 @@ fn walk_to(clip: &mut Clip, positions: &[FramePosition]) -> Result<Vec<Frame>> {
     {
         return Err(clip.cut_off(promised));
     }
+    if positions.iter().any(|p| matches!(p, FramePosition::At(_))) {
+        clip.read_index_of_fragments()?;
+    }
     let mut wanted = Vec::with_capacity(positions.len());
     for &position in positions {
         let limit = match position {
-            FramePosition::At(time) => {
-                clip.read_index_of_fragments()?;
-                limit_of(clip, position, time)?
-            }
+            FramePosition::At(time) => limit_of(clip, time),
             _ => i64::MAX,
         };
         wanted.push((position, limit, None::<Frame>));
     }
     let mut held: Option<(ff::frame::Video, i64, u64)> = None;
     let presenter = Presenter::of(clip);
-    let walked = walk(clip, usize::MAX, |picture, pts, number| {
+    let count = walk(clip, usize::MAX, |picture, pts, number| {
         let mut open = false;
         for (position, limit, slot) in wanted.iter_mut().filter(|(.., slot)| slot.is_none()) {
             let here = match *position {
@@ -483,11 +479,16 @@ fn walk_to(clip: &mut Clip, positions: &[FramePosition]) -> Result<Vec<Frame>> {
                 &format!("decode {position} of"),
                 format!(
                     "past the end: it has {} frames, the last is number {}",
-                    walked.count,
-                    walked.count - 1
+                    count,
+                    count - 1
                 ),
             )),
-            (None, _, Some((picture, pts, number))) => presenter.frame(picture, *pts, Some(*number)),
+            (None, _, Some((picture, pts, number))) => {
+                if let FramePosition::At(time) = position {
+                    check_within(clip, position, time, *pts)?;
+                }
+                presenter.frame(picture, *pts, Some(*number))
+            }
             (None, _, None) => Err(none(clip, position)),
         })
         .collect()
@@ -506,26 +507,28 @@ pub(super) fn check_end(clip: &mut Clip) -> Result<()> {
 }
 
 /// How long a player shows the picture: from the start of its clock to the end of the last frame.
-pub(super) fn video_duration(clip: &mut Clip) -> Result<Duration> {
-    if !clip.outline.fragmented
-        && clip.format == Format::Mov
-        && let (Some(start), Some(duration)) = (clip.video.start, clip.video.duration)
-    {
-        return Ok(clip.time_of(start.saturating_add(duration)));
-    }
+///
+/// The header is believed for a constant rate only; else the last packets tell.
+pub(super) fn video_duration(clip: &mut Clip, constant: bool) -> Result<Duration> {
     if clip.outline.fragmented {
         clip.read_index_of_fragments()?;
         return Ok(clip.end().unwrap_or_default());
     }
-    // Matroska knows the length of the whole only: the last packets tell.
+    let header = match (clip.format, clip.video.start, clip.video.duration) {
+        (Format::Mov, Some(start), Some(duration)) => clip.time_of(start.saturating_add(duration)),
+        _ => Duration::ZERO,
+    };
+    if constant && !header.is_zero() {
+        return Ok(header);
+    }
     if clip.seek(i64::MAX / 4).is_err() {
         clip.rewind()?;
     }
-    let mut end = 0;
     let step = clip
         .video
         .rate
         .map_or(0, |rate| clip::rescale(1, rate.invert(), clip.video.time_base));
+    let mut end = i64::MIN;
     while let Some(packet) = clip.next_packet()? {
         if let Some(pts) = packet.pts().filter(|_| !clip::is_hidden_packet(&packet)) {
             let lasts = if packet.duration() > 0 {
@@ -536,5 +539,5 @@ pub(super) fn video_duration(clip: &mut Clip) -> Result<Duration> {
             end = end.max(pts.saturating_add(lasts));
         }
     }
-    Ok(clip.time_of(end))
+    Ok(header.max(clip.time_of(end)))
 }

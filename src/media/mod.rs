@@ -6,11 +6,13 @@
 //! and touches no network: libav gets bytes that were already read, and one demuxer that our own look
 //! at the first bytes has chosen.
 //!
+//! libav writes to standard error on its own; its log is switched off for the whole process.
+//!
 //! All functions here block; [`bridge`] holds the only use of an async runtime.
 //!
 //! # What is read
 //!
-//! MP4 and MOV, Matroska and WebM, with H.264, H.265, VP8, VP9, AV1, MPEG-4, MJPEG or PNG inside; still
+//! MP4 and MOV, Matroska and `WebM`, with H.264, H.265, VP8, VP9, AV1, MPEG-4, MJPEG or PNG inside; still
 //! pictures as PNG, JPEG and WebP. Anything else is refused by name before libav sees it.
 
 pub mod bridge;
@@ -32,6 +34,7 @@ mod select;
 mod source;
 #[cfg(feature = "sandbox")]
 pub(crate) mod write;
+mod tags;
 
 pub use self::colour::{ColourInfo, ColourMatrix, ColourRange};
 pub use self::decode::{FramePosition, frame, frames};

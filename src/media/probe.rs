@@ -22,7 +22,7 @@ use crate::error::Result;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Probe {
-    /// `mp4` (and MOV), `matroska` (and WebM), `png`, `jpeg` or `webp`.
+    /// `mp4` (and MOV), `matroska` (and `WebM`), `png`, `jpeg` or `webp`.
     pub container: &'static str,
     /// Size of the file in bytes.
     pub size: u64,
@@ -149,7 +149,7 @@ fn probe_clip(clip: &mut Clip) -> Result<Probe> {
         // Time bases that do not divide evenly, milliseconds mostly, alternate by a tick.
         most - least <= 1
     });
-    let duration = decode::video_duration(clip)?;
+    let duration = decode::video_duration(clip, constant.unwrap_or(shown.len() == 1))?;
     let frames = clip.frame_count();
     #[expect(clippy::cast_precision_loss, reason = "a clip has fewer than 2^53 frames")]
     let average = frames

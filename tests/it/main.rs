@@ -1,5 +1,17 @@
-//! The integration tests: one binary, a module for each behaviour.
+//! The integration tests, one binary: linking is what costs.
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests are named for what they show, and may panic outside of test functions too"
+)]
 
+#[cfg(feature = "media")]
+mod clips;
+#[cfg(feature = "media")]
+mod media_bad_input;
+#[cfg(feature = "media")]
+mod media_colour;
+#[cfg(feature = "media")]
+mod media_frames;
 #[cfg(feature = "sandbox")]
 mod sandbox_clients;
 #[cfg(feature = "sandbox")]

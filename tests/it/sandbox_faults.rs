@@ -127,7 +127,7 @@ async fn pending_polls_can_be_strange() {
     let strike = |fault: &str| {
         bench
             .sandbox
-            .add_fault(format!("{fault},times=1").parse().unwrap())
+            .add_fault(format!("{fault},times=1").parse().unwrap());
     };
     strike("empty-202");
     assert_eq!(poll().await, (202, json!("")));
