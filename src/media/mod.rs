@@ -32,9 +32,9 @@ mod probe;
 mod rotate;
 mod select;
 mod source;
+mod tags;
 #[cfg(feature = "sandbox")]
 pub(crate) mod write;
-mod tags;
 
 pub use self::colour::{ColourInfo, ColourMatrix, ColourRange};
 pub use self::decode::{FramePosition, frame, frames};
