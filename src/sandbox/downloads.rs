@@ -84,12 +84,7 @@ pub(super) async fn clip(
         _ => {}
     }
     let mut response = match disguise {
-        Some(FaultKind::Garbage) => {
-            let noise = Noise(blob.len());
-            serve(&headers, noise.0, &kind, &etag, |start, end| {
-                noise.body(start, end)
-            })
-        }
+        Some(FaultKind::Garbage) => serve(&headers, blob.len(), &kind, &etag, noise),
         Some(_) => serve(&headers, blob.stored() / 2, &kind, &etag, |start, end| {
             Body::from_stream(blob.stream(start, end))
         }),
@@ -99,21 +94,18 @@ pub(super) async fn clip(
     response
 }
 
-struct Noise(u64);
-
-impl Noise {
-    fn body(&self, start: u64, end: u64) -> Body {
-        let mut at = start;
-        let pieces = std::iter::from_fn(move || {
-            let stop = (at + (64 << 10)).min(end);
-            let piece: bytes::Bytes = (at..stop)
-                .map(|i| (i.wrapping_add(77).wrapping_mul(0xD134_2543_DE82_EF95) >> 53) as u8)
-                .collect();
-            at = stop;
-            (!piece.is_empty()).then_some(Ok::<_, std::io::Error>(piece))
-        });
-        Body::from_stream(futures_util::stream::iter(pieces))
-    }
+/// Bytes that are no clip, the same at every request.
+fn noise(start: u64, end: u64) -> Body {
+    let mut at = start;
+    let pieces = std::iter::from_fn(move || {
+        let stop = (at + (64 << 10)).min(end);
+        let piece: bytes::Bytes = (at..stop)
+            .map(|i| (i.wrapping_add(77).wrapping_mul(0xD134_2543_DE82_EF95) >> 53) as u8)
+            .collect();
+        at = stop;
+        (!piece.is_empty()).then_some(Ok::<_, std::io::Error>(piece))
+    });
+    Body::from_stream(futures_util::stream::iter(pieces))
 }
 
 fn refused(status: StatusCode) -> Response {

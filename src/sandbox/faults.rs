@@ -237,11 +237,12 @@ impl FaultKind {
             Stage::Pending | Stage::Done => Some(FaultOperation::Poll),
             Stage::Outcome | Stage::Render => Some(FaultOperation::Create),
             Stage::Clip => Some(FaultOperation::Download),
-            Stage::Before if *self == Self::TransientBadRequest => Some(FaultOperation::Poll),
-            Stage::After if matches!(self, Self::HugeBody(_)) => Some(FaultOperation::Poll),
-            Stage::After if matches!(self, Self::LostReply | Self::EmptyId) => Some(FaultOperation::Create),
-            Stage::After => Some(FaultOperation::Download),
-            Stage::Before => None,
+            Stage::Before => (*self == Self::TransientBadRequest).then_some(FaultOperation::Poll),
+            Stage::After => Some(match self {
+                Self::HugeBody(_) => FaultOperation::Poll,
+                Self::LostReply | Self::EmptyId => FaultOperation::Create,
+                _ => FaultOperation::Download,
+            }),
         }
     }
 
@@ -616,6 +617,8 @@ impl Script {
             main |= !is_delay;
             struck.push(fault.kind.clone());
         }
+        // A delay comes before whatever it delays.
+        struck.sort_by_key(|kind| !matches!(kind, FaultKind::Delay(_)));
         faults.retain(|(fault, seen)| {
             fault
                 .times

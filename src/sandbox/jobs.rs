@@ -210,7 +210,7 @@ impl Jobs {
             Phase::Ready(ready) => ready.clip.stored(),
             _ => 0,
         };
-        let mut held: u64 = if table.order.len() % 64 == 0 || table.jobs.len() > self.most {
+        let mut held: u64 = if table.order.len().is_multiple_of(64) || table.jobs.len() > self.most {
             table.jobs.values().map(bytes).sum()
         } else {
             return;

@@ -19,6 +19,13 @@
 //! # Ok(()) }
 //! ```
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "pixels, samples, percent and seconds, all far inside the ranges; the sandbox draws, it does not keep books"
+)]
+
 mod blob;
 mod control;
 mod downloads;

@@ -152,9 +152,8 @@ async fn pass(State(app): State<App>, mut request: Request, next: Next) -> Respo
 
     let prompt = known_prompt(&app, operation, &path);
     for fault in app.script.strike(operation, Stage::Before, prompt.as_deref()) {
-        match before(&app, fault, gate.as_ref()).await {
-            Some(response) => return response,
-            None => {}
+        if let Some(response) = before(&app, fault, gate.as_ref()).await {
+            return response;
         }
     }
     if path.starts_with("/v1/")

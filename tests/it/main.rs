@@ -1,5 +1,9 @@
 //! The integration tests, one binary: linking is what costs.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 #![allow(unreachable_pub, reason = "modules of one binary")]
 #![allow(
     clippy::cast_possible_truncation,
@@ -24,4 +28,14 @@ mod media_colour;
 #[cfg(feature = "media")]
 mod media_frames;
 #[cfg(feature = "sandbox")]
+mod sandbox_clients;
+#[cfg(feature = "sandbox")]
+mod sandbox_contract;
+#[cfg(feature = "sandbox")]
 mod sandbox_create;
+#[cfg(feature = "sandbox")]
+mod sandbox_faults;
+#[cfg(feature = "sandbox")]
+mod sandbox_files;
+#[cfg(feature = "sandbox")]
+mod sandbox_modes;

@@ -137,9 +137,6 @@ async fn a_text_to_video_job_gives_a_real_clip() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("clip.mp4");
     std::fs::write(&path, &clip).unwrap();
-    if let Ok(keep) = std::env::var("REELKIN_KEEP") {
-        std::fs::write(keep, &clip).unwrap();
-    }
     let facts = ffprobe(&path);
     let video = &facts["streams"][0];
     assert_eq!(video["codec_name"], "h264");

@@ -1,4 +1,5 @@
 //! What the sandbox renders in each mode, measured against what was given.
+#![expect(clippy::print_stdout, reason = "the figures are worth reading")]
 
 use std::path::Path;
 use std::process::Command;
@@ -84,8 +85,10 @@ fn frame(clip: &[u8], number: u64) -> Frame {
     media::frame(source, FramePosition::Number(number), &MediaOptions::new()).unwrap()
 }
 
+/// Keeps a clip for a person to look at, where `REELKIN_KEEP_CLIPS` names a folder.
+#[expect(clippy::disallowed_methods, reason = "a switch of this test alone")]
 fn keep(name: &str, clip: &[u8]) {
-    if let Ok(folder) = std::env::var("REELKIN_KEEP_DIR") {
+    if let Ok(folder) = std::env::var("REELKIN_KEEP_CLIPS") {
         std::fs::write(Path::new(&folder).join(name), clip).unwrap();
     }
 }

@@ -58,7 +58,11 @@ fn refuse_arguments(error: &clap::Error) -> ExitCode {
     }
     let text = error.render().to_string();
     // The rest of clap's words is the usage and where help is.
-    let stated = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+    let stated = text
+        .split("\n\n")
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches("error: ");
     let line = stated.split_whitespace().collect::<Vec<_>>().join(" ");
     let failure = output::Failure::Arguments(format!("{line}; see reelkin --help"));
     output::failure(&failure, std::env::args().any(|argument| argument == "--json"))
