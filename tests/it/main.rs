@@ -1,7 +1,11 @@
 //! The integration tests, one binary: linking is what costs.
 
+#[cfg(feature = "sandbox")]
+mod client_bench;
 #[cfg(feature = "media")]
 mod clips;
+#[cfg(feature = "sandbox")]
+mod faults;
 mod library_commit;
 mod library_copy;
 mod library_crash;
@@ -16,3 +20,5 @@ mod media_colour;
 mod media_frames;
 #[cfg(feature = "sandbox")]
 mod sandbox_create;
+#[cfg(feature = "sandbox")]
+mod wire_server;
