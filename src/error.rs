@@ -236,9 +236,8 @@ impl Error {
             },
             // The job exists, whatever went wrong after it: another create would be paid again.
             _ if self.0.job_id.is_some() => RetryAdvice::Resume,
-            ErrorKind::RateLimited => RetryAdvice::Wait,
+            ErrorKind::RateLimited | ErrorKind::Protocol => RetryAdvice::Wait,
             ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Stopped => RetryAdvice::Retry,
-            ErrorKind::Protocol => RetryAdvice::Wait,
             _ => RetryAdvice::Change,
         }
     }

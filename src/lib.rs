@@ -1,4 +1,54 @@
-//! Make AI video with Grok Imagine.
+//! Make AI video with Grok Imagine: nothing that was paid for is lost, paid twice, or silently changed, and
+//! a frame is exactly the frame.
+//!
+//! [`VideoClient`] makes clips and keeps them in a [`Library`], a flat folder in which every clip has a
+//! sidecar. [`media`] reads frames out of clips in the process, through libav. [`sandbox`] is the service
+//! on loopback, with real video and scripted faults, for tests and for trying things at no cost.
+//!
+//! ```
+//! # #[cfg(feature = "sandbox")]
+//! # #[tokio::main]
+//! # async fn main() -> reelkin::Result<()> {
+//! use reelkin::sandbox::Sandbox;
+//! use reelkin::{GenerateRequest, PollPolicy, VideoClient, secs};
+//! use std::time::Duration;
+//!
+//! # let folder = tempfile::tempdir().expect("a temporary folder");
+//! # let folder = folder.path();
+//! let sandbox = Sandbox::builder().seconds_per_job(0.1).start().await?;
+//! let mut poll = PollPolicy::default();
+//! poll.first = Duration::from_millis(100); // the sandbox has no queue
+//!
+//! let client = VideoClient::builder()
+//!     .base_url(sandbox.base_url())
+//!     .api_key(sandbox.api_key())
+//!     .library(folder)
+//!     .poll(poll)
+//!     .build()?;
+//! let clip = client.generate(GenerateRequest::text("a lighthouse at dusk").duration(secs(1))).await?;
+//! assert!(clip.path.is_some_and(|path| path.exists()));
+//! assert_eq!(sandbox.state().creates, 1);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "sandbox"))]
+//! # fn main() {}
+//! ```
+//!
+//! # Features
+//!
+//! | feature | brings | needs |
+//! |---|---|---|
+//! | `media` (default) | [`media`]: frames, probes, the full check of a download | FFmpeg's libraries |
+//! | `sandbox` | [`sandbox`] | `media` |
+//! | `cli` | the program `reelkin` | `media`, `sandbox` |
+//!
+//! Without `media` the crate links no C library; a download is then checked by the outline of its
+//! container alone.
+
+#![cfg_attr(
+    not(feature = "media"),
+    expect(rustdoc::broken_intra_doc_links, reason = "parts are left out")
+)]
 
 mod backoff;
 pub mod client;
@@ -24,4 +74,24 @@ pub use library::{Clip, ClipId, Library};
 pub use model::{AspectRatio, ModelTable, Resolution, Validation, VideoModel};
 pub use money::{UsdTicks, usd};
 pub use provider::{JobId, VisibleModel};
-pub use request::{GenerateMode, GenerateRequest, Keyframe, MediaInput, StorageOptions, UploadTarget, secs};
+pub use request::{
+    Checked, Defaults, GenerateMode, GenerateRequest, Keyframe, MediaInput, PublicUrl, StorageOptions,
+    UploadTarget, secs,
+};
+
+#[cfg(all(doctest, feature = "media"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+/// What callers rely on without saying so: a client can be shared and its futures sent.
+#[cfg(test)]
+fn _assert_impls() {
+    fn shared<T: Send + Sync + Clone + 'static>() {}
+    fn sent<T: Send + 'static>() {}
+    shared::<VideoClient>();
+    shared::<JobHandle>();
+    shared::<Library>();
+    shared::<Error>();
+    sent::<Generate>();
+    sent::<JobEvents>();
+}

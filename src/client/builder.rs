@@ -55,7 +55,7 @@ impl std::fmt::Debug for VideoClientBuilder {
 impl VideoClientBuilder {
     /// The key of your account. It is zeroed when the client goes, and never printed.
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
-        self.token = Some(checked_key(SecretString::from(key.into())));
+        self.token = Some(checked_key(&SecretString::from(key.into())));
         self
     }
 
@@ -67,7 +67,7 @@ impl VideoClientBuilder {
         )]
         let key = std::env::var(KEY_VARIABLE);
         self.token = Some(match key {
-            Ok(key) => checked_key(SecretString::from(key)),
+            Ok(key) => checked_key(&SecretString::from(key)),
             Err(_) => Err(no_key()),
         });
         self
@@ -168,7 +168,7 @@ impl VideoClientBuilder {
     }
 }
 
-fn checked_key(key: SecretString) -> Result<Token> {
+fn checked_key(key: &SecretString) -> Result<Token> {
     let text = key.expose_secret().trim();
     if text.is_empty() {
         return Err(no_key());

@@ -53,12 +53,11 @@ impl IntoFuture for ExtractFrame {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let source = match &self.clip.path {
-                Some(path) => MediaSource::from(path.clone()),
-                None => {
-                    let bytes = self.client.library().read(&self.clip.id, MAX_CLIP_BYTES).await?;
-                    MediaSource::named_bytes(self.clip.file_name.clone(), bytes)
-                }
+            let source = if let Some(path) = &self.clip.path {
+                MediaSource::from(path)
+            } else {
+                let bytes = self.client.library().read(&self.clip.id, MAX_CLIP_BYTES).await?;
+                MediaSource::named_bytes(self.clip.file_name.clone(), bytes)
             };
             bridge::frame(source, self.position, self.options).await
         })

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt as _;
 use url::Url;
 
-use super::{VideoClient, record};
+use super::VideoClient;
 use crate::error::{Error, ErrorKind, Result};
 use crate::library::{InputRecord, InputTransport};
 use crate::request::{
@@ -141,7 +141,10 @@ impl Reader<'_> {
             kind: Some(role.to_owned()),
             ..record
         });
-        self.resolved.transports.push(record::transport(role, transport));
+        self.resolved.transports.push(InputTransport {
+            input: role.to_owned(),
+            transport,
+        });
         Ok(media)
     }
 

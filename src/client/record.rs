@@ -7,14 +7,13 @@ use tokio::time::Instant;
 
 use super::VideoClient;
 use super::inputs::Resolved;
-use super::save::Fetched;
+use super::verify::Verified;
 use crate::library::{
-    Asked, ClipId, ClipRecord, DeliveryReport, InputRecord, InputTransport, ReelkinRecord, Seconds, Usage,
-    VideoFacts,
+    Asked, ClipId, ClipRecord, DeliveryReport, InputRecord, ReelkinRecord, Seconds, Usage, VideoFacts,
 };
 use crate::lineage::Continuity;
 use crate::model::{ModelTable, VideoModel};
-use crate::provider::JobId;
+use crate::provider::{Finished, JobId};
 use crate::request::{Checked, GenerateRequest};
 
 /// What is known of a job on this side. Picked up by its id alone, that is nothing.
@@ -108,12 +107,12 @@ impl Brief {
         client: &VideoClient,
         id: &JobId,
         name: &ClipId,
-        fetched: &Fetched,
+        finished: &Finished,
+        verified: &Verified,
     ) -> ClipRecord {
-        let finished = &fetched.finished;
         let created_at = name.millis().unwrap_or_else(now_millis);
         let cost = finished.cost.map(crate::money::UsdTicks::ticks);
-        let mut delivered = fetched.delivered.delivered.clone();
+        let mut delivered = verified.delivered.clone();
         // Without libav nothing was measured; then the service's word has to do.
         let told = finished
             .seconds
@@ -191,12 +190,4 @@ impl Brief {
 pub(super) fn now_millis() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// How messages and reports call an input.
-pub(super) fn transport(input: &str, transport: crate::request::Transport) -> InputTransport {
-    InputTransport {
-        input: input.to_owned(),
-        transport,
-    }
 }

@@ -45,24 +45,18 @@ async fn finish_inner(client: &VideoClient, reporter: &Reporter, id: &JobId, bri
 
     let name = ClipId::of_job(id.as_str());
     let mut staged = inner.library.stage(&name).await?;
-    let fetched = reporter
+    let (finished, verified) = reporter
         .until_stopped(fetch(client, reporter, id, finished, &brief, &mut staged))
         .await?;
     // Somebody else may have picked the same job up and been quicker.
     if let Some(clip) = inner.library.clip_of_job(id.as_str()).await? {
         return Ok(clip);
     }
-    let record = brief.into_record(client, id, &name, &fetched);
+    let record = brief.into_record(client, id, &name, &finished, &verified);
     staged
         .commit(record)
         .await
         .map_err(|error| error.with_charge(Charge::Yes))
-}
-
-/// A clip in its temporary file, checked.
-pub(super) struct Fetched {
-    pub(super) finished: Finished,
-    pub(super) delivered: verify::Verified,
 }
 
 async fn fetch(
@@ -72,14 +66,14 @@ async fn fetch(
     mut finished: Finished,
     brief: &Brief,
     staged: &mut Staged,
-) -> Result<Fetched> {
+) -> Result<(Finished, verify::Verified)> {
     let mut fresh = 0;
     loop {
         let error = match download(client, reporter, &finished, brief, staged).await {
             Ok(()) => {
                 staged.flush().await?;
                 match verify::clip(staged.path()).await {
-                    Ok(delivered) => return Ok(Fetched { finished, delivered }),
+                    Ok(verified) => return Ok((finished, verified)),
                     Err(error) => {
                         staged.truncate(0).await?;
                         error

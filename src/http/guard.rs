@@ -79,11 +79,13 @@ pub(super) fn is_loopback(host: &Host<&str>) -> bool {
 }
 
 fn is_local_name(name: &str) -> bool {
-    let name = name.trim_end_matches('.').to_ascii_lowercase();
-    name == "localhost"
-        || name.ends_with(".localhost")
-        || name.ends_with(".local")
-        || name.ends_with(".internal")
+    let last = name
+        .trim_end_matches('.')
+        .rsplit('.')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    ["localhost", "local", "internal"].contains(&last.as_str())
 }
 
 fn is_public(address: IpAddr) -> bool {
@@ -115,17 +117,15 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     if let Some(inner) = address.to_ipv4() {
         return is_public_v4(inner);
     }
-    let s = address.segments();
     let embedded = |high: u16, low: u16| {
-        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        Ipv4Addr::new(a, b, c, d)
+        let bits = (u32::from(high) << 16) | u32::from(low);
+        is_public_v4(Ipv4Addr::from_bits(bits))
     };
-    match s {
-        // NAT64 and 6to4.
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => is_public_v4(embedded(high, low)),
-        [0x2002, high, low, ..] => is_public_v4(embedded(high, low)),
-        // Teredo, ORCHID, benchmarking, documentation.
-        [0x2001, 0, ..] | [0x2001, 0x2, 0, ..] | [0x2001, 0xdb8, ..] => false,
+    match address.segments() {
+        // NAT64 and 6to4 carry an IPv4 address.
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => embedded(high, low),
+        // Teredo, benchmarking, documentation, ORCHID.
+        [0x2001, 0 | 0xdb8, ..] | [0x2001, 0x2, 0, ..] => false,
         [0x2001, second, ..] if (0x10..0x30).contains(&second) => false,
         [0x3fff, second, ..] if second < 0x1000 => false,
         [first, ..] => first & 0xe000 == 0x2000,

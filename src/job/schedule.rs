@@ -50,11 +50,11 @@ impl PollPolicy {
     pub(super) fn pause(&self, elapsed: Duration, pace: Pace) -> Duration {
         let rest = match pace.seen {
             // The first few percent say little about the pace.
-            Some((fraction, at)) if fraction >= 0.05 && fraction < 1.0 => {
+            Some((fraction, at)) if (0.05..1.0).contains(&fraction) => {
                 let whole = at.div_f64(fraction);
                 whole.saturating_sub(elapsed).div_f64(2.0)
             }
-            _ if elapsed < self.expected => (self.expected - elapsed).div_f64(2.0),
+            _ if elapsed < self.expected => self.expected.saturating_sub(elapsed).div_f64(2.0),
             // Twice the expected time over: somewhat slower with every poll.
             _ => elapsed.div_f64(20.0),
         };
@@ -83,7 +83,7 @@ mod tests {
             now += policy.pause(now, pace);
             polls += 1;
         }
-        (now - ready, polls)
+        (now.saturating_sub(ready), polls)
     }
 
     #[test]

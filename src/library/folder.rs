@@ -143,7 +143,13 @@ impl Folder {
         self.refuse_taken(id)?;
         let opened = open_part(&self.incoming()?, id)?;
         // Again under the lock: whoever held it may just have finished.
-        self.refuse_taken(id)?;
+        if let Err(error) = self.refuse_taken(id) {
+            let (file, path) = opened;
+            if file.metadata().is_ok_and(|about| about.len() == 0) {
+                let _ = fs::remove_file(path);
+            }
+            return Err(error);
+        }
         Ok(opened)
     }
 

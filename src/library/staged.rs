@@ -298,17 +298,18 @@ impl Staged {
     /// # Cancel safety
     /// Once this has been polled, the commit goes on to its end when the future is dropped, as long
     /// as the runtime lives.
-    pub async fn commit(mut self, record: ClipRecord) -> Result<Clip> {
-        let flushed = self.flush().await;
+    pub async fn commit(self, record: ClipRecord) -> Result<Clip> {
+        tokio::spawn(self.finish(record)).await.map_err(cut_off)?
+    }
+
+    async fn finish(mut self, record: ClipRecord) -> Result<Clip> {
         self.keep = true;
-        flushed?;
-        let library = self.library.clone();
-        let id = self.id.clone();
-        let path = self.path.clone();
+        self.flush().await?;
         // The lock lives in the open file: a second handle keeps it while the work goes on.
         let file = self.file.try_clone().await.map_err(|error| self.fault(error))?;
-        let task = tokio::spawn(async move { library.take_in(&id, path, file, record).await });
-        task.await.map_err(cut_off)?
+        self.library
+            .take_in(&self.id, self.path.clone(), file, record)
+            .await
     }
 
     fn fault(&self, error: io::Error) -> Error {

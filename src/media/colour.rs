@@ -472,11 +472,7 @@ fn planar_to_rgb(frame: &ff::frame::Video, layout: Layout, colour: &ColourInfo) 
 }
 
 fn convert_row(k: &Coefficients, y: &[i32], u: &[i32], v: &[i32], out: &mut [u8]) {
-    #[expect(
-        clippy::cast_sign_loss,
-        clippy::cast_possible_truncation,
-        reason = "clamped to a byte"
-    )]
+    #[expect(clippy::cast_sign_loss, reason = "clamped to a byte")]
     let byte = |value: i32| (value >> SHIFT).clamp(0, 255) as u8;
     for (((out, y), u), v) in out.as_chunks_mut::<3>().0.iter_mut().zip(y).zip(u).zip(v) {
         let y = (y - k.luma_zero) * k.luma + (1 << (SHIFT - 1));

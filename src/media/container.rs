@@ -119,9 +119,9 @@ mod tests {
 
     use super::*;
 
-    fn boxed(kind: &[u8; 4], body: usize) -> Vec<u8> {
+    fn boxed(kind: [u8; 4], body: usize) -> Vec<u8> {
         let mut out = u32::try_from(body + 8).unwrap().to_be_bytes().to_vec();
-        out.extend_from_slice(kind);
+        out.extend_from_slice(&kind);
         out.resize(out.len() + body, 0);
         out
     }
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_whole_file_promises_nothing_more() {
-        let file = [boxed(b"ftyp", 8), boxed(b"moov", 100), boxed(b"mdat", 50)].concat();
+        let file = [boxed(*b"ftyp", 8), boxed(*b"moov", 100), boxed(*b"mdat", 50)].concat();
         assert_eq!(
             outline(file),
             Outline {
@@ -146,16 +146,16 @@ mod tests {
 
     #[test]
     fn a_cut_box_is_seen() {
-        let mut file = [boxed(b"ftyp", 8), boxed(b"moov", 100), boxed(b"mdat", 50)].concat();
+        let mut file = [boxed(*b"ftyp", 8), boxed(*b"moov", 100), boxed(*b"mdat", 50)].concat();
         file.truncate(file.len() - 20);
         assert_eq!(outline(file).promised, Some(16 + 108 + 58));
     }
 
     #[test]
     fn fragments_and_open_ends_are_seen() {
-        let mut last = boxed(b"mdat", 50);
+        let mut last = boxed(*b"mdat", 50);
         last[..4].fill(0);
-        let file = [boxed(b"moov", 10), boxed(b"moof", 10), last].concat();
+        let file = [boxed(*b"moov", 10), boxed(*b"moof", 10), last].concat();
         assert_eq!(
             outline(file),
             Outline {

@@ -402,11 +402,12 @@ fn first(clip: &mut Clip) -> Result<Option<Found>> {
 }
 
 /// Decodes from the start and shows every frame with its time and number, until `visit` says `false`.
-pub(super) fn walk(
+/// Returns how many there were.
+fn walk(
     clip: &mut Clip,
     expected: usize,
     mut visit: impl FnMut(&mut ff::frame::Video, i64, u64) -> Result<bool>,
-) -> Result<Walked> {
+) -> Result<u64> {
     clip.rewind()?;
     let mut decoder = Decoder::open(clip, expected)?;
     let mut number = 0;
@@ -418,28 +419,14 @@ pub(super) fn walk(
         }
         while let Some(pts) = decoder.receive()? {
             if !visit(&mut decoder.picture, pts, number)? {
-                return Ok(Walked {
-                    count: number + 1,
-                    errors: decoder.errors,
-                });
+                return Ok(number + 1);
             }
             number += 1;
         }
         if packet.is_none() {
-            return Ok(Walked {
-                count: number,
-                errors: decoder.errors,
-            });
+            return Ok(number);
         }
     }
-}
-
-/// How a walk went.
-pub(super) struct Walked {
-    /// Frames that were shown.
-    pub(super) count: u64,
-    /// Packets that the decoder refused.
-    pub(super) errors: u32,
 }
 
 /// All positions in one pass.
@@ -462,7 +449,7 @@ fn walk_to(clip: &mut Clip, positions: &[FramePosition]) -> Result<Vec<Frame>> {
     }
     let mut held: Option<(ff::frame::Video, i64, u64)> = None;
     let presenter = Presenter::of(clip);
-    let walked = walk(clip, usize::MAX, |picture, pts, number| {
+    let count = walk(clip, usize::MAX, |picture, pts, number| {
         let mut open = false;
         for (position, limit, slot) in wanted.iter_mut().filter(|(.., slot)| slot.is_none()) {
             let here = match *position {
@@ -492,8 +479,8 @@ fn walk_to(clip: &mut Clip, positions: &[FramePosition]) -> Result<Vec<Frame>> {
                 &format!("decode {position} of"),
                 format!(
                     "past the end: it has {} frames, the last is number {}",
-                    walked.count,
-                    walked.count - 1
+                    count,
+                    count - 1
                 ),
             )),
             (None, _, Some((picture, pts, number))) => {

@@ -10,7 +10,7 @@
 //!
 //! # What is read
 //!
-//! MP4 and MOV, Matroska and WebM, with H.264, H.265, VP8, VP9, AV1, MPEG-4, MJPEG or PNG inside; still
+//! MP4 and MOV, Matroska and `WebM`, with H.264, H.265, VP8, VP9, AV1, MPEG-4, MJPEG or PNG inside; still
 //! pictures as PNG, JPEG and WebP. Anything else is refused by name before libav sees it.
 
 pub mod bridge;

@@ -22,7 +22,7 @@ use crate::error::Result;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Probe {
-    /// `mp4` (and MOV), `matroska` (and WebM), `png`, `jpeg` or `webp`.
+    /// `mp4` (and MOV), `matroska` (and `WebM`), `png`, `jpeg` or `webp`.
     pub container: &'static str,
     /// Size of the file in bytes.
     pub size: u64,

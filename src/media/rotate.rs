@@ -84,7 +84,7 @@ impl Rotation {
     }
 
     pub(super) fn swaps_sides(self) -> bool {
-        self.degrees % 180 != 0
+        !self.degrees.is_multiple_of(180)
     }
 
     /// Width and height as shown, from those coded.

@@ -75,7 +75,7 @@ impl Run {
             .filter_map(|(_, t)| t.pts)
             .filter(|&pts| want.allows(pts))
             .max()?;
-        let (index, _) = shown().filter(|(_, t)| t.pts == Some(pts)).next_back()?;
+        let (index, _) = shown().rfind(|(_, t)| t.pts == Some(pts))?;
         Some((pts, index))
     }
 
@@ -94,10 +94,10 @@ mod tests {
 
     fn run(pts: &[i64]) -> Run {
         let mut run = Run::default();
-        for (dts, &pts) in pts.iter().enumerate() {
+        for (dts, &pts) in (-2..).zip(pts) {
             let timing = Timing {
                 pts: Some(pts),
-                dts: Some(dts as i64 - 2),
+                dts: Some(dts),
                 is_shown: true,
             };
             run.push(timing, Want::Last, true);

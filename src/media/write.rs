@@ -1,14 +1,20 @@
-//! Encoding: pictures and sound in, an MP4 file out.
+//! Encoding: pictures and sound in, an MP4 file out; and the frames of a clip that is to be encoded anew.
 //!
 //! Owns the choice of encoders, the colour tags and the layout of the file. Refuses to know what is
 //! drawn. This is the only place in the crate that encodes video; the crate's own verbs never do, so
 //! it is there for the sandbox alone.
 
 use std::path::Path;
+use std::time::Duration;
 
 use ffmpeg_next as libav;
 use libav::{ChannelLayout, Dictionary, Packet, Rational, codec, color, encoder, format, frame};
 
+use super::clip::Clip;
+use super::decoder::Decoder;
+use super::frame::Frame;
+use super::limits::MediaOptions;
+use super::present::Presenter;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Samples a second of the sound track.
@@ -40,31 +46,35 @@ impl YuvPicture {
     }
 
     /// From packed RGB24, whose size must be `width * height * 3`.
+    ///
+    /// Colour samples lie on the left pixel of each pair and between the two rows, where players take
+    /// them to be: half a pixel beside it costs 10 dB at every edge.
     pub(crate) fn from_rgb(width: usize, height: usize, rgb: &[u8]) -> Self {
         let mut out = Self::black(width, height);
         let (w, h) = (out.width, out.height);
         let stride = width * 3;
-        let pairs = rgb.chunks_exact(stride * 2).take(h / 2).enumerate();
-        for (row, two) in pairs {
+        // Sums of a column of two pixels; one more at each end, a copy of the outermost.
+        let mut sums = vec![[0i32; 3]; w + 2];
+        for (row, two) in rgb.chunks_exact(stride * 2).take(h / 2).enumerate() {
             let (top, bottom) = two.split_at(stride);
-            for x in 0..w / 2 {
-                let pixels = [
-                    &top[x * 6..],
-                    &top[x * 6 + 3..],
-                    &bottom[x * 6..],
-                    &bottom[x * 6 + 3..],
-                ];
-                let (mut r, mut g, mut b) = (0, 0, 0);
-                for (place, pixel) in pixels.iter().enumerate() {
-                    let (pr, pg, pb) = (i32::from(pixel[0]), i32::from(pixel[1]), i32::from(pixel[2]));
-                    out.y[(row * 2 + place / 2) * w + x * 2 + place % 2] = luma(pr, pg, pb);
-                    r += pr;
-                    g += pg;
-                    b += pb;
-                }
-                let (cb, cr) = chroma(r, g, b);
-                out.u[row * (w / 2) + x] = cb;
-                out.v[row * (w / 2) + x] = cr;
+            let (above, below) = out.y[row * 2 * w..(row + 1) * 2 * w].split_at_mut(w);
+            let pixels = top.chunks_exact(3).zip(bottom.chunks_exact(3));
+            for (((a, b), (ya, yb)), sum) in pixels
+                .zip(above.iter_mut().zip(below))
+                .zip(sums[1..=w].iter_mut())
+            {
+                let (ra, ga, ba) = (i32::from(a[0]), i32::from(a[1]), i32::from(a[2]));
+                let (rb, gb, bb) = (i32::from(b[0]), i32::from(b[1]), i32::from(b[2]));
+                *ya = luma(ra, ga, ba);
+                *yb = luma(rb, gb, bb);
+                *sum = [ra + rb, ga + gb, ba + bb];
+            }
+            sums[0] = sums[1];
+            let chroma_row = row * (w / 2)..(row + 1) * (w / 2);
+            let planes = out.u[chroma_row.clone()].iter_mut().zip(&mut out.v[chroma_row]);
+            for ((u, v), three) in planes.zip(sums.windows(3).step_by(2)) {
+                let [r, g, b] = [0, 1, 2].map(|c| three[0][c] + 2 * three[1][c] + three[2][c]);
+                (*u, *v) = chroma(r, g, b);
             }
         }
         out
@@ -76,17 +86,17 @@ fn luma(r: i32, g: i32, b: i32) -> u8 {
     clamp8(16 + ((11_966 * r + 40_254 * g + 4_064 * b + 32_768) >> 16))
 }
 
-/// Takes sums over four pixels.
+/// Takes sums over eight pixels.
 fn chroma(r: i32, g: i32, b: i32) -> (u8, u8) {
-    let cb = 128 + ((-6_596 * r - 22_189 * g + 28_785 * b + 131_072) >> 18);
-    let cr = 128 + ((28_785 * r - 26_145 * g - 2_640 * b + 131_072) >> 18);
+    let cb = 128 + ((-6_596 * r - 22_189 * g + 28_785 * b + 262_144) >> 19);
+    let cr = 128 + ((28_785 * r - 26_145 * g - 2_640 * b + 262_144) >> 19);
     (clamp8(cb), clamp8(cr))
 }
 
 /// The Y', Cb and Cr of one RGB colour.
 pub(crate) fn yuv_of(r: u8, g: u8, b: u8) -> [u8; 3] {
     let (r, g, b) = (i32::from(r), i32::from(g), i32::from(b));
-    let (cb, cr) = chroma(r * 4, g * 4, b * 4);
+    let (cb, cr) = chroma(r * 8, g * 8, b * 8);
     [luma(r, g, b), cb, cr]
 }
 
@@ -125,7 +135,7 @@ impl ClipWriter {
         frame_rate: u32,
         sound: bool,
     ) -> Result<Self> {
-        init()?;
+        super::libav::init();
         let mut output =
             format::output_as(path, "mp4").map_err(|e| failed("open the clip for writing", e))?;
         let global_header = output.format().flags().contains(format::Flags::GLOBAL_HEADER);
@@ -362,10 +372,50 @@ fn open_video(
     })
 }
 
-fn init() -> Result<()> {
-    libav::init().map_err(|e| failed("start libav", e))?;
-    // x264 reports every clip at length otherwise.
-    libav::log::set_level(libav::log::Level::Error);
+/// Hands out a clip's frames at a constant rate, `total` of them: a frame stays until the next is due, the
+/// last one to the end. One is held at a time, however long the clip is.
+pub(crate) fn each_frame(
+    path: &Path,
+    rate: u32,
+    total: usize,
+    options: &MediaOptions,
+    mut take: impl FnMut(&Frame) -> Result<()>,
+) -> Result<()> {
+    let mut clip = Clip::open(super::source::open(path.into(), options)?)?;
+    let presenter = Presenter::of(&clip);
+    let mut decoder = Decoder::open(&clip, usize::MAX)?;
+    clip.rewind()?;
+    let due = |number: usize| Duration::from_secs_f64(number as f64 / f64::from(rate));
+    // Half a millisecond: time bases round.
+    let slack = Duration::from_micros(500);
+    let mut held: Option<Frame> = None;
+    let mut given = 0;
+    let mut more = true;
+    while more {
+        match clip.next_packet()? {
+            Some(packet) => decoder.send(&packet)?,
+            None => {
+                decoder.drain();
+                more = false;
+            }
+        }
+        while let Some(pts) = decoder.receive()? {
+            let frame = presenter.frame(&decoder.picture, pts, None)?;
+            while let Some(shown) = &held
+                && given < total
+                && due(given) + slack < frame.time()
+            {
+                take(shown)?;
+                given += 1;
+            }
+            held = Some(frame);
+        }
+    }
+    let last = held.ok_or_else(|| decoder.nothing())?;
+    while given < total {
+        take(&last)?;
+        given += 1;
+    }
     Ok(())
 }
 

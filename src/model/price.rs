@@ -42,6 +42,7 @@ mod dollars {
 
     use crate::money::UsdTicks;
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field")]
     pub(super) fn serialize<S: Serializer>(amount: &UsdTicks, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(amount.to_string().trim_start_matches('$'))
     }

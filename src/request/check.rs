@@ -124,11 +124,10 @@ impl GenerateRequest {
                 "model {model} is not in the table of {}: its limits and its price are not known",
                 table.date
             )),
-            Some(entry) => match entry.mode(mode) {
-                Some(limits) => {
-                    self.check_limits(limits, prompt.as_deref(), seconds, &resolution, &mut findings)?
-                }
-                None => {
+            Some(entry) => {
+                if let Some(limits) = entry.mode(mode) {
+                    self.check_limits(limits, prompt.as_deref(), seconds, &resolution, &mut findings)?;
+                } else {
                     let others: Vec<_> = table.models_with(mode).map(VideoModel::as_str).collect();
                     findings.refuse(format!(
                         "model {model} does not do {}; {} does",
@@ -136,7 +135,7 @@ impl GenerateRequest {
                         others.join(" or ")
                     ))?;
                 }
-            },
+            }
         }
         self.check_voices(table, &mut findings)?;
 

@@ -84,11 +84,9 @@ impl MediaInput {
     pub fn display_name(&self) -> String {
         match self {
             Self::Path(path) => path.display().to_string(),
-            Self::Bytes { name, .. } => name.clone(),
             Self::Url(url) => crate::error::redacted_url(url),
-            Self::FileId(id) => id.clone(),
             Self::DataUrl(url) => format!("data URL of {} characters", url.len()),
-            Self::Clip(id) => id.clone(),
+            Self::Bytes { name, .. } | Self::FileId(name) | Self::Clip(name) => name.clone(),
         }
     }
 

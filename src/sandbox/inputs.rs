@@ -4,6 +4,7 @@
 //! any other host: the sandbox is for machines without a network.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -11,9 +12,11 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
 use super::blob::Blob;
+use super::render::FRAME_RATE;
 use super::rules::{Given, MAX_VIDEO_BYTES};
 use super::server::App;
 use super::work::Failure;
+use crate::media::{self, MediaOptions, MediaSource};
 
 /// How long another server on this machine may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -33,6 +36,8 @@ pub(super) struct GivenClip {
     pub(super) width: usize,
     pub(super) height: usize,
     pub(super) millis: u64,
+    /// At the sandbox's rate.
+    pub(super) frames: usize,
 }
 
 enum Content {
@@ -42,14 +47,74 @@ enum Content {
 
 /// Fetches and decodes a picture.
 pub(super) async fn still(app: &App, given: &Given) -> Result<Still, Failure> {
-    let _ = fetch(app, given).await?;
-    Err(Failure::invalid("pictures cannot be read yet"))
+    let source = match fetch(app, given).await? {
+        Content::Bytes(bytes) => MediaSource::named_bytes("the given picture", bytes),
+        Content::Blob(blob) => MediaSource::from(blob.path().to_owned()),
+    };
+    let frame = blocking(app, move || media::picture(source, &MediaOptions::new())).await?;
+    let frame = frame.map_err(|error| {
+        tracing::debug!(%error, "sandbox: a given picture");
+        Failure::invalid("The image could not be decoded. Supported formats are JPEG, PNG and WebP.")
+    })?;
+    let (width, height) = (frame.width() as usize, frame.height() as usize);
+    Ok(Still {
+        width,
+        height,
+        rgb: frame.into_rgb(),
+    })
 }
 
 /// Fetches a clip and looks at it.
 pub(super) async fn clip(app: &App, given: &Given) -> Result<GivenClip, Failure> {
-    let _ = fetch(app, given).await?;
-    Err(Failure::invalid("clips cannot be read yet"))
+    let unreadable = |error: &dyn std::fmt::Display| {
+        tracing::debug!(%error, "sandbox: a given clip");
+        Failure::invalid("The video could not be decoded.")
+    };
+    let blob = match fetch(app, given).await? {
+        Content::Blob(blob) => blob,
+        Content::Bytes(bytes) => {
+            let file = app.scratch.file("mp4");
+            tokio::fs::write(file.path(), &bytes)
+                .await
+                .map_err(|error| unreadable(&error))?;
+            Blob::new(file).map_err(|error| unreadable(&error))?
+        }
+    };
+    let path = blob.path().to_owned();
+    let probe = blocking(app, move || media::probe(path, &MediaOptions::new())).await?;
+    let probe = probe.map_err(|error| unreadable(&error))?;
+    if probe.container != "mp4" {
+        return Err(Failure::invalid("The video must be an MP4 file."));
+    }
+    let millis = u64::try_from(probe.duration.as_millis()).unwrap_or(u64::MAX);
+    let frames = (probe.duration.as_secs_f64() * f64::from(FRAME_RATE)).round() as usize;
+    Ok(GivenClip {
+        blob,
+        width: probe.video.width as usize,
+        height: probe.video.height as usize,
+        millis,
+        frames: frames.max(1),
+    })
+}
+
+/// Runs work of the decoder beside the requests, as many at a time as there are renderers.
+async fn blocking<T: Send + 'static>(
+    app: &App,
+    work: impl FnOnce() -> crate::error::Result<T> + Send + 'static,
+) -> Result<crate::error::Result<T>, Failure> {
+    let stopping = || Failure {
+        code: "internal_error",
+        message: "the sandbox is stopping".to_owned(),
+    };
+    let permit = Arc::clone(&app.renderers)
+        .acquire_owned()
+        .await
+        .map_err(|_| stopping())?;
+    let task = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        work()
+    });
+    task.await.map_err(|_| stopping())
 }
 
 async fn fetch(app: &App, given: &Given) -> Result<Content, Failure> {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::blob::Blob;
 use super::faults::FaultKind;
-use super::rules::{Model, Storage};
+use super::rules::Model;
 
 /// One job.
 #[derive(Debug)]
@@ -25,7 +25,6 @@ pub(super) struct Job {
     pub(super) started: Instant,
     pub(super) takes: Duration,
     pub(super) request: Value,
-    pub(super) storage: Option<Storage>,
     /// The clip went to the caller's own bucket: no link is given.
     pub(super) uploaded: bool,
     pub(super) outcome: Vec<FaultKind>,

@@ -115,7 +115,6 @@ fn create(app: &App, plan: Plan, body: &Bytes) -> Result<Response, Refusal> {
         started: Instant::now(),
         takes: Duration::from_secs_f64(app.settings.seconds_per_job),
         request,
-        storage: plan.storage.clone(),
         uploaded: app.settings.zero_data_retention,
         outcome,
         phase: Phase::Working,

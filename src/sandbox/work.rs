@@ -12,7 +12,7 @@ use super::faults::FaultKind;
 use super::inputs::{self, Still};
 use super::jobs::{Phase, Ready};
 use super::prices::{self, Usage};
-use super::render::{self, RenderSpec, Source};
+use super::render::{self, GivenFrames, RenderSpec, Source};
 use super::rules::{self, Generate, Mode, Plan, Resolution};
 use super::server::App;
 
@@ -86,7 +86,10 @@ async fn run(app: &App, id: Uuid, plan: Plan, rendering: &[FaultKind]) -> Result
                     frames: 0,
                     prompt: plan.prompt.clone(),
                     sound: true,
-                    source: Source::Edit(clip.blob.path().to_owned()),
+                    source: Source::Edit(GivenFrames {
+                        path: clip.blob.path().to_owned(),
+                        frames: clip.frames,
+                    }),
                 },
                 resolution,
                 images: 0,
@@ -112,7 +115,10 @@ async fn run(app: &App, id: Uuid, plan: Plan, rendering: &[FaultKind]) -> Result
                     frames: frames(*seconds),
                     prompt: plan.prompt.clone(),
                     sound: true,
-                    source: Source::Extend(clip.blob.path().to_owned()),
+                    source: Source::Extend(GivenFrames {
+                        path: clip.blob.path().to_owned(),
+                        frames: clip.frames,
+                    }),
                 },
                 resolution,
                 images: 0,

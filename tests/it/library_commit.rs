@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use object_store::memory::InMemory;
 use reelkin::ErrorKind;
@@ -151,7 +151,7 @@ async fn a_sweep_takes_what_nobody_writes() {
     fs::write(folder.path().join(".incoming/crashed.mp4.part"), b"x").unwrap();
     fs::write(folder.path().join(".incoming/notes.txt"), b"x").unwrap();
     let staged = library.stage(&id("live")).await.unwrap();
-    assert_eq!(library.sweep(Duration::from_hours(1)).await.unwrap(), 0);
+    assert_eq!(library.sweep(Duration::from_secs(3600)).await.unwrap(), 0);
     assert_eq!(library.sweep(Duration::ZERO).await.unwrap(), 1);
     assert_eq!(
         names(&folder.path().join(".incoming")),
@@ -222,19 +222,10 @@ async fn a_dropped_commit_goes_on() {
     staged.append(b"clip").await.unwrap();
     {
         let mut commit = std::pin::pin!(staged.commit(ClipRecord::new(7)));
-        // Polled until the work is on its way, then dropped.
-        for _ in 0..1000 {
-            let polled = futures_util::poll!(&mut commit);
-            if polled.is_ready() || folder.path().join("a.mp4").exists() {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
+        assert!(futures_util::poll!(&mut commit).is_pending());
     }
-    for _ in 0..100_000 {
-        if folder.path().join("a.mp4.json").exists() {
-            break;
-        }
+    let began = Instant::now();
+    while !folder.path().join("a.mp4.json").exists() && began.elapsed() < Duration::from_secs(60) {
         tokio::task::yield_now().await;
     }
     assert_eq!(

@@ -159,8 +159,13 @@ impl Disk {
 
     fn set_read_only(&self, read_only: bool) {
         let option = if read_only { "remount,ro" } else { "remount,rw" };
-        let done = Command::new("mount").args(["-o", option]).arg(&self.0).status();
-        assert!(done.is_ok_and(|status| status.success()));
+        // Busy while a process that another test starts still has our files, between fork and exec.
+        let done = (0..500).any(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            let remount = Command::new("mount").args(["-o", option]).arg(&self.0).output();
+            remount.is_ok_and(|output| output.status.success())
+        });
+        assert!(done, "mount -o {option}");
     }
 }
 

@@ -1,4 +1,17 @@
 //! The integration tests, one binary: linking is what costs.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+#![allow(unreachable_pub, reason = "modules of one binary")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    clippy::items_after_statements,
+    reason = "clips are small, and a test reads best beside its data"
+)]
 
 #[cfg(feature = "sandbox")]
 mod client_bench;
@@ -20,5 +33,7 @@ mod media_colour;
 mod media_frames;
 #[cfg(feature = "sandbox")]
 mod sandbox_create;
+#[cfg(feature = "sandbox")]
+mod sandbox_modes;
 #[cfg(feature = "sandbox")]
 mod wire_server;

@@ -169,7 +169,7 @@ fn damaged_inside() {
             .iter_mut()
             .enumerate()
         {
-            *byte = (i * 37 % 251) as u8;
+            *byte = u8::try_from(i * 37 % 251).unwrap();
         }
         let options = MediaOptions::new().with_deadline(Duration::from_secs(20));
         let _ = media::frame(bytes.clone(), FramePosition::Last, &options);

@@ -1,9 +1,11 @@
 //! The arguments. Names are ima2-gen's where it has them.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use reelkin::sandbox::Fault;
 
 /// Make AI video with Grok Imagine. Nothing that is paid for is lost.
 #[derive(Debug, Parser)]
@@ -64,14 +66,14 @@ pub(crate) enum Command {
     /// Check key, service, libav and library
     Doctor,
     /// Serve the service's protocol on this machine, at no cost
-    Sandbox(crate::sandbox::Options),
+    Sandbox(SandboxOptions),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Generate {
     /// What the clip shows; may be left out where pictures say it
     pub(crate) prompt: Option<String>,
-    /// A picture (file, https URL, file_id or data URL). One is the first frame, several are references
+    /// A picture (file, https URL, `file_id` or data URL). One is the first frame, several are references
     #[arg(long = "ref", value_name = "FILE")]
     pub(crate) references: Vec<String>,
     /// Take a single --ref as a reference instead of the first frame
@@ -210,6 +212,39 @@ pub(crate) struct Models {
     /// A model table of your own
     #[arg(long, value_name = "FILE")]
     pub(crate) table: Option<PathBuf>,
+}
+
+/// Serves until stopped. Prints one JSON line first, with `base_url` and `api_key`
+#[derive(Debug, Args)]
+#[command(after_help = faults_help())]
+pub(crate) struct SandboxOptions {
+    /// Where to listen; port 0 takes a free one. Another address than loopback opens it to the network
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// The key that it wants [default: a random one]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) api_key: Option<String>,
+    /// How long a job takes
+    #[arg(long, value_name = "S", default_value = "2")]
+    pub(crate) seconds_per_job: f64,
+    /// Demand `output.upload_url`, as for a team with zero data retention
+    #[arg(long)]
+    pub(crate) zdr: bool,
+    /// A fault, as described below; may be given several times
+    #[arg(long = "fault", value_name = "SPEC", value_parser = fault)]
+    pub(crate) faults: Vec<Fault>,
+}
+
+fn fault(text: &str) -> Result<Fault, String> {
+    text.parse().map_err(|error: reelkin::Error| error.to_string())
+}
+
+fn faults_help() -> String {
+    format!(
+        "Faults (--fault SPEC, or POST a JSON list of the same strings to /sandbox/faults; DELETE clears):\n{}\n\
+        GET /sandbox/state counts creates, polls and downloads; GET / shows the clips.",
+        Fault::HELP
+    )
 }
 
 /// Seconds, whole or not, as a person writes them.

@@ -93,7 +93,7 @@ fn libav() -> Outcome<String> {
         decodes.collect::<Vec<_>>().join(" ")
     );
     if !missing.is_empty() {
-        line.push_str(&format!("; not {}", missing.join(" ")));
+        line = format!("{line}; not {}", missing.join(" "));
     }
     if missing.contains(&"h264") {
         return Err(Failure::Local(format!("{line}: the service's clips are H.264")));

@@ -12,7 +12,7 @@ use crate::args::{self, Generate, Global};
 use crate::output::{self, Failure, Outcome};
 use crate::session::{Session, Settings, block_on, check_destination};
 
-pub(crate) fn run(global: &Global, command: Box<Generate>) -> Outcome {
+pub(crate) fn run(global: &Global, command: &Generate) -> Outcome {
     check_destination(&command.wait)?;
     let settings = Settings {
         timeout: Some(command.wait.timeout),
@@ -27,7 +27,7 @@ pub(crate) fn run(global: &Global, command: Box<Generate>) -> Outcome {
             .map(crate::models::read_table)
             .transpose()?,
     };
-    let request = request(&command)?;
+    let request = request(command)?;
     block_on(async {
         let session = Session::open(global, settings).await?;
         let job = session.client.generate(request).start().await?;

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     start_log(arguments.global.verbose);
     let json = arguments.global.json;
     let result = match arguments.command {
-        Command::Generate(command) => generate::run(&arguments.global, command),
+        Command::Generate(command) => generate::run(&arguments.global, &command),
         Command::Frame(command) => frame::run(&arguments.global, command),
         Command::Probe(command) => probe::run(&arguments.global, &command),
         Command::Ls(command) => ls::run(&arguments.global, &command),

@@ -43,16 +43,16 @@ fn describe(facts: &Facts) -> Vec<String> {
         } else {
             ""
         };
-        picture.push_str(&format!(
-            ", {} frames a second{kind}",
+        picture = format!(
+            "{picture}, {} frames a second{kind}",
             (fps * 1000.0).round() / 1000.0
-        ));
+        );
     }
     if let Some(frames) = video.frames {
-        picture.push_str(&format!(", {frames} frames"));
+        picture = format!("{picture}, {frames} frames");
     }
     if video.rotation.degrees() != 0 {
-        picture.push_str(&format!(", turned by {} degrees", video.rotation.degrees()));
+        picture = format!("{picture}, turned by {} degrees", video.rotation.degrees());
     }
     lines.push(picture);
     let colour = &video.colour;

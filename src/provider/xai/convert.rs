@@ -6,7 +6,7 @@ use super::errors::{Refusal, one_line, speaks_of_moderation};
 use super::wire;
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::http::Reply;
-use crate::model::VideoModel;
+use crate::model::{AspectRatio, VideoModel};
 use crate::money::UsdTicks;
 use crate::provider::{Finished, GenerateSubmission, PollFailure, PollReply, Verdict, VisibleModel};
 use crate::request::{PublicUrl, StorageOptions};
@@ -20,7 +20,7 @@ pub(super) fn generate_body(submission: &GenerateSubmission) -> Result<Bytes> {
         prompt: checked.prompt.as_deref(),
         duration: checked.seconds,
         resolution: checked.resolution.as_str(),
-        aspect_ratio: checked.aspect_ratio.as_ref().map(|ratio| ratio.as_str()),
+        aspect_ratio: checked.aspect_ratio.as_ref().map(AspectRatio::as_str),
         generate_audio: checked.audio,
         image: inputs.image.as_ref().map(Into::into),
         reference_images: inputs.references.iter().map(Into::into).collect(),
@@ -207,11 +207,9 @@ fn refused(reply: &Reply) -> Result<PollReply, PollFailure> {
     }
     let kind = refusal.kind();
     let verdict = match kind {
-        ErrorKind::RateLimited | ErrorKind::Network => Verdict::Transient,
-        // A job can be unknown for a moment after it was made, and early 400s were seen to pass.
-        ErrorKind::NotFound | ErrorKind::InvalidRequest => Verdict::Doubtful,
-        // A token can be renewed between two polls.
-        ErrorKind::Auth => Verdict::Doubtful,
+        // A job can be unknown for a moment after it was made, early 400s were seen to pass, and a
+        // token can be renewed between two polls.
+        ErrorKind::NotFound | ErrorKind::InvalidRequest | ErrorKind::Auth => Verdict::Doubtful,
         _ => Verdict::Transient,
     };
     let error = match kind {

@@ -22,7 +22,7 @@ pub(super) const FRAME_RATE: u32 = 24;
 pub(super) struct RenderSpec {
     pub(super) width: usize,
     pub(super) height: usize,
-    /// For an extension the added part only; for an edit not used.
+    /// For an extension the added part only; for an edit nothing.
     pub(super) frames: usize,
     pub(super) prompt: String,
     pub(super) sound: bool,
@@ -38,9 +38,16 @@ pub(super) enum Source {
         tiles: Vec<YuvPicture>,
     },
     /// Every picture of this clip in other colours.
-    Edit(PathBuf),
+    Edit(GivenFrames),
     /// This clip, then what comes after it.
-    Extend(PathBuf),
+    Extend(GivenFrames),
+}
+
+/// A clip that is given.
+pub(super) struct GivenFrames {
+    pub(super) path: PathBuf,
+    /// How many frames it has at [`FRAME_RATE`].
+    pub(super) frames: usize,
 }
 
 /// What was rendered.
@@ -90,7 +97,7 @@ struct Output {
 impl Output {
     fn create(spec: &RenderSpec, path: &Path) -> Result<Self> {
         let writer = ClipWriter::create(path, spec.width, spec.height, FRAME_RATE, spec.sound)?;
-        let total = scene::expected_frames(spec)?;
+        let total = scene::expected_frames(spec);
         let total = u32::try_from(total)
             .unwrap_or(u32::MAX)
             .saturating_mul(SAMPLE_RATE / FRAME_RATE);

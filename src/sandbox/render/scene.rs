@@ -4,20 +4,19 @@
 //! pinned frame shows its picture and nothing else, so that it can be compared with what was given.
 
 use super::draw::{self, Area, Form, Label, View};
-use super::{FRAME_RATE, RenderSpec, Seed, Source};
+use super::{FRAME_RATE, GivenFrames, RenderSpec, Seed, Source};
 use crate::error::{Error, ErrorKind, Result};
-use crate::media::write::{YuvPicture, yuv_of};
+use crate::media::write::{YuvPicture, each_frame, yuv_of};
+use crate::media::{Frame, MediaOptions};
 
 type Sink<'a> = &'a mut dyn FnMut(&YuvPicture) -> Result<()>;
 
 /// How many frames a render will have.
-pub(super) fn expected_frames(spec: &RenderSpec) -> Result<usize> {
+pub(super) fn expected_frames(spec: &RenderSpec) -> usize {
     match &spec.source {
-        Source::Pictures { .. } => Ok(spec.frames),
-        Source::Edit(_) | Source::Extend(_) => Err(Error::new(
-            ErrorKind::Media,
-            "read the given clip: not built in yet",
-        )),
+        Source::Pictures { .. } => spec.frames,
+        Source::Edit(given) => given.frames,
+        Source::Extend(given) => given.frames + spec.frames,
     }
 }
 
@@ -25,11 +24,76 @@ pub(super) fn expected_frames(spec: &RenderSpec) -> Result<usize> {
 pub(super) fn play(spec: &RenderSpec, sink: Sink<'_>) -> Result<()> {
     match &spec.source {
         Source::Pictures { pins, tiles } => pictures(spec, pins, tiles, sink),
-        Source::Edit(_) | Source::Extend(_) => Err(Error::new(
-            ErrorKind::Media,
-            "read the given clip: not built in yet",
-        )),
+        Source::Edit(given) => edit(spec, given, sink),
+        Source::Extend(given) => extend(spec, given, sink),
     }
+}
+
+/// The given clip in other colours, frame by frame.
+fn edit(spec: &RenderSpec, given: &GivenFrames, sink: Sink<'_>) -> Result<()> {
+    let seed = Seed::of(&spec.prompt);
+    let overlay = Overlay::new(spec, given.frames);
+    let [_, cb, cr] = colour(seed.unit(0), 0.8, 0.8);
+    let mut number = 0;
+    each_frame(
+        &given.path,
+        FRAME_RATE,
+        given.frames,
+        &MediaOptions::new(),
+        |frame| {
+            let mut picture = cover(frame, spec);
+            // The light stays, the colours become the prompt's: half of what was there, half of that.
+            for (plane, tint) in [(&mut picture.u, cb), (&mut picture.v, cr)] {
+                for value in plane.iter_mut() {
+                    *value = (u16::from(*value) + u16::from(tint)).div_ceil(2) as u8;
+                }
+            }
+            overlay.paint(&mut picture, number);
+            number += 1;
+            sink(&picture)
+        },
+    )
+}
+
+/// The given clip as it is, then the camera moves on from its last frame.
+fn extend(spec: &RenderSpec, given: &GivenFrames, sink: Sink<'_>) -> Result<()> {
+    let seed = Seed::of(&spec.prompt);
+    let mut last = None;
+    let mut number = 0;
+    each_frame(
+        &given.path,
+        FRAME_RATE,
+        given.frames,
+        &MediaOptions::new(),
+        |frame| {
+            let picture = cover(frame, spec);
+            sink(&picture)?;
+            number += 1;
+            if number == given.frames {
+                last = Some(picture);
+            }
+            Ok(())
+        },
+    )?;
+    let last = last.ok_or_else(|| Error::new(ErrorKind::Media, "extend a clip without frames"))?;
+    let overlay = Overlay::new(spec, given.frames + spec.frames);
+    let mut camera = Camera::new(spec);
+    for step in 1..=spec.frames {
+        let mut picture = camera.see(&last, &seed, step, spec.frames);
+        overlay.paint(&mut picture, given.frames + step - 1);
+        sink(&picture)?;
+    }
+    Ok(())
+}
+
+fn cover(frame: &Frame, spec: &RenderSpec) -> YuvPicture {
+    draw::cover(
+        frame.rgb(),
+        frame.width() as usize,
+        frame.height() as usize,
+        spec.width,
+        spec.height,
+    )
 }
 
 /// Frames over which a scene turns into a pinned picture that nothing precedes.
@@ -44,7 +108,7 @@ fn pictures(
     let seed = Seed::of(&spec.prompt);
     let overlay = Overlay::new(spec, spec.frames);
     let stage = Stage::new(spec, &seed, tiles);
-    let mut scratch = YuvPicture::black(spec.width, spec.height);
+    let mut camera = Camera::new(spec);
     for number in 0..spec.frames {
         if let Some((_, pinned)) = pins.iter().find(|(at, _)| *at == number) {
             sink(pinned)?;
@@ -55,9 +119,7 @@ fn pictures(
         let mut picture = match (before, after) {
             (None, None) => stage.frame(number),
             (Some((start, first)), None) if tiles.is_empty() => {
-                let view = journey(&seed, number - start, spec.frames - start);
-                draw::look(first, view, &mut scratch);
-                scratch.clone()
+                camera.see(first, &seed, number - start, spec.frames - start)
             }
             // With references to show, a pinned first frame opens the scene and then gives way to it.
             (Some((start, first)), None) => {
@@ -82,16 +144,37 @@ fn parts(weight: usize) -> u32 {
     u32::try_from(weight.min(256)).unwrap_or(256)
 }
 
-/// The camera moves in by up to an eighth, towards a corner that follows from the prompt.
-fn journey(seed: &Seed, step: usize, of: usize) -> View {
-    let done = u32::try_from(step * 65_536 / of.max(1))
-        .unwrap_or(65_536)
-        .min(65_536);
-    let corner = |place| if seed.pick(place, 2) == 0 { 16_384 } else { 49_152 };
-    View {
-        size: 65_536 - done / 8,
-        across: corner(11),
-        down: corner(12),
+/// Moves in by up to an eighth, towards a corner that follows from the prompt. It moves with every second
+/// frame, as drawn films do: half the work, and still a movement.
+struct Camera {
+    step: usize,
+    seen: YuvPicture,
+}
+
+impl Camera {
+    fn new(spec: &RenderSpec) -> Self {
+        Self {
+            step: 0,
+            seen: YuvPicture::black(spec.width, spec.height),
+        }
+    }
+
+    fn see(&mut self, still: &YuvPicture, seed: &Seed, step: usize, of: usize) -> YuvPicture {
+        let step = step.next_multiple_of(2);
+        if step != self.step {
+            self.step = step;
+            let done = u32::try_from(step * 65_536 / of.max(1))
+                .unwrap_or(65_536)
+                .min(65_536);
+            let corner = |place| if seed.pick(place, 2) == 0 { 16_384 } else { 49_152 };
+            let view = View {
+                size: 65_536 - done / 8,
+                across: corner(11),
+                down: corner(12),
+            };
+            draw::look(still, view, &mut self.seen);
+        }
+        self.seen.clone()
     }
 }
 

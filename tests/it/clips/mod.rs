@@ -3,13 +3,21 @@
 //! The pixels are made here in YUV and handed to the `ffmpeg` program as they are, so that no scaler but
 //! the one under test is involved. Clips are kept under the build's temporary folder by their recipe.
 
+#![expect(
+    unreachable_pub,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::many_single_char_names,
+    reason = "helpers of tests: they may panic, and their numbers are small"
+)]
+
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use reelkin::media::{Frame, Rotation};
+use reelkin::media::Frame;
 
 /// Side of a cell; bits and patches are cells, so that chroma and compression do not blur them.
 pub const CELL: usize = 16;
@@ -132,9 +140,9 @@ impl Recipe {
         let mut put = |value: f64| {
             let value = value.round() as u16;
             if depth > 8 {
-                out.extend(value.to_le_bytes())
+                out.extend(value.to_le_bytes());
             } else {
-                out.push(value as u8)
+                out.push(value as u8);
             }
         };
         let planes: &[(usize, usize, usize)] = if gray {
@@ -231,7 +239,6 @@ pub fn ffmpeg(args: &str, input: Option<&Path>, output: &Path, frames: impl Iter
 
 /// The picture before it was turned, so that number and patches are where they were painted.
 pub fn unturned(frame: &Frame) -> Frame {
-    let Rotation { .. } = frame.rotation();
     let (w, h) = (frame.width() as usize, frame.height() as usize);
     let (degrees, mirrored) = (frame.rotation().degrees(), frame.rotation().is_mirrored());
     let swaps = degrees % 180 != 0;

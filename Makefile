@@ -1,0 +1,28 @@
+# Two commands do everything, set-up included: `make demo` and `make test`.
+
+.PHONY: help demo test bench setup clean
+
+help:
+	@echo "make demo   make two clips with no key and no cost, into demo-out/"
+	@echo "make test   format, lints, docs, every test"
+	@echo "make bench  frames beside the ffmpeg program, in one run"
+	@echo "make clean  remove what these left behind"
+
+setup:
+	@scripts/setup.sh build
+
+demo: setup
+	cargo build --locked --release --features cli --bin reelkin
+	@scripts/demo.sh
+
+test:
+	@scripts/setup.sh test
+	@scripts/test.sh
+
+bench:
+	@scripts/setup.sh test
+	cargo bench --locked --all-features
+
+clean:
+	cargo clean
+	rm -rf demo-out .cache

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Installs what building and testing need and is not there: libav's headers, clang's library (for the
+# bindings of ffmpeg-next), pkg-config; with "test" also what the tests run: ffmpeg, Node, Python.
+# Does nothing where all is there. Debian and Ubuntu through apt; elsewhere it names the packages.
+set -euo pipefail
+
+want=${1:-build}
+
+have_headers() {
+    command -v pkg-config >/dev/null &&
+        pkg-config --exists libavcodec libavformat libavutil libswscale
+}
+have_clang() {
+    # shellcheck disable=SC2144
+    [ -n "${LIBCLANG_PATH:-}" ] || ldconfig -p 2>/dev/null | grep -q 'libclang[-.]' ||
+        ls /usr/lib/llvm-*/lib/libclang*.so* >/dev/null 2>&1 ||
+        ls /opt/homebrew/opt/llvm/lib/libclang.dylib /Library/Developer/CommandLineTools/usr/lib/libclang.dylib >/dev/null 2>&1
+}
+have_compiler() { command -v cc >/dev/null && command -v clang >/dev/null; }
+have_test_tools() {
+    command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null && command -v curl >/dev/null &&
+        command -v npm >/dev/null && python3 -c 'import venv, ensurepip' 2>/dev/null
+}
+
+missing=()
+have_headers || missing+=(pkg-config libavcodec-dev libavformat-dev libavutil-dev libswscale-dev)
+have_clang || missing+=(libclang-dev)
+have_compiler || missing+=(build-essential clang)
+if [ "$want" = test ] && ! have_test_tools; then
+    missing+=(ffmpeg curl python3 python3-venv)
+    # A Node that is there came with its npm; Debian's npm would fight with it.
+    command -v npm >/dev/null || missing+=(nodejs npm)
+fi
+
+if ! command -v cargo >/dev/null && [ -x "$HOME/.cargo/bin/cargo" ]; then
+    echo "cargo is in $HOME/.cargo/bin, which is not on the PATH: run  . \"\$HOME/.cargo/env\"" >&2
+    exit 1
+fi
+if ! command -v cargo >/dev/null; then
+    echo "Rust is missing: install it with rustup, https://rustup.rs" >&2
+    exit 1
+fi
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if ! command -v apt-get >/dev/null; then
+    cat >&2 <<WORDS
+These are missing and there is no apt to install them: ${missing[*]}
+  Homebrew:  brew install ffmpeg pkg-config llvm node python
+  Fedora:    dnf install ffmpeg-free ffmpeg-free-devel clang clang-devel pkgconf-pkg-config nodejs npm python3
+WORDS
+    exit 1
+fi
+
+as_root=()
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || { echo "installing ${missing[*]} needs root or sudo" >&2; exit 1; }
+    as_root=(sudo)
+fi
+echo "installing ${missing[*]}" >&2
+export DEBIAN_FRONTEND=noninteractive
+"${as_root[@]}" apt-get update -qq
+"${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Everything: format, lints for every set of features, docs, tests, the foreign clients.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() { echo; echo "== $*"; "$@"; }
+
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
+# Nothing of a person's own set-up may change what is tested.
+unset XAI_API_KEY REELKIN_LIBRARY REELKIN_LOG
+
+step cargo fmt --check
+# One build of the tests serves lints and runs: the widest set of features first.
+step cargo clippy --locked --all-features --all-targets -- -D warnings
+step cargo clippy --locked --all-targets -- -D warnings
+step cargo clippy --locked --no-default-features --all-targets -- -D warnings
+if cargo tree --locked --no-default-features -e normal --prefix none | grep -E '^(ffmpeg|axum|clap) '; then
+    echo "the crate without features must not link these" >&2
+    exit 1
+fi
+step env RUSTDOCFLAGS="-D warnings" cargo doc --locked --all-features --no-deps --document-private-items
+step cargo test --locked --all-features
