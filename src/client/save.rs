@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 
 use super::record::Brief;
 use super::{VideoClient, verify};
-use crate::error::{Charge, Error, ErrorKind, Result};
+use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::http::{DownloadError, Sink};
 use crate::job::{self, JobEvent, Reporter};
 use crate::library::{Clip, ClipId, Staged};
@@ -80,7 +80,8 @@ async fn fetch(
                     }
                 }
             }
-            Err(DownloadError::LinkExpired(error)) => error,
+            // The clip is there and paid for: a later look may find it.
+            Err(DownloadError::LinkExpired(error)) => error.with_advice(RetryAdvice::Resume),
             Err(DownloadError::Failed(error)) => return Err(paid(error)),
         };
         fresh += 1;
@@ -109,17 +110,9 @@ async fn download(
         Some(url) => http.clip_url(url).map(Some),
         None => client.inner.provider.clip_url(finished),
     };
-    let url = url.map_err(DownloadError::Failed)?.ok_or_else(|| {
-        DownloadError::Failed(if brief.uploaded {
-            Error::new(
-                ErrorKind::NotFound,
-                "download the clip: the service put it at the upload url and named no link; give a fetch url to save it in the library",
-            )
-        } else {
-            Error::new(ErrorKind::JobFailed, "download the clip: the service calls the job done and names no clip")
-                .with_service_code("done_without_url")
-        })
-    })?;
+    let url = url
+        .map_err(DownloadError::Failed)?
+        .ok_or_else(|| no_link(finished, brief))?;
     let mut sink = StagedSink {
         position: staged.written(),
         staged,
@@ -128,6 +121,30 @@ async fn download(
         reporter.tell(JobEvent::Downloading { received, total });
     })
     .await
+}
+
+/// A job is done, and there is no link.
+fn no_link(finished: &Finished, brief: &Brief) -> DownloadError {
+    if brief.uploaded {
+        DownloadError::Failed(Error::new(
+            ErrorKind::NotFound,
+            "download the clip: the service put it at the upload url and named no link; give a fetch url to save it in the library",
+        ))
+    } else if finished.no_video {
+        // Seen only where moderation withheld the clip.
+        DownloadError::Failed(Error::new(
+            ErrorKind::Moderated,
+            "moderation withheld the clip: the service calls the job done and sends no video",
+        ))
+    } else {
+        DownloadError::LinkExpired(
+            Error::new(
+                ErrorKind::JobFailed,
+                "download the clip: the service calls the job done and names no clip",
+            )
+            .with_service_code("done_without_url"),
+        )
+    }
 }
 
 /// The library's temporary file as the download's sink.

@@ -121,7 +121,10 @@ impl Http {
         mut progress: impl FnMut(u64, Option<u64>) + Send,
     ) -> Result<(), DownloadError> {
         let policy = &self.0.policy;
-        let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(15));
+        let fresh_backoff = || Backoff::new(Duration::from_millis(500), Duration::from_secs(15));
+        let mut backoff = fresh_backoff();
+        // What the slowest line that counts as alive brings in the time it may be silent.
+        let worth = (policy.stall_timeout.as_secs_f64() * policy.min_bytes_per_second as f64) as u64;
         let mut validator = None;
         let mut attempt = 1;
         loop {
@@ -136,8 +139,11 @@ impl Http {
                     (error, backoff.next(None))
                 }
             };
-            // A line that is cut often but moves is not a broken one: only idle tries count.
-            if sink.position() <= before {
+            // A line that is cut often but moves is not a broken one: only tries that brought next to
+            // nothing count. Were one byte enough, a server could keep us for days.
+            if sink.position() > before.saturating_add(worth) {
+                backoff = fresh_backoff();
+            } else {
                 attempt += 1;
             }
             if attempt > policy.attempts {

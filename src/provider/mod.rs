@@ -85,6 +85,8 @@ pub(crate) enum PollReply {
 pub(crate) struct Finished {
     /// Where the clip can be fetched; `None` when it went somewhere else.
     pub(crate) url: Option<String>,
+    /// Whether the answer has no video at all, not even one without a link.
+    pub(crate) no_video: bool,
     /// The clip as a file at the service, where storage was asked for.
     pub(crate) file_id: Option<String>,
     /// The length the service names.

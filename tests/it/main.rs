@@ -13,8 +13,12 @@
     reason = "clips are small, and a test reads best beside its data"
 )]
 
+#[cfg(feature = "sandbox")]
+mod client_bench;
 #[cfg(feature = "media")]
 mod clips;
+#[cfg(feature = "sandbox")]
+mod faults;
 mod library_commit;
 mod library_copy;
 mod library_crash;
@@ -39,3 +43,5 @@ mod sandbox_faults;
 mod sandbox_files;
 #[cfg(feature = "sandbox")]
 mod sandbox_modes;
+#[cfg(feature = "sandbox")]
+mod wire_server;

@@ -122,6 +122,7 @@ fn non_empty(text: Option<&String>) -> Option<&String> {
 }
 
 fn done(poll: wire::Poll) -> PollReply {
+    let no_video = poll.video.is_none();
     let video = poll.video.unwrap_or_default();
     let url = non_empty(video.url.as_ref()).cloned();
     let file = video.file_output.unwrap_or_default();
@@ -150,6 +151,7 @@ fn done(poll: wire::Poll) -> PollReply {
     }
     PollReply::Done(Box::new(Finished {
         url,
+        no_video,
         file_id,
         seconds: video.duration,
         model: poll.model.map(VideoModel::new),
