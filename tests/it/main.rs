@@ -24,3 +24,5 @@ mod sandbox_faults;
 mod sandbox_files;
 #[cfg(feature = "sandbox")]
 mod sandbox_modes;
+#[cfg(feature = "sandbox")]
+mod sandbox_results;
