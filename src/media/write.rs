@@ -369,8 +369,8 @@ fn open_video(
     })
 }
 
-/// Hands out a clip's frames at a constant rate, `total` of them: a frame stays until the next is due, the
-/// last one to the end. One is held at a time, however long the clip is.
+/// Hands out a clip's frames at a constant rate, `total` of them: a frame stays until the next is due. The
+/// last that is handed out is the clip's last, whatever its own rate. One is held at a time, however long the clip is.
 pub(crate) fn each_frame(
     path: &Path,
     rate: u32,
@@ -399,7 +399,7 @@ pub(crate) fn each_frame(
         while let Some(pts) = decoder.receive()? {
             let frame = presenter.frame(&decoder.picture, pts, None)?;
             while let Some(shown) = &held
-                && given < total
+                && given + 1 < total
                 && due(given) + slack < frame.time()
             {
                 take(shown)?;

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -47,6 +47,8 @@ pub(super) struct Shared {
     pub(super) renderers: Arc<Semaphore>,
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) http: reqwest::Client,
+    /// Raised when the sandbox stops: renders under way end.
+    pub(super) stop: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone)]

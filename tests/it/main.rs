@@ -44,4 +44,6 @@ mod sandbox_files;
 #[cfg(feature = "sandbox")]
 mod sandbox_modes;
 #[cfg(feature = "sandbox")]
+mod sandbox_results;
+#[cfg(feature = "sandbox")]
 mod wire_server;
