@@ -8,9 +8,12 @@ mod builder;
 mod frames;
 mod generate;
 mod inputs;
+mod measure;
 mod record;
 mod save;
+mod source;
 mod verify;
+mod video;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,6 +22,7 @@ pub use builder::VideoClientBuilder;
 #[cfg(feature = "media")]
 pub use frames::ExtractFrame;
 pub use generate::Generate;
+pub use video::Transform;
 
 use crate::error::Result;
 use crate::http::Http;

@@ -36,7 +36,9 @@ use object_store::local::LocalFileSystem;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload, path::Path as StorePath};
 use once_cell::sync::OnceCell;
 
-pub use self::delivery::{Asked, Delivered, DeliveryReport, Finding, InputTransport, Severity};
+pub use self::delivery::{
+    Asked, Delivered, DeliveryReport, Finding, InputTransport, PictureMatch, SeamReport, Severity,
+};
 pub use self::list::{Entry, ListOptions, MAX_PAGE, Page};
 pub use self::name::ClipId;
 pub use self::record::{
@@ -50,6 +52,7 @@ use self::folder::Folder;
 use self::name::quoted;
 use self::staged::Scratch;
 use crate::error::{Error, ErrorKind, Result};
+use crate::request::MediaInput;
 
 /// A library of clips. A clone is cheap and is the same library.
 ///
@@ -442,5 +445,12 @@ impl fmt::Display for Library {
 impl fmt::Debug for Library {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Library").field(&self.to_string()).finish()
+    }
+}
+
+impl From<&Clip> for MediaInput {
+    /// The clip as an input of another request.
+    fn from(clip: &Clip) -> Self {
+        Self::clip(clip.id.as_str())
     }
 }
