@@ -14,7 +14,11 @@
 )]
 
 #[cfg(feature = "cli")]
+mod cli_bad_input;
+#[cfg(feature = "cli")]
 mod cli_run;
+#[cfg(feature = "cli")]
+mod cli_verbs;
 #[cfg(feature = "cli")]
 mod client_bench;
 #[cfg(feature = "media")]
@@ -45,6 +49,8 @@ mod media_frames;
 mod sandbox_create;
 #[cfg(feature = "sandbox")]
 mod sandbox_modes;
+#[cfg(feature = "cli")]
+mod secrets;
 #[cfg(feature = "cli")]
 mod wire_answers;
 #[cfg(feature = "cli")]
