@@ -5,6 +5,8 @@
 
 mod builder;
 #[cfg(feature = "media")]
+mod continue_from;
+#[cfg(feature = "media")]
 mod frames;
 mod generate;
 mod inputs;
@@ -19,6 +21,8 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use builder::VideoClientBuilder;
+#[cfg(feature = "media")]
+pub use continue_from::ContinueFrom;
 #[cfg(feature = "media")]
 pub use frames::ExtractFrame;
 pub use generate::Generate;

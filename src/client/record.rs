@@ -11,8 +11,8 @@ use super::measure::{Found, Measure};
 use super::source::Measured;
 use super::verify::Verified;
 use crate::library::{
-    Asked, Clip, ClipId, ClipRecord, DeliveryReport, InputRecord, InputTransport, ReelkinRecord, Seconds,
-    SourceSummary, Usage, VideoFacts,
+    Asked, ClipId, ClipRecord, DeliveryReport, FrameRecord, InputRecord, InputTransport, Parent,
+    ReelkinRecord, Seconds, SourceSummary, Usage, VideoFacts,
 };
 use crate::lineage::Continuity;
 use crate::model::{ModelEntry, ModelTable, VideoModel};
@@ -42,7 +42,9 @@ pub(super) struct Brief {
     /// For edit and extend: what the clip is made of.
     source: Option<SourceSummary>,
     /// The clip of the library that this one comes from.
-    pub(super) parent: Option<Clip>,
+    parent: Option<Parent>,
+    /// The frame of it that this one starts on.
+    frame: Option<FrameRecord>,
     /// What the finished clip is to be held against.
     pub(super) measure: Measure,
 }
@@ -64,6 +66,7 @@ impl Brief {
             operation: "generate",
             source: None,
             parent: None,
+            frame: None,
             measure: Measure::default(),
         }
     }
@@ -163,10 +166,11 @@ impl Brief {
         }
     }
 
-    /// The clip is a continuation of another by its last frame.
-    pub(super) const fn continuing(mut self) -> Self {
+    /// The clip continues another by a frame of it.
+    pub(super) fn continues(&mut self, parent: Option<Parent>, frame: FrameRecord) {
         self.operation = "continue";
-        self
+        self.parent = parent;
+        self.frame = Some(frame);
     }
 
     pub(super) fn warn(&mut self, warning: Option<String>) {
@@ -262,13 +266,16 @@ impl Brief {
             warnings: Some(warnings),
             ..ReelkinRecord::new()
         });
+        if let Some(parent) = &self.parent {
+            parent.write_into(&mut record, name, self.operation, self.frame);
+        }
         record
     }
 }
 
 /// What is known of the clip that an edit or an extension is made of, when the request has been sent.
 pub(super) struct VideoSource {
-    pub(super) parent: Option<Clip>,
+    pub(super) parent: Option<Parent>,
     pub(super) summary: SourceSummary,
     pub(super) measured: Measured,
     pub(super) sent_record: InputRecord,

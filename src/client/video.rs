@@ -87,9 +87,12 @@ impl Transform {
     /// Dropping the future once it was polled stops nothing: the work goes on, and the clip is saved.
     pub async fn start(self) -> Result<JobHandle> {
         let Self { client, request } = self;
-        job::spawn(move |reporter| run(client, request, reporter))
-            .handle()
-            .await
+        job::spawn(move |reporter| async move {
+            reporter.tell(JobEvent::Planning);
+            run(client, request, reporter).await
+        })
+        .handle()
+        .await
     }
 }
 
@@ -102,9 +105,18 @@ impl IntoFuture for Transform {
     }
 }
 
+/// A continuation that the service's own extension makes.
+#[cfg(feature = "media")]
+pub(super) async fn run_extension(
+    client: VideoClient,
+    request: ExtendRequest,
+    reporter: Reporter,
+) -> Result<Clip> {
+    run(client, Request::Extend(request), reporter).await
+}
+
 /// From the request to the clip in the library.
 async fn run(client: VideoClient, request: Request, reporter: Reporter) -> Result<Clip> {
-    reporter.tell(JobEvent::Planning);
     let inner = &client.inner;
     let (mut checked, parts) = check(&client, request)?;
     let source = Source::find(&client, &parts.video).await?;
@@ -126,7 +138,11 @@ async fn run(client: VideoClient, request: Request, reporter: Reporter) -> Resul
         .length
         .zip(measured.lines)
         .and_then(|(length, lines)| checked.estimate(&inner.models, length, lines));
-    let (parent, summary) = (source.parent.clone(), source.summary.clone());
+    let parent = match &source.parent {
+        Some(clip) => Some(inner.library.parent(clip).await?),
+        None => None,
+    };
+    let summary = source.summary.clone();
     let sent = source.send(&client, parts.transport).await?;
     let described = VideoSource {
         parent,

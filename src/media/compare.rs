@@ -112,6 +112,91 @@ pub fn seam(
         }))
 }
 
+/// The sharpest of the last `count` frames of a clip: the one with the most detail in its luma. Holds two
+/// frames at a time, however many are looked at.
+///
+/// # Errors
+/// As [`frame`](super::frame()).
+pub fn sharpest_of_last(source: impl Into<MediaSource>, count: u32, options: &MediaOptions) -> Result<Frame> {
+    let mut clip = Clip::open(super::source::open(source.into(), options)?)?;
+    let presenter = Presenter::of(&clip);
+    // Which frames are the last is known at the end only, so the clip is gone through twice: once for the
+    // times, once for the pictures.
+    let mut times = Vec::new();
+    walk(&mut clip, |_, pts| {
+        times.push(pts);
+        Ok(())
+    })?;
+    times.sort_unstable();
+    let from = times.len().saturating_sub(count as usize);
+    let first = times.get(from).copied().unwrap_or(i64::MIN);
+    let mut best: Option<(f64, Frame)> = None;
+    walk(&mut clip, |picture, pts| {
+        if pts >= first {
+            let frame = presenter.frame(picture, pts, None)?;
+            let detail = detail(&frame);
+            // Of equals the later one goes on more smoothly.
+            if best.as_ref().is_none_or(|(most, _)| detail >= *most) {
+                best = Some((detail, frame));
+            }
+        }
+        Ok(())
+    })?;
+    match best {
+        Some((_, frame)) => Ok(frame),
+        None => Err(Decoder::open(&clip, usize::MAX)?.nothing()),
+    }
+}
+
+/// Decodes every frame that is shown, from the beginning.
+fn walk(clip: &mut Clip, mut visit: impl FnMut(&ffmpeg_next::frame::Video, i64) -> Result<()>) -> Result<()> {
+    let mut decoder = Decoder::open(clip, usize::MAX)?;
+    clip.rewind()?;
+    loop {
+        let packet = clip.next_packet()?;
+        match &packet {
+            Some(packet) => decoder.send(packet)?,
+            None => decoder.drain(),
+        }
+        while let Some(pts) = decoder.receive()? {
+            visit(&decoder.picture, pts)?;
+        }
+        if packet.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// Mean squared difference of neighbouring green values: blur, fades and black have little of it.
+fn detail(frame: &Frame) -> f64 {
+    let stride = frame.width() as usize * 3;
+    let rows = frame.rgb().chunks_exact(stride.max(1));
+    let below = rows.clone().skip(1);
+    let squares: u64 = rows
+        .zip(below)
+        .map(|(row, below)| {
+            let (row, below) = (row.as_chunks::<3>().0, below.as_chunks::<3>().0);
+            let right = row.iter().skip(1).map(|pixel| pixel[1]);
+            let square = |a: u8, b: u8| u64::from(a.abs_diff(b)).pow(2);
+            let neighbours = row
+                .iter()
+                .zip(right)
+                .map(|(pixel, right)| square(pixel[1], right));
+            let lower = row
+                .iter()
+                .zip(below)
+                .map(|(pixel, below)| square(pixel[1], below[1]));
+            neighbours.chain(lower).sum::<u64>()
+        })
+        .sum();
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a measure for comparing, not for adding up"
+    )]
+    let mean = squares as f64 / (frame.rgb().len() / 3).max(1) as f64;
+    mean
+}
+
 /// Summed squared errors of luma and of the colour differences, and how many pixels there are.
 fn errors(a: &[u8], b: &[u8]) -> (f64, f64, f64) {
     let (mut luma, mut colour) = (0.0, 0.0);

@@ -57,6 +57,8 @@ pub(crate) enum Command {
     Edit(Edit),
     /// Add seconds at the end of a clip
     Extend(Extend),
+    /// Go on where a clip ends
+    Continue(Continue),
     /// Write one frame of a clip as PNG or JPEG
     Frame(Frame),
     /// Say what is in a clip
@@ -197,6 +199,51 @@ pub(crate) struct Extend {
     pub(crate) resolution: Option<String>,
     #[arg(long, hide = true)]
     pub(crate) aspect_ratio: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Continue {
+    /// How it goes on; may be left out
+    pub(crate) prompt: Option<String>,
+    /// The clip: an id, a file name or a path
+    #[arg(long, value_name = "CLIP")]
+    pub(crate) video: String,
+    /// By the exact last frame, by the service's extension, or by whichever fits
+    #[arg(long, value_enum, default_value = "last-frame")]
+    pub(crate) strategy: Strategy,
+    /// Start on the sharpest of so many last frames (2 to 48): for clips that end in a fade
+    #[arg(long, value_name = "N")]
+    pub(crate) sharpest: Option<u32>,
+    /// The model [default: grok-imagine-video]
+    #[arg(long)]
+    pub(crate) model: Option<String>,
+    /// Length in whole seconds [default: 5]
+    #[arg(long, value_name = "S", value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) duration: Option<Duration>,
+    /// 480p, 720p or 1080p [default: 720p]
+    #[arg(long)]
+    pub(crate) resolution: Option<String>,
+    /// Only auto: the frame decides
+    #[arg(long, value_name = "W:H")]
+    pub(crate) aspect_ratio: Option<String>,
+    /// Make the clip silent (it costs the same)
+    #[arg(long)]
+    pub(crate) no_audio: bool,
+    /// Your end user's id
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    /// Keep the clip in the service's Files too, under this name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) store: Option<String>,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Strategy {
+    LastFrame,
+    Extend,
+    Auto,
 }
 
 /// Options of everything that waits for a clip.

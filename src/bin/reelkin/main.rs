@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Command::Generate(command) => generate::run(&arguments.global, &command),
         Command::Edit(command) => video::edit(&arguments.global, command),
         Command::Extend(command) => video::extend(&arguments.global, command),
+        Command::Continue(command) => video::continue_from(&arguments.global, &command),
         Command::Frame(command) => frame::run(&arguments.global, command),
         Command::Probe(command) => probe::run(&arguments.global, &command),
         Command::Ls(command) => ls::run(&arguments.global, &command),

@@ -1,12 +1,13 @@
-//! `reelkin edit` and `reelkin extend`.
+//! `reelkin edit`, `reelkin extend` and `reelkin continue`.
 
 use std::path::Path;
 
 use reelkin::{
-    EditRequest, ExtendRequest, JobHandle, MediaInput, StorageOptions, TransportChoice, VideoClient,
+    ContinueRequest, ContinueStrategy, EditRequest, ExtendRequest, FrameChoice, JobHandle, MediaInput,
+    StorageOptions, TransportChoice, VideoClient,
 };
 
-use crate::args::{Edit, Extend, Global, Source, Transport};
+use crate::args::{Continue, Edit, Extend, Global, Strategy, Transport, Wait};
 use crate::output::{self, Failure, Outcome};
 use crate::session::{Session, Settings, block_on, check_destination};
 
@@ -31,7 +32,7 @@ pub(crate) fn edit(global: &Global, command: Edit) -> Outcome {
     request.model = source.model.as_deref().map(Into::into);
     request.storage = source.store.as_deref().map(StorageOptions::new);
     request.user = user;
-    run(global, &source, |client| async move {
+    run(global, &source.wait, |client| async move {
         client.edit(request).start().await
     })
 }
@@ -53,8 +54,35 @@ pub(crate) fn extend(global: &Global, command: Extend) -> Outcome {
     request.model = source.model.as_deref().map(Into::into);
     request.storage = source.store.as_deref().map(StorageOptions::new);
     request.duration = duration;
-    run(global, &source, |client| async move {
+    run(global, &source.wait, |client| async move {
         client.extend(request).start().await
+    })
+}
+
+pub(crate) fn continue_from(global: &Global, command: &Continue) -> Outcome {
+    let from = video(&command.video)?;
+    let mut request = ContinueRequest::new("").strategy(match command.strategy {
+        Strategy::LastFrame => ContinueStrategy::LastFrame,
+        Strategy::Extend => ContinueStrategy::Extend,
+        Strategy::Auto => ContinueStrategy::Auto,
+    });
+    request.prompt.clone_from(&command.prompt);
+    request.frame = command
+        .sharpest
+        .map_or(FrameChoice::Last, FrameChoice::SharpestOfLast);
+    request.model = command.model.as_deref().map(Into::into);
+    request.duration = command.duration;
+    request.resolution = command.resolution.as_deref().map(Into::into);
+    request.aspect_ratio = command
+        .aspect_ratio
+        .as_deref()
+        .filter(|ratio| *ratio != "auto")
+        .map(Into::into);
+    request.audio = command.no_audio.then_some(false);
+    request.user.clone_from(&command.user);
+    request.storage = command.store.as_deref().map(StorageOptions::new);
+    run(global, &command.wait, |client| async move {
+        client.continue_from(from, request).start().await
     })
 }
 
@@ -68,21 +96,21 @@ fn refuse_ignored(verb: &str, options: &[(&str, &Option<String>)]) -> Outcome<()
     }
 }
 
-fn run<F, W>(global: &Global, source: &Source, start: F) -> Outcome
+fn run<F, W>(global: &Global, wait: &Wait, start: F) -> Outcome
 where
     F: FnOnce(VideoClient) -> W,
     W: Future<Output = reelkin::Result<JobHandle>>,
 {
-    check_destination(&source.wait, &global.library)?;
+    check_destination(wait, &global.library)?;
     let settings = Settings {
-        timeout: Some(source.wait.timeout),
+        timeout: Some(wait.timeout),
         ..Settings::default()
     };
     block_on(async {
         let session = Session::open(global, settings).await?;
         let job = start(session.client.clone()).await?;
         let clip = session.wait(&job, global.json).await?;
-        let copy = session.copy(&clip, &source.wait).await;
+        let copy = session.copy(&clip, wait).await;
         session.close().await;
         Ok(output::saved(&clip, copy, global.json))
     })
