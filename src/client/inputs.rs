@@ -13,7 +13,8 @@ use super::VideoClient;
 use crate::error::{Error, ErrorKind, Result};
 use crate::library::{InputRecord, InputTransport};
 use crate::request::{
-    GenerateInputs, GenerateMode, GenerateRequest, MediaInput, ResolvedKeyframe, ResolvedMedia, Transport,
+    GenerateInputs, GenerateMode, GenerateRequest, MediaContent, MediaInput, ResolvedKeyframe, ResolvedMedia,
+    Transport,
 };
 
 /// Most bytes of one picture. The service's limit is not known; its limit for pictures that a
@@ -160,7 +161,8 @@ impl Reader<'_> {
             bytes: Some(bytes.len() as u64),
             ..InputRecord::default()
         };
-        Ok((ResolvedMedia::Inline { mime, bytes }, Transport::Inline, record))
+        let content = MediaContent::Memory(bytes);
+        Ok((ResolvedMedia::Inline { mime, content }, Transport::Inline, record))
     }
 
     /// A link that the service can fetch. Whether it does shows only when the job runs.

@@ -494,13 +494,14 @@ fn facts(stream: &ff::format::stream::Stream) -> StreamFacts {
     // SAFETY: `codecpar` of an open stream is never null and lives as long as its context, which
     // `stream` borrows; the fields are plain integers that libav set while it read the header.
     let (width, height, aspect, sample_rate, channels) = unsafe {
-        let p = &*parameters.as_ptr();
+        // No reference: other fields are C enums that may hold numbers the bindings' enums lack.
+        let p = parameters.as_ptr();
         (
-            p.width,
-            p.height,
-            p.sample_aspect_ratio,
-            p.sample_rate,
-            p.ch_layout.nb_channels,
+            (*p).width,
+            (*p).height,
+            (*p).sample_aspect_ratio,
+            (*p).sample_rate,
+            (*p).ch_layout.nb_channels,
         )
     };
     // SAFETY: the pointer is to a stream of the context that `stream` borrows.

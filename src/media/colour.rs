@@ -6,12 +6,11 @@
 //! repacking formats that carry no matrix.
 
 use ff::format::Pixel;
-use ff::util::chroma::Location;
-use ff::util::color::{Range, Space};
 use ffmpeg_next as ff;
 use serde::Serialize;
 
 use super::libav;
+use super::tags::{self, Tags};
 
 /// The coefficients between luma, chroma and RGB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -89,21 +88,21 @@ impl ColourInfo {
     /// Reads the tags of a frame, and fills the gaps as players do.
     pub(super) fn of(frame: &ff::frame::Video) -> Self {
         let layout = Layout::of(frame.format());
-        let tag = |name: Option<&'static str>| name.filter(|&n| n != "unknown").map(str::to_owned);
+        let numbers = Tags::of(frame);
         let tags = Self {
-            primaries: tag(frame.color_primaries().name()),
-            transfer: tag(frame.color_transfer_characteristic().name()),
+            primaries: numbers.primaries_name().map(str::to_owned),
+            transfer: numbers.transfer_name().map(str::to_owned),
             ..Self::rgb()
         };
         if layout.is_none() && !is_odd_yuv(frame.format()) {
             return tags;
         }
-        let (matrix, matrix_tagged) = choose_matrix(frame.color_space(), frame.height());
-        let (range, range_tagged) = match frame.color_range() {
-            Range::JPEG => (ColourRange::Full, true),
-            Range::MPEG => (ColourRange::Limited, true),
-            Range::Unspecified if is_yuvj(frame.format()) => (ColourRange::Full, true),
-            Range::Unspecified => (ColourRange::Limited, false),
+        let (matrix, matrix_tagged) = choose_matrix(numbers.matrix, frame.height());
+        let (range, range_tagged) = match numbers.range {
+            tags::FULL => (ColourRange::Full, true),
+            tags::LIMITED => (ColourRange::Limited, true),
+            _ if is_yuvj(frame.format()) => (ColourRange::Full, true),
+            _ => (ColourRange::Limited, false),
         };
         Self {
             matrix,
@@ -115,15 +114,15 @@ impl ColourInfo {
     }
 }
 
-/// The matrix for a tag; one that is missing, or that a YUV picture cannot have, or that we have no
-/// coefficients for, is replaced by the assumption.
-fn choose_matrix(space: Space, lines: u32) -> (ColourMatrix, bool) {
-    match space {
-        Space::BT709 => (ColourMatrix::Bt709, true),
-        Space::BT470BG | Space::SMPTE170M => (ColourMatrix::Bt601, true),
-        Space::BT2020NCL | Space::BT2020CL => (ColourMatrix::Bt2020, true),
-        Space::FCC => (ColourMatrix::Fcc, true),
-        Space::SMPTE240M => (ColourMatrix::Smpte240m, true),
+/// The matrix for a number of H.273; one that is missing, or that a YUV picture cannot have, or that we have
+/// no coefficients for, is replaced by the assumption.
+fn choose_matrix(number: u32, lines: u32) -> (ColourMatrix, bool) {
+    match number {
+        1 => (ColourMatrix::Bt709, true),
+        4 => (ColourMatrix::Fcc, true),
+        5 | 6 => (ColourMatrix::Bt601, true),
+        7 => (ColourMatrix::Smpte240m, true),
+        9 | 10 => (ColourMatrix::Bt2020, true),
         _ if lines >= 720 => (ColourMatrix::Bt709, false),
         _ => (ColourMatrix::Bt601, false),
     }
@@ -334,20 +333,21 @@ struct Siting {
 
 impl Siting {
     fn of(frame: &ff::frame::Video) -> Self {
-        match frame.chroma_location() {
-            Location::Center => Self {
+        // libav counts from 1, H.273 from 0.
+        match Tags::of(frame).chroma {
+            2 => Self {
                 left: false,
                 top: false,
             },
-            Location::TopLeft => Self {
+            3 => Self {
                 left: true,
                 top: true,
             },
-            Location::Top => Self {
+            4 => Self {
                 left: false,
                 top: true,
             },
-            Location::Unspecified if is_yuvj(frame.format()) => Self {
+            0 if is_yuvj(frame.format()) => Self {
                 left: false,
                 top: false,
             },
@@ -515,17 +515,13 @@ mod tests {
 
     #[test]
     fn untagged_follows_the_lines_and_odd_tags_are_assumptions() {
-        assert_eq!(
-            choose_matrix(Space::Unspecified, 719),
-            (ColourMatrix::Bt601, false)
-        );
-        assert_eq!(
-            choose_matrix(Space::Unspecified, 720),
-            (ColourMatrix::Bt709, false)
-        );
-        assert_eq!(choose_matrix(Space::ICTCP, 480), (ColourMatrix::Bt601, false));
-        assert_eq!(choose_matrix(Space::RGB, 1080), (ColourMatrix::Bt709, false));
-        assert_eq!(choose_matrix(Space::SMPTE170M, 1080), (ColourMatrix::Bt601, true));
+        assert_eq!(choose_matrix(2, 719), (ColourMatrix::Bt601, false));
+        assert_eq!(choose_matrix(2, 720), (ColourMatrix::Bt709, false));
+        // RGB, ICtCp and a number that nobody gave a meaning.
+        assert_eq!(choose_matrix(0, 1080), (ColourMatrix::Bt709, false));
+        assert_eq!(choose_matrix(14, 480), (ColourMatrix::Bt601, false));
+        assert_eq!(choose_matrix(200, 480), (ColourMatrix::Bt601, false));
+        assert_eq!(choose_matrix(6, 1080), (ColourMatrix::Bt601, true));
     }
 
     #[test]

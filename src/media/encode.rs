@@ -4,8 +4,8 @@ use super::frame::Frame;
 use crate::error::{Error, ErrorKind, Result};
 
 impl Frame {
-    /// The frame as a PNG, without loss. Made for speed: a fifth of the time of libpng's default, at
-    /// about its size.
+    /// The frame as a PNG, without loss. Made for speed: a few milliseconds for 720 lines, at no more
+    /// than the size that ffmpeg's default gives.
     ///
     /// # Errors
     ///

@@ -6,6 +6,8 @@
 //! and touches no network: libav gets bytes that were already read, and one demuxer that our own look
 //! at the first bytes has chosen.
 //!
+//! libav writes to standard error on its own; its log is switched off for the whole process.
+//!
 //! All functions here block; [`bridge`] holds the only use of an async runtime.
 //!
 //! # What is read
@@ -30,6 +32,7 @@ mod probe;
 mod rotate;
 mod select;
 mod source;
+mod tags;
 #[cfg(feature = "sandbox")]
 pub(crate) mod write;
 

@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// Samples a second of the sound track.
 pub(crate) const SAMPLE_RATE: u32 = 48_000;
 
-/// A picture in planar Y'CbCr 4:2:0, BT.709, limited range: what H.264 takes.
+/// A picture in planar `Y'CbCr` 4:2:0, BT.709, limited range: what H.264 takes.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct YuvPicture {
     /// Even.
@@ -59,22 +59,19 @@ impl YuvPicture {
             let (top, bottom) = two.split_at(stride);
             let (above, below) = out.y[row * 2 * w..(row + 1) * 2 * w].split_at_mut(w);
             let pixels = top.chunks_exact(3).zip(bottom.chunks_exact(3));
-            for (((a, b), (ya, yb)), sum) in pixels
-                .zip(above.iter_mut().zip(below))
-                .zip(sums[1..=w].iter_mut())
-            {
-                let (ra, ga, ba) = (i32::from(a[0]), i32::from(a[1]), i32::from(a[2]));
-                let (rb, gb, bb) = (i32::from(b[0]), i32::from(b[1]), i32::from(b[2]));
-                *ya = luma(ra, ga, ba);
-                *yb = luma(rb, gb, bb);
-                *sum = [ra + rb, ga + gb, ba + bb];
+            let lumas = above.iter_mut().zip(below);
+            for (((upper, lower), (y_upper, y_lower)), sum) in pixels.zip(lumas).zip(&mut sums[1..=w]) {
+                let upper = [upper[0], upper[1], upper[2]].map(i32::from);
+                let lower = [lower[0], lower[1], lower[2]].map(i32::from);
+                *y_upper = luma(upper);
+                *y_lower = luma(lower);
+                *sum = [upper[0] + lower[0], upper[1] + lower[1], upper[2] + lower[2]];
             }
             sums[0] = sums[1];
             let chroma_row = row * (w / 2)..(row + 1) * (w / 2);
             let planes = out.u[chroma_row.clone()].iter_mut().zip(&mut out.v[chroma_row]);
             for ((u, v), three) in planes.zip(sums.windows(3).step_by(2)) {
-                let [r, g, b] = [0, 1, 2].map(|c| three[0][c] + 2 * three[1][c] + three[2][c]);
-                (*u, *v) = chroma(r, g, b);
+                (*u, *v) = chroma([0, 1, 2].map(|c| three[0][c] + 2 * three[1][c] + three[2][c]));
             }
         }
         out
@@ -82,12 +79,12 @@ impl YuvPicture {
 }
 
 // BT.709 limited range in 16-bit fixed point: Kr = 0.2126, Kb = 0.0722 (ITU-R BT.709-6, 3.2 to 3.5).
-fn luma(r: i32, g: i32, b: i32) -> u8 {
+fn luma([r, g, b]: [i32; 3]) -> u8 {
     clamp8(16 + ((11_966 * r + 40_254 * g + 4_064 * b + 32_768) >> 16))
 }
 
 /// Takes sums over eight pixels.
-fn chroma(r: i32, g: i32, b: i32) -> (u8, u8) {
+fn chroma([r, g, b]: [i32; 3]) -> (u8, u8) {
     let cb = 128 + ((-6_596 * r - 22_189 * g + 28_785 * b + 262_144) >> 19);
     let cr = 128 + ((28_785 * r - 26_145 * g - 2_640 * b + 262_144) >> 19);
     (clamp8(cb), clamp8(cr))
@@ -95,9 +92,9 @@ fn chroma(r: i32, g: i32, b: i32) -> (u8, u8) {
 
 /// The Y', Cb and Cr of one RGB colour.
 pub(crate) fn yuv_of(r: u8, g: u8, b: u8) -> [u8; 3] {
-    let (r, g, b) = (i32::from(r), i32::from(g), i32::from(b));
-    let (cb, cr) = chroma(r * 8, g * 8, b * 8);
-    [luma(r, g, b), cb, cr]
+    let rgb = [r, g, b].map(i32::from);
+    let (cb, cr) = chroma(rgb.map(|value| value * 8));
+    [luma(rgb), cb, cr]
 }
 
 fn clamp8(value: i32) -> u8 {
@@ -135,11 +132,22 @@ impl ClipWriter {
         frame_rate: u32,
         sound: bool,
     ) -> Result<Self> {
+        Self::create_with(&ENCODERS, path, width, height, frame_rate, sound)
+    }
+
+    fn create_with(
+        encoders: &[EncoderChoice],
+        path: &Path,
+        width: usize,
+        height: usize,
+        frame_rate: u32,
+        sound: bool,
+    ) -> Result<Self> {
         super::libav::init();
         let mut output =
             format::output_as(path, "mp4").map_err(|e| failed("open the clip for writing", e))?;
         let global_header = output.format().flags().contains(format::Flags::GLOBAL_HEADER);
-        let video = open_video(width, height, frame_rate, global_header)?;
+        let video = open_video(encoders, width, height, frame_rate, global_header)?;
         let mut stream = output
             .add_stream(video.codec())
             .map_err(|e| failed("add the video track", e))?;
@@ -316,8 +324,11 @@ impl AudioTrack {
     }
 }
 
+/// A name of libav's, and options for it.
+type EncoderChoice = (&'static str, &'static [(&'static str, &'static str)]);
+
 /// Best first: x264 is quick and good, `OpenH264` is what LGPL builds have, MPEG-4 is always there.
-const ENCODERS: [(&str, &[(&str, &str)]); 3] = [
+const ENCODERS: [EncoderChoice; 3] = [
     (
         "libx264",
         &[("preset", "superfast"), ("crf", "15"), ("profile", "high")],
@@ -327,13 +338,14 @@ const ENCODERS: [(&str, &[(&str, &str)]); 3] = [
 ];
 
 fn open_video(
+    encoders: &[EncoderChoice],
     width: usize,
     height: usize,
     frame_rate: u32,
     global_header: bool,
 ) -> Result<encoder::video::Encoder> {
     let mut last = None;
-    for (name, options) in ENCODERS {
+    for (name, options) in encoders {
         let Some(codec) = encoder::find_by_name(name) else {
             continue;
         };
@@ -351,7 +363,7 @@ fn open_video(
         video.set_color_primaries(color::Primaries::BT709);
         video.set_color_transfer_characteristic(color::TransferCharacteristic::BT709);
         video.set_color_range(color::Range::MPEG);
-        if name != "libx264" {
+        if *name != "libx264" {
             // Six bits a pixel and second would starve a moving picture; eight do not.
             video.set_bit_rate(width * height * 8);
         }
@@ -372,8 +384,8 @@ fn open_video(
     })
 }
 
-/// Hands out a clip's frames at a constant rate, `total` of them: a frame stays until the next is due, the
-/// last one to the end. One is held at a time, however long the clip is.
+/// Hands out a clip's frames at a constant rate, `total` of them: a frame stays until the next is due. The
+/// last that is handed out is the clip's last, whatever its own rate. One is held at a time, however long the clip is.
 pub(crate) fn each_frame(
     path: &Path,
     rate: u32,
@@ -385,6 +397,7 @@ pub(crate) fn each_frame(
     let presenter = Presenter::of(&clip);
     let mut decoder = Decoder::open(&clip, usize::MAX)?;
     clip.rewind()?;
+    #[expect(clippy::cast_precision_loss, reason = "a clip has fewer than 2^52 frames")]
     let due = |number: usize| Duration::from_secs_f64(number as f64 / f64::from(rate));
     // Half a millisecond: time bases round.
     let slack = Duration::from_micros(500);
@@ -392,17 +405,16 @@ pub(crate) fn each_frame(
     let mut given = 0;
     let mut more = true;
     while more {
-        match clip.next_packet()? {
-            Some(packet) => decoder.send(&packet)?,
-            None => {
-                decoder.drain();
-                more = false;
-            }
+        if let Some(packet) = clip.next_packet()? {
+            decoder.send(&packet)?;
+        } else {
+            decoder.drain();
+            more = false;
         }
         while let Some(pts) = decoder.receive()? {
             let frame = presenter.frame(&decoder.picture, pts, None)?;
             while let Some(shown) = &held
-                && given < total
+                && given + 1 < total
                 && due(given) + slack < frame.time()
             {
                 take(shown)?;
@@ -434,6 +446,40 @@ fn as_u32(value: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_encoder_that_is_there_makes_a_clip_with_all_its_frames() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut made = 0;
+        for choice in ENCODERS {
+            if encoder::find_by_name(choice.0).is_none() {
+                continue;
+            }
+            let path = folder.path().join(choice.0).with_extension("mp4");
+            let mut writer = ClipWriter::create_with(&[choice], &path, 320, 180, 24, true).unwrap();
+            let mut picture = YuvPicture::black(320, 180);
+            for number in 0..24 {
+                picture.y.fill(100 + number * 2);
+                writer.picture(&picture).unwrap();
+                writer.sound(&[0.1; 2000], &[0.1; 2000]).unwrap();
+            }
+            writer.finish().unwrap();
+            let mut seen = Vec::new();
+            each_frame(&path, 24, 24, &MediaOptions::new(), |frame| {
+                seen.push(frame.rgb()[0]);
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(seen.len(), 24, "{}", choice.0);
+            assert!(
+                seen.is_sorted() && seen[23] > seen[0] + 40,
+                "{}: {seen:?}",
+                choice.0
+            );
+            made += 1;
+        }
+        assert!(made > 0, "this libav encodes no video");
+    }
 
     #[test]
     fn the_ends_of_the_range_are_the_limits_of_bt709() {

@@ -150,13 +150,12 @@ impl Blob {
     ) -> io::Result<(Bytes, Option<tokio::fs::File>)> {
         let tail_end = self.stored + self.tail.len() as u64;
         if at < self.stored {
-            let mut file = match file {
-                Some(file) => file,
-                None => {
-                    let mut file = tokio::fs::File::open(self.file.path()).await?;
-                    file.seek(io::SeekFrom::Start(at)).await?;
-                    file
-                }
+            let mut file = if let Some(file) = file {
+                file
+            } else {
+                let mut file = tokio::fs::File::open(self.file.path()).await?;
+                file.seek(io::SeekFrom::Start(at)).await?;
+                file
             };
             let count = CHUNK.min(self.stored.min(end) - at);
             let mut piece = vec![0; usize::try_from(count).unwrap_or_default()];

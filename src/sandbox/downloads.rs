@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
@@ -29,6 +29,7 @@ pub(super) struct Signed {
 /// `GET` and `HEAD` of a clip.
 pub(super) async fn clip(
     State(app): State<App>,
+    method: Method,
     Path(name): Path<String>,
     Query(signed): Query<Signed>,
     headers: HeaderMap,
@@ -46,7 +47,7 @@ pub(super) async fn clip(
         return refused(StatusCode::FORBIDDEN);
     }
     let found = app.jobs.with(link.job, |job| {
-        job.downloads += 1;
+        job.downloads += u64::from(method == Method::GET);
         match &job.phase {
             Phase::Ready(ready) => Some((ready.clip.clone(), job.prompt.clone())),
             _ => None,
@@ -55,7 +56,9 @@ pub(super) async fn clip(
     let Some(Some((blob, prompt))) = found else {
         return refused(StatusCode::NOT_FOUND);
     };
-    app.counts.downloads.fetch_add(1, Ordering::Relaxed);
+    if method == Method::GET {
+        app.counts.downloads.fetch_add(1, Ordering::Relaxed);
+    }
 
     let etag = format!(
         "\"{}\"",
@@ -84,12 +87,7 @@ pub(super) async fn clip(
         _ => {}
     }
     let mut response = match disguise {
-        Some(FaultKind::Garbage) => {
-            let noise = Noise(blob.len());
-            serve(&headers, noise.0, &kind, &etag, |start, end| {
-                noise.body(start, end)
-            })
-        }
+        Some(FaultKind::Garbage) => serve(&headers, blob.len(), &kind, &etag, noise),
         Some(_) => serve(&headers, blob.stored() / 2, &kind, &etag, |start, end| {
             Body::from_stream(blob.stream(start, end))
         }),
@@ -99,21 +97,18 @@ pub(super) async fn clip(
     response
 }
 
-struct Noise(u64);
-
-impl Noise {
-    fn body(&self, start: u64, end: u64) -> Body {
-        let mut at = start;
-        let pieces = std::iter::from_fn(move || {
-            let stop = (at + (64 << 10)).min(end);
-            let piece: bytes::Bytes = (at..stop)
-                .map(|i| (i.wrapping_add(77).wrapping_mul(0xD134_2543_DE82_EF95) >> 53) as u8)
-                .collect();
-            at = stop;
-            (!piece.is_empty()).then_some(Ok::<_, std::io::Error>(piece))
-        });
-        Body::from_stream(futures_util::stream::iter(pieces))
-    }
+/// Bytes that are no clip, the same at every request.
+fn noise(start: u64, end: u64) -> Body {
+    let mut at = start;
+    let pieces = std::iter::from_fn(move || {
+        let stop = (at + (64 << 10)).min(end);
+        let piece: bytes::Bytes = (at..stop)
+            .map(|i| (i.wrapping_add(77).wrapping_mul(0xD134_2543_DE82_EF95) >> 53) as u8)
+            .collect();
+        at = stop;
+        (!piece.is_empty()).then_some(Ok::<_, std::io::Error>(piece))
+    });
+    Body::from_stream(futures_util::stream::iter(pieces))
 }
 
 fn refused(status: StatusCode) -> Response {

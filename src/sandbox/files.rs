@@ -19,11 +19,13 @@ use uuid::Uuid;
 use super::blob::Blob;
 use super::downloads::serve_blob;
 use super::errors::{Refusal, json_response};
-use super::rules::{self, Storage};
+use super::rules::{self, Publish, Storage};
 use super::server::{App, BaseUrl, unix_now};
 
 const MAX_FILE: usize = 50 << 20;
 const MAX_FILES: usize = 10_000;
+/// All files together; the oldest go first.
+const MAX_BYTES: u64 = 4 << 30;
 const MAX_PUBLIC: usize = 1_000;
 
 #[derive(Debug, Clone)]
@@ -86,10 +88,10 @@ impl Files {
         }
         let base = BaseUrl(format!("http://{}", app.address));
         match storage.public {
-            Some(_) if refuse_public => {
+            Publish::For(_) if refuse_public => {
                 output["public_url_error"] = "the public URL could not be created".into();
             }
-            Some(lifetime) => match self.publish(&file.id, lifetime) {
+            Publish::For(lifetime) => match self.publish(&file.id, lifetime) {
                 Ok(file) => {
                     let (url, expires_at) = public_fields(&file, &base);
                     output["public_url"] = url;
@@ -99,7 +101,7 @@ impl Files {
                 }
                 Err(_) => output["public_url_error"] = "the public URL could not be created".into(),
             },
-            None => {}
+            Publish::No => {}
         }
         output
     }
@@ -117,7 +119,8 @@ impl Files {
             blob,
             public: None,
         };
-        if shelf.files.len() >= MAX_FILES {
+        let held = |shelf: &Shelf| shelf.files.values().map(|file| file.blob.stored()).sum::<u64>();
+        while shelf.files.len() >= MAX_FILES || (held(&shelf) > MAX_BYTES && !shelf.files.is_empty()) {
             let oldest = shelf
                 .files
                 .values()

@@ -160,6 +160,15 @@ impl Jobs {
             .collect()
     }
 
+    /// How many are being worked on or wait for it.
+    pub(super) fn working(&self) -> usize {
+        self.lock()
+            .jobs
+            .values()
+            .filter(|job| matches!(job.phase, Phase::Working))
+            .count()
+    }
+
     pub(super) fn finish(&self, id: Uuid, phase: Phase) {
         let mut table = self.lock();
         if let Some(job) = table.jobs.get_mut(&id) {
@@ -210,7 +219,7 @@ impl Jobs {
             Phase::Ready(ready) => ready.clip.stored(),
             _ => 0,
         };
-        let mut held: u64 = if table.order.len() % 64 == 0 || table.jobs.len() > self.most {
+        let mut held: u64 = if table.order.len().is_multiple_of(64) || table.jobs.len() > self.most {
             table.jobs.values().map(bytes).sum()
         } else {
             return;

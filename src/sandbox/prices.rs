@@ -24,15 +24,16 @@ pub(super) fn ticks(model: Model, resolution: Resolution, usage: Usage) -> u64 {
 }
 
 fn per_second(model: Model, resolution: Resolution) -> u64 {
-    let cents = match (model, resolution) {
-        (Model::Classic, Resolution::P480) => 5,
-        (Model::Classic, _) => 7,
-        (Model::OneFive, Resolution::P480) => 8,
-        (Model::OneFive, Resolution::P720) => 14,
-        (Model::OneFive, Resolution::P1080) => 25,
-        (Model::Lite, Resolution::P480) => 2,
-        (Model::Lite, Resolution::P720) => 3,
-        (Model::Lite, Resolution::P1080) => 14,
+    let [p480, p720, p1080] = match model {
+        // 1080p is refused for this model; the figure is never used.
+        Model::Classic => [5, 7, 7],
+        Model::OneFive => [8, 14, 25],
+        Model::Lite => [2, 3, 14],
+    };
+    let cents = match resolution {
+        Resolution::P480 => p480,
+        Resolution::P720 => p720,
+        Resolution::P1080 => p1080,
     };
     cents * CENT
 }

@@ -144,8 +144,15 @@ pub(super) struct Generate {
 pub(super) struct Storage {
     pub(super) filename: String,
     pub(super) expires_after: Option<i64>,
-    /// Some = a public link is wanted, with this lifetime.
-    pub(super) public: Option<Option<i64>>,
+    pub(super) public: Publish,
+}
+
+/// Whether a stored result gets a public link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Publish {
+    No,
+    /// For so many seconds; without a number as long as the file.
+    For(Option<i64>),
 }
 
 impl Plan {
@@ -436,11 +443,13 @@ fn check_storage(options: Option<WireStorage>) -> Result<Option<Storage>, Refusa
     }
     check_lifetime("storage_options.expires_after", options.expires_after)?;
     let public = match options.public_url {
-        None | Some(WirePublicUrl::Switch(false)) => None,
-        Some(WirePublicUrl::Switch(true)) => Some(None),
-        Some(WirePublicUrl::Options { expires_after }) => Some(expires_after),
+        None | Some(WirePublicUrl::Switch(false)) => Publish::No,
+        Some(WirePublicUrl::Switch(true)) => Publish::For(None),
+        Some(WirePublicUrl::Options { expires_after }) => Publish::For(expires_after),
     };
-    check_lifetime("storage_options.public_url.expires_after", public.flatten())?;
+    if let Publish::For(lifetime) = public {
+        check_lifetime("storage_options.public_url.expires_after", lifetime)?;
+    }
     Ok(Some(Storage {
         filename: options.filename,
         expires_after: options.expires_after,
@@ -486,8 +495,9 @@ pub(super) fn size_for(ratio: WireAspectRatio, resolution: Resolution) -> (usize
 pub(super) fn size_following(width: usize, height: usize, resolution: Resolution) -> (usize, usize) {
     let pixels = [307_200, 921_600, 2_073_600][resolution as usize];
     let area = width * height;
-    let even = width % 2 == 0 && height % 2 == 0;
-    if even && (pixels * 7 / 10..=pixels * 14 / 10).contains(&area) {
+    let even = width.is_multiple_of(2) && height.is_multiple_of(2);
+    let usual = width.max(height) <= width.min(height) * 4;
+    if even && usual && (pixels * 7 / 10..=pixels * 14 / 10).contains(&area) {
         return (width, height);
     }
     let ratios = [
@@ -539,7 +549,7 @@ mod tests {
         assert_eq!(size_following(4000, 2250, Resolution::P720), (1280, 720));
         assert_eq!(size_following(333, 333, Resolution::P480), (560, 560));
         let (w, h) = size_following(1000, 3000, Resolution::P720);
-        assert!(w % 2 == 0 && h % 2 == 0 && h > w * 2, "{w}x{h}");
+        assert!(w.is_multiple_of(2) && h.is_multiple_of(2) && h > w * 2, "{w}x{h}");
     }
 
     #[test]

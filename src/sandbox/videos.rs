@@ -25,6 +25,9 @@ use super::server::{App, unix_now};
 use super::wire::{WireEdit, WireExtension, WireGeneration};
 use super::work;
 
+/// Jobs that wait to be rendered hold their pictures in memory; more are turned away.
+const MOST_WORKING: usize = 500;
+
 /// Text of media longer than this is left out of the state.
 const ELIDE_ABOVE: usize = 256;
 
@@ -98,6 +101,13 @@ fn create(app: &App, plan: Plan, body: &Bytes) -> Result<Response, Refusal> {
         {
             return Err(Refusal::invalid(format!("File {id} was not found.")));
         }
+    }
+    if app.jobs.working() >= MOST_WORKING {
+        return Err(Refusal::flat(
+            StatusCode::TOO_MANY_REQUESTS,
+            "resource-exhausted",
+            "The model is currently at capacity due to high demand. Please try again later.",
+        ));
     }
     let id = Uuid::new_v4();
     let strike = |stage| {
@@ -182,12 +192,13 @@ pub(super) async fn poll(
     let mut response = match view {
         View::Pending { progress } => pending(&app, &prompt, model.id(), progress, polls),
         View::Failed { code, message } => failed(&code, &message),
-        View::Done(ready) => match outcome
-            .iter()
-            .find_map(|kind| ending(kind, &ready, model.id(), ticks))
-        {
-            Some(response) => response,
-            None => {
+        View::Done(ready) => {
+            let ended = outcome
+                .iter()
+                .find_map(|kind| ending(kind, &ready, model.id(), ticks));
+            if let Some(response) = ended {
+                response
+            } else {
                 let link = if uploaded {
                     None
                 } else {
@@ -196,9 +207,9 @@ pub(super) async fn poll(
                 let url = link.map(|(name, signature)| {
                     format!("{}{}?sig={signature}", base.0, super::downloads::clip_path(&name))
                 });
-                done(&app, &prompt, model.id(), &ready, url, ticks)
+                done(&app, &prompt, model.id(), &ready, url.as_deref(), ticks)
             }
-        },
+        }
     };
     response.extensions_mut().insert(AboutPrompt(prompt));
     Ok(response)
@@ -281,7 +292,7 @@ fn failure_words(code: &str) -> &'static str {
     }
 }
 
-fn done(app: &App, prompt: &str, model: &str, ready: &Ready, url: Option<String>, ticks: u64) -> Response {
+fn done(app: &App, prompt: &str, model: &str, ready: &Ready, url: Option<&str>, ticks: u64) -> Response {
     let mut video = json!({ "url": url, "duration": ready.millis / 1000, "respect_moderation": true });
     if let Some(stored) = &ready.file_output {
         video["file_output"] = stored.clone();
@@ -307,7 +318,7 @@ fn done(app: &App, prompt: &str, model: &str, ready: &Ready, url: Option<String>
         }
         Some(FaultKind::NoUrl) => body["video"]["url"] = Value::Null,
         Some(FaultKind::RelativeUrl) => {
-            let path = url.as_deref().and_then(|url| url::Url::parse(url).ok());
+            let path = url.and_then(|url| url::Url::parse(url).ok());
             let path = path.map(|url| format!("{}?{}", url.path(), url.query().unwrap_or("")));
             body["video"]["url"] = path.into();
         }

@@ -25,6 +25,8 @@ mod client_bench;
 mod clips;
 #[cfg(feature = "cli")]
 mod download_guard;
+#[cfg(all(feature = "cli", target_os = "linux"))]
+mod download_memory;
 #[cfg(feature = "cli")]
 mod download_resume;
 #[cfg(feature = "cli")]
@@ -46,9 +48,19 @@ mod media_colour;
 #[cfg(feature = "media")]
 mod media_frames;
 #[cfg(feature = "sandbox")]
+mod sandbox_clients;
+#[cfg(feature = "sandbox")]
+mod sandbox_contract;
+#[cfg(feature = "sandbox")]
 mod sandbox_create;
 #[cfg(feature = "sandbox")]
+mod sandbox_faults;
+#[cfg(feature = "sandbox")]
+mod sandbox_files;
+#[cfg(feature = "sandbox")]
 mod sandbox_modes;
+#[cfg(feature = "sandbox")]
+mod sandbox_results;
 #[cfg(feature = "cli")]
 mod secrets;
 #[cfg(feature = "cli")]

@@ -154,3 +154,28 @@ fn jpeg_is_bt601_full_range_at_any_size() {
         .ending("jpg");
     colours(&recipe, Bt601, Full, (true, true));
 }
+
+#[test]
+fn a_number_that_no_tag_has_is_no_crash() {
+    // The bindings' enums know no 200; reading it as one of them ended the process.
+    const NUMBERS: &str = "matrix_coefficients=200:transfer_characteristics=200";
+    for (codec, filter) in [
+        (
+            "-c:v libx264 -preset veryfast",
+            "h264_metadata=colour_primaries=200",
+        ),
+        ("-c:v libaom-av1 -cpu-used 8", "av1_metadata=color_primaries=200"),
+    ] {
+        let recipe = Recipe::new(4, codec).remux(&format!("-c copy -bsf:v {filter}:{NUMBERS}"));
+        let last = media::frame(recipe.make(), FramePosition::Last, &MediaOptions::new()).unwrap();
+        assert_eq!((number(&last), last.colour().matrix_tagged), (3, false));
+        assert_eq!(
+            (
+                last.colour().primaries.as_deref(),
+                last.colour().transfer.as_deref()
+            ),
+            (None, None)
+        );
+        media::probe(recipe.make(), &MediaOptions::new()).unwrap();
+    }
+}

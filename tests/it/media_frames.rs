@@ -39,7 +39,7 @@ fn every_frame(recipe: &Recipe) {
                 by_time.number()
             );
             if let Some(next) = all.get(n + 1) {
-                let just_before = next.time() - Duration::from_millis(2);
+                let just_before = next.time().saturating_sub(Duration::from_millis(2));
                 assert_eq!(
                     number(&unturned(&frame(&path, FramePosition::At(just_before)))),
                     n,
@@ -146,18 +146,32 @@ fn fragmented_every_frame_with_sound() {
 
 #[test]
 fn edit_list_hides_the_start() {
-    // Copied from the middle of a group: the key frame before it is in the file, and hidden.
-    let recipe = Recipe::new(75, &format!("{X264} -bf 2 -g 25")).remux("-ss 1.2 -- -c copy");
-    let path = recipe.make();
-    let first = frame(&path, FramePosition::First);
-    assert_eq!((number(&first), first.time()), (30, Duration::ZERO));
-    let last = last_is_number(&path);
-    assert_eq!(last, 74);
-    assert_eq!(number(&frame(&path, FramePosition::Number(3))), 33);
-    assert_eq!(
-        number(&frame(&path, FramePosition::At(Duration::from_millis(400)))),
-        40
-    );
+    for codec in [
+        &format!("{X264} -bf 2"),
+        "-c:v libx265 -preset ultrafast -tag:v hvc1 -x265-params log-level=none:bframes=2:open-gop=0",
+        "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -b:v 1M",
+        "-c:v libaom-av1 -cpu-used 8 -crf 30",
+        "-c:v mpeg4 -q:v 3 -bf 2",
+    ] {
+        // Copied from the middle of a group: the key frame before it is in the file, and hidden.
+        let path = Recipe::new(75, &format!("{codec} -g 25"))
+            .remux("-ss 1.2 -- -c copy")
+            .make();
+        let first = frame(&path, FramePosition::First);
+        assert_eq!((number(&first), first.time()), (30, Duration::ZERO), "{codec}");
+        assert_eq!(last_is_number(&path), 74, "{codec}");
+        assert_eq!(number(&frame(&path, FramePosition::Number(3))), 33, "{codec}");
+        assert_eq!(
+            number(&frame(&path, FramePosition::At(Duration::from_millis(400)))),
+            40,
+            "{codec}"
+        );
+        assert_eq!(
+            media::probe(&path, &MediaOptions::new()).unwrap().video.frames,
+            Some(45),
+            "{codec}"
+        );
+    }
 }
 
 #[test]
@@ -420,12 +434,14 @@ fn motion_jpeg() {
     );
 }
 
+/// One in the fixed point of a track header.
+const ONE: i32 = 1 << 16;
+
 #[test]
 fn eight_orientations() {
     let path = Recipe::new(5, X264).make();
     let bytes = std::fs::read(path).unwrap();
     let at = bytes.windows(4).position(|w| w == b"tkhd").unwrap() + 4 + 40;
-    const ONE: i32 = 1 << 16;
     for (matrix, degrees, mirrored) in [
         ([ONE, 0, 0, ONE], 0, false),
         ([0, ONE, -ONE, 0], 90, false),
@@ -617,4 +633,82 @@ async fn the_bridge_gives_the_same_frame() {
         media::bridge::probe(&*path, options).await.unwrap().video.frames,
         Some(10)
     );
+}
+
+/// A reader that raises the interrupt when it was read from a few times.
+struct Raising(std::io::Cursor<Vec<u8>>, Interrupt, usize);
+
+impl std::io::Read for Raising {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        if self.2 == 0 {
+            self.1.raise();
+        }
+        self.2 = self.2.saturating_sub(1);
+        let short = buf.len().min(512);
+        self.0.read(&mut buf[..short])
+    }
+}
+
+impl std::io::Seek for Raising {
+    fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
+#[test]
+fn an_interrupt_raised_while_reading_stops_at_any_point() {
+    let bytes = std::fs::read(Recipe::new(60, X264).make()).unwrap();
+    let mut finished = false;
+    for reads in 0..400 {
+        let interrupt = Interrupt::new();
+        let reader = Raising(std::io::Cursor::new(bytes.clone()), interrupt.clone(), reads);
+        let options = MediaOptions::new().with_interrupt(interrupt.clone());
+        let result = media::frame(
+            MediaSource::reader("slow clip", reader),
+            FramePosition::Last,
+            &options,
+        );
+        match result {
+            Ok(last) => {
+                assert!(!interrupt.is_raised());
+                assert_eq!(number(&last), 59);
+                finished = true;
+                break;
+            }
+            Err(error) => assert_eq!(
+                error.kind(),
+                reelkin::ErrorKind::Stopped,
+                "after {reads} reads: {error}"
+            ),
+        }
+    }
+    assert!(finished, "more than 400 reads of 512 bytes for a small clip");
+}
+
+/// Blocks until it is told that it may end, and then says how the interrupt stands.
+#[tokio::test]
+async fn dropping_the_future_raises_the_interrupt() {
+    let (seen, sees) = std::sync::mpsc::channel();
+    let (started, starts) = std::sync::mpsc::channel();
+    let own = Interrupt::new();
+    let options = MediaOptions::new().with_interrupt(own.clone());
+    let work = media::bridge::run(options, move |options| {
+        started.send(()).unwrap();
+        // Any call notices; this one is asked until it does.
+        let clip = Recipe::new(10, X264).make();
+        while media::probe(&clip, options).is_ok() {}
+        seen.send(()).unwrap();
+        Ok(())
+    });
+    let task = tokio::spawn(work);
+    tokio::task::spawn_blocking(move || starts.recv())
+        .await
+        .unwrap()
+        .unwrap();
+    task.abort();
+    let stopped = tokio::task::spawn_blocking(move || sees.recv_timeout(Duration::from_secs(30)))
+        .await
+        .unwrap();
+    assert!(stopped.is_ok(), "the thread goes on for nobody");
+    assert!(!own.is_raised(), "the caller's own flag is left alone");
 }

@@ -95,7 +95,7 @@ pub(crate) struct Generate {
     #[arg(long)]
     pub(crate) model: Option<String>,
     /// Length in whole seconds [default: 5]
-    #[arg(long, value_name = "S", value_parser = seconds)]
+    #[arg(long, value_name = "S", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) duration: Option<Duration>,
     /// 480p, 720p or 1080p [default: 480p]
     #[arg(long)]
@@ -166,7 +166,7 @@ pub(crate) struct Frame {
     #[arg(long, group = "which")]
     pub(crate) first: bool,
     /// The frame that shows at this time, in seconds
-    #[arg(long, value_name = "S", group = "which", value_parser = seconds)]
+    #[arg(long, value_name = "S", group = "which", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) position: Option<Duration>,
     /// The frame of this number, counted from 0
     #[arg(long, value_name = "N", group = "which")]

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use reelkin::request::PublicUrl;
 use reelkin::{
-    GenerateMode, GenerateRequest, Keyframe, MediaInput, StorageOptions, UploadTarget, Validation,
+    Defaults, GenerateMode, GenerateRequest, Keyframe, MediaInput, ModelTable, StorageOptions, UploadTarget,
+    Validation,
 };
 
 use crate::args::{self, Generate, Global};
@@ -28,6 +29,11 @@ pub(crate) fn run(global: &Global, command: &Generate) -> Outcome {
             .transpose()?,
     };
     let request = request(command)?;
+    // A mistake in the request shows before a library is made.
+    match &settings.table {
+        Some(table) => request.check(table, &Defaults::default(), settings.validation)?,
+        None => request.check(ModelTable::built_in()?, &Defaults::default(), settings.validation)?,
+    };
     block_on(async {
         let session = Session::open(global, settings).await?;
         let job = session.client.generate(request).start().await?;

@@ -246,7 +246,7 @@ pub(super) fn look(picture: &YuvPicture, view: View, out: &mut YuvPicture) {
 fn magnify(source: &[u8], w: usize, h: usize, view: View, out: &mut [u8]) {
     let span = |length: usize, place: u32| {
         let seen = (length as u64 - 1) * u64::from(view.size);
-        let start = (((length as u64 - 1) << 16) - seen) * u64::from(place) >> 16;
+        let start = ((((length as u64 - 1) << 16) - seen) * u64::from(place)) >> 16;
         // Source position of every target position: whole part and 8 bits of fraction.
         (0..length as u64)
             .map(move |i| {

@@ -80,7 +80,7 @@ const DIGITS: [[u16; 5]; 16] = [
 
 fn code_box(character: char) -> Glyph {
     let code = u32::from(character);
-    let columns = if code > 0xFFFF { 3 } else { 2 };
+    let columns: usize = if code > 0xFFFF { 3 } else { 2 };
     let mut out = [0; FINE];
     out[0] = 0x7FFF;
     out[14] = 0x7FFF;
@@ -93,7 +93,7 @@ fn code_box(character: char) -> Glyph {
         let digit = DIGITS[(code >> shift & 0xF) as usize];
         let (column, line) = (place % columns, place / columns);
         for (dy, bits) in digit.into_iter().enumerate() {
-            out[2 + line as usize * 6 + dy] |= bits << (left + column * 4);
+            out[2 + line * 6 + dy] |= bits << (left + column * 4);
         }
     }
     out
