@@ -108,7 +108,7 @@ async fn run(
     };
     if extends {
         let extension = extension(&from, &request)?;
-        return video::run_extension(client, extension, reporter).await;
+        return Box::pin(video::run_extension(client, extension, reporter)).await;
     }
 
     let parent = match &source.parent {
@@ -132,7 +132,7 @@ async fn run(
         start: chosen.frame,
         note: chosen.note,
     };
-    generate::run(client, generate, Some(origin), reporter).await
+    Box::pin(generate::run(client, generate, Some(origin), reporter)).await
 }
 
 /// Whether the service's own extension takes this clip, this model and this length.

@@ -25,6 +25,8 @@ mod client_bench;
 mod clips;
 #[cfg(feature = "cli")]
 mod download_guard;
+#[cfg(all(feature = "cli", target_os = "linux"))]
+mod download_memory;
 #[cfg(feature = "cli")]
 mod download_resume;
 #[cfg(feature = "cli")]
