@@ -1,6 +1,5 @@
 //! `reelkin generate`.
 
-use std::process::ExitCode;
 use std::time::Duration;
 
 use reelkin::request::PublicUrl;
