@@ -1,7 +1,6 @@
 //! Runs the real program, away from the machine's own settings, and never for ever.
 
 use std::ffi::OsStr;
-use std::io::Read as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -48,33 +47,30 @@ impl Ran {
 pub(crate) struct Program {
     command: Command,
     // Kept while the program runs.
-    _folder: Option<TempDir>,
+    kept: Option<TempDir>,
 }
 
 impl Program {
     /// With no key, no library and no settings.
     pub(crate) fn bare() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut program = Self::in_folder(folder.path());
-        program._folder = Some(folder);
+        let mut program = Self::inkept(folder.path());
+        program.kept = Some(folder);
         program
     }
 
-    pub(crate) fn in_folder(folder: &Path) -> Self {
+    pub(crate) fn inkept(folder: &Path) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reelkin"));
         command.current_dir(folder).env("HOME", folder);
         for variable in ["XAI_API_KEY", "REELKIN_LIBRARY", "REELKIN_LOG"] {
             command.env_remove(variable);
         }
-        Self {
-            command,
-            _folder: None,
-        }
+        Self { command, kept: None }
     }
 
     /// With the sandbox, the library and the key of a bench.
     pub(crate) fn at(bench: &Bench) -> Self {
-        Self::in_folder(bench.folder.path())
+        Self::inkept(bench.folder.path())
             .env("XAI_API_KEY", KEY)
             .arg("--base-url")
             .arg(bench.sandbox.base_url())
@@ -111,7 +107,7 @@ impl Program {
     pub(crate) async fn run(self) -> Ran {
         tokio::task::spawn_blocking(move || {
             // The folder must outlive the run.
-            let Self { mut command, _folder } = self;
+            let Self { mut command, kept } = self;
             let child = command
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
