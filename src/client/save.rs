@@ -35,7 +35,12 @@ pub(super) async fn finish(
     Ok(clip)
 }
 
-async fn finish_inner(client: &VideoClient, reporter: &Reporter, id: &JobId, brief: Brief) -> Result<Clip> {
+async fn finish_inner(
+    client: &VideoClient,
+    reporter: &Reporter,
+    id: &JobId,
+    mut brief: Brief,
+) -> Result<Clip> {
     let inner = &client.inner;
     if brief.picked_up
         && let Some(clip) = inner.library.clip_of_job(id.as_str()).await?
@@ -56,7 +61,8 @@ async fn finish_inner(client: &VideoClient, reporter: &Reporter, id: &JobId, bri
     if let Some(clip) = inner.library.clip_of_job(id.as_str()).await? {
         return Ok(clip);
     }
-    let record = brief.into_record(client, id, &name, &finished, &verified);
+    let found = std::mem::take(&mut brief.measure).take(staged.path()).await;
+    let record = brief.into_record(client, id, &name, &finished, &verified, found);
     staged
         .commit(record)
         .await

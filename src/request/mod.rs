@@ -6,6 +6,7 @@
 
 mod check;
 mod check_video;
+mod continue_from;
 mod generate;
 mod input;
 mod resolved;
@@ -13,6 +14,7 @@ mod video;
 
 pub use check::{Checked, Defaults};
 pub use check_video::CheckedVideo;
+pub use continue_from::{ContinueRequest, ContinueStrategy, FrameChoice};
 pub use generate::{GenerateMode, GenerateRequest, Keyframe, PublicUrl, StorageOptions, UploadTarget};
 pub use input::MediaInput;
 pub use resolved::{GenerateInputs, MediaContent, ResolvedKeyframe, ResolvedMedia, Transport};
