@@ -54,12 +54,12 @@ impl Program {
     /// With no key, no library and no settings.
     pub(crate) fn bare() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut program = Self::inkept(folder.path());
+        let mut program = Self::in_folder(folder.path());
         program.kept = Some(folder);
         program
     }
 
-    pub(crate) fn inkept(folder: &Path) -> Self {
+    pub(crate) fn in_folder(folder: &Path) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reelkin"));
         command.current_dir(folder).env("HOME", folder);
         for variable in ["XAI_API_KEY", "REELKIN_LIBRARY", "REELKIN_LOG"] {
@@ -70,7 +70,7 @@ impl Program {
 
     /// With the sandbox, the library and the key of a bench.
     pub(crate) fn at(bench: &Bench) -> Self {
-        Self::inkept(bench.folder.path())
+        Self::in_folder(bench.folder.path())
             .env("XAI_API_KEY", KEY)
             .arg("--base-url")
             .arg(bench.sandbox.base_url())
@@ -107,7 +107,10 @@ impl Program {
     pub(crate) async fn run(self) -> Ran {
         tokio::task::spawn_blocking(move || {
             // The folder must outlive the run.
-            let Self { mut command, kept } = self;
+            let Self {
+                mut command,
+                kept: _kept,
+            } = self;
             let child = command
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
