@@ -56,8 +56,11 @@ impl Library {
         if topic.is_empty() || limit == 0 {
             return Ok(series);
         }
-        let (timed, untimed): (Vec<_>, Vec<_>) =
-            self.sidecar_ids().await?.into_iter().partition(|id| id.millis().is_some());
+        let (timed, untimed): (Vec<_>, Vec<_>) = self
+            .sidecar_ids()
+            .await?
+            .into_iter()
+            .partition(|id| id.millis().is_some());
         let mut newest: Vec<(u64, String)> = Vec::new();
         // Those without a time first: whether the others are new enough is then known.
         for ids in untimed.chunks(AT_ONCE).chain(timed.chunks(AT_ONCE)) {
@@ -87,6 +90,8 @@ impl Library {
 
 fn of_topic(record: ClipRecord, topic: &str) -> Option<(u64, String)> {
     let same = record.video_series?.topic.as_deref() == Some(topic);
-    let prompt = record.revised_prompt.filter(|prompt| same && !prompt.is_empty())?;
+    let prompt = record
+        .revised_prompt
+        .filter(|prompt| same && !prompt.is_empty())?;
     Some((record.created_at.unwrap_or_default(), prompt))
 }

@@ -174,7 +174,9 @@ impl Library {
             }
             Err(error) => return verdict(name, Condition::Unreadable(error.to_string()), recorded, None),
         };
-        let same = recorded.as_ref().map(|recorded| recorded.eq_ignore_ascii_case(&found.sha256));
+        let same = recorded
+            .as_ref()
+            .map(|recorded| recorded.eq_ignore_ascii_case(&found.sha256));
         let condition = match (same, record) {
             (Some(false), _) => Condition::Damaged,
             (_, Err(error)) => Condition::SidecarUnreadable(error.to_string()),

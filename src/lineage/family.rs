@@ -129,7 +129,9 @@ impl Family {
     pub fn build(mut members: Vec<Member>, focus: &str, notes: Vec<String>) -> Result<Self> {
         let mut index = index_of(&members)?;
         if !index.contains_key(focus) {
-            return Err(Error::invalid(format!("build the family of {focus:?}: it is not among the clips")));
+            return Err(Error::invalid(format!(
+                "build the family of {focus:?}: it is not among the clips"
+            )));
         }
         let mut at = 0;
         while at < members.len() {
@@ -204,7 +206,9 @@ impl Family {
     /// Every clip that comes from no other.
     pub fn roots(&self) -> impl Iterator<Item = &Member> {
         let members = self.members.iter().zip(&self.parents);
-        members.filter(|(_, parents)| parents.is_empty()).map(|(member, _)| member)
+        members
+            .filter(|(_, parents)| parents.is_empty())
+            .map(|(member, _)| member)
     }
 
     /// What a clip was made from. Nothing for an id that is not of the family.
@@ -273,7 +277,10 @@ fn index_of(members: &[Member]) -> Result<HashMap<String, usize>> {
     let mut index = HashMap::with_capacity(members.len());
     for (at, member) in members.iter().enumerate() {
         if index.insert(member.id.clone(), at).is_some() {
-            return Err(Error::invalid(format!("build a family: two clips have the id {:?}", member.id)));
+            return Err(Error::invalid(format!(
+                "build a family: two clips have the id {:?}",
+                member.id
+            )));
         }
     }
     Ok(index)
@@ -321,14 +328,21 @@ fn cycle(members: &[Member], index: &HashMap<String, usize>, waits_for: &[usize]
         at = up.into_iter().find(|parent| waits_for[*parent] > 0).unwrap_or(at);
     }
     let around = &way[seen[&at]..];
-    let mut names: Vec<String> = around.iter().take(NAMED).map(|at| format!("{:?}", members[*at].id)).collect();
+    let mut names: Vec<String> = around
+        .iter()
+        .take(NAMED)
+        .map(|at| format!("{:?}", members[*at].id))
+        .collect();
     if around.len() > NAMED {
         names.push(format!("{} more", around.len() - NAMED));
     }
     names.push(format!("{:?}", members[at].id));
     Error::new(
         ErrorKind::Library,
-        format!("order a family: a clip is its own ancestor, {}", names.join(" from ")),
+        format!(
+            "order a family: a clip is its own ancestor, {}",
+            names.join(" from ")
+        ),
     )
     .with_guidance("a sidecar was changed by hand or by another program: take the wrong parent out of it")
 }
@@ -374,7 +388,10 @@ mod tests {
         assert_eq!(ids(family.parents("e")), ["d", "b"]);
         assert_eq!(ids(family.children("a")), ["b", "d"]);
         assert_eq!(ids(family.descendants("a")), ["b", "d", "c", "e"]);
-        assert_eq!((family.root().id.as_str(), family.focus().id.as_str()), ("a", "e"));
+        assert_eq!(
+            (family.root().id.as_str(), family.focus().id.as_str()),
+            ("a", "e")
+        );
         assert_eq!(family.cost_usd_ticks(), 27);
         assert!(family.path_to("x").is_empty() && family.member("x").is_none());
     }
@@ -384,7 +401,12 @@ mod tests {
         for (members, words) in [
             (vec![member("a", 1, &["a"])], "\"a\" from \"a\""),
             (
-                vec![member("a", 1, &["c"]), member("b", 2, &["a"]), member("c", 3, &["b"]), member("d", 4, &["c"])],
+                vec![
+                    member("a", 1, &["c"]),
+                    member("b", 2, &["a"]),
+                    member("c", 3, &["b"]),
+                    member("d", 4, &["c"]),
+                ],
                 "\"a\" from \"c\" from \"b\" from \"a\"",
             ),
         ] {

@@ -66,7 +66,8 @@ impl ParentView {
             Some(_) => return Err(unreadable(name, "its videoContinuity is no object")),
         }
         let Some(revised_prompt) = text(facts.revised_prompt).or_else(|| text(facts.prompt)) else {
-            let odd = |value: Option<&Value>| value.is_some_and(|value| !value.is_null() && !value.is_string());
+            let odd =
+                |value: Option<&Value>| value.is_some_and(|value| !value.is_null() && !value.is_string());
             return if odd(facts.revised_prompt) || odd(facts.prompt) {
                 Err(unreadable(name, "its prompt is no text"))
             } else {
@@ -112,8 +113,8 @@ impl ParentView {
         let mut entries: Vec<_> = listed.rev().filter_map(entry).take(KEPT - 1).collect();
         entries.push(first);
         entries.reverse();
-        let lineage_id = label(block.get("lineageId"), "lineage:")
-            .unwrap_or_else(|| format!("lineage:{}", entries[0].id));
+        let lineage_id =
+            label(block.get("lineageId"), "lineage:").unwrap_or_else(|| format!("lineage:{}", entries[0].id));
         number(&mut entries, Role::Parent);
         Some(Self {
             file_name: name.to_owned(),
@@ -300,11 +301,21 @@ mod tests {
         let [first, second] = view.entries() else {
             panic!("{view:?}")
         };
-        assert_eq!((first.id.as_str(), first.revised_prompt.as_deref()), ("entry:1", Some("one")));
-        assert_eq!((second.id.as_str(), second.ordinal, &second.role), ("x", 2, &Role::Parent));
+        assert_eq!(
+            (first.id.as_str(), first.revised_prompt.as_deref()),
+            ("entry:1", Some("one"))
+        );
+        assert_eq!(
+            (second.id.as_str(), second.ordinal, &second.role),
+            ("x", 2, &Role::Parent)
+        );
         assert_eq!((second.created_at, &second.user_prompt), (Some(5), &None));
         let child = Continuity::child_of(&view, "c.mp4", None, "three", 9);
-        assert_eq!(child.entries[0].created_at, Some(9), "ima2 takes the time of the child");
+        assert_eq!(
+            child.entries[0].created_at,
+            Some(9),
+            "ima2 takes the time of the child"
+        );
     }
 
     #[test]
@@ -315,7 +326,11 @@ mod tests {
             json!({"id": "a\nb", "filename": "/", "revisedPrompt": "r"}),
         ];
         let view = read(&block(&json!(entries))).unwrap().unwrap();
-        let names: Vec<_> = view.entries().iter().map(|entry| entry.filename.as_deref()).collect();
+        let names: Vec<_> = view
+            .entries()
+            .iter()
+            .map(|entry| entry.filename.as_deref())
+            .collect();
         assert_eq!(names, [Some("passwd"), Some("x.mp4"), None]);
         let ids: Vec<_> = view.entries().iter().map(|entry| entry.id.as_str()).collect();
         assert_eq!(ids, ["clip:passwd", "entry:2", "entry:3"]);
@@ -324,9 +339,18 @@ mod tests {
         for number in 0..10_000 {
             entries.push(json!({"id": format!("clip:{number}.mp4"), "revisedPrompt": "r"}));
         }
-        let child = Continuity::child_of(&read(&block(&json!(entries))).unwrap().unwrap(), "c.mp4", None, "r", 1);
+        let child = Continuity::child_of(
+            &read(&block(&json!(entries))).unwrap().unwrap(),
+            "c.mp4",
+            None,
+            "r",
+            1,
+        );
         let ids: Vec<_> = child.entries.iter().map(|entry| entry.id.as_str()).collect();
-        assert_eq!(ids, ["clip:passwd", "clip:9998.mp4", "clip:9999.mp4", "clip:c.mp4"]);
+        assert_eq!(
+            ids,
+            ["clip:passwd", "clip:9998.mp4", "clip:9999.mp4", "clip:c.mp4"]
+        );
     }
 
     #[test]

@@ -58,7 +58,11 @@ impl TryFrom<Strict> for VideoLineage {
 
     fn try_from(given: Strict) -> Result<Self, Self::Error> {
         let names = [&given.id, &given.root_id, &given.series_id];
-        if names.into_iter().chain(&given.parent_id).any(|name| !is_local_mp4(name)) {
+        if names
+            .into_iter()
+            .chain(&given.parent_id)
+            .any(|name| !is_local_mp4(name))
+        {
             return Err("every name of a video lineage is a local .mp4 file name");
         }
         Ok(Self {
