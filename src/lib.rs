@@ -66,7 +66,9 @@ pub mod request;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 
-pub use client::{Generate, JobHandle, VideoClient, VideoClientBuilder};
+#[cfg(feature = "media")]
+pub use client::ContinueFrom;
+pub use client::{Generate, JobHandle, Transform, VideoClient, VideoClientBuilder};
 pub use error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 pub use http::{DownloadPolicy, RateLimit, TokenSource};
 pub use job::{Handle, JobEvent, JobEvents, PollPolicy};
@@ -75,8 +77,9 @@ pub use model::{AspectRatio, ModelTable, Resolution, Validation, VideoModel};
 pub use money::{UsdTicks, usd};
 pub use provider::{JobId, VisibleModel};
 pub use request::{
-    Checked, Defaults, GenerateMode, GenerateRequest, Keyframe, MediaInput, PublicUrl, StorageOptions,
-    UploadTarget, secs,
+    Checked, CheckedVideo, ContinueRequest, ContinueStrategy, Defaults, EditRequest, ExtendRequest,
+    FrameChoice, GenerateMode, GenerateRequest, Keyframe, MediaInput, PublicUrl, StorageOptions,
+    TransportChoice, UploadTarget, secs,
 };
 
 #[cfg(all(doctest, feature = "media"))]

@@ -5,20 +5,28 @@
 
 mod builder;
 #[cfg(feature = "media")]
+mod continue_from;
+#[cfg(feature = "media")]
 mod frames;
 mod generate;
 mod inputs;
+mod measure;
 mod record;
 mod save;
+mod source;
 mod verify;
+mod video;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use builder::VideoClientBuilder;
 #[cfg(feature = "media")]
+pub use continue_from::ContinueFrom;
+#[cfg(feature = "media")]
 pub use frames::ExtractFrame;
 pub use generate::Generate;
+pub use video::Transform;
 
 use crate::error::Result;
 use crate::http::Http;

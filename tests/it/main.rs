@@ -13,12 +13,26 @@
     reason = "clips are small, and a test reads best beside its data"
 )]
 
-#[cfg(feature = "sandbox")]
+#[cfg(feature = "cli")]
+mod cli_bad_input;
+#[cfg(feature = "cli")]
+mod cli_run;
+#[cfg(feature = "cli")]
+mod cli_verbs;
+#[cfg(feature = "cli")]
 mod client_bench;
 #[cfg(feature = "media")]
 mod clips;
-#[cfg(feature = "sandbox")]
+#[cfg(feature = "cli")]
+mod download_guard;
+#[cfg(feature = "cli")]
+mod download_resume;
+#[cfg(feature = "cli")]
 mod faults;
+#[cfg(feature = "cli")]
+mod job_events;
+#[cfg(feature = "cli")]
+mod job_pickup;
 mod library_commit;
 mod library_copy;
 mod library_crash;
@@ -45,5 +59,13 @@ mod sandbox_files;
 mod sandbox_modes;
 #[cfg(feature = "sandbox")]
 mod sandbox_results;
-#[cfg(feature = "sandbox")]
+#[cfg(feature = "cli")]
+mod secrets;
+#[cfg(feature = "cli")]
+mod wire_answers;
+#[cfg(feature = "cli")]
+mod wire_requests;
+#[cfg(feature = "cli")]
 mod wire_server;
+#[cfg(feature = "cli")]
+mod wire_traps;

@@ -268,7 +268,7 @@ async fn prompts_of_any_length_and_script_can_be_read() {
         ("middle", &long[..500]),
         (
             "script",
-            "Ein F\u{fc}hrer f\u{fc}r \u{201c}Stra\u{df}e\u{201d} \u{2013} \u{3b1}\u{3b2}\u{3b3} \u{3053}\u{3093} \u{41b}\u{438}\u{441}\u{430} \u{72d0}\u{72f8}",
+            "Gr\u{fc}\u{df}e \u{201c}\u{e0} la carte\u{201d} \u{2013} \u{3b1}\u{3b2}\u{3b3} \u{3053}\u{3093} \u{41b}\u{438}\u{441}\u{430} \u{72d0}\u{72f8}",
         ),
     ] {
         let body = json!({

@@ -423,6 +423,12 @@ impl Script {
         struck
     }
 
+    /// Whether a fault looks at the prompt before the request is read.
+    pub(super) fn asks_for_prompt(&self) -> bool {
+        let asks = |fault: &Fault| fault.prompt.is_some() && fault.kind.stage() == Stage::Before;
+        self.lock().iter().any(|(fault, _)| asks(fault))
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Fault, u32)>> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
