@@ -61,22 +61,24 @@ pub mod lineage;
 pub mod media;
 pub mod model;
 mod money;
+mod planner;
 mod provider;
 pub mod request;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 
-pub use client::{Generate, JobHandle, VideoClient, VideoClientBuilder};
+pub use client::{Analyze, Generate, JobHandle, VideoClient, VideoClientBuilder};
 pub use error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 pub use http::{DownloadPolicy, RateLimit, TokenSource};
 pub use job::{Handle, JobEvent, JobEvents, PollPolicy};
 pub use library::{Clip, ClipId, Library};
 pub use model::{AspectRatio, ModelTable, Resolution, Validation, VideoModel};
 pub use money::{UsdTicks, usd};
-pub use provider::{JobId, VisibleModel};
+pub use planner::{ClipNotes, SeenFrame};
+pub use provider::{JobId, TokenUsage, VisibleModel};
 pub use request::{
-    Checked, Defaults, GenerateMode, GenerateRequest, Keyframe, MediaInput, PublicUrl, StorageOptions,
-    UploadTarget, secs,
+    AnalyzeOptions, Checked, Defaults, GenerateMode, GenerateRequest, Keyframe, MediaInput, PlanChoice,
+    PlanWhen, PlannerFailure, PlannerSettings, PublicUrl, StorageOptions, UploadTarget, secs,
 };
 
 #[cfg(all(doctest, feature = "media"))]
@@ -92,6 +94,7 @@ fn _assert_impls() {
     shared::<JobHandle>();
     shared::<Library>();
     shared::<Error>();
+    sent::<Analyze>();
     sent::<Generate>();
     sent::<JobEvents>();
 }

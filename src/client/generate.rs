@@ -4,7 +4,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
 use super::record::Brief;
-use super::{JobHandle, VideoClient, inputs, save};
+use super::{JobHandle, VideoClient, inputs, plan, save};
 use crate::error::Result;
 use crate::job::{self, JobEvent, Reporter};
 use crate::library::Clip;
@@ -52,12 +52,16 @@ impl IntoFuture for Generate {
 async fn run(client: VideoClient, request: GenerateRequest, reporter: Reporter) -> Result<Clip> {
     reporter.tell(JobEvent::Planning);
     let inner = &client.inner;
-    let checked = client.estimate(&request)?;
+    let mut checked = client.estimate(&request)?;
     let resolved = inputs::generate(&client, &request).await?;
     // That a clip cannot be saved is better known before it is paid for.
     inner.library.writable().await?;
 
-    let brief = Brief::generate(&request, &checked, &resolved, &inner.models);
+    let wanted = plan::Wanted::generate(&request, &checked, &resolved.media, &[]);
+    let planned = plan::for_request(&client, wanted).await?;
+    checked.prompt.clone_from(&planned.prompt);
+
+    let brief = Brief::generate(&request, &checked, &resolved, &inner.models).planned(planned);
     let submission = Submission::Generate(GenerateSubmission {
         checked,
         inputs: resolved.media,

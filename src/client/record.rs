@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::VideoClient;
 use super::inputs::Resolved;
+use super::plan::Planned;
 use super::verify::Verified;
 use crate::library::{
     Asked, ClipId, ClipRecord, DeliveryReport, InputRecord, ReelkinRecord, Seconds, Usage, VideoFacts,
@@ -30,6 +31,7 @@ pub(super) struct Brief {
     inputs: Vec<InputRecord>,
     source_image: Option<String>,
     warnings: Vec<String>,
+    plan: Option<Planned>,
     started: Instant,
     /// Whether the job was found by its id, and nothing else is known of it.
     pub(super) picked_up: bool,
@@ -47,6 +49,7 @@ impl Brief {
             inputs: Vec::new(),
             source_image: None,
             warnings: Vec::new(),
+            plan: None,
             started: Instant::now(),
             picked_up: true,
         }
@@ -96,9 +99,16 @@ impl Brief {
             inputs: resolved.records.clone(),
             source_image: resolved.source_image.clone(),
             warnings: checked.warnings.clone(),
+            plan: None,
             started: Instant::now(),
             picked_up: false,
         }
+    }
+
+    /// The same with what the planner did.
+    pub(super) fn planned(mut self, plan: Planned) -> Self {
+        self.plan = Some(plan);
+        self
     }
 
     /// The sidecar of the finished clip.
@@ -182,6 +192,9 @@ impl Brief {
             warnings: Some(warnings),
             ..ReelkinRecord::new()
         });
+        if let Some(plan) = self.plan {
+            plan.write_into(&mut record);
+        }
         record
     }
 }

@@ -40,8 +40,8 @@ pub use self::delivery::{Asked, Delivered, DeliveryReport, Finding, InputTranspo
 pub use self::list::{Entry, ListOptions, MAX_PAGE, Page};
 pub use self::name::ClipId;
 pub use self::record::{
-    ClipRecord, InputRecord, MAX_SIDECAR_BYTES, ReelkinRecord, SCHEMA, Seconds, SourceSummary, Usage,
-    VideoFacts,
+    ClipRecord, InputRecord, MAX_SIDECAR_BYTES, PlannerRecord, ReelkinRecord, SCHEMA, Seconds, SourceSummary,
+    Usage, VideoFacts,
 };
 pub use self::staged::{ClipDigest, Staged};
 

@@ -4,14 +4,18 @@
 //! Refuses to know how anything is sent: no HTTP, no files, no libav. A request is a value; making
 //! one costs nothing and touches nothing.
 
+mod analyze;
 mod check;
 mod generate;
 mod input;
+mod plan;
 mod resolved;
 
+pub use analyze::AnalyzeOptions;
 pub use check::{Checked, Defaults};
 pub use generate::{GenerateMode, GenerateRequest, Keyframe, PublicUrl, StorageOptions, UploadTarget};
 pub use input::MediaInput;
+pub use plan::{PlanChoice, PlanWhen, PlannerFailure, PlannerSettings};
 pub use resolved::{GenerateInputs, ResolvedKeyframe, ResolvedMedia, Transport};
 
 use std::time::Duration;

@@ -2,6 +2,7 @@
 
 mod convert;
 mod errors;
+mod responses;
 mod wire;
 
 use std::time::Duration;
@@ -10,7 +11,9 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use url::Url;
 
-use super::{Finished, JobId, PollFailure, PollReply, Provider, Submission, Verdict, VisibleModel};
+use super::{
+    Answer, Ask, Finished, JobId, PollFailure, PollReply, Provider, Submission, Verdict, VisibleModel,
+};
 use crate::backoff::Backoff;
 use crate::error::{Charge, Error, ErrorKind, Result};
 use crate::http::{Http, Reply, SendFailure};
@@ -131,6 +134,10 @@ impl Provider for Xai {
 
     fn visible_models(&self) -> BoxFuture<'_, Result<Vec<VisibleModel>>> {
         Box::pin(self.models())
+    }
+
+    fn respond<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Answer>> {
+        Box::pin(responses::respond(&self.http, ask))
     }
 
     fn pause(&self, pause: Duration) {
