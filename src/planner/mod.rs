@@ -104,9 +104,7 @@ pub(crate) async fn plan(
     };
     // What one moderator declined is not handed to the next as if nothing had been said.
     if error.kind() == ErrorKind::Moderated {
-        return Err(error.with_guidance(
-            "no clip was asked for; change the prompt, for what is declined here would not be made either",
-        ));
+        return Err(error.with_guidance("no clip was asked for; change the prompt"));
     }
     match settings.on_failure {
         PlannerFailure::OwnWords => {
@@ -129,6 +127,14 @@ struct Planned {
     prompt: String,
 }
 
+/// An answer as the object that was asked for. A derived struct would take an array too.
+fn answer<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, &'static str> {
+    let value: serde_json::Value = serde_json::from_str(text).map_err(|_| "the answer is not JSON")?;
+    let object = Some(value).filter(serde_json::Value::is_object);
+    let read = object.and_then(|object| serde_json::from_value(object).ok());
+    read.ok_or("the answer is not the JSON that was asked for")
+}
+
 /// The prompt in an answer, if it is one that can be sent.
 fn read(text: &str, brief: &PlanBrief) -> Result<String> {
     let unusable = |what: String| {
@@ -136,10 +142,7 @@ fn read(text: &str, brief: &PlanBrief) -> Result<String> {
             .with_charge(Charge::Yes)
             .with_advice(RetryAdvice::Change)
     };
-    let value: serde_json::Value =
-        serde_json::from_str(text).map_err(|_| unusable("the answer is not JSON".to_owned()))?;
-    let planned: Planned = serde_json::from_value(value)
-        .map_err(|_| unusable("the answer is not the JSON that was asked for".to_owned()))?;
+    let planned: Planned = answer(text).map_err(|what| unusable(what.to_owned()))?;
     let prompt = planned.prompt.trim();
     if prompt.is_empty() {
         // The instructions make this the way to decline: a schema leaves no other.
@@ -159,3 +162,6 @@ fn read(text: &str, brief: &PlanBrief) -> Result<String> {
     brief.check_tags(prompt).map_err(unusable)?;
     Ok(prompt.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

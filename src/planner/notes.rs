@@ -117,13 +117,10 @@ pub(crate) async fn describe(
     };
     let answer = provider.respond(&ask).await?;
     let raw = answer.reply?;
-    let described: Described = serde_json::from_str(&raw).map_err(|_| {
-        Error::new(
-            ErrorKind::Protocol,
-            format!("{DOING}: the answer is not the JSON that was asked for"),
-        )
-        .with_charge(Charge::Yes)
-        .with_advice(RetryAdvice::Change)
+    let described: Described = super::answer(&raw).map_err(|what| {
+        Error::new(ErrorKind::Protocol, format!("{DOING}: {what}"))
+            .with_charge(Charge::Yes)
+            .with_advice(RetryAdvice::Change)
     })?;
     Ok(ClipNotes {
         shot: described.shot,

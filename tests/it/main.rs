@@ -14,6 +14,8 @@
 )]
 
 #[cfg(feature = "sandbox")]
+mod analyze_clip;
+#[cfg(feature = "sandbox")]
 mod client_bench;
 #[cfg(feature = "media")]
 mod clips;
@@ -31,6 +33,10 @@ mod media_bad_input;
 mod media_colour;
 #[cfg(feature = "media")]
 mod media_frames;
+#[cfg(feature = "sandbox")]
+mod planner_failures;
+#[cfg(feature = "sandbox")]
+mod planner_generate;
 #[cfg(feature = "sandbox")]
 mod sandbox_clients;
 #[cfg(feature = "sandbox")]
