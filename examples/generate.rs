@@ -5,6 +5,8 @@
 //! XAI_API_KEY=… cargo run --features sandbox --example generate -- --real   # the service: costs $0.25
 //! ```
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use std::time::Duration;
 
 use reelkin::sandbox::Sandbox;

@@ -67,7 +67,9 @@ pub mod request;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 
-pub use client::{Analyze, Generate, JobHandle, VideoClient, VideoClientBuilder};
+#[cfg(feature = "media")]
+pub use client::ContinueFrom;
+pub use client::{Analyze, Generate, JobHandle, Transform, VideoClient, VideoClientBuilder};
 pub use error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 pub use http::{DownloadPolicy, RateLimit, TokenSource};
 pub use job::{Handle, JobEvent, JobEvents, PollPolicy};
@@ -77,8 +79,9 @@ pub use money::{UsdTicks, usd};
 pub use planner::{ClipNotes, SeenFrame};
 pub use provider::{JobId, TokenUsage, VisibleModel};
 pub use request::{
-    AnalyzeOptions, Checked, Defaults, GenerateMode, GenerateRequest, Keyframe, MediaInput, PlanChoice,
-    PlanWhen, PlannerFailure, PlannerSettings, PublicUrl, StorageOptions, UploadTarget, secs,
+    AnalyzeOptions, Checked, CheckedVideo, ContinueRequest, ContinueStrategy, Defaults, EditRequest,
+    ExtendRequest, FrameChoice, GenerateMode, GenerateRequest, Keyframe, MediaInput, PlanChoice, PlanWhen,
+    PlannerFailure, PlannerSettings, PublicUrl, StorageOptions, TransportChoice, UploadTarget, secs,
 };
 
 #[cfg(all(doctest, feature = "media"))]

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::VideoClient;
 use crate::error::Result;
-use crate::library::Clip;
 use crate::planner::ClipNotes;
 use crate::request::{AnalyzeOptions, MediaInput};
 
@@ -17,12 +16,6 @@ pub struct Analyze {
     client: VideoClient,
     input: MediaInput,
     options: AnalyzeOptions,
-}
-
-impl From<&Clip> for MediaInput {
-    fn from(clip: &Clip) -> Self {
-        Self::Clip(clip.file_name.clone())
-    }
 }
 
 impl VideoClient {
@@ -97,6 +90,8 @@ impl IntoFuture for Analyze {
 async fn run(analyze: Analyze) -> Result<ClipNotes> {
     use tokio::time::Instant;
 
+    use super::source::Source;
+    use crate::error::Error;
     use crate::media::{MediaOptions, bridge};
 
     let Analyze {
@@ -106,10 +101,14 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
     } = analyze;
     options.check(&input)?;
     let until = Instant::now() + options.deadline;
-    let source = look::source(&client, input).await?;
+    let found = Source::find(&client, &input).await?;
+    let local = found.local.ok_or_else(|| {
+        // The check of the options refuses these, in better words.
+        Error::invalid(format!("analyze {}: the clip has to be here", found.name))
+    })?;
     let count = options.frame_count();
     let bounds = MediaOptions::default().with_deadline(options.deadline);
-    let clip = bridge::run(bounds, move |bounds| look::at(source, count, bounds)).await?;
+    let clip = bridge::run(bounds, move |bounds| look(&local, &found.name, count, bounds)).await?;
     crate::planner::describe(
         &*client.inner.provider,
         &options.model,
@@ -135,89 +134,43 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
     ))
 }
 
+/// Takes `count` frames, first and last among them, in one pass over the clip.
 #[cfg(feature = "media")]
-mod look {
-    use bytes::Bytes;
-
-    use crate::client::VideoClient;
-    use crate::client::plan::{SHOWN_QUALITY, SHOWN_SIDE};
-    use crate::error::{Error, ErrorKind, Result};
-    use crate::media::{self, FramePosition, MediaOptions, MediaSource};
+fn look(
+    local: &super::source::Local,
+    name: &str,
+    count: u32,
+    bounds: &crate::media::MediaOptions,
+) -> Result<crate::planner::ClipSeen> {
+    use super::plan::{SHOWN_QUALITY, SHOWN_SIDE};
+    use crate::error::Error;
+    use crate::media::{self, FramePosition};
     use crate::planner::{ClipSeen, SeenFrame};
-    use crate::request::MediaInput;
 
-    /// Most bytes of a clip that is held in memory.
-    const MAX_CLIP_BYTES: u64 = 2 << 30;
-
-    /// A clip that can be opened more than once.
-    pub(super) enum Source {
-        Path(std::path::PathBuf),
-        Bytes(String, Bytes),
+    let probe = media::probe(local.media(name), bounds)?;
+    if matches!(probe.container, "png" | "jpeg" | "webp") {
+        return Err(Error::invalid(format!(
+            "analyze {name}: it is a picture; give a clip"
+        )));
     }
-
-    impl Source {
-        fn open(&self) -> MediaSource {
-            match self {
-                Self::Path(path) => MediaSource::from(path),
-                Self::Bytes(name, bytes) => MediaSource::named_bytes(name.clone(), bytes.clone()),
-            }
+    let steps = count.saturating_sub(1).max(1);
+    let mut positions = vec![FramePosition::First];
+    positions.extend((1..steps).map(|step| FramePosition::At(probe.duration * step / steps)));
+    positions.push(FramePosition::Last);
+    let mut frames: Vec<(SeenFrame, bytes::Bytes)> = Vec::with_capacity(positions.len());
+    for frame in media::frames(local.media(name), &positions, bounds)? {
+        let time = frame.time();
+        // A clip of few frames shows one of them at more than one of the times.
+        if frames.last().is_some_and(|(before, _)| before.time == time) {
+            continue;
         }
+        let small = frame.fit_within(SHOWN_SIDE);
+        let seen = SeenFrame::new(time, small.width(), small.height());
+        frames.push((seen, small.to_jpeg(SHOWN_QUALITY)?.into()));
     }
-
-    pub(super) async fn source(client: &VideoClient, input: MediaInput) -> Result<Source> {
-        match input {
-            MediaInput::Path(path) => Ok(Source::Path(path)),
-            MediaInput::Bytes { bytes, name } => Ok(Source::Bytes(name, bytes)),
-            MediaInput::Clip(name) => {
-                let library = client.library();
-                let clip = library.resolve(&name).await?;
-                match clip.path {
-                    Some(path) => Ok(Source::Path(path)),
-                    None => Ok(Source::Bytes(
-                        clip.file_name,
-                        library.read(&clip.id, MAX_CLIP_BYTES).await?,
-                    )),
-                }
-            }
-            // The check of the options refuses these, in better words.
-            other => Err(Error::invalid(format!(
-                "analyze {}: the clip has to be here",
-                other.display_name()
-            ))),
-        }
-    }
-
-    /// Takes `count` frames, first and last among them, in one pass over the clip.
-    pub(super) fn at(source: Source, count: u32, bounds: &MediaOptions) -> Result<ClipSeen> {
-        let probe = media::probe(source.open(), bounds)?;
-        if matches!(probe.container, "png" | "jpeg" | "webp") {
-            return Err(Error::new(
-                ErrorKind::InvalidRequest,
-                format!("analyze {}: it is a picture; give a clip", source.open().name()),
-            ));
-        }
-        let steps = count.saturating_sub(1).max(1);
-        let mut positions = vec![FramePosition::First];
-        positions.extend((1..steps).map(|step| FramePosition::At(probe.duration * step / steps)));
-        positions.push(FramePosition::Last);
-        let mut frames = Vec::with_capacity(positions.len());
-        for frame in media::frames(source.open(), &positions, bounds)? {
-            let time = frame.time();
-            // A clip of few frames shows one of them at more than one of the times.
-            if frames
-                .last()
-                .is_some_and(|(before, _): &(SeenFrame, Bytes)| before.time == time)
-            {
-                continue;
-            }
-            let small = frame.fit_within(SHOWN_SIDE);
-            let seen = SeenFrame::new(time, small.width(), small.height());
-            frames.push((seen, small.to_jpeg(SHOWN_QUALITY)?.into()));
-        }
-        Ok(ClipSeen {
-            duration: probe.duration,
-            has_sound: probe.audio.is_some(),
-            frames,
-        })
-    }
+    Ok(ClipSeen {
+        duration: probe.duration,
+        has_sound: probe.audio.is_some(),
+        frames,
+    })
 }

@@ -7,7 +7,7 @@ use super::record::Brief;
 use super::{JobHandle, VideoClient, inputs, plan, save};
 use crate::error::Result;
 use crate::job::{self, JobEvent, Reporter};
-use crate::library::Clip;
+use crate::library::{Clip, FrameRecord, Parent};
 use crate::provider::{GenerateSubmission, Submission};
 use crate::request::GenerateRequest;
 
@@ -33,9 +33,12 @@ impl Generate {
     /// Dropping the future once it was polled stops nothing: the work goes on, and the clip is saved.
     pub async fn start(self) -> Result<JobHandle> {
         let Self { client, request } = self;
-        job::spawn(move |reporter| run(client, request, reporter))
-            .handle()
-            .await
+        job::spawn(move |reporter| async move {
+            reporter.tell(JobEvent::Planning);
+            run(client, request, None, reporter).await
+        })
+        .handle()
+        .await
     }
 }
 
@@ -48,20 +51,51 @@ impl IntoFuture for Generate {
     }
 }
 
+/// Where a clip comes from that continues another.
+pub(super) struct Origin {
+    /// The clip of the library that it continues, where it is one.
+    pub(super) parent: Option<Parent>,
+    /// The frame of it that is sent.
+    pub(super) frame: FrameRecord,
+    /// The same as a picture.
+    #[cfg(feature = "media")]
+    pub(super) start: crate::media::Frame,
+    /// What the record should say.
+    pub(super) note: Option<String>,
+}
+
 /// From the request to the clip in the library.
-async fn run(client: VideoClient, request: GenerateRequest, reporter: Reporter) -> Result<Clip> {
-    reporter.tell(JobEvent::Planning);
+pub(super) async fn run(
+    client: VideoClient,
+    request: GenerateRequest,
+    origin: Option<Origin>,
+    reporter: Reporter,
+) -> Result<Clip> {
     let inner = &client.inner;
     let mut checked = client.estimate(&request)?;
     let resolved = inputs::generate(&client, &request).await?;
     // That a clip cannot be saved is better known before it is paid for.
     inner.library.writable().await?;
 
-    let wanted = plan::Wanted::generate(&request, &checked, &resolved.media, &[]);
+    let lineage = origin.as_ref().and_then(|origin| origin.parent.as_ref());
+    let lineage = lineage.map_or(&[][..], Parent::entries);
+    let wanted = plan::Wanted::generate(&request, &checked, &resolved.media, lineage);
     let planned = plan::for_request(&client, wanted).await?;
     checked.prompt.clone_from(&planned.prompt);
 
-    let brief = Brief::generate(&request, &checked, &resolved, &inner.models).planned(planned);
+    let mut brief = Brief::generate(&request, &checked, &resolved, &inner.models).planned(planned);
+    #[cfg(feature = "media")]
+    {
+        brief.measure.start = resolved.start;
+    }
+    if let Some(origin) = origin {
+        #[cfg(feature = "media")]
+        {
+            brief.measure.start = Some(origin.start);
+        }
+        brief.warn(origin.note);
+        brief.continues(origin.parent, origin.frame);
+    }
     let submission = Submission::Generate(GenerateSubmission {
         checked,
         inputs: resolved.media,

@@ -13,12 +13,15 @@ use super::VideoClient;
 use crate::error::{Error, ErrorKind, Result};
 use crate::library::{InputRecord, InputTransport};
 use crate::request::{
-    GenerateInputs, GenerateMode, GenerateRequest, MediaInput, ResolvedKeyframe, ResolvedMedia, Transport,
+    GenerateInputs, GenerateMode, GenerateRequest, MediaContent, MediaInput, ResolvedKeyframe, ResolvedMedia,
+    Transport,
 };
 
 /// Most bytes of one picture. The service's limit is not known; its limit for pictures that a
 /// language model looks at is 20 MiB.
 const MAX_PICTURE_BYTES: u64 = 20 << 20;
+/// How records call the picture that is to be the first frame.
+const START: &str = "image";
 /// Most pixels of one picture: 8192 x 8192.
 const MAX_PICTURE_PIXELS: u64 = 1 << 26;
 
@@ -30,6 +33,9 @@ pub(super) struct Resolved {
     pub(super) transports: Vec<InputTransport>,
     /// File name of the start image, where it is a file.
     pub(super) source_image: Option<String>,
+    /// The start image decoded, to compare the clip's first frame with.
+    #[cfg(feature = "media")]
+    pub(super) start: Option<crate::media::Frame>,
 }
 
 /// Reads and checks all media of a request.
@@ -94,7 +100,7 @@ impl Reader<'_> {
         if let MediaInput::Path(path) = input {
             self.resolved.source_image = path.file_name().map(|name| name.to_string_lossy().into_owned());
         }
-        self.picture("image", input).await
+        self.picture(START, input).await
     }
 
     /// One picture; `role` is how messages and records call it.
@@ -149,19 +155,35 @@ impl Reader<'_> {
     }
 
     async fn inline(
-        &self,
+        &mut self,
         role: &str,
         name: &str,
         bytes: Bytes,
     ) -> Result<(ResolvedMedia, Transport, InputRecord)> {
-        let mime = check_picture(role, name, &bytes).await?;
+        let (mime, decoded) = check_picture(role, name, &bytes).await?;
+        if role == START {
+            self.keep_start(decoded);
+        }
         let record = InputRecord {
             sha256: Some(hex(&Sha256::digest(&bytes))),
             bytes: Some(bytes.len() as u64),
             ..InputRecord::default()
         };
-        Ok((ResolvedMedia::Inline { mime, bytes }, Transport::Inline, record))
+        let content = MediaContent::Memory(bytes);
+        Ok((ResolvedMedia::Inline { mime, content }, Transport::Inline, record))
     }
+
+    /// Keeps the start image, unless holding it for the life of a job would be dear.
+    #[cfg(feature = "media")]
+    fn keep_start(&mut self, decoded: Decoded) {
+        const MOST_KEPT: u64 = 3840 * 2160;
+        let pixels = u64::from(decoded.width()) * u64::from(decoded.height());
+        self.resolved.start = (pixels <= MOST_KEPT).then_some(decoded);
+    }
+
+    #[cfg(not(feature = "media"))]
+    #[expect(clippy::unused_self, reason = "the other variant keeps it")]
+    fn keep_start(&mut self, _decoded: Decoded) {}
 
     /// A link that the service can fetch. Whether it does shows only when the job runs.
     fn check_link(&self, role: &str, url: &str) -> Result<()> {
@@ -224,7 +246,7 @@ fn decode_data_url(role: &str, url: &str) -> Result<Bytes> {
 }
 
 /// The media type of a picture that the service will take, from its content.
-async fn check_picture(role: &str, name: &str, bytes: &Bytes) -> Result<&'static str> {
+async fn check_picture(role: &str, name: &str, bytes: &Bytes) -> Result<(&'static str, Decoded)> {
     let bad = |why: String| Error::invalid(format!("read {role} {name}: {why}"));
     if bytes.is_empty() {
         return Err(bad("it is empty; give a PNG, JPEG or WebP picture".to_owned()));
@@ -254,25 +276,30 @@ async fn check_picture(role: &str, name: &str, bytes: &Bytes) -> Result<&'static
             size.width, size.height
         )));
     }
-    decode(name, bytes)
+    let decoded = decode(name, bytes)
         .await
         .map_err(|error| bad("it does not decode".to_owned()).with_source(error))?;
-    Ok(mime)
+    Ok((mime, decoded))
 }
+
+/// A picture, decoded. Without libav it is not looked at.
+#[cfg(feature = "media")]
+type Decoded = crate::media::Frame;
+#[cfg(not(feature = "media"))]
+type Decoded = ();
 
 /// A picture that is cut off is taken by the service, paid for, and fails.
 #[cfg(feature = "media")]
-async fn decode(name: &str, bytes: &Bytes) -> Result<()> {
+async fn decode(name: &str, bytes: &Bytes) -> Result<Decoded> {
     use crate::media::{MediaOptions, MediaSource, bridge};
 
     let options = MediaOptions::default().with_max_pixels(MAX_PICTURE_PIXELS);
-    bridge::picture(MediaSource::named_bytes(name, bytes.clone()), options).await?;
-    Ok(())
+    bridge::picture(MediaSource::named_bytes(name, bytes.clone()), options).await
 }
 
 #[cfg(not(feature = "media"))]
 #[expect(clippy::unused_async, reason = "the other variant waits")]
-async fn decode(_name: &str, _bytes: &Bytes) -> Result<()> {
+async fn decode(_name: &str, _bytes: &Bytes) -> Result<Decoded> {
     Ok(())
 }
 

@@ -6,13 +6,18 @@
 mod analyze;
 mod builder;
 #[cfg(feature = "media")]
+mod continue_from;
+#[cfg(feature = "media")]
 mod frames;
 mod generate;
 mod inputs;
+mod measure;
 mod plan;
 mod record;
 mod save;
+mod source;
 mod verify;
+mod video;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,8 +25,11 @@ use std::sync::Arc;
 pub use analyze::Analyze;
 pub use builder::VideoClientBuilder;
 #[cfg(feature = "media")]
+pub use continue_from::ContinueFrom;
+#[cfg(feature = "media")]
 pub use frames::ExtractFrame;
 pub use generate::Generate;
+pub use video::Transform;
 
 use crate::error::Result;
 use crate::http::Http;

@@ -2,17 +2,16 @@
 
 use std::borrow::Cow;
 
-use futures_util::{StreamExt as _, TryStreamExt as _, future};
-use serde_json::{Value, json};
-
 use super::VideoClient;
+use super::source::{Local, Measured};
 use crate::error::Result;
-use crate::library::{ClipRecord, PlannerRecord};
+use crate::library::{ClipRecord, PlannerRecord, VideoSeries};
 use crate::lineage::ContinuityEntry;
 use crate::model::Mode;
 use crate::planner::{self, Ancestor, Picture, PictureContent, PlanBrief};
 use crate::request::{
-    Checked, GenerateInputs, GenerateRequest, PlanChoice, PlanWhen, PlannerSettings, ResolvedMedia,
+    Checked, CheckedVideo, GenerateInputs, GenerateRequest, MediaContent, PlanChoice, PlanWhen,
+    PlannerSettings, ResolvedMedia,
 };
 
 /// Longer side of a picture that a planner is shown: enough to see what is there, and cheap.
@@ -23,8 +22,6 @@ pub(super) const SHOWN_SIDE: u32 = 768;
 pub(super) const SHOWN_QUALITY: u8 = 90;
 /// How many prompts of a series a planner sees.
 const SERIES: usize = 4;
-/// How many clips of the library are looked through for a series.
-const SERIES_SEARCH: usize = 5000;
 
 /// What a verb knows of the clip it is about to ask for.
 #[derive(Debug)]
@@ -41,10 +38,33 @@ pub(super) struct Wanted<'a> {
     pub(super) prompt: Option<&'a str>,
     pub(super) voices: usize,
     /// What a picture is for, how prompts call it, and the picture.
-    pub(super) pictures: Vec<(String, Option<String>, &'a ResolvedMedia)>,
+    pub(super) pictures: Vec<(String, Option<String>, Shown<'a>)>,
     /// The branch that is gone on from, oldest first. The parent's sidecar is the authority on it.
     pub(super) lineage: &'a [ContinuityEntry],
     pub(super) topic: Option<&'a str>,
+}
+
+/// A picture that is to be shown.
+#[derive(Debug)]
+pub(super) enum Shown<'a> {
+    /// One that goes into the request.
+    Media(&'a ResolvedMedia),
+    /// The first or the last frame of a clip of this machine.
+    #[cfg_attr(not(feature = "media"), expect(dead_code, reason = "no frame can be taken"))]
+    FrameOf {
+        local: &'a Local,
+        name: &'a str,
+        last: bool,
+    },
+}
+
+/// The choice of a clip that goes on from another: there the planner is on unless told otherwise.
+#[cfg(feature = "media")]
+pub(super) fn continuing(client: &VideoClient, choice: &PlanChoice) -> PlanChoice {
+    match choice {
+        PlanChoice::Default if client.inner.planner.when == PlanWhen::Continuing => PlanChoice::On(None),
+        choice => choice.clone(),
+    }
 }
 
 impl<'a> Wanted<'a> {
@@ -69,26 +89,67 @@ impl<'a> Wanted<'a> {
             topic: request.topic.as_deref(),
         }
     }
+
+    /// An edit or an extension.
+    pub(super) fn video(
+        choice: &'a PlanChoice,
+        checked: &'a CheckedVideo,
+        local: Option<&'a Local>,
+        name: &'a str,
+        measured: Measured,
+        lineage: &'a [ContinuityEntry],
+    ) -> Self {
+        let last = checked.added_seconds.is_some();
+        let role = if last {
+            "the clip's last frame"
+        } else {
+            "the clip's first frame"
+        };
+        let frame = local.map(|local| (role.to_owned(), None, Shown::FrameOf { local, name, last }));
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "clips of the service last seconds, and a length is never negative"
+        )]
+        let whole = measured.length.map(|length| length.as_secs_f64().round() as u32);
+        Self {
+            choice,
+            mode: checked.mode,
+            seconds: checked.added_seconds.or(whole),
+            resolution: None,
+            aspect_ratio: None,
+            audio: None,
+            prompt: Some(&checked.prompt),
+            voices: 0,
+            pictures: frame.into_iter().collect(),
+            lineage,
+            topic: None,
+        }
+    }
 }
 
 /// The pictures of a request in the order of its fields.
-fn pictures(media: &GenerateInputs, mode: Mode) -> Vec<(String, Option<String>, &ResolvedMedia)> {
+fn pictures(media: &GenerateInputs, mode: Mode) -> Vec<(String, Option<String>, Shown<'_>)> {
     let tagged = mode == Mode::References;
     let mut all = Vec::new();
     if let Some(image) = &media.image {
         let tag = tagged.then(|| "<IMAGE_0>".to_owned());
-        all.push(("start picture, the first frame".to_owned(), tag, image));
+        all.push((
+            "start picture, the first frame".to_owned(),
+            tag,
+            Shown::Media(image),
+        ));
     }
     for image in &media.references {
         let tag = format!("<IMAGE_{}>", all.len());
-        all.push(("reference picture".to_owned(), Some(tag), image));
+        all.push(("reference picture".to_owned(), Some(tag), Shown::Media(image)));
     }
     for keyframe in &media.keyframes {
         let role = format!("frame at {} s", keyframe.at_seconds);
-        all.push((role, None, &keyframe.image));
+        all.push((role, None, Shown::Media(&keyframe.image)));
     }
     if let Some(image) = &media.last_frame {
-        all.push(("last frame".to_owned(), None, image));
+        all.push(("last frame".to_owned(), None, Shown::Media(image)));
     }
     all
 }
@@ -102,7 +163,7 @@ pub(super) struct Planned {
     user_prompt: Option<String>,
     /// Missing where nothing was planned.
     planner: Option<PlannerRecord>,
-    series: Option<Value>,
+    series: Option<VideoSeries>,
 }
 
 /// Plans the prompt of one clip where client and request want that, and finds the clip's place in its
@@ -112,16 +173,14 @@ pub(super) struct Planned {
 /// Those of [`planner::plan`]; `Library` when the series cannot be read.
 pub(super) async fn for_request(client: &VideoClient, wanted: Wanted<'_>) -> Result<Planned> {
     let series = match wanted.topic {
-        Some(topic) => Some((topic.to_owned(), series(client, topic).await?)),
+        Some(topic) => Some(client.inner.library.series(topic, SERIES).await?),
         None => None,
     };
     let mut planned = Planned {
         prompt: wanted.prompt.map(str::to_owned),
         user_prompt: wanted.prompt.map(str::to_owned),
         planner: None,
-        series: series
-            .as_ref()
-            .map(|(topic, series)| json!({ "topic": topic, "chainIndex": series.next })),
+        series: series.as_ref().map(crate::library::Series::next),
     };
     let Some(settings) = settings(client, &wanted) else {
         return Ok(planned);
@@ -137,7 +196,7 @@ pub(super) async fn for_request(client: &VideoClient, wanted: Wanted<'_>) -> Res
         voices: wanted.voices,
         pictures: shown(wanted.pictures).await?,
         lineage: wanted.lineage.iter().map(ancestor).collect(),
-        series: series.map(|(topic, series)| (topic, series.prompts)),
+        series: series.map(|series| (series.topic, series.prompts)),
     };
     let plan = planner::plan(&*client.inner.provider, &settings, &brief).await?;
     tracing::info!(
@@ -165,7 +224,6 @@ fn settings<'a>(client: &'a VideoClient, wanted: &Wanted<'a>) -> Option<Cow<'a, 
         PlanChoice::On(None) => Some(own),
         PlanChoice::Default => match own.when {
             PlanWhen::Always => Some(own),
-            PlanWhen::Continuing if !wanted.lineage.is_empty() => Some(own),
             PlanWhen::Continuing | PlanWhen::Never => None,
         },
     }
@@ -180,78 +238,74 @@ fn ancestor(entry: &ContinuityEntry) -> Ancestor {
     }
 }
 
-async fn shown(pictures: Vec<(String, Option<String>, &ResolvedMedia)>) -> Result<Vec<Picture>> {
-    let mut shown = Vec::with_capacity(pictures.len());
-    for (role, tag, media) in pictures {
-        let content = match media {
-            ResolvedMedia::Inline { bytes, .. } => small(&role, bytes.clone()).await?,
-            ResolvedMedia::Url(url) if url.starts_with("https://") => PictureContent::Link(url.clone()),
+async fn shown(pictures: Vec<(String, Option<String>, Shown<'_>)>) -> Result<Vec<Picture>> {
+    let mut all = Vec::with_capacity(pictures.len());
+    for (role, tag, picture) in pictures {
+        let content = match picture {
+            Shown::Media(ResolvedMedia::Inline {
+                content: MediaContent::Memory(bytes),
+                ..
+            }) => small::picture(&role, bytes.clone()).await?,
+            Shown::FrameOf { local, name, last } => small::frame(local, name, last).await?,
+            Shown::Media(ResolvedMedia::Url(url)) if url.starts_with("https://") => {
+                PictureContent::Link(url.clone())
+            }
             // A file of the service, or a link on this machine.
-            _ => PictureContent::Unseen,
+            Shown::Media(_) => PictureContent::Unseen,
         };
-        shown.push(Picture { role, tag, content });
+        all.push(Picture { role, tag, content });
     }
-    Ok(shown)
+    Ok(all)
 }
 
-/// The picture, small. It is encoded anew, so nothing goes along that is not seen: a place, a name.
+/// Pictures made small. They are encoded anew, so nothing goes along that is not seen: a place, a name.
 #[cfg(feature = "media")]
-async fn small(role: &str, bytes: bytes::Bytes) -> Result<PictureContent> {
-    use crate::media::{self, MediaOptions, MediaSource, bridge};
+mod small {
+    use bytes::Bytes;
 
-    let source = MediaSource::named_bytes(role, bytes);
-    let jpeg = bridge::run(MediaOptions::default(), move |options| {
-        media::picture(source, options)?
-            .fit_within(SHOWN_SIDE)
-            .to_jpeg(SHOWN_QUALITY)
-    });
-    Ok(PictureContent::Inline {
-        mime: "image/jpeg",
-        bytes: jpeg.await?.into(),
-    })
+    use super::{Local, PictureContent, SHOWN_QUALITY, SHOWN_SIDE};
+    use crate::error::Result;
+    use crate::media::{self, Frame, FramePosition, MediaOptions, MediaSource, bridge};
+
+    pub(super) async fn picture(role: &str, bytes: Bytes) -> Result<PictureContent> {
+        let source = MediaSource::named_bytes(role, bytes);
+        let work = move |options: &MediaOptions| encode(media::picture(source, options)?);
+        bridge::run(MediaOptions::default(), work).await
+    }
+
+    pub(super) async fn frame(local: &Local, name: &str, last: bool) -> Result<PictureContent> {
+        let source = local.media(name);
+        let position = if last {
+            FramePosition::Last
+        } else {
+            FramePosition::First
+        };
+        let work = move |options: &MediaOptions| encode(media::frame(source, position, options)?);
+        bridge::run(MediaOptions::default(), work).await
+    }
+
+    fn encode(frame: Frame) -> Result<PictureContent> {
+        Ok(PictureContent::Inline {
+            mime: "image/jpeg",
+            bytes: frame.fit_within(SHOWN_SIDE).to_jpeg(SHOWN_QUALITY)?.into(),
+        })
+    }
 }
 
 /// Without libav no picture is made small, and a large one costs more than it tells.
 #[cfg(not(feature = "media"))]
 #[expect(clippy::unused_async, reason = "the other variant waits")]
-async fn small(_role: &str, _bytes: bytes::Bytes) -> Result<PictureContent> {
-    Ok(PictureContent::Unseen)
-}
+mod small {
+    use super::{Local, PictureContent};
+    use crate::error::Result;
 
-/// What a series holds so far.
-#[derive(Debug, Default)]
-struct Series {
-    /// The newest prompts, oldest first.
-    prompts: Vec<String>,
-    /// The place of the next clip, from 0.
-    next: u64,
-}
+    pub(super) async fn picture(_role: &str, _bytes: bytes::Bytes) -> Result<PictureContent> {
+        Ok(PictureContent::Unseen)
+    }
 
-/// Looks the series up in the library, newest clips first. A damaged sidecar belongs to no series.
-async fn series(client: &VideoClient, topic: &str) -> Result<Series> {
-    let entries = client.inner.library.entries().take(SERIES_SEARCH);
-    let of_topic = entries.try_filter_map(|entry| {
-        let record = entry.clip.ok().and_then(|clip| clip.record);
-        let place = record.as_ref().and_then(|record| place_in(record, topic));
-        future::ready(Ok(place.zip(record)))
-    });
-    let mut found: Vec<(u64, ClipRecord)> = of_topic.take(SERIES).try_collect().await?;
-    found.reverse();
-    let next = found.iter().map(|(place, _)| place + 1).max().unwrap_or(0);
-    let prompts = found
-        .into_iter()
-        .filter_map(|(_, record)| record.revised_prompt.or(record.prompt));
-    Ok(Series {
-        prompts: prompts.collect(),
-        next,
-    })
-}
-
-/// The place of a clip in the series of that topic.
-fn place_in(record: &ClipRecord, topic: &str) -> Option<u64> {
-    let series = serde_json::to_value(record).ok()?.get_mut("videoSeries")?.take();
-    let same = series.get("topic").and_then(Value::as_str) == Some(topic);
-    same.then(|| series.get("chainIndex").and_then(Value::as_u64).unwrap_or(0))
+    pub(super) async fn frame(_local: &Local, _name: &str, _last: bool) -> Result<PictureContent> {
+        Ok(PictureContent::Unseen)
+    }
 }
 
 impl Planned {
@@ -264,7 +318,7 @@ impl Planned {
             entry.user_prompt = self.user_prompt;
         }
         if let Some(series) = self.series {
-            record.extra.insert("videoSeries".to_owned(), series);
+            record.video_series = Some(series);
         }
         let Some(planner) = self.planner else { return };
         record.web_search_calls = planner.web_searches;

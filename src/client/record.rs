@@ -7,15 +7,19 @@ use tokio::time::Instant;
 
 use super::VideoClient;
 use super::inputs::Resolved;
+use super::measure::{Found, Measure};
 use super::plan::Planned;
+use super::source::Measured;
 use super::verify::Verified;
 use crate::library::{
-    Asked, ClipId, ClipRecord, DeliveryReport, InputRecord, ReelkinRecord, Seconds, Usage, VideoFacts,
+    Asked, ClipId, ClipRecord, DeliveryReport, FrameRecord, InputRecord, InputTransport, Parent,
+    ReelkinRecord, Seconds, SourceSummary, Usage, VideoFacts,
 };
 use crate::lineage::Continuity;
-use crate::model::{ModelTable, VideoModel};
+use crate::model::{ModelEntry, ModelTable, VideoModel};
+use crate::money::UsdTicks;
 use crate::provider::{Finished, JobId};
-use crate::request::{Checked, GenerateRequest};
+use crate::request::{Checked, CheckedVideo, GenerateRequest, UploadTarget};
 
 /// What is known of a job on this side. Picked up by its id alone, that is nothing.
 #[derive(Debug)]
@@ -35,6 +39,16 @@ pub(super) struct Brief {
     started: Instant,
     /// Whether the job was found by its id, and nothing else is known of it.
     pub(super) picked_up: bool,
+    /// `generate`, `edit`, `extend` or `continue`.
+    operation: &'static str,
+    /// For edit and extend: what the clip is made of.
+    source: Option<SourceSummary>,
+    /// The clip of the library that this one comes from.
+    parent: Option<Parent>,
+    /// The frame of it that this one starts on.
+    frame: Option<FrameRecord>,
+    /// What the finished clip is to be held against.
+    pub(super) measure: Measure,
 }
 
 impl Brief {
@@ -52,6 +66,11 @@ impl Brief {
             plan: None,
             started: Instant::now(),
             picked_up: true,
+            operation: "generate",
+            source: None,
+            parent: None,
+            frame: None,
+            measure: Measure::default(),
         }
     }
 
@@ -61,10 +80,6 @@ impl Brief {
         resolved: &Resolved,
         table: &ModelTable,
     ) -> Self {
-        let aliases = table.get(&checked.model).map(|entry| {
-            let names = std::iter::once(&entry.id).chain(&entry.aliases);
-            names.map(ToString::to_string).collect()
-        });
         let asked = Asked {
             duration: Some(Duration::from_secs(u64::from(checked.seconds))),
             resolution: Some(checked.resolution.to_string()),
@@ -72,7 +87,7 @@ impl Brief {
             fps: None,
             audio: Some(checked.audio),
             model: Some(checked.model.to_string()),
-            model_aliases: aliases.unwrap_or_default(),
+            model_aliases: names_of(table, &checked.model),
             transports: resolved.transports.clone(),
         };
         Self {
@@ -99,9 +114,8 @@ impl Brief {
             inputs: resolved.records.clone(),
             source_image: resolved.source_image.clone(),
             warnings: checked.warnings.clone(),
-            plan: None,
-            started: Instant::now(),
             picked_up: false,
+            ..Self::unknown()
         }
     }
 
@@ -109,6 +123,67 @@ impl Brief {
     pub(super) fn planned(mut self, plan: Planned) -> Self {
         self.plan = Some(plan);
         self
+    }
+
+    /// An edit or an extension.
+    pub(super) fn video(
+        checked: &CheckedVideo,
+        output: Option<&UploadTarget>,
+        source: VideoSource,
+        table: &ModelTable,
+    ) -> Self {
+        let VideoSource {
+            parent,
+            summary,
+            measured,
+            sent_record,
+            transport,
+            warning,
+            estimate,
+        } = source;
+        let added = checked
+            .added_seconds
+            .map(|added| Duration::from_secs(u64::from(added)));
+        let asked = Asked {
+            duration: measured.length.map(|length| length + added.unwrap_or_default()),
+            audio: measured.audio.filter(|audio| *audio),
+            model: Some(checked.model.to_string()),
+            model_aliases: names_of(table, &checked.model),
+            transports: vec![transport],
+            ..Asked::default()
+        };
+        Self {
+            model: Some(checked.model.clone()),
+            fetch_url: output.and_then(|target| target.fetch_url.clone()),
+            uploaded: output.is_some(),
+            prompt: Some(checked.prompt.clone()),
+            asked,
+            request: Some(json!({
+                "mode": checked.mode,
+                "model": checked.model,
+                "prompt": checked.prompt,
+                "duration": checked.added_seconds,
+                "estimate_usd_ticks": estimate,
+            })),
+            inputs: vec![sent_record],
+            warnings: checked.warnings.iter().cloned().chain(warning).collect(),
+            picked_up: false,
+            operation: if added.is_some() { "extend" } else { "edit" },
+            source: Some(summary),
+            parent,
+            ..Self::unknown()
+        }
+    }
+
+    /// The clip continues another by a frame of it.
+    pub(super) fn continues(&mut self, parent: Option<Parent>, frame: FrameRecord) {
+        self.operation = "continue";
+        self.parent = parent;
+        self.frame = Some(frame);
+    }
+
+    pub(super) fn warn(&mut self, warning: Option<String>) {
+        self.warnings.extend(warning);
     }
 
     /// The sidecar of the finished clip.
@@ -119,9 +194,10 @@ impl Brief {
         name: &ClipId,
         finished: &Finished,
         verified: &Verified,
+        found: Found,
     ) -> ClipRecord {
         let created_at = name.millis().unwrap_or_else(now_millis);
-        let cost = finished.cost.map(crate::money::UsdTicks::ticks);
+        let cost = finished.cost.map(UsdTicks::ticks);
         let mut delivered = verified.delivered.clone();
         // Without libav nothing was measured; then the service's word has to do.
         let told = finished
@@ -154,7 +230,8 @@ impl Brief {
         record.model.clone_from(&effective);
         record.requested_model.clone_from(&requested);
         record.effective_model.clone_from(&effective);
-        record.elapsed = (!self.picked_up).then(|| {
+        // ima2 writes no `elapsed` for edits and extensions.
+        record.elapsed = (!self.picked_up && self.source.is_none()).then(|| {
             // Thousandths are more than anybody needs, and read well.
             Seconds::from(Duration::from_millis(
                 u64::try_from(self.started.elapsed().as_millis()).unwrap_or(0),
@@ -174,6 +251,10 @@ impl Brief {
             model: effective.clone(),
             requested_model: requested,
             effective_model: effective,
+            operation: self.source.is_some().then(|| self.operation.to_owned()),
+            content_type: self.source.is_some().then(|| "video/mp4".to_owned()),
+            source_url: self.source.clone(),
+            source: self.source,
             ..VideoFacts::default()
         });
         record.video_continuity = Some(Continuity::first(
@@ -182,11 +263,13 @@ impl Brief {
             self.prompt.as_deref().unwrap_or_default(),
             created_at,
         ));
+        let (delivery, found) = found.add_to(DeliveryReport::compare(self.asked, delivered));
+        warnings.extend(found);
         record.reelkin = Some(ReelkinRecord {
             cost_usd_ticks: cost,
-            operation: Some("generate".to_owned()),
+            operation: Some(self.operation.to_owned()),
             job_id: Some(id.to_string()),
-            delivery: Some(DeliveryReport::compare(self.asked, delivered)),
+            delivery: Some(delivery),
             request: self.request,
             inputs: Some(self.inputs),
             warnings: Some(warnings),
@@ -195,8 +278,33 @@ impl Brief {
         if let Some(plan) = self.plan {
             plan.write_into(&mut record);
         }
+        if let Some(parent) = &self.parent {
+            parent.write_into(&mut record, name, self.operation, self.frame);
+        }
         record
     }
+}
+
+/// What is known of the clip that an edit or an extension is made of, when the request has been sent.
+pub(super) struct VideoSource {
+    pub(super) parent: Option<Parent>,
+    pub(super) summary: SourceSummary,
+    pub(super) measured: Measured,
+    pub(super) sent_record: InputRecord,
+    pub(super) transport: InputTransport,
+    pub(super) warning: Option<String>,
+    pub(super) estimate: Option<UsdTicks>,
+}
+
+/// All names of a model: a service that answers with one of them has not replaced it.
+fn names_of(table: &ModelTable, model: &VideoModel) -> Vec<String> {
+    let names = |entry: &ModelEntry| {
+        std::iter::once(&entry.id)
+            .chain(&entry.aliases)
+            .map(ToString::to_string)
+            .collect()
+    };
+    table.get(model).map(names).unwrap_or_default()
 }
 
 /// Milliseconds since 1970 UTC.

@@ -13,6 +13,9 @@ use crate::provider::{Finished, JobId};
 
 /// How often a link that went stale, or a file that arrived damaged, is fetched anew.
 const FRESH_LINKS: u32 = 3;
+/// One save at a time in this process, from the look whether the job's clip is there to its commit:
+/// else a job that is watched twice could be saved twice.
+static SAVING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Finishes a job. Every error has its id.
 pub(super) async fn finish(
@@ -32,7 +35,12 @@ pub(super) async fn finish(
     Ok(clip)
 }
 
-async fn finish_inner(client: &VideoClient, reporter: &Reporter, id: &JobId, brief: Brief) -> Result<Clip> {
+async fn finish_inner(
+    client: &VideoClient,
+    reporter: &Reporter,
+    id: &JobId,
+    mut brief: Brief,
+) -> Result<Clip> {
     let inner = &client.inner;
     if brief.picked_up
         && let Some(clip) = inner.library.clip_of_job(id.as_str()).await?
@@ -48,11 +56,13 @@ async fn finish_inner(client: &VideoClient, reporter: &Reporter, id: &JobId, bri
     let (finished, verified) = reporter
         .until_stopped(fetch(client, reporter, id, finished, &brief, &mut staged))
         .await?;
-    // Somebody else may have picked the same job up and been quicker.
+    // Somebody else may have picked the same job up and been quicker, or be about to save it.
+    let _turn = SAVING.lock().await;
     if let Some(clip) = inner.library.clip_of_job(id.as_str()).await? {
         return Ok(clip);
     }
-    let record = brief.into_record(client, id, &name, &finished, &verified);
+    let found = std::mem::take(&mut brief.measure).take(staged.path()).await;
+    let record = brief.into_record(client, id, &name, &finished, &verified, found);
     staged
         .commit(record)
         .await

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::Method;
+use reqwest::header::HeaderValue;
 
 use super::{Http, Lane, Reply, SendFailure};
 
@@ -17,7 +18,9 @@ impl Http {
     ) -> Result<Reply, SendFailure> {
         // Not the lane of creates: that has the pace of the video models.
         self.0.limiter.turn(Lane::Read).await;
-        self.send(&self.0.create, Method::POST, segments, Some(body), timeout)
+        let kind = HeaderValue::from_static("application/json");
+        let body = Some((kind, body.into()));
+        self.send(&self.0.create, Method::POST, segments, body, timeout)
             .await
     }
 }

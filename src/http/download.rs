@@ -177,7 +177,9 @@ impl Http {
                     sink.restart().await?;
                 }
             }
-            206 if content_range_start(response.headers()) == Some(sink.position()) => {}
+            // A server that ignores the condition would have us glue two files together.
+            206 if content_range_start(response.headers()) == Some(sink.position())
+                && is_same(validator.as_ref(), response.headers()) => {}
             206 | 416 => {
                 return Err(Broken::Restart(failed(
                     ErrorKind::Network,
@@ -216,6 +218,8 @@ impl Http {
             return Err(too_large().into());
         }
 
+        // Only a try that starts at the beginning sees the beginning.
+        let sniffs = sink.position() == 0;
         let mut head: Vec<u8> = Vec::with_capacity(SNIFF);
         let (mut window_start, mut window_bytes) = (Instant::now(), 0);
         loop {
@@ -230,7 +234,7 @@ impl Http {
                     ));
                 }
             };
-            if head.len() < SNIFF && sink.position() < SNIFF as u64 {
+            if sniffs && head.len() < SNIFF {
                 head.extend(chunk.iter().take(SNIFF - head.len()));
                 if head.len() >= 8 && head[4..8] != *b"ftyp" {
                     return Err(Broken::Restart(failed(
@@ -247,7 +251,7 @@ impl Http {
             }
             let window = window_start.elapsed();
             if window >= policy.stall_timeout {
-                if window_bytes < policy.min_bytes_per_second * window.as_secs() {
+                if (window_bytes as f64) < policy.min_bytes_per_second as f64 * window.as_secs_f64() {
                     let what = format!("slower than {} bytes a second", policy.min_bytes_per_second);
                     return Err(Broken::Retry(failed(ErrorKind::Network, &what), None));
                 }
@@ -319,6 +323,11 @@ fn strong_validator(headers: &HeaderMap) -> Option<HeaderValue> {
         .get(ETAG)
         .filter(|etag| !etag.as_bytes().starts_with(b"W/"));
     etag.or_else(|| headers.get(LAST_MODIFIED)).cloned()
+}
+
+/// Whether an answer does not contradict what the earlier part was of.
+fn is_same(validator: Option<&HeaderValue>, headers: &HeaderMap) -> bool {
+    strong_validator(headers).is_none_or(|now| Some(&now) == validator)
 }
 
 /// `7` from `bytes 7-99/100`.

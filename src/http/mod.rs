@@ -6,21 +6,23 @@
 
 mod ask;
 mod auth;
+mod body;
 mod download;
 mod guard;
 mod limiter;
 mod retry;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, redirect, retry as reqwest_retry};
 use url::Url;
 
 pub(crate) use auth::Token;
 pub use auth::TokenSource;
+pub(crate) use body::{Body, Content, Piece};
 pub use download::DownloadPolicy;
 pub(crate) use download::{DownloadError, Sink};
 pub use limiter::RateLimit;
@@ -141,11 +143,51 @@ impl Http {
     }
 
     /// One POST of JSON on a connection of its own, sent once.
-    pub(crate) async fn post_once(&self, segments: &[&str], body: Bytes) -> Result<Reply, SendFailure> {
+    pub(crate) async fn post_once(
+        &self,
+        segments: &[&str],
+        body: impl Into<Body>,
+    ) -> Result<Reply, SendFailure> {
         self.0.limiter.turn(Lane::Create).await;
-        let timeout = CREATE_TIMEOUT + Duration::from_secs(body.len() as u64 / SLOWEST_UPLOAD);
-        self.send(&self.0.create, Method::POST, segments, Some(body), timeout)
+        self.post(
+            segments,
+            HeaderValue::from_static("application/json"),
+            body.into(),
+        )
+        .await
+    }
+
+    /// One POST of a multipart form, sent once.
+    pub(crate) async fn post_form(
+        &self,
+        segments: &[&str],
+        boundary: &str,
+        body: Body,
+    ) -> Result<Reply, SendFailure> {
+        let kind = HeaderValue::from_str(&format!("multipart/form-data; boundary={boundary}"));
+        let kind =
+            kind.map_err(|_| SendFailure::NotSent(Error::invalid("send a form: its boundary is no word")))?;
+        self.0.limiter.turn(Lane::Read).await;
+        self.post(segments, kind, body).await
+    }
+
+    /// One DELETE, not repeated here.
+    pub(crate) async fn delete(&self, segments: &[&str]) -> Result<Reply, SendFailure> {
+        self.0.limiter.turn(Lane::Read).await;
+        self.send(&self.0.read, Method::DELETE, segments, None, READ_TIMEOUT)
             .await
+    }
+
+    async fn post(&self, segments: &[&str], kind: HeaderValue, body: Body) -> Result<Reply, SendFailure> {
+        let timeout = CREATE_TIMEOUT + Duration::from_secs(body.len() / SLOWEST_UPLOAD);
+        self.send(
+            &self.0.create,
+            Method::POST,
+            segments,
+            Some((kind, body)),
+            timeout,
+        )
+        .await
     }
 
     /// Nobody sends before this has passed.
@@ -158,7 +200,7 @@ impl Http {
         client: &reqwest::Client,
         method: Method,
         segments: &[&str],
-        body: Option<Bytes>,
+        body: Option<(HeaderValue, Body)>,
         timeout: Duration,
     ) -> Result<Reply, SendFailure> {
         let url = self.url(segments);
@@ -173,12 +215,25 @@ impl Http {
             .timeout(timeout)
             .header(AUTHORIZATION, token)
             .header(ACCEPT, HeaderValue::from_static("application/json"));
-        if let Some(body) = body {
+        let mut broken = None;
+        if let Some((kind, body)) = body {
+            let length = body.len();
+            let (stream, reason) = body.stream();
+            broken = Some(reason);
             request = request
-                .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-                .body(body);
+                .header(CONTENT_TYPE, kind)
+                .header(CONTENT_LENGTH, length)
+                .body(reqwest::Body::wrap_stream(stream));
         }
-        let response = request.send().await.map_err(|error| classify(&doing, error))?;
+        let response = request.send().await.map_err(|error| {
+            let reason =
+                broken.and_then(|broken| broken.lock().unwrap_or_else(PoisonError::into_inner).take());
+            match reason {
+                // The request was never complete, so nobody can have taken it.
+                Some(reason) => SendFailure::NotSent(reason),
+                None => classify(&doing, error),
+            }
+        })?;
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers().get(RETRY_AFTER));
         let body = read_bounded(response)

@@ -8,10 +8,12 @@ use super::schedule::Pace;
 use super::{JobEvent, PollPolicy, Reporter};
 use crate::backoff::{Backoff, jitter};
 use crate::error::{Error, ErrorKind, Result};
-use crate::provider::{Finished, JobId, PollReply, Provider, Verdict};
+use crate::provider::{Finished, JobId, PollFailure, PollReply, Provider, Verdict};
 
 /// How often a doubtful refusal is asked about again.
 const DOUBTFUL_POLLS: u32 = 4;
+/// How long the last look may take at the least and at the most; it comes after the deadline.
+const LAST_LOOK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 /// So that jobs started together are not polled together.
 const JITTER: f64 = 0.1;
 
@@ -59,7 +61,15 @@ impl Watch<'_> {
             let at = (Instant::now() + pause).min(deadline);
             tokio::time::sleep_until(at).await;
             let last_look = Instant::now() >= deadline;
-            match provider.poll(job).await {
+            // A poll that hangs, or waits for its turn, must not outlast the deadline.
+            let until = if last_look {
+                Instant::now() + self.policy.deadline.clamp(LAST_LOOK.0, LAST_LOOK.1)
+            } else {
+                deadline
+            };
+            let reply = tokio::time::timeout_at(until, provider.poll(job)).await;
+            let reply = reply.unwrap_or_else(|_| Err(no_answer()));
+            match reply {
                 Ok(PollReply::Done(finished)) => return Ok(*finished),
                 Ok(PollReply::Over(error)) => return Err(error),
                 Ok(PollReply::Pending { progress }) => {
@@ -124,5 +134,12 @@ impl Watch<'_> {
             Some(cause) => Error::new(ErrorKind::Timeout, line).with_source(cause),
             None => Error::new(ErrorKind::Timeout, line),
         }
+    }
+}
+
+fn no_answer() -> PollFailure {
+    PollFailure {
+        error: Error::new(ErrorKind::Network, "poll the job: no answer before the deadline"),
+        verdict: Verdict::Transient,
     }
 }

@@ -33,9 +33,35 @@ pub struct DeliveryReport {
     /// Every point that differs or could not be checked. Empty when all is as asked.
     #[serde(default)]
     pub findings: Vec<Finding>,
+    /// For a clip that was to start on a picture: how alike its first frame and that picture are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<PictureMatch>,
+    /// For an extension: where the old part ends, as measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seam: Option<SeamReport>,
     /// What else the report held.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
+}
+
+/// How alike two pictures are, in decibels: 100 is equal, above 40 the difference is hard to see.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PictureMatch {
+    /// Signal-to-noise ratio of luma.
+    pub luma_db: f64,
+    /// Signal-to-noise ratio of the colour differences.
+    pub colour_db: f64,
+    /// Whether the sizes differed, so that both were reduced to one size first.
+    pub reduced: bool,
+}
+
+/// Where an extended clip goes on from the clip it was made of.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SeamReport {
+    /// When the old part ends and the new one begins.
+    pub seconds: f64,
+    /// How alike the old clip's last frame and the frame before the seam are.
+    pub likeness: PictureMatch,
 }
 
 /// What a request asked for. `None` means it was left to the service, and is not compared.
@@ -144,8 +170,28 @@ impl DeliveryReport {
             findings: findings.into_iter().flatten().collect(),
             asked,
             delivered,
+            start: None,
+            seam: None,
             extra: Map::new(),
         }
+    }
+
+    /// Adds how alike the first frame and the picture it was to start on are. Below `least_db` of luma the
+    /// service may have ignored the picture, and a finding says so.
+    pub fn with_start(mut self, start: PictureMatch, least_db: f64) -> Self {
+        if start.luma_db < least_db {
+            self.findings.push(Finding {
+                field: "start".to_owned(),
+                asked: "the given picture".to_owned(),
+                delivered: format!(
+                    "a frame that is {:.1} dB from it; the picture may have been ignored",
+                    start.luma_db
+                ),
+                severity: Severity::Major,
+            });
+        }
+        self.start = Some(start);
+        self
     }
 
     /// Whether nothing differs. What could not be checked does not count.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::fault::io_fault;
-use super::name::{self, CLIP_SUFFIX, ClipId};
+use super::name::{self, CLIP_SUFFIX, ClipId, SIDECAR_SUFFIX};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Where unfinished files lie: in the library, so that the last step is a rename on one filesystem,
@@ -136,6 +136,29 @@ impl Folder {
             .into_iter()
             .map(|Reverse(id)| id)
             .collect())
+    }
+
+    /// The ids of all sidecars, with a clip or without. Nothing is opened.
+    pub(super) fn sidecars(&self) -> Result<Vec<ClipId>> {
+        let doing = || format!("list library {}", self.root.display());
+        let mut ids = Vec::new();
+        for entry in fs::read_dir(&self.root).map_err(|error| io_fault(&doing(), error))? {
+            let entry = entry.map_err(|error| io_fault(&doing(), error))?;
+            let name = entry.file_name();
+            let stem = name.to_str().and_then(|name| name.strip_suffix(SIDECAR_SUFFIX));
+            if let Some(Ok(id)) = stem.map(ClipId::parse)
+                && entry.file_type().is_ok_and(|kind| kind.is_file())
+            {
+                ids.push(id);
+            }
+        }
+        Ok(ids)
+    }
+
+    /// The size of a file, if it is there and regular.
+    pub(super) fn size(&self, name: &str) -> Option<u64> {
+        let about = fs::symlink_metadata(self.join(name)).ok()?;
+        about.is_file().then(|| about.len())
     }
 
     /// Opens the unfinished file of a clip, see [`open_part`].

@@ -4,7 +4,7 @@ use futures_util::future;
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 
 use super::fault::store_fault;
-use super::name::{CLIP_SUFFIX, ClipId};
+use super::name::{CLIP_SUFFIX, ClipId, SIDECAR_SUFFIX};
 use super::{Clip, Library, blocking};
 use crate::error::Result;
 
@@ -118,26 +118,37 @@ impl Library {
         if let Some(folder) = self.inner.folder.clone() {
             return blocking(move || folder.names(before.as_ref(), limit)).await;
         }
-        let prefix = &self.inner.prefix;
-        let depth = prefix.parts().count() + 1;
-        let listed = self.inner.store.list(Some(prefix));
-        let mut ids: Vec<ClipId> = listed
-            .try_filter_map(|object| {
-                let flat = object.location.parts().count() == depth;
-                let name = object
-                    .location
-                    .filename()
-                    .filter(|name| flat && name.ends_with(CLIP_SUFFIX));
-                let id = name.and_then(|name| ClipId::from_file_name(name).ok());
-                future::ready(Ok(
-                    id.filter(|id| before.as_ref().is_none_or(|before| id < before))
-                ))
-            })
-            .try_collect()
-            .await
-            .map_err(|error| store_fault(&format!("list {self}"), error))?;
+        let mut ids = self.stored(CLIP_SUFFIX).await?;
+        ids.retain(|id| before.as_ref().is_none_or(|before| id < before));
         ids.sort_unstable_by(|a, b| b.cmp(a));
         ids.truncate(limit);
         Ok(ids)
+    }
+
+    /// The ids of all sidecars, newest first, with a clip or without.
+    pub(super) async fn sidecar_ids(&self) -> Result<Vec<ClipId>> {
+        let mut ids = match self.inner.folder.clone() {
+            Some(folder) => blocking(move || folder.sidecars()).await?,
+            None => self.stored(SIDECAR_SUFFIX).await?,
+        };
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(ids)
+    }
+
+    /// The ids of what an object store holds under a name with that ending.
+    async fn stored(&self, suffix: &str) -> Result<Vec<ClipId>> {
+        let prefix = &self.inner.prefix;
+        let depth = prefix.parts().count() + 1;
+        let listed = self.inner.store.list(Some(prefix));
+        listed
+            .try_filter_map(|object| {
+                let flat = object.location.parts().count() == depth;
+                let name = object.location.filename().filter(|_| flat);
+                let stem = name.and_then(|name| name.strip_suffix(suffix));
+                future::ready(Ok(stem.and_then(|stem| ClipId::parse(stem).ok())))
+            })
+            .try_collect()
+            .await
+            .map_err(|error| store_fault(&format!("list {self}"), error))
     }
 }

@@ -1,8 +1,8 @@
 //! The library: where clips and what is known of them are kept.
 //!
-//! Owns names, sidecars, the way a file becomes a clip, listing and copying out. Knows nothing of
-//! the service, of video, or of time passing: it takes bytes from whoever has them and never looks
-//! inside.
+//! Owns names, sidecars, the way a file becomes a clip, listing, copying out, and finding who came from
+//! whom. Knows nothing of the service, of video, or of time passing: it takes bytes from whoever has
+//! them and never looks inside.
 //!
 //! A library is one flat folder with a clip `<id>.mp4` and its sidecar `<id>.mp4.json` side by side:
 //! at the same time a library of ima2-gen. Unfinished files lie in the hidden folder `.incoming`
@@ -17,14 +17,18 @@
 
 mod copy;
 mod delivery;
+mod family;
 mod fault;
 mod folder;
 mod lenient;
 mod list;
 mod name;
 mod of_job;
+mod parent;
 mod record;
+mod series;
 mod staged;
+mod verify;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -36,20 +40,26 @@ use object_store::local::LocalFileSystem;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload, path::Path as StorePath};
 use once_cell::sync::OnceCell;
 
-pub use self::delivery::{Asked, Delivered, DeliveryReport, Finding, InputTransport, Severity};
+pub use self::delivery::{
+    Asked, Delivered, DeliveryReport, Finding, InputTransport, PictureMatch, SeamReport, Severity,
+};
 pub use self::list::{Entry, ListOptions, MAX_PAGE, Page};
 pub use self::name::ClipId;
+pub use self::parent::Parent;
 pub use self::record::{
-    ClipRecord, InputRecord, MAX_SIDECAR_BYTES, PlannerRecord, ReelkinRecord, SCHEMA, Seconds, SourceSummary,
-    Usage, VideoFacts,
+    ClipRecord, FrameRecord, InputRecord, MAX_SIDECAR_BYTES, ParentRecord, PlannerRecord, ReelkinRecord,
+    SCHEMA, Seconds, SourceSummary, Usage, VideoFacts, VideoSeries,
 };
+pub use self::series::Series;
 pub use self::staged::{ClipDigest, Staged};
+pub use self::verify::{Condition, Verdict};
 
 use self::fault::{io_fault, store_fault};
 use self::folder::Folder;
 use self::name::quoted;
 use self::staged::Scratch;
 use crate::error::{Error, ErrorKind, Result};
+use crate::request::MediaInput;
 
 /// A library of clips. A clone is cheap and is the same library.
 ///
@@ -442,5 +452,12 @@ impl fmt::Display for Library {
 impl fmt::Debug for Library {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Library").field(&self.to_string()).finish()
+    }
+}
+
+impl From<&Clip> for MediaInput {
+    /// The clip as an input of another request.
+    fn from(clip: &Clip) -> Self {
+        Self::clip(clip.id.as_str())
     }
 }

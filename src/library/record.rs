@@ -9,7 +9,7 @@ use url::Url;
 use super::DeliveryReport;
 use super::lenient::lenient;
 use crate::error::{Error, ErrorKind, Result};
-use crate::lineage::Continuity;
+use crate::lineage::{Continuity, VideoLineage};
 
 /// The largest sidecar that is read or written. A real one has a few kilobytes.
 pub const MAX_SIDECAR_BYTES: usize = 4 << 20;
@@ -64,6 +64,10 @@ lenient! {
         video: VideoFacts = "video",
         /// The clip's view of its own branch.
         video_continuity: Continuity = "videoContinuity",
+        /// The clip's place in a chain of last-frame extensions, as later versions of ima2-gen keep it.
+        video_lineage: VideoLineage = "videoLineage",
+        /// The series the clip belongs to.
+        video_series: VideoSeries = "videoSeries",
         /// What only this crate knows.
         reelkin: ReelkinRecord = "reelkin",
     }
@@ -98,6 +102,16 @@ lenient! {
         source_url: SourceSummary = "sourceUrl",
         /// For edit and extend: the media type of the result.
         content_type: String = "contentType",
+    }
+}
+
+lenient! {
+    /// The block `videoSeries` of a sidecar: clips that share a topic and no frame.
+    pub struct VideoSeries {
+        /// What the clips have in common, in the user's words.
+        topic: String = "topic",
+        /// How many earlier prompts of the topic the planner was told: from 0 to 4.
+        chain_index: u64 = "chainIndex",
     }
 }
 
@@ -149,6 +163,8 @@ lenient! {
         request: Value = "request",
         /// What was sent along: pictures, clips, voices.
         inputs: Vec<InputRecord> = "inputs",
+        /// The clips this one was made from. The first is what it goes on from.
+        parents: Vec<ParentRecord> = "parents",
         /// What the user should know, a line each.
         warnings: Vec<String> = "warnings",
         /// How the prompt was planned. Missing where it was not.
@@ -179,6 +195,38 @@ lenient! {
         sha256: String = "sha256",
         /// Its size.
         bytes: u64 = "bytes",
+    }
+}
+
+lenient! {
+    /// One clip that another one was made from, known by its hash whatever it is called later.
+    pub struct ParentRecord {
+        /// Its id when the child was made.
+        id: String = "id",
+        /// SHA-256 of its bytes in hex, as they were read for the child.
+        sha256: String = "sha256",
+        /// Its size.
+        bytes: u64 = "bytes",
+        /// `continue`, `edit`, `extend`, …
+        relation: String = "relation",
+        /// The frame of it that the child begins on.
+        frame: FrameRecord = "frame",
+    }
+}
+
+lenient! {
+    /// One frame of a parent.
+    pub struct FrameRecord {
+        /// Its time in the clip.
+        seconds: Seconds = "seconds",
+        /// Its time stamp, in the time base of the clip's video stream.
+        pts: i64 = "pts",
+        /// Its number, from 0.
+        number: u64 = "number",
+        /// SHA-256 in hex of the picture as it was sent.
+        sha256: String = "sha256",
+        /// What that hash is of: `png`, `jpeg` or `rgb` (the bare pixels).
+        of: String = "of",
     }
 }
 

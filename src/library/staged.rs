@@ -335,7 +335,7 @@ impl fmt::Debug for Staged {
     }
 }
 
-fn digest(path: &Path) -> Result<ClipDigest> {
+pub(super) fn digest(path: &Path) -> Result<ClipDigest> {
     let fault = |error| io_fault(&format!("read {}", path.display()), error);
     let mut file = File::open(path).map_err(fault)?;
     let mut hash = Sha256::new();
@@ -351,11 +351,17 @@ fn digest(path: &Path) -> Result<ClipDigest> {
         hash.update(&buffer[..read]);
         bytes += read as u64;
     }
-    let mut sha256 = String::with_capacity(64);
-    for byte in hash.finalize() {
-        let _ = write!(sha256, "{byte:02x}");
+    Ok(ClipDigest::new(hash, bytes))
+}
+
+impl ClipDigest {
+    pub(super) fn new(hash: Sha256, bytes: u64) -> Self {
+        let mut sha256 = String::with_capacity(64);
+        for byte in hash.finalize() {
+            let _ = write!(sha256, "{byte:02x}");
+        }
+        Self { sha256, bytes }
     }
-    Ok(ClipDigest { sha256, bytes })
 }
 
 /// A private temporary folder for the unfinished files of a library that is no folder. Removed with

@@ -124,7 +124,7 @@ impl Continuity {
     /// `file_name` is the clip's own (`<millis>_<hex>.mp4`), `revised_prompt` what was really sent,
     /// `created_at` milliseconds since 1970 UTC.
     pub fn first(file_name: &str, user_prompt: Option<&str>, revised_prompt: &str, created_at: u64) -> Self {
-        let stem = file_name.rsplit_once('.').map_or(file_name, |(stem, _)| stem);
+        let stem = super::parent::stem(file_name);
         Self {
             lineage_id: format!("lineage:{stem}"),
             parent_filename: None,

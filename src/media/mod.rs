@@ -19,6 +19,7 @@ pub mod bridge;
 
 mod clip;
 mod colour;
+mod compare;
 mod container;
 mod decode;
 mod decoder;
@@ -38,6 +39,7 @@ mod tags;
 pub(crate) mod write;
 
 pub use self::colour::{ColourInfo, ColourMatrix, ColourRange};
+pub use self::compare::{Likeness, Seam, likeness, seam, sharpest_of_last};
 pub use self::decode::{FramePosition, frame, frames};
 pub use self::frame::{Frame, psnr};
 pub use self::libav::{Libav, libav};

@@ -132,11 +132,22 @@ impl ClipWriter {
         frame_rate: u32,
         sound: bool,
     ) -> Result<Self> {
+        Self::create_with(&ENCODERS, path, width, height, frame_rate, sound)
+    }
+
+    fn create_with(
+        encoders: &[EncoderChoice],
+        path: &Path,
+        width: usize,
+        height: usize,
+        frame_rate: u32,
+        sound: bool,
+    ) -> Result<Self> {
         super::libav::init();
         let mut output =
             format::output_as(path, "mp4").map_err(|e| failed("open the clip for writing", e))?;
         let global_header = output.format().flags().contains(format::Flags::GLOBAL_HEADER);
-        let video = open_video(width, height, frame_rate, global_header)?;
+        let video = open_video(encoders, width, height, frame_rate, global_header)?;
         let mut stream = output
             .add_stream(video.codec())
             .map_err(|e| failed("add the video track", e))?;
@@ -313,8 +324,11 @@ impl AudioTrack {
     }
 }
 
+/// A name of libav's, and options for it.
+type EncoderChoice = (&'static str, &'static [(&'static str, &'static str)]);
+
 /// Best first: x264 is quick and good, `OpenH264` is what LGPL builds have, MPEG-4 is always there.
-const ENCODERS: [(&str, &[(&str, &str)]); 3] = [
+const ENCODERS: [EncoderChoice; 3] = [
     (
         "libx264",
         &[("preset", "superfast"), ("crf", "15"), ("profile", "high")],
@@ -324,13 +338,14 @@ const ENCODERS: [(&str, &[(&str, &str)]); 3] = [
 ];
 
 fn open_video(
+    encoders: &[EncoderChoice],
     width: usize,
     height: usize,
     frame_rate: u32,
     global_header: bool,
 ) -> Result<encoder::video::Encoder> {
     let mut last = None;
-    for (name, options) in ENCODERS {
+    for (name, options) in encoders {
         let Some(codec) = encoder::find_by_name(name) else {
             continue;
         };
@@ -348,7 +363,7 @@ fn open_video(
         video.set_color_primaries(color::Primaries::BT709);
         video.set_color_transfer_characteristic(color::TransferCharacteristic::BT709);
         video.set_color_range(color::Range::MPEG);
-        if name != "libx264" {
+        if *name != "libx264" {
             // Six bits a pixel and second would starve a moving picture; eight do not.
             video.set_bit_rate(width * height * 8);
         }
@@ -369,8 +384,8 @@ fn open_video(
     })
 }
 
-/// Hands out a clip's frames at a constant rate, `total` of them: a frame stays until the next is due, the
-/// last one to the end. One is held at a time, however long the clip is.
+/// Hands out a clip's frames at a constant rate, `total` of them: a frame stays until the next is due. The
+/// last that is handed out is the clip's last, whatever its own rate. One is held at a time, however long the clip is.
 pub(crate) fn each_frame(
     path: &Path,
     rate: u32,
@@ -399,7 +414,7 @@ pub(crate) fn each_frame(
         while let Some(pts) = decoder.receive()? {
             let frame = presenter.frame(&decoder.picture, pts, None)?;
             while let Some(shown) = &held
-                && given < total
+                && given + 1 < total
                 && due(given) + slack < frame.time()
             {
                 take(shown)?;
@@ -431,6 +446,40 @@ fn as_u32(value: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_encoder_that_is_there_makes_a_clip_with_all_its_frames() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut made = 0;
+        for choice in ENCODERS {
+            if encoder::find_by_name(choice.0).is_none() {
+                continue;
+            }
+            let path = folder.path().join(choice.0).with_extension("mp4");
+            let mut writer = ClipWriter::create_with(&[choice], &path, 320, 180, 24, true).unwrap();
+            let mut picture = YuvPicture::black(320, 180);
+            for number in 0..24 {
+                picture.y.fill(100 + number * 2);
+                writer.picture(&picture).unwrap();
+                writer.sound(&[0.1; 2000], &[0.1; 2000]).unwrap();
+            }
+            writer.finish().unwrap();
+            let mut seen = Vec::new();
+            each_frame(&path, 24, 24, &MediaOptions::new(), |frame| {
+                seen.push(frame.rgb()[0]);
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(seen.len(), 24, "{}", choice.0);
+            assert!(
+                seen.is_sorted() && seen[23] > seen[0] + 40,
+                "{}: {seen:?}",
+                choice.0
+            );
+            made += 1;
+        }
+        assert!(made > 0, "this libav encodes no video");
+    }
 
     #[test]
     fn the_ends_of_the_range_are_the_limits_of_bt709() {

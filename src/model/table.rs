@@ -206,8 +206,16 @@ impl ModelTable {
     /// # Errors
     /// [`ErrorKind::Config`] with the line and what is wrong in it.
     pub fn from_toml(text: &str) -> Result<Self> {
-        let table: Self = toml::from_str(text)
-            .map_err(|error| Error::new(ErrorKind::Config, "read the model table").with_source(error))?;
+        let table: Self = toml::from_str(text).map_err(|error| {
+            // Its own text is a drawing of several lines.
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+            let what = error.message().replace('\n', " ");
+            Error::new(
+                ErrorKind::Config,
+                format!("read the model table: line {line}: {what}"),
+            )
+        })?;
         table.check()?;
         Ok(table)
     }

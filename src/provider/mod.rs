@@ -19,7 +19,7 @@ pub(crate) use ask::{Answer, Ask, Part};
 use crate::error::{Error, Result};
 use crate::model::VideoModel;
 use crate::money::UsdTicks;
-use crate::request::{Checked, GenerateInputs, StorageOptions};
+use crate::request::{Checked, GenerateInputs, MediaContent, ResolvedMedia, StorageOptions};
 
 /// The service's id of a job. With it, and nothing else, a job can be picked up in any process.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -61,6 +61,7 @@ impl fmt::Display for JobId {
 #[derive(Debug, Clone)]
 pub(crate) enum Submission {
     Generate(GenerateSubmission),
+    Video(VideoSubmission),
 }
 
 #[derive(Debug, Clone)]
@@ -70,6 +71,28 @@ pub(crate) struct GenerateSubmission {
     pub(crate) user: Option<String>,
     pub(crate) storage: Option<StorageOptions>,
     pub(crate) upload_url: Option<String>,
+}
+
+/// An edit, or with added seconds an extension.
+#[derive(Debug, Clone)]
+pub(crate) struct VideoSubmission {
+    pub(crate) model: VideoModel,
+    pub(crate) prompt: String,
+    pub(crate) video: ResolvedMedia,
+    pub(crate) added_seconds: Option<u32>,
+    pub(crate) user: Option<String>,
+    pub(crate) storage: Option<StorageOptions>,
+    pub(crate) upload_url: Option<String>,
+}
+
+/// A file for the service's Files.
+#[derive(Debug, Clone)]
+pub(crate) struct Upload {
+    pub(crate) name: String,
+    pub(crate) mime: &'static str,
+    pub(crate) content: MediaContent,
+    /// Life of the file there, in seconds.
+    pub(crate) expires_after: u64,
 }
 
 /// How a job stands.
@@ -151,6 +174,13 @@ pub(crate) trait Provider: Send + Sync + fmt::Debug {
 
     /// The models that the key can see.
     fn visible_models(&self) -> BoxFuture<'_, Result<Vec<VisibleModel>>>;
+
+    /// Puts a file into the service's Files and returns its id. Costs nothing worth counting, and is
+    /// repeated when it fails.
+    fn upload<'a>(&'a self, upload: &'a Upload) -> BoxFuture<'a, Result<String>>;
+
+    /// Takes a file out of the service's Files.
+    fn delete_file<'a>(&'a self, file_id: &'a str) -> BoxFuture<'a, Result<()>>;
 
     /// Asks a language model. The question is paid: it is repeated only when it provably never left or
     /// was refused for its rate.

@@ -13,7 +13,7 @@ use crate::model::{Resolution, Validation, VideoModel};
 use crate::money::UsdTicks;
 
 /// What a prompt should describe; sent along when one is missing.
-const PROMPT_GUIDANCE: &str = "describe what is seen and how it moves, the camera, the sound or \
+pub(super) const PROMPT_GUIDANCE: &str = "describe what is seen and how it moves, the camera, the sound or \
     that there is no music, who speaks which words or that nobody does, and the ending frame, and \
     pace the scene to fill the duration";
 
@@ -71,15 +71,21 @@ pub struct Checked {
 }
 
 /// Collects what the table says against a request.
-struct Findings<'a> {
+pub(super) struct Findings {
     validation: Validation,
-    model: &'a VideoModel,
     warnings: Vec<String>,
 }
 
-impl Findings<'_> {
+impl Findings {
+    pub(super) const fn new(validation: Validation) -> Self {
+        Self {
+            validation,
+            warnings: Vec::new(),
+        }
+    }
+
     /// The table says that the service will refuse this.
-    fn refuse(&mut self, what: String) -> Result<()> {
+    pub(super) fn refuse(&mut self, what: String) -> Result<()> {
         match self.validation {
             Validation::Strict => Err(Error::invalid(what)),
             Validation::Warn => {
@@ -88,6 +94,17 @@ impl Findings<'_> {
             }
             Validation::Off => Ok(()),
         }
+    }
+
+    /// The table does not know.
+    pub(super) fn warn(&mut self, what: String) {
+        if self.validation != Validation::Off {
+            self.warnings.push(what);
+        }
+    }
+
+    pub(super) fn into_warnings(self) -> Vec<String> {
+        self.warnings
     }
 }
 
@@ -100,11 +117,7 @@ impl GenerateRequest {
     pub fn check(&self, table: &ModelTable, defaults: &Defaults, validation: Validation) -> Result<Checked> {
         let model = self.model.clone().unwrap_or_else(|| defaults.model.clone());
         let mode = self.kind();
-        let mut findings = Findings {
-            validation,
-            model: &model,
-            warnings: Vec::new(),
-        };
+        let mut findings = Findings::new(validation);
 
         self.check_shape()?;
         let prompt = self.checked_prompt(table, &mut findings)?;
@@ -119,14 +132,20 @@ impl GenerateRequest {
 
         let entry = table.get(&model);
         match entry {
-            None if validation == Validation::Off => {}
-            None => findings.warnings.push(format!(
+            None => findings.warn(format!(
                 "model {model} is not in the table of {}: its limits and its price are not known",
                 table.date
             )),
             Some(entry) => {
                 if let Some(limits) = entry.mode(mode) {
-                    self.check_limits(limits, prompt.as_deref(), seconds, &resolution, &mut findings)?;
+                    self.check_limits(
+                        limits,
+                        &model,
+                        prompt.as_deref(),
+                        seconds,
+                        &resolution,
+                        &mut findings,
+                    )?;
                 } else {
                     let others: Vec<_> = table.models_with(mode).map(VideoModel::as_str).collect();
                     findings.refuse(format!(
@@ -139,7 +158,7 @@ impl GenerateRequest {
         }
         self.check_voices(table, &mut findings)?;
 
-        let warnings = std::mem::take(&mut findings.warnings);
+        let warnings = findings.into_warnings();
         Ok(Checked {
             mode,
             prompt,
@@ -153,7 +172,7 @@ impl GenerateRequest {
         })
     }
 
-    fn checked_prompt(&self, table: &ModelTable, findings: &mut Findings<'_>) -> Result<Option<String>> {
+    fn checked_prompt(&self, table: &ModelTable, findings: &mut Findings) -> Result<Option<String>> {
         let blank = self
             .prompt
             .as_deref()
@@ -218,12 +237,13 @@ impl GenerateRequest {
     fn check_limits(
         &self,
         limits: &ModeLimits,
+        model: &VideoModel,
         prompt: Option<&str>,
         seconds: u32,
         resolution: &Resolution,
-        findings: &mut Findings<'_>,
+        findings: &mut Findings,
     ) -> Result<()> {
-        let what = format!("{} with {}", describe(limits.mode), findings.model);
+        let what = format!("{} with {}", describe(limits.mode), model);
         if limits.prompt_required && prompt.is_none() {
             findings.refuse(format!("the prompt is missing: {what} needs one"))?;
         }
@@ -256,7 +276,7 @@ impl GenerateRequest {
         self.check_keyframe_times(seconds, findings)
     }
 
-    fn check_counts(&self, limits: &ModeLimits, what: &str, findings: &mut Findings<'_>) -> Result<()> {
+    fn check_counts(&self, limits: &ModeLimits, what: &str, findings: &mut Findings) -> Result<()> {
         let mut at_most = |name: &str, count: usize, most: u32| {
             if count <= most as usize {
                 return Ok(());
@@ -283,7 +303,7 @@ impl GenerateRequest {
     }
 
     /// Strictly inside the clip, and no two on one third of a second.
-    fn check_keyframe_times(&self, seconds: u32, findings: &mut Findings<'_>) -> Result<()> {
+    fn check_keyframe_times(&self, seconds: u32, findings: &mut Findings) -> Result<()> {
         let GenerateMode::Frames { keyframes, .. } = &self.mode else {
             return Ok(());
         };
@@ -307,7 +327,7 @@ impl GenerateRequest {
     }
 
     /// An unknown voice may be one of the team's own, so it is a warning at most.
-    fn check_voices(&self, table: &ModelTable, findings: &mut Findings<'_>) -> Result<()> {
+    fn check_voices(&self, table: &ModelTable, findings: &mut Findings) -> Result<()> {
         for voice in &self.voices {
             if voice.trim().is_empty() {
                 return Err(Error::invalid(
@@ -315,8 +335,8 @@ impl GenerateRequest {
                 ));
             }
             let known = table.voices.iter().any(|name| name.eq_ignore_ascii_case(voice));
-            if !known && findings.validation != Validation::Off {
-                findings.warnings.push(format!(
+            if !known {
+                findings.warn(format!(
                     "voice {voice} is not a preset of the table: taken as a custom voice id"
                 ));
             }
@@ -351,7 +371,7 @@ impl GenerateRequest {
 }
 
 /// The duration as the service counts it.
-fn whole_seconds(field: &str, duration: Duration) -> Result<u32> {
+pub(super) fn whole_seconds(field: &str, duration: Duration) -> Result<u32> {
     let shown = duration.as_secs_f64();
     if duration.subsec_nanos() != 0 || duration.is_zero() {
         return Err(Error::invalid(format!(
@@ -362,7 +382,7 @@ fn whole_seconds(field: &str, duration: Duration) -> Result<u32> {
         .map_err(|_| Error::invalid(format!("{field} {shown} s is out of range: use 1 to 15 s")))
 }
 
-fn check_storage(storage: &StorageOptions) -> Result<()> {
+pub(super) fn check_storage(storage: &StorageOptions) -> Result<()> {
     if storage.filename.trim().is_empty() {
         return Err(Error::invalid(
             "storage filename is blank: give the stored clip a name",

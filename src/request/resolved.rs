@@ -1,6 +1,7 @@
 //! Media as they go over the wire: read, checked, ready.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,42 @@ pub enum Transport {
     FileId,
 }
 
+/// The bytes of a picture or clip: a clip stays in its file and is read while it is sent.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MediaContent {
+    /// In memory.
+    Memory(Bytes),
+    /// In a file of this machine that had this length when it was checked.
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// Its length.
+        length: u64,
+    },
+}
+
+impl fmt::Debug for MediaContent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MediaContent({} bytes)", self.len())
+    }
+}
+
+impl MediaContent {
+    /// Bytes.
+    pub const fn len(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::File { length, .. } => *length,
+        }
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// One picture or clip, ready to be sent.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -27,7 +64,7 @@ pub enum ResolvedMedia {
         /// `image/png`, `image/jpeg`, `image/webp` or `video/mp4`.
         mime: &'static str,
         /// The whole file.
-        bytes: Bytes,
+        content: MediaContent,
     },
     /// A URL that the service fetches.
     Url(String),
@@ -49,7 +86,7 @@ impl ResolvedMedia {
 impl fmt::Debug for ResolvedMedia {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Inline { mime, bytes } => write!(f, "Inline({mime}, {} bytes)", bytes.len()),
+            Self::Inline { mime, content } => write!(f, "Inline({mime}, {} bytes)", content.len()),
             Self::Url(url) => write!(f, "Url({})", crate::error::redacted_url(url)),
             Self::FileId(id) => write!(f, "FileId({id})"),
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
@@ -29,6 +29,7 @@ pub(super) struct Signed {
 /// `GET` and `HEAD` of a clip.
 pub(super) async fn clip(
     State(app): State<App>,
+    method: Method,
     Path(name): Path<String>,
     Query(signed): Query<Signed>,
     headers: HeaderMap,
@@ -46,7 +47,7 @@ pub(super) async fn clip(
         return refused(StatusCode::FORBIDDEN);
     }
     let found = app.jobs.with(link.job, |job| {
-        job.downloads += 1;
+        job.downloads += u64::from(method == Method::GET);
         match &job.phase {
             Phase::Ready(ready) => Some((ready.clip.clone(), job.prompt.clone())),
             _ => None,
@@ -55,7 +56,9 @@ pub(super) async fn clip(
     let Some(Some((blob, prompt))) = found else {
         return refused(StatusCode::NOT_FOUND);
     };
-    app.counts.downloads.fetch_add(1, Ordering::Relaxed);
+    if method == Method::GET {
+        app.counts.downloads.fetch_add(1, Ordering::Relaxed);
+    }
 
     let etag = format!(
         "\"{}\"",

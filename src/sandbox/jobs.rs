@@ -160,6 +160,15 @@ impl Jobs {
             .collect()
     }
 
+    /// How many are being worked on or wait for it.
+    pub(super) fn working(&self) -> usize {
+        self.lock()
+            .jobs
+            .values()
+            .filter(|job| matches!(job.phase, Phase::Working))
+            .count()
+    }
+
     pub(super) fn finish(&self, id: Uuid, phase: Phase) {
         let mut table = self.lock();
         if let Some(job) = table.jobs.get_mut(&id) {

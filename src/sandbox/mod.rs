@@ -47,6 +47,7 @@ mod work;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -176,6 +177,8 @@ impl SandboxBuilder {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .no_proxy()
+            // It talks to this machine alone: reading the system's certificates would only cost time.
+            .tls_certs_only([])
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(5))
             .build()
@@ -200,6 +203,7 @@ impl SandboxBuilder {
             renderers: Arc::new(Semaphore::new(cores)),
             runtime: tokio::runtime::Handle::current(),
             http,
+            stop: Arc::default(),
         });
         app.script.add(self.faults);
         let gates = Gates::default();
@@ -263,6 +267,8 @@ impl Sandbox {
     pub async fn stop(mut self) {
         self.halt();
         let _ = (&mut self.server).await;
+        // One may have been accepted in between.
+        self.gates.cut_all();
     }
 
     /// Serves until the task is ended from outside: what a program does that is nothing but a sandbox.
@@ -275,6 +281,8 @@ impl Sandbox {
     }
 
     fn halt(&mut self) {
+        self.app.stop.store(true, Ordering::Relaxed);
+        self.app.renderers.close();
         self.server.abort();
         self.gates.cut_all();
     }

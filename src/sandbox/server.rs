@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -47,6 +47,8 @@ pub(super) struct Shared {
     pub(super) renderers: Arc<Semaphore>,
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) http: reqwest::Client,
+    /// Raised when the sandbox stops: renders under way end.
+    pub(super) stop: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone)]
@@ -150,7 +152,13 @@ async fn pass(State(app): State<App>, mut request: Request, next: Next) -> Respo
         .get::<ConnectInfo<Gate>>()
         .map(|info| info.0.clone());
 
-    let prompt = known_prompt(&app, operation, &path);
+    let mut prompt = known_prompt(&app, operation, &path);
+    if operation == FaultOperation::Create && app.script.asks_for_prompt() {
+        (request, prompt) = match read_prompt(request, app.settings.most_body_bytes).await {
+            Ok(read) => read,
+            Err(status) => return status.into_response(),
+        };
+    }
     for fault in app.script.strike(operation, Stage::Before, prompt.as_deref()) {
         if let Some(response) = before(&app, fault, gate.as_ref()).await {
             return response;
@@ -179,6 +187,17 @@ async fn pass(State(app): State<App>, mut request: Request, next: Next) -> Respo
         Some(fault) => after(fault, response, gate.as_ref()).await,
         None => response,
     }
+}
+
+/// The prompt in a create that was not read yet, and the request as it was.
+async fn read_prompt(request: Request, most: usize) -> Result<(Request, Option<String>), StatusCode> {
+    let (head, body) = request.into_parts();
+    let bytes = axum::body::to_bytes(body, most)
+        .await
+        .map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+    let value: Option<serde_json::Value> = serde_json::from_slice(&bytes).ok();
+    let prompt = value.and_then(|value| value["prompt"].as_str().map(str::to_owned));
+    Ok((Request::from_parts(head, Body::from(bytes)), prompt))
 }
 
 /// The prompt of the job that a poll or a download is about.

@@ -25,6 +25,9 @@ use super::server::{App, unix_now};
 use super::wire::{WireEdit, WireExtension, WireGeneration};
 use super::work;
 
+/// Jobs that wait to be rendered hold their pictures in memory; more are turned away.
+const MOST_WORKING: usize = 500;
+
 /// Text of media longer than this is left out of the state.
 const ELIDE_ABOVE: usize = 256;
 
@@ -98,6 +101,13 @@ fn create(app: &App, plan: Plan, body: &Bytes) -> Result<Response, Refusal> {
         {
             return Err(Refusal::invalid(format!("File {id} was not found.")));
         }
+    }
+    if app.jobs.working() >= MOST_WORKING {
+        return Err(Refusal::flat(
+            StatusCode::TOO_MANY_REQUESTS,
+            "resource-exhausted",
+            "The model is currently at capacity due to high demand. Please try again later.",
+        ));
     }
     let id = Uuid::new_v4();
     let strike = |stage| {

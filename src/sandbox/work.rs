@@ -15,6 +15,7 @@ use super::prices::{self, Usage};
 use super::render::{self, GivenFrames, RenderSpec, Source};
 use super::rules::{self, Generate, Mode, Plan, Resolution};
 use super::server::App;
+use crate::error::{Error, ErrorKind, Result};
 
 /// A job that ends as failed.
 #[derive(Debug)]
@@ -202,23 +203,26 @@ async fn render(app: &App, prepared: (Prepared, Option<Blob>)) -> Result<(Blob, 
         .await
         .map_err(|_| Failure::internal("the sandbox is stopping"))?;
     let file = app.scratch.file("mp4");
-    let task = tokio::task::spawn_blocking(move || -> crate::error::Result<(Blob, usize, Facts)> {
+    let stop = Arc::clone(&app.stop);
+    let task = tokio::task::spawn_blocking(move || -> Result<(Blob, usize, Facts)> {
         let _permit = permit;
         // The given clip must outlive the render that reads it.
         let (prepared, _given) = prepared;
-        let rendered = render::render(&prepared.spec, file.path())?;
+        let rendered = render::render(&prepared.spec, file.path(), &stop)?;
         let facts = Facts {
             resolution: prepared.resolution,
             images: prepared.images,
             given_millis: prepared.given_millis,
         };
-        let blob = Blob::new(file).map_err(|e| {
-            crate::error::Error::new(crate::error::ErrorKind::Media, "read the rendered clip").with_source(e)
-        })?;
+        let blob = Blob::new(file)
+            .map_err(|e| Error::new(ErrorKind::Media, "read the rendered clip").with_source(e))?;
         Ok((blob, rendered.frames, facts))
     });
     match task.await {
         Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) if error.kind() == ErrorKind::Stopped => {
+            Err(Failure::internal("the sandbox is stopping"))
+        }
         Ok(Err(error)) => {
             tracing::error!(%error, "sandbox: rendering failed");
             Err(Failure::internal(error.to_string()))

@@ -362,7 +362,7 @@ pub(crate) fn all_faults() -> impl Iterator<Item = &'static str> {
 /// A new kind of fault without a row fails here.
 #[test]
 fn every_kind_of_fault_has_a_row() {
-    let source = include_str!("../../src/sandbox/faults.rs");
+    let source = include_str!("../../src/sandbox/faults/mod.rs");
     let body = source.split("pub enum FaultKind {").nth(1).unwrap();
     let body = body.split("\n}").next().unwrap();
     let kinds: BTreeSet<String> = body

@@ -13,14 +13,30 @@
     reason = "clips are small, and a test reads best beside its data"
 )]
 
-#[cfg(feature = "sandbox")]
+#[cfg(feature = "cli")]
 mod analyze_clip;
-#[cfg(feature = "sandbox")]
+#[cfg(feature = "cli")]
+mod cli_bad_input;
+#[cfg(feature = "cli")]
+mod cli_run;
+#[cfg(feature = "cli")]
+mod cli_verbs;
+#[cfg(feature = "cli")]
 mod client_bench;
 #[cfg(feature = "media")]
 mod clips;
-#[cfg(feature = "sandbox")]
+#[cfg(feature = "cli")]
+mod download_guard;
+#[cfg(all(feature = "cli", target_os = "linux"))]
+mod download_memory;
+#[cfg(feature = "cli")]
+mod download_resume;
+#[cfg(feature = "cli")]
 mod faults;
+#[cfg(feature = "cli")]
+mod job_events;
+#[cfg(feature = "cli")]
+mod job_pickup;
 mod library_commit;
 mod library_copy;
 mod library_crash;
@@ -33,9 +49,9 @@ mod media_bad_input;
 mod media_colour;
 #[cfg(feature = "media")]
 mod media_frames;
-#[cfg(feature = "sandbox")]
+#[cfg(feature = "cli")]
 mod planner_failures;
-#[cfg(feature = "sandbox")]
+#[cfg(feature = "cli")]
 mod planner_generate;
 #[cfg(feature = "sandbox")]
 mod sandbox_clients;
@@ -50,4 +66,14 @@ mod sandbox_files;
 #[cfg(feature = "sandbox")]
 mod sandbox_modes;
 #[cfg(feature = "sandbox")]
+mod sandbox_results;
+#[cfg(feature = "cli")]
+mod secrets;
+#[cfg(feature = "cli")]
+mod wire_answers;
+#[cfg(feature = "cli")]
+mod wire_requests;
+#[cfg(feature = "cli")]
 mod wire_server;
+#[cfg(feature = "cli")]
+mod wire_traps;

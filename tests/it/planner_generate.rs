@@ -322,7 +322,7 @@ async fn a_series_is_planned_with_its_newest_four_prompts() {
     let sidecar: Value = serde_json::from_slice(&sidecar).unwrap();
     assert_eq!(
         sidecar["videoSeries"],
-        json!({ "topic": "boats", "chainIndex": 6 })
+        json!({ "topic": "boats", "chainIndex": 4 })
     );
 }
 

@@ -18,6 +18,7 @@ impl Bench {
         let sandbox = builder.start().await.unwrap();
         let http = reqwest::Client::builder()
             .no_proxy()
+            .tls_certs_only([])
             .redirect(reqwest::redirect::Policy::none())
             .timeout(Duration::from_secs(60))
             .build()
@@ -184,4 +185,28 @@ async fn a_wrong_key_is_400_and_a_missing_one_401() {
     );
     let (status, _) = read(bench.http.get(bench.url("/models")).send().await.unwrap()).await;
     assert_eq!(status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clips_are_whole_for_the_crates_own_check_and_no_two_are_equal() {
+    use reelkin::media::{MediaOptions, MediaSource, check_whole};
+
+    let bench = Bench::quick().await;
+    let body = json!({ "model": "grok-imagine-video", "prompt": "twice the same", "duration": 1 });
+    let mut clips = Vec::new();
+    for _ in 0..2 {
+        clips.push(
+            bench
+                .download(&bench.make("/videos/generations", &body).await)
+                .await,
+        );
+    }
+    assert_ne!(clips[0], clips[1], "two jobs with one prompt are two clips");
+    for clip in clips {
+        let probe = check_whole(MediaSource::named_bytes("clip", clip), &MediaOptions::new()).unwrap();
+        assert_eq!(probe.duration, Duration::from_secs(1));
+        assert_eq!(probe.video.frames, Some(24));
+        assert_eq!((probe.video.width, probe.video.height), (848, 480));
+        assert_eq!(probe.audio.unwrap().channels, 2);
+    }
 }

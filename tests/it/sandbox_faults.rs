@@ -370,6 +370,15 @@ async fn a_script_can_be_sent_read_and_cleared() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fault_can_be_for_one_prompt_alone() {
+    let bench = bench_with(&["create:503,prompt=all goes"]).await;
+    let mut wrong = body();
+    wrong["prompt"] = json!("all goes wrong");
+    assert_eq!(bench.say("/videos/generations", &wrong).await.0, 503);
+    bench.create("/videos/generations", &body()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopped_sandbox_is_gone() {
     let bench = Bench::quick().await;
     let address = bench.sandbox.address();

@@ -49,6 +49,8 @@ pub(crate) struct Answer {
     pub(crate) silent: bool,
     /// Bytes a second; 0 is at once.
     pub(crate) rate: usize,
+    /// Whether the length is told.
+    pub(crate) told: bool,
 }
 
 impl Answer {
@@ -61,6 +63,7 @@ impl Answer {
             body,
             silent: false,
             rate: 0,
+            told: true,
         }
     }
 
@@ -77,6 +80,12 @@ impl Answer {
 
     pub(crate) fn silent(mut self) -> Self {
         self.silent = true;
+        self
+    }
+
+    /// The end of the line is the end of the body.
+    pub(crate) fn without_length(mut self) -> Self {
+        self.told = false;
         self
     }
 
@@ -248,7 +257,7 @@ async fn read(stream: &mut TcpStream) -> std::io::Result<Option<Seen>> {
 
 async fn write(stream: &mut TcpStream, answer: &Answer) -> std::io::Result<()> {
     let mut head = format!("HTTP/1.1 {} Told\r\nconnection: close\r\n", answer.status);
-    if !answer.headers.iter().any(|(name, _)| name == "content-length") {
+    if answer.told {
         head.push_str(&format!("content-length: {}\r\n", answer.body.len()));
     }
     for (name, value) in &answer.headers {

@@ -53,6 +53,12 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Make a new clip from words, pictures, voices
     Generate(Box<Generate>),
+    /// Change a clip
+    Edit(Edit),
+    /// Add seconds at the end of a clip
+    Extend(Extend),
+    /// Go on where a clip ends
+    Continue(Continue),
     /// Write one frame of a clip as PNG or JPEG
     Frame(Frame),
     /// Say what is in a clip
@@ -132,6 +138,112 @@ pub(crate) struct Generate {
     pub(crate) table: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) wait: Wait,
+}
+
+/// What edit and extend share.
+#[derive(Debug, Args)]
+pub(crate) struct Source {
+    /// The clip: an id, a file name, a path, an https URL, a `file_id` or a data URL
+    #[arg(long, value_name = "CLIP")]
+    pub(crate) video: String,
+    /// The model [default: grok-imagine-video, the only one that can]
+    #[arg(long)]
+    pub(crate) model: Option<String>,
+    /// How a local clip travels: inside the request, or through the service's Files
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) transport: Transport,
+    /// Keep the clip in the service's Files too, under this name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) store: Option<String>,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Transport {
+    Auto,
+    Inline,
+    Upload,
+    UploadAndKeep,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Edit {
+    /// What is to change
+    pub(crate) prompt: String,
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// Your end user's id
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    // The service ignores these three in silence; they are here to be refused with the reason.
+    #[arg(long, hide = true)]
+    pub(crate) duration: Option<String>,
+    #[arg(long, hide = true)]
+    pub(crate) resolution: Option<String>,
+    #[arg(long, hide = true)]
+    pub(crate) aspect_ratio: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Extend {
+    /// How the clip goes on
+    pub(crate) prompt: String,
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// Whole seconds that are added, 2 to 10 [default: 6]
+    #[arg(long, value_name = "S", value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) duration: Option<Duration>,
+    // As for edit: here to be refused with the reason.
+    #[arg(long, hide = true)]
+    pub(crate) resolution: Option<String>,
+    #[arg(long, hide = true)]
+    pub(crate) aspect_ratio: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Continue {
+    /// How it goes on; may be left out
+    pub(crate) prompt: Option<String>,
+    /// The clip: an id, a file name or a path
+    #[arg(long, value_name = "CLIP")]
+    pub(crate) video: String,
+    /// By the exact last frame, by the service's extension, or by whichever fits
+    #[arg(long, value_enum, default_value = "last-frame")]
+    pub(crate) strategy: Strategy,
+    /// Start on the sharpest of so many last frames (2 to 48): for clips that end in a fade
+    #[arg(long, value_name = "N")]
+    pub(crate) sharpest: Option<u32>,
+    /// The model [default: grok-imagine-video]
+    #[arg(long)]
+    pub(crate) model: Option<String>,
+    /// Length in whole seconds [default: 5]
+    #[arg(long, value_name = "S", value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) duration: Option<Duration>,
+    /// 480p, 720p or 1080p [default: 720p]
+    #[arg(long)]
+    pub(crate) resolution: Option<String>,
+    /// Only auto: the frame decides
+    #[arg(long, value_name = "W:H")]
+    pub(crate) aspect_ratio: Option<String>,
+    /// Make the clip silent (it costs the same)
+    #[arg(long)]
+    pub(crate) no_audio: bool,
+    /// Your end user's id
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    /// Keep the clip in the service's Files too, under this name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) store: Option<String>,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Strategy {
+    LastFrame,
+    Extend,
+    Auto,
 }
 
 /// Options of everything that waits for a clip.

@@ -1,6 +1,5 @@
 //! `reelkin generate`.
 
-use std::process::ExitCode;
 use std::time::Duration;
 
 use reelkin::request::PublicUrl;
@@ -14,7 +13,7 @@ use crate::output::{self, Failure, Outcome};
 use crate::session::{Session, Settings, block_on, check_destination};
 
 pub(crate) fn run(global: &Global, command: &Generate) -> Outcome {
-    check_destination(&command.wait)?;
+    check_destination(&command.wait, &global.library)?;
     let settings = Settings {
         timeout: Some(command.wait.timeout),
         validation: match command.validation {
@@ -39,16 +38,8 @@ pub(crate) fn run(global: &Global, command: &Generate) -> Outcome {
         let job = session.client.generate(request).start().await?;
         let clip = session.wait(&job, global.json).await?;
         let copy = session.copy(&clip, &command.wait).await;
-        if global.json && copy.is_ok() {
-            output::print_json(&output::clip_json(
-                &clip,
-                copy.as_ref().ok().and_then(Option::as_deref),
-            ));
-        } else if !global.json {
-            output::print_clip(&clip, copy.as_ref().ok().and_then(Option::as_deref));
-        }
         session.close().await;
-        copy.map(|_| ExitCode::SUCCESS).map_err(Failure::from)
+        Ok(output::saved(&clip, copy, global.json))
     })
 }
 

@@ -14,6 +14,7 @@ mod probe;
 mod recover;
 mod sandbox;
 mod session;
+mod video;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,9 @@ fn main() -> ExitCode {
     let json = arguments.global.json;
     let result = match arguments.command {
         Command::Generate(command) => generate::run(&arguments.global, &command),
+        Command::Edit(command) => video::edit(&arguments.global, command),
+        Command::Extend(command) => video::extend(&arguments.global, command),
+        Command::Continue(command) => video::continue_from(&arguments.global, &command),
         Command::Frame(command) => frame::run(&arguments.global, command),
         Command::Probe(command) => probe::run(&arguments.global, &command),
         Command::Ls(command) => ls::run(&arguments.global, &command),

@@ -47,7 +47,7 @@ pub(crate) fn read_table(path: &Path) -> Outcome<ModelTable> {
         return Err(bad("it is larger than 1 MiB; it is no model table".to_owned()));
     }
     let text = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
-    Ok(ModelTable::from_toml(&text)?)
+    ModelTable::from_toml(&text).map_err(|error| Failure::Arguments(format!("{}: {error}", path.display())))
 }
 
 fn print_model(entry: &ModelEntry) {

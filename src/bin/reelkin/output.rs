@@ -1,7 +1,7 @@
 //! What the program prints, and its exit codes.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -146,6 +146,35 @@ pub(crate) fn clip_json(clip: &Clip, copy: Option<&Path>) -> Value {
         object["copy"] = json!(copy);
     }
     object
+}
+
+/// Prints a clip that is in the library, whether or not its copy could be written, and says the exit
+/// code. A copy that failed is a failure of a clip that is paid for and there.
+pub(crate) fn saved(clip: &Clip, copy: reelkin::Result<Option<PathBuf>>, as_json: bool) -> ExitCode {
+    let error = match copy {
+        Ok(copy) => {
+            if as_json {
+                print_json(&clip_json(clip, copy.as_deref()));
+            } else {
+                print_clip(clip, copy.as_deref());
+            }
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => error,
+    };
+    if as_json {
+        let clip = clip_json(clip, None);
+        let mut told = error_json(&error);
+        told["may_have_been_charged"] = "yes".into();
+        told["retry_advice"] = RetryAdvice::Resume.as_str().into();
+        told["job_id"] = clip["job_id"].clone();
+        print_json(&json!({ "error": told, "clip": clip }));
+    } else {
+        print_clip(clip, None);
+        note(format_args!("reelkin: {error}"));
+    }
+    // The request was good: what failed is this machine.
+    ExitCode::FAILURE
 }
 
 /// What the clip cost, as far as is known.

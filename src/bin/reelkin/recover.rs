@@ -9,7 +9,7 @@ use crate::output::{self, Failure, Outcome};
 use crate::session::{Session, Settings, block_on, check_destination};
 
 pub(crate) fn run(global: &Global, command: &Recover) -> Outcome {
-    check_destination(&command.wait)?;
+    check_destination(&command.wait, &global.library)?;
     if command.wait.out.is_some() && command.jobs.len() > 1 {
         return Err(Failure::Arguments(
             "write copies of several clips: -o names one file; use -d".to_owned(),

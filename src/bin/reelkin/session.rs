@@ -113,7 +113,7 @@ fn is_local(url: &str) -> bool {
 }
 
 /// Refuses a place for the copy that cannot work, before anything is paid.
-pub(crate) fn check_destination(wait: &Wait) -> Outcome<()> {
+pub(crate) fn check_destination(wait: &Wait, library: &Path) -> Outcome<()> {
     let refuse = |path: &Path, what: &str| {
         Err(Failure::Arguments(format!(
             "write a copy to {}: {what}",
@@ -122,18 +122,39 @@ pub(crate) fn check_destination(wait: &Wait) -> Outcome<()> {
     };
     if let Some(file) = &wait.out {
         let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
         if file.is_dir() {
             return refuse(file, "it is a folder; use -d for a folder");
         }
-        if folder.is_some_and(|folder| !folder.is_dir()) {
+        if !folder.is_dir() {
             return refuse(file, "its folder does not exist");
         }
-    }
-    match &wait.out_dir {
-        Some(folder) if folder.exists() && !folder.is_dir() => {
-            refuse(folder, "it is a file; use -o for a file")
+        if is_same(folder, library) {
+            return refuse(file, "it lies in the library; name a place outside");
         }
-        _ => Ok(()),
+    }
+    if let Some(folder) = &wait.out_dir {
+        if folder.exists() && !folder.is_dir() {
+            return refuse(folder, "it is a file; use -o for a file");
+        }
+        if let Some(above) = folder.ancestors().skip(1).find(|above| above.exists())
+            && !above.is_dir()
+        {
+            return refuse(folder, "it would lie below a file");
+        }
+        if is_same(folder, library) {
+            return refuse(folder, "it is the library itself, where the clip lies already");
+        }
+    }
+    Ok(())
+}
+
+/// Whether two paths are one folder, also when it is still to be made.
+fn is_same(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => std::path::absolute(one)
+            .is_ok_and(|one| std::path::absolute(other).is_ok_and(|other| one == other)),
     }
 }
 

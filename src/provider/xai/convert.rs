@@ -1,20 +1,23 @@
 //! From requests to the service's JSON, and from its answers to ours.
 
-use bytes::Bytes;
-
+use super::body::BodyMaker;
 use super::errors::{Refusal, one_line, speaks_of_moderation};
 use super::wire;
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
-use crate::http::Reply;
+use crate::http::{Body, Reply};
 use crate::model::{AspectRatio, VideoModel};
 use crate::money::UsdTicks;
-use crate::provider::{Finished, GenerateSubmission, PollFailure, PollReply, Verdict, VisibleModel};
+use crate::provider::{
+    Finished, GenerateSubmission, PollFailure, PollReply, Verdict, VideoSubmission, VisibleModel,
+};
 use crate::request::{PublicUrl, StorageOptions};
 
-/// The body of a create.
-pub(super) fn generate_body(submission: &GenerateSubmission) -> Result<Bytes> {
+/// The body of a generate request.
+pub(super) fn generate_body(submission: &GenerateSubmission) -> Result<Body> {
     let checked = &submission.checked;
     let inputs = &submission.inputs;
+    let mut maker = BodyMaker::new()?;
+    // In the order of the fields below: the media go into the gaps in this order.
     let body = wire::GenerateBody {
         model: checked.model.as_str(),
         prompt: checked.prompt.as_deref(),
@@ -22,19 +25,19 @@ pub(super) fn generate_body(submission: &GenerateSubmission) -> Result<Bytes> {
         resolution: checked.resolution.as_str(),
         aspect_ratio: checked.aspect_ratio.as_ref().map(AspectRatio::as_str),
         generate_audio: checked.audio,
-        image: inputs.image.as_ref().map(Into::into),
-        reference_images: inputs.references.iter().map(Into::into).collect(),
+        image: inputs.image.as_ref().map(|image| maker.media(image)),
+        reference_images: inputs.references.iter().map(|image| maker.media(image)).collect(),
         reference_audios: inputs
             .voices
             .iter()
             .map(|voice_id| wire::Voice { voice_id })
             .collect(),
-        last_frame: inputs.last_frame.as_ref().map(Into::into),
+        last_frame: inputs.last_frame.as_ref().map(|image| maker.media(image)),
         keyframes: inputs
             .keyframes
             .iter()
             .map(|keyframe| wire::Keyframe {
-                image: (&keyframe.image).into(),
+                image: maker.media(&keyframe.image),
                 timestamp_s: keyframe.at_seconds,
             })
             .collect(),
@@ -45,11 +48,45 @@ pub(super) fn generate_body(submission: &GenerateSubmission) -> Result<Bytes> {
         storage_options: submission.storage.as_ref().map(storage),
         user: submission.user.as_deref(),
     };
-    let mut json = Vec::with_capacity(body.size_hint());
-    serde_json::to_writer(&mut json, &body).map_err(|error| {
-        Error::new(ErrorKind::InvalidRequest, "write the request as JSON").with_source(error)
-    })?;
-    Ok(json.into())
+    maker.finish(&body)
+}
+
+/// The body of an edit or an extension, and the path it goes to.
+pub(super) fn video_body(submission: &VideoSubmission) -> Result<(&'static str, Body)> {
+    let mut maker = BodyMaker::new()?;
+    let model = submission.model.as_str();
+    let prompt = submission.prompt.as_str();
+    let video = maker.media(&submission.video);
+    let output = submission
+        .upload_url
+        .as_deref()
+        .map(|upload_url| wire::Output { upload_url });
+    let storage_options = submission.storage.as_ref().map(storage);
+    match submission.added_seconds {
+        None => {
+            let user = submission.user.as_deref();
+            let body = wire::EditBody {
+                model,
+                prompt,
+                video,
+                output,
+                storage_options,
+                user,
+            };
+            Ok(("edits", maker.finish(&body)?))
+        }
+        Some(duration) => {
+            let body = wire::ExtendBody {
+                model,
+                prompt,
+                video,
+                duration,
+                output,
+                storage_options,
+            };
+            Ok(("extensions", maker.finish(&body)?))
+        }
+    }
 }
 
 fn storage(options: &StorageOptions) -> wire::Storage<'_> {

@@ -170,10 +170,11 @@ pub(super) fn speaks_of_moderation(text: &str) -> bool {
     .any(|word| text.contains(word))
 }
 
-/// One line of bounded length, without what looks like a key or a query string.
+/// One line of bounded length, without control characters and what looks like a key or a query string.
 pub(super) fn one_line(text: &str) -> String {
     let mut line = String::new();
-    for word in text.split_whitespace() {
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
+    for word in words.filter(|word| !word.is_empty()) {
         if !line.is_empty() {
             line.push(' ');
         }

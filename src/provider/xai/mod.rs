@@ -1,22 +1,23 @@
 //! The service of xAI: its endpoints, and the rule that a create is sent once.
 
+mod body;
 mod convert;
 mod errors;
+mod files;
 mod responses;
 mod wire;
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use url::Url;
 
 use super::{
-    Answer, Ask, Finished, JobId, PollFailure, PollReply, Provider, Submission, Verdict, VisibleModel,
+    Answer, Ask, Finished, JobId, PollFailure, PollReply, Provider, Submission, Upload, Verdict, VisibleModel,
 };
 use crate::backoff::Backoff;
 use crate::error::{Charge, Error, ErrorKind, Result};
-use crate::http::{Http, Reply, SendFailure};
+use crate::http::{Body, Http, Reply, SendFailure};
 use errors::Refusal;
 
 /// Tries of a create that never left, or was refused for its rate. The service's own client waits
@@ -33,7 +34,7 @@ impl Xai {
         Self { http }
     }
 
-    async fn create(&self, path: &str, body: Bytes) -> Result<JobId> {
+    async fn create(&self, path: &str, body: Body) -> Result<JobId> {
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
         let mut attempt = 1;
         loop {
@@ -113,8 +114,12 @@ impl Provider for Xai {
         Box::pin(async move {
             match submission {
                 Submission::Generate(generate) => {
-                    let body = convert::generate_body(generate)?;
-                    self.create("generations", body).await
+                    self.create("generations", convert::generate_body(generate)?)
+                        .await
+                }
+                Submission::Video(video) => {
+                    let (path, body) = convert::video_body(video)?;
+                    self.create(path, body).await
                 }
             }
         })
@@ -134,6 +139,14 @@ impl Provider for Xai {
 
     fn visible_models(&self) -> BoxFuture<'_, Result<Vec<VisibleModel>>> {
         Box::pin(self.models())
+    }
+
+    fn upload<'a>(&'a self, upload: &'a Upload) -> BoxFuture<'a, Result<String>> {
+        Box::pin(files::upload(&self.http, upload))
+    }
+
+    fn delete_file<'a>(&'a self, file_id: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(files::delete(&self.http, file_id))
     }
 
     fn respond<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Answer>> {

@@ -2,15 +2,11 @@
 //! reading: everything is optional, a field of the wrong type counts as absent, unknown words are
 //! kept.
 
-use std::fmt;
+use std::borrow::Cow;
 
-use base64::display::Base64Display;
-use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
-
-use crate::request::ResolvedMedia;
 
 #[derive(Serialize)]
 pub(super) struct GenerateBody<'a> {
@@ -44,51 +40,8 @@ pub(super) struct GenerateBody<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Media<'a> {
-    Url(MediaUrl<'a>),
+    Url(Cow<'a, str>),
     FileId(&'a str),
-}
-
-impl<'a> From<&'a ResolvedMedia> for Media<'a> {
-    fn from(media: &'a ResolvedMedia) -> Self {
-        match media {
-            ResolvedMedia::Inline { mime, bytes } => Self::Url(MediaUrl::Data { mime, bytes }),
-            ResolvedMedia::Url(url) => Self::Url(MediaUrl::Link(url)),
-            ResolvedMedia::FileId(id) => Self::FileId(id),
-        }
-    }
-}
-
-pub(super) enum MediaUrl<'a> {
-    Link(&'a str),
-    Data { mime: &'a str, bytes: &'a [u8] },
-}
-
-impl MediaUrl<'_> {
-    /// Bytes of the JSON string, without quotes.
-    fn len(&self) -> usize {
-        match self {
-            Self::Link(url) => url.len(),
-            Self::Data { mime, bytes } => mime.len() + 13 + bytes.len().div_ceil(3) * 4,
-        }
-    }
-}
-
-impl fmt::Display for MediaUrl<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Link(url) => f.write_str(url),
-            Self::Data { mime, bytes } => {
-                write!(f, "data:{mime};base64,{}", Base64Display::new(bytes, &STANDARD))
-            }
-        }
-    }
-}
-
-impl Serialize for MediaUrl<'_> {
-    /// Base64 straight into the body: the text is never held beside it.
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
-    }
 }
 
 #[derive(Serialize)]
@@ -123,17 +76,43 @@ pub(super) enum StoragePublicUrl {
     Until { expires_after: u64 },
 }
 
-impl GenerateBody<'_> {
-    /// About how long the JSON is, so that the buffer is made once.
-    pub(super) fn size_hint(&self) -> usize {
-        let media = |media: &Media<'_>| match media {
-            Media::Url(url) => url.len() + 32,
-            Media::FileId(id) => id.len() + 32,
-        };
-        let single = self.image.iter().chain(&self.last_frame);
-        let keyframes = self.keyframes.iter().map(|keyframe| &keyframe.image);
-        let all = single.chain(&self.reference_images).chain(keyframes);
-        1024 + 2 * self.prompt.map_or(0, str::len) + all.map(media).sum::<usize>()
+/// The body of an edit. Length, ratio and resolution are the clip's: the service ignores them here.
+#[derive(Serialize)]
+pub(super) struct EditBody<'a> {
+    pub(super) model: &'a str,
+    pub(super) prompt: &'a str,
+    pub(super) video: Media<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) output: Option<Output<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) storage_options: Option<Storage<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) user: Option<&'a str>,
+}
+
+/// The body of an extension. It has no `user`.
+#[derive(Serialize)]
+pub(super) struct ExtendBody<'a> {
+    pub(super) model: &'a str,
+    pub(super) prompt: &'a str,
+    pub(super) video: Media<'a>,
+    /// Seconds that are added.
+    pub(super) duration: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) output: Option<Output<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) storage_options: Option<Storage<'a>>,
+}
+
+/// The answer to an upload.
+#[derive(Deserialize)]
+pub(super) struct Uploaded {
+    pub(super) id: String,
+}
+
+impl Uploaded {
+    pub(super) fn read(body: &[u8]) -> Option<Self> {
+        serde_json::from_slice(body).ok()
     }
 }
 

@@ -9,10 +9,11 @@ mod font;
 pub(super) mod scene;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::media::write::{ClipWriter, SAMPLE_RATE, YuvPicture};
 
 /// Pictures a second, as the service has it.
@@ -81,9 +82,15 @@ pub(super) fn fit(rgb: &[u8], width: usize, height: usize, to_width: usize, to_h
 }
 
 /// Renders to a file. Blocking: a core is busy for as long as it takes.
-pub(super) fn render(spec: &RenderSpec, path: &Path) -> Result<Rendered> {
+/// Ends early with an error once `stop` is raised.
+pub(super) fn render(spec: &RenderSpec, path: &Path, stop: &AtomicBool) -> Result<Rendered> {
     let mut output = Output::create(spec, path)?;
-    scene::play(spec, &mut |picture| output.push(picture))?;
+    scene::play(spec, &mut |picture| {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Stopped, "render a clip"));
+        }
+        output.push(picture)
+    })?;
     output.finish()
 }
 

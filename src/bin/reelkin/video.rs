@@ -1,0 +1,139 @@
+//! `reelkin edit`, `reelkin extend` and `reelkin continue`.
+
+use std::path::Path;
+
+use reelkin::{
+    ContinueRequest, ContinueStrategy, EditRequest, ExtendRequest, FrameChoice, JobHandle, MediaInput,
+    StorageOptions, TransportChoice, VideoClient,
+};
+
+use crate::args::{Continue, Edit, Extend, Global, Strategy, Transport, Wait};
+use crate::output::{self, Failure, Outcome};
+use crate::session::{Session, Settings, block_on, check_destination};
+
+pub(crate) fn edit(global: &Global, command: Edit) -> Outcome {
+    let Edit {
+        prompt,
+        source,
+        user,
+        duration,
+        resolution,
+        aspect_ratio,
+    } = command;
+    refuse_ignored(
+        "edit",
+        &[
+            ("duration", &duration),
+            ("resolution", &resolution),
+            ("aspect-ratio", &aspect_ratio),
+        ],
+    )?;
+    let mut request = EditRequest::new(video(&source.video)?, prompt).transport(transport(source.transport));
+    request.model = source.model.as_deref().map(Into::into);
+    request.storage = source.store.as_deref().map(StorageOptions::new);
+    request.user = user;
+    run(global, &source.wait, |client| async move {
+        client.edit(request).start().await
+    })
+}
+
+pub(crate) fn extend(global: &Global, command: Extend) -> Outcome {
+    let Extend {
+        prompt,
+        source,
+        duration,
+        resolution,
+        aspect_ratio,
+    } = command;
+    refuse_ignored(
+        "extend",
+        &[("resolution", &resolution), ("aspect-ratio", &aspect_ratio)],
+    )?;
+    let mut request =
+        ExtendRequest::new(video(&source.video)?, prompt).transport(transport(source.transport));
+    request.model = source.model.as_deref().map(Into::into);
+    request.storage = source.store.as_deref().map(StorageOptions::new);
+    request.duration = duration;
+    run(global, &source.wait, |client| async move {
+        client.extend(request).start().await
+    })
+}
+
+pub(crate) fn continue_from(global: &Global, command: &Continue) -> Outcome {
+    let from = video(&command.video)?;
+    let mut request = ContinueRequest::new("").strategy(match command.strategy {
+        Strategy::LastFrame => ContinueStrategy::LastFrame,
+        Strategy::Extend => ContinueStrategy::Extend,
+        Strategy::Auto => ContinueStrategy::Auto,
+    });
+    request.prompt.clone_from(&command.prompt);
+    request.frame = command
+        .sharpest
+        .map_or(FrameChoice::Last, FrameChoice::SharpestOfLast);
+    request.model = command.model.as_deref().map(Into::into);
+    request.duration = command.duration;
+    request.resolution = command.resolution.as_deref().map(Into::into);
+    request.aspect_ratio = command
+        .aspect_ratio
+        .as_deref()
+        .filter(|ratio| *ratio != "auto")
+        .map(Into::into);
+    request.audio = command.no_audio.then_some(false);
+    request.user.clone_from(&command.user);
+    request.storage = command.store.as_deref().map(StorageOptions::new);
+    run(global, &command.wait, |client| async move {
+        client.continue_from(from, request).start().await
+    })
+}
+
+/// Options that the service would take and ignore.
+fn refuse_ignored(verb: &str, options: &[(&str, &Option<String>)]) -> Outcome<()> {
+    match options.iter().find(|(_, value)| value.is_some()) {
+        Some((name, _)) => Err(Failure::Arguments(format!(
+            "--{name} is not for {verb}: the result has the {name} of the clip, and the service would ignore another; leave it out"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn run<F, W>(global: &Global, wait: &Wait, start: F) -> Outcome
+where
+    F: FnOnce(VideoClient) -> W,
+    W: Future<Output = reelkin::Result<JobHandle>>,
+{
+    check_destination(wait, &global.library)?;
+    let settings = Settings {
+        timeout: Some(wait.timeout),
+        ..Settings::default()
+    };
+    block_on(async {
+        let session = Session::open(global, settings).await?;
+        let job = start(session.client.clone()).await?;
+        let clip = session.wait(&job, global.json).await?;
+        let copy = session.copy(&clip, wait).await;
+        session.close().await;
+        Ok(output::saved(&clip, copy, global.json))
+    })
+}
+
+/// A clip as a person names it: what is no path and no URL is a clip of the library.
+pub(crate) fn video(text: &str) -> Outcome<MediaInput> {
+    let input = MediaInput::parse(text)?;
+    Ok(match input {
+        MediaInput::Path(path) if !path.exists() && !has_separator(&path) => MediaInput::clip(text),
+        input => input,
+    })
+}
+
+fn has_separator(path: &Path) -> bool {
+    path.components().count() > 1 || path.is_absolute()
+}
+
+pub(crate) const fn transport(choice: Transport) -> TransportChoice {
+    match choice {
+        Transport::Auto => TransportChoice::Auto,
+        Transport::Inline => TransportChoice::Inline,
+        Transport::Upload => TransportChoice::Upload,
+        Transport::UploadAndKeep => TransportChoice::UploadAndKeep,
+    }
+}

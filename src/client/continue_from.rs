@@ -1,0 +1,243 @@
+//! The verb `continue_from`.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+
+use super::generate::{self, Origin};
+use super::inputs::hex;
+use super::source::{Local, Source};
+use super::{JobHandle, VideoClient, plan, video};
+use crate::error::{Error, Result};
+use crate::job::{self, JobEvent, Reporter};
+use crate::library::{Clip, FrameRecord, Seconds};
+use crate::media::{Frame, FramePosition, MediaOptions, bridge};
+use crate::model::{Mode, Resolution};
+use crate::request::{
+    ContinueRequest, ContinueStrategy, ExtendRequest, FrameChoice, GenerateRequest, MediaInput,
+};
+
+/// Most frames that are looked at for the sharpest one: two seconds of a clip of the service.
+const MOST_FRAMES: u32 = 48;
+
+/// A clip to be continued; see [`VideoClient::continue_from`]. Does nothing until it is awaited or
+/// started.
+#[derive(Debug)]
+#[must_use = "nothing is made until it is awaited or started"]
+pub struct ContinueFrom {
+    client: VideoClient,
+    from: MediaInput,
+    request: ContinueRequest,
+}
+
+impl VideoClient {
+    /// Makes a clip that goes on where another one ends: a clip of the library, or any video file or
+    /// bytes. Await it for the clip, or [`start`](ContinueFrom::start) it for a handle.
+    ///
+    /// The record of the new clip has the parent by its hash, the frame it started on, and how alike that
+    /// frame and its own first one are.
+    ///
+    /// # Errors
+    /// As for [`generate`](Self::generate); before anything is paid also `Library` for a parent whose
+    /// sidecar is there and cannot be read, and `InvalidRequest` for a URL.
+    ///
+    /// # Cancel safety
+    /// Dropping the future once it was polled stops nothing: the work goes on, and the clip is saved.
+    ///
+    /// # Cost
+    /// That of a clip with one picture going in; with an extension, that of [`extend`](Self::extend). Its
+    /// prompt is planned unless told otherwise, which costs one question to a language model more.
+    pub fn continue_from(&self, from: impl Into<MediaInput>, request: ContinueRequest) -> ContinueFrom {
+        ContinueFrom {
+            client: self.clone(),
+            from: from.into(),
+            request,
+        }
+    }
+}
+
+impl ContinueFrom {
+    /// Reads, checks, submits, and returns when the job has its id. The rest goes on by itself.
+    ///
+    /// # Errors
+    /// Why there is no job; `SubmissionUnknown` when there may be one.
+    ///
+    /// # Cancel safety
+    /// Dropping the future once it was polled stops nothing: the work goes on, and the clip is saved.
+    pub async fn start(self) -> Result<JobHandle> {
+        let Self {
+            client,
+            from,
+            request,
+        } = self;
+        job::spawn(move |reporter| run(client, from, request, reporter))
+            .handle()
+            .await
+    }
+}
+
+impl IntoFuture for ContinueFrom {
+    type Output = Result<Clip>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<Clip>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.start().await?.wait().await })
+    }
+}
+
+async fn run(
+    client: VideoClient,
+    from: MediaInput,
+    request: ContinueRequest,
+    reporter: Reporter,
+) -> Result<Clip> {
+    reporter.tell(JobEvent::Planning);
+    let source = Source::find(&client, &from).await?;
+    let local = source.local.clone().ok_or_else(|| {
+        Error::invalid(format!(
+            "continue {}: its last frame is taken on this machine; give the file or a clip of the library",
+            source.name
+        ))
+    })?;
+    let extends = match request.strategy {
+        ContinueStrategy::LastFrame => false,
+        ContinueStrategy::Extend => true,
+        ContinueStrategy::Auto => can_extend(&client, &local, &source.name, &request).await?,
+    };
+    if extends {
+        let mut extension = extension(&from, &request)?;
+        extension.plan = plan::continuing(&client, &request.plan);
+        return Box::pin(video::run_extension(client, extension, reporter)).await;
+    }
+
+    let parent = match &source.parent {
+        Some(clip) => Some(client.library().parent(clip).await?),
+        None => None,
+    };
+    let chosen = choose(&local, &source.name, request.frame).await?;
+    let png: Bytes = chosen.frame.to_png()?.into();
+    let record = FrameRecord {
+        seconds: Some(Seconds::from(chosen.frame.time())),
+        pts: Some(chosen.frame.pts()),
+        number: chosen.frame.number(),
+        sha256: Some(hex(&Sha256::digest(&png))),
+        of: Some("png".to_owned()),
+        ..FrameRecord::default()
+    };
+    let generate = by_last_frame(&client, &request, png);
+    let origin = Origin {
+        parent,
+        frame: record,
+        start: chosen.frame,
+        note: chosen.note,
+    };
+    Box::pin(generate::run(client, generate, Some(origin), reporter)).await
+}
+
+/// Whether the service's own extension takes this clip, this model and this length.
+async fn can_extend(
+    client: &VideoClient,
+    local: &Local,
+    name: &str,
+    request: &ContinueRequest,
+) -> Result<bool> {
+    let inner = &client.inner;
+    let model = request.model.as_ref().unwrap_or(&inner.defaults.model);
+    let Some(limits) = inner.models.get(model).and_then(|entry| entry.mode(Mode::Extend)) else {
+        return Ok(false);
+    };
+    let added = request.duration.unwrap_or(DEFAULT_DURATION).as_secs_f64();
+    let fits = limits
+        .seconds
+        .is_none_or(|[least, most]| (f64::from(least)..=f64::from(most)).contains(&added));
+    // What an extension cannot give was asked for.
+    let asks_more =
+        request.resolution.is_some() || request.audio == Some(false) || request.aspect_ratio.is_some();
+    if !fits || asks_more {
+        return Ok(false);
+    }
+    // A clip that is no MP4 can still be continued by its last frame.
+    let Ok(measured) = local.measure(name).await else {
+        return Ok(false);
+    };
+    let length = measured.length.map(|length| length.as_secs_f64());
+    Ok(length
+        .zip(limits.input_seconds)
+        .is_some_and(|(length, [least, most])| (least..=most).contains(&length)))
+}
+
+/// ima2-gen's value for a continuation.
+const DEFAULT_DURATION: Duration = Duration::from_secs(5);
+
+fn extension(from: &MediaInput, request: &ContinueRequest) -> Result<ExtendRequest> {
+    if request.resolution.is_some() || request.aspect_ratio.is_some() || request.audio.is_some() {
+        return Err(Error::invalid(
+            "an extension has the resolution, ratio and sound of its clip: leave them out, or continue by the last frame",
+        ));
+    }
+    let prompt = request.prompt.clone().unwrap_or_default();
+    let mut extension = ExtendRequest::new(from.clone(), prompt);
+    extension.duration = Some(request.duration.unwrap_or(DEFAULT_DURATION));
+    extension.model.clone_from(&request.model);
+    extension.storage.clone_from(&request.storage);
+    Ok(extension)
+}
+
+fn by_last_frame(client: &VideoClient, request: &ContinueRequest, png: Bytes) -> GenerateRequest {
+    let mut generate = GenerateRequest::image(MediaInput::bytes("the last frame", png));
+    generate.prompt.clone_from(&request.prompt);
+    generate.model = Some(
+        request
+            .model
+            .clone()
+            .unwrap_or_else(|| client.inner.defaults.model.clone()),
+    );
+    generate.duration = Some(request.duration.unwrap_or(DEFAULT_DURATION));
+    generate.resolution = Some(request.resolution.clone().unwrap_or(Resolution::P720));
+    generate.aspect_ratio.clone_from(&request.aspect_ratio);
+    generate.audio = request.audio;
+    generate.user.clone_from(&request.user);
+    generate.storage.clone_from(&request.storage);
+    generate.plan = plan::continuing(client, &request.plan);
+    generate
+}
+
+/// The frame that the new clip starts on.
+struct Chosen {
+    frame: Frame,
+    note: Option<String>,
+}
+
+async fn choose(local: &Local, name: &str, choice: FrameChoice) -> Result<Chosen> {
+    let options = MediaOptions::default();
+    let last = bridge::frame(local.media(name), FramePosition::Last, options.clone()).await?;
+    let FrameChoice::SharpestOfLast(count) = choice else {
+        return Ok(Chosen {
+            frame: last,
+            note: None,
+        });
+    };
+    if !(2..=MOST_FRAMES).contains(&count) {
+        return Err(Error::invalid(format!(
+            "sharpest of the last {count} frames is out of range: use 2 to {MOST_FRAMES}"
+        )));
+    }
+    let end = last.time();
+    // One at a time: so many frames of a large clip would be too much memory at once.
+    let source = local.media(name);
+    let work = move |options: &MediaOptions| crate::media::sharpest_of_last(source, count, options);
+    let sharpest = bridge::run(options, work).await?;
+    let before = end.saturating_sub(sharpest.time()).as_secs_f64();
+    let note = (before > 0.0).then(|| {
+        format!(
+            "started on the sharpest of the last {count} frames, {before:.3} s before the end of its parent"
+        )
+    });
+    Ok(Chosen {
+        frame: sharpest,
+        note,
+    })
+}

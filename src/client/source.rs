@@ -1,0 +1,347 @@
+//! The clip that an edit, an extension or a continuation starts from: found, measured, and put on its way.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+use url::Url;
+
+use super::VideoClient;
+use super::inputs::hex;
+use crate::error::{Error, ErrorKind, Result};
+use crate::library::{Clip, InputRecord, InputTransport, SourceSummary};
+use crate::provider::Upload;
+use crate::request::{MediaContent, MediaInput, ResolvedMedia, Transport, TransportChoice};
+
+/// Up to this a clip goes inside the request: one exchange instead of three.
+const MOST_INLINE: u64 = 8 << 20;
+/// What every source agrees a file of the service's Files may have.
+const MOST_UPLOAD: u64 = 48_000_000;
+/// Most bytes of a clip that goes in.
+const MOST_CLIP: u64 = 2 << 30;
+/// Life of an uploaded clip: longer than any job, short enough that a crash leaves nothing for long.
+const UPLOAD_LIFE: u64 = 24 * 3600;
+
+/// A clip that goes in.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// How messages call it.
+    pub(super) name: String,
+    /// The clip of the library that it is, where it is one.
+    pub(super) parent: Option<Clip>,
+    /// What can be looked at here; `None` for a URL and a `file_id`.
+    pub(super) local: Option<Local>,
+    /// For a URL and a `file_id`: what is sent.
+    remote: Option<ResolvedMedia>,
+    /// What the record says of it.
+    pub(super) summary: SourceSummary,
+}
+
+/// A clip of this machine.
+#[derive(Debug, Clone)]
+pub(super) enum Local {
+    File(PathBuf),
+    Memory(Bytes),
+}
+
+/// What was measured of a local clip.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Measured {
+    pub(super) length: Option<Duration>,
+    /// The short side.
+    pub(super) lines: Option<u32>,
+    pub(super) audio: Option<bool>,
+}
+
+/// A clip on its way.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) media: ResolvedMedia,
+    pub(super) transport: InputTransport,
+    pub(super) record: InputRecord,
+    /// A file at the service that is to be deleted when the job is over.
+    pub(super) delete: Option<String>,
+    pub(super) warning: Option<String>,
+}
+
+impl Source {
+    /// Finds a clip. Nothing is sent.
+    ///
+    /// # Errors
+    /// `NotFound` or `InvalidRequest`, naming the clip and what would be right.
+    pub(super) async fn find(client: &VideoClient, input: &MediaInput) -> Result<Self> {
+        let name = input.display_name();
+        let bad = |why: &str| Error::invalid(format!("read video {name}: {why}"));
+        let (parent, local, remote, summary) = match input {
+            MediaInput::Clip(id) => {
+                let clip = client.library().clip(id).await?;
+                let local = local_of(client, &clip).await?;
+                let summary = SourceSummary::generated_file(&clip.file_name);
+                (Some(clip), Some(local), None, summary)
+            }
+            MediaInput::Path(path) => {
+                check_file(&name, path).await?;
+                match client.library().resolve(&path.to_string_lossy()).await {
+                    Ok(clip) => {
+                        let local = local_of(client, &clip).await?;
+                        let summary = SourceSummary::generated_file(&clip.file_name);
+                        (Some(clip), Some(local), None, summary)
+                    }
+                    // Any file may be a source; only one in the library has a family.
+                    Err(error) if matches!(error.kind(), ErrorKind::InvalidRequest | ErrorKind::NotFound) => {
+                        let file = path
+                            .file_name()
+                            .map_or_else(|| name.clone(), |name| name.to_string_lossy().into_owned());
+                        let summary = SourceSummary::generated_file(&file);
+                        (None, Some(Local::File(path.clone())), None, summary)
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            MediaInput::Bytes { bytes, .. } => {
+                let summary = SourceSummary::data_url(bytes.len() as u64);
+                (None, Some(Local::Memory(bytes.clone())), None, summary)
+            }
+            MediaInput::DataUrl(url) => {
+                let content = url.split_once(";base64,").map(|(_, content)| content.trim());
+                let content = content
+                    .ok_or_else(|| bad("it is no base64 data URL; write it as data:video/mp4;base64,…"))?;
+                let bytes = STANDARD
+                    .decode(content)
+                    .map_err(|_| bad("it holds no valid base64"))?;
+                let summary = SourceSummary::data_url(bytes.len() as u64);
+                (None, Some(Local::Memory(bytes.into())), None, summary)
+            }
+            MediaInput::Url(url) => {
+                let parsed =
+                    Url::parse(url).map_err(|_| bad("it is not a URL; write it as https://host/clip.mp4"))?;
+                let fetched = parsed.scheme() == "https"
+                    || (parsed.scheme() == "http" && client.service().starts_with("http://"));
+                if !fetched {
+                    return Err(bad(
+                        "the service fetches https only; give an https URL or the file itself",
+                    ));
+                }
+                (
+                    None,
+                    None,
+                    Some(ResolvedMedia::Url(url.clone())),
+                    SourceSummary::url(&parsed),
+                )
+            }
+            MediaInput::FileId(id) => (
+                None,
+                None,
+                Some(ResolvedMedia::FileId(id.clone())),
+                SourceSummary::file_id(),
+            ),
+        };
+        Ok(Self {
+            name,
+            parent,
+            local,
+            remote,
+            summary,
+        })
+    }
+
+    /// Puts the clip on its way: into the request, or through the service's Files.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when it cannot be read, `Network` when an upload failed. Nothing is paid.
+    pub(super) async fn send(self, client: &VideoClient, choice: TransportChoice) -> Result<Sent> {
+        let label = |transport| InputTransport {
+            input: "video".to_owned(),
+            transport,
+        };
+        let record = InputRecord {
+            kind: Some("video".to_owned()),
+            ..InputRecord::default()
+        };
+        let Some(local) = self.local else {
+            let media = self
+                .remote
+                .ok_or_else(|| Error::invalid(format!("read video {}: there is none", self.name)))?;
+            let transport = label(media.transport());
+            return Ok(Sent {
+                media,
+                transport,
+                record,
+                delete: None,
+                warning: None,
+            });
+        };
+        let content = local.content(&self.name).await?;
+        let length = content.len();
+        let record = InputRecord {
+            sha256: Some(hash(&content).await?),
+            bytes: Some(length),
+            ..record
+        };
+        let upload = match choice {
+            TransportChoice::Inline => false,
+            TransportChoice::Upload | TransportChoice::UploadAndKeep => true,
+            TransportChoice::Auto => (MOST_INLINE + 1..=MOST_UPLOAD).contains(&length),
+        };
+        if !upload {
+            let media = ResolvedMedia::Inline {
+                mime: "video/mp4",
+                content,
+            };
+            return Ok(Sent {
+                media,
+                transport: label(Transport::Inline),
+                record,
+                delete: None,
+                warning: None,
+            });
+        }
+        let warning = (length > MOST_UPLOAD).then(|| {
+            format!(
+                "{} has {length} bytes: the service's files are documented up to 48 MB",
+                self.name
+            )
+        });
+        let name = Path::new(&self.name)
+            .file_name()
+            .map_or("clip.mp4".into(), |name| name.to_string_lossy().into_owned());
+        let upload = Upload {
+            name,
+            mime: "video/mp4",
+            content,
+            expires_after: UPLOAD_LIFE,
+        };
+        let id = client.inner.provider.upload(&upload).await?;
+        let keep = choice == TransportChoice::UploadAndKeep;
+        Ok(Sent {
+            media: ResolvedMedia::FileId(id.clone()),
+            transport: label(Transport::FileId),
+            record,
+            delete: (!keep).then_some(id),
+            warning,
+        })
+    }
+}
+
+impl Local {
+    async fn content(&self, name: &str) -> Result<MediaContent> {
+        let content = match self {
+            Self::Memory(bytes) => MediaContent::Memory(bytes.clone()),
+            Self::File(path) => {
+                let length = check_file(name, path).await?;
+                MediaContent::File {
+                    path: path.clone(),
+                    length,
+                }
+            }
+        };
+        match content.len() {
+            0 => Err(Error::invalid(format!(
+                "read video {name}: it is empty; give an MP4"
+            ))),
+            length if length > MOST_CLIP => Err(Error::invalid(format!(
+                "read video {name}: it has {length} bytes; the limit is {MOST_CLIP}"
+            ))),
+            _ => Ok(content),
+        }
+    }
+
+    #[cfg(feature = "media")]
+    pub(super) fn media(&self, name: &str) -> crate::media::MediaSource {
+        use crate::media::MediaSource;
+        match self {
+            Self::File(path) => MediaSource::from(path).with_name(name),
+            Self::Memory(bytes) => MediaSource::named_bytes(name, bytes.clone()),
+        }
+    }
+
+    /// Looks at the clip. An edit or extension takes MP4 only.
+    #[cfg(feature = "media")]
+    pub(super) async fn measure(&self, name: &str) -> Result<Measured> {
+        use crate::media::{MediaOptions, bridge};
+
+        let probe = bridge::probe(self.media(name), MediaOptions::default()).await?;
+        if probe.container != "mp4" {
+            return Err(Error::invalid(format!(
+                "read video {name}: it is {}, and the service takes MP4",
+                probe.container
+            )));
+        }
+        Ok(Measured {
+            length: Some(probe.duration),
+            lines: Some(probe.video.width.min(probe.video.height)),
+            audio: Some(probe.audio.is_some()),
+        })
+    }
+
+    #[cfg(not(feature = "media"))]
+    #[expect(clippy::unused_async, reason = "the other variant waits")]
+    pub(super) async fn measure(&self, _name: &str) -> Result<Measured> {
+        Ok(Measured::default())
+    }
+}
+
+async fn local_of(client: &VideoClient, clip: &Clip) -> Result<Local> {
+    match &clip.path {
+        Some(path) => Ok(Local::File(path.clone())),
+        None => Ok(Local::Memory(client.library().read(&clip.id, MOST_CLIP).await?)),
+    }
+}
+
+/// The length of a regular file.
+async fn check_file(name: &str, path: &Path) -> Result<u64> {
+    let facts = tokio::fs::metadata(path)
+        .await
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Error::new(
+                ErrorKind::NotFound,
+                format!("read video {name}: there is no such file"),
+            ),
+            _ => Error::new(ErrorKind::InvalidRequest, format!("read video {name}")).with_source(error),
+        })?;
+    if facts.is_dir() {
+        return Err(Error::invalid(format!(
+            "read video {name}: it is a folder; give an MP4"
+        )));
+    }
+    if !facts.is_file() {
+        return Err(Error::invalid(format!(
+            "read video {name}: it is no regular file; give an MP4"
+        )));
+    }
+    Ok(facts.len())
+}
+
+/// The hash by which the record knows the clip, read in pieces.
+async fn hash(content: &MediaContent) -> Result<String> {
+    let content = content.clone();
+    let work = move || match content {
+        MediaContent::Memory(bytes) => Ok(hex(&Sha256::digest(&bytes))),
+        MediaContent::File { path, .. } => {
+            let failed = |error: std::io::Error| {
+                Error::new(
+                    ErrorKind::InvalidRequest,
+                    format!("read video {}", path.display()),
+                )
+                .with_source(error)
+            };
+            let mut hasher = Sha256::new();
+            let mut file = std::fs::File::open(&path).map_err(failed)?;
+            let mut buffer = vec![0; 256 * 1024];
+            loop {
+                match file.read(&mut buffer).map_err(failed)? {
+                    0 => break,
+                    read => hasher.update(&buffer[..read]),
+                }
+            }
+            Ok(hex(&hasher.finalize()))
+        }
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|_| Err(Error::new(ErrorKind::Stopped, "read the video: broken off")))
+}

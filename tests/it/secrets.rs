@@ -1,0 +1,211 @@
+//! The key, bearers and signatures of links, looked for in everything that is printed or kept: under
+//! every fault, with all logs on.
+
+use std::path::Path;
+
+use futures_util::StreamExt as _;
+use reelkin::{MediaInput, UploadTarget, VideoClient};
+
+use super::cli_run::Program;
+use super::client_bench::{Bench, KEY, ms, quick_polls, real_clip, request};
+use super::faults::all_faults;
+use super::wire_server::Server;
+
+/// What must not be found, by its name.
+fn leaks(text: &str) -> Vec<&'static str> {
+    let lower = text.to_lowercase();
+    let marks = [
+        ("the key", KEY.to_lowercase()),
+        ("most of the key", KEY[4..20].to_lowercase()),
+        ("a bearer", "bearer xai".to_owned()),
+        ("a bearer of some sort", "bearer ".to_owned()),
+        ("a signature", "sig=".to_owned()),
+        ("a signature of another form", "signature=".to_owned()),
+    ];
+    marks
+        .iter()
+        .filter(|(_, mark)| lower.contains(mark))
+        .map(|(name, _)| *name)
+        .collect()
+}
+
+fn assert_clean(what: &str, text: &str) {
+    let found = leaks(text);
+    let lines: Vec<_> = text
+        .lines()
+        .filter(|line| !leaks(line).is_empty())
+        .take(3)
+        .collect();
+    assert!(found.is_empty(), "{what} has {found:?}: {lines:#?}");
+}
+
+/// Every file below a folder, hidden ones as well, as text.
+fn assert_files_clean(what: &str, folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            assert_files_clean(what, &path);
+        } else if let Ok(bytes) = std::fs::read(&path) {
+            assert_clean(
+                &format!("{what}: {}", path.display()),
+                &String::from_utf8_lossy(&bytes),
+            );
+        }
+    }
+}
+
+/// The faults that go on for ever take the program's own, longer waits to end; once shows as much.
+fn briefly(fault: &str) -> String {
+    let over_soon = fault.contains("times=") || fault.starts_with("create:");
+    if over_soon {
+        fault.to_owned()
+    } else {
+        format!("{fault},times=1")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_program_shows_no_secret_under_any_fault() {
+    // One of a kind and place: what a fault leaves in the log does not depend on how often it strikes.
+    let mut faults: Vec<String> = all_faults().map(briefly).collect();
+    faults.sort();
+    faults.dedup();
+    futures_util::stream::iter(faults)
+        .map(|fault| async move {
+            let bench = Bench::start(&[&fault]).await;
+            let ran = Program::at(&bench)
+                .args(["generate", "a boat", "--duration", "1", "-vvv", "--timeout", "2"])
+                .run()
+                .await;
+            assert!(ran.stderr.contains("TRACE"), "no trace was logged: {fault}");
+            assert!(ran.code <= 4, "{fault}: {ran:?}");
+            assert_clean(&fault, &ran.stderr);
+            assert_clean(&fault, &ran.stdout);
+            assert_files_clean(&fault, bench.folder.path());
+        })
+        .buffer_unordered(6)
+        .collect::<Vec<()>>()
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn errors_and_records_show_no_secret_under_any_fault() {
+    futures_util::stream::iter(all_faults())
+        .map(|fault| async move {
+            let bench = Bench::start(&[fault]).await;
+            let mut policy = quick_polls();
+            policy.deadline = ms(1500);
+            let client = bench.builder().poll(policy).build().unwrap();
+            match client.generate(request()).await {
+                Ok(clip) => assert_clean(fault, &format!("{clip:?}")),
+                Err(error) => {
+                    let source =
+                        std::error::Error::source(&error).map(|source| format!("{source} {source:?}"));
+                    assert_clean(fault, &format!("{error} {error:?} {error:#?} {source:?}"));
+                }
+            }
+            assert_files_clean(fault, bench.folder.path());
+        })
+        .buffer_unordered(6)
+        .collect::<Vec<()>>()
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_key_is_not_quoted() {
+    let bench = Bench::start(&[]).await;
+    let wrong = "xai-WRONGCANARY99887766";
+    let ran = Program::at(&bench)
+        .env("XAI_API_KEY", wrong)
+        .args(["generate", "a boat", "-vvv"])
+        .run()
+        .await;
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let text = format!("{}{}", ran.stdout, ran.stderr).to_lowercase();
+    assert!(
+        !text.contains("wrongcanary") && !text.contains("bearer "),
+        "{text}"
+    );
+    let client = bench.builder().api_key(wrong).build().unwrap();
+    let error = client.generate(request()).await.unwrap_err();
+    assert!(
+        !format!("{error} {error:?}")
+            .to_lowercase()
+            .contains("wrongcanary")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_no_header_holds_is_not_quoted() {
+    let bench = Bench::start(&[]).await;
+    for key in ["xai-CANARY\nsecond", "xai-CANARY\u{0}x", "xai-CANARY\u{7f}"] {
+        let client = bench.builder().api_key(key).build();
+        let error = match client {
+            Ok(client) => client.generate(request()).await.unwrap_err(),
+            Err(error) => error,
+        };
+        assert_eq!(error.kind(), reelkin::ErrorKind::Config, "{error}");
+        assert!(!format!("{error} {error:?}").contains("CANARY"), "{error:?}");
+    }
+    assert_eq!(bench.state().create_requests, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_print_no_secret() {
+    let bench = Bench::start(&[]).await;
+    let client = bench.client();
+    let job = client.generate(request()).start().await.unwrap();
+    let target = UploadTarget::new("https://u:p@bucket.example/a?sig=SECRET")
+        .fetch_url("https://b.example/?sig=SECRET");
+    let url = MediaInput::Url("https://u:p@b.example/a.png?sig=SECRET".into());
+    let request = request().output(target);
+    let text = format!(
+        "{client:?} {:?} {job:?} {:?} {request:?} {url:?} {:?}",
+        VideoClient::builder().api_key(KEY),
+        job.events(),
+        client.generate(request.clone()),
+    );
+    assert_clean("Debug", &text);
+    assert!(!text.contains("SECRET") && !text.contains("u:p"), "{text}");
+    job.wait().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signed_links_of_the_caller_are_not_kept() {
+    let bucket = Server::start(real_clip().await, |_, _| None).await;
+    let bench = Bench::start(&[]).await;
+    std::fs::write(
+        bench.folder.path().join("dot.png"),
+        include_bytes!("../fixtures/dot.png"),
+    )
+    .unwrap();
+    let picture = bucket.url("/dot.png?sig=CANARYLINK");
+    let ran = Program::at(&bench)
+        .args(["generate", "a boat", "--duration", "1", "-vvv", "--ref", &picture])
+        .run()
+        .await;
+    let upload = bucket.url("/clip.mp4?sig=CANARYUP");
+    let fetch = bucket.url("/clip.mp4?sig=CANARYDOWN");
+    let stored = Program::at(&bench)
+        .args([
+            "generate",
+            "a boat",
+            "--duration",
+            "1",
+            "-vvv",
+            "--upload-url",
+            &upload,
+            "--fetch-url",
+            &fetch,
+        ])
+        .run()
+        .await;
+    for ran in [ran, stored] {
+        assert_clean("the program", &format!("{} {}", ran.stdout, ran.stderr));
+        assert!(!ran.stderr.contains("CANARY"), "{ran:?}");
+    }
+    assert_files_clean("the library", bench.folder.path());
+}
