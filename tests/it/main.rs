@@ -14,6 +14,8 @@
 )]
 
 #[cfg(feature = "cli")]
+mod analyze_clip;
+#[cfg(feature = "cli")]
 mod cli_bad_input;
 #[cfg(feature = "cli")]
 mod cli_run;
@@ -47,6 +49,10 @@ mod media_bad_input;
 mod media_colour;
 #[cfg(feature = "media")]
 mod media_frames;
+#[cfg(feature = "cli")]
+mod planner_failures;
+#[cfg(feature = "cli")]
+mod planner_generate;
 #[cfg(feature = "sandbox")]
 mod sandbox_clients;
 #[cfg(feature = "sandbox")]
