@@ -375,10 +375,11 @@ impl Library {
 
     /// Reads a sidecar. `None` if there is none.
     async fn record(&self, id: &ClipId) -> Result<Option<ClipRecord>> {
-        let name = id.sidecar_name();
-        if self.inner.folder.is_some() && !self.has(&name).await? {
-            return Ok(None);
+        if let Some(folder) = self.inner.folder.clone() {
+            let id = id.clone();
+            return blocking(move || folder.record(&id)).await;
         }
+        let name = id.sidecar_name();
         let doing = format!("read sidecar {name:?}");
         let found = match self.inner.store.get(&self.location(&name)?).await {
             Ok(found) => found,

@@ -43,6 +43,9 @@ mod library_crash;
 mod library_list;
 mod library_names;
 mod library_record;
+mod lineage_continuity;
+mod lineage_family;
+mod lineage_scale;
 #[cfg(feature = "media")]
 mod media_bad_input;
 #[cfg(feature = "media")]

@@ -10,6 +10,8 @@ use crate::lineage::{FoundBy, MemberState};
 pub(super) struct Join<'a> {
     kin: &'a [Kin],
     ghosts: Vec<Ghost>,
+    /// By place: what children remember of clips whose own sidecars say nothing.
+    recalled: HashMap<usize, Memory>,
     /// By place: the parents.
     pub(super) edges: Vec<Vec<Edge>>,
 }
@@ -27,6 +29,11 @@ pub(super) struct Edge {
 struct Ghost {
     name: String,
     sha256: Option<String>,
+}
+
+/// What a child remembers of its parent's branch.
+#[derive(Default)]
+struct Memory {
     links: Vec<Link>,
     trail: Vec<String>,
     gap: bool,
@@ -50,28 +57,31 @@ impl<'a> Join<'a> {
         let mut join = Self {
             kin,
             ghosts: Vec::new(),
-            edges: Vec::with_capacity(kin.len()),
+            recalled: HashMap::new(),
+            edges: vec![Vec::new(); kin.len()],
         };
-        let mut place = 0;
-        while place < kin.len() + join.ghosts.len() {
-            let links = if index.replaced.contains(&place) {
-                0
-            } else {
-                join.links(place).len()
-            };
-            let edges = (0..links)
-                .map(|link| join.resolve(&mut index, place, link))
-                .collect();
-            join.edges.push(edges);
-            place += 1;
+        let mut queue: VecDeque<usize> = (0..kin.len())
+            .filter(|place| !index.replaced.contains(place))
+            .collect();
+        while let Some(place) = queue.pop_front() {
+            let mut edges = Vec::with_capacity(join.links(place).len());
+            for link in 0..join.links(place).len() {
+                let edge = join.resolve(&mut index, place, link);
+                if join.recall(place, edge) {
+                    queue.push_back(edge.to);
+                }
+                edges.push(edge);
+            }
+            join.edges[place] = edges;
         }
         join
     }
 
     fn links(&self, place: usize) -> &[Link] {
+        let recalled = || self.recalled.get(&place).map_or(&[][..], |memory| &memory.links);
         match self.kin.get(place) {
-            Some(kin) => &kin.links,
-            None => &self.ghosts[place - self.kin.len()].links,
+            Some(kin) if !kin.links.is_empty() => &kin.links,
+            _ => recalled(),
         }
     }
 
@@ -182,11 +192,11 @@ impl<'a> Join<'a> {
                 return edge(to, FoundBy::Nothing);
             }
         }
-        edge(self.ghost(index, child, &link), FoundBy::Nothing)
+        edge(self.ghost(index, &link), FoundBy::Nothing)
     }
 
     /// The place of a clip that is only remembered. Two children that remember the same one share it.
-    fn ghost(&mut self, index: &mut Index<'a>, child: usize, link: &Link) -> usize {
+    fn ghost(&mut self, index: &mut Index<'a>, link: &Link) -> usize {
         let short = link.sha256.as_ref().map(|sha256| &sha256[..12]);
         let mut name = match (&link.id, short) {
             (Some(id), _) => id.clone(),
@@ -200,41 +210,56 @@ impl<'a> Join<'a> {
         if let Some(&place) = index.ghosts.get(&name) {
             return place;
         }
-        let (trail, gap) = match self.kin.get(child) {
-            Some(kin) => (&kin.trail, kin.gap),
-            None => {
-                let ghost = &self.ghosts[child - self.kin.len()];
-                (&ghost.trail, ghost.gap)
-            }
-        };
-        let mut ghost = Ghost {
-            name: name.clone(),
+        let place = self.kin.len() + self.ghosts.len();
+        index.ghosts.insert(name.clone(), place);
+        self.ghosts.push(Ghost {
+            name,
             sha256: link.sha256.clone(),
-            links: Vec::new(),
-            trail: Vec::new(),
-            gap,
+        });
+        self.edges.push(Vec::new());
+        place
+    }
+
+    /// Where a parent's own sidecar says nothing, takes what its child remembers of the time before it.
+    /// Whether there was something.
+    fn recall(&mut self, child: usize, edge: Edge) -> bool {
+        let silent = self.kin.get(edge.to).is_none_or(|kin| {
+            let no_sidecar = matches!(kin.state, MemberState::NoSidecar | MemberState::SidecarUnreadable);
+            no_sidecar && kin.links.is_empty()
+        });
+        if !silent || edge.to == child || self.recalled.contains_key(&edge.to) {
+            return false;
+        }
+        let (trail, gap) = match self.kin.get(child) {
+            Some(kin) if !kin.trail.is_empty() => (&kin.trail, kin.gap),
+            _ => match self.recalled.get(&child) {
+                Some(memory) => (&memory.trail, memory.gap),
+                None => return false,
+            },
         };
-        // What the child remembers of the time before its parent.
-        if let Some((parent, before)) = trail.split_last()
-            && Some(parent) == link.id.as_ref()
-            && let Some(id) = before.last().filter(|id| *id != parent)
-        {
-            let relation = if gap && before.len() == 1 {
-                "ancestor"
-            } else {
-                "unknown"
-            };
-            ghost.links.push(Link {
+        let called = self.link(child, edge.link).and_then(|link| link.id.as_ref());
+        let Some((parent, before)) = trail.split_last() else {
+            return false;
+        };
+        let Some(id) = before.last().filter(|id| called == Some(parent) && *id != parent) else {
+            return false;
+        };
+        let relation = if gap && before.len() == 1 {
+            "ancestor"
+        } else {
+            "unknown"
+        };
+        let memory = Memory {
+            links: vec![Link {
                 id: Some(id.clone()),
                 relation: relation.to_owned(),
                 ..Link::default()
-            });
-            ghost.trail = before.to_vec();
-        }
-        let place = self.kin.len() + self.ghosts.len();
-        index.ghosts.insert(name, place);
-        self.ghosts.push(ghost);
-        place
+            }],
+            trail: before.to_vec(),
+            gap,
+        };
+        self.recalled.insert(edge.to, memory);
+        true
     }
 }
 

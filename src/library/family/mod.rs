@@ -68,36 +68,16 @@ impl Library {
     async fn scan(&self) -> Result<Scan> {
         let clips = self.ids(None, usize::MAX).await?;
         let sidecars: HashSet<ClipId> = self.sidecar_ids().await?.into_iter().collect();
-        let mut bare = Vec::new();
-        let mut read: Vec<(ClipId, bool)> = Vec::with_capacity(clips.len());
-        for id in &clips {
-            if sidecars.contains(id) {
-                read.push((id.clone(), true));
-            } else {
-                bare.push(Kin::bare(id.clone()));
-            }
-        }
         let there: HashSet<&ClipId> = clips.iter().collect();
-        read.extend(
-            sidecars
-                .iter()
-                .filter(|id| !there.contains(id))
-                .map(|id| (id.clone(), false)),
-        );
+        let bare = clips.iter().filter(|id| !sidecars.contains(id)).cloned();
         let mut scan = Scan {
-            kin: bare,
+            kin: bare.map(Kin::bare).collect(),
             notes: Vec::new(),
         };
         let mut left_out = 0;
-        let mut records = std::pin::pin!(
-            stream::iter(read)
-                .map(|(id, clip)| async move {
-                    let record = self.record(&id).await;
-                    (id, clip, record)
-                })
-                .buffer_unordered(AT_ONCE)
-        );
-        while let Some((id, clip, record)) = records.next().await {
+        let mut records = std::pin::pin!(self.records(sidecars.iter().cloned().collect()));
+        while let Some((id, record)) = records.next().await {
+            let clip = there.contains(&id);
             match record {
                 Ok(Some(record)) => {
                     let (kin, notes) = Kin::of(id, &record, clip);
@@ -186,33 +166,37 @@ impl Library {
     }
 
     async fn members(&self, kin: &[Kin], join: &Join<'_>, places: &[usize]) -> Vec<Member> {
-        let read = places.iter().map(|&place| async move {
-            let Some(kin) = kin
-                .get(place)
-                .filter(|kin| kin.state != MemberState::SidecarUnreadable)
-            else {
-                return (place, None);
-            };
-            let id = kin.sidecar.as_ref().unwrap_or(&kin.id);
-            (place, self.record(id).await.ok().flatten())
-        });
-        let mut read = std::pin::pin!(stream::iter(read).buffer_unordered(AT_ONCE));
         let mut members = Vec::with_capacity(places.len());
-        let mut remembered: HashMap<String, (Option<String>, Option<String>, Option<u64>)> = HashMap::new();
-        while let Some((place, record)) = read.next().await {
-            let mut member = Member::new(join.name(place));
-            member.state = kin.get(place).map_or(MemberState::Missing, |kin| kin.state);
-            member.sha256 = join.sha256(place).map(str::to_owned);
-            member.created_at = kin.get(place).and_then(|kin| kin.id.millis());
-            let edges = &join.edges[place];
-            member.parents = edges.iter().map(|edge| link(join, place, edge)).collect();
-            if let Some(record) = record {
-                if edges.iter().any(|edge| edge.to >= kin.len()) {
-                    remember(&record, &mut remembered);
-                }
-                fill(&mut member, record);
+        let mut remembered = Remembered::new();
+        // Two copies of one clip may share the sidecar of a third.
+        let mut of: HashMap<ClipId, Vec<usize>> = HashMap::new();
+        let mut silent: HashSet<&str> = HashSet::new();
+        for &place in places {
+            let sidecar = kin.get(place).and_then(|kin| match kin.state {
+                MemberState::SidecarUnreadable | MemberState::NoSidecar => None,
+                _ => Some(kin.sidecar.clone().unwrap_or_else(|| kin.id.clone())),
+            });
+            if let Some(sidecar) = sidecar {
+                of.entry(sidecar).or_default().push(place);
+            } else {
+                silent.insert(join.name(place));
+                members.push(member(kin, join, place));
             }
-            members.push(member);
+        }
+        let mut records = std::pin::pin!(self.records(of.keys().cloned().collect()));
+        while let Some((id, record)) = records.next().await {
+            // Gone or damaged since the first look: what that look saw stays.
+            let record = record.ok().flatten();
+            if let Some(record) = &record {
+                remember(record, &silent, &mut remembered);
+            }
+            for &place in of.get(&id).into_iter().flatten() {
+                let mut member = member(kin, join, place);
+                if let Some(record) = &record {
+                    fill(&mut member, record.clone());
+                }
+                members.push(member);
+            }
         }
         for member in &mut members {
             // A clip without even a sidecar: its children have its prompts.
@@ -243,6 +227,17 @@ fn add_notes(notes: &mut Vec<String>, new: impl IntoIterator<Item = String>) -> 
         }
     }
     left_out
+}
+
+fn member(kin: &[Kin], join: &Join<'_>, place: usize) -> Member {
+    let kin = kin.get(place);
+    let mut member = Member::new(join.name(place));
+    member.state = kin.map_or(MemberState::Missing, |kin| kin.state);
+    member.sha256 = join.sha256(place).map(str::to_owned);
+    member.created_at = kin.and_then(|kin| kin.id.millis());
+    let edges = join.edges[place].iter();
+    member.parents = edges.map(|edge| link(join, place, edge)).collect();
+    member
 }
 
 fn link(join: &Join<'_>, child: usize, edge: &Edge) -> ParentLink {
@@ -279,13 +274,14 @@ fn fill(member: &mut Member, record: ClipRecord) {
         .or_else(|| record.usage.and_then(|usage| usage.grok_cost_usd_ticks));
 }
 
-fn remember(
-    record: &ClipRecord,
-    remembered: &mut HashMap<String, (Option<String>, Option<String>, Option<u64>)>,
-) {
+/// By id: what others remember of a clip that has no sidecar itself.
+type Remembered = HashMap<String, (Option<String>, Option<String>, Option<u64>)>;
+
+fn remember(record: &ClipRecord, silent: &HashSet<&str>, remembered: &mut Remembered) {
     let entries = record.video_continuity.iter().flat_map(|block| &block.entries);
-    for entry in entries.take(kin::TRAIL) {
-        if let Some(id) = entry.filename.as_deref().and_then(stem) {
+    for entry in entries.rev().skip(1).take(kin::TRAIL) {
+        let id = entry.filename.as_deref().and_then(stem);
+        if let Some(id) = id.filter(|id| silent.contains(id.as_str())) {
             remembered.entry(id).or_insert_with(|| {
                 (
                     entry.user_prompt.clone().map(cut),
