@@ -46,6 +46,12 @@ mod media_colour;
 #[cfg(feature = "media")]
 mod media_frames;
 #[cfg(feature = "sandbox")]
+mod sandbox_answers;
+#[cfg(feature = "sandbox")]
+mod sandbox_answers_faults;
+#[cfg(feature = "sandbox")]
+mod sandbox_answers_pictures;
+#[cfg(feature = "sandbox")]
 mod sandbox_clients;
 #[cfg(feature = "sandbox")]
 mod sandbox_contract;
