@@ -142,29 +142,24 @@ impl Story {
     }
 
     fn light(&self) -> String {
-        match self.looks.first() {
-            Some(look) => format!(
+        if let Some(look) = self.looks.first() {
+            return format!(
                 "{} {} light with {} contrast",
                 look.light_word(),
                 look.warmth(),
                 look.contrast_word()
-            ),
-            None => {
-                let lower = self.subject.to_lowercase();
-                let night = ["night", "dark", "moon", "midnight"]
-                    .iter()
-                    .any(|w| lower.contains(w));
-                let low = ["dusk", "dawn", "sunset", "sunrise", "evening"]
-                    .iter()
-                    .any(|w| lower.contains(w));
-                match (night, low) {
-                    (true, _) => "dim cool light with few sources",
-                    (_, true) => "low warm light from the side",
-                    _ => "soft daylight from one side",
-                }
-                .to_owned()
-            }
+            );
         }
+        let lower = self.subject.to_lowercase();
+        let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+        if has(&["night", "dark", "moon"]) {
+            "dim cool light with few sources"
+        } else if has(&["dusk", "dawn", "sunset", "sunrise", "evening"]) {
+            "low warm light from the side"
+        } else {
+            "soft daylight from one side"
+        }
+        .to_owned()
     }
 
     fn sound(&self) -> String {
@@ -312,9 +307,8 @@ fn topic(name: &str, about: &str) -> Option<&'static str> {
 impl Source for Story {
     fn text(&self, name: &str, about: &str) -> String {
         match topic(name, about) {
-            Some("recreation") => self.recreation(),
             Some("prompt") if self.looks.is_empty() || self.planned => self.plan(),
-            Some("prompt") => self.recreation(),
+            Some("prompt" | "recreation") => self.recreation(),
             Some("palette") => self.palette().join(", "),
             Some("light") => self.light(),
             Some("camera") => self.camera(),
