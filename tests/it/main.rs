@@ -57,6 +57,12 @@ mod planner_failures;
 #[cfg(feature = "cli")]
 mod planner_generate;
 #[cfg(feature = "sandbox")]
+mod sandbox_answers;
+#[cfg(feature = "sandbox")]
+mod sandbox_answers_faults;
+#[cfg(feature = "sandbox")]
+mod sandbox_answers_pictures;
+#[cfg(feature = "sandbox")]
 mod sandbox_clients;
 #[cfg(feature = "sandbox")]
 mod sandbox_contract;

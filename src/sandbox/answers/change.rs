@@ -12,7 +12,7 @@ pub(super) enum Change {
     /// Everything alike: brighter or darker by this much luma.
     Light(f64),
     /// The whole view shifted: cells to the right and down.
-    View(i32, i32),
+    View(isize, isize),
     /// Something went from here to there.
     Moved {
         from: (f64, f64),
@@ -77,14 +77,14 @@ impl Look {
 
     /// Whether the later picture is this one shifted as a whole.
     fn shifted(&self, later: &Self) -> Option<Change> {
-        let cost = |dx: i32, dy: i32| {
+        let moved = |at: usize, by: isize, below: usize| at.checked_add_signed(by).filter(|at| *at < below);
+        let cost = |dx: isize, dy: isize| {
             let (mut sum, mut count) = (0.0, 0.0f32);
-            for y in 0..HIGH as i32 {
-                for x in 0..WIDE as i32 {
-                    let (to_x, to_y) = (x + dx, y + dy);
-                    if (0..WIDE as i32).contains(&to_x) && (0..HIGH as i32).contains(&to_y) {
-                        let a = self.cells[(y * WIDE as i32 + x) as usize];
-                        let b = later.cells[(to_y * WIDE as i32 + to_x) as usize];
+            for y in 0..HIGH {
+                for x in 0..WIDE {
+                    if let (Some(to_x), Some(to_y)) = (moved(x, dx, WIDE), moved(y, dy, HIGH)) {
+                        let a = self.cells[y * WIDE + x];
+                        let b = later.cells[to_y * WIDE + to_x];
                         sum += (0..3).map(|c| (a[c] - b[c]).abs()).sum::<f32>();
                         count += 1.0;
                     }
@@ -118,8 +118,8 @@ impl Change {
             Self::Light(_) => "the whole picture changes its colours".to_owned(),
             Self::View(x, y) => format!(
                 "the whole view moves {}, as when the camera turns {}",
-                direction(f64::from(*x), f64::from(*y)),
-                direction(-f64::from(*x), -f64::from(*y))
+                direction(*x as f64, *y as f64),
+                direction(-*x as f64, -*y as f64)
             ),
             Self::Moved { from, to, share } => format!(
                 "something moves {}, from {} to {}; about {} % of the picture changes",
@@ -139,7 +139,7 @@ impl Change {
     /// What the camera does, as far as two pictures tell.
     pub(super) fn camera(&self) -> String {
         match self {
-            Self::View(x, y) => format!("turns {}", direction(-f64::from(*x), -f64::from(*y))),
+            Self::View(x, y) => format!("turns {}", direction(-*x as f64, -*y as f64)),
             _ => "holds still".to_owned(),
         }
     }

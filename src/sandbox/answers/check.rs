@@ -3,12 +3,15 @@
 //! The part of JSON Schema that structured answers use: types, `enum`, `const`, objects, arrays, bounds,
 //! `anyOf`, `oneOf`, `allOf`, `not`, `$ref` into the schema itself. `pattern` and `format` are let pass.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
 /// Deepest nesting of references without a value between them.
-const MOST_REFS: usize = 64;
+const MOST_REFS: usize = 32;
+/// Most parts that are looked at: a schema can branch into itself without end.
+const MOST_STEPS: usize = 50_000;
 
 /// The part of a schema that a reference means. Only references into the schema itself are known.
 pub(super) fn resolve<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
@@ -40,15 +43,21 @@ pub(super) fn usable(root: &Value) -> Result<(), String> {
 
 /// Whether `value` satisfies `schema`, a part of `root`; if not, why.
 pub(super) fn check(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
-    Check { root }.value(schema, value, 0)
+    let steps = Cell::new(0);
+    Check { root, steps }.value(schema, value, 0)
 }
 
 struct Check<'a> {
     root: &'a Value,
+    steps: Cell<usize>,
 }
 
 impl Check<'_> {
     fn value(&self, schema: &Value, value: &Value, refs: usize) -> Result<(), String> {
+        self.steps.set(self.steps.get() + 1);
+        if self.steps.get() > MOST_STEPS {
+            return Err("the schema has too many branches".to_owned());
+        }
         let rules = match schema {
             Value::Bool(true) => return Ok(()),
             Value::Object(rules) => rules,
@@ -118,14 +127,9 @@ impl Check<'_> {
         length(rules, "minProperties", "maxProperties", fields.len())?;
         let known = rules.get("properties").and_then(Value::as_object);
         for (name, value) in fields {
-            match known.and_then(|known| known.get(name)) {
-                Some(schema) => self.value(schema, value, 0).map_err(|e| format!("{name}: {e}"))?,
-                None => match rules.get("additionalProperties") {
-                    Some(schema) => self
-                        .value(schema, value, 0)
-                        .map_err(|e| format!("`{name}` is not foreseen: {e}"))?,
-                    None => {}
-                },
+            let own = known.and_then(|known| known.get(name));
+            if let Some(schema) = own.or_else(|| rules.get("additionalProperties")) {
+                self.value(schema, value, 0).map_err(|e| format!("{name}: {e}"))?;
             }
         }
         Ok(())
@@ -272,6 +276,10 @@ mod tests {
             assert!(!fits(&schema, &bad), "{schema} {bad}");
         }
         assert!(!fits(&json!({"$ref": "#"}), &json!(1)));
+        assert!(!fits(
+            &json!({"anyOf": [{"$ref": "#"}, {"$ref": "#"}]}),
+            &json!(1)
+        ));
     }
 
     #[test]

@@ -153,8 +153,8 @@ async fn chat(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Respon
         Err(wrong) => return wrong.nested(),
     };
     let (answer, _) = match ask(&app, &asked.question, None).await {
-        Ok(Reply::Said(answer, looks)) => (answer, looks),
-        Ok(Reply::Failed) => {
+        Ok(Some(said)) => said,
+        Ok(None) => {
             let body = json!({
                 "code": "Some requested entity was not found", "error": "The completion could not be generated.",
             });
@@ -205,8 +205,8 @@ async fn respond(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Res
         },
     };
     let (answer, looks) = match ask(&app, &asked.question, earlier).await {
-        Ok(Reply::Said(answer, looks)) => (answer, looks),
-        Ok(Reply::Failed) => {
+        Ok(Some(said)) => said,
+        Ok(None) => {
             let body = json!({
                 "id": Uuid::new_v4().to_string(), "object": "response", "created_at": super::server::unix_now(),
                 "model": asked.question.model.id, "status": "failed", "output": [], "incomplete_details": null,
@@ -257,15 +257,13 @@ fn about(question: &Question, mut response: Response) -> Response {
     response
 }
 
-enum Reply {
-    /// With everything that has been seen so far.
-    Said(Answer, Vec<Look>),
-    /// By the script.
-    Failed,
-}
-
-/// Looks at the pictures and answers. The answer is counted: it would have been paid.
-async fn ask(app: &App, question: &Question, earlier: Option<Stored>) -> Result<Reply, Wrong> {
+/// Looks at the pictures and answers; the pictures seen so far come along. The answer is counted: it would
+/// have been paid. None = the script makes it fail.
+async fn ask(
+    app: &App,
+    question: &Question,
+    earlier: Option<Stored>,
+) -> Result<Option<(Answer, Vec<Look>)>, Wrong> {
     let (mut looks, tokens) = earlier.map_or_else(Default::default, |stored| (stored.looks, stored.tokens));
     let mut new = Vec::with_capacity(question.pictures.len());
     for given in &question.pictures {
@@ -281,9 +279,9 @@ async fn ask(app: &App, question: &Question, earlier: Option<Stored>) -> Result<
     let answer = answer::answer(question, looks.clone(), tokens, fault)?;
     app.counts.answers.fetch_add(1, Ordering::Relaxed);
     if fault == Some(&FaultKind::ErrorWith200) {
-        return Ok(Reply::Failed);
+        return Ok(None);
     }
-    Ok(Reply::Said(answer, looks))
+    Ok(Some((answer, looks)))
 }
 
 /// Fetches, checks, decodes and measures a picture.

@@ -22,6 +22,8 @@ const CAMERAS: [&str; 6] = [
 pub(super) struct Story {
     /// The user's own words.
     subject: String,
+    /// Whether those words were marked as the user's: then a plan is asked for, not a description.
+    planned: bool,
     seconds: f64,
     looks: Vec<Look>,
     /// What the pictures became from the first to the last.
@@ -36,8 +38,10 @@ impl Story {
             [first, .., last] => Some(first.change(last)),
             _ => None,
         };
+        let (subject, planned) = subject::find(text);
         Self {
-            subject: subject::find(text),
+            subject,
+            planned,
             seconds: subject::seconds(text).unwrap_or(5.0),
             looks,
             change,
@@ -55,7 +59,7 @@ impl Story {
 
     /// The free text that answers: pictures are described, everything else is planned.
     pub(super) fn words(&self) -> String {
-        let body = if self.looks.is_empty() {
+        let body = if self.looks.is_empty() || self.planned {
             self.plan()
         } else {
             self.description()
@@ -85,8 +89,8 @@ impl Story {
         };
         format!(
             "{opening} Camera: {}. Environment: one continuous place in {}, with depth from near to far. \
-             Pacing: over the full {seconds} seconds {beats}. {} Ending frame: {subject}, held still and sharp in \
-             the middle of the picture, so that a next clip can go on from it.",
+             Pacing: over the full {seconds} seconds {beats}. {} Ending frame: the subject, held still and \
+             sharp in the middle of the picture, so that a next clip can go on from it.",
             self.camera(),
             self.light(),
             self.sound()
@@ -138,29 +142,24 @@ impl Story {
     }
 
     fn light(&self) -> String {
-        match self.looks.first() {
-            Some(look) => format!(
+        if let Some(look) = self.looks.first() {
+            return format!(
                 "{} {} light with {} contrast",
                 look.light_word(),
                 look.warmth(),
                 look.contrast_word()
-            ),
-            None => {
-                let lower = self.subject.to_lowercase();
-                let night = ["night", "dark", "moon", "midnight"]
-                    .iter()
-                    .any(|w| lower.contains(w));
-                let low = ["dusk", "dawn", "sunset", "sunrise", "evening"]
-                    .iter()
-                    .any(|w| lower.contains(w));
-                match (night, low) {
-                    (true, _) => "dim cool light with few sources",
-                    (_, true) => "low warm light from the side",
-                    _ => "soft daylight from one side",
-                }
-                .to_owned()
-            }
+            );
         }
+        let lower = self.subject.to_lowercase();
+        let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+        if has(&["night", "dark", "moon"]) {
+            "dim cool light with few sources"
+        } else if has(&["dusk", "dawn", "sunset", "sunrise", "evening"]) {
+            "low warm light from the side"
+        } else {
+            "soft daylight from one side"
+        }
+        .to_owned()
     }
 
     fn sound(&self) -> String {
@@ -308,8 +307,8 @@ fn topic(name: &str, about: &str) -> Option<&'static str> {
 impl Source for Story {
     fn text(&self, name: &str, about: &str) -> String {
         match topic(name, about) {
-            Some("recreation") => self.recreation(),
-            Some("prompt") => self.plan(),
+            Some("prompt") if self.looks.is_empty() || self.planned => self.plan(),
+            Some("prompt" | "recreation") => self.recreation(),
             Some("palette") => self.palette().join(", "),
             Some("light") => self.light(),
             Some("camera") => self.camera(),
@@ -409,7 +408,7 @@ mod tests {
         assert_eq!(story.text("motion", ""), "nothing visible changes");
         assert!(!story.truth("has_motion", ""));
         assert!(story.text("x", "How the light falls").contains("warm light"));
-        assert!(story.text("prompt", "").contains("Describe the clip"));
+        assert!(story.text("prompt", "").contains("mostly red"));
         assert_eq!(story.number("duration_seconds", ""), Some(5.0));
     }
 }

@@ -257,7 +257,7 @@ pub(super) fn body(asked: &Asked, answer: &Answer, status: &str, output: Vec<Val
     body["created_at"] = json!(answer.created);
     body["model"] = json!(answer.model.id);
     body["status"] = json!(status);
-    body["output"] = json!(output);
+    body["output"] = Value::Array(output);
     body["error"] = Value::Null;
     body["incomplete_details"] = match status {
         "incomplete" => json!({ "reason": "max_output_tokens" }),

@@ -12,7 +12,7 @@ const MOST_DEPTH: usize = 24;
 /// From here on only what is required is made, so that a schema that contains itself comes to an end.
 const SPARE_DEPTH: usize = 5;
 /// Most parts of a value that are tried.
-const MOST_STEPS: usize = 20_000;
+const MOST_STEPS: usize = 5_000;
 
 /// What there is to say about a field, by its name and description.
 pub(super) trait Source {
@@ -266,7 +266,7 @@ impl Maker<'_> {
                     Value::String(format!("{cut} {}", nth + 1))
                 }
                 Value::Number(number) if unique && items.contains(&item) => {
-                    json!(number.as_i64().unwrap_or(0) + nth as i64)
+                    json!(number.as_i64().unwrap_or(0) + i64::try_from(nth).unwrap_or(0))
                 }
                 _ => item,
             };

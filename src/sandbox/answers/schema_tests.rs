@@ -98,6 +98,7 @@ fn what_nothing_satisfies_has_no_value() {
         json!({ "enum": [] }),
         json!({ "type": "integer", "minimum": 3, "maximum": 2 }),
         json!({ "$ref": "#" }),
+        json!({ "anyOf": [{ "$ref": "#" }, { "$ref": "#" }, { "$ref": "#" }] }),
         json!({ "type": "object", "required": ["self"], "properties": { "self": { "$ref": "#" } } }),
         json!({ "type": "object", "required": ["a"], "additionalProperties": false }),
     ] {

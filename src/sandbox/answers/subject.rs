@@ -21,13 +21,20 @@ const LABELS: [&str; 14] = [
 /// Longest part of the user's words that is carried on.
 const MOST: usize = 3_000;
 
-/// The user's own words.
-pub(super) fn find(text: &str) -> String {
-    let found = tagged(text)
-        .or_else(|| in_json(text))
-        .or_else(|| labelled(text))
-        .unwrap_or_else(|| text.to_owned());
+/// The user's own words, and whether they were marked as such.
+pub(super) fn find(text: &str) -> (String, bool) {
+    let marked = tagged(text).or_else(|| in_json(text)).or_else(|| labelled(text));
+    let is_marked = marked.is_some();
+    let found = marked.unwrap_or_else(|| text.to_owned());
+    (cleaned(&found), is_marked)
+}
+
+fn cleaned(found: &str) -> String {
     let found = found.trim().trim_matches('`').trim();
+    // Planners say so in brackets when there are no words.
+    if found.to_lowercase().starts_with("(none") {
+        return "what the given picture shows comes to life".to_owned();
+    }
     let words: Vec<&str> = found.split_whitespace().collect();
     let joined: String = words.join(" ").chars().take(MOST).collect();
     // Words that are quoted as a whole are not speech.
@@ -78,7 +85,12 @@ fn labelled(text: &str) -> Option<String> {
     let lines: Vec<&str> = text.lines().collect();
     let label = |line: &str| -> Option<(usize, String)> {
         let bare = line.trim().trim_start_matches(['#', '*', '-', ' ']);
-        let (head, rest) = bare.split_once(':')?;
+        // A heading of Markdown needs no colon.
+        let (head, rest) = match bare.split_once(':') {
+            Some(parts) => parts,
+            None if line.trim_start().starts_with('#') => (bare, ""),
+            None => return None,
+        };
         let head: String = head.trim_end_matches('*').trim().to_lowercase();
         // `User prompt (verbatim):` is the same label.
         let head = head.split('(').next().unwrap_or("").trim();
@@ -188,7 +200,7 @@ mod tests {
             Requested duration: 6s, resolution: 480p, aspect ratio: 16:9.\n\
             Mandatory web-search brief: unavailable.\n\
             Return the generate_video.prompt argument in English only.\n\nUser prompt:\na red fox\nsays \"hello\"";
-        assert_eq!(find(ima2), "a red fox says \"hello\"");
+        assert_eq!(find(ima2), ("a red fox says \"hello\"".to_owned(), true));
         assert_eq!(seconds(ima2), Some(6.0));
         for text in [
             "a red fox",
@@ -199,9 +211,20 @@ mod tests {
             "<user_prompt>\na red fox\n</user_prompt>\nSeconds: 4",
             r#"{"mode": "text", "prompt": "a red fox", "seconds": 4}"#,
             "The subject: a red fox",
+            "# Facts\n\n- duration: 4 s, the full running time\n\n# The user's words\n\na red fox\n",
         ] {
-            assert_eq!(find(text), "a red fox", "{text}");
+            assert_eq!(find(text).0, "a red fox", "{text}");
         }
+    }
+
+    #[test]
+    fn a_plain_question_is_not_marked() {
+        assert!(!find("A clip of 3.00 s. 2 frames follow.\nAt 0.00 s:").1);
+        assert!(
+            find("# The user's words\n\n(none: go by the pictures)")
+                .0
+                .contains("given picture")
+        );
     }
 
     #[test]
