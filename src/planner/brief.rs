@@ -120,7 +120,7 @@ impl PlanBrief {
         } else {
             self.write_lineage(out)?;
         }
-        out.push_str("\n# The user's words\n\n");
+        out.push_str("\n# The user's words:\n\n");
         match &self.words {
             Some(words) => writeln!(out, "{words}"),
             None => writeln!(out, "(none: go by the pictures)"),
