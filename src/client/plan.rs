@@ -50,7 +50,6 @@ pub(super) enum Shown<'a> {
     /// One that goes into the request.
     Media(&'a ResolvedMedia),
     /// The first or the last frame of a clip of this machine.
-    #[cfg_attr(not(feature = "media"), expect(dead_code, reason = "no frame can be taken"))]
     FrameOf {
         local: &'a Local,
         name: &'a str,

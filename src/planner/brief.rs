@@ -45,6 +45,10 @@ pub(crate) struct Picture {
 
 #[derive(Debug, Clone)]
 pub(crate) enum PictureContent {
+    #[cfg_attr(
+        not(any(feature = "media", test)),
+        expect(dead_code, reason = "no picture can be made small")
+    )]
     Inline {
         mime: &'static str,
         bytes: Bytes,
