@@ -50,7 +50,6 @@ fn a_clip_of_100_mb_is_saved_in_less_memory() {
     assert_eq!(ran.code, 0, "{ran:?}");
     let path = ran.json()["path"].as_str().unwrap().to_owned();
     assert_eq!(std::fs::metadata(path).unwrap().len(), CLIP);
-    println!("peak: {} MiB", most >> 10);
     assert!(most > 4 << 10, "the peak was not seen: {most} KiB");
     assert!(most < MOST_KIB, "{} MiB", most >> 10);
 }

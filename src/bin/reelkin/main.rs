@@ -22,6 +22,7 @@ use clap::Parser as _;
 use clap::error::ErrorKind as ClapKind;
 
 use args::{Arguments, Command};
+use output::Failure;
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -51,25 +52,36 @@ fn main() -> ExitCode {
 
 /// Help and version are no failures; a mistake in the arguments is one line and exit code 2.
 fn refuse_arguments(error: &clap::Error) -> ExitCode {
-    if matches!(error.kind(), ClapKind::DisplayHelp | ClapKind::DisplayVersion) {
-        // A closed pipe (`reelkin --help | head`) is no failure either.
-        let _ = error.print();
-        return ExitCode::SUCCESS;
+    match error.kind() {
+        ClapKind::DisplayHelp | ClapKind::DisplayVersion => {
+            // A closed pipe (`reelkin --help | head`) is no failure either.
+            let _ = error.print();
+            return ExitCode::SUCCESS;
+        }
+        ClapKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            return ExitCode::from(2);
+        }
+        _ => {}
     }
-    if error.kind() == ClapKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        let _ = error.print();
-        return ExitCode::from(2);
-    }
+    // What comes before the usage, on one line.
     let text = error.render().to_string();
-    // The rest of clap's words is the usage and where help is.
-    let stated = text
-        .split("\n\n")
-        .next()
-        .unwrap_or_default()
-        .trim_start_matches("error: ");
-    let line = stated.split_whitespace().collect::<Vec<_>>().join(" ");
-    let failure = output::Failure::Arguments(format!("{line}; see reelkin --help"));
-    output::failure(&failure, std::env::args().any(|argument| argument == "--json"))
+    let mut line = String::new();
+    for part in text.lines().map(str::trim).filter(|part| !part.is_empty()) {
+        if part.starts_with("Usage:") || part.starts_with("For more information") {
+            break;
+        }
+        if !line.is_empty() {
+            line.push_str(if line.ends_with(':') { " " } else { "; " });
+        }
+        line.push_str(part.trim_start_matches("error: "));
+    }
+    let json = std::env::args().any(|argument| argument == "--json");
+    let exit = output::failure(&Failure::Arguments(line), json);
+    if !json {
+        output::note("  for more information, try '--help'");
+    }
+    exit
 }
 
 /// Logs go to standard error: warnings always, more with `-v`, `-vv`, `-vvv`.
