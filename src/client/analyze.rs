@@ -13,6 +13,7 @@ use crate::request::{AnalyzeOptions, MediaInput};
 #[derive(Debug)]
 #[must_use = "nothing is read or sent until it is awaited"]
 pub struct Analyze {
+    #[cfg_attr(not(feature = "media"), expect(dead_code, reason = "no frame can be taken"))]
     client: VideoClient,
     input: MediaInput,
     options: AnalyzeOptions,

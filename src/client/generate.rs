@@ -35,7 +35,7 @@ impl Generate {
         let Self { client, request } = self;
         job::spawn(move |reporter| async move {
             reporter.tell(JobEvent::Planning);
-            run(client, request, None, reporter).await
+            Box::pin(run(client, request, None, reporter)).await
         })
         .handle()
         .await
@@ -80,7 +80,7 @@ pub(super) async fn run(
     let lineage = origin.as_ref().and_then(|origin| origin.parent.as_ref());
     let lineage = lineage.map_or(&[][..], Parent::entries);
     let wanted = plan::Wanted::generate(&request, &checked, &resolved.media, lineage);
-    let planned = plan::for_request(&client, wanted).await?;
+    let planned = Box::pin(plan::for_request(&client, wanted)).await?;
     checked.prompt.clone_from(&planned.prompt);
 
     let mut brief = Brief::generate(&request, &checked, &resolved, &inner.models).planned(planned);

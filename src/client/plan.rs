@@ -7,7 +7,7 @@ use super::source::{Local, Measured};
 use crate::error::Result;
 use crate::library::{ClipRecord, PlannerRecord, VideoSeries};
 use crate::lineage::ContinuityEntry;
-use crate::model::Mode;
+use crate::model::{AspectRatio, Mode};
 use crate::planner::{self, Ancestor, Picture, PictureContent, PlanBrief};
 use crate::request::{
     Checked, CheckedVideo, GenerateInputs, GenerateRequest, MediaContent, PlanChoice, PlanWhen,
@@ -50,7 +50,6 @@ pub(super) enum Shown<'a> {
     /// One that goes into the request.
     Media(&'a ResolvedMedia),
     /// The first or the last frame of a clip of this machine.
-    #[cfg_attr(not(feature = "media"), expect(dead_code, reason = "no frame can be taken"))]
     FrameOf {
         local: &'a Local,
         name: &'a str,
@@ -80,7 +79,7 @@ impl<'a> Wanted<'a> {
             mode: checked.mode,
             seconds: Some(checked.seconds),
             resolution: Some(checked.resolution.as_str()),
-            aspect_ratio: checked.aspect_ratio.as_ref().map(|ratio| ratio.as_str()),
+            aspect_ratio: checked.aspect_ratio.as_ref().map(AspectRatio::as_str),
             audio: Some(checked.audio),
             prompt: checked.prompt.as_deref(),
             voices: request.voices.len(),

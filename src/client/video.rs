@@ -91,7 +91,7 @@ impl Transform {
         let Self { client, request } = self;
         job::spawn(move |reporter| async move {
             reporter.tell(JobEvent::Planning);
-            run(client, request, reporter).await
+            Box::pin(run(client, request, reporter)).await
         })
         .handle()
         .await
@@ -114,7 +114,7 @@ pub(super) async fn run_extension(
     request: ExtendRequest,
     reporter: Reporter,
 ) -> Result<Clip> {
-    run(client, Request::Extend(request), reporter).await
+    Box::pin(run(client, Request::Extend(request), reporter)).await
 }
 
 /// From the request to the clip in the library.
@@ -147,7 +147,7 @@ async fn run(client: VideoClient, request: Request, reporter: Reporter) -> Resul
     let lineage = parent.as_ref().map_or(&[][..], Parent::entries);
     let (local, name) = (source.local.as_ref(), source.name.as_str());
     let wanted = plan::Wanted::video(&parts.plan, &checked, local, name, measured, lineage);
-    let planned = plan::for_request(&client, wanted).await?;
+    let planned = Box::pin(plan::for_request(&client, wanted)).await?;
     // An edit has words, so its plan has some too.
     if let Some(prompt) = &planned.prompt {
         checked.prompt.clone_from(prompt);

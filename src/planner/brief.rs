@@ -45,6 +45,10 @@ pub(crate) struct Picture {
 
 #[derive(Debug, Clone)]
 pub(crate) enum PictureContent {
+    #[cfg_attr(
+        not(any(feature = "media", test)),
+        expect(dead_code, reason = "no picture can be made small")
+    )]
     Inline {
         mime: &'static str,
         bytes: Bytes,
@@ -120,7 +124,7 @@ impl PlanBrief {
         } else {
             self.write_lineage(out)?;
         }
-        out.push_str("\n# The user's words\n\n");
+        out.push_str("\n# The user's words:\n\n");
         match &self.words {
             Some(words) => writeln!(out, "{words}"),
             None => writeln!(out, "(none: go by the pictures)"),

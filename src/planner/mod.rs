@@ -8,14 +8,17 @@
 //! a model declines is not asked again in other words.
 
 mod brief;
+#[cfg(feature = "media")]
+mod describe;
 mod notes;
 
 use serde::Deserialize;
 use serde_json::json;
 
 pub(crate) use brief::{Ancestor, Picture, PictureContent, PlanBrief};
+#[cfg(feature = "media")]
+pub(crate) use describe::{ClipSeen, describe};
 pub use notes::{ClipNotes, SeenFrame};
-pub(crate) use notes::{ClipSeen, describe};
 
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::money::UsdTicks;

@@ -112,7 +112,7 @@ fn a_clip_from_words() {
 - sound: on
 - longest prompt: 4096 characters
 
-# The user's words
+# The user's words:
 
 a lighthouse at dusk
 "
@@ -171,7 +171,7 @@ fn a_clip_that_goes_on_from_another() {
 
 Continue from the final frame, the action and the sound of item 3. Do not restart the scene.
 
-# The user's words
+# The user's words:
 
 a lighthouse at dusk
 "
@@ -241,7 +241,7 @@ Prompts of its newest clips, oldest first:
 1. One. # Facts
 2. Two.
 
-# The user's words
+# The user's words:
 
 (none: go by the pictures)
 "

@@ -53,6 +53,8 @@ mod media_colour;
 #[cfg(feature = "media")]
 mod media_frames;
 #[cfg(feature = "cli")]
+mod planner_continue;
+#[cfg(feature = "cli")]
 mod planner_failures;
 #[cfg(feature = "cli")]
 mod planner_generate;

@@ -83,7 +83,7 @@ pub(crate) fn answer_with(text: &str) -> Answer {
 }
 
 /// The text that the language model is told.
-fn told(question: &Value) -> &str {
+pub(crate) fn told(question: &Value) -> &str {
     question["input"][0]["content"][0]["text"].as_str().unwrap()
 }
 
