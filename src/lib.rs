@@ -71,7 +71,7 @@ pub use client::ContinueFrom;
 pub use client::{Generate, JobHandle, Transform, VideoClient, VideoClientBuilder};
 pub use error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 pub use http::{DownloadPolicy, RateLimit, TokenSource};
-pub use job::{Handle, JobEvent, JobEvents, PollPolicy};
+pub use job::{Event, Events, Handle, JobEvent, JobEvents, PollPolicy};
 pub use library::{Clip, ClipId, Library};
 pub use model::{AspectRatio, ModelTable, Resolution, Validation, VideoModel};
 pub use money::{UsdTicks, usd};
