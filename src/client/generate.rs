@@ -4,6 +4,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
 use super::record::Brief;
+use super::ticket::Ticket;
 use super::{JobHandle, VideoClient, inputs, save};
 use crate::error::Result;
 use crate::job::{self, JobEvent, Reporter};
@@ -35,7 +36,7 @@ impl Generate {
         let Self { client, request } = self;
         job::spawn(move |reporter| async move {
             reporter.tell(JobEvent::Planning);
-            run(client, request, None, reporter).await
+            run(client, request, None, Ticket::default(), reporter).await
         })
         .handle()
         .await
@@ -69,6 +70,7 @@ pub(super) async fn run(
     client: VideoClient,
     request: GenerateRequest,
     origin: Option<Origin>,
+    ticket: Ticket,
     reporter: Reporter,
 ) -> Result<Clip> {
     let inner = &client.inner;
@@ -97,8 +99,7 @@ pub(super) async fn run(
         storage: request.storage,
         upload_url: request.output.map(|target| target.upload_url),
     });
-    let id = inner.provider.submit(&submission).await?;
-    tracing::info!(job = %id, "submitted");
+    let id = ticket.submit(&client, &submission).await?;
     reporter.submitted(&id, brief.model.clone());
     drop(submission);
     save::finish(&client, &reporter, &id, brief).await

@@ -14,6 +14,7 @@ mod measure;
 mod record;
 mod save;
 mod source;
+mod ticket;
 mod verify;
 mod video;
 
