@@ -67,15 +67,19 @@ pub mod request;
 pub mod sandbox;
 
 #[cfg(feature = "media")]
-pub use client::ContinueFrom;
+pub use client::{Chain, ChainEvent, ChainHandle, ChainOutcome, ContinueFrom};
 pub use client::{Generate, JobHandle, Transform, VideoClient, VideoClientBuilder};
 pub use error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 pub use http::{DownloadPolicy, RateLimit, TokenSource};
 pub use job::{Event, Events, Handle, JobEvent, JobEvents, PollPolicy};
+#[cfg(feature = "media")]
+pub use library::{ChainRecord, Drift};
 pub use library::{Clip, ClipId, Library};
 pub use model::{AspectRatio, ModelTable, Resolution, Validation, VideoModel};
 pub use money::{UsdTicks, usd};
 pub use provider::{JobId, VisibleModel};
+#[cfg(feature = "media")]
+pub use request::{ChainRequest, ChainStart};
 pub use request::{
     Checked, CheckedVideo, ContinueRequest, ContinueStrategy, Defaults, EditRequest, ExtendRequest,
     FrameChoice, GenerateMode, GenerateRequest, Keyframe, MediaInput, PublicUrl, StorageOptions,

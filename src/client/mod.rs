@@ -5,6 +5,8 @@
 
 mod builder;
 #[cfg(feature = "media")]
+mod chain;
+#[cfg(feature = "media")]
 mod continue_from;
 #[cfg(feature = "media")]
 mod frames;
@@ -22,6 +24,8 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use builder::VideoClientBuilder;
+#[cfg(feature = "media")]
+pub use chain::{Chain, ChainEvent, ChainHandle, ChainOutcome};
 #[cfg(feature = "media")]
 pub use continue_from::ContinueFrom;
 #[cfg(feature = "media")]

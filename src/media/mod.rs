@@ -33,6 +33,7 @@ mod probe;
 mod rotate;
 mod select;
 mod source;
+mod statistics;
 mod tags;
 #[cfg(feature = "sandbox")]
 pub(crate) mod write;
@@ -47,3 +48,4 @@ pub use self::picture::picture;
 pub use self::probe::{AudioProbe, Probe, VideoProbe, check_whole, probe};
 pub use self::rotate::Rotation;
 pub use self::source::MediaSource;
+pub use self::statistics::{FrameStatistics, statistics, statistics_of_both};

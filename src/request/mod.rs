@@ -4,6 +4,8 @@
 //! Refuses to know how anything is sent: no HTTP, no files, no libav. A request is a value; making
 //! one costs nothing and touches nothing.
 
+#[cfg(feature = "media")]
+mod chain;
 mod check;
 mod check_video;
 mod continue_from;
@@ -12,6 +14,10 @@ mod input;
 mod resolved;
 mod video;
 
+#[cfg(feature = "media")]
+pub(crate) use chain::KeptRequest;
+#[cfg(feature = "media")]
+pub use chain::{ChainRequest, ChainStart};
 pub use check::{Checked, Defaults};
 pub use check_video::CheckedVideo;
 pub use continue_from::{ContinueRequest, ContinueStrategy, FrameChoice};
