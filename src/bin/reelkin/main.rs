@@ -4,6 +4,7 @@
 //! Owns arguments, output and exit codes. Everything else is the public API of the crate.
 
 mod args;
+mod chain;
 mod doctor;
 mod frame;
 mod generate;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Edit(command) => video::edit(&arguments.global, command),
         Command::Extend(command) => video::extend(&arguments.global, command),
         Command::Continue(command) => video::continue_from(&arguments.global, &command),
+        Command::Chain(command) => chain::run(&arguments.global, command),
         Command::Frame(command) => frame::run(&arguments.global, command),
         Command::Probe(command) => probe::run(&arguments.global, &command),
         Command::Ls(command) => ls::run(&arguments.global, &command),
