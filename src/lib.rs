@@ -67,12 +67,14 @@ pub mod request;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 
-#[cfg(feature = "media")]
-pub use client::ContinueFrom;
 pub use client::{Analyze, Generate, JobHandle, Transform, VideoClient, VideoClientBuilder};
+#[cfg(feature = "media")]
+pub use client::{Chain, ChainEvent, ChainHandle, ChainOutcome, ContinueFrom};
 pub use error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 pub use http::{DownloadPolicy, RateLimit, TokenSource};
-pub use job::{Handle, JobEvent, JobEvents, PollPolicy};
+pub use job::{Event, Events, Handle, JobEvent, JobEvents, PollPolicy};
+#[cfg(feature = "media")]
+pub use library::{ChainRecord, Drift};
 pub use library::{Clip, ClipId, Library};
 pub use lineage::Family;
 pub use model::{AspectRatio, ModelTable, Resolution, Validation, VideoModel};
@@ -84,6 +86,8 @@ pub use request::{
     ExtendRequest, FrameChoice, GenerateMode, GenerateRequest, Keyframe, MediaInput, PlanChoice, PlanWhen,
     PlannerFailure, PlannerSettings, PublicUrl, StorageOptions, TransportChoice, UploadTarget, secs,
 };
+#[cfg(feature = "media")]
+pub use request::{ChainRequest, ChainStart};
 
 #[cfg(all(doctest, feature = "media"))]
 #[doc = include_str!("../README.md")]

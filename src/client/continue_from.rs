@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::generate::{self, Origin};
 use super::inputs::hex;
 use super::source::{Local, Source};
+use super::ticket::Ticket;
 use super::{JobHandle, VideoClient, plan, video};
 use crate::error::{Error, Result};
 use crate::job::{self, JobEvent, Reporter};
@@ -73,7 +74,7 @@ impl ContinueFrom {
             from,
             request,
         } = self;
-        job::spawn(move |reporter| run(client, from, request, reporter))
+        job::spawn(move |reporter| run(client, from, request, Ticket::default(), reporter))
             .handle()
             .await
     }
@@ -88,10 +89,12 @@ impl IntoFuture for ContinueFrom {
     }
 }
 
-async fn run(
+/// From the request to the clip in the library.
+pub(super) async fn run(
     client: VideoClient,
     from: MediaInput,
     request: ContinueRequest,
+    ticket: Ticket,
     reporter: Reporter,
 ) -> Result<Clip> {
     reporter.tell(JobEvent::Planning);
@@ -110,7 +113,7 @@ async fn run(
     if extends {
         let mut extension = extension(&from, &request)?;
         extension.plan = plan::continuing(&client, &request.plan);
-        return Box::pin(video::run_extension(client, extension, reporter)).await;
+        return Box::pin(video::run_extension(client, extension, ticket, reporter)).await;
     }
 
     let parent = match &source.parent {
@@ -134,7 +137,7 @@ async fn run(
         start: chosen.frame,
         note: chosen.note,
     };
-    Box::pin(generate::run(client, generate, Some(origin), reporter)).await
+    Box::pin(generate::run(client, generate, Some(origin), ticket, reporter)).await
 }
 
 /// Whether the service's own extension takes this clip, this model and this length.
@@ -144,10 +147,21 @@ async fn can_extend(
     name: &str,
     request: &ContinueRequest,
 ) -> Result<bool> {
+    // A clip that is no MP4 can still be continued by its last frame.
+    let Ok(measured) = local.measure(name).await else {
+        return Ok(false);
+    };
+    Ok(measured
+        .length
+        .is_some_and(|length| extension_fits(client, request, length)))
+}
+
+/// Whether the service's own extension takes a clip of this length.
+pub(super) fn extension_fits(client: &VideoClient, request: &ContinueRequest, length: Duration) -> bool {
     let inner = &client.inner;
     let model = request.model.as_ref().unwrap_or(&inner.defaults.model);
     let Some(limits) = inner.models.get(model).and_then(|entry| entry.mode(Mode::Extend)) else {
-        return Ok(false);
+        return false;
     };
     let added = request.duration.unwrap_or(DEFAULT_DURATION).as_secs_f64();
     let fits = limits
@@ -156,23 +170,17 @@ async fn can_extend(
     // What an extension cannot give was asked for.
     let asks_more =
         request.resolution.is_some() || request.audio == Some(false) || request.aspect_ratio.is_some();
-    if !fits || asks_more {
-        return Ok(false);
-    }
-    // A clip that is no MP4 can still be continued by its last frame.
-    let Ok(measured) = local.measure(name).await else {
-        return Ok(false);
-    };
-    let length = measured.length.map(|length| length.as_secs_f64());
-    Ok(length
-        .zip(limits.input_seconds)
-        .is_some_and(|(length, [least, most])| (least..=most).contains(&length)))
+    let length = length.as_secs_f64();
+    fits && !asks_more
+        && limits
+            .input_seconds
+            .is_some_and(|[least, most]| (least..=most).contains(&length))
 }
 
 /// ima2-gen's value for a continuation.
 const DEFAULT_DURATION: Duration = Duration::from_secs(5);
 
-fn extension(from: &MediaInput, request: &ContinueRequest) -> Result<ExtendRequest> {
+pub(super) fn extension(from: &MediaInput, request: &ContinueRequest) -> Result<ExtendRequest> {
     if request.resolution.is_some() || request.aspect_ratio.is_some() || request.audio.is_some() {
         return Err(Error::invalid(
             "an extension has the resolution, ratio and sound of its clip: leave them out, or continue by the last frame",
@@ -186,7 +194,7 @@ fn extension(from: &MediaInput, request: &ContinueRequest) -> Result<ExtendReque
     Ok(extension)
 }
 
-fn by_last_frame(client: &VideoClient, request: &ContinueRequest, png: Bytes) -> GenerateRequest {
+pub(super) fn by_last_frame(client: &VideoClient, request: &ContinueRequest, png: Bytes) -> GenerateRequest {
     let mut generate = GenerateRequest::image(MediaInput::bytes("the last frame", png));
     generate.prompt.clone_from(&request.prompt);
     generate.model = Some(

@@ -4,12 +4,13 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
 use super::record::Brief;
+use super::ticket::Ticket;
 use super::{JobHandle, VideoClient, inputs, plan, save};
 use crate::error::Result;
 use crate::job::{self, JobEvent, Reporter};
 use crate::library::{Clip, FrameRecord, Parent};
 use crate::provider::{GenerateSubmission, Submission};
-use crate::request::GenerateRequest;
+use crate::request::{GenerateRequest, PlanChoice};
 
 /// A clip to be made; see [`VideoClient::generate`]. Does nothing until it is awaited or started.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ impl Generate {
         let Self { client, request } = self;
         job::spawn(move |reporter| async move {
             reporter.tell(JobEvent::Planning);
-            Box::pin(run(client, request, None, reporter)).await
+            Box::pin(run(client, request, None, Ticket::default(), reporter)).await
         })
         .handle()
         .await
@@ -67,11 +68,16 @@ pub(super) struct Origin {
 /// From the request to the clip in the library.
 pub(super) async fn run(
     client: VideoClient,
-    request: GenerateRequest,
+    mut request: GenerateRequest,
     origin: Option<Origin>,
+    ticket: Ticket,
     reporter: Reporter,
 ) -> Result<Clip> {
     let inner = &client.inner;
+    if ticket.is_known() {
+        // What was sent was planned then; another plan would be paid for and not be the one that was sent.
+        request.plan = PlanChoice::Off;
+    }
     let mut checked = client.estimate(&request)?;
     let resolved = inputs::generate(&client, &request).await?;
     // That a clip cannot be saved is better known before it is paid for.
@@ -103,8 +109,7 @@ pub(super) async fn run(
         storage: request.storage,
         upload_url: request.output.map(|target| target.upload_url),
     });
-    let id = inner.provider.submit(&submission).await?;
-    tracing::info!(job = %id, "submitted");
+    let id = ticket.submit(&client, &submission).await?;
     reporter.submitted(&id, brief.model.clone());
     drop(submission);
     save::finish(&client, &reporter, &id, brief).await

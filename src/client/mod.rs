@@ -6,6 +6,8 @@
 mod analyze;
 mod builder;
 #[cfg(feature = "media")]
+mod chain;
+#[cfg(feature = "media")]
 mod continue_from;
 #[cfg(feature = "media")]
 mod frames;
@@ -16,6 +18,7 @@ mod plan;
 mod record;
 mod save;
 mod source;
+mod ticket;
 mod verify;
 mod video;
 
@@ -24,6 +27,8 @@ use std::sync::Arc;
 
 pub use analyze::Analyze;
 pub use builder::VideoClientBuilder;
+#[cfg(feature = "media")]
+pub use chain::{Chain, ChainEvent, ChainHandle, ChainOutcome};
 #[cfg(feature = "media")]
 pub use continue_from::ContinueFrom;
 #[cfg(feature = "media")]

@@ -317,7 +317,7 @@ async fn check_file(name: &str, path: &Path) -> Result<u64> {
 }
 
 /// The hash by which the record knows the clip, read in pieces.
-async fn hash(content: &MediaContent) -> Result<String> {
+pub(super) async fn hash(content: &MediaContent) -> Result<String> {
     let content = content.clone();
     let work = move || match content {
         MediaContent::Memory(bytes) => Ok(hex(&Sha256::digest(&bytes))),

@@ -5,6 +5,7 @@ use std::pin::Pin;
 
 use super::record::{Brief, VideoSource};
 use super::source::{Local, Measured, Source};
+use super::ticket::Ticket;
 use super::{JobHandle, VideoClient, plan, save};
 use crate::error::Result;
 use crate::job::{self, JobEvent, Reporter};
@@ -91,7 +92,7 @@ impl Transform {
         let Self { client, request } = self;
         job::spawn(move |reporter| async move {
             reporter.tell(JobEvent::Planning);
-            Box::pin(run(client, request, reporter)).await
+            Box::pin(run(client, request, Ticket::default(), reporter)).await
         })
         .handle()
         .await
@@ -112,15 +113,20 @@ impl IntoFuture for Transform {
 pub(super) async fn run_extension(
     client: VideoClient,
     request: ExtendRequest,
+    ticket: Ticket,
     reporter: Reporter,
 ) -> Result<Clip> {
-    Box::pin(run(client, Request::Extend(request), reporter)).await
+    Box::pin(run(client, Request::Extend(request), ticket, reporter)).await
 }
 
 /// From the request to the clip in the library.
-async fn run(client: VideoClient, request: Request, reporter: Reporter) -> Result<Clip> {
+async fn run(client: VideoClient, request: Request, ticket: Ticket, reporter: Reporter) -> Result<Clip> {
     let inner = &client.inner;
-    let (mut checked, parts) = check(&client, request)?;
+    let (mut checked, mut parts) = check(&client, request)?;
+    if ticket.is_known() {
+        // What was sent was planned then; another plan would be paid for and not be the one that was sent.
+        parts.plan = PlanChoice::Off;
+    }
     let source = Source::find(&client, &parts.video).await?;
     let measured = match &source.local {
         Some(local) => local.measure(&source.name).await?,
@@ -153,7 +159,12 @@ async fn run(client: VideoClient, request: Request, reporter: Reporter) -> Resul
         checked.prompt.clone_from(prompt);
     }
     let summary = source.summary.clone();
-    let sent = source.send(&client, parts.transport).await?;
+    // What was sent before is not uploaded again.
+    let transport = match ticket.is_known() {
+        true => TransportChoice::Inline,
+        false => parts.transport,
+    };
+    let sent = source.send(&client, transport).await?;
     let described = VideoSource {
         parent,
         summary,
@@ -175,10 +186,8 @@ async fn run(client: VideoClient, request: Request, reporter: Reporter) -> Resul
         storage: parts.storage,
         upload_url: parts.output.map(|target| target.upload_url),
     });
-    let submitted = inner.provider.submit(&submission).await;
-    let result = match submitted {
+    let result = match ticket.submit(&client, &submission).await {
         Ok(id) => {
-            tracing::info!(job = %id, "submitted");
             reporter.submitted(&id, brief.model.clone());
             save::finish(&client, &reporter, &id, brief).await
         }

@@ -1,6 +1,7 @@
 //! What happens to a job, for those who watch.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +12,7 @@ use futures_util::stream::{BoxStream, Stream, StreamExt};
 use serde::Serialize;
 use tokio::sync::watch;
 
+use crate::error::Error;
 use crate::model::VideoModel;
 use crate::provider::JobId;
 
@@ -57,29 +59,64 @@ pub enum JobEvent {
     },
 }
 
-impl JobEvent {
-    const fn is_droppable(&self) -> bool {
+/// So that the meaning of an event can grow.
+pub trait Sealed {}
+
+/// What happens to work that is watched, and what the work is known by: [`JobEvent`] for a job. Not to be
+/// implemented elsewhere.
+pub trait Event: Sealed + Clone + Send + Sync + 'static {
+    /// The id of the work.
+    type Id: Clone + fmt::Debug + Send + Sync + 'static;
+
+    /// Whether somebody who watches late can do without it.
+    #[doc(hidden)]
+    fn is_droppable(&self) -> bool;
+
+    /// Adds the id to an error, where the error has a place for it.
+    #[doc(hidden)]
+    fn name(error: Error, id: &Self::Id) -> Error;
+}
+
+impl Sealed for JobEvent {}
+
+impl Event for JobEvent {
+    type Id = JobId;
+
+    fn is_droppable(&self) -> bool {
         matches!(self, Self::Progress { .. } | Self::Downloading { .. })
+    }
+
+    fn name(error: Error, id: &JobId) -> Error {
+        error.with_job_id(id.as_str())
     }
 }
 
-/// The history of one job, written by its driver and read by any number of watchers.
-#[derive(Debug, Clone)]
-pub(super) struct EventLog(Arc<Mutex<Log>>, watch::Sender<u64>);
+/// The history of one piece of work, written by its driver and read by any number of watchers.
+pub(super) struct EventLog<E>(Arc<Mutex<Log<E>>>, watch::Sender<u64>);
 
-#[derive(Debug, Default)]
-struct Log {
-    events: VecDeque<(u64, JobEvent)>,
+impl<E> Clone for EventLog<E> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0), self.1.clone())
+    }
+}
+
+struct Log<E> {
+    events: VecDeque<(u64, E)>,
     next: u64,
     closed: bool,
 }
 
-impl EventLog {
+impl<E: Event> EventLog<E> {
     pub(super) fn new() -> Self {
-        Self(Arc::default(), watch::Sender::new(0))
+        let log = Log {
+            events: VecDeque::new(),
+            next: 0,
+            closed: false,
+        };
+        Self(Arc::new(Mutex::new(log)), watch::Sender::new(0))
     }
 
-    pub(super) fn push(&self, event: JobEvent) {
+    pub(super) fn push(&self, event: E) {
         let number = {
             let mut log = self.lock();
             let number = log.next;
@@ -106,7 +143,7 @@ impl EventLog {
     }
 
     /// The first event at or after a number, or whether there will be none.
-    fn at(&self, number: u64) -> Next {
+    fn at(&self, number: u64) -> Next<E> {
         let log = self.lock();
         let index = log.events.partition_point(|(have, _)| *have < number);
         match log.events.get(index) {
@@ -116,7 +153,7 @@ impl EventLog {
         }
     }
 
-    pub(super) fn watch(&self) -> JobEvents {
+    pub(super) fn watch(&self) -> Events<E> {
         let (log, changes) = (self.clone(), self.1.subscribe());
         let stream = futures_util::stream::unfold(0, move |from| {
             let (log, mut changes) = (log.clone(), changes.clone());
@@ -131,49 +168,52 @@ impl EventLog {
                 }
             }
         });
-        JobEvents(stream.boxed())
+        Events(stream.boxed())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Log> {
+    fn lock(&self) -> MutexGuard<'_, Log<E>> {
         // A push that panicked left a consistent log behind.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-enum Next {
-    Event(u64, JobEvent),
+enum Next<E> {
+    Event(u64, E),
     Later,
     End,
 }
 
-/// The events of one job from its beginning, as a stream that ends with the job.
+/// The events of one piece of work from its beginning, as a stream that ends with it.
 ///
-/// Dropping it changes nothing for the job or for other watchers. A watcher that is slow loses at most
+/// Dropping it changes nothing for the work or for other watchers. A watcher that is slow loses at most
 /// progress.
 #[must_use = "a stream does nothing unless polled"]
-pub struct JobEvents(BoxStream<'static, JobEvent>);
+pub struct Events<E>(BoxStream<'static, E>);
 
-impl JobEvents {
-    /// The next event; `None` when the job is over. The outcome is in [`Handle::wait`](super::Handle::wait).
+/// The events of one job.
+pub type JobEvents = Events<JobEvent>;
+
+impl<E> Events<E> {
+    /// The next event; `None` when the work is over. The outcome is in [`Handle::wait`](super::Handle::wait).
     ///
     /// # Cancel safety
     /// No event is lost when the future is dropped.
-    pub async fn next(&mut self) -> Option<JobEvent> {
+    pub async fn next(&mut self) -> Option<E> {
         self.0.next().await
     }
 }
 
-impl Stream for JobEvents {
-    type Item = JobEvent;
+impl<E> Stream for Events<E> {
+    type Item = E;
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<JobEvent>> {
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<E>> {
         self.0.poll_next_unpin(context)
     }
 }
 
-impl std::fmt::Debug for JobEvents {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("JobEvents(..)")
+impl<E> fmt::Debug for Events<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Events(..)")
     }
 }
 

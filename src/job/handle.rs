@@ -6,47 +6,47 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::event::EventLog;
-use super::{JobEvent, JobEvents};
+use super::JobEvent;
+use super::event::{Event, EventLog, Events};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::VideoModel;
 use crate::provider::JobId;
 
-/// One job of the service, watched.
+/// One piece of work, watched: a job of the service, or a chain of them.
 ///
 /// The work runs in a task of its own. A handle, its futures and its events only watch: dropping them
-/// loses nothing, the clip is saved all the same. Clones watch the same job.
-pub struct Handle<T>(Arc<Shared<T>>);
+/// loses nothing, the clip is saved all the same. Clones watch the same work.
+pub struct Handle<T, E: Event = JobEvent>(Arc<Shared<T, E>>);
 
-struct Shared<T> {
-    id: JobId,
-    log: EventLog,
+struct Shared<T, E: Event> {
+    id: E::Id,
+    log: EventLog<E>,
     outcome: watch::Receiver<Option<Result<T>>>,
     stop: watch::Sender<bool>,
 }
 
-impl<T> Clone for Handle<T> {
+impl<T, E: Event> Clone for Handle<T, E> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<T> fmt::Debug for Handle<T> {
+impl<T, E: Event> fmt::Debug for Handle<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JobHandle")
+        f.debug_struct("Handle")
             .field("id", &self.0.id)
             .finish_non_exhaustive()
     }
 }
 
-impl<T: Clone + Send + Sync + 'static> Handle<T> {
-    /// The service's id of the job: enough to pick it up again in any process.
-    pub fn id(&self) -> &JobId {
+impl<T: Clone + Send + Sync + 'static, E: Event> Handle<T, E> {
+    /// The id of the job, or of the chain: enough to pick it up again in any process.
+    pub fn id(&self) -> &E::Id {
         &self.0.id
     }
 
     /// Everything that happens to the job, from its beginning.
-    pub fn events(&self) -> JobEvents {
+    pub fn events(&self) -> Events<E> {
         self.0.log.watch()
     }
 
@@ -62,7 +62,7 @@ impl<T: Clone + Send + Sync + 'static> Handle<T> {
         let over = outcome.wait_for(Option::is_some).await;
         match over.ok().and_then(|outcome| outcome.clone()) {
             Some(outcome) => outcome,
-            None => Err(lost().with_job_id(self.0.id.as_str())),
+            None => Err(E::name(lost(), &self.0.id)),
         }
     }
 
@@ -82,24 +82,48 @@ impl<T: Clone + Send + Sync + 'static> Handle<T> {
 }
 
 /// What the work tells its watchers.
-pub(crate) struct Reporter {
-    log: EventLog,
-    id: watch::Sender<Option<JobId>>,
+pub(crate) struct Reporter<E: Event = JobEvent> {
+    tell: Arc<dyn Fn(E) + Send + Sync>,
+    id: watch::Sender<Option<E::Id>>,
     stop: watch::Receiver<bool>,
 }
 
 impl Reporter {
-    pub(crate) fn tell(&self, event: JobEvent) {
-        self.log.push(event);
-    }
-
     /// The job has its id.
     pub(crate) fn submitted(&self, id: &JobId, model: Option<VideoModel>) {
-        self.id.send_replace(Some(id.clone()));
+        self.identified(id.clone());
         self.tell(JobEvent::Submitted {
             job_id: id.clone(),
             model,
         });
+    }
+}
+
+impl<E: Event> Reporter<E> {
+    pub(crate) fn tell(&self, event: E) {
+        (self.tell)(event);
+    }
+
+    /// The work has its id, and can be watched.
+    pub(crate) fn identified(&self, id: E::Id) {
+        self.id.send_replace(Some(id));
+    }
+
+    /// For a part of this work: what it tells is told here, and who stops this stops it.
+    #[cfg(feature = "media")]
+    pub(crate) fn part<P: Event>(&self, wrap: impl Fn(P) -> E + Send + Sync + 'static) -> Reporter<P> {
+        let tell = Arc::clone(&self.tell);
+        Reporter {
+            tell: Arc::new(move |event| tell(wrap(event))),
+            id: watch::Sender::new(None),
+            stop: self.stop.clone(),
+        }
+    }
+
+    /// Whether somebody asked to stop.
+    #[cfg(feature = "media")]
+    pub(crate) fn is_stopped(&self) -> bool {
+        *self.stop.borrow()
     }
 
     /// Runs a part of the work that may be broken off: waiting and downloading, never a submit.
@@ -123,26 +147,28 @@ impl Reporter {
 }
 
 /// Work that was started and may not have its job yet.
-pub(crate) struct Started<T> {
-    id: watch::Receiver<Option<JobId>>,
-    log: EventLog,
+pub(crate) struct Started<T, E: Event = JobEvent> {
+    id: watch::Receiver<Option<E::Id>>,
+    log: EventLog<E>,
     outcome: watch::Receiver<Option<Result<T>>>,
     stop: watch::Sender<bool>,
 }
 
 /// Runs work in a task of its own; whoever waits for it may go away.
-pub(crate) fn spawn<T, F, W>(work: F) -> Started<T>
+pub(crate) fn spawn<T, E, F, W>(work: F) -> Started<T, E>
 where
     T: Clone + Send + Sync + 'static,
-    F: FnOnce(Reporter) -> W,
+    E: Event,
+    F: FnOnce(Reporter<E>) -> W,
     W: Future<Output = Result<T>> + Send + 'static,
 {
     let log = EventLog::new();
     let (id, id_seen) = watch::channel(None);
     let (stop, stop_seen) = watch::channel(false);
     let (over, outcome) = watch::channel(None);
+    let told = log.clone();
     let work = work(Reporter {
-        log: log.clone(),
+        tell: Arc::new(move |event| told.push(event)),
         id,
         stop: stop_seen,
     });
@@ -160,9 +186,9 @@ where
     }
 }
 
-impl<T: Clone + Send + Sync + 'static> Started<T> {
-    /// A handle on work whose job has its id already.
-    pub(crate) fn with_id(self, id: JobId) -> Handle<T> {
+impl<T: Clone + Send + Sync + 'static, E: Event> Started<T, E> {
+    /// A handle on work whose id is known already.
+    pub(crate) fn with_id(self, id: E::Id) -> Handle<T, E> {
         Handle(Arc::new(Shared {
             id,
             log: self.log,
@@ -171,12 +197,12 @@ impl<T: Clone + Send + Sync + 'static> Started<T> {
         }))
     }
 
-    /// Waits until the job has its id.
+    /// Waits until the work has its id.
     ///
     /// # Errors
     /// Why there is none.
-    pub(crate) async fn handle(mut self) -> Result<Handle<T>> {
-        // The sender goes away when the work ends without a job.
+    pub(crate) async fn handle(mut self) -> Result<Handle<T, E>> {
+        // The sender goes away when the work ends without one.
         let id = self
             .id
             .wait_for(Option::is_some)
@@ -262,7 +288,7 @@ mod tests {
     async fn work_that_panics_is_an_error_with_the_id() {
         let started = spawn(|reporter| async move {
             reporter.submitted(&id(), None);
-            assert!(reporter.log.watch().next().await.is_none(), "a bug of ours");
+            assert!(*reporter.stop.borrow(), "a bug of ours");
             Ok(())
         });
         let error = started.handle().await.unwrap().wait().await.unwrap_err();

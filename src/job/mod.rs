@@ -9,7 +9,9 @@ mod handle;
 mod poll;
 mod schedule;
 
-pub use event::{JobEvent, JobEvents};
+#[cfg(feature = "media")]
+pub(crate) use event::Sealed;
+pub use event::{Event, Events, JobEvent, JobEvents};
 pub use handle::Handle;
 pub(crate) use handle::{Reporter, spawn};
 pub(crate) use poll::wait_until_over;

@@ -15,6 +15,8 @@
 //! No name from a sidecar, a server or a caller leaves the folder: every name goes through
 //! [`ClipId`], and a symbolic link is not followed.
 
+#[cfg(feature = "media")]
+mod chain;
 mod copy;
 mod delivery;
 mod family;
@@ -40,6 +42,10 @@ use object_store::local::LocalFileSystem;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload, path::Path as StorePath};
 use once_cell::sync::OnceCell;
 
+#[cfg(feature = "media")]
+pub(crate) use self::chain::ChainFile;
+#[cfg(feature = "media")]
+pub use self::chain::{ChainOrigin, ChainRecord, ChainStep, ChainStepError, ChainStepState, Drift};
 pub use self::delivery::{
     Asked, Delivered, DeliveryReport, Finding, InputTransport, PictureMatch, SeamReport, Severity,
 };

@@ -11,7 +11,7 @@ use super::{Frame, MediaOptions, MediaSource};
 use crate::error::Result;
 
 /// Frames of unequal size are compared as pictures of this size at the most.
-const GRID: (u32, u32) = (320, 180);
+pub(super) const GRID: (u32, u32) = (320, 180);
 /// How far from the expected end of the old part the seam is looked for.
 const AROUND: Duration = Duration::from_millis(750);
 
@@ -168,7 +168,7 @@ fn walk(clip: &mut Clip, mut visit: impl FnMut(&ffmpeg_next::frame::Video, i64) 
 }
 
 /// Mean squared difference of neighbouring green values: blur, fades and black have little of it.
-fn detail(frame: &Frame) -> f64 {
+pub(super) fn detail(frame: &Frame) -> f64 {
     let stride = frame.width() as usize * 3;
     let rows = frame.rgb().chunks_exact(stride.max(1));
     let below = rows.clone().skip(1);
@@ -222,7 +222,7 @@ fn decibels(squares: f64, count: f64) -> f64 {
 }
 
 /// The picture as the means of the cells of a grid.
-fn reduced(frame: &Frame) -> Vec<u8> {
+pub(super) fn reduced(frame: &Frame) -> Vec<u8> {
     let (width, height) = (frame.width() as usize, frame.height() as usize);
     let (columns, rows) = (GRID.0 as usize, GRID.1 as usize);
     let mut out = Vec::with_capacity(columns * rows * 3);

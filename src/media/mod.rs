@@ -35,6 +35,7 @@ mod scale;
 mod select;
 mod sheet;
 mod source;
+mod statistics;
 mod tags;
 #[cfg(feature = "sandbox")]
 pub(crate) mod write;
@@ -50,3 +51,4 @@ pub use self::probe::{AudioProbe, Probe, VideoProbe, check_whole, probe};
 pub use self::rotate::Rotation;
 pub use self::sheet::{SheetClip, contact_sheet};
 pub use self::source::MediaSource;
+pub use self::statistics::{FrameStatistics, statistics, statistics_of_both};

@@ -5,6 +5,8 @@
 //! one costs nothing and touches nothing.
 
 mod analyze;
+#[cfg(feature = "media")]
+mod chain;
 mod check;
 mod check_video;
 mod continue_from;
@@ -15,6 +17,10 @@ mod resolved;
 mod video;
 
 pub use analyze::AnalyzeOptions;
+#[cfg(feature = "media")]
+pub(crate) use chain::KeptRequest;
+#[cfg(feature = "media")]
+pub use chain::{ChainRequest, ChainStart};
 pub use check::{Checked, Defaults};
 pub use check_video::CheckedVideo;
 pub use continue_from::{ContinueRequest, ContinueStrategy, FrameChoice};

@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Analyze(Analyze),
     /// Show the family of a clip
     Lineage(Lineage),
+    /// Make several clips, each going on where the one before ends
+    Chain(Chain),
     /// Write one frame of a clip as PNG or JPEG
     Frame(Frame),
     /// Say what is in a clip
@@ -303,6 +305,56 @@ pub(crate) struct Lineage {
     /// Draw the first and last frames of the family to this PNG
     #[arg(long, value_name = "FILE")]
     pub(crate) sheet: Option<PathBuf>,
+}
+
+/// The same call goes on with a chain that was broken off, and makes nothing when all clips are there.
+#[derive(Debug, Args)]
+pub(crate) struct Chain {
+    /// What each clip shows, in order; with --resume, other words for all that is not sent yet
+    #[arg(required_unless_present = "resume", value_name = "PROMPT")]
+    pub(crate) prompts: Vec<String>,
+    /// The clip to go on from: an id, a file name or a path. Without it the first prompt makes one
+    #[arg(long, value_name = "CLIP")]
+    pub(crate) video: Option<String>,
+    /// Go on with a chain by its id
+    #[arg(long, value_name = "ID", conflicts_with_all = ["video", "name"])]
+    pub(crate) resume: Option<String>,
+    /// The chain's id [default: a hash of what is asked]
+    #[arg(long, value_name = "ID")]
+    pub(crate) name: Option<String>,
+    /// What all clips together may cost, in dollars
+    #[arg(long, value_name = "USD")]
+    pub(crate) budget: Option<String>,
+    /// By the exact last frame, by the service's extension, or by whichever fits
+    #[arg(long, value_enum, default_value = "last-frame")]
+    pub(crate) strategy: Strategy,
+    /// Start on the sharpest of so many last frames (2 to 48): for clips that end in a fade
+    #[arg(long, value_name = "N")]
+    pub(crate) sharpest: Option<u32>,
+    /// The model [default: grok-imagine-video]
+    #[arg(long)]
+    pub(crate) model: Option<String>,
+    /// Length of each clip in whole seconds [default: 5]
+    #[arg(long, value_name = "S", value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) duration: Option<Duration>,
+    /// 480p, 720p or 1080p [default: 720p]
+    #[arg(long)]
+    pub(crate) resolution: Option<String>,
+    /// Width to height of a first clip that is made, as in 16:9; the others have its
+    #[arg(long, value_name = "W:H", conflicts_with_all = ["video", "resume"])]
+    pub(crate) aspect_ratio: Option<String>,
+    /// Make the clips silent (it costs the same)
+    #[arg(long)]
+    pub(crate) no_audio: bool,
+    /// Your end user's id
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    /// How long to wait for each job, in seconds
+    #[arg(long, value_name = "S", value_parser = seconds, default_value = "900")]
+    pub(crate) timeout: Duration,
+    /// Write copies of the clips into this folder
+    #[arg(short = 'd', long, value_name = "DIR")]
+    pub(crate) out_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

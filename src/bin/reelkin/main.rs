@@ -5,6 +5,7 @@
 
 mod analyze;
 mod args;
+mod chain;
 mod doctor;
 mod frame;
 mod generate;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Continue(command) => video::continue_from(&arguments.global, &command),
         Command::Analyze(command) => analyze::run(&arguments.global, &command),
         Command::Lineage(command) => lineage::run(&arguments.global, &command),
+        Command::Chain(command) => chain::run(&arguments.global, command),
         Command::Frame(command) => frame::run(&arguments.global, command),
         Command::Probe(command) => probe::run(&arguments.global, &command),
         Command::Ls(command) => ls::run(&arguments.global, &command),

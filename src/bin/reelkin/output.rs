@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use futures_util::{Stream, StreamExt as _};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reelkin::library::{Severity, Usage};
 use reelkin::{Clip, Error, ErrorKind, JobEvent, JobHandle, RetryAdvice, UsdTicks};
@@ -226,10 +227,13 @@ pub(crate) fn print_clip(clip: &Clip, copy: Option<&Path>) {
 
 /// Draws a job's events until it is over: a bar on a terminal, lines in a log, nothing for `--json`.
 pub(crate) async fn follow(job: JobHandle, as_json: bool) {
-    let mut events = job.events();
-    if as_json {
-        return;
+    if !as_json {
+        draw(job.events().map(|event| describe(&event))).await;
     }
+}
+
+/// Draws what happens, a message and maybe a percentage at a time.
+pub(crate) async fn draw(mut events: impl Stream<Item = (String, Option<u64>)> + Unpin) {
     let drawn = std::io::stderr().is_terminal();
     let target = if drawn {
         ProgressDrawTarget::stderr()
@@ -243,8 +247,7 @@ pub(crate) async fn follow(job: JobHandle, as_json: bool) {
     }
     bar.enable_steady_tick(Duration::from_millis(200));
     let mut last_line = String::new();
-    while let Some(event) = events.next().await {
-        let (message, percent) = describe(&event);
+    while let Some((message, percent)) = events.next().await {
         bar.set_message(message.clone());
         if let Some(percent) = percent {
             bar.set_position(percent);
@@ -264,7 +267,7 @@ pub(crate) async fn follow(job: JobHandle, as_json: bool) {
     bar.finish_and_clear();
 }
 
-fn describe(event: &JobEvent) -> (String, Option<u64>) {
+pub(crate) fn describe(event: &JobEvent) -> (String, Option<u64>) {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

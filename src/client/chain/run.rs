@@ -1,0 +1,437 @@
+//! From clip to clip.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use serde_json::json;
+use tokio::sync::Mutex;
+
+use super::plan::{Adopted, Plan, Step};
+use super::price::{self, Shape};
+use super::{ChainEvent, ChainOutcome, drift};
+use crate::client::source::Source;
+use crate::client::ticket::{Journal, Ticket};
+use crate::client::{VideoClient, continue_from, generate};
+use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
+use crate::job::{JobEvent, Reporter};
+use crate::library::{ChainFile, ChainRecord, ChainStepError, ChainStepState, Clip, Drift};
+use crate::media::Frame;
+use crate::money::UsdTicks;
+use crate::provider::JobId;
+use crate::request::{ChainRequest, MediaInput};
+
+/// How often a step is sent whose jobs fail: what pays again and again must end without a person, too.
+const MOST_TRIES: u32 = 3;
+
+pub(super) async fn run(
+    client: VideoClient,
+    request: ChainRequest,
+    reporter: Reporter<ChainEvent>,
+) -> Result<ChainOutcome> {
+    let plan = Plan::of(&client, request).await?;
+    if plan.is_rest() {
+        client.library().chain(&plan.id).await?;
+    }
+    let file = client.library().open_chain(&plan.id).await?;
+    let Adopted { record, start, steps } = plan.adopt(file.load().await?)?;
+    let id = record.id.clone();
+    let driver = Driver {
+        last: record.number(record.steps.len().saturating_sub(1)),
+        ledger: Arc::new(Ledger {
+            file,
+            record: Mutex::new(record),
+        }),
+        client,
+        start,
+        steps,
+        reporter,
+        anchor: None,
+    };
+    driver.reporter.identified(id);
+    driver.run().await
+}
+
+/// The record of the chain, in memory and in the library.
+struct Ledger {
+    file: ChainFile,
+    record: Mutex<ChainRecord>,
+}
+
+impl Ledger {
+    async fn change(&self, change: impl FnOnce(&mut ChainRecord) + Send) -> Result<()> {
+        let mut record = self.record.lock().await;
+        change(&mut record);
+        self.file.store(&record).await
+    }
+
+    async fn record(&self) -> ChainRecord {
+        self.record.lock().await.clone()
+    }
+}
+
+/// Writes down that a step's create is about to leave, and what came back.
+struct StepJournal {
+    ledger: Arc<Ledger>,
+    index: usize,
+    estimate: Option<UsdTicks>,
+}
+
+impl Journal for StepJournal {
+    fn sending(&self) -> BoxFuture<'_, Result<()>> {
+        let change = |record: &mut ChainRecord| {
+            let step = &mut record.steps[self.index];
+            step.state = ChainStepState::Sending;
+            step.estimate = self.estimate;
+            step.tries += 1;
+            (step.job_id, step.error) = (None, None);
+        };
+        self.ledger.change(change).boxed()
+    }
+
+    fn sent<'a>(&'a self, id: &'a JobId) -> BoxFuture<'a, ()> {
+        async move {
+            let change = |record: &mut ChainRecord| {
+                let step = &mut record.steps[self.index];
+                step.state = ChainStepState::Sent;
+                step.job_id = Some(id.to_string());
+            };
+            if let Err(error) = self.ledger.change(change).await {
+                tracing::warn!(job = %id, %error, "the chain's record does not have the job");
+            }
+        }
+        .boxed()
+    }
+}
+
+struct Driver {
+    client: VideoClient,
+    ledger: Arc<Ledger>,
+    start: Option<MediaInput>,
+    steps: Vec<Option<Step>>,
+    reporter: Reporter<ChainEvent>,
+    /// The last frame of clip 0.
+    anchor: Option<Frame>,
+    /// The number of the last clip.
+    last: usize,
+}
+
+impl Driver {
+    async fn run(mut self) -> Result<ChainOutcome> {
+        let record = self.ledger.record().await;
+        let first = record.unfinished().unwrap_or(record.steps.len());
+        for (index, step) in record.steps.iter().take(first).enumerate() {
+            self.reporter.tell(ChainEvent::StepFinished {
+                clip: record.number(index),
+                of: self.last,
+                id: step.clip.clone().unwrap_or_default(),
+                drift: step.drift,
+                earlier: true,
+            });
+        }
+        for index in first..record.steps.len() {
+            if self.reporter.is_stopped() {
+                return Err(Error::new(
+                    ErrorKind::Stopped,
+                    "go on with the chain: stopped on request; it can be resumed by its id",
+                ));
+            }
+            self.step(index).await?;
+        }
+        self.outcome().await
+    }
+
+    /// Makes one clip, or finishes it.
+    async fn step(&mut self, index: usize) -> Result<()> {
+        let record = self.ledger.record().await;
+        let number = record.number(index);
+        let step = &record.steps[index];
+        let known = match step.state {
+            ChainStepState::Sent => step.job_id.as_deref().map(JobId::parse).transpose()?,
+            ChainStepState::Sending | ChainStepState::Unknown => return Err(unknown(&record, index)),
+            ChainStepState::Failed => {
+                refuse_again(&record, index)?;
+                None
+            }
+            _ => None,
+        };
+        let from = match index.checked_sub(1) {
+            Some(before) => record.steps[before].clip.as_deref().map(MediaInput::clip),
+            None => self.start.clone(),
+        };
+        let ticket = match &known {
+            Some(id) => Ticket::known(id.clone()),
+            None => {
+                let costs = self.costs(&record, index, from.as_ref()).await?;
+                price::check_budget(&record, index, &costs)?;
+                Ticket::journalled(Arc::new(StepJournal {
+                    ledger: Arc::clone(&self.ledger),
+                    index,
+                    estimate: costs.first().copied().flatten(),
+                }))
+            }
+        };
+        self.reporter.tell(ChainEvent::StepStarted {
+            clip: number,
+            of: self.last,
+            job_id: known.as_ref().map(ToString::to_string),
+        });
+        let there = match &known {
+            Some(id) => self.client.library().clip_of_job(id.as_str()).await?,
+            None => None,
+        };
+        let clip = match there {
+            Some(clip) => clip,
+            None => match self.make(index, number, from, ticket).await {
+                Ok(clip) => clip,
+                Err(error) => return Err(self.failed(index, error).await),
+            },
+        };
+        self.finished(index, number, clip).await
+    }
+
+    async fn make(
+        &self,
+        index: usize,
+        number: usize,
+        from: Option<MediaInput>,
+        ticket: Ticket,
+    ) -> Result<Clip> {
+        let part = self
+            .reporter
+            .part(move |job| ChainEvent::Step { clip: number, job });
+        let client = self.client.clone();
+        match self.request(index)?.clone() {
+            Step::Generate(request) => {
+                part.tell(JobEvent::Planning);
+                Box::pin(generate::run(client, *request, None, ticket, part)).await
+            }
+            Step::Continue(request) => {
+                let from = from.ok_or_else(|| {
+                    Error::invalid(
+                        "continue the chain: the clip it begins with is in its request only; give the same request again",
+                    )
+                })?;
+                Box::pin(continue_from::run(client, from, request, ticket, part)).await
+            }
+        }
+    }
+
+    fn request(&self, index: usize) -> Result<&Step> {
+        self.steps[index].as_ref().ok_or_else(|| {
+            Error::invalid(
+                "continue the chain: its first clip has pictures or addresses that are in its request only; give the same request again",
+            )
+        })
+    }
+
+    /// What the steps from one on will cost. Refuses what cannot be sent, before anything is paid.
+    async fn costs(
+        &self,
+        record: &ChainRecord,
+        first: usize,
+        from: Option<&MediaInput>,
+    ) -> Result<Vec<Option<UsdTicks>>> {
+        let shape = match from {
+            Some(from) => self.shape(from).await?,
+            None => None,
+        };
+        let steps = (first..record.steps.len())
+            .map(|index| Ok((index, self.request(index)?)))
+            .collect::<Result<Vec<_>>>()?;
+        price::steps(&self.client, record, &steps, shape)
+    }
+
+    async fn shape(&self, clip: &MediaInput) -> Result<Option<Shape>> {
+        let source = Source::find(&self.client, clip).await?;
+        let Some(local) = source.local else {
+            return Ok(None);
+        };
+        // What is no MP4 is continued by its last frame, for which its length does not matter.
+        let measured = local.measure(&source.name).await.unwrap_or_default();
+        Ok(measured
+            .length
+            .zip(measured.lines)
+            .map(|(length, lines)| Shape { length, lines }))
+    }
+
+    /// Writes down how a step ended without a clip.
+    async fn failed(&self, index: usize, error: Error) -> Error {
+        let untouched = {
+            let record = self.ledger.record.lock().await;
+            matches!(
+                record.steps[index].state,
+                ChainStepState::Open | ChainStepState::Failed
+            )
+        };
+        // Nothing was sent, so there is nothing to write down, and maybe no record yet.
+        if untouched {
+            return error;
+        }
+        let over = matches!(
+            error.kind(),
+            ErrorKind::Moderated | ErrorKind::JobFailed | ErrorKind::JobExpired
+        );
+        let change = |record: &mut ChainRecord| {
+            let step = &mut record.steps[index];
+            step.state = if error.kind() == ErrorKind::SubmissionUnknown {
+                ChainStepState::Unknown
+            } else if over {
+                ChainStepState::Failed
+            } else if step.job_id.is_some() {
+                ChainStepState::Sent
+            } else {
+                step.tries = step.tries.saturating_sub(1);
+                ChainStepState::Open
+            };
+            if over && error.may_have_been_charged() != Charge::No {
+                step.lost += step.estimate.unwrap_or_default();
+            }
+            step.error = Some(ChainStepError {
+                code: error.kind().code().to_owned(),
+                message: error.to_string(),
+            });
+        };
+        if let Err(unwritten) = self.ledger.change(change).await {
+            tracing::warn!(error = %unwritten, "the chain's record does not say how its clip ended");
+        }
+        error
+    }
+
+    async fn finished(&mut self, index: usize, number: usize, clip: Clip) -> Result<()> {
+        let drift = if number == 0 {
+            None
+        } else {
+            match self.drift(&clip).await {
+                Ok(drift) => Some(drift),
+                Err(error) => {
+                    tracing::warn!(clip = %clip.id, %error, "the drift of a clip was not measured");
+                    None
+                }
+            }
+        };
+        let cost = cost_of(&clip);
+        let name = clip.id.to_string();
+        self.note(clip, number, drift).await;
+        self.ledger
+            .change(|record| {
+                let step = &mut record.steps[index];
+                step.state = ChainStepState::Done;
+                step.clip = Some(name.clone());
+                (step.cost, step.drift, step.error) = (cost, drift, None);
+            })
+            .await?;
+        self.reporter.tell(ChainEvent::StepFinished {
+            clip: number,
+            of: self.last,
+            id: name,
+            drift,
+            earlier: false,
+        });
+        Ok(())
+    }
+
+    async fn drift(&mut self, clip: &Clip) -> Result<Drift> {
+        let anchor = match &self.anchor {
+            Some(anchor) => anchor.clone(),
+            None => {
+                let first = match &self.start {
+                    Some(start) => Some(start.clone()),
+                    None => {
+                        let record = self.ledger.record.lock().await;
+                        record.steps[0].clip.as_deref().map(MediaInput::clip)
+                    }
+                };
+                let first = first.ok_or_else(|| Error::invalid("measure drift: clip 0 is not at hand"))?;
+                let frame = drift::last_frame(&self.client, &first).await?;
+                self.anchor = Some(frame.clone());
+                frame
+            }
+        };
+        let frame = drift::last_frame(&self.client, &MediaInput::from(clip)).await?;
+        drift::measure(anchor, frame).await
+    }
+
+    /// Writes into a clip's record which chain it belongs to, and how far it has drifted.
+    async fn note(&self, clip: Clip, number: usize, drift: Option<Drift>) {
+        let Some(mut record) = clip.record else { return };
+        let Some(ours) = &mut record.reelkin else { return };
+        if ours.extra.contains_key("chain") {
+            return;
+        }
+        let chain = self.ledger.record.lock().await.id.clone();
+        let note = json!({ "id": chain, "clip": number, "drift": drift });
+        ours.extra.insert("chain".to_owned(), note);
+        if let Some(warning) = drift.and_then(|drift| drift.warning()) {
+            ours.warnings.get_or_insert_default().push(warning);
+        }
+        if let Err(error) = self.client.library().set_record(&clip.id, record).await {
+            tracing::warn!(clip = %clip.id, %error, "the clip's record does not name its chain");
+        }
+    }
+
+    async fn outcome(self) -> Result<ChainOutcome> {
+        let record = self.ledger.record().await;
+        let mut clips = Vec::with_capacity(record.steps.len());
+        for step in &record.steps {
+            let id = step.clip.as_deref().unwrap_or_default();
+            clips.push(self.client.library().clip(id).await?);
+        }
+        Ok(ChainOutcome {
+            cost: record.cost(),
+            drift: record.steps.iter().map(|step| step.drift).collect(),
+            id: record.id,
+            clips,
+        })
+    }
+}
+
+fn cost_of(clip: &Clip) -> Option<UsdTicks> {
+    let ours = clip.record.as_ref()?.reelkin.as_ref()?;
+    ours.cost_usd_ticks.map(UsdTicks::new)
+}
+
+fn unknown(record: &ChainRecord, index: usize) -> Error {
+    let before = index
+        .checked_sub(1)
+        .and_then(|before| record.steps[before].clip.as_deref());
+    let way = match before {
+        Some(clip) => format!("go on from clip {clip} with a chain of another name"),
+        None => "begin again with a chain of another name".to_owned(),
+    };
+    Error::new(
+        ErrorKind::SubmissionUnknown,
+        format!(
+            "go on with chain {:?}: clip {} was sent and no answer is known, so its job may exist and cost money, and it is not sent again; look at the account, then {way} (this version cannot settle the step)",
+            record.id,
+            record.number(index)
+        ),
+    )
+}
+
+/// A job that is over is sent again only where that can help.
+fn refuse_again(record: &ChainRecord, index: usize) -> Result<()> {
+    let step = &record.steps[index];
+    let number = record.number(index);
+    let moderated = step
+        .error
+        .as_ref()
+        .is_some_and(|error| error.code == ErrorKind::Moderated.code());
+    let (kind, why) = if moderated {
+        (
+            ErrorKind::Moderated,
+            format!(
+                "moderation refused clip {number}, and the same is not sent again; give other words for the rest"
+            ),
+        )
+    } else if step.tries >= MOST_TRIES {
+        (
+            ErrorKind::JobFailed,
+            format!("clip {number} failed {MOST_TRIES} times; give other words for the rest"),
+        )
+    } else {
+        return Ok(());
+    };
+    let error = Error::new(kind, format!("go on with chain {:?}: {why}", record.id));
+    Err(error.with_charge(Charge::No).with_advice(RetryAdvice::Change))
+}
