@@ -160,9 +160,10 @@ async fn run(client: VideoClient, request: Request, ticket: Ticket, reporter: Re
     }
     let summary = source.summary.clone();
     // What was sent before is not uploaded again.
-    let transport = match ticket.is_known() {
-        true => TransportChoice::Inline,
-        false => parts.transport,
+    let transport = if ticket.is_known() {
+        TransportChoice::Inline
+    } else {
+        parts.transport
     };
     let sent = source.send(&client, transport).await?;
     let described = VideoSource {
@@ -177,7 +178,7 @@ async fn run(client: VideoClient, request: Request, ticket: Ticket, reporter: Re
     let mut brief = Brief::video(&checked, parts.output.as_ref(), described, &inner.models).planned(planned);
     old_part.hold(&mut brief);
 
-    let submission = Submission::Video(VideoSubmission {
+    let submission = Submission::Video(Box::new(VideoSubmission {
         model: checked.model,
         prompt: checked.prompt,
         video: sent.media,
@@ -185,7 +186,7 @@ async fn run(client: VideoClient, request: Request, ticket: Ticket, reporter: Re
         user: parts.user,
         storage: parts.storage,
         upload_url: parts.output.map(|target| target.upload_url),
-    });
+    }));
     let result = match ticket.submit(&client, &submission).await {
         Ok(id) => {
             reporter.submitted(&id, brief.model.clone());
@@ -279,6 +280,7 @@ impl OldPart {
     }
 
     #[cfg(not(feature = "media"))]
+    #[expect(clippy::unused_self, reason = "the other variant holds it")]
     fn hold(self, _brief: &mut Brief) {}
 }
 

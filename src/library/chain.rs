@@ -190,6 +190,7 @@ impl Drift {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field")]
 fn is_nothing(amount: &UsdTicks) -> bool {
     *amount == UsdTicks::ZERO
 }

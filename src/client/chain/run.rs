@@ -49,7 +49,7 @@ pub(super) async fn run(
         anchor: None,
     };
     driver.reporter.identified(id);
-    driver.run().await
+    Box::pin(driver.run()).await
 }
 
 /// The record of the chain, in memory and in the library.
@@ -136,7 +136,7 @@ impl Driver {
                     "go on with the chain: stopped on request; it can be resumed by its id",
                 ));
             }
-            self.step(index).await?;
+            Box::pin(self.step(index)).await?;
         }
         self.outcome().await
     }
@@ -212,7 +212,7 @@ impl Driver {
                         "continue the chain: the clip it begins with is in its request only; give the same request again",
                     )
                 })?;
-                Box::pin(continue_from::run(client, from, request, ticket, part)).await
+                Box::pin(continue_from::run(client, from, *request, ticket, part)).await
             }
         }
     }
