@@ -47,8 +47,8 @@ pub use self::list::{Entry, ListOptions, MAX_PAGE, Page};
 pub use self::name::ClipId;
 pub use self::parent::Parent;
 pub use self::record::{
-    ClipRecord, FrameRecord, InputRecord, MAX_SIDECAR_BYTES, ParentRecord, ReelkinRecord, SCHEMA, Seconds,
-    SourceSummary, Usage, VideoFacts, VideoSeries,
+    ClipRecord, FrameRecord, InputRecord, MAX_SIDECAR_BYTES, ParentRecord, PlannerRecord, ReelkinRecord,
+    SCHEMA, Seconds, SourceSummary, Usage, VideoFacts, VideoSeries,
 };
 pub use self::series::Series;
 pub use self::staged::{ClipDigest, Staged};

@@ -31,6 +31,7 @@ mod picture;
 mod present;
 mod probe;
 mod rotate;
+mod scale;
 mod select;
 mod source;
 mod tags;

@@ -14,6 +14,8 @@
 )]
 
 #[cfg(feature = "cli")]
+mod analyze_clip;
+#[cfg(feature = "cli")]
 mod cli_bad_input;
 #[cfg(feature = "cli")]
 mod cli_run;
@@ -25,6 +27,8 @@ mod client_bench;
 mod clips;
 #[cfg(feature = "cli")]
 mod download_guard;
+#[cfg(all(feature = "cli", target_os = "linux"))]
+mod download_memory;
 #[cfg(feature = "cli")]
 mod download_resume;
 #[cfg(feature = "cli")]
@@ -45,6 +49,10 @@ mod media_bad_input;
 mod media_colour;
 #[cfg(feature = "media")]
 mod media_frames;
+#[cfg(feature = "cli")]
+mod planner_failures;
+#[cfg(feature = "cli")]
+mod planner_generate;
 #[cfg(feature = "sandbox")]
 mod sandbox_answers;
 #[cfg(feature = "sandbox")]
