@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::generate::{self, Origin};
 use super::inputs::hex;
 use super::source::{Local, Source};
-use super::{JobHandle, VideoClient, video};
+use super::{JobHandle, VideoClient, plan, video};
 use crate::error::{Error, Result};
 use crate::job::{self, JobEvent, Reporter};
 use crate::library::{Clip, FrameRecord, Seconds};
@@ -48,7 +48,8 @@ impl VideoClient {
     /// Dropping the future once it was polled stops nothing: the work goes on, and the clip is saved.
     ///
     /// # Cost
-    /// That of a clip with one picture going in; with an extension, that of [`extend`](Self::extend).
+    /// That of a clip with one picture going in; with an extension, that of [`extend`](Self::extend). Its
+    /// prompt is planned unless told otherwise, which costs one question to a language model more.
     pub fn continue_from(&self, from: impl Into<MediaInput>, request: ContinueRequest) -> ContinueFrom {
         ContinueFrom {
             client: self.clone(),
@@ -107,8 +108,9 @@ async fn run(
         ContinueStrategy::Auto => can_extend(&client, &local, &source.name, &request).await?,
     };
     if extends {
-        let extension = extension(&from, &request)?;
-        return video::run_extension(client, extension, reporter).await;
+        let mut extension = extension(&from, &request)?;
+        extension.plan = plan::continuing(&client, &request.plan);
+        return Box::pin(video::run_extension(client, extension, reporter)).await;
     }
 
     let parent = match &source.parent {
@@ -132,7 +134,7 @@ async fn run(
         start: chosen.frame,
         note: chosen.note,
     };
-    generate::run(client, generate, Some(origin), reporter).await
+    Box::pin(generate::run(client, generate, Some(origin), reporter)).await
 }
 
 /// Whether the service's own extension takes this clip, this model and this length.
@@ -199,6 +201,7 @@ fn by_last_frame(client: &VideoClient, request: &ContinueRequest, png: Bytes) ->
     generate.audio = request.audio;
     generate.user.clone_from(&request.user);
     generate.storage.clone_from(&request.storage);
+    generate.plan = plan::continuing(client, &request.plan);
     generate
 }
 

@@ -4,7 +4,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
 use super::record::Brief;
-use super::{JobHandle, VideoClient, inputs, save};
+use super::{JobHandle, VideoClient, inputs, plan, save};
 use crate::error::Result;
 use crate::job::{self, JobEvent, Reporter};
 use crate::library::{Clip, FrameRecord, Parent};
@@ -35,7 +35,7 @@ impl Generate {
         let Self { client, request } = self;
         job::spawn(move |reporter| async move {
             reporter.tell(JobEvent::Planning);
-            run(client, request, None, reporter).await
+            Box::pin(run(client, request, None, reporter)).await
         })
         .handle()
         .await
@@ -72,12 +72,18 @@ pub(super) async fn run(
     reporter: Reporter,
 ) -> Result<Clip> {
     let inner = &client.inner;
-    let checked = client.estimate(&request)?;
+    let mut checked = client.estimate(&request)?;
     let resolved = inputs::generate(&client, &request).await?;
     // That a clip cannot be saved is better known before it is paid for.
     inner.library.writable().await?;
 
-    let mut brief = Brief::generate(&request, &checked, &resolved, &inner.models);
+    let lineage = origin.as_ref().and_then(|origin| origin.parent.as_ref());
+    let lineage = lineage.map_or(&[][..], Parent::entries);
+    let wanted = plan::Wanted::generate(&request, &checked, &resolved.media, lineage);
+    let planned = Box::pin(plan::for_request(&client, wanted)).await?;
+    checked.prompt.clone_from(&planned.prompt);
+
+    let mut brief = Brief::generate(&request, &checked, &resolved, &inner.models).planned(planned);
     #[cfg(feature = "media")]
     {
         brief.measure.start = resolved.start;

@@ -3,6 +3,7 @@
 //! Owns [`VideoClient`] and the order in which the capabilities below it are used. Refuses to know how
 //! any of them works: no HTTP, no libav, no file names.
 
+mod analyze;
 mod builder;
 #[cfg(feature = "media")]
 mod continue_from;
@@ -11,6 +12,7 @@ mod frames;
 mod generate;
 mod inputs;
 mod measure;
+mod plan;
 mod record;
 mod save;
 mod source;
@@ -20,6 +22,7 @@ mod video;
 use std::fmt;
 use std::sync::Arc;
 
+pub use analyze::Analyze;
 pub use builder::VideoClientBuilder;
 #[cfg(feature = "media")]
 pub use continue_from::ContinueFrom;
@@ -35,7 +38,7 @@ use crate::library::{Clip, Library};
 use crate::model::{ModelTable, Validation};
 use crate::provider::xai::Xai;
 use crate::provider::{JobId, Provider, VisibleModel};
-use crate::request::{Checked, Defaults, GenerateRequest};
+use crate::request::{Checked, Defaults, GenerateRequest, PlannerSettings};
 
 /// One job on its way to a clip.
 pub type JobHandle = Handle<Clip>;
@@ -68,6 +71,7 @@ struct Inner {
     defaults: Defaults,
     validation: Validation,
     poll: PollPolicy,
+    planner: PlannerSettings,
 }
 
 impl fmt::Debug for VideoClient {
@@ -96,6 +100,7 @@ impl VideoClient {
                 defaults: settings.defaults,
                 validation: settings.validation,
                 poll: settings.poll,
+                planner: settings.planner,
             }),
         }
     }
@@ -110,7 +115,8 @@ impl VideoClient {
     /// Dropping the future once it was polled stops nothing: the work goes on, and the clip is saved.
     ///
     /// # Cost
-    /// What [`estimate`](Self::estimate) says; the actual cost is in the clip's record.
+    /// What [`estimate`](Self::estimate) says; the actual cost is in the clip's record. Planning, which
+    /// is off unless asked for, costs one question to a language model more.
     pub fn generate(&self, request: GenerateRequest) -> Generate {
         Generate::new(self.clone(), request)
     }

@@ -5,13 +5,14 @@ use std::pin::Pin;
 
 use super::record::{Brief, VideoSource};
 use super::source::{Local, Measured, Source};
-use super::{JobHandle, VideoClient, save};
+use super::{JobHandle, VideoClient, plan, save};
 use crate::error::Result;
 use crate::job::{self, JobEvent, Reporter};
-use crate::library::Clip;
+use crate::library::{Clip, Parent};
 use crate::provider::{Submission, VideoSubmission};
 use crate::request::{
-    CheckedVideo, EditRequest, ExtendRequest, MediaInput, StorageOptions, TransportChoice, UploadTarget,
+    CheckedVideo, EditRequest, ExtendRequest, MediaInput, PlanChoice, StorageOptions, TransportChoice,
+    UploadTarget,
 };
 
 /// A clip to be made from another; see [`VideoClient::edit`] and [`VideoClient::extend`]. Does nothing
@@ -33,6 +34,7 @@ enum Request {
 struct Parts {
     video: MediaInput,
     transport: TransportChoice,
+    plan: PlanChoice,
     user: Option<String>,
     storage: Option<StorageOptions>,
     output: Option<UploadTarget>,
@@ -89,7 +91,7 @@ impl Transform {
         let Self { client, request } = self;
         job::spawn(move |reporter| async move {
             reporter.tell(JobEvent::Planning);
-            run(client, request, reporter).await
+            Box::pin(run(client, request, reporter)).await
         })
         .handle()
         .await
@@ -112,7 +114,7 @@ pub(super) async fn run_extension(
     request: ExtendRequest,
     reporter: Reporter,
 ) -> Result<Clip> {
-    run(client, Request::Extend(request), reporter).await
+    Box::pin(run(client, Request::Extend(request), reporter)).await
 }
 
 /// From the request to the clip in the library.
@@ -142,6 +144,14 @@ async fn run(client: VideoClient, request: Request, reporter: Reporter) -> Resul
         Some(clip) => Some(inner.library.parent(clip).await?),
         None => None,
     };
+    let lineage = parent.as_ref().map_or(&[][..], Parent::entries);
+    let (local, name) = (source.local.as_ref(), source.name.as_str());
+    let wanted = plan::Wanted::video(&parts.plan, &checked, local, name, measured, lineage);
+    let planned = Box::pin(plan::for_request(&client, wanted)).await?;
+    // An edit has words, so its plan has some too.
+    if let Some(prompt) = &planned.prompt {
+        checked.prompt.clone_from(prompt);
+    }
     let summary = source.summary.clone();
     let sent = source.send(&client, parts.transport).await?;
     let described = VideoSource {
@@ -153,7 +163,7 @@ async fn run(client: VideoClient, request: Request, reporter: Reporter) -> Resul
         warning: sent.warning,
         estimate,
     };
-    let mut brief = Brief::video(&checked, parts.output.as_ref(), described, &inner.models);
+    let mut brief = Brief::video(&checked, parts.output.as_ref(), described, &inner.models).planned(planned);
     old_part.hold(&mut brief);
 
     let submission = Submission::Video(VideoSubmission {
@@ -186,6 +196,7 @@ fn check(client: &VideoClient, request: Request) -> Result<(CheckedVideo, Parts)
             let EditRequest {
                 video,
                 transport,
+                plan,
                 user,
                 storage,
                 output,
@@ -196,6 +207,7 @@ fn check(client: &VideoClient, request: Request) -> Result<(CheckedVideo, Parts)
                 Parts {
                     video,
                     transport,
+                    plan,
                     user,
                     storage,
                     output,
@@ -207,6 +219,7 @@ fn check(client: &VideoClient, request: Request) -> Result<(CheckedVideo, Parts)
             let ExtendRequest {
                 video,
                 transport,
+                plan,
                 storage,
                 output,
                 ..
@@ -216,6 +229,7 @@ fn check(client: &VideoClient, request: Request) -> Result<(CheckedVideo, Parts)
                 Parts {
                     video,
                     transport,
+                    plan,
                     user: None,
                     storage,
                     output,

@@ -31,7 +31,9 @@ mod picture;
 mod present;
 mod probe;
 mod rotate;
+mod scale;
 mod select;
+mod sheet;
 mod source;
 mod tags;
 #[cfg(feature = "sandbox")]
@@ -46,4 +48,5 @@ pub use self::limits::{Interrupt, MediaOptions};
 pub use self::picture::picture;
 pub use self::probe::{AudioProbe, Probe, VideoProbe, check_whole, probe};
 pub use self::rotate::Rotation;
+pub use self::sheet::{SheetClip, contact_sheet};
 pub use self::source::MediaSource;

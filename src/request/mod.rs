@@ -4,19 +4,23 @@
 //! Refuses to know how anything is sent: no HTTP, no files, no libav. A request is a value; making
 //! one costs nothing and touches nothing.
 
+mod analyze;
 mod check;
 mod check_video;
 mod continue_from;
 mod generate;
 mod input;
+mod plan;
 mod resolved;
 mod video;
 
+pub use analyze::AnalyzeOptions;
 pub use check::{Checked, Defaults};
 pub use check_video::CheckedVideo;
 pub use continue_from::{ContinueRequest, ContinueStrategy, FrameChoice};
 pub use generate::{GenerateMode, GenerateRequest, Keyframe, PublicUrl, StorageOptions, UploadTarget};
 pub use input::MediaInput;
+pub use plan::{PlanChoice, PlanWhen, PlannerFailure, PlannerSettings};
 pub use resolved::{GenerateInputs, MediaContent, ResolvedKeyframe, ResolvedMedia, Transport};
 pub use video::{EditRequest, ExtendRequest, TransportChoice};
 

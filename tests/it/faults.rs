@@ -383,7 +383,18 @@ fn every_kind_of_fault_has_a_row() {
             kind.chars().take_while(|c| c.is_alphanumeric()).collect()
         })
         .collect();
-    let missing: Vec<_> = kinds.difference(&rows).collect();
+    // Faults of what an answer says have a test of their own: no clip comes of an answer.
+    let of_answers = [
+        "Refusal",
+        "SchemaBreak",
+        "EmptyAnswer",
+        "Incomplete",
+        "ErrorWith200",
+    ];
+    let missing: Vec<_> = kinds
+        .difference(&rows)
+        .filter(|kind| !of_answers.contains(&kind.as_str()))
+        .collect();
     assert!(missing.is_empty(), "no row for {missing:?}");
 }
 

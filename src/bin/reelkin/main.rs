@@ -3,10 +3,12 @@
 //!
 //! Owns arguments, output and exit codes. Everything else is the public API of the crate.
 
+mod analyze;
 mod args;
 mod doctor;
 mod frame;
 mod generate;
+mod lineage;
 mod ls;
 mod models;
 mod output;
@@ -36,6 +38,8 @@ fn main() -> ExitCode {
         Command::Edit(command) => video::edit(&arguments.global, command),
         Command::Extend(command) => video::extend(&arguments.global, command),
         Command::Continue(command) => video::continue_from(&arguments.global, &command),
+        Command::Analyze(command) => analyze::run(&arguments.global, &command),
+        Command::Lineage(command) => lineage::run(&arguments.global, &command),
         Command::Frame(command) => frame::run(&arguments.global, command),
         Command::Probe(command) => probe::run(&arguments.global, &command),
         Command::Ls(command) => ls::run(&arguments.global, &command),
