@@ -18,14 +18,15 @@ const TABLE: &[(&str, &[&str])] = &[
     // `http` besides, in `provider/xai`; see below.
     ("provider", &["backoff", "error", "model", "money", "request"]),
     ("job", &["backoff", "error", "model", "provider"]),
+    ("planner", &["error", "model", "money", "provider", "request"]),
     ("lineage", &["error"]),
     ("library", &["error", "lineage", "request"]),
     ("media", &["error"]),
     (
         "client",
         &[
-            "backoff", "error", "http", "job", "library", "lineage", "media", "model", "money", "provider",
-            "request",
+            "backoff", "error", "http", "job", "library", "lineage", "media", "model", "money", "planner",
+            "provider", "request",
         ],
     ),
     ("sandbox", &["error", "media"]),
