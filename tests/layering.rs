@@ -18,6 +18,7 @@ const TABLE: &[(&str, &[&str])] = &[
     // `http` besides, in `provider/xai`; see below.
     ("provider", &["backoff", "error", "model", "money", "request"]),
     ("job", &["backoff", "error", "model", "provider"]),
+    ("planner", &["error", "model", "money", "provider", "request"]),
     ("lineage", &["error"]),
     ("library", &["error", "lineage", "request"]),
     ("media", &["error"]),
