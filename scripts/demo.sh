@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The main job with no key and no cost: a clip from words, and a clip that starts where it ends.
+# The main job with no key and no cost: a short story. A clip from words, two clips that start where it
+# ends (two branches), one edited, one extended, one described; then their family.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,32 +9,38 @@ out=demo-out
 rm -rf "$out"
 mkdir -p "$out"
 
-# One sandbox for both clips; its first line says where it is.
-"$reelkin" sandbox --seconds-per-job 3 >"$out/.sandbox" &
+# One sandbox for all of it; its first line says where it is.
+started=$(mktemp)
+"$reelkin" sandbox --seconds-per-job 2 >"$started" &
 sandbox=$!
-trap 'kill "$sandbox" 2>/dev/null || true; rm -f "$out/.sandbox"' EXIT
-for _ in $(seq 100); do [ -s "$out/.sandbox" ] && break; sleep 0.1; done
-base_url=$(sed -n 's/.*"base_url":"\([^"]*\)".*/\1/p' "$out/.sandbox")
-XAI_API_KEY=$(sed -n 's/.*"api_key":"\([^"]*\)".*/\1/p' "$out/.sandbox")
+trap 'kill "$sandbox" 2>/dev/null || true; rm -f "$started"' EXIT
+for _ in $(seq 100); do [ -s "$started" ] && break; sleep 0.1; done
+base_url=$(sed -n 's/.*"base_url":"\([^"]*\)".*/\1/p' "$started")
+XAI_API_KEY=$(sed -n 's/.*"api_key":"\([^"]*\)".*/\1/p' "$started")
 export XAI_API_KEY
+echo "the sandbox is at ${base_url%/v1}" >&2
 
+# Shows the command, runs it, and leaves the clip's path in $clip.
 run() {
     echo "\$ reelkin $*" >&2
     "$reelkin" --library "$out" --base-url "$base_url" "$@"
 }
+make() {
+    clip=$(run "$@" | tee /dev/stderr | sed -n '1s/  .*//p')
+}
 
-echo "the sandbox is at ${base_url%/v1}" >&2
-run generate "a lighthouse at dusk, waves roll below, gulls calling, the camera rises slowly" \
-    --duration 6 --resolution 720p | tee "$out/.first"
-first=$(sed 's/  .*//;q' "$out/.first")
+make generate "a lighthouse at dusk, waves roll below, gulls calling, the camera rises slowly" \
+    --duration 6 --resolution 720p
+first=$clip
 run frame --last "$first" -o "$out/first-last.png"
-run generate "the lamp turns on and sweeps the sea" \
-    --ref "$out/first-last.png" --duration 6 --resolution 720p | tee "$out/.second"
-second=$(sed 's/  .*//;q' "$out/.second")
-run frame --first "$second" -o "$out/second-first.png"
-run frame --last "$second" -o "$out/second-last.png"
-rm -f "$out/.first" "$out/.second"
-echo
-run ls
+make generate "the lamp turns on and sweeps the sea" --ref "$out/first-last.png" --duration 6 --resolution 720p
+run frame --first "$clip" -o "$out/second-first.png"
+make continue "a storm comes in from the west" --video "$first"
+storm=$clip
+make continue "the sky clears and stars come out" --video "$first"
+make edit "make it a moonlit night" --video "$clip"
+make extend "the rain stops and the sea calms" --video "$storm" --duration 3
+run analyze "$storm"
+run lineage "$first" --sheet "$out/family.png"
 echo
 ls -l "$out"

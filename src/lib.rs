@@ -61,30 +61,33 @@ pub mod lineage;
 pub mod media;
 pub mod model;
 mod money;
+mod planner;
 mod provider;
 pub mod request;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 
+pub use client::{Analyze, Generate, JobHandle, Transform, VideoClient, VideoClientBuilder};
 #[cfg(feature = "media")]
 pub use client::{Chain, ChainEvent, ChainHandle, ChainOutcome, ContinueFrom};
-pub use client::{Generate, JobHandle, Transform, VideoClient, VideoClientBuilder};
 pub use error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 pub use http::{DownloadPolicy, RateLimit, TokenSource};
 pub use job::{Event, Events, Handle, JobEvent, JobEvents, PollPolicy};
 #[cfg(feature = "media")]
 pub use library::{ChainRecord, Drift};
 pub use library::{Clip, ClipId, Library};
+pub use lineage::Family;
 pub use model::{AspectRatio, ModelTable, Resolution, Validation, VideoModel};
 pub use money::{UsdTicks, usd};
-pub use provider::{JobId, VisibleModel};
+pub use planner::{ClipNotes, SeenFrame};
+pub use provider::{JobId, TokenUsage, VisibleModel};
+pub use request::{
+    AnalyzeOptions, Checked, CheckedVideo, ContinueRequest, ContinueStrategy, Defaults, EditRequest,
+    ExtendRequest, FrameChoice, GenerateMode, GenerateRequest, Keyframe, MediaInput, PlanChoice, PlanWhen,
+    PlannerFailure, PlannerSettings, PublicUrl, StorageOptions, TransportChoice, UploadTarget, secs,
+};
 #[cfg(feature = "media")]
 pub use request::{ChainRequest, ChainStart};
-pub use request::{
-    Checked, CheckedVideo, ContinueRequest, ContinueStrategy, Defaults, EditRequest, ExtendRequest,
-    FrameChoice, GenerateMode, GenerateRequest, Keyframe, MediaInput, PublicUrl, StorageOptions,
-    TransportChoice, UploadTarget, secs,
-};
 
 #[cfg(all(doctest, feature = "media"))]
 #[doc = include_str!("../README.md")]
@@ -99,6 +102,7 @@ fn _assert_impls() {
     shared::<JobHandle>();
     shared::<Library>();
     shared::<Error>();
+    sent::<Analyze>();
     sent::<Generate>();
     sent::<JobEvents>();
 }

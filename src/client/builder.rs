@@ -11,7 +11,7 @@ use crate::http::{DownloadPolicy, Http, RateLimit, Token, TokenSource};
 use crate::job::PollPolicy;
 use crate::library::Library;
 use crate::model::{ModelTable, Validation};
-use crate::request::Defaults;
+use crate::request::{Defaults, PlannerSettings};
 
 /// The service.
 const BASE_URL: &str = "https://api.x.ai/v1";
@@ -31,6 +31,7 @@ pub struct VideoClientBuilder {
     poll: PollPolicy,
     download: DownloadPolicy,
     rate: RateLimit,
+    planner: PlannerSettings,
 }
 
 enum Place {
@@ -44,6 +45,7 @@ pub(super) struct Settings {
     pub(super) defaults: Defaults,
     pub(super) validation: Validation,
     pub(super) poll: PollPolicy,
+    pub(super) planner: PlannerSettings,
 }
 
 impl std::fmt::Debug for VideoClientBuilder {
@@ -135,12 +137,20 @@ impl VideoClientBuilder {
         self
     }
 
+    /// How prompts are planned, and which are.
+    pub fn planner(mut self, settings: PlannerSettings) -> Self {
+        self.planner = settings;
+        self
+    }
+
     /// The client.
     ///
     /// # Errors
     /// `Config` when there is no key, the base URL would leak it, or no library was named; `Library`
-    /// when its folder cannot be made or written.
+    /// when its folder cannot be made or written; `InvalidRequest` for settings of the planner that no
+    /// call can be made with.
     pub fn build(self) -> Result<VideoClient> {
+        self.planner.check()?;
         let token = self.token.unwrap_or_else(|| Err(no_key()))?;
         let base_url = self.base_url.as_deref().unwrap_or(BASE_URL);
         let http = Http::new(base_url, token, self.rate, self.download)?;
@@ -163,6 +173,7 @@ impl VideoClientBuilder {
             defaults: self.defaults,
             validation: self.validation,
             poll: self.poll,
+            planner: self.planner,
         };
         Ok(VideoClient::new(http, library, settings))
     }

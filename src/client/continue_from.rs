@@ -11,7 +11,7 @@ use super::generate::{self, Origin};
 use super::inputs::hex;
 use super::source::{Local, Source};
 use super::ticket::Ticket;
-use super::{JobHandle, VideoClient, video};
+use super::{JobHandle, VideoClient, plan, video};
 use crate::error::{Error, Result};
 use crate::job::{self, JobEvent, Reporter};
 use crate::library::{Clip, FrameRecord, Seconds};
@@ -49,7 +49,8 @@ impl VideoClient {
     /// Dropping the future once it was polled stops nothing: the work goes on, and the clip is saved.
     ///
     /// # Cost
-    /// That of a clip with one picture going in; with an extension, that of [`extend`](Self::extend).
+    /// That of a clip with one picture going in; with an extension, that of [`extend`](Self::extend). Its
+    /// prompt is planned unless told otherwise, which costs one question to a language model more.
     pub fn continue_from(&self, from: impl Into<MediaInput>, request: ContinueRequest) -> ContinueFrom {
         ContinueFrom {
             client: self.clone(),
@@ -110,8 +111,9 @@ pub(super) async fn run(
         ContinueStrategy::Auto => can_extend(&client, &local, &source.name, &request).await?,
     };
     if extends {
-        let extension = extension(&from, &request)?;
-        return video::run_extension(client, extension, ticket, reporter).await;
+        let mut extension = extension(&from, &request)?;
+        extension.plan = plan::continuing(&client, &request.plan);
+        return Box::pin(video::run_extension(client, extension, ticket, reporter)).await;
     }
 
     let parent = match &source.parent {
@@ -135,7 +137,7 @@ pub(super) async fn run(
         start: chosen.frame,
         note: chosen.note,
     };
-    generate::run(client, generate, Some(origin), ticket, reporter).await
+    Box::pin(generate::run(client, generate, Some(origin), ticket, reporter)).await
 }
 
 /// Whether the service's own extension takes this clip, this model and this length.
@@ -207,6 +209,7 @@ pub(super) fn by_last_frame(client: &VideoClient, request: &ContinueRequest, png
     generate.audio = request.audio;
     generate.user.clone_from(&request.user);
     generate.storage.clone_from(&request.storage);
+    generate.plan = plan::continuing(client, &request.plan);
     generate
 }
 

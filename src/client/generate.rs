@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use super::record::Brief;
 use super::ticket::Ticket;
-use super::{JobHandle, VideoClient, inputs, save};
+use super::{JobHandle, VideoClient, inputs, plan, save};
 use crate::error::Result;
 use crate::job::{self, JobEvent, Reporter};
 use crate::library::{Clip, FrameRecord, Parent};
@@ -36,7 +36,7 @@ impl Generate {
         let Self { client, request } = self;
         job::spawn(move |reporter| async move {
             reporter.tell(JobEvent::Planning);
-            run(client, request, None, Ticket::default(), reporter).await
+            Box::pin(run(client, request, None, Ticket::default(), reporter)).await
         })
         .handle()
         .await
@@ -70,16 +70,22 @@ pub(super) async fn run(
     client: VideoClient,
     request: GenerateRequest,
     origin: Option<Origin>,
-    ticket: Ticket,
+    mut ticket: Ticket,
     reporter: Reporter,
 ) -> Result<Clip> {
     let inner = &client.inner;
-    let checked = client.estimate(&request)?;
+    let mut checked = client.estimate(&request)?;
     let resolved = inputs::generate(&client, &request).await?;
     // That a clip cannot be saved is better known before it is paid for.
     inner.library.writable().await?;
 
-    let mut brief = Brief::generate(&request, &checked, &resolved, &inner.models);
+    let lineage = origin.as_ref().and_then(|origin| origin.parent.as_ref());
+    let lineage = lineage.map_or(&[][..], Parent::entries);
+    let wanted = plan::Wanted::generate(&request, &checked, &resolved.media, lineage);
+    let planned = Box::pin(ticket.plan(&client, wanted)).await?;
+    checked.prompt.clone_from(&planned.prompt);
+
+    let mut brief = Brief::generate(&request, &checked, &resolved, &inner.models).planned(planned);
     #[cfg(feature = "media")]
     {
         brief.measure.start = resolved.start;

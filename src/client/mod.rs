@@ -3,6 +3,7 @@
 //! Owns [`VideoClient`] and the order in which the capabilities below it are used. Refuses to know how
 //! any of them works: no HTTP, no libav, no file names.
 
+mod analyze;
 mod builder;
 #[cfg(feature = "media")]
 mod chain;
@@ -13,6 +14,7 @@ mod frames;
 mod generate;
 mod inputs;
 mod measure;
+mod plan;
 mod record;
 mod save;
 mod source;
@@ -23,6 +25,7 @@ mod video;
 use std::fmt;
 use std::sync::Arc;
 
+pub use analyze::Analyze;
 pub use builder::VideoClientBuilder;
 #[cfg(feature = "media")]
 pub use chain::{Chain, ChainEvent, ChainHandle, ChainOutcome};
@@ -40,7 +43,7 @@ use crate::library::{Clip, Library};
 use crate::model::{ModelTable, Validation};
 use crate::provider::xai::Xai;
 use crate::provider::{JobId, Provider, VisibleModel};
-use crate::request::{Checked, Defaults, GenerateRequest};
+use crate::request::{Checked, Defaults, GenerateRequest, PlannerSettings};
 
 /// One job on its way to a clip.
 pub type JobHandle = Handle<Clip>;
@@ -73,6 +76,7 @@ struct Inner {
     defaults: Defaults,
     validation: Validation,
     poll: PollPolicy,
+    planner: PlannerSettings,
 }
 
 impl fmt::Debug for VideoClient {
@@ -101,6 +105,7 @@ impl VideoClient {
                 defaults: settings.defaults,
                 validation: settings.validation,
                 poll: settings.poll,
+                planner: settings.planner,
             }),
         }
     }
@@ -115,7 +120,8 @@ impl VideoClient {
     /// Dropping the future once it was polled stops nothing: the work goes on, and the clip is saved.
     ///
     /// # Cost
-    /// What [`estimate`](Self::estimate) says; the actual cost is in the clip's record.
+    /// What [`estimate`](Self::estimate) says; the actual cost is in the clip's record. Planning, which
+    /// is off unless asked for, costs one question to a language model more.
     pub fn generate(&self, request: GenerateRequest) -> Generate {
         Generate::new(self.clone(), request)
     }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::VideoClient;
 use super::inputs::Resolved;
 use super::measure::{Found, Measure};
+use super::plan::Planned;
 use super::source::Measured;
 use super::verify::Verified;
 use crate::library::{
@@ -34,6 +35,7 @@ pub(super) struct Brief {
     inputs: Vec<InputRecord>,
     source_image: Option<String>,
     warnings: Vec<String>,
+    plan: Option<Planned>,
     started: Instant,
     /// Whether the job was found by its id, and nothing else is known of it.
     pub(super) picked_up: bool,
@@ -61,6 +63,7 @@ impl Brief {
             inputs: Vec::new(),
             source_image: None,
             warnings: Vec::new(),
+            plan: None,
             started: Instant::now(),
             picked_up: true,
             operation: "generate",
@@ -114,6 +117,12 @@ impl Brief {
             picked_up: false,
             ..Self::unknown()
         }
+    }
+
+    /// The same with what the planner did.
+    pub(super) fn planned(mut self, plan: Planned) -> Self {
+        self.plan = Some(plan);
+        self
     }
 
     /// An edit or an extension.
@@ -266,6 +275,9 @@ impl Brief {
             warnings: Some(warnings),
             ..ReelkinRecord::new()
         });
+        if let Some(plan) = self.plan {
+            plan.write_into(&mut record);
+        }
         if let Some(parent) = &self.parent {
             parent.write_into(&mut record, name, self.operation, self.frame);
         }

@@ -6,13 +6,14 @@ use std::pin::Pin;
 use super::record::{Brief, VideoSource};
 use super::source::{Local, Measured, Source};
 use super::ticket::Ticket;
-use super::{JobHandle, VideoClient, save};
+use super::{JobHandle, VideoClient, plan, save};
 use crate::error::Result;
 use crate::job::{self, JobEvent, Reporter};
-use crate::library::Clip;
+use crate::library::{Clip, Parent};
 use crate::provider::{Submission, VideoSubmission};
 use crate::request::{
-    CheckedVideo, EditRequest, ExtendRequest, MediaInput, StorageOptions, TransportChoice, UploadTarget,
+    CheckedVideo, EditRequest, ExtendRequest, MediaInput, PlanChoice, StorageOptions, TransportChoice,
+    UploadTarget,
 };
 
 /// A clip to be made from another; see [`VideoClient::edit`] and [`VideoClient::extend`]. Does nothing
@@ -34,6 +35,7 @@ enum Request {
 struct Parts {
     video: MediaInput,
     transport: TransportChoice,
+    plan: PlanChoice,
     user: Option<String>,
     storage: Option<StorageOptions>,
     output: Option<UploadTarget>,
@@ -90,7 +92,7 @@ impl Transform {
         let Self { client, request } = self;
         job::spawn(move |reporter| async move {
             reporter.tell(JobEvent::Planning);
-            run(client, request, Ticket::default(), reporter).await
+            Box::pin(run(client, request, Ticket::default(), reporter)).await
         })
         .handle()
         .await
@@ -114,11 +116,11 @@ pub(super) async fn run_extension(
     ticket: Ticket,
     reporter: Reporter,
 ) -> Result<Clip> {
-    run(client, Request::Extend(request), ticket, reporter).await
+    Box::pin(run(client, Request::Extend(request), ticket, reporter)).await
 }
 
 /// From the request to the clip in the library.
-async fn run(client: VideoClient, request: Request, ticket: Ticket, reporter: Reporter) -> Result<Clip> {
+async fn run(client: VideoClient, request: Request, mut ticket: Ticket, reporter: Reporter) -> Result<Clip> {
     let inner = &client.inner;
     let (mut checked, parts) = check(&client, request)?;
     let source = Source::find(&client, &parts.video).await?;
@@ -144,11 +146,20 @@ async fn run(client: VideoClient, request: Request, ticket: Ticket, reporter: Re
         Some(clip) => Some(inner.library.parent(clip).await?),
         None => None,
     };
+    let lineage = parent.as_ref().map_or(&[][..], Parent::entries);
+    let (local, name) = (source.local.as_ref(), source.name.as_str());
+    let wanted = plan::Wanted::video(&parts.plan, &checked, local, name, measured, lineage);
+    let planned = Box::pin(ticket.plan(&client, wanted)).await?;
+    // An edit has words, so its plan has some too.
+    if let Some(prompt) = &planned.prompt {
+        checked.prompt.clone_from(prompt);
+    }
     let summary = source.summary.clone();
     // What was sent before is not uploaded again.
-    let transport = match ticket.is_known() {
-        true => TransportChoice::Inline,
-        false => parts.transport,
+    let transport = if ticket.is_known() {
+        TransportChoice::Inline
+    } else {
+        parts.transport
     };
     let sent = source.send(&client, transport).await?;
     let described = VideoSource {
@@ -160,7 +171,7 @@ async fn run(client: VideoClient, request: Request, ticket: Ticket, reporter: Re
         warning: sent.warning,
         estimate,
     };
-    let mut brief = Brief::video(&checked, parts.output.as_ref(), described, &inner.models);
+    let mut brief = Brief::video(&checked, parts.output.as_ref(), described, &inner.models).planned(planned);
     old_part.hold(&mut brief);
 
     let submission = Submission::Video(VideoSubmission {
@@ -191,6 +202,7 @@ fn check(client: &VideoClient, request: Request) -> Result<(CheckedVideo, Parts)
             let EditRequest {
                 video,
                 transport,
+                plan,
                 user,
                 storage,
                 output,
@@ -201,6 +213,7 @@ fn check(client: &VideoClient, request: Request) -> Result<(CheckedVideo, Parts)
                 Parts {
                     video,
                     transport,
+                    plan,
                     user,
                     storage,
                     output,
@@ -212,6 +225,7 @@ fn check(client: &VideoClient, request: Request) -> Result<(CheckedVideo, Parts)
             let ExtendRequest {
                 video,
                 transport,
+                plan,
                 storage,
                 output,
                 ..
@@ -221,6 +235,7 @@ fn check(client: &VideoClient, request: Request) -> Result<(CheckedVideo, Parts)
                 Parts {
                     video,
                     transport,
+                    plan,
                     user: None,
                     storage,
                     output,

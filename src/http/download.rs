@@ -124,7 +124,7 @@ impl Http {
         let fresh_backoff = || Backoff::new(Duration::from_millis(500), Duration::from_secs(15));
         let mut backoff = fresh_backoff();
         // What the slowest line that counts as alive brings in the time it may be silent.
-        let worth = (policy.stall_timeout.as_secs_f64() * policy.min_bytes_per_second as f64) as u64;
+        let worth = bytes_in(policy.stall_timeout, policy.min_bytes_per_second);
         let mut validator = None;
         let mut attempt = 1;
         loop {
@@ -251,7 +251,7 @@ impl Http {
             }
             let window = window_start.elapsed();
             if window >= policy.stall_timeout {
-                if (window_bytes as f64) < policy.min_bytes_per_second as f64 * window.as_secs_f64() {
+                if window_bytes < bytes_in(window, policy.min_bytes_per_second) {
                     let what = format!("slower than {} bytes a second", policy.min_bytes_per_second);
                     return Err(Broken::Retry(failed(ErrorKind::Network, &what), None));
                 }
@@ -315,6 +315,12 @@ impl Http {
         )
         .into())
     }
+}
+
+/// What a line of that speed brings in a time.
+fn bytes_in(time: Duration, bytes_per_second: u64) -> u64 {
+    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    bytes_per_second.saturating_mul(millis) / 1000
 }
 
 /// What proves that two answers are of the same file: a strong `ETag`, else `Last-Modified`.

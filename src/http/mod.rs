@@ -4,6 +4,7 @@
 //! download may reach. Refuses to know what a request means: it sends bytes and returns bytes, and
 //! says of a failure whether the request can have left this machine.
 
+mod ask;
 mod auth;
 mod body;
 mod download;

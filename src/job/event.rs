@@ -24,7 +24,8 @@ const KEPT: usize = 256;
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum JobEvent {
-    /// The request is being checked and its media read. Nothing is paid yet.
+    /// The request is being checked, its media read and, where that is on, its prompt planned. No clip
+    /// is paid yet.
     Planning,
     /// The service took the job; from here on it may cost money.
     Submitted {

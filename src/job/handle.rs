@@ -297,7 +297,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_without_a_job_gives_its_error_instead_of_a_handle() {
-        let started = spawn(|_| async { Err::<(), _>(Error::invalid("no")) });
+        let started = spawn(|_: Reporter| async { Err::<(), _>(Error::invalid("no")) });
         assert_eq!(started.handle().await.unwrap_err().to_string(), "no");
     }
 }

@@ -6,12 +6,13 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::fault::io_fault;
 use super::name::{self, CLIP_SUFFIX, ClipId, SIDECAR_SUFFIX};
+use super::record::{ClipRecord, MAX_SIDECAR_BYTES};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Where unfinished files lie: in the library, so that the last step is a rename on one filesystem,
@@ -155,10 +156,27 @@ impl Folder {
         Ok(ids)
     }
 
+    /// The record of a clip. `None` if it has no sidecar.
+    pub(super) fn record(&self, id: &ClipId) -> Result<Option<ClipRecord>> {
+        let name = id.sidecar_name();
+        if !self.has(&name)? {
+            return Ok(None);
+        }
+        let mut json = Vec::new();
+        let read = File::open(self.join(&name))
+            .and_then(|file| file.take(MAX_SIDECAR_BYTES as u64 + 1).read_to_end(&mut json));
+        match read {
+            Ok(_) => ClipRecord::from_json(&name, &json).map(Some),
+            // Removed since it was looked for.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_fault(&format!("read sidecar {name:?}"), error)),
+        }
+    }
+
     /// The size of a file, if it is there and regular.
     pub(super) fn size(&self, name: &str) -> Option<u64> {
         let about = fs::symlink_metadata(self.join(name)).ok()?;
-        about.is_file().then(|| about.len())
+        about.is_file().then_some(about.len())
     }
 
     /// Opens the unfinished file of a clip, see [`open_part`].

@@ -5,7 +5,7 @@ use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 
 use super::fault::store_fault;
 use super::name::{CLIP_SUFFIX, ClipId, SIDECAR_SUFFIX};
-use super::{Clip, Library, blocking};
+use super::{Clip, ClipRecord, Library, blocking};
 use crate::error::Result;
 
 /// The most clips that one page holds.
@@ -13,6 +13,12 @@ pub const MAX_PAGE: usize = 1000;
 
 /// How many sidecars are read at once.
 const AT_ONCE: usize = 8;
+
+/// How many sidecars one thread reads in one go, where all are read.
+const BATCH: usize = 16;
+
+/// How many such threads there are.
+const BATCHES: usize = 4;
 
 /// Which clips a page holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,6 +139,47 @@ impl Library {
         };
         ids.sort_unstable_by(|a, b| b.cmp(a));
         Ok(ids)
+    }
+
+    /// Many sidecars, in any order. From a folder several at a time by one thread: handing over costs more
+    /// than reading.
+    pub(super) fn records(
+        &self,
+        ids: Vec<ClipId>,
+    ) -> impl Stream<Item = (ClipId, Result<Option<ClipRecord>>)> + Send + use<> {
+        let batch = if self.inner.folder.is_some() { BATCH } else { 1 };
+        let at_once = if self.inner.folder.is_some() {
+            BATCHES
+        } else {
+            2 * AT_ONCE
+        };
+        let mut ids = ids.into_iter();
+        let batches = std::iter::from_fn(move || {
+            let batch: Vec<ClipId> = ids.by_ref().take(batch).collect();
+            (!batch.is_empty()).then_some(batch)
+        });
+        let library = self.clone();
+        stream::iter(batches)
+            .map(move |batch| library.clone().batch(batch))
+            .buffer_unordered(at_once)
+            .flat_map(stream::iter)
+    }
+
+    async fn batch(self, ids: Vec<ClipId>) -> Vec<(ClipId, Result<Option<ClipRecord>>)> {
+        if let Some(folder) = self.inner.folder.clone() {
+            let names = ids.clone();
+            let read = blocking(move || Ok(names.iter().map(|id| folder.record(id)).collect::<Vec<_>>()));
+            return match read.await {
+                Ok(records) => ids.into_iter().zip(records).collect(),
+                Err(error) => ids.into_iter().map(|id| (id, Err(error.clone()))).collect(),
+            };
+        }
+        let mut records = Vec::with_capacity(ids.len());
+        for id in ids {
+            let record = self.record(&id).await;
+            records.push((id, record));
+        }
+        records
     }
 
     /// The ids of what an object store holds under a name with that ending.

@@ -53,8 +53,8 @@ pub use self::list::{Entry, ListOptions, MAX_PAGE, Page};
 pub use self::name::ClipId;
 pub use self::parent::Parent;
 pub use self::record::{
-    ClipRecord, FrameRecord, InputRecord, MAX_SIDECAR_BYTES, ParentRecord, ReelkinRecord, SCHEMA, Seconds,
-    SourceSummary, Usage, VideoFacts, VideoSeries,
+    ClipRecord, FrameRecord, InputRecord, MAX_SIDECAR_BYTES, ParentRecord, PlannerRecord, ReelkinRecord,
+    SCHEMA, Seconds, SourceSummary, Usage, VideoFacts, VideoSeries,
 };
 pub use self::series::Series;
 pub use self::staged::{ClipDigest, Staged};
@@ -381,10 +381,11 @@ impl Library {
 
     /// Reads a sidecar. `None` if there is none.
     async fn record(&self, id: &ClipId) -> Result<Option<ClipRecord>> {
-        let name = id.sidecar_name();
-        if self.inner.folder.is_some() && !self.has(&name).await? {
-            return Ok(None);
+        if let Some(folder) = self.inner.folder.clone() {
+            let id = id.clone();
+            return blocking(move || folder.record(&id)).await;
         }
+        let name = id.sidecar_name();
         let doing = format!("read sidecar {name:?}");
         let found = match self.inner.store.get(&self.location(&name)?).await {
             Ok(found) => found,

@@ -167,6 +167,22 @@ lenient! {
         parents: Vec<ParentRecord> = "parents",
         /// What the user should know, a line each.
         warnings: Vec<String> = "warnings",
+        /// How the prompt was planned. Missing where it was not.
+        planner: PlannerRecord = "planner",
+    }
+}
+
+lenient! {
+    /// How a prompt was planned.
+    pub struct PlannerRecord {
+        /// The language model.
+        model: String = "model",
+        /// What planning cost, in ticks of 1e-10 USD. Not part of the clip's own price.
+        cost_usd_ticks: u64 = "cost_usd_ticks",
+        /// How many web searches the model made.
+        web_searches: u64 = "web_searches",
+        /// Why the user's own words were sent. Missing where the plan was.
+        fell_back: String = "fell_back",
     }
 }
 

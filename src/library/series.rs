@@ -70,7 +70,10 @@ impl Library {
             if full && time.is_some_and(|time| time.saturating_add(SLACK_MILLIS) < oldest) {
                 break;
             }
-            let read = stream::iter(ids).map(|id| self.record(id)).buffered(AT_ONCE);
+            // Owned ids: with borrowed ones the compiler cannot tell that the future may be sent.
+            let read = stream::iter(ids.to_vec())
+                .map(|id| async move { self.record(&id).await })
+                .buffered(AT_ONCE);
             let mut records = std::pin::pin!(read);
             while let Some(record) = records.next().await {
                 if let Ok(Some(record)) = record

@@ -115,7 +115,7 @@ impl ParentView {
         entries.reverse();
         let lineage_id =
             label(block.get("lineageId"), "lineage:").unwrap_or_else(|| format!("lineage:{}", entries[0].id));
-        number(&mut entries, Role::Parent);
+        number(&mut entries, &Role::Parent);
         Some(Self {
             file_name: name.to_owned(),
             lineage_id,
@@ -165,7 +165,7 @@ impl Continuity {
         if entries.len() > KEPT {
             entries.drain(1..=entries.len() - KEPT);
         }
-        number(&mut entries, Role::Current);
+        number(&mut entries, &Role::Current);
         Self {
             lineage_id: parent.lineage_id.clone(),
             parent_filename: Some(parent.file_name.clone()),
@@ -178,7 +178,7 @@ impl Continuity {
     }
 }
 
-fn number(entries: &mut [ContinuityEntry], newest: Role) {
+fn number(entries: &mut [ContinuityEntry], newest: &Role) {
     let last = entries.len().saturating_sub(1);
     for (ordinal, (index, entry)) in (1..).zip(entries.iter_mut().enumerate()) {
         entry.ordinal = ordinal;

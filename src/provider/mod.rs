@@ -3,6 +3,7 @@
 //! Owns the trait and its values: a submission goes in, a job id comes out, a poll says how the job
 //! stands. Refuses to know when to ask: the one poll loop is in `job`.
 
+mod ask;
 pub(crate) mod xai;
 
 use std::fmt;
@@ -11,6 +12,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use url::Url;
+
+pub use ask::TokenUsage;
+pub(crate) use ask::{Answer, Ask, Part};
 
 use crate::error::{Error, Result};
 use crate::model::VideoModel;
@@ -177,6 +181,10 @@ pub(crate) trait Provider: Send + Sync + fmt::Debug {
 
     /// Takes a file out of the service's Files.
     fn delete_file<'a>(&'a self, file_id: &'a str) -> BoxFuture<'a, Result<()>>;
+
+    /// Asks a language model. The question is paid: it is repeated only when it provably never left or
+    /// was refused for its rate.
+    fn respond<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Answer>>;
 
     /// Holds back every request of the client for a while.
     fn pause(&self, pause: Duration);

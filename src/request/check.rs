@@ -206,6 +206,7 @@ impl GenerateRequest {
 
     /// What can never be right, whatever the model.
     fn check_shape(&self) -> Result<()> {
+        super::plan::check_topic(self.topic.as_deref())?;
         if self
             .aspect_ratio
             .as_ref()

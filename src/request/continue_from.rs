@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::StorageOptions;
+use super::{PlanChoice, StorageOptions};
 use crate::model::{AspectRatio, Resolution, VideoModel};
 
 /// A clip that goes on where another one ends.
@@ -37,6 +37,9 @@ pub struct ContinueRequest {
     pub user: Option<String>,
     /// Keeps the result in the service's Files as well.
     pub storage: Option<StorageOptions>,
+    /// Whether a language model rewrites the prompt first, knowing the clips that came before. On
+    /// unless the client's settings say otherwise.
+    pub plan: PlanChoice,
 }
 
 /// How a clip is continued.
@@ -81,6 +84,7 @@ impl ContinueRequest {
             audio: None,
             user: None,
             storage: None,
+            plan: PlanChoice::Default,
         }
     }
 
@@ -129,6 +133,12 @@ impl ContinueRequest {
     /// Keeps the result in the service's Files as well.
     pub fn storage(mut self, storage: StorageOptions) -> Self {
         self.storage = Some(storage);
+        self
+    }
+
+    /// Whether a language model rewrites the prompt first: `true`, `false`, or settings of its own.
+    pub fn plan(mut self, choice: impl Into<PlanChoice>) -> Self {
+        self.plan = choice.into();
         self
     }
 }

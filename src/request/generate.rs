@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::MediaInput;
+use super::{MediaInput, PlanChoice};
 use crate::model::{AspectRatio, Mode, Resolution, VideoModel};
 
 /// A new clip: what to show, how it comes about, how long and how large.
@@ -43,6 +43,10 @@ pub struct GenerateRequest {
     pub storage: Option<StorageOptions>,
     /// Where the service puts the clip instead of on its own CDN. Zero-retention teams must.
     pub output: Option<UploadTarget>,
+    /// Whether a language model rewrites the prompt first.
+    pub plan: PlanChoice,
+    /// The series that the clip belongs to.
+    pub topic: Option<String>,
 }
 
 /// How the clip comes about.
@@ -293,6 +297,18 @@ impl GenerateRequest {
     /// Where the service puts the clip.
     pub fn output(mut self, target: UploadTarget) -> Self {
         self.output = Some(target);
+        self
+    }
+
+    /// Whether a language model rewrites the prompt first: `true`, `false`, or settings of its own.
+    pub fn plan(mut self, choice: impl Into<PlanChoice>) -> Self {
+        self.plan = choice.into();
+        self
+    }
+
+    /// The series that the clip belongs to. Its planner sees the newest four prompts of the series.
+    pub fn topic(mut self, topic: impl Into<String>) -> Self {
+        self.topic = Some(topic.into());
         self
     }
 }

@@ -4,6 +4,7 @@
 //! Refuses to know how anything is sent: no HTTP, no files, no libav. A request is a value; making
 //! one costs nothing and touches nothing.
 
+mod analyze;
 #[cfg(feature = "media")]
 mod chain;
 mod check;
@@ -11,9 +12,11 @@ mod check_video;
 mod continue_from;
 mod generate;
 mod input;
+mod plan;
 mod resolved;
 mod video;
 
+pub use analyze::AnalyzeOptions;
 #[cfg(feature = "media")]
 pub(crate) use chain::KeptRequest;
 #[cfg(feature = "media")]
@@ -23,6 +26,7 @@ pub use check_video::CheckedVideo;
 pub use continue_from::{ContinueRequest, ContinueStrategy, FrameChoice};
 pub use generate::{GenerateMode, GenerateRequest, Keyframe, PublicUrl, StorageOptions, UploadTarget};
 pub use input::MediaInput;
+pub use plan::{PlanChoice, PlanWhen, PlannerFailure, PlannerSettings};
 pub use resolved::{GenerateInputs, MediaContent, ResolvedKeyframe, ResolvedMedia, Transport};
 pub use video::{EditRequest, ExtendRequest, TransportChoice};
 

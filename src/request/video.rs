@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{MediaInput, StorageOptions, UploadTarget};
+use super::{MediaInput, PlanChoice, StorageOptions, UploadTarget};
 use crate::model::VideoModel;
 
 /// A changed copy of a clip: the same length, shape and size (at most 720p).
@@ -20,6 +20,8 @@ pub struct EditRequest {
     pub model: Option<VideoModel>,
     /// How a local clip travels.
     pub transport: TransportChoice,
+    /// Whether a language model rewrites the prompt first.
+    pub plan: PlanChoice,
     /// Your end user's id, for the service's abuse monitoring.
     pub user: Option<String>,
     /// Keeps the result in the service's Files as well.
@@ -44,6 +46,8 @@ pub struct ExtendRequest {
     pub duration: Option<Duration>,
     /// How a local clip travels.
     pub transport: TransportChoice,
+    /// Whether a language model rewrites the prompt first.
+    pub plan: PlanChoice,
     /// Keeps the result in the service's Files as well.
     pub storage: Option<StorageOptions>,
     /// Where the service puts the result instead of on its own CDN.
@@ -74,6 +78,7 @@ impl EditRequest {
             prompt: prompt.into(),
             model: None,
             transport: TransportChoice::Auto,
+            plan: PlanChoice::Default,
             user: None,
             storage: None,
             output: None,
@@ -83,6 +88,12 @@ impl EditRequest {
     /// The model.
     pub fn model(mut self, model: impl Into<VideoModel>) -> Self {
         self.model = Some(model.into());
+        self
+    }
+
+    /// Whether a language model rewrites the prompt first: `true`, `false`, or settings of its own.
+    pub fn plan(mut self, choice: impl Into<PlanChoice>) -> Self {
+        self.plan = choice.into();
         self
     }
 
@@ -120,6 +131,7 @@ impl ExtendRequest {
             model: None,
             duration: None,
             transport: TransportChoice::Auto,
+            plan: PlanChoice::Default,
             storage: None,
             output: None,
         }
@@ -134,6 +146,12 @@ impl ExtendRequest {
     /// The model.
     pub fn model(mut self, model: impl Into<VideoModel>) -> Self {
         self.model = Some(model.into());
+        self
+    }
+
+    /// Whether a language model rewrites the prompt first: `true`, `false`, or settings of its own.
+    pub fn plan(mut self, choice: impl Into<PlanChoice>) -> Self {
+        self.plan = choice.into();
         self
     }
 

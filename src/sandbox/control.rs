@@ -27,6 +27,9 @@ pub struct SandboxState {
     pub downloads: u64,
     /// Files stored by upload.
     pub uploads: u64,
+    /// Answers given by Responses and Chat Completions. Each would have been paid.
+    #[serde(default)]
+    pub answers: u64,
     /// The jobs, oldest first.
     pub jobs: Vec<SandboxJob>,
     /// The faults still in force.
@@ -67,6 +70,7 @@ pub(super) fn snapshot(app: &App) -> SandboxState {
         polls: count(&app.counts.polls),
         downloads: count(&app.counts.downloads),
         uploads: count(&app.counts.uploads),
+        answers: count(&app.counts.answers),
         jobs: app.jobs.map(|job| SandboxJob {
             id: job.id.to_string(),
             model: job.model.id().to_owned(),

@@ -64,6 +64,18 @@ pub(super) async fn still(app: &App, given: &Given) -> Result<Still, Failure> {
     })
 }
 
+/// Fetches a picture as it is: nothing is decoded.
+pub(super) async fn bytes(app: &App, given: &Given) -> Result<Bytes, Failure> {
+    match fetch(app, given).await? {
+        Content::Bytes(bytes) => Ok(bytes),
+        Content::Blob(blob) => {
+            let read = tokio::fs::read(blob.path()).await;
+            read.map(Bytes::from)
+                .map_err(|_| Failure::invalid("The media could not be read."))
+        }
+    }
+}
+
 /// Fetches a clip and looks at it.
 pub(super) async fn clip(app: &App, given: &Given) -> Result<GivenClip, Failure> {
     let unreadable = |error: &dyn std::fmt::Display| {
@@ -98,7 +110,7 @@ pub(super) async fn clip(app: &App, given: &Given) -> Result<GivenClip, Failure>
 }
 
 /// Runs work of the decoder beside the requests, as many at a time as there are renderers.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     app: &App,
     work: impl FnOnce() -> crate::error::Result<T> + Send + 'static,
 ) -> Result<crate::error::Result<T>, Failure> {

@@ -26,6 +26,7 @@
     reason = "pixels, samples, percent and seconds, all far inside the ranges; the sandbox draws, it does not keep books"
 )]
 
+mod answers;
 mod blob;
 mod control;
 mod downloads;
@@ -198,6 +199,7 @@ impl SandboxBuilder {
             script: faults::Script::default(),
             counts: server::Counts::default(),
             jobs: jobs::Jobs::new(self.most_jobs, self.most_clip_bytes),
+            answers: answers::Answers::default(),
             files: files::Files::default(),
             scratch: blob::Scratch::create()?,
             renderers: Arc::new(Semaphore::new(cores)),

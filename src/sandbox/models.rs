@@ -39,12 +39,20 @@ pub(super) async fn video_model(Path(id): Path<String>) -> Result<Response, Refu
 }
 
 pub(super) async fn models() -> Response {
-    let data: Vec<_> = Model::ALL.into_iter().map(short).collect();
+    let data: Vec<_> = Model::ALL
+        .into_iter()
+        .map(short)
+        .chain(super::answers::short_models())
+        .collect();
     json_response(StatusCode::OK, &json!({ "object": "list", "data": data }))
 }
 
 pub(super) async fn model(Path(id): Path<String>) -> Result<Response, Refusal> {
-    Ok(json_response(StatusCode::OK, &short(find(&id)?)))
+    let short = match super::answers::short_model(&id) {
+        Some(language) => language,
+        None => short(find(&id)?),
+    };
+    Ok(json_response(StatusCode::OK, &short))
 }
 
 pub(super) async fn api_key(State(app): State<App>) -> Response {

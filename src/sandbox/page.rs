@@ -21,13 +21,14 @@ pub(super) async fn page(State(app): State<App>, Extension(base): Extension<Base
         "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>reelkin sandbox</title>\
          <meta name=\"viewport\" content=\"width=device-width\"><style>{STYLE}</style></head><body>\
          <h1>reelkin sandbox</h1><p>Base URL: <code>{}/v1</code></p>\
-         <p>{} jobs made, {} polls, {} downloads, {} uploads. <a href=\"/sandbox/state\">State as JSON</a> \
+         <p>{} jobs made, {} polls, {} downloads, {} uploads, {} answers. <a href=\"/sandbox/state\">State as JSON</a> \
          \u{b7} <a href=\"/\">Reload</a></p>",
         escape(&base.0),
         state.creates,
         state.polls,
         state.downloads,
-        state.uploads
+        state.uploads,
+        state.answers
     );
     if !state.faults.is_empty() {
         let faults: Vec<_> = state

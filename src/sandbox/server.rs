@@ -1,7 +1,6 @@
 //! Routes, keys, faults: the way of a request.
 //!
 //! Owns the order in which a request is counted, struck by faults, checked for its key and handed on.
-//! Chat and Responses get a module of their own beside `videos` and `files`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,6 +19,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use super::answers::{self, Answers};
 use super::blob::Scratch;
 use super::errors::{Refusal, json_response};
 use super::faults::{FaultKind, FaultOperation, RateLimitCause, Script, Stage};
@@ -42,6 +42,7 @@ pub(super) struct Shared {
     pub(super) script: Script,
     pub(super) counts: Counts,
     pub(super) jobs: Jobs,
+    pub(super) answers: Answers,
     pub(super) files: Files,
     pub(super) scratch: Arc<Scratch>,
     pub(super) renderers: Arc<Semaphore>,
@@ -68,6 +69,7 @@ pub(super) struct Counts {
     pub(super) polls: AtomicU64,
     pub(super) downloads: AtomicU64,
     pub(super) uploads: AtomicU64,
+    pub(super) answers: AtomicU64,
 }
 
 /// Scheme and host under which the caller reached the sandbox.
@@ -94,6 +96,7 @@ pub(super) fn router(app: App) -> Router {
         .route("/v1/models", get(models::models))
         .route("/v1/models/{id}", get(models::model))
         .route("/v1/api-key", get(models::api_key))
+        .merge(answers::routes())
         .route("/v1/files", files)
         .route("/v1/files/{id}", file)
         .route("/v1/files/{id}/content", get(files::content))
@@ -128,6 +131,7 @@ fn operation(method: &Method, path: &str) -> Option<FaultOperation> {
         }
         (&Method::GET, Some(rest)) if rest.starts_with("videos/") => FaultOperation::Poll,
         (&Method::POST, Some("files")) => FaultOperation::Upload,
+        (&Method::POST, Some("responses" | "chat/completions")) => FaultOperation::Answer,
         (_, Some(_)) => FaultOperation::Other,
         (&Method::GET | &Method::HEAD, None) if path.starts_with("/vidgen/") => FaultOperation::Download,
         _ => return None,
@@ -174,8 +178,9 @@ async fn pass(State(app): State<App>, mut request: Request, next: Next) -> Respo
         .extensions()
         .get::<AboutPrompt>()
         .map(|about| about.0.clone());
-    // A refused create is not "carried out": its answer arrives.
-    if operation == FaultOperation::Create && !response.status().is_success() {
+    // A refused request is not "carried out": its answer arrives.
+    if matches!(operation, FaultOperation::Create | FaultOperation::Answer) && !response.status().is_success()
+    {
         return response;
     }
     match app

@@ -57,9 +57,12 @@ async fn three_steps_make_a_family_of_four_with_one_create_each() {
         Some(4),
         "{last}"
     );
+    // Planning is part of what a chain costs.
+    let ticks = |value: &Value| value.as_u64().unwrap();
     let paid: u64 = bench.clips()[1..]
         .iter()
-        .map(|clip| clip.sidecar["reelkin"]["cost_usd_ticks"].as_u64().unwrap())
+        .map(|clip| &clip.sidecar["reelkin"])
+        .map(|ours| ticks(&ours["cost_usd_ticks"]) + ticks(&ours["planner"]["cost_usd_ticks"]))
         .sum();
     assert_eq!(made.cost.ticks(), paid);
 
@@ -304,7 +307,7 @@ async fn a_failing_step_is_sent_three_times_and_no_more() {
     let prompts: Vec<Value> = bench
         .clips()
         .iter()
-        .map(|clip| clip.sidecar["prompt"].clone())
+        .map(|clip| clip.sidecar["userPrompt"].clone())
         .collect();
     assert_eq!(prompts, ["a lighthouse at dusk", "a bell rings"]);
 }

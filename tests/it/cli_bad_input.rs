@@ -18,7 +18,10 @@ async fn refused(bench: &Bench, args: &[&str], code: i32, words: &[&str]) {
 
     let ran = Program::at(bench).args(args).arg("--json").run().await;
     let error = ran.json()["error"].clone();
-    let line = error["message"].as_str().unwrap().to_owned();
+    let line = error["message"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{args:?}: {ran:?}"))
+        .to_owned();
     check(args, &ran, code, &line, words);
     assert!(ran.stderr.is_empty(), "{args:?}: {ran:?}");
     for field in ["code", "may_have_been_charged", "retry_advice"] {

@@ -1,7 +1,6 @@
 //! Runs the real program, away from the machine's own settings, and never for ever.
 
 use std::ffi::OsStr;
-use std::io::Read as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -48,7 +47,7 @@ impl Ran {
 pub(crate) struct Program {
     command: Command,
     // Kept while the program runs.
-    _folder: Option<TempDir>,
+    kept: Option<TempDir>,
 }
 
 impl Program {
@@ -56,7 +55,7 @@ impl Program {
     pub(crate) fn bare() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut program = Self::in_folder(folder.path());
-        program._folder = Some(folder);
+        program.kept = Some(folder);
         program
     }
 
@@ -66,10 +65,7 @@ impl Program {
         for variable in ["XAI_API_KEY", "REELKIN_LIBRARY", "REELKIN_LOG"] {
             command.env_remove(variable);
         }
-        Self {
-            command,
-            _folder: None,
-        }
+        Self { command, kept: None }
     }
 
     /// With the sandbox, the library and the key of a bench.
@@ -111,7 +107,10 @@ impl Program {
     pub(crate) async fn run(self) -> Ran {
         tokio::task::spawn_blocking(move || {
             // The folder must outlive the run.
-            let Self { mut command, _folder } = self;
+            let Self {
+                mut command,
+                kept: _kept,
+            } = self;
             let child = command
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())

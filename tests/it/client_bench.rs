@@ -148,7 +148,7 @@ pub(crate) fn clips_in(library: &Path) -> Vec<SavedClip> {
                 "a sidecar of nothing: {name}"
             );
         } else {
-            assert!(name.ends_with(".mp4"), "a stray file: {name}");
+            assert!(name.strip_suffix(".mp4").is_some(), "a stray file: {name}");
             let whole = check_whole(MediaSource::from(path.clone()), &MediaOptions::default());
             assert!(whole.is_ok(), "{name}: {}", whole.unwrap_err());
             let sidecar = std::fs::read(library.join(format!("{name}.json")))

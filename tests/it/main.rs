@@ -14,6 +14,8 @@
 )]
 
 #[cfg(feature = "cli")]
+mod analyze_clip;
+#[cfg(feature = "cli")]
 mod chain_program;
 #[cfg(feature = "cli")]
 mod chain_run;
@@ -29,6 +31,8 @@ mod client_bench;
 mod clips;
 #[cfg(feature = "cli")]
 mod download_guard;
+#[cfg(all(feature = "cli", target_os = "linux"))]
+mod download_memory;
 #[cfg(feature = "cli")]
 mod download_resume;
 #[cfg(feature = "cli")]
@@ -43,12 +47,27 @@ mod library_crash;
 mod library_list;
 mod library_names;
 mod library_record;
+mod lineage_continuity;
+mod lineage_family;
+mod lineage_scale;
 #[cfg(feature = "media")]
 mod media_bad_input;
 #[cfg(feature = "media")]
 mod media_colour;
 #[cfg(feature = "media")]
 mod media_frames;
+#[cfg(feature = "cli")]
+mod planner_continue;
+#[cfg(feature = "cli")]
+mod planner_failures;
+#[cfg(feature = "cli")]
+mod planner_generate;
+#[cfg(feature = "sandbox")]
+mod sandbox_answers;
+#[cfg(feature = "sandbox")]
+mod sandbox_answers_faults;
+#[cfg(feature = "sandbox")]
+mod sandbox_answers_pictures;
 #[cfg(feature = "sandbox")]
 mod sandbox_clients;
 #[cfg(feature = "sandbox")]

@@ -70,9 +70,11 @@ fn briefly(fault: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_program_shows_no_secret_under_any_fault() {
     // One of a kind and place: what a fault leaves in the log does not depend on how often it strikes.
-    let mut faults: Vec<String> = all_faults().map(briefly).collect();
-    faults.sort();
-    faults.dedup();
+    let kind = |fault: &str| fault.split(['=', ',']).next().unwrap_or_default().to_owned();
+    let mut faults: Vec<&str> = all_faults().collect();
+    faults.sort_by_key(|fault| kind(fault));
+    faults.dedup_by_key(|fault| kind(fault));
+    let faults: Vec<String> = faults.into_iter().map(briefly).collect();
     futures_util::stream::iter(faults)
         .map(|fault| async move {
             let bench = Bench::start(&[&fault]).await;

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use reelkin::request::PublicUrl;
-use reelkin::{ErrorKind, GenerateRequest, Keyframe, MediaInput, StorageOptions, UploadTarget, secs};
+use reelkin::{
+    Clip, EditRequest, ErrorKind, ExtendRequest, GenerateRequest, Keyframe, MediaInput, StorageOptions,
+    UploadTarget, VideoClient, secs,
+};
 use serde_json::{Value, json};
 
 use super::client_bench::{KEY, builder, ms};
@@ -40,13 +43,17 @@ fn link(url: &str) -> MediaInput {
 
 /// Sends a request to a server that refuses it, and returns what it got.
 pub(crate) async fn sent(request: GenerateRequest) -> (Seen, Value) {
+    sent_by(async |client| client.generate(request).await).await
+}
+
+async fn sent_by(verb: impl AsyncFnOnce(VideoClient) -> reelkin::Result<Clip>) -> (Seen, Value) {
     let server = Server::start(Bytes::new(), |_, _| {
         Some(Answer::new(400, r#"{"code":"invalid-argument","error":"No."}"#))
     })
     .await;
     let folder = tempfile::tempdir().unwrap();
     let client = builder(&server.base_url(), folder.path()).build().unwrap();
-    let error = client.generate(request).await.unwrap_err();
+    let error = verb(client).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.status()),
         (ErrorKind::InvalidRequest, Some(400)),
@@ -155,7 +162,7 @@ fn requests() -> Vec<(&'static str, GenerateRequest)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_mode_is_sent_as_its_fixture_has_it() {
     let mut names = fixture_names("requests");
-    // Two verbs that the client does not have yet.
+    // These two are verbs of their own, below.
     names.remove("edit.json");
     names.remove("extend.json");
     for (name, request) in requests() {
@@ -197,4 +204,22 @@ async fn a_create_has_the_headers_of_the_contract_and_no_others() {
         "user-agent",
     ];
     assert_eq!(names, BTreeSet::from(known));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn edit_and_extend_are_sent_as_their_fixtures_have_it() {
+    let want = |name: &str| -> Value { serde_json::from_str(&fixture(name)).unwrap() };
+    let request = EditRequest::new(link("https://clips.example/in.mp4"), "make the coat red");
+    let (seen, have) = sent_by(async |client| client.edit(request).await).await;
+    assert_eq!(
+        (seen.path.as_str(), have),
+        ("/v1/videos/edits", want("requests/edit.json"))
+    );
+    let file = MediaInput::FileId("file_9f8a7b6c-5d4e-4f3a-8b2c-1d0e9f8a7b6c".to_owned());
+    let request = ExtendRequest::new(file, "the camera rises").duration(secs(5));
+    let (seen, have) = sent_by(async |client| client.extend(request).await).await;
+    assert_eq!(
+        (seen.path.as_str(), have),
+        ("/v1/videos/extensions", want("requests/extend.json"))
+    );
 }

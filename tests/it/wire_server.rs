@@ -1,6 +1,7 @@
 //! A small HTTP server that keeps every byte it was sent, and answers exactly as told: for what the
 //! sandbox does not show (headers) or does not do (changed files, lines that fall silent).
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -67,8 +68,8 @@ impl Answer {
         }
     }
 
-    pub(crate) fn header(mut self, name: &str, value: impl ToString) -> Self {
-        self.headers.push((name.to_owned(), value.to_string()));
+    pub(crate) fn header(mut self, name: &str, value: impl std::fmt::Display) -> Self {
+        self.headers.push((name.to_owned(), format!("{value}")));
         self
     }
 
@@ -258,10 +259,10 @@ async fn read(stream: &mut TcpStream) -> std::io::Result<Option<Seen>> {
 async fn write(stream: &mut TcpStream, answer: &Answer) -> std::io::Result<()> {
     let mut head = format!("HTTP/1.1 {} Told\r\nconnection: close\r\n", answer.status);
     if answer.told {
-        head.push_str(&format!("content-length: {}\r\n", answer.body.len()));
+        write!(head, "content-length: {}\r\n", answer.body.len()).unwrap();
     }
     for (name, value) in &answer.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        write!(head, "{name}: {value}\r\n").unwrap();
     }
     head.push_str("\r\n");
     stream.write_all(head.as_bytes()).await?;

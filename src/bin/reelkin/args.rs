@@ -59,6 +59,10 @@ pub(crate) enum Command {
     Extend(Extend),
     /// Go on where a clip ends
     Continue(Continue),
+    /// Have a language model describe a clip
+    Analyze(Analyze),
+    /// Show the family of a clip
+    Lineage(Lineage),
     /// Make several clips, each going on where the one before ends
     Chain(Chain),
     /// Write one frame of a clip as PNG or JPEG
@@ -138,8 +142,33 @@ pub(crate) struct Generate {
     /// A model table of your own
     #[arg(long, value_name = "FILE")]
     pub(crate) table: Option<PathBuf>,
+    /// Make the clip one of a series: it is planned with the newest prompts of that topic
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) topic: Option<String>,
+    #[command(flatten)]
+    pub(crate) planning: Planning,
     #[command(flatten)]
     pub(crate) wait: Wait,
+}
+
+/// Whether a language model rewrites the prompt.
+#[derive(Debug, Args)]
+pub(crate) struct Planning {
+    /// Have a language model plan the prompt (the default for continue)
+    #[arg(long, conflicts_with = "no_plan")]
+    pub(crate) plan: bool,
+    /// Send the words as they are (the default for all others)
+    #[arg(long)]
+    pub(crate) no_plan: bool,
+    /// The language model that plans
+    #[arg(long, value_name = "MODEL", conflicts_with = "no_plan")]
+    pub(crate) planner_model: Option<String>,
+    /// Let the planner search the web
+    #[arg(long, conflicts_with = "no_plan")]
+    pub(crate) web_search: bool,
+    /// Send the words as they are when the planner fails; the record says so
+    #[arg(long, conflicts_with = "no_plan")]
+    pub(crate) own_words: bool,
 }
 
 /// What edit and extend share.
@@ -157,6 +186,8 @@ pub(crate) struct Source {
     /// Keep the clip in the service's Files too, under this name
     #[arg(long, value_name = "NAME")]
     pub(crate) store: Option<String>,
+    #[command(flatten)]
+    pub(crate) planning: Planning,
     #[command(flatten)]
     pub(crate) wait: Wait,
 }
@@ -238,7 +269,42 @@ pub(crate) struct Continue {
     #[arg(long, value_name = "NAME")]
     pub(crate) store: Option<String>,
     #[command(flatten)]
+    pub(crate) planning: Planning,
+    #[command(flatten)]
     pub(crate) wait: Wait,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Analyze {
+    /// The clip: an id, a file name or a path
+    pub(crate) clip: String,
+    /// How many frames are looked at, spread over the clip (2 to 32)
+    #[arg(long, value_name = "N")]
+    pub(crate) frames: Option<u32>,
+    /// The language model; it must see pictures
+    #[arg(long)]
+    pub(crate) model: Option<String>,
+    /// How long it may take, in seconds
+    #[arg(long, value_name = "S", value_parser = seconds, default_value = "180")]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Lineage {
+    /// A clip of the library: an id, a file name or a path in it
+    pub(crate) clip: String,
+    /// As Mermaid
+    #[arg(long, group = "form")]
+    pub(crate) mermaid: bool,
+    /// As Graphviz
+    #[arg(long, group = "form")]
+    pub(crate) dot: bool,
+    /// Hash every clip and compare it with its record
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// Draw the first and last frames of the family to this PNG
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sheet: Option<PathBuf>,
 }
 
 /// The same call goes on with a chain that was broken off, and makes nothing when all clips are there.
@@ -283,6 +349,8 @@ pub(crate) struct Chain {
     /// Your end user's id
     #[arg(long)]
     pub(crate) user: Option<String>,
+    #[command(flatten)]
+    pub(crate) planning: Planning,
     /// How long to wait for each job, in seconds
     #[arg(long, value_name = "S", value_parser = seconds, default_value = "900")]
     pub(crate) timeout: Duration,

@@ -88,7 +88,7 @@ fn format_of(out: &Path) -> Outcome<Format> {
 }
 
 /// The file appears whole or not at all.
-fn write_whole(out: &Path, bytes: &[u8]) -> Outcome<()> {
+pub(crate) fn write_whole(out: &Path, bytes: &[u8]) -> Outcome<()> {
     let failed = |error: std::io::Error| Failure::Local(format!("write frame to {}: {error}", out.display()));
     let name = out.file_name().unwrap_or_default().to_string_lossy();
     let part = out.with_file_name(format!(".{name}.{}.part", std::process::id()));

@@ -10,7 +10,7 @@ use reelkin::{
 
 use crate::args::{self, Generate, Global};
 use crate::output::{self, Failure, Outcome};
-use crate::session::{Session, Settings, block_on, check_destination};
+use crate::session::{Session, Settings, block_on, check_destination, plan};
 
 pub(crate) fn run(global: &Global, command: &Generate) -> Outcome {
     check_destination(&command.wait, &global.library)?;
@@ -70,6 +70,8 @@ fn request(command: &Generate) -> Outcome<GenerateRequest> {
         target.fetch_url.clone_from(&command.fetch_url);
         target
     });
+    request.topic.clone_from(&command.topic);
+    request.plan = plan(&command.planning);
     Ok(request)
 }
 

@@ -62,14 +62,7 @@ fn entry_line(entry: &Entry) -> String {
         .map(|duration| format!("{} s", duration.as_f64()));
     let resolution = video.and_then(|video| video.resolution.clone());
     let cost = output::cost(clip).map(|cost| cost.to_string());
-    let prompt = record.prompt.as_deref().map(|prompt| {
-        let line: String = prompt.split_whitespace().collect::<Vec<_>>().join(" ");
-        if line.chars().count() > 60 {
-            line.chars().take(59).chain(['…']).collect()
-        } else {
-            line
-        }
-    });
+    let prompt = record.prompt.as_deref().map(|prompt| output::short(prompt, 60));
     let fields = [seconds, resolution, cost, prompt];
     std::iter::once(entry.id.to_string())
         .chain(fields.into_iter().flatten())

@@ -3,11 +3,13 @@
 //!
 //! Owns arguments, output and exit codes. Everything else is the public API of the crate.
 
+mod analyze;
 mod args;
 mod chain;
 mod doctor;
 mod frame;
 mod generate;
+mod lineage;
 mod ls;
 mod models;
 mod output;
@@ -37,6 +39,8 @@ fn main() -> ExitCode {
         Command::Edit(command) => video::edit(&arguments.global, command),
         Command::Extend(command) => video::extend(&arguments.global, command),
         Command::Continue(command) => video::continue_from(&arguments.global, &command),
+        Command::Analyze(command) => analyze::run(&arguments.global, &command),
+        Command::Lineage(command) => lineage::run(&arguments.global, &command),
         Command::Chain(command) => chain::run(&arguments.global, command),
         Command::Frame(command) => frame::run(&arguments.global, command),
         Command::Probe(command) => probe::run(&arguments.global, &command),

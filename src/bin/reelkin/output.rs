@@ -187,6 +187,16 @@ pub(crate) fn cost(clip: &Clip) -> Option<UsdTicks> {
         .map(UsdTicks::new)
 }
 
+/// A prompt on one line, cut to so many characters.
+pub(crate) fn short(prompt: &str, most: usize) -> String {
+    let line = prompt.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() > most {
+        line.chars().take(most - 1).chain(['…']).collect()
+    } else {
+        line
+    }
+}
+
 /// A clip for a person.
 pub(crate) fn print_clip(clip: &Clip, copy: Option<&Path>) {
     let place = clip

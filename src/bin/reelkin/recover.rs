@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use reelkin::JobId;
 use serde_json::json;
 
 use crate::args::{Global, Recover};
@@ -14,6 +15,10 @@ pub(crate) fn run(global: &Global, command: &Recover) -> Outcome {
         return Err(Failure::Arguments(
             "write copies of several clips: -o names one file; use -d".to_owned(),
         ));
+    }
+    // What is no id is a mistake in the arguments, and no job's own failure.
+    for id in &command.jobs {
+        JobId::parse(id)?;
     }
     let settings = Settings {
         timeout: Some(command.wait.timeout),

@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reelkin::sandbox::Sandbox;
-use reelkin::{Clip, JobHandle, Library, ModelTable, PollPolicy, Validation, VideoClient};
+use reelkin::{
+    Clip, JobHandle, Library, ModelTable, PlanChoice, PlannerFailure, PlannerSettings, PollPolicy,
+    Validation, VideoClient,
+};
 
-use crate::args::{Global, Wait};
+use crate::args::{Global, Planning, Wait};
 use crate::output::{self, Failure, Outcome};
 
 /// Runs a command that needs the network.
@@ -110,6 +113,35 @@ fn is_local(url: &str) -> bool {
     ["http://127.", "http://localhost", "http://[::1]"]
         .iter()
         .any(|start| url.starts_with(start))
+}
+
+/// What a person chose of planning.
+pub(crate) fn plan(planning: &Planning) -> PlanChoice {
+    let Planning {
+        plan,
+        no_plan,
+        planner_model,
+        web_search,
+        own_words,
+    } = planning;
+    if *no_plan {
+        return PlanChoice::Off;
+    }
+    if planner_model.is_none() && !web_search && !own_words {
+        return if *plan {
+            PlanChoice::On(None)
+        } else {
+            PlanChoice::Default
+        };
+    }
+    let mut settings = PlannerSettings::default().web_search(*web_search);
+    if let Some(model) = planner_model {
+        settings = settings.model(model);
+    }
+    if *own_words {
+        settings = settings.on_failure(PlannerFailure::OwnWords);
+    }
+    settings.into()
 }
 
 /// Refuses a place for the copy that cannot work, before anything is paid.

@@ -9,7 +9,7 @@ use reelkin::{
 
 use crate::args::{Continue, Edit, Extend, Global, Strategy, Transport, Wait};
 use crate::output::{self, Failure, Outcome};
-use crate::session::{Session, Settings, block_on, check_destination};
+use crate::session::{Session, Settings, block_on, check_destination, plan};
 
 pub(crate) fn edit(global: &Global, command: Edit) -> Outcome {
     let Edit {
@@ -32,6 +32,7 @@ pub(crate) fn edit(global: &Global, command: Edit) -> Outcome {
     request.model = source.model.as_deref().map(Into::into);
     request.storage = source.store.as_deref().map(StorageOptions::new);
     request.user = user;
+    request.plan = plan(&source.planning);
     run(global, &source.wait, |client| async move {
         client.edit(request).start().await
     })
@@ -54,6 +55,7 @@ pub(crate) fn extend(global: &Global, command: Extend) -> Outcome {
     request.model = source.model.as_deref().map(Into::into);
     request.storage = source.store.as_deref().map(StorageOptions::new);
     request.duration = duration;
+    request.plan = plan(&source.planning);
     run(global, &source.wait, |client| async move {
         client.extend(request).start().await
     })
@@ -81,6 +83,7 @@ pub(crate) fn continue_from(global: &Global, command: &Continue) -> Outcome {
     request.audio = command.no_audio.then_some(false);
     request.user.clone_from(&command.user);
     request.storage = command.store.as_deref().map(StorageOptions::new);
+    request.plan = plan(&command.planning);
     run(global, &command.wait, |client| async move {
         client.continue_from(from, request).start().await
     })

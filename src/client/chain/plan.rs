@@ -18,7 +18,7 @@ use crate::request::{
 #[derive(Debug, Clone)]
 pub(super) enum Step {
     Generate(Box<GenerateRequest>),
-    Continue(ContinueRequest),
+    Continue(Box<ContinueRequest>),
 }
 
 /// A chain as it is asked for.
@@ -163,10 +163,12 @@ impl Plan {
                 }
                 let requests = record.steps.iter().map(|step| {
                     let kept = step.request.as_ref()?;
-                    kept.as_continue().map(Step::Continue).or_else(|| {
-                        let request = kept.as_generate()?;
-                        Some(Step::Generate(Box::new(request)))
-                    })
+                    kept.as_continue()
+                        .map(|step| Step::Continue(Box::new(step)))
+                        .or_else(|| {
+                            let request = kept.as_generate()?;
+                            Some(Step::Generate(Box::new(request)))
+                        })
                 });
                 let requests = requests.collect();
                 let start = match &record.start {
@@ -257,7 +259,7 @@ async fn origin(client: &VideoClient, input: &MediaInput) -> Result<ChainOrigin>
 fn continue_step(request: ContinueRequest) -> (Step, ChainStep) {
     let kept = KeptRequest::of_continue(&request);
     let step = ChainStep::new(digest(&kept, &[]), Some(kept));
-    (Step::Continue(request), step)
+    (Step::Continue(Box::new(request)), step)
 }
 
 async fn generate_step(request: GenerateRequest) -> Result<(Step, ChainStep)> {

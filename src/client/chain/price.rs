@@ -55,7 +55,6 @@ pub(super) fn steps(
 
 fn continuation(client: &VideoClient, request: &ContinueRequest, before: Option<Shape>) -> Result<Expected> {
     match request.strategy {
-        ContinueStrategy::LastFrame => new_clip(client, request),
         ContinueStrategy::Extend => longer_clip(client, request, before),
         ContinueStrategy::Auto
             if before.is_some_and(|before| extension_fits(client, request, before.length)) =>
@@ -67,7 +66,7 @@ fn continuation(client: &VideoClient, request: &ContinueRequest, before: Option<
                 ..longer
             })
         }
-        ContinueStrategy::Auto => new_clip(client, request),
+        ContinueStrategy::LastFrame | ContinueStrategy::Auto => new_clip(client, request),
     }
 }
 

@@ -4,6 +4,7 @@ mod body;
 mod convert;
 mod errors;
 mod files;
+mod responses;
 mod wire;
 
 use std::time::Duration;
@@ -11,7 +12,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use url::Url;
 
-use super::{Finished, JobId, PollFailure, PollReply, Provider, Submission, Upload, Verdict, VisibleModel};
+use super::{
+    Answer, Ask, Finished, JobId, PollFailure, PollReply, Provider, Submission, Upload, Verdict, VisibleModel,
+};
 use crate::backoff::Backoff;
 use crate::error::{Charge, Error, ErrorKind, Result};
 use crate::http::{Body, Http, Reply, SendFailure};
@@ -144,6 +147,10 @@ impl Provider for Xai {
 
     fn delete_file<'a>(&'a self, file_id: &'a str) -> BoxFuture<'a, Result<()>> {
         Box::pin(files::delete(&self.http, file_id))
+    }
+
+    fn respond<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Answer>> {
+        Box::pin(responses::respond(&self.http, ask))
     }
 
     fn pause(&self, pause: Duration) {

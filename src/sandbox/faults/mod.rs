@@ -22,6 +22,8 @@ pub enum FaultOperation {
     Download,
     /// `POST /v1/files`.
     Upload,
+    /// `POST /v1/responses` and `POST /v1/chat/completions`.
+    Answer,
     /// Everything else below `/v1`.
     Other,
 }
@@ -33,6 +35,7 @@ impl FaultOperation {
             "poll" => Self::Poll,
             "download" => Self::Download,
             "upload" => Self::Upload,
+            "answer" => Self::Answer,
             "other" => Self::Other,
             _ => return None,
         })
@@ -44,6 +47,7 @@ impl FaultOperation {
             Self::Poll => "poll",
             Self::Download => "download",
             Self::Upload => "upload",
+            Self::Answer => "answer",
             Self::Other => "other",
         }
     }
@@ -161,6 +165,16 @@ pub enum FaultKind {
     RenderSize(u32, u32),
     /// The clip of a job has another length than was asked for.
     RenderSeconds(u32),
+    /// An answer is a refusal in words, whatever form was asked for.
+    Refusal,
+    /// An answer's JSON, or the arguments of its call, do not satisfy the schema.
+    SchemaBreak,
+    /// An answer has neither words nor calls.
+    EmptyAnswer,
+    /// An answer stops halfway, as if its tokens had run out, and says so.
+    Incomplete,
+    /// An answer is an error with HTTP 200.
+    ErrorWith200,
 }
 
 /// Which step of an answer a kind of fault touches.
@@ -180,6 +194,8 @@ pub(super) enum Stage {
     Render,
     /// The bytes of a clip.
     Clip,
+    /// What an answer says.
+    Answer,
 }
 
 impl FaultKind {
@@ -216,6 +232,9 @@ impl FaultKind {
             | Self::LinkExpired(_)
             | Self::Garbage
             | Self::HalfClip => Stage::Clip,
+            Self::Refusal | Self::SchemaBreak | Self::EmptyAnswer | Self::Incomplete | Self::ErrorWith200 => {
+                Stage::Answer
+            }
         }
     }
 
@@ -225,6 +244,7 @@ impl FaultKind {
             Stage::Pending | Stage::Done => Some(FaultOperation::Poll),
             Stage::Outcome | Stage::Render => Some(FaultOperation::Create),
             Stage::Clip => Some(FaultOperation::Download),
+            Stage::Answer => Some(FaultOperation::Answer),
             Stage::Before => (*self == Self::TransientBadRequest).then_some(FaultOperation::Poll),
             Stage::After => Some(match self {
                 Self::HugeBody(_) => FaultOperation::Poll,
@@ -268,7 +288,7 @@ impl Fault {
     /// The kinds of fault and how a script is written, for the help of a program.
     pub const HELP: &str = "\
 [OPERATION:]KIND[=VALUE][,times=N][,after=N][,prompt=WORDS]
-  OPERATION  create, poll, download, upload, other; without it where the kind belongs (any for the first group)
+  OPERATION  create, poll, download, upload, answer, other; without it where the kind belongs (any for the first group)
   times=N    strike N times (without: always)    after=N  let N requests pass first
   prompt=W   only for jobs whose prompt has W
 Any operation:
@@ -288,7 +308,9 @@ How a job ends or is made (kept with the job):
   moderated=400|400-billed|400-old|null|empty|missing|no-video|failed
   pad=BYTES, render-size=WxH, render-seconds=N
 Downloads:
-  redirect=URL, content-type=TYPE, link-expired=403|404, garbage, half-clip";
+  redirect=URL, content-type=TYPE, link-expired=403|404, garbage, half-clip
+Answers (responses and chat):
+  refusal, schema-break, empty-answer, incomplete, error-200";
 
     /// A fault that strikes every time, where its kind belongs.
     pub fn new(kind: FaultKind) -> Self {

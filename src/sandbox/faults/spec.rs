@@ -141,6 +141,11 @@ fn parse_kind(name: &str, value: Option<&str>) -> Result<FaultKind, String> {
             FaultKind::RenderSize(width, height)
         }
         "render-seconds" => FaultKind::RenderSeconds(number::<u32>(needed()?)?.clamp(1, 60)),
+        "refusal" => plain(FaultKind::Refusal)?,
+        "schema-break" => plain(FaultKind::SchemaBreak)?,
+        "empty-answer" => plain(FaultKind::EmptyAnswer)?,
+        "incomplete" => plain(FaultKind::Incomplete)?,
+        "error-200" => plain(FaultKind::ErrorWith200)?,
         _ => return Err("unknown kind".to_owned()),
     })
 }
@@ -229,6 +234,11 @@ impl fmt::Display for FaultKind {
             Self::PadToBytes(bytes) => write!(f, "pad={bytes}"),
             Self::RenderSize(width, height) => write!(f, "render-size={width}x{height}"),
             Self::RenderSeconds(seconds) => write!(f, "render-seconds={seconds}"),
+            Self::Refusal => f.write_str("refusal"),
+            Self::SchemaBreak => f.write_str("schema-break"),
+            Self::EmptyAnswer => f.write_str("empty-answer"),
+            Self::Incomplete => f.write_str("incomplete"),
+            Self::ErrorWith200 => f.write_str("error-200"),
         }
     }
 }
@@ -248,6 +258,8 @@ mod tests {
             "moderated=no-video,prompt=red coat",
             "render-size=640x360",
             "poll:truncated=10",
+            "schema-break,times=1",
+            "answer:429=2",
         ] {
             let fault: Fault = text.parse().unwrap();
             assert_eq!(fault.to_string(), text);

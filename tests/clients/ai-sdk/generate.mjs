@@ -1,7 +1,14 @@
-// Makes, edits and extends a clip with the AI SDK, exactly as it is published, against BASE_URL.
+// Makes, edits and extends a clip, and asks language models, with the AI SDK, exactly as it is published, against BASE_URL.
 // Usage: node generate.mjs BASE_URL KEY
 import assert from 'node:assert/strict';
-import { experimental_generateVideo as generateVideo, NoVideoGeneratedError } from 'ai';
+import {
+  experimental_generateVideo as generateVideo,
+  generateObject,
+  generateText,
+  jsonSchema,
+  streamText,
+  tool,
+} from 'ai';
 import { createXai } from '@ai-sdk/xai';
 
 const [baseURL, apiKey] = process.argv.slice(2);
@@ -73,4 +80,70 @@ await assert.rejects(
   }),
   (error) => error.statusCode === 400 && /Incorrect API key/.test(error.responseBody),
 );
+
+// Answers, over Chat Completions and over Responses.
+const schema = jsonSchema({
+  type: 'object',
+  properties: { prompt: { type: 'string' }, seconds: { type: 'integer', minimum: 1, maximum: 15 } },
+  required: ['prompt', 'seconds'],
+  additionalProperties: false,
+});
+const tools = {
+  generate_video: tool({
+    description: 'Makes one clip.',
+    inputSchema: jsonSchema({ type: 'object', properties: { prompt: { type: 'string' } }, required: ['prompt'] }),
+  }),
+};
+for (const language of [xai.chat('grok-4.3'), xai.responses('grok-4.3')]) {
+  const ask = { model: language, maxRetries: 0 };
+  const text = await generateText({ ...ask, prompt: 'a paper boat in the rain' });
+  assert.match(text.text, /a paper boat in the rain/);
+  assert.equal(text.finishReason, 'stop');
+  assert.ok(text.usage.outputTokens > 0 && text.usage.inputTokens > 0);
+  assert.ok(text.reasoningText.length > 0);
+
+  const { object } = await generateObject({ ...ask, schema, prompt: 'a paper boat for 7 seconds' });
+  assert.equal(object.seconds, 7);
+  assert.match(object.prompt, /a paper boat/);
+
+  const called = await generateText({
+    ...ask,
+    tools,
+    toolChoice: { type: 'tool', toolName: 'generate_video' },
+    prompt: 'User prompt: a paper boat',
+  });
+  assert.equal(called.toolCalls[0].toolName, 'generate_video');
+  assert.match(called.toolCalls[0].input.prompt, /a paper boat/);
+  assert.equal(called.finishReason, 'tool-calls');
+
+  const seen = await generateText({
+    ...ask,
+    messages: [
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text: 'What is in this picture?' },
+          { type: 'image', image: new Uint8Array(png), mediaType: 'image/png' },
+        ],
+      },
+    ],
+  });
+  assert.match(seen.text, /1x1 pixels/);
+
+  const streamed = streamText({ ...ask, prompt: 'a paper boat in the rain' });
+  let words = '';
+  for await (const piece of streamed.textStream) words += piece;
+  assert.equal(words, text.text);
+  assert.equal(await streamed.finishReason, 'stop');
+  await assert.rejects(
+    generateText({ ...ask, model: xai.responses('grok-9'), prompt: 'x' }),
+    (error) => error.statusCode === 404 && /does not exist/.test(error.message),
+  );
+}
+const searched = await generateText({
+  model: xai.responses('grok-4.3'),
+  tools: { web_search: xai.tools.webSearch() },
+  prompt: 'the harbour of Hamburg',
+});
+assert.ok(searched.sources.length > 0);
 console.log('ai-sdk: ok');

@@ -1,0 +1,150 @@
+//! `reelkin lineage`: the family of a clip, as a tree, as JSON, as a diagram, as a contact sheet.
+
+use std::process::ExitCode;
+
+use futures_util::StreamExt as _;
+use reelkin::library::Verdict;
+use reelkin::lineage::{Family, Member, MemberState};
+use reelkin::media::{self, Frame, FramePosition, MediaOptions, MediaSource, SheetClip};
+use reelkin::{Library, UsdTicks};
+use serde_json::json;
+
+use crate::args::{Global, Lineage};
+use crate::output::{self, Outcome};
+use crate::session::block_on;
+
+pub(crate) fn run(global: &Global, command: &Lineage) -> Outcome {
+    let library = Library::open_to_read(&global.library)?;
+    let (family, verdicts) = block_on(async {
+        let clip = library.resolve(&command.clip).await?;
+        let family = library.family(&clip).await?;
+        let verdicts: Vec<Verdict> = if command.verify {
+            library.verify_family(&family).collect().await
+        } else {
+            Vec::new()
+        };
+        Ok((family, verdicts))
+    })?;
+    if let Some(file) = &command.sheet {
+        let sheet = sheet(&library, &family)?;
+        crate::frame::write_whole(file, &sheet)?;
+    }
+    if global.json {
+        let mut object = family.to_json();
+        if command.verify {
+            let checked = verdicts
+                .iter()
+                .map(|verdict| json!({ "id": verdict.id, "condition": verdict.condition.code() }));
+            object["verified"] = checked.collect();
+        }
+        if let Some(file) = &command.sheet {
+            object["sheet"] = json!(file);
+        }
+        output::print_json(&object);
+    } else if command.mermaid {
+        output::print_line(family.to_mermaid().trim_end());
+    } else if command.dot {
+        output::print_line(family.to_graphviz().trim_end());
+    } else {
+        tree(&family);
+        for verdict in verdicts.iter().filter(|verdict| verdict.condition.is_fault()) {
+            output::note(format_args!("{}: {}", verdict.id, verdict.condition.code()));
+        }
+        if command.verify && !verdicts.iter().any(|verdict| verdict.condition.is_fault()) {
+            output::note(format_args!("{} clips, all as recorded", verdicts.len()));
+        }
+    }
+    let damaged = verdicts.iter().any(|verdict| verdict.condition.is_fault());
+    Ok(if damaged {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn tree(family: &Family) {
+    let roots: Vec<&Member> = family.roots().collect();
+    for root in roots {
+        branch(family, root, "", "");
+    }
+    for note in family.notes() {
+        output::note(note);
+    }
+    output::print_line(format_args!(
+        "{} clips, {}",
+        family.clips().count(),
+        UsdTicks::new(family.cost_usd_ticks())
+    ));
+}
+
+/// One clip and what comes from it. Depth is that of a family that people made, and `Family` has no
+/// cycles.
+fn branch(family: &Family, member: &Member, mark: &str, indent: &str) {
+    let how = member.operation.as_deref().unwrap_or("clip");
+    let state = match member.state {
+        MemberState::Present => "",
+        MemberState::NoSidecar => "  (no sidecar)",
+        MemberState::SidecarUnreadable => "  (sidecar cannot be read)",
+        MemberState::Missing => "  (missing)",
+        _ => "  (?)",
+    };
+    let cost = member
+        .cost_usd_ticks
+        .map(|ticks| format!("  {}", UsdTicks::new(ticks)))
+        .unwrap_or_default();
+    let prompt = member
+        .user_prompt
+        .as_deref()
+        .or(member.revised_prompt.as_deref())
+        .unwrap_or_default();
+    let here = if family.focus().id == member.id { "  <" } else { "" };
+    output::print_line(format_args!(
+        "{indent}{mark}{}  {how}{cost}{state}  {}{here}",
+        member.id,
+        output::short(prompt, 48)
+    ));
+    let children: Vec<&Member> = family.children(&member.id).collect();
+    let inner = match mark {
+        "" => String::new(),
+        "└─ " => format!("{indent}   "),
+        _ => format!("{indent}│  "),
+    };
+    for (index, child) in children.iter().enumerate() {
+        // A clip with two parents stands under the first one only.
+        if family
+            .parents(&child.id)
+            .next()
+            .is_some_and(|first| first.id != member.id)
+        {
+            continue;
+        }
+        let mark = if index + 1 == children.len() {
+            "└─ "
+        } else {
+            "├─ "
+        };
+        branch(family, child, mark, &inner);
+    }
+}
+
+/// First and last frames of every clip that is there. One clip is open at a time.
+fn sheet(library: &Library, family: &Family) -> Outcome<Vec<u8>> {
+    let folder = library.folder();
+    let mut clips: Vec<SheetClip> = Vec::new();
+    let mut places: Vec<&str> = Vec::new();
+    for member in family.clips() {
+        let Some(path) = folder.map(|folder| folder.join(&member.file_name)) else {
+            continue;
+        };
+        let ends = [FramePosition::First, FramePosition::Last];
+        let frames = media::frames(MediaSource::from(path), &ends, &MediaOptions::default())?;
+        let Ok([first, last]) = <[Frame; 2]>::try_from(frames) else {
+            continue;
+        };
+        let parent = family.parents(&member.id).next().map(|parent| parent.id.as_str());
+        let parent = parent.and_then(|parent| places.iter().position(|place| *place == parent));
+        clips.push(SheetClip::new(first, last, parent));
+        places.push(&member.id);
+    }
+    Ok(media::contact_sheet(&clips)?.to_png()?)
+}

@@ -1,0 +1,177 @@
+//! The verb `analyze`.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::time::Duration;
+
+use super::VideoClient;
+use crate::error::Result;
+use crate::planner::ClipNotes;
+use crate::request::{AnalyzeOptions, MediaInput};
+
+/// A clip to be described; see [`VideoClient::analyze`].
+#[derive(Debug)]
+#[must_use = "nothing is read or sent until it is awaited"]
+pub struct Analyze {
+    #[cfg_attr(not(feature = "media"), expect(dead_code, reason = "no frame can be taken"))]
+    client: VideoClient,
+    input: MediaInput,
+    options: AnalyzeOptions,
+}
+
+impl VideoClient {
+    /// Has a language model describe a clip: shot, camera, light, palette, subjects, motion, mood,
+    /// sound, and a prompt to make it again.
+    ///
+    /// The clip is one of the library, a file or bytes. It stays here: frames are taken out of it in
+    /// the process and shown to the model, scaled down to 768 pixels.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for a URL, a `file_id` or a data URL; `NotFound` and `Media` for a clip that is
+    /// gone or cannot be decoded; `FramesUnavailable` without the feature `media`; `Moderated` when the
+    /// model declined; `Timeout`, `Network`, and `Protocol` for an answer that is no description.
+    ///
+    /// # Cancel safety
+    /// Dropping the future interrupts the decoder. Once the question was sent it is paid all the same,
+    /// and its answer is lost.
+    ///
+    /// # Cost
+    /// One question to a language model, some tenths of a cent; the actual cost is in the notes.
+    pub fn analyze(&self, clip: impl Into<MediaInput>) -> Analyze {
+        Analyze {
+            client: self.clone(),
+            input: clip.into(),
+            options: AnalyzeOptions::default(),
+        }
+    }
+}
+
+impl Analyze {
+    /// All options at once.
+    pub fn options(mut self, options: AnalyzeOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// How many frames are looked at, spread evenly over the clip: 2 to 32.
+    pub const fn frames(mut self, count: u32) -> Self {
+        self.options.frames = Some(count);
+        self
+    }
+
+    /// The language model; it must see pictures.
+    pub fn model(mut self, model: impl Into<String>) -> Self {
+        self.options.model = model.into();
+        self
+    }
+
+    /// How long the model thinks.
+    pub fn reasoning_effort(mut self, effort: impl Into<String>) -> Self {
+        self.options.reasoning_effort = Some(effort.into());
+        self
+    }
+
+    /// The longest that all of it may take.
+    pub const fn deadline(mut self, deadline: Duration) -> Self {
+        self.options.deadline = deadline;
+        self
+    }
+}
+
+impl IntoFuture for Analyze {
+    type Output = Result<ClipNotes>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<ClipNotes>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(run(self))
+    }
+}
+
+#[cfg(feature = "media")]
+async fn run(analyze: Analyze) -> Result<ClipNotes> {
+    use tokio::time::Instant;
+
+    use super::source::Source;
+    use crate::error::Error;
+    use crate::media::{MediaOptions, bridge};
+
+    let Analyze {
+        client,
+        input,
+        options,
+    } = analyze;
+    options.check(&input)?;
+    let until = Instant::now() + options.deadline;
+    let found = Source::find(&client, &input).await?;
+    let local = found.local.ok_or_else(|| {
+        // The check of the options refuses these, in better words.
+        Error::invalid(format!("analyze {}: the clip has to be here", found.name))
+    })?;
+    let count = options.frame_count();
+    let bounds = MediaOptions::default().with_deadline(options.deadline);
+    let clip = bridge::run(bounds, move |bounds| look(&local, &found.name, count, bounds)).await?;
+    crate::planner::describe(
+        &*client.inner.provider,
+        &options.model,
+        options.reasoning_effort.as_deref(),
+        until.saturating_duration_since(Instant::now()),
+        &clip,
+    )
+    .await
+}
+
+#[cfg(not(feature = "media"))]
+#[expect(clippy::unused_async, reason = "the other variant waits")]
+async fn run(analyze: Analyze) -> Result<ClipNotes> {
+    use crate::error::{Error, ErrorKind};
+
+    analyze.options.check(&analyze.input)?;
+    Err(Error::new(
+        ErrorKind::FramesUnavailable,
+        format!(
+            "analyze {}: frames are unavailable, because the crate was built without the feature media",
+            analyze.input.display_name()
+        ),
+    ))
+}
+
+/// Takes `count` frames, first and last among them, in one pass over the clip.
+#[cfg(feature = "media")]
+fn look(
+    local: &super::source::Local,
+    name: &str,
+    count: u32,
+    bounds: &crate::media::MediaOptions,
+) -> Result<crate::planner::ClipSeen> {
+    use super::plan::{SHOWN_QUALITY, SHOWN_SIDE};
+    use crate::error::Error;
+    use crate::media::{self, FramePosition};
+    use crate::planner::{ClipSeen, SeenFrame};
+
+    let probe = media::probe(local.media(name), bounds)?;
+    if matches!(probe.container, "png" | "jpeg" | "webp") {
+        return Err(Error::invalid(format!(
+            "analyze {name}: it is a picture; give a clip"
+        )));
+    }
+    let steps = count.saturating_sub(1).max(1);
+    let mut positions = vec![FramePosition::First];
+    positions.extend((1..steps).map(|step| FramePosition::At(probe.duration * step / steps)));
+    positions.push(FramePosition::Last);
+    let mut frames: Vec<(SeenFrame, bytes::Bytes)> = Vec::with_capacity(positions.len());
+    for frame in media::frames(local.media(name), &positions, bounds)? {
+        let time = frame.time();
+        // A clip of few frames shows one of them at more than one of the times.
+        if frames.last().is_some_and(|(before, _)| before.time == time) {
+            continue;
+        }
+        let small = frame.fit_within(SHOWN_SIDE);
+        let seen = SeenFrame::new(time, small.width(), small.height());
+        frames.push((seen, small.to_jpeg(SHOWN_QUALITY)?.into()));
+    }
+    Ok(ClipSeen {
+        duration: probe.duration,
+        has_sound: probe.audio.is_some(),
+        frames,
+    })
+}

@@ -1,0 +1,26 @@
+//! POST requests that take as long as a language model thinks.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::Method;
+use reqwest::header::HeaderValue;
+
+use super::{Http, Lane, Reply, SendFailure};
+
+impl Http {
+    /// One POST of JSON on a connection of its own, sent once, with a deadline of the caller's.
+    pub(crate) async fn post_within(
+        &self,
+        segments: &[&str],
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<Reply, SendFailure> {
+        // Not the lane of creates: that has the pace of the video models.
+        self.0.limiter.turn(Lane::Read).await;
+        let kind = HeaderValue::from_static("application/json");
+        let body = Some((kind, body.into()));
+        self.send(&self.0.create, Method::POST, segments, body, timeout)
+            .await
+    }
+}

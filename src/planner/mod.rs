@@ -1,0 +1,170 @@
+//! What language models do here: rewriting a prompt, and describing a clip.
+//!
+//! Owns the texts the models are given, what they are told of a clip, and the reading of what they
+//! answer. Refuses to know where pictures and lineages come from, how a question is sent, and what
+//! becomes of a plan: it opens no file, decodes nothing and makes no clip.
+//!
+//! It improves prompts. It never tries to get around anybody's moderation: the text says so, and what
+//! a model declines is not asked again in other words.
+
+mod brief;
+#[cfg(feature = "media")]
+mod describe;
+mod notes;
+
+use serde::Deserialize;
+use serde_json::json;
+
+pub(crate) use brief::{Ancestor, Picture, PictureContent, PlanBrief};
+#[cfg(feature = "media")]
+pub(crate) use describe::{ClipSeen, describe};
+pub use notes::{ClipNotes, SeenFrame};
+
+use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
+use crate::money::UsdTicks;
+use crate::provider::{Answer, Ask, Provider};
+use crate::request::{PlannerFailure, PlannerSettings};
+
+/// What the planner is told to do.
+const INSTRUCTIONS: &str = include_str!("instructions.md");
+/// How messages call it.
+const DOING: &str = "plan the prompt";
+/// A prompt of 4,096 characters has some 1,000 tokens; the rest is for thoughts and searches.
+const MAX_OUTPUT_TOKENS: u32 = 16_384;
+
+/// What is sent to the video model, and how that came about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// `None` when the planner failed and the user gave no words of their own.
+    pub(crate) prompt: Option<String>,
+    /// The language model: the one that answered, else the one that was asked.
+    pub(crate) model: String,
+    /// What planning cost, where that is known.
+    pub(crate) cost: Option<UsdTicks>,
+    pub(crate) web_searches: u64,
+    /// Why the user's own words are sent, where they are.
+    pub(crate) fell_back: Option<String>,
+}
+
+/// Rewrites a prompt, with one paid question.
+///
+/// # Errors
+/// `InvalidRequest` for settings that cannot be; `Moderated` when the model declined, whatever the
+/// settings say; when they ask for an error also `Timeout`, `Network`, `RateLimited`, `Auth`,
+/// `NotFound`, and `Protocol` for an answer that is no plan.
+pub(crate) async fn plan(
+    provider: &dyn Provider,
+    settings: &PlannerSettings,
+    brief: &PlanBrief,
+) -> Result<Plan> {
+    settings.check()?;
+    let ask = Ask {
+        doing: DOING,
+        model: settings.model.clone(),
+        instructions: INSTRUCTIONS,
+        parts: brief.parts(),
+        schema_name: "video_prompt",
+        schema: json!({
+            "type": "object",
+            "properties": { "prompt": { "type": "string" } },
+            "required": ["prompt"],
+            "additionalProperties": false,
+        }),
+        web_search: settings.web_search,
+        effort: settings.reasoning_effort.clone(),
+        max_output_tokens: MAX_OUTPUT_TOKENS,
+        deadline: settings.deadline,
+    };
+    let mut plan = Plan {
+        prompt: brief.words.clone(),
+        model: settings.model.clone(),
+        cost: None,
+        web_searches: 0,
+        fell_back: None,
+    };
+    let planned = match provider.respond(&ask).await {
+        Ok(answer) => {
+            let Answer {
+                reply,
+                model,
+                cost,
+                web_searches,
+                usage: _,
+            } = answer;
+            plan.model = model.unwrap_or(plan.model);
+            plan.cost = cost;
+            plan.web_searches = web_searches;
+            reply.and_then(|text| read(&text, brief))
+        }
+        Err(error) => Err(error),
+    };
+    let error = match planned {
+        Ok(prompt) => {
+            plan.prompt = Some(prompt);
+            return Ok(plan);
+        }
+        Err(error) => error,
+    };
+    // What one moderator declined is not handed to the next as if nothing had been said.
+    if error.kind() == ErrorKind::Moderated {
+        return Err(error.with_guidance("no clip was asked for; change the prompt"));
+    }
+    match settings.on_failure {
+        PlannerFailure::OwnWords => {
+            tracing::warn!(error = %error, "no plan, sending the user's own words");
+            plan.fell_back = Some(error.to_string());
+            Ok(plan)
+        }
+        PlannerFailure::Error => Err(match error.guidance() {
+            Some(_) => error,
+            None => error.with_guidance(
+                "no clip was asked for; ask again, switch the planner off, or let it fall back to your own words",
+            ),
+        }),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Planned {
+    prompt: String,
+}
+
+/// An answer as the object that was asked for. A derived struct would take an array too.
+fn answer<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, &'static str> {
+    let value: serde_json::Value = serde_json::from_str(text).map_err(|_| "the answer is not JSON")?;
+    let object = Some(value).filter(serde_json::Value::is_object);
+    let read = object.and_then(|object| serde_json::from_value(object).ok());
+    read.ok_or("the answer is not the JSON that was asked for")
+}
+
+/// The prompt in an answer, if it is one that can be sent.
+fn read(text: &str, brief: &PlanBrief) -> Result<String> {
+    let unusable = |what: String| {
+        Error::new(ErrorKind::Protocol, format!("{DOING}: {what}"))
+            .with_charge(Charge::Yes)
+            .with_advice(RetryAdvice::Change)
+    };
+    let planned: Planned = answer(text).map_err(|what| unusable(what.to_owned()))?;
+    let prompt = planned.prompt.trim();
+    if prompt.is_empty() {
+        // The instructions make this the way to decline: a schema leaves no other.
+        return Err(Error::new(
+            ErrorKind::Moderated,
+            format!("{DOING}: the model declined: it wrote an empty prompt"),
+        )
+        .with_charge(Charge::Yes));
+    }
+    let length = prompt.chars().count();
+    if length > brief.max_chars {
+        return Err(unusable(format!(
+            "the planned prompt has {length} characters: the service takes {}",
+            brief.max_chars
+        )));
+    }
+    brief.check_tags(prompt).map_err(unusable)?;
+    Ok(prompt.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

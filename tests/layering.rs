@@ -1,0 +1,292 @@
+//! The compiler lets any module of a crate use any other. This test does not: it reads the source and
+//! holds it to the table of ARCHITECTURE.md, and to a few habits that keep the layers what they are.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Every module, and the modules it may use. What is not listed is forbidden.
+const TABLE: &[(&str, &[&str])] = &[
+    ("backoff", &[]),
+    ("error", &[]),
+    ("money", &["error"]),
+    ("model", &["error", "money"]),
+    ("request", &["error", "model", "money"]),
+    ("http", &["backoff", "error"]),
+    // `http` besides, in `provider/xai`; see below.
+    ("provider", &["backoff", "error", "model", "money", "request"]),
+    ("job", &["backoff", "error", "model", "provider"]),
+    ("lineage", &["error"]),
+    ("library", &["error", "lineage", "request"]),
+    ("media", &["error"]),
+    (
+        "client",
+        &[
+            "backoff", "error", "http", "job", "library", "lineage", "media", "model", "money", "provider",
+            "request",
+        ],
+    ),
+    ("sandbox", &["error", "media"]),
+];
+
+/// Words of code, where they may stand, and why nowhere else.
+const WORDS: &[(&str, &[&str], &str)] = &[
+    // The sandbox fetches the pictures and clips that a request names by URL, as the service does.
+    (
+        "reqwest",
+        &["src/http/", "src/sandbox/"],
+        "only http/ speaks HTTP",
+    ),
+    ("ffmpeg_next", &["src/media/"], "only media/ knows libav"),
+    (
+        "provider::xai",
+        &["src/provider/", "src/client/"],
+        "who the service is, only the client chooses",
+    ),
+    (
+        "tokio",
+        &[
+            "src/media/bridge.rs",
+            "src/http/",
+            "src/provider/",
+            "src/job/",
+            "src/library/",
+            "src/client/",
+            "src/sandbox/",
+            "src/bin/",
+        ],
+        "values and media are free of a runtime; media's one bridge is media/bridge.rs",
+    ),
+    (
+        "tokio::time",
+        &[
+            "src/http/",
+            "src/provider/",
+            "src/job/",
+            "src/client/",
+            "src/sandbox/",
+        ],
+        "who keeps things does not watch the clock",
+    ),
+    (
+        "sleep(",
+        &["src/job/", "src/http/", "src/provider/", "src/sandbox/"],
+        "who waits decides how long",
+    ),
+    (
+        "sleep_until(",
+        &["src/job/", "src/http/", "src/provider/", "src/sandbox/"],
+        "who waits decides how long",
+    ),
+    (
+        "env::var",
+        &["src/client/builder.rs", "src/bin/"],
+        "settings are read in one place",
+    ),
+    ("axum", &["src/sandbox/"], "only the sandbox serves"),
+    ("clap", &["src/bin/"], "only the program has arguments"),
+];
+
+const MOST_LINES: usize = 600;
+const MANY_LINES: usize = 400;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files(folder: &Path, all: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, all);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            all.push(path);
+        }
+    }
+}
+
+/// All sources, by their path from the root of the crate.
+fn sources() -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    files(&root().join("src"), &mut all);
+    all.sort();
+    let named = |path: PathBuf| {
+        let name = path
+            .strip_prefix(root())
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .replace('\\', "/");
+        (name, fs::read_to_string(path).unwrap())
+    };
+    all.into_iter().map(named).collect()
+}
+
+/// The code of a line, without comments.
+fn code(line: &str) -> &str {
+    let line = line.trim();
+    if line.starts_with("//") {
+        return "";
+    }
+    line.split(" // ").next().unwrap_or_default()
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// The first names after each `prefix` in a line: one, or several in braces.
+fn names_after(line: &str, prefix: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for (at, _) in line.match_indices(prefix) {
+        if line[..at].ends_with(|c: char| is_word(c) || c == ':') {
+            continue;
+        }
+        let rest = &line[at + prefix.len()..];
+        let list = rest
+            .strip_prefix('{')
+            .map_or(rest, |list| list.split('}').next().unwrap_or(list));
+        let several = rest.starts_with('{');
+        for part in list.split(',').take(if several { usize::MAX } else { 1 }) {
+            names.push(part.trim().chars().take_while(|c| is_word(*c)).collect());
+        }
+    }
+    names
+}
+
+/// What is wrong in a file, a line each.
+fn violations(path: &str, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let inner = path.strip_prefix("src/").unwrap_or(path);
+    let module = inner
+        .split('/')
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches(".rs");
+    let allowed = TABLE
+        .iter()
+        .find(|(name, _)| *name == module)
+        .map(|(_, allowed)| *allowed);
+    // How many `super::` lead to the root: one from `a/mod.rs` and `a.rs`, two from `a/b.rs`.
+    let depth = inner.trim_end_matches("/mod.rs").split('/').count();
+    let to_root = "super::".repeat(depth);
+    for (number, line) in text.lines().enumerate() {
+        let line = code(line);
+        let mut wrong = |rule: String| found.push(format!("{path}:{}: {rule}", number + 1));
+        if let Some(allowed) = allowed {
+            let mut used = names_after(line, "crate::");
+            used.extend(names_after(line, &to_root));
+            for name in used {
+                let known = TABLE.iter().any(|(top, _)| *top == name);
+                let through_xai = path.starts_with("src/provider/xai/") && name == "http";
+                if known && name != module && !allowed.contains(&name.as_str()) && !through_xai {
+                    wrong(format!("{module} must not use {name}"));
+                }
+            }
+        }
+        for (word, places, why) in WORDS {
+            let whole = |at: usize| {
+                let after = line[at + word.len()..].chars().next();
+                !line[..at].ends_with(is_word) && (word.ends_with('(') || !after.is_some_and(is_word))
+            };
+            let stands = line.match_indices(word).any(|(at, _)| whole(at));
+            if stands && !places.iter().any(|place| path.starts_with(place)) {
+                wrong(format!("{word} has no place here: {why}"));
+            }
+        }
+    }
+    let lines = text.lines().count();
+    if lines > MOST_LINES {
+        found.push(format!(
+            "{path}:{lines}: longer than {MOST_LINES} lines: it has two jobs"
+        ));
+    }
+    found
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "a list for whoever asks with --nocapture")]
+fn modules_use_only_what_lies_below_them() {
+    let sources = sources();
+    let found: Vec<_> = sources
+        .iter()
+        .flat_map(|(path, text)| violations(path, text))
+        .collect();
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+    for (path, text) in &sources {
+        let lines = text.lines().count();
+        if lines > MANY_LINES {
+            println!("{path}: {lines} lines, more than {MANY_LINES}");
+        }
+    }
+}
+
+#[test]
+fn every_module_has_its_row() {
+    let rows: BTreeSet<_> = TABLE.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let entries = fs::read_dir(root().join("src")).unwrap();
+    let modules: BTreeSet<String> = entries
+        .map(|entry| {
+            entry
+                .unwrap()
+                .file_name()
+                .into_string()
+                .unwrap()
+                .trim_end_matches(".rs")
+                .to_owned()
+        })
+        .filter(|name| name != "lib" && name != "bin")
+        .collect();
+    assert_eq!(modules, rows);
+}
+
+#[test]
+fn every_variable_that_is_read_is_in_the_readme() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let mut variables = BTreeSet::new();
+    for (_, text) in sources() {
+        for line in text.lines().map(code) {
+            let texts = line.split('"').skip(1).step_by(2).map(str::to_owned);
+            variables.extend(texts.filter(|text| {
+                (text.starts_with("XAI_") || text.starts_with("REELKIN_"))
+                    && text.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+            }));
+        }
+    }
+    assert!(variables.contains("XAI_API_KEY"), "{variables:?}");
+    let missing: Vec<_> = variables
+        .iter()
+        .filter(|name| !readme.contains(name.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "not in README.md: {missing:?}");
+}
+
+#[test]
+fn what_is_forbidden_is_found() {
+    for (path, line) in [
+        ("src/job/poll.rs", "use crate::http::Http;"),
+        ("src/job/poll.rs", "use super::super::http::Http;"),
+        ("src/job/mod.rs", "use super::http::Http;"),
+        ("src/error.rs", "use crate::{model, money};"),
+        ("src/provider/mod.rs", "use crate::http::Http;"),
+        ("src/job/poll.rs", "let x = crate::provider::xai::Xai;"),
+        ("src/library/list.rs", "tokio::time::timeout(a, b).await"),
+        ("src/media/decode.rs", "tokio::spawn(x);"),
+        ("src/client/save.rs", "sleep(pause).await;"),
+        ("src/sandbox/rules.rs", "use crate::request::GenerateRequest;"),
+        ("src/client/save.rs", "use ffmpeg_next as ff;"),
+        ("src/library/mod.rs", "let key = std::env::var(\"X\");"),
+    ] {
+        assert_eq!(violations(path, line).len().min(1), 1, "{path}: {line}");
+    }
+    for (path, line) in [
+        ("src/provider/xai/mod.rs", "use crate::http::Http;"),
+        ("src/job/poll.rs", "/// See [`Http`](crate::http)."),
+        ("src/job/poll.rs", "use super::schedule::Pace;"),
+        ("src/library/mod.rs", "asleep();"),
+    ] {
+        assert_eq!(violations(path, line), Vec::<String>::new(), "{line}");
+    }
+}
