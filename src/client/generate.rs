@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::job::{self, JobEvent, Reporter};
 use crate::library::{Clip, FrameRecord, Parent};
 use crate::provider::{GenerateSubmission, Submission};
-use crate::request::{GenerateRequest, PlanChoice};
+use crate::request::GenerateRequest;
 
 /// A clip to be made; see [`VideoClient::generate`]. Does nothing until it is awaited or started.
 #[derive(Debug)]
@@ -68,16 +68,12 @@ pub(super) struct Origin {
 /// From the request to the clip in the library.
 pub(super) async fn run(
     client: VideoClient,
-    mut request: GenerateRequest,
+    request: GenerateRequest,
     origin: Option<Origin>,
-    ticket: Ticket,
+    mut ticket: Ticket,
     reporter: Reporter,
 ) -> Result<Clip> {
     let inner = &client.inner;
-    if ticket.is_known() {
-        // What was sent was planned then; another plan would be paid for and not be the one that was sent.
-        request.plan = PlanChoice::Off;
-    }
     let mut checked = client.estimate(&request)?;
     let resolved = inputs::generate(&client, &request).await?;
     // That a clip cannot be saved is better known before it is paid for.
@@ -86,7 +82,7 @@ pub(super) async fn run(
     let lineage = origin.as_ref().and_then(|origin| origin.parent.as_ref());
     let lineage = lineage.map_or(&[][..], Parent::entries);
     let wanted = plan::Wanted::generate(&request, &checked, &resolved.media, lineage);
-    let planned = Box::pin(plan::for_request(&client, wanted)).await?;
+    let planned = Box::pin(ticket.plan(&client, wanted)).await?;
     checked.prompt.clone_from(&planned.prompt);
 
     let mut brief = Brief::generate(&request, &checked, &resolved, &inner.models).planned(planned);

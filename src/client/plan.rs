@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use super::VideoClient;
 use super::source::{Local, Measured};
 use crate::error::Result;
@@ -154,7 +156,7 @@ fn pictures(media: &GenerateInputs, mode: Mode) -> Vec<(String, Option<String>, 
 }
 
 /// What came of planning.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Planned {
     /// What is sent.
     pub(super) prompt: Option<String>,

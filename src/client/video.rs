@@ -120,13 +120,9 @@ pub(super) async fn run_extension(
 }
 
 /// From the request to the clip in the library.
-async fn run(client: VideoClient, request: Request, ticket: Ticket, reporter: Reporter) -> Result<Clip> {
+async fn run(client: VideoClient, request: Request, mut ticket: Ticket, reporter: Reporter) -> Result<Clip> {
     let inner = &client.inner;
-    let (mut checked, mut parts) = check(&client, request)?;
-    if ticket.is_known() {
-        // What was sent was planned then; another plan would be paid for and not be the one that was sent.
-        parts.plan = PlanChoice::Off;
-    }
+    let (mut checked, parts) = check(&client, request)?;
     let source = Source::find(&client, &parts.video).await?;
     let measured = match &source.local {
         Some(local) => local.measure(&source.name).await?,
@@ -153,7 +149,7 @@ async fn run(client: VideoClient, request: Request, ticket: Ticket, reporter: Re
     let lineage = parent.as_ref().map_or(&[][..], Parent::entries);
     let (local, name) = (source.local.as_ref(), source.name.as_str());
     let wanted = plan::Wanted::video(&parts.plan, &checked, local, name, measured, lineage);
-    let planned = Box::pin(plan::for_request(&client, wanted)).await?;
+    let planned = Box::pin(ticket.plan(&client, wanted)).await?;
     // An edit has words, so its plan has some too.
     if let Some(prompt) = &planned.prompt {
         checked.prompt.clone_from(prompt);

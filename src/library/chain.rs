@@ -77,7 +77,7 @@ pub struct ChainStep {
     /// Its clip's id in the library.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip: Option<String>,
-    /// What it cost, where the service said so.
+    /// What it cost, with the planning of its prompt, where the service said so.
     #[serde(default, rename = "cost_usd_ticks", skip_serializing_if = "Option::is_none")]
     pub cost: Option<UsdTicks>,
     /// What it was to cost when it was sent.
@@ -104,6 +104,9 @@ pub struct ChainStep {
     /// The request, unless it has media or addresses that are not kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) request: Option<KeptRequest>,
+    /// The prompt that was sent, and how it was planned. Whoever fills it in can read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) planned: Option<serde_json::Value>,
 }
 
 /// How far a step of a chain is.
@@ -245,6 +248,7 @@ impl ChainStep {
             error: None,
             request_sha256,
             request,
+            planned: None,
         }
     }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ContinueRequest, ContinueStrategy, FrameChoice, GenerateMode, GenerateRequest, MediaInput, PublicUrl,
-    StorageOptions,
+    ContinueRequest, ContinueStrategy, FrameChoice, GenerateMode, GenerateRequest, MediaInput, PlanChoice,
+    PlannerFailure, PlannerSettings, PublicUrl, StorageOptions,
 };
 use crate::money::UsdTicks;
 
@@ -35,7 +35,8 @@ pub struct ChainRequest {
     /// What follows, each from the clip before it. At most [`MOST_STEPS`](Self::MOST_STEPS).
     pub steps: Vec<ContinueRequest>,
     /// What all clips together may cost: what finished ones did cost, and estimates for the rest. With a
-    /// budget, a clip whose price is not in the model table is refused.
+    /// budget, a clip whose price is not in the model table is refused. What planning the prompts costs is
+    /// in no table: it is counted once it is known.
     pub budget: Option<UsdTicks>,
     /// The chain's id: 1 to 64 letters, digits, `-`, `_` and `.`, beginning with a letter or digit.
     pub name: Option<String>,
@@ -125,6 +126,25 @@ pub(crate) struct KeptRequest {
     user: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     storage: Option<KeptStorage>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    topic: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    plan: Option<KeptPlan>,
+}
+
+/// What a request says of planning; nothing for what the client's settings say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum KeptPlan {
+    Off,
+    On,
+    With {
+        model: String,
+        web_search: bool,
+        reasoning_effort: Option<String>,
+        deadline: f64,
+        own_words: bool,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,6 +183,8 @@ impl KeptRequest {
             voices: request.voices.clone(),
             user: request.user.clone(),
             storage: request.storage.as_ref().map(KeptStorage::of),
+            topic: request.topic.clone(),
+            plan: KeptPlan::of(&request.plan),
         }
     }
 
@@ -186,6 +208,8 @@ impl KeptRequest {
             voices: Vec::new(),
             user: request.user.clone(),
             storage: request.storage.as_ref().map(KeptStorage::of),
+            topic: None,
+            plan: KeptPlan::of(&request.plan),
         }
     }
 
@@ -204,6 +228,8 @@ impl KeptRequest {
         request.voices.clone_from(&self.voices);
         request.user.clone_from(&self.user);
         request.storage = self.storage.as_ref().map(KeptStorage::options);
+        request.topic.clone_from(&self.topic);
+        request.plan = KeptPlan::choice(self.plan.as_ref());
         (self.verb == Verb::Generate).then_some(request)
     }
 
@@ -227,7 +253,48 @@ impl KeptRequest {
         request.audio = self.audio;
         request.user.clone_from(&self.user);
         request.storage = self.storage.as_ref().map(KeptStorage::options);
+        request.plan = KeptPlan::choice(self.plan.as_ref());
         Some(request)
+    }
+}
+
+impl KeptPlan {
+    fn of(choice: &PlanChoice) -> Option<Self> {
+        match choice {
+            PlanChoice::Default => None,
+            PlanChoice::Off => Some(Self::Off),
+            PlanChoice::On(None) => Some(Self::On),
+            PlanChoice::On(Some(settings)) => Some(Self::With {
+                model: settings.model.clone(),
+                web_search: settings.web_search,
+                reasoning_effort: settings.reasoning_effort.clone(),
+                deadline: settings.deadline.as_secs_f64(),
+                own_words: settings.on_failure == PlannerFailure::OwnWords,
+            }),
+        }
+    }
+
+    fn choice(kept: Option<&Self>) -> PlanChoice {
+        match kept {
+            None => PlanChoice::Default,
+            Some(Self::Off) => PlanChoice::Off,
+            Some(Self::On) => PlanChoice::On(None),
+            Some(Self::With {
+                model,
+                web_search,
+                reasoning_effort,
+                deadline,
+                own_words,
+            }) => {
+                let mut settings = PlannerSettings::default().model(model).web_search(*web_search);
+                settings.reasoning_effort.clone_from(reasoning_effort);
+                settings.deadline = seconds(*deadline).unwrap_or(settings.deadline);
+                if *own_words {
+                    settings = settings.on_failure(PlannerFailure::OwnWords);
+                }
+                settings.into()
+            }
+        }
     }
 }
 
@@ -275,6 +342,11 @@ mod tests {
             .resolution("480p")
             .audio(false)
             .user("u")
+            .plan(
+                PlannerSettings::default()
+                    .model("p")
+                    .on_failure(PlannerFailure::OwnWords),
+            )
             .storage(StorageOptions::new("a.mp4").public_url(PublicUrl::ExpiresAfter(secs(7200))));
         for request in [plain, full] {
             let json = serde_json::to_string(&KeptRequest::of_continue(&request)).unwrap();
@@ -285,6 +357,8 @@ mod tests {
         let first = GenerateRequest::text("dusk")
             .duration(secs(6))
             .aspect_ratio("9:16")
+            .plan(false)
+            .topic("boats")
             .voices(["eve"]);
         let kept = KeptRequest::of_generate(&first);
         assert_eq!(kept.as_generate(), Some(first));

@@ -137,7 +137,9 @@ pub(crate) fn clips_in(library: &Path) -> Vec<SavedClip> {
     names.sort();
     for name in &names {
         let path = library.join(name);
-        if name == ".incoming" {
+        if name == "chains" {
+            // Its records are looked at by the tests of chains.
+        } else if name == ".incoming" {
             let left: Vec<_> = std::fs::read_dir(&path).unwrap().collect();
             assert!(left.is_empty(), "left in .incoming: {left:?}");
         } else if let Some(clip) = name.strip_suffix(".json") {

@@ -16,6 +16,10 @@
 #[cfg(feature = "cli")]
 mod analyze_clip;
 #[cfg(feature = "cli")]
+mod chain_program;
+#[cfg(feature = "cli")]
+mod chain_run;
+#[cfg(feature = "cli")]
 mod cli_bad_input;
 #[cfg(feature = "cli")]
 mod cli_run;

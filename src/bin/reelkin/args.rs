@@ -349,6 +349,8 @@ pub(crate) struct Chain {
     /// Your end user's id
     #[arg(long)]
     pub(crate) user: Option<String>,
+    #[command(flatten)]
+    pub(crate) planning: Planning,
     /// How long to wait for each job, in seconds
     #[arg(long, value_name = "S", value_parser = seconds, default_value = "900")]
     pub(crate) timeout: Duration,

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Chain, Global, Strategy, Wait};
 use crate::output::{self, Failure, Outcome};
-use crate::session::{Session, Settings, block_on, check_destination};
+use crate::session::{Session, Settings, block_on, check_destination, plan};
 use crate::video::video;
 
 pub(crate) fn run(global: &Global, command: Chain) -> Outcome {
@@ -75,6 +75,7 @@ fn first_clip(command: &Chain, prompt: &str) -> GenerateRequest {
         .map(AspectRatio::from);
     request.audio = command.no_audio.then_some(false);
     request.user.clone_from(&command.user);
+    request.plan = plan(&command.planning);
     request
 }
 
@@ -92,6 +93,7 @@ fn step(command: &Chain, prompt: &str) -> ContinueRequest {
     request.resolution = command.resolution.as_deref().map(Into::into);
     request.audio = command.no_audio.then_some(false);
     request.user.clone_from(&command.user);
+    request.plan = plan(&command.planning);
     request
 }
 

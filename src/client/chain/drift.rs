@@ -46,3 +46,29 @@ pub(super) async fn measure(anchor: Frame, frame: Frame) -> Result<Drift> {
 fn rounded(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Stripes of two greys.
+    fn striped(greys: [u8; 2]) -> Frame {
+        let pixels = (0..64 * 64).flat_map(|at| [greys[at / 4 % 2]; 3]);
+        Frame::from_rgb(64, 64, pixels.collect()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_clip_that_went_dark_and_flat_has_drifted() {
+        let anchor = striped([100, 180]);
+        let same = measure(anchor.clone(), anchor.clone()).await.unwrap();
+        assert_eq!(same, Drift::new(0.0, 1.0, 1.0));
+        let dark = measure(anchor.clone(), striped([50, 90])).await.unwrap();
+        assert!((dark.contrast_ratio - 0.5).abs() < 0.01 && (dark.sharpness_ratio - 0.25).abs() < 0.01);
+        // 70 levels in each of three channels.
+        assert!((dark.colour_delta - 121.2).abs() < 0.1, "{dark:?}");
+        assert!(dark.warning().is_some());
+        // To a black frame there is no ratio, but a number all the same.
+        let black = measure(striped([0, 0]), anchor).await.unwrap();
+        assert!(black.contrast_ratio.is_finite() && black.sharpness_ratio.is_finite());
+    }
+}

@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use super::plan::{Adopted, Plan, Step};
 use super::price::{self, Shape};
 use super::{ChainEvent, ChainOutcome, drift};
+use crate::client::plan::Planned;
 use crate::client::source::Source;
 use crate::client::ticket::{Journal, Ticket};
 use crate::client::{VideoClient, continue_from, generate};
@@ -78,9 +79,11 @@ struct StepJournal {
 }
 
 impl Journal for StepJournal {
-    fn sending(&self) -> BoxFuture<'_, Result<()>> {
-        let change = |record: &mut ChainRecord| {
+    fn sending(&self, planned: &Planned) -> BoxFuture<'_, Result<()>> {
+        let planned = serde_json::to_value(planned).ok();
+        let change = move |record: &mut ChainRecord| {
             let step = &mut record.steps[self.index];
+            step.planned = planned;
             step.state = ChainStepState::Sending;
             step.estimate = self.estimate;
             step.tries += 1;
@@ -159,17 +162,20 @@ impl Driver {
             Some(before) => record.steps[before].clip.as_deref().map(MediaInput::clip),
             None => self.start.clone(),
         };
-        let ticket = match &known {
-            Some(id) => Ticket::known(id.clone()),
-            None => {
-                let costs = self.costs(&record, index, from.as_ref()).await?;
-                price::check_budget(&record, index, &costs)?;
-                Ticket::journalled(Arc::new(StepJournal {
-                    ledger: Arc::clone(&self.ledger),
-                    index,
-                    estimate: costs.first().copied().flatten(),
-                }))
-            }
+        let ticket = if let Some(id) = &known {
+            let planned = step.planned.clone();
+            Ticket::known(
+                id.clone(),
+                planned.and_then(|planned| serde_json::from_value(planned).ok()),
+            )
+        } else {
+            let costs = self.costs(&record, index, from.as_ref()).await?;
+            price::check_budget(&record, index, &costs)?;
+            Ticket::journalled(Arc::new(StepJournal {
+                ledger: Arc::clone(&self.ledger),
+                index,
+                estimate: costs.first().copied().flatten(),
+            }))
         };
         self.reporter.tell(ChainEvent::StepStarted {
             clip: number,
@@ -332,21 +338,18 @@ impl Driver {
     }
 
     async fn drift(&mut self, clip: &Clip) -> Result<Drift> {
-        let anchor = match &self.anchor {
-            Some(anchor) => anchor.clone(),
-            None => {
-                let first = match &self.start {
-                    Some(start) => Some(start.clone()),
-                    None => {
-                        let record = self.ledger.record.lock().await;
-                        record.steps[0].clip.as_deref().map(MediaInput::clip)
-                    }
-                };
-                let first = first.ok_or_else(|| Error::invalid("measure drift: clip 0 is not at hand"))?;
-                let frame = drift::last_frame(&self.client, &first).await?;
-                self.anchor = Some(frame.clone());
-                frame
-            }
+        let anchor = if let Some(anchor) = &self.anchor {
+            anchor.clone()
+        } else {
+            let first = if self.start.is_some() {
+                self.start.clone()
+            } else {
+                let record = self.ledger.record.lock().await;
+                record.steps[0].clip.as_deref().map(MediaInput::clip)
+            };
+            let first = first.ok_or_else(|| Error::invalid("measure drift: clip 0 is not at hand"))?;
+            let frame = drift::last_frame(&self.client, &first).await?;
+            self.anchor.insert(frame).clone()
         };
         let frame = drift::last_frame(&self.client, &MediaInput::from(clip)).await?;
         drift::measure(anchor, frame).await
@@ -388,7 +391,9 @@ impl Driver {
 
 fn cost_of(clip: &Clip) -> Option<UsdTicks> {
     let ours = clip.record.as_ref()?.reelkin.as_ref()?;
-    ours.cost_usd_ticks.map(UsdTicks::new)
+    let planning = ours.planner.as_ref().and_then(|planner| planner.cost_usd_ticks);
+    let clip = UsdTicks::new(ours.cost_usd_ticks?);
+    Some(clip + UsdTicks::new(planning.unwrap_or_default()))
 }
 
 fn unknown(record: &ChainRecord, index: usize) -> Error {
