@@ -69,11 +69,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "levels are small"
-    )]
     fn a_plain_frame_has_its_colour_and_nothing_else() {
         let plain = Frame::from_rgb(8, 8, [10, 20, 30].repeat(64)).unwrap();
         let found = statistics(&plain);

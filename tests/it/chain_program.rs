@@ -1,6 +1,5 @@
 //! `reelkin chain`: its output, its exit codes, and being killed in the middle.
 
-use std::path::PathBuf;
 use std::process::Child;
 use std::time::Instant;
 
@@ -78,7 +77,7 @@ async fn chain_says_what_it_made_and_how_far_it_drifted() {
     assert!(
         clips
             .iter()
-            .all(|clip| PathBuf::from(bench.folder.path().join(clip["copy"].as_str().unwrap())).is_file())
+            .all(|clip| bench.folder.path().join(clip["copy"].as_str().unwrap()).is_file())
     );
     assert_eq!(bench.state().creates, 3);
 
