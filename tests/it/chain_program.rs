@@ -24,7 +24,7 @@ const FILM: [&str; 10] = [
 ];
 
 fn record(bench: &Bench) -> Value {
-    let path: PathBuf = bench.library().join("chains/film.json");
+    let path = bench.library().join("chains/film.json");
     std::fs::read(path).map_or(Value::Null, |json| serde_json::from_slice(&json).unwrap())
 }
 
