@@ -38,6 +38,8 @@ mod download_resume;
 #[cfg(feature = "cli")]
 mod faults;
 #[cfg(feature = "cli")]
+mod ima2_rows;
+#[cfg(feature = "cli")]
 mod job_events;
 #[cfg(feature = "cli")]
 mod job_pickup;
