@@ -78,7 +78,7 @@ async fn chain_says_what_it_made_and_how_far_it_drifted() {
     assert!(
         clips
             .iter()
-            .all(|clip| PathBuf::from(bench.folder.path().join(clip["copy"].as_str().unwrap())).is_file())
+            .all(|clip| bench.folder.path().join(clip["copy"].as_str().unwrap()).is_file())
     );
     assert_eq!(bench.state().creates, 3);
 

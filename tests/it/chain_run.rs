@@ -184,8 +184,8 @@ async fn what_cannot_work_is_refused_before_the_first_create() {
         .into_iter()
         .flatten();
     let left: Vec<_> = records
-        .map(|entry| entry.unwrap().file_name())
-        .filter(|name| !name.to_str().unwrap().ends_with(".lock"))
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_none_or(|kind| kind != "lock"))
         .collect();
     assert!(left.is_empty(), "{left:?}");
 }
