@@ -20,5 +20,9 @@ if cargo tree --locked --no-default-features -e normal --prefix none | grep -E '
 fi
 step env RUSTDOCFLAGS="-D warnings" cargo doc --locked --all-features --no-deps --document-private-items
 step cargo test --locked --all-features
+# One example a verb.
+for example in examples/*.rs; do
+    step cargo run --locked --quiet --all-features --example "$(basename "$example" .rs)"
+done
 # Programs that others wrote for the service, installed from their registries, unchanged.
 step cargo test --locked --all-features --test it -- --ignored foreign_clients

@@ -18,14 +18,17 @@ const TABLE: &[(&str, &[&str])] = &[
     // `http` besides, in `provider/xai`; see below.
     ("provider", &["backoff", "error", "model", "money", "request"]),
     ("job", &["backoff", "error", "model", "provider"]),
+    ("planner", &["error", "model", "money", "provider", "request"]),
     ("lineage", &["error"]),
     ("library", &["error", "lineage", "request"]),
     ("media", &["error"]),
+    // Pictures and lineages are handed to it: it neither decodes nor looks anything up.
+    ("planner", &["error", "model", "money", "provider", "request"]),
     (
         "client",
         &[
-            "backoff", "error", "http", "job", "library", "lineage", "media", "model", "money", "provider",
-            "request",
+            "backoff", "error", "http", "job", "library", "lineage", "media", "model", "money", "planner",
+            "provider", "request",
         ],
     ),
     ("sandbox", &["error", "media"]),

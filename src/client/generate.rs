@@ -98,13 +98,13 @@ pub(super) async fn run(
         brief.warn(origin.note);
         brief.continues(origin.parent, origin.frame);
     }
-    let submission = Submission::Generate(GenerateSubmission {
+    let submission = Submission::Generate(Box::new(GenerateSubmission {
         checked,
         inputs: resolved.media,
         user: request.user,
         storage: request.storage,
         upload_url: request.output.map(|target| target.upload_url),
-    });
+    }));
     let id = ticket.submit(&client, &submission).await?;
     reporter.submitted(&id, brief.model.clone());
     drop(submission);

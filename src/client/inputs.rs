@@ -286,7 +286,7 @@ async fn check_picture(role: &str, name: &str, bytes: &Bytes) -> Result<(&'stati
 #[cfg(feature = "media")]
 type Decoded = crate::media::Frame;
 #[cfg(not(feature = "media"))]
-type Decoded = ();
+struct Decoded;
 
 /// A picture that is cut off is taken by the service, paid for, and fails.
 #[cfg(feature = "media")]
@@ -300,7 +300,7 @@ async fn decode(name: &str, bytes: &Bytes) -> Result<Decoded> {
 #[cfg(not(feature = "media"))]
 #[expect(clippy::unused_async, reason = "the other variant waits")]
 async fn decode(_name: &str, _bytes: &Bytes) -> Result<Decoded> {
-    Ok(())
+    Ok(Decoded)
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {

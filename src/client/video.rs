@@ -174,7 +174,7 @@ async fn run(client: VideoClient, request: Request, mut ticket: Ticket, reporter
     let mut brief = Brief::video(&checked, parts.output.as_ref(), described, &inner.models).planned(planned);
     old_part.hold(&mut brief);
 
-    let submission = Submission::Video(VideoSubmission {
+    let submission = Submission::Video(Box::new(VideoSubmission {
         model: checked.model,
         prompt: checked.prompt,
         video: sent.media,
@@ -182,7 +182,7 @@ async fn run(client: VideoClient, request: Request, mut ticket: Ticket, reporter
         user: parts.user,
         storage: parts.storage,
         upload_url: parts.output.map(|target| target.upload_url),
-    });
+    }));
     let result = match ticket.submit(&client, &submission).await {
         Ok(id) => {
             reporter.submitted(&id, brief.model.clone());
@@ -276,6 +276,7 @@ impl OldPart {
     }
 
     #[cfg(not(feature = "media"))]
+    #[expect(clippy::unused_self, reason = "the other variant holds it")]
     fn hold(self, _brief: &mut Brief) {}
 }
 

@@ -193,7 +193,7 @@ impl Drift {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field")]
 fn is_nothing(amount: &UsdTicks) -> bool {
     *amount == UsdTicks::ZERO
 }

@@ -110,7 +110,7 @@ mod tests {
         let board = frame(100, 60, |x, y| [if (x + y) % 2 == 0 { 255 } else { 0 }; 3]).fit_within(50);
         assert!(board.rgb().iter().all(|&v| v == 128), "{:?}", &board.rgb()[..6]);
         // The mean of the whole picture stays.
-        let ramp = |x: u32, y: u32| [(x * 2) as u8, (y * 3) as u8, 77];
+        let ramp = |x: u32, y: u32| [x * 2, y * 3, 77].map(|value| u8::try_from(value).unwrap());
         let mean = |frame: &Frame, channel: usize| {
             let values = frame.rgb().iter().skip(channel).step_by(3);
             values.map(|&v| f64::from(v)).sum::<f64>() / f64::from(frame.width() * frame.height())

@@ -60,8 +60,8 @@ impl fmt::Display for JobId {
 /// A paid request, complete.
 #[derive(Debug, Clone)]
 pub(crate) enum Submission {
-    Generate(GenerateSubmission),
-    Video(VideoSubmission),
+    Generate(Box<GenerateSubmission>),
+    Video(Box<VideoSubmission>),
 }
 
 #[derive(Debug, Clone)]

@@ -1,6 +1,5 @@
 //! `reelkin chain`: its output, its exit codes, and being killed in the middle.
 
-use std::path::PathBuf;
 use std::process::Child;
 use std::time::Instant;
 
@@ -25,7 +24,7 @@ const FILM: [&str; 10] = [
 ];
 
 fn record(bench: &Bench) -> Value {
-    let path: PathBuf = bench.library().join("chains/film.json");
+    let path = bench.library().join("chains/film.json");
     std::fs::read(path).map_or(Value::Null, |json| serde_json::from_slice(&json).unwrap())
 }
 

@@ -9,6 +9,7 @@ use reelkin::sandbox::{Fault, Sandbox};
 use reelkin::{Charge, EditRequest, ErrorKind, ExtendRequest, MediaInput, RetryAdvice, StorageOptions, secs};
 
 use super::client_bench::{Bench, ms, quick_polls, request};
+use super::secrets::assert_outcome_clean;
 
 /// How a row ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -240,12 +241,14 @@ async fn run(row: Row) -> Vec<String> {
     if row.hasty {
         policy.deadline = ms(600);
     }
-    let mut asked = request();
+    // A square is the smallest picture to render.
+    let mut asked = request().aspect_ratio("1:1");
     if row.fault.starts_with("storage") || row.fault.starts_with("public") {
         asked = asked.storage(StorageOptions::new("a.mp4").public_url(PublicUrl::LikeTheFile));
     }
     let client = bench.builder().poll(policy).build().unwrap();
     let outcome = client.generate(asked).await;
+    assert_outcome_clean(row.fault, &outcome, bench.folder.path());
     let mut wrong = Vec::new();
     let mut check = |what: &str, have: String, want: String| {
         if have != want {

@@ -163,12 +163,10 @@ impl Plan {
                 }
                 let requests = record.steps.iter().map(|step| {
                     let kept = step.request.as_ref()?;
-                    kept.as_continue()
-                        .map(|step| Step::Continue(Box::new(step)))
-                        .or_else(|| {
-                            let request = kept.as_generate()?;
-                            Some(Step::Generate(Box::new(request)))
-                        })
+                    kept.as_continue().map(Box::new).map(Step::Continue).or_else(|| {
+                        let request = kept.as_generate()?;
+                        Some(Step::Generate(Box::new(request)))
+                    })
                 });
                 let requests = requests.collect();
                 let start = match &record.start {

@@ -160,7 +160,17 @@ impl Label {
         self.picture.height
     }
 
-    pub(super) fn paint(&self, target: &mut YuvPicture, x: usize, y: usize) {
+    /// Paints it on a band as wide as the picture, with `margin` above and below: the words of a clip that
+    /// this one goes on from, which the picture still shows, would make these hard to read.
+    pub(super) fn paint(&self, target: &mut YuvPicture, x: usize, y: usize, margin: usize) {
+        let top = y.saturating_sub(margin);
+        let band = Area {
+            x: 0,
+            y: top,
+            width: target.width,
+            height: (y + self.picture.height + margin).min(target.height) - top,
+        };
+        fill(target, band, PAPER);
         paste(target, &self.picture, x, y);
     }
 }

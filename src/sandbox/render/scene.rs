@@ -216,11 +216,11 @@ impl Overlay {
     fn paint(&self, picture: &mut YuvPicture, number: usize) {
         let seconds = number as f64 / f64::from(FRAME_RATE);
         let text = format!("{number:04}/{:04} {seconds:5.2}s", self.total);
-        Label::new(&[text], self.scale).paint(picture, self.margin, self.margin);
+        Label::new(&[text], self.scale).paint(picture, self.margin, self.margin, self.margin);
         if let Some(label) = &self.prompt {
             let x = (picture.width.saturating_sub(label.width())) / 2;
             let y = picture.height.saturating_sub(label.height() + self.margin);
-            label.paint(picture, x, y);
+            label.paint(picture, x, y, self.margin);
         }
     }
 }
