@@ -20,7 +20,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("job", &["backoff", "error", "model", "provider"]),
     ("planner", &["error", "model", "money", "provider", "request"]),
     ("lineage", &["error"]),
-    ("library", &["error", "lineage", "request"]),
+    ("library", &["error", "lineage", "money", "request"]),
     ("media", &["error"]),
     // Pictures and lineages are handed to it: it neither decodes nor looks anything up.
     ("planner", &["error", "model", "money", "provider", "request"]),
