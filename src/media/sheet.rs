@@ -193,6 +193,6 @@ mod tests {
     fn what_cannot_be_drawn_is_an_error() {
         assert!(contact_sheet(&[]).is_err());
         assert!(contact_sheet(&[clip(1, Some(0))]).is_err());
-        assert!(contact_sheet(&vec![clip(1, None); 2000]).is_err());
+        assert!(contact_sheet(&vec![clip(1, None); 4000]).is_err());
     }
 }
