@@ -56,12 +56,13 @@ async fn finish_inner(
     let (finished, verified) = reporter
         .until_stopped(fetch(client, reporter, id, finished, &brief, &mut staged))
         .await?;
+    // Before the turn: frames are decoded here, and no other job has to wait for that.
+    let found = std::mem::take(&mut brief.measure).take(staged.path()).await;
     // Somebody else may have picked the same job up and been quicker, or be about to save it.
     let _turn = SAVING.lock().await;
     if let Some(clip) = inner.library.clip_of_job(id.as_str()).await? {
         return Ok(clip);
     }
-    let found = std::mem::take(&mut brief.measure).take(staged.path()).await;
     let record = brief.into_record(client, id, &name, &finished, &verified, found);
     staged
         .commit(record)
