@@ -293,6 +293,11 @@ impl Clip {
         to_duration(pts.saturating_sub(self.origin), self.video.time_base)
     }
 
+    /// The error of a clip out of which no frame comes.
+    pub(super) fn nothing(&self) -> Error {
+        self.watch.fail("decode", "no frame of it can be decoded")
+    }
+
     /// The length that the samples and boxes promise, if the file is shorter.
     pub(super) fn missing(&self) -> Option<u64> {
         let samples = self

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::clip::Clip;
-use super::decoder::Decoder;
+use super::decode::walk;
 use super::present::Presenter;
 use super::{Frame, MediaOptions, MediaSource};
 use crate::error::Result;
@@ -67,34 +67,19 @@ pub fn seam(
     const LEAST: f64 = 20.0;
     let mut clip = Clip::open(super::source::open(source.into(), options)?)?;
     let presenter = Presenter::of(&clip);
-    let mut decoder = Decoder::open(&clip, usize::MAX)?;
-    clip.rewind()?;
     let (from, to) = (expected.saturating_sub(AROUND), expected + AROUND);
     // The best frame, and the start of the one after it.
     let mut best: Option<(Likeness, Option<Duration>)> = None;
     let mut just_found = false;
-    let mut more = true;
-    'clip: while more {
-        if let Some(packet) = clip.next_packet()? {
-            decoder.send(&packet)?;
-        } else {
-            decoder.drain();
-            more = false;
+    walk(&mut clip, usize::MAX, |picture, pts, _| {
+        let at = presenter.time_of(pts);
+        if std::mem::take(&mut just_found)
+            && let Some((_, after)) = &mut best
+        {
+            *after = Some(at);
         }
-        while let Some(pts) = decoder.receive()? {
-            let at = clip.time_of(pts);
-            if std::mem::take(&mut just_found)
-                && let Some((_, after)) = &mut best
-            {
-                *after = Some(at);
-            }
-            if at > to {
-                break 'clip;
-            }
-            if at < from {
-                continue;
-            }
-            let frame = presenter.frame(&decoder.picture, pts, None)?;
+        if (from..=to).contains(&at) {
+            let frame = presenter.frame(picture, pts, None)?;
             let found = likeness(last_of_old, &frame);
             // A clip may stand still at its end: the later of two equals is the end.
             if best.is_none_or(|(best, _)| found.luma_db + found.colour_db >= best.luma_db + best.colour_db) {
@@ -102,7 +87,8 @@ pub fn seam(
                 just_found = true;
             }
         }
-    }
+        Ok(at <= to)
+    })?;
     let end = clip.end().unwrap_or(expected);
     Ok(best
         .filter(|(found, _)| found.luma_db >= LEAST)
@@ -123,15 +109,15 @@ pub fn sharpest_of_last(source: impl Into<MediaSource>, count: u32, options: &Me
     // Which frames are the last is known at the end only, so the clip is gone through twice: once for the
     // times, once for the pictures.
     let mut times = Vec::new();
-    walk(&mut clip, |_, pts| {
+    walk(&mut clip, usize::MAX, |_, pts, _| {
         times.push(pts);
-        Ok(())
+        Ok(true)
     })?;
     times.sort_unstable();
     let from = times.len().saturating_sub(count as usize);
     let first = times.get(from).copied().unwrap_or(i64::MIN);
     let mut best: Option<(f64, Frame)> = None;
-    walk(&mut clip, |picture, pts| {
+    walk(&mut clip, usize::MAX, |picture, pts, _| {
         if pts >= first {
             let frame = presenter.frame(picture, pts, None)?;
             let detail = detail(&frame);
@@ -140,31 +126,9 @@ pub fn sharpest_of_last(source: impl Into<MediaSource>, count: u32, options: &Me
                 best = Some((detail, frame));
             }
         }
-        Ok(())
+        Ok(true)
     })?;
-    match best {
-        Some((_, frame)) => Ok(frame),
-        None => Err(Decoder::open(&clip, usize::MAX)?.nothing()),
-    }
-}
-
-/// Decodes every frame that is shown, from the beginning.
-fn walk(clip: &mut Clip, mut visit: impl FnMut(&ffmpeg_next::frame::Video, i64) -> Result<()>) -> Result<()> {
-    let mut decoder = Decoder::open(clip, usize::MAX)?;
-    clip.rewind()?;
-    loop {
-        let packet = clip.next_packet()?;
-        match &packet {
-            Some(packet) => decoder.send(packet)?,
-            None => decoder.drain(),
-        }
-        while let Some(pts) = decoder.receive()? {
-            visit(&decoder.picture, pts)?;
-        }
-        if packet.is_none() {
-            return Ok(());
-        }
-    }
+    best.map(|(_, frame)| frame).ok_or_else(|| clip.nothing())
 }
 
 /// Mean squared difference of neighbouring green values: blur, fades and black have little of it.

@@ -403,7 +403,7 @@ fn first(clip: &mut Clip) -> Result<Option<Found>> {
 
 /// Decodes from the start and shows every frame with its time and number, until `visit` says `false`.
 /// Returns how many there were.
-fn walk(
+pub(super) fn walk(
     clip: &mut Clip,
     expected: usize,
     mut visit: impl FnMut(&mut ff::frame::Video, i64, u64) -> Result<bool>,

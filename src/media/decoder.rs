@@ -7,7 +7,7 @@ use ffmpeg_next as ff;
 use super::clip::{self, Clip};
 use super::libav;
 use super::limits::Watch;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Threads pay from so many packets on; below, starting them takes longer than they save.
 const WORTH_THREADS: usize = 6;
@@ -137,9 +137,5 @@ impl Decoder {
     /// What the decoder learnt from the bitstream.
     pub(super) fn profile(&self) -> ff::codec::Profile {
         self.inner.profile()
-    }
-
-    pub(super) fn nothing(&self) -> Error {
-        self.watch.fail("decode", "no frame of it can be decoded")
     }
 }

@@ -46,11 +46,16 @@ impl Presenter {
                 part(self.time_base.numerator()),
                 part(self.time_base.denominator()),
             ),
-            time: clip::to_duration(pts.saturating_sub(self.origin), self.time_base),
+            time: self.time_of(pts),
             number,
             colour,
             rotation,
         })
+    }
+
+    /// The time a player's clock shows when the frame with this timestamp appears.
+    pub(super) fn time_of(&self, pts: i64) -> std::time::Duration {
+        clip::to_duration(pts.saturating_sub(self.origin), self.time_base)
     }
 
     /// The container's display matrix; else the one in the coded picture.

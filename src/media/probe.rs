@@ -226,7 +226,7 @@ impl Head {
                 break;
             }
             if packet.is_none() {
-                return Err(decoder.nothing());
+                return Err(clip.nothing());
             }
         }
         let picture = &decoder.picture;

@@ -11,7 +11,7 @@ use ffmpeg_next as libav;
 use libav::{ChannelLayout, Dictionary, Packet, Rational, codec, color, encoder, format, frame};
 
 use super::clip::Clip;
-use super::decoder::Decoder;
+use super::decode::walk;
 use super::frame::Frame;
 use super::limits::MediaOptions;
 use super::present::Presenter;
@@ -395,35 +395,25 @@ pub(crate) fn each_frame(
 ) -> Result<()> {
     let mut clip = Clip::open(super::source::open(path.into(), options)?)?;
     let presenter = Presenter::of(&clip);
-    let mut decoder = Decoder::open(&clip, usize::MAX)?;
-    clip.rewind()?;
     #[expect(clippy::cast_precision_loss, reason = "a clip has fewer than 2^52 frames")]
     let due = |number: usize| Duration::from_secs_f64(number as f64 / f64::from(rate));
     // Half a millisecond: time bases round.
     let slack = Duration::from_micros(500);
     let mut held: Option<Frame> = None;
     let mut given = 0;
-    let mut more = true;
-    while more {
-        if let Some(packet) = clip.next_packet()? {
-            decoder.send(&packet)?;
-        } else {
-            decoder.drain();
-            more = false;
+    walk(&mut clip, usize::MAX, |picture, pts, _| {
+        let frame = presenter.frame(picture, pts, None)?;
+        while let Some(shown) = &held
+            && given + 1 < total
+            && due(given) + slack < frame.time()
+        {
+            take(shown)?;
+            given += 1;
         }
-        while let Some(pts) = decoder.receive()? {
-            let frame = presenter.frame(&decoder.picture, pts, None)?;
-            while let Some(shown) = &held
-                && given + 1 < total
-                && due(given) + slack < frame.time()
-            {
-                take(shown)?;
-                given += 1;
-            }
-            held = Some(frame);
-        }
-    }
-    let last = held.ok_or_else(|| decoder.nothing())?;
+        held = Some(frame);
+        Ok(true)
+    })?;
+    let last = held.ok_or_else(|| clip.nothing())?;
     while given < total {
         take(&last)?;
         given += 1;
