@@ -30,6 +30,7 @@ struct Inner {
     message: String,
     guidance: Option<Cow<'static, str>>,
     job_id: Option<String>,
+    record: Option<String>,
     status: Option<u16>,
     service_code: Option<String>,
     retry_after: Option<Duration>,
@@ -80,6 +81,31 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    const ALL: [Self; 17] = [
+        Self::Config,
+        Self::Auth,
+        Self::InvalidRequest,
+        Self::NotFound,
+        Self::RateLimited,
+        Self::Moderated,
+        Self::JobFailed,
+        Self::JobExpired,
+        Self::SubmissionUnknown,
+        Self::Timeout,
+        Self::Stopped,
+        Self::Budget,
+        Self::Network,
+        Self::Protocol,
+        Self::Media,
+        Self::FramesUnavailable,
+        Self::Library,
+    ];
+
+    /// The kind of a word that [`code`](Self::code) gave.
+    pub(crate) fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
+
     /// The word for this kind in the JSON of the command line and in every other language.
     pub const fn code(self) -> &'static str {
         match self {
@@ -190,6 +216,12 @@ impl Error {
         self.0.job_id.as_deref()
     }
 
+    /// The id of the request's record in the library's journal, where only a person can settle it: see
+    /// [`Library::settle`](crate::Library::settle).
+    pub fn record(&self) -> Option<&str> {
+        self.0.record.as_deref()
+    }
+
     /// The HTTP status, where the service answered.
     pub fn status(&self) -> Option<u16> {
         self.0.status
@@ -273,6 +305,7 @@ impl Error {
             message: message.into(),
             guidance: None,
             job_id: None,
+            record: None,
             status: None,
             service_code: None,
             retry_after: None,
@@ -302,6 +335,10 @@ impl Error {
 
     pub(crate) fn with_job_id(self, job_id: impl Into<String>) -> Self {
         self.set(|inner| inner.job_id = Some(job_id.into()))
+    }
+
+    pub(crate) fn with_record(self, record: impl Into<String>) -> Self {
+        self.set(|inner| inner.record = Some(record.into()))
     }
 
     pub(crate) fn with_status(self, status: u16) -> Self {

@@ -67,7 +67,10 @@ pub mod request;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 
-pub use client::{Analyze, Generate, JobHandle, Transform, VideoClient, VideoClientBuilder};
+pub use client::{
+    Analyze, Generate, JobHandle, Outcome, Recover, Recovered, RecoveryEvent, RecoveryHandle, Transform,
+    VideoClient, VideoClientBuilder,
+};
 #[cfg(feature = "media")]
 pub use client::{Chain, ChainEvent, ChainHandle, ChainOutcome, ContinueFrom};
 pub use error::{Charge, Error, ErrorKind, Result, RetryAdvice};
@@ -75,10 +78,10 @@ pub use http::{DownloadPolicy, RateLimit, TokenSource};
 pub use job::{Event, Events, Handle, JobEvent, JobEvents, PollPolicy};
 #[cfg(feature = "media")]
 pub use library::{ChainRecord, Drift};
-pub use library::{Clip, ClipId, Library};
+pub use library::{Clip, ClipId, JobRecord, JobState, Library, Settlement};
 pub use lineage::Family;
 pub use model::{AspectRatio, ModelTable, Resolution, Validation, VideoModel};
-pub use money::{UsdTicks, usd};
+pub use money::{Budget, Spent, UsdTicks, usd};
 pub use planner::{ClipNotes, SeenFrame};
 pub use provider::{JobId, TokenUsage, VisibleModel};
 pub use request::{

@@ -28,12 +28,12 @@ impl VideoClient {
     ///
     /// # Errors
     /// `InvalidRequest` for a URL, a `file_id` or a data URL; `NotFound` and `Media` for a clip that is
-    /// gone or cannot be decoded; `FramesUnavailable` without the feature `media`; `Moderated` when the
+    /// gone or cannot be decoded; `FramesUnavailable` without the feature `media`; `Budget` when a limit forbids it; `Moderated` when the
     /// model declined; `Timeout`, `Network`, and `Protocol` for an answer that is no description.
     ///
     /// # Cancel safety
-    /// Dropping the future interrupts the decoder. Once the question was sent it is paid all the same,
-    /// and its answer is lost.
+    /// Dropping the future interrupts the decoder. Once the question was sent it is paid all the same:
+    /// its answer is lost, its cost is in the ledger.
     ///
     /// # Cost
     /// One question to a language model, some tenths of a cent; the actual cost is in the notes.
@@ -92,8 +92,11 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
     use tokio::time::Instant;
 
     use super::source::Source;
-    use crate::error::Error;
+    use super::ticket;
+    use crate::error::{Error, ErrorKind};
+    use crate::library::JobRecord;
     use crate::media::{MediaOptions, bridge};
+    use crate::planner;
 
     let Analyze {
         client,
@@ -110,14 +113,64 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
     let count = options.frame_count();
     let bounds = MediaOptions::default().with_deadline(options.deadline);
     let clip = bridge::run(bounds, move |bounds| look(&local, &found.name, count, bounds)).await?;
-    crate::planner::describe(
+
+    let mut record = JobRecord::question()?;
+    record.model = Some(options.model.clone());
+    let pictures = clip.frames.len();
+    let most = planner::most_cost(&client.inner.models, &options.model, pictures, false);
+    (record.questions, record.unpriced_question) = (most, most.is_none());
+    let file = ticket::book(&client, record).await?;
+    let asking = tokio::spawn(ask(client, options, until, clip, file)).await;
+    asking.unwrap_or_else(|_| Err(Error::new(ErrorKind::Stopped, "analyze the clip: broken off")))
+}
+
+/// Asks, and books what it cost: in a task of its own, since what was asked is paid.
+#[cfg(feature = "media")]
+async fn ask(
+    client: VideoClient,
+    options: AnalyzeOptions,
+    until: tokio::time::Instant,
+    clip: crate::planner::ClipSeen,
+    mut file: crate::library::JobFile,
+) -> Result<ClipNotes> {
+    use crate::error::Charge;
+    use crate::library::{JobError, JobState};
+    use crate::money::UsdTicks;
+    use crate::planner::{self, Bill};
+
+    file.change(|record| record.state = JobState::Intended).await?;
+    let mut bill = Bill::default();
+    let notes = planner::describe(
         &*client.inner.provider,
         &options.model,
         options.reasoning_effort.as_deref(),
-        until.saturating_duration_since(Instant::now()),
+        until.saturating_duration_since(tokio::time::Instant::now()),
         &clip,
+        &mut bill,
     )
-    .await
+    .await;
+    let free = bill == Bill::default()
+        && notes
+            .as_ref()
+            .is_err_and(|error| error.may_have_been_charged() == Charge::No);
+    let booked = if free {
+        file.discard().await
+    } else {
+        let closed = file.close(|record| {
+            super::ticket::note_bill(record, bill);
+            record.cost = Some(UsdTicks::ZERO);
+            record.state = match &notes {
+                Ok(_) => JobState::Saved,
+                Err(_) => JobState::Failed,
+            };
+            record.error = notes.as_ref().err().map(JobError::from);
+        });
+        closed.await.map(drop)
+    };
+    if let Err(error) = booked {
+        tracing::warn!(%error, "the ledger does not say what an analysis cost");
+    }
+    notes
 }
 
 #[cfg(not(feature = "media"))]

@@ -11,6 +11,7 @@ use crate::http::{DownloadPolicy, Http, RateLimit, Token, TokenSource};
 use crate::job::PollPolicy;
 use crate::library::Library;
 use crate::model::{ModelTable, Validation};
+use crate::money::Budget;
 use crate::request::{Defaults, PlannerSettings};
 
 /// The service.
@@ -32,6 +33,7 @@ pub struct VideoClientBuilder {
     download: DownloadPolicy,
     rate: RateLimit,
     planner: PlannerSettings,
+    budget: Budget,
 }
 
 enum Place {
@@ -46,6 +48,7 @@ pub(super) struct Settings {
     pub(super) validation: Validation,
     pub(super) poll: PollPolicy,
     pub(super) planner: PlannerSettings,
+    pub(super) budget: Budget,
 }
 
 impl std::fmt::Debug for VideoClientBuilder {
@@ -143,6 +146,13 @@ impl VideoClientBuilder {
         self
     }
 
+    /// How much may be spent. A request that does not fit ends in an error of kind `budget`, before anything
+    /// is sent.
+    pub const fn budget(mut self, budget: Budget) -> Self {
+        self.budget = budget;
+        self
+    }
+
     /// The client.
     ///
     /// # Errors
@@ -174,6 +184,7 @@ impl VideoClientBuilder {
             validation: self.validation,
             poll: self.poll,
             planner: self.planner,
+            budget: self.budget,
         };
         Ok(VideoClient::new(http, library, settings))
     }

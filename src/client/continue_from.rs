@@ -2,6 +2,7 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,8 +10,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::generate::{self, Origin};
 use super::inputs::hex;
+use super::measure::{Shown, Whence};
 use super::source::{Local, Source};
-use super::ticket::Ticket;
+use super::ticket::Witness;
 use super::{JobHandle, VideoClient, plan, video};
 use crate::error::{Error, Result};
 use crate::job::{self, JobEvent, Reporter};
@@ -74,7 +76,7 @@ impl ContinueFrom {
             from,
             request,
         } = self;
-        job::spawn(move |reporter| run(client, from, request, Ticket::default(), reporter))
+        job::spawn(move |reporter| run(client, from, request, None, reporter))
             .handle()
             .await
     }
@@ -94,7 +96,7 @@ pub(super) async fn run(
     client: VideoClient,
     from: MediaInput,
     request: ContinueRequest,
-    ticket: Ticket,
+    witness: Option<Arc<dyn Witness>>,
     reporter: Reporter,
 ) -> Result<Clip> {
     reporter.tell(JobEvent::Planning);
@@ -113,7 +115,7 @@ pub(super) async fn run(
     if extends {
         let mut extension = extension(&from, &request)?;
         extension.plan = plan::continuing(&client, &request.plan);
-        return Box::pin(video::run_extension(client, extension, ticket, reporter)).await;
+        return Box::pin(video::run_extension(client, extension, witness, reporter)).await;
     }
 
     let parent = match &source.parent {
@@ -131,13 +133,17 @@ pub(super) async fn run(
         ..FrameRecord::default()
     };
     let generate = by_last_frame(&client, &request, png);
+    let whence = match &source.parent {
+        Some(clip) => Whence::Clip(clip.id.to_string()),
+        None => local.whence_now(&source.name).await?,
+    };
     let origin = Origin {
         parent,
         frame: record,
-        start: chosen.frame,
+        start: Shown::FrameOf(whence, chosen.frame.time()),
         note: chosen.note,
     };
-    Box::pin(generate::run(client, generate, Some(origin), ticket, reporter)).await
+    Box::pin(generate::run(client, generate, Some(origin), witness, reporter)).await
 }
 
 /// Whether the service's own extension takes this clip, this model and this length.

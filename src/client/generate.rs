@@ -2,10 +2,12 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::sync::Arc;
 
+use super::measure::Shown;
 use super::record::Brief;
-use super::ticket::Ticket;
-use super::{JobHandle, VideoClient, inputs, plan, save};
+use super::ticket::{Draft, Ticket, Witness};
+use super::{JobHandle, VideoClient, inputs, plan};
 use crate::error::Result;
 use crate::job::{self, JobEvent, Reporter};
 use crate::library::{Clip, FrameRecord, Parent};
@@ -36,7 +38,7 @@ impl Generate {
         let Self { client, request } = self;
         job::spawn(move |reporter| async move {
             reporter.tell(JobEvent::Planning);
-            Box::pin(run(client, request, None, Ticket::default(), reporter)).await
+            Box::pin(run(client, request, None, None, reporter)).await
         })
         .handle()
         .await
@@ -58,9 +60,8 @@ pub(super) struct Origin {
     pub(super) parent: Option<Parent>,
     /// The frame of it that is sent.
     pub(super) frame: FrameRecord,
-    /// The same as a picture.
-    #[cfg(feature = "media")]
-    pub(super) start: crate::media::Frame,
+    /// The same, to be read again.
+    pub(super) start: Shown,
     /// What the record should say.
     pub(super) note: Option<String>,
 }
@@ -70,7 +71,7 @@ pub(super) async fn run(
     client: VideoClient,
     request: GenerateRequest,
     origin: Option<Origin>,
-    mut ticket: Ticket,
+    witness: Option<Arc<dyn Witness>>,
     reporter: Reporter,
 ) -> Result<Clip> {
     let inner = &client.inner;
@@ -82,21 +83,21 @@ pub(super) async fn run(
     let lineage = origin.as_ref().and_then(|origin| origin.parent.as_ref());
     let lineage = lineage.map_or(&[][..], Parent::entries);
     let wanted = plan::Wanted::generate(&request, &checked, &resolved.media, lineage);
-    let planned = Box::pin(ticket.plan(&client, wanted)).await?;
+    let draft = Draft {
+        operation: if origin.is_some() { "continue" } else { "generate" },
+        model: checked.model.clone(),
+        estimate: checked.estimate,
+        witness,
+    };
+    let ticket = Ticket::reserve(&client, draft, &wanted).await?;
+    let (ticket, planned) = Box::pin(ticket.plan(wanted)).await?;
     checked.prompt.clone_from(&planned.prompt);
-
     let mut brief = Brief::generate(&request, &checked, &resolved, &inner.models).planned(planned);
-    #[cfg(feature = "media")]
-    {
-        brief.measure.start = resolved.start;
-    }
+    brief.measure.start = resolved.start.map(Shown::Picture);
     if let Some(origin) = origin {
-        #[cfg(feature = "media")]
-        {
-            brief.measure.start = Some(origin.start);
-        }
+        brief.measure.start = Some(origin.start);
         brief.warn(origin.note);
-        brief.continues(origin.parent, origin.frame);
+        brief.continues(origin.parent.as_ref(), origin.frame);
     }
     let submission = Submission::Generate(Box::new(GenerateSubmission {
         checked,
@@ -105,8 +106,5 @@ pub(super) async fn run(
         storage: request.storage,
         upload_url: request.output.map(|target| target.upload_url),
     }));
-    let id = ticket.submit(&client, &submission).await?;
-    reporter.submitted(&id, brief.model.clone());
-    drop(submission);
-    save::finish(&client, &reporter, &id, brief).await
+    Box::pin(ticket.send(submission, brief, &reporter)).await
 }

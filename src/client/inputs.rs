@@ -1,6 +1,6 @@
 //! Reading the media of a request: everything is read and checked before anything is paid.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,6 +10,7 @@ use tokio::io::AsyncReadExt as _;
 use url::Url;
 
 use super::VideoClient;
+use super::measure::Whence;
 use crate::error::{Error, ErrorKind, Result};
 use crate::library::{InputRecord, InputTransport};
 use crate::request::{
@@ -33,9 +34,8 @@ pub(super) struct Resolved {
     pub(super) transports: Vec<InputTransport>,
     /// File name of the start image, where it is a file.
     pub(super) source_image: Option<String>,
-    /// The start image decoded, to compare the clip's first frame with.
-    #[cfg(feature = "media")]
-    pub(super) start: Option<crate::media::Frame>,
+    /// The start image, to compare the clip's first frame with.
+    pub(super) start: Option<Whence>,
 }
 
 /// Reads and checks all media of a request.
@@ -107,11 +107,14 @@ impl Reader<'_> {
     async fn picture(&mut self, role: &str, input: &MediaInput) -> Result<ResolvedMedia> {
         let name = input.display_name();
         let (media, transport, record) = match input {
-            MediaInput::Path(path) => self.inline(role, &name, read_picture(role, path).await?).await?,
-            MediaInput::Bytes { bytes, .. } => self.inline(role, &name, bytes.clone()).await?,
+            MediaInput::Path(path) => {
+                let bytes = read_picture(role, path).await?;
+                self.inline(role, &name, bytes, Some(path)).await?
+            }
+            MediaInput::Bytes { bytes, .. } => self.inline(role, &name, bytes.clone(), None).await?,
             MediaInput::DataUrl(url) => {
                 let bytes = decode_data_url(role, url)?;
-                self.inline(role, &name, bytes).await?
+                self.inline(role, &name, bytes, None).await?
             }
             MediaInput::Url(url) => {
                 self.check_link(role, url)?;
@@ -159,31 +162,27 @@ impl Reader<'_> {
         role: &str,
         name: &str,
         bytes: Bytes,
+        path: Option<&PathBuf>,
     ) -> Result<(ResolvedMedia, Transport, InputRecord)> {
-        let (mime, decoded) = check_picture(role, name, &bytes).await?;
+        let mime = check_picture(role, name, &bytes).await?;
+        let sha256 = hex(&Sha256::digest(&bytes));
         if role == START {
-            self.keep_start(decoded);
+            self.resolved.start = Some(match path {
+                Some(path) => Whence::File {
+                    path: path.clone(),
+                    sha256: sha256.clone(),
+                },
+                None => Whence::Memory { bytes: bytes.clone() },
+            });
         }
         let record = InputRecord {
-            sha256: Some(hex(&Sha256::digest(&bytes))),
+            sha256: Some(sha256),
             bytes: Some(bytes.len() as u64),
             ..InputRecord::default()
         };
         let content = MediaContent::Memory(bytes);
         Ok((ResolvedMedia::Inline { mime, content }, Transport::Inline, record))
     }
-
-    /// Keeps the start image, unless holding it for the life of a job would be dear.
-    #[cfg(feature = "media")]
-    fn keep_start(&mut self, decoded: Decoded) {
-        const MOST_KEPT: u64 = 3840 * 2160;
-        let pixels = u64::from(decoded.width()) * u64::from(decoded.height());
-        self.resolved.start = (pixels <= MOST_KEPT).then_some(decoded);
-    }
-
-    #[cfg(not(feature = "media"))]
-    #[expect(clippy::unused_self, reason = "the other variant keeps it")]
-    fn keep_start(&mut self, _decoded: Decoded) {}
 
     /// A link that the service can fetch. Whether it does shows only when the job runs.
     fn check_link(&self, role: &str, url: &str) -> Result<()> {
@@ -246,7 +245,7 @@ fn decode_data_url(role: &str, url: &str) -> Result<Bytes> {
 }
 
 /// The media type of a picture that the service will take, from its content.
-async fn check_picture(role: &str, name: &str, bytes: &Bytes) -> Result<(&'static str, Decoded)> {
+async fn check_picture(role: &str, name: &str, bytes: &Bytes) -> Result<&'static str> {
     let bad = |why: String| Error::invalid(format!("read {role} {name}: {why}"));
     if bytes.is_empty() {
         return Err(bad("it is empty; give a PNG, JPEG or WebP picture".to_owned()));
@@ -276,31 +275,26 @@ async fn check_picture(role: &str, name: &str, bytes: &Bytes) -> Result<(&'stati
             size.width, size.height
         )));
     }
-    let decoded = decode(name, bytes)
+    decode(name, bytes)
         .await
         .map_err(|error| bad("it does not decode".to_owned()).with_source(error))?;
-    Ok((mime, decoded))
+    Ok(mime)
 }
-
-/// A picture, decoded. Without libav it is not looked at.
-#[cfg(feature = "media")]
-type Decoded = crate::media::Frame;
-#[cfg(not(feature = "media"))]
-struct Decoded;
 
 /// A picture that is cut off is taken by the service, paid for, and fails.
 #[cfg(feature = "media")]
-async fn decode(name: &str, bytes: &Bytes) -> Result<Decoded> {
+async fn decode(name: &str, bytes: &Bytes) -> Result<()> {
     use crate::media::{MediaOptions, MediaSource, bridge};
 
     let options = MediaOptions::default().with_max_pixels(MAX_PICTURE_PIXELS);
-    bridge::picture(MediaSource::named_bytes(name, bytes.clone()), options).await
+    let picture = MediaSource::named_bytes(name, bytes.clone());
+    bridge::picture(picture, options).await.map(drop)
 }
 
 #[cfg(not(feature = "media"))]
 #[expect(clippy::unused_async, reason = "the other variant waits")]
-async fn decode(_name: &str, _bytes: &Bytes) -> Result<Decoded> {
-    Ok(Decoded)
+async fn decode(_name: &str, _bytes: &Bytes) -> Result<()> {
+    Ok(())
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {

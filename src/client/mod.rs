@@ -14,8 +14,10 @@ mod frames;
 mod generate;
 mod inputs;
 mod measure;
+mod outcome;
 mod plan;
 mod record;
+mod recover;
 mod save;
 mod source;
 mod ticket;
@@ -23,7 +25,10 @@ mod verify;
 mod video;
 
 use std::fmt;
-use std::sync::Arc;
+use std::ops::RangeBounds;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::task::JoinHandle;
 
 pub use analyze::Analyze;
 pub use builder::VideoClientBuilder;
@@ -34,13 +39,16 @@ pub use continue_from::ContinueFrom;
 #[cfg(feature = "media")]
 pub use frames::ExtractFrame;
 pub use generate::Generate;
+pub use outcome::Outcome;
+pub use recover::{Recover, Recovered, RecoveryEvent, RecoveryHandle};
 pub use video::Transform;
 
 use crate::error::Result;
 use crate::http::Http;
 use crate::job::{self, Handle, PollPolicy};
-use crate::library::{Clip, Library};
+use crate::library::{BEAT, Clip, Library};
 use crate::model::{ModelTable, Validation};
+use crate::money::{Budget, Spent};
 use crate::provider::xai::Xai;
 use crate::provider::{JobId, Provider, VisibleModel};
 use crate::request::{Checked, Defaults, GenerateRequest, PlannerSettings};
@@ -77,6 +85,9 @@ struct Inner {
     validation: Validation,
     poll: PollPolicy,
     planner: PlannerSettings,
+    budget: Budget,
+    /// Renews the lease of a library in a store.
+    lease: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl fmt::Debug for VideoClient {
@@ -106,6 +117,8 @@ impl VideoClient {
                 validation: settings.validation,
                 poll: settings.poll,
                 planner: settings.planner,
+                budget: settings.budget,
+                lease: Mutex::new(None),
             }),
         }
     }
@@ -149,9 +162,42 @@ impl VideoClient {
         let work_id = id.clone();
         let started = job::spawn(move |reporter| async move {
             reporter.submitted(&work_id, None);
-            save::finish(&client, &reporter, &work_id, record::Brief::unknown()).await
+            Box::pin(recover::one(&client, &reporter, &work_id)).await
         });
         Ok(started.with_id(id))
+    }
+
+    /// What was spent on requests that were begun in a time, given in milliseconds since 1970 UTC; `..` is
+    /// everything that the library's ledger has. See [`Library::spent`].
+    ///
+    /// # Errors
+    /// `Library` if the ledger cannot be read.
+    pub async fn spent(&self, time: impl RangeBounds<u64> + Send) -> Result<Spent> {
+        self.inner.library.spent(time).await
+    }
+
+    /// Renews this client's lease on what it works on for as long as the client lives, where leases have to
+    /// be renewed.
+    fn keep_lease(&self) {
+        if self.inner.library.folder().is_some() {
+            return;
+        }
+        let mut lease = self.inner.lease.lock().unwrap_or_else(PoisonError::into_inner);
+        // A runtime that was shut down has ended it.
+        if lease.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        let inner = Arc::downgrade(&self.inner);
+        *lease = Some(tokio::spawn(async move {
+            let mut beat = tokio::time::interval(BEAT);
+            loop {
+                beat.tick().await;
+                let Some(inner) = inner.upgrade() else { return };
+                if let Err(error) = inner.library.renew_lease().await {
+                    tracing::warn!(%error, "the lease on the jobs of this process was not renewed");
+                }
+            }
+        }));
     }
 
     /// The models that the key can see at the service.

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::VideoClient;
 use super::source::{Local, Measured};
 use crate::error::Result;
-use crate::library::{ClipRecord, PlannerRecord, VideoSeries};
+use crate::library::{ClipRecord, JobRecord, PlannerRecord, VideoSeries};
 use crate::lineage::ContinuityEntry;
 use crate::model::{AspectRatio, Mode};
-use crate::planner::{self, Ancestor, Picture, PictureContent, PlanBrief};
+use crate::money::UsdTicks;
+use crate::planner::{self, Ancestor, Bill, Picture, PictureContent, PlanBrief};
 use crate::request::{
     Checked, CheckedVideo, GenerateInputs, GenerateRequest, MediaContent, PlanChoice, PlanWhen,
     PlannerSettings, ResolvedMedia,
@@ -172,7 +173,11 @@ pub(super) struct Planned {
 ///
 /// # Errors
 /// Those of [`planner::plan`]; `Library` when the series cannot be read.
-pub(super) async fn for_request(client: &VideoClient, wanted: Wanted<'_>) -> Result<Planned> {
+pub(super) async fn for_request(
+    client: &VideoClient,
+    wanted: Wanted<'_>,
+    bill: &mut Bill,
+) -> Result<Planned> {
     let series = match wanted.topic {
         Some(topic) => Some(client.inner.library.series(topic, SERIES).await?),
         None => None,
@@ -199,7 +204,7 @@ pub(super) async fn for_request(client: &VideoClient, wanted: Wanted<'_>) -> Res
         lineage: wanted.lineage.iter().map(ancestor).collect(),
         series: series.map(|series| (series.topic, series.prompts)),
     };
-    let plan = planner::plan(&*client.inner.provider, &settings, &brief).await?;
+    let plan = planner::plan(&*client.inner.provider, &settings, &brief, bill).await?;
     tracing::info!(
         model = plan.model,
         fell_back = plan.fell_back.is_some(),
@@ -208,12 +213,26 @@ pub(super) async fn for_request(client: &VideoClient, wanted: Wanted<'_>) -> Res
     planned.prompt = plan.prompt;
     planned.planner = Some(PlannerRecord {
         model: Some(plan.model),
-        cost_usd_ticks: plan.cost.map(crate::money::UsdTicks::ticks),
+        cost_usd_ticks: plan.cost.map(UsdTicks::ticks),
         web_searches: Some(plan.web_searches),
         fell_back: plan.fell_back,
         ..PlannerRecord::default()
     });
     Ok(planned)
+}
+
+/// Reserves the most that planning can cost, where something is planned.
+pub(super) fn reserve(client: &VideoClient, wanted: &Wanted<'_>, record: &mut JobRecord) {
+    if let Some(settings) = settings(client, wanted) {
+        let pictures = wanted.pictures.len();
+        let most = planner::most_cost(
+            &client.inner.models,
+            &settings.model,
+            pictures,
+            settings.web_search,
+        );
+        (record.questions, record.unpriced_question) = (most, most.is_none());
+    }
 }
 
 /// The settings to plan with; `None` where nothing is planned.

@@ -2,18 +2,20 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::VideoClient;
-use super::inputs::Resolved;
+use super::inputs::{Resolved, hex};
 use super::measure::{Found, Measure};
 use super::plan::Planned;
 use super::source::Measured;
 use super::verify::Verified;
 use crate::library::{
-    Asked, ClipId, ClipRecord, DeliveryReport, FrameRecord, InputRecord, InputTransport, Parent,
-    ReelkinRecord, Seconds, SourceSummary, Usage, VideoFacts,
+    Asked, ClipId, ClipRecord, DeliveryReport, FrameRecord, InputRecord, InputTransport, JobRecord,
+    KeptParent, Parent, ReelkinRecord, Seconds, SourceSummary, Usage, VideoFacts,
 };
 use crate::lineage::Continuity;
 use crate::model::{ModelEntry, ModelTable, VideoModel};
@@ -22,7 +24,11 @@ use crate::provider::{Finished, JobId};
 use crate::request::{Checked, CheckedVideo, GenerateRequest, UploadTarget};
 
 /// What is known of a job on this side. Picked up by its id alone, that is nothing.
-#[derive(Debug)]
+///
+/// The journal has it from before the create is sent, so that a clip that is saved after a crash has the
+/// sidecar that it would have had.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Brief {
     pub(super) model: Option<VideoModel>,
     /// Where the caller wants the clip fetched from.
@@ -36,23 +42,27 @@ pub(super) struct Brief {
     source_image: Option<String>,
     warnings: Vec<String>,
     plan: Option<Planned>,
-    started: Instant,
+    /// When the work on it began, by this process's clock.
+    #[serde(skip)]
+    started: Option<Instant>,
+    /// The same by the wall's, in milliseconds since 1970 UTC.
+    began_at: u64,
     /// Whether the job was found by its id, and nothing else is known of it.
     pub(super) picked_up: bool,
     /// `generate`, `edit`, `extend` or `continue`.
-    operation: &'static str,
+    operation: String,
     /// For edit and extend: what the clip is made of.
     source: Option<SourceSummary>,
     /// The clip of the library that this one comes from.
-    parent: Option<Parent>,
+    parent: Option<KeptParent>,
     /// The frame of it that this one starts on.
     frame: Option<FrameRecord>,
     /// What the finished clip is to be held against.
     pub(super) measure: Measure,
 }
 
-impl Brief {
-    pub(super) fn unknown() -> Self {
+impl Default for Brief {
+    fn default() -> Self {
         Self {
             model: None,
             fetch_url: None,
@@ -64,14 +74,67 @@ impl Brief {
             source_image: None,
             warnings: Vec::new(),
             plan: None,
-            started: Instant::now(),
-            picked_up: true,
-            operation: "generate",
+            started: None,
+            began_at: now_millis(),
+            picked_up: false,
+            operation: "generate".to_owned(),
             source: None,
             parent: None,
             frame: None,
             measure: Measure::default(),
         }
+    }
+}
+
+impl Brief {
+    /// Of a job that is known by its id alone.
+    pub(super) fn unknown() -> Self {
+        Self {
+            picked_up: true,
+            ..Self::begun()
+        }
+    }
+
+    fn begun() -> Self {
+        Self {
+            started: Some(Instant::now()),
+            ..Self::default()
+        }
+    }
+
+    /// Of a job whose work another process began.
+    pub(super) fn kept(record: &JobRecord) -> Self {
+        let kept = record
+            .brief
+            .clone()
+            .and_then(|kept| serde_json::from_value(kept).ok());
+        kept.unwrap_or_else(Self::unknown)
+    }
+
+    /// The prompt that is sent.
+    pub(super) fn prompt(&self) -> Option<&str> {
+        self.prompt.as_deref()
+    }
+
+    /// SHA-256 over all that is asked for, media by their hashes.
+    pub(super) fn digest(&self) -> String {
+        let all = json!([
+            self.operation,
+            self.request,
+            self.prompt(),
+            self.inputs,
+            self.source
+        ]);
+        hex(&Sha256::digest(all.to_string()))
+    }
+
+    fn elapsed(&self) -> Duration {
+        let elapsed = match self.started {
+            Some(started) => started.elapsed(),
+            None => Duration::from_millis(now_millis().saturating_sub(self.began_at)),
+        };
+        // Thousandths are more than anybody needs, and read well.
+        Duration::from_millis(u64::try_from(elapsed.as_millis()).unwrap_or(0))
     }
 
     pub(super) fn generate(
@@ -114,8 +177,7 @@ impl Brief {
             inputs: resolved.records.clone(),
             source_image: resolved.source_image.clone(),
             warnings: checked.warnings.clone(),
-            picked_up: false,
-            ..Self::unknown()
+            ..Self::begun()
         }
     }
 
@@ -167,18 +229,17 @@ impl Brief {
             })),
             inputs: vec![sent_record],
             warnings: checked.warnings.iter().cloned().chain(warning).collect(),
-            picked_up: false,
-            operation: if added.is_some() { "extend" } else { "edit" },
+            operation: if added.is_some() { "extend" } else { "edit" }.to_owned(),
             source: Some(summary),
-            parent,
-            ..Self::unknown()
+            parent: parent.as_ref().map(KeptParent::from),
+            ..Self::begun()
         }
     }
 
     /// The clip continues another by a frame of it.
-    pub(super) fn continues(&mut self, parent: Option<Parent>, frame: FrameRecord) {
-        self.operation = "continue";
-        self.parent = parent;
+    pub(super) fn continues(&mut self, parent: Option<&Parent>, frame: FrameRecord) {
+        "continue".clone_into(&mut self.operation);
+        self.parent = parent.map(KeptParent::from);
         self.frame = Some(frame);
     }
 
@@ -215,6 +276,7 @@ impl Brief {
             .aspect_ratio
             .clone()
             .or_else(|| (!self.picked_up).then(|| "auto".to_owned()));
+        let elapsed = (!self.picked_up && self.source.is_none()).then(|| Seconds::from(self.elapsed()));
         let mut warnings = self.warnings;
         warnings.extend(finished.warnings.iter().cloned());
         if self.picked_up {
@@ -231,12 +293,7 @@ impl Brief {
         record.requested_model.clone_from(&requested);
         record.effective_model.clone_from(&effective);
         // ima2 writes no `elapsed` for edits and extensions.
-        record.elapsed = (!self.picked_up && self.source.is_none()).then(|| {
-            // Thousandths are more than anybody needs, and read well.
-            Seconds::from(Duration::from_millis(
-                u64::try_from(self.started.elapsed().as_millis()).unwrap_or(0),
-            ))
-        });
+        record.elapsed = elapsed;
         record.usage = cost.map(|ticks| Usage {
             grok_cost_usd_ticks: Some(ticks),
             ..Usage::default()
@@ -251,7 +308,7 @@ impl Brief {
             model: effective.clone(),
             requested_model: requested,
             effective_model: effective,
-            operation: self.source.is_some().then(|| self.operation.to_owned()),
+            operation: self.source.is_some().then(|| self.operation.clone()),
             content_type: self.source.is_some().then(|| "video/mp4".to_owned()),
             source_url: self.source.clone(),
             source: self.source,
@@ -267,7 +324,7 @@ impl Brief {
         warnings.extend(found);
         record.reelkin = Some(ReelkinRecord {
             cost_usd_ticks: cost,
-            operation: Some(self.operation.to_owned()),
+            operation: Some(self.operation.clone()),
             job_id: Some(id.to_string()),
             delivery: Some(delivery),
             request: self.request,
@@ -278,8 +335,9 @@ impl Brief {
         if let Some(plan) = self.plan {
             plan.write_into(&mut record);
         }
-        if let Some(parent) = &self.parent {
-            parent.write_into(&mut record, name, self.operation, self.frame);
+        if let Some(parent) = self.parent {
+            let parent = client.inner.library.kept_parent(parent);
+            parent.write_into(&mut record, name, &self.operation, self.frame);
         }
         record
     }

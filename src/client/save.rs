@@ -8,66 +8,199 @@ use super::{VideoClient, verify};
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::http::{DownloadError, Sink};
 use crate::job::{self, JobEvent, Reporter};
-use crate::library::{Clip, ClipId, Staged};
+use crate::library::{Clip, ClipId, JobError, JobFile, JobRecord, JobState, Staged};
+use crate::money::UsdTicks;
 use crate::provider::{Finished, JobId};
 
 /// How often a link that went stale, or a file that arrived damaged, is fetched anew.
 const FRESH_LINKS: u32 = 3;
-/// One save at a time in this process, from the look whether the job's clip is there to its commit:
-/// else a job that is watched twice could be saved twice.
-static SAVING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// Finishes a job. Every error has its id.
-pub(super) async fn finish(
-    client: &VideoClient,
-    reporter: &Reporter,
-    id: &JobId,
+/// A job of the service that is to become a clip.
+pub(super) struct Job {
+    id: JobId,
+    /// The name that its clip has or will have.
+    name: ClipId,
+    file: JobFile,
     brief: Brief,
-) -> Result<Clip> {
-    let clip = finish_inner(client, reporter, id, brief)
-        .await
-        .map_err(|error| error.with_job_id(id.as_str()))?;
-    tracing::info!(job = %id, clip = %clip.id, "saved");
-    reporter.tell(JobEvent::Saved {
-        clip: clip.id.to_string(),
-        path: clip.path.clone(),
-    });
-    Ok(clip)
 }
 
-async fn finish_inner(
+impl Job {
+    pub(super) const fn new(id: JobId, name: ClipId, file: JobFile, brief: Brief) -> Self {
+        Self {
+            id,
+            name,
+            file,
+            brief,
+        }
+    }
+
+    pub(super) const fn id(&self) -> &JobId {
+        &self.id
+    }
+
+    pub(super) const fn record(&self) -> &JobRecord {
+        self.file.record()
+    }
+
+    /// One that the journal has.
+    pub(super) fn kept(file: JobFile) -> Result<Self> {
+        let record = file.record();
+        let id = super::ticket::job_id(record)?;
+        let name = match &record.clip {
+            Some(name) => ClipId::parse(name)?,
+            None => ClipId::of_job(id.as_str()),
+        };
+        let brief = Brief::kept(record);
+        Ok(Self::new(id, name, file, brief))
+    }
+}
+
+/// Finishes a job, and writes down how. Every error has its id.
+pub(super) async fn finish(client: &VideoClient, reporter: &Reporter, job: Job) -> Result<Clip> {
+    let Job {
+        id,
+        name,
+        mut file,
+        brief,
+    } = job;
+    let made = make(client, reporter, &id, &name, &mut file, brief).await;
+    match made {
+        Ok((clip, cost)) => {
+            let closed = file.close(|record| {
+                record.state = JobState::Saved;
+                record.clip = Some(clip.id.to_string());
+                record.cost = cost.or(record.cost);
+                record.error = None;
+            });
+            if let Err(error) = closed.await {
+                tracing::warn!(job = %id, %error, "the clip is saved, and its record is open until the next recovery");
+            }
+            tracing::info!(job = %id, clip = %clip.id, "saved");
+            reporter.tell(JobEvent::Saved {
+                clip: clip.id.to_string(),
+                path: clip.path.clone(),
+            });
+            Ok(clip)
+        }
+        Err(error) => {
+            let error = error.with_job_id(id.as_str());
+            if let Err(unwritten) = note(file, &error).await {
+                tracing::warn!(job = %id, error = %unwritten, "the journal does not say how the job stands");
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Writes down why there is no clip: for good, or until somebody looks again.
+async fn note(mut file: JobFile, error: &Error) -> Result<()> {
+    let over = matches!(
+        error.kind(),
+        ErrorKind::Moderated | ErrorKind::JobFailed | ErrorKind::JobExpired
+    ) && error.retry_advice() != RetryAdvice::Resume;
+    let told = JobError::from(error);
+    if over {
+        let closed = file.close(|record| {
+            record.state = JobState::Failed;
+            record.error = Some(told);
+        });
+        return closed.await.map(drop);
+    }
+    // Any process may go on with it now.
+    file.change(|record| {
+        record.owner = None;
+        record.error = Some(told.clone());
+    })
+    .await
+}
+
+async fn make(
     client: &VideoClient,
     reporter: &Reporter,
     id: &JobId,
+    name: &ClipId,
+    file: &mut JobFile,
     mut brief: Brief,
-) -> Result<Clip> {
+) -> Result<(Clip, Option<UsdTicks>)> {
     let inner = &client.inner;
-    if brief.picked_up
-        && let Some(clip) = inner.library.clip_of_job(id.as_str()).await?
+    // What a crash left: the clip with its sidecar, or the clip alone.
+    let there = there(client, id, name, brief.picked_up).await?;
+    if let Some(clip) = &there
+        && clip.record.is_some()
     {
-        return Ok(clip);
+        return Ok((clip.clone(), saved_cost(clip)));
     }
-    let provider = &*inner.provider;
-    let wait = job::wait_until_over(provider, id, &inner.poll, reporter);
+    let wait = wait(client, reporter, id, file);
     let finished = reporter.until_stopped(wait).await?;
+    let (cost, raw) = (finished.cost, finished.raw.clone());
+    let done = file.change(|record| {
+        record.state = JobState::Done;
+        record.cost = cost;
+        record.reply.clone_from(&raw);
+    });
+    if let Err(error) = done.await {
+        // What is paid is fetched all the same.
+        tracing::warn!(job = %id, %error, "the journal does not have the end of the job");
+    }
 
-    let name = ClipId::of_job(id.as_str());
-    let mut staged = inner.library.stage(&name).await?;
+    if let Some(clip) = there {
+        let (verified, found) = match &clip.path {
+            Some(path) => {
+                let verified = verify::clip(path).await.map_err(paid)?;
+                (
+                    verified,
+                    std::mem::take(&mut brief.measure).take(client, path).await,
+                )
+            }
+            None => Default::default(),
+        };
+        let record = brief.into_record(client, id, name, &finished, &verified, found);
+        let clip = inner.library.complete(name, record).await.map_err(paid)?;
+        return Ok((clip, finished.cost));
+    }
+    let mut staged = inner.library.stage(name).await?;
     let (finished, verified) = reporter
         .until_stopped(fetch(client, reporter, id, finished, &brief, &mut staged))
         .await?;
-    // Before the turn: frames are decoded here, and no other job has to wait for that.
-    let found = std::mem::take(&mut brief.measure).take(staged.path()).await;
-    // Somebody else may have picked the same job up and been quicker, or be about to save it.
-    let _turn = SAVING.lock().await;
-    if let Some(clip) = inner.library.clip_of_job(id.as_str()).await? {
-        return Ok(clip);
+    let found = std::mem::take(&mut brief.measure)
+        .take(client, staged.path())
+        .await;
+    let record = brief.into_record(client, id, name, &finished, &verified, found);
+    let clip = staged.commit(record).await.map_err(paid)?;
+    Ok((clip, finished.cost))
+}
+
+/// Waits for the end of a job. When the service does not know it any more, its last word counts: the link in
+/// it may well be good.
+async fn wait(client: &VideoClient, reporter: &Reporter, id: &JobId, file: &JobFile) -> Result<Finished> {
+    let provider = &*client.inner.provider;
+    let waited = job::wait_until_over(provider, id, &client.inner.poll, reporter).await;
+    match waited {
+        Err(error) if error.kind() == ErrorKind::JobExpired => {
+            let kept = file.record().reply.as_ref().and_then(|raw| provider.reread(raw));
+            kept.ok_or(error)
+        }
+        waited => waited,
     }
-    let record = brief.into_record(client, id, &name, &finished, &verified, found);
-    staged
-        .commit(record)
-        .await
-        .map_err(|error| error.with_charge(Charge::Yes))
+}
+
+/// The clip of a job, if it is in the library already, with or without its sidecar.
+async fn there(client: &VideoClient, id: &JobId, name: &ClipId, picked_up: bool) -> Result<Option<Clip>> {
+    let library = &client.inner.library;
+    match library.clip(name).await {
+        Ok(clip) => return Ok(Some(clip)),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    if picked_up {
+        return library.clip_of_job(id.as_str()).await;
+    }
+    Ok(None)
+}
+
+fn saved_cost(clip: &Clip) -> Option<UsdTicks> {
+    let ours = clip.record.as_ref()?.reelkin.as_ref()?;
+    ours.cost_usd_ticks.map(UsdTicks::new)
 }
 
 async fn fetch(

@@ -12,6 +12,7 @@ use url::Url;
 
 use super::VideoClient;
 use super::inputs::hex;
+use super::measure::Whence;
 use crate::error::{Error, ErrorKind, Result};
 use crate::library::{Clip, InputRecord, InputTransport, SourceSummary};
 use crate::provider::Upload;
@@ -228,7 +229,7 @@ impl Source {
 }
 
 impl Local {
-    async fn content(&self, name: &str) -> Result<MediaContent> {
+    pub(super) async fn content(&self, name: &str) -> Result<MediaContent> {
         let content = match self {
             Self::Memory(bytes) => MediaContent::Memory(bytes.clone()),
             Self::File(path) => {
@@ -275,6 +276,40 @@ impl Local {
             length: Some(probe.duration),
             lines: Some(probe.video.width.min(probe.video.height)),
             audio: Some(probe.audio.is_some()),
+        })
+    }
+
+    /// Checks that the last frame decodes, where an extension is to begin: found out later, it is paid.
+    #[cfg(feature = "media")]
+    pub(super) async fn check_end(&self, name: &str) -> Result<()> {
+        use crate::media::{FramePosition, MediaOptions, bridge};
+
+        let end = bridge::frame(self.media(name), FramePosition::Last, MediaOptions::default());
+        end.await.map(drop)
+    }
+
+    #[cfg(not(feature = "media"))]
+    #[expect(clippy::unused_async, reason = "the other variant waits")]
+    pub(super) async fn check_end(&self, _name: &str) -> Result<()> {
+        Ok(())
+    }
+
+    /// The same for a clip whose hash is not known yet.
+    #[cfg(feature = "media")]
+    pub(super) async fn whence_now(&self, name: &str) -> Result<Whence> {
+        let sha256 = hash(&self.content(name).await?).await?;
+        self.whence(Some(&sha256))
+            .ok_or_else(|| Error::invalid(format!("read video {name}: it cannot be found again")))
+    }
+
+    /// How to read it again, when the clip that is made of it is there.
+    pub(super) fn whence(&self, sha256: Option<&str>) -> Option<Whence> {
+        Some(match self {
+            Self::File(path) => Whence::File {
+                path: path.clone(),
+                sha256: sha256?.to_owned(),
+            },
+            Self::Memory(bytes) => Whence::Memory { bytes: bytes.clone() },
         })
     }
 

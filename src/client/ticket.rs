@@ -1,86 +1,208 @@
-//! How a clip that is being made comes by its job: by a create, which is sent once, or from a record.
+//! A paid request from its reservation to its job: the one way to a create, and its journal.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use sha2::{Digest as _, Sha256};
 
 use super::VideoClient;
+use super::inputs::hex;
 use super::plan::{self, Planned, Wanted};
-use crate::error::Result;
+use super::record::Brief;
+use super::save;
+use crate::backoff::jitter;
+use crate::error::{Charge, Error, ErrorKind, Result};
+use crate::job::{self, Reporter};
+use crate::library::{Begun, Clip, ClipId, JobFile, JobRecord, JobState};
+use crate::model::VideoModel;
+use crate::money::UsdTicks;
+use crate::planner::Bill;
 use crate::provider::{JobId, Submission};
-use crate::request::PlanChoice;
 
-/// Who keeps account of a create, on both sides of it.
-pub(super) trait Journal: Send + Sync {
-    /// The create is about to be sent, with this prompt. An error keeps it from being sent.
-    fn sending(&self, planned: &Planned) -> BoxFuture<'_, Result<()>>;
+/// How often a request is booked again that another one, booked at the same moment, may have kept out.
+const BOOKINGS: u32 = 5;
+const BOOKING_PAUSE: Duration = Duration::from_millis(200);
 
-    /// The service took it. The job exists, so nothing that fails here may end the work.
-    fn sent<'a>(&'a self, id: &'a JobId) -> BoxFuture<'a, ()>;
+/// Who else keeps account of a create.
+pub(super) trait Witness: Send + Sync {
+    /// A request was booked under this id of the journal, and nothing of it was sent. An error keeps it from
+    /// being sent.
+    fn booked<'a>(&'a self, record: &'a str) -> BoxFuture<'a, Result<()>>;
+
+    /// The service took it. The journal has that already, so nothing that fails here is more than a pity.
+    fn taken<'a>(&'a self, id: &'a JobId) -> BoxFuture<'a, ()>;
 }
 
-/// The right to one create, or what came of it.
-#[derive(Default)]
+/// What a ticket is for.
+pub(super) struct Draft {
+    pub(super) operation: &'static str,
+    pub(super) model: VideoModel,
+    pub(super) estimate: Option<UsdTicks>,
+    pub(super) witness: Option<Arc<dyn Witness>>,
+}
+
+/// The right to one create, whose money is reserved.
 pub(super) struct Ticket {
-    known: Option<JobId>,
-    /// What was planned for it, where that is known.
-    planned: Option<Planned>,
-    journal: Option<Arc<dyn Journal>>,
+    client: VideoClient,
+    file: JobFile,
+    witness: Option<Arc<dyn Witness>>,
 }
 
 impl Ticket {
-    /// A create of which an account is kept.
-    #[cfg(feature = "media")]
-    pub(super) fn journalled(journal: Arc<dyn Journal>) -> Self {
-        Self {
-            journal: Some(journal),
-            ..Self::default()
+    /// Reserves the money of a clip, with the planning of its prompt, and writes that down.
+    ///
+    /// # Errors
+    /// `Budget` when a limit forbids it, `Library` when it cannot be written down. Nothing was sent.
+    pub(super) async fn reserve(client: &VideoClient, draft: Draft, wanted: &Wanted<'_>) -> Result<Self> {
+        let mut record = JobRecord::new(draft.operation)?;
+        record.model = Some(draft.model.to_string());
+        record.estimate = draft.estimate;
+        plan::reserve(client, wanted, &mut record);
+        let file = book(client, record).await?;
+        let ticket = Self {
+            client: client.clone(),
+            file,
+            witness: draft.witness,
+        };
+        if let Some(witness) = &ticket.witness
+            && let Err(error) = witness.booked(&ticket.file.record().id).await
+        {
+            return Err(ticket.give_back(error).await);
+        }
+        Ok(ticket)
+    }
+
+    /// Plans the prompt.
+    pub(super) async fn plan(mut self, wanted: Wanted<'_>) -> Result<(Self, Planned)> {
+        let mut bill = Bill::default();
+        let planned = plan::for_request(&self.client, wanted, &mut bill).await;
+        let noted = self.file.change(|record| note_bill(record, bill)).await;
+        match (planned, noted) {
+            (Ok(planned), Ok(())) => Ok((self, planned)),
+            (Err(error), _) | (Ok(_), Err(error)) => Err(self.give_back(error).await),
         }
     }
 
-    /// The create was sent before: nothing is sent, and the rest is done as if it had been now.
-    #[cfg(feature = "media")]
-    pub(super) fn known(id: JobId, planned: Option<Planned>) -> Self {
-        Self {
-            known: Some(id),
-            planned,
-            journal: None,
+    /// Nothing was sent after all. What was paid for planning stays in the ledger.
+    pub(super) async fn give_back(self, error: Error) -> Error {
+        let record = self.file.record();
+        let paid = record.questions.unwrap_or_default() > UsdTicks::ZERO || record.unpriced_question;
+        let written = if paid {
+            let told = (&error).into();
+            self.file
+                .close(|record| {
+                    record.state = JobState::Failed;
+                    record.cost = Some(UsdTicks::ZERO);
+                    record.error = Some(told);
+                })
+                .await
+                .map(drop)
+        } else {
+            self.file.discard().await
+        };
+        if let Err(unwritten) = written {
+            tracing::warn!(error = %unwritten, "a reservation stays in the journal until the next recovery");
         }
+        error
     }
 
-    /// Whether the create was sent before.
-    pub(super) const fn is_known(&self) -> bool {
-        self.known.is_some()
-    }
-
-    /// Plans the prompt. What was sent was planned then: another plan would be paid for and not be the one
-    /// that was sent.
-    pub(super) async fn plan(&mut self, client: &VideoClient, mut wanted: Wanted<'_>) -> Result<Planned> {
-        if let Some(planned) = &self.planned {
-            return Ok(planned.clone());
+    /// Sends the create, and sees the job through to its clip.
+    pub(super) async fn send(
+        mut self,
+        submission: Submission,
+        brief: Brief,
+        reporter: &Reporter,
+    ) -> Result<Clip> {
+        let (digest, kept) = (brief.digest(), serde_json::to_value(&brief).ok());
+        let intended = self.file.change(|record| {
+            record.state = JobState::Intended;
+            record.request_sha256 = Some(digest.clone());
+            record.prompt = brief.prompt().map(str::to_owned);
+            record.prompt_sha256 = brief.prompt().map(|prompt| hex(&Sha256::digest(prompt)));
+            record.brief.clone_from(&kept);
+        });
+        if let Err(error) = intended.await {
+            return Err(self.give_back(error).await);
         }
-        if self.is_known() {
-            wanted.choice = &PlanChoice::Off;
-        }
-        let planned = plan::for_request(client, wanted).await?;
-        self.planned = Some(planned.clone());
-        Ok(planned)
-    }
-
-    /// Sends the create, unless it was sent before.
-    pub(super) async fn submit(self, client: &VideoClient, submission: &Submission) -> Result<JobId> {
-        if let Some(id) = self.known {
-            tracing::info!(job = %id, "picked up");
-            return Ok(id);
-        }
-        if let Some(journal) = &self.journal {
-            journal.sending(&self.planned.unwrap_or_default()).await?;
-        }
-        let id = client.inner.provider.submit(submission).await?;
+        let id = match self.client.inner.provider.submit(&submission).await {
+            Ok(id) => id,
+            Err(error) => return Err(self.not_taken(error).await),
+        };
+        drop(submission);
         tracing::info!(job = %id, "submitted");
-        if let Some(journal) = &self.journal {
-            journal.sent(&id).await;
+        let clip = ClipId::of_job(id.as_str());
+        let accepted = self.file.change(|record| {
+            record.state = JobState::Accepted;
+            record.job_id = Some(id.to_string());
+            record.clip = Some(clip.to_string());
+        });
+        if let Err(error) = accepted.await {
+            // The job exists, so nothing that fails here may end the work.
+            tracing::warn!(job = %id, %error, "the journal does not have the job");
         }
-        Ok(id)
+        if let Some(witness) = &self.witness {
+            witness.taken(&id).await;
+        }
+        reporter.submitted(&id, brief.model.clone());
+        let job = save::Job::new(id, clip, self.file, brief);
+        Box::pin(save::finish(&self.client, reporter, job)).await
     }
+
+    /// A create that brought no job.
+    async fn not_taken(mut self, error: Error) -> Error {
+        if error.kind() == ErrorKind::SubmissionUnknown {
+            let told: crate::library::JobError = (&error).into();
+            let id = self.file.record().id.clone();
+            let changed = self.file.change(|record| {
+                record.state = JobState::Unknown;
+                record.owner = None;
+                record.error = Some(told.clone());
+            });
+            if let Err(unwritten) = changed.await {
+                tracing::warn!(error = %unwritten, "the journal has the create as intended only");
+            }
+            return error.with_record(id);
+        }
+        if error.may_have_been_charged() == Charge::No {
+            return self.give_back(error).await;
+        }
+        let told = (&error).into();
+        let closed = self.file.close(|record| {
+            record.state = JobState::Failed;
+            record.error = Some(told);
+        });
+        if let Err(unwritten) = closed.await {
+            tracing::warn!(error = %unwritten, "the ledger does not say how a create was refused");
+        }
+        error
+    }
+}
+
+/// Books a request, unless a limit forbids it.
+pub(super) async fn book(client: &VideoClient, record: JobRecord) -> Result<JobFile> {
+    client.keep_lease();
+    let budget = &client.inner.budget;
+    for tries in 1.. {
+        match client.inner.library.begin_job(record.clone(), budget).await? {
+            Begun::Yes(file) => return Ok(*file),
+            Begun::Over { error, crowded } if tries >= BOOKINGS || !crowded => return Err(error),
+            Begun::Over { .. } => job::pause(jitter(BOOKING_PAUSE, 0.5)).await,
+        }
+    }
+    Err(Error::new(
+        ErrorKind::Budget,
+        "keep to the budget: too many requests at once",
+    ))
+}
+
+/// Puts what questions did cost in the place of what they might.
+pub(super) fn note_bill(record: &mut JobRecord, bill: Bill) {
+    record.questions = (bill.cost > UsdTicks::ZERO).then_some(bill.cost);
+    record.unpriced_question = bill.unpriced;
+}
+
+/// The id of a job as a record has it.
+pub(super) fn job_id(record: &JobRecord) -> Result<JobId> {
+    JobId::parse(record.job_id.as_deref().unwrap_or_default())
 }

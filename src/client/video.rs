@@ -2,11 +2,13 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::sync::Arc;
 
+use super::measure::Whence;
 use super::record::{Brief, VideoSource};
-use super::source::{Local, Measured, Source};
-use super::ticket::Ticket;
-use super::{JobHandle, VideoClient, plan, save};
+use super::source::{Measured, Source};
+use super::ticket::{Draft, Ticket, Witness};
+use super::{JobHandle, VideoClient, plan};
 use crate::error::Result;
 use crate::job::{self, JobEvent, Reporter};
 use crate::library::{Clip, Parent};
@@ -92,7 +94,7 @@ impl Transform {
         let Self { client, request } = self;
         job::spawn(move |reporter| async move {
             reporter.tell(JobEvent::Planning);
-            Box::pin(run(client, request, Ticket::default(), reporter)).await
+            Box::pin(run(client, request, None, reporter)).await
         })
         .handle()
         .await
@@ -113,14 +115,19 @@ impl IntoFuture for Transform {
 pub(super) async fn run_extension(
     client: VideoClient,
     request: ExtendRequest,
-    ticket: Ticket,
+    witness: Option<Arc<dyn Witness>>,
     reporter: Reporter,
 ) -> Result<Clip> {
-    Box::pin(run(client, Request::Extend(request), ticket, reporter)).await
+    Box::pin(run(client, Request::Extend(request), witness, reporter)).await
 }
 
 /// From the request to the clip in the library.
-async fn run(client: VideoClient, request: Request, mut ticket: Ticket, reporter: Reporter) -> Result<Clip> {
+async fn run(
+    client: VideoClient,
+    request: Request,
+    witness: Option<Arc<dyn Witness>>,
+    reporter: Reporter,
+) -> Result<Clip> {
     let inner = &client.inner;
     let (mut checked, parts) = check(&client, request)?;
     let source = Source::find(&client, &parts.video).await?;
@@ -134,10 +141,9 @@ async fn run(client: VideoClient, request: Request, mut ticket: Ticket, reporter
     // That a clip cannot be saved is better known before it is paid for.
     inner.library.writable().await?;
 
-    let old_part = match (&source.local, checked.added_seconds) {
-        (Some(local), Some(_)) => last_frame(local, &source.name, measured).await?,
-        _ => OldPart::default(),
-    };
+    if let (Some(local), Some(_)) = (&source.local, checked.added_seconds) {
+        local.check_end(&source.name).await?;
+    }
     let estimate = measured
         .length
         .zip(measured.lines)
@@ -149,19 +155,33 @@ async fn run(client: VideoClient, request: Request, mut ticket: Ticket, reporter
     let lineage = parent.as_ref().map_or(&[][..], Parent::entries);
     let (local, name) = (source.local.as_ref(), source.name.as_str());
     let wanted = plan::Wanted::video(&parts.plan, &checked, local, name, measured, lineage);
-    let planned = Box::pin(ticket.plan(&client, wanted)).await?;
+    let draft = Draft {
+        operation: if checked.added_seconds.is_some() {
+            "extend"
+        } else {
+            "edit"
+        },
+        model: checked.model.clone(),
+        estimate,
+        witness,
+    };
+    let ticket = Ticket::reserve(&client, draft, &wanted).await?;
+    let (ticket, planned) = Box::pin(ticket.plan(wanted)).await?;
     // An edit has words, so its plan has some too.
     if let Some(prompt) = &planned.prompt {
         checked.prompt.clone_from(prompt);
     }
     let summary = source.summary.clone();
-    // What was sent before is not uploaded again.
-    let transport = if ticket.is_known() {
-        TransportChoice::Inline
-    } else {
-        parts.transport
+    let whence = source
+        .parent
+        .as_ref()
+        .map(|clip| Whence::Clip(clip.id.to_string()));
+    let local = source.local.clone();
+    let sent = match source.send(&client, parts.transport).await {
+        Ok(sent) => sent,
+        Err(error) => return Err(ticket.give_back(error).await),
     };
-    let sent = source.send(&client, transport).await?;
+    let whence = whence.or_else(|| local?.whence(sent.record.sha256.as_deref()));
     let described = VideoSource {
         parent,
         summary,
@@ -172,7 +192,9 @@ async fn run(client: VideoClient, request: Request, mut ticket: Ticket, reporter
         estimate,
     };
     let mut brief = Brief::video(&checked, parts.output.as_ref(), described, &inner.models).planned(planned);
-    old_part.hold(&mut brief);
+    if checked.added_seconds.is_some() {
+        brief.measure.old_part = whence.zip(measured.length);
+    }
 
     let submission = Submission::Video(Box::new(VideoSubmission {
         model: checked.model,
@@ -183,13 +205,7 @@ async fn run(client: VideoClient, request: Request, mut ticket: Ticket, reporter
         storage: parts.storage,
         upload_url: parts.output.map(|target| target.upload_url),
     }));
-    let result = match ticket.submit(&client, &submission).await {
-        Ok(id) => {
-            reporter.submitted(&id, brief.model.clone());
-            save::finish(&client, &reporter, &id, brief).await
-        }
-        Err(error) => Err(error),
-    };
+    let result = Box::pin(ticket.send(submission, brief, &reporter)).await;
     clean_up(&client, sent.delete.as_deref(), &result).await;
     result
 }
@@ -260,38 +276,4 @@ async fn clean_up(client: &VideoClient, file_id: Option<&str>, result: &Result<C
     if over && let Err(error) = client.inner.provider.delete_file(file_id).await {
         tracing::warn!(file_id, %error, "the uploaded source stays until it expires");
     }
-}
-
-/// The end of the clip that is extended, to find it again in the result.
-#[derive(Default)]
-struct OldPart {
-    #[cfg(feature = "media")]
-    frame: Option<(crate::media::Frame, std::time::Duration)>,
-}
-
-impl OldPart {
-    #[cfg(feature = "media")]
-    fn hold(self, brief: &mut Brief) {
-        brief.measure.old_part = self.frame;
-    }
-
-    #[cfg(not(feature = "media"))]
-    #[expect(clippy::unused_self, reason = "the other variant holds it")]
-    fn hold(self, _brief: &mut Brief) {}
-}
-
-#[cfg(feature = "media")]
-async fn last_frame(local: &Local, name: &str, measured: Measured) -> Result<OldPart> {
-    use crate::media::{FramePosition, MediaOptions, bridge};
-
-    let frame = bridge::frame(local.media(name), FramePosition::Last, MediaOptions::default()).await?;
-    Ok(OldPart {
-        frame: measured.length.map(|length| (frame, length)),
-    })
-}
-
-#[cfg(not(feature = "media"))]
-#[expect(clippy::unused_async, reason = "the other variant waits")]
-async fn last_frame(_local: &Local, _name: &str, _measured: Measured) -> Result<OldPart> {
-    Ok(OldPart::default())
 }

@@ -110,7 +110,6 @@ impl<E: Event> Reporter<E> {
     }
 
     /// For a part of this work: what it tells is told here, and who stops this stops it.
-    #[cfg(feature = "media")]
     pub(crate) fn part<P: Event>(&self, wrap: impl Fn(P) -> E + Send + Sync + 'static) -> Reporter<P> {
         let tell = Arc::clone(&self.tell);
         Reporter {
@@ -121,7 +120,6 @@ impl<E: Event> Reporter<E> {
     }
 
     /// Whether somebody asked to stop.
-    #[cfg(feature = "media")]
     pub(crate) fn is_stopped(&self) -> bool {
         *self.stop.borrow()
     }

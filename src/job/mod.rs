@@ -9,10 +9,10 @@ mod handle;
 mod poll;
 mod schedule;
 
-#[cfg(feature = "media")]
 pub(crate) use event::Sealed;
 pub use event::{Event, Events, JobEvent, JobEvents};
 pub use handle::Handle;
 pub(crate) use handle::{Reporter, spawn};
 pub(crate) use poll::wait_until_over;
 pub use schedule::PollPolicy;
+pub(crate) use schedule::pause;

@@ -62,6 +62,11 @@ impl PollPolicy {
     }
 }
 
+/// A pause between two looks at something that ends without a word.
+pub(crate) async fn pause(wait: Duration) {
+    tokio::time::sleep(wait).await;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

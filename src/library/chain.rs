@@ -3,24 +3,19 @@
 //! It lies at `chains/<id>.json` in the library and is written whole or not at all, before a create is
 //! sent and right after its job has an id. Neither a listing nor ima2-gen takes it for a clip.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::fs::File;
 
-use object_store::{ObjectStoreExt as _, path::Path as StorePath};
 use serde::{Deserialize, Serialize};
 
-use super::fault::{io_fault, store_fault};
-use super::folder::{Folder, sync_folder};
-use super::name::{self, quoted};
-use super::{Library, blocking};
+use super::Library;
+use super::documents::Documents;
+use super::name::quoted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::money::UsdTicks;
 use crate::request::KeptRequest;
 
 const CHAINS: &str = "chains";
 const SCHEMA: u32 = 1;
-/// Most bytes of a record: a hundred steps with the longest prompts have far less.
-const MOST_BYTES: u64 = 8 << 20;
 
 /// What is known of a chain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,6 +66,9 @@ pub enum ChainOrigin {
 pub struct ChainStep {
     /// How far it is.
     pub state: ChainStepState,
+    /// The id of its record in the journal ([`Library::job_record`]), which has the last word on how far it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
     /// The service's id of its job, from the moment it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_id: Option<String>,
@@ -104,9 +102,6 @@ pub struct ChainStep {
     /// The request, unless it has media or addresses that are not kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) request: Option<KeptRequest>,
-    /// The prompt that was sent, and how it was planned. Whoever fills it in can read it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) planned: Option<serde_json::Value>,
 }
 
 /// How far a step of a chain is.
@@ -116,8 +111,7 @@ pub struct ChainStep {
 pub enum ChainStepState {
     /// Nothing was sent.
     Open,
-    /// Its create was about to be sent. Found later, with no process at work, it is as good as
-    /// [`Unknown`](Self::Unknown).
+    /// Its money is reserved, and its create may be on its way. Found later, the journal tells.
     Sending,
     /// Its job is known.
     Sent,
@@ -248,7 +242,7 @@ impl ChainStep {
             error: None,
             request_sha256,
             request,
-            planned: None,
+            record: None,
         }
     }
 
@@ -269,7 +263,7 @@ impl Library {
     /// Dropping the future loses nothing.
     pub async fn chain(&self, id: &str) -> Result<ChainRecord> {
         check_id(id)?;
-        self.load_chain(id)
+        load(&Documents::new(self, CHAINS), id)
             .await?
             .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("find chain {id:?} in {self}")))
     }
@@ -280,82 +274,57 @@ impl Library {
     /// `InvalidRequest` for what is no id; `Library` if another one works on it, or it cannot be written.
     pub(crate) async fn open_chain(&self, id: &str) -> Result<ChainFile> {
         check_id(id)?;
-        let lock = match self.inner.folder.clone() {
-            Some(folder) => {
-                let id = id.to_owned();
-                Some(blocking(move || lock(&folder, &id)).await?)
-            }
-            // Stores have no locks.
-            None => None,
+        let documents = Documents::new(self, CHAINS);
+        let Some(lock) = documents.lock(id).await? else {
+            return Err(Error::new(
+                ErrorKind::Library,
+                format!("work on chain {id:?}: another process is at work on it; wait for that one"),
+            ));
         };
         Ok(ChainFile {
-            library: self.clone(),
+            documents,
             id: id.to_owned(),
             _lock: lock,
         })
     }
+}
 
-    fn chain_place(&self, id: &str) -> Result<StorePath> {
-        self.location(&format!("{CHAINS}/{id}.json"))
+async fn load(documents: &Documents, id: &str) -> Result<Option<ChainRecord>> {
+    let Some(found) = documents.read(id).await? else {
+        return Ok(None);
+    };
+    let broken = |why: String| Error::new(ErrorKind::Library, format!("read chain {id:?}: {why}"));
+    let record: ChainRecord =
+        serde_json::from_slice(&found.json).map_err(|error| broken(format!("it is no record: {error}")))?;
+    if record.schema != SCHEMA || record.id != id {
+        return Err(broken(format!(
+            "it is of version {} and of chain {}",
+            record.schema,
+            quoted(&record.id)
+        )));
     }
-
-    async fn load_chain(&self, id: &str) -> Result<Option<ChainRecord>> {
-        let doing = format!("read chain {id:?}");
-        if let Some(folder) = self.inner.folder.clone() {
-            let name = format!("{CHAINS}/{id}.json");
-            if !blocking(move || folder.has(&name)).await? {
-                return Ok(None);
-            }
-        }
-        let found = match self.inner.store.get(&self.chain_place(id)?).await {
-            Ok(found) => found,
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(store_fault(&doing, error)),
-        };
-        let broken = |why: String| Error::new(ErrorKind::Library, format!("{doing}: {why}"));
-        if found.meta.size > MOST_BYTES {
-            return Err(broken(format!("it has more than {MOST_BYTES} bytes")));
-        }
-        let json = found.bytes().await.map_err(|error| store_fault(&doing, error))?;
-        let record: ChainRecord =
-            serde_json::from_slice(&json).map_err(|error| broken(format!("it is no record: {error}")))?;
-        if record.schema != SCHEMA || record.id != id {
-            return Err(broken(format!(
-                "it is of version {} and of chain {}",
-                record.schema,
-                quoted(&record.id)
-            )));
-        }
-        Ok(Some(record))
-    }
+    Ok(Some(record))
 }
 
 /// The right to change a chain's record. Dropped, the next may have it.
 pub(crate) struct ChainFile {
-    library: Library,
+    documents: Documents,
     id: String,
     _lock: Option<File>,
 }
 
 impl ChainFile {
     pub(crate) async fn load(&self) -> Result<Option<ChainRecord>> {
-        self.library.load_chain(&self.id).await
+        load(&self.documents, &self.id).await
     }
 
     /// Writes the record, whole or not at all.
     pub(crate) async fn store(&self, record: &ChainRecord) -> Result<()> {
-        let doing = format!("write chain {:?}", self.id);
-        let mut json = serde_json::to_vec_pretty(record)
-            .map_err(|error| Error::new(ErrorKind::Library, doing.clone()).with_source(error))?;
+        let mut json = serde_json::to_vec_pretty(record).map_err(|error| {
+            Error::new(ErrorKind::Library, format!("write chain {:?}", self.id)).with_source(error)
+        })?;
         json.push(b'\n');
-        if let Some(folder) = self.library.inner.folder.clone() {
-            let id = self.id.clone();
-            return blocking(move || write(&folder, &id, &json).map_err(|error| io_fault(&doing, error)))
-                .await;
-        }
-        let place = self.library.chain_place(&self.id)?;
-        let put = self.library.inner.store.put(&place, json.into()).await;
-        put.map(drop).map_err(|error| store_fault(&doing, error))
+        self.documents.put(&self.id, json).await
     }
 }
 
@@ -373,62 +342,6 @@ fn check_id(id: &str) -> Result<()> {
         "take {} for the id of a chain: use 1 to 64 letters, digits, -, _ and ., beginning with a letter or digit",
         quoted(id)
     )))
-}
-
-fn lock(folder: &Folder, id: &str) -> Result<File> {
-    let doing = format!("work on chain {id:?}");
-    let fault = |error| io_fault(&doing, error);
-    let chains = folder.root().join(CHAINS);
-    match fs::create_dir(&chains) {
-        Ok(()) => sync_folder(folder.root()).map_err(fault)?,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            if !fs::symlink_metadata(&chains).is_ok_and(|about| about.is_dir()) {
-                let message = format!("{doing}: {CHAINS} in the library is not a folder");
-                return Err(Error::new(ErrorKind::Library, message));
-            }
-        }
-        Err(error) => return Err(fault(error)),
-    }
-    // The lock stays when it is let go: who removed it could remove it from under the next.
-    let path = chains.join(format!("{id}.lock"));
-    if fs::symlink_metadata(&path).is_ok_and(|about| !about.is_file()) {
-        let message = format!("{doing}: {id}.lock is not a regular file");
-        return Err(Error::new(ErrorKind::Library, message));
-    }
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(fault)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::new(
-            ErrorKind::Library,
-            format!("{doing}: another process is at work on it; wait for that one"),
-        )),
-        // A filesystem without locks: its user has to see to it.
-        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(file),
-        Err(TryLockError::Error(error)) => Err(fault(error)),
-    }
-}
-
-fn write(folder: &Folder, id: &str, json: &[u8]) -> io::Result<()> {
-    let chains = folder.root().join(CHAINS);
-    let random = name::random().map_err(io::Error::other)?;
-    let temporary = chains.join(format!(".{id}.{random:08x}.part"));
-    let written = (|| {
-        let mut file = File::create_new(&temporary)?;
-        file.write_all(json)?;
-        file.sync_all()?;
-        fs::rename(&temporary, chains.join(format!("{id}.json")))?;
-        sync_folder(&chains)
-    })();
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    written
 }
 
 #[cfg(test)]

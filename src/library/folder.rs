@@ -5,12 +5,13 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::fault::io_fault;
+use super::lock::{Locked, open_locked};
 use super::name::{self, CLIP_SUFFIX, ClipId, SIDECAR_SUFFIX};
 use super::record::{ClipRecord, MAX_SIDECAR_BYTES};
 use crate::error::{Error, ErrorKind, Result};
@@ -315,69 +316,23 @@ pub(super) fn open_part(folder: &Path, id: &ClipId) -> Result<(File, PathBuf)> {
     let fault = |error| io_fault(&doing, error);
     // Between opening and locking the name may have become a clip, or have been removed.
     for _ in 0..8 {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(fault)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
+        match open_locked(&path).map_err(fault)? {
+            Locked::Ours(file) => return Ok((file, path)),
+            Locked::Theirs => {
                 return Err(Error::new(
                     ErrorKind::Library,
                     format!("{doing}: it is being written already"),
                 ));
             }
-            // A filesystem without locks: random names have to be enough.
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(error)) => return Err(fault(error)),
-        }
-        match state(&file, &path).map_err(fault)? {
-            Named::Only => return Ok((file, path)),
-            // A crash after the link left a second name of a finished clip: writing here would
-            // change the clip.
-            Named::Twice => fs::remove_file(&path).map_err(fault)?,
-            Named::Otherwise => {}
+            // The clip has its own name; this one is what a crash after the link left.
+            Locked::Twice(_) => fs::remove_file(&path).map_err(fault)?,
+            Locked::Moved => {}
         }
     }
     Err(Error::new(
         ErrorKind::Library,
         format!("{doing}: its temporary file keeps changing"),
     ))
-}
-
-enum Named {
-    /// The file has this name and no other.
-    Only,
-    /// The file has this name and another one.
-    Twice,
-    /// The name belongs to another file, or to none.
-    Otherwise,
-}
-
-#[cfg(unix)]
-fn state(file: &File, path: &Path) -> io::Result<Named> {
-    use std::os::unix::fs::MetadataExt as _;
-    let opened = file.metadata()?;
-    Ok(match fs::symlink_metadata(path) {
-        Ok(named) if (named.dev(), named.ino()) != (opened.dev(), opened.ino()) => Named::Otherwise,
-        Ok(_) if opened.nlink() > 1 => Named::Twice,
-        Ok(_) => Named::Only,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Named::Otherwise,
-        Err(error) => return Err(error),
-    })
-}
-
-/// Without inode numbers in the standard library the check of the final name has to be enough.
-#[cfg(not(unix))]
-fn state(_: &File, path: &Path) -> io::Result<Named> {
-    Ok(if path.exists() {
-        Named::Only
-    } else {
-        Named::Otherwise
-    })
 }
 
 /// Makes the names in a folder durable.

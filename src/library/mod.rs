@@ -19,11 +19,14 @@
 mod chain;
 mod copy;
 mod delivery;
+mod documents;
 mod family;
 mod fault;
 mod folder;
+mod journal;
 mod lenient;
 mod list;
+mod lock;
 mod name;
 mod of_job;
 mod parent;
@@ -49,8 +52,11 @@ pub use self::chain::{ChainOrigin, ChainRecord, ChainStep, ChainStepError, Chain
 pub use self::delivery::{
     Asked, Delivered, DeliveryReport, Finding, InputTransport, PictureMatch, SeamReport, Severity,
 };
+pub(crate) use self::journal::{BEAT, Begun, Claim, JobFile, LEASE, OpenJob};
+pub use self::journal::{JobError, JobRecord, JobState, Settlement};
 pub use self::list::{Entry, ListOptions, MAX_PAGE, Page};
 pub use self::name::ClipId;
+pub(crate) use self::parent::KeptParent;
 pub use self::parent::Parent;
 pub use self::record::{
     ClipRecord, FrameRecord, InputRecord, MAX_SIDECAR_BYTES, ParentRecord, PlannerRecord, ReelkinRecord,
@@ -82,6 +88,29 @@ struct Inner {
     folder: Option<Folder>,
     /// Where unfinished files lie, if the library is no folder.
     scratch: OnceCell<Scratch>,
+    /// The lease of this client on what it works on.
+    owner: tokio::sync::OnceCell<journal::Owner>,
+    /// The leases of others, where they have to be watched.
+    seen: journal::Seen,
+    /// The records that this client works on.
+    working: journal::Working,
+    /// One request is booked at a time.
+    booking: tokio::sync::Mutex<()>,
+}
+
+impl Inner {
+    fn new(store: Arc<dyn ObjectStore>, prefix: StorePath, folder: Option<Folder>) -> Self {
+        Self {
+            store,
+            prefix,
+            folder,
+            scratch: OnceCell::new(),
+            owner: tokio::sync::OnceCell::new(),
+            seen: journal::Seen::default(),
+            working: journal::Working::default(),
+            booking: tokio::sync::Mutex::new(()),
+        }
+    }
 }
 
 /// One clip of a library.
@@ -142,26 +171,16 @@ impl Library {
             Error::invalid(format!("take {} for a prefix of a library", quoted(prefix))).with_source(error)
         })?;
         Ok(Self {
-            inner: Arc::new(Inner {
-                store,
-                prefix,
-                folder: None,
-                scratch: OnceCell::new(),
-            }),
+            inner: Arc::new(Inner::new(store, prefix, None)),
         })
     }
 
     fn on_folder(folder: Folder) -> Result<Self> {
         let store = LocalFileSystem::new_with_prefix(folder.root())
             .map_err(|error| store_fault(&format!("open library {}", folder.root().display()), error))?;
-        let inner = Inner {
-            store: Arc::new(store.with_fsync(true)),
-            prefix: StorePath::default(),
-            folder: Some(folder),
-            scratch: OnceCell::new(),
-        };
+        let store = Arc::new(store.with_fsync(true));
         Ok(Self {
-            inner: Arc::new(inner),
+            inner: Arc::new(Inner::new(store, StorePath::default(), Some(folder))),
         })
     }
 

@@ -1,6 +1,7 @@
 //! A clip that another one is made from: what its sidecar says of its branch, and what the child's
 //! gets.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Clip, ClipDigest, ClipId, ClipRecord, FrameRecord, Library, ParentRecord, ReelkinRecord};
@@ -22,7 +23,41 @@ pub struct Parent {
     lineage: Option<VideoLineage>,
 }
 
+/// What of a parent goes into a child's record, for the journal: the parent may be gone when the child is
+/// saved.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct KeptParent {
+    id: ClipId,
+    digest: ClipDigest,
+    warnings: Vec<String>,
+    view: Option<ParentView>,
+    lineage: Option<VideoLineage>,
+}
+
+impl From<&Parent> for KeptParent {
+    fn from(parent: &Parent) -> Self {
+        Self {
+            id: parent.clip.id.clone(),
+            digest: parent.digest.clone(),
+            warnings: parent.warnings.clone(),
+            view: parent.view.clone(),
+            lineage: parent.lineage.clone(),
+        }
+    }
+}
+
 impl Library {
+    /// A parent as it was when its child was asked for. Its clip has no record any more.
+    pub(crate) fn kept_parent(&self, kept: KeptParent) -> Parent {
+        Parent {
+            clip: self.assemble(kept.id, None),
+            digest: kept.digest,
+            warnings: kept.warnings,
+            view: kept.view,
+            lineage: kept.lineage,
+        }
+    }
+
     /// Reads a clip as the parent of a new one, before anything is paid: its sidecar, anew, and the
     /// hash of its bytes. What the library holds counts, not what `clip` says.
     ///

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use object_store::buffered::BufWriter;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 
@@ -17,7 +18,7 @@ use super::{Clip, ClipId, Library, blocking, cut_off, name};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Size and hash of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClipDigest {
     /// SHA-256 in hex.
     pub sha256: String,
@@ -77,6 +78,16 @@ impl Library {
         staged.settle().await?;
         staged.keep = false;
         Ok(staged)
+    }
+
+    /// Gives a clip that a crash left without a sidecar the one it was to have, with size and hash of what is
+    /// there.
+    pub(crate) async fn complete(&self, id: &ClipId, mut record: ClipRecord) -> Result<Clip> {
+        let digest = self.digest(id).await?;
+        let ours = record.reelkin.get_or_insert_with(ReelkinRecord::new);
+        ours.sha256 = Some(digest.sha256);
+        ours.bytes = Some(digest.bytes);
+        self.set_record(id, record).await
     }
 
     /// The rest of a commit, after which the clip is in the library.

@@ -1,5 +1,6 @@
 //! A parent's branch as its sidecar tells it, and the block that its child gets.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::continuity::{Continuity, ContinuityEntry, MAX_ENTRIES, RETENTION, Role};
@@ -35,7 +36,7 @@ pub struct ParentFacts<'a> {
 /// Held to ima2-gen's reading of a sidecar, field by field. Two things are different on purpose: a
 /// block that is there and cannot be read is an error instead of a new lineage, and names and prompts
 /// of a foreign sidecar are cut to what a real one can hold.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ParentView {
     file_name: String,
     lineage_id: String,

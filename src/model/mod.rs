@@ -4,10 +4,12 @@
 //! with a source a row, built in from `models.toml` and replaceable. Refuses to know requests: it
 //! answers questions about limits, and `request` asks them.
 
+mod language;
 mod name;
 mod price;
 mod table;
 
+pub use language::LanguageModel;
 pub use name::{AspectRatio, Resolution, VideoModel};
 pub use price::{Price, PriceUnit};
 pub use table::{Mode, ModeLimits, ModelEntry, ModelTable, Operation, Validation};

@@ -37,17 +37,17 @@ pub struct Price {
 }
 
 /// Prices are text in the table (`usd = "0.05"`): a float could not hold them.
-mod dollars {
+pub(super) mod dollars {
     use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
 
     use crate::money::UsdTicks;
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field")]
-    pub(super) fn serialize<S: Serializer>(amount: &UsdTicks, to: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::model) fn serialize<S: Serializer>(amount: &UsdTicks, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(amount.to_string().trim_start_matches('$'))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<UsdTicks, D::Error> {
+    pub(in crate::model) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<UsdTicks, D::Error> {
         let text = String::deserialize(from)?;
         text.parse().map_err(D::Error::custom)
     }

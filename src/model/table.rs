@@ -3,7 +3,7 @@
 use once_cell::sync::OnceCell;
 use serde::{Deserialize, Serialize};
 
-use super::{AspectRatio, Price, PriceUnit, Resolution, VideoModel};
+use super::{AspectRatio, LanguageModel, Price, PriceUnit, Resolution, VideoModel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::money::UsdTicks;
 
@@ -189,6 +189,9 @@ pub struct ModelTable {
     pub voices_source: String,
     /// The models.
     pub models: Vec<ModelEntry>,
+    /// The language models that plan and describe.
+    #[serde(default)]
+    pub language_models: Vec<LanguageModel>,
 }
 
 impl ModelTable {
@@ -247,6 +250,11 @@ impl ModelTable {
         self.models.iter().find(|entry| entry.is_called(model))
     }
 
+    /// The row of a language model.
+    pub fn language_model(&self, name: &str) -> Option<&LanguageModel> {
+        self.language_models.iter().find(|model| model.id == name)
+    }
+
     /// Whether two names mean the same model.
     pub fn same_model(&self, one: &VideoModel, other: &VideoModel) -> bool {
         one == other || self.get(one).is_some_and(|entry| entry.is_called(other))
@@ -292,6 +300,10 @@ mod tests {
             entry.modes.iter().for_each(|row| dated(&row.date, &row.source));
             entry.prices.iter().for_each(|row| dated(&row.date, &row.source));
         }
+        table
+            .language_models
+            .iter()
+            .for_each(|row| dated(&row.date, &row.source));
     }
 
     #[test]

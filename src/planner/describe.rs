@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::Bill;
 use super::notes::{ClipNotes, SeenFrame};
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::provider::{Ask, Part, Provider};
@@ -13,7 +14,6 @@ use crate::provider::{Ask, Part, Provider};
 /// What the model is told to look for.
 const INSTRUCTIONS: &str = include_str!("analysis.md");
 const DOING: &str = "analyze the clip";
-const MAX_OUTPUT_TOKENS: u32 = 16_384;
 
 /// A clip, as far as it is shown to a model.
 pub(crate) struct ClipSeen {
@@ -44,6 +44,7 @@ pub(crate) async fn describe(
     effort: Option<&str>,
     deadline: Duration,
     clip: &ClipSeen,
+    bill: &mut Bill,
 ) -> Result<ClipNotes> {
     let ask = Ask {
         doing: DOING,
@@ -54,10 +55,12 @@ pub(crate) async fn describe(
         schema: schema(),
         web_search: false,
         effort: effort.map(str::to_owned),
-        max_output_tokens: MAX_OUTPUT_TOKENS,
+        max_output_tokens: super::MAX_OUTPUT_TOKENS,
         deadline,
     };
-    let answer = provider.respond(&ask).await?;
+    let told = provider.respond(&ask).await;
+    bill.add(&told);
+    let answer = told?;
     let raw = answer.reply?;
     let described: Described = super::answer(&raw).map_err(|what| {
         Error::new(ErrorKind::Protocol, format!("{DOING}: {what}"))

@@ -21,6 +21,7 @@ pub(crate) use describe::{ClipSeen, describe};
 pub use notes::{ClipNotes, SeenFrame};
 
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
+use crate::model::ModelTable;
 use crate::money::UsdTicks;
 use crate::provider::{Answer, Ask, Provider};
 use crate::request::{PlannerFailure, PlannerSettings};
@@ -31,6 +32,44 @@ const INSTRUCTIONS: &str = include_str!("instructions.md");
 const DOING: &str = "plan the prompt";
 /// A prompt of 4,096 characters has some 1,000 tokens; the rest is for thoughts and searches.
 const MAX_OUTPUT_TOKENS: u32 = 16_384;
+
+/// Most tokens that a question has beside its pictures: the texts here, four prompts of ancestors and four of
+/// a series at their longest.
+const MOST_READ: u64 = 20_000;
+/// Most tokens of a picture, as the service documented them.
+const MOST_A_PICTURE: u64 = 1_792;
+
+/// The most that one question can cost. `None` when the table has no price for the model, or the model may
+/// search the web, which is priced by what it finds.
+pub(crate) fn most_cost(
+    table: &ModelTable,
+    model: &str,
+    pictures: usize,
+    web_search: bool,
+) -> Option<UsdTicks> {
+    let row = table.language_model(model).filter(|_| !web_search)?;
+    let read = MOST_READ + MOST_A_PICTURE * pictures as u64;
+    Some(row.price(read, MAX_OUTPUT_TOKENS.into()))
+}
+
+/// What questions cost, whatever came of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Bill {
+    /// In the service's words.
+    pub(crate) cost: UsdTicks,
+    /// Whether one was or may have been charged without a word on how much.
+    pub(crate) unpriced: bool,
+}
+
+impl Bill {
+    fn add(&mut self, told: &Result<Answer>) {
+        match told {
+            Ok(Answer { cost: Some(cost), .. }) => self.cost += *cost,
+            Ok(_) => self.unpriced = true,
+            Err(error) => self.unpriced |= error.may_have_been_charged() != Charge::No,
+        }
+    }
+}
 
 /// What is sent to the video model, and how that came about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +95,7 @@ pub(crate) async fn plan(
     provider: &dyn Provider,
     settings: &PlannerSettings,
     brief: &PlanBrief,
+    bill: &mut Bill,
 ) -> Result<Plan> {
     settings.check()?;
     let ask = Ask {
@@ -82,7 +122,9 @@ pub(crate) async fn plan(
         web_searches: 0,
         fell_back: None,
     };
-    let planned = match provider.respond(&ask).await {
+    let told = provider.respond(&ask).await;
+    bill.add(&told);
+    let planned = match told {
         Ok(answer) => {
             let Answer {
                 reply,

@@ -124,6 +124,8 @@ pub(crate) struct Finished {
     pub(crate) cost: Option<UsdTicks>,
     /// Partial failures, such as a copy that could not be stored.
     pub(crate) warnings: Vec<String>,
+    /// The service's words, to be read again by [`Provider::reread`] when it no longer says them.
+    pub(crate) raw: Option<serde_json::Value>,
 }
 
 /// A poll that brought no status.
@@ -168,6 +170,9 @@ pub(crate) trait Provider: Send + Sync + fmt::Debug {
 
     /// Asks once how a job stands.
     fn poll<'a>(&'a self, job: &'a JobId) -> BoxFuture<'a, Result<PollReply, PollFailure>>;
+
+    /// Reads what the service once said of a finished job.
+    fn reread(&self, raw: &serde_json::Value) -> Option<Finished>;
 
     /// Where a finished clip is fetched from.
     fn clip_url(&self, finished: &Finished) -> Result<Option<Url>>;

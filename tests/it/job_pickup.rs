@@ -67,11 +67,10 @@ async fn stopping_to_wait_keeps_the_job() {
         .await
         .unwrap();
     assert_eq!((bench.state().creates, bench.clips().len()), (1, 1));
-    let warnings = clip.record.unwrap().reelkin.unwrap().warnings.unwrap();
-    assert!(
-        warnings.iter().any(|line| line.contains("picked up")),
-        "{warnings:?}"
-    );
+    // The journal knows what was asked for.
+    let record = clip.record.unwrap();
+    assert_eq!(record.prompt.as_deref(), Some("a lighthouse at dusk"));
+    assert_eq!(record.reelkin.unwrap().warnings.unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -39,6 +39,14 @@ fn assert_clean(what: &str, text: &str) {
     assert!(found.is_empty(), "{what} has {found:?}: {lines:#?}");
 }
 
+/// The journal has the link to a clip that is not saved yet: the service may forget the job before the link
+/// expires. When the clip is saved the ledger has it no more.
+fn is_open_record(path: &Path) -> bool {
+    path.parent()
+        .and_then(Path::file_name)
+        .is_some_and(|folder| folder == "jobs")
+}
+
 /// Every file below a folder, hidden ones as well, as text.
 fn assert_files_clean(what: &str, folder: &Path) {
     let Ok(entries) = std::fs::read_dir(folder) else {
@@ -49,10 +57,14 @@ fn assert_files_clean(what: &str, folder: &Path) {
         if path.is_dir() {
             assert_files_clean(what, &path);
         } else if let Ok(bytes) = std::fs::read(&path) {
-            assert_clean(
-                &format!("{what}: {}", path.display()),
-                &String::from_utf8_lossy(&bytes),
-            );
+            let mut text = String::from_utf8_lossy(&bytes).into_owned();
+            if is_open_record(&path) {
+                text = text
+                    .lines()
+                    .filter(|line| !line.trim().starts_with("\"url\""))
+                    .collect();
+            }
+            assert_clean(&format!("{what}: {}", path.display()), &text);
         }
     }
 }

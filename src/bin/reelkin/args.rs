@@ -44,9 +44,29 @@ pub(crate) struct Global {
     /// One JSON object on standard output
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
     /// Log to standard error; twice for more, three times for all
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+/// How much may be spent. Every process that uses the library adds to the same ledger.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct Limits {
+    /// What one request may cost
+    #[arg(long, global = true, value_name = "USD", env = "REELKIN_BUDGET_REQUEST")]
+    pub(crate) budget_request: Option<String>,
+    /// What all requests of a day (UTC) may cost
+    #[arg(long, global = true, value_name = "USD", env = "REELKIN_BUDGET_DAY")]
+    pub(crate) budget_day: Option<String>,
+    /// What everything in the library may cost
+    #[arg(long, global = true, value_name = "USD", env = "REELKIN_BUDGET_LIBRARY")]
+    pub(crate) budget_library: Option<String>,
+    /// Under a limit, send requests too whose price is not in the table
+    #[arg(long, global = true)]
+    pub(crate) unknown_prices: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -71,8 +91,10 @@ pub(crate) enum Command {
     Probe(Probe),
     /// List the clips of the library, newest first
     Ls(Ls),
-    /// Pick jobs up again by their ids, and save their clips
+    /// Finish what was interrupted: all that is open, or the jobs that are named
     Recover(Recover),
+    /// Say what became of a request that software cannot find out about
+    Settle(Settle),
     /// Print what the models can do and cost
     Models(Models),
     /// Check key, service, libav and library
@@ -428,15 +450,45 @@ pub(crate) struct Ls {
     /// Only clips older than this one: the next page
     #[arg(long, value_name = "ID")]
     pub(crate) before: Option<String>,
+    /// Say what was spent, too: today (UTC), and in all
+    #[arg(long)]
+    pub(crate) cost: bool,
+    /// List what is open instead: on its way, interrupted, or waiting for a person
+    #[arg(long, conflicts_with_all = ["before", "cost"])]
+    pub(crate) open: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Recover {
-    /// Ids of jobs, as errors and sidecars name them
-    #[arg(required = true, value_name = "JOB_ID")]
+    /// Ids of jobs, as errors and sidecars name them; without any, everything that is open in the library
+    #[arg(value_name = "JOB_ID")]
     pub(crate) jobs: Vec<String>,
     #[command(flatten)]
     pub(crate) wait: Wait,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Settle {
+    /// The id of the record, as `reelkin recover` and `reelkin ls --open` show it
+    #[arg(value_name = "RECORD")]
+    pub(crate) record: String,
+    #[command(flatten)]
+    pub(crate) said: Said,
+}
+
+/// What a person found on the service's account page.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Said {
+    /// There is no such job, and nothing was charged
+    #[arg(long)]
+    pub(crate) never_made: bool,
+    /// So much was charged, and there is nothing to be had for it
+    #[arg(long, value_name = "USD")]
+    pub(crate) lost: Option<String>,
+    /// The job has this id: the next recovery saves its clip
+    #[arg(long, value_name = "JOB_ID")]
+    pub(crate) job: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,9 +1,11 @@
 //! `reelkin ls`.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use reelkin::library::{Entry, ListOptions};
-use reelkin::{ClipId, Library};
+use reelkin::{ClipId, Library, Spent, UsdTicks};
 use serde_json::{Value, json};
 
 use crate::args::{Global, Ls};
@@ -12,15 +14,30 @@ use crate::session::block_on;
 
 pub(crate) fn run(global: &Global, command: &Ls) -> Outcome {
     let library = Library::open_to_read(&global.library)?;
+    if command.open {
+        return open(global, &library);
+    }
     let mut options = ListOptions {
         limit: usize::from(command.limit),
         ..ListOptions::default()
     };
     options.before = command.before.as_deref().map(ClipId::parse).transpose()?;
-    let page = block_on(async { Ok(library.list(options).await?) })?;
+    let (page, spent) = block_on(async {
+        let page = library.list(options).await?;
+        let spent = if command.cost {
+            Some((library.spent(today()..).await?, library.spent(..).await?))
+        } else {
+            None
+        };
+        Ok((page, spent))
+    })?;
     if global.json {
         let clips: Vec<Value> = page.clips.iter().map(entry_json).collect();
-        output::print_json(&json!({ "clips": clips, "next": page.next.as_ref().map(ClipId::as_str) }));
+        let mut object = json!({ "clips": clips, "next": page.next.as_ref().map(ClipId::as_str) });
+        if let Some((today, all)) = &spent {
+            object["spent"] = json!({ "today": today, "all": all });
+        }
+        output::print_json(&object);
         return Ok(ExitCode::SUCCESS);
     }
     for entry in &page.clips {
@@ -28,6 +45,47 @@ pub(crate) fn run(global: &Global, command: &Ls) -> Outcome {
     }
     if let Some(next) = &page.next {
         output::note(format_args!("more: reelkin ls --before {next}"));
+    }
+    if let Some((today, all)) = &spent {
+        output::print_line(spent_line("today (UTC)", today));
+        output::print_line(spent_line("in all", all));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The first millisecond of the day in UTC.
+fn today() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let days = since.as_secs() / 86_400;
+    days * 86_400_000
+}
+
+fn spent_line(when: &str, spent: &Spent) -> String {
+    let mut line = format!("{when}: {} in {} requests", spent.total(), spent.requests);
+    for (what, amount) in [("estimated", spent.estimated), ("reserved", spent.reserved)] {
+        if amount > UsdTicks::ZERO {
+            let _ = write!(line, ", {amount} of it {what}");
+        }
+    }
+    if spent.unpriced > 0 {
+        let _ = write!(line, ", and {} whose cost nobody knows", spent.unpriced);
+    }
+    line
+}
+
+/// What is open, from the journal alone: nothing is asked of the service.
+fn open(global: &Global, library: &Library) -> Outcome {
+    let jobs = block_on(async { Ok(library.jobs().await?) })?;
+    if global.json {
+        let jobs: Vec<Value> = jobs.iter().map(output::job_json).collect();
+        output::print_json(&json!({ "jobs": jobs }));
+        return Ok(ExitCode::SUCCESS);
+    }
+    for record in &jobs {
+        output::print_line(output::job_line(record));
+    }
+    if jobs.is_empty() {
+        output::note("nothing is open");
     }
     Ok(ExitCode::SUCCESS)
 }

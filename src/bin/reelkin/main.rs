@@ -17,6 +17,7 @@ mod probe;
 mod recover;
 mod sandbox;
 mod session;
+mod settle;
 mod video;
 
 use std::process::ExitCode;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Probe(command) => probe::run(&arguments.global, &command),
         Command::Ls(command) => ls::run(&arguments.global, &command),
         Command::Recover(command) => recover::run(&arguments.global, &command),
+        Command::Settle(command) => settle::run(&arguments.global, &command),
         Command::Models(command) => models::run(&arguments.global, &command),
         Command::Doctor => doctor::run(&arguments.global),
         Command::Sandbox(command) => sandbox::run(&command),

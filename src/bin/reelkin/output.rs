@@ -8,7 +8,9 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt as _};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reelkin::library::{Severity, Usage};
-use reelkin::{Clip, Error, ErrorKind, JobEvent, JobHandle, RetryAdvice, UsdTicks};
+use reelkin::{
+    Clip, Error, ErrorKind, JobEvent, JobHandle, JobRecord, Outcome as EndedAs, RetryAdvice, UsdTicks,
+};
 use serde_json::{Value, json};
 
 /// One JSON object on one line.
@@ -59,6 +61,7 @@ fn exit_code(kind: ErrorKind) -> u8 {
 pub(crate) fn error_json(error: &Error) -> Value {
     let mut object = json!({
         "code": error.kind().code(),
+        "outcome": outcome(error),
         "message": error.to_string(),
         "may_have_been_charged": error.may_have_been_charged().as_str(),
         "retry_advice": error.retry_advice().as_str(),
@@ -66,6 +69,7 @@ pub(crate) fn error_json(error: &Error) -> Value {
     let optional = [
         ("guidance", error.guidance().map(Value::from)),
         ("job_id", error.job_id().map(Value::from)),
+        ("record", error.record().map(Value::from)),
         ("status", error.status().map(Value::from)),
         ("service_code", error.service_code().map(Value::from)),
         (
@@ -79,6 +83,14 @@ pub(crate) fn error_json(error: &Error) -> Value {
         }
     }
     object
+}
+
+fn outcome(error: &Error) -> &'static str {
+    EndedAs::from(Err(error.clone())).code()
+}
+
+pub(crate) fn code_of_kind(kind: ErrorKind) -> ExitCode {
+    ExitCode::from(exit_code(kind))
 }
 
 /// The exit code of a failure that was printed already.
@@ -100,6 +112,7 @@ pub(crate) fn failure(failure: &Failure, as_json: bool) -> ExitCode {
     if as_json {
         print_json(&json!({ "error": {
             "code": code,
+            "outcome": "refused",
             "message": line,
             "may_have_been_charged": "no",
             "retry_advice": "change",
@@ -125,6 +138,9 @@ fn crate_failure(error: &Error, as_json: bool) -> ExitCode {
             };
             note(format_args!("  job {job}{hint}"));
         }
+        if let Some(record) = error.record() {
+            note(format_args!("  {}", settle_hint(record)));
+        }
     }
     ExitCode::from(exit_code(error.kind()))
 }
@@ -134,6 +150,7 @@ pub(crate) fn clip_json(clip: &Clip, copy: Option<&Path>) -> Value {
     let record = clip.record.as_ref();
     let ours = record.and_then(|record| record.reelkin.as_ref());
     let mut object = json!({
+        "outcome": "done",
         "id": clip.id.as_str(),
         "path": clip.path,
         "sidecar": clip.sidecar_path(),
@@ -176,6 +193,54 @@ pub(crate) fn saved(clip: &Clip, copy: reelkin::Result<Option<PathBuf>>, as_json
     }
     // The request was good: what failed is this machine.
     ExitCode::FAILURE
+}
+
+/// How to tell what became of a request that only a person can find out about.
+pub(crate) fn settle_hint(record: &str) -> String {
+    format!("look at the account, then: reelkin settle {record} --never-made, or --job JOB_ID, or --lost USD")
+}
+
+/// A record of the journal as JSON.
+pub(crate) fn job_json(record: &JobRecord) -> Value {
+    let mut object = json!({
+        "record": record.id,
+        "state": record.state.as_str(),
+        "operation": record.operation,
+        "created_at": record.created_at,
+        "model": record.model,
+        "prompt": record.prompt,
+        "prompt_sha256": record.prompt_sha256,
+        "request_sha256": record.request_sha256,
+        "job_id": record.job_id,
+        "estimate_usd_ticks": record.estimate,
+        "cost_usd_ticks": record.cost,
+    });
+    if let Some(error) = record.failure() {
+        object["error"] = error_json(&error);
+    }
+    object
+}
+
+/// A record of the journal for a person, on one line.
+pub(crate) fn job_line(record: &JobRecord) -> String {
+    let cost = match (record.cost, record.estimate) {
+        (Some(cost), _) => cost.to_string(),
+        (None, Some(estimate)) => format!("about {estimate}"),
+        (None, None) => "price unknown".to_owned(),
+    };
+    let prompt = record.prompt.as_deref().map(|prompt| short(prompt, 60));
+    let fields = [record.job_id.clone(), prompt];
+    [
+        record.id.as_str(),
+        record.state.as_str(),
+        &record.operation,
+        &cost,
+    ]
+    .into_iter()
+    .map(str::to_owned)
+    .chain(fields.into_iter().flatten())
+    .collect::<Vec<_>>()
+    .join("  ")
 }
 
 /// What the clip cost, as far as is known.

@@ -1,17 +1,18 @@
-//! `reelkin recover`: jobs by their ids.
+//! `reelkin recover`.
 
 use std::process::ExitCode;
 
-use reelkin::JobId;
-use serde_json::json;
+use futures_util::StreamExt as _;
+use reelkin::{ErrorKind, JobId, Recovered, RecoveryEvent, RecoveryHandle};
+use serde_json::{Value, json};
 
-use crate::args::{Global, Recover};
+use crate::args::{Global, Recover, Wait};
 use crate::output::{self, Failure, Outcome};
 use crate::session::{Session, Settings, block_on, check_destination};
 
 pub(crate) fn run(global: &Global, command: &Recover) -> Outcome {
     check_destination(&command.wait, &global.library)?;
-    if command.wait.out.is_some() && command.jobs.len() > 1 {
+    if command.wait.out.is_some() && command.jobs.len() != 1 {
         return Err(Failure::Arguments(
             "write copies of several clips: -o names one file; use -d".to_owned(),
         ));
@@ -26,35 +27,148 @@ pub(crate) fn run(global: &Global, command: &Recover) -> Outcome {
     };
     block_on(async {
         let session = Session::open(global, settings).await?;
-        let mut recovered = Vec::new();
-        let mut failed = None;
-        for id in &command.jobs {
-            let result = async {
-                let job = session.client.job(id)?;
-                let clip = session.wait(&job, global.json).await?;
-                let copy = session.copy(&clip, &command.wait).await?;
-                reelkin::Result::Ok((clip, copy))
-            };
-            match result.await {
-                Ok((clip, copy)) if global.json => recovered.push(output::clip_json(&clip, copy.as_deref())),
-                Ok((clip, copy)) => output::print_clip(&clip, copy.as_deref()),
-                Err(error) if global.json => {
-                    recovered.push(json!({ "error": output::error_json(&error) }));
-                    failed = Some(Failure::Crate(error));
+        let code = if command.jobs.is_empty() {
+            everything(&session, &command.wait, global.json).await?
+        } else {
+            named(&session, command, global.json).await
+        };
+        session.close().await;
+        Ok(code)
+    })
+}
+
+/// The jobs of these ids, whether the journal has them or not.
+async fn named(session: &Session, command: &Recover, as_json: bool) -> ExitCode {
+    let mut recovered = Vec::new();
+    let mut failed = None;
+    for id in &command.jobs {
+        let result = async {
+            let job = session.client.job(id)?;
+            let clip = session.wait(&job, as_json).await?;
+            let copy = session.copy(&clip, &command.wait).await?;
+            reelkin::Result::Ok((clip, copy))
+        };
+        match result.await {
+            Ok((clip, copy)) if as_json => recovered.push(output::clip_json(&clip, copy.as_deref())),
+            Ok((clip, copy)) => output::print_clip(&clip, copy.as_deref()),
+            // Every job gets its try; the last failure is the exit code.
+            Err(error) => {
+                recovered.push(json!({ "error": output::error_json(&error) }));
+                let failure = Failure::Crate(error);
+                if !as_json {
+                    output::failure(&failure, false);
                 }
-                // Every job gets its try; the last failure is the exit code.
-                Err(error) => {
-                    failed = Some(Failure::Crate(error));
-                    if let Some(failure) = &failed {
-                        output::failure(failure, false);
-                    }
-                }
+                failed = Some(failure);
             }
         }
-        session.close().await;
-        if global.json {
-            output::print_json(&json!({ "jobs": recovered }));
+    }
+    if as_json {
+        output::print_json(&json!({ "jobs": recovered }));
+    }
+    failed.as_ref().map_or(ExitCode::SUCCESS, output::code_of)
+}
+
+/// Everything that is open.
+async fn everything(session: &Session, wait: &Wait, as_json: bool) -> Outcome {
+    let work = session.client.recover().start();
+    let recovered = follow(&work, as_json).await?;
+    let mut failed = None;
+    let mut saved = Vec::new();
+    for clip in &recovered.saved {
+        match session.copy(clip, wait).await {
+            Ok(copy) if as_json => saved.push(output::clip_json(clip, copy.as_deref())),
+            Ok(copy) => output::print_clip(clip, copy.as_deref()),
+            Err(error) => {
+                saved.push(output::clip_json(clip, None));
+                failed = Some(Failure::Crate(error));
+            }
         }
-        Ok(failed.as_ref().map_or(ExitCode::SUCCESS, output::code_of))
+    }
+    if as_json {
+        let jobs =
+            |records: &[reelkin::JobRecord]| records.iter().map(output::job_json).collect::<Vec<Value>>();
+        output::print_json(&json!({
+            "saved": saved,
+            "failed": jobs(&recovered.failed),
+            "open": jobs(&recovered.open),
+            "unsettled": jobs(&recovered.unsettled),
+            "elsewhere": jobs(&recovered.elsewhere),
+            "dropped": recovered.dropped,
+        }));
+    } else {
+        tell(&recovered);
+    }
+    if let Some(failure) = failed {
+        return Ok(output::failure(&failure, false));
+    }
+    Ok(if !recovered.unsettled.is_empty() {
+        output::code_of_kind(ErrorKind::SubmissionUnknown)
+    } else if recovered.open.is_empty() && recovered.failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     })
+}
+
+fn tell(recovered: &Recovered) {
+    let groups = [
+        ("over without a clip", &recovered.failed),
+        ("still open, recover again later", &recovered.open),
+        ("sent, and no answer is known", &recovered.unsettled),
+        ("another process is at work on it", &recovered.elsewhere),
+    ];
+    let mut nothing = recovered.saved.is_empty() && recovered.dropped == 0;
+    for (what, records) in groups {
+        for record in records {
+            nothing = false;
+            output::print_line(output::job_line(record));
+            match record.failure() {
+                Some(error) => output::note(format_args!("  {what}: {error}")),
+                None => output::note(format_args!("  {what}")),
+            }
+        }
+    }
+    for record in &recovered.unsettled {
+        output::note(output::settle_hint(&record.id));
+    }
+    if recovered.dropped > 0 {
+        output::note(format_args!(
+            "{} were prepared and never sent: dropped",
+            recovered.dropped
+        ));
+    }
+    if nothing {
+        output::note("nothing is open");
+    }
+}
+
+/// Waits, with a line for everything that is looked at; Ctrl-C stops waiting.
+async fn follow(work: &RecoveryHandle, as_json: bool) -> reelkin::Result<Recovered> {
+    let watched = work.clone();
+    let drawing = tokio::spawn(async move {
+        if as_json {
+            return;
+        }
+        let lines = watched.events().filter_map(|event| async move {
+            match event {
+                RecoveryEvent::Found { jobs } => Some((format!("{jobs} open"), None)),
+                RecoveryEvent::Looked { done, of } => {
+                    let percent = (done * 100).checked_div(of).unwrap_or(100);
+                    Some((format!("{done} of {of}"), Some(percent as u64)))
+                }
+                _ => None,
+            }
+        });
+        output::draw(Box::pin(lines)).await;
+    });
+    let stopper = work.clone();
+    let interrupt = tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            stopper.stop_waiting();
+        }
+    });
+    let result = work.wait().await;
+    interrupt.abort();
+    let _ = drawing.await;
+    result
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use reelkin::sandbox::Sandbox;
 use reelkin::{
-    Clip, JobHandle, Library, ModelTable, PlanChoice, PlannerFailure, PlannerSettings, PollPolicy,
-    Validation, VideoClient,
+    Budget, Clip, JobHandle, Library, ModelTable, PlanChoice, PlannerFailure, PlannerSettings, PollPolicy,
+    Validation, VideoClient, usd,
 };
 
-use crate::args::{Global, Planning, Wait};
+use crate::args::{Global, Limits, Planning, Wait};
 use crate::output::{self, Failure, Outcome};
 
 /// Runs a command that needs the network.
@@ -43,6 +43,7 @@ impl Session {
     pub(crate) async fn open(global: &Global, settings: Settings) -> Outcome<Self> {
         let builder = VideoClient::builder()
             .library(&global.library)
+            .budget(budget(&global.limits)?)
             .validation(settings.validation);
         let mut policy = PollPolicy::default();
         if let Some(timeout) = settings.timeout {
@@ -106,6 +107,20 @@ impl Session {
             sandbox.stop().await;
         }
     }
+}
+
+fn budget(limits: &Limits) -> Outcome<Budget> {
+    let mut budget = Budget::NONE.with_unknown_prices(limits.unknown_prices);
+    if let Some(limit) = &limits.budget_request {
+        budget = budget.with_per_request(usd(limit)?);
+    }
+    if let Some(limit) = &limits.budget_day {
+        budget = budget.with_per_day(usd(limit)?);
+    }
+    if let Some(limit) = &limits.budget_library {
+        budget = budget.with_per_library(usd(limit)?);
+    }
+    Ok(budget)
 }
 
 /// Whether a base URL is on this machine.

@@ -3,6 +3,7 @@
 mod drift;
 mod plan;
 mod price;
+mod resume;
 mod run;
 
 use std::future::{Future, IntoFuture};

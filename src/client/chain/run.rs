@@ -10,9 +10,8 @@ use tokio::sync::Mutex;
 use super::plan::{Adopted, Plan, Step};
 use super::price::{self, Shape};
 use super::{ChainEvent, ChainOutcome, drift};
-use crate::client::plan::Planned;
 use crate::client::source::Source;
-use crate::client::ticket::{Journal, Ticket};
+use crate::client::ticket::Witness;
 use crate::client::{VideoClient, continue_from, generate};
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::job::{JobEvent, Reporter};
@@ -54,37 +53,36 @@ pub(super) async fn run(
 }
 
 /// The record of the chain, in memory and in the library.
-struct Ledger {
+pub(super) struct Ledger {
     file: ChainFile,
     record: Mutex<ChainRecord>,
 }
 
 impl Ledger {
-    async fn change(&self, change: impl FnOnce(&mut ChainRecord) + Send) -> Result<()> {
+    pub(super) async fn change(&self, change: impl FnOnce(&mut ChainRecord) + Send) -> Result<()> {
         let mut record = self.record.lock().await;
         change(&mut record);
         self.file.store(&record).await
     }
 
-    async fn record(&self) -> ChainRecord {
+    pub(super) async fn record(&self) -> ChainRecord {
         self.record.lock().await.clone()
     }
 }
 
-/// Writes down that a step's create is about to leave, and what came back.
-struct StepJournal {
+/// Writes down under which record of the journal a step is sent.
+struct StepWitness {
     ledger: Arc<Ledger>,
     index: usize,
     estimate: Option<UsdTicks>,
 }
 
-impl Journal for StepJournal {
-    fn sending(&self, planned: &Planned) -> BoxFuture<'_, Result<()>> {
-        let planned = serde_json::to_value(planned).ok();
+impl Witness for StepWitness {
+    fn booked<'a>(&'a self, record_id: &'a str) -> BoxFuture<'a, Result<()>> {
         let change = move |record: &mut ChainRecord| {
             let step = &mut record.steps[self.index];
-            step.planned = planned;
             step.state = ChainStepState::Sending;
+            step.record = Some(record_id.to_owned());
             step.estimate = self.estimate;
             step.tries += 1;
             (step.job_id, step.error) = (None, None);
@@ -92,7 +90,7 @@ impl Journal for StepJournal {
         self.ledger.change(change).boxed()
     }
 
-    fn sent<'a>(&'a self, id: &'a JobId) -> BoxFuture<'a, ()> {
+    fn taken<'a>(&'a self, id: &'a JobId) -> BoxFuture<'a, ()> {
         async move {
             let change = |record: &mut ChainRecord| {
                 let step = &mut record.steps[self.index];
@@ -107,9 +105,9 @@ impl Journal for StepJournal {
     }
 }
 
-struct Driver {
-    client: VideoClient,
-    ledger: Arc<Ledger>,
+pub(super) struct Driver {
+    pub(super) client: VideoClient,
+    pub(super) ledger: Arc<Ledger>,
     start: Option<MediaInput>,
     steps: Vec<Option<Step>>,
     reporter: Reporter<ChainEvent>,
@@ -146,54 +144,43 @@ impl Driver {
 
     /// Makes one clip, or finishes it.
     async fn step(&mut self, index: usize) -> Result<()> {
+        let number = self.ledger.record().await.number(index);
+        if let Some(clip) = self.taken_up(index, number).await? {
+            return self.finished(index, number, clip).await;
+        }
         let record = self.ledger.record().await;
-        let number = record.number(index);
-        let step = &record.steps[index];
-        let known = match step.state {
-            ChainStepState::Sent => step.job_id.as_deref().map(JobId::parse).transpose()?,
-            ChainStepState::Sending | ChainStepState::Unknown => return Err(unknown(&record, index)),
-            ChainStepState::Failed => {
-                refuse_again(&record, index)?;
-                None
-            }
-            _ => None,
-        };
+        if record.steps[index].state == ChainStepState::Failed {
+            refuse_again(&record, index)?;
+        }
         let from = match index.checked_sub(1) {
             Some(before) => record.steps[before].clip.as_deref().map(MediaInput::clip),
             None => self.start.clone(),
         };
-        let ticket = if let Some(id) = &known {
-            let planned = step.planned.clone();
-            Ticket::known(
-                id.clone(),
-                planned.and_then(|planned| serde_json::from_value(planned).ok()),
-            )
-        } else {
-            let costs = self.costs(&record, index, from.as_ref()).await?;
-            price::check_budget(&record, index, &costs)?;
-            Ticket::journalled(Arc::new(StepJournal {
-                ledger: Arc::clone(&self.ledger),
-                index,
-                estimate: costs.first().copied().flatten(),
-            }))
-        };
+        let costs = self.costs(&record, index, from.as_ref()).await?;
+        price::check_budget(&record, index, &costs)?;
+        let witness = Arc::new(StepWitness {
+            ledger: Arc::clone(&self.ledger),
+            index,
+            estimate: costs.first().copied().flatten(),
+        });
+        self.begin(number, None);
+        match self.make(index, number, from, witness).await {
+            Ok(clip) => self.finished(index, number, clip).await,
+            Err(error) => Err(self.failed(index, error).await),
+        }
+    }
+
+    pub(super) fn begin(&self, number: usize, job_id: Option<String>) {
         self.reporter.tell(ChainEvent::StepStarted {
             clip: number,
             of: self.last,
-            job_id: known.as_ref().map(ToString::to_string),
+            job_id,
         });
-        let there = match &known {
-            Some(id) => self.client.library().clip_of_job(id.as_str()).await?,
-            None => None,
-        };
-        let clip = match there {
-            Some(clip) => clip,
-            None => match self.make(index, number, from, ticket).await {
-                Ok(clip) => clip,
-                Err(error) => return Err(self.failed(index, error).await),
-            },
-        };
-        self.finished(index, number, clip).await
+    }
+
+    pub(super) fn part(&self, number: usize) -> Reporter {
+        self.reporter
+            .part(move |job| ChainEvent::Step { clip: number, job })
     }
 
     async fn make(
@@ -201,16 +188,14 @@ impl Driver {
         index: usize,
         number: usize,
         from: Option<MediaInput>,
-        ticket: Ticket,
+        witness: Arc<dyn Witness>,
     ) -> Result<Clip> {
-        let part = self
-            .reporter
-            .part(move |job| ChainEvent::Step { clip: number, job });
+        let part = self.part(number);
         let client = self.client.clone();
         match self.request(index)?.clone() {
             Step::Generate(request) => {
                 part.tell(JobEvent::Planning);
-                Box::pin(generate::run(client, *request, None, ticket, part)).await
+                Box::pin(generate::run(client, *request, None, Some(witness), part)).await
             }
             Step::Continue(request) => {
                 let from = from.ok_or_else(|| {
@@ -218,7 +203,7 @@ impl Driver {
                         "continue the chain: the clip it begins with is in its request only; give the same request again",
                     )
                 })?;
-                Box::pin(continue_from::run(client, from, *request, ticket, part)).await
+                Box::pin(continue_from::run(client, from, *request, Some(witness), part)).await
             }
         }
     }
@@ -262,7 +247,7 @@ impl Driver {
     }
 
     /// Writes down how a step ended without a clip.
-    async fn failed(&self, index: usize, error: Error) -> Error {
+    pub(super) async fn failed(&self, index: usize, error: Error) -> Error {
         let untouched = {
             let record = self.ledger.record.lock().await;
             matches!(
@@ -394,24 +379,6 @@ fn cost_of(clip: &Clip) -> Option<UsdTicks> {
     let planning = ours.planner.as_ref().and_then(|planner| planner.cost_usd_ticks);
     let clip = UsdTicks::new(ours.cost_usd_ticks?);
     Some(clip + UsdTicks::new(planning.unwrap_or_default()))
-}
-
-fn unknown(record: &ChainRecord, index: usize) -> Error {
-    let before = index
-        .checked_sub(1)
-        .and_then(|before| record.steps[before].clip.as_deref());
-    let way = match before {
-        Some(clip) => format!("go on from clip {clip} with a chain of another name"),
-        None => "begin again with a chain of another name".to_owned(),
-    };
-    Error::new(
-        ErrorKind::SubmissionUnknown,
-        format!(
-            "go on with chain {:?}: clip {} was sent and no answer is known, so its job may exist and cost money, and it is not sent again; look at the account, then {way} (this version cannot settle the step)",
-            record.id,
-            record.number(index)
-        ),
-    )
 }
 
 /// A job that is over is sent again only where that can help.

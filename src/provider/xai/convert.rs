@@ -1,5 +1,7 @@
 //! From requests to the service's JSON, and from its answers to ours.
 
+use serde_json::Value;
+
 use super::body::BodyMaker;
 use super::errors::{Refusal, one_line, speaks_of_moderation};
 use super::wire;
@@ -11,6 +13,9 @@ use crate::provider::{
     Finished, GenerateSubmission, PollFailure, PollReply, Verdict, VideoSubmission, VisibleModel,
 };
 use crate::request::{PublicUrl, StorageOptions};
+
+/// Longest answer that is kept for later. A real one has less than a kilobyte.
+const MAX_KEPT: usize = 64 << 10;
 
 /// The body of a generate request.
 pub(super) fn generate_body(submission: &GenerateSubmission) -> Result<Body> {
@@ -117,9 +122,25 @@ pub(super) fn poll_reply(reply: &Reply) -> Result<PollReply, PollFailure> {
                     .with_status(reply.status),
                 verdict: Verdict::Transient,
             };
-            judge(wire::Poll::read(&reply.body).ok_or_else(unreadable)?).ok_or_else(unreadable)
+            let mut told =
+                judge(wire::Poll::read(&reply.body).ok_or_else(unreadable)?).ok_or_else(unreadable)?;
+            if let PollReply::Done(finished) = &mut told
+                && reply.body.len() <= MAX_KEPT
+            {
+                finished.raw = serde_json::from_slice(&reply.body).ok();
+            }
+            Ok(told)
         }
         _ => refused(reply),
+    }
+}
+
+/// What an answer that was kept says of a finished job.
+pub(super) fn reread(raw: &Value) -> Option<Finished> {
+    let body = serde_json::to_vec(raw).ok()?;
+    match judge(wire::Poll::read(&body)?)? {
+        PollReply::Done(finished) => Some(*finished),
+        _ => None,
     }
 }
 
@@ -197,6 +218,7 @@ fn done(poll: wire::Poll) -> PollReply {
             .and_then(|usage| usage.cost_in_usd_ticks)
             .map(UsdTicks::new),
         warnings,
+        raw: None,
     }))
 }
 

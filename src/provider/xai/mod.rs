@@ -129,6 +129,10 @@ impl Provider for Xai {
         Box::pin(self.poll_once(job))
     }
 
+    fn reread(&self, raw: &serde_json::Value) -> Option<Finished> {
+        convert::reread(raw)
+    }
+
     fn clip_url(&self, finished: &Finished) -> Result<Option<Url>> {
         match (&finished.url, &finished.file_id) {
             (Some(url), _) => self.http.clip_url(url).map(Some),

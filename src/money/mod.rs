@@ -1,8 +1,10 @@
 //! Exact money.
 //!
-//! Owns the unit and its text forms. Knows no price: those are rows of the model table. One tick is
+//! Owns the unit, its text forms, and limits. Knows no price: those are rows of the model table. One tick is
 //! 1e-10 US dollars, the unit of the service's `cost_in_usd_ticks`; integers only, so that a sum of
 //! ten thousand clips is still exact.
+
+mod budget;
 
 use std::fmt;
 use std::iter::Sum;
@@ -11,6 +13,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::budget::{Budget, Spent};
 use crate::error::{Error, ErrorKind, Result};
 
 /// An amount of money in ticks of 1e-10 US dollars.

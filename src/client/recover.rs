@@ -1,0 +1,336 @@
+//! Taking up what was begun: one job by its id, or everything that is open.
+
+use std::collections::HashMap;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::{VideoClient, save};
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::{self, Event, Handle, JobEvent, Reporter, Sealed};
+use crate::library::{Claim, Clip, JobError, JobFile, JobRecord, JobState, LEASE, OpenJob};
+use crate::money::UsdTicks;
+use crate::provider::JobId;
+
+/// How many jobs are finished at a time.
+const AT_ONCE: usize = 32;
+/// How often a job is looked at that somebody else works on.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// A recovery on its way.
+pub type RecoveryHandle = Handle<Recovered, RecoveryEvent>;
+
+/// What a recovery found and did.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Recovered {
+    /// Clips that were saved, oldest job first.
+    pub saved: Vec<Clip>,
+    /// Jobs that are over without a clip. [`JobRecord::failure`] says why.
+    pub failed: Vec<JobRecord>,
+    /// Jobs that could not be finished now, and stay open: [`JobRecord::failure`] says why, and the next
+    /// recovery tries again.
+    pub open: Vec<JobRecord>,
+    /// Creates that were sent without a known answer. Only a person can find out, on the service's account
+    /// page; [`Library::settle`](crate::Library::settle) takes the answer.
+    pub unsettled: Vec<JobRecord>,
+    /// Jobs that another process is at work on.
+    pub elsewhere: Vec<JobRecord>,
+    /// How many requests had been prepared and never sent. They are dropped.
+    pub dropped: u64,
+}
+
+/// One thing that happened in a recovery.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RecoveryEvent {
+    /// So much is open.
+    Found {
+        /// Records in the journal, those of other processes included.
+        jobs: usize,
+    },
+    /// Something happened to a job.
+    Job {
+        /// The service's id of it.
+        job_id: JobId,
+        /// What happened.
+        job: JobEvent,
+    },
+    /// One of them is done, whatever came of it.
+    Looked {
+        /// How many are.
+        done: usize,
+        /// Of so many.
+        of: usize,
+    },
+}
+
+impl Sealed for RecoveryEvent {}
+
+impl Event for RecoveryEvent {
+    type Id = ();
+
+    fn is_droppable(&self) -> bool {
+        match self {
+            Self::Job { job, .. } => job.is_droppable(),
+            Self::Looked { .. } => true,
+            Self::Found { .. } => false,
+        }
+    }
+
+    fn name(error: Error, (): &()) -> Error {
+        error
+    }
+}
+
+/// A recovery; see [`VideoClient::recover`]. Does nothing until it is awaited or started.
+#[derive(Debug)]
+#[must_use = "nothing is recovered until it is awaited or started"]
+pub struct Recover {
+    client: VideoClient,
+}
+
+impl VideoClient {
+    /// Finishes every job of the library that a crash, a kill, a full disk or a lost network interrupted:
+    /// waits for it, downloads, checks and saves its clip, with the sidecar that it would have had. Await it
+    /// for what was found, or [`start`](Recover::start) it for a handle with events.
+    ///
+    /// Jobs that another process is at work on are left to it. In a library on a folder that is known at once; in
+    /// a bucket it takes up to 20 s to be sure that a process is dead.
+    ///
+    /// # Errors
+    /// `Library` when the journal cannot be read. What happens to one job is in [`Recovered`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future once it was polled stops nothing: the work goes on.
+    ///
+    /// # Cost
+    /// Nothing: looking at jobs and downloading their clips are free, and nothing is sent again.
+    pub fn recover(&self) -> Recover {
+        Recover { client: self.clone() }
+    }
+}
+
+impl Recover {
+    /// Begins. The rest goes on by itself.
+    pub fn start(self) -> RecoveryHandle {
+        let Self { client } = self;
+        job::spawn(move |reporter| async move { Box::pin(all(&client, &reporter)).await }).with_id(())
+    }
+}
+
+impl IntoFuture for Recover {
+    type Output = Result<Recovered>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<Recovered>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.start().wait().await })
+    }
+}
+
+/// Takes up one job of the service, whoever sent it.
+pub(super) async fn one(client: &VideoClient, reporter: &Reporter, id: &JobId) -> Result<Clip> {
+    client.keep_lease();
+    let library = &client.inner.library;
+    let deadline = Instant::now() + client.inner.poll.deadline;
+    let named = |error: Error| error.with_job_id(id.as_str());
+    let mut watched: Option<JobRecord> = None;
+    loop {
+        match library.pick_up(id.as_str()).await.map_err(named)? {
+            // Somebody had it and has ended it: what became of it is in the ledger.
+            Claim::Ours(file) if watched.is_some() && file.record().is_pickup() => {
+                file.discard().await.map_err(named)?;
+                let record = watched.take().unwrap_or_else(|| JobRecord::pickup(id.as_str()));
+                return ended(client, record).await.map_err(named);
+            }
+            Claim::Ours(file) => {
+                let job = save::Job::kept(file).map_err(named)?;
+                return Box::pin(save::finish(client, reporter, job)).await;
+            }
+            Claim::Elsewhere(record) => watched = Some(record),
+            Claim::Gone => {}
+        }
+        if Instant::now() >= deadline {
+            return Err(named(Error::new(
+                ErrorKind::Timeout,
+                "wait for the job: another process is at work on it, and has not finished",
+            )));
+        }
+        let pause = async {
+            job::pause(LOOK).await;
+            Ok(())
+        };
+        reporter.until_stopped(pause).await.map_err(named)?;
+    }
+}
+
+/// What became of a job that somebody else has ended.
+async fn ended(client: &VideoClient, record: JobRecord) -> Result<Clip> {
+    let library = &client.inner.library;
+    let record = if record.is_pickup() {
+        record
+    } else {
+        library.job_record(&record.id).await?
+    };
+    if let Some(error) = record.failure() {
+        return Err(error);
+    }
+    match &record.clip {
+        Some(clip) => library.clip(clip).await,
+        None => Err(Error::new(
+            ErrorKind::NotFound,
+            "find the clip of a job that another process has finished",
+        )),
+    }
+}
+
+async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result<Recovered> {
+    client.keep_lease();
+    let library = &client.inner.library;
+    let mut left = library.open_jobs().await?;
+    let of = left.len();
+    reporter.tell(RecoveryEvent::Found { jobs: of });
+    let began = Instant::now();
+    let mut recovered = Recovered::default();
+    let mut elsewhere: HashMap<String, JobRecord> = HashMap::new();
+    let mut done = 0;
+    loop {
+        let mut looks = stream::iter(left.drain(..))
+            .map(|job| async move {
+                let part = |job_id: JobId| {
+                    reporter.part(move |job| RecoveryEvent::Job {
+                        job_id: job_id.clone(),
+                        job,
+                    })
+                };
+                (look(client, part, &job).await, job)
+            })
+            .buffered(AT_ONCE);
+        let mut busy: Vec<OpenJob> = Vec::new();
+        while let Some((outcome, job)) = looks.next().await {
+            elsewhere.remove(job.id());
+            match outcome? {
+                Look::Elsewhere(record) => {
+                    elsewhere.insert(job.id().to_owned(), record);
+                    busy.push(job);
+                    continue;
+                }
+                Look::Saved(clip) => recovered.saved.push(*clip),
+                Look::Failed(record) => recovered.failed.push(record),
+                Look::Open(record) => recovered.open.push(record),
+                Look::Unsettled(record) => recovered.unsettled.push(record),
+                Look::Dropped => recovered.dropped += 1,
+                Look::Gone => {}
+            }
+            done += 1;
+            reporter.tell(RecoveryEvent::Looked { done, of });
+        }
+        drop(looks);
+        // Only leases in a store have to be watched for a while.
+        let watched = library.folder().is_some() || began.elapsed() > LEASE + LOOK;
+        if busy.is_empty() || watched || reporter.is_stopped() {
+            break;
+        }
+        left = busy;
+        job::pause(LOOK * 2).await;
+    }
+    recovered.elsewhere = elsewhere.into_values().collect();
+    recovered.elsewhere.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(recovered)
+}
+
+/// What became of one record.
+pub(super) enum Look {
+    Saved(Box<Clip>),
+    Failed(JobRecord),
+    Open(JobRecord),
+    Unsettled(JobRecord),
+    Elsewhere(JobRecord),
+    Dropped,
+    Gone,
+}
+
+/// Takes one record up, as far as software can. `part` is who is told of a job, by its id.
+pub(super) async fn look(
+    client: &VideoClient,
+    part: impl FnOnce(JobId) -> Reporter + Send,
+    job: &OpenJob,
+) -> Result<Look> {
+    let library = &client.inner.library;
+    let file = match library.claim_job(job).await? {
+        Claim::Ours(file) => file,
+        Claim::Elsewhere(record) => return Ok(Look::Elsewhere(record)),
+        Claim::Gone => return Ok(Look::Gone),
+    };
+    match file.record().state {
+        JobState::Reserved => drop_reservation(file).await,
+        JobState::Intended if file.record().is_question() => lose_answer(file).await.map(Look::Failed),
+        JobState::Intended | JobState::Unknown => to_a_person(file).await.map(Look::Unsettled),
+        _ => {
+            let job = save::Job::kept(file)?;
+            let (id, record) = (job.id().clone(), job.record().id.clone());
+            let part = part(id.clone());
+            part.submitted(&id, None);
+            match Box::pin(save::finish(client, &part, job)).await {
+                Ok(clip) => Ok(Look::Saved(Box::new(clip))),
+                Err(error) => {
+                    // As it is written down, or, where that failed, as it is.
+                    let record = library.job_record(&record).await.map_err(|_| error)?;
+                    Ok(if record.state.is_over() {
+                        Look::Failed(record)
+                    } else {
+                        Look::Open(record)
+                    })
+                }
+            }
+        }
+    }
+}
+
+/// Nothing was sent for it but, perhaps, a question.
+async fn drop_reservation(file: JobFile) -> Result<Look> {
+    let record = file.record();
+    if record.questions.is_none() && !record.unpriced_question {
+        file.discard().await?;
+    } else {
+        lose_answer(file).await?;
+    }
+    Ok(Look::Dropped)
+}
+
+/// A question may have been asked, and its answer is lost with the process that waited for it.
+async fn lose_answer(file: JobFile) -> Result<JobRecord> {
+    file.close(|record| {
+        record.state = JobState::Failed;
+        record.estimate = Some(UsdTicks::ZERO);
+        let error = Error::new(
+            ErrorKind::Stopped,
+            "ask a language model: broken off, and whether it was asked and paid is not known",
+        );
+        record.error = Some(JobError::from(&error.with_charge(crate::error::Charge::Unknown)));
+    })
+    .await
+}
+
+/// A create was being sent when its process ended, or was sent without an answer.
+async fn to_a_person(mut file: JobFile) -> Result<JobRecord> {
+    let found = file.record().state;
+    file.change(|record| {
+        record.state = JobState::Unknown;
+        record.owner = None;
+        if found == JobState::Intended {
+            let error = Error::new(
+                ErrorKind::SubmissionUnknown,
+                "submit the job: broken off while it was being sent; it may exist and may be charged, so it was not sent again",
+            );
+            record.error = Some(JobError::from(&error));
+        }
+    })
+    .await?;
+    Ok(file.record().clone())
+}

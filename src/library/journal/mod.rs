@@ -1,0 +1,365 @@
+//! The journal of paid requests, and the ledger that it becomes.
+//!
+//! Owns the records in `jobs/` and `ledger/`, who may work on one, and the sums. Knows nothing of the service:
+//! it writes down what it is told, before and after each step that costs or saves something.
+//!
+//! A record is written before its create is sent, and changed as a whole right after each answer. When all is
+//! settled it moves to the ledger. A crash between the two steps of that move leaves both; the ledger's counts,
+//! and the next one who looks removes the other.
+
+mod entry;
+mod ledger;
+mod owner;
+mod record;
+mod settle;
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub(crate) use self::owner::{BEAT, LEASE};
+pub(super) use self::owner::{Owner, Seen};
+pub use self::record::{JobError, JobRecord, JobState};
+pub use self::settle::Settlement;
+
+use self::entry::{EntryName, day_of};
+use super::Library;
+use super::documents::{Documents, Version};
+use super::name::quoted;
+use crate::error::{Error, ErrorKind, Result};
+use crate::money::Budget;
+
+const JOBS: &str = "jobs";
+const LEDGER: &str = "ledger";
+/// How often a change is tried that somebody else's comes in between of.
+const TRIES: u32 = 4;
+
+/// The records that this client works on.
+pub(super) type Working = Mutex<HashSet<String>>;
+
+/// The right to work on a record, and what it says. Dropped, the next may have it.
+pub(crate) struct JobFile {
+    held: Held,
+    name: String,
+    record: JobRecord,
+    version: Version,
+}
+
+impl std::fmt::Debug for JobFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("JobFile").field(&self.name).finish()
+    }
+}
+
+/// Keeps a record from being claimed twice by one client.
+struct Held {
+    library: Library,
+    id: String,
+}
+
+impl Held {
+    fn take(library: &Library, id: &str) -> Option<Self> {
+        let mut working = library
+            .inner
+            .working
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        working.insert(id.to_owned()).then(|| Self {
+            library: library.clone(),
+            id: id.to_owned(),
+        })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut working = self
+            .library
+            .inner
+            .working
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        working.remove(&self.id);
+    }
+}
+
+/// A record that is open, by its name alone.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenJob(EntryName);
+
+impl OpenJob {
+    pub(crate) fn id(&self) -> &str {
+        &self.0.id
+    }
+}
+
+/// What came of an attempt to take a record up.
+#[derive(Debug)]
+pub(crate) enum Claim {
+    /// It is ours to work on.
+    Ours(JobFile),
+    /// Somebody is at work on it.
+    Elsewhere(JobRecord),
+    /// Nothing is left to be done.
+    Gone,
+}
+
+/// What came of an attempt to book a request.
+pub(crate) enum Begun {
+    Yes(Box<JobFile>),
+    /// It does not fit the budget. Another request that was being booked at the same moment may have been in
+    /// the way.
+    Over {
+        error: Error,
+        crowded: bool,
+    },
+}
+
+impl Library {
+    /// The records of everything that is open: on its way, interrupted, or waiting for a person. Oldest
+    /// first.
+    ///
+    /// # Errors
+    /// `Library` if the library, or one of the records, cannot be read.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn jobs(&self) -> Result<Vec<JobRecord>> {
+        let documents = Documents::new(self, JOBS);
+        let mut records = Vec::new();
+        for entry in self.open_entries().await? {
+            if let Some(found) = documents.read(&entry.to_string()).await? {
+                records.push(JobRecord::from_json(&entry.id, &found.json)?);
+            }
+        }
+        Ok(records)
+    }
+
+    /// The record of one paid request, open or settled.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for what is no id, `NotFound` if there is no such record, `Library` if it cannot be
+    /// read.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn job_record(&self, id: &str) -> Result<JobRecord> {
+        let Some(created_at) = record::millis_of(id) else {
+            return Err(Error::invalid(format!(
+                "take {} for the record of a job: it looks like 1763829999123_a1b2c3d4",
+                quoted(id)
+            )));
+        };
+        let day = format!("{LEDGER}/{}", day_of(created_at));
+        for folder in [&day, JOBS] {
+            let documents = Documents::new(self, folder);
+            for name in documents.names().await? {
+                let fits = EntryName::parse(&name).is_some_and(|entry| entry.id == id);
+                if fits && let Some(found) = documents.read(&name).await? {
+                    return JobRecord::from_json(id, &found.json);
+                }
+            }
+        }
+        Err(Error::new(
+            ErrorKind::NotFound,
+            format!("find the record of job {id} in {self}"),
+        ))
+    }
+
+    /// The open entries, oldest first.
+    pub(in crate::library::journal) async fn open_entries(&self) -> Result<Vec<EntryName>> {
+        let names = Documents::new(self, JOBS).names().await?;
+        let mut entries: Vec<_> = names.iter().filter_map(|name| EntryName::parse(name)).collect();
+        entries.sort_unstable_by(|a, b| (a.created_at(), &a.id).cmp(&(b.created_at(), &b.id)));
+        Ok(entries)
+    }
+
+    /// Everything that is open, oldest first. What a crash left open that is settled is removed on the way.
+    pub(crate) async fn open_jobs(&self) -> Result<Vec<OpenJob>> {
+        let mut open = self.open_entries().await?;
+        let mut days: Vec<_> = open.iter().map(|entry| day_of(entry.created_at())).collect();
+        days.dedup();
+        let mut settled = HashSet::new();
+        for day in days {
+            let names = Documents::new(self, format!("{LEDGER}/{day}")).names().await?;
+            settled.extend(
+                names
+                    .iter()
+                    .filter_map(|name| EntryName::parse(name))
+                    .map(|entry| entry.id),
+            );
+        }
+        let (over, left): (Vec<_>, Vec<_>) = open.drain(..).partition(|entry| settled.contains(&entry.id));
+        for entry in over {
+            Documents::new(self, JOBS).remove(&entry.to_string()).await?;
+        }
+        Ok(left.into_iter().map(OpenJob).collect())
+    }
+
+    /// The open record of that id.
+    pub(crate) async fn open_job(&self, id: &str) -> Result<Option<OpenJob>> {
+        let open = self.open_jobs().await?;
+        Ok(open.into_iter().find(|job| job.id() == id))
+    }
+
+    /// Books a request and writes its record, unless a budget forbids it.
+    pub(crate) async fn begin_job(&self, mut record: JobRecord, budget: &Budget) -> Result<Begun> {
+        record.owner = Some(self.owner().await?.id.clone());
+        let entry = EntryName::of(&record);
+        let name = entry.to_string();
+        let held = Held::take(self, &record.id)
+            .ok_or_else(|| Error::new(ErrorKind::Library, "draw a name for a job: it is taken"))?;
+        // Two that are booked at once would each count the other, and both be refused.
+        let _turn = self.inner.booking.lock().await;
+        let version = Documents::new(self, JOBS)
+            .create(&name, record.to_json()?)
+            .await?
+            .ok_or_else(|| Error::new(ErrorKind::Library, "draw a name for a job: it is taken"))?;
+        let file = JobFile {
+            held,
+            name,
+            record,
+            version,
+        };
+        // Booked first and counted then: of two processes at least one sees the other.
+        match self.check_budget(&entry, budget).await {
+            Ok(()) => Ok(Begun::Yes(Box::new(file))),
+            Err((error, crowded)) => {
+                file.discard().await?;
+                if error.kind() == ErrorKind::Budget {
+                    Ok(Begun::Over { error, crowded })
+                } else {
+                    Err(error)
+                }
+            }
+        }
+    }
+
+    /// Takes a record up, unless somebody is at work on it.
+    pub(crate) async fn claim_job(&self, job: &OpenJob) -> Result<Claim> {
+        let (documents, id, name) = (Documents::new(self, JOBS), job.id(), job.0.to_string());
+        let held = Held::take(self, id);
+        let Some(found) = documents.read(&name).await? else {
+            return Ok(Claim::Gone);
+        };
+        let mut record = JobRecord::from_json(id, &found.json)?;
+        let Some(held) = held else {
+            return Ok(Claim::Elsewhere(record));
+        };
+        let us = self.owner().await?.id.clone();
+        if let Some(owner) = &record.owner
+            && *owner != us
+            && self.is_at_work(owner).await?
+        {
+            return Ok(Claim::Elsewhere(record));
+        }
+        record.owner = Some(us);
+        let taken = documents
+            .replace(&name, &found.version, record.to_json()?)
+            .await?;
+        Ok(match taken {
+            Some(version) => Claim::Ours(JobFile {
+                held,
+                name,
+                record,
+                version,
+            }),
+            None => Claim::Elsewhere(record),
+        })
+    }
+
+    /// Takes up the job of that id at the service, whether this library sent it or not.
+    pub(crate) async fn pick_up(&self, job_id: &str) -> Result<Claim> {
+        if let Some(job) = self.open_job_of(job_id, None).await? {
+            return self.claim_job(&job).await;
+        }
+        let begun = self.begin_job(JobRecord::pickup(job_id), &Budget::NONE).await?;
+        let Begun::Yes(file) = begun else {
+            return Ok(Claim::Gone);
+        };
+        // Two that do this at once both see both records: the older one's stands.
+        match self.open_job_of(job_id, Some(&file.record.id)).await? {
+            Some(older) => {
+                file.discard().await?;
+                self.claim_job(&older).await
+            }
+            None => Ok(Claim::Ours(*file)),
+        }
+    }
+
+    /// The oldest open record of a job at the service, before that of the given id.
+    async fn open_job_of(&self, job_id: &str, before: Option<&str>) -> Result<Option<OpenJob>> {
+        let documents = Documents::new(self, JOBS);
+        for job in self.open_jobs().await? {
+            if before == Some(job.id()) {
+                break;
+            }
+            let Some(found) = documents.read(&job.0.to_string()).await? else {
+                continue;
+            };
+            let record = JobRecord::from_json(job.id(), &found.json)?;
+            if record.job_id.as_deref() == Some(job_id) {
+                return Ok(Some(job));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl JobFile {
+    pub(crate) const fn record(&self) -> &JobRecord {
+        &self.record
+    }
+
+    /// Changes the record, whole or not at all. When somebody else has taken it over meanwhile, what is
+    /// known here is added to what is known there.
+    pub(crate) async fn change(&mut self, change: impl Fn(&mut JobRecord) + Send + Sync) -> Result<()> {
+        let documents = Documents::new(&self.held.library, JOBS);
+        for _ in 0..TRIES {
+            change(&mut self.record);
+            self.record.changed_at = now_millis();
+            let json = self.record.to_json()?;
+            if let Some(version) = documents.replace(&self.name, &self.version, json).await? {
+                self.version = version;
+                return Ok(());
+            }
+            let Some(found) = documents.read(&self.name).await? else {
+                // Who took it over has finished it.
+                return Ok(());
+            };
+            self.record = JobRecord::from_json(&self.record.id, &found.json)?;
+            self.version = found.version;
+        }
+        Err(Error::new(
+            ErrorKind::Library,
+            format!("write the record of job {}: it keeps changing", self.record.id),
+        ))
+    }
+
+    /// Moves a record to the ledger, after a last change that ends it.
+    pub(crate) async fn close(mut self, change: impl FnOnce(&mut JobRecord) + Send) -> Result<JobRecord> {
+        change(&mut self.record);
+        self.record.changed_at = now_millis();
+        // What is needed to go on with it is not needed any more, and the link is a secret.
+        (self.record.owner, self.record.brief, self.record.reply) = (None, None, None);
+        let library = &self.held.library;
+        if !self.record.is_pickup() {
+            let entry = EntryName::of(&self.record);
+            let day = Documents::new(library, format!("{LEDGER}/{}", day_of(entry.created_at())));
+            // Taken already means that it was settled by somebody in between, in the same words.
+            day.create(&entry.to_string(), self.record.to_json()?).await?;
+        }
+        Documents::new(library, JOBS).remove(&self.name).await?;
+        Ok(self.record)
+    }
+
+    /// Removes the record of a request that was never sent and cost nothing.
+    pub(crate) async fn discard(self) -> Result<()> {
+        Documents::new(&self.held.library, JOBS).remove(&self.name).await
+    }
+}
+
+fn now_millis() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

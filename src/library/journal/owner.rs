@@ -1,0 +1,131 @@
+//! Who is at work: the lease of a process.
+//!
+//! A record names the client that works on it, and that client holds a lease for as long as it lives. On a
+//! folder the lease is a file lock, which ends with the process however it ends. On a store it is a document
+//! that its owner renews every [`BEAT`]; who finds it unchanged for [`LEASE`], by a clock of its own, takes the
+//! owner for dead. So a wall clock that jumps does nothing.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::super::documents::{Documents, Version};
+use super::super::fault::io_fault;
+use super::super::lock::{Locked, open_locked};
+use super::super::{Library, blocking, name};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How long a lease in a store lasts that is not renewed.
+pub(crate) const LEASE: Duration = Duration::from_secs(20);
+/// How often it is renewed.
+pub(crate) const BEAT: Duration = Duration::from_secs(5);
+
+const OWNERS: &str = "jobs/owners";
+
+/// A lease of this client.
+pub(in crate::library) struct Owner {
+    pub(super) id: String,
+    /// On a folder.
+    _lock: Option<File>,
+}
+
+/// The leases of others in a store, and when each was last seen to change.
+#[derive(Default)]
+pub(in crate::library) struct Seen(Mutex<HashMap<String, (Version, Instant)>>);
+
+impl Library {
+    /// The lease of this client, taken at the first use.
+    pub(super) async fn owner(&self) -> Result<&Owner> {
+        self.inner
+            .owner
+            .get_or_try_init(|| async {
+                let id = format!("{:08x}{:08x}", name::random()?, name::random()?);
+                let documents = Documents::new(self, OWNERS);
+                if self.inner.folder.is_none() {
+                    let first = documents.create(&id, beat(0)).await?;
+                    return match first {
+                        Some(_) => Ok(Owner { id, _lock: None }),
+                        None => Err(Error::new(
+                            ErrorKind::Library,
+                            "draw a name for a lease: it is taken",
+                        )),
+                    };
+                }
+                // Between making the file and locking it somebody may have taken it for a dead one's.
+                for _ in 0..8 {
+                    if let Some(lock) = documents.lock(&id).await? {
+                        return Ok(Owner { id, _lock: lock });
+                    }
+                }
+                Err(Error::new(
+                    ErrorKind::Library,
+                    format!("take a lease in {self}: its file keeps being removed"),
+                ))
+            })
+            .await
+    }
+
+    /// Renews the lease, where leases have to be: on a store, and only when there is one.
+    pub(crate) async fn renew_lease(&self) -> Result<()> {
+        let Some(owner) = self.inner.owner.get() else {
+            return Ok(());
+        };
+        if self.inner.folder.is_some() {
+            return Ok(());
+        }
+        let number = u64::from(name::random()?);
+        Documents::new(self, OWNERS).put(&owner.id, beat(number)).await
+    }
+
+    /// Whether an owner is at work. A dead one's lease is removed.
+    pub(super) async fn is_at_work(&self, owner: &str) -> Result<bool> {
+        // A record is a file that anybody may have written: its owner becomes part of a path here.
+        if owner.len() != 16 || !owner.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Ok(false);
+        }
+        if let Some(folder) = self.inner.folder.clone() {
+            let path = folder.join(OWNERS).join(format!("{owner}.lock"));
+            let doing = format!("look for the owner of a job in {self}");
+            return blocking(move || {
+                if fs::symlink_metadata(&path).is_err() {
+                    return Ok(false);
+                }
+                match open_locked(&path).map_err(|error| io_fault(&doing, error))? {
+                    Locked::Theirs => Ok(true),
+                    Locked::Moved => Ok(false),
+                    Locked::Ours(_lock) | Locked::Twice(_lock) => {
+                        let _ = fs::remove_file(&path);
+                        Ok(false)
+                    }
+                }
+            })
+            .await;
+        }
+        let documents = Documents::new(self, OWNERS);
+        let Some(found) = documents.read(owner).await? else {
+            return Ok(false);
+        };
+        let dead = {
+            let mut seen = self.inner.seen.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            // Only owners that were looked at in this lease time matter, so the map stays small.
+            seen.retain(|id, (_, since)| id == owner || now.duration_since(*since) < 2 * LEASE);
+            let (version, since) = seen
+                .entry(owner.to_owned())
+                .or_insert_with(|| (found.version.clone(), now));
+            if *version != found.version {
+                (*version, *since) = (found.version, now);
+            }
+            now.duration_since(*since) >= LEASE
+        };
+        if dead {
+            documents.remove(owner).await?;
+        }
+        Ok(!dead)
+    }
+}
+
+fn beat(number: u64) -> Vec<u8> {
+    format!("{{\"beat\":{number}}}\n").into_bytes()
+}

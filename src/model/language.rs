@@ -1,0 +1,48 @@
+//! What language models cost: they plan prompts and describe clips.
+
+use serde::{Deserialize, Serialize};
+
+use super::price::dollars;
+use crate::money::UsdTicks;
+
+/// A language model of the table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LanguageModel {
+    /// Its name.
+    pub id: String,
+    /// Dollars for a million tokens that it reads.
+    #[serde(rename = "usd_per_million_read", with = "dollars")]
+    pub read: UsdTicks,
+    /// Dollars for a million tokens that it writes, thoughts included.
+    #[serde(rename = "usd_per_million_written", with = "dollars")]
+    pub written: UsdTicks,
+    /// The day the source was read, `YYYY-MM-DD`.
+    pub date: String,
+    /// Where the numbers come from.
+    pub source: String,
+}
+
+impl LanguageModel {
+    /// What so many tokens cost, rounded up to whole ticks.
+    pub fn price(&self, read: u64, written: u64) -> UsdTicks {
+        let million =
+            |price: UsdTicks, tokens: u64| UsdTicks::new((price * tokens).ticks().div_ceil(1_000_000));
+        million(self.read, read) + million(self.written, written)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::ModelTable;
+
+    #[test]
+    fn tokens_cost_what_the_table_says() {
+        let table = ModelTable::built_in().unwrap();
+        let model = table.language_model("grok-4.3").unwrap();
+        assert_eq!(model.price(1_000_000, 0).to_string(), "$1.25");
+        assert_eq!(model.price(0, 2_000_000).to_string(), "$5.00");
+        assert_eq!(model.price(1, 1).ticks(), 12_500 + 25_000);
+        assert!(table.language_model("grok-9").is_none());
+    }
+}
