@@ -139,20 +139,23 @@ pub(super) async fn one(client: &VideoClient, reporter: &Reporter, id: &JobId) -
     let library = &client.inner.library;
     let deadline = Instant::now() + client.inner.poll.deadline;
     let named = |error: Error| error.with_job_id(id.as_str());
-    let mut watched: Option<JobRecord> = None;
+    let mut watched: Option<String> = None;
     loop {
         match library.pick_up(id.as_str()).await.map_err(named)? {
-            // Somebody had it and has ended it: what became of it is in the ledger.
-            Claim::Ours(file) if watched.is_some() && file.record().is_pickup() => {
-                file.discard().await.map_err(named)?;
-                let record = watched.take().unwrap_or_else(|| JobRecord::pickup(id.as_str()));
-                return ended(client, record).await.map_err(named);
-            }
             Claim::Ours(file) => {
+                // Somebody had it and has ended it: what became of it is in the ledger.
+                if let Some(watched) = watched.take()
+                    && file.record().is_pickup()
+                {
+                    file.discard().await.map_err(named)?;
+                    return ended(client, &watched).await.map_err(named);
+                }
                 let job = save::Job::kept(file).map_err(named)?;
                 return Box::pin(save::finish(client, reporter, job)).await;
             }
-            Claim::Elsewhere(record) => watched = Some(record),
+            // What others only picked up never comes to the ledger, and is looked for like any other.
+            Claim::Elsewhere(record) if record.is_pickup() => {}
+            Claim::Elsewhere(record) => watched = Some(record.id),
             Claim::Gone => {}
         }
         if Instant::now() >= deadline {
@@ -170,13 +173,9 @@ pub(super) async fn one(client: &VideoClient, reporter: &Reporter, id: &JobId) -
 }
 
 /// What became of a job that somebody else has ended.
-async fn ended(client: &VideoClient, record: JobRecord) -> Result<Clip> {
+async fn ended(client: &VideoClient, record: &str) -> Result<Clip> {
     let library = &client.inner.library;
-    let record = if record.is_pickup() {
-        record
-    } else {
-        library.job_record(&record.id).await?
-    };
+    let record = library.job_record(record).await?;
     if let Some(error) = record.failure() {
         return Err(error);
     }
