@@ -43,6 +43,10 @@ mod ima2_rows;
 mod job_events;
 #[cfg(feature = "cli")]
 mod job_pickup;
+#[cfg(feature = "cli")]
+mod journal_budget;
+#[cfg(feature = "cli")]
+mod journal_recover;
 mod library_commit;
 mod library_copy;
 mod library_crash;
