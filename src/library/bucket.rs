@@ -193,7 +193,11 @@ impl Bucket {
         let temporary = self.temporary(name)?;
         let mut upload = self.store.put_multipart(&temporary).await?;
         let sent = match send_parts(&mut *upload, file).await {
-            Ok(()) => upload.complete().await.map(drop).map_err(Offer::Store),
+            Ok(sent) => match upload.complete().await {
+                // Complete all the same: its reply was lost, and the second attempt found no upload.
+                Err(_) if self.size(&temporary).await == Some(sent) => Ok(()),
+                completed => completed.map(drop).map_err(Offer::Store),
+            },
             Err(error) => Err(error),
         };
         let offered = match sent {
@@ -208,6 +212,10 @@ impl Bucket {
         // What stays of it is swept later; the clip is whole either way.
         let _ = self.store.delete(&temporary).await;
         Ok(offered?)
+    }
+
+    async fn size(&self, place: &StorePath) -> Option<u64> {
+        self.store.head(place).await.ok().map(|about| about.size)
     }
 
     /// Whether the object of that name has this content. `None` if there is none.
@@ -330,19 +338,22 @@ impl From<Error> for Offer {
     }
 }
 
-const fn is_refusal(error: &StoreError) -> bool {
+pub(super) const fn is_refusal(error: &StoreError) -> bool {
     matches!(
         error,
         StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }
     )
 }
 
-async fn send_parts(upload: &mut dyn MultipartUpload, file: &Path) -> Result<(), Offer> {
+/// Sends a file, and says how much that was.
+async fn send_parts(upload: &mut dyn MultipartUpload, file: &Path) -> Result<u64, Offer> {
     let mut file = tokio::fs::File::open(file).await?;
+    let mut sent = 0;
     let mut flying = FuturesUnordered::new();
     loop {
         let mut part = Vec::with_capacity(PART);
         (&mut file).take(PART as u64).read_to_end(&mut part).await?;
+        sent += part.len() as u64;
         let last = part.len() < PART;
         if !part.is_empty() {
             flying.push(upload.put_part(part.into()));
@@ -351,7 +362,7 @@ async fn send_parts(upload: &mut dyn MultipartUpload, file: &Path) -> Result<(),
             flying.next().await.transpose()?;
         }
         if last {
-            return Ok(());
+            return Ok(sent);
         }
     }
 }

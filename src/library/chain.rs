@@ -6,9 +6,12 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 
-use object_store::{ObjectStoreExt as _, path::Path as StorePath};
+use object_store::{ObjectStoreExt as _, PutMode, UpdateVersion, path::Path as StorePath};
 use serde::{Deserialize, Serialize};
 
+use tokio::sync::Mutex;
+
+use super::bucket::is_refusal;
 use super::fault::{io_fault, store_fault};
 use super::folder::{Folder, sync_folder};
 use super::name::{self, quoted};
@@ -271,6 +274,7 @@ impl Library {
         check_id(id)?;
         self.load_chain(id)
             .await?
+            .map(|(record, _)| record)
             .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("find chain {id:?} in {self}")))
     }
 
@@ -285,12 +289,13 @@ impl Library {
                 let id = id.to_owned();
                 Some(blocking(move || lock(&folder, &id)).await?)
             }
-            // Stores have no locks.
+            // Stores have no locks: there a write fails when another process wrote since.
             None => None,
         };
         Ok(ChainFile {
             library: self.clone(),
             id: id.to_owned(),
+            seen: Mutex::new(None),
             _lock: lock,
         })
     }
@@ -299,7 +304,7 @@ impl Library {
         self.location(&format!("{CHAINS}/{id}.json"))
     }
 
-    async fn load_chain(&self, id: &str) -> Result<Option<ChainRecord>> {
+    async fn load_chain(&self, id: &str) -> Result<Option<(ChainRecord, UpdateVersion)>> {
         let doing = format!("read chain {id:?}");
         if let Some(folder) = self.inner.folder.clone() {
             let name = format!("{CHAINS}/{id}.json");
@@ -316,6 +321,10 @@ impl Library {
         if found.meta.size > MOST_BYTES {
             return Err(broken(format!("it has more than {MOST_BYTES} bytes")));
         }
+        let version = UpdateVersion {
+            e_tag: found.meta.e_tag.clone(),
+            version: found.meta.version.clone(),
+        };
         let json = found.bytes().await.map_err(|error| store_fault(&doing, error))?;
         let record: ChainRecord =
             serde_json::from_slice(&json).map_err(|error| broken(format!("it is no record: {error}")))?;
@@ -326,7 +335,7 @@ impl Library {
                 quoted(&record.id)
             )));
         }
-        Ok(Some(record))
+        Ok(Some((record, version)))
     }
 }
 
@@ -334,15 +343,20 @@ impl Library {
 pub(crate) struct ChainFile {
     library: Library,
     id: String,
+    /// The record that was read or written last, where there is no lock.
+    seen: Mutex<Option<UpdateVersion>>,
     _lock: Option<File>,
 }
 
 impl ChainFile {
     pub(crate) async fn load(&self) -> Result<Option<ChainRecord>> {
-        self.library.load_chain(&self.id).await
+        let (record, version) = self.library.load_chain(&self.id).await?.unzip();
+        *self.seen.lock().await = version;
+        Ok(record)
     }
 
-    /// Writes the record, whole or not at all.
+    /// Writes the record, whole or not at all. In a bucket not over what another process wrote since this
+    /// one looked.
     pub(crate) async fn store(&self, record: &ChainRecord) -> Result<()> {
         let doing = format!("write chain {:?}", self.id);
         let mut json = serde_json::to_vec_pretty(record)
@@ -354,8 +368,29 @@ impl ChainFile {
                 .await;
         }
         let place = self.library.chain_place(&self.id)?;
-        let put = self.library.inner.store.put(&place, json.into()).await;
-        put.map(drop).map_err(|error| store_fault(&doing, error))
+        let mut seen = self.seen.lock().await;
+        let mode = seen.clone().map_or(PutMode::Create, PutMode::Update);
+        let put = self
+            .library
+            .inner
+            .store
+            .put_opts(&place, json.into(), mode.into())
+            .await;
+        match put {
+            Ok(put) => *seen = Some(put.into()),
+            Err(error) => match self.library.load_chain(&self.id).await {
+                // The reply was lost, and the second attempt found what the first one had written.
+                Ok(Some((there, version))) if there == *record => *seen = Some(version),
+                Ok(_) if is_refusal(&error) => {
+                    return Err(Error::new(
+                        ErrorKind::Library,
+                        format!("work on chain {:?}: another process works on it", self.id),
+                    ));
+                }
+                _ => return Err(store_fault(&doing, error)),
+            },
+        }
+        Ok(())
     }
 }
 
@@ -476,11 +511,30 @@ mod tests {
         file.store(&record).await.unwrap();
         record.steps[0].drift = Some(Drift::new(1.25, 1.0, 1.0));
         file.store(&record).await.unwrap();
-        assert_eq!(file.load().await.unwrap(), Some(record));
+        assert_eq!(file.load().await.unwrap().as_ref(), Some(&record));
         let busy = library.open_chain("film").await.err().unwrap().to_string();
         assert!(busy.contains("another process"), "{busy}");
         drop(file);
         assert!(library.open_chain("film").await.is_ok());
+
+        // Where there are no locks, the second one to write is told.
+        let store = std::sync::Arc::new(object_store::memory::InMemory::new());
+        let bucket = Library::on_store(store, "team").unwrap();
+        let one = bucket.open_chain("film").await.unwrap();
+        let other = bucket.open_chain("film").await.unwrap();
+        assert_eq!(
+            (one.load().await.unwrap(), other.load().await.unwrap()),
+            (None, None)
+        );
+        one.store(&record).await.unwrap();
+        let late = ChainRecord::new("film".to_owned(), 2, ChainOrigin::Generated, Vec::new());
+        let busy = other.store(&late).await.unwrap_err().to_string();
+        assert!(busy.contains("another process"), "{busy}");
+        other.load().await.unwrap();
+        other.store(&late).await.unwrap();
+        let busy = one.store(&record).await.unwrap_err().to_string();
+        assert!(busy.contains("another process"), "{busy}");
+        assert_eq!(other.load().await.unwrap(), Some(late));
         assert_eq!(
             library.chain("other").await.unwrap_err().kind(),
             ErrorKind::NotFound

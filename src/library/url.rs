@@ -133,3 +133,56 @@ fn s3(url: &Url, shown: &str) -> Result<Library> {
 fn is_yes(text: &str) -> bool {
     ["1", "true", "on", "yes", "y"].contains(&text.to_ascii_lowercase().as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(url: &str) -> String {
+        let error = Library::open(url).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{url}");
+        format!("{error} {error:?}")
+    }
+
+    #[test]
+    fn what_is_no_url_of_a_library_is_refused_and_no_secret_shown() {
+        for (url, words) in [
+            (
+                "s3://user:hidden@films/team",
+                "credentials are read from the environment",
+            ),
+            (
+                "s3://films/team?token=hidden",
+                "credentials are read from the environment",
+            ),
+            ("s3://[hidden", "write it as s3://bucket/prefix"),
+            ("gs://films/team", "this kind is not known"),
+            ("memory:///", "this kind is not known"),
+        ] {
+            let said = refused(url);
+            assert!(said.contains(words) && !said.contains("hidden"), "{url}: {said}");
+        }
+        assert_eq!(written_in(Path::new("clips")), None);
+        assert_eq!(written_in(Path::new("C://clips")), None);
+    }
+
+    #[test]
+    fn a_file_url_is_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = Url::from_file_path(folder.path()).unwrap();
+        let library = Library::open(url.as_str()).unwrap();
+        assert_eq!(library.folder(), Some(&*folder.path().canonicalize().unwrap()));
+    }
+
+    #[cfg(not(feature = "s3"))]
+    #[test]
+    fn a_bucket_without_the_feature_says_which_is_missing() {
+        assert!(refused("s3://films/team").contains("it lacks the feature s3"));
+    }
+
+    #[cfg(feature = "s3")]
+    #[test]
+    fn what_names_no_bucket_is_refused() {
+        assert!(refused("https://example.com/films").contains("it names no bucket"));
+    }
+}

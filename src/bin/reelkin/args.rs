@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// The folder that keeps the clips, or a bucket as s3://bucket/prefix (feature s3)
+    /// The folder that keeps the clips, or the URL of a bucket (feature s3)
     #[arg(
         long,
         global = true,
