@@ -78,17 +78,7 @@ impl Bucket {
 
     /// An object that is there, to be read.
     pub(super) async fn object(&self, name: &str, doing: &str) -> Result<Option<Object>> {
-        let place = self.location(name)?;
-        match self.store.head(&place).await {
-            Ok(about) => Ok(Some(Object {
-                store: Arc::clone(&self.store),
-                place,
-                size: about.size,
-                tag: about.e_tag,
-            })),
-            Err(StoreError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(store_fault(doing, error)),
-        }
+        Object::find(&self.store, self.location(name)?, doing).await
     }
 
     /// A small object in one request. `None` if it is not there.
@@ -377,6 +367,23 @@ pub(super) struct Object {
 }
 
 impl Object {
+    pub(super) async fn find(
+        store: &Arc<dyn ObjectStore>,
+        place: StorePath,
+        doing: &str,
+    ) -> Result<Option<Self>> {
+        match store.head(&place).await {
+            Ok(about) => Ok(Some(Self {
+                store: Arc::clone(store),
+                place,
+                size: about.size,
+                tag: about.e_tag,
+            })),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(store_fault(doing, error)),
+        }
+    }
+
     /// Exactly these bytes of it.
     pub(super) async fn range(&self, range: Range<u64>, doing: &str) -> Result<Bytes> {
         let wanted = range.end - range.start;

@@ -65,7 +65,7 @@ pub use self::series::Series;
 pub use self::staged::{ClipDigest, Staged};
 pub use self::verify::{Condition, Verdict};
 
-use self::bucket::Bucket;
+use self::bucket::{Bucket, Object};
 use self::fault::{io_fault, store_fault};
 use self::folder::Folder;
 use self::name::quoted;
@@ -377,12 +377,12 @@ impl Library {
     }
 
     /// A clip that is there, to be read in pieces.
-    async fn object(&self, id: &ClipId, doing: &str) -> Result<bucket::Object> {
+    async fn object(&self, id: &ClipId, doing: &str) -> Result<Object> {
         let name = id.file_name();
         // A folder refuses what is no regular file.
         let there = self.inner.folder.is_none() || self.has(&name).await?;
         let object = if there {
-            self.inner.bucket.object(&name, doing).await?
+            Object::find(&self.inner.store, self.location(&name)?, doing).await?
         } else {
             None
         };
