@@ -7,7 +7,7 @@ step() { echo; echo "== $*"; "$@"; }
 
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
 # Nothing of a person's own set-up may change what is tested.
-unset XAI_API_KEY REELKIN_LIBRARY REELKIN_LOG
+unset XAI_API_KEY REELKIN_LIBRARY REELKIN_LOG ${!AWS_*}
 
 step cargo fmt --check
 # One build of the tests serves lints and runs: the widest set of features first.
@@ -19,7 +19,11 @@ if cargo tree --locked --no-default-features -e normal --prefix none | grep -E '
     exit 1
 fi
 step env RUSTDOCFLAGS="-D warnings" cargo doc --locked --all-features --no-deps --document-private-items
+# The S3 server of the tests of buckets.
+step scripts/s3-server.sh
 step cargo test --locked --all-features
+# What is said without the feature.
+step cargo test --locked --lib -- library::url
 # One example a verb.
 for example in examples/*.rs; do
     step cargo run --locked --quiet --all-features --example "$(basename "$example" .rs)"

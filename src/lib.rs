@@ -41,6 +41,7 @@
 //! | `media` (default) | [`media`]: frames, probes, the full check of a download | FFmpeg's libraries |
 //! | `sandbox` | [`sandbox`] | `media` |
 //! | `cli` | the program `reelkin` | `media`, `sandbox` |
+//! | `s3` | a library in a bucket, [`Library::open_url`] | |
 //!
 //! Without `media` the crate links no C library; a download is then checked by the outline of its
 //! container alone.

@@ -92,7 +92,8 @@ impl VideoClientBuilder {
         self
     }
 
-    /// The folder that keeps the clips; made when missing.
+    /// The folder that keeps the clips, made when missing; or, with the feature `s3`, the URL of a bucket:
+    /// see [`Library::open_url`].
     pub fn library(mut self, folder: impl AsRef<Path>) -> Self {
         self.library = Some(Place::Folder(folder.as_ref().to_owned()));
         self

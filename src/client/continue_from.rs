@@ -135,7 +135,7 @@ pub(super) async fn run(
     let generate = by_last_frame(&client, &request, png);
     let whence = match &source.parent {
         Some(clip) => Whence::Clip(clip.id.to_string()),
-        None => local.whence_now(&source.name).await?,
+        None => local.whence_now(&client, &source.name).await?,
     };
     let origin = Origin {
         parent,

@@ -4,12 +4,10 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
 use super::VideoClient;
+use super::source::local_of;
 use crate::error::Result;
 use crate::library::Clip;
 use crate::media::{Frame, FramePosition, MediaOptions, MediaSource, bridge};
-
-/// Most bytes of a clip that is read whole, when the library is no folder.
-const MAX_CLIP_BYTES: u64 = 2 << 30;
 
 /// A frame to be taken; see [`VideoClient::frame`].
 #[derive(Debug)]
@@ -22,7 +20,8 @@ pub struct ExtractFrame {
 }
 
 impl VideoClient {
-    /// A frame of a clip of the library.
+    /// A frame of a clip of the library. Of a clip in a bucket little more than its index and the pictures
+    /// around the frame is fetched.
     ///
     /// # Errors
     /// `NotFound` when the clip is gone, `Media` when it cannot be decoded or has no such frame.
@@ -53,11 +52,12 @@ impl IntoFuture for ExtractFrame {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let source = if let Some(path) = &self.clip.path {
-                MediaSource::from(path)
-            } else {
-                let bytes = self.client.library().read(&self.clip.id, MAX_CLIP_BYTES).await?;
-                MediaSource::named_bytes(self.clip.file_name.clone(), bytes)
+            // A file is called by its path.
+            let source = match &self.clip.path {
+                Some(path) => MediaSource::from(path),
+                None => local_of(&self.client, &self.clip)
+                    .await?
+                    .media(&self.clip.file_name),
             };
             bridge::frame(source, self.position, self.options).await
         })

@@ -14,7 +14,7 @@ use super::VideoClient;
 use super::inputs::hex;
 use super::measure::Whence;
 use crate::error::{Error, ErrorKind, Result};
-use crate::library::{Clip, InputRecord, InputTransport, SourceSummary};
+use crate::library::{Clip, ClipReader, Fetched, InputRecord, InputTransport, SourceSummary};
 use crate::provider::Upload;
 use crate::request::{MediaContent, MediaInput, ResolvedMedia, Transport, TransportChoice};
 
@@ -42,11 +42,12 @@ pub(super) struct Source {
     pub(super) summary: SourceSummary,
 }
 
-/// A clip of this machine.
+/// A clip that can be looked at: of this machine, or of a library in a bucket.
 #[derive(Debug, Clone)]
 pub(super) enum Local {
     File(PathBuf),
     Memory(Bytes),
+    Stored(ClipReader),
 }
 
 /// What was measured of a local clip.
@@ -67,6 +68,8 @@ pub(super) struct Sent {
     /// A file at the service that is to be deleted when the job is over.
     pub(super) delete: Option<String>,
     pub(super) warning: Option<String>,
+    /// What is sent may lie in this file, which is removed with it.
+    _fetched: Option<Fetched>,
 }
 
 impl Source {
@@ -174,9 +177,10 @@ impl Source {
                 record,
                 delete: None,
                 warning: None,
+                _fetched: None,
             });
         };
-        let content = local.content(&self.name).await?;
+        let (content, fetched) = local.content(client, &self.name).await?;
         let length = content.len();
         let record = InputRecord {
             sha256: Some(hash(&content).await?),
@@ -199,6 +203,7 @@ impl Source {
                 record,
                 delete: None,
                 warning: None,
+                _fetched: fetched,
             });
         }
         let warning = (length > MOST_UPLOAD).then(|| {
@@ -224,31 +229,47 @@ impl Source {
             record,
             delete: (!keep).then_some(id),
             warning,
+            _fetched: None,
         })
     }
 }
 
 impl Local {
-    pub(super) async fn content(&self, name: &str) -> Result<MediaContent> {
-        let content = match self {
-            Self::Memory(bytes) => MediaContent::Memory(bytes.clone()),
-            Self::File(path) => {
-                let length = check_file(name, path).await?;
-                MediaContent::File {
-                    path: path.clone(),
-                    length,
-                }
-            }
+    /// What is sent, and the file that holds it, where it had to be fetched into one.
+    async fn content(&self, client: &VideoClient, name: &str) -> Result<(MediaContent, Option<Fetched>)> {
+        let length = match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::File(path) => check_file(name, path).await?,
+            Self::Stored(reader) => reader.size(),
         };
-        match content.len() {
-            0 => Err(Error::invalid(format!(
-                "read video {name}: it is empty; give an MP4"
-            ))),
-            length if length > MOST_CLIP => Err(Error::invalid(format!(
-                "read video {name}: it has {length} bytes; the limit is {MOST_CLIP}"
-            ))),
-            _ => Ok(content),
+        match length {
+            0 => {
+                return Err(Error::invalid(format!(
+                    "read video {name}: it is empty; give an MP4"
+                )));
+            }
+            length if length > MOST_CLIP => {
+                return Err(Error::invalid(format!(
+                    "read video {name}: it has {length} bytes; the limit is {MOST_CLIP}"
+                )));
+            }
+            _ => {}
         }
+        Ok(match self {
+            Self::Memory(bytes) => (MediaContent::Memory(bytes.clone()), None),
+            Self::File(path) => {
+                let path = path.clone();
+                (MediaContent::File { path, length }, None)
+            }
+            Self::Stored(reader) if length <= MOST_INLINE => {
+                (MediaContent::Memory(reader.whole().await?), None)
+            }
+            Self::Stored(reader) => {
+                let fetched = client.library().fetch(reader).await?;
+                let path = fetched.path().to_owned();
+                (MediaContent::File { path, length }, Some(fetched))
+            }
+        })
     }
 
     #[cfg(feature = "media")]
@@ -257,6 +278,7 @@ impl Local {
         match self {
             Self::File(path) => MediaSource::from(path).with_name(name),
             Self::Memory(bytes) => MediaSource::named_bytes(name, bytes.clone()),
+            Self::Stored(reader) => MediaSource::reader(name, reader.clone()),
         }
     }
 
@@ -296,9 +318,9 @@ impl Local {
 
     /// The same for a clip whose hash is not known yet.
     #[cfg(feature = "media")]
-    pub(super) async fn whence_now(&self, name: &str) -> Result<Whence> {
-        let sha256 = hash(&self.content(name).await?).await?;
-        self.whence(Some(&sha256))
+    pub(super) async fn whence_now(&self, client: &VideoClient, name: &str) -> Result<Whence> {
+        let (content, _fetched) = self.content(client, name).await?;
+        self.whence(Some(&hash(&content).await?))
             .ok_or_else(|| Error::invalid(format!("read video {name}: it cannot be found again")))
     }
 
@@ -310,6 +332,8 @@ impl Local {
                 sha256: sha256?.to_owned(),
             },
             Self::Memory(bytes) => Whence::Memory { bytes: bytes.clone() },
+            // A clip of the library, which is found by its id.
+            Self::Stored(_) => return None,
         })
     }
 
@@ -320,10 +344,11 @@ impl Local {
     }
 }
 
-async fn local_of(client: &VideoClient, clip: &Clip) -> Result<Local> {
+/// A clip of the library. Of one in a bucket only what is looked at will be fetched.
+pub(super) async fn local_of(client: &VideoClient, clip: &Clip) -> Result<Local> {
     match &clip.path {
         Some(path) => Ok(Local::File(path.clone())),
-        None => Ok(Local::Memory(client.library().read(&clip.id, MOST_CLIP).await?)),
+        None => Ok(Local::Stored(client.library().reader(&clip.id).await?)),
     }
 }
 

@@ -6,9 +6,10 @@
 use std::fs::File;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
 use super::Library;
-use super::documents::Documents;
+use super::documents::{Documents, Version};
 use super::name::quoted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::money::UsdTicks;
@@ -265,6 +266,7 @@ impl Library {
         check_id(id)?;
         load(&Documents::new(self, CHAINS), id)
             .await?
+            .map(|(record, _)| record)
             .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("find chain {id:?} in {self}")))
     }
 
@@ -284,12 +286,13 @@ impl Library {
         Ok(ChainFile {
             documents,
             id: id.to_owned(),
+            seen: Mutex::new(None),
             _lock: lock,
         })
     }
 }
 
-async fn load(documents: &Documents, id: &str) -> Result<Option<ChainRecord>> {
+async fn load(documents: &Documents, id: &str) -> Result<Option<(ChainRecord, Version)>> {
     let Some(found) = documents.read(id).await? else {
         return Ok(None);
     };
@@ -303,28 +306,45 @@ async fn load(documents: &Documents, id: &str) -> Result<Option<ChainRecord>> {
             quoted(&record.id)
         )));
     }
-    Ok(Some(record))
+    Ok(Some((record, found.version)))
 }
 
 /// The right to change a chain's record. Dropped, the next may have it.
 pub(crate) struct ChainFile {
     documents: Documents,
     id: String,
+    /// The record that was read or written last.
+    seen: Mutex<Option<Version>>,
     _lock: Option<File>,
 }
 
 impl ChainFile {
     pub(crate) async fn load(&self) -> Result<Option<ChainRecord>> {
-        load(&self.documents, &self.id).await
+        let (record, version) = load(&self.documents, &self.id).await?.unzip();
+        *self.seen.lock().await = version;
+        Ok(record)
     }
 
-    /// Writes the record, whole or not at all.
+    /// Writes the record, whole or not at all, and not over what another process wrote since this one looked:
+    /// a store has no locks.
     pub(crate) async fn store(&self, record: &ChainRecord) -> Result<()> {
         let mut json = serde_json::to_vec_pretty(record).map_err(|error| {
             Error::new(ErrorKind::Library, format!("write chain {:?}", self.id)).with_source(error)
         })?;
         json.push(b'\n');
-        self.documents.put(&self.id, json).await
+        let mut seen = self.seen.lock().await;
+        let written = match &*seen {
+            Some(seen) => self.documents.replace(&self.id, seen, json).await?,
+            None => self.documents.create(&self.id, json).await?,
+        };
+        if written.is_none() {
+            return Err(Error::new(
+                ErrorKind::Library,
+                format!("work on chain {:?}: another process works on it", self.id),
+            ));
+        }
+        *seen = written;
+        Ok(())
     }
 }
 
@@ -389,11 +409,24 @@ mod tests {
         file.store(&record).await.unwrap();
         record.steps[0].drift = Some(Drift::new(1.25, 1.0, 1.0));
         file.store(&record).await.unwrap();
-        assert_eq!(file.load().await.unwrap(), Some(record));
+        assert_eq!(file.load().await.unwrap().as_ref(), Some(&record));
         let busy = library.open_chain("film").await.err().unwrap().to_string();
         assert!(busy.contains("another process"), "{busy}");
         drop(file);
         assert!(library.open_chain("film").await.is_ok());
+
+        // Where there are no locks, the second one to write is told.
+        let store = std::sync::Arc::new(object_store::memory::InMemory::new());
+        let bucket = Library::on_store(store, "team").unwrap();
+        let one = bucket.open_chain("film").await.unwrap();
+        let other = bucket.open_chain("film").await.unwrap();
+        one.store(&record).await.unwrap();
+        let late = ChainRecord::new("film".to_owned(), 2, ChainOrigin::Generated, Vec::new());
+        let busy = other.store(&late).await.unwrap_err().to_string();
+        assert!(busy.contains("another process"), "{busy}");
+        other.load().await.unwrap();
+        other.store(&late).await.unwrap();
+        assert_eq!(one.load().await.unwrap(), Some(late));
         assert_eq!(
             library.chain("other").await.unwrap_err().kind(),
             ErrorKind::NotFound

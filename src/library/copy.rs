@@ -1,15 +1,17 @@
 //! Copies of clips outside the library.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use futures_util::StreamExt as _;
-use object_store::ObjectStoreExt as _;
+use futures_util::TryStreamExt as _;
 
-use super::fault::{io_fault, store_fault};
+use super::fault::io_fault;
 use super::folder::{self, Folder};
-use super::{Clip, Library, blocking, name};
+use super::staged::Scratch;
+use super::{Clip, ClipReader, Inner, Library, blocking, name};
 use crate::error::{Error, ErrorKind, Result};
 
 impl Library {
@@ -70,16 +72,9 @@ impl Library {
             })
             .await;
         }
-        let found = self
-            .inner
-            .store
-            .get(&self.location(&name)?)
-            .await
-            .map_err(|error| store_fault(&doing, error))?;
-        let mut chunks = found.into_stream();
+        let mut chunks = std::pin::pin!(self.object(&clip.id, &doing).await?.pieces(&doing));
         let mut target = target;
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|error| store_fault(&doing, error))?;
+        while let Some(chunk) = chunks.try_next().await? {
             let doing = doing.clone();
             target = blocking(move || {
                 (&target.file)
@@ -90,6 +85,66 @@ impl Library {
             .await?;
         }
         blocking(move || target.finish(&doing)).await
+    }
+}
+
+impl Library {
+    /// Brings a clip of a bucket into a private temporary file: what is too large for memory.
+    pub(crate) async fn fetch(&self, clip: &ClipReader) -> Result<Fetched> {
+        let inner = Arc::clone(&self.inner);
+        let doing = format!("fetch a clip of {self}");
+        let (mut file, fetched) = blocking({
+            let doing = doing.clone();
+            move || {
+                let folder = &inner.scratch.get_or_try_init(Scratch::new)?.0;
+                let path = folder.join(format!("{:08x}{:08x}.mp4", name::random()?, name::random()?));
+                let file = File::create_new(&path).map_err(|error| io_fault(&doing, error))?;
+                let library = Arc::clone(&inner);
+                Ok((
+                    file,
+                    Fetched {
+                        path,
+                        _library: library,
+                    },
+                ))
+            }
+        })
+        .await?;
+        let mut pieces = std::pin::pin!(clip.pieces());
+        while let Some(piece) = pieces.try_next().await? {
+            let doing = doing.clone();
+            file = blocking(move || {
+                file.write_all(&piece).map_err(|error| io_fault(&doing, error))?;
+                Ok(file)
+            })
+            .await?;
+        }
+        Ok(fetched)
+    }
+}
+
+/// A clip that was fetched into a temporary file, which is removed with this.
+pub(crate) struct Fetched {
+    path: PathBuf,
+    /// Its folder goes with the library.
+    _library: Arc<Inner>,
+}
+
+impl Fetched {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Fetched {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+impl fmt::Debug for Fetched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fetched").finish_non_exhaustive()
     }
 }
 

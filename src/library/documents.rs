@@ -15,6 +15,7 @@ use object_store::path::Path as StorePath;
 use object_store::{ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion};
 use sha2::{Digest as _, Sha256};
 
+use super::bucket::is_refusal;
 use super::fault::{io_fault, store_fault};
 use super::folder::{Folder, sync_folder};
 use super::lock::{Locked, open_locked};
@@ -173,17 +174,20 @@ impl Documents {
             .await;
         }
         let (place, options) = (self.place(name)?, PutOptions::from(mode));
-        let store = &self.library.inner.store;
-        match store.put_opts(&place, PutPayload::from(json), options).await {
+        let (store, json) = (&self.library.inner.store, Bytes::from(json));
+        match store
+            .put_opts(&place, PutPayload::from(json.clone()), options)
+            .await
+        {
             Ok(done) => Ok(Some(Version::Tag(UpdateVersion {
                 e_tag: done.e_tag,
                 version: done.version,
             }))),
-            Err(
-                object_store::Error::AlreadyExists { .. }
-                | object_store::Error::Precondition { .. }
-                | object_store::Error::NotFound { .. },
-            ) => Ok(None),
+            // Refused; or its reply was lost, and a second attempt found what the first had written.
+            Err(error) if is_refusal(&error) || matches!(error, object_store::Error::NotFound { .. }) => {
+                let there = self.read(name).await?;
+                Ok(there.and_then(|there| (there.json == json).then_some(there.version)))
+            }
             Err(error) => Err(store_fault(&doing, error)),
         }
     }

@@ -38,17 +38,102 @@ pub(super) fn io_fault(doing: &str, error: io::Error) -> Error {
     }
 }
 
-/// The same for an object store.
+/// The same for an object store. Its own words hold addresses and replies of a server, which show keys and
+/// what was signed: of those only the status and the error's code are passed on.
+#[expect(clippy::needless_pass_by_value, reason = "as map_err hands it over")]
 pub(super) fn store_fault(doing: &str, error: object_store::Error) -> Error {
     use object_store::Error as Store;
-    let (kind, why) = match &error {
-        Store::NotFound { .. } => (ErrorKind::NotFound, ": it does not exist"),
-        Store::AlreadyExists { .. } => (ErrorKind::Library, ": it exists already"),
-        Store::PermissionDenied { .. } => (ErrorKind::Library, ": permission is denied"),
-        Store::Unauthenticated { .. } => (ErrorKind::Library, ": the store refused the credentials"),
-        _ => (ErrorKind::Library, ""),
+    let text = error.to_string();
+    let code = between(&text, "<Code>", "</Code>");
+    let status = between(&text, "status code: ", " ").or_else(|| between(&text, "status code: ", ":"));
+    let refused = "the store refuses the credentials";
+    let (kind, why, guidance) = match (&error, code.as_deref(), status.as_deref()) {
+        (_, Some("NoSuchBucket"), _) => (
+            ErrorKind::NotFound,
+            "there is no such bucket",
+            Some("make the bucket first, or look at its name"),
+        ),
+        (
+            _,
+            Some("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException"),
+            _,
+        )
+        | (_, _, Some("301" | "307")) => (
+            ErrorKind::Library,
+            "the bucket is in another region",
+            Some("set AWS_REGION to the region of the bucket"),
+        ),
+        (
+            _,
+            Some(
+                "InvalidAccessKeyId"
+                | "SignatureDoesNotMatch"
+                | "ExpiredToken"
+                | "InvalidToken"
+                | "TokenRefreshRequired",
+            ),
+            _,
+        )
+        | (Store::Unauthenticated { .. }, ..) => (
+            ErrorKind::Library,
+            refused,
+            Some("look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"),
+        ),
+        (_, Some("RequestTimeTooSkewed"), _) => (
+            ErrorKind::Library,
+            "the clock of this machine is wrong",
+            Some("set the clock: requests are signed with the time"),
+        ),
+        (Store::NotFound { .. }, ..) => (ErrorKind::NotFound, "it does not exist", None),
+        (Store::AlreadyExists { .. }, ..) => (ErrorKind::Library, "it exists already", None),
+        (Store::PermissionDenied { .. }, ..) => (
+            ErrorKind::Library,
+            "permission is denied",
+            Some("let this key list the bucket, and read, write and delete in it"),
+        ),
+        // Where a machine of a cloud is told who it is.
+        _ if text.contains("169.254.169.254") => (
+            ErrorKind::Library,
+            "there are no credentials",
+            Some("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; the files in ~/.aws are not read"),
+        ),
+        _ => (ErrorKind::Library, "", None),
     };
-    Error::new(kind, format!("{doing}{why}")).with_source(error)
+    let detail = match (status, code) {
+        (Some(status), Some(code)) => Some(format!("{status} {code}")),
+        (None, None) if why.is_empty() => root(&error),
+        (status, code) => status.or(code),
+    };
+    let message = match (why, detail) {
+        ("", None) => format!("{doing}: the store failed"),
+        ("", Some(detail)) => format!("{doing}: the store failed: {detail}"),
+        (why, None) => format!("{doing}: {why}"),
+        (why, Some(detail)) => format!("{doing}: {why} ({detail})"),
+    };
+    let fault = Error::new(kind, message);
+    match guidance {
+        Some(words) => fault.with_guidance(words),
+        None => fault,
+    }
+}
+
+/// The plain word between two marks, as a server's status and code are.
+fn between(text: &str, from: &str, to: &str) -> Option<String> {
+    let (_, rest) = text.split_once(from)?;
+    let (word, _) = rest.split_once(to)?;
+    let plain = (1..=48).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    plain.then(|| word.to_owned())
+}
+
+/// The last cause, if it holds nothing that has to stay here: "connection refused", "timed out".
+fn root(error: &object_store::Error) -> Option<String> {
+    let mut last: &dyn std::error::Error = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    let text = last.to_string().to_lowercase();
+    let harmless = text.len() <= 120 && !["://", "<", "/", "key"].iter().any(|mark| text.contains(mark));
+    (harmless && !std::ptr::addr_eq(last, error)).then(|| text.trim_end_matches('.').to_owned())
 }
 
 #[cfg(test)]
@@ -97,5 +182,38 @@ mod tests {
         }
         let fault = io_fault("write clip a.mp4", io::Error::other("on fire"));
         assert_eq!(fault.to_string(), "write clip a.mp4: on fire");
+    }
+
+    /// A reply as Amazon writes it: with the key's id and the text that was signed.
+    const REPLY: &str = "Server returned non-2xx status code: 403 Forbidden: <?xml version=\"1.0\"?><Error>\
+        <Code>SignatureDoesNotMatch</Code><AWSAccessKeyId>AKIDSECRET</AWSAccessKeyId>\
+        <StringToSign>AWS4-HMAC-SHA256 hidden</StringToSign></Error>";
+
+    #[test]
+    fn a_store_is_not_quoted() {
+        let denied = object_store::Error::PermissionDenied {
+            path: "a.mp4".to_owned(),
+            source: REPLY.into(),
+        };
+        let fault = store_fault("write to library s3://b", denied);
+        assert_eq!(
+            fault.to_string(),
+            "write to library s3://b: the store refuses the credentials (403 SignatureDoesNotMatch)"
+        );
+        assert!(fault.guidance().is_some());
+        let odd = object_store::Error::Generic {
+            store: "S3",
+            source: "Error performing PUT http://host/b?X-Amz-Signature=hidden in 1s - hidden".into(),
+        };
+        let shown = format!("{0} {0:?}", store_fault("write clip a.mp4", odd));
+        assert!(!shown.contains("hidden"), "{shown}");
+        let broken = object_store::Error::Generic {
+            store: "S3",
+            source: Box::new(io::Error::from(io::ErrorKind::ConnectionRefused)),
+        };
+        assert_eq!(
+            store_fault("write clip a.mp4", broken).to_string(),
+            "write clip a.mp4: the store failed: connection refused"
+        );
     }
 }

@@ -18,8 +18,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Where unfinished files lie: in the library, so that the last step is a rename on one filesystem,
 /// and hidden, so that neither a listing nor ima2-gen takes them for clips.
-const INCOMING: &str = ".incoming";
-const PART_SUFFIX: &str = ".part";
+pub(super) const INCOMING: &str = ".incoming";
+pub(super) const PART_SUFFIX: &str = ".part";
 
 #[derive(Debug, Clone)]
 pub(super) struct Folder {

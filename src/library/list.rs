@@ -3,7 +3,6 @@
 use futures_util::future;
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 
-use super::fault::store_fault;
 use super::name::{CLIP_SUFFIX, ClipId, SIDECAR_SUFFIX};
 use super::{Clip, ClipRecord, Library, blocking};
 use crate::error::Result;
@@ -124,7 +123,7 @@ impl Library {
         if let Some(folder) = self.inner.folder.clone() {
             return blocking(move || folder.names(before.as_ref(), limit)).await;
         }
-        let mut ids = self.stored(CLIP_SUFFIX).await?;
+        let mut ids = self.inner.bucket.ids(CLIP_SUFFIX).await?;
         ids.retain(|id| before.as_ref().is_none_or(|before| id < before));
         ids.sort_unstable_by(|a, b| b.cmp(a));
         ids.truncate(limit);
@@ -135,7 +134,7 @@ impl Library {
     pub(super) async fn sidecar_ids(&self) -> Result<Vec<ClipId>> {
         let mut ids = match self.inner.folder.clone() {
             Some(folder) => blocking(move || folder.sidecars()).await?,
-            None => self.stored(SIDECAR_SUFFIX).await?,
+            None => self.inner.bucket.ids(SIDECAR_SUFFIX).await?,
         };
         ids.sort_unstable_by(|a, b| b.cmp(a));
         Ok(ids)
@@ -180,22 +179,5 @@ impl Library {
             records.push((id, record));
         }
         records
-    }
-
-    /// The ids of what an object store holds under a name with that ending.
-    async fn stored(&self, suffix: &str) -> Result<Vec<ClipId>> {
-        let prefix = &self.inner.prefix;
-        let depth = prefix.parts().count() + 1;
-        let listed = self.inner.store.list(Some(prefix));
-        listed
-            .try_filter_map(|object| {
-                let flat = object.location.parts().count() == depth;
-                let name = object.location.filename().filter(|_| flat);
-                let stem = name.and_then(|name| name.strip_suffix(suffix));
-                future::ready(Ok(stem.and_then(|stem| ClipId::parse(stem).ok())))
-            })
-            .try_collect()
-            .await
-            .map_err(|error| store_fault(&format!("list {self}"), error))
     }
 }

@@ -15,6 +15,7 @@
 //! No name from a sidecar, a server or a caller leaves the folder: every name goes through
 //! [`ClipId`], and a symbolic link is not followed.
 
+mod bucket;
 #[cfg(feature = "media")]
 mod chain;
 mod copy;
@@ -30,9 +31,11 @@ mod lock;
 mod name;
 mod of_job;
 mod parent;
+mod range;
 mod record;
 mod series;
 mod staged;
+mod url;
 mod verify;
 
 use std::fmt;
@@ -42,13 +45,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::local::LocalFileSystem;
-use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload, path::Path as StorePath};
+use object_store::{ObjectStore, path::Path as StorePath};
 use once_cell::sync::OnceCell;
 
 #[cfg(feature = "media")]
 pub(crate) use self::chain::ChainFile;
 #[cfg(feature = "media")]
 pub use self::chain::{ChainOrigin, ChainRecord, ChainStep, ChainStepError, ChainStepState, Drift};
+pub(crate) use self::copy::Fetched;
 pub use self::delivery::{
     Asked, Delivered, DeliveryReport, Finding, InputTransport, PictureMatch, SeamReport, Severity,
 };
@@ -58,6 +62,7 @@ pub use self::list::{Entry, ListOptions, MAX_PAGE, Page};
 pub use self::name::ClipId;
 pub(crate) use self::parent::KeptParent;
 pub use self::parent::Parent;
+pub use self::range::ClipReader;
 pub use self::record::{
     ClipRecord, FrameRecord, InputRecord, MAX_SIDECAR_BYTES, ParentRecord, PlannerRecord, ReelkinRecord,
     SCHEMA, Seconds, SourceSummary, Usage, VideoFacts, VideoSeries,
@@ -66,6 +71,7 @@ pub use self::series::Series;
 pub use self::staged::{ClipDigest, Staged};
 pub use self::verify::{Condition, Verdict};
 
+use self::bucket::{Bucket, Object};
 use self::fault::{io_fault, store_fault};
 use self::folder::Folder;
 use self::name::quoted;
@@ -83,7 +89,7 @@ pub struct Library {
 
 struct Inner {
     store: Arc<dyn ObjectStore>,
-    prefix: StorePath,
+    bucket: Bucket,
     /// The same place as a folder, if it is one.
     folder: Option<Folder>,
     /// Where unfinished files lie, if the library is no folder.
@@ -99,10 +105,15 @@ struct Inner {
 }
 
 impl Inner {
-    fn new(store: Arc<dyn ObjectStore>, prefix: StorePath, folder: Option<Folder>) -> Self {
+    fn new(
+        store: Arc<dyn ObjectStore>,
+        prefix: StorePath,
+        folder: Option<Folder>,
+        shown: Option<String>,
+    ) -> Self {
         Self {
+            bucket: Bucket::new(Arc::clone(&store), prefix, shown),
             store,
-            prefix,
             folder,
             scratch: OnceCell::new(),
             owner: tokio::sync::OnceCell::new(),
@@ -137,50 +148,69 @@ impl Clip {
 }
 
 impl Library {
-    /// Opens a folder as a library, and makes it if it is missing.
+    /// Opens a folder as a library, and makes it if it is missing. What is written like a URL,
+    /// `s3://bucket/prefix`, is opened by [`open_url`](Self::open_url).
     ///
     /// Touches the disk for a moment, and writes and removes a small file: that a clip cannot be
     /// saved is better known before it is paid for.
     ///
     /// # Errors
-    /// `Library` if the folder cannot be made or written, or is a file.
+    /// `Library` if the folder cannot be made or written, or is a file; for a URL those of `open_url`.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::on_folder(Folder::create(path.as_ref())?)
+        match url::written_in(path.as_ref()) {
+            Some(url) => Self::open_url(url),
+            None => Self::on_folder(Folder::create(path.as_ref())?),
+        }
     }
 
-    /// Opens a folder that exists, to read it. Nothing is written until something is saved.
+    /// Opens a folder that exists, to read it. Nothing is written until something is saved. A URL as
+    /// for [`open`](Self::open).
     ///
     /// # Errors
-    /// `NotFound` if it does not exist, `Library` if it is a file or cannot be read.
+    /// `NotFound` if it does not exist, `Library` if it is a file or cannot be read; for a URL those of
+    /// [`open_url`](Self::open_url).
     pub fn open_to_read(path: impl AsRef<Path>) -> Result<Self> {
-        Self::on_folder(Folder::open(path.as_ref())?)
+        match url::written_in(path.as_ref()) {
+            Some(url) => Self::open_url(url),
+            None => Self::on_folder(Folder::open(path.as_ref())?),
+        }
     }
 
     /// A library on any object store, under `prefix` (empty for its root).
     ///
     /// The type of the store belongs to `object_store`, whose version is part of this signature.
     ///
-    /// Two limits against a folder: unfinished files lie in a private temporary folder of this
-    /// machine, so a download is resumed in the same process only; and that a new clip overwrites
-    /// nothing is checked before the upload, not by it.
+    /// A clip is as safe as in a folder: it is uploaded under a temporary name and gets its own in one
+    /// step that overwrites nothing, as does its sidecar. The store has to offer conditional puts and
+    /// copies for that (`PutMode::Create`, `copy_if_not_exists`; Amazon's needs an `S3CopyIfNotExists`),
+    /// which [`writable`](Self::writable) tries out. How long it may take to answer is up to the
+    /// store's own settings.
+    ///
+    /// One limit against a folder: a download is resumed in the same process only, since unfinished
+    /// files lie in a private temporary folder of this machine until they are whole.
     ///
     /// # Errors
     /// `InvalidRequest` for a prefix that is no plain path.
     pub fn on_store(store: Arc<dyn ObjectStore>, prefix: &str) -> Result<Self> {
+        Self::on_named_store(store, prefix, None)
+    }
+
+    fn on_named_store(store: Arc<dyn ObjectStore>, prefix: &str, shown: Option<String>) -> Result<Self> {
         let prefix = StorePath::parse(prefix).map_err(|error| {
             Error::invalid(format!("take {} for a prefix of a library", quoted(prefix))).with_source(error)
         })?;
         Ok(Self {
-            inner: Arc::new(Inner::new(store, prefix, None)),
+            inner: Arc::new(Inner::new(store, prefix, None, shown)),
         })
     }
 
     fn on_folder(folder: Folder) -> Result<Self> {
         let store = LocalFileSystem::new_with_prefix(folder.root())
             .map_err(|error| store_fault(&format!("open library {}", folder.root().display()), error))?;
-        let store = Arc::new(store.with_fsync(true));
+        let store: Arc<dyn ObjectStore> = Arc::new(store.with_fsync(true));
+        let shown = folder.root().display().to_string();
         Ok(Self {
-            inner: Arc::new(Inner::new(store, StorePath::default(), Some(folder))),
+            inner: Arc::new(Inner::new(store, StorePath::default(), Some(folder), Some(shown))),
         })
     }
 
@@ -189,10 +219,12 @@ impl Library {
         self.inner.folder.as_ref().map(Folder::root)
     }
 
-    /// Checks that a clip could be saved now, by writing and removing a small file.
+    /// Checks that a clip could be saved now, by writing and removing a small file. In a bucket the
+    /// first time also that it refuses to overwrite; some stores only pretend to.
     ///
     /// # Errors
-    /// `Library`, with the reason in words: read-only, no right, no space.
+    /// `Library`, with the reason in words: read-only, no right, no space, no conditional writes;
+    /// `NotFound` if there is no such bucket.
     ///
     /// # Cancel safety
     /// Dropping the future may leave the small, hidden file behind.
@@ -200,15 +232,7 @@ impl Library {
         if let Some(folder) = self.inner.folder.clone() {
             return blocking(move || folder.check_writable()).await;
         }
-        let place = self.location(&format!(".writable-{:08x}", name::random()?))?;
-        let doing = "write to the library";
-        let put = self.inner.store.put(&place, PutPayload::from_static(b"x")).await;
-        put.map_err(|error| store_fault(doing, error))?;
-        self.inner
-            .store
-            .delete(&place)
-            .await
-            .map_err(|error| store_fault(doing, error))
+        self.inner.bucket.check_writable().await
     }
 
     /// A name for a new clip that nothing in the library has: the time and random digits.
@@ -302,27 +326,15 @@ impl Library {
     /// # Cancel safety
     /// Dropping the future loses nothing.
     pub async fn read(&self, id: &ClipId, limit: u64) -> Result<Bytes> {
-        let name = id.file_name();
-        if !self.has(&name).await? {
-            return Err(Error::new(
-                ErrorKind::NotFound,
-                format!("read clip {name:?} of {self}"),
-            ));
-        }
-        let doing = format!("read clip {name}");
-        let found = self
-            .inner
-            .store
-            .get(&self.location(&name)?)
-            .await
-            .map_err(|error| store_fault(&doing, error))?;
-        if found.meta.size > limit {
+        let doing = format!("read clip {}", id.file_name());
+        let object = self.object(id, &doing).await?;
+        if object.size > limit {
             return Err(Error::invalid(format!(
                 "{doing}: it has {} bytes, more than {limit}",
-                found.meta.size
+                object.size
             )));
         }
-        found.bytes().await.map_err(|error| store_fault(&doing, error))
+        object.whole(&doing).await
     }
 
     /// Writes the sidecar of a clip that is there, over the old one. Whole or not at all.
@@ -347,8 +359,9 @@ impl Library {
     }
 
     /// Removes unfinished files that no process writes and that have not changed for `age`, and says
-    /// how many. They are what a crash in the middle of a download leaves. An hour or more is a good
-    /// age: a sidecar that is being written this instant has no lock.
+    /// how many. They are what a crash in the middle of a download leaves, or of an upload to a bucket.
+    /// An hour or more is a good age: a sidecar that is being written this instant has no lock, and a
+    /// bucket has none at all and goes by its own clock.
     ///
     /// # Errors
     /// `Library` if the library cannot be written.
@@ -358,8 +371,8 @@ impl Library {
     pub async fn sweep(&self, age: Duration) -> Result<u64> {
         match self.inner.folder.clone() {
             Some(folder) => blocking(move || folder.sweep(age)).await,
-            // A private temporary folder is removed whole when the library is dropped.
-            None => Ok(0),
+            // Of the two places the private temporary folder is removed whole with the library.
+            None => self.inner.bucket.sweep(age).await,
         }
     }
 
@@ -375,15 +388,7 @@ impl Library {
     }
 
     fn location(&self, name: &str) -> Result<StorePath> {
-        let prefix = self.inner.prefix.as_ref();
-        let path = if prefix.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{prefix}/{name}")
-        };
-        // Not `Path::from`, which would encode characters that a foreign name may hold.
-        StorePath::parse(path)
-            .map_err(|error| Error::invalid(format!("find {}", quoted(name))).with_source(error))
+        self.inner.bucket.location(name)
     }
 
     async fn has(&self, name: &str) -> Result<bool> {
@@ -391,11 +396,20 @@ impl Library {
             let name = name.to_owned();
             return blocking(move || folder.has(&name)).await;
         }
-        match self.inner.store.head(&self.location(name)?).await {
-            Ok(_) => Ok(true),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(error) => Err(store_fault(&format!("find {name}"), error)),
-        }
+        self.inner.bucket.has(name).await
+    }
+
+    /// A clip that is there, to be read in pieces.
+    async fn object(&self, id: &ClipId, doing: &str) -> Result<Object> {
+        let name = id.file_name();
+        // A folder refuses what is no regular file.
+        let there = self.inner.folder.is_none() || self.has(&name).await?;
+        let object = if there {
+            Object::find(&self.inner.store, self.location(&name)?, doing).await?
+        } else {
+            None
+        };
+        object.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("{doing} of {self}")))
     }
 
     /// Reads a sidecar. `None` if there is none.
@@ -406,16 +420,8 @@ impl Library {
         }
         let name = id.sidecar_name();
         let doing = format!("read sidecar {name:?}");
-        let found = match self.inner.store.get(&self.location(&name)?).await {
-            Ok(found) => found,
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(store_fault(&doing, error)),
-        };
-        if found.meta.size > MAX_SIDECAR_BYTES as u64 {
-            return Err(record::too_large("read", &name));
-        }
-        let json = found.bytes().await.map_err(|error| store_fault(&doing, error))?;
-        ClipRecord::from_json(&name, &json).map(Some)
+        let json = self.inner.bucket.small(&name, MAX_SIDECAR_BYTES, &doing).await?;
+        json.map(|json| ClipRecord::from_json(&name, &json)).transpose()
     }
 
     async fn write_sidecar(&self, id: &ClipId, json: Vec<u8>) -> Result<()> {
@@ -423,10 +429,7 @@ impl Library {
             let id = id.clone();
             return blocking(move || folder.write_sidecar(&id, &json)).await;
         }
-        let name = id.sidecar_name();
-        let put = self.inner.store.put(&self.location(&name)?, json.into()).await;
-        put.map(drop)
-            .map_err(|error| store_fault(&format!("write sidecar {name}"), error))
+        self.inner.bucket.write(&id.sidecar_name(), json).await
     }
 }
 
@@ -468,10 +471,7 @@ fn cut_off(error: tokio::task::JoinError) -> Error {
 
 impl fmt::Display for Library {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.inner.folder {
-            Some(folder) => write!(f, "library {}", folder.root().display()),
-            None => write!(f, "library {}/{}", self.inner.store, self.inner.prefix),
-        }
+        self.inner.bucket.fmt(f)
     }
 }
 

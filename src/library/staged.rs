@@ -6,12 +6,11 @@ use std::io::{self, Read as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use object_store::buffered::BufWriter;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 
-use super::fault::{io_fault, store_fault};
+use super::fault::io_fault;
 use super::folder::{self, Folder};
 use super::record::{ClipRecord, ReelkinRecord};
 use super::{Clip, ClipId, Library, blocking, cut_off, name};
@@ -112,45 +111,23 @@ impl Library {
             ));
         }
         let ours = record.reelkin.get_or_insert_with(ReelkinRecord::new);
-        ours.sha256 = Some(digest.sha256);
+        ours.sha256 = Some(digest.sha256.clone());
         ours.bytes = Some(digest.bytes);
         let json = record.to_json(&id.sidecar_name())?;
         if let Some(folder) = self.inner.folder.clone() {
             let id = id.clone();
             blocking(move || commit_to_folder(&folder, &id, &path, &file, &json)).await?;
         } else {
-            self.upload(id, &path).await?;
-            self.write_sidecar(id, json)
+            let bucket = &self.inner.bucket;
+            bucket.publish(id, &path, &digest).await?;
+            bucket
+                .write_new(&id.sidecar_name(), json)
                 .await
                 .map_err(|error| without_sidecar(id, error))?;
             let _ = tokio::fs::remove_file(&path).await;
             drop(file);
         }
         Ok(self.assemble(id.clone(), Some(record)))
-    }
-
-    async fn upload(&self, id: &ClipId, path: &Path) -> Result<()> {
-        let name = id.file_name();
-        let doing = format!("save clip {name}");
-        for name in [&name, &id.sidecar_name()] {
-            if self.has(name).await? {
-                return Err(folder::taken(name));
-            }
-        }
-        let mut file = tokio::fs::File::open(path)
-            .await
-            .map_err(|error| io_fault(&doing, error))?;
-        let mut upload = BufWriter::new(Arc::clone(&self.inner.store), self.location(&name)?);
-        let sent = async {
-            tokio::io::copy(&mut file, &mut upload).await?;
-            upload.shutdown().await
-        };
-        if let Err(error) = sent.await {
-            // A store bills for the parts of an upload that was never ended.
-            let _ = upload.abort().await.map_err(|error| store_fault(&doing, error));
-            return Err(io_fault(&doing, error));
-        }
-        Ok(())
     }
 }
 
@@ -377,10 +354,10 @@ impl ClipDigest {
 
 /// A private temporary folder for the unfinished files of a library that is no folder. Removed with
 /// the library.
-pub(super) struct Scratch(PathBuf);
+pub(super) struct Scratch(pub(super) PathBuf);
 
 impl Scratch {
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let path =
             std::env::temp_dir().join(format!("reelkin-{:08x}{:08x}", name::random()?, name::random()?));
         let mut builder = std::fs::DirBuilder::new();

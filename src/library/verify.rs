@@ -3,10 +3,7 @@
 use std::collections::HashMap;
 
 use futures_util::stream::{self, Stream, StreamExt as _};
-use object_store::ObjectStoreExt as _;
-use sha2::{Digest as _, Sha256};
 
-use super::fault::store_fault;
 use super::staged::{self, ClipDigest};
 use super::{ClipId, Library, blocking};
 use crate::error::{Error, ErrorKind, Result};
@@ -80,23 +77,14 @@ impl Library {
     pub async fn digest(&self, id: &ClipId) -> Result<ClipDigest> {
         let name = id.file_name();
         let doing = format!("read clip {name:?}");
-        if !self.has(&name).await? {
-            return Err(Error::new(ErrorKind::NotFound, format!("{doing} of {self}")));
-        }
         if let Some(folder) = &self.inner.folder {
+            if !self.has(&name).await? {
+                return Err(Error::new(ErrorKind::NotFound, format!("{doing} of {self}")));
+            }
             let path = folder.join(&name);
             return blocking(move || staged::digest(&path)).await;
         }
-        let found = self.inner.store.get(&self.location(&name)?).await;
-        let found = found.map_err(|error| store_fault(&doing, error))?;
-        let (mut hash, mut bytes) = (Sha256::new(), 0);
-        let mut chunks = found.into_stream();
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|error| store_fault(&doing, error))?;
-            hash.update(&chunk);
-            bytes += chunk.len() as u64;
-        }
-        Ok(ClipDigest::new(hash, bytes))
+        self.object(id, &doing).await?.digest(&doing).await
     }
 
     /// Hashes every clip of a family, in its order, and compares with what is on record. A clip whose

@@ -423,9 +423,7 @@ async fn a_job_that_the_service_forgot_is_fetched_by_its_kept_link() {
     let error = bench.client().generate(request()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network, "{error}");
     bench.sandbox.clear_faults();
-    for fault in ["poll:status=404"] {
-        bench.sandbox.add_fault(fault.parse().unwrap());
-    }
+    bench.sandbox.add_fault("poll:status=404".parse().unwrap());
     let found = recovered(&bench).await;
     assert_eq!(found.saved.len(), 1, "{found:?}");
     assert_eq!((bench.clips().len(), bench.state().creates), (1, 1));

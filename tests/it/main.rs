@@ -15,6 +15,10 @@
 
 #[cfg(feature = "cli")]
 mod analyze_clip;
+#[cfg(all(feature = "s3", feature = "cli"))]
+mod bucket;
+#[cfg(feature = "cli")]
+mod bucket_reads;
 #[cfg(feature = "cli")]
 mod chain_program;
 #[cfg(feature = "cli")]
@@ -68,6 +72,10 @@ mod planner_continue;
 mod planner_failures;
 #[cfg(feature = "cli")]
 mod planner_generate;
+#[cfg(all(feature = "s3", feature = "cli"))]
+mod s3_library;
+#[cfg(all(feature = "s3", feature = "cli"))]
+mod s3_program;
 #[cfg(feature = "sandbox")]
 mod sandbox_answers;
 #[cfg(feature = "sandbox")]

@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// The folder that keeps the clips
+    /// The folder that keeps the clips, or the URL of a bucket (feature s3)
     #[arg(
         long,
         global = true,

@@ -1,11 +1,11 @@
-//! `reelkin frame`: no key, no network, no runtime.
+//! `reelkin frame`: no key, and, but for a clip in a bucket, no network.
 
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use reelkin::media::{self, FramePosition, MediaOptions, MediaSource};
+use reelkin::media::{self, FramePosition, MediaOptions};
 use serde_json::json;
 
 use crate::args::{Frame, Global};
@@ -15,7 +15,7 @@ use crate::session::find_clip;
 pub(crate) fn run(global: &Global, command: Frame) -> Outcome {
     let clip = find_clip(global, &command.clip)?;
     let (position, word) = position(&command);
-    let out = command.out.unwrap_or_else(|| default_name(&clip, &word));
+    let out = command.out.unwrap_or_else(|| default_name(&clip.path, &word));
     let format = format_of(&out)?;
     if out.is_dir() {
         return Err(Failure::Arguments(format!(
@@ -25,7 +25,7 @@ pub(crate) fn run(global: &Global, command: Frame) -> Outcome {
     }
 
     let options = MediaOptions::default().with_deadline(command.timeout);
-    let frame = media::frame(MediaSource::from(clip), position, &options)?;
+    let frame = media::frame(clip.source, position, &options)?;
     let bytes = match format {
         Format::Png => frame.to_png()?,
         Format::Jpeg => frame.to_jpeg(command.quality)?,

@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use reelkin::library::Verdict;
 use reelkin::lineage::{Family, Member, MemberState};
 use reelkin::media::{self, Frame, FramePosition, MediaOptions, MediaSource, SheetClip};
-use reelkin::{Library, UsdTicks};
+use reelkin::{ClipId, Library, UsdTicks};
 use serde_json::json;
 
 use crate::args::{Global, Lineage};
@@ -15,7 +15,7 @@ use crate::session::block_on;
 
 pub(crate) fn run(global: &Global, command: &Lineage) -> Outcome {
     let library = Library::open_to_read(&global.library)?;
-    let (family, verdicts) = block_on(async {
+    let (family, verdicts, sheet) = block_on(async {
         let clip = library.resolve(&command.clip).await?;
         let family = library.family(&clip).await?;
         let verdicts: Vec<Verdict> = if command.verify {
@@ -23,11 +23,14 @@ pub(crate) fn run(global: &Global, command: &Lineage) -> Outcome {
         } else {
             Vec::new()
         };
-        Ok((family, verdicts))
+        let sheet = match &command.sheet {
+            Some(_) => Some(sheet(&library, &family).await?),
+            None => None,
+        };
+        Ok((family, verdicts, sheet))
     })?;
-    if let Some(file) = &command.sheet {
-        let sheet = sheet(&library, &family)?;
-        crate::frame::write_whole(file, &sheet)?;
+    if let (Some(file), Some(sheet)) = (&command.sheet, &sheet) {
+        crate::frame::write_whole(file, sheet)?;
     }
     if global.json {
         let mut object = family.to_json();
@@ -128,16 +131,19 @@ fn branch(family: &Family, member: &Member, mark: &str, indent: &str) {
 }
 
 /// First and last frames of every clip that is there. One clip is open at a time.
-fn sheet(library: &Library, family: &Family) -> Outcome<Vec<u8>> {
-    let folder = library.folder();
+async fn sheet(library: &Library, family: &Family) -> Outcome<Vec<u8>> {
     let mut clips: Vec<SheetClip> = Vec::new();
     let mut places: Vec<&str> = Vec::new();
     for member in family.clips() {
-        let Some(path) = folder.map(|folder| folder.join(&member.file_name)) else {
-            continue;
+        let source = match library.folder() {
+            Some(folder) => MediaSource::from(folder.join(&member.file_name)),
+            None => {
+                let reader = library.reader(&ClipId::parse(&member.id)?).await?;
+                MediaSource::reader(&member.file_name, reader)
+            }
         };
-        let ends = [FramePosition::First, FramePosition::Last];
-        let frames = media::frames(MediaSource::from(path), &ends, &MediaOptions::default())?;
+        let ends = vec![FramePosition::First, FramePosition::Last];
+        let frames = media::bridge::frames(source, ends, MediaOptions::default()).await?;
         let Ok([first, last]) = <[Frame; 2]>::try_from(frames) else {
             continue;
         };

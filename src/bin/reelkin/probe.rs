@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use reelkin::media::{self, MediaOptions, MediaSource, Probe as Facts};
+use reelkin::media::{self, MediaOptions, Probe as Facts};
 use serde_json::json;
 
 use crate::args::{Global, Probe};
@@ -10,8 +10,9 @@ use crate::output::{self, Outcome};
 use crate::session::find_clip;
 
 pub(crate) fn run(global: &Global, command: &Probe) -> Outcome {
-    let path = find_clip(global, &command.clip)?;
-    let probe = media::probe(MediaSource::from(path.clone()), &MediaOptions::default())?;
+    let found = find_clip(global, &command.clip)?;
+    let probe = media::probe(found.source, &MediaOptions::default())?;
+    let path = found.path;
     if global.json {
         let mut object = json!(probe);
         object["path"] = json!(path);

@@ -3,26 +3,33 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use reelkin::media::MediaSource;
 use reelkin::sandbox::Sandbox;
 use reelkin::{
-    Budget, Clip, JobHandle, Library, ModelTable, PlanChoice, PlannerFailure, PlannerSettings, PollPolicy,
-    Validation, VideoClient, usd,
+    Budget, Clip, ErrorKind, JobHandle, Library, ModelTable, PlanChoice, PlannerFailure, PlannerSettings,
+    PollPolicy, Validation, VideoClient, usd,
 };
+
+use tokio::runtime::Runtime;
 
 use crate::args::{Global, Limits, Planning, Wait};
 use crate::output::{self, Failure, Outcome};
 
 /// Runs a command that needs the network.
 pub(crate) fn block_on<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Local(format!("start the runtime: {error}")))?;
+    let runtime = runtime()?;
     let result = runtime.block_on(work);
     // A blocking read that hangs must not keep the program from ending.
     runtime.shutdown_timeout(Duration::from_secs(2));
     result
+}
+
+fn runtime() -> Outcome<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Local(format!("start the runtime: {error}")))
 }
 
 /// A client, and the sandbox that it talks to, where it is in this process.
@@ -205,11 +212,30 @@ fn is_same(one: &Path, other: &Path) -> bool {
     }
 }
 
+/// A clip to be looked at.
+pub(crate) struct Found {
+    /// Its path, or its name in a bucket.
+    pub(crate) path: PathBuf,
+    pub(crate) source: MediaSource,
+    /// What fetches a clip of a bucket while it is read.
+    _runtime: Option<Runtime>,
+}
+
+impl Found {
+    fn file(path: PathBuf) -> Self {
+        Self {
+            source: MediaSource::from(&path),
+            path,
+            _runtime: None,
+        }
+    }
+}
+
 /// A clip by what a person types: a path to any file, or a clip of the library.
-pub(crate) fn find_clip(global: &Global, text: &str) -> Outcome<PathBuf> {
+pub(crate) fn find_clip(global: &Global, text: &str) -> Outcome<Found> {
     let path = Path::new(text);
     if path.exists() {
-        return Ok(path.to_owned());
+        return Ok(Found::file(path.to_owned()));
     }
     let missing = || {
         Failure::Arguments(format!(
@@ -217,14 +243,28 @@ pub(crate) fn find_clip(global: &Global, text: &str) -> Outcome<PathBuf> {
             global.library.display()
         ))
     };
-    if !global.library.is_dir() {
+    let is_url = global.library.to_str().is_some_and(|place| place.contains("://"));
+    if !is_url && !global.library.is_dir() {
         return Err(missing());
     }
     let library = Library::open_to_read(&global.library)?;
-    let clip = block_on(async { library.resolve(text).await.map_err(Failure::from) });
-    match clip {
-        Ok(clip) => clip.path.ok_or_else(missing),
-        Err(Failure::Crate(error)) if error.kind() == reelkin::ErrorKind::NotFound => Err(missing()),
-        Err(failure) => Err(failure),
+    let runtime = runtime()?;
+    let found: reelkin::Result<_> = runtime.block_on(async {
+        let clip = library.resolve(text).await?;
+        let reader = match &clip.path {
+            Some(_) => None,
+            None => Some(library.reader(&clip.id).await?),
+        };
+        Ok((clip, reader))
+    });
+    match found {
+        Ok((clip, Some(reader))) => Ok(Found {
+            source: MediaSource::reader(&clip.file_name, reader),
+            path: clip.file_name.into(),
+            _runtime: Some(runtime),
+        }),
+        Ok((clip, None)) => clip.path.map(Found::file).ok_or_else(missing),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(missing()),
+        Err(error) => Err(error.into()),
     }
 }

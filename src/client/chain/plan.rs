@@ -247,7 +247,8 @@ async fn origin(client: &VideoClient, input: &MediaInput) -> Result<ChainOrigin>
         Some(Local::Memory(bytes)) => Ok(ChainOrigin::Bytes {
             sha256: source::hash(&MediaContent::Memory(bytes)).await?,
         }),
-        None => Err(Error::invalid(format!(
+        // In a bucket lie only clips of the library, which are done with above.
+        Some(Local::Stored(_)) | None => Err(Error::invalid(format!(
             "continue {}: its last frame is taken on this machine; give the file or a clip of the library",
             found.name
         ))),

@@ -10,7 +10,6 @@ mod kin;
 use std::collections::{HashMap, HashSet};
 
 use futures_util::stream::{self, StreamExt as _};
-use object_store::ObjectStoreExt as _;
 
 use self::join::{Edge, Join};
 use self::kin::{Kin, stem};
@@ -161,8 +160,8 @@ impl Library {
         if let Some(folder) = self.inner.folder.clone() {
             return blocking(move || Ok(folder.size(&name))).await.ok().flatten();
         }
-        let about = self.inner.store.head(&self.location(&name).ok()?).await.ok()?;
-        Some(about.size)
+        let object = self.inner.bucket.object(&name, "measure a clip").await;
+        Some(object.ok().flatten()?.size)
     }
 
     async fn members(&self, kin: &[Kin], join: &Join<'_>, places: &[usize]) -> Vec<Member> {
