@@ -18,6 +18,7 @@ use super::picture;
 use super::present::Presenter;
 use super::select::{Run, Timing, Want};
 use super::source::{self, Format, MediaSource};
+use super::worker;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Which frame of a clip.
@@ -80,7 +81,14 @@ pub fn frames(
     positions: &[FramePosition],
     options: &MediaOptions,
 ) -> Result<Vec<Frame>> {
-    let opened = source::open(source.into(), options)?;
+    let positions = positions.to_vec();
+    worker::run(source.into(), options, move |source, options| {
+        decode(source, &positions, options)
+    })
+}
+
+fn decode(source: MediaSource, positions: &[FramePosition], options: &MediaOptions) -> Result<Vec<Frame>> {
+    let opened = source::open(source, options)?;
     if opened.format.is_picture() {
         return picture_at(opened, positions);
     }
