@@ -20,6 +20,8 @@ if cargo tree --locked --no-default-features -e normal --prefix none | grep -E '
 fi
 step env RUSTDOCFLAGS="-D warnings" cargo doc --locked --all-features --no-deps --document-private-items
 step cargo test --locked --all-features
+# What reads the bytes of others, over the kept inputs and for some seconds each beyond them.
+step scripts/fuzz.sh --short
 # One example a verb.
 for example in examples/*.rs; do
     step cargo run --locked --quiet --all-features --example "$(basename "$example" .rs)"

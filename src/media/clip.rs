@@ -370,6 +370,14 @@ pub(super) fn is_hidden_frame(frame: &ff::frame::Video) -> bool {
     unsafe { (*frame.as_ptr()).flags & ffi::AV_FRAME_FLAG_DISCARD != 0 }
 }
 
+/// Whether the rows of a frame lie from the bottom up, as one MPEG-4 tag makes libav hand them out. The
+/// bindings take such a step between rows for an enormous one and reach beyond the picture.
+#[expect(unsafe_code, reason = "the bindings lose the sign of a step")]
+pub(super) fn runs_upwards(frame: &ff::frame::Video) -> bool {
+    // SAFETY: `as_ptr` points to the frame that `frame` owns.
+    unsafe { (*frame.as_ptr()).linesize.iter().any(|step| *step < 0) }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

@@ -33,7 +33,7 @@ impl Interrupt {
 ///
 /// # Memory
 ///
-/// Whatever the input is, a call takes no more than 1 GiB and 32 bytes for each pixel of
+/// Whatever the input is, a call takes, beside the frames it returns, no more than 1 GiB and 32 bytes for each pixel of
 /// [`with_max_pixels`](Self::with_max_pixels): 3 GiB with the defaults. Tables, headers, coded packets and the
 /// frames that a decoder keeps are counted before or while they are made, and each single allocation of libav
 /// is capped for the whole process. What is read: at most 64 streams, 2 million samples, 64 MiB of headers,

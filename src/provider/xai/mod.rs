@@ -5,7 +5,7 @@ mod convert;
 mod errors;
 mod files;
 #[cfg(fuzzing)]
-pub mod fuzz;
+pub(crate) mod fuzz;
 mod responses;
 mod wire;
 
