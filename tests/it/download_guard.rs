@@ -138,8 +138,10 @@ async fn links_and_redirects_into_private_places_are_refused() {
             let error = client.generate(request()).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Protocol, "{place}: {error}");
             let line = error.to_string();
+            // A header is ASCII, so some spellings cannot be sent there at all.
+            let unsent = redirected && !place.is_ascii() && line.contains("nowhere");
             assert!(
-                line.contains("refused") && !line.contains("password"),
+                (line.contains("refused") || unsent) && !line.contains("password"),
                 "{place}: {line}"
             );
             assert!(clips_in(folder.path()).is_empty());
