@@ -93,7 +93,7 @@ pub use request::{ChainRequest, ChainStart};
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing {
-    pub use crate::provider::xai::fuzz::replies;
+    pub use crate::provider::replies;
 }
 
 #[cfg(all(doctest, feature = "media"))]
