@@ -48,6 +48,7 @@ mod job_pickup;
 mod library_commit;
 mod library_copy;
 mod library_crash;
+#[cfg(feature = "media")]
 mod library_escape;
 mod library_list;
 mod library_names;
