@@ -65,10 +65,12 @@ case $mode in
     for target in "${targets[@]}"; do
         log=target/fuzz/$target.log
         mkdir -p target/fuzz
-        # All of the kept corpus, then mutations from a seed that is said.
+        # All of the kept corpus, then mutations from a seed that is said. New inputs go to the first folder.
+        fresh=target/fuzz/short/$target
+        rm -rf "$fresh" && mkdir -p "$fresh"
         seed=${FUZZ_SEED:-$RANDOM}
         if ! run "$target" -runs=0 "$(corpus "$target")" >"$log" 2>&1 ||
-            ! run "$target" -seed="$seed" -max_total_time=$short "$(corpus "$target")" >>"$log" 2>&1; then
+            ! run "$target" -seed="$seed" -max_total_time=$short "$fresh" "$(corpus "$target")" >>"$log" 2>&1; then
             tail -40 "$log" >&2
             echo "fuzz $target: failed with FUZZ_SEED=$seed; the input is in target/fuzz/found/$target" >&2
             exit 1
