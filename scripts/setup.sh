@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building and testing need and is not there: libav's headers, clang's library (for the
-# bindings of ffmpeg-next), pkg-config; with "test" also what the tests run: ffmpeg, Node, Python.
+# bindings of ffmpeg-next), pkg-config; with "test" also what the tests run: ffmpeg, Node, Python; with
+# "memcheck" valgrind.
 # Does nothing where all is there. Debian and Ubuntu through apt; elsewhere it names the packages.
 set -euo pipefail
 
@@ -31,6 +32,8 @@ if [ "$want" = test ] && ! have_test_tools; then
     # A Node that is there came with its npm; Debian's npm would fight with it.
     command -v npm >/dev/null || missing+=(nodejs npm)
 fi
+
+[ "$want" != memcheck ] || command -v valgrind >/dev/null || missing+=(valgrind)
 
 if ! command -v cargo >/dev/null && [ -x "$HOME/.cargo/bin/cargo" ]; then
     echo "cargo is in $HOME/.cargo/bin, which is not on the PATH: run  . \"\$HOME/.cargo/env\"" >&2

@@ -24,6 +24,8 @@ step scripts/s3-server.sh
 step cargo test --locked --all-features
 # What is said without the feature.
 step cargo test --locked --lib -- library::url
+# What reads the bytes of others, over the kept inputs and for some seconds each beyond them.
+step scripts/fuzz.sh --short
 # One example a verb.
 for example in examples/*.rs; do
     step cargo run --locked --quiet --all-features --example "$(basename "$example" .rs)"

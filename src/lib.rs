@@ -93,6 +93,13 @@ pub use request::{
 #[cfg(feature = "media")]
 pub use request::{ChainRequest, ChainStart};
 
+/// What the fuzzer reaches and no caller does; not part of the interface.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::provider::replies;
+}
+
 #[cfg(all(doctest, feature = "media"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -31,15 +31,21 @@ impl Resolve for PublicResolver {
         let anywhere = self.allowed.as_deref() == Some(name.as_str());
         Box::pin(async move {
             let found = tokio::net::lookup_host((host.as_str(), 0)).await?;
-            let reachable: Vec<SocketAddr> = found
-                .filter(|address| anywhere || is_public(address.ip()))
-                .collect();
+            let reachable = reachable(found, anywhere);
             if reachable.is_empty() {
                 return Err(format!("{host} has no public address").into());
             }
+            // The connection is made to these, so an answer that changes later changes nothing.
             Ok(Box::new(reachable.into_iter()) as Addrs)
         })
     }
+}
+
+/// Those of a name's addresses that a download may reach. One private answer among public ones is left out.
+fn reachable(found: impl Iterator<Item = SocketAddr>, anywhere: bool) -> Vec<SocketAddr> {
+    found
+        .filter(|address| anywhere || is_public(address.ip()))
+        .collect()
 }
 
 /// Whether a clip may be fetched from this URL, as far as can be said before its name is resolved.
@@ -109,8 +115,14 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || a >= 240
         || (a == 100 && (64..128).contains(&b))
         || (a == 192 && b == 0 && c == 0)
-        || (a == 198 && (18..20).contains(&b)))
+        || (a == 198 && (18..20).contains(&b))
+        // The relays of 6to4, which lead into whatever network is near.
+        || (a == 192 && b == 88 && c == 99)
+        // In the registry it is public; in a machine of Azure it is the machine's own host.
+        || address == AZURE_HOST)
 }
+
+const AZURE_HOST: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
 
 /// Global unicast only, and what carries an IPv4 address inside is judged by that.
 fn is_public_v6(address: Ipv6Addr) -> bool {
@@ -179,6 +191,120 @@ mod tests {
         assert!(verdict("https://10.0.0.5/a", "https://10.0.0.5/v1").is_ok());
         assert!(verdict("https://10.0.0.6/a", "https://10.0.0.5/v1").is_err());
         assert!(verdict("http://10.0.0.5/a", "https://10.0.0.5/v1").is_err());
+    }
+
+    #[test]
+    fn every_address_that_is_not_for_everybody_is_refused() {
+        for address in [
+            // This network, private, shared by a carrier, loopback, link-local and the hosts' services there.
+            "0.0.0.0",
+            "0.1.2.3",
+            "10.0.0.0",
+            "10.255.255.255",
+            "100.64.0.0",
+            "100.100.100.200",
+            "100.127.255.255",
+            "127.0.0.1",
+            "127.255.255.254",
+            "169.254.0.1",
+            "169.254.169.254",
+            "169.254.170.2",
+            "172.16.0.0",
+            "172.31.255.255",
+            "192.168.0.0",
+            "192.168.255.255",
+            "168.63.129.16",
+            // Protocol assignments, documentation, relays, benchmarks, multicast, reserved, broadcast.
+            "192.0.0.1",
+            "192.0.0.192",
+            "192.0.2.1",
+            "192.88.99.1",
+            "198.18.0.0",
+            "198.19.255.255",
+            "198.51.100.1",
+            "203.0.113.1",
+            "224.0.0.1",
+            "239.255.255.255",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            // IPv4 inside: mapped, compatible, NAT64 of both kinds, 6to4, Teredo.
+            "::ffff:10.0.0.1",
+            "::ffff:169.254.169.254",
+            "::10.0.0.1",
+            "::ffff:0:10.0.0.1",
+            "64:ff9b::10.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::808:808",
+            "2002:a00:1::1",
+            "2002:7f00:1::",
+            "2001:0:a00:1::1",
+            "2001::1",
+            // Discard, benchmarks, ORCHID of both kinds, documentation of both kinds, segment routing.
+            "100::1",
+            "2001:2::1",
+            "2001:10::1",
+            "2001:2f::1",
+            "2001:db8::1",
+            "3fff::1",
+            "3fff:fff::1",
+            "5f00::1",
+            // Unique local, with the services of clouds; link-local, site-local, multicast.
+            "fc00::1",
+            "fd00:ec2::254",
+            "fd20:ce::254",
+            "fe80::1",
+            "febf::1",
+            "fec0::1",
+            "ff02::1",
+            "ff0e::1",
+        ] {
+            let address: IpAddr = address.parse().unwrap();
+            assert!(!is_public(address), "{address}");
+        }
+        for address in [
+            "1.1.1.1",
+            "9.255.255.255",
+            "11.0.0.0",
+            "100.63.255.255",
+            "100.128.0.0",
+            "172.15.255.255",
+            "172.32.0.0",
+            "192.167.255.255",
+            "192.169.0.0",
+            "198.17.255.255",
+            "198.20.0.0",
+            "223.255.255.255",
+            "::ffff:1.1.1.1",
+            "64:ff9b::101:101",
+            "2002:101:101::1",
+            "2606:4700::1111",
+            "2a00:1450::1",
+            "3ffe::1",
+        ] {
+            let address: IpAddr = address.parse().unwrap();
+            assert!(is_public(address), "{address}");
+        }
+    }
+
+    #[test]
+    fn one_private_answer_among_public_ones_is_left_out() {
+        let answers = [
+            "1.1.1.1:0",
+            "10.0.0.1:0",
+            "[::1]:0",
+            "[2606:4700::1111]:0",
+            "127.0.0.1:0",
+        ];
+        let found = || answers.iter().map(|answer| answer.parse().unwrap());
+        let kept: Vec<String> = reachable(found(), false)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(kept, ["1.1.1.1:0", "[2606:4700::1111]:0"]);
+        assert!(reachable(found().skip(1).take(2), false).is_empty());
+        assert_eq!(reachable(found(), true).len(), answers.len());
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use super::Library;
 use super::documents::{Documents, Version};
-use super::name::quoted;
+use super::name::{self, quoted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::money::UsdTicks;
 use crate::request::KeptRequest;
@@ -354,12 +354,13 @@ fn check_id(id: &str) -> Result<()> {
     let good = (1..=64).contains(&id.len())
         && id.as_bytes()[0].is_ascii_alphanumeric()
         && id.bytes().all(plain)
-        && !id.ends_with('.');
+        && !id.ends_with('.')
+        && !name::is_device(id);
     if good {
         return Ok(());
     }
     Err(Error::invalid(format!(
-        "take {} for the id of a chain: use 1 to 64 letters, digits, -, _ and ., beginning with a letter or digit",
+        "take {} for the id of a chain: use 1 to 64 letters, digits, -, _ and ., beginning with a letter or digit, and no name that a system reserves",
         quoted(id)
     )))
 }

@@ -63,8 +63,9 @@ impl Documents {
     pub(super) async fn names(&self) -> Result<Vec<String>> {
         let doing = format!("list {} of {}", self.folder, self.library);
         if let Some(folder) = self.folder() {
-            let path = folder.join(&self.folder);
-            return blocking(move || names_in(&path).map_err(|error| io_fault(&doing, error))).await;
+            let path = self.folder_of(&folder);
+            return blocking(move || names_in(folder.root(), &path).map_err(|error| io_fault(&doing, error)))
+                .await;
         }
         let prefix = self.library.location(&self.folder)?;
         let depth = prefix.parts().count() + 1;
@@ -84,8 +85,9 @@ impl Documents {
     pub(super) async fn folders(&self) -> Result<Vec<String>> {
         let doing = format!("list {} of {}", self.folder, self.library);
         let mut found = if let Some(folder) = self.folder() {
-            let path = folder.join(&self.folder);
-            blocking(move || folders_in(&path).map_err(|error| io_fault(&doing, error))).await?
+            let path = self.folder_of(&folder);
+            blocking(move || folders_in(folder.root(), &path).map_err(|error| io_fault(&doing, error)))
+                .await?
         } else {
             let prefix = self.library.location(&self.folder)?;
             let listed = self.library.inner.store.list_with_delimiter(Some(&prefix)).await;
@@ -101,8 +103,13 @@ impl Documents {
     pub(super) async fn read(&self, name: &str) -> Result<Option<Document>> {
         let doing = self.doing("read", name);
         if let Some(folder) = self.folder() {
-            let path = self.path(&folder, name);
-            let read = blocking(move || match regular(&path).and_then(|()| read_bounded(&path)) {
+            let (place, path) = (self.folder_of(&folder), self.path(&folder, name));
+            let look = move || {
+                inside(folder.root(), &place)?;
+                regular(&path)?;
+                read_bounded(&path)
+            };
+            let read = blocking(move || match look() {
                 Ok(json) => Ok(Some(json)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(io_fault(&doing, error)),
@@ -196,8 +203,9 @@ impl Documents {
     pub(super) async fn remove(&self, name: &str) -> Result<()> {
         let doing = self.doing("remove", name);
         if let Some(folder) = self.folder() {
-            let path = self.path(&folder, name);
-            return blocking(move || match fs::remove_file(&path) {
+            let (place, path) = (self.folder_of(&folder), self.path(&folder, name));
+            let remove = move || inside(folder.root(), &place).and_then(|()| fs::remove_file(&path));
+            return blocking(move || match remove() {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_fault(&doing, error)),
                 _ => Ok(()),
             })
@@ -289,15 +297,15 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     Ok(json)
 }
 
-fn names_in(path: &Path) -> io::Result<Vec<String>> {
+fn names_in(root: &Path, path: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
-    each(path, |name, _| names.extend(stem(name).map(str::to_owned)))?;
+    each(root, path, |name, _| names.extend(stem(name).map(str::to_owned)))?;
     Ok(names)
 }
 
-fn folders_in(path: &Path) -> io::Result<Vec<String>> {
+fn folders_in(root: &Path, path: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
-    each(path, |name, kind| {
+    each(root, path, |name, kind| {
         if kind.is_dir() && !name.starts_with('.') {
             names.push(name.to_owned());
         }
@@ -305,8 +313,8 @@ fn folders_in(path: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-fn each(path: &Path, mut take: impl FnMut(&str, fs::FileType)) -> io::Result<()> {
-    let entries = match fs::read_dir(path) {
+fn each(root: &Path, path: &Path, mut take: impl FnMut(&str, fs::FileType)) -> io::Result<()> {
+    let entries = match inside(root, path).and_then(|()| fs::read_dir(path)) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
@@ -320,23 +328,30 @@ fn each(path: &Path, mut take: impl FnMut(&str, fs::FileType)) -> io::Result<()>
     Ok(())
 }
 
+/// Checks that a folder below the library's is one, on every level: a link would lead out of it.
+fn inside(root: &Path, path: &Path) -> io::Result<()> {
+    let below = path.strip_prefix(root).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let mut at = root.to_owned();
+    for level in below {
+        at.push(level);
+        if !fs::symlink_metadata(&at)?.is_dir() {
+            let message = format!("{} in the library is not a folder", below.display());
+            return Err(io::Error::new(io::ErrorKind::NotADirectory, message));
+        }
+    }
+    Ok(())
+}
+
 /// Makes a folder below the library's, level by level, none of them a link.
 fn make_folders(root: &Path, path: &Path) -> io::Result<()> {
-    let Ok(below) = path.strip_prefix(root) else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
+    let below = path.strip_prefix(root).map_err(|_| io::ErrorKind::InvalidInput)?;
     let mut at = root.to_owned();
     for level in below {
         let above = at.clone();
         at.push(level);
         match fs::create_dir(&at) {
             Ok(()) => sync_folder(&above)?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                if !fs::symlink_metadata(&at)?.is_dir() {
-                    let message = format!("{} in the library is not a folder", below.display());
-                    return Err(io::Error::new(io::ErrorKind::NotADirectory, message));
-                }
-            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => inside(root, &at)?,
             Err(error) => return Err(error),
         }
     }

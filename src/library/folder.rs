@@ -86,6 +86,12 @@ impl Folder {
     /// Whether a regular file of that name is there. A symbolic link, a folder or a device is an
     /// error: following a link would leave the library, opening a pipe would wait for ever.
     pub(super) fn has(&self, name: &str) -> Result<bool> {
+        if let Some((inner, _)) = name.rsplit_once('/')
+            && fs::symlink_metadata(self.join(inner)).is_ok_and(|about| !about.is_dir())
+        {
+            let message = format!("read {name:?}: {inner} in the library is not a folder");
+            return Err(Error::new(ErrorKind::Library, message));
+        }
         match fs::symlink_metadata(self.join(name)) {
             Ok(about) if about.is_file() => Ok(true),
             Ok(_) => Err(Error::new(

@@ -60,6 +60,9 @@ impl ClipId {
         {
             return refuse("Windows reserves a character of the name");
         }
+        if cfg!(windows) && is_device(stem) {
+            return refuse("Windows reserves the name");
+        }
         if [".mp4", ".json"].iter().any(|suffix| stem.ends_with(suffix)) {
             return refuse("that is a file name, not an id");
         }
@@ -130,6 +133,19 @@ impl ClipId {
         let millis = step(last.unwrap_or_default());
         Self(format!("{millis}_{digits:08x}"))
     }
+}
+
+/// Whether Windows takes a file of that name for a device, whatever it ends in.
+pub(super) fn is_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().trim_end();
+    let stem = stem.to_ascii_uppercase();
+    let numbered = |kind| {
+        let rest: Option<&str> = stem.strip_prefix(kind);
+        rest.is_some_and(|rest| matches!(rest, "¹" | "²" | "³") || matches!(rest.as_bytes(), [b'0'..=b'9']))
+    };
+    ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"].contains(&stem.as_str())
+        || numbered("COM")
+        || numbered("LPT")
 }
 
 /// The time that `stem` begins with: 10 to 16 digits before an underscore. Fewer would be a counter
@@ -244,6 +260,26 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{name:?}");
             assert!(!error.to_string().contains(['\0', '\n']), "{error}");
             assert!(error.to_string().len() < 200, "{error}");
+        }
+    }
+
+    #[test]
+    fn devices_of_windows_are_known() {
+        for name in [
+            "con", "NUL", "nul.txt", "Com1", "LPT9.mp4", "aux ", "COM³", "CONIN$",
+        ] {
+            assert!(is_device(name), "{name}");
+        }
+        for name in [
+            "console",
+            "com",
+            "COM10",
+            "nul_",
+            "lpt",
+            "x.nul",
+            "1763812000000_0a1b2c3d",
+        ] {
+            assert!(!is_device(name), "{name}");
         }
     }
 

@@ -1,52 +1,26 @@
 //! A clip that is open in libav: its streams, its index, its packets. The `unsafe` of reading the C
 //! structures that the bindings do not wrap is here, one small function each.
 
-use std::ffi::CStr;
-use std::ptr;
-
 use ff::format::context::{self, StreamIo};
 use ff::packet::Ref as _;
 use ff::{Packet, Rational, ffi};
 use ffmpeg_next as ff;
 
+use super::admit;
 use super::container::{self, Outline};
+use super::demux::{discard, open_input, seek_input};
 use super::libav;
 use super::limits::Watch;
 use super::source::{Format, OpenSource};
+use super::stream::{IndexEntry, StreamFacts, choose_video, facts, index_entries};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Streams of a clip that are worth knowing; more is an attack or a mistake.
-const MAX_STREAMS: usize = 64;
 /// libav's buffer between our reader and the demuxer.
 const BUFFER: usize = 128 << 10;
-
-/// What the container says of one stream.
-#[derive(Debug, Clone)]
-pub(super) struct StreamFacts {
-    pub(super) index: usize,
-    pub(super) kind: ff::media::Type,
-    pub(super) codec: ff::codec::Id,
-    pub(super) time_base: Rational,
-    pub(super) start: Option<i64>,
-    pub(super) duration: Option<i64>,
-    pub(super) rate: Option<Rational>,
-    pub(super) is_default: bool,
-    pub(super) is_cover: bool,
-    pub(super) width: u32,
-    pub(super) height: u32,
-    pub(super) sample_aspect: Option<Rational>,
-    pub(super) sample_rate: u32,
-    pub(super) channels: u32,
-    pub(super) matrix: Option<[i32; 9]>,
-}
-
-/// One sample of the container's index.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct IndexEntry {
-    pub(super) timestamp: i64,
-    pub(super) end: u64,
-    pub(super) is_shown: bool,
-}
+/// What the demuxer may read before the clip is open; it keeps some of that.
+const HEADER_BYTES: u64 = 128 << 20;
+/// What it may read on its way to one packet.
+const PACKET_BYTES: u64 = 256 << 20;
 
 /// A clip, open, with the video stream chosen. Only that stream's packets are read.
 pub(super) struct Clip {
@@ -72,6 +46,7 @@ pub(super) struct Clip {
 impl Clip {
     pub(super) fn open(source: OpenSource) -> Result<Self> {
         libav::init();
+        libav::cap_allocations(source.watch.max_pixels());
         let OpenSource {
             mut reader,
             len,
@@ -86,6 +61,11 @@ impl Clip {
         if !outline.has_index {
             return Err(watch.fail("open", no_index(format, outline, len)));
         }
+        if format == Format::Mov {
+            let admitted = admit::admit_mov(&mut reader, len).map_err(|e| watch.fail("read", e))?;
+            reader.mask(admitted.map_err(|cause| watch.fail("open", cause))?);
+        }
+        watch.allow(HEADER_BYTES);
         let io = StreamIo::from_read_seek_with_capacity(reader, BUFFER)
             .map_err(|e| watch.fail("open", libav::reason(e)))?;
         let input = open_input(io, format).map_err(|e| {
@@ -96,12 +76,9 @@ impl Clip {
             };
             watch.fail("open", cause)
         })?;
-        if input.nb_streams() as usize > MAX_STREAMS {
-            return Err(watch.fail("open", format!("more than {MAX_STREAMS} streams")));
-        }
         let streams: Vec<_> = input.streams().map(|stream| facts(&stream)).collect();
         let video = choose_video(&streams).map_err(|cause| watch.fail("open", cause))?;
-        watch.check_size(video.width, video.height)?;
+        watch.check_clip_size(video.width, video.height)?;
         let mut clip = Self {
             input,
             watch,
@@ -180,6 +157,8 @@ impl Clip {
     fn read_any(&mut self) -> Result<Option<Packet>> {
         loop {
             self.watch.check()?;
+            self.watch.count_packet()?;
+            self.watch.allow(PACKET_BYTES);
             let mut packet = Packet::empty();
             match packet.read(&mut self.input) {
                 Ok(()) => return Ok(Some(packet)),
@@ -205,6 +184,7 @@ impl Clip {
         self.watch.check()?;
         self.queued.clear();
         self.at_start = false;
+        self.watch.allow(PACKET_BYTES);
         if seek_input(&mut self.input, self.video.index, timestamp) {
             Ok(())
         } else {
@@ -338,44 +318,6 @@ fn no_index(format: Format, outline: Outline, len: u64) -> String {
     }
 }
 
-/// The video a player would show: no cover picture, of a codec we let in, the default one, the largest.
-fn choose_video(streams: &[StreamFacts]) -> Result<StreamFacts, String> {
-    let videos = || streams.iter().filter(|s| s.kind == ff::media::Type::Video);
-    let best = videos()
-        .filter(|s| !s.is_cover && libav::admitted(s.codec).is_some())
-        .max_by_key(|s| {
-            (
-                s.is_default,
-                u64::from(s.width) * u64::from(s.height),
-                std::cmp::Reverse(s.index),
-            )
-        });
-    if let Some(best) = best {
-        return Ok(best.clone());
-    }
-    let names = |of: &mut dyn Iterator<Item = &StreamFacts>| {
-        of.map(|s| s.codec.name()).collect::<Vec<_>>().join(", ")
-    };
-    if let Some(video) = videos().find(|s| !s.is_cover) {
-        return Err(format!(
-            "its video is {}, which is not read; give H.264, H.265, VP8, VP9, AV1, MPEG-4 or MJPEG",
-            video.codec.name()
-        ));
-    }
-    if streams.is_empty() {
-        return Err("it has no streams; give a clip with a video stream".to_owned());
-    }
-    let cover = if videos().next().is_some() {
-        " beside a cover picture"
-    } else {
-        ""
-    };
-    Err(format!(
-        "it has no video stream, only {}{cover}; give a clip with a picture",
-        names(&mut streams.iter().filter(|s| s.kind != ff::media::Type::Video))
-    ))
-}
-
 /// `value` of one time base in another, rounded to the nearest.
 pub(super) fn rescale(value: i64, from: Rational, to: Rational) -> i64 {
     let num = i128::from(from.numerator()) * i128::from(to.denominator());
@@ -414,143 +356,6 @@ pub(super) fn to_ticks(time: std::time::Duration, base: Rational) -> i64 {
     .unwrap_or(i64::MAX / 8)
 }
 
-fn positive(rate: ffi::AVRational) -> Option<Rational> {
-    (rate.num > 0 && rate.den > 0).then_some(Rational(rate.num, rate.den))
-}
-
-fn stamp(value: i64) -> Option<i64> {
-    (value != ffi::AV_NOPTS_VALUE).then_some(value)
-}
-
-/// Opens one demuxer, the one our look at the first bytes chose, on our reader, and does not let libav
-/// probe or decode: the bindings' own `input_from_stream` does both.
-#[expect(
-    unsafe_code,
-    reason = "the bindings cannot name the demuxer for a reader, nor leave out the probing"
-)]
-fn open_input(mut io: StreamIo, format: Format) -> Result<context::Input, ff::Error> {
-    let demuxer: &CStr = if format == Format::Mov {
-        c"mov"
-    } else {
-        c"matroska"
-    };
-    let mut options = ff::Dictionary::new();
-    options.set("max_streams", &MAX_STREAMS.to_string());
-    // Custom input needs no protocol; a file that refers to another one gets nothing.
-    options.set("protocol_whitelist", "none");
-    // SAFETY: `av_find_input_format` takes a NUL-terminated name and returns null or a static.
-    // `avformat_alloc_context` returns null or a context of our own; its `pb` is the `AVIOContext` of
-    // `io`, which lives until `Input` drops, since `wrap_with_custom_io` takes it along and frees it after
-    // the context. `avformat_open_input` frees the context itself when it fails, and leaves a `pb` that it
-    // did not open alone, so that `io` is dropped here exactly once. `disown` hands the dictionary to us;
-    // libav may replace it, and `own` frees what it left.
-    unsafe {
-        let demuxer = ffi::av_find_input_format(demuxer.as_ptr());
-        if demuxer.is_null() {
-            return Err(ff::Error::DemuxerNotFound);
-        }
-        let mut context = ffi::avformat_alloc_context();
-        if context.is_null() {
-            return Err(ff::Error::Other {
-                errno: ff::error::ENOMEM,
-            });
-        }
-        (*context).pb = io.as_mut_ptr();
-        (*context).flags |= ffi::AVFMT_FLAG_CUSTOM_IO;
-        let mut options = options.disown();
-        let code = ffi::avformat_open_input(&raw mut context, ptr::null(), demuxer, &raw mut options);
-        drop(ff::Dictionary::own(options));
-        if code < 0 {
-            return Err(ff::Error::from(code));
-        }
-        Ok(context::Input::wrap_with_custom_io(context, io))
-    }
-}
-
-#[expect(
-    unsafe_code,
-    reason = "the bindings seek in microseconds only, and not by stream"
-)]
-fn seek_input(input: &mut context::Input, stream: usize, timestamp: i64) -> bool {
-    let Ok(stream) = i32::try_from(stream) else {
-        return false;
-    };
-    // SAFETY: the context is open and borrowed for this call alone; libav checks the stream's number.
-    unsafe { ffi::av_seek_frame(input.as_mut_ptr(), stream, timestamp, ffi::AVSEEK_FLAG_BACKWARD) >= 0 }
-}
-
-#[expect(unsafe_code, reason = "the bindings can read a stream's discard, not set it")]
-fn discard(input: &mut context::Input, stream: usize) {
-    if let Some(mut stream) = input.stream_mut(stream) {
-        // SAFETY: `stream_mut` checked the number, and the pointer is to a stream of the context that we
-        // hold exclusively. `discard` is a field for callers to set at any time.
-        unsafe { (*stream.as_mut_ptr()).discard = ffi::AVDiscard::AVDISCARD_ALL };
-    }
-}
-
-#[expect(unsafe_code, reason = "sizes, channels and start of a stream are not wrapped")]
-fn facts(stream: &ff::format::stream::Stream) -> StreamFacts {
-    let matrix = stream
-        .side_data()
-        .find(|data| data.kind() == ff::codec::packet::side_data::Type::DisplayMatrix)
-        .and_then(|data| super::rotate::parse_matrix(data.data()));
-    let disposition = stream.disposition();
-    let parameters = stream.parameters();
-    // SAFETY: `codecpar` of an open stream is never null and lives as long as its context, which
-    // `stream` borrows; the fields are plain integers that libav set while it read the header.
-    let (width, height, aspect, sample_rate, channels) = unsafe {
-        // No reference: other fields are C enums that may hold numbers the bindings' enums lack.
-        let p = parameters.as_ptr();
-        (
-            (*p).width,
-            (*p).height,
-            (*p).sample_aspect_ratio,
-            (*p).sample_rate,
-            (*p).ch_layout.nb_channels,
-        )
-    };
-    // SAFETY: the pointer is to a stream of the context that `stream` borrows.
-    let stream_aspect = unsafe { (*stream.as_ptr()).sample_aspect_ratio };
-    let unsigned = |n: i32| u32::try_from(n).unwrap_or(0);
-    let rate = stream.avg_frame_rate();
-    StreamFacts {
-        index: stream.index(),
-        kind: parameters.medium(),
-        codec: parameters.id(),
-        time_base: stream.time_base(),
-        start: stamp(stream.start_time()),
-        duration: stamp(stream.duration()).filter(|&d| d > 0),
-        rate: (rate.numerator() > 0 && rate.denominator() > 0).then_some(rate),
-        is_default: disposition.contains(ff::format::stream::Disposition::DEFAULT),
-        is_cover: disposition.contains(ff::format::stream::Disposition::ATTACHED_PIC),
-        width: unsigned(width),
-        height: unsigned(height),
-        sample_aspect: positive(stream_aspect).or(positive(aspect)),
-        sample_rate: unsigned(sample_rate),
-        channels: unsigned(channels),
-        matrix,
-    }
-}
-
-#[expect(unsafe_code, reason = "the index of a stream is not wrapped")]
-fn index_entries(stream: &ff::format::stream::Stream) -> Vec<IndexEntry> {
-    // SAFETY: the pointer is to a stream of the context that `stream` borrows. An entry's pointer is valid
-    // until the next call that changes the context; each is copied out before the next is asked for, and
-    // null is checked.
-    unsafe {
-        let stream = stream.as_ptr();
-        let count = ffi::avformat_index_get_entries_count(stream);
-        (0..count)
-            .map_while(|i| ffi::avformat_index_get_entry(stream.cast_mut(), i).as_ref())
-            .map(|entry| IndexEntry {
-                timestamp: entry.timestamp,
-                end: u64::try_from(entry.pos.saturating_add(i64::from(entry.size()))).unwrap_or(0),
-                is_shown: entry.flags() & ffi::AVINDEX_DISCARD_FRAME == 0,
-            })
-            .collect()
-    }
-}
-
 /// Whether an edit list hides what this packet decodes to.
 #[expect(unsafe_code, reason = "the bindings drop this flag")]
 pub(super) fn is_hidden_packet(packet: &Packet) -> bool {
@@ -563,6 +368,14 @@ pub(super) fn is_hidden_packet(packet: &Packet) -> bool {
 pub(super) fn is_hidden_frame(frame: &ff::frame::Video) -> bool {
     // SAFETY: `as_ptr` points to the frame that `frame` owns.
     unsafe { (*frame.as_ptr()).flags & ffi::AV_FRAME_FLAG_DISCARD != 0 }
+}
+
+/// Whether the rows of a frame lie from the bottom up, as one MPEG-4 tag makes libav hand them out. The
+/// bindings take such a step between rows for an enormous one and reach beyond the picture.
+#[expect(unsafe_code, reason = "the bindings lose the sign of a step")]
+pub(super) fn runs_upwards(frame: &ff::frame::Video) -> bool {
+    // SAFETY: `as_ptr` points to the frame that `frame` owns.
+    unsafe { (*frame.as_ptr()).linesize.iter().any(|step| *step < 0) }
 }
 
 #[cfg(test)]

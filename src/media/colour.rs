@@ -9,6 +9,7 @@ use ff::format::Pixel;
 use ffmpeg_next as ff;
 use serde::Serialize;
 
+use super::clip;
 use super::libav;
 use super::tags::{self, Tags};
 
@@ -198,6 +199,9 @@ pub(super) fn to_rgb(frame: &ff::frame::Video, colour: &ColourInfo) -> Result<Ve
     if frame.format() == Pixel::None || width == 0 || height == 0 {
         return Err("the decoder gave a frame without a picture".to_owned());
     }
+    if clip::runs_upwards(frame) {
+        return Err("its rows run from the bottom up, which is not read".to_owned());
+    }
     if let Some(layout) = Layout::of(frame.format()) {
         return planar_to_rgb(frame, layout, colour);
     }
@@ -286,7 +290,8 @@ struct Plane<'a> {
     stride: usize,
     width: usize,
     height: usize,
-    wide: bool,
+    /// The greatest value of a sample in two bytes. What a decoder left out of a damaged frame has others.
+    most_wide: Option<u16>,
 }
 
 impl<'a> Plane<'a> {
@@ -300,9 +305,9 @@ impl<'a> Plane<'a> {
             stride: frame.stride(index),
             width: halve(frame.width(), layout.half_width),
             height: halve(frame.height(), layout.half_height),
-            wide: layout.depth > 8,
+            most_wide: (layout.depth > 8).then(|| u16::MAX >> 16_u32.saturating_sub(layout.depth)),
         };
-        let row = plane.width * if plane.wide { 2 } else { 1 };
+        let row = plane.width * if plane.most_wide.is_some() { 2 } else { 1 };
         if plane.stride < row || plane.data.len() < plane.stride * (plane.height - 1) + row {
             return Err("the decoder gave a frame with a short plane".to_owned());
         }
@@ -312,9 +317,9 @@ impl<'a> Plane<'a> {
     fn load(&self, row: usize, out: &mut [i32]) {
         let row = row.min(self.height - 1);
         let bytes = self.data.get(row * self.stride..).unwrap_or_default();
-        if self.wide {
+        if let Some(most) = self.most_wide {
             for (out, &pair) in out.iter_mut().zip(bytes.as_chunks::<2>().0) {
-                *out = i32::from(u16::from_le_bytes(pair));
+                *out = i32::from(u16::from_le_bytes(pair).min(most));
             }
         } else {
             for (out, &byte) in out.iter_mut().zip(bytes) {
@@ -540,7 +545,7 @@ mod tests {
                     stride: 3,
                     width: 3,
                     height: 1,
-                    wide: false,
+                    most_wide: None,
                 };
                 let mut chroma = Chroma::new(plane, layout, Siting { left, top: false });
                 let mut out = vec![0; width];

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::clip::Clip;
 use super::decode::walk;
 use super::present::Presenter;
+use super::worker;
 use super::{Frame, MediaOptions, MediaSource};
 use crate::error::Result;
 
@@ -64,8 +65,20 @@ pub fn seam(
     expected: Duration,
     options: &MediaOptions,
 ) -> Result<Option<Seam>> {
+    let last_of_old = last_of_old.clone();
+    worker::run(source.into(), options, move |source, options| {
+        find_seam(source, &last_of_old, expected, options)
+    })
+}
+
+fn find_seam(
+    source: MediaSource,
+    last_of_old: &Frame,
+    expected: Duration,
+    options: &MediaOptions,
+) -> Result<Option<Seam>> {
     const LEAST: f64 = 20.0;
-    let mut clip = Clip::open(super::source::open(source.into(), options)?)?;
+    let mut clip = Clip::open(super::source::open(source, options)?)?;
     let presenter = Presenter::of(&clip);
     let (from, to) = (expected.saturating_sub(AROUND), expected + AROUND);
     // The best frame, and the start of the one after it.
@@ -104,7 +117,13 @@ pub fn seam(
 /// # Errors
 /// As [`frame`](super::frame()).
 pub fn sharpest_of_last(source: impl Into<MediaSource>, count: u32, options: &MediaOptions) -> Result<Frame> {
-    let mut clip = Clip::open(super::source::open(source.into(), options)?)?;
+    worker::run(source.into(), options, move |source, options| {
+        find_sharpest(source, count, options)
+    })
+}
+
+fn find_sharpest(source: MediaSource, count: u32, options: &MediaOptions) -> Result<Frame> {
+    let mut clip = Clip::open(super::source::open(source, options)?)?;
     let presenter = Presenter::of(&clip);
     // Which frames are the last is known at the end only, so the clip is gone through twice: once for the
     // times, once for the pictures.

@@ -17,51 +17,70 @@ pub(super) struct Outline {
 /// More boxes than a clip of hours has in fragments of a second; bounds the walk over hostile files.
 const MAX_BOXES: usize = 100_000;
 
+/// One box of an MP4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Atom {
+    pub(super) kind: [u8; 4],
+    /// Where its content begins.
+    pub(super) body: u64,
+    /// Where it says that it ends: perhaps beyond what holds it.
+    pub(super) end: u64,
+}
+
+/// The box at `at` of what ends at `end`, as libav takes it; `None` when there is no further one.
+pub(super) fn next_box(reader: &mut (impl Read + Seek), at: u64, end: u64) -> io::Result<Option<Atom>> {
+    let rest = end.saturating_sub(at);
+    if rest < 8 {
+        return Ok(None);
+    }
+    reader.seek(SeekFrom::Start(at))?;
+    let mut head = [0_u8; 8];
+    reader.read_exact(&mut head)?;
+    let [a, b, c, d, kind @ ..] = head;
+    let (head, size) = match u32::from_be_bytes([a, b, c, d]) {
+        // Goes on to the end.
+        0 => (8, rest),
+        1 if rest < 16 => (8, 16),
+        1 => {
+            let mut wide = [0_u8; 8];
+            reader.read_exact(&mut wide)?;
+            (16, u64::from_be_bytes(wide))
+        }
+        size => (8, u64::from(size)),
+    };
+    Ok((size >= head).then(|| Atom {
+        kind,
+        body: at + head,
+        end: at.saturating_add(size),
+    }))
+}
+
 /// Walks the top-level boxes of an MP4 or MOV.
 pub(super) fn outline_mov(reader: &mut (impl Read + Seek), len: u64) -> io::Result<Outline> {
     let mut outline = Outline::default();
     let mut at = 0_u64;
     for _ in 0..MAX_BOXES {
-        if len.saturating_sub(at) < 8 {
+        let Some(found) = next_box(reader, at, len)? else {
             break;
-        }
-        reader.seek(SeekFrom::Start(at))?;
-        let mut head = [0_u8; 8];
-        reader.read_exact(&mut head)?;
-        let [a, b, c, d, kind @ ..] = head;
-        let size = match u32::from_be_bytes([a, b, c, d]) {
-            // Goes on to the end of the file.
-            0 => len - at,
-            1 => {
-                let mut wide = [0_u8; 8];
-                if len - at < 16 {
-                    outline.promised = Some(at + 16);
-                    break;
-                }
-                reader.read_exact(&mut wide)?;
-                u64::from_be_bytes(wide)
-            }
-            size => u64::from(size),
         };
-        match &kind {
+        match &found.kind {
             b"moov" => outline.has_index = true,
             b"moof" => outline.fragmented = true,
             _ => {}
         }
         // Trailing rubbish after the last box is common and harmless.
-        if size < 8
-            || !kind
-                .iter()
-                .all(|b| b.is_ascii_graphic() || *b == b' ' || *b == 0xa9)
+        if !found
+            .kind
+            .iter()
+            .all(|b| b.is_ascii_graphic() || *b == b' ' || *b == 0xa9)
         {
             break;
         }
-        let end = at.saturating_add(size);
-        if end > len {
-            outline.promised = Some(end);
+        if found.end > len {
+            outline.promised = Some(found.end);
             break;
         }
-        at = end;
+        at = found.end;
     }
     reader.seek(SeekFrom::Start(0))?;
     Ok(outline)

@@ -13,11 +13,12 @@ use ffmpeg_next as ff;
 use super::clip::{self, Clip};
 use super::decoder::Decoder;
 use super::frame::Frame;
-use super::limits::MediaOptions;
+use super::limits::{MediaOptions, Watch};
 use super::picture;
 use super::present::Presenter;
 use super::select::{Run, Timing, Want};
 use super::source::{self, Format, MediaSource};
+use super::worker;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Which frame of a clip.
@@ -80,26 +81,40 @@ pub fn frames(
     positions: &[FramePosition],
     options: &MediaOptions,
 ) -> Result<Vec<Frame>> {
-    let opened = source::open(source.into(), options)?;
+    let positions = positions.to_vec();
+    worker::run(source.into(), options, move |source, options| {
+        decode(source, &positions, options)
+    })
+}
+
+fn decode(source: MediaSource, positions: &[FramePosition], options: &MediaOptions) -> Result<Vec<Frame>> {
+    let opened = source::open(source, options)?;
     if opened.format.is_picture() {
         return picture_at(opened, positions);
     }
     let mut clip = Clip::open(opened)?;
-    let bytes = u64::from(clip.video.width) * u64::from(clip.video.height) * 3 * positions.len() as u64;
-    if bytes > MAX_RESULT_BYTES {
-        return Err(clip.watch.fail(
-            "decode",
-            format!("{} frames at once take {bytes} bytes", positions.len()),
-        ));
-    }
+    check_result(&clip.watch, clip.video.width, clip.video.height, positions.len())?;
     let by_number = positions.iter().any(|p| matches!(p, FramePosition::Number(_)));
     if by_number || positions.len() > 3 {
         return walk_to(&mut clip, positions);
     }
     positions
         .iter()
-        .map(|&position| frame_of(&mut clip, position))
+        .map(|&position| {
+            let frame = frame_of(&mut clip, position)?;
+            check_result(&clip.watch, frame.width, frame.height, positions.len())?;
+            Ok(frame)
+        })
         .collect()
+}
+
+/// Holds the frames of one call to their bound; a container may be wrong about their size.
+fn check_result(watch: &Watch, width: u32, height: u32, count: usize) -> Result<()> {
+    let bytes = (u64::from(width) * u64::from(height) * 3).saturating_mul(count as u64);
+    if bytes > MAX_RESULT_BYTES {
+        return Err(watch.fail("decode", format!("{count} frames at once take {bytes} bytes")));
+    }
+    Ok(())
 }
 
 fn picture_at(opened: source::OpenSource, positions: &[FramePosition]) -> Result<Vec<Frame>> {
@@ -449,7 +464,9 @@ fn walk_to(clip: &mut Clip, positions: &[FramePosition]) -> Result<Vec<Frame>> {
     }
     let mut held: Option<(ff::frame::Video, i64, u64)> = None;
     let presenter = Presenter::of(clip);
+    let watch = clip.watch.clone();
     let count = walk(clip, usize::MAX, |picture, pts, number| {
+        check_result(&watch, picture.width(), picture.height(), positions.len())?;
         let mut open = false;
         for (position, limit, slot) in wanted.iter_mut().filter(|(.., slot)| slot.is_none()) {
             let here = match *position {

@@ -1,9 +1,12 @@
 //! One decoder from its opening to its last frame.
 
+use std::sync::Arc;
+
 use ff::Discard;
 use ff::codec::{Compliance, threading};
 use ffmpeg_next as ff;
 
+use super::budget::FrameBudget;
 use super::clip::{self, Clip};
 use super::libav;
 use super::limits::Watch;
@@ -21,6 +24,8 @@ pub(super) struct Decoder {
     pub(super) errors: u32,
     watch: Watch,
     last_pts: i64,
+    /// The decoder asks here for its frames, so this must be dropped after it.
+    budget: Arc<FrameBudget>,
 }
 
 impl Decoder {
@@ -40,9 +45,14 @@ impl Decoder {
             .ok_or_else(|| fail(format!("the libav in use has no decoder for {name}")))?;
         let mut context =
             ff::codec::Context::from_parameters(parameters).map_err(|e| fail(libav::reason(e)))?;
-        if expected >= WORTH_THREADS {
-            let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-            let mut config = threading::Config::count(cores.min(MAX_THREADS));
+        let budget = FrameBudget::of_pixels(watch.max_pixels());
+        FrameBudget::watch(&budget, &mut context);
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let threads = cores.min(MAX_THREADS);
+        // Each thread keeps a frame beside those that are referred to.
+        let pixels = u64::from(clip.video.width) * u64::from(clip.video.height);
+        if expected >= WORTH_THREADS && budget.holds(17 + threads as u64, pixels) {
+            let mut config = threading::Config::count(threads);
             config.kind = threading::Type::Frame;
             context.set_threading(config);
         } else {
@@ -57,7 +67,7 @@ impl Decoder {
         context.set_packet_time_base(clip.video.time_base);
         let mut options = ff::Dictionary::new();
         // The size in the bitstream may be another than the container's.
-        options.set("max_pixels", &watch.max_pixels().to_string());
+        options.set("max_pixels", &watch.max_clip_pixels().to_string());
         let inner = context
             .open_as_with(decoder, options)
             .and_then(ff::codec::decoder::Opened::video)
@@ -74,6 +84,7 @@ impl Decoder {
             errors: 0,
             watch,
             last_pts,
+            budget,
         })
     }
 
@@ -93,6 +104,14 @@ impl Decoder {
         if packet.size() > 0 && self.inner.send_packet(packet).is_err() {
             self.errors += 1;
         }
+        self.check_budget()
+    }
+
+    fn check_budget(&self) -> Result<()> {
+        if self.budget.is_exceeded() {
+            let cause = "its frames take more memory than is let in";
+            return Err(self.watch.fail("decode", cause));
+        }
         Ok(())
     }
 
@@ -106,6 +125,7 @@ impl Decoder {
     pub(super) fn receive(&mut self) -> Result<Option<i64>> {
         loop {
             self.watch.check()?;
+            self.check_budget()?;
             match self.inner.receive_frame(&mut self.picture) {
                 Ok(()) => {}
                 Err(ff::Error::Eof) => return Ok(None),
@@ -123,7 +143,7 @@ impl Decoder {
                 continue;
             }
             self.watch
-                .check_size(self.picture.width(), self.picture.height())?;
+                .check_clip_size(self.picture.width(), self.picture.height())?;
             let pts = self
                 .picture
                 .timestamp()

@@ -1,6 +1,6 @@
 //! libav itself: started once, kept quiet, its codecs narrowed to the ones we let in.
 
-use std::sync::Once;
+use std::sync::{Mutex, Once, PoisonError};
 
 use ffmpeg_next as ff;
 
@@ -14,6 +14,20 @@ pub(super) fn init() {
         }
         ff::log::set_level(ff::log::Level::Quiet);
     });
+}
+
+/// Caps what libav may take in one piece, for the whole process: a row of planes of the largest picture is
+/// needed, and nothing that is not an attack comes near. It only ever rises.
+#[expect(unsafe_code, reason = "the bindings leave it out")]
+pub(super) fn cap_allocations(max_pixels: u64) {
+    static CAP: Mutex<u64> = Mutex::new(0);
+    let wanted = max_pixels.saturating_mul(6).max(128 << 20) + (16 << 20);
+    let mut cap = CAP.lock().unwrap_or_else(PoisonError::into_inner);
+    if wanted > *cap {
+        *cap = wanted;
+        // SAFETY: a plain setter of a number that libav reads atomically, or in older versions as one word.
+        unsafe { ff::ffi::av_max_alloc(usize::try_from(wanted).unwrap_or(usize::MAX)) };
+    }
 }
 
 /// Our name of a codec that we let in, and the decoders to try for it, best first.

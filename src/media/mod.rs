@@ -6,9 +6,11 @@
 //! and touches no network: libav gets bytes that were already read, and one demuxer that our own look
 //! at the first bytes has chosen.
 //!
-//! libav writes to standard error on its own; its log is switched off for the whole process.
+//! libav writes to standard error on its own; its log is switched off for the whole process, and what it may
+//! allocate in one piece is capped.
 //!
-//! All functions here block; [`bridge`] holds the only use of an async runtime.
+//! All functions here block, until their deadline at the longest: the work itself runs on a thread of its own.
+//! [`bridge`] holds the only use of an async runtime.
 //!
 //! # What is read
 //!
@@ -17,12 +19,15 @@
 
 pub mod bridge;
 
+mod admit;
+mod budget;
 mod clip;
 mod colour;
 mod compare;
 mod container;
 mod decode;
 mod decoder;
+mod demux;
 mod encode;
 mod frame;
 mod libav;
@@ -36,7 +41,9 @@ mod select;
 mod sheet;
 mod source;
 mod statistics;
+mod stream;
 mod tags;
+mod worker;
 #[cfg(feature = "sandbox")]
 pub(crate) mod write;
 

@@ -10,6 +10,7 @@ use super::libav;
 use super::limits::{MediaOptions, Watch};
 use super::rotate::Rotation;
 use super::source::{self, Format, MediaSource, OpenSource};
+use super::worker;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Decodes a still picture. Its size is checked before its pixels are; transparent parts become white; the
@@ -19,17 +20,19 @@ use crate::error::{Error, ErrorKind, Result};
 ///
 /// As [`frame`](super::frame()); [`ErrorKind::Media`] for a clip too.
 pub fn picture(source: impl Into<MediaSource>, options: &MediaOptions) -> Result<Frame> {
-    let opened = source::open(source.into(), options)?;
-    if !opened.format.is_picture() {
-        return Err(Error::new(
-            ErrorKind::Media,
-            format!(
-                "open {}: is a clip; give a PNG, JPEG or WebP picture",
-                opened.watch.name()
-            ),
-        ));
-    }
-    decode(opened)
+    worker::run(source.into(), options, |source, options| {
+        let opened = source::open(source, options)?;
+        if !opened.format.is_picture() {
+            return Err(Error::new(
+                ErrorKind::Media,
+                format!(
+                    "open {}: is a clip; give a PNG, JPEG or WebP picture",
+                    opened.watch.name()
+                ),
+            ));
+        }
+        decode(opened)
+    })
 }
 
 pub(super) fn decode(opened: OpenSource) -> Result<Frame> {
@@ -77,6 +80,9 @@ fn decode_png(bytes: &[u8], watch: &Watch) -> Result<Pixels, String> {
     };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
     decoder.set_transformations(png::Transformations::normalize_to_color8());
+    // Bombs of text and profiles are not even unpacked.
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_ignore_iccp_chunk(true);
     let mut reader = decoder.read_info().map_err(damaged)?;
     let len = reader.output_buffer_size().ok_or("the PNG is too large")?;
     let mut out = vec![0; len];
@@ -138,6 +144,7 @@ fn decode_webp(bytes: &[u8], watch: &Watch) -> Result<Pixels, String> {
 /// By libav's decoder alone: a picture needs no demuxer.
 fn decode_jpeg(bytes: &[u8], watch: &Watch) -> Result<Pixels, String> {
     libav::init();
+    libav::cap_allocations(watch.max_pixels());
     let codec = ff::decoder::find_by_name("mjpeg").ok_or("the libav in use has no decoder for JPEG")?;
     let mut options = ff::Dictionary::new();
     options.set("max_pixels", &watch.max_pixels().to_string());

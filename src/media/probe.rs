@@ -16,6 +16,7 @@ use super::picture;
 use super::present::Presenter;
 use super::rotate::Rotation;
 use super::source::{self, MediaSource, OpenSource};
+use super::worker;
 use crate::error::Result;
 
 /// What a clip or a picture is. Times are seconds in JSON.
@@ -105,11 +106,13 @@ fn maybe_seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> R
 ///
 /// As [`frame`](super::frame()).
 pub fn probe(source: impl Into<MediaSource>, options: &MediaOptions) -> Result<Probe> {
-    let opened = source::open(source.into(), options)?;
-    if opened.format.is_picture() {
-        return probe_picture(opened);
-    }
-    probe_clip(&mut Clip::open(opened)?)
+    worker::run(source.into(), options, |source, options| {
+        let opened = source::open(source, options)?;
+        if opened.format.is_picture() {
+            return probe_picture(opened);
+        }
+        probe_clip(&mut Clip::open(opened)?)
+    })
 }
 
 /// Checks that a clip is whole, and tells what it is: every byte that the container and its index promise
@@ -122,7 +125,11 @@ pub fn probe(source: impl Into<MediaSource>, options: &MediaOptions) -> Result<P
 ///
 /// As [`frame`](super::frame()); [`ErrorKind::Media`](crate::ErrorKind::Media) says what is missing.
 pub fn check_whole(source: impl Into<MediaSource>, options: &MediaOptions) -> Result<Probe> {
-    let opened = source::open(source.into(), options)?;
+    worker::run(source.into(), options, check)
+}
+
+fn check(source: MediaSource, options: &MediaOptions) -> Result<Probe> {
+    let opened = source::open(source, options)?;
     if opened.format.is_picture() {
         return probe_picture(opened);
     }

@@ -166,6 +166,9 @@ impl Format {
     }
 }
 
+/// A picture of the most pixels that are let in, without compression, is not much larger.
+const MAX_PICTURE_BYTES: u64 = 256 << 20;
+
 /// A source that is open, with its length and format known, at position 0.
 pub(super) struct OpenSource {
     pub(super) reader: GuardedReader,
@@ -177,9 +180,10 @@ pub(super) struct OpenSource {
 impl OpenSource {
     /// The whole content, for pictures, whose decoders want it in one piece.
     pub(super) fn into_bytes(mut self) -> Result<(Bytes, Format, Watch)> {
-        if self.len > self.watch.max_decoded_bytes() {
-            self.watch
-                .spend(usize::try_from(self.len).unwrap_or(usize::MAX))?;
+        if self.len > self.watch.max_decoded_bytes().min(MAX_PICTURE_BYTES) {
+            let most = self.watch.max_decoded_bytes().min(MAX_PICTURE_BYTES);
+            let cause = format!("a picture of {} bytes is more than the limit of {most}", self.len);
+            return Err(self.watch.fail("read", cause));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(self.len).unwrap_or(0).min(64 << 20));
         let read = (&mut self.reader).take(self.len).read_to_end(&mut bytes);
@@ -221,6 +225,8 @@ pub(super) fn open(source: MediaSource, options: &MediaOptions) -> Result<OpenSo
     let mut reader = GuardedReader {
         inner,
         watch: watch.clone(),
+        at: 0,
+        masked: Vec::new(),
     };
     let mut head = Vec::with_capacity(64);
     let len = reader.seek(SeekFrom::End(0)).and_then(|len| {
@@ -242,13 +248,20 @@ pub(super) fn open(source: MediaSource, options: &MediaOptions) -> Result<OpenSo
     })
 }
 
-/// A reader that fails once the call is over, so that libav cannot go on reading.
+/// A reader that fails once the call is over or has had its share, so that libav cannot go on reading.
 pub(super) struct GuardedReader {
     inner: Box<dyn ReadSeek>,
     watch: Watch,
+    at: u64,
+    masked: Vec<u64>,
 }
 
 impl GuardedReader {
+    /// Names of boxes, by their places in rising order, that are read as `skip` from here on.
+    pub(super) fn mask(&mut self, places: Vec<u64>) {
+        self.masked = places;
+    }
+
     fn guard(&self) -> io::Result<()> {
         // Not `Interrupted`: readers retry that one for ever.
         if self.watch.is_over() {
@@ -257,19 +270,42 @@ impl GuardedReader {
             Ok(())
         }
     }
+
+    /// Writes over the names that lie in what was read from `from` on.
+    fn hide(&self, from: u64, read: &mut [u8]) {
+        let first = self.masked.partition_point(|place| place + 4 <= from);
+        let end = from + read.len() as u64;
+        for place in self.masked.iter().skip(first).take_while(|place| **place < end) {
+            for (at, byte) in (*place..).zip(b"skip") {
+                let index = at.checked_sub(from).and_then(|index| usize::try_from(index).ok());
+                if let Some(slot) = index.and_then(|index| read.get_mut(index)) {
+                    *slot = *byte;
+                }
+            }
+        }
+    }
 }
 
 impl Read for GuardedReader {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.guard()?;
-        self.inner.read(buf)
+        let read = self.inner.read(buf)?;
+        if !self.watch.take(read) {
+            return Err(io::Error::other("more than is let in"));
+        }
+        if let Some(part) = buf.get_mut(..read) {
+            self.hide(self.at, part);
+        }
+        self.at += read as u64;
+        Ok(read)
     }
 }
 
 impl Seek for GuardedReader {
     fn seek(&mut self, pos: SeekFrom) -> io::Result<u64> {
         self.guard()?;
-        self.inner.seek(pos)
+        self.at = self.inner.seek(pos)?;
+        Ok(self.at)
     }
 }
 
@@ -293,6 +329,29 @@ mod tests {
             (b"\x47\0\x01", Err("of an unknown kind")),
         ] {
             assert_eq!(Format::sniff(head), format, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn masked_names_are_hidden_however_they_are_read() {
+        let bytes: Vec<u8> = b"....sidx......sidx..".to_vec();
+        for step in 1..=bytes.len() {
+            let mut opened = GuardedReader {
+                inner: Box::new(Cursor::new(bytes.clone())),
+                watch: MediaOptions::new().watch("x"),
+                at: 0,
+                masked: vec![4, 14],
+            };
+            let mut read = Vec::new();
+            let mut part = vec![0; step];
+            loop {
+                let count = opened.read(&mut part).unwrap();
+                if count == 0 {
+                    break;
+                }
+                read.extend_from_slice(&part[..count]);
+            }
+            assert_eq!(read, b"....skip......skip..", "{step} at a time");
         }
     }
 }

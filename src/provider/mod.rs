@@ -15,6 +15,8 @@ use url::Url;
 
 pub use ask::TokenUsage;
 pub(crate) use ask::{Answer, Ask, Part};
+#[cfg(fuzzing)]
+pub use xai::fuzz::replies;
 
 use crate::error::{Error, Result};
 use crate::model::VideoModel;

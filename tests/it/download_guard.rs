@@ -99,6 +99,29 @@ async fn links_and_redirects_into_private_places_are_refused() {
         "file:///etc/passwd",
         "data:video/mp4;base64,AAAA",
         "https://user:password@clips.example/clip.mp4",
+        // The same places in other spellings.
+        "https://012.0.0.1/clip.mp4",
+        "https://0x0a000001/clip.mp4",
+        "https://167772161/clip.mp4",
+        "https://10.1/clip.mp4",
+        "https://10.0.0.1./clip.mp4",
+        "https://10.0.0.1:8443/clip.mp4",
+        "https://１０.０.０.１/clip.mp4",
+        "https://10。0。0。1/clip.mp4",
+        "https://%31%30.0.0.1/clip.mp4",
+        "https:10.0.0.1/clip.mp4",
+        "https:\\\\10.0.0.1\\clip.mp4",
+        "https://ⓛocalhost/clip.mp4",
+        "https://LOCALHOST./clip.mp4",
+        "https://a.localhost/clip.mp4",
+        "https://@10.0.0.1/clip.mp4",
+        "https://clips.example@10.0.0.1/clip.mp4",
+        "https://metadata.google.internal/clip.mp4",
+        "https://[::ffff:a00:1]/clip.mp4",
+        "https://[::10.0.0.1]/clip.mp4",
+        "https://[fe80::1]/clip.mp4",
+        "//10.0.0.1/clip.mp4",
+        "ws://clips.example/clip.mp4",
     ];
     for place in places {
         for redirected in [false, true] {
@@ -115,8 +138,10 @@ async fn links_and_redirects_into_private_places_are_refused() {
             let error = client.generate(request()).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Protocol, "{place}: {error}");
             let line = error.to_string();
+            // A header is ASCII, so some spellings cannot be sent there at all.
+            let unsent = redirected && !place.is_ascii() && line.contains("nowhere");
             assert!(
-                line.contains("refused") && !line.contains("password"),
+                (line.contains("refused") || unsent) && !line.contains("password"),
                 "{place}: {line}"
             );
             assert!(clips_in(folder.path()).is_empty());

@@ -486,3 +486,30 @@ async fn a_record_names_nothing_outside_the_library() {
     let error = library.job_record("1763829999123_a1b2c3d4").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
+
+/// A folder of records that is a link leads out of the library: nothing behind it is read, written or removed.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_linked_journal_is_not_followed() {
+    let bench = Bench::start(&[]).await;
+    bench.client().generate(request()).await.unwrap();
+    for name in ["jobs", "ledger"] {
+        let (inside, outside) = (bench.library().join(name), bench.folder.path().join(name));
+        std::fs::rename(&inside, &outside).unwrap();
+        std::os::unix::fs::symlink(&outside, &inside).unwrap();
+        let client = bench.client();
+        let error = client.spent(..).await.unwrap_err();
+        assert!(error.to_string().contains("not a folder"), "{error}");
+        let made = client.generate(request()).await;
+        if name == "jobs" {
+            assert_eq!(made.unwrap_err().kind(), ErrorKind::Library);
+        } else {
+            // The clip is there, and its record stays open.
+            assert_eq!(open_records(&bench.library()).len(), 1);
+        }
+        std::fs::remove_file(&inside).unwrap();
+        std::fs::rename(&outside, &inside).unwrap();
+    }
+    assert_eq!(recovered(&bench).await.saved.len(), 1);
+    assert_eq!((bench.state().creates, ledger(&bench.library()).len()), (2, 2));
+}

@@ -35,6 +35,8 @@ mod client_bench;
 mod clips;
 #[cfg(feature = "cli")]
 mod download_guard;
+#[cfg(feature = "cli")]
+mod download_hostile;
 #[cfg(all(feature = "cli", target_os = "linux"))]
 mod download_memory;
 #[cfg(feature = "cli")]
@@ -54,6 +56,8 @@ mod journal_recover;
 mod library_commit;
 mod library_copy;
 mod library_crash;
+#[cfg(feature = "media")]
+mod library_escape;
 mod library_list;
 mod library_names;
 mod library_record;
@@ -66,6 +70,8 @@ mod media_bad_input;
 mod media_colour;
 #[cfg(feature = "media")]
 mod media_frames;
+#[cfg(all(feature = "cli", target_os = "linux"))]
+mod media_hostile;
 #[cfg(feature = "cli")]
 mod planner_continue;
 #[cfg(feature = "cli")]

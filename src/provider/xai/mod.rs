@@ -4,6 +4,8 @@ mod body;
 mod convert;
 mod errors;
 mod files;
+#[cfg(fuzzing)]
+pub(crate) mod fuzz;
 mod responses;
 mod wire;
 

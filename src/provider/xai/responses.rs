@@ -223,7 +223,7 @@ fn body(ask: &Ask) -> Result<Bytes> {
 
 // --- reading -----------------------------------------------------------------------------------
 
-fn answer(doing: &str, reply: &Reply) -> Result<Answer> {
+pub(super) fn answer(doing: &str, reply: &Reply) -> Result<Answer> {
     match reply.status {
         200..=299 => read(doing, reply),
         300..=399 => Err(Error::new(

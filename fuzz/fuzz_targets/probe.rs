@@ -1,0 +1,16 @@
+//! Any bytes as a clip or a picture: what it is, and whether it is whole.
+#![no_main]
+
+use std::time::Duration;
+
+use libfuzzer_sys::fuzz_target;
+use reelkin::media::{self, MediaOptions};
+
+fuzz_target!(|data: &[u8]| {
+    let options = MediaOptions::new()
+        .with_deadline(Duration::from_secs(5))
+        .with_max_pixels(1 << 20);
+    let probed = media::probe(data.to_vec(), &options);
+    let whole = media::check_whole(data.to_vec(), &options);
+    assert!(probed.is_ok() || whole.is_err(), "whole, and cannot be probed");
+});

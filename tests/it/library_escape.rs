@@ -1,0 +1,275 @@
+//! Whatever a server, a sidecar or a caller calls a thing, nothing outside of the library is made, read or
+//! removed: many names, put together at random from the parts that such tricks are made of, around a tree
+//! that must stay as it was.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use futures_util::StreamExt as _;
+use reelkin::JobId;
+use reelkin::library::{ClipId, ClipRecord, Library, ListOptions};
+use serde_json::json;
+
+/// A word that stands in every file outside; whatever is read of those shows it.
+const CANARY: &str = "CANARY-83f1";
+const CASES: usize = 400;
+
+/// The same numbers for the same seed, on every machine.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 11).unwrap() % limit
+    }
+}
+
+/// The same cases each time; others with `NAMES_SEED=2 cargo test ..`, which is built in.
+fn seed() -> u64 {
+    option_env!("NAMES_SEED").map_or(1, |text| text.parse().expect("NAMES_SEED is a number"))
+}
+
+/// What tricks are made of, and names of what lies outside.
+const PARTS: &[&str] = &[
+    "..",
+    ".",
+    "/",
+    "//",
+    "\\",
+    "../",
+    "..\\",
+    "\0",
+    "secret",
+    "secret.mp4",
+    "secret.mp4.json",
+    "clips",
+    "a",
+    "a.mp4",
+    ".mp4",
+    ".json",
+    ".part",
+    ".incoming",
+    ".incoming/",
+    "chains",
+    "chains/",
+    "C:",
+    "C:\\",
+    "\\\\?\\",
+    "//server/share/",
+    "CON",
+    "nul",
+    "COM1.mp4",
+    "~",
+    "~/",
+    "%2e%2e%2f",
+    "%2f",
+    "%00",
+    "\u{2024}\u{2024}",
+    "\u{ff0e}\u{ff0e}\u{ff0f}",
+    "\u{2215}",
+    "\u{202e}",
+    "\r\n",
+    "\u{1b}[2J",
+    " ",
+    "file:",
+    "file:///",
+    "link",
+    "way/",
+    "way/secret",
+    "1763812000000_",
+    "0a1b2c3d",
+    "$HOME",
+    "*",
+    "-rf",
+];
+
+/// A name that means to lead elsewhere.
+fn name(dice: &mut Dice, outer: &Path) -> String {
+    let mut out = String::new();
+    match dice.below(12) {
+        0 => out.push_str(outer.to_str().unwrap()),
+        1 => write!(out, "{}/", outer.display()).unwrap(),
+        2 => out.push_str(&"x".repeat(dice.below(6000))),
+        _ => {}
+    }
+    for _ in 0..=dice.below(6) {
+        out.push_str(PARTS[dice.below(PARTS.len())]);
+    }
+    out
+}
+
+/// Every file outside of the library: what it is, holds, and when it was changed.
+fn outside(outer: &Path, library: &Path) -> BTreeMap<PathBuf, (String, SystemTime)> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![outer.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path == library {
+                continue;
+            }
+            let about = fs::symlink_metadata(&path).unwrap();
+            let what = if about.is_file() {
+                fs::read_to_string(&path).unwrap()
+            } else {
+                format!("{:?}", about.file_type())
+            };
+            if about.is_dir() {
+                open.push(path.clone());
+            }
+            found.insert(path, (what, about.modified().unwrap()));
+        }
+    }
+    found
+}
+
+/// A library among things that are none of its business, with links that lead to them.
+fn plant(outer: &Path) -> PathBuf {
+    let clips = outer.join("clips");
+    fs::create_dir_all(outer.join("elsewhere/chains")).unwrap();
+    fs::create_dir(&clips).unwrap();
+    let secret =
+        json!({ "prompt": CANARY, "revisedPrompt": CANARY, "videoSeries": { "topic": "t" } }).to_string();
+    for folder in [outer.to_owned(), outer.join("elsewhere")] {
+        for name in [
+            "secret",
+            "secret.mp4",
+            "secret.mp4.json",
+            "a.mp4",
+            "a.mp4.json",
+            ".json",
+            ".mp4",
+        ] {
+            fs::write(folder.join(name), &secret).unwrap();
+        }
+    }
+    let chain = json!({ "schema": 1, "id": CANARY, "created_at": 1, "start": "generated", "steps": [] });
+    for id in ["a", "secret", "0a1b2c3d"] {
+        fs::write(
+            outer.join(format!("elsewhere/chains/{id}.json")),
+            chain.to_string(),
+        )
+        .unwrap();
+    }
+    fs::write(clips.join("a.mp4"), "inside").unwrap();
+    clips
+}
+
+#[cfg(unix)]
+fn plant_links(outer: &Path, clips: &Path) {
+    use std::os::unix::fs::symlink;
+
+    symlink(outer.join("elsewhere"), clips.join("way")).unwrap();
+    symlink(outer.join("elsewhere/chains"), clips.join("chains")).unwrap();
+    symlink(outer.join("secret.mp4"), clips.join("link.mp4")).unwrap();
+    symlink(outer.join("secret.mp4.json"), clips.join("link.mp4.json")).unwrap();
+    symlink(outer.join("elsewhere/new.json"), clips.join("dangling.mp4.json")).unwrap();
+}
+
+/// Everything that a name can be given to. What came back, as text.
+async fn tried(library: &Library, name: &str) -> String {
+    let mut told = String::new();
+    let mut tell = |what: &dyn std::fmt::Debug| write!(told, "{what:?} ").unwrap();
+    tell(&library.clip(name).await);
+    tell(&library.resolve(name).await);
+    tell(&library.chain(name).await);
+    tell(&library.series(name, 3).await);
+    tell(&JobId::parse(name));
+    for id in [ClipId::parse(name), ClipId::from_file_name(name)]
+        .into_iter()
+        .flatten()
+    {
+        tell(&library.read(&id, 1 << 20).await);
+        tell(&library.digest(&id).await);
+        tell(&library.set_record(&id, ClipRecord::new(1)).await);
+        match library.stage(&id).await {
+            Ok(mut staged) => {
+                tell(&staged.append(b"new").await);
+                assert!(
+                    staged.path().starts_with(library.folder().unwrap()),
+                    "{}",
+                    staged.path().display()
+                );
+                tell(&staged.commit(ClipRecord::new(1)).await);
+            }
+            Err(error) => tell(&error),
+        }
+    }
+    told
+}
+
+/// A clip whose sidecar gives that name wherever a sidecar can name something.
+fn sidecar(name: &str) -> String {
+    let entry = json!({ "videoUrl": name, "filename": name, "sourceVideoFilename": name, "role": name,
+        "revisedPrompt": "p", "userPrompt": "p" });
+    json!({
+        "prompt": "p", "revisedPrompt": "p",
+        "video": { "sourceImageFilename": name, "source": { "kind": "generated-file", "filename": name },
+            "sourceUrl": { "kind": "generated-file", "filename": name } },
+        "videoContinuity": { "lineageId": name, "parentFilename": name, "sourceVideoFilename": name,
+            "entries": [entry.clone(), entry] },
+        "videoLineage": { "parent": name, "parentFilename": name, "root": name, "rootFilename": name },
+        "reelkin": { "schema": 1, "job_id": name,
+            "parents": [{ "id": name, "sha256": name, "relation": name }] },
+    })
+    .to_string()
+}
+
+async fn reaches_nothing(with_links: bool) {
+    let seed = seed();
+    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let folder = tempfile::tempdir().unwrap();
+    let outer = fs::canonicalize(folder.path()).unwrap();
+    let clips = plant(&outer);
+    #[cfg(unix)]
+    if with_links {
+        plant_links(&outer, &clips);
+    }
+    let before = outside(&outer, &clips);
+    let library = Library::open(&clips).unwrap();
+    let inner = library.new_name().await.unwrap();
+    for case in 0..CASES {
+        // Each part by itself first.
+        let name = PARTS
+            .get(case)
+            .map_or_else(|| name(&mut dice, &outer), |part| (*part).to_owned());
+        let mut told = tried(&library, &name).await;
+        fs::write(clips.join(inner.file_name()), "clip").unwrap();
+        fs::write(clips.join(inner.sidecar_name()), sidecar(&name)).unwrap();
+        if let Ok(clip) = library.clip(&inner).await {
+            write!(told, "{:?} ", library.parent(&clip).await).unwrap();
+            let family = library.family(&clip).await;
+            write!(told, "{family:?} ").unwrap();
+            if let Ok(family) = family {
+                let verdicts: Vec<_> = library.verify_family(&family).collect().await;
+                write!(told, "{verdicts:?}").unwrap();
+            }
+        }
+        assert!(
+            !told.contains(CANARY),
+            "seed {seed}, case {case}, {name:?}: {told}"
+        );
+    }
+    let page = library.list(ListOptions::default()).await.unwrap();
+    let verdicts: Vec<_> = library.verify().collect().await;
+    let told = format!("{page:?} {verdicts:?}");
+    assert!(!told.contains(CANARY), "seed {seed}: {told}");
+    library.sweep(Duration::ZERO).await.unwrap();
+    assert_eq!(outside(&outer, &clips), before, "seed {seed}");
+}
+
+#[tokio::test]
+async fn no_name_leads_out_of_the_library() {
+    reaches_nothing(false).await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn no_name_leads_out_through_a_link_in_the_library() {
+    reaches_nothing(true).await;
+}
