@@ -71,7 +71,7 @@ pub use client::{Analyze, Generate, JobHandle, Transform, VideoClient, VideoClie
 #[cfg(feature = "media")]
 pub use client::{Chain, ChainEvent, ChainHandle, ChainOutcome, ContinueFrom};
 pub use error::{Charge, Error, ErrorKind, Result, RetryAdvice};
-pub use http::{DownloadPolicy, RateLimit, TokenSource};
+pub use http::{DownloadPolicy, RateLimit, Timeouts, TokenSource};
 pub use job::{Event, Events, Handle, JobEvent, JobEvents, PollPolicy};
 #[cfg(feature = "media")]
 pub use library::{ChainRecord, Drift};

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::VideoClient;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{DownloadPolicy, Http, RateLimit, Token, TokenSource};
+use crate::http::{DownloadPolicy, Http, RateLimit, Timeouts, Token, TokenSource};
 use crate::job::PollPolicy;
 use crate::library::Library;
 use crate::model::{ModelTable, Validation};
@@ -31,6 +31,7 @@ pub struct VideoClientBuilder {
     poll: PollPolicy,
     download: DownloadPolicy,
     rate: RateLimit,
+    timeouts: Timeouts,
     planner: PlannerSettings,
 }
 
@@ -137,6 +138,12 @@ impl VideoClientBuilder {
         self
     }
 
+    /// How long one exchange with the service may take.
+    pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
     /// How prompts are planned, and which are.
     pub fn planner(mut self, settings: PlannerSettings) -> Self {
         self.planner = settings;
@@ -153,7 +160,7 @@ impl VideoClientBuilder {
         self.planner.check()?;
         let token = self.token.unwrap_or_else(|| Err(no_key()))?;
         let base_url = self.base_url.as_deref().unwrap_or(BASE_URL);
-        let http = Http::new(base_url, token, self.rate, self.download)?;
+        let http = Http::new(base_url, token, self.rate, self.download, self.timeouts)?;
         let library = match self.library {
             Some(Place::Folder(folder)) => Library::open(folder)?,
             Some(Place::Opened(library)) => library,
