@@ -36,6 +36,10 @@ mod download_memory;
 #[cfg(feature = "cli")]
 mod download_resume;
 #[cfg(feature = "cli")]
+mod every_byte;
+#[cfg(feature = "cli")]
+mod every_byte_tap;
+#[cfg(feature = "cli")]
 mod faults;
 #[cfg(feature = "cli")]
 mod ima2_rows;
