@@ -177,7 +177,7 @@ impl Rig {
             let client = bench.builder().poll(polls).download(downloads);
             client.timeouts(quick_timeouts(ms(time))).build().unwrap()
         };
-        let (patient, hasty) = (client(20_000, 60_000), client(250, 60_000));
+        let (patient, hasty) = (client(20_000, 60_000), client(1000, 60_000));
         Self {
             bench,
             patient,
@@ -525,7 +525,7 @@ async fn of_the_answer_of_a_planner() {
         let words = format!("question {:06}", shot.number);
         rig.bench.sandbox.add_fault(shot.fault("answer", Some(&words)));
         let settings = if shot.is_silent() {
-            PlannerSettings::default().deadline(ms(400))
+            PlannerSettings::default().deadline(ms(1500))
         } else {
             PlannerSettings::default()
         };
@@ -563,7 +563,9 @@ async fn of_the_reply_to_an_upload() {
     }
     let rig = &places[0];
     let clip = super::client_bench::real_clip().await;
-    let source = write(rig.bench.folder.path().join("source.mp4"), &clip);
+    // It outlasts the place that is done first.
+    let folder = tempfile::tempdir().unwrap();
+    let source = write(folder.path().join("source.mp4"), &clip);
     let edit = move |words: &str| {
         let mut edit = EditRequest::new(MediaInput::from(source.clone()), words);
         edit.transport = TransportChoice::Upload;
