@@ -41,6 +41,7 @@
 //! | `media` (default) | [`media`]: frames, probes, the full check of a download | FFmpeg's libraries |
 //! | `sandbox` | [`sandbox`] | `media` |
 //! | `cli` | the program `reelkin` | `media`, `sandbox` |
+//! | `otel` | the example `telemetry`: spans over OTLP to a collector | `sandbox` |
 //!
 //! Without `media` the crate links no C library; a download is then checked by the outline of its
 //! container alone.
@@ -66,6 +67,7 @@ mod provider;
 pub mod request;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+mod telemetry;
 
 pub use client::{Analyze, Generate, JobHandle, Transform, VideoClient, VideoClientBuilder};
 #[cfg(feature = "media")]

@@ -8,6 +8,7 @@ use super::VideoClient;
 use crate::error::Result;
 use crate::planner::ClipNotes;
 use crate::request::{AnalyzeOptions, MediaInput};
+use crate::telemetry::{self, Verb};
 
 /// A clip to be described; see [`VideoClient::analyze`].
 #[derive(Debug)]
@@ -83,7 +84,7 @@ impl IntoFuture for Analyze {
     type IntoFuture = Pin<Box<dyn Future<Output = Result<ClipNotes>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(run(self))
+        Box::pin(telemetry::within(Verb::Analyze.span(), run(self)))
     }
 }
 

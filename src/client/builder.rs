@@ -33,6 +33,7 @@ pub struct VideoClientBuilder {
     rate: RateLimit,
     timeouts: Timeouts,
     planner: PlannerSettings,
+    telemetry_content: bool,
 }
 
 enum Place {
@@ -47,6 +48,7 @@ pub(super) struct Settings {
     pub(super) validation: Validation,
     pub(super) poll: PollPolicy,
     pub(super) planner: PlannerSettings,
+    pub(super) telemetry_content: bool,
 }
 
 impl std::fmt::Debug for VideoClientBuilder {
@@ -150,6 +152,14 @@ impl VideoClientBuilder {
         self
     }
 
+    /// Whether the spans that `tracing` listeners get may hold what people wrote: prompts and names of
+    /// stored files. Without this they hold models, lengths, sizes, tokens, costs, job ids and kinds of
+    /// errors. Keys and signed links are in neither.
+    pub const fn telemetry_content(mut self, on: bool) -> Self {
+        self.telemetry_content = on;
+        self
+    }
+
     /// The client.
     ///
     /// # Errors
@@ -181,6 +191,7 @@ impl VideoClientBuilder {
             validation: self.validation,
             poll: self.poll,
             planner: self.planner,
+            telemetry_content: self.telemetry_content,
         };
         Ok(VideoClient::new(http, library, settings))
     }

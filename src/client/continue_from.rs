@@ -20,6 +20,7 @@ use crate::model::{Mode, Resolution};
 use crate::request::{
     ContinueRequest, ContinueStrategy, ExtendRequest, FrameChoice, GenerateRequest, MediaInput,
 };
+use crate::telemetry::Verb;
 
 /// Most frames that are looked at for the sharpest one: two seconds of a clip of the service.
 const MOST_FRAMES: u32 = 48;
@@ -74,9 +75,8 @@ impl ContinueFrom {
             from,
             request,
         } = self;
-        job::spawn(move |reporter| run(client, from, request, Ticket::default(), reporter))
-            .handle()
-            .await
+        let work = move |reporter| run(client, from, request, Ticket::default(), reporter);
+        job::spawn(Verb::Continue.span(), work).handle().await
     }
 }
 

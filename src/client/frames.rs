@@ -7,6 +7,7 @@ use super::VideoClient;
 use crate::error::Result;
 use crate::library::Clip;
 use crate::media::{Frame, FramePosition, MediaOptions, MediaSource, bridge};
+use crate::telemetry::{self, Verb};
 
 /// Most bytes of a clip that is read whole, when the library is no folder.
 const MAX_CLIP_BYTES: u64 = 2 << 30;
@@ -52,7 +53,7 @@ impl IntoFuture for ExtractFrame {
     type IntoFuture = Pin<Box<dyn Future<Output = Result<Frame>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
+        Box::pin(telemetry::within(Verb::Frame.span(), async move {
             let source = if let Some(path) = &self.clip.path {
                 MediaSource::from(path)
             } else {
@@ -60,6 +61,6 @@ impl IntoFuture for ExtractFrame {
                 MediaSource::named_bytes(self.clip.file_name.clone(), bytes)
             };
             bridge::frame(source, self.position, self.options).await
-        })
+        }))
     }
 }

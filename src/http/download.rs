@@ -9,12 +9,15 @@ use reqwest::header::{
     LOCATION, RANGE,
 };
 use tokio::time::Instant;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 use url::Url;
 
 use super::checksum::Checksum;
 use super::{Http, guard, network, retry_after};
 use crate::backoff::Backoff;
 use crate::error::{Error, ErrorKind, Result, redacted_url};
+use crate::telemetry;
 
 const MAX_REDIRECTS: u32 = 5;
 /// An MP4 names its type in bytes 4 to 8, so this much tells a clip from an error page.
@@ -123,6 +126,32 @@ impl Http {
     /// # Cancel safety
     /// Dropping it leaves the sink at the last finished chunk.
     pub(crate) async fn download(
+        &self,
+        url: &Url,
+        sink: &mut dyn Sink,
+        progress: impl FnMut(u64, Option<u64>) + Send,
+    ) -> Result<(), DownloadError> {
+        let span = tracing::info_span!(
+            "download",
+            otel.name = "video.download",
+            otel.kind = "client",
+            otel.status_code = Empty,
+            "error.type" = Empty,
+            server.address = url.host_str(),
+            reelkin.bytes = Empty,
+        );
+        let done = self
+            .download_in_tries(url, sink, progress)
+            .instrument(span.clone())
+            .await;
+        span.record("reelkin.bytes", telemetry::number(sink.position()));
+        if let Err(DownloadError::LinkExpired(error) | DownloadError::Failed(error)) = &done {
+            telemetry::failed(&span, error);
+        }
+        done
+    }
+
+    async fn download_in_tries(
         &self,
         url: &Url,
         sink: &mut dyn Sink,

@@ -140,6 +140,11 @@ impl Http {
         self.0.base.origin().ascii_serialization()
     }
 
+    /// The name of the service's host, for telemetry.
+    pub(crate) fn host(&self) -> Option<&str> {
+        self.0.base.host_str()
+    }
+
     /// One GET, not repeated here.
     pub(crate) async fn get(&self, segments: &[&str]) -> Result<Reply, SendFailure> {
         self.0.limiter.turn(Lane::Read).await;

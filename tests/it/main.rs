@@ -91,6 +91,8 @@ mod sandbox_results;
 #[cfg(feature = "cli")]
 mod secrets;
 #[cfg(feature = "cli")]
+mod telemetry;
+#[cfg(feature = "cli")]
 mod wire_answers;
 #[cfg(feature = "cli")]
 mod wire_requests;
