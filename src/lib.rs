@@ -42,6 +42,7 @@
 //! | `sandbox` | [`sandbox`] | `media` |
 //! | `cli` | the program `reelkin` | `media`, `sandbox` |
 //! | `s3` | a library in a bucket, [`Library::open_url`] | |
+//! | `otel` | the example `telemetry`: spans over OTLP to a collector | `sandbox` |
 //!
 //! Without `media` the crate links no C library; a download is then checked by the outline of its
 //! container alone.
@@ -67,6 +68,7 @@ mod provider;
 pub mod request;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+mod telemetry;
 
 pub use client::{
     Analyze, Generate, JobHandle, Outcome, Recover, Recovered, RecoveryEvent, RecoveryHandle, Transform,
@@ -75,7 +77,7 @@ pub use client::{
 #[cfg(feature = "media")]
 pub use client::{Chain, ChainEvent, ChainHandle, ChainOutcome, ContinueFrom};
 pub use error::{Charge, Error, ErrorKind, Result, RetryAdvice};
-pub use http::{DownloadPolicy, RateLimit, TokenSource};
+pub use http::{DownloadPolicy, RateLimit, Timeouts, TokenSource};
 pub use job::{Event, Events, Handle, JobEvent, JobEvents, PollPolicy};
 #[cfg(feature = "media")]
 pub use library::{ChainRecord, Drift};

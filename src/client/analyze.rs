@@ -8,6 +8,7 @@ use super::VideoClient;
 use crate::error::Result;
 use crate::planner::ClipNotes;
 use crate::request::{AnalyzeOptions, MediaInput};
+use crate::telemetry::{self, Verb};
 
 /// A clip to be described; see [`VideoClient::analyze`].
 #[derive(Debug)]
@@ -83,13 +84,14 @@ impl IntoFuture for Analyze {
     type IntoFuture = Pin<Box<dyn Future<Output = Result<ClipNotes>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(run(self))
+        Box::pin(telemetry::within(Verb::Analyze.span(), run(self)))
     }
 }
 
 #[cfg(feature = "media")]
 async fn run(analyze: Analyze) -> Result<ClipNotes> {
     use tokio::time::Instant;
+    use tracing::Instrument as _;
 
     use super::source::Source;
     use super::ticket;
@@ -120,7 +122,7 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
     let most = planner::most_cost(&client.inner.models, &options.model, pictures, false);
     (record.questions, record.unpriced_question) = (most, most.is_none());
     let file = ticket::book(&client, record).await?;
-    let asking = tokio::spawn(ask(client, options, until, clip, file)).await;
+    let asking = tokio::spawn(ask(client, options, until, clip, file).in_current_span()).await;
     asking.unwrap_or_else(|_| Err(Error::new(ErrorKind::Stopped, "analyze the clip: broken off")))
 }
 

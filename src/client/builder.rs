@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::VideoClient;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{DownloadPolicy, Http, RateLimit, Token, TokenSource};
+use crate::http::{DownloadPolicy, Http, RateLimit, Timeouts, Token, TokenSource};
 use crate::job::PollPolicy;
 use crate::library::Library;
 use crate::model::{ModelTable, Validation};
@@ -32,8 +32,10 @@ pub struct VideoClientBuilder {
     poll: PollPolicy,
     download: DownloadPolicy,
     rate: RateLimit,
+    timeouts: Timeouts,
     planner: PlannerSettings,
     budget: Budget,
+    telemetry_content: bool,
 }
 
 enum Place {
@@ -49,6 +51,7 @@ pub(super) struct Settings {
     pub(super) poll: PollPolicy,
     pub(super) planner: PlannerSettings,
     pub(super) budget: Budget,
+    pub(super) telemetry_content: bool,
 }
 
 impl std::fmt::Debug for VideoClientBuilder {
@@ -141,6 +144,12 @@ impl VideoClientBuilder {
         self
     }
 
+    /// How long one exchange with the service may take.
+    pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
     /// How prompts are planned, and which are.
     pub fn planner(mut self, settings: PlannerSettings) -> Self {
         self.planner = settings;
@@ -154,6 +163,14 @@ impl VideoClientBuilder {
         self
     }
 
+    /// Whether the spans that `tracing` listeners get may hold what people wrote: prompts and names of
+    /// stored files. Without this they hold models, lengths, sizes, tokens, costs, job ids and kinds of
+    /// errors. Keys and signed links are in neither.
+    pub const fn telemetry_content(mut self, on: bool) -> Self {
+        self.telemetry_content = on;
+        self
+    }
+
     /// The client.
     ///
     /// # Errors
@@ -164,7 +181,7 @@ impl VideoClientBuilder {
         self.planner.check()?;
         let token = self.token.unwrap_or_else(|| Err(no_key()))?;
         let base_url = self.base_url.as_deref().unwrap_or(BASE_URL);
-        let http = Http::new(base_url, token, self.rate, self.download)?;
+        let http = Http::new(base_url, token, self.rate, self.download, self.timeouts)?;
         let library = match self.library {
             Some(Place::Folder(folder)) => Library::open(folder)?,
             Some(Place::Opened(library)) => library,
@@ -186,6 +203,7 @@ impl VideoClientBuilder {
             poll: self.poll,
             planner: self.planner,
             budget: self.budget,
+            telemetry_content: self.telemetry_content,
         };
         Ok(VideoClient::new(http, library, settings))
     }

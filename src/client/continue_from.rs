@@ -22,6 +22,7 @@ use crate::model::{Mode, Resolution};
 use crate::request::{
     ContinueRequest, ContinueStrategy, ExtendRequest, FrameChoice, GenerateRequest, MediaInput,
 };
+use crate::telemetry::Verb;
 
 /// Most frames that are looked at for the sharpest one: two seconds of a clip of the service.
 const MOST_FRAMES: u32 = 48;
@@ -76,9 +77,8 @@ impl ContinueFrom {
             from,
             request,
         } = self;
-        job::spawn(move |reporter| run(client, from, request, None, reporter))
-            .handle()
-            .await
+        let work = move |reporter| run(client, from, request, None, reporter);
+        job::spawn(Verb::Continue.span(), work).handle().await
     }
 }
 

@@ -8,6 +8,7 @@ use super::source::local_of;
 use crate::error::Result;
 use crate::library::Clip;
 use crate::media::{Frame, FramePosition, MediaOptions, MediaSource, bridge};
+use crate::telemetry::{self, Verb};
 
 /// A frame to be taken; see [`VideoClient::frame`].
 #[derive(Debug)]
@@ -51,7 +52,7 @@ impl IntoFuture for ExtractFrame {
     type IntoFuture = Pin<Box<dyn Future<Output = Result<Frame>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
+        Box::pin(telemetry::within(Verb::Frame.span(), async move {
             // A file is called by its path.
             let source = match &self.clip.path {
                 Some(path) => MediaSource::from(path),
@@ -60,6 +61,6 @@ impl IntoFuture for ExtractFrame {
                     .media(&self.clip.file_name),
             };
             bridge::frame(source, self.position, self.options).await
-        })
+        }))
     }
 }

@@ -13,6 +13,7 @@ use crate::job::{self, JobEvent, Reporter};
 use crate::library::{Clip, FrameRecord, Parent};
 use crate::provider::{GenerateSubmission, Submission};
 use crate::request::GenerateRequest;
+use crate::telemetry::{self, Verb};
 
 /// A clip to be made; see [`VideoClient::generate`]. Does nothing until it is awaited or started.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ impl Generate {
     /// Dropping the future once it was polled stops nothing: the work goes on, and the clip is saved.
     pub async fn start(self) -> Result<JobHandle> {
         let Self { client, request } = self;
-        job::spawn(move |reporter| async move {
+        job::spawn(Verb::Generate.span(), move |reporter| async move {
             reporter.tell(JobEvent::Planning);
             Box::pin(run(client, request, None, None, reporter)).await
         })
@@ -76,6 +77,7 @@ pub(super) async fn run(
 ) -> Result<Clip> {
     let inner = &client.inner;
     let mut checked = client.estimate(&request)?;
+    telemetry::model(checked.model.as_str());
     let resolved = inputs::generate(&client, &request).await?;
     // That a clip cannot be saved is better known before it is paid for.
     inner.library.writable().await?;

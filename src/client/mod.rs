@@ -52,6 +52,7 @@ use crate::money::{Budget, Spent};
 use crate::provider::xai::Xai;
 use crate::provider::{JobId, Provider, VisibleModel};
 use crate::request::{Checked, Defaults, GenerateRequest, PlannerSettings};
+use crate::telemetry::Verb;
 
 /// One job on its way to a clip.
 pub type JobHandle = Handle<Clip>;
@@ -106,7 +107,7 @@ impl VideoClient {
     }
 
     fn new(http: Http, library: Library, settings: builder::Settings) -> Self {
-        let provider = Arc::new(Xai::new(http.clone()));
+        let provider = Arc::new(Xai::new(http.clone(), settings.telemetry_content));
         Self {
             inner: Arc::new(Inner {
                 provider,
@@ -160,7 +161,7 @@ impl VideoClient {
         let id = JobId::parse(id)?;
         let client = self.clone();
         let work_id = id.clone();
-        let started = job::spawn(move |reporter| async move {
+        let started = job::spawn(Verb::PickUp.span(), move |reporter| async move {
             reporter.submitted(&work_id, None);
             Box::pin(recover::one(&client, &reporter, &work_id)).await
         });

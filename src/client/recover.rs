@@ -15,6 +15,7 @@ use crate::job::{self, Event, Handle, JobEvent, Reporter, Sealed};
 use crate::library::{Claim, Clip, JobError, JobFile, JobRecord, JobState, LEASE, OpenJob};
 use crate::money::UsdTicks;
 use crate::provider::JobId;
+use crate::telemetry::Verb;
 
 /// How many jobs are finished at a time.
 const AT_ONCE: usize = 32;
@@ -120,7 +121,8 @@ impl Recover {
     /// Begins. The rest goes on by itself.
     pub fn start(self) -> RecoveryHandle {
         let Self { client } = self;
-        job::spawn(move |reporter| async move { Box::pin(all(&client, &reporter)).await }).with_id(())
+        let work = move |reporter| async move { Box::pin(all(&client, &reporter)).await };
+        job::spawn(Verb::Recover.span(), work).with_id(())
     }
 }
 

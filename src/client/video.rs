@@ -17,6 +17,7 @@ use crate::request::{
     CheckedVideo, EditRequest, ExtendRequest, MediaInput, PlanChoice, StorageOptions, TransportChoice,
     UploadTarget,
 };
+use crate::telemetry::{self, Verb};
 
 /// A clip to be made from another; see [`VideoClient::edit`] and [`VideoClient::extend`]. Does nothing
 /// until it is awaited or started.
@@ -92,7 +93,11 @@ impl Transform {
     /// Dropping the future once it was polled stops nothing: the work goes on, and the clip is saved.
     pub async fn start(self) -> Result<JobHandle> {
         let Self { client, request } = self;
-        job::spawn(move |reporter| async move {
+        let verb = match &request {
+            Request::Edit(_) => Verb::Edit,
+            Request::Extend(_) => Verb::Extend,
+        };
+        job::spawn(verb.span(), move |reporter| async move {
             reporter.tell(JobEvent::Planning);
             Box::pin(run(client, request, None, reporter)).await
         })
@@ -130,6 +135,7 @@ async fn run(
 ) -> Result<Clip> {
     let inner = &client.inner;
     let (mut checked, parts) = check(&client, request)?;
+    telemetry::model(checked.model.as_str());
     let source = Source::find(&client, &parts.video).await?;
     let measured = match &source.local {
         Some(local) => local.measure(&source.name).await?,

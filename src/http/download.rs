@@ -9,11 +9,15 @@ use reqwest::header::{
     LOCATION, RANGE,
 };
 use tokio::time::Instant;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 use url::Url;
 
+use super::checksum::Checksum;
 use super::{Http, guard, network, retry_after};
 use crate::backoff::Backoff;
 use crate::error::{Error, ErrorKind, Result, redacted_url};
+use crate::telemetry;
 
 const MAX_REDIRECTS: u32 = 5;
 /// An MP4 names its type in bytes 4 to 8, so this much tells a clip from an error page.
@@ -73,6 +77,13 @@ enum Broken {
     Final(DownloadError),
 }
 
+/// What earlier tries learned of the file.
+#[derive(Default)]
+struct KnownFile {
+    validator: Option<HeaderValue>,
+    checksum: Checksum,
+}
+
 impl From<Error> for Broken {
     fn from(error: Error) -> Self {
         Self::Final(DownloadError::Failed(error))
@@ -118,6 +129,32 @@ impl Http {
         &self,
         url: &Url,
         sink: &mut dyn Sink,
+        progress: impl FnMut(u64, Option<u64>) + Send,
+    ) -> Result<(), DownloadError> {
+        let span = tracing::info_span!(
+            "download",
+            otel.name = "video.download",
+            otel.kind = "client",
+            otel.status_code = Empty,
+            "error.type" = Empty,
+            server.address = url.host_str(),
+            reelkin.bytes = Empty,
+        );
+        let done = self
+            .download_in_tries(url, sink, progress)
+            .instrument(span.clone())
+            .await;
+        span.record("reelkin.bytes", telemetry::number(sink.position()));
+        if let Err(DownloadError::LinkExpired(error) | DownloadError::Failed(error)) = &done {
+            telemetry::failed(&span, error);
+        }
+        done
+    }
+
+    async fn download_in_tries(
+        &self,
+        url: &Url,
+        sink: &mut dyn Sink,
         mut progress: impl FnMut(u64, Option<u64>) + Send,
     ) -> Result<(), DownloadError> {
         let policy = &self.0.policy;
@@ -125,16 +162,16 @@ impl Http {
         let mut backoff = fresh_backoff();
         // What the slowest line that counts as alive brings in the time it may be silent.
         let worth = bytes_in(policy.stall_timeout, policy.min_bytes_per_second);
-        let mut validator = None;
+        let mut file = KnownFile::default();
         let mut attempt = 1;
         loop {
             let before = sink.position();
-            let (error, pause) = match self.try_download(url, sink, &mut validator, &mut progress).await {
+            let (error, pause) = match self.try_download(url, sink, &mut file, &mut progress).await {
                 Ok(()) => return Ok(()),
                 Err(Broken::Final(error)) => return Err(error),
                 Err(Broken::Retry(error, asked)) => (error, backoff.next(asked)),
                 Err(Broken::Restart(error)) => {
-                    validator = None;
+                    file = KnownFile::default();
                     sink.restart().await.map_err(DownloadError::Failed)?;
                     (error, backoff.next(None))
                 }
@@ -158,16 +195,16 @@ impl Http {
         &self,
         url: &Url,
         sink: &mut dyn Sink,
-        validator: &mut Option<HeaderValue>,
+        file: &mut KnownFile,
         progress: &mut (impl FnMut(u64, Option<u64>) + Send),
     ) -> Result<(), Broken> {
         let doing = format!("download {}", redacted_url(url.as_str()));
-        if sink.position() > 0 && validator.is_none() {
+        if sink.position() > 0 && file.validator.is_none() {
             // Without a validator nobody can say that the rest belongs to the same file.
             sink.restart().await?;
         }
         let mut response = self
-            .follow(&doing, url, sink.position(), validator.as_ref())
+            .follow(&doing, url, sink.position(), file.validator.as_ref())
             .await?;
         let status = response.status().as_u16();
         let failed = |kind, what: &str| Error::new(kind, format!("{doing}: {what}")).with_status(status);
@@ -176,10 +213,11 @@ impl Http {
                 if sink.position() > 0 {
                     sink.restart().await?;
                 }
+                file.checksum = Checksum::declared_by(response.headers());
             }
             // A server that ignores the condition would have us glue two files together.
             206 if content_range_start(response.headers()) == Some(sink.position())
-                && is_same(validator.as_ref(), response.headers()) => {}
+                && is_same(file.validator.as_ref(), response.headers()) => {}
             206 | 416 => {
                 return Err(Broken::Restart(failed(
                     ErrorKind::Network,
@@ -205,7 +243,7 @@ impl Http {
                 );
             }
         }
-        *validator = strong_validator(response.headers());
+        file.validator = strong_validator(response.headers());
         let total = response.content_length().map(|rest| sink.position() + rest);
         let policy = &self.0.policy;
         let too_large = || {
@@ -244,6 +282,7 @@ impl Http {
                 }
             }
             window_bytes += chunk.len() as u64;
+            file.checksum.update(&chunk);
             sink.append(chunk).await?;
             progress(sink.position(), total);
             if sink.position() > policy.max_bytes {
@@ -266,6 +305,10 @@ impl Http {
             _ if sink.position() < SNIFF as u64 => Err(Broken::Restart(failed(
                 ErrorKind::Protocol,
                 "the server sent an empty file",
+            ))),
+            _ if !file.checksum.holds() => Err(Broken::Restart(failed(
+                ErrorKind::Network,
+                "the bytes are not those that the server has, by its own checksum",
             ))),
             _ => Ok(()),
         }

@@ -7,10 +7,12 @@
 mod ask;
 mod auth;
 mod body;
+mod checksum;
 mod download;
 mod guard;
 mod limiter;
 mod retry;
+mod timeouts;
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -28,17 +30,12 @@ pub(crate) use download::{DownloadError, Sink};
 pub use limiter::RateLimit;
 pub(crate) use limiter::{Lane, Limiter};
 pub(crate) use retry::retry_after;
+pub use timeouts::Timeouts;
 
 use crate::error::{Error, ErrorKind, Result, redacted_url};
 
 /// Replies are small JSON; more than this is not read.
 const MAX_REPLY: usize = 1 << 20;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The service's own client gives a create 60 s and a poll 30 s.
-const CREATE_TIMEOUT: Duration = Duration::from_secs(60);
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// A large inline body may take longer to send: what a line of 64 KiB/s needs is added.
-const SLOWEST_UPLOAD: u64 = 64 * 1024;
 
 /// A cheap clone over the connections of one client.
 #[derive(Clone)]
@@ -55,6 +52,7 @@ struct Inner {
     /// For downloads: resolves public addresses only.
     download: reqwest::Client,
     policy: DownloadPolicy,
+    timeouts: Timeouts,
     limiter: Limiter,
 }
 
@@ -92,7 +90,13 @@ impl std::fmt::Debug for Http {
 }
 
 impl Http {
-    pub(crate) fn new(base_url: &str, token: Token, rate: RateLimit, policy: DownloadPolicy) -> Result<Self> {
+    pub(crate) fn new(
+        base_url: &str,
+        token: Token,
+        rate: RateLimit,
+        policy: DownloadPolicy,
+        timeouts: Timeouts,
+    ) -> Result<Self> {
         let base = parse_base(base_url)?;
         // Another part of the program may have chosen a provider already; then theirs is used.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -107,7 +111,7 @@ impl Http {
                 .redirect(redirect::Policy::none())
                 .retry(reqwest_retry::never())
                 .referer(false)
-                .connect_timeout(CONNECT_TIMEOUT)
+                .connect_timeout(timeouts.connect)
         };
         let built = |client: reqwest::ClientBuilder| {
             client.build().map_err(|error| {
@@ -116,7 +120,7 @@ impl Http {
         };
         let resolver = guard::PublicResolver::allowing(base.host_str());
         Ok(Self(Arc::new(Inner {
-            read: built(builder().timeout(READ_TIMEOUT))?,
+            read: built(builder().timeout(timeouts.read))?,
             create: built(builder().pool_max_idle_per_host(0))?,
             download: built(
                 builder()
@@ -127,6 +131,7 @@ impl Http {
             base,
             token,
             policy,
+            timeouts,
         })))
     }
 
@@ -135,10 +140,15 @@ impl Http {
         self.0.base.origin().ascii_serialization()
     }
 
+    /// The name of the service's host, for telemetry.
+    pub(crate) fn host(&self) -> Option<&str> {
+        self.0.base.host_str()
+    }
+
     /// One GET, not repeated here.
     pub(crate) async fn get(&self, segments: &[&str]) -> Result<Reply, SendFailure> {
         self.0.limiter.turn(Lane::Read).await;
-        self.send(&self.0.read, Method::GET, segments, None, READ_TIMEOUT)
+        self.send(&self.0.read, Method::GET, segments, None, self.0.timeouts.read)
             .await
     }
 
@@ -174,12 +184,12 @@ impl Http {
     /// One DELETE, not repeated here.
     pub(crate) async fn delete(&self, segments: &[&str]) -> Result<Reply, SendFailure> {
         self.0.limiter.turn(Lane::Read).await;
-        self.send(&self.0.read, Method::DELETE, segments, None, READ_TIMEOUT)
+        self.send(&self.0.read, Method::DELETE, segments, None, self.0.timeouts.read)
             .await
     }
 
     async fn post(&self, segments: &[&str], kind: HeaderValue, body: Body) -> Result<Reply, SendFailure> {
-        let timeout = CREATE_TIMEOUT + Duration::from_secs(body.len() / SLOWEST_UPLOAD);
+        let timeout = self.0.timeouts.upload(body.len());
         self.send(
             &self.0.create,
             Method::POST,

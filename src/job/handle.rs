@@ -5,12 +5,14 @@ use std::future::Future;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tracing::Span;
 
 use super::JobEvent;
 use super::event::{Event, EventLog, Events};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::VideoModel;
 use crate::provider::JobId;
+use crate::telemetry;
 
 /// One piece of work, watched: a job of the service, or a chain of them.
 ///
@@ -152,8 +154,8 @@ pub(crate) struct Started<T, E: Event = JobEvent> {
     stop: watch::Sender<bool>,
 }
 
-/// Runs work in a task of its own; whoever waits for it may go away.
-pub(crate) fn spawn<T, E, F, W>(work: F) -> Started<T, E>
+/// Runs work in a task of its own, within a span; whoever waits for it may go away.
+pub(crate) fn spawn<T, E, F, W>(span: Span, work: F) -> Started<T, E>
 where
     T: Clone + Send + Sync + 'static,
     E: Event,
@@ -172,7 +174,7 @@ where
     });
     let done = log.clone();
     tokio::spawn(async move {
-        let result = work.await;
+        let result = telemetry::within(span, work).await;
         over.send_replace(Some(result));
         done.close();
     });
@@ -242,7 +244,7 @@ mod tests {
     #[tokio::test]
     async fn the_work_goes_on_when_nobody_watches() {
         let (send, done) = tokio::sync::oneshot::channel();
-        let started = spawn(|reporter| async move {
+        let started = spawn(Span::none(), |reporter| async move {
             reporter.submitted(&id(), None);
             tokio::task::yield_now().await;
             let _ = send.send(());
@@ -254,7 +256,7 @@ mod tests {
 
     #[tokio::test]
     async fn all_watchers_get_the_same_outcome() {
-        let started = spawn(|reporter| async move {
+        let started = spawn(Span::none(), |reporter| async move {
             reporter.submitted(&id(), None);
             Ok(7)
         });
@@ -270,7 +272,7 @@ mod tests {
 
     #[tokio::test]
     async fn stopping_ends_the_wait_with_the_id() {
-        let started = spawn(|reporter| async move {
+        let started = spawn(Span::none(), |reporter| async move {
             reporter.submitted(&id(), None);
             let stopped = reporter.until_stopped(std::future::pending::<Result<()>>()).await;
             stopped.map_err(|error| error.with_job_id("job-1"))
@@ -284,7 +286,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_panics_is_an_error_with_the_id() {
-        let started = spawn(|reporter| async move {
+        let started = spawn(Span::none(), |reporter| async move {
             reporter.submitted(&id(), None);
             assert!(*reporter.stop.borrow(), "a bug of ours");
             Ok(())
@@ -295,7 +297,9 @@ mod tests {
 
     #[tokio::test]
     async fn work_without_a_job_gives_its_error_instead_of_a_handle() {
-        let started = spawn(|_: Reporter| async { Err::<(), _>(Error::invalid("no")) });
+        let started = spawn(Span::none(), |_: Reporter| async {
+            Err::<(), _>(Error::invalid("no"))
+        });
         assert_eq!(started.handle().await.unwrap_err().to_string(), "no");
     }
 }

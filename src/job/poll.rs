@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::schedule::Pace;
 use super::{JobEvent, PollPolicy, Reporter};
 use crate::backoff::{Backoff, jitter};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::VideoModel;
 use crate::provider::{Finished, JobId, PollFailure, PollReply, Provider, Verdict};
+use crate::telemetry;
 
 /// How often a doubtful refusal is asked about again.
 const DOUBTFUL_POLLS: u32 = 4;
@@ -35,9 +39,37 @@ pub(crate) async fn wait_until_over(
         pace: Pace::default(),
         changed: Instant::now(),
         stalled: false,
+        polls: 0,
     };
-    let result = watch.run(provider, job).await;
-    result.map_err(|error| error.with_job_id(job.as_str()))
+    let span = tracing::info_span!(
+        "poll",
+        otel.name = "video.poll",
+        otel.kind = "client",
+        otel.status_code = Empty,
+        "error.type" = Empty,
+        gen_ai.response.id = job.as_str(),
+        gen_ai.response.model = Empty,
+        gen_ai.usage.cost_in_usd_ticks = Empty,
+        reelkin.polls = Empty,
+    );
+    let result = watch.run(provider, job).instrument(span.clone()).await;
+    span.record("reelkin.polls", telemetry::number(watch.polls));
+    match result {
+        Ok(finished) => {
+            span.record(
+                "gen_ai.response.model",
+                finished.model.as_ref().map(VideoModel::as_str),
+            );
+            if let Some(cost) = finished.cost {
+                span.record("gen_ai.usage.cost_in_usd_ticks", telemetry::number(cost.ticks()));
+            }
+            Ok(finished)
+        }
+        Err(error) => {
+            telemetry::failed(&span, &error);
+            Err(error.with_job_id(job.as_str()))
+        }
+    }
 }
 
 struct Watch<'a> {
@@ -47,6 +79,7 @@ struct Watch<'a> {
     pace: Pace,
     changed: Instant,
     stalled: bool,
+    polls: u64,
 }
 
 impl Watch<'_> {
@@ -67,6 +100,7 @@ impl Watch<'_> {
             } else {
                 deadline
             };
+            self.polls += 1;
             let reply = tokio::time::timeout_at(until, provider.poll(job)).await;
             let reply = reply.unwrap_or_else(|_| Err(no_answer()));
             match reply {

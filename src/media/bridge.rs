@@ -5,8 +5,11 @@
 //! Dropping one of these futures raises an interrupt of its own, so that the thread stops at its next
 //! packet or read instead of working for nobody. They need a tokio runtime.
 
+use tracing::field::Empty;
+
 use super::{Frame, FramePosition, Interrupt, MediaOptions, MediaSource, Probe};
 use crate::error::{Error, ErrorKind, Result};
+use crate::telemetry;
 
 /// [`frame`](super::frame()) off the async threads.
 pub async fn frame(
@@ -15,7 +18,10 @@ pub async fn frame(
     options: MediaOptions,
 ) -> Result<Frame> {
     let source = source.into();
-    run(options, move |options| super::frame(source, position, options)).await
+    run_as("media.frame", options, move |options| {
+        super::frame(source, position, options)
+    })
+    .await
 }
 
 /// [`frames`](super::frames()) off the async threads.
@@ -25,25 +31,37 @@ pub async fn frames(
     options: MediaOptions,
 ) -> Result<Vec<Frame>> {
     let source = source.into();
-    run(options, move |options| super::frames(source, &positions, options)).await
+    run_as("media.frames", options, move |options| {
+        super::frames(source, &positions, options)
+    })
+    .await
 }
 
 /// [`picture`](super::picture()) off the async threads.
 pub async fn picture(source: impl Into<MediaSource> + Send, options: MediaOptions) -> Result<Frame> {
     let source = source.into();
-    run(options, move |options| super::picture(source, options)).await
+    run_as("media.picture", options, move |options| {
+        super::picture(source, options)
+    })
+    .await
 }
 
 /// [`probe`](super::probe()) off the async threads.
 pub async fn probe(source: impl Into<MediaSource> + Send, options: MediaOptions) -> Result<Probe> {
     let source = source.into();
-    run(options, move |options| super::probe(source, options)).await
+    run_as("media.probe", options, move |options| {
+        super::probe(source, options)
+    })
+    .await
 }
 
 /// [`check_whole`](super::check_whole()) off the async threads.
 pub async fn check_whole(source: impl Into<MediaSource> + Send, options: MediaOptions) -> Result<Probe> {
     let source = source.into();
-    run(options, move |options| super::check_whole(source, options)).await
+    run_as("media.check_whole", options, move |options| {
+        super::check_whole(source, options)
+    })
+    .await
 }
 
 /// Runs any blocking work on media, from opening to encoded bytes, on a thread for it.
@@ -57,10 +75,32 @@ pub async fn run<T: Send + 'static>(
     options: MediaOptions,
     work: impl FnOnce(&MediaOptions) -> Result<T> + Send + 'static,
 ) -> Result<T> {
+    run_as("media.run", options, work).await
+}
+
+async fn run_as<T: Send + 'static>(
+    name: &'static str,
+    options: MediaOptions,
+    work: impl FnOnce(&MediaOptions) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let span = tracing::info_span!(
+        "frames",
+        otel.name = name,
+        otel.status_code = Empty,
+        "error.type" = Empty,
+    );
+    telemetry::within(span, run_blocking(options, work)).await
+}
+
+async fn run_blocking<T: Send + 'static>(
+    options: MediaOptions,
+    work: impl FnOnce(&MediaOptions) -> Result<T> + Send + 'static,
+) -> Result<T> {
     let dropped = Interrupt::new();
     let options = options.with_interrupt(dropped.clone());
     let guard = RaiseOnDrop(dropped);
-    let joined = tokio::task::spawn_blocking(move || work(&options)).await;
+    let span = tracing::Span::current();
+    let joined = tokio::task::spawn_blocking(move || span.in_scope(|| work(&options))).await;
     drop(guard);
     match joined {
         Ok(result) => result,

@@ -14,6 +14,7 @@ mod notes;
 
 use serde::Deserialize;
 use serde_json::json;
+use tracing::field::Empty;
 
 pub(crate) use brief::{Ancestor, Picture, PictureContent, PlanBrief};
 #[cfg(feature = "media")]
@@ -25,6 +26,7 @@ use crate::model::ModelTable;
 use crate::money::UsdTicks;
 use crate::provider::{Answer, Ask, Provider};
 use crate::request::{PlannerFailure, PlannerSettings};
+use crate::telemetry;
 
 /// What the planner is told to do.
 const INSTRUCTIONS: &str = include_str!("instructions.md");
@@ -92,6 +94,25 @@ pub(crate) struct Plan {
 /// settings say; when they ask for an error also `Timeout`, `Network`, `RateLimited`, `Auth`,
 /// `NotFound`, and `Protocol` for an answer that is no plan.
 pub(crate) async fn plan(
+    provider: &dyn Provider,
+    settings: &PlannerSettings,
+    brief: &PlanBrief,
+    bill: &mut Bill,
+) -> Result<Plan> {
+    let span = tracing::info_span!(
+        "plan",
+        otel.name = "video.plan",
+        otel.status_code = Empty,
+        "error.type" = Empty,
+        reelkin.fell_back = Empty,
+    );
+    let recorded = span.clone();
+    let plan = telemetry::within(span, plan_or_fall_back(provider, settings, brief, bill)).await?;
+    recorded.record("reelkin.fell_back", plan.fell_back.is_some());
+    Ok(plan)
+}
+
+async fn plan_or_fall_back(
     provider: &dyn Provider,
     settings: &PlannerSettings,
     brief: &PlanBrief,

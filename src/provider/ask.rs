@@ -59,10 +59,6 @@ pub(crate) struct Answer {
     pub(crate) reply: Result<String>,
     /// The model that answered, where the service tells.
     pub(crate) model: Option<String>,
-    #[cfg_attr(
-        not(any(feature = "media", test)),
-        expect(dead_code, reason = "only notes tell it")
-    )]
     pub(crate) usage: TokenUsage,
     pub(crate) cost: Option<UsdTicks>,
     pub(crate) web_searches: u64,

@@ -1,20 +1,71 @@
 //! Downloads of clips: another path than the API, no key, parts and all.
 //!
-//! Owns links, ranges and validators. Knows nothing of how a clip came to be.
+//! Owns links, ranges, validators and declared hashes. Knows nothing of how a clip came to be.
 
 use std::sync::atomic::Ordering;
 
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::StreamExt as _;
+use md5::Md5;
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
 use super::blob::Blob;
 use super::faults::{FaultKind, FaultOperation, Stage};
 use super::jobs::Phase;
 use super::server::App;
 use super::videos::AboutPrompt;
+
+/// Which hash of a clip the sandbox declares with its bytes. What the service's own file store declares is
+/// not known: stores of its kind send one of these, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum ClipChecksum {
+    /// None.
+    #[default]
+    None,
+    /// `Content-MD5`, with the whole file.
+    Md5,
+    /// `Repr-Digest` (RFC 9530) with SHA-256.
+    Sha256,
+}
+
+impl ClipChecksum {
+    /// The header for bytes that are a whole file.
+    async fn header(self, blob: &Blob) -> Option<(HeaderName, HeaderValue)> {
+        let (mut md5, mut sha256) = (Md5::new(), Sha256::new());
+        if self == Self::None {
+            return None;
+        }
+        let mut pieces = std::pin::pin!(blob.stream(0, blob.len()));
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.ok()?;
+            match self {
+                Self::Sha256 => sha256.update(&piece),
+                _ => md5.update(&piece),
+            }
+        }
+        let (name, value) = match self {
+            Self::Sha256 => {
+                let hash = STANDARD.encode(sha256.finalize());
+                (
+                    HeaderName::from_static("repr-digest"),
+                    format!("sha-256=:{hash}:"),
+                )
+            }
+            _ => (
+                HeaderName::from_static("content-md5"),
+                STANDARD.encode(md5.finalize()),
+            ),
+        };
+        Some((name, HeaderValue::from_str(&value).ok()?))
+    }
+}
 
 /// The path of a clip.
 pub(super) fn clip_path(name: &str) -> String {
@@ -93,6 +144,14 @@ pub(super) async fn clip(
         }),
         None => serve_blob(&headers, &blob, &kind, &etag),
     };
+    // Of a part, only the newer form speaks of the whole file.
+    let checksum = app.settings.clip_checksum;
+    if (response.status() == StatusCode::OK
+        || response.status() == StatusCode::PARTIAL_CONTENT && checksum == ClipChecksum::Sha256)
+        && let Some((name, value)) = checksum.header(&blob).await
+    {
+        response.headers_mut().insert(name, value);
+    }
     response.extensions_mut().insert(AboutPrompt(prompt));
     response
 }

@@ -214,6 +214,13 @@ impl Jobs {
         }
     }
 
+    /// Ends every link that was given.
+    pub(super) fn end_links(&self, status: u16) {
+        for link in self.lock().links.values_mut() {
+            link.over.get_or_insert(status);
+        }
+    }
+
     fn evict(&self, table: &mut Table) {
         let bytes = |job: &Job| match &job.phase {
             Phase::Ready(ready) => ready.clip.stored(),

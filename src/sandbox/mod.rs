@@ -36,6 +36,7 @@ mod files;
 mod gate;
 mod inputs;
 mod jobs;
+mod line;
 mod models;
 mod page;
 mod prices;
@@ -56,9 +57,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 pub use self::control::{SandboxJob, SandboxState};
+pub use self::downloads::ClipChecksum;
 pub use self::faults::{Fault, FaultKind, FaultOperation, ModerationShape, RateLimitCause};
 
-use self::gate::{Gate, GatedListener, Gates};
+use self::gate::{Gate, GatedListener, Gates, Restarts};
 use self::server::{App, Settings, Shared};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -82,6 +84,7 @@ pub struct SandboxBuilder {
     most_body_bytes: usize,
     most_jobs: usize,
     most_clip_bytes: u64,
+    clip_checksum: ClipChecksum,
     faults: Vec<Fault>,
 }
 
@@ -96,6 +99,7 @@ impl Default for SandboxBuilder {
             most_body_bytes: 200 << 20,
             most_jobs: 10_000,
             most_clip_bytes: 4 << 30,
+            clip_checksum: ClipChecksum::None,
             faults: Vec::new(),
         }
     }
@@ -136,6 +140,12 @@ impl SandboxBuilder {
     /// How long a link to a clip works; without this 24 hours. A later poll gives a fresh link.
     pub fn link_lifetime(mut self, lifetime: Duration) -> Self {
         self.link_lifetime = lifetime;
+        self
+    }
+
+    /// The hash that it declares of the clips it sends; without this none.
+    pub fn clip_checksum(mut self, checksum: ClipChecksum) -> Self {
+        self.clip_checksum = checksum;
         self
     }
 
@@ -185,6 +195,7 @@ impl SandboxBuilder {
             .build()
             .map_err(|e| Error::new(ErrorKind::Config, "set up the sandbox's HTTP client").with_source(e))?;
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let (restarts, restart_orders) = Restarts::new();
         let app = Arc::new(Shared {
             settings: Settings {
                 api_key: self
@@ -194,9 +205,11 @@ impl SandboxBuilder {
                 zero_data_retention: self.zero_data_retention,
                 link_lifetime: self.link_lifetime,
                 most_body_bytes: self.most_body_bytes,
+                clip_checksum: self.clip_checksum,
             },
             address,
-            script: faults::Script::default(),
+            script: Arc::default(),
+            restarts,
             counts: server::Counts::default(),
             jobs: jobs::Jobs::new(self.most_jobs, self.most_clip_bytes),
             answers: answers::Answers::default(),
@@ -209,7 +222,8 @@ impl SandboxBuilder {
         });
         app.script.add(self.faults);
         let gates = Gates::default();
-        let listener = GatedListener::new(listener, gates.clone());
+        let script = Arc::clone(&app.script);
+        let listener = GatedListener::new(listener, address, gates.clone(), restart_orders, script);
         let service = server::router(Arc::clone(&app)).into_make_service_with_connect_info::<Gate>();
         let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, service).await {
@@ -259,6 +273,22 @@ impl Sandbox {
     /// Takes all faults out of the script. Jobs whose end a fault has decided keep it.
     pub fn clear_faults(&self) {
         self.app.script.clear();
+    }
+
+    /// Goes down in the middle of whatever it does, and comes back at the same address after `downtime`.
+    /// Every connection is reset and no new one is taken in between; jobs, links, counters and faults are
+    /// as before, and clips go on being rendered. Returns when connections are taken again.
+    ///
+    /// # Cancel safety
+    ///
+    /// The sandbox comes back whether the future is awaited to its end or not.
+    pub async fn restart(&self, downtime: Duration) {
+        self.app.restarts.order(downtime).await;
+    }
+
+    /// Ends all links to clips that were given so far: they answer 403. The next poll has a fresh one.
+    pub fn expire_links(&self) {
+        self.app.jobs.end_links(403);
     }
 
     /// Stops: no more connections, the open ones are cut.

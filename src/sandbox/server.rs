@@ -24,8 +24,9 @@ use super::blob::Scratch;
 use super::errors::{Refusal, json_response};
 use super::faults::{FaultKind, FaultOperation, RateLimitCause, Script, Stage};
 use super::files::{self, Files};
-use super::gate::Gate;
+use super::gate::{Gate, Restarts};
 use super::jobs::Jobs;
+use super::line::{ReplyFault, RequestCut};
 use super::videos::{self, AboutPrompt};
 use super::{control, downloads, models, rules};
 
@@ -39,7 +40,8 @@ const LINGER: Duration = Duration::from_millis(60);
 pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) address: SocketAddr,
-    pub(super) script: Script,
+    pub(super) script: Arc<Script>,
+    pub(super) restarts: Restarts,
     pub(super) counts: Counts,
     pub(super) jobs: Jobs,
     pub(super) answers: Answers,
@@ -59,6 +61,7 @@ pub(super) struct Settings {
     pub(super) zero_data_retention: bool,
     pub(super) link_lifetime: Duration,
     pub(super) most_body_bytes: usize,
+    pub(super) clip_checksum: downloads::ClipChecksum,
 }
 
 /// What has been asked of the sandbox.
@@ -146,17 +149,71 @@ async fn pass(State(app): State<App>, mut request: Request, next: Next) -> Respo
     let Some(operation) = operation(request.method(), &path) else {
         return next.run(request).await;
     };
+    let gate = request
+        .extensions()
+        .get::<ConnectInfo<Gate>>()
+        .map(|info| info.0.clone());
+    if let Some(gate) = &gate {
+        // A fault beyond the end of the last reply on this connection.
+        gate.disarm();
+    }
+    let response = answer(&app, operation, &path, gate.as_ref(), request, next).await;
+    let prompt = response
+        .extensions()
+        .get::<AboutPrompt>()
+        .map(|about| about.0.clone())
+        .or_else(|| known_prompt(&app, operation, &path));
+    let struck = app.script.strike(operation, Stage::Reply, prompt.as_deref());
+    if let (Some(gate), Some((at, fault))) = (gate, struck.iter().find_map(reply_fault)) {
+        gate.arm(at, fault);
+    }
+    response
+}
+
+fn reply_fault(kind: &FaultKind) -> Option<(u64, ReplyFault)> {
+    Some(match *kind {
+        FaultKind::CutAt(at) => (at, ReplyFault::Close),
+        FaultKind::ResetAt(at) => (at, ReplyFault::Reset),
+        FaultKind::StallAt(at) => (at, ReplyFault::Stall),
+        FaultKind::DelayAt(at, millis) => (at, ReplyFault::Pause(Duration::from_millis(millis))),
+        FaultKind::CorruptAt(at, bit) => (at, ReplyFault::Flip(bit)),
+        _ => return None,
+    })
+}
+
+impl RequestCut for Script {
+    fn is_on(&self) -> bool {
+        self.counts_requests()
+    }
+
+    fn at(&self, line: &[u8]) -> Option<u64> {
+        let mut words = line.split(|byte| *byte == b' ');
+        let method = Method::from_bytes(words.next()?).ok()?;
+        let target = std::str::from_utf8(words.next()?).ok()?;
+        let operation = operation(&method, target.split('?').next()?)?;
+        let struck = self.strike(operation, Stage::Request, None);
+        struck.iter().find_map(|kind| match kind {
+            FaultKind::CutRequestAt(at) => Some(*at),
+            _ => None,
+        })
+    }
+}
+
+/// Counts a request, strikes it with the faults of what is asked and said, checks its key, carries it out.
+async fn answer(
+    app: &App,
+    operation: FaultOperation,
+    path: &str,
+    gate: Option<&Gate>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     match operation {
         FaultOperation::Create => app.counts.create_requests.fetch_add(1, Ordering::Relaxed),
         FaultOperation::Poll => app.counts.polls.fetch_add(1, Ordering::Relaxed),
         _ => 0,
     };
-    let gate = request
-        .extensions()
-        .get::<ConnectInfo<Gate>>()
-        .map(|info| info.0.clone());
-
-    let mut prompt = known_prompt(&app, operation, &path);
+    let mut prompt = known_prompt(app, operation, path);
     if operation == FaultOperation::Create && app.script.asks_for_prompt() {
         (request, prompt) = match read_prompt(request, app.settings.most_body_bytes).await {
             Ok(read) => read,
@@ -164,12 +221,12 @@ async fn pass(State(app): State<App>, mut request: Request, next: Next) -> Respo
         };
     }
     for fault in app.script.strike(operation, Stage::Before, prompt.as_deref()) {
-        if let Some(response) = before(&app, fault, gate.as_ref()).await {
+        if let Some(response) = before(app, fault, gate).await {
             return response;
         }
     }
     if path.starts_with("/v1/")
-        && let Err(refusal) = check_key(&app, request.headers())
+        && let Err(refusal) = check_key(app, request.headers())
     {
         return refusal.into_response();
     }
@@ -189,7 +246,15 @@ async fn pass(State(app): State<App>, mut request: Request, next: Next) -> Respo
         .into_iter()
         .next()
     {
-        Some(fault) => after(fault, response, gate.as_ref()).await,
+        Some(FaultKind::Restart(seconds)) => {
+            app.restarts.begin(Duration::from_secs_f64(seconds));
+            cut(gate)
+        }
+        Some(FaultKind::ExpireLinks) => {
+            app.jobs.end_links(403);
+            response
+        }
+        Some(fault) => after(fault, response, gate).await,
         None => response,
     }
 }

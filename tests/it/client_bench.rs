@@ -9,7 +9,7 @@ use bytes::Bytes;
 use reelkin::media::{MediaOptions, MediaSource, check_whole};
 use reelkin::sandbox::{Sandbox, SandboxBuilder, SandboxState};
 use reelkin::{
-    DownloadPolicy, GenerateRequest, JobEvent, JobHandle, PollPolicy, RateLimit, VideoClient,
+    DownloadPolicy, GenerateRequest, JobEvent, JobHandle, PollPolicy, RateLimit, Timeouts, VideoClient,
     VideoClientBuilder, secs,
 };
 use serde_json::Value;
@@ -39,6 +39,13 @@ pub(crate) fn quick_downloads() -> DownloadPolicy {
     policy.attempts = 2;
     policy.stall_timeout = secs(3);
     policy
+}
+
+/// So long and no longer for every exchange.
+pub(crate) fn quick_timeouts(time: Duration) -> Timeouts {
+    let mut timeouts = Timeouts::default();
+    (timeouts.create, timeouts.read) = (time, time);
+    timeouts
 }
 
 /// A client set up for a place that speaks the protocol.

@@ -8,7 +8,7 @@ use reelkin::request::PublicUrl;
 use reelkin::sandbox::{Fault, Sandbox};
 use reelkin::{Charge, EditRequest, ErrorKind, ExtendRequest, MediaInput, RetryAdvice, StorageOptions, secs};
 
-use super::client_bench::{Bench, ms, quick_polls, request};
+use super::client_bench::{Bench, ms, quick_polls, quick_timeouts, request};
 use super::secrets::assert_outcome_clean;
 
 /// How a row ends.
@@ -34,6 +34,8 @@ struct Row {
     requests: u64,
     /// Ends at a deadline, so the deadline is short.
     hasty: bool,
+    /// The line falls silent, so the time for an exchange is short.
+    silent: bool,
 }
 
 const fn saved(fault: &'static str) -> Row {
@@ -43,6 +45,7 @@ const fn saved(fault: &'static str) -> Row {
         creates: 1,
         requests: 1,
         hasty: false,
+        silent: false,
     }
 }
 
@@ -58,6 +61,7 @@ const fn fails(fault: &'static str, kind: ErrorKind, advice: RetryAdvice, charge
         creates: job as u64,
         requests: 1,
         hasty: false,
+        silent: false,
     }
 }
 
@@ -90,6 +94,11 @@ const fn late(fault: &'static str) -> Row {
         hasty: true,
         ..resumes(fault, ErrorKind::Timeout, Charge::Unknown)
     }
+}
+
+/// A line falls silent, so the time for an exchange is short.
+const fn slow(row: Row) -> Row {
+    Row { silent: true, ..row }
 }
 
 /// The job is over without a clip.
@@ -136,6 +145,22 @@ const CREATES: &[Row] = &[
     unknown("create:wrong-length=5", 1),
     unknown("create:wrong-length=5000", 1),
     saved("create:huge-body=100000"),
+    unknown("create:cut@0", 1),
+    unknown("create:cut@120", 1),
+    unknown("create:reset@40", 1),
+    slow(unknown("create:stall@60", 1)),
+    saved("create:delay@60:50"),
+    unknown("create:corrupt@0", 1),
+    // Whether it was read to its end is not for the client to know.
+    Row {
+        requests: 0,
+        ..unknown("create:cut-request@0", 0)
+    },
+    Row {
+        requests: 0,
+        ..unknown("create:cut-request@200", 0)
+    },
+    unknown("create:restart=0.1,times=1", 1),
 ];
 
 const POLLS: &[Row] = &[
@@ -176,6 +201,14 @@ const POLLS: &[Row] = &[
     saved("huge-body=500000"),
     saved("huge-body=3000000,times=2"),
     late("huge-body=3000000"),
+    saved("poll:cut@30,times=2"),
+    saved("poll:reset@200,times=2"),
+    slow(saved("poll:stall@100,times=2")),
+    saved("poll:delay@100:50"),
+    saved("poll:corrupt@10,times=2"),
+    saved("poll:cut-request@20,times=2"),
+    saved("poll:restart=0.2,times=1"),
+    saved("poll:expire-links,after=1,times=3"),
 ];
 
 const OUTCOMES: &[Row] = &[
@@ -227,6 +260,11 @@ const DOWNLOADS: &[Row] = &[
     saved("content-type=text/html"),
     saved("link-expired=403,times=1"),
     saved("link-expired=404,times=2"),
+    saved("download:cut@1000,times=1"),
+    resumes("download:reset@20", Network, Yes),
+    saved("download:delay@5000:50"),
+    saved("download:corrupt@3,times=1"),
+    saved("download:restart=0.2,times=1"),
     resumes("link-expired=403", JobExpired, Yes),
     saved("garbage,times=1"),
     resumes("garbage", Protocol, Yes),
@@ -246,7 +284,11 @@ async fn run(row: Row) -> Vec<String> {
     if row.fault.starts_with("storage") || row.fault.starts_with("public") {
         asked = asked.storage(StorageOptions::new("a.mp4").public_url(PublicUrl::LikeTheFile));
     }
-    let client = bench.builder().poll(policy).build().unwrap();
+    let mut builder = bench.builder().poll(policy);
+    if row.silent {
+        builder = builder.timeouts(quick_timeouts(ms(700)));
+    }
+    let client = builder.build().unwrap();
     let outcome = client.generate(asked).await;
     assert_outcome_clean(row.fault, &outcome, bench.folder.path());
     let mut wrong = Vec::new();

@@ -42,6 +42,10 @@ mod download_memory;
 #[cfg(feature = "cli")]
 mod download_resume;
 #[cfg(feature = "cli")]
+mod every_byte;
+#[cfg(feature = "cli")]
+mod every_byte_tap;
+#[cfg(feature = "cli")]
 mod faults;
 #[cfg(feature = "cli")]
 mod ima2_rows;
@@ -104,6 +108,8 @@ mod sandbox_modes;
 mod sandbox_results;
 #[cfg(feature = "cli")]
 mod secrets;
+#[cfg(feature = "cli")]
+mod telemetry;
 #[cfg(feature = "cli")]
 mod wire_answers;
 #[cfg(feature = "cli")]

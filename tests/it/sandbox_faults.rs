@@ -379,6 +379,126 @@ async fn a_fault_can_be_for_one_prompt_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_can_break_at_any_of_its_bytes() {
+    let bench = Bench::quick().await;
+    let request = format!(
+        "GET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {}\r\n\r\n",
+        bench.sandbox.api_key()
+    );
+    let get = async |fault: &str| {
+        bench.sandbox.clear_faults();
+        bench.sandbox.add_fault(fault.parse().unwrap());
+        bare(&bench, &request).await
+    };
+    // The clock of the head may move on between two replies.
+    let timeless = |reply: &[u8]| {
+        let text = String::from_utf8_lossy(reply).into_owned();
+        match text.find("date: ") {
+            Some(at) if text.len() >= at + 35 => text[..at + 6].to_owned() + &text[at + 35..],
+            _ => text,
+        }
+    };
+    let whole = get("poll:reset").await;
+    assert!(whole.starts_with(b"HTTP/1.1 200") && whole.len() > 500);
+    for at in (0..whole.len()).step_by(97).chain([whole.len() - 1, whole.len()]) {
+        assert_eq!(get(&format!("cut@{at}")).await.len(), at);
+        // A reset may overtake what was sent before it, and brings nothing of what comes after.
+        assert!(get(&format!("reset@{at}")).await.len() <= at);
+        assert_eq!(timeless(&get(&format!("delay@{at}:5")).await), timeless(&whole));
+        let bit = at % 8;
+        let wrong = get(&format!("corrupt@{at}:{bit}")).await;
+        let differ = |seen: &[u8]| {
+            let pairs = seen.iter().zip(&whole).enumerate();
+            let differ = pairs.filter(|(_, (a, b))| a != b);
+            differ.map(|(i, (a, b))| (i, a ^ b)).collect::<Vec<_>>()
+        };
+        let date = timeless(&whole).len();
+        if date < whole.len() && differ(&wrong).iter().all(|(i, _)| *i == at) {
+            let want = (at < whole.len()).then_some((at, 1 << bit));
+            assert_eq!(differ(&wrong), want.into_iter().collect::<Vec<_>>());
+        }
+        assert_eq!(wrong.len(), whole.len());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_reply_holds_the_line_until_the_caller_goes() {
+    let bench = bench_with(&["other:stall@20,times=1"]).await;
+    let mut socket = tokio::net::TcpStream::connect(bench.sandbox.address())
+        .await
+        .unwrap();
+    let request = format!(
+        "GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n",
+        bench.sandbox.api_key()
+    );
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = [0; 64];
+    let mut have = 0;
+    while have < 20 {
+        have += socket.read(&mut answer[have..]).await.unwrap();
+    }
+    assert_eq!(have, 20);
+    let more = tokio::time::timeout(Duration::from_millis(300), socket.read(&mut answer)).await;
+    assert!(more.is_err(), "the line went on: {more:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_can_be_read_in_part_and_is_not_carried_out() {
+    let bench = Bench::quick().await;
+    let request = bare_create(&bench);
+    for at in (0..request.len()).step_by(23) {
+        bench
+            .sandbox
+            .add_fault(format!("create:cut-request@{at},times=1").parse().unwrap());
+        assert_eq!(bare(&bench, &request).await, b"", "{at}");
+        assert_eq!(bench.sandbox.state().faults, [], "{at}");
+    }
+    assert_eq!(bench.sandbox.state().creates, 0);
+    // Another operation's fault stays out of the way.
+    bench.sandbox.add_fault("poll:cut-request@5".parse().unwrap());
+    assert!(bare(&bench, &request).await.starts_with(b"HTTP/1.1 200"));
+    assert_eq!(bench.sandbox.state().creates, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_resets_what_is_open_and_keeps_jobs_and_counters() {
+    let bench = Bench::quick().await;
+    let answer = bench.make("/videos/generations", &body()).await;
+    let before = bench.sandbox.state();
+    let mut open = tokio::net::TcpStream::connect(bench.sandbox.address())
+        .await
+        .unwrap();
+    open.write_all(b"GET /v1/models HTTP/1.1\r\n").await.unwrap();
+    let down = Duration::from_millis(300);
+    let begun = Instant::now();
+    let (refused, ()) = tokio::join!(
+        async {
+            // Dead at once, and nobody listens.
+            let ended = open.read(&mut [0; 8]).await;
+            assert!(matches!(ended, Err(_) | Ok(0)), "{ended:?}");
+            tokio::net::TcpStream::connect(bench.sandbox.address()).await
+        },
+        bench.sandbox.restart(down)
+    );
+    assert!(begun.elapsed() >= down);
+    assert_eq!(refused.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
+    assert_eq!(bench.sandbox.state(), before);
+    assert!(!bench.download(&answer).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_links_can_be_ended_at_once() {
+    let bench = Bench::quick().await;
+    let id = bench.create("/videos/generations", &body()).await;
+    let (_, first) = bench.finish(&id).await;
+    bench.sandbox.expire_links();
+    let old = first["video"]["url"].as_str().unwrap();
+    assert_eq!(bench.http.get(old).send().await.unwrap().status(), 403);
+    let (_, second) = bench.finish(&id).await;
+    assert!(!bench.download(&second).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopped_sandbox_is_gone() {
     let bench = Bench::quick().await;
     let address = bench.sandbox.address();

@@ -82,8 +82,11 @@ fn briefly(fault: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_program_shows_no_secret_under_any_fault() {
     // One of a kind and place: what a fault leaves in the log does not depend on how often it strikes.
-    let kind = |fault: &str| fault.split(['=', ',']).next().unwrap_or_default().to_owned();
-    let mut faults: Vec<&str> = all_faults().collect();
+    let kind = |fault: &str| fault.split(['=', ',', '@']).next().unwrap_or_default().to_owned();
+    // The program gives a create a minute; what a silent line leaves shows with a poll.
+    let mut faults: Vec<&str> = all_faults()
+        .filter(|fault| !fault.starts_with("create:stall"))
+        .collect();
     faults.sort_by_key(|fault| kind(fault));
     faults.dedup_by_key(|fault| kind(fault));
     let faults: Vec<String> = faults.into_iter().map(briefly).collect();

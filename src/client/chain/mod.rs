@@ -17,6 +17,7 @@ use crate::job::{self, Event, Handle, JobEvent, Sealed};
 use crate::library::{Clip, Drift};
 use crate::money::UsdTicks;
 use crate::request::ChainRequest;
+use crate::telemetry::Verb;
 
 /// A chain on its way.
 pub type ChainHandle = Handle<ChainOutcome, ChainEvent>;
@@ -135,9 +136,11 @@ impl Chain {
     /// Dropping the future once it was polled stops nothing: the work goes on through all clips.
     pub async fn start(self) -> Result<ChainHandle> {
         let Self { client, request } = self;
-        job::spawn(move |reporter| run::run(client, request, reporter))
-            .handle()
-            .await
+        job::spawn(Verb::Chain.span(), move |reporter| {
+            run::run(client, request, reporter)
+        })
+        .handle()
+        .await
     }
 }
 

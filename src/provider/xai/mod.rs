@@ -7,6 +7,7 @@ mod files;
 #[cfg(fuzzing)]
 pub(crate) mod fuzz;
 mod responses;
+mod spans;
 mod wire;
 
 use std::time::Duration;
@@ -20,6 +21,7 @@ use super::{
 use crate::backoff::Backoff;
 use crate::error::{Charge, Error, ErrorKind, Result};
 use crate::http::{Body, Http, Reply, SendFailure};
+use crate::telemetry;
 use errors::Refusal;
 
 /// Tries of a create that never left, or was refused for its rate. The service's own client waits
@@ -29,11 +31,13 @@ const SUBMIT_ATTEMPTS: u32 = 3;
 #[derive(Debug)]
 pub(crate) struct Xai {
     http: Http,
+    /// Whether telemetry may have prompts.
+    content: bool,
 }
 
 impl Xai {
-    pub(crate) const fn new(http: Http) -> Self {
-        Self { http }
+    pub(crate) const fn new(http: Http, content: bool) -> Self {
+        Self { http, content }
     }
 
     async fn create(&self, path: &str, body: Body) -> Result<JobId> {
@@ -113,18 +117,22 @@ impl Provider for Xai {
     }
 
     fn submit<'a>(&'a self, submission: &'a Submission) -> BoxFuture<'a, Result<JobId>> {
-        Box::pin(async move {
-            match submission {
+        let span = spans::submit(&self.http, submission, self.content);
+        let recorded = span.clone();
+        Box::pin(telemetry::within(span, async move {
+            let id = match submission {
                 Submission::Generate(generate) => {
                     self.create("generations", convert::generate_body(generate)?)
-                        .await
+                        .await?
                 }
                 Submission::Video(video) => {
                     let (path, body) = convert::video_body(video)?;
-                    self.create(path, body).await
+                    self.create(path, body).await?
                 }
-            }
-        })
+            };
+            recorded.record("gen_ai.response.id", id.as_str());
+            Ok(id)
+        }))
     }
 
     fn poll<'a>(&'a self, job: &'a JobId) -> BoxFuture<'a, Result<PollReply, PollFailure>> {
@@ -148,7 +156,8 @@ impl Provider for Xai {
     }
 
     fn upload<'a>(&'a self, upload: &'a Upload) -> BoxFuture<'a, Result<String>> {
-        Box::pin(files::upload(&self.http, upload))
+        let span = spans::upload(&self.http, upload);
+        Box::pin(telemetry::within(span, files::upload(&self.http, upload)))
     }
 
     fn delete_file<'a>(&'a self, file_id: &'a str) -> BoxFuture<'a, Result<()>> {
@@ -156,7 +165,13 @@ impl Provider for Xai {
     }
 
     fn respond<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Answer>> {
-        Box::pin(responses::respond(&self.http, ask))
+        let span = spans::question(&self.http, ask, self.content);
+        let recorded = span.clone();
+        Box::pin(telemetry::within(span, async move {
+            let answer = responses::respond(&self.http, ask).await?;
+            spans::answered(&recorded, &answer);
+            Ok(answer)
+        }))
     }
 
     fn pause(&self, pause: Duration) {

@@ -175,6 +175,26 @@ pub enum FaultKind {
     Incomplete,
     /// An answer is an error with HTTP 200.
     ErrorWith200,
+    /// The reply ends after this many of its bytes, status line and headers included: the connection is
+    /// closed.
+    CutAt(u64),
+    /// The same, but the connection is reset.
+    ResetAt(u64),
+    /// The reply stops after this many of its bytes and never goes on. The connection stays open.
+    StallAt(u64),
+    /// The reply pauses after this many of its bytes for these milliseconds.
+    DelayAt(u64, u64),
+    /// One bit (0 to 7) of this byte of the reply is flipped.
+    CorruptAt(u64, u8),
+    /// The server reads this many bytes of the request, request line and headers included, and closes. A
+    /// request that is not longer may have been carried out.
+    CutRequestAt(u64),
+    /// The request is carried out, then the server goes down for these seconds: every connection is reset
+    /// and none is taken. Jobs, counters and the script outlast it.
+    Restart(f64),
+    /// All links to clips that were given so far, the one in this reply included, are over with 403. The
+    /// next poll has a fresh one.
+    ExpireLinks,
 }
 
 /// Which step of an answer a kind of fault touches.
@@ -196,6 +216,10 @@ pub(super) enum Stage {
     Clip,
     /// What an answer says.
     Answer,
+    /// The bytes of the request on the line.
+    Request,
+    /// The bytes of the reply on the line, whatever it says.
+    Reply,
 }
 
 impl FaultKind {
@@ -213,7 +237,15 @@ impl FaultKind {
             | Self::HugeBody(_)
             | Self::SlowBody(_)
             | Self::Truncated(_)
-            | Self::WrongLength(_) => Stage::After,
+            | Self::WrongLength(_)
+            | Self::Restart(_)
+            | Self::ExpireLinks => Stage::After,
+            Self::CutRequestAt(_) => Stage::Request,
+            Self::CutAt(_)
+            | Self::ResetAt(_)
+            | Self::StallAt(_)
+            | Self::DelayAt(..)
+            | Self::CorruptAt(..) => Stage::Reply,
             Self::EmptyPending
             | Self::PendingWith200
             | Self::NoProgress
@@ -246,17 +278,19 @@ impl FaultKind {
             Stage::Clip => Some(FaultOperation::Download),
             Stage::Answer => Some(FaultOperation::Answer),
             Stage::Before => (*self == Self::TransientBadRequest).then_some(FaultOperation::Poll),
-            Stage::After => Some(match self {
-                Self::HugeBody(_) => FaultOperation::Poll,
-                Self::LostReply | Self::EmptyId => FaultOperation::Create,
-                _ => FaultOperation::Download,
-            }),
+            Stage::After => match self {
+                Self::HugeBody(_) => Some(FaultOperation::Poll),
+                Self::LostReply | Self::EmptyId => Some(FaultOperation::Create),
+                Self::Restart(_) | Self::ExpireLinks => None,
+                _ => Some(FaultOperation::Download),
+            },
+            Stage::Request | Stage::Reply => None,
         }
     }
 
     fn allows(&self, operation: FaultOperation) -> bool {
         match self.stage() {
-            Stage::Before | Stage::After => true,
+            Stage::Before | Stage::After | Stage::Request | Stage::Reply => true,
             _ => self.usual_operation() == Some(operation),
         }
     }
@@ -300,6 +334,11 @@ Any operation, after it was carried out:
   lost-reply             (create) cut, no byte of answer       empty-id               (create) no request_id
   slow-body=BYTES_PER_S  (download) trickle                    truncated[=BYTES]      (download) stop early
   wrong-length=BYTES     (download) wrong Content-Length       huge-body=BYTES        (poll) padded body
+  restart=SECONDS        (any) all connections reset, no port  expire-links           (any) links so far are over
+Any operation, by the byte N of the HTTP/1.1 reply (0 = first of its status line) or of the request:
+  cut@N                  N bytes, then closed                  reset@N                N bytes, then reset
+  stall@N                N bytes, then silence                 delay@N:MS             N bytes, a pause, the rest
+  corrupt@N[:BIT]        bit BIT (0 to 7) of byte N flipped    cut-request@N          N bytes read, then closed
 Polls:
   empty-202, pending-200, no-progress, status-word=WORD, backwards, poll-400
   no-status, no-usage, no-url, relative-url, url=URL
@@ -421,6 +460,12 @@ impl Script {
                 .is_none_or(|times| *seen < fault.after.saturating_add(times))
         });
         struck
+    }
+
+    /// Whether a fault is about the bytes of requests.
+    pub(super) fn counts_requests(&self) -> bool {
+        let counts = |fault: &Fault| fault.kind.stage() == Stage::Request;
+        self.lock().iter().any(|(fault, _)| counts(fault))
     }
 
     /// Whether a fault looks at the prompt before the request is read.

@@ -1,4 +1,4 @@
-//! How faults are written: `[OPERATION:]KIND[=VALUE][,times=N][,after=N][,prompt=WORDS]`.
+//! How faults are written: `[OPERATION:]KIND[=VALUE|@BYTE][,times=N][,after=N][,prompt=WORDS]`.
 //!
 //! Owns the words and nothing else. What is printed is read back as the same fault.
 
@@ -35,7 +35,11 @@ impl FromStr for Fault {
             Some((name, value)) => (name, Some(value)),
             None => (name, None),
         };
-        let kind = parse_kind(name, value).map_err(&wrong)?;
+        let kind = match (name.split_once('@'), value) {
+            (Some((name, byte)), None) => parse_at(name, byte),
+            _ => parse_kind(name, value),
+        };
+        let kind = kind.map_err(&wrong)?;
         if let Some(operation) = operation
             && !kind.allows(operation)
         {
@@ -50,6 +54,9 @@ impl FromStr for Fault {
                 "prompt" => fault.prompt = Some(value.to_owned()),
                 _ => return Err(wrong(format!("unknown condition `{key}`"))),
             }
+        }
+        if fault.prompt.is_some() && matches!(fault.kind, FaultKind::CutRequestAt(_)) {
+            return Err(wrong("what is cut off has no prompt yet".to_owned()));
         }
         Ok(fault)
     }
@@ -76,6 +83,15 @@ fn number<T: FromStr>(text: &str) -> Result<T, String> {
         .map_err(|_| format!("`{text}` is not a fitting number"))
 }
 
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = number(text)?;
+    if (0.0..=3600.0).contains(&seconds) {
+        Ok(seconds)
+    } else {
+        Err(format!("`{seconds}` is not within 0 to 3600"))
+    }
+}
+
 fn parse_kind(name: &str, value: Option<&str>) -> Result<FaultKind, String> {
     let needed = || value.ok_or_else(|| format!("`{name}` needs a value"));
     let retry_after = || value.map(number).transpose();
@@ -86,13 +102,9 @@ fn parse_kind(name: &str, value: Option<&str>) -> Result<FaultKind, String> {
     Ok(match name {
         "reset" => plain(FaultKind::Reset)?,
         "lost-reply" => plain(FaultKind::LostReply)?,
-        "delay" => FaultKind::Delay(number::<f64>(needed()?).and_then(|s| {
-            if (0.0..=3600.0).contains(&s) {
-                Ok(s)
-            } else {
-                Err(format!("`{s}` is not within 0 to 3600"))
-            }
-        })?),
+        "delay" => FaultKind::Delay(seconds(needed()?)?),
+        "restart" => FaultKind::Restart(seconds(needed()?)?),
+        "expire-links" => plain(FaultKind::ExpireLinks)?,
         "429" => FaultKind::RateLimited(RateLimitCause::Burst, retry_after()?),
         "429-capacity" => FaultKind::RateLimited(RateLimitCause::Capacity, retry_after()?),
         "429-credits" => FaultKind::RateLimited(RateLimitCause::Credits, retry_after()?),
@@ -146,6 +158,28 @@ fn parse_kind(name: &str, value: Option<&str>) -> Result<FaultKind, String> {
         "empty-answer" => plain(FaultKind::EmptyAnswer)?,
         "incomplete" => plain(FaultKind::Incomplete)?,
         "error-200" => plain(FaultKind::ErrorWith200)?,
+        _ => return Err("unknown kind".to_owned()),
+    })
+}
+
+/// The kinds that name a byte of an exchange.
+fn parse_at(name: &str, byte: &str) -> Result<FaultKind, String> {
+    let (byte, more) = match byte.split_once(':') {
+        Some((byte, more)) => (byte, Some(more)),
+        None => (byte, None),
+    };
+    let at: u64 = number(byte)?;
+    Ok(match (name, more) {
+        ("cut", None) => FaultKind::CutAt(at),
+        ("reset", None) => FaultKind::ResetAt(at),
+        ("stall", None) => FaultKind::StallAt(at),
+        ("delay", Some(millis)) => FaultKind::DelayAt(at, number(millis)?),
+        ("corrupt", bit) => match bit.map_or(Ok(0), number::<u8>)? {
+            bit @ 0..=7 => FaultKind::CorruptAt(at, bit),
+            bit => return Err(format!("a byte has no bit `{bit}`")),
+        },
+        ("cut-request", None) => FaultKind::CutRequestAt(at),
+        ("delay", None) => return Err("`delay@N` needs its milliseconds, as in `delay@N:MS`".to_owned()),
         _ => return Err("unknown kind".to_owned()),
     })
 }
@@ -239,6 +273,15 @@ impl fmt::Display for FaultKind {
             Self::EmptyAnswer => f.write_str("empty-answer"),
             Self::Incomplete => f.write_str("incomplete"),
             Self::ErrorWith200 => f.write_str("error-200"),
+            Self::CutAt(byte) => write!(f, "cut@{byte}"),
+            Self::ResetAt(byte) => write!(f, "reset@{byte}"),
+            Self::StallAt(byte) => write!(f, "stall@{byte}"),
+            Self::DelayAt(byte, millis) => write!(f, "delay@{byte}:{millis}"),
+            Self::CorruptAt(byte, 0) => write!(f, "corrupt@{byte}"),
+            Self::CorruptAt(byte, bit) => write!(f, "corrupt@{byte}:{bit}"),
+            Self::CutRequestAt(byte) => write!(f, "cut-request@{byte}"),
+            Self::Restart(seconds) => write!(f, "restart={seconds}"),
+            Self::ExpireLinks => f.write_str("expire-links"),
         }
     }
 }
@@ -260,6 +303,15 @@ mod tests {
             "poll:truncated=10",
             "schema-break,times=1",
             "answer:429=2",
+            "create:cut@17,times=1",
+            "reset@0",
+            "upload:stall@3",
+            "delay@9:250,after=2",
+            "corrupt@12",
+            "download:corrupt@12:7",
+            "create:cut-request@100",
+            "create:restart=0.5,after=3,times=1",
+            "poll:expire-links",
         ] {
             let fault: Fault = text.parse().unwrap();
             assert_eq!(fault.to_string(), text);
@@ -277,6 +329,13 @@ mod tests {
             "reset=1",
             "status=200",
             "reset,often=2",
+            "cut@",
+            "delay@5",
+            "corrupt@5:8",
+            "cut@5:1",
+            "reset@-1",
+            "html@5",
+            "cut-request@5,prompt=red",
         ] {
             assert!(wrong.parse::<Fault>().is_err(), "{wrong}");
         }

@@ -1,0 +1,39 @@
+//! How long one exchange with the service may take.
+
+use std::time::Duration;
+
+/// A large inline body may take longer to send: what a line of 64 KiB/s needs is added.
+const SLOWEST_UPLOAD: u64 = 64 * 1024;
+
+/// How long one exchange with the service may take. Downloads of clips have their own bounds, in
+/// [`DownloadPolicy`](crate::DownloadPolicy).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Timeouts {
+    /// Until there is a connection, TLS included.
+    pub connect: Duration,
+    /// From the connection to the last byte of the reply to a create or an upload; what a large body
+    /// needs on a line of 64 KiB/s comes on top. Too short, and creates that were paid for end as
+    /// submission unknown.
+    pub create: Duration,
+    /// The same for polls, listings and deletes.
+    pub read: Duration,
+}
+
+impl Default for Timeouts {
+    /// 10 s, 60 s, 30 s: what the service's own client gives.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            create: Duration::from_secs(60),
+            read: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Timeouts {
+    /// For a request with a body.
+    pub(super) fn upload(&self, bytes: u64) -> Duration {
+        self.create + Duration::from_secs(bytes / SLOWEST_UPLOAD)
+    }
+}

@@ -1,0 +1,145 @@
+//! The spans of what is sent to the service, with the names of its own SDK.
+//!
+//! Numbers and words of the contract (lengths, sizes, tokens, costs) are always there. What people wrote,
+//! prompts and names of files, is there only where the client was told so. Links never are.
+
+use tracing::field::Empty;
+use tracing::{Span, info_span};
+
+use crate::http::Http;
+use crate::model::AspectRatio;
+use crate::money::UsdTicks;
+use crate::provider::{Answer, Ask, Part, Submission, Upload};
+use crate::request::StorageOptions;
+use crate::telemetry;
+
+/// The value of `gen_ai.provider.name`.
+const PROVIDER: &str = "xai";
+
+pub(super) fn submit(http: &Http, submission: &Submission, content: bool) -> Span {
+    let (model, extends) = match submission {
+        Submission::Generate(generate) => (generate.checked.model.as_str(), false),
+        Submission::Video(video) => (video.model.as_str(), video.added_seconds.is_some()),
+    };
+    let (name, operation) = if extends {
+        ("video.extend_start", "extend_video")
+    } else {
+        ("video.start", "generate_video")
+    };
+    let span = info_span!(
+        "submit",
+        otel.name = format_args!("{name} {model}"),
+        otel.kind = "client",
+        otel.status_code = Empty,
+        "error.type" = Empty,
+        server.address = http.host(),
+        gen_ai.operation.name = operation,
+        gen_ai.provider.name = PROVIDER,
+        "gen_ai.output.type" = "video",
+        gen_ai.request.model = model,
+        gen_ai.request.video.duration = Empty,
+        gen_ai.request.video.resolution = Empty,
+        gen_ai.request.video.aspect_ratio = Empty,
+        gen_ai.request.video.generate_audio = Empty,
+        gen_ai.request.storage.filename = Empty,
+        gen_ai.prompt = Empty,
+        gen_ai.response.id = Empty,
+    );
+    if span.is_disabled() {
+        return span;
+    }
+    let (prompt, storage) = match submission {
+        Submission::Generate(generate) => {
+            let checked = &generate.checked;
+            span.record(
+                "gen_ai.request.video.duration",
+                telemetry::number(checked.seconds),
+            );
+            span.record("gen_ai.request.video.resolution", checked.resolution.as_str());
+            let ratio = checked.aspect_ratio.as_ref().map(AspectRatio::as_str);
+            span.record("gen_ai.request.video.aspect_ratio", ratio);
+            span.record("gen_ai.request.video.generate_audio", checked.audio);
+            (checked.prompt.as_deref(), generate.storage.as_ref())
+        }
+        Submission::Video(video) => {
+            span.record(
+                "gen_ai.request.video.duration",
+                video.added_seconds.and_then(telemetry::number),
+            );
+            (Some(video.prompt.as_str()), video.storage.as_ref())
+        }
+    };
+    if content {
+        span.record("gen_ai.prompt", prompt);
+        let name = storage.map(|storage: &StorageOptions| storage.filename.as_str());
+        span.record("gen_ai.request.storage.filename", name);
+    }
+    span
+}
+
+pub(super) fn upload(http: &Http, upload: &Upload) -> Span {
+    info_span!(
+        "upload",
+        otel.name = "files.upload",
+        otel.kind = "client",
+        otel.status_code = Empty,
+        "error.type" = Empty,
+        server.address = http.host(),
+        gen_ai.provider.name = PROVIDER,
+        reelkin.mime = upload.mime,
+    )
+}
+
+pub(super) fn question(http: &Http, ask: &Ask, content: bool) -> Span {
+    let span = info_span!(
+        "chat",
+        otel.name = format_args!("chat {}", ask.model),
+        otel.kind = "client",
+        otel.status_code = Empty,
+        "error.type" = Empty,
+        server.address = http.host(),
+        gen_ai.operation.name = "chat",
+        gen_ai.provider.name = PROVIDER,
+        "gen_ai.output.type" = "json",
+        gen_ai.request.model = ask.model,
+        gen_ai.response.model = Empty,
+        gen_ai.usage.input_tokens = Empty,
+        gen_ai.usage.output_tokens = Empty,
+        gen_ai.usage.reasoning_tokens = Empty,
+        gen_ai.usage.cached_prompt_text_tokens = Empty,
+        gen_ai.usage.cost_in_usd_ticks = Empty,
+        gen_ai.prompt = Empty,
+    );
+    if content && !span.is_disabled() {
+        let words = ask.parts.iter().filter_map(|part| match part {
+            Part::Text(text) => Some(text.as_str()),
+            Part::Picture { .. } | Part::Link(_) => None,
+        });
+        let words: Vec<_> = words.collect();
+        span.record("gen_ai.prompt", words.join("\n"));
+    }
+    span
+}
+
+/// A question that was answered, and paid, whether its answer is of use or not.
+pub(super) fn answered(span: &Span, answer: &Answer) {
+    span.record("gen_ai.response.model", answer.model.as_deref());
+    span.record(
+        "gen_ai.usage.cost_in_usd_ticks",
+        answer.cost.map(UsdTicks::ticks).and_then(telemetry::number),
+    );
+    let usage = &answer.usage;
+    span.record("gen_ai.usage.input_tokens", telemetry::number(usage.input));
+    span.record("gen_ai.usage.output_tokens", telemetry::number(usage.output));
+    span.record(
+        "gen_ai.usage.reasoning_tokens",
+        telemetry::number(usage.reasoning),
+    );
+    span.record(
+        "gen_ai.usage.cached_prompt_text_tokens",
+        telemetry::number(usage.cached),
+    );
+    if let Err(error) = &answer.reply {
+        telemetry::failed(span, error);
+    }
+}
