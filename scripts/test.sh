@@ -7,7 +7,7 @@ step() { echo; echo "== $*"; "$@"; }
 
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
 # Nothing of a person's own set-up may change what is tested.
-unset XAI_API_KEY REELKIN_LIBRARY REELKIN_LOG ${!AWS_*}
+unset XAI_API_KEY ${!REELKIN_*} ${!AWS_*}
 
 step cargo fmt --check
 # One build of the tests serves lints and runs: the widest set of features first.

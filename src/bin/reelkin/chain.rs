@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Chain, Global, Strategy, Wait};
 use crate::output::{self, Failure, Outcome};
-use crate::session::{Session, Settings, block_on, check_destination, plan};
+use crate::session::{Session, Settings, block_on, check_destination, plan, until_over};
 use crate::video::video;
 
 pub(crate) fn run(global: &Global, command: Chain) -> Outcome {
@@ -100,7 +100,7 @@ fn step(command: &Chain, prompt: &str) -> ContinueRequest {
 /// Waits for a chain, with progress; Ctrl-C stops waiting.
 async fn follow(chain: &ChainHandle, as_json: bool) -> reelkin::Result<ChainOutcome> {
     let watched = chain.clone();
-    let drawing = tokio::spawn(async move {
+    let drawing = async move {
         if as_json {
             return;
         }
@@ -112,18 +112,8 @@ async fn follow(chain: &ChainHandle, as_json: bool) -> reelkin::Result<ChainOutc
             describe(&event, last)
         });
         output::draw(lines).await;
-    });
-    let stopper = chain.clone();
-    let interrupt = tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            stopper.stop_waiting();
-        }
-    });
-    let result = chain.wait().await;
-    interrupt.abort();
-    // The bar ends with the events, which end with the chain.
-    let _ = drawing.await;
-    result
+    };
+    until_over(chain, drawing).await
 }
 
 fn describe(event: &ChainEvent, last: usize) -> (String, Option<u64>) {

@@ -9,8 +9,8 @@ use reelkin::{
 };
 
 use crate::args::{self, Generate, Global};
-use crate::output::{self, Failure, Outcome};
-use crate::session::{Session, Settings, block_on, check_destination, plan};
+use crate::output::{Failure, Outcome};
+use crate::session::{self, Settings, check_destination, plan};
 
 pub(crate) fn run(global: &Global, command: &Generate) -> Outcome {
     check_destination(&command.wait, &global.library)?;
@@ -33,13 +33,8 @@ pub(crate) fn run(global: &Global, command: &Generate) -> Outcome {
         Some(table) => request.check(table, &Defaults::default(), settings.validation)?,
         None => request.check(ModelTable::built_in()?, &Defaults::default(), settings.validation)?,
     };
-    block_on(async {
-        let session = Session::open(global, settings).await?;
-        let job = session.client.generate(request).start().await?;
-        let clip = session.wait(&job, global.json).await?;
-        let copy = session.copy(&clip, &command.wait).await;
-        session.close().await;
-        Ok(output::saved(&clip, copy, global.json))
+    session::make(global, &command.wait, settings, |client| async move {
+        client.generate(request).start().await
     })
 }
 

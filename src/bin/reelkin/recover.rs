@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Global, Recover, Wait};
 use crate::output::{self, Failure, Outcome};
-use crate::session::{Session, Settings, block_on, check_destination};
+use crate::session::{Session, Settings, block_on, check_destination, until_over};
 
 pub(crate) fn run(global: &Global, command: &Recover) -> Outcome {
     check_destination(&command.wait, &global.library)?;
@@ -145,7 +145,7 @@ fn tell(recovered: &Recovered) {
 /// Waits, with a line for everything that is looked at; Ctrl-C stops waiting.
 async fn follow(work: &RecoveryHandle, as_json: bool) -> reelkin::Result<Recovered> {
     let watched = work.clone();
-    let drawing = tokio::spawn(async move {
+    let drawing = async move {
         if as_json {
             return;
         }
@@ -160,15 +160,6 @@ async fn follow(work: &RecoveryHandle, as_json: bool) -> reelkin::Result<Recover
             }
         });
         output::draw(Box::pin(lines)).await;
-    });
-    let stopper = work.clone();
-    let interrupt = tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            stopper.stop_waiting();
-        }
-    });
-    let result = work.wait().await;
-    interrupt.abort();
-    let _ = drawing.await;
-    result
+    };
+    until_over(work, drawing).await
 }

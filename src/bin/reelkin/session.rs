@@ -6,8 +6,8 @@ use std::time::Duration;
 use reelkin::media::MediaSource;
 use reelkin::sandbox::Sandbox;
 use reelkin::{
-    Budget, Clip, ErrorKind, JobHandle, Library, ModelTable, PlanChoice, PlannerFailure, PlannerSettings,
-    PollPolicy, Validation, VideoClient, usd,
+    Budget, Clip, ErrorKind, Event, Handle, JobHandle, Library, ModelTable, PlanChoice, PlannerFailure,
+    PlannerSettings, PollPolicy, Validation, VideoClient, usd,
 };
 
 use tokio::runtime::Runtime;
@@ -85,18 +85,7 @@ impl Session {
 
     /// Waits for a job, with progress; Ctrl-C stops waiting and says how to go on.
     pub(crate) async fn wait(&self, job: &JobHandle, json: bool) -> reelkin::Result<Clip> {
-        let drawing = tokio::spawn(output::follow(job.clone(), json));
-        let stopper = job.clone();
-        let interrupt = tokio::spawn(async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                stopper.stop_waiting();
-            }
-        });
-        let result = job.wait().await;
-        interrupt.abort();
-        // The bar ends with the events, which end with the job.
-        let _ = drawing.await;
-        result
+        until_over(job, output::follow(job.clone(), json)).await
     }
 
     /// The copies that `-o` and `-d` ask for.
@@ -114,6 +103,45 @@ impl Session {
             sandbox.stop().await;
         }
     }
+}
+
+/// Waits for work and draws it; Ctrl-C stops waiting.
+pub(crate) async fn until_over<T, E>(
+    work: &Handle<T, E>,
+    drawing: impl Future<Output = ()> + Send + 'static,
+) -> reelkin::Result<T>
+where
+    T: Clone + Send + Sync + 'static,
+    E: Event,
+{
+    let drawing = tokio::spawn(drawing);
+    let stopper = work.clone();
+    let interrupt = tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            stopper.stop_waiting();
+        }
+    });
+    let result = work.wait().await;
+    interrupt.abort();
+    // The bar ends with the events, which end with the work.
+    let _ = drawing.await;
+    result
+}
+
+/// Makes one clip, from the start of its job to the copies that were asked for.
+pub(crate) fn make<F, W>(global: &Global, wait: &Wait, settings: Settings, start: F) -> Outcome
+where
+    F: FnOnce(VideoClient) -> W,
+    W: Future<Output = reelkin::Result<JobHandle>>,
+{
+    block_on(async {
+        let session = Session::open(global, settings).await?;
+        let job = start(session.client.clone()).await?;
+        let clip = session.wait(&job, global.json).await?;
+        let copy = session.copy(&clip, wait).await;
+        session.close().await;
+        Ok(output::saved(&clip, copy, global.json))
+    })
 }
 
 fn budget(limits: &Limits) -> Outcome<Budget> {

@@ -8,8 +8,8 @@ use reelkin::{
 };
 
 use crate::args::{Continue, Edit, Extend, Global, Strategy, Transport, Wait};
-use crate::output::{self, Failure, Outcome};
-use crate::session::{Session, Settings, block_on, check_destination, plan};
+use crate::output::{Failure, Outcome};
+use crate::session::{self, Settings, check_destination, plan};
 
 pub(crate) fn edit(global: &Global, command: Edit) -> Outcome {
     let Edit {
@@ -109,14 +109,7 @@ where
         timeout: Some(wait.timeout),
         ..Settings::default()
     };
-    block_on(async {
-        let session = Session::open(global, settings).await?;
-        let job = start(session.client.clone()).await?;
-        let clip = session.wait(&job, global.json).await?;
-        let copy = session.copy(&clip, wait).await;
-        session.close().await;
-        Ok(output::saved(&clip, copy, global.json))
-    })
+    session::make(global, wait, settings, start)
 }
 
 /// A clip as a person names it: what is no path and no URL is a clip of the library.
