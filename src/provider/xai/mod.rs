@@ -6,6 +6,7 @@ mod errors;
 mod files;
 #[cfg(fuzzing)]
 pub(crate) mod fuzz;
+mod once;
 mod responses;
 mod spans;
 mod wire;
@@ -18,15 +19,11 @@ use url::Url;
 use super::{
     Answer, Ask, Finished, JobId, PollFailure, PollReply, Provider, Submission, Upload, Verdict, VisibleModel,
 };
-use crate::backoff::Backoff;
 use crate::error::{Charge, Error, ErrorKind, Result};
 use crate::http::{Body, Http, Reply, SendFailure};
 use crate::telemetry;
 use errors::Refusal;
-
-/// Tries of a create that never left, or was refused for its rate. The service's own client waits
-/// twice at the most.
-const SUBMIT_ATTEMPTS: u32 = 3;
+use once::sent_once;
 
 #[derive(Debug)]
 pub(crate) struct Xai {
@@ -41,34 +38,11 @@ impl Xai {
     }
 
     async fn create(&self, path: &str, body: Body) -> Result<JobId> {
-        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
-        let mut attempt = 1;
-        loop {
-            let (error, asked) = match self.http.post_once(&["videos", path], body.clone()).await {
-                Ok(reply) => match accepted(&reply) {
-                    Ok(id) => return Ok(id),
-                    Err(error) if error.kind() == ErrorKind::RateLimited && error.is_retryable() => {
-                        let asked = error.retry_after();
-                        (error, asked)
-                    }
-                    Err(error) => return Err(error.with_attempts(attempt)),
-                },
-                // A source of tokens or a setting that fails will fail again.
-                Err(SendFailure::NotSent(error)) if error.kind() != ErrorKind::Network => return Err(error),
-                Err(SendFailure::NotSent(error)) => (error, None),
-                Err(SendFailure::Unknown(error)) => return Err(unknown(&error).with_attempts(attempt)),
-            };
-            if attempt == SUBMIT_ATTEMPTS {
-                return Err(error.with_attempts(attempt));
-            }
-            let pause = backoff.next(asked);
-            if error.kind() == ErrorKind::RateLimited {
-                self.http.pause(pause);
-            }
-            tracing::debug!(attempt, error = %error, "create not taken, sending it again");
-            tokio::time::sleep(pause).await;
-            attempt += 1;
-        }
+        let send = || {
+            let body = body.clone();
+            async move { Ok(accepted(&self.http.post_once(&["videos", path], body).await?)) }
+        };
+        sent_once(None, send, unknown, |pause| self.http.pause(pause)).await
     }
 
     async fn poll_once(&self, job: &JobId) -> Result<PollReply, PollFailure> {

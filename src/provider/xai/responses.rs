@@ -15,14 +15,12 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::errors::{Refusal, one_line, speaks_of_moderation};
-use crate::backoff::Backoff;
+use super::once::sent_once;
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
-use crate::http::{Http, Reply, SendFailure};
+use crate::http::{Http, Reply};
 use crate::money::UsdTicks;
 use crate::provider::{Answer, Ask, Part, TokenUsage};
 
-/// Tries of a question that never left, or was refused for its rate.
-const ATTEMPTS: u32 = 3;
 /// The deadline of the connection lies behind that of the question, so that one of the two decides.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -30,35 +28,17 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(super) async fn respond(http: &Http, ask: &Ask) -> Result<Answer> {
     let body = body(ask)?;
     let until = Instant::now() + ask.deadline;
-    let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
-    let mut attempt = 1;
-    loop {
+    let send = || {
         let post = http.post_within(&["responses"], body.clone(), ask.deadline + GRACE);
-        let (error, asked) = match timeout_at(until, post).await {
-            Err(_) => return Err(late(ask).with_attempts(attempt)),
-            Ok(Ok(reply)) => match answer(ask.doing, &reply) {
-                Err(error) if error.kind() == ErrorKind::RateLimited && error.is_retryable() => {
-                    let asked = error.retry_after();
-                    (error, asked)
-                }
-                answered => return answered.map_err(|error| error.with_attempts(attempt)),
-            },
-            // A source of tokens or a setting that fails will fail again.
-            Ok(Err(SendFailure::NotSent(error))) if error.kind() != ErrorKind::Network => return Err(error),
-            Ok(Err(SendFailure::NotSent(error))) => (error, None),
-            Ok(Err(SendFailure::Unknown(error))) => {
-                return Err(lost(ask.doing, &error).with_attempts(attempt));
+        async move {
+            match timeout_at(until, post).await {
+                Ok(reply) => Ok(answer(ask.doing, &reply?)),
+                Err(_) => Ok(Err(late(ask))),
             }
-        };
-        let pause = backoff.next(asked);
-        if attempt == ATTEMPTS || Instant::now() + pause >= until {
-            return Err(error.with_attempts(attempt));
         }
-        // The rate is one of this model: requests for clips are not held back for it.
-        tracing::debug!(attempt, error = %error, "question not taken, asking it again");
-        tokio::time::sleep(pause).await;
-        attempt += 1;
-    }
+    };
+    // The rate is one of this model: requests for clips are not held back for it.
+    sent_once(Some(until), send, |cause| lost(ask.doing, cause), |_| {}).await
 }
 
 fn late(ask: &Ask) -> Error {
