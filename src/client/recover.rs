@@ -193,6 +193,9 @@ async fn ended(client: &VideoClient, record: &str) -> Result<Clip> {
 async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result<Recovered> {
     client.keep_lease();
     let library = &client.inner.library;
+    if let Err(error) = library.bury_owners().await {
+        tracing::warn!(%error, "the leases of dead processes were not removed");
+    }
     let mut left = library.open_jobs().await?;
     let of = left.len();
     reporter.tell(RecoveryEvent::Found { jobs: of });
