@@ -130,6 +130,9 @@ async fn make(
     {
         return Ok((clip.clone(), saved_cost(clip)));
     }
+    if there.is_none() {
+        inner.library.drop_orphan(name, id.as_str()).await?;
+    }
     let wait = wait(client, reporter, id, file);
     let finished = reporter.until_stopped(wait).await?;
     let (cost, raw) = (finished.cost, finished.raw.clone());
