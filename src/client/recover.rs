@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{VideoClient, save};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{self, Event, Handle, JobEvent, Reporter, Sealed};
-use crate::library::{Claim, Clip, JobError, JobFile, JobRecord, JobState, LEASE, OpenJob};
+use crate::library::{Claim, Clip, JobError, JobFile, JobRecord, JobState, LEASE, OpenJob, StuckJob};
 use crate::money::UsdTicks;
 use crate::provider::JobId;
 use crate::telemetry::Verb;
@@ -39,6 +39,9 @@ pub struct Recovered {
     /// Creates that were sent without a known answer. Only a person can find out, on the service's account
     /// page; [`Library::settle`](crate::Library::settle) takes the answer.
     pub unsettled: Vec<JobRecord>,
+    /// Records that cannot be taken up: damaged, of a newer version, or the disk refuses. None of them keeps
+    /// another job from being finished; a person has to look.
+    pub stuck: Vec<StuckJob>,
     /// Jobs that another process is at work on.
     pub elsewhere: Vec<JobRecord>,
     /// How many requests had been prepared and never sent. They are dropped.
@@ -218,7 +221,8 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
         let mut busy: Vec<OpenJob> = Vec::new();
         while let Some((outcome, job)) = looks.next().await {
             elsewhere.remove(job.id());
-            match outcome? {
+            let outcome = outcome.unwrap_or_else(|error| Look::Stuck(StuckJob::new(job.id(), error)));
+            match outcome {
                 Look::Elsewhere(record) => {
                     elsewhere.insert(job.id().to_owned(), record);
                     busy.push(job);
@@ -228,6 +232,7 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
                 Look::Failed(record) => recovered.failed.push(record),
                 Look::Open(record) => recovered.open.push(record),
                 Look::Unsettled(record) => recovered.unsettled.push(record),
+                Look::Stuck(stuck) => recovered.stuck.push(stuck),
                 Look::Dropped => recovered.dropped += 1,
                 Look::Gone => {}
             }
@@ -255,6 +260,8 @@ pub(super) enum Look {
     Open(JobRecord),
     Unsettled(JobRecord),
     Elsewhere(JobRecord),
+    /// Only of a recovery of many.
+    Stuck(StuckJob),
     Dropped,
     Gone,
 }
