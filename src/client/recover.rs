@@ -284,21 +284,14 @@ pub(super) async fn look(
         JobState::Intended | JobState::Unknown => to_a_person(file).await.map(Look::Unsettled),
         _ => {
             let job = save::Job::kept(file)?;
-            let (id, record) = (job.id().clone(), job.record().id.clone());
+            let id = job.id().clone();
             let part = part(id.clone());
             part.submitted(&id, None);
-            match Box::pin(save::finish(client, &part, job)).await {
-                Ok(clip) => Ok(Look::Saved(Box::new(clip))),
-                Err(error) => {
-                    // As it is written down, or, where that failed, as it is.
-                    let record = library.job_record(&record).await.map_err(|_| error)?;
-                    Ok(if record.state.is_over() {
-                        Look::Failed(record)
-                    } else {
-                        Look::Open(record)
-                    })
-                }
-            }
+            Ok(match Box::pin(save::conclude(client, &part, job)).await {
+                Ok(clip) => Look::Saved(Box::new(clip)),
+                Err((_, record)) if record.state.is_over() => Look::Failed(*record),
+                Err((_, record)) => Look::Open(*record),
+            })
         }
     }
 }
