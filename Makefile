@@ -1,10 +1,11 @@
 # Two commands do everything, set-up included: `make demo` and `make test`.
 
-.PHONY: help demo test bench setup clean
+.PHONY: help demo test torture bench setup clean
 
 help:
 	@echo "make demo   make two clips with no key and no cost, into demo-out/"
 	@echo "make test   format, lints, docs, every test"
+	@echo "make torture  kill, break and fill for ten minutes, with figures and a seed"
 	@echo "make bench  frames beside the ffmpeg program, in one run"
 	@echo "make clean  remove what these left behind"
 
@@ -18,6 +19,10 @@ demo: setup
 test:
 	@scripts/setup.sh test
 	@scripts/test.sh
+
+torture:
+	@scripts/setup.sh test
+	@scripts/torture.sh
 
 bench:
 	@scripts/setup.sh test

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{VideoClient, save};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{self, Event, Handle, JobEvent, Reporter, Sealed};
-use crate::library::{Claim, Clip, JobError, JobFile, JobRecord, JobState, LEASE, OpenJob};
+use crate::library::{Claim, Clip, JobError, JobFile, JobRecord, JobState, LEASE, OpenJob, StuckJob};
 use crate::money::UsdTicks;
 use crate::provider::JobId;
 use crate::telemetry::Verb;
@@ -39,6 +39,9 @@ pub struct Recovered {
     /// Creates that were sent without a known answer. Only a person can find out, on the service's account
     /// page; [`Library::settle`](crate::Library::settle) takes the answer.
     pub unsettled: Vec<JobRecord>,
+    /// Records that cannot be taken up: damaged, of a newer version, or the disk refuses. None of them keeps
+    /// another job from being finished; a person has to look.
+    pub stuck: Vec<StuckJob>,
     /// Jobs that another process is at work on.
     pub elsewhere: Vec<JobRecord>,
     /// How many requests had been prepared and never sent. They are dropped.
@@ -193,6 +196,9 @@ async fn ended(client: &VideoClient, record: &str) -> Result<Clip> {
 async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result<Recovered> {
     client.keep_lease();
     let library = &client.inner.library;
+    if let Err(error) = library.bury_owners().await {
+        tracing::warn!(%error, "the leases of dead processes were not removed");
+    }
     let mut left = library.open_jobs().await?;
     let of = left.len();
     reporter.tell(RecoveryEvent::Found { jobs: of });
@@ -215,7 +221,8 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
         let mut busy: Vec<OpenJob> = Vec::new();
         while let Some((outcome, job)) = looks.next().await {
             elsewhere.remove(job.id());
-            match outcome? {
+            let outcome = outcome.unwrap_or_else(|error| Look::Stuck(StuckJob::new(job.id(), error)));
+            match outcome {
                 Look::Elsewhere(record) => {
                     elsewhere.insert(job.id().to_owned(), record);
                     busy.push(job);
@@ -225,6 +232,7 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
                 Look::Failed(record) => recovered.failed.push(record),
                 Look::Open(record) => recovered.open.push(record),
                 Look::Unsettled(record) => recovered.unsettled.push(record),
+                Look::Stuck(stuck) => recovered.stuck.push(stuck),
                 Look::Dropped => recovered.dropped += 1,
                 Look::Gone => {}
             }
@@ -252,6 +260,8 @@ pub(super) enum Look {
     Open(JobRecord),
     Unsettled(JobRecord),
     Elsewhere(JobRecord),
+    /// Only of a recovery of many.
+    Stuck(StuckJob),
     Dropped,
     Gone,
 }
@@ -274,21 +284,14 @@ pub(super) async fn look(
         JobState::Intended | JobState::Unknown => to_a_person(file).await.map(Look::Unsettled),
         _ => {
             let job = save::Job::kept(file)?;
-            let (id, record) = (job.id().clone(), job.record().id.clone());
+            let id = job.id().clone();
             let part = part(id.clone());
             part.submitted(&id, None);
-            match Box::pin(save::finish(client, &part, job)).await {
-                Ok(clip) => Ok(Look::Saved(Box::new(clip))),
-                Err(error) => {
-                    // As it is written down, or, where that failed, as it is.
-                    let record = library.job_record(&record).await.map_err(|_| error)?;
-                    Ok(if record.state.is_over() {
-                        Look::Failed(record)
-                    } else {
-                        Look::Open(record)
-                    })
-                }
-            }
+            Ok(match Box::pin(save::conclude(client, &part, job)).await {
+                Ok(clip) => Look::Saved(Box::new(clip)),
+                Err((_, record)) if record.state.is_over() => Look::Failed(*record),
+                Err((_, record)) => Look::Open(*record),
+            })
         }
     }
 }

@@ -38,10 +38,6 @@ impl Job {
         &self.id
     }
 
-    pub(super) const fn record(&self) -> &JobRecord {
-        self.file.record()
-    }
-
     /// One that the journal has.
     pub(super) fn kept(file: JobFile) -> Result<Self> {
         let record = file.record();
@@ -57,6 +53,16 @@ impl Job {
 
 /// Finishes a job, and writes down how. Every error has its id.
 pub(super) async fn finish(client: &VideoClient, reporter: &Reporter, job: Job) -> Result<Clip> {
+    let concluded = Box::pin(conclude(client, reporter, job)).await;
+    concluded.map_err(|(error, _)| error)
+}
+
+/// As [`finish`]. Beside an error stands the record as it is now, which the journal need not be searched for.
+pub(super) async fn conclude(
+    client: &VideoClient,
+    reporter: &Reporter,
+    job: Job,
+) -> Result<Clip, (Error, Box<JobRecord>)> {
     let Job {
         id,
         name,
@@ -84,16 +90,19 @@ pub(super) async fn finish(client: &VideoClient, reporter: &Reporter, job: Job) 
         }
         Err(error) => {
             let error = error.with_job_id(id.as_str());
-            if let Err(unwritten) = note(file, &error).await {
+            let mut unnoted = file.record().clone();
+            let noted = note(file, &error).await.unwrap_or_else(|unwritten| {
                 tracing::warn!(job = %id, error = %unwritten, "the journal does not say how the job stands");
-            }
-            Err(error)
+                unnoted.error = Some(JobError::from(&error));
+                unnoted
+            });
+            Err((error, Box::new(noted)))
         }
     }
 }
 
 /// Writes down why there is no clip: for good, or until somebody looks again.
-async fn note(mut file: JobFile, error: &Error) -> Result<()> {
+async fn note(mut file: JobFile, error: &Error) -> Result<JobRecord> {
     let over = matches!(
         error.kind(),
         ErrorKind::Moderated | ErrorKind::JobFailed | ErrorKind::JobExpired
@@ -104,14 +113,15 @@ async fn note(mut file: JobFile, error: &Error) -> Result<()> {
             record.state = JobState::Failed;
             record.error = Some(told);
         });
-        return closed.await.map(drop);
+        return closed.await;
     }
     // Any process may go on with it now.
     file.change(|record| {
         record.owner = None;
         record.error = Some(told.clone());
     })
-    .await
+    .await?;
+    Ok(file.record().clone())
 }
 
 async fn make(
@@ -129,6 +139,9 @@ async fn make(
         && clip.record.is_some()
     {
         return Ok((clip.clone(), saved_cost(clip)));
+    }
+    if there.is_none() {
+        inner.library.drop_orphan(name, id.as_str()).await?;
     }
     let wait = wait(client, reporter, id, file);
     let finished = reporter.until_stopped(wait).await?;

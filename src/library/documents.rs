@@ -24,7 +24,7 @@ use super::{Library, blocking};
 use crate::error::{Error, ErrorKind, Result};
 
 const SUFFIX: &str = ".json";
-const LOCK: &str = ".lock";
+pub(super) const LOCK: &str = ".lock";
 /// Most bytes of a document: a chain of a hundred steps with the longest prompts has far less.
 const MOST_BYTES: u64 = 8 << 20;
 /// The lock is held for a rename. Who cannot get it for so long waits for a process that was stopped.

@@ -20,6 +20,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// and hidden, so that neither a listing nor ima2-gen takes them for clips.
 pub(super) const INCOMING: &str = ".incoming";
 pub(super) const PART_SUFFIX: &str = ".part";
+/// Where records are written beside the clips, each under a temporary name first; in the ledger a folder a day.
+const DOCUMENTS: [&str; 3] = ["jobs", "jobs/owners", "chains"];
+const LEDGER: &str = "ledger";
 
 #[derive(Debug, Clone)]
 pub(super) struct Folder {
@@ -248,33 +251,25 @@ impl Folder {
 
     /// Removes unfinished files that nobody writes and that have not changed for `age`.
     pub(super) fn sweep(&self, age: Duration) -> Result<u64> {
-        let incoming = self.incoming()?;
-        let doing = || format!("sweep {}", incoming.display());
-        let mut removed = 0;
-        for entry in fs::read_dir(&incoming).map_err(|error| io_fault(&doing(), error))? {
-            let path = entry.map_err(|error| io_fault(&doing(), error))?.path();
-            let ours = path.to_str().is_some_and(|path| path.ends_with(PART_SUFFIX));
-            let regular = fs::symlink_metadata(&path).is_ok_and(|about| about.is_file());
-            if !ours || !regular {
-                continue;
-            }
-            // Gone in the meantime: its writer has finished.
-            let Ok(file) = File::open(&path) else { continue };
-            let changed = file.metadata().and_then(|about| about.modified());
-            let old = changed.is_ok_and(|changed| {
-                SystemTime::now()
-                    .duration_since(changed)
-                    .is_ok_and(|since| since >= age)
-            });
-            // Locked only when it is to go: a lock held here looks like a writer to everybody else.
-            if old
-                && !matches!(file.try_lock(), Err(TryLockError::WouldBlock))
-                && fs::remove_file(&path).is_ok()
-            {
-                removed += 1;
+        let mut folders = vec![self.incoming()?];
+        folders.extend(self.folders_of_documents()?);
+        folders
+            .iter()
+            .try_fold(0, |removed, folder| Ok(removed + sweep_one(folder, age)?))
+    }
+
+    /// The folders in which records are written, as far as they are there and no links.
+    fn folders_of_documents(&self) -> Result<Vec<PathBuf>> {
+        let mut folders: Vec<_> = DOCUMENTS.iter().map(|name| self.root.join(name)).collect();
+        let days = self.root.join(LEDGER);
+        if is_folder(&days) {
+            let fault = |error| io_fault(&format!("sweep {}", days.display()), error);
+            for entry in fs::read_dir(&days).map_err(fault)? {
+                folders.push(entry.map_err(fault)?.path());
             }
         }
-        Ok(removed)
+        folders.retain(|folder| is_folder(folder));
+        Ok(folders)
     }
 
     fn refuse_taken(&self, id: &ClipId) -> Result<()> {
@@ -301,6 +296,38 @@ impl Folder {
         }
         Ok(incoming)
     }
+}
+
+fn is_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|about| about.is_dir())
+}
+
+/// Removes the unfinished files of one folder.
+fn sweep_one(folder: &Path, age: Duration) -> Result<u64> {
+    let fault = |error| io_fault(&format!("sweep {}", folder.display()), error);
+    let mut removed = 0;
+    for entry in fs::read_dir(folder).map_err(fault)? {
+        let path = entry.map_err(fault)?.path();
+        let ours = path.to_str().is_some_and(|path| path.ends_with(PART_SUFFIX));
+        let regular = fs::symlink_metadata(&path).is_ok_and(|about| about.is_file());
+        if !ours || !regular {
+            continue;
+        }
+        // Gone in the meantime: its writer has finished.
+        let Ok(file) = File::open(&path) else { continue };
+        let changed = file.metadata().and_then(|about| about.modified());
+        let old = changed.is_ok_and(|changed| {
+            SystemTime::now()
+                .duration_since(changed)
+                .is_ok_and(|since| since >= age)
+        });
+        // Locked only when it is to go: a lock held here looks like a writer to everybody else.
+        if old && !matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && fs::remove_file(&path).is_ok()
+        {
+            removed += 1;
+        }
+    }
+    Ok(removed)
 }
 
 pub(super) fn taken(name: &str) -> Error {

@@ -57,7 +57,7 @@ pub use self::delivery::{
     Asked, Delivered, DeliveryReport, Finding, InputTransport, PictureMatch, SeamReport, Severity,
 };
 pub(crate) use self::journal::{BEAT, Begun, Claim, JobFile, LEASE, OpenJob};
-pub use self::journal::{JobError, JobRecord, JobState, Settlement};
+pub use self::journal::{JobError, JobRecord, JobState, Settlement, StuckJob};
 pub use self::list::{Entry, ListOptions, MAX_PAGE, Page};
 pub use self::name::ClipId;
 pub(crate) use self::parent::KeptParent;
@@ -359,8 +359,8 @@ impl Library {
     }
 
     /// Removes unfinished files that no process writes and that have not changed for `age`, and says
-    /// how many. They are what a crash in the middle of a download leaves, or of an upload to a bucket.
-    /// An hour or more is a good age: a sidecar that is being written this instant has no lock, and a
+    /// how many. They are what a crash in the middle of a download, of writing a record, or of an upload to a
+    /// bucket leaves. An hour or more is a good age: a sidecar that is being written this instant has no lock, and a
     /// bucket has none at all and goes by its own clock.
     ///
     /// # Errors

@@ -18,6 +18,8 @@ pub(super) const SIDECAR_SUFFIX: &str = ".mp4.json";
 /// 255 bytes are what common filesystems allow; the suffixes of sidecars and of temporary files need
 /// their share.
 const MAX_BYTES: usize = 200;
+/// The last day whose year has four digits: no clock of a machine in use says more.
+const LATEST: u64 = 253_402_214_400_000;
 
 /// The id of a clip: its file name without `.mp4`.
 ///
@@ -127,11 +129,15 @@ impl ClipId {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_millis());
-        let now = u64::try_from(now).unwrap_or(u64::MAX - 1);
+        let now = u64::try_from(now).unwrap_or(u64::MAX).min(LATEST);
         let step = |last: u64| now.max(last.saturating_add(1));
         let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(step(last)));
-        let millis = step(last.unwrap_or_default());
-        Self(format!("{millis}_{digits:08x}"))
+        Self::at(step(last.unwrap_or_default()), digits)
+    }
+
+    /// A clock that was never set says 1970: the time has its ten digits all the same, so that it is one.
+    fn at(millis: u64, digits: u32) -> Self {
+        Self(format!("{millis:010}_{digits:08x}"))
     }
 }
 
@@ -322,6 +328,16 @@ mod tests {
             assert!(next > last, "{next} after {last}");
             last = next;
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_far_off_makes_names_that_have_a_time() {
+        for now in [0, 1, 86_400_000, 999_999_999, 1_763_812_000_000, LATEST] {
+            let id = ClipId::at(now, 7);
+            assert_eq!(id.millis(), Some(now), "{id}");
+            assert_eq!(ClipId::parse(id.as_str()).unwrap(), id);
+        }
+        assert!(ClipId::at(5, 0) < ClipId::at(LATEST, 0));
     }
 
     #[test]

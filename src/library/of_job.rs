@@ -4,9 +4,14 @@
 //! are therefore drawn from its job's id, so that a look at the names alone tells whether the clip is
 //! there; its sidecar confirms it.
 
+use std::fs;
+use std::io;
+
+use object_store::ObjectStoreExt as _;
 use sha2::{Digest as _, Sha256};
 
-use super::{Clip, ClipId, ClipRecord, Library};
+use super::fault::{io_fault, store_fault};
+use super::{Clip, ClipId, ClipRecord, Library, blocking};
 use crate::error::Result;
 
 impl ClipId {
@@ -36,6 +41,33 @@ impl Library {
             }
         }
         Ok(None)
+    }
+}
+
+impl Library {
+    /// Removes the sidecar of a job's clip that was deleted before its record was closed: what it is of is gone,
+    /// and the clip that is fetched again brings its own. Any other sidecar stays.
+    pub(crate) async fn drop_orphan(&self, id: &ClipId, job_id: &str) -> Result<()> {
+        if self.has(&id.file_name()).await? {
+            return Ok(());
+        }
+        let record = self.record(id).await?;
+        if !record.is_some_and(|record| is_of_job(&record, job_id)) {
+            return Ok(());
+        }
+        let name = id.sidecar_name();
+        let doing = format!("remove sidecar {name}, whose clip is gone");
+        if let Some(folder) = self.inner.folder.clone() {
+            return blocking(move || match fs::remove_file(folder.join(&name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_fault(&doing, error)),
+                _ => Ok(()),
+            })
+            .await;
+        }
+        match self.inner.store.delete(&self.location(&name)?).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(store_fault(&doing, error)),
+        }
     }
 }
 

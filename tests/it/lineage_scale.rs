@@ -22,10 +22,10 @@ use crate::lineage_continuity::child;
 
 /// A store that counts what is asked of it.
 #[derive(Debug, Default)]
-struct Counting {
-    inner: InMemory,
+pub(crate) struct Counting {
+    pub(crate) inner: InMemory,
     gets: AtomicUsize,
-    lists: AtomicUsize,
+    pub(crate) lists: AtomicUsize,
 }
 
 impl fmt::Display for Counting {

@@ -111,6 +111,16 @@ mod secrets;
 #[cfg(feature = "cli")]
 mod telemetry;
 #[cfg(feature = "cli")]
+mod torture_audit;
+#[cfg(feature = "cli")]
+mod torture_disk;
+#[cfg(feature = "cli")]
+mod torture_kill;
+#[cfg(feature = "cli")]
+mod torture_property;
+#[cfg(feature = "cli")]
+mod torture_records;
+#[cfg(feature = "cli")]
 mod wire_answers;
 #[cfg(feature = "cli")]
 mod wire_requests;

@@ -75,16 +75,20 @@ fn spent_line(when: &str, spent: &Spent) -> String {
 
 /// What is open, from the journal alone: nothing is asked of the service.
 fn open(global: &Global, library: &Library) -> Outcome {
-    let jobs = block_on(async { Ok(library.jobs().await?) })?;
+    let (jobs, stuck) = block_on(async { Ok((library.jobs().await?, library.stuck_jobs().await?)) })?;
     if global.json {
         let jobs: Vec<Value> = jobs.iter().map(output::job_json).collect();
-        output::print_json(&json!({ "jobs": jobs }));
+        let stuck: Vec<Value> = stuck.iter().map(output::stuck_json).collect();
+        output::print_json(&json!({ "jobs": jobs, "stuck": stuck }));
         return Ok(ExitCode::SUCCESS);
     }
     for record in &jobs {
         output::print_line(output::job_line(record));
     }
-    if jobs.is_empty() {
+    for stuck in &stuck {
+        output::print_line(output::stuck_line(stuck));
+    }
+    if jobs.is_empty() && stuck.is_empty() {
         output::note("nothing is open");
     }
     Ok(ExitCode::SUCCESS)

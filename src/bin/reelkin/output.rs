@@ -9,7 +9,8 @@ use futures_util::{Stream, StreamExt as _};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reelkin::library::{Severity, Usage};
 use reelkin::{
-    Clip, Error, ErrorKind, JobEvent, JobHandle, JobRecord, Outcome as EndedAs, RetryAdvice, UsdTicks,
+    Clip, Error, ErrorKind, JobEvent, JobHandle, JobRecord, Outcome as EndedAs, RetryAdvice, StuckJob,
+    UsdTicks,
 };
 use serde_json::{Value, json};
 
@@ -219,6 +220,16 @@ pub(crate) fn job_json(record: &JobRecord) -> Value {
         object["error"] = error_json(&error);
     }
     object
+}
+
+/// A record that cannot be taken up, as JSON.
+pub(crate) fn stuck_json(stuck: &StuckJob) -> Value {
+    json!({ "record": stuck.record, "error": error_json(&stuck.error) })
+}
+
+/// A record that cannot be taken up, on one line.
+pub(crate) fn stuck_line(stuck: &StuckJob) -> String {
+    format!("{}  stuck: {}", stuck.record, stuck.error)
 }
 
 /// A record of the journal for a person, on one line.

@@ -92,6 +92,7 @@ async fn everything(session: &Session, wait: &Wait, as_json: bool) -> Outcome {
             "failed": jobs(&recovered.failed),
             "open": jobs(&recovered.open),
             "unsettled": jobs(&recovered.unsettled),
+            "stuck": recovered.stuck.iter().map(output::stuck_json).collect::<Vec<Value>>(),
             "elsewhere": jobs(&recovered.elsewhere),
             "dropped": recovered.dropped,
         }));
@@ -103,7 +104,7 @@ async fn everything(session: &Session, wait: &Wait, as_json: bool) -> Outcome {
     }
     Ok(if !recovered.unsettled.is_empty() {
         output::code_of_kind(ErrorKind::SubmissionUnknown)
-    } else if recovered.open.is_empty() && recovered.failed.is_empty() {
+    } else if recovered.open.is_empty() && recovered.failed.is_empty() && recovered.stuck.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -127,6 +128,10 @@ fn tell(recovered: &Recovered) {
                 None => output::note(format_args!("  {what}")),
             }
         }
+    }
+    for stuck in &recovered.stuck {
+        nothing = false;
+        output::print_line(output::stuck_line(stuck));
     }
     for record in &recovered.unsettled {
         output::note(output::settle_hint(&record.id));

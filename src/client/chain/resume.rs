@@ -55,6 +55,7 @@ impl Driver {
                 }
                 None => Err(busy(&record)),
             },
+            Look::Stuck(stuck) => Err(stuck.error),
             Look::Gone => {
                 let settled = library.job_record(record_id).await?;
                 self.settled(index, settled).await

@@ -104,6 +104,26 @@ pub(crate) enum Claim {
     Gone,
 }
 
+/// A record that cannot be taken up, and why: it is damaged, of another version, or the disk refuses. Its money
+/// counts all the same, because the record's name has it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct StuckJob {
+    /// The id of the record.
+    pub record: String,
+    /// What is wrong with it.
+    pub error: Error,
+}
+
+impl StuckJob {
+    pub(crate) fn new(record: &str, error: Error) -> Self {
+        Self {
+            record: record.to_owned(),
+            error,
+        }
+    }
+}
+
 /// What came of an attempt to book a request.
 pub(crate) enum Begun {
     Yes(Box<JobFile>),
@@ -117,22 +137,44 @@ pub(crate) enum Begun {
 
 impl Library {
     /// The records of everything that is open: on its way, interrupted, or waiting for a person. Oldest
-    /// first.
+    /// first. One that cannot be read keeps no other from being told, and is in
+    /// [`stuck_jobs`](Self::stuck_jobs).
     ///
     /// # Errors
-    /// `Library` if the library, or one of the records, cannot be read.
+    /// `Library` if the library cannot be read.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
     pub async fn jobs(&self) -> Result<Vec<JobRecord>> {
-        let documents = Documents::new(self, JOBS);
         let mut records = Vec::new();
         for entry in self.open_entries().await? {
-            if let Some(found) = documents.read(&entry.to_string()).await? {
-                records.push(JobRecord::from_json(&entry.id, &found.json)?);
-            }
+            records.extend(self.open_record(&entry).await.ok().flatten());
         }
         Ok(records)
+    }
+
+    /// The open records that cannot be read, with what is wrong with each. A person has to look at them.
+    ///
+    /// # Errors
+    /// `Library` if the library cannot be read.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn stuck_jobs(&self) -> Result<Vec<StuckJob>> {
+        let mut stuck = Vec::new();
+        for entry in self.open_entries().await? {
+            if let Err(error) = self.open_record(&entry).await {
+                stuck.push(StuckJob::new(&entry.id, error));
+            }
+        }
+        Ok(stuck)
+    }
+
+    async fn open_record(&self, entry: &EntryName) -> Result<Option<JobRecord>> {
+        let found = Documents::new(self, JOBS).read(&entry.to_string()).await?;
+        found
+            .map(|found| JobRecord::from_json(&entry.id, &found.json))
+            .transpose()
     }
 
     /// The record of one paid request, open or settled.
@@ -289,16 +331,13 @@ impl Library {
 
     /// The oldest open record of a job at the service, before that of the given id.
     async fn open_job_of(&self, job_id: &str, before: Option<&str>) -> Result<Option<OpenJob>> {
-        let documents = Documents::new(self, JOBS);
         for job in self.open_jobs().await? {
             if before == Some(job.id()) {
                 break;
             }
-            let Some(found) = documents.read(&job.0.to_string()).await? else {
-                continue;
-            };
-            let record = JobRecord::from_json(job.id(), &found.json)?;
-            if record.job_id.as_deref() == Some(job_id) {
+            // One that cannot be read is none that could be taken up.
+            let record = self.open_record(&job.0).await.ok().flatten();
+            if record.is_some_and(|record| record.job_id.as_deref() == Some(job_id)) {
                 return Ok(Some(job));
             }
         }

@@ -7,10 +7,12 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::super::documents::{Documents, Version};
+use super::super::documents::{Documents, LOCK, Version};
 use super::super::fault::io_fault;
 use super::super::lock::{Locked, open_locked};
 use super::super::{Library, blocking, name};
@@ -26,8 +28,17 @@ const OWNERS: &str = "jobs/owners";
 /// A lease of this client.
 pub(in crate::library) struct Owner {
     pub(super) id: String,
-    /// On a folder.
-    _lock: Option<File>,
+    /// On a folder, and where it lies.
+    lock: Option<(File, PathBuf)>,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        // While the lock is held, so that nobody else's can be at that name.
+        if let Some((_lock, path)) = &self.lock {
+            let _ = fs::remove_file(path);
+        }
+    }
 }
 
 /// The leases of others in a store, and when each was last seen to change.
@@ -45,7 +56,7 @@ impl Library {
                 if self.inner.folder.is_none() {
                     let first = documents.create(&id, beat(0)).await?;
                     return match first {
-                        Some(_) => Ok(Owner { id, _lock: None }),
+                        Some(_) => Ok(Owner { id, lock: None }),
                         None => Err(Error::new(
                             ErrorKind::Library,
                             "draw a name for a lease: it is taken",
@@ -55,7 +66,8 @@ impl Library {
                 // Between making the file and locking it somebody may have taken it for a dead one's.
                 for _ in 0..8 {
                     if let Some(lock) = documents.lock(&id).await? {
-                        return Ok(Owner { id, _lock: lock });
+                        let lock = lock.zip(self.lock_of(&id));
+                        return Ok(Owner { id, lock });
                     }
                 }
                 Err(Error::new(
@@ -64,6 +76,34 @@ impl Library {
                 ))
             })
             .await
+    }
+
+    /// The file of a lease on a folder.
+    fn lock_of(&self, owner: &str) -> Option<PathBuf> {
+        let folder = self.inner.folder.as_ref()?;
+        Some(folder.join(OWNERS).join(format!("{owner}{LOCK}")))
+    }
+
+    /// Removes what the leases of dead clients left on a folder: each client that was killed leaves a file.
+    pub(crate) async fn bury_owners(&self) -> Result<()> {
+        let Some(folder) = self.inner.folder.clone() else {
+            return Ok(());
+        };
+        let doing = format!("list {OWNERS} of {self}");
+        let path = folder.join(OWNERS);
+        let names = blocking(move || match fs::read_dir(path) {
+            Ok(entries) => Ok(entries
+                .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+                .collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(io_fault(&doing, error)),
+        });
+        for name in names.await? {
+            if let Some(owner) = name.strip_suffix(LOCK) {
+                self.is_at_work(owner).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Renews the lease, where leases have to be: on a store, and only when there is one.
@@ -84,8 +124,7 @@ impl Library {
         if owner.len() != 16 || !owner.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Ok(false);
         }
-        if let Some(folder) = self.inner.folder.clone() {
-            let path = folder.join(OWNERS).join(format!("{owner}.lock"));
+        if let Some(path) = self.lock_of(owner) {
             let doing = format!("look for the owner of a job in {self}");
             return blocking(move || {
                 if fs::symlink_metadata(&path).is_err() {
