@@ -275,12 +275,18 @@ impl Bucket {
 
     /// Removes temporary objects that have not changed for `age`.
     pub(super) async fn sweep(&self, age: Duration) -> Result<u64> {
+        self.remove_old(INCOMING, PART_SUFFIX, age).await
+    }
+
+    /// Removes the objects below `folder` whose names end like that and that have not changed for `age`, by
+    /// the store's clock against this machine's.
+    pub(super) async fn remove_old(&self, folder: &str, suffix: &'static str, age: Duration) -> Result<u64> {
         let doing = format!("sweep {self}");
-        let incoming = self.location(INCOMING)?;
+        let folder = self.location(folder)?;
         let now = SystemTime::now();
-        let old = self.store.list(Some(&incoming)).try_filter_map(move |object| {
+        let old = self.store.list(Some(&folder)).try_filter_map(move |object| {
             let since = now.duration_since(object.last_modified.into());
-            let ours = object.location.as_ref().ends_with(PART_SUFFIX);
+            let ours = object.location.as_ref().ends_with(suffix);
             let old = ours && since.is_ok_and(|since| since >= age);
             future::ready(Ok(old.then_some(object.location)))
         });

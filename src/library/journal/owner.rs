@@ -23,6 +23,9 @@ pub(crate) const LEASE: Duration = Duration::from_secs(20);
 /// How often it is renewed.
 pub(crate) const BEAT: Duration = Duration::from_secs(5);
 
+/// A lease in a store that was not renewed for so long is that of a client that is gone.
+const LONG_DEAD: Duration = Duration::from_secs(24 * 3600);
+
 const OWNERS: &str = "jobs/owners";
 
 /// A lease of this client.
@@ -84,9 +87,11 @@ impl Library {
         Some(folder.join(OWNERS).join(format!("{owner}{LOCK}")))
     }
 
-    /// Removes what the leases of dead clients left on a folder: each client that was killed leaves a file.
+    /// Removes what the leases of dead clients left: on a folder of each that was killed, in a store of each.
     pub(crate) async fn bury_owners(&self) -> Result<()> {
         let Some(folder) = self.inner.folder.clone() else {
+            // Should a clock be so wrong that this hits a living one, its next beat writes it anew.
+            self.inner.bucket.remove_old(OWNERS, ".json", LONG_DEAD).await?;
             return Ok(());
         };
         let doing = format!("list {OWNERS} of {self}");
