@@ -119,7 +119,10 @@ impl Watch<'_> {
                     if failure.verdict == Verdict::Final || doubtful >= DOUBTFUL_POLLS {
                         return Err(failure.error);
                     }
-                    pause = backoff.next(failure.error.retry_after());
+                    // `Retry-After: 0` is no leave to ask without a pause.
+                    pause = backoff
+                        .next(failure.error.retry_after())
+                        .max(self.policy.shortest);
                     if failure.error.kind() == ErrorKind::RateLimited {
                         provider.pause(pause);
                     }

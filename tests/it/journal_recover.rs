@@ -25,7 +25,7 @@ async fn recovered(bench: &Bench) -> Recovered {
     bench.client().recover().await.unwrap()
 }
 
-fn open_records(library: &Path) -> Vec<PathBuf> {
+pub(crate) fn open_records(library: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(library.join("jobs"))
         .into_iter()
         .flatten()
@@ -38,7 +38,7 @@ fn open_records(library: &Path) -> Vec<PathBuf> {
     paths
 }
 
-fn ledger(library: &Path) -> Vec<Value> {
+pub(crate) fn ledger(library: &Path) -> Vec<Value> {
     let days = std::fs::read_dir(library.join("ledger"))
         .into_iter()
         .flatten()

@@ -77,6 +77,18 @@ mod media_frames;
 #[cfg(all(feature = "cli", target_os = "linux"))]
 mod media_hostile;
 #[cfg(feature = "cli")]
+mod peers;
+#[cfg(feature = "cli")]
+mod peers_bytes;
+#[cfg(feature = "cli")]
+mod peers_inputs;
+#[cfg(feature = "cli")]
+mod peers_jobs;
+#[cfg(feature = "cli")]
+mod peers_money;
+#[cfg(feature = "cli")]
+mod peers_polls;
+#[cfg(feature = "cli")]
 mod planner_continue;
 #[cfg(feature = "cli")]
 mod planner_failures;
