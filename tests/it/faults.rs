@@ -208,7 +208,7 @@ const POLLS: &[Row] = &[
     saved("poll:corrupt@10,times=2"),
     saved("poll:cut-request@20,times=2"),
     saved("poll:restart=0.2,times=1"),
-    saved("poll:expire-links,after=1,times=3"),
+    saved("poll:expire-links,after=1,times=2"),
 ];
 
 const OUTCOMES: &[Row] = &[
