@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::time::Instant;
 
+use reelkin::sandbox::Sandbox;
 use reelkin::secs;
 use serde_json::Value;
 
@@ -110,6 +111,38 @@ async fn every_verb_works_on_a_bucket() {
     assert_eq!((below("ledger/"), below("chains/"), open), (6, 1, 0), "{names:?}");
     assert_eq!(names.len(), 6 * 2 + 6 + 1 + below("jobs/owners/"), "{names:?}");
     assert_eq!(uploads, 0);
+}
+
+/// A store has no locks that end with a process: its lease has to run out, and then one of many takes over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_in_the_middle_its_job_is_saved_by_one_of_many() {
+    let bench = Bench::with(Sandbox::builder().seconds_per_job(1.0), &[]).await;
+    let s3 = S3::start();
+    let place = format!("s3://{BUCKET}/team");
+    let call = || program(&bench, &s3.endpoint(), &place);
+    let mut child = call().args(BOAT).spawn();
+    bench.until("a poll", |state| state.polls > 0).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let runs = (0..3).map(|_| call().args(["recover", "--json"]).run());
+    let runs = futures_util::future::join_all(runs).await;
+    let mut saved = 0;
+    for ran in &runs {
+        quiet(ran);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        saved += ran.json()["saved"].as_array().unwrap().len();
+    }
+    assert_eq!((saved, bench.state().creates), (1, 1), "{runs:?}");
+    let (names, _) = s3.holds();
+    let count = |part: &str| names.iter().filter(|name| name.contains(part)).count();
+    assert_eq!((count("/ledger/"), count(".mp4.json")), (1, 1), "{names:?}");
+    let json = call().args(["ls", "--cost", "--json"]).run().await.json();
+    assert_eq!(json["clips"][0]["job_id"], bench.state().jobs[0].id.as_str());
+    assert_eq!(
+        json["spent"]["all"]["paid_usd_ticks"],
+        bench.state().jobs[0].cost_in_usd_ticks
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
