@@ -44,11 +44,11 @@ pub(crate) struct Global {
     /// One JSON object on standard output
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) limits: Limits,
     /// Log to standard error; twice for more, three times for all
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
 }
 
 /// How much may be spent. Every process that uses the library adds to the same ledger.
