@@ -95,6 +95,10 @@ impl Gates {
     }
 }
 
+/// How often a server tries to have its port again, and how long it waits in between: 10 s in all.
+const COME_BACK: u32 = 500;
+const COME_BACK_PAUSE: Duration = Duration::from_millis(20);
+
 /// An order to go down.
 #[derive(Debug)]
 pub(super) struct Restart {
@@ -157,13 +161,26 @@ impl GatedListener {
 
     async fn restart(&mut self, order: Restart) {
         self.listener = None;
-        self.gates.reset_all();
         // Bound and deaf: connections are refused, and nobody else is given the port.
-        let held = hold(self.address);
+        let mut held = hold(self.address);
+        self.gates.reset_all();
         tokio::time::sleep(order.downtime).await;
-        match held.and_then(|socket| socket.listen(1024)) {
-            Ok(listener) => self.listener = Some(listener),
-            Err(error) => tracing::error!(%error, address = %self.address, "sandbox: did not come back"),
+        // In the moment between the two sockets a connection that somebody opened may have got the port.
+        for _ in 0..COME_BACK {
+            match held.and_then(|socket| socket.listen(1024)) {
+                Ok(listener) => {
+                    self.listener = Some(listener);
+                    break;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, address = %self.address, "sandbox: cannot come back yet");
+                    tokio::time::sleep(COME_BACK_PAUSE).await;
+                    held = hold(self.address);
+                }
+            }
+        }
+        if self.listener.is_none() {
+            tracing::error!(address = %self.address, "sandbox: did not come back");
         }
         if let Some(back) = order.back {
             let _ = back.send(());
