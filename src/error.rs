@@ -138,6 +138,7 @@ impl fmt::Display for ErrorKind {
 
 /// Whether money may be gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum Charge {
     /// Nothing was charged.
     No,
@@ -167,6 +168,7 @@ impl fmt::Display for Charge {
 /// What to do about an [`Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum RetryAdvice {
     /// The same call may be made again at once: nothing was paid.
     Retry,

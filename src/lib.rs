@@ -55,6 +55,8 @@
 mod backoff;
 pub mod client;
 mod error;
+#[cfg(feature = "ffi")]
+mod ffi;
 mod http;
 mod job;
 pub mod library;
@@ -101,6 +103,9 @@ pub use request::{ChainRequest, ChainStart};
 pub mod fuzzing {
     pub use crate::provider::replies;
 }
+
+#[cfg(feature = "ffi")]
+uniffi::setup_scaffolding!();
 
 #[cfg(all(doctest, feature = "media"))]
 #[doc = include_str!("../README.md")]

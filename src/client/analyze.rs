@@ -204,7 +204,7 @@ fn look(
     use crate::planner::{ClipSeen, SeenFrame};
 
     let probe = media::probe(local.media(name), bounds)?;
-    if matches!(probe.container, "png" | "jpeg" | "webp") {
+    if matches!(probe.container.as_str(), "png" | "jpeg" | "webp") {
         return Err(Error::invalid(format!(
             "analyze {name}: it is a picture; give a clip"
         )));

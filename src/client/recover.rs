@@ -52,11 +52,12 @@ pub struct Recovered {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum RecoveryEvent {
     /// So much is open.
     Found {
         /// Records in the journal, those of other processes included.
-        jobs: usize,
+        jobs: u64,
     },
     /// Something happened to a job.
     Job {
@@ -68,9 +69,9 @@ pub enum RecoveryEvent {
     /// One of them is done, whatever came of it.
     Looked {
         /// How many are.
-        done: usize,
+        done: u64,
         /// Of so many.
-        of: usize,
+        of: u64,
     },
 }
 
@@ -200,7 +201,7 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
         tracing::warn!(%error, "the leases of dead processes were not removed");
     }
     let mut left = library.open_jobs().await?;
-    let of = left.len();
+    let of = left.len() as u64;
     reporter.tell(RecoveryEvent::Found { jobs: of });
     let began = Instant::now();
     let mut recovered = Recovered::default();

@@ -26,6 +26,7 @@ const SNIFF: usize = 12;
 /// The bounds of a download.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct DownloadPolicy {
     /// Most bytes of a clip. 15 s at 1080p are some 30 MB.
     pub max_bytes: u64,

@@ -13,6 +13,7 @@ const CREATES_IN_A_ROW: u32 = 8;
 /// How fast a client may talk to the service.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct RateLimit {
     /// Requests a second, of all kinds and all jobs together.
     pub requests_per_second: f64,

@@ -9,6 +9,7 @@ const SLOWEST_UPLOAD: u64 = 64 * 1024;
 /// [`DownloadPolicy`](crate::DownloadPolicy).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Timeouts {
     /// Until there is a connection, TLS included.
     pub connect: Duration,

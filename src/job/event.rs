@@ -23,6 +23,7 @@ const KEPT: usize = 256;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum JobEvent {
     /// The request is being checked, its media read and, where that is on, its prompt planned. No clip
     /// is paid yet.

@@ -5,6 +5,7 @@ use std::time::Duration;
 /// How a job is waited for.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct PollPolicy {
     /// When the first poll is made: before that no clip was ever ready.
     pub first: Duration,

@@ -140,6 +140,7 @@ pub struct ChainStepError {
 /// record: a new scene does so on purpose, a scene that was meant to stay has drifted.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Drift {
     /// The distance of the mean colours, in levels of 0 to 255 in three channels: 0 to 442. Limit: 30.
     pub colour_delta: f64,

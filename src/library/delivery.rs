@@ -23,6 +23,7 @@ const RATE_SHARE: f64 = 0.01;
 /// Made by [`compare`](Self::compare) from values alone: who measured the clip is not its concern.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct DeliveryReport {
     /// What was asked for.
     #[serde(default)]
@@ -46,6 +47,7 @@ pub struct DeliveryReport {
 
 /// How alike two pictures are, in decibels: 100 is equal, above 40 the difference is hard to see.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct PictureMatch {
     /// Signal-to-noise ratio of luma.
     pub luma_db: f64,
@@ -57,6 +59,7 @@ pub struct PictureMatch {
 
 /// Where an extended clip goes on from the clip it was made of.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct SeamReport {
     /// When the old part ends and the new one begins.
     pub seconds: f64,
@@ -66,6 +69,7 @@ pub struct SeamReport {
 
 /// What a request asked for. `None` means it was left to the service, and is not compared.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Asked {
     /// Length of the whole clip. For an extension: of the source and the added part.
     #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
@@ -95,6 +99,7 @@ pub struct Asked {
 
 /// How one input of a request went to the service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct InputTransport {
     /// Which input: `image`, `reference 2`, `video`.
     pub input: String,
@@ -104,6 +109,7 @@ pub struct InputTransport {
 
 /// What came, as measured in the file and told by the service. `None` means it could not be told.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Delivered {
     /// Length of the video.
     #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
@@ -128,6 +134,7 @@ pub struct Delivered {
 /// One point in which the clip is not, or may not be, what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Finding {
     /// `duration`, `resolution`, `aspect_ratio`, `fps`, `audio` or `model`.
     pub field: String,
@@ -143,6 +150,7 @@ pub struct Finding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum Severity {
     /// It could not be checked: the clip was not probed, or the service did not say.
     Unchecked,

@@ -27,6 +27,7 @@ macro_rules! lenient {
         $(#[$meta])*
         #[derive(Debug, Clone, Default, PartialEq)]
         #[non_exhaustive]
+        #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
         pub struct $name {
             $( $(#[$about])* pub $field: Option<$type>, )*
             /// What else the object held: names that are not known here, nulls, and known names with

@@ -127,6 +127,7 @@ impl Inner {
 /// One clip of a library.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Clip {
     /// Its id.
     pub id: ClipId,

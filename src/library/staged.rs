@@ -18,6 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Size and hash of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct ClipDigest {
     /// SHA-256 in hex.
     pub sha256: String,

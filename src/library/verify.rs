@@ -15,6 +15,7 @@ const AT_ONCE: usize = 2;
 /// What became of one clip.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Verdict {
     /// The clip's id.
     pub id: String,
@@ -29,6 +30,7 @@ pub struct Verdict {
 /// What became of a clip.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum Condition {
     /// Its bytes are those on record.
     Intact,

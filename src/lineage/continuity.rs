@@ -17,6 +17,7 @@ pub const RETENTION: &str = "keep-start-plus-latest-3";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Continuity {
     /// `lineage:` and the first clip's file name without its extension.
     pub lineage_id: String,
@@ -43,6 +44,7 @@ pub struct Continuity {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct ContinuityEntry {
     /// `clip:` and the file name.
     pub id: String,
@@ -71,6 +73,7 @@ pub struct ContinuityEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum Role {
     /// The clip the branch began with.
     Start,

@@ -29,6 +29,7 @@ pub struct Family {
 /// One clip of a family.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Member {
     /// The clip's id; of a missing clip the id it is remembered by.
     pub id: String,
@@ -60,6 +61,7 @@ pub struct Member {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum MemberState {
     /// The clip and a sidecar that can be read.
     #[default]
@@ -75,6 +77,7 @@ pub enum MemberState {
 /// From a clip to one of its parents.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct ParentLink {
     /// The id of the parent's [`Member`].
     pub id: String,
@@ -95,6 +98,7 @@ pub struct ParentLink {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum FoundBy {
     /// By its name, and no hash said otherwise.
     #[default]

@@ -17,6 +17,7 @@ use super::tags::{self, Tags};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum ColourMatrix {
     /// ITU-R BT.601, standard definition and JPEG.
     Bt601,
@@ -48,6 +49,7 @@ impl ColourMatrix {
 /// Which code values mean black and white.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum ColourRange {
     /// 16 to 235 of 8 bits for luma.
     Limited,
@@ -58,6 +60,7 @@ pub enum ColourRange {
 /// How the colours of a picture were read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct ColourInfo {
     /// The matrix that was used.
     pub matrix: ColourMatrix,

@@ -23,6 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Which frame of a clip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum FramePosition {
     /// The first one shown.
     First,

@@ -22,9 +22,10 @@ use crate::error::Result;
 /// What a clip or a picture is. Times are seconds in JSON.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Probe {
     /// `mp4` (and MOV), `matroska` (and `WebM`), `png`, `jpeg` or `webp`.
-    pub container: &'static str,
+    pub container: String,
     /// Size of the file in bytes.
     pub size: u64,
     /// How long a player shows the picture; 0 for a still one.
@@ -44,6 +45,7 @@ pub struct Probe {
 /// The picture of a clip.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct VideoProbe {
     /// `h264`, `hevc`, `vp8`, `vp9`, `av1`, `mpeg4`, `mjpeg`, `png`, `jpeg` or `webp`.
     pub codec: String,
@@ -78,6 +80,7 @@ pub struct VideoProbe {
 /// The sound of a clip.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct AudioProbe {
     /// The codec, as libav calls it.
     pub codec: String,
@@ -167,7 +170,7 @@ fn probe_clip(clip: &mut Clip) -> Result<Probe> {
     let audio = clip.streams.iter().find(|s| s.kind == Type::Audio);
     let used = [Some(clip.video.index), audio.map(|s| s.index)];
     Ok(Probe {
-        container: clip.format.name(),
+        container: clip.format.name().to_owned(),
         size: clip.len,
         duration,
         container_duration: clip.container_duration(),
@@ -289,7 +292,7 @@ fn probe_picture(opened: OpenSource) -> Result<Probe> {
     } = picture::decode(opened)?;
     let (coded_width, coded_height) = rotation.shown(width, height);
     Ok(Probe {
-        container: format.name(),
+        container: format.name().to_owned(),
         size,
         duration: Duration::ZERO,
         container_duration: None,

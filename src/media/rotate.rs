@@ -7,6 +7,7 @@ use serde::Serialize;
 /// First turned clockwise by [`degrees`](Self::degrees), then, if [`is_mirrored`](Self::is_mirrored),
 /// swapped left and right. Frames have it applied already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Rotation {
     degrees: u16,
     mirrored: bool,

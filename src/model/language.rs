@@ -8,6 +8,7 @@ use crate::money::UsdTicks;
 /// A language model of the table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct LanguageModel {
     /// Its name.
     pub id: String,

@@ -9,6 +9,7 @@ use crate::money::UsdTicks;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum PriceUnit {
     /// One second of the clip that is made, at the row's resolution.
     OutputSecond,
@@ -21,6 +22,7 @@ pub enum PriceUnit {
 /// One row: so much for one unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Price {
     /// What is counted.
     pub unit: PriceUnit,

@@ -24,6 +24,7 @@ pub enum Operation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum Mode {
     /// A prompt alone.
     Text,
@@ -70,6 +71,7 @@ impl std::fmt::Display for Mode {
 
 /// What to do with a request that the table says the service will refuse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum Validation {
     /// Refuse it before anything is paid.
     #[default]
@@ -83,6 +85,7 @@ pub enum Validation {
 /// The limits of one mode of one model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct ModeLimits {
     /// The mode.
     pub mode: Mode,
@@ -126,6 +129,7 @@ pub struct ModeLimits {
 /// One model of the table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct ModelEntry {
     /// The canonical name.
     pub id: VideoModel,
@@ -174,6 +178,7 @@ impl ModelEntry {
 /// given to the client.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct ModelTable {
     /// The day the table was put together, `YYYY-MM-DD`.
     pub date: String,

@@ -19,6 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// # Ok::<(), reelkin::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Budget {
     per_request: Option<UsdTicks>,
     per_day: Option<UsdTicks>,
@@ -139,6 +140,7 @@ fn refuse(why: &str) -> Error {
 /// What a ledger says was spent in a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Spent {
     /// How many paid requests there were.
     pub requests: u64,

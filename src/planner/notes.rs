@@ -10,6 +10,7 @@ use crate::provider::TokenUsage;
 /// What a language model sees in a clip, field by field, and as it wrote it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct ClipNotes {
     /// Size of the shot, angle, composition.
     pub shot: String,
@@ -44,6 +45,7 @@ pub struct ClipNotes {
 /// A frame that the model was shown.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct SeenFrame {
     /// What a player's clock shows when it appears. Seconds in JSON.
     #[serde(

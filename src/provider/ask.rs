@@ -68,6 +68,7 @@ pub(crate) struct Answer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct TokenUsage {
     /// Read.
     pub input: u64,

@@ -151,6 +151,7 @@ pub(crate) enum Verdict {
 /// A model that the key can see.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct VisibleModel {
     /// Its name.
     pub id: VideoModel,

@@ -12,6 +12,7 @@ const FRAMES: std::ops::RangeInclusive<u32> = 2..=32;
 /// How a clip is looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct AnalyzeOptions {
     /// How many frames, spread evenly over the clip, first and last among them: 2 to 32. Left out:
     /// the first and the last.

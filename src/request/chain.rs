@@ -29,6 +29,7 @@ use crate::money::UsdTicks;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct ChainRequest {
     /// Where it begins.
     pub start: ChainStart,
@@ -45,6 +46,7 @@ pub struct ChainRequest {
 /// Where a chain begins.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum ChainStart {
     /// With a clip that exists: of the library, or any file or bytes. It is clip 0.
     Clip(MediaInput),

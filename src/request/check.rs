@@ -23,6 +23,7 @@ const STORAGE_LIFE: std::ops::RangeInclusive<u64> = 3_600..=2_592_000;
 /// What a client puts where a request leaves something open.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Defaults {
     /// The model.
     pub model: VideoModel,
@@ -49,6 +50,7 @@ impl Default for Defaults {
 /// A request that passed the check, with every default filled in.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Checked {
     /// The row of the table that applied.
     pub mode: Mode,

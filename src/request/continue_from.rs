@@ -16,6 +16,7 @@ use crate::model::{AspectRatio, Resolution, VideoModel};
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct ContinueRequest {
     /// How it goes on.
     pub prompt: Option<String>,
@@ -45,6 +46,7 @@ pub struct ContinueRequest {
 /// How a clip is continued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum ContinueStrategy {
     /// The exact last frame is the first frame of a new clip. Any model that takes a start image; the
     /// motion begins anew.
@@ -61,6 +63,7 @@ pub enum ContinueStrategy {
 /// Which frame a continuation starts on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum FrameChoice {
     /// The last one, whatever it shows.
     #[default]

@@ -20,6 +20,7 @@ use crate::model::{AspectRatio, Mode, Resolution, VideoModel};
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct GenerateRequest {
     /// What the clip shows. May be left out where pictures say it.
     pub prompt: Option<String>,
@@ -52,6 +53,7 @@ pub struct GenerateRequest {
 /// How the clip comes about.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum GenerateMode {
     /// The prompt alone.
     #[default]
@@ -82,6 +84,7 @@ pub enum GenerateMode {
 /// A picture at a time inside the clip.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Keyframe {
     /// When it shows, counted from the start of the clip. The service snaps it to thirds of a second.
     pub at: Duration,
@@ -99,6 +102,7 @@ impl Keyframe {
 /// Keeps the result in the service's Files, beside the download.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct StorageOptions {
     /// The name of the file there.
     pub filename: String,
@@ -134,6 +138,7 @@ impl StorageOptions {
 /// The life of a public link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum PublicUrl {
     /// As long as the file.
     LikeTheFile,
@@ -146,6 +151,7 @@ pub enum PublicUrl {
 /// Both are signed URLs, so neither is ever shown: `Debug` prints their hosts.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct UploadTarget {
     /// A signed URL that takes an HTTP `PUT` of `video/mp4`. It must outlive the generation.
     pub upload_url: String,

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 /// everything is read.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum MediaInput {
     /// A file of this machine.
     Path(PathBuf),

@@ -24,6 +24,7 @@ const MAX_DEADLINE: Duration = Duration::from_secs(3600);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct PlannerSettings {
     /// Which requests are planned that do not say so themselves.
     pub when: PlanWhen,
@@ -56,6 +57,7 @@ impl Default for PlannerSettings {
 /// Which requests are planned that leave it open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum PlanWhen {
     /// Clips that go on from another one: there the planner knows what the words alone do not say.
     #[default]
@@ -69,6 +71,7 @@ pub enum PlanWhen {
 /// What happens when a planner fails, is too late or answers nonsense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum PlannerFailure {
     /// The request fails, and no clip is asked for.
     #[default]
@@ -80,6 +83,7 @@ pub enum PlannerFailure {
 /// Whether one request is planned.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum PlanChoice {
     /// As the client's settings say.
     #[default]

@@ -11,6 +11,7 @@ use crate::model::VideoModel;
 /// field for them. The clip may have 8.7 s at the most.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct EditRequest {
     /// The clip: of the library, a file, bytes, an https URL, a `file_id` or a data URL. MP4.
     pub video: MediaInput,
@@ -35,6 +36,7 @@ pub struct EditRequest {
 /// The clip may have 2 to 15 s. Ratio and resolution are the clip's (at most 720p).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct ExtendRequest {
     /// The clip: of the library, a file, bytes, an https URL, a `file_id` or a data URL. MP4.
     pub video: MediaInput,
@@ -57,6 +59,7 @@ pub struct ExtendRequest {
 /// How a local clip goes to the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum TransportChoice {
     /// By its size: up to 8 MiB in the request, up to 48 MB through Files, larger ones in the request.
     /// (The service's sources name 48 and 50 MB as the limit of a file, and none for a request.)

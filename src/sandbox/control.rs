@@ -16,6 +16,7 @@ use super::server::App;
 /// What a sandbox has been asked, and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct SandboxState {
     /// Jobs made. Each would have been paid.
     pub creates: u64,
@@ -39,6 +40,7 @@ pub struct SandboxState {
 /// One job of a sandbox.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct SandboxJob {
     /// The id that the create was answered with.
     pub id: String,

@@ -579,7 +579,7 @@ fn probe_tells_what_was_made() {
     let path = recipe.make();
     let probe = media::probe(&path, &MediaOptions::new()).unwrap();
     assert_eq!(
-        (probe.container, probe.size),
+        (probe.container.as_str(), probe.size),
         ("mp4", std::fs::metadata(&path).unwrap().len())
     );
     assert_eq!(probe.duration, Duration::from_secs(2));

@@ -116,7 +116,7 @@ async fn follow(chain: &ChainHandle, as_json: bool) -> reelkin::Result<ChainOutc
     until_over(chain, drawing).await
 }
 
-fn describe(event: &ChainEvent, last: usize) -> (String, Option<u64>) {
+fn describe(event: &ChainEvent, last: u32) -> (String, Option<u64>) {
     match event {
         ChainEvent::StepStarted {
             clip,

@@ -25,6 +25,7 @@ pub type ChainHandle = Handle<ChainOutcome, ChainEvent>;
 /// What a chain made.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct ChainOutcome {
     /// The chain's id.
     pub id: String,
@@ -41,29 +42,30 @@ pub struct ChainOutcome {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum ChainEvent {
     /// A clip is begun, or its job is picked up again.
     StepStarted {
         /// The number of the clip. The clip that the chain begins with is 0.
-        clip: usize,
+        clip: u32,
         /// The number of the last one.
-        of: usize,
+        of: u32,
         /// The job, where an earlier process has sent it.
         job_id: Option<String>,
     },
     /// Something happened to the job of a clip.
     Step {
         /// The number of the clip.
-        clip: usize,
+        clip: u32,
         /// What happened.
         job: JobEvent,
     },
     /// A clip is in the library.
     StepFinished {
         /// The number of the clip.
-        clip: usize,
+        clip: u32,
         /// The number of the last one.
-        of: usize,
+        of: u32,
         /// Its id in the library.
         id: String,
         /// How far its last frame has gone from that of clip 0.

@@ -123,8 +123,8 @@ impl Driver {
         let first = record.unfinished().unwrap_or(record.steps.len());
         for (index, step) in record.steps.iter().take(first).enumerate() {
             self.reporter.tell(ChainEvent::StepFinished {
-                clip: record.number(index),
-                of: self.last,
+                clip: counted(record.number(index)),
+                of: counted(self.last),
                 id: step.clip.clone().unwrap_or_default(),
                 drift: step.drift,
                 earlier: true,
@@ -172,15 +172,17 @@ impl Driver {
 
     pub(super) fn begin(&self, number: usize, job_id: Option<String>) {
         self.reporter.tell(ChainEvent::StepStarted {
-            clip: number,
-            of: self.last,
+            clip: counted(number),
+            of: counted(self.last),
             job_id,
         });
     }
 
     pub(super) fn part(&self, number: usize) -> Reporter {
-        self.reporter
-            .part(move |job| ChainEvent::Step { clip: number, job })
+        self.reporter.part(move |job| ChainEvent::Step {
+            clip: counted(number),
+            job,
+        })
     }
 
     async fn make(
@@ -313,8 +315,8 @@ impl Driver {
             })
             .await?;
         self.reporter.tell(ChainEvent::StepFinished {
-            clip: number,
-            of: self.last,
+            clip: counted(number),
+            of: counted(self.last),
             id: name,
             drift,
             earlier: false,
@@ -406,4 +408,9 @@ fn refuse_again(record: &ChainRecord, index: usize) -> Result<()> {
     };
     let error = Error::new(kind, format!("go on with chain {:?}: {why}", record.id));
     Err(error.with_charge(Charge::No).with_advice(RetryAdvice::Change))
+}
+
+/// The number of a clip as events have it. There are at most `ChainRequest::MOST_STEPS`.
+fn counted(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -90,6 +90,7 @@ const fn is_false(flag: &bool) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum JobState {
     /// Its money is reserved, and no create was sent. Found later with nobody at work, it is dropped.
     Reserved,
@@ -133,6 +134,7 @@ impl JobState {
 /// Why a job has no clip.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct JobError {
     /// As [`ErrorKind::code`](crate::ErrorKind::code).
     pub code: String,

@@ -8,6 +8,7 @@ use crate::money::UsdTicks;
 /// What became of a job, as a person knows from the service's account page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum Settlement {
     /// There is no such job, and nothing was charged.
     NeverMade,

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Builds what the packages are made of, and prints the folder that has it: the native library, the program, and the
+# generator of the private modules.
+#
+#   bindings/native.sh                  with our own FFmpeg inside (bindings/libav)
+#   bindings/native.sh --system-libav   with the system's FFmpeg, which must then be there to run it
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+with=(bindings/libav/with-libav.sh)
+target=$PWD/target/packaged
+case ${1:-} in
+'') ;;
+--system-libav) with=(env "CARGO_TARGET_DIR=$PWD/target/bindings") target=$PWD/target/bindings ;;
+*) echo "usage: bindings/native.sh [--system-libav]" >&2; exit 2 ;;
+esac
+
+# One set of features for both, so that what they share is built once.
+release=(--locked --release --features ffi,cli)
+"${with[@]}" cargo rustc "${release[@]}" --lib --crate-type cdylib >&2
+"${with[@]}" cargo build "${release[@]}" --bin reelkin >&2
+# As the tests build it: they leave one behind.
+cargo build --locked --all-features --bin uniffi-bindgen >&2
+
+native=$target/native
+mkdir -p "$native"
+for file in "$target"/release/libreelkin.{so,dylib} "$target/release/reelkin" target/debug/uniffi-bindgen; do
+    [ ! -e "$file" ] || cp "$file" "$native/"
+done
+echo "$native"

@@ -1,0 +1,91 @@
+//! In which form the values cross that are neither records nor enums.
+//!
+//! A text that does not parse here would reach the caller as a broken boundary, not as an error of ours; what can
+//! be wrong is therefore taken as text by the exported functions and read there. Names of the service are open and
+//! cannot be wrong.
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use crate::library::{ClipId, Seconds};
+use crate::sandbox::Fault;
+use crate::{AspectRatio, JobId, Resolution, UsdTicks, VideoModel};
+
+/// An object of JSON, as text.
+type JsonObject = Map<String, Value>;
+/// Any JSON, as text.
+type Json = Value;
+/// Shortest and longest, in whole seconds.
+type SecondsRange = [u32; 2];
+/// Shortest and longest, in seconds.
+type ExactSecondsRange = [f64; 2];
+
+uniffi::custom_type!(UsdTicks, u64, {
+    lower: |amount| amount.ticks(),
+    try_lift: |ticks| Ok(UsdTicks::new(ticks)),
+});
+uniffi::custom_type!(VideoModel, String, {
+    lower: |model| model.as_str().to_owned(),
+    try_lift: |name| Ok(VideoModel::from(name)),
+});
+uniffi::custom_type!(Resolution, String, {
+    lower: |resolution| resolution.as_str().to_owned(),
+    try_lift: |name| Ok(Resolution::from(name)),
+});
+uniffi::custom_type!(AspectRatio, String, {
+    lower: |ratio| ratio.as_str().to_owned(),
+    try_lift: |name| Ok(AspectRatio::from(name)),
+});
+uniffi::custom_type!(ClipId, String, {
+    lower: |id| id.as_str().to_owned(),
+    try_lift: |id| Ok(ClipId::parse(&id)?),
+});
+uniffi::custom_type!(JobId, String, {
+    lower: |id| id.as_str().to_owned(),
+    try_lift: |id| Ok(JobId::parse(&id)?),
+});
+uniffi::custom_type!(Fault, String, {
+    lower: |fault| fault.to_string(),
+    try_lift: |text| Ok(text.parse()?),
+});
+uniffi::custom_type!(Seconds, f64, {
+    lower: |seconds| seconds.as_f64(),
+    try_lift: |seconds| Ok(serde_json::from_value(seconds.into())?),
+});
+// A path that is no Unicode loses what has no letter: it is for showing then.
+uniffi::custom_type!(PathBuf, String, {
+    remote,
+    lower: |path| path.to_string_lossy().into_owned(),
+    try_lift: |text| Ok(PathBuf::from(text)),
+});
+uniffi::custom_type!(Bytes, Vec<u8>, {
+    remote,
+    lower: |bytes| bytes.into(),
+    try_lift: |bytes| Ok(bytes.into()),
+});
+uniffi::custom_type!(JsonObject, String, {
+    remote,
+    lower: |object| serde_json::Value::Object(object).to_string(),
+    try_lift: |text| Ok(serde_json::from_str(&text)?),
+});
+uniffi::custom_type!(Json, String, {
+    remote,
+    lower: |value| value.to_string(),
+    try_lift: |text| Ok(serde_json::from_str(&text)?),
+});
+uniffi::custom_type!(SecondsRange, Vec<u32>, {
+    remote,
+    lower: |range| range.to_vec(),
+    try_lift: |range| Ok(range.try_into().map_err(|_| not_two())?),
+});
+uniffi::custom_type!(ExactSecondsRange, Vec<f64>, {
+    remote,
+    lower: |range| range.to_vec(),
+    try_lift: |range| Ok(range.try_into().map_err(|_| not_two())?),
+});
+
+fn not_two() -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::InvalidInput, "a range has two ends")
+}
