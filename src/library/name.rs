@@ -19,7 +19,7 @@ pub(super) const SIDECAR_SUFFIX: &str = ".mp4.json";
 /// their share.
 const MAX_BYTES: usize = 200;
 /// The last day whose year has four digits: no clock of a machine in use says more.
-const LATEST: u64 = 253_402_214_400_000;
+pub(super) const LATEST: u64 = 253_402_214_400_000;
 
 /// The id of a clip: its file name without `.mp4`.
 ///

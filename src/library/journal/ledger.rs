@@ -117,7 +117,7 @@ impl Sum {
 
     fn has(&self, day: &str) -> bool {
         let [first, last] = &self.days;
-        day >= first.as_str() && (*self.time.end() == u64::MAX || day <= last.as_str())
+        (first.as_str()..=last.as_str()).contains(&day)
     }
 
     fn add(&mut self, entries: &[EntryName]) {
