@@ -1,6 +1,6 @@
 //! What goes into the sidecar of a clip.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -15,7 +15,7 @@ use super::source::Measured;
 use super::verify::Verified;
 use crate::library::{
     Asked, ClipId, ClipRecord, DeliveryReport, FrameRecord, InputRecord, InputTransport, JobRecord,
-    KeptParent, Parent, ReelkinRecord, Seconds, SourceSummary, Usage, VideoFacts,
+    KeptParent, Parent, ReelkinRecord, Seconds, SourceSummary, Usage, VideoFacts, now_millis,
 };
 use crate::lineage::Continuity;
 use crate::model::{ModelEntry, ModelTable, VideoModel};
@@ -363,10 +363,4 @@ fn names_of(table: &ModelTable, model: &VideoModel) -> Vec<String> {
             .collect()
     };
     table.get(model).map(names).unwrap_or_default()
-}
-
-/// Milliseconds since 1970 UTC.
-pub(super) fn now_millis() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::ops::{Bound, RangeBounds, RangeInclusive};
 
 use super::entry::{Booked, EntryName, day_of};
-use super::{LEDGER, entries, now_millis};
+use super::{LEDGER, entries};
 use crate::error::{Error, Result};
 use crate::library::Library;
 use crate::library::documents::Documents;
+use crate::library::name::now_millis;
 use crate::money::{Budget, Spent, UsdTicks};
 
 /// A reservation that is younger may be in the moment of its own check.

@@ -15,7 +15,6 @@ mod settle;
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) use self::owner::{BEAT, LEASE};
 pub(super) use self::owner::{Owner, Seen};
@@ -25,7 +24,7 @@ pub use self::settle::Settlement;
 use self::entry::{EntryName, day_of};
 use super::Library;
 use super::documents::{Documents, Version};
-use super::name::quoted;
+use super::name::{now_millis, quoted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::money::Budget;
 
@@ -316,36 +315,40 @@ impl Library {
 
     /// Takes up the job of that id at the service, whether this library sent it or not.
     pub(crate) async fn pick_up(&self, job_id: &str) -> Result<Claim> {
-        if let Some(job) = self.open_job_of(job_id, None).await? {
-            return self.claim_job(&job).await;
+        let open = self.open_jobs().await?;
+        if let Some(job) = self.first_of(&open, job_id).await {
+            return self.claim_job(job).await;
         }
         let begun = self.begin_job(JobRecord::pickup(job_id), &Budget::NONE).await?;
         let Begun::Yes(file) = begun else {
             return Ok(Claim::Gone);
         };
         // Two that do this at once both see both records: the older one's stands.
-        match self.open_job_of(job_id, Some(&file.record.id)).await? {
+        let seen: HashSet<_> = open.iter().map(OpenJob::id).collect();
+        let now = self.open_entries().await?.into_iter().map(OpenJob);
+        let older: Vec<_> = now
+            .take_while(|job| job.id() != file.record.id)
+            .filter(|job| !seen.contains(job.id()))
+            .collect();
+        match self.first_of(&older, job_id).await {
             Some(older) => {
                 file.discard().await?;
-                self.claim_job(&older).await
+                self.claim_job(older).await
             }
             None => Ok(Claim::Ours(*file)),
         }
     }
 
-    /// The oldest open record of a job at the service, before that of the given id.
-    async fn open_job_of(&self, job_id: &str, before: Option<&str>) -> Result<Option<OpenJob>> {
-        for job in self.open_jobs().await? {
-            if before == Some(job.id()) {
-                break;
-            }
+    /// The first of these records that is of that job at the service.
+    async fn first_of<'a>(&self, jobs: &'a [OpenJob], job_id: &str) -> Option<&'a OpenJob> {
+        for job in jobs {
             // One that cannot be read is none that could be taken up.
             let record = self.open_record(&job.0).await.ok().flatten();
             if record.is_some_and(|record| record.job_id.as_deref() == Some(job_id)) {
-                return Ok(Some(job));
+                return Some(job);
             }
         }
-        Ok(None)
+        None
     }
 }
 
@@ -406,9 +409,4 @@ impl JobFile {
 async fn entries(documents: &Documents) -> Result<Vec<EntryName>> {
     let names = documents.names().await?;
     Ok(names.iter().filter_map(|name| EntryName::parse(name)).collect())
-}
-
-fn now_millis() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
