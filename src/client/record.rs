@@ -1,5 +1,6 @@
 //! What goes into the sidecar of a clip.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -245,6 +246,11 @@ impl Brief {
 
     pub(super) fn warn(&mut self, warning: Option<String>) {
         self.warnings.extend(warning);
+    }
+
+    /// Holds the finished clip against what went in, once.
+    pub(super) async fn compare(&mut self, client: &VideoClient, clip: &Path) -> Found {
+        std::mem::take(&mut self.measure).take(client, clip).await
     }
 
     /// The sidecar of the finished clip.
