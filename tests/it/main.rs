@@ -119,6 +119,8 @@ mod sandbox_modes;
 #[cfg(feature = "sandbox")]
 mod sandbox_results;
 #[cfg(feature = "cli")]
+mod scenarios;
+#[cfg(feature = "cli")]
 mod secrets;
 #[cfg(feature = "cli")]
 mod telemetry;
