@@ -57,6 +57,8 @@ mod job_pickup;
 mod journal_budget;
 #[cfg(feature = "cli")]
 mod journal_recover;
+#[cfg(feature = "media")]
+mod libav_recipe;
 mod library_commit;
 mod library_copy;
 mod library_crash;
