@@ -5,14 +5,14 @@ use std::io::{BufRead as _, BufReader};
 
 use reelkin::library::{InputRecord, ParentRecord};
 use reelkin::media::{FramePosition, MediaOptions, probe};
-use reelkin::sandbox::{Sandbox, SandboxBuilder};
+use reelkin::sandbox::Sandbox;
 use reelkin::{
     Budget, Clip, ContinueRequest, EditRequest, ErrorKind, ExtendRequest, GenerateRequest, JobState,
     MediaInput, Settlement, UsdTicks, secs, usd,
 };
 
 use super::cli_run::Program;
-use super::client_bench::{Bench, KEY, ms, request};
+use super::client_bench::{Bench, KEY, request};
 
 async fn slow(seconds: f64) -> Bench {
     Bench::with(Sandbox::builder().seconds_per_job(seconds), &[]).await
