@@ -168,7 +168,7 @@ def media(name: str, value: Media) -> MediaInput:
     if isinstance(value, _native.Clip):
         return MediaInput.Clip(value.id)
     if isinstance(value, str):
-        return _typed(name, text(name, value))
+        return _native.parse_media_input(text(name, value))
     if isinstance(value, os.PathLike):
         return MediaInput.Path(Path(path(name, value)))
     if isinstance(value, (bytes, bytearray, memoryview)):
@@ -180,13 +180,8 @@ def media(name: str, value: Media) -> MediaInput:
 
 
 def video(name: str, value: Media) -> MediaInput:
-    """As `media`; text that is no file and has no separator is a clip of the library, as for the program."""
-    found = media(name, value)
-    if isinstance(value, str) and isinstance(found, MediaInput.Path):
-        file = found.value
-        if len(file.parts) == 1 and not file.is_absolute() and not file.exists():
-            return MediaInput.Clip(value)
-    return found
+    """The same for a clip: text may also be its id or its file name in the library."""
+    return _native.parse_video_input(text(name, value)) if isinstance(value, str) else media(name, value)
 
 
 def clip_name(name: str, value: Union[_native.Clip, str, os.PathLike[str]]) -> str:
@@ -197,23 +192,6 @@ def clip_name(name: str, value: Union[_native.Clip, str, os.PathLike[str]]) -> s
 def given(convert: Any, name: str, value: Optional[Any]) -> Any:
     """Converted, unless it was left out."""
     return None if value is None else convert(name, value)
-
-
-# To be replaced by the library's own `MediaInput::parse` once that crosses.
-def _typed(name: str, value: str) -> MediaInput:
-    lower = value.lower()
-    if not value.strip():
-        raise ValueError(f"{name} is empty: give a file, an https URL, a file_id or a data URL")
-    if lower.startswith("data:"):
-        return MediaInput.DataUrl(value)
-    if lower.startswith(("https://", "http://")):
-        return MediaInput.Url(value)
-    scheme = lower.split("://", 1)[0] if "://" in lower else ""
-    if scheme.isalnum():
-        raise ValueError(f"{name} is a {scheme} URL: give a file, an https URL, a file_id or a data URL")
-    if value.startswith("file_") and not Path(value).exists():
-        return MediaInput.FileId(value)
-    return MediaInput.Path(Path(value))
 
 
 def _png(value: Any) -> Optional[bytes]:
