@@ -2,9 +2,10 @@
 
     pip install bindings/python                                    compiles, with FFmpeg's headers of this machine
     bindings/libav/with-libav.sh pip install bindings/python       compiles, with our own FFmpeg inside
-    pip install bindings/python -C native=DIR                      compiles nothing: DIR is what bindings/native.sh printed
+    pip install bindings/python -C native=DIR                      compiles nothing: DIR is by bindings/native.sh
 
-Whatever the library came from, the generated module goes through `native_module`, and the wheel is `py3-none-<platform>`.
+Whatever the library came from, the generated module goes through `native_module`, and the wheel is
+`py3-none-<platform>`.
 """
 
 from __future__ import annotations
@@ -36,10 +37,14 @@ get_requires_for_build_sdist = get_requires_for_build_wheel
 
 
 def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
-    raise RuntimeError("a source package of the bindings alone could not be built: build wheels, or install from a clone")
+    raise RuntimeError(
+        "a source package of the bindings alone could not be built: build wheels, or install from a clone"
+    )
 
 
-def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata_directory: Optional[str] = None) -> str:
+def build_wheel(
+    wheel_directory: str, config_settings: Settings = None, metadata_directory: Optional[str] = None
+) -> str:
     import maturin
 
     settings = dict(config_settings or {})
@@ -53,7 +58,9 @@ def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata
             tag = built[: -len(".whl")].split("-", 2)[2]
         else:
             info = maturin.prepare_metadata_for_build_wheel(folder, settings)
-            shutil.copytree(PACKAGE / "reelkin", tree / "reelkin", ignore=shutil.ignore_patterns("_native", "__pycache__"))
+            shutil.copytree(
+                PACKAGE / "reelkin", tree / "reelkin", ignore=shutil.ignore_patterns("_native", "__pycache__")
+            )
             shutil.move(str(Path(folder) / info), tree / info)
             tag = f"py3-none-{_prebuilt(Path(native), tree)}"
         _shape(tree)

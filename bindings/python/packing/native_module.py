@@ -328,7 +328,14 @@ def _record_stub(node: ast.ClassDef, path: str, base: str, values: dict[str, str
 
 
 # How a value of a generated converter is written as a type.
-TYPES = {"String": "str", "Boolean": "bool", "Float64": "float", "Float32": "float", "Bytes": "bytes", "Duration": "Duration"}
+TYPES = {
+    "String": "str",
+    "Boolean": "bool",
+    "Float64": "float",
+    "Float32": "float",
+    "Bytes": "bytes",
+    "Duration": "Duration",
+}
 
 
 def _type_of(converter: str) -> str:

@@ -11,9 +11,9 @@ for is lost, paid twice or silently changed.
 
     asyncio.run(main())
 
-`reelkin.sync` has the same without asyncio. `Sandbox` is the service on this machine: no key, no cost. The exceptions are
-under `Error`. What the calls return and take besides are plain records: shown by `repr`, compared by value, changed in a
-copy by `replace`.
+`reelkin.sync` has the same without asyncio. `Sandbox` is the service on this machine: no key, no cost. The exceptions
+are under `Error`. What the calls return and take besides are plain records: shown by `repr`, compared by value,
+changed in a copy by `replace`.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
 from . import _native, _requests, _values
-from ._frames import Frame, bounds, frame
+from ._frames import Frame, bounds
 from ._jobs import Chain, Job, Recovery
 from ._library import Library, spent
 from ._native import Clip, FramePosition, MediaInput
@@ -114,12 +114,12 @@ class Client:
         models: Optional[str] = None,
     ) -> None:
         """`library` is the folder that keeps the clips, made when missing. Without `api_key` the environment variable
-        `XAI_API_KEY` is read. `base_url` is another place that speaks the service's protocol, such as a `Sandbox`. The other
-        settings are records: `default_poll_policy().replace(deadline=timedelta(minutes=5))`. `models` is a model table of your
-        own, as the text of its TOML file.
+        `XAI_API_KEY` is read. `base_url` is another place that speaks the service's protocol, such as a `Sandbox`.
+        The other settings are records: `default_poll_policy().replace(deadline=timedelta(minutes=5))`. `models` is a
+        model table of your own, as the text of its TOML file.
 
-        Raises `ConfigError` without a key or with a base URL that would leak it, `LibraryError` when the folder cannot be
-        written, `InvalidRequestError` for settings that no call can be made with.
+        Raises `ConfigError` without a key or with a base URL that would leak it, `LibraryError` when the folder cannot
+        be written, `InvalidRequestError` for settings that no call can be made with.
         """
         self._native = _native.VideoClient(
             _native.ClientOptions(
@@ -167,9 +167,9 @@ def clip(made: Clip) -> Clip:
 class VideoClient(Client):
     """Makes clips and keeps them in a library, for asyncio. Any event loop and several at once may use it.
 
-    A call that makes a clip returns when it is whole, checked and saved. Cancelled before that, it stops waiting: the job
-    goes on at the service, its charge stands, it stays in the journal, and `recover` saves its clip. The calls that begin
-    with `start_` return a `Job` as soon as it has its id, which only watches.
+    A call that makes a clip returns when it is whole, checked and saved. Cancelled before that, it stops waiting: the
+    job goes on at the service, its charge stands, it stays in the journal, and `recover` saves its clip. The calls
+    that begin with `start_` return a `Job` as soon as it has its id, which only watches.
 
     Every error after the submit has the `job_id`. `async with` closes the client at the end.
     """
@@ -270,7 +270,10 @@ class VideoClient(Client):
         return Frame(await _native.frame(source, _values.position(position), limits))
 
     async def job(self, id: str) -> Job:
-        """Picks a job up again from its id alone, in any process. Costs nothing. Raises `NotFoundError`, `JobExpiredError`."""
+        """Picks a job up again from its id alone, in any process. Costs nothing.
+
+        Raises `NotFoundError`, `JobExpiredError`.
+        """
         return Job(await self._native.job(_values.text("id", id)))
 
     async def recover(self) -> _native.Recovered:

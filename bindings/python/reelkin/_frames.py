@@ -20,8 +20,8 @@ class Frame:
     """A picture as a player shows it: packed RGB, 8 bits a channel, rows from the top, turned upright.
 
     The pixels lie in the library's memory and are read-only. `pixels`, `to_numpy()` and, from Python 3.12 on,
-    `memoryview(frame)` look at them in place and keep them alive; `bytes(frame)`, `to_pil()`, `to_png()` and `to_jpeg()`
-    are copies. In a notebook it shows.
+    `memoryview(frame)` look at them in place and keep them alive; `bytes(frame)`, `to_pil()`, `to_png()` and
+    `to_jpeg()` are copies. In a notebook it shows.
     """
 
     def __init__(self, native: _native.Frame) -> None:
@@ -140,8 +140,8 @@ async def frame(
 ) -> Frame:
     """One frame of a file or of bytes, exactly the one that a player shows.
 
-    `position` is `"first"`, `"last"`, a time, or a `FramePosition`. Of a clip of a library `VideoClient.frame` takes them.
-    `deadline` is 60 s, `max_pixels` 8192 times 8192, `max_decoded_bytes` 4 GiB unless given.
+    `position` is `"first"`, `"last"`, a time, or a `FramePosition`. Of a clip of a library `VideoClient.frame` takes
+    them. `deadline` is 60 s, `max_pixels` 8192 times 8192, `max_decoded_bytes` 4 GiB unless given.
 
     Raises `MediaError` for what cannot be read, `NotFoundError`, `TimeoutError`. Cancelling interrupts the decoder.
     """

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 LARGEST_CLIP = 1 << 30
 
+# In annotations `List`, since inside of the class `list` is the method.
+
 
 class Folder:
     """What the async and the blocking library share: how they are opened."""

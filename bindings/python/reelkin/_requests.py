@@ -57,10 +57,10 @@ def generate_request(
 ) -> GenerateRequest:
     """A new clip.
 
-    `image` is its first frame. `references` are up to 14 pictures to go by; `<IMAGE_0>` in the prompt names the first.
-    `last_frame` and `keyframes` (seconds to pictures, up to 4) pin other frames. `duration` is whole seconds, `resolution`
-    such as `"720p"`, `aspect_ratio` such as `"16:9"`. With `plan` a language model rewrites the prompt first, which
-    is one paid question more. `topic` is the series that the clip belongs to.
+    `image` is its first frame. `references` are up to 14 pictures to go by; `<IMAGE_0>` in the prompt names the
+    first. `last_frame` and `keyframes` (seconds to pictures, up to 4) pin other frames. `duration` is whole seconds,
+    `resolution` such as `"720p"`, `aspect_ratio` such as `"16:9"`. With `plan` a language model rewrites the prompt
+    first, which is one paid question more. `topic` is the series that the clip belongs to.
     """
     return GenerateRequest(
         prompt=given(_values.text, "prompt", prompt),
@@ -174,9 +174,9 @@ def continue_request(
 ) -> ContinueRequest:
     """A clip that goes on where another one ends.
 
-    `strategy` is by the last frame, by the service's extension, or whichever fits. `sharpest_of_last` takes the sharpest
-    of so many last frames (2 to 48), for clips that end in a fade. The prompt is planned, which is one paid question more,
-    unless `plan` or the client's settings say otherwise.
+    `strategy` is by the last frame, by the service's extension, or whichever fits. `sharpest_of_last` takes the
+    sharpest of so many last frames (2 to 48), for clips that end in a fade. The prompt is planned, which is one paid
+    question more, unless `plan` or the client's settings say otherwise.
     """
     last = FrameChoice.Last() if sharpest_of_last is None else FrameChoice.SharpestOfLast(sharpest_of_last)
     return ContinueRequest(
@@ -202,7 +202,7 @@ def with_clip(request: Callable[P, R]) -> Callable[Concatenate[Media, P], tuple[
 
     own = inspect.Parameter("clip", inspect.Parameter.POSITIONAL_ONLY)
     signature = inspect.signature(request)
-    with_clip.__signature__ = signature.replace(parameters=[own, *signature.parameters.values()])  # type: ignore[attr-defined]
+    vars(with_clip)["__signature__"] = signature.replace(parameters=[own, *signature.parameters.values()])
     with_clip.__doc__ = request.__doc__
     return with_clip
 
@@ -218,8 +218,8 @@ def chain_request(
     """Several clips, each going on where the one before ends.
 
     `start` is a clip that exists, or a `generate_request` that is made first. `steps` are prompts, or requests by
-    `continue_request`, at most 100. `resume` goes on with a chain by its id; `steps` then take the place of those that are
-    not sent yet. `budget` is what all clips together may cost.
+    `continue_request`, at most 100. `resume` goes on with a chain by its id; `steps` then take the place of those
+    that are not sent yet. `budget` is what all clips together may cost.
     """
     if (start is None) == (resume is None):
         raise ValueError("a chain begins with start or goes on with resume: give one of them")
@@ -248,7 +248,7 @@ def analyze_options(
     reasoning_effort: Optional[str] = None,
     deadline: Optional[Seconds] = None,
 ) -> AnalyzeOptions:
-    """`frames` is how many are looked at, 2 to 32: the first and the last when left out. `deadline` is for all of it."""
+    """`frames` is how many are looked at, 2 to 32: the first and the last when left out. `deadline` is for all."""
     options = _native.default_analyze_options()
     if frames is not None:
         options.frames = _values.count("frames", frames)

@@ -29,9 +29,9 @@ class Server:
         link_lifetime: Optional[Seconds] = None,
         faults: Sequence[str] = (),
     ) -> None:
-        """`listen` is an address and a port, a free port of 127.0.0.1 unless given; `api_key` the key that is right, a random one
-        unless given; `seconds_per_job` how long a job takes at least, 2. `faults` is what is to go wrong, as
-        `reelkin sandbox --help` spells it, such as `"create:lost-reply,times=1"`.
+        """`listen` is an address and a port, a free port of 127.0.0.1 unless given; `api_key` the key that is right,
+        a random one unless given; `seconds_per_job` how long a job takes at least, 2. `faults` is what is to go wrong,
+        as `reelkin sandbox --help` spells it, such as `"create:lost-reply,times=1"`.
         """
         self._running: Optional[native.Sandbox] = None
         self._options = native.SandboxOptions(
@@ -81,7 +81,7 @@ class Server:
 
 
 class Sandbox(Server):
-    """The service on loopback, for asyncio: `async with Sandbox() as box`, then `VideoClient(..., base_url=box.base_url)`."""
+    """The service on loopback, for asyncio: `async with Sandbox() as box`, then a client at `box.base_url`."""
 
     async def start(self) -> Self:
         """Starts it. Raises `ConfigError` when the address cannot be bound."""

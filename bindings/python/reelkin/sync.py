@@ -3,8 +3,8 @@
     from reelkin.sync import Sandbox, VideoClient
 
 Everything has the arguments and the errors of `reelkin`. Ctrl-C in the main thread ends a call as cancelling does: it
-stops waiting, the job goes on, and `recover` saves its clip. The calls run in an event loop of the package's own, in one
-thread; any thread may use any object. Inside of a running event loop use `reelkin` itself.
+stops waiting, the job goes on, and `recover` saves its clip. The calls run in an event loop of the package's own, in
+one thread; any thread may use any object. Inside of a running event loop use `reelkin` itself.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ class _Loop:
             pass
         else:
             work.close()
-            raise RuntimeError("a blocking call would stop the event loop that runs here: use reelkin, not reelkin.sync")
+            raise RuntimeError(
+                "a blocking call would stop the event loop that runs here: use reelkin, not reelkin.sync"
+            )
         left = threading.Event()
 
         async def carried() -> R:

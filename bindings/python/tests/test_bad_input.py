@@ -143,9 +143,14 @@ def test_what_is_not_there(client: reelkin.VideoClient) -> None:
 
 
 def test_a_chain_begins_somewhere(client: reelkin.VideoClient) -> None:
-    for arguments in ({}, {"start": "a", "resume": "b"}, {"start": "a", "steps": "dawn"}, {"start": "a", "budget": 1.0}):
+    for arguments in (
+        {},
+        {"start": "a", "resume": "b"},
+        {"start": "a", "steps": "dawn"},
+        {"start": "a", "budget": 1.0},
+    ):
         with pytest.raises((TypeError, ValueError)):
-            asyncio.run(client.chain(**arguments))  # type: ignore[arg-type]  # pyright: ignore
+            asyncio.run(client.chain(**arguments))  # pyright: ignore
 
 
 def test_a_closed_client(client: reelkin.VideoClient) -> None:

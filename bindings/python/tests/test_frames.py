@@ -78,15 +78,17 @@ def test_positions(studio: Studio, tmp_path: Path) -> None:
             clip = await client.generate("a clock", duration=1)
             assert clip.path is not None
             half = datetime.timedelta(seconds=0.5)
-            wanted = ["first", "last", 0.5, half, reelkin.FramePosition.Number(3)]
-            frames = await reelkin.frames(clip.path, wanted)
+            frames = await reelkin.frames(clip.path, ["first", "last", 0.5, half, reelkin.FramePosition.Number(3)])
             assert [frame.number for frame in frames] == [0, 23, 12, 12, 3]
             assert (await reelkin.frame(clip.path.read_bytes(), "last")).to_png() == frames[1].to_png()
             assert (await client.frame(clip.id, 0.5)).to_png() == frames[2].to_png()
             assert (await client.frame(clip.path)).number == 23
             assert frames[0].time == datetime.timedelta(0) and frames[0].time_base.numerator == 1
             found = await reelkin.probe(clip.path)
-            assert found.video.frames == 24 and (found.video.width, found.video.height) == (frames[0].width, frames[0].height)
+            assert found.video.frames == 24 and (found.video.width, found.video.height) == (
+                frames[0].width,
+                frames[0].height,
+            )
             for wrong in ("middle", -1, "0.5"):
                 with pytest.raises(ValueError):
                     await reelkin.frame(clip.path, wrong)

@@ -73,7 +73,10 @@ def test_a_chain(studio: Studio) -> None:
     async def run() -> None:
         async with studio() as (client, box):
             start = reelkin.generate_request("dawn over a bay", duration=1)
-            steps = ["boats leave", reelkin.continue_request("noon", duration=1, resolution="480p")]
+            steps: list[str | reelkin.ContinueRequest] = [
+                "boats leave",
+                reelkin.continue_request("noon", duration=1, resolution="480p"),
+            ]
             chain = await client.start_chain(start, steps, budget="9.00", name="day")
             assert chain.id == "day"
             kinds = {type(event).__name__ async for event in chain}

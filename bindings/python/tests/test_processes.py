@@ -170,8 +170,9 @@ def test_only_the_wheels_own_ffmpeg_is_loaded(tmp_path: Path) -> None:
     reelkin.sync.probe(tmp_path / "a.png")
     loaded = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "/" in line}
     assert [path for path in loaded if path.endswith("libreelkin.so")]
-    native = run("import ctypes, sys; ctypes.CDLL(sys.argv[1]); print(open('/proc/self/maps').read())", next(
-        path for path in loaded if path.endswith("libreelkin.so")
-    )).stdout
+    native = run(
+        "import ctypes, sys; ctypes.CDLL(sys.argv[1]); print(open('/proc/self/maps').read())",
+        next(path for path in loaded if path.endswith("libreelkin.so")),
+    ).stdout
     for library in ("libav", "libsw", "libdav1d", "libopenh264", "libx264"):
         assert f"/{library}" not in native, library

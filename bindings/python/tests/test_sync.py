@@ -26,7 +26,10 @@ def test_every_verb(sync_studio: SyncStudio) -> None:
         long = client.extend(clip, "on", duration=2)
         storm = client.continue_from(clip, "storm", duration=1, plan=False)
         assert {member.id for member in client.library.family(storm).members()} == {
-            clip.id, night.id, long.id, storm.id,
+            clip.id,
+            night.id,
+            long.id,
+            storm.id,
         }
         assert client.analyze(clip).prompt
         assert client.frame(clip).number == 47
