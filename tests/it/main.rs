@@ -46,6 +46,8 @@ mod every_byte;
 #[cfg(feature = "cli")]
 mod every_byte_tap;
 #[cfg(feature = "cli")]
+mod every_byte_volley;
+#[cfg(feature = "cli")]
 mod faults;
 #[cfg(feature = "cli")]
 mod ima2_rows;
@@ -76,6 +78,10 @@ mod media_colour;
 mod media_frames;
 #[cfg(all(feature = "cli", target_os = "linux"))]
 mod media_hostile;
+#[cfg(feature = "media")]
+mod media_interrupt;
+#[cfg(feature = "media")]
+mod media_rotation;
 #[cfg(feature = "cli")]
 mod peers;
 #[cfg(feature = "cli")]
@@ -104,6 +110,8 @@ mod sandbox_answers;
 mod sandbox_answers_faults;
 #[cfg(feature = "sandbox")]
 mod sandbox_answers_pictures;
+#[cfg(feature = "sandbox")]
+mod sandbox_answers_refusals;
 #[cfg(feature = "sandbox")]
 mod sandbox_clients;
 #[cfg(feature = "sandbox")]
