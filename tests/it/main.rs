@@ -82,6 +82,7 @@ mod media_hostile;
 mod media_interrupt;
 #[cfg(feature = "media")]
 mod media_rotation;
+mod metered_store;
 #[cfg(feature = "cli")]
 mod peers;
 #[cfg(feature = "cli")]
