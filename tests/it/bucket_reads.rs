@@ -1,5 +1,7 @@
 //! Of a clip in a bucket only what is looked at is fetched.
 
+#![cfg(feature = "cli")]
+
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,6 +1,8 @@
 //! Bad input: one clear line that names what is wrong and what would be right, the right exit code,
 //! nothing half written, and nothing paid.
 
+#![cfg(feature = "cli")]
+
 use std::path::Path;
 
 use reelkin::sandbox::Sandbox;

@@ -6,6 +6,8 @@
 //! a byte at their heads and ends and one in some hundred bytes between. `REELKIN_LONG=1` takes all bytes.
 //! Figures are printed with `--nocapture`.
 
+#![cfg(feature = "cli")]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! Faults at bytes, fired at a sandbox many at a time, and what came of them.
 
+#![cfg(feature = "cli")]
 #![expect(clippy::print_stdout, reason = "figures, for whoever asks with --nocapture")]
 
 use std::collections::{BTreeMap, VecDeque};

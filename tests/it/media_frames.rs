@@ -1,5 +1,7 @@
 //! Promise 4: the last frame is the last frame that a player would show. And so are all others.
 
+#![cfg(feature = "media")]
+
 use std::time::Duration;
 
 use reelkin::media::{self, Frame, FramePosition, MediaOptions, MediaSource};

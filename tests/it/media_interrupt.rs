@@ -1,5 +1,7 @@
 //! A call ends at its deadline and at an interrupt, and when nobody waits for it any more.
 
+#![cfg(feature = "media")]
+
 use std::time::Duration;
 
 use reelkin::media::{self, FramePosition, Interrupt, MediaOptions, MediaSource};

@@ -1,5 +1,7 @@
 //! Frames stand upright, however the clip is turned.
 
+#![cfg(feature = "media")]
+
 use reelkin::media::{self, FramePosition, MediaOptions};
 
 use crate::clips::{self, Recipe, number, unturned, worst_patch};

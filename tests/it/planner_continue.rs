@@ -1,6 +1,8 @@
 //! Planned continuations, edits and extensions: the planner knows the clips that came before, and what
 //! it is shown is where they end.
 
+#![cfg(feature = "cli")]
+
 use std::path::PathBuf;
 
 use reelkin::media::{self, FramePosition, MediaOptions, psnr};

@@ -1,5 +1,7 @@
 //! The sandbox's Responses and Chat Completions against the wire contract: rules, shapes, prices, streams.
 
+#![cfg(feature = "sandbox")]
+
 use std::path::Path;
 use std::time::Duration;
 

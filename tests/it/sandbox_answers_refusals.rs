@@ -1,5 +1,7 @@
 //! What the sandbox's Responses and Chat Completions turn down, with the status and words of the service.
 
+#![cfg(feature = "sandbox")]
+
 use reelkin::sandbox::Sandbox;
 use serde_json::{Value, json};
 

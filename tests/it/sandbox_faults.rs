@@ -1,5 +1,7 @@
 //! The sandbox's faults: each does what its name says, as often as it was told.
 
+#![cfg(feature = "sandbox")]
+
 use std::time::{Duration, Instant};
 
 use reelkin::sandbox::{Fault, FaultKind, Sandbox};

@@ -1,5 +1,7 @@
 //! A journal whose records are damaged, from another time, or many; and what crashes leave lying around.
 
+#![cfg(feature = "cli")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
