@@ -20,6 +20,7 @@ demo: setup
 
 test:
 	@scripts/setup.sh test
+	@scripts/setup.sh bindings
 	@scripts/test.sh
 
 torture:
