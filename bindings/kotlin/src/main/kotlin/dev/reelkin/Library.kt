@@ -75,7 +75,7 @@ public class Library internal constructor(private val native: NativeLibrary) {
 
     /** What was spent on requests that were begun in a time; without ends, on all. */
     public suspend fun spent(from: Instant? = null, before: Instant? = null): Spent =
-        native.spent(from?.millis(), before?.millis())
+        native.spent(from?.millis(), (before ?: LAST).millis())
 
     override fun toString(): String = "Library(${folder ?: "in a bucket"})"
 
@@ -86,7 +86,7 @@ public class Library internal constructor(private val native: NativeLibrary) {
         /**
          * Opens a folder that exists, to read it.
          *
-         * @throws VideoError.Library when it does not exist.
+         * @throws VideoError when it does not exist.
          */
         public fun openToRead(folder: Path): Library = Library(NativeLibrary.openToRead(folder.toString()))
     }
@@ -95,7 +95,11 @@ public class Library internal constructor(private val native: NativeLibrary) {
 /** What the ledger says in all: paid, and expected where the service named no amount. */
 public val Spent.total: BigDecimal get() = paid + estimated + reserved
 
+private val LAST: Instant = Instant.parse("9999-12-31T23:59:59.999Z")
+
 private fun Instant.millis(): ULong {
-    if (toEpochMilli() < 0) throw VideoError.invalidRequest("look from or to $this: the ledger begins in 1970")
+    if (this < Instant.EPOCH || this > LAST) {
+        throw VideoError.invalidRequest("look at what was spent from or before $this: it is not from 1970 to 9999")
+    }
     return toEpochMilli().toULong()
 }
