@@ -57,6 +57,8 @@ mod job_pickup;
 mod journal_budget;
 #[cfg(feature = "cli")]
 mod journal_recover;
+#[cfg(feature = "media")]
+mod libav_recipe;
 mod library_commit;
 mod library_copy;
 mod library_crash;
@@ -118,6 +120,8 @@ mod sandbox_files;
 mod sandbox_modes;
 #[cfg(feature = "sandbox")]
 mod sandbox_results;
+#[cfg(feature = "cli")]
+mod scenarios;
 #[cfg(feature = "cli")]
 mod secrets;
 #[cfg(feature = "cli")]

@@ -6,14 +6,13 @@ use std::process::ExitCode;
 use futures_util::StreamExt as _;
 use reelkin::{
     AspectRatio, ChainEvent, ChainHandle, ChainOutcome, ChainRecord, ChainRequest, Clip, ContinueRequest,
-    ContinueStrategy, Drift, Error, FrameChoice, GenerateRequest, Resolution, usd,
+    ContinueStrategy, Drift, Error, FrameChoice, GenerateRequest, MediaInput, Resolution, usd,
 };
 use serde_json::{Value, json};
 
 use crate::args::{Chain, Global, Strategy, Wait};
 use crate::output::{self, Failure, Outcome};
 use crate::session::{Session, Settings, block_on, check_destination, plan, until_over};
-use crate::video::video;
 
 pub(crate) fn run(global: &Global, command: Chain) -> Outcome {
     let request = request(&command)?;
@@ -43,7 +42,7 @@ fn request(command: &Chain) -> Outcome<ChainRequest> {
     let mut prompts = command.prompts.iter();
     let mut request = match (&command.resume, &command.video) {
         (Some(id), _) => ChainRequest::resume(id),
-        (None, Some(clip)) => ChainRequest::from_clip(video(clip)?),
+        (None, Some(clip)) => ChainRequest::from_clip(MediaInput::parse_video(clip)?),
         (None, None) => {
             let Some(first) = prompts.next() else {
                 return Err(Failure::Arguments(

@@ -1,7 +1,5 @@
 //! `reelkin edit`, `reelkin extend` and `reelkin continue`.
 
-use std::path::Path;
-
 use reelkin::{
     ContinueRequest, ContinueStrategy, EditRequest, ExtendRequest, FrameChoice, JobHandle, MediaInput,
     StorageOptions, TransportChoice, VideoClient,
@@ -28,7 +26,8 @@ pub(crate) fn edit(global: &Global, command: Edit) -> Outcome {
             ("aspect-ratio", &aspect_ratio),
         ],
     )?;
-    let mut request = EditRequest::new(video(&source.video)?, prompt).transport(transport(source.transport));
+    let mut request = EditRequest::new(MediaInput::parse_video(&source.video)?, prompt)
+        .transport(transport(source.transport));
     request.model = source.model.as_deref().map(Into::into);
     request.storage = source.store.as_deref().map(StorageOptions::new);
     request.user = user;
@@ -50,8 +49,8 @@ pub(crate) fn extend(global: &Global, command: Extend) -> Outcome {
         "extend",
         &[("resolution", &resolution), ("aspect-ratio", &aspect_ratio)],
     )?;
-    let mut request =
-        ExtendRequest::new(video(&source.video)?, prompt).transport(transport(source.transport));
+    let mut request = ExtendRequest::new(MediaInput::parse_video(&source.video)?, prompt)
+        .transport(transport(source.transport));
     request.model = source.model.as_deref().map(Into::into);
     request.storage = source.store.as_deref().map(StorageOptions::new);
     request.duration = duration;
@@ -62,7 +61,7 @@ pub(crate) fn extend(global: &Global, command: Extend) -> Outcome {
 }
 
 pub(crate) fn continue_from(global: &Global, command: &Continue) -> Outcome {
-    let from = video(&command.video)?;
+    let from = MediaInput::parse_video(&command.video)?;
     let mut request = ContinueRequest::new("").strategy(match command.strategy {
         Strategy::LastFrame => ContinueStrategy::LastFrame,
         Strategy::Extend => ContinueStrategy::Extend,
@@ -110,19 +109,6 @@ where
         ..Settings::default()
     };
     session::make(global, wait, settings, start)
-}
-
-/// A clip as a person names it: what is no path and no URL is a clip of the library.
-pub(crate) fn video(text: &str) -> Outcome<MediaInput> {
-    let input = MediaInput::parse(text)?;
-    Ok(match input {
-        MediaInput::Path(path) if !path.exists() && !has_separator(&path) => MediaInput::clip(text),
-        input => input,
-    })
-}
-
-fn has_separator(path: &Path) -> bool {
-    path.components().count() > 1 || path.is_absolute()
 }
 
 pub(crate) const fn transport(choice: Transport) -> TransportChoice {
