@@ -32,6 +32,9 @@ case $library in
     strip --strip-unneeded -o "$out.part/lib/libreelkin.so" "$library"
     ;;
 esac
+# Of what the library has inside.
+[ ! -d "$native/licenses" ] || cp -R "$native/licenses" "$out.part/"
+cp "$here/../../LICENSE-MIT" "$here/../../LICENSE-APACHE" "$out.part/"
 rm -rf "$out"
 mv "$out.part" "$out"
 echo "$out"

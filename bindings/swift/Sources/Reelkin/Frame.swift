@@ -60,10 +60,8 @@ public final class Frame: Sendable {
 
     /// The picture as a JPEG file; quality from 1 to 100.
     public func toJpeg(quality: Int = 90) throws -> Data {
-        guard let quality = UInt8(exactly: quality) else {
-            throw VideoError.refused("write a JPEG of quality \(quality): it has to be from 1 to 100")
-        }
-        return try core.toJpeg(quality: quality)
+        // What has no place in a byte is no quality either.
+        try core.toJpeg(quality: UInt8(clamping: quality))
     }
 
     /// How alike two frames of one size are, in decibels; infinite for equal ones.

@@ -68,5 +68,13 @@ public func shutDown() {
 
 /// Lets an ordinary end of the process wait for creates that are being sent, once.
 let endsWithTheProcess: Void = {
-    _ = atexit { ReelkinGenerated.shutDown() }
+    _ = atexit {
+        // On a thread of its own: the one that ends the process has lost the values that the core keeps for each thread.
+        let done = DispatchSemaphore(value: 0)
+        Thread.detachNewThread {
+            ReelkinGenerated.shutDown()
+            done.signal()
+        }
+        done.wait()
+    }
 }()

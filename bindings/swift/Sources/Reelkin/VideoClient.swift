@@ -170,6 +170,9 @@ extension VideoClient {
 
     /// Finishes every job of the library that something interrupted: waits for it, downloads, checks and saves its clip.
     /// Costs nothing.
+    ///
+    /// After cancelling a task, wait for its end first (`_ = await task.result`): until then its job is its own, and is
+    /// listed as `elsewhere`.
     public func recover() async throws -> Recovered {
         try await core.recover()
     }
