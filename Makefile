@@ -1,12 +1,14 @@
 # Two commands do everything, set-up included: `make demo` and `make test`.
 
-.PHONY: help demo test torture bench setup clean
+.PHONY: help demo test torture bench bench-bindings bindings setup clean
 
 help:
 	@echo "make demo   make two clips with no key and no cost, into demo-out/"
 	@echo "make test   format, lints, docs, every test"
 	@echo "make torture  kill, break and fill for ten minutes, with figures and a seed"
 	@echo "make bench  frames beside the ffmpeg program, in one run"
+	@echo "make bindings  the packages for Python, Kotlin and Swift, built, installed and tested"
+	@echo "make bench-bindings  their size, start and memory"
 	@echo "make clean  remove what these left behind"
 
 setup:
@@ -18,6 +20,7 @@ demo: setup
 
 test:
 	@scripts/setup.sh test
+	@scripts/setup.sh bindings
 	@scripts/test.sh
 
 torture:
@@ -28,6 +31,18 @@ bench:
 	@scripts/setup.sh test
 	cargo bench --locked --all-features
 
+bindings:
+	@scripts/setup.sh test
+	@scripts/setup.sh bindings
+	@scripts/bindings.sh
+
+bench-bindings:
+	@scripts/setup.sh test
+	@scripts/setup.sh bindings
+	@scripts/bindings.sh --bench
+
 clean:
 	cargo clean
-	rm -rf demo-out .cache
+	rm -rf demo-out
+	@[ ! -x bindings/swift/clean.sh ] || bindings/swift/clean.sh
+	rm -rf --one-file-system .cache

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds what the packages are made of, and prints the folder that has it: the native library, the program, and the
-# generator of the private modules.
+# Builds what the packages are made of, and prints the folder that has it: the native library, the program, the
+# generator of the private modules, and the licences of what is inside.
 #
 #   bindings/native.sh                  with our own FFmpeg inside (bindings/libav)
 #   bindings/native.sh --system-libav   with the system's FFmpeg, which must then be there to run it
@@ -16,15 +16,20 @@ case ${1:-} in
 esac
 
 # One set of features for both, so that what they share is built once.
-release=(--locked --release --features ffi,cli)
-"${with[@]}" cargo rustc "${release[@]}" --lib --crate-type cdylib >&2
-"${with[@]}" cargo build "${release[@]}" --bin reelkin >&2
+how=(--locked --profile packaged --features ffi,cli)
+"${with[@]}" cargo rustc "${how[@]}" --lib --crate-type cdylib >&2
+"${with[@]}" cargo build "${how[@]}" --bin reelkin >&2
 # As the tests build it: they leave one behind.
 cargo build --locked --all-features --bin uniffi-bindgen >&2
 
 native=$target/native
 mkdir -p "$native"
-for file in "$target"/release/libreelkin.{so,dylib} "$target/release/reelkin" target/debug/uniffi-bindgen; do
+for file in "$target"/packaged/libreelkin.{so,dylib} "$target/packaged/reelkin" target/debug/uniffi-bindgen; do
     [ ! -e "$file" ] || cp "$file" "$native/"
 done
+# What is inside wants its licences to come along.
+if [ "$target" = "$PWD/target/packaged" ]; then
+    rm -rf "$native/licenses"
+    cp -r "$(bindings/libav/build.sh)/share/licenses" "$native/licenses"
+fi
 echo "$native"

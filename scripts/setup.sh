@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building and testing need and is not there: libav's headers, clang's library (for the
 # bindings of ffmpeg-next), pkg-config; with "test" also what the tests run: ffmpeg, Node, Python; with
-# "memcheck" valgrind.
+# "memcheck" valgrind; with "bindings" what bindings/libav/build.sh builds a libav with.
 # Does nothing where all is there. Debian and Ubuntu through apt; elsewhere it names the packages.
 set -euo pipefail
 
@@ -34,6 +34,11 @@ if [ "$want" = test ] && ! have_test_tools; then
 fi
 
 [ "$want" != memcheck ] || command -v valgrind >/dev/null || missing+=(valgrind)
+have_libav_tools() {
+    command -v g++ >/dev/null && command -v make >/dev/null && command -v nasm >/dev/null &&
+        command -v meson >/dev/null && command -v ninja >/dev/null && command -v xz >/dev/null
+}
+[ "$want" != bindings ] || have_libav_tools || missing+=(build-essential nasm meson ninja-build xz-utils)
 
 if ! command -v cargo >/dev/null && [ -x "$HOME/.cargo/bin/cargo" ]; then
     echo "cargo is in $HOME/.cargo/bin, which is not on the PATH: run  . \"\$HOME/.cargo/env\"" >&2

@@ -226,19 +226,23 @@ struct Chosen {
 }
 
 async fn choose(local: &Local, name: &str, choice: FrameChoice) -> Result<Chosen> {
+    let sharpest_of = match choice {
+        FrameChoice::Last => None,
+        FrameChoice::SharpestOfLast(count) if (2..=MOST_FRAMES).contains(&count) => Some(count),
+        FrameChoice::SharpestOfLast(count) => {
+            return Err(Error::invalid(format!(
+                "sharpest of the last {count} frames is out of range: use 2 to {MOST_FRAMES}"
+            )));
+        }
+    };
     let options = MediaOptions::default();
     let last = bridge::frame(local.media(name), FramePosition::Last, options.clone()).await?;
-    let FrameChoice::SharpestOfLast(count) = choice else {
+    let Some(count) = sharpest_of else {
         return Ok(Chosen {
             frame: last,
             note: None,
         });
     };
-    if !(2..=MOST_FRAMES).contains(&count) {
-        return Err(Error::invalid(format!(
-            "sharpest of the last {count} frames is out of range: use 2 to {MOST_FRAMES}"
-        )));
-    }
     let end = last.time();
     // One at a time: so many frames of a large clip would be too much memory at once.
     let source = local.media(name);

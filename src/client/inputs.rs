@@ -2,16 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt as _;
-use url::Url;
 
 use super::VideoClient;
+use super::given::{Given, NoContent, decode_data_url};
 use super::measure::Whence;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::library::{InputRecord, InputTransport};
 use crate::request::{
     GenerateInputs, GenerateMode, GenerateRequest, MediaContent, MediaInput, ResolvedKeyframe, ResolvedMedia,
@@ -106,18 +104,28 @@ impl Reader<'_> {
     /// One picture; `role` is how messages and records call it.
     async fn picture(&mut self, role: &str, input: &MediaInput) -> Result<ResolvedMedia> {
         let name = input.display_name();
+        let given = Given::picture(role, &name);
         let (media, transport, record) = match input {
             MediaInput::Path(path) => {
-                let bytes = read_picture(role, path).await?;
+                let bytes = read_picture(given, path).await?;
                 self.inline(role, &name, bytes, Some(path)).await?
             }
             MediaInput::Bytes { bytes, .. } => self.inline(role, &name, bytes.clone(), None).await?,
             MediaInput::DataUrl(url) => {
-                let bytes = decode_data_url(role, url)?;
+                let bytes = decode_data_url(url).map_err(|why| {
+                    Error::invalid(format!(
+                        "read {role}: the data URL {}",
+                        match why {
+                            NoContent::NoComma => "has no comma; write it as data:image/png;base64,…",
+                            NoContent::NotBase64 => "is not base64; write it as data:image/png;base64,…",
+                            NoContent::Garbled => "holds no valid base64",
+                        }
+                    ))
+                })?;
                 self.inline(role, &name, bytes, None).await?
             }
             MediaInput::Url(url) => {
-                self.check_link(role, url)?;
+                given.link(self.client, url)?;
                 (
                     ResolvedMedia::Url(url.clone()),
                     Transport::Url,
@@ -125,15 +133,7 @@ impl Reader<'_> {
                 )
             }
             MediaInput::FileId(id) => {
-                if id.is_empty()
-                    || !id
-                        .bytes()
-                        .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
-                {
-                    return Err(Error::invalid(format!(
-                        "read {role} {name}: it is no file_id; one looks like file_12ab"
-                    )));
-                }
+                given.file_id(id)?;
                 (
                     ResolvedMedia::FileId(id.clone()),
                     Transport::FileId,
@@ -141,9 +141,7 @@ impl Reader<'_> {
                 )
             }
             MediaInput::Clip(_) => {
-                return Err(Error::invalid(format!(
-                    "read {role} {name}: it is a clip, and a picture is wanted; take a frame of it"
-                )));
+                return Err(given.bad("it is a clip, and a picture is wanted; take a frame of it"));
             }
         };
         self.resolved.records.push(InputRecord {
@@ -183,70 +181,23 @@ impl Reader<'_> {
         let content = MediaContent::Memory(bytes);
         Ok((ResolvedMedia::Inline { mime, content }, Transport::Inline, record))
     }
-
-    /// A link that the service can fetch. Whether it does shows only when the job runs.
-    fn check_link(&self, role: &str, url: &str) -> Result<()> {
-        let bad =
-            |why: &str| Error::invalid(format!("read {role} {}: {why}", crate::error::redacted_url(url)));
-        let parsed =
-            Url::parse(url).map_err(|_| bad("it is not a URL; write it as https://host/picture.png"))?;
-        match parsed.scheme() {
-            "https" => Ok(()),
-            // The sandbox fetches from this machine, the service cannot.
-            "http" if self.client.service().starts_with("http://") => Ok(()),
-            _ => Err(bad(
-                "the service fetches https only; give an https URL or the file itself",
-            )),
-        }
-    }
 }
 
 /// Reads a file of this machine, bounded.
-async fn read_picture(role: &str, path: &Path) -> Result<Bytes> {
-    let doing = format!("read {role} {}", path.display());
-    let io = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            Error::new(ErrorKind::NotFound, format!("{doing}: there is no such file"))
-        }
-        _ => Error::new(ErrorKind::InvalidRequest, doing.clone()).with_source(error),
-    };
-    let kind = tokio::fs::metadata(path).await.map_err(io)?;
-    if kind.is_dir() {
-        return Err(Error::invalid(format!(
-            "{doing}: it is a folder; give a PNG, JPEG or WebP file"
-        )));
-    }
-    if !kind.is_file() {
-        return Err(Error::invalid(format!(
-            "{doing}: it is no regular file; give a PNG, JPEG or WebP file"
-        )));
-    }
-    let file = tokio::fs::File::open(path).await.map_err(io)?;
+async fn read_picture(given: Given<'_>, path: &Path) -> Result<Bytes> {
+    given.length(path).await?;
     let mut bytes = Vec::new();
-    file.take(MAX_PICTURE_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .await
-        .map_err(io)?;
+    let read = async {
+        let file = tokio::fs::File::open(path).await?;
+        file.take(MAX_PICTURE_BYTES + 1).read_to_end(&mut bytes).await
+    };
+    read.await.map_err(|error| given.unread(error))?;
     Ok(bytes.into())
-}
-
-fn decode_data_url(role: &str, url: &str) -> Result<Bytes> {
-    let bad = |why: &str| Error::invalid(format!("read {role}: the data URL {why}"));
-    let (head, content) = url
-        .split_once(',')
-        .ok_or_else(|| bad("has no comma; write it as data:image/png;base64,…"))?;
-    if !head.to_ascii_lowercase().ends_with(";base64") {
-        return Err(bad("is not base64; write it as data:image/png;base64,…"));
-    }
-    let decoded = STANDARD
-        .decode(content.trim())
-        .map_err(|_| bad("holds no valid base64"))?;
-    Ok(decoded.into())
 }
 
 /// The media type of a picture that the service will take, from its content.
 async fn check_picture(role: &str, name: &str, bytes: &Bytes) -> Result<&'static str> {
-    let bad = |why: String| Error::invalid(format!("read {role} {name}: {why}"));
+    let bad = |why: String| Given::picture(role, name).bad(why);
     if bytes.is_empty() {
         return Err(bad("it is empty; give a PNG, JPEG or WebP picture".to_owned()));
     }

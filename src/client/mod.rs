@@ -12,6 +12,7 @@ mod continue_from;
 #[cfg(feature = "media")]
 mod frames;
 mod generate;
+mod given;
 mod inputs;
 mod measure;
 mod outcome;

@@ -87,8 +87,15 @@ impl From<Result<Clip>> for Outcome {
 impl Outcome {
     /// The error, where there is no clip.
     pub const fn error(&self) -> Option<&Error> {
+        match self.ended() {
+            Ok(_) => None,
+            Err(error) => Some(error),
+        }
+    }
+
+    const fn ended(&self) -> Result<&Clip, &Error> {
         match self {
-            Self::Done(_) => None,
+            Self::Done(clip) => Ok(clip),
             Self::Moderated(error)
             | Self::Failed { error, .. }
             | Self::Expired(error)
@@ -97,7 +104,7 @@ impl Outcome {
             | Self::Stopped { error, .. }
             | Self::Budget(error)
             | Self::Interrupted { error, .. }
-            | Self::Refused(error) => Some(error),
+            | Self::Refused(error) => Err(error),
         }
     }
 
@@ -133,18 +140,7 @@ impl Outcome {
     /// # Errors
     /// Whatever kept the clip away.
     pub fn into_result(self) -> Result<Clip> {
-        match self {
-            Self::Done(clip) => Ok(*clip),
-            Self::Moderated(error)
-            | Self::Failed { error, .. }
-            | Self::Expired(error)
-            | Self::SubmissionUnknown(error)
-            | Self::TimedOut { error, .. }
-            | Self::Stopped { error, .. }
-            | Self::Budget(error)
-            | Self::Interrupted { error, .. }
-            | Self::Refused(error) => Err(error),
-        }
+        self.ended().cloned().map_err(Clone::clone)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What goes into the sidecar of a clip.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::path::Path;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -15,7 +16,7 @@ use super::source::Measured;
 use super::verify::Verified;
 use crate::library::{
     Asked, ClipId, ClipRecord, DeliveryReport, FrameRecord, InputRecord, InputTransport, JobRecord,
-    KeptParent, Parent, ReelkinRecord, Seconds, SourceSummary, Usage, VideoFacts,
+    KeptParent, Parent, ReelkinRecord, Seconds, SourceSummary, Usage, VideoFacts, now_millis,
 };
 use crate::lineage::Continuity;
 use crate::model::{ModelEntry, ModelTable, VideoModel};
@@ -247,6 +248,11 @@ impl Brief {
         self.warnings.extend(warning);
     }
 
+    /// Holds the finished clip against what went in, once.
+    pub(super) async fn compare(&mut self, client: &VideoClient, clip: &Path) -> Found {
+        std::mem::take(&mut self.measure).take(client, clip).await
+    }
+
     /// The sidecar of the finished clip.
     pub(super) fn into_record(
         self,
@@ -363,10 +369,4 @@ fn names_of(table: &ModelTable, model: &VideoModel) -> Vec<String> {
             .collect()
     };
     table.get(model).map(names).unwrap_or_default()
-}
-
-/// Milliseconds since 1970 UTC.
-pub(super) fn now_millis() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

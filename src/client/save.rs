@@ -160,10 +160,7 @@ async fn make(
         let (verified, found) = match &clip.path {
             Some(path) => {
                 let verified = verify::clip(path).await.map_err(paid)?;
-                (
-                    verified,
-                    std::mem::take(&mut brief.measure).take(client, path).await,
-                )
+                (verified, brief.compare(client, path).await)
             }
             None => Default::default(),
         };
@@ -175,9 +172,7 @@ async fn make(
     let (finished, verified) = reporter
         .until_stopped(fetch(client, reporter, id, finished, &brief, &mut staged))
         .await?;
-    let found = std::mem::take(&mut brief.measure)
-        .take(client, staged.path())
-        .await;
+    let found = brief.compare(client, staged.path()).await;
     let record = brief.into_record(client, id, name, &finished, &verified, found);
     let clip = staged.commit(record).await.map_err(paid)?;
     Ok((clip, finished.cost))

@@ -4,13 +4,11 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
-use url::Url;
 
 use super::VideoClient;
+use super::given::{Given, NoContent, decode_data_url};
 use super::inputs::hex;
 use super::measure::Whence;
 use crate::error::{Error, ErrorKind, Result};
@@ -79,7 +77,7 @@ impl Source {
     /// `NotFound` or `InvalidRequest`, naming the clip and what would be right.
     pub(super) async fn find(client: &VideoClient, input: &MediaInput) -> Result<Self> {
         let name = input.display_name();
-        let bad = |why: &str| Error::invalid(format!("read video {name}: {why}"));
+        let given = Given::clip(&name);
         let (parent, local, remote, summary) = match input {
             MediaInput::Clip(id) => {
                 let clip = client.library().clip(id).await?;
@@ -88,7 +86,7 @@ impl Source {
                 (Some(clip), Some(local), None, summary)
             }
             MediaInput::Path(path) => {
-                check_file(&name, path).await?;
+                given.length(path).await?;
                 match client.library().resolve(&path.to_string_lossy()).await {
                     Ok(clip) => {
                         let local = local_of(client, &clip).await?;
@@ -111,25 +109,17 @@ impl Source {
                 (None, Some(Local::Memory(bytes.clone())), None, summary)
             }
             MediaInput::DataUrl(url) => {
-                let content = url.split_once(";base64,").map(|(_, content)| content.trim());
-                let content = content
-                    .ok_or_else(|| bad("it is no base64 data URL; write it as data:video/mp4;base64,…"))?;
-                let bytes = STANDARD
-                    .decode(content)
-                    .map_err(|_| bad("it holds no valid base64"))?;
+                let bytes = decode_data_url(url).map_err(|why| {
+                    given.bad(match why {
+                        NoContent::Garbled => "it holds no valid base64",
+                        _ => "it is no base64 data URL; write it as data:video/mp4;base64,…",
+                    })
+                })?;
                 let summary = SourceSummary::data_url(bytes.len() as u64);
-                (None, Some(Local::Memory(bytes.into())), None, summary)
+                (None, Some(Local::Memory(bytes)), None, summary)
             }
             MediaInput::Url(url) => {
-                let parsed =
-                    Url::parse(url).map_err(|_| bad("it is not a URL; write it as https://host/clip.mp4"))?;
-                let fetched = parsed.scheme() == "https"
-                    || (parsed.scheme() == "http" && client.service().starts_with("http://"));
-                if !fetched {
-                    return Err(bad(
-                        "the service fetches https only; give an https URL or the file itself",
-                    ));
-                }
+                let parsed = given.link(client, url)?;
                 (
                     None,
                     None,
@@ -137,12 +127,11 @@ impl Source {
                     SourceSummary::url(&parsed),
                 )
             }
-            MediaInput::FileId(id) => (
-                None,
-                None,
-                Some(ResolvedMedia::FileId(id.clone())),
-                SourceSummary::file_id(),
-            ),
+            MediaInput::FileId(id) => {
+                given.file_id(id)?;
+                let remote = ResolvedMedia::FileId(id.clone());
+                (None, None, Some(remote), SourceSummary::file_id())
+            }
         };
         Ok(Self {
             name,
@@ -169,7 +158,7 @@ impl Source {
         let Some(local) = self.local else {
             let media = self
                 .remote
-                .ok_or_else(|| Error::invalid(format!("read video {}: there is none", self.name)))?;
+                .ok_or_else(|| Given::clip(&self.name).bad("there is none"))?;
             let transport = label(media.transport());
             return Ok(Sent {
                 media,
@@ -237,23 +226,17 @@ impl Source {
 impl Local {
     /// What is sent, and the file that holds it, where it had to be fetched into one.
     async fn content(&self, client: &VideoClient, name: &str) -> Result<(MediaContent, Option<Fetched>)> {
+        let given = Given::clip(name);
         let length = match self {
             Self::Memory(bytes) => bytes.len() as u64,
-            Self::File(path) => check_file(name, path).await?,
+            Self::File(path) => given.length(path).await?,
             Self::Stored(reader) => reader.size(),
         };
-        match length {
-            0 => {
-                return Err(Error::invalid(format!(
-                    "read video {name}: it is empty; give an MP4"
-                )));
-            }
-            length if length > MOST_CLIP => {
-                return Err(Error::invalid(format!(
-                    "read video {name}: it has {length} bytes; the limit is {MOST_CLIP}"
-                )));
-            }
-            _ => {}
+        if length == 0 {
+            return Err(given.bad("it is empty; give an MP4"));
+        }
+        if length > MOST_CLIP {
+            return Err(given.bad(format_args!("it has {length} bytes; the limit is {MOST_CLIP}")));
         }
         Ok(match self {
             Self::Memory(bytes) => (MediaContent::Memory(bytes.clone()), None),
@@ -289,8 +272,8 @@ impl Local {
 
         let probe = bridge::probe(self.media(name), MediaOptions::default()).await?;
         if probe.container != "mp4" {
-            return Err(Error::invalid(format!(
-                "read video {name}: it is {}, and the service takes MP4",
+            return Err(Given::clip(name).bad(format_args!(
+                "it is {}, and the service takes MP4",
                 probe.container
             )));
         }
@@ -321,7 +304,7 @@ impl Local {
     pub(super) async fn whence_now(&self, client: &VideoClient, name: &str) -> Result<Whence> {
         let (content, _fetched) = self.content(client, name).await?;
         self.whence(Some(&hash(&content).await?))
-            .ok_or_else(|| Error::invalid(format!("read video {name}: it cannot be found again")))
+            .ok_or_else(|| Given::clip(name).bad("it cannot be found again"))
     }
 
     /// How to read it again, when the clip that is made of it is there.
@@ -350,30 +333,6 @@ pub(super) async fn local_of(client: &VideoClient, clip: &Clip) -> Result<Local>
         Some(path) => Ok(Local::File(path.clone())),
         None => Ok(Local::Stored(client.library().reader(&clip.id).await?)),
     }
-}
-
-/// The length of a regular file.
-async fn check_file(name: &str, path: &Path) -> Result<u64> {
-    let facts = tokio::fs::metadata(path)
-        .await
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Error::new(
-                ErrorKind::NotFound,
-                format!("read video {name}: there is no such file"),
-            ),
-            _ => Error::new(ErrorKind::InvalidRequest, format!("read video {name}")).with_source(error),
-        })?;
-    if facts.is_dir() {
-        return Err(Error::invalid(format!(
-            "read video {name}: it is a folder; give an MP4"
-        )));
-    }
-    if !facts.is_file() {
-        return Err(Error::invalid(format!(
-            "read video {name}: it is no regular file; give an MP4"
-        )));
-    }
-    Ok(facts.len())
 }
 
 /// The hash by which the record knows the clip, read in pieces.

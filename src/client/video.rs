@@ -219,51 +219,28 @@ async fn run(
 fn check(client: &VideoClient, request: Request) -> Result<(CheckedVideo, Parts)> {
     let inner = &client.inner;
     Ok(match request {
-        Request::Edit(request) => {
-            let checked = request.check(&inner.models, &inner.defaults, inner.validation)?;
-            let EditRequest {
-                video,
-                transport,
-                plan,
-                user,
-                storage,
-                output,
-                ..
-            } = request;
-            (
-                checked,
-                Parts {
-                    video,
-                    transport,
-                    plan,
-                    user,
-                    storage,
-                    output,
-                },
-            )
-        }
-        Request::Extend(request) => {
-            let checked = request.check(&inner.models, &inner.defaults, inner.validation)?;
-            let ExtendRequest {
-                video,
-                transport,
-                plan,
-                storage,
-                output,
-                ..
-            } = request;
-            (
-                checked,
-                Parts {
-                    video,
-                    transport,
-                    plan,
-                    user: None,
-                    storage,
-                    output,
-                },
-            )
-        }
+        Request::Edit(request) => (
+            request.check(&inner.models, &inner.defaults, inner.validation)?,
+            Parts {
+                video: request.video,
+                transport: request.transport,
+                plan: request.plan,
+                user: request.user,
+                storage: request.storage,
+                output: request.output,
+            },
+        ),
+        Request::Extend(request) => (
+            request.check(&inner.models, &inner.defaults, inner.validation)?,
+            Parts {
+                video: request.video,
+                transport: request.transport,
+                plan: request.plan,
+                user: None,
+                storage: request.storage,
+                output: request.output,
+            },
+        ),
     })
 }
 

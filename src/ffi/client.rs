@@ -23,8 +23,8 @@ const CLOSING: Duration = Duration::from_secs(10);
 /// How long the end of a process waits for its threads.
 const ENDING: Duration = Duration::from_secs(2);
 
-/// The clients of this process, for its end.
-static CLIENTS: Mutex<Vec<Weak<Inner>>> = Mutex::new(Vec::new());
+/// The clients of this process, for its end. Those of a parent are told by its id.
+static CLIENTS: Mutex<Vec<(u32, Weak<Inner>)>> = Mutex::new(Vec::new());
 
 /// Makes clips and keeps them in a library.
 #[derive(uniffi::Object)]
@@ -68,8 +68,8 @@ impl VideoClient {
             works: Works::new(),
         });
         let mut clients = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);
-        clients.retain(|client| client.strong_count() > 0);
-        clients.push(Arc::downgrade(&inner));
+        clients.retain(|(_, client)| client.strong_count() > 0);
+        clients.push((std::process::id(), Arc::downgrade(&inner)));
         Ok(Arc::new(Self {
             inner: Owned::new(inner),
         }))
@@ -268,7 +268,9 @@ impl Inner {
 pub fn shut_down() {
     let clients: Vec<_> = {
         let mut clients = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);
-        clients.drain(..).filter_map(|client| client.upgrade()).collect()
+        let ours = |(process, _): &(u32, _)| *process == std::process::id();
+        let ours = clients.drain(..).filter(ours);
+        ours.filter_map(|(_, client)| client.upgrade()).collect()
     };
     if !clients.is_empty()
         && let Ok(handle) = runtime::handle()

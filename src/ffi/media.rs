@@ -182,6 +182,18 @@ pub async fn probe(source: MediaInput, options: Option<MediaOptions>) -> Result<
     .await
 }
 
+/// What a person types where a picture goes in: a file, an https URL, a `file_id` or a data URL.
+#[uniffi::export]
+pub fn parse_media_input(text: &str) -> Result<MediaInput> {
+    Ok(MediaInput::parse(text)?)
+}
+
+/// What a person types where a clip goes in: the same, or the name of a clip of the library.
+#[uniffi::export]
+pub fn parse_video_input(text: &str) -> Result<MediaInput> {
+    Ok(MediaInput::parse_video(text)?)
+}
+
 fn local(source: MediaInput) -> Result<MediaSource> {
     match source {
         MediaInput::Path(path) => Ok(MediaSource::from(path)),

@@ -60,6 +60,7 @@ pub(crate) use self::journal::{BEAT, Begun, Claim, JobFile, LEASE, OpenJob};
 pub use self::journal::{JobError, JobRecord, JobState, Settlement, StuckJob};
 pub use self::list::{Entry, ListOptions, MAX_PAGE, Page};
 pub use self::name::ClipId;
+pub(crate) use self::name::now_millis;
 pub(crate) use self::parent::KeptParent;
 pub use self::parent::Parent;
 pub use self::range::ClipReader;

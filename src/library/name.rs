@@ -19,7 +19,7 @@ pub(super) const SIDECAR_SUFFIX: &str = ".mp4.json";
 /// their share.
 const MAX_BYTES: usize = 200;
 /// The last day whose year has four digits: no clock of a machine in use says more.
-const LATEST: u64 = 253_402_214_400_000;
+pub(super) const LATEST: u64 = 253_402_214_400_000;
 
 /// The id of a clip: its file name without `.mp4`.
 ///
@@ -126,10 +126,7 @@ impl ClipId {
     /// even when the clock is set back.
     pub(super) fn at_now(digits: u32) -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_millis());
-        let now = u64::try_from(now).unwrap_or(u64::MAX).min(LATEST);
+        let now = now_millis().min(LATEST);
         let step = |last: u64| now.max(last.saturating_add(1));
         let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(step(last)));
         Self::at(step(last.unwrap_or_default()), digits)
@@ -164,6 +161,12 @@ fn millis(stem: &str) -> Option<u64> {
     } else {
         None
     }
+}
+
+/// Milliseconds since 1970 UTC; 0 where a clock is set before that.
+pub(crate) fn now_millis() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Random digits that part two names of one millisecond.

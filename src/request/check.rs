@@ -105,6 +105,48 @@ impl Findings {
         }
     }
 
+    /// A prompt may be too long, whatever it is for.
+    pub(super) fn check_length(&mut self, prompt: &str, table: &ModelTable) -> Result<()> {
+        let length = prompt.chars().count();
+        if length <= table.max_prompt_chars as usize {
+            return Ok(());
+        }
+        self.refuse(format!(
+            "the prompt has {length} characters: the service takes {}",
+            table.max_prompt_chars
+        ))
+    }
+
+    /// What the table says of a model in a mode. `None` where it does not know the model, or knows that
+    /// it does not do this.
+    pub(super) fn limits<'a>(
+        &mut self,
+        table: &'a ModelTable,
+        model: &VideoModel,
+        mode: Mode,
+    ) -> Result<Option<&'a ModeLimits>> {
+        let (known, does) = match mode {
+            Mode::Edit | Mode::Extend => ("limits are", mode.to_string()),
+            _ => ("limits and its price are", format!("do {}", describe(mode))),
+        };
+        let Some(entry) = table.get(model) else {
+            self.warn(format!(
+                "model {model} is not in the table of {}: its {known} not known",
+                table.date
+            ));
+            return Ok(None);
+        };
+        let limits = entry.mode(mode);
+        if limits.is_none() {
+            let others: Vec<_> = table.models_with(mode).map(VideoModel::as_str).collect();
+            self.refuse(format!(
+                "model {model} does not {does}; {} does",
+                others.join(" or ")
+            ))?;
+        }
+        Ok(limits)
+    }
+
     pub(super) fn into_warnings(self) -> Vec<String> {
         self.warnings
     }
@@ -132,31 +174,15 @@ impl GenerateRequest {
             check_storage(storage)?;
         }
 
-        let entry = table.get(&model);
-        match entry {
-            None => findings.warn(format!(
-                "model {model} is not in the table of {}: its limits and its price are not known",
-                table.date
-            )),
-            Some(entry) => {
-                if let Some(limits) = entry.mode(mode) {
-                    self.check_limits(
-                        limits,
-                        &model,
-                        prompt.as_deref(),
-                        seconds,
-                        &resolution,
-                        &mut findings,
-                    )?;
-                } else {
-                    let others: Vec<_> = table.models_with(mode).map(VideoModel::as_str).collect();
-                    findings.refuse(format!(
-                        "model {model} does not do {}; {} does",
-                        describe(mode),
-                        others.join(" or ")
-                    ))?;
-                }
-            }
+        if let Some(limits) = findings.limits(table, &model, mode)? {
+            self.check_limits(
+                limits,
+                &model,
+                prompt.as_deref(),
+                seconds,
+                &resolution,
+                &mut findings,
+            )?;
         }
         self.check_voices(table, &mut findings)?;
 
@@ -167,7 +193,9 @@ impl GenerateRequest {
             seconds,
             aspect_ratio: self.aspect_ratio.clone(),
             audio: self.audio.unwrap_or(defaults.audio),
-            estimate: entry.and_then(|entry| self.estimate(entry, seconds, &resolution)),
+            estimate: table
+                .get(&model)
+                .and_then(|entry| self.estimate(entry, seconds, &resolution)),
             resolution,
             warnings,
             model,
@@ -196,13 +224,7 @@ impl GenerateRequest {
             };
         }
         let prompt = self.prompt.as_deref().unwrap_or_default();
-        let length = prompt.chars().count();
-        if length > table.max_prompt_chars as usize {
-            findings.refuse(format!(
-                "the prompt has {length} characters: the service takes {}",
-                table.max_prompt_chars
-            ))?;
-        }
+        findings.check_length(prompt, table)?;
         Ok(Some(prompt.to_owned()))
     }
 

@@ -103,36 +103,11 @@ fn check(
                 .with_guidance(super::check::PROMPT_GUIDANCE),
         );
     }
-    let length = prompt.chars().count();
-    if length > table.max_prompt_chars as usize {
-        findings.refuse(format!(
-            "the prompt has {length} characters: the service takes {}",
-            table.max_prompt_chars
-        ))?;
-    }
+    findings.check_length(prompt, table)?;
     if let Some(storage) = storage {
         check_storage(storage)?;
     }
-    let limits = match table.get(&model) {
-        None => {
-            findings.warn(format!(
-                "model {model} is not in the table of {}: its limits are not known",
-                table.date
-            ));
-            None
-        }
-        Some(entry) => {
-            let limits = entry.mode(mode);
-            if limits.is_none() {
-                let others: Vec<_> = table.models_with(mode).map(VideoModel::as_str).collect();
-                findings.refuse(format!(
-                    "model {model} does not {mode}; {} does",
-                    others.join(" or ")
-                ))?;
-            }
-            limits
-        }
-    };
+    let limits = findings.limits(table, &model, mode)?;
     if let (Some(added), Some([least, most])) = (added_seconds, limits.and_then(|limits| limits.seconds))
         && !(least..=most).contains(&added)
     {

@@ -81,6 +81,20 @@ impl MediaInput {
         Ok(Self::Path(PathBuf::from(text)))
     }
 
+    /// What a person types where a clip goes in: as [`parse`](Self::parse), and what is no file and looks like no
+    /// path is the name of a clip of the library.
+    ///
+    /// # Errors
+    /// As for `parse`.
+    pub fn parse_video(text: &str) -> Result<Self> {
+        Ok(match Self::parse(text)? {
+            Self::Path(path) if path.components().count() == 1 && !path.is_absolute() && !path.exists() => {
+                Self::clip(text)
+            }
+            input => input,
+        })
+    }
+
     /// How messages call it: never a query string, never content.
     pub fn display_name(&self) -> String {
         match self {
@@ -136,6 +150,12 @@ mod tests {
             "data-url"
         );
         assert!(MediaInput::parse("ftp://host/a.png").is_err());
+        assert_eq!(
+            MediaInput::parse_video("1763812000000_0a1b2c3d").unwrap().kind(),
+            "clip"
+        );
+        assert_eq!(MediaInput::parse_video("./a.mp4").unwrap().kind(), "path");
+        assert_eq!(MediaInput::parse_video("/a.mp4").unwrap().kind(), "path");
         assert!(MediaInput::parse("  ").is_err());
     }
 

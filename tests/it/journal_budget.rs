@@ -1,5 +1,7 @@
 //! Money: what is reserved, what is settled, and what a limit keeps from being sent.
 
+#![cfg(feature = "cli")]
+
 use std::future::IntoFuture as _;
 
 use reelkin::sandbox::Sandbox;
@@ -231,6 +233,7 @@ async fn a_sum_is_of_the_time_that_was_asked_for() {
     let all = client.spent(..).await.unwrap();
     assert_eq!(all.requests, 2);
     assert_eq!(client.spent(..0).await.unwrap().requests, 0);
+    assert_eq!(client.spent(0..u64::MAX).await.unwrap().requests, 2);
     assert_eq!(client.spent(cut + 10_000_000..).await.unwrap().requests, 0);
     let day = 86_400_000;
     let today = cut - cut % day;

@@ -2,16 +2,15 @@
 
 use std::process::ExitCode;
 
-use reelkin::ClipNotes;
+use reelkin::{ClipNotes, MediaInput};
 use serde_json::json;
 
 use crate::args::{Analyze, Global};
 use crate::output::{self, Outcome};
 use crate::session::{Session, Settings, block_on};
-use crate::video::video;
 
 pub(crate) fn run(global: &Global, command: &Analyze) -> Outcome {
-    let clip = video(&command.clip)?;
+    let clip = MediaInput::parse_video(&command.clip)?;
     block_on(async {
         let session = Session::open(global, Settings::default()).await?;
         let mut analyze = session.client.analyze(clip).deadline(command.timeout);

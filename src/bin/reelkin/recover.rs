@@ -159,7 +159,7 @@ async fn follow(work: &RecoveryHandle, as_json: bool) -> reelkin::Result<Recover
                 RecoveryEvent::Found { jobs } => Some((format!("{jobs} open"), None)),
                 RecoveryEvent::Looked { done, of } => {
                     let percent = (done * 100).checked_div(of).unwrap_or(100);
-                    Some((format!("{done} of {of}"), Some(percent as u64)))
+                    Some((format!("{done} of {of}"), Some(percent)))
                 }
                 _ => None,
             }

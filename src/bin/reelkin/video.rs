@@ -1,13 +1,11 @@
 //! `reelkin edit`, `reelkin extend` and `reelkin continue`.
 
-use std::path::Path;
-
 use reelkin::{
-    ContinueRequest, ContinueStrategy, EditRequest, ExtendRequest, FrameChoice, JobHandle, MediaInput,
-    StorageOptions, TransportChoice, VideoClient,
+    AspectRatio, ContinueRequest, ContinueStrategy, EditRequest, ExtendRequest, FrameChoice, JobHandle,
+    MediaInput, StorageOptions, TransportChoice, VideoClient,
 };
 
-use crate::args::{Continue, Edit, Extend, Global, Strategy, Transport, Wait};
+use crate::args::{Continue, Edit, Extend, Global, Onward, Strategy, Transport, Wait};
 use crate::output::{Failure, Outcome};
 use crate::session::{self, Settings, check_destination, plan};
 
@@ -28,7 +26,8 @@ pub(crate) fn edit(global: &Global, command: Edit) -> Outcome {
             ("aspect-ratio", &aspect_ratio),
         ],
     )?;
-    let mut request = EditRequest::new(video(&source.video)?, prompt).transport(transport(source.transport));
+    let mut request = EditRequest::new(MediaInput::parse_video(&source.video)?, prompt)
+        .transport(transport(source.transport));
     request.model = source.model.as_deref().map(Into::into);
     request.storage = source.store.as_deref().map(StorageOptions::new);
     request.user = user;
@@ -50,8 +49,8 @@ pub(crate) fn extend(global: &Global, command: Extend) -> Outcome {
         "extend",
         &[("resolution", &resolution), ("aspect-ratio", &aspect_ratio)],
     )?;
-    let mut request =
-        ExtendRequest::new(video(&source.video)?, prompt).transport(transport(source.transport));
+    let mut request = ExtendRequest::new(MediaInput::parse_video(&source.video)?, prompt)
+        .transport(transport(source.transport));
     request.model = source.model.as_deref().map(Into::into);
     request.storage = source.store.as_deref().map(StorageOptions::new);
     request.duration = duration;
@@ -62,24 +61,12 @@ pub(crate) fn extend(global: &Global, command: Extend) -> Outcome {
 }
 
 pub(crate) fn continue_from(global: &Global, command: &Continue) -> Outcome {
-    let from = video(&command.video)?;
-    let mut request = ContinueRequest::new("").strategy(match command.strategy {
-        Strategy::LastFrame => ContinueStrategy::LastFrame,
-        Strategy::Extend => ContinueStrategy::Extend,
-        Strategy::Auto => ContinueStrategy::Auto,
-    });
+    let from = MediaInput::parse_video(&command.video)?;
+    let mut request = continuation(&command.onward);
     request.prompt.clone_from(&command.prompt);
-    request.frame = command
-        .sharpest
-        .map_or(FrameChoice::Last, FrameChoice::SharpestOfLast);
-    request.model = command.model.as_deref().map(Into::into);
     request.duration = command.duration;
     request.resolution = command.resolution.as_deref().map(Into::into);
-    request.aspect_ratio = command
-        .aspect_ratio
-        .as_deref()
-        .filter(|ratio| *ratio != "auto")
-        .map(Into::into);
+    request.aspect_ratio = ratio(command.aspect_ratio.as_deref());
     request.audio = command.no_audio.then_some(false);
     request.user.clone_from(&command.user);
     request.storage = command.store.as_deref().map(StorageOptions::new);
@@ -87,6 +74,24 @@ pub(crate) fn continue_from(global: &Global, command: &Continue) -> Outcome {
     run(global, &command.wait, |client| async move {
         client.continue_from(from, request).start().await
     })
+}
+
+pub(crate) fn continuation(onward: &Onward) -> ContinueRequest {
+    let mut request = ContinueRequest::new("").strategy(match onward.strategy {
+        Strategy::LastFrame => ContinueStrategy::LastFrame,
+        Strategy::Extend => ContinueStrategy::Extend,
+        Strategy::Auto => ContinueStrategy::Auto,
+    });
+    request.frame = onward
+        .sharpest
+        .map_or(FrameChoice::Last, FrameChoice::SharpestOfLast);
+    request.model = onward.model.as_deref().map(Into::into);
+    request
+}
+
+/// `auto` is ima2's word for leaving the ratio to the service.
+pub(crate) fn ratio(text: Option<&str>) -> Option<AspectRatio> {
+    text.filter(|ratio| *ratio != "auto").map(Into::into)
 }
 
 /// Options that the service would take and ignore.
@@ -110,19 +115,6 @@ where
         ..Settings::default()
     };
     session::make(global, wait, settings, start)
-}
-
-/// A clip as a person names it: what is no path and no URL is a clip of the library.
-pub(crate) fn video(text: &str) -> Outcome<MediaInput> {
-    let input = MediaInput::parse(text)?;
-    Ok(match input {
-        MediaInput::Path(path) if !path.exists() && !has_separator(&path) => MediaInput::clip(text),
-        input => input,
-    })
-}
-
-fn has_separator(path: &Path) -> bool {
-    path.components().count() > 1 || path.is_absolute()
 }
 
 pub(crate) const fn transport(choice: Transport) -> TransportChoice {

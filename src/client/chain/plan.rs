@@ -4,10 +4,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::client::VideoClient;
 use crate::client::inputs::hex;
-use crate::client::record::now_millis;
 use crate::client::source::{self, Local, Source};
 use crate::error::{Error, Result};
-use crate::library::{ChainOrigin, ChainRecord, ChainStep, ChainStepState};
+use crate::library::{ChainOrigin, ChainRecord, ChainStep, ChainStepState, now_millis};
 use crate::money::UsdTicks;
 use crate::request::{
     ChainRequest, ChainStart, ContinueRequest, GenerateMode, GenerateRequest, KeptRequest, MediaContent,

@@ -20,18 +20,14 @@ impl Driver {
         }
         let library = self.client.library();
         let record_id = step.record.as_deref().unwrap_or_default();
-        let Some(job) = library.open_job(record_id).await? else {
-            return match library.job_record(record_id).await {
-                Ok(settled) => self.settled(index, settled).await,
-                // Given back: nothing was sent.
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    self.reopen(index, UsdTicks::ZERO).await.map(|()| None)
-                }
-                Err(error) => Err(error),
-            };
+        let found = match library.open_job(record_id).await? {
+            Some(job) => {
+                self.begin(number, step.job_id.clone());
+                recover::look(&self.client, |_| self.part(number), &job).await?
+            }
+            None => Look::Gone,
         };
-        self.begin(number, step.job_id.clone());
-        match recover::look(&self.client, |_| self.part(number), &job).await? {
+        match found {
             Look::Saved(clip) => Ok(Some(*clip)),
             Look::Dropped => self.reopen(index, UsdTicks::ZERO).await.map(|()| None),
             Look::Unsettled(_) => {
@@ -56,10 +52,14 @@ impl Driver {
                 None => Err(busy(&record)),
             },
             Look::Stuck(stuck) => Err(stuck.error),
-            Look::Gone => {
-                let settled = library.job_record(record_id).await?;
-                self.settled(index, settled).await
-            }
+            Look::Gone => match library.job_record(record_id).await {
+                Ok(settled) => self.settled(index, settled).await,
+                // Given back: nothing was sent.
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    self.reopen(index, UsdTicks::ZERO).await.map(|()| None)
+                }
+                Err(error) => Err(error),
+            },
         }
     }
 

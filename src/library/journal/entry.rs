@@ -3,6 +3,7 @@
 use chrono::DateTime;
 
 use super::record::{JobRecord, JobState, millis_of};
+use crate::library::name::LATEST;
 use crate::money::UsdTicks;
 
 /// What a record says of money.
@@ -108,9 +109,10 @@ impl std::fmt::Display for EntryName {
     }
 }
 
-/// The day of an instant in UTC, `YYYY-MM-DD`.
+/// The day of an instant in UTC, `YYYY-MM-DD`; from the year 10000 on the last one before, so that days
+/// stay in order.
 pub(super) fn day_of(millis: u64) -> String {
-    let instant = i64::try_from(millis)
+    let instant = i64::try_from(millis.min(LATEST))
         .ok()
         .and_then(DateTime::from_timestamp_millis);
     instant.unwrap_or_default().format("%Y-%m-%d").to_string()
@@ -132,6 +134,8 @@ mod tests {
             (1_735_689_599_999, "2024-12-31"),
             (1_763_829_999_123, "2025-11-22"),
             (4_107_542_400_000, "2100-03-01"),
+            (LATEST + 86_400_000, "9999-12-31"),
+            (u64::MAX, "9999-12-31"),
         ] {
             assert_eq!(day_of(millis), day, "{millis}");
         }

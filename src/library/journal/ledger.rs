@@ -1,17 +1,20 @@
 //! Sums over the journal.
 
 use std::collections::HashSet;
-use std::ops::{Bound, RangeBounds};
+use std::ops::{Bound, RangeBounds, RangeInclusive};
 
 use super::entry::{Booked, EntryName, day_of};
-use super::{JOBS, LEDGER, now_millis};
+use super::{LEDGER, entries};
 use crate::error::{Error, Result};
 use crate::library::Library;
 use crate::library::documents::Documents;
+use crate::library::name::now_millis;
 use crate::money::{Budget, Spent, UsdTicks};
 
 /// A reservation that is younger may be in the moment of its own check.
 const CROWD_MILLIS: u64 = 10_000;
+/// Milliseconds.
+const DAY: u64 = 86_400_000;
 
 impl Library {
     /// What was spent on requests that were begun in a time, given in milliseconds since 1970 UTC. `..` is
@@ -37,24 +40,31 @@ impl Library {
         if empty {
             return Ok(Spent::default());
         }
-        let mut sum = Sum::default();
-        // Open ones first: one that is settled meanwhile is then seen twice, and counted once.
         let open = self.open_entries().await?;
-        let days = Documents::new(self, LEDGER).folders().await?;
-        let (first_day, last_day) = (day_of(first), (last < u64::MAX).then(|| day_of(last)));
-        for day in days {
-            if day < first_day || last_day.as_ref().is_some_and(|last| day > *last) {
-                continue;
-            }
-            let names = Documents::new(self, format!("{LEDGER}/{day}")).names().await?;
-            for entry in names.iter().filter_map(|name| EntryName::parse(name)) {
-                sum.add(&entry, first, last);
+        let [spent] = self.sums(&open, [first..=last]).await?;
+        Ok(spent)
+    }
+
+    /// What was spent in each of the times, by one look at the names. The open entries have to be listed
+    /// before: one that is settled meanwhile is then seen twice, and counted once.
+    async fn sums<const N: usize>(
+        &self,
+        open: &[EntryName],
+        times: [RangeInclusive<u64>; N],
+    ) -> Result<[Spent; N]> {
+        let mut sums = times.map(Sum::new);
+        for day in Documents::new(self, LEDGER).folders().await? {
+            if sums.iter().any(|sum| sum.has(&day)) {
+                let settled = entries(&self.ledger_of(&day)).await?;
+                for sum in &mut sums {
+                    sum.add(&settled);
+                }
             }
         }
-        for entry in &open {
-            sum.add(entry, first, last);
-        }
-        Ok(sum.spent)
+        Ok(sums.map(|mut sum| {
+            sum.add(open);
+            sum.spent
+        }))
     }
 
     /// Holds a request that is booked against the limits. Beside the error: whether another one was being
@@ -68,43 +78,61 @@ impl Library {
         if !budget.needs_ledger() {
             return Ok(());
         }
+        let today = ours.created_at() - ours.created_at() % DAY;
         let sums = async {
-            let today = day_start(ours.created_at());
-            let day = self.spent(today..today.saturating_add(86_400_000)).await?;
-            Ok((day, self.spent(..).await?))
+            let open = self.open_entries().await?;
+            let times = [today..=today.saturating_add(DAY - 1), 0..=u64::MAX];
+            let sums = self.sums(&open, times).await?;
+            Ok((open, sums))
         };
-        let (day, all) = sums.await.map_err(|error| (error, false))?;
+        let (open, [day, all]) = sums.await.map_err(|error| (error, false))?;
         let Err(error) = budget.check_ledger(estimate.unwrap_or_default(), &day, &all) else {
             return Ok(());
         };
-        let open = Documents::new(self, JOBS).names().await.unwrap_or_default();
         let since = now_millis().saturating_sub(CROWD_MILLIS);
         let crowded = open
             .iter()
-            .filter_map(|name| EntryName::parse(name))
             .any(|entry| entry.id != ours.id && entry.created_at() >= since);
         Err((error, crowded))
     }
 }
 
-const fn day_start(millis: u64) -> u64 {
-    millis - millis % 86_400_000
-}
-
-#[derive(Default)]
+/// What was spent in a time.
 struct Sum {
+    time: RangeInclusive<u64>,
+    /// The first and the last day of it.
+    days: [String; 2],
     spent: Spent,
     seen: HashSet<String>,
 }
 
 impl Sum {
-    fn add(&mut self, entry: &EntryName, first: u64, last: u64) {
-        if !(first..=last).contains(&entry.created_at()) || !self.seen.insert(entry.id.clone()) {
-            return;
+    fn new(time: RangeInclusive<u64>) -> Self {
+        Self {
+            days: [day_of(*time.start()), day_of(*time.end())],
+            time,
+            spent: Spent::default(),
+            seen: HashSet::new(),
         }
+    }
+
+    fn has(&self, day: &str) -> bool {
+        let [first, last] = &self.days;
+        (first.as_str()..=last.as_str()).contains(&day)
+    }
+
+    fn add(&mut self, entries: &[EntryName]) {
+        for entry in entries {
+            if self.time.contains(&entry.created_at()) && self.seen.insert(entry.id.clone()) {
+                self.count(entry.booked);
+            }
+        }
+    }
+
+    fn count(&mut self, booked: Booked) {
         let spent = &mut self.spent;
         spent.requests += 1;
-        match entry.booked {
+        match booked {
             Booked::Paid(ticks) => spent.paid += ticks,
             Booked::Estimated(ticks) => spent.estimated += ticks,
             Booked::Reserved(Some(ticks)) => spent.reserved += ticks,

@@ -15,7 +15,6 @@ mod settle;
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) use self::owner::{BEAT, LEASE};
 pub(super) use self::owner::{Owner, Seen};
@@ -25,7 +24,7 @@ pub use self::settle::Settlement;
 use self::entry::{EntryName, day_of};
 use super::Library;
 use super::documents::{Documents, Version};
-use super::name::quoted;
+use super::name::{now_millis, quoted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::money::Budget;
 
@@ -171,7 +170,7 @@ impl Library {
     }
 
     async fn open_record(&self, entry: &EntryName) -> Result<Option<JobRecord>> {
-        let found = Documents::new(self, JOBS).read(&entry.to_string()).await?;
+        let found = self.jobs_folder().read(&entry.to_string()).await?;
         found
             .map(|found| JobRecord::from_json(&entry.id, &found.json))
             .transpose()
@@ -192,14 +191,15 @@ impl Library {
                 quoted(id)
             )));
         };
-        let day = format!("{LEDGER}/{}", day_of(created_at));
-        for folder in [&day, JOBS] {
-            let documents = Documents::new(self, folder);
-            for name in documents.names().await? {
-                let fits = EntryName::parse(&name).is_some_and(|entry| entry.id == id);
-                if fits && let Some(found) = documents.read(&name).await? {
-                    return JobRecord::from_json(id, &found.json);
-                }
+        for documents in [self.ledger_of(&day_of(created_at)), self.jobs_folder()] {
+            let found = entries(&documents)
+                .await?
+                .into_iter()
+                .find(|entry| entry.id == id);
+            if let Some(entry) = found
+                && let Some(found) = documents.read(&entry.to_string()).await?
+            {
+                return JobRecord::from_json(id, &found.json);
             }
         }
         Err(Error::new(
@@ -208,12 +208,19 @@ impl Library {
         ))
     }
 
+    fn jobs_folder(&self) -> Documents {
+        Documents::new(self, JOBS)
+    }
+
+    fn ledger_of(&self, day: &str) -> Documents {
+        Documents::new(self, format!("{LEDGER}/{day}"))
+    }
+
     /// The open entries, oldest first.
     pub(in crate::library::journal) async fn open_entries(&self) -> Result<Vec<EntryName>> {
-        let names = Documents::new(self, JOBS).names().await?;
-        let mut entries: Vec<_> = names.iter().filter_map(|name| EntryName::parse(name)).collect();
-        entries.sort_unstable_by(|a, b| (a.created_at(), &a.id).cmp(&(b.created_at(), &b.id)));
-        Ok(entries)
+        let mut open = entries(&self.jobs_folder()).await?;
+        open.sort_unstable_by(|a, b| (a.created_at(), &a.id).cmp(&(b.created_at(), &b.id)));
+        Ok(open)
     }
 
     /// Everything that is open, oldest first. What a crash left open that is settled is removed on the way.
@@ -223,17 +230,12 @@ impl Library {
         days.dedup();
         let mut settled = HashSet::new();
         for day in days {
-            let names = Documents::new(self, format!("{LEDGER}/{day}")).names().await?;
-            settled.extend(
-                names
-                    .iter()
-                    .filter_map(|name| EntryName::parse(name))
-                    .map(|entry| entry.id),
-            );
+            let day = entries(&self.ledger_of(&day)).await?;
+            settled.extend(day.into_iter().map(|entry| entry.id));
         }
         let (over, left): (Vec<_>, Vec<_>) = open.drain(..).partition(|entry| settled.contains(&entry.id));
         for entry in over {
-            Documents::new(self, JOBS).remove(&entry.to_string()).await?;
+            self.jobs_folder().remove(&entry.to_string()).await?;
         }
         Ok(left.into_iter().map(OpenJob).collect())
     }
@@ -253,7 +255,8 @@ impl Library {
             .ok_or_else(|| Error::new(ErrorKind::Library, "draw a name for a job: it is taken"))?;
         // Two that are booked at once would each count the other, and both be refused.
         let _turn = self.inner.booking.lock().await;
-        let version = Documents::new(self, JOBS)
+        let version = self
+            .jobs_folder()
             .create(&name, record.to_json()?)
             .await?
             .ok_or_else(|| Error::new(ErrorKind::Library, "draw a name for a job: it is taken"))?;
@@ -279,7 +282,7 @@ impl Library {
 
     /// Takes a record up, unless somebody is at work on it.
     pub(crate) async fn claim_job(&self, job: &OpenJob) -> Result<Claim> {
-        let (documents, id, name) = (Documents::new(self, JOBS), job.id(), job.0.to_string());
+        let (documents, id, name) = (self.jobs_folder(), job.id(), job.0.to_string());
         let held = Held::take(self, id);
         let Some(found) = documents.read(&name).await? else {
             return Ok(Claim::Gone);
@@ -312,36 +315,40 @@ impl Library {
 
     /// Takes up the job of that id at the service, whether this library sent it or not.
     pub(crate) async fn pick_up(&self, job_id: &str) -> Result<Claim> {
-        if let Some(job) = self.open_job_of(job_id, None).await? {
-            return self.claim_job(&job).await;
+        let open = self.open_jobs().await?;
+        if let Some(job) = self.first_of(&open, job_id).await {
+            return self.claim_job(job).await;
         }
         let begun = self.begin_job(JobRecord::pickup(job_id), &Budget::NONE).await?;
         let Begun::Yes(file) = begun else {
             return Ok(Claim::Gone);
         };
         // Two that do this at once both see both records: the older one's stands.
-        match self.open_job_of(job_id, Some(&file.record.id)).await? {
+        let seen: HashSet<_> = open.iter().map(OpenJob::id).collect();
+        let now = self.open_entries().await?.into_iter().map(OpenJob);
+        let older: Vec<_> = now
+            .take_while(|job| job.id() != file.record.id)
+            .filter(|job| !seen.contains(job.id()))
+            .collect();
+        match self.first_of(&older, job_id).await {
             Some(older) => {
                 file.discard().await?;
-                self.claim_job(&older).await
+                self.claim_job(older).await
             }
             None => Ok(Claim::Ours(*file)),
         }
     }
 
-    /// The oldest open record of a job at the service, before that of the given id.
-    async fn open_job_of(&self, job_id: &str, before: Option<&str>) -> Result<Option<OpenJob>> {
-        for job in self.open_jobs().await? {
-            if before == Some(job.id()) {
-                break;
-            }
+    /// The first of these records that is of that job at the service.
+    async fn first_of<'a>(&self, jobs: &'a [OpenJob], job_id: &str) -> Option<&'a OpenJob> {
+        for job in jobs {
             // One that cannot be read is none that could be taken up.
             let record = self.open_record(&job.0).await.ok().flatten();
             if record.is_some_and(|record| record.job_id.as_deref() == Some(job_id)) {
-                return Ok(Some(job));
+                return Some(job);
             }
         }
-        Ok(None)
+        None
     }
 }
 
@@ -353,7 +360,7 @@ impl JobFile {
     /// Changes the record, whole or not at all. When somebody else has taken it over meanwhile, what is
     /// known here is added to what is known there.
     pub(crate) async fn change(&mut self, change: impl Fn(&mut JobRecord) + Send + Sync) -> Result<()> {
-        let documents = Documents::new(&self.held.library, JOBS);
+        let documents = self.held.library.jobs_folder();
         for _ in 0..TRIES {
             change(&mut self.record);
             self.record.changed_at = now_millis();
@@ -384,21 +391,22 @@ impl JobFile {
         let library = &self.held.library;
         if !self.record.is_pickup() {
             let entry = EntryName::of(&self.record);
-            let day = Documents::new(library, format!("{LEDGER}/{}", day_of(entry.created_at())));
+            let day = library.ledger_of(&day_of(entry.created_at()));
             // Taken already means that it was settled by somebody in between, in the same words.
             day.create(&entry.to_string(), self.record.to_json()?).await?;
         }
-        Documents::new(library, JOBS).remove(&self.name).await?;
+        library.jobs_folder().remove(&self.name).await?;
         Ok(self.record)
     }
 
     /// Removes the record of a request that was never sent and cost nothing.
     pub(crate) async fn discard(self) -> Result<()> {
-        Documents::new(&self.held.library, JOBS).remove(&self.name).await
+        self.held.library.jobs_folder().remove(&self.name).await
     }
 }
 
-fn now_millis() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+/// What lies there under the name of a record.
+async fn entries(documents: &Documents) -> Result<Vec<EntryName>> {
+    let names = documents.names().await?;
+    Ok(names.iter().filter_map(|name| EntryName::parse(name)).collect())
 }

@@ -29,8 +29,8 @@ impl Library {
     /// # Cancel safety
     /// Dropping the future leaves the record as it was or as it is to be.
     pub async fn settle(&self, id: &str, settlement: Settlement) -> Result<JobRecord> {
-        let found = self.job_record(id).await?;
-        if found.state.is_over() {
+        let Some(job) = self.open_job(id).await? else {
+            let found = self.job_record(id).await?;
             return Err(Error::new(
                 ErrorKind::NotFound,
                 format!(
@@ -38,12 +38,8 @@ impl Library {
                     found.state.as_str()
                 ),
             ));
-        }
-        let claim = match self.open_job(id).await? {
-            Some(job) => self.claim_job(&job).await?,
-            None => Claim::Gone,
         };
-        let mut file = match claim {
+        let mut file = match self.claim_job(&job).await? {
             Claim::Ours(file) => file,
             Claim::Elsewhere(_) => {
                 return Err(Error::new(

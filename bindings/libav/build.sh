@@ -1,0 +1,179 @@
+#!/usr/bin/env bash
+# Builds the libav of the packages: static, position-independent, LGPL, nothing in it that reelkin does not use.
+#
+#   bindings/libav/build.sh            with the sources of Debian's packages
+#   bindings/libav/build.sh FOLDER     with those in FOLDER, named as in the file `sources`
+#
+# Prints one line, the folder it is in. Done once for these sources, flags and this compiler: later runs only
+# print. Needs what `scripts/setup.sh bindings` installs. README.md tells what is in it and why.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cache=$(cd "$here/../.." && pwd)/.cache/libav
+sources_from=${1:-}
+[ $# -le 1 ] || { sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+
+say() { echo "libav: $*" >&2; }
+die() { say "$*"; exit 1; }
+lines() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$here/$1"; }
+sha256() { if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi; }
+
+for tool in cc c++ make nasm meson ninja pkg-config xz; do
+    command -v "$tool" >/dev/null || die "$tool is missing: run scripts/setup.sh bindings"
+done
+
+key=$({
+    cat "$here/build.sh" "$here/components" "$here/sources"
+    cc -dumpmachine
+    cc --version
+} | sha256 | cut -c1-16)
+done_in=$cache/$key
+[ ! -e "$done_in" ] || { echo "$done_in"; exit 0; }
+
+mkdir -p "$cache"
+# Who comes second waits, and finds it done. Without flock both build, and the second throws its own away.
+if command -v flock >/dev/null; then
+    exec 9>"$cache/lock"
+    flock -n 9 || { say "another run builds it, waiting" && flock 9; }
+    [ ! -e "$done_in" ] || { echo "$done_in"; exit 0; }
+fi
+work=$(mktemp -d "$cache/work.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/sources"
+
+# --- sources -------------------------------------------------------------------------------------------------
+
+# Debian's source packages, with an apt configuration of our own: that of the machine is neither read nor changed.
+fetch() {
+    command -v apt-get >/dev/null ||
+        die "there is no apt-get to fetch sources with: name a folder that has $(lines sources | awk '{print $4}' | xargs)"
+    local apt=$work/apt keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    local signed="Signed-By: $keyring"
+    # What arrives is held to the SHA-256 below in any case.
+    [ -e "$keyring" ] || signed="Trusted: yes"
+    mkdir -p "$apt"/{parts,lists/partial,cache/archives/partial,state}
+    printf '%s\n' "Types: deb-src" "URIs: http://deb.debian.org/debian" "Suites: trixie" "Components: main" \
+        "$signed" >"$apt/parts/debian.sources"
+    touch "$apt/status"
+    local options=(-qq -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$apt/parts"
+        -o "Dir::State=$apt/state" -o "Dir::State::Lists=$apt/lists" -o "Dir::State::status=$apt/status"
+        -o "Dir::Cache=$apt/cache" -o APT::Sandbox::User= -o Acquire::Retries=3)
+    say "fetching the sources from Debian"
+    apt-get "${options[@]}" update >&2 || die "Debian's list of sources cannot be read"
+    # shellcheck disable=SC2046
+    (cd "$work/sources" &&
+        apt-get "${options[@]}" source --download-only --tar-only $(lines sources | awk '{print $3}') >&2) ||
+        die "Debian does not hand out these sources: name a folder that has them"
+}
+
+if [ -n "$sources_from" ]; then
+    while read -r _ _ _ file _; do
+        cp "$sources_from/$file" "$work/sources/" || die "$sources_from has no $file"
+    done < <(lines sources)
+else
+    fetch
+fi
+while read -r name version _ file sum; do
+    [ -e "$work/sources/$file" ] ||
+        die "Debian has another $name than $version now: name a folder that has $file, or move the pin in sources"
+    echo "$sum  $work/sources/$file" | sha256 -c - >/dev/null ||
+        die "$file is not what was pinned; nothing of it was run"
+    mkdir "$work/$name"
+    tar -xf "$work/sources/$file" -C "$work/$name" --strip-components=1
+done < <(lines sources)
+
+# --- building ------------------------------------------------------------------------------------------------
+
+# The libraries think that they live in /libav: no path of this machine gets into them.
+prefix=$work/out/libav
+mkdir -p "$prefix/lib/pkgconfig" "$prefix/share/licenses"
+jobs=$(getconf _NPROCESSORS_ONLN)
+# Sections let the linker drop what is not called; hidden, nothing of it shows outside of a shared library.
+flags="-O2 -fPIC -ffunction-sections -fdata-sections -fvisibility=hidden"
+# From here on only the libraries built here are found.
+export PKG_CONFIG_LIBDIR=$prefix/lib/pkgconfig
+unset PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR CFLAGS CXXFLAGS CPPFLAGS LDFLAGS
+
+# Runs the function of that name. In the background, since bash ignores `set -e` in what `||` follows.
+step() {
+    say "building $1"
+    "$1" >"$work/$1.log" 2>&1 &
+    wait $! || {
+        tail -30 "$work/$1.log" >&2
+        die "$1 did not build"
+    }
+}
+# Has a library's description point to wherever it lies, and name for every linker what a static one needs.
+describe() {
+    awk -v prefix='${pcfiledir}/../..' '
+        /^prefix=/ { $0 = "prefix=" prefix }
+        /^(exec_prefix|libdir|includedir)=/ { sub(/=\/libav/, "=${prefix}") }
+        /^Libs:/ { libs = substr($0, 6); next }
+        /^Libs.private:/ { libs = libs " " substr($0, 14); next }
+        /^Requires:/ { needs = substr($0, 10); next }
+        /^Requires.private:/ { needs = needs (needs ~ /[a-z] *$/ ? "," : "") substr($0, 18); next }
+        { print }
+        END { print "Requires:" needs; print "Libs:" libs }
+    ' "$1" | sed -e "s|-L$prefix/lib/*pkgconfig/../../lib||g" -e "s|-L$prefix/lib||g" >"$1.new"
+    mv "$1.new" "$1"
+}
+
+zlib() {
+    cd "$work/zlib"
+    CFLAGS=$flags ./configure --static --prefix=/libav
+    make -j"$jobs" libz.a
+    make install DESTDIR="$work/out"
+    rm -rf "$prefix/share/man"
+    describe "$PKG_CONFIG_LIBDIR/zlib.pc"
+    cp LICENSE "$prefix/share/licenses/zlib"
+}
+dav1d() {
+    cd "$work/dav1d"
+    CFLAGS="-ffunction-sections -fdata-sections" meson setup build --prefix=/libav --libdir=lib --buildtype=release \
+        -Ddefault_library=static -Db_staticpic=true -Denable_tools=false -Denable_tests=false -Dlogging=false
+    ninja -C build
+    DESTDIR=$work/out meson install -C build --no-rebuild
+    describe "$PKG_CONFIG_LIBDIR/dav1d.pc"
+    cp COPYING "$prefix/share/licenses/dav1d"
+}
+openh264() {
+    cd "$work/openh264"
+    make -j"$jobs" V=No PREFIX=/libav CFLAGS="$flags -DNDEBUG" libopenh264.a
+    make V=No PREFIX=/libav DESTDIR="$work/out" CFLAGS="$flags -DNDEBUG" install-static
+    if [ "$(uname -s)" = Linux ]; then
+        # Of the C++ library it needs what the language itself stands on; that part is always static.
+        cp "$(c++ -print-file-name=libsupc++.a)" "$prefix/lib/"
+        sed -i 's/-lstdc++/-lsupc++/' "$PKG_CONFIG_LIBDIR/openh264.pc"
+    fi
+    describe "$PKG_CONFIG_LIBDIR/openh264.pc"
+    cp LICENSE "$prefix/share/licenses/openh264"
+}
+ffmpeg() {
+    cd "$work/ffmpeg"
+    local chosen=() kind name
+    while read -r kind name; do chosen+=("--enable-$kind=$name"); done < <(lines components)
+    ./configure --prefix=/libav --pkg-config-flags=--static --extra-cflags="${flags#-O2 }" \
+        --disable-everything --disable-autodetect --disable-network --disable-programs --disable-doc --disable-debug \
+        --disable-avdevice --disable-avfilter --disable-swresample --disable-postproc \
+        --disable-shared --enable-static --enable-pic --enable-zlib --enable-libdav1d --enable-libopenh264 \
+        "${chosen[@]}"
+    # A name that configure does not know it only warns of.
+    while read -r kind name; do
+        grep -q "^CONFIG_$(echo "${name}_$kind" | tr '[:lower:]' '[:upper:]')=yes" ffbuild/config.mak ||
+            { echo "$kind $name was left out"; return 1; }
+    done < <(lines components)
+    grep -q '^#define FFMPEG_LICENSE "LGPL version 2.1 or later"' config.h || { echo "not LGPL"; return 1; }
+    make -j"$jobs"
+    make install DESTDIR="$work/out"
+    rm -rf "$prefix/share/ffmpeg"
+    for library in avutil avcodec avformat swscale; do describe "$PKG_CONFIG_LIBDIR/lib$library.pc"; done
+    cp COPYING.LGPLv2.1 "$prefix/share/licenses/ffmpeg"
+}
+
+for name in zlib dav1d openh264 ffmpeg; do
+    step "$name"
+done
+
+cp "$here/build.sh" "$here/components" "$here/sources" "$prefix/share/"
+[ -e "$done_in" ] || mv "$prefix" "$done_in"
+echo "$done_in"
