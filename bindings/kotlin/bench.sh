@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 "$here/build/setup.sh"
 unset XAI_API_KEY
 mkdir -p "$out/quickstart"
-mvn=(mvn --batch-mode --quiet "-Dmaven.repo.local=$root/.cache/maven" "-Dreelkin.native=$native")
+mvn=(mvn --batch-mode --quiet -Dstyle.color=never "-Dmaven.repo.local=$root/.cache/maven" "-Dreelkin.native=$native")
 "${mvn[@]}" -f "$here/pom.xml" install >&2
 "${mvn[@]}" -f "$here/tests/pom.xml" test-compile dependency:build-classpath "-Dmdep.outputFile=$work/classpath" >&2
 classpath=$out/tests/test-classes:$(cat "$work/classpath")

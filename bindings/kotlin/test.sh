@@ -11,17 +11,24 @@ root=$(cd "$here/../.." && pwd)
 native=$(cd "${1:?usage: test.sh NATIVE}" && pwd)
 out=$root/target/bindings/kotlin
 
+mkdir -p "$out"
 "$here/build/setup.sh"
 unset XAI_API_KEY "${!REELKIN_@}"
 
 "$here/android/test.sh"
+
+# The build refuses what it cannot make a package of: no generator, or one whose code has changed.
+if "$here/build/prepare.sh" "$out/nothing" "$out/refused" 2>/dev/null || java "$here/build/Shape.java" /dev/null "$out/refused.kt" 2>/dev/null; then
+    echo "kotlin: a package was made of nothing" >&2
+    exit 1
+fi
 
 # The code of the quick start, as it is written there.
 mkdir -p "$out/quickstart"
 { echo "package quickstart"; awk '/^```kotlin$/ { code = 1; next } /^```$/ { code = 0 } code' "$root/docs/quickstart-kotlin.md"; } \
     >"$out/quickstart/Quickstart.kt"
 
-mvn=(mvn --batch-mode --quiet "-Dmaven.repo.local=$root/.cache/maven" "-Dreelkin.native=$native")
+mvn=(mvn --batch-mode --quiet -Dstyle.color=never "-Dmaven.repo.local=$root/.cache/maven" "-Dreelkin.native=$native")
 rm -rf "$root/.cache/maven/dev/reelkin" "$out/tests/surefire-reports"
 "${mvn[@]}" -f "$here/pom.xml" install
 "${mvn[@]}" -f "$here/tests/pom.xml" test

@@ -14,7 +14,7 @@ import kotlin.time.Duration.Companion.seconds
 private const val TICK_DIGITS = 10
 private val MOST_TICKS = BigDecimal(ULong.MAX_VALUE.toString())
 
-/** With two decimals, and more where there are more cents than whole ones. */
+/** With two decimals, and more where parts of a cent are in it. */
 internal fun dollars(ticks: ULong): BigDecimal {
     val dollars = BigDecimal(ticks.toString()).movePointLeft(TICK_DIGITS).stripTrailingZeros()
     return if (dollars.scale() < 2) dollars.setScale(2) else dollars

@@ -2,6 +2,7 @@ package dev.reelkin
 
 import java.math.BigDecimal
 import java.nio.file.Path
+import java.nio.file.Paths
 import java.time.Instant
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
@@ -9,7 +10,7 @@ import kotlinx.coroutines.flow.flow
 /** A library of clips: what is in it, whether it is whole, what was paid. Nothing here costs anything. */
 public class Library internal constructor(private val native: NativeLibrary) {
     /** The folder, if the library is one. */
-    public val folder: Path? get() = native.folder()?.let { Path.of(it) }
+    public val folder: Path? get() = native.folder()?.let { Paths.get(it) }
 
     /**
      * A clip by its id, its file name, or the path of its file.
