@@ -44,5 +44,4 @@ bench-bindings:
 clean:
 	cargo clean
 	rm -rf demo-out
-	@[ ! -x bindings/swift/clean.sh ] || bindings/swift/clean.sh
 	rm -rf --one-file-system .cache
