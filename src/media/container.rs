@@ -1,5 +1,5 @@
 //! What a container promises about its own length, read without libav: libav plays what is there and
-//! does not say that the rest is missing, and since its version 6 no longer hands on how long an MP4 says it is.
+//! does not say that the rest is missing, and in newer versions not how long an MP4 says that it is.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::time::Duration;
