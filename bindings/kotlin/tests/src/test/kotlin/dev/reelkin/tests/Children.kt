@@ -32,7 +32,13 @@ object EndInFlight {
     @JvmStatic
     fun main(arguments: Array<String>) {
         val client = client(arguments)
-        GlobalScope.launch { client.generate("a street", duration = 1.seconds) }
+        GlobalScope.launch {
+            try {
+                client.generate("a street", duration = 1.seconds)
+            } catch (_: VideoError.Stopped) {
+                // What a coroutine may still hear at the end of the process.
+            }
+        }
         runBlocking {
             until { client.library.jobs().any { it.jobId != null } }
         }
