@@ -1,0 +1,176 @@
+import Foundation
+import Reelkin
+import XCTest
+
+/// What is wrong is said in the words of Rust, as a `VideoError` with its code, and never ends the process.
+final class BadInputTests: XCTestCase {
+    func testTimesThatAreNone() async throws {
+        try await inStudio { studio in
+            let client = studio.client
+            let clip = try await studio.clip()
+            let before = Duration.seconds(-1)
+            let error = try await failure("invalid_request") { try await client.generate("a", duration: before) }
+            XCTAssertTrue(error.reason.contains("duration"), error.reason)
+            XCTAssertEqual(error.details.mayHaveBeenCharged, .no)
+            try await failure("invalid_request") { try await client.frame(clip, .at(before)) }
+            try await failure("invalid_request") {
+                try await client.frame(clip, .last, options: MediaOptions(deadline: before))
+            }
+            try await failure("invalid_request") { try await client.extend(clip, "on", duration: before) }
+            try await failure("invalid_request") { try await studio.sandbox.restart(downtime: before) }
+            let keyframe = Keyframe(at: before, image: .path(URL(fileURLWithPath: "a.png")))
+            try await failure("invalid_request") {
+                try await client.generate(mode: .frames(first: nil, last: nil, keyframes: [keyframe]))
+            }
+            var poll = PollPolicy.default
+            poll.longest = before
+            try await failure("invalid_request") {
+                try VideoClient(library: studio.folder, apiKey: "k", baseUrl: studio.sandbox.baseUrl, poll: poll)
+            }
+            // No end is none either, and one that is far away is the core's to judge.
+            try await failure("invalid_request") { try await client.generate("a", duration: .seconds(Int64.max)) }
+            try await failure("invalid_request") { try await client.generate("a", duration: .seconds(1 << 62)) }
+            XCTAssertEqual(try studio.creates, 1)
+        }
+    }
+
+    func testMoneyThatIsNone() async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+        for amount in ["-0.01", "NaN", "0.00000000001", "1844674407.3709551616", "1e40"] {
+            let limit = Budget.limits(perDay: Decimal(string: amount) ?? .nan)
+            let error = try await failure("invalid_request") {
+                try VideoClient(library: folder, apiKey: "k", baseUrl: "http://127.0.0.1:9", budget: limit)
+            }
+            XCTAssertTrue(error.reason.contains("perDay"), error.reason)
+        }
+        for amount in ["0", "0.0000000001", "1844674407.3709551615"] {
+            let limit = Budget.limits(perDay: Decimal(string: amount))
+            try await VideoClient(library: folder, apiKey: "k", baseUrl: "http://127.0.0.1:9", budget: limit).close()
+        }
+        try? FileManager.default.removeItem(at: folder)
+    }
+
+    func testSettings() async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+        try await failure("config") { try VideoClient(library: folder) }
+        try await failure("config") { try VideoClient(library: folder, apiKey: "k", baseUrl: "not an address") }
+        try await failure("config") { try VideoClient(library: folder, apiKey: "k", baseUrl: "http://example.com") }
+        try await failure("config") { try VideoClient(library: folder, apiKey: "k", models: "= no toml") }
+        try await failure("not_found") { try VideoClient(library: URL(fileURLWithPath: "/proc/none"), apiKey: "k") }
+        try await failure { try VideoClient(library: URL(string: "https://example.com/clips")!, apiKey: "k") }
+        try await failure("config") { try await Sandbox.start(listen: "nowhere") }
+        try await failure("invalid_request") { try await Sandbox.start(faults: ["no-such-fault"]) }
+        try await failure("invalid_request") { try await Sandbox.start(linkLifetime: .seconds(-1)) }
+        try? FileManager.default.removeItem(at: folder)
+    }
+
+    func testRequests() async throws {
+        try await inStudio { studio in
+            let client = studio.client
+            try await failure("invalid_request") { try await client.generate() }
+            try await failure("invalid_request") { try await client.generate("a", duration: .seconds(1000)) }
+            try await failure("invalid_request") { try await client.generate("a", resolution: "4711p") }
+            try await failure("invalid_request") { try await client.generate("a", duration: .milliseconds(1500)) }
+            try await failure("not_found") {
+                try await client.edit(URL(fileURLWithPath: "/no/such/clip.mp4"), "night")
+            }
+            try await failure("not_found") { try await client.continueFrom(MediaInput.clip("none"), "on") }
+            try await failure("not_found") { try await client.library.clip("1795356974837_00000000") }
+            try await failure("invalid_request") { try await client.library.list(limit: -1) }
+            try await failure("invalid_request") { try await client.library.list(before: "../no id") }
+            try await failure { try await client.job("not an id / at all") }
+            try await failure { try await client.library.settle("none", .neverMade) }
+            try await failure("invalid_request") { try await client.library.settle("none", .lost(-1)) }
+            XCTAssertEqual(try studio.creates, 0)
+        }
+    }
+
+    func testPictures() async throws {
+        let garbage = MediaInput.bytes(bytes: Data("no clip".utf8), name: "clip.mp4")
+        try await failure("media") { try await Media.frame(garbage, .last) }
+        try await failure("media") { try await Media.probe(MediaInput.bytes(bytes: Data(), name: "nothing")) }
+        try await failure { try await Media.probe(URL(fileURLWithPath: "/no/such/file")) }
+        try await failure("invalid_request") { try await Media.frame(MediaInput.url("https://example.com/a.mp4"), .last) }
+        try await failure { try Frame(width: 0, height: 0, rgb: Data()) }
+        try await failure { try Frame(width: 2, height: 2, rgb: Data(count: 11)) }
+        try await failure("invalid_request") { try Frame(width: -1, height: 2, rgb: Data()) }
+        try await failure { try Frame(width: 1 << 31, height: 1 << 31, rgb: Data(count: 3)) }
+        let frame = try Frame(width: 2, height: 2, rgb: Data(count: 12))
+        for quality in [-1, 0, 101, 255, 256] {
+            try await failure("media") { try frame.toJpeg(quality: quality) }
+        }
+        try await failure { try frame.psnr(Frame(width: 1, height: 1, rgb: Data(count: 3))) }
+    }
+
+    func testAClosedClient() async throws {
+        try await inStudio { studio in
+            let clip = try await studio.clip()
+            let library = try studio.client.library
+            let client = studio.client
+            try await client.close()
+            try await client.close()
+            try await failure("config") { try await studio.clip() }
+            try await failure("config") { try await client.startGenerate(GenerateRequest("a")) }
+            try await failure("config") { try await client.frame(clip, .last) }
+            try await failure("config") { try await client.analyze(clip) }
+            try await failure("config") { try await client.recover() }
+            try await failure("config") { try client.library }
+            try await failure("config") { try client.estimate(GenerateRequest("a")) }
+            // A library that was taken out of it goes on.
+            let page = try await library.list()
+            XCTAssertEqual(page.clips.map(\.id), [clip.id])
+            try await studio.sandbox.stop()
+            try await studio.sandbox.stop()
+            try await failure("config") { try studio.sandbox.state }
+        }
+    }
+
+    func testManyThreads() async throws {
+        try await inStudio { studio in
+            let clip = try await studio.clip()
+            let frame = try await studio.client.frame(clip, .last)
+            let done = expectation(description: "every thread is done")
+            done.expectedFulfillmentCount = 8
+            for _ in 0..<8 {
+                Thread.detachNewThread {
+                    // A thread of its own, with a task of its own, on the same client.
+                    let waits = DispatchSemaphore(value: 0)
+                    Task {
+                        for _ in 0..<20 {
+                            let same = try await studio.client.frame(clip, .last)
+                            XCTAssertEqual(same.rgb, frame.rgb)
+                            _ = try await studio.client.library.list()
+                        }
+                        done.fulfill()
+                        waits.signal()
+                    }
+                    waits.wait()
+                }
+            }
+            await fulfillment(of: [done], timeout: 120)
+        }
+    }
+
+    func testAProcessThatEnds() async throws {
+        // More than once: which thread ends a process is different every time.
+        let ends = Array(repeating: "start-and-end", count: 5) + ["end-while-creating"]
+        for what in ends {
+            let longest = Duration.seconds(15)
+            let faults = what == "end-while-creating" ? ["create:delay=2,times=1"] : []
+            try await inStudio(faults: faults, secondsPerJob: 1) { studio in
+                let begin = ContinuousClock.now
+                let child = try Program(
+                    "Child", [what, studio.sandbox.baseUrl, studio.folder.path],
+                    environment: ["XAI_API_KEY": studio.sandbox.apiKey])
+                _ = try child.end()
+                XCTAssertEqual(child.process.terminationReason, .exit)
+                XCTAssertEqual(child.process.terminationStatus, 0)
+                XCTAssertLessThan(ContinuousClock.now - begin, longest)
+                let found = try await studio.client.recover()
+                XCTAssertEqual(found.saved.count, 1, what)
+                XCTAssertEqual(found.unsettled, [], what)
+                XCTAssertEqual(try studio.creates, 1, what)
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+import Foundation
+import Reelkin
+import XCTest
+
+/// Cancelling ends the call at once, and loses nothing that was paid.
+final class CancellationTests: XCTestCase {
+    func testATaskThatIsCancelledAlreadySendsNothing() async throws {
+        try await inStudio { studio in
+            let task = Task {
+                try? await Task.sleep(for: .seconds(60))
+                return try await studio.clip()
+            }
+            await cancelled(task)
+            XCTAssertEqual(try studio.creates, 0)
+        }
+    }
+
+    func testWhileTheCreateIsSent() async throws {
+        try await inStudio(faults: ["create:delay=2,times=1"]) { studio in
+            let task = Task { try await studio.clip() }
+            try await until("the create is there") { try studio.sandbox.state.createRequests == 1 }
+            await cancelled(task, within: .seconds(1))
+            let found = try await studio.client.recover()
+            XCTAssertEqual(found.saved.count, 1)
+            XCTAssertEqual(try studio.creates, 1)
+        }
+    }
+
+    func testWaitingForAHandleStopsNothing() async throws {
+        try await inStudio(secondsPerJob: 2) { studio in
+            let job = try await studio.client.startGenerate(GenerateRequest("a", duration: .seconds(1)))
+            let waiting = Task { try await job.wait() }
+            let watching = Task {
+                for try await _ in job.events {}
+            }
+            try await Task.sleep(for: .milliseconds(300))
+            await cancelled(waiting, within: .seconds(1))
+            // The loop may have been between two events; it ends either way.
+            watching.cancel()
+            _ = await watching.result
+            XCTAssertFalse(try job.isOver)
+            let clip = try await job.wait()
+            XCTAssertEqual(clip.record?.reelkin?.jobId, try job.id)
+            XCTAssertTrue(try job.isOver)
+        }
+    }
+
+    func testStopWaiting() async throws {
+        try await inStudio(secondsPerJob: 2) { studio in
+            let job = try await studio.client.startGenerate(GenerateRequest("a", duration: .seconds(1)))
+            let waiting = Task { try await job.wait() }
+            try job.stopWaiting()
+            let error = try await failure("stopped") { try await waiting.value }
+            XCTAssertEqual(error.jobId, try job.id)
+            let found = try await studio.client.recover()
+            XCTAssertEqual(found.saved.map { $0.record?.reelkin?.jobId }, [try job.id])
+            XCTAssertEqual(try studio.creates, 1)
+        }
+    }
+
+    func testAnAnalysis() async throws {
+        try await inStudio(faults: ["answer:delay=60"]) { studio in
+            let clip = try await studio.clip()
+            let task = Task { try await studio.client.analyze(clip) }
+            try await Task.sleep(for: .milliseconds(500))
+            await cancelled(task, within: .seconds(2))
+        }
+    }
+
+    func testARecovery() async throws {
+        try await inStudio(secondsPerJob: 3) { studio in
+            let job = try await studio.client.startGenerate(GenerateRequest("a", duration: .seconds(1)))
+            try job.stopWaiting()
+            _ = try? await job.wait()
+            let task = Task { try await studio.client.recover() }
+            try await Task.sleep(for: .milliseconds(500))
+            await cancelled(task, within: .seconds(2))
+            let found = try await studio.client.recover()
+            XCTAssertEqual(found.saved.count, 1)
+            XCTAssertEqual(try studio.creates, 1)
+        }
+    }
+
+    func testATaskGroupThatFails() async throws {
+        // What one of them throws cancels the others: all that was created is saved later, and nothing twice.
+        try await inStudio(faults: ["moderated=400,prompt=bad"], secondsPerJob: 1) { studio in
+            _ = try? await withThrowingTaskGroup(of: Void.self) { group in
+                for prompt in ["good", "bad", "fair", "fine"] {
+                    group.addTask { _ = try await studio.clip(prompt) }
+                }
+                try await group.waitForAll()
+            }
+            let creates = try studio.creates
+            let found = try await studio.client.recover()
+            XCTAssertEqual(found.unsettled, [])
+            XCTAssertEqual(found.elsewhere, [])
+            let page = try await studio.client.library.list()
+            XCTAssertEqual(page.clips.count, Int(creates) - 1)
+            XCTAssertEqual(try studio.creates, creates)
+        }
+    }
+
+    func testClosingInACancelledTask() async throws {
+        try await inStudio(secondsPerJob: 30) { studio in
+            let waiting = Task { try await studio.clip() }
+            try await until("the job runs") { try studio.creates == 1 }
+            let closing = Task {
+                try? await Task.sleep(for: .seconds(60))
+                try await studio.client.close()
+            }
+            closing.cancel()
+            try await closing.value
+            try await failure("stopped") { try await waiting.value }
+            try await failure("config") { try studio.client.library }
+        }
+    }
+
+    func testAThousandCancellations() async throws {
+        // At every moment of a call, from before it begins to after it is over.
+        try await inStudio { studio in
+            let library = try studio.client.library
+            _ = try await studio.clip()
+            for round in 0..<1000 {
+                let task = Task { try await library.list() }
+                if round % 3 > 0 { await Task.yield() }
+                if round % 7 == 0 { try await Task.sleep(for: .microseconds(round)) }
+                task.cancel()
+                switch await task.result {
+                case .success(let page): XCTAssertEqual(page.clips.count, 1)
+                case .failure(let error): XCTAssertTrue(error is CancellationError, "\(error)")
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Makes the Swift package for Apple's systems: build-xcframework.sh OUT
+#
+# Untested: written without a Mac at hand. It needs
+#   * macOS 13 or later with Xcode 16 or later (xcodebuild, xcrun, lipo, Swift 6),
+#   * Rust with its targets: rustup target add aarch64-apple-darwin x86_64-apple-darwin aarch64-apple-ios \
+#       aarch64-apple-ios-sim
+#   * our own static libav for each of them, made by bindings/libav with that target's clang: a folder a target in
+#     $REELKIN_APPLE_LIBAV, named like the target, each with lib/pkgconfig. The systems' own FFmpeg must not be used: an
+#     app has none.
+# OUT is a package with ReelkinGeneratedFFI.xcframework in it; other packages depend on it by its path.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+checkout=$(cd "$here/../.." && pwd)
+out=${1:?usage: build-xcframework.sh OUT}
+targets=(aarch64-apple-darwin x86_64-apple-darwin aarch64-apple-ios aarch64-apple-ios-sim)
+
+missing=()
+for tool in xcodebuild xcrun lipo cargo rustup; do
+    command -v "$tool" >/dev/null || missing+=("$tool")
+done
+if command -v rustup >/dev/null; then
+    for target in "${targets[@]}"; do
+        rustup target list --installed | grep -qx "$target" || missing+=("Rust's $target")
+    done
+fi
+libav=${REELKIN_APPLE_LIBAV:-}
+for target in "${targets[@]}"; do
+    [ -n "$libav" ] && [ -e "$libav/$target/lib/pkgconfig/libavcodec.pc" ] ||
+        missing+=("a static libav for $target in \$REELKIN_APPLE_LIBAV/$target")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+    echo "an XCFramework needs macOS with Xcode; missing here:" >&2
+    printf '  %s\n' "${missing[@]}" >&2
+    exit 1
+fi
+
+cd "$checkout"
+built=$checkout/target/bindings/swift/apple
+mkdir -p "$built"
+for target in "${targets[@]}"; do
+    case $target in
+    *-ios) sdk=iphoneos ;;
+    *-ios-sim) sdk=iphonesimulator ;;
+    *) sdk=macosx ;;
+    esac
+    env PKG_CONFIG_ALLOW_CROSS=1 PKG_CONFIG_LIBDIR="$libav/$target/lib/pkgconfig" \
+        SDKROOT="$(xcrun --sdk "$sdk" --show-sdk-path)" CARGO_TARGET_DIR="$built" \
+        cargo rustc --locked --profile packaged --features ffi,ffmpeg-next/static --lib --crate-type staticlib --target "$target" >&2
+done
+# One file for both processors of a Mac: an XCFramework has one library a platform.
+mkdir -p "$built/macos" "$built/native"
+lipo -create "$built"/{aarch64,x86_64}-apple-darwin/packaged/libreelkin.a -output "$built/macos/libreelkin.a"
+
+cargo build --locked --all-features --bin uniffi-bindgen >&2
+cp target/debug/uniffi-bindgen "$built/macos/libreelkin.a" "$built/native/"
+"$here/package.sh" "$built/native" "$out" >/dev/null
+
+# The header goes into the framework, with its module map: there is no system library beside it.
+headers=$built/headers
+rm -rf "$headers" "$built/ReelkinGeneratedFFI.xcframework"
+mv "$out/Sources/ReelkinGeneratedFFI" "$headers"
+sed -i '' '/link "reelkin"/d' "$headers/module.modulemap"
+xcodebuild -create-xcframework \
+    -library "$built/macos/libreelkin.a" -headers "$headers" \
+    -library "$built/aarch64-apple-ios/packaged/libreelkin.a" -headers "$headers" \
+    -library "$built/aarch64-apple-ios-sim/packaged/libreelkin.a" -headers "$headers" \
+    -output "$out/ReelkinGeneratedFFI.xcframework" >&2
+echo "$out"

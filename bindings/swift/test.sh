@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Tests the Swift package as it is installed: test.sh NATIVE
+#
+# NATIVE is a folder with libreelkin.so, uniffi-bindgen and reelkin, as bindings/native.sh makes it. Runs with the machine's
+# own Swift (6 or later); without one, as root on a Debian or Ubuntu, with Debian 13's in .cache/swift (2.6 GB, two
+# minutes or more the first time). Where neither can be, it says so and ends well.
+set -euo pipefail
+# shellcheck source=bindings/swift/prepare.sh
+. "$(dirname "$0")/prepare.sh"
+
+log=$products/test.log
+status=0
+"${in_swift[@]}" REELKIN_PROGRAM="$native/reelkin" \
+    swift test --package-path "$products/tests" --scratch-path "$products/build" >"$log" 2>&1 || status=$?
+if [ "$status" != 0 ]; then
+    grep -v '^\[\|passed (\|started at' "$log" | tail -n 80 >&2 || true
+    echo "swift: failed (the whole report is in $log)" >&2
+    exit 1
+fi
+
+passed=$(sed -nE "s/^Test Case '([A-Za-z.]+)' passed.*/\1/p" "$log")
+rows=0 ran=0
+while read -r row; do
+    rows=$((rows + 1))
+    name=ScenariosTests.test$(sed -E 's/(^|_)([a-z])/\U\2/g' <<<"$row")
+    if grep -qx "$name" <<<"$passed"; then
+        ran=$((ran + 1))
+    else
+        echo "the scenario $row did not run" >&2
+    fi
+done < <(sed -nE 's/^\| `([a-z_]+)` \|.*/\1/p' bindings/SCENARIOS.md)
+sed -n '/^10,000 calls/p' "$log"
+echo "swift: $(wc -l <<<"$passed") tests, $ran of $rows scenarios"
+[ "$rows" -gt 0 ] && [ "$ran" = "$rows" ]
