@@ -14,9 +14,13 @@ trap 'rm -rf "$work"' EXIT
 "$here/build/setup.sh"
 unset XAI_API_KEY
 mkdir -p "$out/quickstart"
-mvn=(mvn --batch-mode --quiet -Dstyle.color=never "-Dmaven.repo.local=$root/.cache/maven" "-Dreelkin.native=$native")
-"${mvn[@]}" -f "$here/pom.xml" install >&2
-"${mvn[@]}" -f "$here/tests/pom.xml" test-compile dependency:build-classpath "-Dmdep.outputFile=$work/classpath" >&2
+# To standard error, and without the colours that Maven sends even then.
+maven() {
+    mvn --batch-mode --quiet "-Dmaven.repo.local=$root/.cache/maven" "-Dreelkin.native=$native" "$@" 2>&1 |
+        sed $'s/\e\\[[0-9;]*m//g' >&2
+}
+maven -f "$here/pom.xml" install
+maven -f "$here/tests/pom.xml" test-compile dependency:build-classpath "-Dmdep.outputFile=$work/classpath"
 classpath=$out/tests/test-classes:$(cat "$work/classpath")
 
 figure() { printf '{"name":"%s","value":%s,"unit":"%s"}\n' "$1" "$2" "$3"; }

@@ -28,10 +28,14 @@ mkdir -p "$out/quickstart"
 { echo "package quickstart"; awk '/^```kotlin$/ { code = 1; next } /^```$/ { code = 0 } code' "$root/docs/quickstart-kotlin.md"; } \
     >"$out/quickstart/Quickstart.kt"
 
-mvn=(mvn --batch-mode --quiet -Dstyle.color=never "-Dmaven.repo.local=$root/.cache/maven" "-Dreelkin.native=$native")
+# To standard error, and without the colours that Maven sends even then.
+maven() {
+    mvn --batch-mode --quiet "-Dmaven.repo.local=$root/.cache/maven" "-Dreelkin.native=$native" "$@" 2>&1 |
+        sed $'s/\e\\[[0-9;]*m//g' >&2
+}
 rm -rf "$root/.cache/maven/dev/reelkin" "$out/tests/surefire-reports"
-"${mvn[@]}" -f "$here/pom.xml" install
-"${mvn[@]}" -f "$here/tests/pom.xml" test
+maven -f "$here/pom.xml" install
+maven -f "$here/tests/pom.xml" test
 
 # What ran is what Surefire wrote down, not what was meant to run.
 sum() {
