@@ -20,6 +20,7 @@ demo: setup
 
 test:
 	@scripts/setup.sh test
+	@scripts/setup.sh bindings
 	@scripts/test.sh
 
 torture:
@@ -43,5 +44,4 @@ bench-bindings:
 clean:
 	cargo clean
 	rm -rf demo-out
-	@[ ! -x bindings/swift/clean.sh ] || bindings/swift/clean.sh
 	rm -rf --one-file-system .cache

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds what the packages are made of, and prints the folder that has it: the native library, the program, and the
-# generator of the private modules.
+# Builds what the packages are made of, and prints the folder that has it: the native library, the program, the
+# generator of the private modules, and the licences of what is inside.
 #
 #   bindings/native.sh                  with our own FFmpeg inside (bindings/libav)
 #   bindings/native.sh --system-libav   with the system's FFmpeg, which must then be there to run it
@@ -27,4 +27,9 @@ mkdir -p "$native"
 for file in "$target"/packaged/libreelkin.{so,dylib} "$target/packaged/reelkin" target/debug/uniffi-bindgen; do
     [ ! -e "$file" ] || cp "$file" "$native/"
 done
+# What is inside wants its licences to come along.
+if [ "$target" = "$PWD/target/packaged" ]; then
+    rm -rf "$native/licenses"
+    cp -r "$(bindings/libav/build.sh)/share/licenses" "$native/licenses"
+fi
 echo "$native"

@@ -7,37 +7,13 @@
 
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
-use std::time::Duration;
+mod common;
 
-use reelkin::sandbox::Sandbox;
-use reelkin::{
-    ChainEvent, ChainRequest, ContinueRequest, GenerateRequest, PollPolicy, VideoClient, secs, usd,
-};
+use reelkin::{ChainEvent, ChainRequest, ContinueRequest, GenerateRequest, secs, usd};
 
 #[tokio::main]
 async fn main() -> reelkin::Result<()> {
-    let folder = std::env::temp_dir().join("reelkin-chain");
-    let builder = VideoClient::builder().library(&folder);
-    let real = std::env::args().any(|argument| argument == "--real");
-    let sandbox = if real {
-        None
-    } else {
-        Some(Sandbox::builder().seconds_per_job(1.0).start().await?)
-    };
-    let client = match &sandbox {
-        Some(sandbox) => {
-            let mut poll = PollPolicy::default();
-            poll.first = Duration::from_millis(200);
-            poll.shortest = Duration::from_millis(100);
-            builder
-                .base_url(sandbox.base_url())
-                .api_key(sandbox.api_key())
-                .poll(poll)
-                .build()?
-        }
-        None => builder.api_key_from_env().build()?,
-    };
-
+    let (_sandbox, client) = common::client().await?;
     let first = GenerateRequest::text("a lighthouse at dusk, waves below")
         .duration(secs(5))
         .resolution("720p");

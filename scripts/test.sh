@@ -32,3 +32,5 @@ for example in examples/*.rs; do
 done
 # Programs that others wrote for the service, installed from their registries, unchanged.
 step cargo test --locked --all-features --test it -- --ignored foreign_clients
+# The packages for the other languages, as people install them.
+step scripts/bindings.sh

@@ -43,6 +43,7 @@
 //! | `cli` | the program `reelkin` | `media`, `sandbox` |
 //! | `s3` | a library in a bucket, [`Library::open_url`] | |
 //! | `otel` | the example `telemetry`: spans over OTLP to a collector | `sandbox` |
+//! | `ffi` | what the packages for Python, Kotlin and Swift are made of | `sandbox` |
 //!
 //! Without `media` the crate links no C library; a download is then checked by the outline of its
 //! container alone.

@@ -102,7 +102,7 @@ const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/media/admit.rs", Body, 1, "STEP, and the tail of the round before"),
     ("src/media/clip.rs", Collection, 2, "the 64 packets that are read to learn where the tracks start"),
     ("src/media/clip.rs", Loop, 1, "the watch: packets, bytes and time; 1000 damaged packets"),
-    ("src/media/container.rs", Body, 1, "12 bytes"),
+    ("src/media/container.rs", Body, 2, "12 bytes; 32 bytes"),
     ("src/media/decode.rs", Loop, 1, "the packets of the clip, under the watch of the reader"),
     ("src/media/decoder.rs", Loop, 1, "10,000 errors, under the watch of the reader"),
     ("src/media/picture.rs", Loop, 1, "the bytes in memory, of which each round takes at least four"),

@@ -43,35 +43,14 @@ mkdir "$work/sources"
 
 # --- sources -------------------------------------------------------------------------------------------------
 
-# Debian's source packages, with an apt configuration of our own: that of the machine is neither read nor changed.
-fetch() {
-    command -v apt-get >/dev/null ||
-        die "there is no apt-get to fetch sources with: name a folder that has $(lines sources | awk '{print $4}' | xargs)"
-    local apt=$work/apt keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-    local signed="Signed-By: $keyring"
-    # What arrives is held to the SHA-256 below in any case.
-    [ -e "$keyring" ] || signed="Trusted: yes"
-    mkdir -p "$apt"/{parts,lists/partial,cache/archives/partial,state}
-    printf '%s\n' "Types: deb-src" "URIs: http://deb.debian.org/debian" "Suites: trixie" "Components: main" \
-        "$signed" >"$apt/parts/debian.sources"
-    touch "$apt/status"
-    local options=(-qq -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$apt/parts"
-        -o "Dir::State=$apt/state" -o "Dir::State::Lists=$apt/lists" -o "Dir::State::status=$apt/status"
-        -o "Dir::Cache=$apt/cache" -o APT::Sandbox::User= -o Acquire::Retries=3)
-    say "fetching the sources from Debian"
-    apt-get "${options[@]}" update >&2 || die "Debian's list of sources cannot be read"
-    # shellcheck disable=SC2046
-    (cd "$work/sources" &&
-        apt-get "${options[@]}" source --download-only --tar-only $(lines sources | awk '{print $3}') >&2) ||
-        die "Debian does not hand out these sources: name a folder that has them"
-}
-
 if [ -n "$sources_from" ]; then
     while read -r _ _ _ file _; do
         cp "$sources_from/$file" "$work/sources/" || die "$sources_from has no $file"
     done < <(lines sources)
 else
-    fetch
+    # shellcheck disable=SC2046
+    "$here/fetch.sh" "$work/sources" $(lines sources | awk '{print $3}') ||
+        die "name a folder that has $(lines sources | awk '{print $4}' | xargs)"
 fi
 while read -r name version _ file sum; do
     [ -e "$work/sources/$file" ] ||

@@ -5,7 +5,7 @@
 #   bindings/libav/check.sh PROGRAM OTHER    and its frames are those of OTHER, which has the system's libav, byte for byte
 set -euo pipefail
 
-[ $# -ge 1 ] && [ $# -le 2 ] || { sed -n '2,5s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+[[ $# -eq 1 || $# -eq 2 ]] || { sed -n '2,5s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 program=$(realpath "$1")
 other=${2:+$(realpath "$2")}
 work=$(mktemp -d)
@@ -59,11 +59,11 @@ make_clip() {
     ffmpeg -nostdin -v error -f lavfi -i testsrc2=s=318x184:r=25:d=2 "$@" "$work/$name" ||
         die "this ffmpeg cannot make $name"
 }
-x264="-c:v libx264 -preset veryfast"
-make_clip h264.mp4 $x264 -bf 3 -g 20 -x264-params b-pyramid=normal -pix_fmt yuv420p
-make_clip h264-interlaced.mp4 $x264 -flags +ildct+ilme -pix_fmt yuv420p
-make_clip h264-444.mp4 $x264 -pix_fmt yuv444p
-make_clip h264-10.mkv $x264 -pix_fmt yuv420p10le
+x264=(-c:v libx264 -preset veryfast)
+make_clip h264.mp4 "${x264[@]}" -bf 3 -g 20 -x264-params b-pyramid=normal -pix_fmt yuv420p
+make_clip h264-interlaced.mp4 "${x264[@]}" -flags +ildct+ilme -pix_fmt yuv420p
+make_clip h264-444.mp4 "${x264[@]}" -pix_fmt yuv444p
+make_clip h264-10.mkv "${x264[@]}" -pix_fmt yuv420p10le
 make_clip hevc.mp4 -c:v libx265 -x265-params log-level=none -pix_fmt yuv420p
 make_clip hevc-10.mkv -c:v libx265 -x265-params log-level=none -pix_fmt yuv422p10le
 make_clip vp8.webm -c:v libvpx -b:v 1M -pix_fmt yuv420p

@@ -10,60 +10,43 @@ use md5::Md5;
 use reqwest::header::HeaderMap;
 use sha2::{Digest as _, Sha256};
 
-/// The hashes that are known here, strongest first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Declared {
-    Sha256([u8; 32]),
-    Md5([u8; 16]),
-}
-
-/// The bytes so far, and what they should come to.
+/// The bytes so far, and what they should come to; nothing where the server declares nothing.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Checksum {
-    declared: Option<Declared>,
-    sha256: Option<Sha256>,
-    md5: Option<Md5>,
+pub(super) struct Checksum(Option<Sum>);
+
+#[derive(Debug, Clone)]
+enum Sum {
+    Sha256(Sha256, [u8; 32]),
+    Md5(Md5, [u8; 16]),
 }
 
 impl Checksum {
     /// From the headers of an answer with the whole file.
     pub(super) fn declared_by(headers: &HeaderMap) -> Self {
-        let declared = declared(headers);
-        Self {
-            sha256: matches!(declared, Some(Declared::Sha256(_))).then(Sha256::new),
-            md5: matches!(declared, Some(Declared::Md5(_))).then(Md5::new),
-            declared,
-        }
+        Self(declared(headers))
     }
 
     /// Takes the next bytes.
     pub(super) fn update(&mut self, bytes: &[u8]) {
-        if let Some(hash) = &mut self.sha256 {
-            hash.update(bytes);
-        }
-        if let Some(hash) = &mut self.md5 {
-            hash.update(bytes);
+        match &mut self.0 {
+            None => {}
+            Some(Sum::Sha256(hash, _)) => hash.update(bytes),
+            Some(Sum::Md5(hash, _)) => hash.update(bytes),
         }
     }
 
     /// Whether the bytes are what was declared, or nothing was.
     pub(super) fn holds(&self) -> bool {
-        match &self.declared {
+        match &self.0 {
             None => true,
-            Some(Declared::Sha256(want)) => self
-                .sha256
-                .clone()
-                .is_some_and(|hash| hash.finalize()[..] == want[..]),
-            Some(Declared::Md5(want)) => self
-                .md5
-                .clone()
-                .is_some_and(|hash| hash.finalize()[..] == want[..]),
+            Some(Sum::Sha256(hash, want)) => hash.clone().finalize()[..] == want[..],
+            Some(Sum::Md5(hash, want)) => hash.clone().finalize()[..] == want[..],
         }
     }
 }
 
-/// An `ETag` is no hash: it only looks like one with some stores.
-fn declared(headers: &HeaderMap) -> Option<Declared> {
+/// The strongest hash that is declared. An `ETag` is none: it only looks like one with some stores.
+fn declared(headers: &HeaderMap) -> Option<Sum> {
     let lines = |name: &str| {
         let lines = headers.get_all(name).into_iter();
         lines.filter_map(|line| line.to_str().ok()).collect::<Vec<_>>()
@@ -84,11 +67,12 @@ fn declared(headers: &HeaderMap) -> Option<Declared> {
         // Of S3; for a file in parts it is the hash of the parts' hashes, marked by a `-N` that is no base64.
         .or_else(|| plain("x-amz-checksum-sha256"));
     if let Some(hash) = sha256.and_then(|text| decoded(&text)) {
-        return Some(Declared::Sha256(hash));
+        return Some(Sum::Sha256(Sha256::new(), hash));
     }
     // `Content-MD5` of Azure, `x-goog-hash` of Google's store.
     let md5 = plain("content-md5").or_else(|| digest("x-goog-hash", "md5"));
-    md5.and_then(|text| decoded(&text)).map(Declared::Md5)
+    let md5 = md5.and_then(|text| decoded(&text))?;
+    Some(Sum::Md5(Md5::new(), md5))
 }
 
 fn decoded<const N: usize>(text: &str) -> Option<[u8; N]> {

@@ -12,8 +12,11 @@ pub(super) fn written_in(path: &Path) -> Option<&str> {
     let text = path.to_str()?;
     let (scheme, _) = text.split_once("://")?;
     // One letter is a drive.
-    let plain = scheme.len() > 1 && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    plain.then_some(text)
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    let is_scheme = scheme.len() > 1
+        && scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(known);
+    is_scheme.then_some(text)
 }
 
 impl Library {
@@ -158,12 +161,14 @@ mod tests {
             ("s3://[hidden", "write it as s3://bucket/prefix"),
             ("gs://films/team", "this kind is not known"),
             ("memory:///", "this kind is not known"),
+            ("s3+https://films/team", "this kind is not known"),
         ] {
             let said = refused(url);
             assert!(said.contains(words) && !said.contains("hidden"), "{url}: {said}");
         }
         assert_eq!(written_in(Path::new("clips")), None);
         assert_eq!(written_in(Path::new("C://clips")), None);
+        assert_eq!(written_in(Path::new("..://clips")), None);
     }
 
     #[test]

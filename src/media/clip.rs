@@ -264,8 +264,11 @@ impl Clip {
 
     /// The container's own duration, where it has one.
     pub(super) fn container_duration(&self) -> Option<std::time::Duration> {
-        let micros = u64::try_from(self.input.duration()).ok().filter(|&d| d > 0)?;
-        Some(std::time::Duration::from_micros(micros))
+        match (self.format, u64::try_from(self.input.duration())) {
+            (Format::Mov, _) => self.outline.duration,
+            (_, Ok(micros @ 1..)) => Some(std::time::Duration::from_micros(micros)),
+            _ => None,
+        }
     }
 
     /// The time a player's clock shows when the frame with this timestamp appears.

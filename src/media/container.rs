@@ -1,7 +1,8 @@
 //! What a container promises about its own length, read without libav: libav plays what is there and
-//! does not say that the rest is missing.
+//! does not say that the rest is missing, and in newer versions not how long an MP4 says that it is.
 
 use std::io::{self, Read, Seek, SeekFrom};
+use std::time::Duration;
 
 /// The outline of a file.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub(super) struct Outline {
     pub(super) has_index: bool,
     /// The length the file should have at least, where it is shorter than that.
     pub(super) promised: Option<u64>,
+    /// How long an MP4 says it is. One in fragments cannot know, and neither does Matroska say it here.
+    pub(super) duration: Option<Duration>,
 }
 
 /// More boxes than a clip of hours has in fragments of a second; bounds the walk over hostile files.
@@ -64,7 +67,10 @@ pub(super) fn outline_mov(reader: &mut (impl Read + Seek), len: u64) -> io::Resu
             break;
         };
         match &found.kind {
-            b"moov" => outline.has_index = true,
+            b"moov" if !outline.has_index => {
+                outline.has_index = true;
+                outline.duration = movie_duration(reader, found.body, found.end.min(len))?;
+            }
             b"moof" => outline.fragmented = true,
             _ => {}
         }
@@ -84,6 +90,49 @@ pub(super) fn outline_mov(reader: &mut (impl Read + Seek), len: u64) -> io::Resu
     }
     reader.seek(SeekFrom::Start(0))?;
     Ok(outline)
+}
+
+/// The duration in the header of a movie, unless what it holds is extended by fragments.
+fn movie_duration(reader: &mut (impl Read + Seek), mut at: u64, end: u64) -> io::Result<Option<Duration>> {
+    let mut duration = None;
+    for _ in 0..MAX_BOXES {
+        let Some(found) = next_box(reader, at, end)? else {
+            break;
+        };
+        match &found.kind {
+            b"mvex" => return Ok(None),
+            b"mvhd" if duration.is_none() => {
+                reader.seek(SeekFrom::Start(found.body))?;
+                let mut header = Vec::with_capacity(32);
+                reader
+                    .by_ref()
+                    .take(found.end.saturating_sub(found.body).min(32))
+                    .read_to_end(&mut header)?;
+                duration = header_duration(&header);
+            }
+            _ => {}
+        }
+        at = found.end;
+    }
+    Ok(duration)
+}
+
+/// Reads version, ticks a second and ticks of a movie header. All ones mean unknown.
+fn header_duration(header: &[u8]) -> Option<Duration> {
+    let is_wide = *header.first()? == 1;
+    let (scale_at, ticks_at) = if is_wide { (20, 24) } else { (12, 16) };
+    let scale = u32::from_be_bytes(*header.get(scale_at..)?.first_chunk()?);
+    let ticks = header.get(ticks_at..)?;
+    let ticks = if is_wide {
+        Some(u64::from_be_bytes(*ticks.first_chunk()?)).filter(|&ticks| ticks != u64::MAX)?
+    } else {
+        Some(u32::from_be_bytes(*ticks.first_chunk()?))
+            .filter(|&ticks| ticks != u32::MAX)?
+            .into()
+    };
+    let micros = (u128::from(ticks) * 1_000_000 + u128::from(scale) / 2).checked_div(scale.into())?;
+    let micros = u64::try_from(micros).ok().filter(|&micros| micros > 0)?;
+    Some(Duration::from_micros(micros))
 }
 
 /// Reads the header of a Matroska file and the size of its segment.
@@ -158,7 +207,8 @@ mod tests {
             Outline {
                 fragmented: false,
                 has_index: true,
-                promised: None
+                promised: None,
+                duration: None
             }
         );
     }
@@ -180,9 +230,51 @@ mod tests {
             Outline {
                 fragmented: true,
                 has_index: true,
-                promised: None
+                promised: None,
+                duration: None
             }
         );
+    }
+
+    #[test]
+    fn a_movie_says_how_long_it_is() {
+        let movie = |header: &[u8], more: &[u8]| {
+            let mut inner = boxed(*b"mvhd", 0);
+            inner.extend_from_slice(header);
+            inner[..4].copy_from_slice(&u32::try_from(header.len() + 8).unwrap().to_be_bytes());
+            inner.extend_from_slice(more);
+            let mut file = boxed(*b"moov", inner.len());
+            file[8..].copy_from_slice(&inner);
+            outline(file).duration
+        };
+        let narrow = |scale: u32, ticks: u32| {
+            [&[0; 12][..], &scale.to_be_bytes(), &ticks.to_be_bytes(), &[0; 80]].concat()
+        };
+        let wide = |scale: u32, ticks: u64| {
+            [
+                &[1][..],
+                &[0; 19],
+                &scale.to_be_bytes(),
+                &ticks.to_be_bytes(),
+                &[0; 80],
+            ]
+            .concat()
+        };
+        let six = Some(Duration::from_secs(6));
+        assert_eq!(movie(&narrow(600, 3600), &[]), six);
+        assert_eq!(movie(&wide(600, 3600), &boxed(*b"trak", 10)), six);
+        assert_eq!(movie(&narrow(3, 1), &[]), Some(Duration::from_micros(333_333)));
+        assert_eq!(movie(&narrow(600, 3600), &boxed(*b"mvex", 10)), None);
+        for unknown in [
+            narrow(600, u32::MAX),
+            narrow(0, 5),
+            narrow(600, 0),
+            wide(600, u64::MAX),
+        ] {
+            assert_eq!(movie(&unknown, &[]), None);
+        }
+        assert_eq!(movie(&wide(1, u64::MAX - 1), &[]), None, "longer than time goes");
+        assert_eq!(movie(&narrow(600, 3600)[..18], &[]), None, "cut off");
     }
 
     #[test]

@@ -333,7 +333,17 @@ const ENCODERS: [EncoderChoice; 3] = [
         "libx264",
         &[("preset", "superfast"), ("crf", "15"), ("profile", "high")],
     ),
-    ("libopenh264", &[("allow_skip_frames", "0")]),
+    // Left to itself it spares bits on a first picture of many details, whatever the bit rate. One bound of the
+    // quantiser without the other it ignores.
+    (
+        "libopenh264",
+        &[
+            ("allow_skip_frames", "0"),
+            ("profile", "high"),
+            ("qmin", "12"),
+            ("qmax", "18"),
+        ],
+    ),
     ("mpeg4", &[("q", "2")]),
 ];
 

@@ -90,7 +90,7 @@ impl Gates {
         Gate(switch)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Weak<Switch>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Switch>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -263,6 +263,13 @@ impl GatedStream {
         Ok(())
     }
 
+    /// Once a reply begins, the request it is to is over; an interim one asks for the rest of it.
+    fn replies(&mut self, data: &[u8]) {
+        if !data.starts_with(b"HTTP/1.1 1") {
+            self.incoming.over();
+        }
+    }
+
     /// The error on which the server drops the connection.
     fn end(&self, reset: bool) -> io::Error {
         if reset {
@@ -346,10 +353,7 @@ impl AsyncRead for GatedStream {
 impl AsyncWrite for GatedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         self.check(cx)?;
-        // An interim answer asks for the rest of the same request.
-        if !data.starts_with(b"HTTP/1.1 1") {
-            self.incoming.over();
-        }
+        self.replies(data);
         self.poll_write_struck(cx, data)
     }
 
@@ -358,12 +362,13 @@ impl AsyncWrite for GatedStream {
         cx: &mut Context<'_>,
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let first = data.iter().find(|part| !part.is_empty());
+        let first: &[u8] = first.map_or(&[], |part| part);
         if self.gate.0.reply().is_some() {
-            let first = data.iter().find(|part| !part.is_empty());
-            return self.poll_write(cx, first.map_or(&[], |part| part));
+            return self.poll_write(cx, first);
         }
         self.check(cx)?;
-        self.incoming.over();
+        self.replies(first);
         Pin::new(&mut self.stream).poll_write_vectored(cx, data)
     }
 

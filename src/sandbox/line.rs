@@ -22,6 +22,8 @@ pub(super) enum ReplyFault {
     Stall,
     Pause(Duration),
     Flip(u8),
+    /// It is over.
+    None,
 }
 
 /// A reply that a fault waits for.
@@ -68,7 +70,7 @@ impl Reply {
             ReplyFault::Reset => Step::End { reset: true },
             ReplyFault::Stall => Step::Stall,
             ReplyFault::Flip(bit) if self.written == self.at => Step::Flip(bit),
-            ReplyFault::Flip(_) => Step::Pass(usize::MAX),
+            ReplyFault::Flip(_) | ReplyFault::None => Step::Pass(usize::MAX),
             ReplyFault::Pause(time) => {
                 let pause = self
                     .pause
@@ -76,8 +78,7 @@ impl Reply {
                 match pause.as_mut().poll(cx) {
                     Poll::Pending => Step::Pause,
                     Poll::Ready(()) => {
-                        self.fault = ReplyFault::Pause(Duration::ZERO);
-                        self.written = self.written.max(self.at.saturating_add(1));
+                        self.fault = ReplyFault::None;
                         Step::Pass(usize::MAX)
                     }
                 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::blob::Blob;
 use super::faults::FaultKind;
-use super::inputs::{self, Still};
+use super::inputs::{self, GivenClip, Still};
 use super::jobs::{Phase, Ready};
 use super::prices::{self, Usage};
 use super::render::{self, GivenFrames, RenderSpec, Source};
@@ -79,24 +79,7 @@ async fn run(app: &App, id: Uuid, plan: Plan, rendering: &[FaultKind]) -> Result
             if clip.millis > rules::MAX_EDIT_MILLIS {
                 return Err(Failure::invalid("Video duration must be at most 8.7 seconds"));
             }
-            let (width, height, resolution) = inherited(clip.width, clip.height);
-            Prepared {
-                spec: RenderSpec {
-                    width,
-                    height,
-                    frames: 0,
-                    prompt: plan.prompt.clone(),
-                    sound: true,
-                    source: Source::Edit(GivenFrames {
-                        path: clip.blob.path().to_owned(),
-                        frames: clip.frames,
-                    }),
-                },
-                resolution,
-                images: 0,
-                given_millis: clip.millis,
-            }
-            .holding(clip.blob)
+            remade(clip, &plan, 0, Source::Edit)
         }
         Mode::Extend { video, seconds } => {
             if !rules::EXTENSION_SECONDS.contains(seconds) {
@@ -108,24 +91,7 @@ async fn run(app: &App, id: Uuid, plan: Plan, rendering: &[FaultKind]) -> Result
                     "Video duration must be between 2 and 15 seconds",
                 ));
             }
-            let (width, height, resolution) = inherited(clip.width, clip.height);
-            Prepared {
-                spec: RenderSpec {
-                    width,
-                    height,
-                    frames: frames(*seconds),
-                    prompt: plan.prompt.clone(),
-                    sound: true,
-                    source: Source::Extend(GivenFrames {
-                        path: clip.blob.path().to_owned(),
-                        frames: clip.frames,
-                    }),
-                },
-                resolution,
-                images: 0,
-                given_millis: clip.millis,
-            }
-            .holding(clip.blob)
+            remade(clip, &plan, frames(*seconds), Source::Extend)
         }
     };
     for fault in rendering {
@@ -294,6 +260,34 @@ async fn prepare_generate(
 
 fn frames(seconds: u32) -> usize {
     (seconds * render::FRAME_RATE) as usize
+}
+
+/// A clip made from another, in its size.
+fn remade(
+    clip: GivenClip,
+    plan: &Plan,
+    frames: usize,
+    source: impl FnOnce(GivenFrames) -> Source,
+) -> (Prepared, Option<Blob>) {
+    let (width, height, resolution) = inherited(clip.width, clip.height);
+    let given = GivenFrames {
+        path: clip.blob.path().to_owned(),
+        frames: clip.frames,
+    };
+    Prepared {
+        spec: RenderSpec {
+            width,
+            height,
+            frames,
+            prompt: plan.prompt.clone(),
+            sound: true,
+            source: source(given),
+        },
+        resolution,
+        images: 0,
+        given_millis: clip.millis,
+    }
+    .holding(clip.blob)
 }
 
 /// Size and price class of a clip made from another: its own, at most 720p, even.

@@ -1,6 +1,8 @@
 //! Clips described by a language model: which frames it sees, what comes back, and which clips are
 //! refused.
 
+#![cfg(feature = "cli")]
+
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -1,5 +1,7 @@
 //! A real S3 server for a test, started and stopped by it: moto's, with a tally and with faults on demand.
 
+#![cfg(all(feature = "s3", feature = "cli"))]
+
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;

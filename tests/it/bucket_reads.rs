@@ -1,19 +1,14 @@
 //! Of a clip in a bucket only what is looked at is fetched.
 
-use std::fmt;
+#![cfg(feature = "cli")]
+
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
-use object_store::memory::InMemory;
 use object_store::path::Path as StorePath;
-use object_store::{
-    CopyMode, CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
-    Result as StoreResult,
-};
+use object_store::{ObjectStore as _, ObjectStoreExt as _, PutPayload};
 use reelkin::library::Library;
 use reelkin::media::{FramePosition, MediaOptions, MediaSource, bridge};
 use reelkin::request::TransportChoice;
@@ -21,87 +16,7 @@ use reelkin::{EditRequest, ErrorKind, VideoClient};
 
 use super::client_bench::Bench;
 use super::clips::{self, Recipe};
-
-/// A store that counts what it sends, and may take conditions lightly.
-#[derive(Debug, Default)]
-pub(crate) struct Metered {
-    inner: InMemory,
-    sent: AtomicU64,
-    gets: AtomicU64,
-    careless: AtomicBool,
-}
-
-impl Metered {
-    /// Bytes and requests since the last time.
-    fn take(&self) -> (u64, u64) {
-        (
-            self.sent.swap(0, Ordering::Relaxed),
-            self.gets.swap(0, Ordering::Relaxed),
-        )
-    }
-}
-
-impl fmt::Display for Metered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("metered")
-    }
-}
-
-#[async_trait::async_trait]
-impl ObjectStore for Metered {
-    async fn put_opts(
-        &self,
-        at: &StorePath,
-        payload: PutPayload,
-        mut options: PutOptions,
-    ) -> StoreResult<PutResult> {
-        if self.careless.load(Ordering::Relaxed) {
-            options.mode = PutMode::Overwrite;
-        }
-        self.inner.put_opts(at, payload, options).await
-    }
-
-    async fn put_multipart_opts(
-        &self,
-        at: &StorePath,
-        options: PutMultipartOptions,
-    ) -> StoreResult<Box<dyn MultipartUpload>> {
-        self.inner.put_multipart_opts(at, options).await
-    }
-
-    async fn get_opts(&self, at: &StorePath, options: GetOptions) -> StoreResult<GetResult> {
-        let head = options.head;
-        let got = self.inner.get_opts(at, options).await?;
-        if !head {
-            self.sent
-                .fetch_add(got.range.end - got.range.start, Ordering::Relaxed);
-            self.gets.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(got)
-    }
-
-    fn delete_stream(
-        &self,
-        all: BoxStream<'static, StoreResult<StorePath>>,
-    ) -> BoxStream<'static, StoreResult<StorePath>> {
-        self.inner.delete_stream(all)
-    }
-
-    fn list(&self, prefix: Option<&StorePath>) -> BoxStream<'static, StoreResult<ObjectMeta>> {
-        self.inner.list(prefix)
-    }
-
-    async fn list_with_delimiter(&self, prefix: Option<&StorePath>) -> StoreResult<ListResult> {
-        self.inner.list_with_delimiter(prefix).await
-    }
-
-    async fn copy_opts(&self, from: &StorePath, to: &StorePath, mut options: CopyOptions) -> StoreResult<()> {
-        if self.careless.load(Ordering::Relaxed) {
-            options.mode = CopyMode::Overwrite;
-        }
-        self.inner.copy_opts(from, to, options).await
-    }
-}
+use super::metered_store::Metered;
 
 /// A minute of some 20 MB, its index at the end, as a player's nightmare has it.
 pub(crate) fn long_clip() -> Bytes {

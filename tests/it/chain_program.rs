@@ -1,5 +1,7 @@
 //! `reelkin chain`: its output, its exit codes, and being killed in the middle.
 
+#![cfg(feature = "cli")]
+
 use std::process::Child;
 use std::time::Instant;
 

@@ -1,5 +1,7 @@
 //! Chains through the client: one create a clip, one family, one budget, one place to go on.
 
+#![cfg(feature = "cli")]
+
 use reelkin::library::ChainStepState;
 use reelkin::sandbox::Sandbox;
 use reelkin::{

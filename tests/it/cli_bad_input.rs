@@ -1,6 +1,8 @@
 //! Bad input: one clear line that names what is wrong and what would be right, the right exit code,
 //! nothing half written, and nothing paid.
 
+#![cfg(feature = "cli")]
+
 use std::path::Path;
 
 use reelkin::sandbox::Sandbox;
@@ -222,6 +224,37 @@ async fn pictures_that_are_none_are_refused_before_anything_is_paid() {
     .await;
     let second = &["generate", "a boat", "--ref", "dot.png", "--ref", "words.png"];
     refused(&bench, second, 2, &["reference 2 words.png"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clips_that_are_none_are_refused_before_they_are_sent() {
+    let bench = bench().await;
+    let rows: &[(&str, i32, &[&str])] = &[
+        ("words.mp4", 1, &["words.mp4"]),
+        ("empty.mp4", 1, &["empty.mp4"]),
+        ("folder", 2, &["video folder", "folder", "give an MP4"]),
+        ("./missing.mp4", 1, &["video ./missing.mp4", "no such file"]),
+        ("ftp://host/a.mp4", 2, &["ftp", "https"]),
+        ("data:video/mp4;base64,!!!", 2, &["data URL", "base64"]),
+        ("data:video/mp4,abc", 2, &["data URL", "base64"]),
+        ("file_12 ab", 2, &["video file_12 ab", "no file_id"]),
+        ("file_12/../34", 2, &["video file_12/../34", "no file_id"]),
+    ];
+    for (clip, code, words) in rows {
+        for verb in ["edit", "extend"] {
+            refused(&bench, &[verb, "go on", "--video", clip], *code, words).await;
+        }
+    }
+    #[cfg(unix)]
+    refused(
+        &bench,
+        &["edit", "at night", "--video", "/dev/zero"],
+        2,
+        &["/dev/zero", "regular file"],
+    )
+    .await;
+    let none = &["continue", "go on", "--video", "words.mp4", "--sharpest", "1"];
+    refused(&bench, none, 2, &["last 1 frames", "use 2 to 48"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

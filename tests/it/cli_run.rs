@@ -1,5 +1,7 @@
 //! Runs the real program, away from the machine's own settings, and never for ever.
 
+#![cfg(feature = "cli")]
+
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

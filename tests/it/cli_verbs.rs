@@ -1,5 +1,7 @@
 //! The program's verbs when all is well, its exit codes when not, and its JSON.
 
+#![cfg(feature = "cli")]
+
 use std::io::{BufRead as _, BufReader};
 
 use reelkin::sandbox::Sandbox;

@@ -1,6 +1,8 @@
 //! What the tests of client, jobs, downloads and program share: a sandbox and a library of their own,
 //! a client in a hurry, and a hard look at what lies in the library.
 
+#![cfg(feature = "cli")]
+
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Where a download may go, and who sees the key.
 
+#![cfg(feature = "cli")]
+
 use reelkin::{Charge, ErrorKind};
 
 use super::client_bench::{Bench, KEY, builder, clips_in, real_clip, request};

@@ -1,6 +1,8 @@
 //! A server of clips that means harm: it compresses, lies about lengths, never ends. Each time the program
 //! ends soon, keeps little, and leaves no clip that is not whole.
 
+#![cfg(feature = "cli")]
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,7 @@
 //! A large clip goes to the disk and to the service, not through memory.
 
+#![cfg(all(feature = "cli", target_os = "linux"))]
+
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::Child;

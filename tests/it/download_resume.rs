@@ -1,6 +1,8 @@
 //! Downloads that break: taken up where they broke off when that is safe, begun anew when not, and
 //! bounded in silence, speed, size and number.
 
+#![cfg(feature = "cli")]
+
 use bytes::Bytes;
 use reelkin::{Charge, Clip, DownloadPolicy, Error, ErrorKind};
 use tempfile::TempDir;

@@ -6,229 +6,22 @@
 //! a byte at their heads and ends and one in some hundred bytes between. `REELKIN_LONG=1` takes all bytes.
 //! Figures are printed with `--nocapture`.
 
-#![expect(clippy::print_stdout, reason = "figures, for whoever asks with --nocapture")]
+#![cfg(feature = "cli")]
 
-use std::collections::{BTreeMap, VecDeque};
-use std::future::Future;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use reelkin::sandbox::{ClipChecksum, Sandbox};
+use reelkin::sandbox::ClipChecksum;
 use reelkin::{
-    Charge, Clip, EditRequest, Error, ErrorKind, ExtendRequest, GenerateRequest, MediaInput, PlannerSettings,
-    RetryAdvice, TransportChoice, VideoClient, secs,
+    Charge, Clip, EditRequest, Error, ErrorKind, ExtendRequest, MediaInput, PlannerSettings, RetryAdvice,
+    TransportChoice, secs,
 };
 
-use super::client_bench::{Bench, clips_in, ms, quick_downloads, quick_polls, quick_timeouts, request};
-use super::every_byte_tap::{Reply, measure};
-
-/// How many go wrong at a time: most of them wait for something.
-const AT_ONCE: usize = 48;
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
-    Cut,
-    Reset,
-    Stall,
-    Corrupt(u8),
-    Delay,
-}
-
-/// One fault at one byte.
-#[derive(Debug, Clone, Copy)]
-struct Shot {
-    number: usize,
-    kind: Kind,
-    at: usize,
-}
-
-impl Shot {
-    fn fault(self, operation: &str, prompt: Option<&str>) -> reelkin::sandbox::Fault {
-        let at = self.at;
-        let what = match self.kind {
-            Kind::Cut => format!("cut@{at}"),
-            Kind::Reset => format!("reset@{at}"),
-            Kind::Stall => format!("stall@{at}"),
-            Kind::Corrupt(bit) => format!("corrupt@{at}:{bit}"),
-            Kind::Delay => format!("delay@{at}:3"),
-        };
-        let prompt = prompt.map_or_else(String::new, |prompt| format!(",prompt={prompt}"));
-        format!("{operation}:{what}{prompt},times=1").parse().unwrap()
-    }
-
-    /// Whether the client can be left without an answer by a line that stays open.
-    const fn is_silent(self) -> bool {
-        matches!(self.kind, Kind::Stall | Kind::Corrupt(_))
-    }
-}
-
-fn is_long() -> bool {
-    std::env::var_os("REELKIN_LONG").is_some()
-}
-
-/// Every kind at every byte before `dense`, one kind at each of the `sparse` bytes, in turn.
-fn shots(dense: usize, sparse: impl Iterator<Item = usize>) -> Vec<Shot> {
-    let kinds = |at: usize| {
-        let bit = (at % 8) as u8;
-        [
-            Kind::Cut,
-            Kind::Reset,
-            Kind::Stall,
-            Kind::Corrupt(bit),
-            Kind::Delay,
-        ]
-    };
-    // A delay changes nothing of what arrives, so fewer will do.
-    let all = |at: usize| {
-        let few = !is_long() && !at.is_multiple_of(8);
-        kinds(at).into_iter().take(if few { 4 } else { 5 })
-    };
-    let mut pairs: Vec<(Kind, usize)> = (0..dense)
-        .flat_map(|at| all(at).map(move |kind| (kind, at)))
-        .collect();
-    for (turn, at) in sparse.enumerate() {
-        if is_long() {
-            pairs.extend(all(at).map(|kind| (kind, at)));
-        } else {
-            pairs.push((kinds(at)[turn % 5], at));
-        }
-    }
-    let numbered = pairs.into_iter().enumerate();
-    numbered
-        .map(|(number, (kind, at))| Shot { number, kind, at })
-        .collect()
-}
-
-/// All bytes of a long reply in the long run; else its ends and some between.
-fn ends_and_some(from: usize, to: usize) -> impl Iterator<Item = usize> {
-    (from..=to).filter(move |at| is_long() || at - from < 256 || to - at <= 256 || at.is_multiple_of(149))
-}
-
-/// What came of a shot, in a word; or what is wrong.
-type Verdict = Result<String, String>;
-
-/// Fires all shots, each from a free place, and prints what came of them.
-async fn volley<P, F, W>(name: &str, places: Vec<P>, shots: Vec<Shot>, fire: F)
-where
-    P: Send + Sync + 'static,
-    F: Fn(Arc<P>, Shot) -> W + Clone + Send + 'static,
-    W: Future<Output = Verdict> + Send,
-{
-    let begun = std::time::Instant::now();
-    let count = shots.len();
-    let queue: Arc<Mutex<VecDeque<Shot>>> = Arc::new(Mutex::new(shots.into()));
-    let mut tasks = tokio::task::JoinSet::new();
-    for place in places {
-        let (queue, fire, place) = (Arc::clone(&queue), fire.clone(), Arc::new(place));
-        tasks.spawn(async move {
-            let mut verdicts = Vec::new();
-            loop {
-                let next = queue.lock().unwrap().pop_front();
-                let Some(shot) = next else { return verdicts };
-                let kind = format!("{:?}", shot.kind);
-                let kind = kind.split('(').next().unwrap().to_lowercase();
-                let verdict = fire(Arc::clone(&place), shot).await;
-                verdicts.push((kind, verdict.map_err(|wrong| format!("{shot:?}: {wrong}"))));
-            }
-        });
-    }
-    let (mut tally, mut wrong) = (BTreeMap::<_, usize>::new(), Vec::new());
-    while let Some(verdicts) = tasks.join_next().await {
-        for (kind, verdict) in verdicts.unwrap() {
-            match verdict {
-                Ok(word) => *tally.entry((kind, word)).or_default() += 1,
-                Err(line) => wrong.push(line),
-            }
-        }
-    }
-    println!("{name}: {count} faults in {:.1} s", begun.elapsed().as_secs_f64());
-    for ((kind, word), count) in tally {
-        println!("  {kind:8} {word:50} {count}");
-    }
-    wrong.sort();
-    let shown = wrong.iter().take(12).cloned().collect::<Vec<_>>().join("\n");
-    assert!(wrong.is_empty(), "{name}: {} wrong\n{shown}", wrong.len());
-}
-
-/// A sandbox with tiny clips, a library in memory where there is such a place, and two clients of it.
-struct Rig {
-    bench: Bench,
-    /// Waits as long as it takes on a busy machine.
-    patient: VideoClient,
-    /// For lines that fall silent.
-    hasty: VideoClient,
-}
-
-impl Rig {
-    async fn start(checksum: ClipChecksum, faults: &[&str]) -> Self {
-        let builder = Sandbox::builder().seconds_per_job(0.0).clip_checksum(checksum);
-        let faults: Vec<&str> = ["render-size=16x16"].iter().chain(faults).copied().collect();
-        let mut bench = Bench::with(builder, &faults).await;
-        // Every save syncs twice: on a disk that would be most of the time.
-        if Path::new("/dev/shm").is_dir() {
-            bench.folder = tempfile::tempdir_in("/dev/shm").unwrap();
-        }
-        let client = |time: u64, deadline: u64| {
-            let mut polls = quick_polls();
-            (polls.first, polls.shortest, polls.longest) = (ms(1), ms(5), ms(20));
-            polls.deadline = ms(deadline);
-            let mut downloads = quick_downloads();
-            downloads.stall_timeout = ms(time);
-            let client = bench.builder().poll(polls).download(downloads);
-            client.timeouts(quick_timeouts(ms(time))).build().unwrap()
-        };
-        let (patient, hasty) = (client(20_000, 60_000), client(1000, 60_000));
-        Self {
-            bench,
-            patient,
-            hasty,
-        }
-    }
-
-    fn client(&self, shot: Shot) -> &VideoClient {
-        if shot.is_silent() {
-            &self.hasty
-        } else {
-            &self.patient
-        }
-    }
-
-    /// The replies of what a client does, by the words of their requests.
-    async fn replies<O>(&self, drive: impl AsyncFnOnce(VideoClient) -> O) -> Vec<Reply> {
-        let library = self.bench.folder.path().join("measured");
-        measure(self.bench.sandbox.address(), &library, drive).await
-    }
-
-    /// Takes a clip out again, so that the job can be picked up anew; its bytes.
-    fn take(clip: &Clip) -> Vec<u8> {
-        let path = clip.path.clone().unwrap();
-        let bytes = std::fs::read(&path).unwrap();
-        std::fs::remove_file(&path).unwrap();
-        let name = path.file_name().unwrap().to_str().unwrap();
-        std::fs::remove_file(path.with_file_name(format!("{name}.json"))).unwrap();
-        bytes
-    }
-
-    /// Nothing half done may be left, except what a sweep takes away.
-    async fn is_clean(&self) {
-        self.patient.library().sweep(ms(0)).await.unwrap();
-        assert_eq!(clips_in(&self.bench.library()).len(), 0);
-    }
-}
-
-fn described(error: &Error) -> String {
-    let (kind, advice) = (error.kind(), error.retry_advice());
-    format!("{kind}, {advice}, charge {}", error.may_have_been_charged())
-}
-
-fn tiny(words: &str) -> GenerateRequest {
-    GenerateRequest::text(words).duration(secs(1)).aspect_ratio("1:1")
-}
-
-fn reply<'a>(replies: &'a [Reply], words: &str) -> &'a Reply {
-    let found = replies.iter().find(|reply| reply.request.starts_with(words));
-    found.unwrap_or_else(|| panic!("{words}: {replies:?}"))
-}
+use super::client_bench::{ms, quick_polls, quick_timeouts, request};
+use super::every_byte_tap::Reply;
+use super::every_byte_volley::{
+    AT_ONCE, Kind, Rig, Shot, Verdict, described, ends_and_some, reply, shots, tiny, volley,
+};
 
 /// What a create with a broken reply may come to; the jobs it made are counted at the end.
 fn judge_create(shot: Shot, whole: usize, outcome: &Result<Clip, Error>) -> Verdict {
@@ -370,6 +163,30 @@ impl Finished {
         futures_util::future::join_all(make).await
     }
 
+    /// The replies that picking it up gets.
+    async fn replies(&self) -> Vec<Reply> {
+        let replies = self
+            .rig
+            .replies(async |client| client.job(&self.id).unwrap().wait().await.unwrap());
+        replies.await
+    }
+
+    /// Picks them up with all these shots at an operation; whether the clip may have other bytes then.
+    async fn pick_all_up(
+        name: &str,
+        rig: &Rig,
+        places: Vec<Self>,
+        shots: Vec<Shot>,
+        (operation, may_differ): (&'static str, bool),
+    ) {
+        volley(name, places, shots, move |place, shot| async move {
+            place.pick_up(operation, shot, may_differ).await
+        })
+        .await;
+        assert_eq!(rig.bench.state().creates, AT_ONCE as u64);
+        rig.is_clean().await;
+    }
+
     /// Picks the job up with a fault in the way; when that fails, once more without.
     async fn pick_up(&self, operation: &str, shot: Shot, may_differ: bool) -> Verdict {
         let rig = &self.rig;
@@ -411,39 +228,27 @@ impl Finished {
 async fn of_the_reply_to_a_poll_that_says_done() {
     let rig = Arc::new(Rig::start(ClipChecksum::Sha256, &[]).await);
     let places = Finished::some(&rig).await;
-    let id = places[0].id.clone();
-    let replies = rig
-        .replies(async |client| client.job(&id).unwrap().wait().await.unwrap())
-        .await;
+    let replies = places[0].replies().await;
     let whole = reply(&replies, "GET /v1/videos/").whole;
     let shots = shots(whole + 2, std::iter::empty());
-    volley("poll, done", places, shots, |place, shot| async move {
-        place.pick_up("poll", shot, false).await
-    })
-    .await;
-    assert_eq!(rig.bench.state().creates, AT_ONCE as u64);
-    rig.is_clean().await;
+    Finished::pick_all_up("poll, done", &rig, places, shots, ("poll", false)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_download() {
     let rig = Arc::new(Rig::start(ClipChecksum::Sha256, &[]).await);
     let places = Finished::some(&rig).await;
-    let id = places[0].id.clone();
-    let replies = rig
-        .replies(async |client| client.job(&id).unwrap().wait().await.unwrap())
-        .await;
+    let replies = places[0].replies().await;
     let reply = reply(&replies, "GET /vidgen/");
     let shots = shots(reply.head, ends_and_some(reply.head, reply.whole));
-    volley(
+    Finished::pick_all_up(
         "download, with a checksum",
+        &rig,
         places,
         shots,
-        |place, shot| async move { place.pick_up("download", shot, false).await },
+        ("download", false),
     )
     .await;
-    assert_eq!(rig.bench.state().creates, AT_ONCE as u64);
-    rig.is_clean().await;
 }
 
 /// Without a checksum nobody can tell every flipped bit from one that was meant: the clip still has its
@@ -457,12 +262,7 @@ async fn of_a_download_that_declares_no_checksum() {
     for shot in &mut shots {
         shot.kind = Kind::Corrupt((shot.at % 8) as u8);
     }
-    volley("download, no checksum", places, shots, |place, shot| async move {
-        place.pick_up("download", shot, true).await
-    })
-    .await;
-    assert_eq!(rig.bench.state().creates, AT_ONCE as u64);
-    rig.is_clean().await;
+    Finished::pick_all_up("download, no checksum", &rig, places, shots, ("download", true)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,7 @@
 //! A relay before the sandbox that learns how long each reply is, so that tests can aim at its bytes.
 
+#![cfg(feature = "cli")]
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};

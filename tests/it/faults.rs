@@ -1,6 +1,8 @@
 //! Every fault of the sandbox, one row and more each: what the caller is told, what was paid, and what
 //! lies in the library afterwards.
 
+#![cfg(feature = "cli")]
+
 use std::collections::BTreeSet;
 
 use futures_util::StreamExt as _;

@@ -1,6 +1,8 @@
 //! One test a row of what ima2-gen 1.1.21 does with video, named after the row: the same thing done here,
 //! from the crate or from the program.
 
+#![cfg(feature = "cli")]
+
 use std::path::Path;
 
 use reelkin::media::{FramePosition, MediaOptions, MediaSource, frame, likeness, probe};

@@ -1,5 +1,7 @@
 //! What the watchers of a job see, and when waiting ends.
 
+#![cfg(feature = "cli")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,5 +1,7 @@
 //! Jobs that are left and taken up again: stopped, dropped, timed out, from another process, twice.
 
+#![cfg(feature = "cli")]
+
 use std::future::IntoFuture as _;
 use std::time::Instant;
 

@@ -1,5 +1,7 @@
 //! Money: what is reserved, what is settled, and what a limit keeps from being sent.
 
+#![cfg(feature = "cli")]
+
 use std::future::IntoFuture as _;
 
 use reelkin::sandbox::Sandbox;

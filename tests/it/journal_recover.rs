@@ -1,6 +1,8 @@
 //! What was interrupted is finished: by another process, after a kill, with nothing sent twice and nothing of
 //! the sidecar lost.
 
+#![cfg(feature = "cli")]
+
 use std::path::{Path, PathBuf};
 use std::process::Child;
 

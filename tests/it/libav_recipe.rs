@@ -1,5 +1,7 @@
 //! The packages' own libav has what src/media asks libav for, and nothing else.
 
+#![cfg(feature = "media")]
+
 use std::collections::BTreeSet;
 use std::fs;
 

@@ -2,6 +2,8 @@
 //! removed: many names, put together at random from the parts that such tricks are made of, around a tree
 //! that must stay as it was.
 
+#![cfg(feature = "media")]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;

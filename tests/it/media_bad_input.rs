@@ -1,5 +1,7 @@
 //! Bad input gives one clear line that names the file and what would be right.
 
+#![cfg(feature = "media")]
+
 use std::path::Path;
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! The clip's own colour matrix and range, and what is assumed where it has none.
 
+#![cfg(feature = "media")]
+
 use reelkin::media::{self, ColourMatrix, ColourRange, FramePosition, MediaOptions};
 
 use crate::clips::{Matrix, Recipe, number, worst_patch};

@@ -1,15 +1,17 @@
 //! Promise 4: the last frame is the last frame that a player would show. And so are all others.
 
+#![cfg(feature = "media")]
+
 use std::time::Duration;
 
-use reelkin::media::{self, Frame, FramePosition, Interrupt, MediaOptions, MediaSource};
+use reelkin::media::{self, Frame, FramePosition, MediaOptions, MediaSource};
 
-use crate::clips::{self, Recipe, number, unturned, worst_patch};
+use crate::clips::{Recipe, number, unturned, worst_patch};
 
-const X264: &str = "-c:v libx264 -preset veryfast -crf 18";
+pub(crate) const X264: &str = "-c:v libx264 -preset veryfast -crf 18";
 
 #[track_caller]
-fn frame(path: &std::path::Path, position: FramePosition) -> Frame {
+pub(crate) fn frame(path: &std::path::Path, position: FramePosition) -> Frame {
     media::frame(path, position, &MediaOptions::new()).unwrap_or_else(|e| panic!("{position:?}: {e}"))
 }
 
@@ -434,72 +436,6 @@ fn motion_jpeg() {
     );
 }
 
-/// One in the fixed point of a track header.
-const ONE: i32 = 1 << 16;
-
-#[test]
-fn eight_orientations() {
-    let path = Recipe::new(5, X264).make();
-    let bytes = std::fs::read(path).unwrap();
-    let at = bytes.windows(4).position(|w| w == b"tkhd").unwrap() + 4 + 40;
-    for (matrix, degrees, mirrored) in [
-        ([ONE, 0, 0, ONE], 0, false),
-        ([0, ONE, -ONE, 0], 90, false),
-        ([-ONE, 0, 0, -ONE], 180, false),
-        ([0, -ONE, ONE, 0], 270, false),
-        ([-ONE, 0, 0, ONE], 0, true),
-        ([0, ONE, ONE, 0], 90, true),
-        ([ONE, 0, 0, -ONE], 180, true),
-        ([0, -ONE, -ONE, 0], 270, true),
-    ] {
-        let mut turned = bytes.clone();
-        let [a, b, c, d] = matrix;
-        for (i, value) in [a, b, 0, c, d, 0].into_iter().enumerate() {
-            turned[at + i * 4..at + i * 4 + 4].copy_from_slice(&value.to_be_bytes());
-        }
-        let last = media::frame(turned.clone(), FramePosition::Last, &MediaOptions::new()).unwrap();
-        assert_eq!(
-            (last.rotation().degrees(), last.rotation().is_mirrored()),
-            (degrees, mirrored)
-        );
-        let size = if degrees % 180 == 0 {
-            (320, 192)
-        } else {
-            (192, 320)
-        };
-        assert_eq!((last.width(), last.height()), size);
-        let upright = unturned(&last);
-        assert_eq!(number(&upright), 4);
-        assert!(worst_patch(&upright, false) < 4.0);
-        let video = media::probe(turned, &MediaOptions::new()).unwrap().video;
-        assert_eq!((video.width, video.height), size);
-        assert_eq!((video.coded_width, video.coded_height), (320, 192));
-    }
-}
-
-#[test]
-fn rotation_as_ffmpeg_does_it() {
-    for degrees in ["90", "180"] {
-        let recipe = Recipe::new(5, X264).remux(&format!("-c copy -metadata:s:v:0 rotate={degrees}"));
-        let path = recipe.make();
-        let ours = frame(&path, FramePosition::Last);
-        let folder = tempfile::tempdir().unwrap();
-        let theirs = folder.path().join("theirs.png");
-        clips::ffmpeg(
-            "-vf select=eq(n\\,4) -frames:v 1 -pix_fmt rgb24",
-            Some(&path),
-            &theirs,
-            std::iter::empty(),
-        );
-        let theirs = media::picture(theirs, &MediaOptions::new()).unwrap();
-        // A wrong turn gives about 8 dB; what is left is how chroma is interpolated at hard edges.
-        assert!(
-            media::psnr(&ours, &theirs).unwrap() > 22.0,
-            "{degrees} degrees: {ours:?}"
-        );
-    }
-}
-
 #[test]
 fn several_positions_in_one_call() {
     let path = Recipe::new(60, &format!("{X264} -bf 3 -g 25 -x264-params b-pyramid=normal")).make();
@@ -602,113 +538,4 @@ fn probe_tells_what_was_made() {
     let json = serde_json::to_value(&probe).unwrap();
     assert_eq!(json["duration"], 2.0);
     assert_eq!(json["video"]["colour"]["matrix"], "bt601");
-}
-
-#[test]
-fn a_raised_interrupt_and_a_deadline_end_the_call() {
-    let path = Recipe::new(60, X264).make();
-    let interrupt = Interrupt::new();
-    interrupt.raise();
-    let error = media::frame(
-        &path,
-        FramePosition::Last,
-        &MediaOptions::new().with_interrupt(interrupt),
-    )
-    .unwrap_err();
-    assert_eq!(error.kind(), reelkin::ErrorKind::Stopped);
-    let options = MediaOptions::new().with_deadline(Duration::ZERO);
-    let error = media::frame(&path, FramePosition::Last, &options).unwrap_err();
-    assert_eq!(error.kind(), reelkin::ErrorKind::Timeout);
-}
-
-#[tokio::test]
-async fn the_bridge_gives_the_same_frame() {
-    let path = Recipe::new(10, X264).make();
-    let options = MediaOptions::new();
-    let there = media::bridge::frame(&*path, FramePosition::Last, options.clone())
-        .await
-        .unwrap();
-    assert_eq!(there.rgb(), frame(&path, FramePosition::Last).rgb());
-    assert_eq!(
-        media::bridge::probe(&*path, options).await.unwrap().video.frames,
-        Some(10)
-    );
-}
-
-/// A reader that raises the interrupt when it was read from a few times.
-struct Raising(std::io::Cursor<Vec<u8>>, Interrupt, usize);
-
-impl std::io::Read for Raising {
-    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-        if self.2 == 0 {
-            self.1.raise();
-        }
-        self.2 = self.2.saturating_sub(1);
-        let short = buf.len().min(512);
-        self.0.read(&mut buf[..short])
-    }
-}
-
-impl std::io::Seek for Raising {
-    fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
-        self.0.seek(to)
-    }
-}
-
-#[test]
-fn an_interrupt_raised_while_reading_stops_at_any_point() {
-    let bytes = std::fs::read(Recipe::new(60, X264).make()).unwrap();
-    let mut finished = false;
-    for reads in 0..400 {
-        let interrupt = Interrupt::new();
-        let reader = Raising(std::io::Cursor::new(bytes.clone()), interrupt.clone(), reads);
-        let options = MediaOptions::new().with_interrupt(interrupt.clone());
-        let result = media::frame(
-            MediaSource::reader("slow clip", reader),
-            FramePosition::Last,
-            &options,
-        );
-        match result {
-            Ok(last) => {
-                assert!(!interrupt.is_raised());
-                assert_eq!(number(&last), 59);
-                finished = true;
-                break;
-            }
-            Err(error) => assert_eq!(
-                error.kind(),
-                reelkin::ErrorKind::Stopped,
-                "after {reads} reads: {error}"
-            ),
-        }
-    }
-    assert!(finished, "more than 400 reads of 512 bytes for a small clip");
-}
-
-/// Blocks until it is told that it may end, and then says how the interrupt stands.
-#[tokio::test]
-async fn dropping_the_future_raises_the_interrupt() {
-    let (seen, sees) = std::sync::mpsc::channel();
-    let (started, starts) = std::sync::mpsc::channel();
-    let own = Interrupt::new();
-    let options = MediaOptions::new().with_interrupt(own.clone());
-    let work = media::bridge::run(options, move |options| {
-        started.send(()).unwrap();
-        // Any call notices; this one is asked until it does.
-        let clip = Recipe::new(10, X264).make();
-        while media::probe(&clip, options).is_ok() {}
-        seen.send(()).unwrap();
-        Ok(())
-    });
-    let task = tokio::spawn(work);
-    tokio::task::spawn_blocking(move || starts.recv())
-        .await
-        .unwrap()
-        .unwrap();
-    task.abort();
-    let stopped = tokio::task::spawn_blocking(move || sees.recv_timeout(Duration::from_secs(30)))
-        .await
-        .unwrap();
-    assert!(stopped.is_ok(), "the thread goes on for nobody");
-    assert!(!own.is_raised(), "the caller's own flag is left alone");
 }

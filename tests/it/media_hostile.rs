@@ -1,6 +1,8 @@
 //! Clips and pictures made to hurt: none takes more memory than is stated, none keeps a caller past its
 //! deadline, none leads out of itself.
 
+#![cfg(all(feature = "cli", target_os = "linux"))]
+
 use std::io::{Cursor, Read, Seek, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

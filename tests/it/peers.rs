@@ -5,6 +5,8 @@
 //! What cannot happen here would be listed below as `* NUMBER: why`. Some of the study is about gateways,
 //! web pages and browser streams; each of those has its form here, too, so the list is empty.
 
+#![cfg(feature = "cli")]
+
 use std::time::Duration;
 
 use reelkin::{Charge, JobRecord, Outcome, RetryAdvice, UsdTicks, VideoClient};

@@ -1,5 +1,7 @@
 //! B4: downloads.
 
+#![cfg(feature = "cli")]
+
 use bytes::Bytes;
 use reelkin::{Charge, DownloadPolicy, Outcome, RetryAdvice};
 

@@ -1,5 +1,7 @@
 //! B5: inputs, and B6: opaque failures.
 
+#![cfg(feature = "cli")]
+
 use bytes::Bytes;
 use reelkin::library::{DeliveryReport, Severity};
 use reelkin::request::TransportChoice;

@@ -1,5 +1,7 @@
 //! B2: lost jobs.
 
+#![cfg(feature = "cli")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,5 +1,7 @@
 //! B1: paying twice, or for nothing.
 
+#![cfg(feature = "cli")]
+
 use std::sync::{Arc, Mutex};
 
 use reelkin::sandbox::Sandbox;

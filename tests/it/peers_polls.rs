@@ -1,5 +1,7 @@
 //! B3: polling and progress.
 
+#![cfg(feature = "cli")]
+
 use std::time::Instant;
 
 use reelkin::sandbox::Sandbox;

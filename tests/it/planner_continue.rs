@@ -1,16 +1,19 @@
 //! Planned continuations, edits and extensions: the planner knows the clips that came before, and what
 //! it is shown is where they end.
 
+#![cfg(feature = "cli")]
+
 use std::path::PathBuf;
 
 use reelkin::media::{self, FramePosition, MediaOptions, psnr};
 use reelkin::{
-    ContinueRequest, ContinueStrategy, EditRequest, ErrorKind, ExtendRequest, GenerateRequest, PlanWhen,
-    PlannerSettings, secs,
+    ContinueRequest, ContinueStrategy, EditRequest, ErrorKind, ExtendRequest, FrameChoice, GenerateRequest,
+    PlanWhen, PlannerSettings, secs,
 };
 use serde_json::{Value, json};
 
 use super::client_bench::{Bench, real_clip};
+use super::clips::Recipe;
 use super::planner_generate::{Rig, answer_with, pictures, told};
 
 const PARENT: &str = "1763812000000_0a1b2c3d.mp4";
@@ -130,6 +133,24 @@ async fn a_continuation_whose_planner_fails_asks_for_no_clip() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Moderated);
     assert!(rig.server.seen_at("/v1/videos").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clip_that_fades_out_is_continued_from_its_sharpest_frame() {
+    let rig = Rig::planning("Planned.").await;
+    // Black from frame 20 of 0 to 24 on.
+    let fading = Recipe::new(25, "-vf fade=t=out:s=15:n=5 -c:v libx264 -preset veryfast").make();
+    let mut request = ContinueRequest::new("the lamp turns")
+        .duration(secs(1))
+        .plan(false);
+    request.frame = FrameChoice::SharpestOfLast(10);
+    let client = rig.client();
+    let clip = client.continue_from(fading.as_path(), request).await.unwrap();
+    let warnings = sidecar(&clip)["reelkin"]["warnings"].to_string();
+    assert!(
+        warnings.contains("sharpest of the last 10 frames, 0.360 s before the end"),
+        "{warnings}"
+    );
 }
 
 /// The whole way against the sandbox, which reads prompts and pictures for itself.

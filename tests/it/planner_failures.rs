@@ -1,6 +1,8 @@
 //! A planner that fails: what the caller is told, what was paid, and that no clip is asked for unless
 //! falling back to the user's own words was chosen.
 
+#![cfg(feature = "cli")]
+
 use reelkin::{Charge, ErrorKind, PlannerFailure, PlannerSettings, secs};
 use serde_json::{Value, json};
 

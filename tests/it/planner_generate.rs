@@ -1,6 +1,8 @@
 //! Planned prompts: what the language model is asked, what the video model then gets, and what the
 //! clip's record keeps.
 
+#![cfg(feature = "cli")]
+
 use std::path::Path;
 
 use base64::Engine as _;

@@ -1,5 +1,7 @@
 //! The library in a bucket of a real S3 server: whole or absent, and nothing overwritten.
 
+#![cfg(all(feature = "s3", feature = "cli"))]
+
 use std::time::Duration;
 
 use futures_util::StreamExt as _;

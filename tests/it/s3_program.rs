@@ -1,5 +1,7 @@
 //! The program with its library in a bucket of a real S3 server.
 
+#![cfg(all(feature = "s3", feature = "cli"))]
+
 use std::net::TcpListener;
 use std::time::Instant;
 

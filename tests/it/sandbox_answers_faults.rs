@@ -1,5 +1,7 @@
 //! Faults of answers: each does what its name says, and an answer that was made is counted.
 
+#![cfg(feature = "sandbox")]
+
 use std::time::{Duration, Instant};
 
 use reelkin::sandbox::Fault;

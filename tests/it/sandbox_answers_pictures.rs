@@ -1,5 +1,7 @@
 //! The sandbox describes pictures that were made for it, on both routes.
 
+#![cfg(feature = "sandbox")]
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reelkin::media::Frame;

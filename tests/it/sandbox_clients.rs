@@ -3,6 +3,8 @@
 //! They come from their registries and need node, python3 and curl, so they run on demand:
 //! `cargo test --features sandbox -- --ignored foreign_clients`.
 
+#![cfg(feature = "sandbox")]
+
 use std::path::Path;
 use std::process::Command;
 

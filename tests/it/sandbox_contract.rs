@@ -1,5 +1,7 @@
 //! The sandbox against the wire contract: every rule, and the shapes of `tests/fixtures/xai`.
 
+#![cfg(feature = "sandbox")]
+
 use std::path::Path;
 
 use reelkin::sandbox::Sandbox;

@@ -1,5 +1,7 @@
 //! The sandbox end to end: create, poll, download, look at the clip.
 
+#![cfg(feature = "sandbox")]
+
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;

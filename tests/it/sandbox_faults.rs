@@ -1,5 +1,7 @@
 //! The sandbox's faults: each does what its name says, as often as it was told.
 
+#![cfg(feature = "sandbox")]
+
 use std::time::{Duration, Instant};
 
 use reelkin::sandbox::{Fault, FaultKind, Sandbox};
@@ -458,6 +460,34 @@ async fn a_request_can_be_read_in_part_and_is_not_carried_out() {
     bench.sandbox.add_fault("poll:cut-request@5".parse().unwrap());
     assert!(bare(&bench, &request).await.starts_with(b"HTTP/1.1 200"));
     assert_eq!(bench.sandbox.state().creates, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_waits_for_its_interim_answer_is_cut_all_the_same() {
+    let bench = Bench::quick().await;
+    let request = bare_create(&bench).replace("host: x", "host: x\r\nexpect: 100-continue");
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    let at = request.len() - 5;
+    bench
+        .sandbox
+        .add_fault(format!("create:cut-request@{at},times=1").parse().unwrap());
+    let mut socket = tokio::net::TcpStream::connect(bench.sandbox.address())
+        .await
+        .unwrap();
+    socket
+        .write_all(format!("{head}\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
+    let mut interim = [0; 25];
+    socket.read_exact(&mut interim).await.unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+    socket.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = tokio::time::timeout(Duration::from_secs(10), socket.read_to_end(&mut answer))
+        .await
+        .unwrap();
+    assert_eq!(answer, b"");
+    assert_eq!(bench.sandbox.state().creates, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

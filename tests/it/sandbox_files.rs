@@ -1,5 +1,7 @@
 //! The Files API.
 
+#![cfg(feature = "sandbox")]
+
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 

@@ -1,4 +1,6 @@
 //! What the sandbox renders in each mode, measured against what was given.
+
+#![cfg(feature = "sandbox")]
 #![expect(clippy::print_stdout, reason = "the figures are worth reading")]
 
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! Where results go: Files with `storage_options`, the caller's bucket without data retention.
 
+#![cfg(feature = "sandbox")]
+
 use reelkin::sandbox::Sandbox;
 use serde_json::{Value, json};
 

@@ -1,6 +1,8 @@
 //! The key, bearers and signatures of links, looked for in everything that is printed or kept: under
 //! every fault, with all logs on. (The fault table looks for them in errors and records.)
 
+#![cfg(feature = "cli")]
+
 use std::path::Path;
 
 use futures_util::StreamExt as _;

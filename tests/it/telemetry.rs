@@ -1,6 +1,8 @@
 //! What a listener of `tracing` is told: a span a step, with the names of the contract; no prompt unless
 //! asked for; never a key or a signed link.
 
+#![cfg(feature = "cli")]
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, Once};

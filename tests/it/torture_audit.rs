@@ -1,6 +1,8 @@
 //! The promises as a check over what lies in a library and what the server knows: each job is in the journal
 //! once, each clip is whole, and the money adds up. Used after every kind of torture.
 
+#![cfg(feature = "cli")]
+
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! Disks that are full or read-only, and files that are deleted under a client at work.
 
+#![cfg(feature = "cli")]
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};

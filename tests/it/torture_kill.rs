@@ -4,6 +4,8 @@
 //! `REELKIN_KILLS` and `REELKIN_SEED` make a longer or another run. A seed repeats what is asked for and what
 //! the kills wait for; the instant itself is the scheduler's.
 
+#![cfg(feature = "cli")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -5,6 +5,8 @@
 //! prints what it did. What is asked, what breaks and after which request the process dies comes from the number;
 //! the order of requests that run at the same time is the scheduler's.
 
+#![cfg(feature = "cli")]
+
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::Arc;

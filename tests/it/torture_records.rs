@@ -1,5 +1,7 @@
 //! A journal whose records are damaged, from another time, or many; and what crashes leave lying around.
 
+#![cfg(feature = "cli")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::cli_run::Program;
 use super::client_bench::{Bench, ms, quick_polls};
-use super::lineage_scale::Counting;
+use super::metered_store::Metered;
 use super::torture_audit::{Books, closing_audit, recover};
 
 /// A library with jobs whose process gave up waiting: everything is paid for and nothing is saved.
@@ -257,7 +259,7 @@ async fn a_recovery_reads_the_journal_once_however_much_is_open() {
     let text = fs::read_to_string(file_of(&bench.library(), &records[0].id)).unwrap();
     let mut lists = Vec::new();
     for open in [10, 80] {
-        let store = Arc::new(Counting::default());
+        let store = Arc::new(Metered::default());
         for number in 0..open {
             // Jobs that the service does not know.
             let id = format!("1763829999{number:03}_a1b2c3d4");

@@ -1,5 +1,7 @@
 //! What the client makes of every answer in the fixtures.
 
+#![cfg(feature = "cli")]
+
 use reelkin::{Charge, Clip, Error, ErrorKind, RetryAdvice};
 use tempfile::TempDir;
 

@@ -1,5 +1,7 @@
 //! What the client sends, field by field, against the fixtures that the sandbox is held to as well.
 
+#![cfg(feature = "cli")]
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 

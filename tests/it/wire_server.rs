@@ -1,6 +1,8 @@
 //! A small HTTP server that keeps every byte it was sent, and answers exactly as told: for what the
 //! sandbox does not show (headers) or does not do (changed files, lines that fall silent).
 
+#![cfg(feature = "cli")]
+
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

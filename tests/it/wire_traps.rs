@@ -1,6 +1,8 @@
 //! The traps of the wire contract (section 11), by their numbers: those that a generate, a poll or a
 //! download can step into.
 
+#![cfg(feature = "cli")]
+
 use bytes::Bytes;
 use reelkin::sandbox::Sandbox;
 use reelkin::{

@@ -263,15 +263,8 @@ pub(crate) struct Continue {
     /// The clip: an id, a file name or a path
     #[arg(long, value_name = "CLIP")]
     pub(crate) video: String,
-    /// By the exact last frame, by the service's extension, or by whichever fits
-    #[arg(long, value_enum, default_value = "last-frame")]
-    pub(crate) strategy: Strategy,
-    /// Start on the sharpest of so many last frames (2 to 48): for clips that end in a fade
-    #[arg(long, value_name = "N")]
-    pub(crate) sharpest: Option<u32>,
-    /// The model [default: grok-imagine-video]
-    #[arg(long)]
-    pub(crate) model: Option<String>,
+    #[command(flatten)]
+    pub(crate) onward: Onward,
     /// Length in whole seconds [default: 5]
     #[arg(long, value_name = "S", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) duration: Option<Duration>,
@@ -347,15 +340,8 @@ pub(crate) struct Chain {
     /// What all clips together may cost, in dollars
     #[arg(long, value_name = "USD")]
     pub(crate) budget: Option<String>,
-    /// By the exact last frame, by the service's extension, or by whichever fits
-    #[arg(long, value_enum, default_value = "last-frame")]
-    pub(crate) strategy: Strategy,
-    /// Start on the sharpest of so many last frames (2 to 48): for clips that end in a fade
-    #[arg(long, value_name = "N")]
-    pub(crate) sharpest: Option<u32>,
-    /// The model [default: grok-imagine-video]
-    #[arg(long)]
-    pub(crate) model: Option<String>,
+    #[command(flatten)]
+    pub(crate) onward: Onward,
     /// Length of each clip in whole seconds [default: 5]
     #[arg(long, value_name = "S", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) duration: Option<Duration>,
@@ -379,6 +365,20 @@ pub(crate) struct Chain {
     /// Write copies of the clips into this folder
     #[arg(short = 'd', long, value_name = "DIR")]
     pub(crate) out_dir: Option<PathBuf>,
+}
+
+/// What continue and chain share in the same words.
+#[derive(Debug, Args)]
+pub(crate) struct Onward {
+    /// By the exact last frame, by the service's extension, or by whichever fits
+    #[arg(long, value_enum, default_value = "last-frame")]
+    pub(crate) strategy: Strategy,
+    /// Start on the sharpest of so many last frames (2 to 48): for clips that end in a fade
+    #[arg(long, value_name = "N")]
+    pub(crate) sharpest: Option<u32>,
+    /// The model [default: grok-imagine-video]
+    #[arg(long)]
+    pub(crate) model: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

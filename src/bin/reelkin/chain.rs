@@ -5,14 +5,15 @@ use std::process::ExitCode;
 
 use futures_util::StreamExt as _;
 use reelkin::{
-    AspectRatio, ChainEvent, ChainHandle, ChainOutcome, ChainRecord, ChainRequest, Clip, ContinueRequest,
-    ContinueStrategy, Drift, Error, FrameChoice, GenerateRequest, MediaInput, Resolution, usd,
+    ChainEvent, ChainHandle, ChainOutcome, ChainRecord, ChainRequest, Clip, ContinueRequest, Drift, Error,
+    GenerateRequest, MediaInput, Resolution, usd,
 };
 use serde_json::{Value, json};
 
-use crate::args::{Chain, Global, Strategy, Wait};
+use crate::args::{Chain, Global, Wait};
 use crate::output::{self, Failure, Outcome};
 use crate::session::{Session, Settings, block_on, check_destination, plan, until_over};
+use crate::video::{continuation, ratio};
 
 pub(crate) fn run(global: &Global, command: Chain) -> Outcome {
     let request = request(&command)?;
@@ -63,15 +64,11 @@ fn request(command: &Chain) -> Outcome<ChainRequest> {
 /// The first clip has the size that the others have by default.
 fn first_clip(command: &Chain, prompt: &str) -> GenerateRequest {
     let mut request = GenerateRequest::text(prompt);
-    request.model = command.model.as_deref().map(Into::into);
+    request.model = command.onward.model.as_deref().map(Into::into);
     request.duration = command.duration;
     let resolution = command.resolution.as_deref();
     request.resolution = Some(resolution.map_or(Resolution::P720, Into::into));
-    request.aspect_ratio = command
-        .aspect_ratio
-        .as_deref()
-        .filter(|ratio| *ratio != "auto")
-        .map(AspectRatio::from);
+    request.aspect_ratio = ratio(command.aspect_ratio.as_deref());
     request.audio = command.no_audio.then_some(false);
     request.user.clone_from(&command.user);
     request.plan = plan(&command.planning);
@@ -79,15 +76,8 @@ fn first_clip(command: &Chain, prompt: &str) -> GenerateRequest {
 }
 
 fn step(command: &Chain, prompt: &str) -> ContinueRequest {
-    let mut request = ContinueRequest::new(prompt).strategy(match command.strategy {
-        Strategy::LastFrame => ContinueStrategy::LastFrame,
-        Strategy::Extend => ContinueStrategy::Extend,
-        Strategy::Auto => ContinueStrategy::Auto,
-    });
-    request.frame = command
-        .sharpest
-        .map_or(FrameChoice::Last, FrameChoice::SharpestOfLast);
-    request.model = command.model.as_deref().map(Into::into);
+    let mut request = continuation(&command.onward);
+    request.prompt = Some(prompt.to_owned());
     request.duration = command.duration;
     request.resolution = command.resolution.as_deref().map(Into::into);
     request.audio = command.no_audio.then_some(false);

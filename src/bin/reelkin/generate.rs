@@ -11,6 +11,7 @@ use reelkin::{
 use crate::args::{self, Generate, Global};
 use crate::output::{Failure, Outcome};
 use crate::session::{self, Settings, check_destination, plan};
+use crate::video::ratio;
 
 pub(crate) fn run(global: &Global, command: &Generate) -> Outcome {
     check_destination(&command.wait, &global.library)?;
@@ -46,12 +47,7 @@ fn request(command: &Generate) -> Outcome<GenerateRequest> {
     request.model = command.model.as_deref().map(Into::into);
     request.duration = command.duration;
     request.resolution = command.resolution.as_deref().map(Into::into);
-    // `auto` is ima2's word for leaving the ratio to the service.
-    request.aspect_ratio = command
-        .aspect_ratio
-        .as_deref()
-        .filter(|ratio| *ratio != "auto")
-        .map(Into::into);
+    request.aspect_ratio = ratio(command.aspect_ratio.as_deref());
     request.audio = command.no_audio.then_some(false);
     request.user.clone_from(&command.user);
     request.storage = command.store.as_deref().map(|name| {

@@ -1,11 +1,11 @@
 //! `reelkin edit`, `reelkin extend` and `reelkin continue`.
 
 use reelkin::{
-    ContinueRequest, ContinueStrategy, EditRequest, ExtendRequest, FrameChoice, JobHandle, MediaInput,
-    StorageOptions, TransportChoice, VideoClient,
+    AspectRatio, ContinueRequest, ContinueStrategy, EditRequest, ExtendRequest, FrameChoice, JobHandle,
+    MediaInput, StorageOptions, TransportChoice, VideoClient,
 };
 
-use crate::args::{Continue, Edit, Extend, Global, Strategy, Transport, Wait};
+use crate::args::{Continue, Edit, Extend, Global, Onward, Strategy, Transport, Wait};
 use crate::output::{Failure, Outcome};
 use crate::session::{self, Settings, check_destination, plan};
 
@@ -62,23 +62,11 @@ pub(crate) fn extend(global: &Global, command: Extend) -> Outcome {
 
 pub(crate) fn continue_from(global: &Global, command: &Continue) -> Outcome {
     let from = MediaInput::parse_video(&command.video)?;
-    let mut request = ContinueRequest::new("").strategy(match command.strategy {
-        Strategy::LastFrame => ContinueStrategy::LastFrame,
-        Strategy::Extend => ContinueStrategy::Extend,
-        Strategy::Auto => ContinueStrategy::Auto,
-    });
+    let mut request = continuation(&command.onward);
     request.prompt.clone_from(&command.prompt);
-    request.frame = command
-        .sharpest
-        .map_or(FrameChoice::Last, FrameChoice::SharpestOfLast);
-    request.model = command.model.as_deref().map(Into::into);
     request.duration = command.duration;
     request.resolution = command.resolution.as_deref().map(Into::into);
-    request.aspect_ratio = command
-        .aspect_ratio
-        .as_deref()
-        .filter(|ratio| *ratio != "auto")
-        .map(Into::into);
+    request.aspect_ratio = ratio(command.aspect_ratio.as_deref());
     request.audio = command.no_audio.then_some(false);
     request.user.clone_from(&command.user);
     request.storage = command.store.as_deref().map(StorageOptions::new);
@@ -86,6 +74,24 @@ pub(crate) fn continue_from(global: &Global, command: &Continue) -> Outcome {
     run(global, &command.wait, |client| async move {
         client.continue_from(from, request).start().await
     })
+}
+
+pub(crate) fn continuation(onward: &Onward) -> ContinueRequest {
+    let mut request = ContinueRequest::new("").strategy(match onward.strategy {
+        Strategy::LastFrame => ContinueStrategy::LastFrame,
+        Strategy::Extend => ContinueStrategy::Extend,
+        Strategy::Auto => ContinueStrategy::Auto,
+    });
+    request.frame = onward
+        .sharpest
+        .map_or(FrameChoice::Last, FrameChoice::SharpestOfLast);
+    request.model = onward.model.as_deref().map(Into::into);
+    request
+}
+
+/// `auto` is ima2's word for leaving the ratio to the service.
+pub(crate) fn ratio(text: Option<&str>) -> Option<AspectRatio> {
+    text.filter(|ratio| *ratio != "auto").map(Into::into)
 }
 
 /// Options that the service would take and ignore.

@@ -3,6 +3,7 @@
 //! The pixels are made here in YUV and handed to the `ffmpeg` program as they are, so that no scaler but
 //! the one under test is involved. Clips are kept under the build's temporary folder by their recipe.
 
+#![cfg(feature = "media")]
 #![expect(
     unreachable_pub,
     clippy::cast_possible_truncation,

@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Makes the AAR for Android: the classes of the jar without java.awt, the native library for each ABI, the rules for
+# ProGuard.
+#
+#   android/build.sh JAR ANDROID_LIBAV OUT
+#
+#   JAR            what mvn package of bindings/kotlin made
+#   ANDROID_LIBAV  a folder with one FFmpeg for each ABI: <abi>/lib/pkgconfig/*.pc, static, position-independent
+#   OUT            where reelkin.aar goes
+#
+# It says what is missing, and then does nothing. It was never run with the toolchain there: see README.md.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../../.." && pwd)
+
+abis=(arm64-v8a armeabi-v7a x86_64)
+# java.nio.file came with API 26.
+min_sdk=26
+# Google Play wants pages of 16 KB for Android 15 and later.
+page=16384
+
+triple() {
+    case $1 in
+    arm64-v8a) echo aarch64-linux-android ;;
+    armeabi-v7a) echo armv7-linux-androideabi ;;
+    x86_64) echo x86_64-linux-android ;;
+    esac
+}
+
+# Every segment that is loaded has to be aligned to the page.
+check_pages() {
+    local library=$1 alignment
+    local -a alignments
+    mapfile -t alignments < <("${READELF:-readelf}" -lW "$library" | awk '$1 == "LOAD" { print $NF }')
+    [ ${#alignments[@]} -gt 0 ] || { echo "$library: no segment is loaded" >&2; return 1; }
+    for alignment in "${alignments[@]}"; do
+        if ((alignment % page != 0)); then
+            echo "$library: a segment is aligned to $alignment, not to $page" >&2
+            return 1
+        fi
+    done
+}
+
+if [ "${1:-}" = --check-pages ]; then
+    check_pages "${2:?usage: build.sh --check-pages LIBRARY}"
+    exit
+fi
+
+if [ $# != 3 ]; then
+    sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+fi
+jar=$1 libav=$2 out=$3
+
+missing=()
+[ -f "$jar" ] || missing+=("the jar $jar: mvn -f bindings/kotlin/pom.xml package -Dreelkin.native=\"\$(bindings/native.sh)\"")
+if [ -z "${ANDROID_NDK_HOME:-}" ] || [ ! -d "$ANDROID_NDK_HOME/toolchains/llvm/prebuilt" ]; then
+    missing+=("Android's NDK, r27 or later, in ANDROID_NDK_HOME: https://developer.android.com/ndk/downloads")
+fi
+cargo ndk --version >/dev/null 2>&1 || missing+=("cargo-ndk: cargo install cargo-ndk --locked")
+for tool in zip unzip readelf; do
+    command -v "$tool" >/dev/null || missing+=("the program $tool")
+done
+for abi in "${abis[@]}"; do
+    target=$(triple "$abi")
+    rustc --print target-libdir --target "$target" 2>/dev/null | xargs -r test -d ||
+        missing+=("Rust's target $target: rustup target add $target")
+    [ -d "$libav/$abi/lib/pkgconfig" ] ||
+        missing+=("FFmpeg for $abi in $libav/$abi/lib/pkgconfig, configured with the NDK's compiler as bindings/libav does")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+    echo "missing:" >&2
+    printf '  %s\n' "${missing[@]}" >&2
+    exit 1
+fi
+
+strip=$(echo "$ANDROID_NDK_HOME"/toolchains/llvm/prebuilt/*/bin/llvm-strip)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+for abi in "${abis[@]}"; do
+    target=$(triple "$abi")
+    flags=CARGO_TARGET_$(tr 'a-z-' 'A-Z_' <<<"$target")_RUSTFLAGS
+    env "$flags=-C link-arg=-Wl,-z,max-page-size=$page -C link-arg=-Wl,-z,defs" \
+        PKG_CONFIG_ALLOW_CROSS=1 PKG_CONFIG_LIBDIR="$libav/$abi/lib/pkgconfig" \
+        cargo ndk --manifest-path "$root/Cargo.toml" --target "$abi" --platform "$min_sdk" --output-dir "$work/jni" \
+        rustc --locked --release --lib --crate-type cdylib --features ffi,ffmpeg-next/static
+    check_pages "$work/jni/$abi/libreelkin.so"
+    "$strip" --strip-unneeded "$work/jni/$abi/libreelkin.so"
+done
+
+# What the desktop's half and the desktop's library are for is not on Android.
+cp "$jar" "$work/classes.jar"
+zip -qd "$work/classes.jar" 'dev/reelkin/ImagesKt.class' 'linux-*/*' 'darwin-*/*' || [ $? = 12 ]
+cp "$here/src/main/AndroidManifest.xml" "$here/proguard.txt" "$work/"
+: >"$work/R.txt"
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+rm -f "$out/reelkin.aar"
+(cd "$work" && zip -qr "$out/reelkin.aar" AndroidManifest.xml classes.jar jni proguard.txt R.txt)
+echo "$out/reelkin.aar"

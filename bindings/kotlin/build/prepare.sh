@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Makes what the compiler and the jar need beside the sources: the generated half in its final form, the native library
+# under JNA's resource layout, the licences.
+#
+#   build/prepare.sh NATIVE OUT    NATIVE has libreelkin.so (or .dylib) and uniffi-bindgen
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../../.." && pwd)
+
+native=${1:-}
+out=${2:?usage: prepare.sh NATIVE OUT}
+if [ ! -x "$native/uniffi-bindgen" ]; then
+    echo "no uniffi-bindgen in '$native': run bindings/native.sh, and give the folder that it prints as -Dreelkin.native" >&2
+    exit 1
+fi
+native=$(cd "$native" && pwd)
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+
+case $(uname -s) in
+Darwin) library=libreelkin.dylib system=darwin ;;
+*) library=libreelkin.so system=linux ;;
+esac
+case $(uname -m) in
+x86_64) machine=x86-64 ;;
+arm64 | aarch64) machine=aarch64 ;;
+*) echo "JNA's name of $(uname -m) is not known here" >&2; exit 1 ;;
+esac
+
+# The generator reads the library's symbols: it comes before strip. It finds uniffi.toml from the crate's folder.
+generated=$out/generated
+rm -rf "$out/kotlin" "$generated" "$out/resources"
+mkdir -p "$out/kotlin" "$generated" "$out/resources/$system-$machine" "$out/resources/META-INF/licenses/reelkin"
+(cd "$root" && "$native/uniffi-bindgen" generate --library "$native/$library" --language kotlin --no-format \
+    --config "$here/uniffi.toml" --out-dir "$generated") >&2
+java "$here/Shape.java" "$generated/dev/reelkin/reelkin.kt" "$out/kotlin/Generated.kt"
+
+if [ "$system" = darwin ]; then
+    strip -x -o "$out/resources/$system-$machine/$library" "$native/$library"
+else
+    strip --strip-unneeded -o "$out/resources/$system-$machine/$library" "$native/$library"
+fi
+cp "$root"/LICENSE-* "$out/resources/META-INF/licenses/reelkin/"
+# Of what is linked in, where the build says so.
+[ ! -d "$native/licenses" ] || cp -r "$native/licenses/." "$out/resources/META-INF/licenses/reelkin/"

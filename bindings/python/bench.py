@@ -1,0 +1,91 @@
+"""What the package weighs: JSON lines for docs/bindings.md. Run by bench.sh, where the package is installed."""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROUNDS = 21
+
+CLIP = """
+import sys
+from reelkin.sync import Sandbox, VideoClient
+with Sandbox(seconds_per_job=0) as box, VideoClient(sys.argv[1], api_key=box.api_key, base_url=box.base_url) as client:
+    print(client.generate("a lighthouse", duration=6, resolution="720p").path)
+"""
+# The kernel's high-water mark of resident memory, after the frame is there.
+FRAME = """
+import sys
+import reelkin.sync
+frame = reelkin.sync.frame(sys.argv[1], "last")
+assert frame.height == 720 and frame.pixels.nbytes == 1280 * 720 * 3
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM:")))
+"""
+
+
+def say(name: str, value: float, unit: str) -> None:
+    print(json.dumps({"name": name, "value": round(value, 2), "unit": unit}), flush=True)
+
+
+def python(code: str, *arguments: str) -> str:
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=tempfile.gettempdir()).stdout.strip()
+
+
+def milliseconds(code: str) -> float:
+    begun = time.perf_counter()
+    python(code)
+    return (time.perf_counter() - begun) * 1000
+
+
+def processor_milliseconds(code: str) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    python(code)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
+
+
+def medians(measure: Callable[[str], float]) -> dict[str, float]:
+    """Of whole processes, one after the other in turn, so that what else the machine does hits all of them."""
+    codes = {"start": "pass", "asyncio": "import asyncio", "reelkin": "import reelkin"}
+    found: dict[str, list[float]] = {name: [] for name in codes}
+    for _ in range(ROUNDS):
+        for name, code in codes.items():
+            found[name].append(measure(code))
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def main(wheel: Path) -> None:
+    say("wheel", wheel.stat().st_size / 1e6, "MB")
+    python("import reelkin")
+    for kind, measure in (("wall", milliseconds), ("cpu", processor_milliseconds)):
+        found = medians(measure)
+        asyncio, reelkin = found["asyncio"] - found["start"], found["reelkin"] - found["start"]
+        say(f"import asyncio, {kind}", asyncio, "ms")
+        say(f"import reelkin, {kind}", reelkin, "ms")
+        say(f"import reelkin, {kind}, allowed", 1.2 * asyncio + 30, "ms")
+    with tempfile.TemporaryDirectory() as folder:
+        clip = python(CLIP, folder)
+        peaks = [int(python(FRAME, clip)) for _ in range(5)]
+        say("peak memory of a 720p last frame", statistics.median(peaks) / 1024, "MiB")
+        say(
+            "of that an interpreter with asyncio",
+            int(
+                python(
+                    "import asyncio; print(next(l.split()[1] for l in open('/proc/self/status') if l.startswith('VmHWM:')))"
+                )
+            )
+            / 1024,
+            "MiB",
+        )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

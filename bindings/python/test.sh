@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Builds the wheel out of a native library that is there, installs it into a fresh environment, and tests what is
+# installed: types, then everything under tests/.
+#
+#   bindings/python/test.sh NATIVE [PYTEST ARGUMENTS]     NATIVE is the folder that bindings/native.sh prints
+set -euo pipefail
+if [ $# -lt 1 ] || [ ! -x "$1/uniffi-bindgen" ] || [ ! -x "$1/reelkin" ]; then
+    echo "usage: bindings/python/test.sh NATIVE [PYTEST ARGUMENTS]   (NATIVE is the folder that bindings/native.sh prints)" >&2
+    exit 2
+fi
+native=$(cd "$1" && pwd)
+shift
+cd "$(dirname "$0")/../.."
+here=$PWD/bindings/python
+out=$PWD/target/bindings/python
+mkdir -p "$out"
+# Bytecode is kept, as for a user; nothing of a person's own set-up counts.
+unset PYTHONDONTWRITEBYTECODE PYTHONPATH XAI_API_KEY ${!REELKIN_*}
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PYRIGHT_PYTHON_IGNORE_WARNINGS=1
+
+python=${PYTHON:-python3}
+if ! "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 9))' 2>/dev/null; then
+    as_root=()
+    [ "$(id -u)" = 0 ] || as_root=(sudo)
+    command -v apt-get >/dev/null || { echo "Python 3.9 or later with venv is missing" >&2; exit 1; }
+    "${as_root[@]}" flock /tmp/apt.lock sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends python3 python3-venv' >&2
+fi
+
+rm -rf "$out/wheel" "$out/venv"
+"$python" -m venv "$out/venv"
+bin=$out/venv/bin
+PYTHON=$bin/python "$here/build-wheel.sh" "$native" "$out/wheel"
+"$bin/pip" install --quiet --no-deps "$out"/wheel/reelkin-*.whl
+"$bin/pip" install --quiet -r "$here/tests/requirements.txt"
+
+# Not from a folder that has the sources: what is installed is what is tested.
+cd "$out"
+"$bin/mypy" --strict --cache-dir "$out/mypy" -p reelkin
+MYPYPATH=$here/tests "$bin/mypy" --strict --cache-dir "$out/mypy" "$here"/tests/*.py
+"$bin/pyright" --project "$here/tests/pyrightconfig.json" --pythonpath "$bin/python"
+"$bin/pyright" --pythonpath "$bin/python" "$("$bin/python" -c 'import reelkin, os; print(os.path.dirname(reelkin.__file__))')"/*.py
+
+REELKIN_PROGRAM=$native/reelkin "$bin/python" -m pytest -c "$here/pyproject.toml" -p no:cacheprovider \
+    --junitxml "$out/report.xml" "$here/tests" "$@"
+"$bin/python" "$here/tests/summary.py" "$out/report.xml" "$here/../SCENARIOS.md"

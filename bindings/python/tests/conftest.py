@@ -1,0 +1,54 @@
+"""A sandbox and a client for each test, both its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import reelkin
+import reelkin.sync
+
+Studio = Callable[..., AbstractAsyncContextManager[tuple[reelkin.VideoClient, reelkin.Sandbox]]]
+SyncStudio = Callable[..., AbstractContextManager[tuple[reelkin.sync.VideoClient, reelkin.sync.Sandbox]]]
+
+# Nothing of a person's own set-up may change what is tested.
+for name in list(os.environ):
+    if name == "XAI_API_KEY" or name.startswith(("REELKIN_LIBRARY", "REELKIN_LOG", "REELKIN_BUDGET")):
+        del os.environ[name]
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Studio:
+    """`async with studio(faults=[...], budget=...) as (client, box)`: options of the sandbox, then of the client."""
+
+    @asynccontextmanager
+    async def open_studio(
+        faults: tuple[str, ...] = (), seconds_per_job: float = 0.2, **options: Any
+    ) -> AsyncIterator[tuple[reelkin.VideoClient, reelkin.Sandbox]]:
+        async with reelkin.Sandbox(seconds_per_job=seconds_per_job, faults=faults) as box:
+            settings = {"api_key": box.api_key, "base_url": box.base_url, **options}
+            async with reelkin.VideoClient(tmp_path / "clips", **settings) as client:
+                yield client, box
+
+    return open_studio
+
+
+@pytest.fixture
+def sync_studio(tmp_path: Path) -> SyncStudio:
+    """The same for the blocking client."""
+
+    @contextmanager
+    def open_studio(
+        faults: tuple[str, ...] = (), seconds_per_job: float = 0.2, **options: Any
+    ) -> Iterator[tuple[reelkin.sync.VideoClient, reelkin.sync.Sandbox]]:
+        with reelkin.sync.Sandbox(seconds_per_job=seconds_per_job, faults=faults) as box:
+            settings = {"api_key": box.api_key, "base_url": box.base_url, **options}
+            with reelkin.sync.VideoClient(tmp_path / "clips", **settings) as client:
+                yield client, box
+
+    return open_studio

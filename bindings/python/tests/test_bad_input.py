@@ -1,0 +1,249 @@
+"""What is wrong gets a clear error: of the builtin kind where it never leaves Python, else the library's own."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import decimal
+import re
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import reelkin
+from conftest import Studio
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> reelkin.VideoClient:
+    """One that would reach nobody."""
+    return reelkin.VideoClient(tmp_path / "clips", api_key="k", base_url="http://127.0.0.1:9/v1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"prompt": 7}, TypeError, "prompt is to be a str, not int"),
+        ({"prompt": b"x"}, TypeError, "prompt is to be a str, not bytes"),
+        ({"prompt": "\ud800"}, ValueError, "prompt has characters that are no Unicode text"),
+        ({"prompt": None}, reelkin.InvalidRequestError, "prompt"),
+        ({"prompt": "x", "duration": "6"}, TypeError, "duration is to be seconds or a timedelta, not str"),
+        ({"prompt": "x", "duration": True}, TypeError, "duration is to be seconds or a timedelta, not bool"),
+        ({"prompt": "x", "duration": -1}, ValueError, "duration is to be 0 or more"),
+        ({"prompt": "x", "duration": float("nan")}, ValueError, "duration is to be a number of seconds"),
+        ({"prompt": "x", "duration": float("inf")}, ValueError, "duration is to be a number of seconds"),
+        ({"prompt": "x", "duration": 99}, reelkin.InvalidRequestError, "99"),
+        ({"prompt": "x", "duration": 1.5}, reelkin.InvalidRequestError, "1.5"),
+        ({"prompt": "x", "resolution": 720}, TypeError, "resolution is to be a str, not int"),
+        ({"prompt": "x", "resolution": "9999p"}, reelkin.InvalidRequestError, "9999p"),
+        ({"prompt": "x", "audio": 1}, TypeError, "audio is to be True or False, not int"),
+        ({"prompt": "x", "image": 7}, TypeError, "image is to be a path, a URL, bytes"),
+        ({"prompt": "x", "image": "gopher://host/a.png"}, reelkin.InvalidRequestError, "gopher"),
+        ({"prompt": "x", "image": ""}, reelkin.InvalidRequestError, "empty"),
+        ({"prompt": "x", "image": Path("/nowhere/a.png")}, FileNotFoundError, "/nowhere/a.png"),
+        ({"prompt": "x", "image": b"not a picture"}, reelkin.Error, "image"),
+        ({"prompt": "x", "references": "a.png"}, TypeError, "references is to be a list of pictures, not str"),
+        ({"prompt": "x", "references": [b"a"], "last_frame": b"b"}, ValueError, "do not go together"),
+        ({"prompt": "x", "keyframes": [1]}, TypeError, "keyframes is to be a dict"),
+        ({"prompt": "x", "voices": "eve"}, TypeError, "voices is to be a list of str, not str"),
+        ({"prompt": "x", "plan": "yes"}, TypeError, "plan is to be a reelkin.PlannerSettings, not str"),
+        ({"prompt": "x", "storage": "f.mp4"}, TypeError, "StorageOptions is wanted, not str"),
+        ({"prompt": "x", "seconds": 6}, TypeError, "unexpected keyword argument 'seconds'"),
+    ],
+)
+def test_a_wrong_argument_of_generate(
+    client: reelkin.VideoClient, arguments: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=re.escape(words)):
+        asyncio.run(client.generate(**arguments))
+
+
+@pytest.mark.parametrize(
+    ("amount", "error", "words"),
+    [
+        (0.1, TypeError, "write Decimal('0.1') or '0.1' instead of a float"),
+        (None, None, ""),
+        ("5 dollars", ValueError, "at most ten decimals"),
+        ("NaN", ValueError, "dollars"),
+        ("-1", ValueError, "0 or more"),
+        ("0.00000000001", ValueError, "at most ten decimals"),
+        (True, TypeError, "a Decimal or its text, not bool"),
+        ([], TypeError, "a Decimal or its text, not list"),
+        ("1e30", ValueError, "value <"),
+    ],
+)
+def test_money(amount: Any, error: type[Exception] | None, words: str, tmp_path: Path) -> None:
+    def use() -> None:
+        budget = reelkin.Budget(per_day=amount)
+        reelkin.VideoClient(tmp_path / "clips", api_key="k", budget=budget)
+
+    if error is None:
+        use()
+    else:
+        with pytest.raises(error, match=re.escape(words)):
+            use()
+
+
+def test_money_is_exact_in_any_context(client: reelkin.VideoClient, tmp_path: Path) -> None:
+    with decimal.localcontext(decimal.Context(prec=3)):
+        budget = reelkin.Budget(per_day="123.4567890123")
+        assert str(budget.per_day) == "123.4567890123"
+        reelkin.VideoClient(tmp_path / "clips", api_key="k", budget=budget)
+        price = client.models.models[0].prices[0].amount
+    assert price == client.models.models[0].prices[0].amount
+
+
+@pytest.mark.parametrize("name", [None, 7, b"clips", ["clips"]])
+def test_a_library_that_is_no_path(name: Any) -> None:
+    with pytest.raises(TypeError, match="library"):
+        reelkin.VideoClient(name, api_key="k")
+
+
+def test_set_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XAI_API_KEY", raising=False)
+    with pytest.raises(reelkin.ConfigError, match="XAI_API_KEY") as caught:
+        reelkin.VideoClient(tmp_path / "clips")
+    assert isinstance(caught.value, ValueError) and caught.value.code == "config"
+    with pytest.raises(reelkin.ConfigError):
+        reelkin.VideoClient(tmp_path / "clips", api_key="k", base_url="http://example.com/v1")
+    with pytest.raises(TypeError, match="a reelkin.Budget is wanted, not str"):
+        reelkin.VideoClient(tmp_path / "clips", api_key="k", budget="5.00")  # type: ignore[arg-type]  # pyright: ignore
+    with pytest.raises(TypeError, match="a reelkin.PollPolicy is wanted, not dict"):
+        reelkin.VideoClient(tmp_path / "clips", api_key="k", poll={})  # type: ignore[arg-type]  # pyright: ignore
+    (tmp_path / "file").write_text("")
+    with pytest.raises(reelkin.LibraryError) as broken:
+        reelkin.VideoClient(tmp_path / "file", api_key="k")
+    assert isinstance(broken.value, OSError)
+
+
+def test_what_is_not_there(client: reelkin.VideoClient) -> None:
+    async def run() -> None:
+        for call in (client.library.clip("nobody"), client.frame("nobody"), client.library.family("nobody")):
+            with pytest.raises(FileNotFoundError) as caught:
+                await call
+            assert isinstance(caught.value, reelkin.NotFoundError) and caught.value.code == "not_found"
+        with pytest.raises(reelkin.Error):
+            await client.library.job_record("nobody")
+        with pytest.raises(TypeError, match="settlement is to be a reelkin.Settlement"):
+            await client.library.settle("nobody", "lost")  # type: ignore[arg-type]  # pyright: ignore
+        with pytest.raises(TypeError, match="id is to be a str, not NoneType"):
+            await client.job(None)  # type: ignore[arg-type]  # pyright: ignore
+        with pytest.raises(reelkin.Error):
+            await client.job("")
+        with pytest.raises(ValueError, match="time zone"):
+            await client.spent(datetime.datetime(2026, 1, 1))
+        with pytest.raises(ValueError, match="limit is to be 0 or more"):
+            await client.library.list(limit=-1)
+        with pytest.raises(ValueError):
+            await client.library.list(limit=1 << 40)
+
+    asyncio.run(run())
+
+
+def test_a_chain_begins_somewhere(client: reelkin.VideoClient) -> None:
+    for arguments in (
+        {},
+        {"start": "a", "resume": "b"},
+        {"start": "a", "steps": "dawn"},
+        {"start": "a", "budget": 1.0},
+    ):
+        with pytest.raises((TypeError, ValueError)):
+            asyncio.run(client.chain(**arguments))  # pyright: ignore
+
+
+def test_a_closed_client(client: reelkin.VideoClient) -> None:
+    async def run() -> None:
+        library = client.library
+        await client.close()
+        await client.close()
+        for call in (client.generate("x"), client.recover(), client.job("id"), client.spent()):
+            with pytest.raises(reelkin.ConfigError, match="closed"):
+                await call
+        with pytest.raises(reelkin.ConfigError, match="closed"):
+            client.estimate("x")
+        assert (await library.list()).clips == []
+
+    asyncio.run(run())
+
+
+def test_closing_ends_what_waits(studio: Studio) -> None:
+    async def run() -> None:
+        async with studio(seconds_per_job=60) as (client, _):
+            job = await client.start_generate("x", duration=1)
+            waiting = asyncio.ensure_future(job.wait())
+            await client.close()
+            with pytest.raises(reelkin.StoppedError) as caught:
+                await asyncio.wait_for(waiting, 20)
+            assert caught.value.job_id == job.id
+
+    asyncio.run(run())
+
+
+def test_two_event_loops_use_one_client(studio: Studio) -> None:
+    """Both at once, and one after the other."""
+
+    async def run() -> None:
+        async with studio() as (client, box):
+            job = await client.start_generate("shared", duration=1)
+            clips: list[str] = []
+
+            def elsewhere() -> None:
+                async def wait() -> None:
+                    clips.append((await job).id)
+                    clips.append((await client.generate("another", duration=1)).id)
+
+                asyncio.run(wait())
+
+            thread = threading.Thread(target=elsewhere)
+            thread.start()
+            clips.append((await job).id)
+            await asyncio.to_thread(thread.join)
+            assert len(clips) == 3 and len(set(clips)) == 2
+            assert box.state.creates == 2
+
+    asyncio.run(run())
+
+
+def test_a_loop_that_is_gone_harms_nobody(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    """A call that was begun in a loop which was closed under it."""
+    loop = asyncio.new_event_loop()
+
+    async def begin(client: reelkin.VideoClient) -> None:
+        asyncio.ensure_future(client.generate("left behind", duration=1))
+        await asyncio.sleep(0.1)
+
+    async def run() -> None:
+        async with studio() as (client, box):
+            await asyncio.to_thread(loop.run_until_complete, begin(client))
+            await asyncio.to_thread(loop.close)
+            while box.state.creates == 0:
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(1)
+            assert (await client.generate("here", duration=1)).path is not None
+
+    asyncio.run(run())
+    assert "Exception ignored on calling ctypes" not in capfd.readouterr().err
+
+
+def test_the_sandbox() -> None:
+    box = reelkin.Sandbox()
+    with pytest.raises(RuntimeError, match="not started"):
+        _ = box.base_url
+
+    async def run() -> None:
+        with pytest.raises(reelkin.InvalidRequestError, match="nonsense"):
+            await reelkin.Sandbox(faults=["nonsense"]).start()
+        with pytest.raises(reelkin.ConfigError, match="listen"):
+            await reelkin.Sandbox(listen="nowhere").start()
+        with pytest.raises(TypeError):
+            await reelkin.Sandbox(seconds_per_job="1").start()  # type: ignore[arg-type]  # pyright: ignore
+        async with box:
+            with pytest.raises(RuntimeError, match="before"):
+                await box.start()
+        await box.stop()
+        with pytest.raises(reelkin.ConfigError, match="stopped"):
+            _ = box.state
+
+    asyncio.run(run())

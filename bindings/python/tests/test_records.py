@@ -1,0 +1,126 @@
+"""Records, errors and the private module: what they can do, and that nothing was lost in bringing it into form."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import pickle
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import reelkin
+import reelkin.sync
+from conftest import Studio
+from reelkin import _errors, _native
+
+STUB = ast.parse(Path(_native.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+
+
+def test_the_stub_says_what_is_there() -> None:
+    classes = [node for node in STUB.body if isinstance(node, ast.ClassDef)]
+    assert len(classes) > 100
+    for node in classes:
+        _compare(node, getattr(_native, node.name))
+    for function in STUB.body:
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            real = getattr(_native, function.name)
+            assert inspect.iscoroutinefunction(real) == isinstance(function, ast.AsyncFunctionDef)
+            assert list(inspect.signature(real).parameters) == [argument.arg for argument in function.args.args]
+
+
+def _compare(node: ast.ClassDef, real: type) -> None:
+    for part in node.body:
+        if isinstance(part, ast.ClassDef):
+            variant = getattr(real, part.name)
+            assert issubclass(variant, real) and variant.__qualname__ == f"{node.name}.{part.name}"
+            _compare(part, variant)
+        elif isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)) and part.name != "replace":
+            method = inspect.signature(getattr(real, part.name))
+            if "values" not in method.parameters:
+                named = [argument.arg for argument in [*part.args.args, *part.args.kwonlyargs]]
+                assert [name for name in method.parameters] == [name for name in named if name != "cls"], node.name
+
+
+def test_every_kind_of_error_has_a_class() -> None:
+    kinds = [name for name, kind in vars(_errors.VideoError).items() if isinstance(kind, type)]
+    assert len(kinds) == 17
+    source = inspect.getsource(_native._UniffiFfiConverterTypeVideoError)  # type: ignore[attr-defined]  # pyright: ignore
+    for kind in kinds:
+        assert f"VideoError.{kind}(" in source
+        assert issubclass(getattr(_errors.VideoError, kind), reelkin.Error)
+    assert f"variant == {len(kinds)}" in source and f"variant == {len(kinds) + 1}" not in source
+
+
+def test_errors_pickle_and_speak(tmp_path: Path) -> None:
+    with pytest.raises(reelkin.NotFoundError) as caught:
+        asyncio.run(reelkin.probe(tmp_path / "nobody.mp4"))
+    error = caught.value
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error) and str(copy) == str(error) and copy.details == error.details
+    assert str(error).splitlines()[0] == error.reason and (error.guidance or "") in str(error)
+    assert error.attempts == error.details.attempts and error.retry_after is None
+    assert error.may_have_been_charged == reelkin.Charge.NO
+
+
+def test_records(studio: Studio) -> None:
+    async def run() -> None:
+        async with studio() as (client, _):
+            clip = await client.generate("a bay", duration=1)
+            assert pickle.loads(pickle.dumps(clip)) == clip
+            changed = clip.replace(file_name="other.mp4")
+            assert changed != clip and changed.id == clip.id and clip.file_name != "other.mp4"
+            assert clip != "clip" and repr(clip).startswith(f"Clip(id='{clip.id}'")
+            with pytest.raises(TypeError, match="Clip has no field nobody"):
+                clip.replace(nobody=1)  # type: ignore[call-arg]  # pyright: ignore
+            with pytest.raises(TypeError, match="unhashable"):
+                hash(clip)
+
+    asyncio.run(run())
+    policy = reelkin.default_poll_policy().replace(deadline=timedelta(minutes=5))
+    assert policy.deadline == timedelta(minutes=5) and policy != reelkin.default_poll_policy()
+
+
+def test_variants() -> None:
+    event = reelkin.JobEvent.Progress(0.5, timedelta(seconds=1), False)
+    assert isinstance(event, reelkin.JobEvent) and event.fraction == 0.5
+    assert not isinstance(event, reelkin.JobEvent.Saved)
+    assert pickle.loads(pickle.dumps(event)) == event
+    assert reelkin.Settlement.Job("id").value == "id"
+    assert reelkin.MediaInput.Url("https://host/a.png?sig=SECRET").value.endswith("SECRET")
+    assert "SECRET" not in repr(reelkin.MediaInput.Url("https://host/a.png?sig=SECRET"))
+    assert "SECRET" not in repr(reelkin.UploadTarget(upload_url="https://host/SECRET"))
+    assert repr(reelkin.MediaInput.Bytes(b"SECRET", "a.png")) == "MediaInput.Bytes(bytes=<6 bytes>, name='a.png')"
+    with pytest.raises(TypeError, match="JobEvent.Planning"):
+        reelkin.JobEvent()
+    with pytest.raises(AttributeError):
+        _ = event.value  # type: ignore[attr-defined]  # pyright: ignore
+
+
+def test_everything_public_is_documented() -> None:
+    undocumented = []
+    for module in (reelkin, reelkin.sync):
+        for name in module.__all__:
+            thing: Any = getattr(module, name)
+            if not inspect.getdoc(thing):
+                undocumented.append(name)
+            if inspect.isclass(thing) and thing.__module__ in ("reelkin._client", "reelkin._library", "reelkin.sync"):
+                for part in vars(thing):
+                    if not part.startswith("_") and not inspect.getdoc(inspect.getattr_static(thing, part)):
+                        undocumented.append(f"{name}.{part}")
+    assert undocumented == []
+
+
+def test_the_blocking_package_has_the_same_calls() -> None:
+    for name in ("VideoClient", "Library", "Job", "Chain", "Recovery", "Sandbox"):
+        there, here = getattr(reelkin, name), getattr(reelkin.sync, name)
+        ours = {part for part in dir(here) if not part.startswith("_")}
+        theirs = {part for part in dir(there) if not part.startswith("_")}
+        assert ours == theirs, name
+        for part in ours:
+            if inspect.isfunction(getattr(there, part)):
+                blocking, waiting = inspect.signature(getattr(here, part)), inspect.signature(getattr(there, part))
+                assert str(blocking.parameters) == str(waiting.parameters), part

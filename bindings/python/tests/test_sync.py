@@ -1,0 +1,109 @@
+"""The blocking package."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import reelkin
+import reelkin.sync
+from conftest import SyncStudio
+
+
+def test_every_verb(sync_studio: SyncStudio) -> None:
+    with sync_studio() as (client, box):
+        clip = client.generate("a bay", duration=2)
+        job = client.start_edit(clip, "make it night")
+        assert [type(event).__name__ for event in job][-1] == "Saved" and job.is_over
+        night = job.wait()
+        long = client.extend(clip, "on", duration=2)
+        storm = client.continue_from(clip, "storm", duration=1, plan=False)
+        assert {member.id for member in client.library.family(storm).members()} == {
+            clip.id,
+            night.id,
+            long.id,
+            storm.id,
+        }
+        assert client.analyze(clip).prompt
+        assert client.frame(clip).number == 47
+        assert clip.path is not None and reelkin.sync.probe(clip.path).video.frames == 48
+        assert reelkin.sync.frame(clip.path).to_png() == client.frame(clip).to_png()
+        assert [frame.number for frame in reelkin.sync.frames(clip.path, ["first", "last"])] == [0, 47]
+        assert reelkin.sync.progress(client.start_generate("a hill", duration=1)).path is not None
+        assert client.recover().saved == [] and client.start_recover().wait().saved == []
+        assert client.spent().requests == box.state.creates + 1
+        assert client.job(job.id).wait().id == night.id
+        assert all(isinstance(verdict.condition, reelkin.Condition.Intact) for verdict in client.library.verify())
+        assert len(client.library.read(clip)) == clip.path.stat().st_size
+        assert client.estimate("x", duration=1).estimate
+        assert client.visible_models() and client.models.models
+    with pytest.raises(reelkin.ConfigError):
+        client.recover()
+
+
+def test_not_inside_of_an_event_loop(sync_studio: SyncStudio) -> None:
+    with sync_studio() as (client, _):
+
+        async def run() -> None:
+            with pytest.raises(RuntimeError, match="use reelkin, not reelkin.sync"):
+                client.recover()
+
+        asyncio.run(run())
+
+
+def test_other_threads_go_on(sync_studio: SyncStudio) -> None:
+    """Eight threads wait on one client at once, while this one counts."""
+    with sync_studio(seconds_per_job=1) as (client, box):
+        clips: list[reelkin.Clip] = []
+        threads = [
+            threading.Thread(target=lambda: clips.append(client.generate("a bay", duration=1))) for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        turns = 0
+        while any(thread.is_alive() for thread in threads):
+            time.sleep(0.001)
+            turns += 1
+        assert len({clip.id for clip in clips}) == 8 == box.state.creates
+        # A lock that was held while waiting would leave a handful.
+        assert turns > 100
+
+
+INTERRUPTED = """
+import sys
+from reelkin.sync import VideoClient
+
+library, key, url = sys.argv[1:]
+client = VideoClient(library, api_key=key, base_url=url)
+print("ready", flush=True)
+try:
+    client.generate("a comet", duration=1)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+    print(len(client.recover().saved), flush=True)
+"""
+
+
+def test_ctrl_c_stops_waiting_and_loses_nothing(sync_studio: SyncStudio, tmp_path: Path) -> None:
+    with sync_studio(seconds_per_job=3) as (client, box):
+        command = [sys.executable, "-c", INTERRUPTED, str(tmp_path / "clips"), box.api_key, box.base_url]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None and child.stdout.readline() == "ready\n"
+            while box.state.creates == 0:
+                time.sleep(0.01)
+            time.sleep(0.2)
+            begun = time.monotonic()
+            child.send_signal(signal.SIGINT)
+            assert child.stdout.readline() == "interrupted\n"
+            assert time.monotonic() - begun < 2.5
+            assert child.stdout.readline() == "1\n"
+            assert child.wait(30) == 0
+        assert box.state.creates == 1
+        assert len(client.library.list().clips) == 1
