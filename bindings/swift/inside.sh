@@ -5,7 +5,7 @@
 # seen inside at its own path; the network is the machine's.
 #
 # What is mounted is mounted in a namespace of the command alone. However that ends, nothing stays mounted: the folder can
-# be removed at any time (`rm -rf --one-file-system`), and its processes end with the caller.
+# be removed at any time (`rm -rf --one-file-system`), and what runs inside ends with this process.
 set -euo pipefail
 
 folder=${1:?usage: inside.sh FOLDER [BOUND...] -- COMMAND...}
@@ -72,4 +72,4 @@ if [ ! -d "$root" ]; then
 fi
 exec 9>&-
 
-inside "$root" ${#bound[@]} "${bound[@]}" "$@"
+exec "${alone[@]}" sh -ec "$enter" inside "$root" ${#bound[@]} "${bound[@]}" "$@"

@@ -30,6 +30,3 @@ mkdir -p "$products"
 bindings/swift/package.sh "$native" "$products/reelkin-swift" >/dev/null
 rm -rf "$products/tests"
 cp -R bindings/swift/Tests "$products/tests"
-mkdir "$products/tests/QuickStart"
-awk '/^```swift main$/ { on = 1; next } /^```$/ { on = 0 } on' docs/quickstart-swift.md \
-    >"$products/tests/QuickStart/main.swift"

@@ -8,10 +8,21 @@ set -euo pipefail
 # shellcheck source=bindings/swift/prepare.sh
 . "$(dirname "$0")/prepare.sh"
 
+# The quick start's own package, as it is written. It shares what is built with the tests, which run it.
+start=$products/quickstart
+rm -rf "$start"
+mkdir -p "$start/QuickStart"
+block() { awk -v first="\`\`\`swift $1" '$0 == first { on = 1; next } /^```$/ { on = 0 } on' docs/quickstart-swift.md; }
+block package >"$start/Package.swift"
+block main >"$start/QuickStart/main.swift"
+
 log=$products/test.log
 status=0
-"${in_swift[@]}" REELKIN_PROGRAM="$native/reelkin" \
-    swift test --package-path "$products/tests" --scratch-path "$products/build" >"$log" 2>&1 || status=$?
+{
+    "${in_swift[@]}" swift build --package-path "$start" --scratch-path "$products/build" &&
+        "${in_swift[@]}" REELKIN_PROGRAM="$native/reelkin" \
+            swift test --package-path "$products/tests" --scratch-path "$products/build"
+} >"$log" 2>&1 || status=$?
 if [ "$status" != 0 ]; then
     grep -v '^\[\|passed (\|started at' "$log" | tail -n 80 >&2 || true
     echo "swift: failed (the whole report is in $log)" >&2

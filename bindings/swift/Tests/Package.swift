@@ -11,12 +11,9 @@ let package = Package(
     targets: [
         // Another process of a user's, for those that end early.
         .executableTarget(name: "Child", dependencies: [reelkin], path: "Child"),
-        // The code of docs/quickstart-swift.md, as it is written there.
-        .executableTarget(name: "QuickStart", dependencies: [reelkin], path: "QuickStart"),
         // For bench.sh.
         .executableTarget(name: "Bench", dependencies: [reelkin], path: "Bench"),
         .executableTarget(name: "Baseline", path: "Baseline"),
-        .testTarget(
-            name: "ReelkinTests", dependencies: [reelkin, "Child", "QuickStart"], path: "ReelkinTests"),
+        .testTarget(name: "ReelkinTests", dependencies: [reelkin, "Child"], path: "ReelkinTests"),
     ]
 )

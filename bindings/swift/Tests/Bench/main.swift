@@ -4,7 +4,7 @@ import Reelkin
 
 switch CommandLine.arguments.dropFirst().first {
 case "start":
-    print(version)
+    print(ProcessInfo.processInfo.processIdentifier, version)
 case "frame":
     let frame = try await Media.frame(URL(fileURLWithPath: CommandLine.arguments[2]), .last)
     let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
