@@ -113,20 +113,38 @@ impl Http {
                 .referer(false)
                 .connect_timeout(timeouts.connect)
         };
+        // Without TLS to the service nothing has to know whom to trust: neither the time to read the system's
+        // certificates is spent, nor is a machine refused that has none.
+        let is_plain = base.scheme() == "http";
+        let trusting = |client: reqwest::ClientBuilder| {
+            if is_plain {
+                client.tls_certs_only([])
+            } else {
+                client
+            }
+        };
         let built = |client: reqwest::ClientBuilder| {
             client.build().map_err(|error| {
-                Error::new(ErrorKind::Config, "set up HTTP").with_source(error.without_url())
+                Error::new(ErrorKind::Config, "set up HTTP")
+                    .with_guidance(
+                        "if this machine has no CA certificates, install them: on Debian the package ca-certificates",
+                    )
+                    .with_source(error.without_url())
             })
         };
-        let resolver = guard::PublicResolver::allowing(base.host_str());
+        let downloads = || {
+            builder()
+                .read_timeout(policy.stall_timeout)
+                .dns_resolver(guard::PublicResolver::allowing(base.host_str()))
+        };
         Ok(Self(Arc::new(Inner {
-            read: built(builder().timeout(timeouts.read))?,
-            create: built(builder().pool_max_idle_per_host(0))?,
-            download: built(
-                builder()
-                    .read_timeout(policy.stall_timeout)
-                    .dns_resolver(resolver),
-            )?,
+            read: built(trusting(builder().timeout(timeouts.read)))?,
+            create: built(trusting(builder().pool_max_idle_per_host(0)))?,
+            // A clip may lie elsewhere, behind TLS; on this machine alone it can do without.
+            download: match built(downloads()) {
+                Err(_) if is_plain => built(downloads().tls_certs_only([]))?,
+                download => download?,
+            },
             limiter: Limiter::new(rate),
             base,
             token,

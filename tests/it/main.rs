@@ -55,6 +55,7 @@ mod media_hostile;
 mod media_interrupt;
 mod media_rotation;
 mod metered_store;
+mod no_certificates;
 mod peers;
 mod peers_bytes;
 mod peers_inputs;

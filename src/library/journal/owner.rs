@@ -132,8 +132,11 @@ impl Library {
         if let Some(path) = self.lock_of(owner) {
             let doing = format!("look for the owner of a job in {self}");
             return blocking(move || {
-                if fs::symlink_metadata(&path).is_err() {
-                    return Ok(false);
+                match fs::symlink_metadata(&path) {
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+                    // Who cannot be seen is not dead.
+                    Err(error) => return Err(io_fault(&doing, error)),
                 }
                 match open_locked(&path).map_err(|error| io_fault(&doing, error))? {
                     Locked::Theirs => Ok(true),
