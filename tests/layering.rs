@@ -22,10 +22,6 @@ const TABLE: &[(&str, &[&str])] = &[
         &["backoff", "error", "model", "money", "request", "telemetry"],
     ),
     ("job", &["backoff", "error", "model", "provider", "telemetry"]),
-    (
-        "planner",
-        &["error", "model", "money", "provider", "request", "telemetry"],
-    ),
     ("lineage", &["error"]),
     ("library", &["error", "lineage", "money", "request"]),
     ("media", &["error", "telemetry"]),
