@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::error::Result;
 use super::job::{ChainHandle, JobHandle, RecoveryHandle};
 use super::journal::Recovered;
-use super::library::Library;
+use super::library::{Library, between};
 use super::media::{Frame, MediaOptions};
 use super::runtime::{self, Owned};
 use super::settings::ClientOptions;
@@ -78,57 +78,45 @@ impl VideoClient {
     /// Makes a new clip.
     pub async fn generate(&self, request: GenerateRequest) -> Result<Clip> {
         let (client, works) = self.parts()?;
-        works
-            .begin(client.generate(request).start())
-            .await?
-            .finish()
-            .await
+        works.finish(client.generate(request).start()).await
     }
 
     /// Begins to make a new clip, and returns when the job has its id.
     pub async fn start_generate(&self, request: GenerateRequest) -> Result<Arc<JobHandle>> {
         let (client, works) = self.parts()?;
         Ok(JobHandle::new(
-            works.begin(client.generate(request).start()).await?.handle(),
+            works.start(client.generate(request).start()).await?,
         ))
     }
 
     /// Makes a changed copy of a clip.
     pub async fn edit(&self, request: EditRequest) -> Result<Clip> {
         let (client, works) = self.parts()?;
-        works.begin(client.edit(request).start()).await?.finish().await
+        works.finish(client.edit(request).start()).await
     }
 
     /// Begins to make a changed copy of a clip.
     pub async fn start_edit(&self, request: EditRequest) -> Result<Arc<JobHandle>> {
         let (client, works) = self.parts()?;
-        Ok(JobHandle::new(
-            works.begin(client.edit(request).start()).await?.handle(),
-        ))
+        Ok(JobHandle::new(works.start(client.edit(request).start()).await?))
     }
 
     /// Adds seconds at the end of a clip: a new clip with both parts.
     pub async fn extend(&self, request: ExtendRequest) -> Result<Clip> {
         let (client, works) = self.parts()?;
-        works.begin(client.extend(request).start()).await?.finish().await
+        works.finish(client.extend(request).start()).await
     }
 
     /// Begins to add seconds at the end of a clip.
     pub async fn start_extend(&self, request: ExtendRequest) -> Result<Arc<JobHandle>> {
         let (client, works) = self.parts()?;
-        Ok(JobHandle::new(
-            works.begin(client.extend(request).start()).await?.handle(),
-        ))
+        Ok(JobHandle::new(works.start(client.extend(request).start()).await?))
     }
 
     /// Makes a clip that goes on where another one ends.
     pub async fn continue_from(&self, clip: MediaInput, request: ContinueRequest) -> Result<Clip> {
         let (client, works) = self.parts()?;
-        works
-            .begin(client.continue_from(clip, request).start())
-            .await?
-            .finish()
-            .await
+        works.finish(client.continue_from(clip, request).start()).await
     }
 
     /// Begins to make a clip that goes on where another one ends.
@@ -139,24 +127,21 @@ impl VideoClient {
     ) -> Result<Arc<JobHandle>> {
         let (client, works) = self.parts()?;
         Ok(JobHandle::new(
-            works
-                .begin(client.continue_from(clip, request).start())
-                .await?
-                .handle(),
+            works.start(client.continue_from(clip, request).start()).await?,
         ))
     }
 
     /// Makes several clips one after another, each going on where the one before ends.
     pub async fn chain(&self, request: ChainRequest) -> Result<ChainOutcome> {
         let (client, works) = self.parts()?;
-        works.begin(client.chain(request).start()).await?.finish().await
+        works.finish(client.chain(request).start()).await
     }
 
     /// Begins to make several clips one after another.
     pub async fn start_chain(&self, request: ChainRequest) -> Result<Arc<ChainHandle>> {
         let (client, works) = self.parts()?;
         Ok(ChainHandle::new(
-            works.begin(client.chain(request).start()).await?.handle(),
+            works.start(client.chain(request).start()).await?,
         ))
     }
 
@@ -193,7 +178,7 @@ impl VideoClient {
     pub async fn job(&self, id: String) -> Result<Arc<JobHandle>> {
         let (client, works) = self.parts()?;
         let start = async move { client.job(&id) };
-        Ok(JobHandle::new(works.begin(start).await?.handle()))
+        Ok(JobHandle::new(works.start(start).await?))
     }
 
     /// Finishes every job of the library that something interrupted: waits for it, downloads, checks and saves
@@ -202,7 +187,7 @@ impl VideoClient {
         let (client, works) = self.parts()?;
         works.left().await?;
         let start = async move { Ok(client.recover().start()) };
-        Ok(works.begin(start).await?.finish().await?.into())
+        Ok(works.finish(start).await?.into())
     }
 
     /// Begins a recovery.
@@ -210,13 +195,13 @@ impl VideoClient {
         let (client, works) = self.parts()?;
         works.left().await?;
         let start = async move { Ok(client.recover().start()) };
-        Ok(RecoveryHandle::new(works.begin(start).await?.handle()))
+        Ok(RecoveryHandle::new(works.start(start).await?))
     }
 
     /// What was spent on requests that were begun in a time, in milliseconds since 1970 UTC; without ends, on all.
     pub async fn spent(&self, from: Option<u64>, before: Option<u64>) -> Result<Spent> {
         let (client, _) = self.parts()?;
-        let time = from.unwrap_or(0)..before.unwrap_or(u64::MAX);
+        let time = between(from, before);
         runtime::run(async move { Ok(client.spent(time).await?) }).await
     }
 

@@ -1,5 +1,6 @@
 //! A library of clips: what is in it, whether it is whole, what was paid.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -164,7 +165,13 @@ impl Library {
     /// What was spent on requests that were begun in a time, in milliseconds since 1970 UTC; without ends, on all.
     pub async fn spent(&self, from: Option<u64>, before: Option<u64>) -> Result<Spent> {
         let library = self.core()?;
-        let time = from.unwrap_or(0)..before.unwrap_or(u64::MAX);
+        let time = between(from, before);
         runtime::run(async move { Ok(library.spent(time).await?) }).await
     }
+}
+
+/// The time between two instants, either of which may be left open.
+pub(super) fn between(from: Option<u64>, before: Option<u64>) -> (Bound<u64>, Bound<u64>) {
+    let first = from.map_or(Bound::Unbounded, Bound::Included);
+    (first, before.map_or(Bound::Unbounded, Bound::Excluded))
 }

@@ -34,7 +34,7 @@ pub(super) struct Works {
 struct Leaving(Mutex<Vec<JoinHandle<()>>>);
 
 /// A work that can be watched. Dropped before its end, it stops waiting.
-pub(super) struct Begun<T, E: Event> {
+struct Begun<T, E: Event> {
     work: Handle<T, E>,
     caller: Caller,
 }
@@ -90,8 +90,33 @@ impl Works {
         })
     }
 
+    /// Begins a work that nobody else gets a handle of, and waits for its end. Dropped before that, it stops waiting.
+    pub(super) async fn finish<T, E, S>(&self, start: S) -> Result<T>
+    where
+        T: Clone + Send + Sync + 'static,
+        E: Event,
+        S: Future<Output = crate::Result<Handle<T, E>>> + Send + 'static,
+    {
+        let Begun { work, caller } = self.begin(start).await?;
+        let outcome = work.wait().await;
+        caller.release();
+        Ok(outcome?)
+    }
+
+    /// Begins a work, and gives its handle. From then on it goes on whether anybody waits or not.
+    pub(super) async fn start<T, E, S>(&self, start: S) -> Result<Handle<T, E>>
+    where
+        T: Clone + Send + Sync + 'static,
+        E: Event,
+        S: Future<Output = crate::Result<Handle<T, E>>> + Send + 'static,
+    {
+        let Begun { work, caller } = self.begin(start).await?;
+        caller.release();
+        Ok(work)
+    }
+
     /// Begins a work in a task of its own, and returns when it can be watched.
-    pub(super) async fn begin<T, E, S>(&self, start: S) -> Result<Begun<T, E>>
+    async fn begin<T, E, S>(&self, start: S) -> Result<Begun<T, E>>
     where
         T: Clone + Send + Sync + 'static,
         E: Event,
@@ -157,20 +182,5 @@ async fn told<O, E>(order: impl Future<Output = std::result::Result<O, E>>) {
     let told = order.await.is_ok();
     if !told {
         std::future::pending::<()>().await;
-    }
-}
-
-impl<T: Clone + Send + Sync + 'static, E: Event> Begun<T, E> {
-    /// Waits for a work that nobody else has a handle of. Dropped before the end, it stops waiting.
-    pub(super) async fn finish(self) -> Result<T> {
-        let outcome = self.work.wait().await;
-        self.caller.release();
-        Ok(outcome?)
-    }
-
-    /// The handle. The work goes on whether anybody waits or not.
-    pub(super) fn handle(self) -> Handle<T, E> {
-        self.caller.release();
-        self.work
     }
 }
