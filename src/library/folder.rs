@@ -20,6 +20,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// and hidden, so that neither a listing nor ima2-gen takes them for clips.
 pub(super) const INCOMING: &str = ".incoming";
 pub(super) const PART_SUFFIX: &str = ".part";
+/// What a check for writing renames into the library. One name for all: the next check takes an old one along.
+const WRITABLE: &str = ".writable";
 /// Where records are written beside the clips, each under a temporary name first; in the ledger a folder a day.
 const DOCUMENTS: [&str; 3] = ["jobs", "jobs/owners", "chains"];
 const LEDGER: &str = "ledger";
@@ -71,12 +73,13 @@ impl Folder {
         self.root.join(name)
     }
 
-    /// Writes a file and renames it, as every commit does.
+    /// Writes a file and renames it, as every commit does. What a kill in between leaves, a sweep removes.
     pub(super) fn check_writable(&self) -> Result<()> {
         let doing = format!("write to library {}", self.root.display());
-        let incoming = self.incoming()?;
-        let name = format!(".writable-{:08x}", name::random()?);
-        let (from, to) = (incoming.join(&name), self.root.join(&name));
+        let from = self
+            .incoming()?
+            .join(format!("{WRITABLE}.{:08x}{PART_SUFFIX}", name::random()?));
+        let to = self.root.join(WRITABLE);
         let write = || {
             File::create_new(&from)?.write_all(b"x")?;
             fs::rename(&from, &to)
@@ -253,9 +256,10 @@ impl Folder {
     pub(super) fn sweep(&self, age: Duration) -> Result<u64> {
         let mut folders = vec![self.incoming()?];
         folders.extend(self.folders_of_documents()?);
+        let of_check = u64::from(sweep_file(&self.root.join(WRITABLE), age));
         folders
             .iter()
-            .try_fold(0, |removed, folder| Ok(removed + sweep_one(folder, age)?))
+            .try_fold(of_check, |removed, folder| Ok(removed + sweep_folder(folder, age)?))
     }
 
     /// The folders in which records are written, as far as they are there and no links.
@@ -303,31 +307,32 @@ fn is_folder(path: &Path) -> bool {
 }
 
 /// Removes the unfinished files of one folder.
-fn sweep_one(folder: &Path, age: Duration) -> Result<u64> {
+fn sweep_folder(folder: &Path, age: Duration) -> Result<u64> {
     let fault = |error| io_fault(&format!("sweep {}", folder.display()), error);
     let mut removed = 0;
     for entry in fs::read_dir(folder).map_err(fault)? {
         let path = entry.map_err(fault)?.path();
         let ours = path.to_str().is_some_and(|path| path.ends_with(PART_SUFFIX));
-        let regular = fs::symlink_metadata(&path).is_ok_and(|about| about.is_file());
-        if !ours || !regular {
-            continue;
-        }
-        // Gone in the meantime: its writer has finished.
-        let Ok(file) = File::open(&path) else { continue };
-        let changed = file.metadata().and_then(|about| about.modified());
-        let old = changed.is_ok_and(|changed| {
-            SystemTime::now()
-                .duration_since(changed)
-                .is_ok_and(|since| since >= age)
-        });
-        // Locked only when it is to go: a lock held here looks like a writer to everybody else.
-        if old && !matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && fs::remove_file(&path).is_ok()
-        {
-            removed += 1;
-        }
+        removed += u64::from(ours && sweep_file(&path, age));
     }
     Ok(removed)
+}
+
+/// Removes a regular file that nobody writes and that has not changed for `age`, and says whether it did.
+fn sweep_file(path: &Path, age: Duration) -> bool {
+    if !fs::symlink_metadata(path).is_ok_and(|about| about.is_file()) {
+        return false;
+    }
+    // Gone in the meantime: its writer has finished.
+    let Ok(file) = File::open(path) else { return false };
+    let changed = file.metadata().and_then(|about| about.modified());
+    let old = changed.is_ok_and(|changed| {
+        SystemTime::now()
+            .duration_since(changed)
+            .is_ok_and(|since| since >= age)
+    });
+    // Locked only when it is to go: a lock held here looks like a writer to everybody else.
+    old && !matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && fs::remove_file(path).is_ok()
 }
 
 pub(super) fn taken(name: &str) -> Error {
