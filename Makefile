@@ -1,12 +1,13 @@
 # Two commands do everything, set-up included: `make demo` and `make test`.
 
-.PHONY: help demo test torture bench bench-bindings bindings setup clean
+.PHONY: help demo test torture bench bench-check bench-bindings bindings setup clean
 
 help:
 	@echo "make demo   make two clips with no key and no cost, into demo-out/"
 	@echo "make test   format, lints, docs, every test"
 	@echo "make torture  kill, break and fill for ten minutes, with figures and a seed"
-	@echo "make bench  frames beside the ffmpeg program, in one run"
+	@echo "make bench  every figure of docs/benchmarks.md, beside the peers"
+	@echo "make bench-check  the short form: fails when a ratio got worse"
 	@echo "make bindings  the packages for Python, Kotlin and Swift, built, installed and tested"
 	@echo "make bench-bindings  their size, start and memory"
 	@echo "make clean  remove what these left behind"
@@ -29,7 +30,13 @@ torture:
 
 bench:
 	@scripts/setup.sh test
-	cargo bench --locked --all-features
+	@scripts/setup.sh bindings
+	@scripts/bench.sh
+
+bench-check:
+	@scripts/setup.sh test
+	@scripts/setup.sh bindings
+	@scripts/bench.sh --check
 
 bindings:
 	@scripts/setup.sh test

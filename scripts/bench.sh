@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Runs benchmarks and keeps their rows.
+#
+#   scripts/bench.sh             all of them; writes benches/results.json and docs/benchmarks.md
+#   scripts/bench.sh NAME…       some of them; their groups are replaced
+#   scripts/bench.sh --check     the short form of those that have one, held against what is kept
+#
+# benches/README.md has the names.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+all=()
+short=()
+
+check=
+if [ "${1:-}" = --check ]; then
+    check=yes
+    export REELKIN_BENCH_SHORT=1
+    shift
+    names=("${short[@]}")
+else
+    names=("${all[@]}")
+fi
+[ $# = 0 ] || names=("$@")
+
+unset XAI_API_KEY ${!REELKIN_BUDGET*} REELKIN_LIBRARY REELKIN_LOG ${!AWS_*}
+rows=target/bench/rows
+mkdir -p "${rows%/*}"
+: >"$rows"
+
+# A benchmark in Rust: `cargo bench`, our release profile, the system's libav.
+in_rust() { cargo bench --locked --quiet --all-features --bench "$1" >>"$rows"; }
+
+for name in "${names[@]}"; do
+    echo "== $name" >&2
+    case $name in
+    *) echo "no benchmark is called $name: ${all[*]}" >&2; exit 2 ;;
+    esac
+done
+
+if [ -n "$check" ]; then
+    benches/report.py check "$rows"
+else
+    benches/report.py keep "$rows"
+    benches/report.py page
+fi
