@@ -67,8 +67,10 @@ done < <(lines sources)
 prefix=$work/out/libav
 mkdir -p "$prefix/lib/pkgconfig" "$prefix/share/licenses"
 jobs=$(getconf _NPROCESSORS_ONLN)
-# Sections let the linker drop what is not called; hidden, nothing of it shows outside of a shared library.
-flags="-O2 -fPIC -ffunction-sections -fdata-sections -fvisibility=hidden"
+# Sections let the linker drop what is not called. No tables for unwinding: nothing unwinds through libav.
+sections="-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables"
+# Hidden, nothing of it shows outside of a shared library.
+flags="-O2 -fPIC $sections -fvisibility=hidden"
 # From here on only the libraries built here are found.
 export PKG_CONFIG_LIBDIR=$prefix/lib/pkgconfig
 unset PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR CFLAGS CXXFLAGS CPPFLAGS LDFLAGS
@@ -108,7 +110,7 @@ zlib() {
 }
 dav1d() {
     cd "$work/dav1d"
-    CFLAGS="-ffunction-sections -fdata-sections" meson setup build --prefix=/libav --libdir=lib --buildtype=release \
+    CFLAGS=$sections meson setup build --prefix=/libav --libdir=lib --buildtype=release \
         -Ddefault_library=static -Db_staticpic=true -Denable_tools=false -Denable_tests=false -Dlogging=false
     ninja -C build
     DESTDIR=$work/out meson install -C build --no-rebuild

@@ -288,7 +288,10 @@ pub(super) async fn upload(
                 "expires_after must be sent before the file field.",
             ));
         }
-        let value = field.text().await.map_err(broken)?;
+        // `text` would decode any charset there is, with half a megabyte of tables for it.
+        let value = field.bytes().await.map_err(broken)?;
+        let value = String::from_utf8(value.into())
+            .map_err(|_| Refusal::invalid(format!("{name} must be UTF-8 text.")))?;
         match name.as_str() {
             "purpose" => purpose = value,
             "expires_after" | "expires_after[seconds]" => {

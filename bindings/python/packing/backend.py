@@ -21,6 +21,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any, Optional
+from unittest import mock
 
 import native_module
 
@@ -30,7 +31,9 @@ Settings = Optional[dict[str, Any]]
 
 
 def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
-    return ["maturin>=1.9,<2"]
+    # deflate is libdeflate: the same format as zlib's, 3 % smaller in 4 s. Without a wheel of it for this machine it
+    # compiles, in seconds.
+    return ["maturin>=1.9,<2", "deflate>=0.7,<1"]
 
 
 get_requires_for_build_sdist = get_requires_for_build_wheel
@@ -108,20 +111,41 @@ def _pack(tree: Path, tag: str, directory: Path) -> str:
     (info / "RECORD").unlink(missing_ok=True)
     wheel = f"{info.name[: -len('.dist-info')]}-{tag}.whl"
     records = []
-    with zipfile.ZipFile(directory / wheel, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with _Archive(directory / wheel, "w") as archive:
         for file in sorted(path for path in tree.rglob("*") if path.is_file()):
             name, content = file.relative_to(tree).as_posix(), file.read_bytes()
             digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
             records.append(f"{name},sha256={digest},{len(content)}\n")
-            _add(archive, name, content)
+            archive.add(name, content)
         record = f"{info.name}/RECORD"
-        _add(archive, record, "".join([*records, f"{record},,\n"]).encode())
+        archive.add(record, "".join([*records, f"{record},,\n"]).encode())
     return wheel
 
 
-def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    # No time and no rights of this machine: the same input gives the same wheel.
-    entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-    entry.compress_type = zipfile.ZIP_DEFLATED
-    entry.external_attr = 0o644 << 16
-    archive.writestr(entry, content)
+class _Archive(zipfile.ZipFile):
+    """An archive whose files are packed as tightly as deflate can."""
+
+    def add(self, name: str, content: bytes) -> None:
+        # No time and no rights of this machine: the same input gives the same wheel.
+        entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        entry.external_attr = 0o644 << 16
+        # zipfile offers no other way to hand it what is compressed already.
+        with mock.patch.object(zipfile, "_get_compressor", lambda *_: _Tight()):
+            self.writestr(entry, content)
+
+
+class _Tight:
+    """What zipfile takes for a compressor: keeps all until the end, since libdeflate does not stream."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+
+    def compress(self, part: bytes) -> bytes:
+        self.parts.append(bytes(part))
+        return b""
+
+    def flush(self) -> bytes:
+        import deflate
+
+        return bytes(deflate.deflate_compress(b"".join(self.parts), 12))
