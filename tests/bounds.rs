@@ -96,6 +96,7 @@ const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/library/journal/mod.rs", Collection, 3, "the records this client works on; the records of the days with something open; the open records, twice"),
     ("src/library/journal/owner.rs", Collection, 1, "the owners looked at in the last two LEASEs"),
     ("src/library/range.rs", Collection, 1, "MOST_KEPT, of which the one used longest ago goes"),
+    ("src/library/range.rs", Channel, 2, "one value, the newest"),
     ("src/library/staged.rs", Loop, 1, "the end of the clip's file"),
     ("src/library/verify.rs", Collection, 2, "the clips of the library or the family"),
     ("src/lineage/family.rs", Collection, 6, "the members of the family"),
