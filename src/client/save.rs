@@ -312,8 +312,9 @@ impl Sink for StagedSink<'_> {
 
     fn append(&mut self, chunk: Bytes) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
-            self.staged.append(&chunk).await?;
-            self.position += chunk.len() as u64;
+            let length = chunk.len() as u64;
+            self.staged.take(chunk).await?;
+            self.position += length;
             Ok(())
         })
     }

@@ -261,7 +261,10 @@ impl Local {
         match self {
             Self::File(path) => MediaSource::from(path).with_name(name),
             Self::Memory(bytes) => MediaSource::named_bytes(name, bytes.clone()),
-            Self::Stored(reader) => MediaSource::reader(name, reader.clone()),
+            Self::Stored(reader) => {
+                let (reader, stop) = reader.stoppable();
+                MediaSource::reader(name, reader).with_stop(stop)
+            }
         }
     }
 

@@ -1,20 +1,19 @@
 //! Request bodies that are sent as they are made: files and base64 on the fly, of known length, never a
 //! whole copy in memory.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
-use tokio::fs::File;
-use tokio::io::AsyncReadExt as _;
 
 use crate::error::{Error, ErrorKind};
 
 /// Bytes read at a time. A multiple of three, so that base64 has no padding before its end.
-const CHUNK: usize = 192 * 1024;
+const CHUNK: usize = 384 * 1024;
 
 /// Content in memory or in a file of this machine.
 #[derive(Clone, PartialEq, Eq)]
@@ -120,43 +119,83 @@ fn chunks(piece: Piece) -> stream::BoxStream<'static, Result<Bytes, Error>> {
     match piece {
         Piece::Text(bytes) => stream::once(async { Ok(bytes) }).boxed(),
         Piece::Raw(Content::Memory(bytes)) => stream::once(async { Ok(bytes) }).boxed(),
-        Piece::Raw(Content::File { path, length }) => read(path, length).boxed(),
+        Piece::Raw(Content::File { path, length }) => read(path, length, Bytes::from).boxed(),
         Piece::Base64(Content::Memory(bytes)) => {
             let parts = (0..bytes.len())
                 .step_by(CHUNK)
-                .map(move |at| Ok(STANDARD.encode(&bytes[at..bytes.len().min(at + CHUNK)]).into()));
+                .map(move |at| Ok(base64(&bytes[at..bytes.len().min(at + CHUNK)])));
             stream::iter(parts).boxed()
         }
-        Piece::Base64(Content::File { path, length }) => read(path, length)
-            .map(|chunk| chunk.map(|chunk| STANDARD.encode(&chunk).into()))
-            .boxed(),
+        Piece::Base64(Content::File { path, length }) => read(path, length, |chunk| base64(&chunk)).boxed(),
     }
 }
 
-/// The chunks of a file that must have the length it had. All but the last are full.
-fn read(path: PathBuf, length: u64) -> impl Stream<Item = Result<Bytes, Error>> + Send {
-    let failed = |path: &PathBuf, error: std::io::Error| {
-        Error::new(ErrorKind::InvalidRequest, format!("read {}", path.display())).with_source(error)
-    };
-    let start = (path, None::<File>, length);
-    stream::try_unfold(start, move |(path, file, rest)| async move {
-        let mut file = match file {
-            Some(file) => file,
-            None => File::open(&path).await.map_err(|error| failed(&path, error))?,
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+fn base64(bytes: &[u8]) -> Bytes {
+    use base64::engine::{Simd, general_purpose::PAD};
+    Simd::standard(PAD).encode(bytes).into()
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn base64(bytes: &[u8]) -> Bytes {
+    base64::engine::general_purpose::STANDARD.encode(bytes).into()
+}
+
+/// A file that is being read, and how much of it is to come.
+struct Reading {
+    path: PathBuf,
+    file: Option<File>,
+    rest: u64,
+}
+
+impl Reading {
+    /// The next bytes: as many as a chunk has, but for the last one. `None` at the end, which must be where it
+    /// was when the file was looked at.
+    fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        let Self { path, file, rest } = self;
+        let failed = |error: io::Error| {
+            Error::new(ErrorKind::InvalidRequest, format!("read {}", path.display())).with_source(error)
         };
-        if rest == 0 {
-            let more = file.read(&mut [0]).await.map_err(|error| failed(&path, error))?;
-            return if more == 0 { Ok(None) } else { Err(changed(&path)) };
+        let file = match file {
+            Some(file) => file,
+            None => file.insert(File::open(&*path).map_err(failed)?),
+        };
+        let want = (*rest).min(CHUNK as u64);
+        // At the end one more, which is not to be there.
+        let ask = want.max(1);
+        let mut chunk = Vec::with_capacity(usize::try_from(ask).unwrap_or(CHUNK));
+        let read = file.take(ask).read_to_end(&mut chunk).map_err(failed)? as u64;
+        if read != want {
+            return Err(changed(path));
         }
-        let want = usize::try_from(rest).unwrap_or(usize::MAX).min(CHUNK);
-        let mut chunk = vec![0; want];
-        file.read_exact(&mut chunk)
+        *rest -= read;
+        Ok((read > 0).then_some(chunk))
+    }
+}
+
+/// The chunks of a file, each made into what is sent. While one is on its way the next one is read, on a thread
+/// that may wait.
+fn read(
+    path: PathBuf,
+    length: u64,
+    made: fn(Vec<u8>) -> Bytes,
+) -> impl Stream<Item = Result<Bytes, Error>> + Send {
+    let begin = move |mut reading: Reading| {
+        tokio::task::spawn_blocking(move || {
+            let chunk = reading.next();
+            chunk.map(|chunk| chunk.map(|chunk| (made(chunk), reading)))
+        })
+    };
+    let first = begin(Reading {
+        path,
+        file: None,
+        rest: length,
+    });
+    stream::try_unfold(first, move |chunk| async move {
+        let read = chunk
             .await
-            .map_err(|error| match error.kind() {
-                std::io::ErrorKind::UnexpectedEof => changed(&path),
-                _ => failed(&path, error),
-            })?;
-        Ok(Some((chunk.into(), (path, Some(file), rest - want as u64))))
+            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Stopped, "read what is sent: broken off")));
+        Ok(read?.map(|(chunk, reading)| (chunk, begin(reading))))
     })
 }
 
@@ -169,6 +208,8 @@ fn changed(path: &std::path::Path) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
     async fn collect(body: &Body) -> Result<Vec<u8>, Error> {

@@ -15,6 +15,7 @@
 //! No name from a sidecar, a server or a caller leaves the folder: every name goes through
 //! [`ClipId`], and a symbolic link is not followed.
 
+mod appender;
 mod bucket;
 #[cfg(feature = "media")]
 mod chain;

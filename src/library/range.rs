@@ -15,6 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use super::bucket::Object;
 use super::{ClipId, Library};
@@ -42,6 +43,8 @@ pub struct ClipReader {
     object: Arc<Object>,
     kept: Arc<Mutex<Kept>>,
     runtime: Handle,
+    /// Turns true when nobody waits for it any more.
+    stop: watch::Receiver<bool>,
     position: u64,
     /// The block after the last request, and how many blocks that had.
     next: u64,
@@ -71,6 +74,7 @@ impl Library {
             object: Arc::new(object),
             kept: Arc::default(),
             runtime: Handle::current(),
+            stop: watch::channel(false).1,
             position: 0,
             next: 0,
             ahead: 0,
@@ -82,6 +86,16 @@ impl ClipReader {
     /// The size of the clip.
     pub fn size(&self) -> u64 {
         self.object.size
+    }
+
+    /// A clone that can be told to give up, and what tells it: a read that waits for the store then fails at once, and
+    /// so does every later one that would have to ask.
+    pub fn stoppable(&self) -> (Self, impl FnOnce() + Send + use<>) {
+        let (stopper, stop) = watch::channel(false);
+        let reader = Self { stop, ..self.clone() };
+        (reader, move || {
+            stopper.send_replace(true);
+        })
     }
 
     /// All of it, in memory.
@@ -134,11 +148,17 @@ impl ClipReader {
         let (sender, answer) = sync_channel(1);
         let object = Arc::clone(&self.object);
         let doing = format!("read clip {:?}", self.name);
+        let mut stop = self.stop.clone();
         let asked = self.runtime.spawn({
             let doing = doing.clone();
             async move {
-                // Nobody listens any more: the answer came too late.
-                let _ = sender.send(object.range(range, &doing).await);
+                tokio::select! {
+                    biased;
+                    // An error means that there is nobody who could.
+                    Ok(_) = stop.wait_for(|stop| *stop) => {}
+                    // Nobody may listen any more: the answer came too late.
+                    answer = object.range(range, &doing) => drop(sender.send(answer)),
+                }
             }
         });
         match answer.recv_timeout(DEADLINE) {
@@ -152,7 +172,12 @@ impl ClipReader {
                 ))
             }
             Err(RecvTimeoutError::Disconnected) => {
-                let gone = format!("{doing}: its runtime is shutting down");
+                let why = if *self.stop.borrow() {
+                    "stopped"
+                } else {
+                    "its runtime is shutting down"
+                };
+                let gone = format!("{doing}: {why}");
                 Err(io::Error::new(
                     io::ErrorKind::TimedOut,
                     Error::new(ErrorKind::Stopped, gone),

@@ -2,19 +2,23 @@
 
 use std::fmt::{self, Write as _};
 use std::fs::File;
-use std::io::{self, Read as _, SeekFrom};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 
+use super::appender::Appender;
 use super::fault::io_fault;
 use super::folder::{self, Folder};
 use super::record::{ClipRecord, ReelkinRecord};
 use super::{Clip, ClipId, Library, blocking, cut_off, name};
 use crate::error::{Error, ErrorKind, Result};
+
+/// Most that is copied of a chunk at a time.
+const PIECE: usize = 2 << 20;
 
 /// Size and hash of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +40,7 @@ pub struct Staged {
     library: Library,
     id: ClipId,
     path: PathBuf,
-    file: tokio::fs::File,
+    file: Appender,
     written: u64,
     /// A write failed or was cancelled: how much of it is in the file is not known.
     unsettled: bool,
@@ -69,7 +73,7 @@ impl Library {
             library: self.clone(),
             id: id.clone(),
             path,
-            file: tokio::fs::File::from_std(file),
+            file: Appender::new(file),
             written: u64::MAX,
             unsettled: true,
             // What an earlier download left is not lost by a failure in here.
@@ -95,14 +99,10 @@ impl Library {
         &self,
         id: &ClipId,
         path: PathBuf,
-        file: tokio::fs::File,
+        file: File,
+        digest: ClipDigest,
         mut record: ClipRecord,
     ) -> Result<Clip> {
-        let file = file.into_std().await;
-        let digest = {
-            let path = path.clone();
-            blocking(move || digest(&path)).await?
-        };
         if digest.bytes == 0 {
             // Nothing that was paid for is in it.
             let _ = tokio::fs::remove_file(&path).await;
@@ -182,13 +182,25 @@ impl Staged {
     /// # Cancel safety
     /// A chunk whose future was dropped is not counted: the next call takes it back out first.
     pub async fn append(&mut self, chunk: &[u8]) -> Result<()> {
+        let pieces = chunk.chunks(PIECE).map(Bytes::copy_from_slice);
+        self.write(chunk.len(), pieces).await
+    }
+
+    /// As [`append`](Self::append), without a copy.
+    pub(crate) async fn take(&mut self, chunk: Bytes) -> Result<()> {
+        self.write(chunk.len(), [chunk]).await
+    }
+
+    async fn write(&mut self, length: usize, pieces: impl IntoIterator<Item = Bytes>) -> Result<()> {
         if self.unsettled {
             self.settle().await?;
         }
         self.unsettled = true;
-        let write = self.file.write_all(chunk).await;
-        write.map_err(|error| self.fault(error))?;
-        self.written += chunk.len() as u64;
+        for piece in pieces {
+            let write = self.file.append(piece).await;
+            write.map_err(|error| self.fault(error))?;
+        }
+        self.written += length as u64;
         self.unsettled = false;
         Ok(())
     }
@@ -223,8 +235,8 @@ impl Staged {
         self.unsettled = true;
         // The failure was reported, or will be: what counts here is what reached the file.
         let _ = self.file.flush().await;
-        let about = self.file.metadata().await;
-        let on_disk = about.map_err(|error| self.fault(error))?.len();
+        let on_disk = self.file.length().await;
+        let on_disk = on_disk.map_err(|error| self.fault(error))?;
         let length = self.written.min(on_disk);
         self.cut(length).await?;
         Ok(length)
@@ -251,11 +263,7 @@ impl Staged {
 
     async fn cut(&mut self, length: u64) -> Result<()> {
         self.unsettled = true;
-        let cut = async {
-            self.file.set_len(length).await?;
-            self.file.seek(SeekFrom::Start(length)).await
-        };
-        let cut = cut.await;
+        let cut = self.file.cut(length).await;
         cut.map_err(|error| self.fault(error))?;
         self.written = length;
         self.unsettled = false;
@@ -276,7 +284,7 @@ impl Staged {
     }
 
     /// Makes the file a clip: syncs it, gives it its name, and writes the sidecar. Size and hash of
-    /// the file, read back from it, go into the record.
+    /// what was written go into the record; where a part of it was there before, they are read back from the file.
     ///
     /// # Errors
     /// `Library` if the name is taken (nothing is overwritten), the file is empty, the sidecar is
@@ -294,10 +302,17 @@ impl Staged {
     async fn finish(mut self, record: ClipRecord) -> Result<Clip> {
         self.keep = true;
         self.flush().await?;
-        // The lock lives in the open file: a second handle keeps it while the work goes on.
-        let file = self.file.try_clone().await.map_err(|error| self.fault(error))?;
+        // The lock lives in the open file, which stays open while the work goes on.
+        let (file, hash) = self.file.finish().await.map_err(|error| self.fault(error))?;
+        let digest = match hash {
+            Some((hash, bytes)) => ClipDigest::new(hash, bytes),
+            None => {
+                let path = self.path.clone();
+                blocking(move || digest(&path)).await?
+            }
+        };
         self.library
-            .take_in(&self.id, self.path.clone(), file, record)
+            .take_in(&self.id, self.path.clone(), file, digest, record)
             .await
     }
 

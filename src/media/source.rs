@@ -16,7 +16,11 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct MediaSource {
     name: String,
     input: Input,
+    stop: Option<Stop>,
 }
+
+/// Ends the waiting of a reader.
+pub(super) type Stop = Box<dyn FnOnce() + Send>;
 
 enum Input {
     Path(PathBuf),
@@ -33,7 +37,19 @@ impl MediaSource {
         Self {
             name: name.into(),
             input: Input::Reader(Box::new(reader)),
+            stop: None,
         }
+    }
+
+    /// What makes a reader that waits give up. It is called from another thread, once, when the call is past its
+    /// deadline or was interrupted. Without it such a reader keeps its thread for as long as it waits.
+    pub fn with_stop(mut self, stop: impl FnOnce() + Send + 'static) -> Self {
+        self.stop = Some(Box::new(stop));
+        self
+    }
+
+    pub(super) fn take_stop(&mut self) -> Option<Stop> {
+        self.stop.take()
     }
 
     /// Reads from memory, under a name for messages.
@@ -41,6 +57,7 @@ impl MediaSource {
         Self {
             name: name.into(),
             input: Input::Bytes(bytes.into()),
+            stop: None,
         }
     }
 
@@ -69,6 +86,7 @@ impl From<PathBuf> for MediaSource {
         Self {
             name: path.display().to_string(),
             input: Input::Path(path),
+            stop: None,
         }
     }
 }
@@ -87,10 +105,7 @@ impl From<&PathBuf> for MediaSource {
 
 impl From<Bytes> for MediaSource {
     fn from(bytes: Bytes) -> Self {
-        Self {
-            name: "bytes in memory".to_owned(),
-            input: Input::Bytes(bytes),
-        }
+        Self::named_bytes("bytes in memory", bytes)
     }
 }
 
@@ -195,7 +210,7 @@ impl OpenSource {
 /// Opens a source: every way in which it can be no media at all ends here, in one line that names it.
 pub(super) fn open(source: MediaSource, options: &MediaOptions) -> Result<OpenSource> {
     const WANTED: &str = "give an MP4, MOV, WebM or MKV clip, or a PNG, JPEG or WebP picture";
-    let MediaSource { name, input } = source;
+    let MediaSource { name, input, .. } = source;
     let bad = |what: &str| Error::new(ErrorKind::Media, format!("open {name}: {what}; {WANTED}"));
     let io_error = |e: &io::Error| match e.kind() {
         io::ErrorKind::NotFound => Error::new(

@@ -25,7 +25,7 @@ static ABANDONED: AtomicUsize = AtomicUsize::new(0);
 
 /// Does the work on a thread of its own, and waits for it no longer than the options allow.
 pub(super) fn run<T: Send + 'static>(
-    source: MediaSource,
+    mut source: MediaSource,
     options: &MediaOptions,
     work: impl FnOnce(MediaSource, &MediaOptions) -> Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -42,6 +42,7 @@ pub(super) fn run<T: Send + 'static>(
     }
     let (sender, receiver) = mpsc::sync_channel(1);
     let inner = options.clone();
+    let mut stop = source.take_stop();
     // Set by whoever leaves first, the work or its caller.
     let left = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&left);
@@ -63,7 +64,12 @@ pub(super) fn run<T: Send + 'static>(
             Ok(done) => return ended(done),
             Err(RecvTimeoutError::Disconnected) => return Err(refuse("its thread ended early")),
             Err(RecvTimeoutError::Timeout) if pause == GRACE => break,
-            Err(RecvTimeoutError::Timeout) if watch.is_over() => pause = GRACE,
+            Err(RecvTimeoutError::Timeout) if watch.is_over() => {
+                if let Some(stop) = stop.take() {
+                    stop();
+                }
+                pause = GRACE;
+            }
             Err(RecvTimeoutError::Timeout) => pause = LOOK.min(watch.remaining()),
         }
     }

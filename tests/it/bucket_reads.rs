@@ -2,9 +2,11 @@
 
 #![cfg(feature = "cli")]
 
+use std::future::IntoFuture as _;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::path::Path as StorePath;
@@ -156,6 +158,49 @@ async fn a_reader_reads_what_is_there() {
         reader.read(&mut [0; 9]).unwrap_err().kind()
     });
     assert_eq!(gone.join().unwrap(), std::io::ErrorKind::TimedOut);
+}
+
+/// A request that is not answered is given up with the call that wanted it, not 20 s later.
+#[tokio::test]
+async fn a_silent_store_is_waited_for_no_longer_than_the_call_may_take() {
+    let (store, library) = stored(vec![0; 3 << 20]).await;
+    let client = VideoClient::builder()
+        .api_key("none")
+        .library_at(library.clone())
+        .build()
+        .unwrap();
+    let clip = library.clip("long").await.unwrap();
+    store.silent.store(true, Ordering::Relaxed);
+    let patient = MediaOptions::default();
+    let hasty = MediaOptions::default().with_deadline(Duration::from_millis(200));
+
+    let late = client.frame(&clip, FramePosition::Last).with_options(hasty).await;
+    assert_eq!(late.unwrap_err().kind(), ErrorKind::Timeout);
+    given_up(&store).await;
+
+    // The same for one that nobody waits for any more.
+    let dropped = tokio::spawn(
+        client
+            .frame(&clip, FramePosition::Last)
+            .with_options(patient)
+            .into_future(),
+    );
+    while store.waiting.load(Ordering::Relaxed) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    dropped.abort();
+    given_up(&store).await;
+}
+
+/// Waits until no request is under way, for half of the time after which a reader gives up by itself.
+async fn given_up(store: &Metered) {
+    for _ in 0..1000 {
+        if store.waiting.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the store is still being waited for");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use object_store::memory::InMemory;
 use reelkin::ErrorKind;
 use reelkin::library::{ClipId, ClipRecord, Library, ListOptions};
+use sha2::{Digest as _, Sha256};
 
 /// The names in a folder, in order.
 fn names(folder: &Path) -> Vec<String> {
@@ -229,6 +230,56 @@ async fn tasks_commit_at_once() {
     );
     let record = library.clip("one").await.unwrap().record.unwrap();
     assert_eq!(record.created_at, Some(u64::from(winners[0])));
+}
+
+/// However the file came about, its sidecar has the hash of what is in it.
+#[tokio::test]
+async fn the_hash_is_that_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    // What is there before, what is written, where it is cut, what is written then.
+    let cases: [(usize, usize, Option<usize>, usize); 8] = [
+        (0, 5_000_000, None, 0),
+        (0, 20, Some(20), 10),
+        (0, 20, Some(0), 30),
+        (0, 20, Some(7), 13),
+        (10, 20, None, 0),
+        // Half of them were not written here, and yet it are as many as were.
+        (10, 20, Some(20), 0),
+        (10, 20, Some(0), 15),
+        (10, 0, Some(5), 5),
+    ];
+    for (number, (before, first, cut, second)) in cases.into_iter().enumerate() {
+        let library = Library::open(folder.path()).unwrap();
+        let id = id(&format!("clip-{number}"));
+        let some = |from: usize, length| (from..from + length).map(|n| n as u8).collect::<Vec<_>>();
+        let mut expected = some(0, before);
+        let mut staged = library.stage(&id).await.unwrap();
+        staged.append(&expected).await.unwrap();
+        if before > 0 {
+            staged.keep_for_resume(true);
+            staged.flush().await.unwrap();
+            drop(staged);
+            staged = library.stage(&id).await.unwrap();
+        }
+        for piece in some(100, first).chunks(1_000_000) {
+            staged.append(piece).await.unwrap();
+        }
+        expected.extend(some(100, first));
+        if let Some(cut) = cut {
+            staged.truncate(cut as u64).await.unwrap();
+            expected.truncate(cut);
+        }
+        staged.append(&some(200, second)).await.unwrap();
+        expected.extend(some(200, second));
+        let clip = staged.commit(ClipRecord::new(7)).await.unwrap();
+        let ours = clip.record.unwrap().reelkin.unwrap();
+        assert_eq!(library.read(&id, 1 << 23).await.unwrap(), expected, "{number}");
+        assert_eq!(ours.bytes, Some(expected.len() as u64), "{number}");
+        let hash = Sha256::digest(&expected)
+            .iter()
+            .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        assert_eq!(ours.sha256, Some(hash), "{number}");
+    }
 }
 
 #[tokio::test]

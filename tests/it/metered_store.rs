@@ -21,6 +21,18 @@ pub(crate) struct Metered {
     pub(crate) asked: AtomicU64,
     pub(crate) lists: AtomicU64,
     pub(crate) careless: AtomicBool,
+    /// Whether content never comes, and for how many requests it is being waited.
+    pub(crate) silent: AtomicBool,
+    pub(crate) waiting: AtomicU64,
+}
+
+/// One request that waits.
+struct Waiting<'a>(&'a AtomicU64);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Metered {
@@ -65,6 +77,11 @@ impl ObjectStore for Metered {
     async fn get_opts(&self, at: &StorePath, options: GetOptions) -> StoreResult<GetResult> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let head = options.head;
+        if !head && self.silent.load(Ordering::Relaxed) {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+            let _waiting = Waiting(&self.waiting);
+            std::future::pending::<()>().await;
+        }
         let got = self.inner.get_opts(at, options).await?;
         if !head {
             self.sent

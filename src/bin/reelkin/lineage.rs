@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::args::{Global, Lineage};
 use crate::output::{self, Outcome};
-use crate::session::block_on;
+use crate::session::{block_on, stored};
 
 pub(crate) fn run(global: &Global, command: &Lineage) -> Outcome {
     let library = Library::open_to_read(&global.library)?;
@@ -139,7 +139,7 @@ async fn sheet(library: &Library, family: &Family) -> Outcome<Vec<u8>> {
             Some(folder) => MediaSource::from(folder.join(&member.file_name)),
             None => {
                 let reader = library.reader(&ClipId::parse(&member.id)?).await?;
-                MediaSource::reader(&member.file_name, reader)
+                stored(&member.file_name, &reader)
             }
         };
         let ends = vec![FramePosition::First, FramePosition::Last];

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use reelkin::library::ClipReader;
 use reelkin::media::MediaSource;
 use reelkin::sandbox::Sandbox;
 use reelkin::{
@@ -259,6 +260,12 @@ impl Found {
     }
 }
 
+/// A clip of a bucket, of which only what is looked at is fetched.
+pub(crate) fn stored(name: &str, clip: &ClipReader) -> MediaSource {
+    let (reader, stop) = clip.stoppable();
+    MediaSource::reader(name, reader).with_stop(stop)
+}
+
 /// A clip by what a person types: a path to any file, or a clip of the library.
 pub(crate) fn find_clip(global: &Global, text: &str) -> Outcome<Found> {
     let path = Path::new(text);
@@ -287,7 +294,7 @@ pub(crate) fn find_clip(global: &Global, text: &str) -> Outcome<Found> {
     });
     match found {
         Ok((clip, Some(reader))) => Ok(Found {
-            source: MediaSource::reader(&clip.file_name, reader),
+            source: stored(&clip.file_name, &reader),
             path: clip.file_name.into(),
             _runtime: Some(runtime),
         }),
