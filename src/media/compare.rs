@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::clip::Clip;
-use super::decode::walk;
+use super::walk::walk;
 use super::present::Presenter;
 use super::worker;
 use super::{Frame, MediaOptions, MediaSource};

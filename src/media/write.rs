@@ -11,7 +11,7 @@ use ffmpeg_next as libav;
 use libav::{ChannelLayout, Dictionary, Packet, Rational, codec, color, encoder, format, frame};
 
 use super::clip::Clip;
-use super::decode::walk;
+use super::walk::walk;
 use super::frame::Frame;
 use super::limits::MediaOptions;
 use super::present::Presenter;
