@@ -160,6 +160,23 @@ async fn a_sweep_takes_what_nobody_writes() {
     drop(staged);
 }
 
+/// The two places in which a process can be killed in the middle of the check for writing.
+#[tokio::test]
+async fn a_sweep_takes_what_a_killed_check_for_writing_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = Library::open(folder.path()).unwrap();
+    fs::write(folder.path().join(".incoming/.writable.0e97ec37.part"), b"x").unwrap();
+    fs::write(folder.path().join(".writable"), b"x").unwrap();
+    assert_eq!(library.sweep(Duration::from_secs(3600)).await.unwrap(), 0);
+    assert_eq!(library.sweep(Duration::ZERO).await.unwrap(), 2);
+    assert_eq!(names(folder.path()), [".incoming"]);
+    // The next check takes an old one along, and leaves none of its own.
+    fs::write(folder.path().join(".writable"), b"x").unwrap();
+    library.writable().await.unwrap();
+    assert_eq!(names(folder.path()), [".incoming"]);
+    assert!(names(&folder.path().join(".incoming")).is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn tasks_commit_at_once() {
     let folder = tempfile::tempdir().unwrap();
