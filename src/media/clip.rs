@@ -301,7 +301,8 @@ impl Clip {
 
     /// Refuses a clip whose end is missing.
     pub(super) fn check_length(&self) -> Result<()> {
-        self.missing().map_or(Ok(()), |promised| Err(self.cut_off(promised)))
+        self.missing()
+            .map_or(Ok(()), |promised| Err(self.cut_off(promised)))
     }
 
     pub(super) fn cut_off(&self, promised: u64) -> Error {
@@ -378,7 +379,10 @@ pub(super) fn is_hidden_packet(packet: &Packet) -> bool {
 }
 
 /// Whether the codec is set up anew with this packet.
-#[expect(unsafe_code, reason = "the bindings read kinds of side data into an enum that lacks some")]
+#[expect(
+    unsafe_code,
+    reason = "the bindings read kinds of side data into an enum that lacks some"
+)]
 pub(super) fn has_new_extradata(packet: &Packet) -> bool {
     let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_NEW_EXTRADATA;
     // SAFETY: `as_ptr` points into `packet`, which is borrowed; the size is not asked for.

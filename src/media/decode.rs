@@ -81,7 +81,11 @@ pub fn frames(
     })
 }
 
-pub(super) fn decode(source: MediaSource, positions: &[FramePosition], options: &MediaOptions) -> Result<Vec<Frame>> {
+pub(super) fn decode(
+    source: MediaSource,
+    positions: &[FramePosition],
+    options: &MediaOptions,
+) -> Result<Vec<Frame>> {
     let opened = source::open(source, options)?;
     if opened.format.is_picture() {
         return picture_at(opened, positions);

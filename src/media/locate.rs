@@ -150,7 +150,10 @@ impl Held {
         let Some(syntax) = Syntax::of(clip.video.codec, &clip.extradata()) else {
             return self.packets;
         };
-        let data = self.packets.iter().map(|packet| packet.data().unwrap_or_default());
+        let data = self
+            .packets
+            .iter()
+            .map(|packet| packet.data().unwrap_or_default());
         let unreferenced = syntax.unreferenced(data);
         let needs = |packet: &Packet| packet.pts().is_none_or(|pts| wanted.binary_search(&pts).is_ok());
         let packets = self.packets.into_iter().zip(unreferenced);
@@ -273,7 +276,10 @@ pub(super) fn number_of(clip: &Clip, run: &Run, pts: i64, floor: i64) -> Option<
 fn first(clip: &mut Clip) -> Result<Option<Found>> {
     clip.rewind()?;
     let held = Held::read(clip, Want::First, false)?;
-    let target = held.run.target(Want::First).filter(|_| held.complete && held.begins_with_key());
+    let target = held
+        .run
+        .target(Want::First)
+        .filter(|_| held.complete && held.begins_with_key());
     if let Some((wanted, last)) = target {
         let packets = held.needed(clip, last, &[wanted]);
         let mut found = None;

@@ -31,7 +31,11 @@ use crate::error::Result;
 /// # Ok(())
 /// # }
 /// ```
-pub fn frames_of_clips<I>(clips: I, positions: &[FramePosition], options: &MediaOptions) -> FramesOfClips<I::IntoIter>
+pub fn frames_of_clips<I>(
+    clips: I,
+    positions: &[FramePosition],
+    options: &MediaOptions,
+) -> FramesOfClips<I::IntoIter>
 where
     I: IntoIterator,
     I::Item: Into<MediaSource>,
@@ -71,7 +75,8 @@ where
         {
             let positions = Arc::clone(&self.positions);
             let work = move |source, options: &MediaOptions| decode::decode(source, &positions, options);
-            self.running.push_back(worker::start(clip.into(), &self.options, work));
+            self.running
+                .push_back(worker::start(clip.into(), &self.options, work));
         }
         Some(self.running.pop_front()?.and_then(Pending::wait))
     }

@@ -51,6 +51,7 @@ mod walk;
 mod worker;
 #[cfg(feature = "sandbox")]
 pub(crate) mod write;
+mod yuv;
 
 pub use self::colour::{ColourInfo, ColourMatrix, ColourRange};
 pub use self::compare::{Likeness, Seam, likeness, seam, sharpest_of_last};

@@ -59,7 +59,10 @@ fn groups(clip: &mut Clip, positions: &[FramePosition]) -> Result<Vec<Group>> {
             continue;
         }
         let key = clip.next_packet()?.filter(ffmpeg_next::Packet::is_key);
-        let Some(key) = key.and_then(|packet| packet.pts()).filter(|&key| want.allows(key)) else {
+        let Some(key) = key
+            .and_then(|packet| packet.pts())
+            .filter(|&key| want.allows(key))
+        else {
             continue;
         };
         match groups.last_mut().filter(|group| group.key == key) {
@@ -74,7 +77,12 @@ fn groups(clip: &mut Clip, positions: &[FramePosition]) -> Result<Vec<Group>> {
 }
 
 /// Decodes one group, and puts the frames that come out in their places.
-fn take(clip: &mut Clip, group: &Group, positions: &[FramePosition], frames: &mut [Option<Frame>]) -> Result<()> {
+fn take(
+    clip: &mut Clip,
+    group: &Group,
+    positions: &[FramePosition],
+    frames: &mut [Option<Frame>],
+) -> Result<()> {
     let (Some((nearest, _)), Some((furthest, _))) = (group.wants.first(), group.wants.last()) else {
         return Ok(());
     };
@@ -101,7 +109,10 @@ fn take(clip: &mut Clip, group: &Group, positions: &[FramePosition], frames: &mu
     let mut left = targets.len();
     Decoder::open(clip, packets.len())?.run(packets, |picture, pts| {
         let from = targets.partition_point(|&(target, _)| target < pts);
-        let here = targets.iter().skip(from).take_while(|&&(target, _)| target == pts);
+        let here = targets
+            .iter()
+            .skip(from)
+            .take_while(|&&(target, _)| target == pts);
         let mut made: Option<Frame> = None;
         for &(_, place) in here {
             let Some(slot) = frames.get_mut(place).filter(|slot| slot.is_none()) else {

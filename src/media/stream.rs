@@ -131,7 +131,10 @@ pub(super) fn extradata(stream: &ff::format::stream::Stream) -> Vec<u8> {
     // SAFETY: `codecpar` of an open stream is never null and lives as long as its context, which `stream`
     // borrows. Its extradata is null or has as many bytes as it says, and is copied here.
     unsafe {
-        let (data, size) = ((*parameters.as_ptr()).extradata, (*parameters.as_ptr()).extradata_size);
+        let (data, size) = (
+            (*parameters.as_ptr()).extradata,
+            (*parameters.as_ptr()).extradata_size,
+        );
         match usize::try_from(size) {
             Ok(size) if !data.is_null() => std::slice::from_raw_parts(data, size).to_vec(),
             _ => Vec::new(),

@@ -40,7 +40,8 @@ impl Syntax {
             Id::HEVC => length(21).map(Self::H265),
             Id::AV1 => {
                 let sequence = extradata.get(4..).and_then(|units| {
-                    let unit = ObuUnits(units).find(|unit| unit.is_none_or(|(kind, _)| kind == OBU_SEQUENCE))?;
+                    let unit =
+                        ObuUnits(units).find(|unit| unit.is_none_or(|(kind, _)| kind == OBU_SEQUENCE))?;
                     Sequence::read(unit?.1)
                 });
                 Some(Self::Av1(sequence))
@@ -53,7 +54,9 @@ impl Syntax {
     pub(super) fn unreferenced<'a>(mut self, packets: impl Iterator<Item = &'a [u8]>) -> Vec<bool> {
         let mut highest = 0;
         let uses: Vec<Use> = packets.map(|packet| self.use_of(packet, &mut highest)).collect();
-        uses.into_iter().map(|found| found == Use::Spare(highest)).collect()
+        uses.into_iter()
+            .map(|found| found == Use::Spare(highest))
+            .collect()
     }
 
     fn use_of(&mut self, packet: &[u8], highest: &mut u8) -> Use {
@@ -79,10 +82,15 @@ impl<'a> Iterator for Units<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        let unit = self.rest.split_at_checked(self.length).and_then(|(length, rest)| {
-            let length = length.iter().fold(0_usize, |sum, &byte| sum << 8 | usize::from(byte));
-            rest.split_at_checked(length)
-        });
+        let unit = self
+            .rest
+            .split_at_checked(self.length)
+            .and_then(|(length, rest)| {
+                let length = length
+                    .iter()
+                    .fold(0_usize, |sum, &byte| sum << 8 | usize::from(byte));
+                rest.split_at_checked(length)
+            });
         self.rest = unit.map_or(&[], |(_, rest)| rest);
         Some(unit.map(|(unit, _)| unit))
     }
@@ -141,7 +149,10 @@ fn h265(packet: &[u8], length: usize, highest: &mut u8) -> Option<u8> {
             0..=31 => {
                 *highest = temporal.max(*highest);
                 // Sub-layer non-reference pictures have the even numbers below 16.
-                needed |= other_layer || kind >= 16 || kind % 2 == 1 || layer.is_some_and(|layer| layer != temporal);
+                needed |= other_layer
+                    || kind >= 16
+                    || kind % 2 == 1
+                    || layer.is_some_and(|layer| layer != temporal);
                 layer = Some(temporal);
             }
             // Delimiters, filling, messages.
@@ -321,5 +332,119 @@ impl Bits<'_> {
 
     fn flag(&mut self) -> Option<bool> {
         Some(self.take(1)? == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Units behind lengths of four bytes.
+    fn packet(units: &[&[u8]]) -> Vec<u8> {
+        let length = |unit: &[u8]| u32::try_from(unit.len()).unwrap().to_be_bytes();
+        units
+            .iter()
+            .flat_map(|unit| [&length(unit)[..], unit].concat())
+            .collect()
+    }
+
+    fn unreferenced(codec: Id, extradata: &[u8], packets: &[Vec<u8>]) -> Vec<bool> {
+        let syntax = Syntax::of(codec, extradata).unwrap();
+        syntax.unreferenced(packets.iter().map(Vec::as_slice))
+    }
+
+    #[test]
+    fn h264_by_its_reference_field() {
+        let record = [1, 77, 64, 31, 0xff];
+        let (slice, spare) = (&[0x41, 1, 2][..], &[0x01, 1, 2][..]);
+        let recovery = &[0x06, 6, 1, 0xc4, 0x80][..];
+        let timing_then_recovery = &[0x06, 1, 1, 0, 6, 1, 0xc4, 0x80][..];
+        let (delimiter, timing) = (&[0x09, 0x10][..], &[0x06, 1, 1, 0, 0x80][..]);
+        let (parameters, partition) = (&[0x67, 1][..], &[0x02, 1][..]);
+        let cases: [(&[&[u8]], bool); 10] = [
+            (&[spare], true),
+            (&[delimiter, timing, spare, spare], true),
+            (&[slice], false),
+            (&[spare, slice], false),
+            (&[recovery, spare], false),
+            (&[timing_then_recovery, spare], false),
+            (&[parameters, spare], false),
+            (&[partition], false),
+            (&[delimiter], false),
+            (&[spare, &[]], false),
+        ];
+        for (units, expect) in cases {
+            assert_eq!(
+                unreferenced(Id::H264, &record, &[packet(units)]),
+                [expect],
+                "{units:?}"
+            );
+        }
+        let cut = packet(&[spare])[..6].to_vec();
+        assert_eq!(
+            unreferenced(Id::H264, &record, &[cut, Vec::new()]),
+            [false, false]
+        );
+        // Units behind start codes.
+        assert!(Syntax::of(Id::H264, &[0, 0, 0, 1, 0x67]).is_none());
+    }
+
+    #[test]
+    fn h265_by_the_highest_sub_layer_among_them() {
+        let mut record = [0; 23];
+        (record[0], record[21]) = (1, 0xff);
+        let slice = |kind: u8, layer: u8| packet(&[&[kind << 1, layer + 1, 0x80]]);
+        let (trail_n, trail_r, tsa_n, idr) = (0, 1, 2, 19);
+        let one_layer = [slice(idr, 0), slice(trail_r, 0), slice(trail_n, 0)];
+        assert_eq!(unreferenced(Id::HEVC, &record, &one_layer), [false, false, true]);
+        // What is spare in its own layer serves the next.
+        let two_layers = [
+            slice(idr, 0),
+            slice(trail_n, 0),
+            slice(tsa_n, 1),
+            slice(trail_r, 1),
+        ];
+        assert_eq!(
+            unreferenced(Id::HEVC, &record, &two_layers),
+            [false, false, true, false]
+        );
+        // With parameters, with a message, of another layer of the picture.
+        let parameters = packet(&[&[34 << 1, 1, 0], &[0, 1, 0x80]]);
+        let message = packet(&[&[39 << 1, 1, 0], &[0, 1, 0x80]]);
+        let other = packet(&[&[0, 1 << 3 | 1, 0x80]]);
+        assert_eq!(
+            unreferenced(Id::HEVC, &record, &[parameters, message, other]),
+            [false, true, false]
+        );
+    }
+
+    #[test]
+    fn av1_by_the_slots_it_refreshes() {
+        // Headers of an encoder's.
+        let record = [
+            0x81, 0x00, 0x0c, 0x00, 0x0a, 0x0b, 0x00, 0x00, 0x00, 0x04, 0x3c, 0xfe, 0xfc, 0x02, 0xf8, 0x00,
+            0x40,
+        ];
+        let shown = vec![
+            0x32, 0x0a, 0x32, 0x03, 0x00, 0x0d, 0xb6, 0xb6, 0x91, 0x28, 0x00, 0x00,
+        ];
+        let hidden = vec![0x32, 0x09, 0x29, 0x08, 0x00, 0x12, 0x49, 0x24, 0x9c, 0x8c, 0x00];
+        let existing = vec![0x1a, 0x01, 0xe8];
+        let mut kept = shown.clone();
+        kept[4] |= 0x10;
+        let both = [hidden.clone(), shown.clone()].concat();
+        let cut = shown[..8].to_vec();
+        let packets = [shown.clone(), kept, hidden, existing, both, cut];
+        assert_eq!(
+            unreferenced(Id::AV1, &record, &packets),
+            [true, false, false, false, false, false]
+        );
+        // Without its sequence, or with one that is not read, nothing is known.
+        assert_eq!(
+            unreferenced(Id::AV1, &record[..4], std::slice::from_ref(&shown)),
+            [false]
+        );
+        let sequence = [0x0a, 0x02, 0xff, 0xff].to_vec();
+        assert_eq!(unreferenced(Id::AV1, &record, &[sequence, shown]), [false, false]);
     }
 }

@@ -75,7 +75,11 @@ pub(super) fn start<T: Send + 'static>(
         }
     });
     started.map_err(|error| refuse(&watch, "no thread can be started for it").with_source(error))?;
-    Ok(Pending { receiver, watch, left })
+    Ok(Pending {
+        receiver,
+        watch,
+        left,
+    })
 }
 
 impl<T> Pending<T> {
