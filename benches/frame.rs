@@ -13,6 +13,7 @@ use ff::software::scaling::{Context, Flags};
 use ffmpeg_next as ff;
 use reelkin::media::{self, Frame, FramePosition, MediaOptions};
 
+#[expect(unreachable_pub, reason = "it is of several benchmarks")]
 mod rows;
 #[path = "../src/media/yuv.rs"]
 #[allow(
@@ -115,7 +116,10 @@ fn last(clip: &Path) -> Result<(), Failure> {
     .at_most(1.15)
     .print();
     let png = std::env::temp_dir().join(format!("reelkin-bench-{}.png", std::process::id()));
-    let take = || Ok(drop(frame(clip, FramePosition::Last)?.to_png()?));
+    let take = || {
+        frame(clip, FramePosition::Last)?.to_png()?;
+        Ok(())
+    };
     let program = || {
         run(
             ["-sseof", "-3", "-i", &clip.to_string_lossy(), "-update", "1"],
@@ -195,7 +199,10 @@ fn several(clip: &Path) -> Result<(), Failure> {
         ("first and last", &ends[..]),
         ("8 frames spread over a clip", &spread[..]),
     ] {
-        let together = || Ok(drop(media::frames(clip, positions, &options)?));
+        let together = || {
+            media::frames(clip, positions, &options)?;
+            Ok(())
+        };
         let one_by_one = || {
             positions
                 .iter()
@@ -214,13 +221,16 @@ fn many(clip: &Path) -> Result<(), Failure> {
     let clips = vec![clip; if is_short() { 4 } else { 16 }];
     let ends = [FramePosition::First, FramePosition::Last];
     let together = || {
-        media::frames_of_clips(clips.iter().copied(), &ends, &options)
-            .try_for_each(|frames| Ok(frames.map(drop)?))
+        for frames in media::frames_of_clips(clips.iter().copied(), &ends, &options) {
+            frames?;
+        }
+        Ok(())
     };
     let one_by_one = || {
-        clips
-            .iter()
-            .try_for_each(|&clip| Ok(drop(media::frames(clip, &ends, &options)?)))
+        for &clip in &clips {
+            media::frames(clip, &ends, &options)?;
+        }
+        Ok(())
     };
     let found = pairs(if is_short() { 1 } else { 3 }, together, one_by_one)?;
     let case = format!("first and last of {} clips", clips.len());

@@ -9,8 +9,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-all=()
-short=()
+all=(frames frames-python)
+short=(frames)
 
 check=
 if [ "${1:-}" = --check ]; then
@@ -34,6 +34,8 @@ in_rust() { cargo bench --locked --quiet --features cli --bench "$1" >>"$rows"; 
 for name in "${names[@]}"; do
     echo "== $name" >&2
     case $name in
+    frames) in_rust frame ;;
+    frames-python) benches/peers/frames.sh >>"$rows" ;;
     *) echo "no benchmark is called $name: ${all[*]}" >&2; exit 2 ;;
     esac
 done
