@@ -1,55 +1,181 @@
-//! The last frame of a clip as PNG: this crate in the process against the program ffmpeg, taken in turns.
+//! Frames: this crate against libav's own loop over the same packets, the program ffmpeg, and itself called otherwise;
+//! PNG, JPEG and conversion of one frame.
 //!
-//! `cargo bench --bench frame [-- CLIP...]`. Without clips it makes its own, with ffmpeg.
-#![expect(clippy::print_stdout, reason = "a report for people")]
+//! Clips come from benches/clips.sh, and from the folder `REELKIN_BENCH_CLIPS` or else `../shared/data` if it is there.
+#![expect(clippy::print_stderr, reason = "what is no row")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use reelkin::media::{self, FramePosition, MediaOptions};
+use ff::format::Pixel;
+use ff::software::scaling::{Context, Flags};
+use ffmpeg_next as ff;
+use reelkin::media::{self, Frame, FramePosition, MediaOptions};
 
-// ffmpeg writes every frame of the last three seconds as PNG, so a round takes it seconds.
-const ROUNDS: usize = 5;
+#[expect(unreachable_pub, reason = "it is of several benchmarks")]
+mod rows;
+#[path = "../src/media/yuv.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "its tests, and what they use, are none of a benchmark's"
+)]
+mod yuv;
+
+use rows::{Row, is_short, median, timed};
 
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
-    let folder = tempfile::tempdir()?;
-    let mut clips: Vec<PathBuf> = std::env::args_os()
-        .skip(1)
-        .filter(|a| !a.to_string_lossy().starts_with("--"))
-        .map(PathBuf::from)
-        .collect();
-    if clips.is_empty() {
-        // A group as long as the clip is the worst case for both; two seconds is what most encoders write.
-        for (name, args) in [
-            ("720p-6s-gop2s.mp4", "-g 48"),
-            ("720p-6s-one-key.mp4", "-g 9999 -keyint_min 9999 -sc_threshold 0"),
-        ] {
-            clips.push(make(&folder.path().join(name), args)?);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = root.join("target/bench/clips");
+    let made = Command::new(root.join("benches/clips.sh"))
+        .arg(&folder)
+        .status()?;
+    if !made.success() {
+        return Err("benches/clips.sh failed".into());
+    }
+    ff::init()?;
+    ff::log::set_level(ff::log::Level::Quiet);
+    let others =
+        std::env::var_os("REELKIN_BENCH_CLIPS").map_or_else(|| root.join("../shared/data"), PathBuf::from);
+    let mut clips = clips_in(&folder)?;
+    if is_short() {
+        clips.retain(|clip| !name(clip).contains("15s") && !name(clip).contains("1080p"));
+    }
+    let natural = clips_in(&others).unwrap_or_default();
+    for clip in natural.iter().chain(&clips) {
+        last(clip)?;
+    }
+    let clip = folder.join("h264-720p-6s.mp4");
+    several(&clip)?;
+    many(&clip)?;
+    let pictured = natural.iter().find(|clip| name(clip).starts_with("bigbuckbunny"));
+    pictures(pictured.unwrap_or(&clip))
+}
+
+fn clips_in(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut clips = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|ending| ending == "mp4") && !name(&path).starts_with('.') {
+            clips.push(path);
         }
     }
-    for clip in &clips {
-        compare(clip, folder.path())?;
+    clips.sort();
+    Ok(clips)
+}
+
+fn name(clip: &Path) -> String {
+    clip.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn rounds() -> usize {
+    if is_short() { 3 } else { 9 }
+}
+
+fn frame(clip: &Path, position: FramePosition) -> Result<Frame, Failure> {
+    Ok(media::frame(clip, position, &MediaOptions::new())?)
+}
+
+/// Two sides in turns, after one round that is not counted: milliseconds.
+fn pairs(
+    rounds: usize,
+    mut ours: impl FnMut() -> Result<(), Failure>,
+    mut theirs: impl FnMut() -> Result<(), Failure>,
+) -> Result<Vec<(f64, f64)>, Failure> {
+    ours()?;
+    theirs()?;
+    let mut found = Vec::new();
+    for _ in 0..rounds {
+        let (done, mine, _) = timed(&mut ours);
+        done?;
+        let (done, other, _) = timed(&mut theirs);
+        done?;
+        found.push((mine, other));
     }
+    Ok(found)
+}
+
+fn last(clip: &Path) -> Result<(), Failure> {
+    let case = name(clip);
+    let take = || frame(clip, FramePosition::Last).map(drop);
+    let found = pairs(rounds(), take, || by_libav(clip))?;
+    Row::of_pairs(
+        "last frame",
+        &case,
+        "wall, decoded",
+        "ms",
+        "libav, the same packets",
+        &found,
+    )
+    .at_most(1.15)
+    .print();
+    let png = std::env::temp_dir().join(format!("reelkin-bench-{}.png", std::process::id()));
+    let take = || {
+        frame(clip, FramePosition::Last)?.to_png()?;
+        Ok(())
+    };
+    let program = || {
+        run(
+            ["-sseof", "-3", "-i", &clip.to_string_lossy(), "-update", "1"],
+            &png,
+        )
+    };
+    let found = pairs(if is_short() { 1 } else { 3 }, take, program)?;
+    let _ = std::fs::remove_file(&png);
+    Row::of_pairs(
+        "last frame",
+        &case,
+        "wall, to PNG",
+        "ms",
+        "ffmpeg -sseof -3 -update 1",
+        &found,
+    )
+    .at_most(1.0 / 12.0)
+    .print();
     Ok(())
 }
 
-fn make(path: &Path, args: &str) -> Result<PathBuf, Failure> {
-    let source = "-f lavfi -i testsrc2=size=1280x720:rate=24:duration=6 -f lavfi -i sine=duration=6 \
-                  -vf noise=alls=2:allf=t -c:v libx264 -preset medium -crf 21 -pix_fmt yuv420p -c:a aac";
-    run(
-        source
-            .split_whitespace()
-            .chain(args.split_whitespace())
-            .map(String::from),
-        path,
-    )?;
-    Ok(path.to_owned())
+/// What there is to decode, and nothing else: from the last key frame on, less what H.264 and H.265 call unreferenced.
+/// Of AV1 libav cannot leave anything out.
+fn by_libav(clip: &Path) -> Result<(), Failure> {
+    let mut input = ff::format::input(clip)?;
+    let stream = input.streams().best(ff::media::Type::Video).ok_or("no video")?;
+    let (index, parameters) = (stream.index(), stream.parameters());
+    input.seek(i64::MAX / 4, ..)?;
+    let mut packets: Vec<ff::Packet> = input
+        .packets()
+        .filter_map(|(stream, packet)| (stream.index() == index).then_some(packet))
+        .collect();
+    let last = packets.iter().rposition(ff::Packet::is_key).unwrap_or(0);
+    let packets = packets.split_off(last);
+    let wanted = packets.iter().filter_map(ff::Packet::pts).max();
+    let mut context = ff::codec::Context::from_parameters(parameters)?;
+    let mut threads = ff::codec::threading::Config::count(std::thread::available_parallelism()?.get());
+    threads.kind = ff::codec::threading::Type::Frame;
+    context.set_threading(threads);
+    let mut decoder = context.decoder().video()?;
+    let mut picture = ff::frame::Video::empty();
+    for packet in packets {
+        decoder.skip_frame(if packet.pts() == wanted {
+            ff::Discard::Default
+        } else {
+            ff::Discard::NonReference
+        });
+        decoder.send_packet(&packet)?;
+        while decoder.receive_frame(&mut picture).is_ok() {}
+    }
+    decoder.send_eof()?;
+    while decoder.receive_frame(&mut picture).is_ok() {}
+    Ok(())
 }
 
-fn run(args: impl Iterator<Item = String>, output: &Path) -> Result<(), Failure> {
+fn run<'a>(args: impl IntoIterator<Item = &'a str>, output: &Path) -> Result<(), Failure> {
     let status = Command::new("ffmpeg")
         .args(["-nostdin", "-loglevel", "error", "-y"])
         .args(args)
@@ -63,47 +189,180 @@ fn run(args: impl Iterator<Item = String>, output: &Path) -> Result<(), Failure>
     }
 }
 
-fn compare(clip: &Path, folder: &Path) -> Result<(), Failure> {
-    let theirs = folder.join("theirs.png");
+fn several(clip: &Path) -> Result<(), Failure> {
     let options = MediaOptions::new();
-    let [mut ours, mut ffmpeg, mut decode, mut encode] = [const { Vec::new() }; 4];
-    let mut size = 0;
-    for _ in 0..ROUNDS {
-        let start = Instant::now();
-        let frame = media::frame(clip, FramePosition::Last, &options)?;
-        decode.push(start.elapsed());
-        let png = frame.to_png()?;
-        ours.push(start.elapsed());
-        encode.push(start.elapsed().saturating_sub(*decode.last().ok_or("no time")?));
-        size = png.len();
-        let start = Instant::now();
-        let args = [
-            "-sseof",
-            "-3",
-            "-i",
-            &clip.to_string_lossy(),
-            "-update",
-            "1",
-            "-q:v",
-            "1",
-        ]
-        .map(String::from);
-        run(args.into_iter(), &theirs)?;
-        ffmpeg.push(start.elapsed());
+    let spread: Vec<_> = (0..8)
+        .map(|n| FramePosition::At(Duration::from_millis(700 * n)))
+        .collect();
+    let ends = [FramePosition::First, FramePosition::Last];
+    for (case, positions) in [
+        ("first and last", &ends[..]),
+        ("8 frames spread over a clip", &spread[..]),
+    ] {
+        let together = || {
+            media::frames(clip, positions, &options)?;
+            Ok(())
+        };
+        let one_by_one = || {
+            positions
+                .iter()
+                .try_for_each(|&position| frame(clip, position).map(drop))
+        };
+        let found = pairs(rounds(), together, one_by_one)?;
+        Row::of_pairs("frames", case, "wall", "ms", "one call for each", &found)
+            .at_most(1.0)
+            .print();
     }
-    let [ours, ffmpeg, decode, encode] = [ours, ffmpeg, decode, encode].map(median);
-    let their_size = std::fs::metadata(&theirs)?.len();
-    println!("{}", clip.display());
-    println!("  here    {ours:>10.2?}  (frame {decode:.2?}, PNG {encode:.2?}, {size} bytes)");
-    println!("  ffmpeg  {ffmpeg:>10.2?}  ({their_size} bytes)");
-    println!(
-        "  ratio of medians {:.1}",
-        ffmpeg.as_secs_f64() / ours.as_secs_f64()
-    );
     Ok(())
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default()
+fn many(clip: &Path) -> Result<(), Failure> {
+    let options = MediaOptions::new();
+    let clips = vec![clip; if is_short() { 4 } else { 16 }];
+    let ends = [FramePosition::First, FramePosition::Last];
+    let together = || {
+        for frames in media::frames_of_clips(clips.iter().copied(), &ends, &options) {
+            frames?;
+        }
+        Ok(())
+    };
+    let one_by_one = || {
+        for &clip in &clips {
+            media::frames(clip, &ends, &options)?;
+        }
+        Ok(())
+    };
+    let found = pairs(if is_short() { 1 } else { 3 }, together, one_by_one)?;
+    let case = format!("first and last of {} clips", clips.len());
+    Row::of_pairs("frames", &case, "wall", "ms", "one clip after the other", &found)
+        .at_most(1.0)
+        .print();
+    let (_, most) = rows::resident();
+    eprintln!("{case}: at most {:.0} MiB resident in all", most / 1024.0);
+    Ok(())
+}
+
+fn pictures(clip: &Path) -> Result<(), Failure> {
+    let frame = frame(clip, FramePosition::Last)?;
+    let size = format!("{}x{}", frame.width(), frame.height());
+    let folder = std::env::temp_dir();
+    let (ours, theirs) = (
+        folder.join("reelkin-bench-ours.png"),
+        folder.join("reelkin-bench-theirs.png"),
+    );
+    let png = frame.to_png()?;
+    std::fs::write(&ours, &png)?;
+    run(["-i", &*ours.to_string_lossy()], &theirs)?;
+    let default = std::fs::metadata(&theirs)?.len();
+    for file in [ours, theirs] {
+        let _ = std::fs::remove_file(file);
+    }
+    #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
+    Row::new(
+        "pictures",
+        &format!("PNG {size}"),
+        "size",
+        "bytes",
+        png.len() as f64,
+    )
+    .beside("ffmpeg's default PNG", default as f64)
+    .at_most(1.25)
+    .exact()
+    .print();
+    let of = |work: &dyn Fn() -> Result<Vec<u8>, Failure>| -> Result<f64, Failure> {
+        let mut walls = Vec::new();
+        for _ in 0..rounds() * 5 {
+            let (done, wall, _) = timed(work);
+            done?;
+            walls.push(wall);
+        }
+        Ok(median(walls))
+    };
+    Row::new(
+        "pictures",
+        &format!("PNG {size}"),
+        "wall",
+        "ms",
+        of(&|| Ok(frame.to_png()?))?,
+    )
+    .at_most(10.0)
+    .print();
+    Row::new(
+        "pictures",
+        &format!("JPEG {size}, quality 90"),
+        "wall",
+        "ms",
+        of(&|| Ok(frame.to_jpeg(90)?))?,
+    )
+    .print();
+    conversion()
+}
+
+/// 720 lines of 8-bit 4:2:0 to RGB: our code, and the scaler told to be as exact as it can, which takes chroma for
+/// centred all the same.
+fn conversion() -> Result<(), Failure> {
+    const WIDTH: u32 = 1280;
+    const HEIGHT: u32 = 720;
+    const MANY: usize = 20;
+    let mut picture = ff::frame::Video::new(Pixel::YUV420P, WIDTH, HEIGHT);
+    for plane in 0..3 {
+        for (at, byte) in picture.data_mut(plane).iter_mut().enumerate() {
+            *byte = u8::try_from(at * 89 % 251).unwrap_or_default();
+        }
+    }
+    let k = yuv::Coefficients::new((0.2126, 0.0722), false, 8);
+    let (layout, siting) = (
+        yuv::Layout {
+            half_width: true,
+            half_height: true,
+            gray: false,
+            depth: 8,
+        },
+        yuv::Siting {
+            left: true,
+            top: false,
+        },
+    );
+    let by_us = || {
+        for _ in 0..MANY {
+            let plane = |index: usize, shift: u32| {
+                let (width, height) = ((WIDTH >> shift) as usize, (HEIGHT >> shift) as usize);
+                yuv::Plane::new(picture.data(index), picture.stride(index), width, height, 8)
+                    .ok_or("no plane")
+            };
+            let planes = yuv::Planes {
+                luma: plane(0, 0)?,
+                chroma: Some([plane(1, 1)?, plane(2, 1)?]),
+                layout,
+                siting,
+            };
+            std::hint::black_box(planes.into_rgb(&k));
+        }
+        Ok(())
+    };
+    for (how, flags) in [
+        (
+            "exact",
+            Flags::BICUBIC | Flags::ACCURATE_RND | Flags::FULL_CHR_H_INT | Flags::FULL_CHR_H_INP,
+        ),
+        ("its default", Flags::BICUBIC),
+    ] {
+        let mut context = Context::get(Pixel::YUV420P, WIDTH, HEIGHT, Pixel::RGB24, WIDTH, HEIGHT, flags)?;
+        let by_scaler = || {
+            for _ in 0..MANY {
+                let mut out = ff::frame::Video::empty();
+                context.run(&picture, &mut out)?;
+                std::hint::black_box(out);
+            }
+            Ok(())
+        };
+        #[expect(clippy::cast_precision_loss, reason = "twenty")]
+        let each = |(ours, theirs): (f64, f64)| (ours / MANY as f64, theirs / MANY as f64);
+        let found: Vec<_> = pairs(rounds(), by_us, by_scaler)?.into_iter().map(each).collect();
+        let peer = format!("swscale, {how}");
+        let case = format!("4:2:0 to RGB, 1280x720, beside {how}");
+        let row = Row::of_pairs("pictures", &case, "wall", "ms", &peer, &found);
+        (if how == "exact" { row.at_most(1.0) } else { row }).print();
+    }
+    Ok(())
 }

@@ -9,8 +9,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-all=(bodies bucket start build)
-short=(bodies bucket)
+all=(frames frames-python bodies bucket start build)
+short=(frames bodies bucket)
 
 check=
 if [ "${1:-}" = --check ]; then
@@ -34,6 +34,8 @@ in_rust() { cargo bench --locked --quiet --features cli --bench "$1" >>"$rows"; 
 for name in "${names[@]}"; do
     echo "== $name" >&2
     case $name in
+    frames) in_rust frame ;;
+    frames-python) benches/peers/frames.sh >>"$rows" ;;
     bodies | bucket) in_rust "$name" ;;
     start) REELKIN_PROGRAM=$(bindings/native.sh)/reelkin in_rust start ;;
     build) benches/build.sh >>"$rows" ;;

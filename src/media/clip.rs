@@ -12,7 +12,7 @@ use super::demux::{discard, open_input, seek_input};
 use super::libav;
 use super::limits::Watch;
 use super::source::{Format, OpenSource};
-use super::stream::{IndexEntry, StreamFacts, choose_video, facts, index_entries};
+use super::stream::{IndexEntry, StreamFacts, choose_video, extradata, facts, index_entries};
 use crate::error::{Error, ErrorKind, Result};
 
 /// libav's buffer between our reader and the demuxer.
@@ -262,6 +262,12 @@ impl Clip {
             .map(|stream| stream.parameters())
     }
 
+    /// What the container says to the decoder of the video.
+    pub(super) fn extradata(&self) -> Vec<u8> {
+        let stream = self.input.stream(self.video.index);
+        stream.map(|stream| extradata(&stream)).unwrap_or_default()
+    }
+
     /// The container's own duration, where it has one.
     pub(super) fn container_duration(&self) -> Option<std::time::Duration> {
         match (self.format, u64::try_from(self.input.duration())) {
@@ -291,6 +297,12 @@ impl Clip {
             .max();
         let promised = samples.into_iter().chain(self.outline.promised).max()?;
         (promised > self.len).then_some(promised)
+    }
+
+    /// Refuses a clip whose end is missing.
+    pub(super) fn check_length(&self) -> Result<()> {
+        self.missing()
+            .map_or(Ok(()), |promised| Err(self.cut_off(promised)))
     }
 
     pub(super) fn cut_off(&self, promised: u64) -> Error {
@@ -364,6 +376,17 @@ pub(super) fn to_ticks(time: std::time::Duration, base: Rational) -> i64 {
 pub(super) fn is_hidden_packet(packet: &Packet) -> bool {
     // SAFETY: `as_ptr` points into `packet`, which is borrowed.
     unsafe { (*packet.as_ptr()).flags & ffi::AV_PKT_FLAG_DISCARD != 0 }
+}
+
+/// Whether the codec is set up anew with this packet.
+#[expect(
+    unsafe_code,
+    reason = "the bindings read kinds of side data into an enum that lacks some"
+)]
+pub(super) fn has_new_extradata(packet: &Packet) -> bool {
+    let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_NEW_EXTRADATA;
+    // SAFETY: `as_ptr` points into `packet`, which is borrowed; the size is not asked for.
+    unsafe { !ffi::av_packet_get_side_data(packet.as_ptr(), kind, std::ptr::null_mut()).is_null() }
 }
 
 /// Whether an edit list hides this frame.

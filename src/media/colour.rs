@@ -1,7 +1,6 @@
 //! Which matrix and range a picture's colours are in, and the conversion to RGB.
 //!
-//! The conversion of planar YUV is ours: chroma is interpolated at its true position and every bit
-//! depth is rounded once. libav's scaler picks the matrix behind the caller's back, calls gray full
+//! The conversion of planar YUV is [ours](super::yuv). libav's scaler picks the matrix behind the caller's back, calls gray full
 //! range whatever the stream says, and aborts the process on a frame without a format; it is left with
 //! repacking formats that carry no matrix.
 
@@ -12,6 +11,7 @@ use serde::Serialize;
 use super::clip;
 use super::libav;
 use super::tags::{self, Tags};
+use super::yuv::{Coefficients, Layout, Plane, Planes, Siting};
 
 /// The coefficients between luma, chroma and RGB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -91,7 +91,7 @@ impl ColourInfo {
 
     /// Reads the tags of a frame, and fills the gaps as players do.
     pub(super) fn of(frame: &ff::frame::Video) -> Self {
-        let layout = Layout::of(frame.format());
+        let layout = layout_of(frame.format());
         let numbers = Tags::of(frame);
         let tags = Self {
             primaries: numbers.primaries_name().map(str::to_owned),
@@ -154,45 +154,34 @@ fn is_odd_yuv(format: Pixel) -> bool {
 }
 
 /// A planar YUV or gray format that is converted here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Layout {
-    /// Chroma planes are halved across and down; gray has none.
-    half_width: bool,
-    half_height: bool,
-    gray: bool,
-    depth: u32,
-}
-
-impl Layout {
-    fn of(format: Pixel) -> Option<Self> {
-        let (half_width, half_height, gray, depth) = match format {
-            Pixel::YUV420P | Pixel::YUVJ420P | Pixel::YUVA420P => (true, true, false, 8),
-            Pixel::YUV422P | Pixel::YUVJ422P | Pixel::YUVA422P => (true, false, false, 8),
-            Pixel::YUV440P | Pixel::YUVJ440P => (false, true, false, 8),
-            Pixel::YUV444P | Pixel::YUVJ444P | Pixel::YUVA444P => (false, false, false, 8),
-            Pixel::YUV420P9LE => (true, true, false, 9),
-            Pixel::YUV420P10LE => (true, true, false, 10),
-            Pixel::YUV420P12LE => (true, true, false, 12),
-            Pixel::YUV422P9LE => (true, false, false, 9),
-            Pixel::YUV422P10LE => (true, false, false, 10),
-            Pixel::YUV422P12LE => (true, false, false, 12),
-            Pixel::YUV440P10LE => (false, true, false, 10),
-            Pixel::YUV440P12LE => (false, true, false, 12),
-            Pixel::YUV444P9LE => (false, false, false, 9),
-            Pixel::YUV444P10LE => (false, false, false, 10),
-            Pixel::YUV444P12LE => (false, false, false, 12),
-            Pixel::GRAY8 => (false, false, true, 8),
-            Pixel::GRAY10LE => (false, false, true, 10),
-            Pixel::GRAY12LE => (false, false, true, 12),
-            _ => return None,
-        };
-        Some(Self {
-            half_width,
-            half_height,
-            gray,
-            depth,
-        })
-    }
+fn layout_of(format: Pixel) -> Option<Layout> {
+    let (half_width, half_height, gray, depth) = match format {
+        Pixel::YUV420P | Pixel::YUVJ420P | Pixel::YUVA420P => (true, true, false, 8),
+        Pixel::YUV422P | Pixel::YUVJ422P | Pixel::YUVA422P => (true, false, false, 8),
+        Pixel::YUV440P | Pixel::YUVJ440P => (false, true, false, 8),
+        Pixel::YUV444P | Pixel::YUVJ444P | Pixel::YUVA444P => (false, false, false, 8),
+        Pixel::YUV420P9LE => (true, true, false, 9),
+        Pixel::YUV420P10LE => (true, true, false, 10),
+        Pixel::YUV420P12LE => (true, true, false, 12),
+        Pixel::YUV422P9LE => (true, false, false, 9),
+        Pixel::YUV422P10LE => (true, false, false, 10),
+        Pixel::YUV422P12LE => (true, false, false, 12),
+        Pixel::YUV440P10LE => (false, true, false, 10),
+        Pixel::YUV440P12LE => (false, true, false, 12),
+        Pixel::YUV444P9LE => (false, false, false, 9),
+        Pixel::YUV444P10LE => (false, false, false, 10),
+        Pixel::YUV444P12LE => (false, false, false, 12),
+        Pixel::GRAY8 => (false, false, true, 8),
+        Pixel::GRAY10LE => (false, false, true, 10),
+        Pixel::GRAY12LE => (false, false, true, 12),
+        _ => return None,
+    };
+    Some(Layout {
+        half_width,
+        half_height,
+        gray,
+        depth,
+    })
 }
 
 /// Packed RGB out of a decoded frame. The frame must have a format and a size; the error says why it
@@ -205,7 +194,7 @@ pub(super) fn to_rgb(frame: &ff::frame::Video, colour: &ColourInfo) -> Result<Ve
     if clip::runs_upwards(frame) {
         return Err("its rows run from the bottom up, which is not read".to_owned());
     }
-    if let Some(layout) = Layout::of(frame.format()) {
+    if let Some(layout) = layout_of(frame.format()) {
         return planar_to_rgb(frame, layout, colour);
     }
     if is_odd_yuv(frame.format()) {
@@ -247,262 +236,75 @@ fn repack(frame: &ff::frame::Video, to: Pixel) -> Result<ff::frame::Video, Strin
     Ok(out)
 }
 
-/// Fixed-point coefficients: products have `SHIFT` fraction bits.
-struct Coefficients {
-    luma: i32,
-    luma_zero: i32,
-    red: i32,
-    green_u: i32,
-    green_v: i32,
-    blue: i32,
-    chroma_zero: i32,
-}
-
-// The largest sum, of 12-bit white and saturated blue, stays under 2^31.
-const SHIFT: u32 = 20;
-/// Interpolated chroma is kept sixteenfold, so that it is not rounded in between.
-const CHROMA_SCALE: i32 = 16;
-
-impl Coefficients {
-    fn new(matrix: ColourMatrix, range: ColourRange, depth: u32) -> Self {
-        let (kr, kb) = matrix.weights();
-        let kg = 1.0 - kr - kb;
-        let (luma_span, chroma_span, luma_zero) = match range {
-            ColourRange::Limited => (219 << (depth - 8), 224 << (depth - 8), 16 << (depth - 8)),
-            ColourRange::Full => ((1 << depth) - 1, (1 << depth) - 1, 0),
-        };
-        let one = f64::from(1_u32 << SHIFT) * 255.0;
-        let chroma = one / f64::from(chroma_span) / f64::from(CHROMA_SCALE);
-        #[expect(clippy::cast_possible_truncation, reason = "all are under 2^23")]
-        let fixed = |value: f64| value.round() as i32;
-        Self {
-            luma: fixed(one / f64::from(luma_span)),
-            luma_zero,
-            red: fixed(2.0 * (1.0 - kr) * chroma),
-            green_u: fixed(2.0 * (1.0 - kb) * kb / kg * chroma),
-            green_v: fixed(2.0 * (1.0 - kr) * kr / kg * chroma),
-            blue: fixed(2.0 * (1.0 - kb) * chroma),
-            chroma_zero: CHROMA_SCALE << (depth - 1),
-        }
+fn siting_of(frame: &ff::frame::Video) -> Siting {
+    // libav counts from 1, H.273 from 0.
+    match Tags::of(frame).chroma {
+        2 => Siting {
+            left: false,
+            top: false,
+        },
+        3 => Siting {
+            left: true,
+            top: true,
+        },
+        4 => Siting {
+            left: false,
+            top: true,
+        },
+        0 if is_yuvj(frame.format()) => Siting {
+            left: false,
+            top: false,
+        },
+        // What MPEG means when it says nothing.
+        _ => Siting {
+            left: true,
+            top: false,
+        },
     }
 }
 
-/// One plane of a frame, read row by row as numbers.
-struct Plane<'a> {
-    data: &'a [u8],
-    stride: usize,
-    width: usize,
-    height: usize,
-    /// The greatest value of a sample in two bytes. What a decoder left out of a damaged frame has others.
-    most_wide: Option<u16>,
-}
-
-impl<'a> Plane<'a> {
-    fn of(frame: &'a ff::frame::Video, index: usize, layout: Layout) -> Result<Self, String> {
-        if index >= frame.planes() {
-            return Err("the decoder gave a frame with a plane missing".to_owned());
-        }
-        let halve = |n: u32, half: bool| if half && index > 0 { n.div_ceil(2) } else { n } as usize;
-        let plane = Self {
-            data: frame.data(index),
-            stride: frame.stride(index),
-            width: halve(frame.width(), layout.half_width),
-            height: halve(frame.height(), layout.half_height),
-            most_wide: (layout.depth > 8).then(|| u16::MAX >> 16_u32.saturating_sub(layout.depth)),
-        };
-        let row = plane.width * if plane.most_wide.is_some() { 2 } else { 1 };
-        if plane.stride < row || plane.data.len() < plane.stride * (plane.height - 1) + row {
-            return Err("the decoder gave a frame with a short plane".to_owned());
-        }
-        Ok(plane)
+fn plane_of(frame: &ff::frame::Video, index: usize, layout: Layout) -> Result<Plane<'_>, String> {
+    if index >= frame.planes() {
+        return Err("the decoder gave a frame with a plane missing".to_owned());
     }
-
-    fn load(&self, row: usize, out: &mut [i32]) {
-        let row = row.min(self.height - 1);
-        let bytes = self.data.get(row * self.stride..).unwrap_or_default();
-        if let Some(most) = self.most_wide {
-            for (out, &pair) in out.iter_mut().zip(bytes.as_chunks::<2>().0) {
-                *out = i32::from(u16::from_le_bytes(pair).min(most));
-            }
-        } else {
-            for (out, &byte) in out.iter_mut().zip(bytes) {
-                *out = i32::from(byte);
-            }
-        }
-    }
-}
-
-/// Where a chroma sample sits between the luma samples it serves.
-#[derive(Clone, Copy)]
-struct Siting {
-    left: bool,
-    top: bool,
-}
-
-impl Siting {
-    fn of(frame: &ff::frame::Video) -> Self {
-        // libav counts from 1, H.273 from 0.
-        match Tags::of(frame).chroma {
-            2 => Self {
-                left: false,
-                top: false,
-            },
-            3 => Self {
-                left: true,
-                top: true,
-            },
-            4 => Self {
-                left: false,
-                top: true,
-            },
-            0 if is_yuvj(frame.format()) => Self {
-                left: false,
-                top: false,
-            },
-            // What MPEG means when it says nothing.
-            _ => Self {
-                left: true,
-                top: false,
-            },
-        }
-    }
-}
-
-/// A chroma plane at full size, row by row.
-struct Chroma<'a> {
-    plane: Plane<'a>,
-    half_width: bool,
-    half_height: bool,
-    siting: Siting,
-    near: Vec<i32>,
-    far: Vec<i32>,
-}
-
-impl<'a> Chroma<'a> {
-    fn new(plane: Plane<'a>, layout: Layout, siting: Siting) -> Self {
-        let row = vec![0; plane.width];
-        Self {
-            plane,
-            half_width: layout.half_width,
-            half_height: layout.half_height,
-            siting,
-            near: row.clone(),
-            far: row,
-        }
-    }
-
-    /// The row of chroma for luma row `y`, times [`CHROMA_SCALE`].
-    fn row(&mut self, y: usize, out: &mut [i32]) {
-        if self.half_height {
-            let near = y / 2;
-            let odd = y % 2 == 1;
-            let far = if odd { near + 1 } else { near.saturating_sub(1) };
-            self.plane.load(near, &mut self.near);
-            self.plane.load(far, &mut self.far);
-            let (a, b) = match (self.siting.top, odd) {
-                (false, _) => (3, 1),
-                (true, false) => (4, 0),
-                (true, true) => (2, 2),
-            };
-            for (near, far) in self.near.iter_mut().zip(&self.far) {
-                *near = *near * a + far * b;
-            }
-        } else {
-            self.plane.load(y, &mut self.near);
-            for value in &mut self.near {
-                *value *= 4;
-            }
-        }
-        let near = &self.near;
-        if !self.half_width {
-            for (out, value) in out.iter_mut().zip(near) {
-                *out = value * 4;
-            }
-            return;
-        }
-        let last = near.len() - 1;
-        // The edges, then the inside without a branch.
-        let pair = |before: i32, here: i32, after: i32| {
-            if self.siting.left {
-                [here * 4, (here + after) * 2]
-            } else {
-                [before + here * 3, here * 3 + after]
-            }
-        };
-        let (pairs, tail) = out.as_chunks_mut::<2>();
-        let inside = near.windows(3);
-        for (out, window) in pairs.iter_mut().skip(1).zip(inside) {
-            if let [before, here, after] = *window {
-                *out = pair(before, here, after);
-            }
-        }
-        let at = |i: usize| near.get(i.min(last)).copied().unwrap_or_default();
-        if let Some(out) = pairs.first_mut() {
-            *out = pair(at(0), at(0), at(1));
-        }
-        if last > 0
-            && let Some(out) = pairs.get_mut(last)
-        {
-            *out = pair(at(last - 1), at(last), at(last));
-        }
-        if let Some(out) = tail.first_mut() {
-            let [value, _] = pair(at(last.saturating_sub(1)), at(last), at(last));
-            *out = value;
-        }
-    }
+    let halve = |n: u32, half: bool| if half && index > 0 { n.div_ceil(2) } else { n } as usize;
+    let width = halve(frame.width(), layout.half_width);
+    let height = halve(frame.height(), layout.half_height);
+    Plane::new(
+        frame.data(index),
+        frame.stride(index),
+        width,
+        height,
+        layout.depth,
+    )
+    .ok_or_else(|| "the decoder gave a frame with a short plane".to_owned())
 }
 
 fn planar_to_rgb(frame: &ff::frame::Video, layout: Layout, colour: &ColourInfo) -> Result<Vec<u8>, String> {
-    let k = Coefficients::new(colour.matrix, colour.range, layout.depth);
-    let luma = Plane::of(frame, 0, layout)?;
-    let (width, height) = (luma.width, luma.height);
-    let mut out = vec![0_u8; width * height * 3];
-    let mut y_row = vec![0_i32; width];
-    // Gray is the neutral chroma everywhere.
-    let mut u_row = vec![k.chroma_zero; width];
-    let mut v_row = u_row.clone();
-    let mut chroma = if layout.gray {
-        None
-    } else {
-        let siting = Siting::of(frame);
-        let plane = |index| Ok::<_, String>(Chroma::new(Plane::of(frame, index, layout)?, layout, siting));
-        Some((plane(1)?, plane(2)?))
+    let full = colour.range == ColourRange::Full;
+    let coefficients = Coefficients::new(colour.matrix.weights(), full, layout.depth);
+    let plane = |index| plane_of(frame, index, layout);
+    let planes = Planes {
+        luma: plane(0)?,
+        chroma: if layout.gray {
+            None
+        } else {
+            Some([plane(1)?, plane(2)?])
+        },
+        layout,
+        siting: siting_of(frame),
     };
-    for (y, line) in out.chunks_exact_mut(width * 3).enumerate() {
-        luma.load(y, &mut y_row);
-        if let Some((u, v)) = &mut chroma {
-            u.row(y, &mut u_row);
-            v.row(y, &mut v_row);
-        }
-        convert_row(&k, &y_row, &u_row, &v_row, line);
-    }
-    Ok(out)
-}
-
-fn convert_row(k: &Coefficients, y: &[i32], u: &[i32], v: &[i32], out: &mut [u8]) {
-    #[expect(clippy::cast_sign_loss, reason = "clamped to a byte")]
-    let byte = |value: i32| (value >> SHIFT).clamp(0, 255) as u8;
-    for (((out, y), u), v) in out.as_chunks_mut::<3>().0.iter_mut().zip(y).zip(u).zip(v) {
-        let y = (y - k.luma_zero) * k.luma + (1 << (SHIFT - 1));
-        let (u, v) = (u - k.chroma_zero, v - k.chroma_zero);
-        *out = [
-            byte(y + v * k.red),
-            byte(y - u * k.green_u - v * k.green_v),
-            byte(y + u * k.blue),
-        ];
-    }
+    Ok(planes.into_rgb(&coefficients))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::yuv::one_pixel;
 
     fn pixel(matrix: ColourMatrix, range: ColourRange, depth: u32, yuv: [i32; 3]) -> [u8; 3] {
-        let k = Coefficients::new(matrix, range, depth);
-        let [y, u, v] = yuv;
-        let mut out = [0; 3];
-        convert_row(&k, &[y], &[u * CHROMA_SCALE], &[v * CHROMA_SCALE], &mut out);
-        out
+        let full = range == ColourRange::Full;
+        one_pixel(&Coefficients::new(matrix.weights(), full, depth), yuv)
     }
 
     #[test]
@@ -530,33 +332,5 @@ mod tests {
         assert_eq!(choose_matrix(14, 480), (ColourMatrix::Bt601, false));
         assert_eq!(choose_matrix(200, 480), (ColourMatrix::Bt601, false));
         assert_eq!(choose_matrix(6, 1080), (ColourMatrix::Bt601, true));
-    }
-
-    #[test]
-    fn chroma_sits_where_it_is_said_to() {
-        let layout = Layout {
-            half_width: true,
-            half_height: false,
-            gray: false,
-            depth: 8,
-        };
-        let data = [10, 20, 40];
-        for (left, expect) in [(true, [10, 15, 20, 30, 40]), (false, [10, 12, 17, 25, 35])] {
-            for width in [5_usize, 6] {
-                let plane = Plane {
-                    data: &data,
-                    stride: 3,
-                    width: 3,
-                    height: 1,
-                    most_wide: None,
-                };
-                let mut chroma = Chroma::new(plane, layout, Siting { left, top: false });
-                let mut out = vec![0; width];
-                chroma.row(0, &mut out);
-                let out: Vec<_> = out.iter().map(|v| v / CHROMA_SCALE).collect();
-                assert_eq!(out.get(..5), Some(&expect[..]));
-                assert_eq!(out.get(5).copied().unwrap_or(40), 40);
-            }
-        }
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::clip::Clip;
-use super::decode::walk;
 use super::present::Presenter;
+use super::walk::walk;
 use super::worker;
 use super::{Frame, MediaOptions, MediaSource};
 use crate::error::Result;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use ff::Discard;
 use ff::codec::{Compliance, threading};
 use ffmpeg_next as ff;
 
@@ -10,6 +9,7 @@ use super::budget::FrameBudget;
 use super::clip::{self, Clip};
 use super::libav;
 use super::limits::Watch;
+use super::worker;
 use crate::error::Result;
 
 /// Threads pay from so many packets on; below, starting them takes longer than they save.
@@ -48,10 +48,11 @@ impl Decoder {
         let budget = FrameBudget::of_pixels(watch.max_pixels());
         FrameBudget::watch(&budget, &mut context);
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let threads = cores.min(MAX_THREADS);
+        // Calls that work at the same time share the cores: one thread each costs the least.
+        let threads = (cores / worker::busy()).clamp(1, MAX_THREADS);
         // Each thread keeps a frame beside those that are referred to.
         let pixels = u64::from(clip.video.width) * u64::from(clip.video.height);
-        if expected >= WORTH_THREADS && budget.holds(17 + threads as u64, pixels) {
+        if threads > 1 && expected >= WORTH_THREADS && budget.holds(17 + threads as u64, pixels) {
             let mut config = threading::Config::count(threads);
             config.kind = threading::Type::Frame;
             context.set_threading(config);
@@ -88,13 +89,24 @@ impl Decoder {
         })
     }
 
-    /// Leaves out pictures that no other one refers to, from the next packet on.
-    pub(super) fn skip_unreferenced(&mut self, skip: bool) {
-        self.inner.skip_frame(if skip {
-            Discard::NonReference
-        } else {
-            Discard::Default
-        });
+    /// Hands the packets over and says that none follows. Shows each frame with its time, until `take` says `false`.
+    pub(super) fn run(
+        &mut self,
+        packets: Vec<ff::Packet>,
+        mut take: impl FnMut(&mut ff::frame::Video, i64) -> Result<bool>,
+    ) -> Result<()> {
+        for packet in packets.into_iter().map(Some).chain([None]) {
+            match packet {
+                Some(packet) => self.send(&packet)?,
+                None => self.drain(),
+            }
+            while let Some(pts) = self.receive()? {
+                if !take(&mut self.picture, pts)? {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Hands a packet over. A damaged one is counted; a player would go on too.

@@ -8,10 +8,10 @@ use serde::{Serialize, Serializer};
 
 use super::clip::{self, Clip};
 use super::colour::ColourInfo;
-use super::decode;
 use super::decoder::Decoder;
 use super::frame::Frame;
 use super::limits::MediaOptions;
+use super::locate;
 use super::picture;
 use super::present::Presenter;
 use super::rotate::Rotation;
@@ -141,7 +141,7 @@ fn check(source: MediaSource, options: &MediaOptions) -> Result<Probe> {
         return Err(clip.cut_off(promised));
     }
     let probe = probe_clip(&mut clip)?;
-    decode::check_end(&mut clip)?;
+    locate::check_end(&mut clip)?;
     if clip.damaged() > 0 {
         return Err(clip.watch.fail("check", "the container is damaged"));
     }
@@ -159,7 +159,7 @@ fn probe_clip(clip: &mut Clip) -> Result<Probe> {
         // Time bases that do not divide evenly, milliseconds mostly, alternate by a tick.
         most - least <= 1
     });
-    let duration = decode::video_duration(clip, constant.unwrap_or(shown.len() == 1))?;
+    let duration = locate::video_duration(clip, constant.unwrap_or(shown.len() == 1))?;
     let frames = clip.frame_count();
     #[expect(clippy::cast_precision_loss, reason = "a clip has fewer than 2^53 frames")]
     let average = frames

@@ -1,8 +1,10 @@
 //! Which frame is meant: arithmetic on the times of packets, without libav.
 
-/// What is looked for in the video's own time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What is looked for in the video's own time. In the order of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Want {
+    /// The first one.
+    First,
     /// The one shown from `limit` on, or before it and still then.
     UpTo(i64),
     /// The last one.
@@ -10,10 +12,19 @@ pub(super) enum Want {
 }
 
 impl Want {
+    /// Where to seek to for it.
+    pub(super) fn timestamp(self) -> i64 {
+        match self {
+            Self::First => i64::MIN / 4,
+            Self::UpTo(limit) => limit,
+            Self::Last => i64::MAX / 4,
+        }
+    }
+
     pub(super) fn allows(self, pts: i64) -> bool {
         match self {
             Self::UpTo(limit) => pts <= limit,
-            Self::Last => true,
+            Self::First | Self::Last => true,
         }
     }
 }
@@ -30,6 +41,8 @@ pub(super) struct Timing {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Run {
     timings: Vec<Timing>,
+    /// The earliest that is shown.
+    earliest: Option<i64>,
     /// Packets in a row that start after the limit.
     beyond: usize,
 }
@@ -44,7 +57,15 @@ impl Run {
     /// `trusts_dts`: decoding times come from the container, not from a guess.
     pub(super) fn push(&mut self, timing: Timing, want: Want, trusts_dts: bool) -> bool {
         self.timings.push(timing);
-        let Want::UpTo(limit) = want else { return false };
+        if let Some(pts) = timing.pts.filter(|_| timing.is_shown) {
+            self.earliest = self.earliest.map_or(Some(pts), |before| Some(before.min(pts)));
+        }
+        let limit = match want {
+            Want::First => self.earliest,
+            Want::UpTo(limit) => Some(limit),
+            Want::Last => None,
+        };
+        let Some(limit) = limit else { return false };
         self.beyond = if timing.pts.is_some_and(|pts| pts > limit) {
             self.beyond + 1
         } else {
@@ -71,10 +92,13 @@ impl Run {
             return None;
         }
         let shown = || self.timings.iter().enumerate().filter(|(_, t)| t.is_shown);
-        let pts = shown()
-            .filter_map(|(_, t)| t.pts)
-            .filter(|&pts| want.allows(pts))
-            .max()?;
+        let pts = match want {
+            Want::First => self.earliest?,
+            _ => shown()
+                .filter_map(|(_, t)| t.pts)
+                .filter(|&pts| want.allows(pts))
+                .max()?,
+        };
         let (index, _) = shown().rfind(|(_, t)| t.pts == Some(pts))?;
         Some((pts, index))
     }

@@ -125,6 +125,23 @@ pub(super) fn facts(stream: &ff::format::stream::Stream) -> StreamFacts {
     }
 }
 
+#[expect(unsafe_code, reason = "the extradata of a stream is not wrapped")]
+pub(super) fn extradata(stream: &ff::format::stream::Stream) -> Vec<u8> {
+    let parameters = stream.parameters();
+    // SAFETY: `codecpar` of an open stream is never null and lives as long as its context, which `stream`
+    // borrows. Its extradata is null or has as many bytes as it says, and is copied here.
+    unsafe {
+        let (data, size) = (
+            (*parameters.as_ptr()).extradata,
+            (*parameters.as_ptr()).extradata_size,
+        );
+        match usize::try_from(size) {
+            Ok(size) if !data.is_null() => std::slice::from_raw_parts(data, size).to_vec(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 #[expect(unsafe_code, reason = "the index of a stream is not wrapped")]
 pub(super) fn index_entries(stream: &ff::format::stream::Stream) -> Vec<IndexEntry> {
     // SAFETY: the pointer is to a stream of the context that `stream` borrows. An entry's pointer is valid

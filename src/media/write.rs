@@ -11,10 +11,10 @@ use ffmpeg_next as libav;
 use libav::{ChannelLayout, Dictionary, Packet, Rational, codec, color, encoder, format, frame};
 
 use super::clip::Clip;
-use super::decode::walk;
 use super::frame::Frame;
 use super::limits::MediaOptions;
 use super::present::Presenter;
+use super::walk::walk;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Samples a second of the sound track.

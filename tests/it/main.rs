@@ -54,6 +54,7 @@ mod media_frames;
 mod media_hostile;
 mod media_interrupt;
 mod media_rotation;
+mod media_several;
 mod metered_store;
 mod no_certificates;
 mod peers;

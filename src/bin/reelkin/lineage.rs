@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use reelkin::library::Verdict;
 use reelkin::lineage::{Family, Member, MemberState};
 use reelkin::media::{self, Frame, FramePosition, MediaOptions, MediaSource, SheetClip};
@@ -10,7 +10,7 @@ use reelkin::{ClipId, Library, UsdTicks};
 use serde_json::json;
 
 use crate::args::{Global, Lineage};
-use crate::output::{self, Outcome};
+use crate::output::{self, Failure, Outcome};
 use crate::session::{block_on, stored};
 
 pub(crate) fn run(global: &Global, command: &Lineage) -> Outcome {
@@ -130,11 +130,10 @@ fn branch(family: &Family, member: &Member, mark: &str, indent: &str) {
     }
 }
 
-/// First and last frames of every clip that is there. One clip is open at a time.
+/// First and last frames of every clip that is there. As many clips are open at a time as there are cores.
 async fn sheet(library: &Library, family: &Family) -> Outcome<Vec<u8>> {
-    let mut clips: Vec<SheetClip> = Vec::new();
-    let mut places: Vec<&str> = Vec::new();
-    for member in family.clips() {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let ends = family.clips().map(|member| async move {
         let source = match library.folder() {
             Some(folder) => MediaSource::from(folder.join(&member.file_name)),
             None => {
@@ -144,6 +143,12 @@ async fn sheet(library: &Library, family: &Family) -> Outcome<Vec<u8>> {
         };
         let ends = vec![FramePosition::First, FramePosition::Last];
         let frames = media::bridge::frames(source, ends, MediaOptions::default()).await?;
+        Ok::<_, Failure>((member, frames))
+    });
+    let mut ends = stream::iter(ends).buffered(cores);
+    let mut clips: Vec<SheetClip> = Vec::new();
+    let mut places: Vec<&str> = Vec::new();
+    while let Some((member, frames)) = ends.try_next().await? {
         let Ok([first, last]) = <[Frame; 2]>::try_from(frames) else {
             continue;
         };
