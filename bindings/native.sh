@@ -17,7 +17,13 @@ esac
 
 # One set of features for both, so that what they share is built once.
 how=(--locked --profile packaged --features ffi,cli)
-"${with[@]}" cargo rustc "${how[@]}" --lib --crate-type cdylib >&2
+# What is downloaded is small before it is fast, but for loops over pixels: optimised for size they would be no
+# vectors any more, and the code of other packages that is made for our types neither. So the inliner is kept from
+# copying what is not tiny.
+smaller=(-C llvm-args=-inline-threshold=25)
+# Functions that came out the same are one. Rust's own linker does that, which is the default here since 1.90.
+[ "$(uname -sm)" != "Linux x86_64" ] || smaller+=(-C link-arg=-Wl,--icf=all)
+"${with[@]}" cargo rustc "${how[@]}" --lib --crate-type cdylib -- "${smaller[@]}" >&2
 "${with[@]}" cargo build "${how[@]}" --bin reelkin >&2
 # As the tests build it: they leave one behind.
 cargo build --locked --all-features --bin uniffi-bindgen >&2
