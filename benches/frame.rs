@@ -16,7 +16,7 @@ use reelkin::media::{self, Frame, FramePosition, MediaOptions};
 #[expect(unreachable_pub, reason = "it is of several benchmarks")]
 mod rows;
 #[path = "../src/media/yuv.rs"]
-#[allow(
+#[expect(
     dead_code,
     unused_imports,
     reason = "its tests, and what they use, are none of a benchmark's"

@@ -10,7 +10,11 @@ use super::frame::Frame;
 use super::locate::{self, Held};
 use super::present::Presenter;
 use super::select::Want;
+use super::walk::walk_to;
 use crate::error::Result;
+
+/// Of so many that do not come out together, each is sought; of more, all are taken on one way from the start.
+const FEW: usize = 3;
 
 /// The frames of `positions`, in their order. None of them by number.
 pub(super) fn frames_at(clip: &mut Clip, positions: &[FramePosition]) -> Result<Vec<Frame>> {
@@ -22,16 +26,28 @@ pub(super) fn frames_at(clip: &mut Clip, positions: &[FramePosition]) -> Result<
     for group in groups(clip, positions)? {
         take(clip, &group, positions, &mut frames)?;
     }
-    let frames = positions.iter().zip(frames).map(|(&position, frame)| {
+    let (left, others): (Vec<usize>, Vec<FramePosition>) = positions
+        .iter()
+        .zip(&frames)
+        .enumerate()
+        .filter_map(|(place, (&position, frame))| frame.is_none().then_some((place, position)))
+        .unzip();
+    let found = if left.len() > FEW {
+        walk_to(clip, &others)?
+    } else {
         // One by one, every way is tried.
-        let frame = match frame {
-            Some(frame) => frame,
-            None => locate::frame_of(clip, position)?,
-        };
+        let each = others
+            .into_iter()
+            .map(|position| locate::frame_of(clip, position));
+        each.collect::<Result<_>>()?
+    };
+    for (place, frame) in left.into_iter().zip(found) {
         check_result(&clip.watch, frame.width(), frame.height(), positions.len())?;
-        Ok(frame)
-    });
-    frames.collect()
+        if let Some(slot) = frames.get_mut(place) {
+            *slot = Some(frame);
+        }
+    }
+    Ok(frames.into_iter().flatten().collect())
 }
 
 /// The time of a key frame, and what is wanted of what follows it, in the order of time.
