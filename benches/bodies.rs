@@ -61,7 +61,8 @@ fn measure() -> Result<(), Failure> {
     let edit = || runtime.block_on(edit(&client, &large)).map(drop);
     let post = || runtime.block_on(post(&plain, &server.url, folder));
     let (mut wall, mut cpu, mut line) = (Vec::new(), Vec::new(), Vec::new());
-    (edit()?, post()?);
+    edit()?;
+    post()?;
     for _ in 0..rounds {
         let (done, our_wall, our_cpu) = timed(edit);
         done?;
@@ -83,7 +84,8 @@ fn measure() -> Result<(), Failure> {
     let generate = || discard(&runtime.block_on(generate(&client))?);
     let get = || runtime.block_on(get(&plain, &server.url, folder));
     let (mut wall, mut cpu) = (Vec::new(), Vec::new());
-    (generate()?, get()?);
+    generate()?;
+    get()?;
     for _ in 0..rounds {
         let (done, our_wall, our_cpu) = timed(generate);
         done?;
@@ -152,7 +154,9 @@ fn memory(what: &str, url: &str, folder: &Path) -> Result<(), Failure> {
     std::fs::write("/proc/self/clear_refs", "5")?;
     let (idle, _) = resident();
     if what == "edit" {
-        runtime.block_on(edit(&client, &folder.join("large.mp4"))).map(drop)?;
+        runtime
+            .block_on(edit(&client, &folder.join("large.mp4")))
+            .map(drop)?;
     } else {
         discard(&runtime.block_on(generate(&client))?)?;
     }

@@ -1,5 +1,7 @@
 //! What is read of a clip of 100 MB that lies in a bucket: counted by the store itself.
 
+#![expect(clippy::cast_precision_loss, reason = "sizes of a hundred megabytes")]
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Whole processes of the packaged program, in turns with ffmpeg's. `REELKIN_PROGRAM` names the program.
 
+#![expect(clippy::cast_precision_loss, reason = "the size of a program")]
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -49,7 +51,8 @@ fn main() -> Result<(), Failure> {
         ),
     ];
     for (case, most, peer, ours, theirs) in cases {
-        (run(ours())?, run(theirs())?);
+        run(ours())?;
+        run(theirs())?;
         let mut wall = Vec::new();
         for _ in 0..rounds {
             wall.push((timed_run(ours())?, timed_run(theirs())?));

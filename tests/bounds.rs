@@ -74,7 +74,7 @@ const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/ffi/client.rs", Collection, 1, "the clients of the process; dead ones go with the next"),
     ("src/ffi/works.rs", Collection, 1, "the works in flight; finished ones go with the next"),
     ("src/ffi/works.rs", Channel, 4, "one value at most, or none ever"),
-    ("src/http/body.rs", Body, 1, "CHUNK"),
+    ("src/http/body.rs", Body, 1, "CHUNK bytes of the file that is sent"),
     ("src/http/download.rs", Loop, 2, "the attempts of the download policy; its most bytes, stall time and slowest rate"),
     ("src/http/limiter.rs", Collection, 4, "the requests that wait for their turn, one entry each"),
     ("src/http/limiter.rs", Loop, 2, "ends when nobody waits; gives a turn or stops in each round"),
