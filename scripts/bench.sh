@@ -9,8 +9,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-all=(frames frames-python bodies bucket start build)
-short=(frames bodies bucket)
+all=(frames frames-python bodies bucket library start build)
+short=(frames bodies bucket library)
 
 check=
 if [ "${1:-}" = --check ]; then
@@ -39,6 +39,7 @@ for name in "${names[@]}"; do
     bodies | bucket) in_rust "$name" ;;
     start) REELKIN_PROGRAM=$(bindings/native.sh)/reelkin in_rust start ;;
     build) benches/build.sh >>"$rows" ;;
+    library) in_rust library ;;
     *) echo "no benchmark is called $name: ${all[*]}" >&2; exit 2 ;;
     esac
 done

@@ -8,9 +8,11 @@ use std::collections::BinaryHeap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::fault::io_fault;
+use super::index::{INDEX, Index};
 use super::lock::{Locked, open_locked};
 use super::name::{self, CLIP_SUFFIX, ClipId, SIDECAR_SUFFIX};
 use super::record::{ClipRecord, MAX_SIDECAR_BYTES};
@@ -29,6 +31,7 @@ const LEDGER: &str = "ledger";
 #[derive(Debug, Clone)]
 pub(super) struct Folder {
     root: PathBuf,
+    index: Arc<Index>,
 }
 
 impl Folder {
@@ -43,7 +46,8 @@ impl Folder {
             ));
         }
         let root = fs::canonicalize(path).map_err(|error| io_fault(&doing(), error))?;
-        Ok(Self { root })
+        let index = Arc::new(Index::new(&root, false));
+        Ok(Self { root, index })
     }
 
     /// Opens a folder for writing, made if it is missing.
@@ -54,8 +58,9 @@ impl Folder {
                 return Err(io_fault(&format!("create library {}", path.display()), error));
             }
         }
-        let folder = Self::open(path)?;
-        folder.check_writable()?;
+        let mut folder = Self::open(path)?;
+        folder.check_right_to_write()?;
+        folder.index = Arc::new(Index::new(&folder.root, true));
         Ok(folder)
     }
 
@@ -73,6 +78,34 @@ impl Folder {
         self.root.join(name)
     }
 
+    /// Writes a file beside the clips and asks for the right to write among them. The names of the library stay as
+    /// they are: the index of a library that is only opened stays right.
+    #[cfg(target_os = "linux")]
+    fn check_right_to_write(&self) -> Result<()> {
+        use rustix::fs::{Access, AtFlags, CWD, accessat};
+
+        let doing = format!("write to library {}", self.root.display());
+        let file = self
+            .incoming()?
+            .join(format!("{WRITABLE}.{:08x}{PART_SUFFIX}", name::random()?));
+        let written = File::create_new(&file).and_then(|mut file| file.write_all(b"x"));
+        let _ = fs::remove_file(&file);
+        let right = accessat(
+            CWD,
+            &self.root,
+            Access::WRITE_OK | Access::EXEC_OK,
+            AtFlags::EACCESS,
+        );
+        written
+            .and(right.map_err(io::Error::from))
+            .map_err(|error| io_fault(&doing, error))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn check_right_to_write(&self) -> Result<()> {
+        self.check_writable()
+    }
+
     /// Writes a file and renames it, as every commit does. What a kill in between leaves, a sweep removes.
     pub(super) fn check_writable(&self) -> Result<()> {
         let doing = format!("write to library {}", self.root.display());
@@ -80,6 +113,7 @@ impl Folder {
             .incoming()?
             .join(format!("{WRITABLE}.{:08x}{PART_SUFFIX}", name::random()?));
         let to = self.root.join(WRITABLE);
+        self.index.watch();
         let write = || {
             File::create_new(&from)?.write_all(b"x")?;
             fs::rename(&from, &to)
@@ -117,17 +151,29 @@ impl Folder {
             .all(|path| fs::symlink_metadata(path).is_err())
     }
 
-    /// The newest ids, at most `limit`, all older than `before`. One pass over the names of the
-    /// folder: nothing is opened, and the kind of a file comes with its name on common filesystems.
+    /// The newest ids, at most `limit`, all older than `before`: from the index, or in one pass over the
+    /// names of the folder. Nothing is opened, and the kind of a file comes with its name on common
+    /// filesystems.
     pub(super) fn names(&self, before: Option<&ClipId>, limit: usize) -> Result<Vec<ClipId>> {
+        if let Some(ids) = self.index.newest(before, limit) {
+            return Ok(ids);
+        }
         let doing = || format!("list library {}", self.root.display());
+        let mut scan = self.index.scan();
+        let mut clips = 0;
         let mut newest: BinaryHeap<Reverse<ClipId>> = BinaryHeap::new();
         for entry in fs::read_dir(&self.root).map_err(|error| io_fault(&doing(), error))? {
             let entry = entry.map_err(|error| io_fault(&doing(), error))?;
             let file_name = entry.file_name();
+            if let (Some(scan), Some(name)) = (&mut scan, file_name.to_str())
+                && entry.file_type().is_ok_and(|kind| kind.is_file())
+            {
+                scan.listing.add(name);
+            }
             let Some(stem) = file_name.to_str().and_then(|name| name.strip_suffix(CLIP_SUFFIX)) else {
                 continue;
             };
+            clips += 1;
             let newer_than = |id: &ClipId| name::compare(stem, id.as_str()) == Ordering::Greater;
             if before.is_some_and(|before| name::compare(stem, before.as_str()) != Ordering::Less) {
                 continue;
@@ -145,6 +191,10 @@ impl Folder {
             }
             newest.push(Reverse(id));
         }
+        match scan {
+            Some(scan) => scan.keep(),
+            None => self.index.create(clips),
+        }
         Ok(newest
             .into_sorted_vec()
             .into_iter()
@@ -152,8 +202,27 @@ impl Folder {
             .collect())
     }
 
+    /// The ids of all clips and of all sidecars.
+    pub(super) fn all(&self) -> Result<(Vec<ClipId>, Vec<ClipId>)> {
+        let Some(all) = self.index.all() else {
+            return Ok((self.names(None, usize::MAX)?, self.sidecars()?));
+        };
+        let clips = all.iter().filter(|(_, parts)| parts.clip);
+        let clips = clips.map(|(id, _)| id.clone()).collect();
+        let sidecars = all.into_iter().filter(|(_, parts)| parts.sidecar);
+        Ok((clips, sidecars.map(|(id, _)| id).collect()))
+    }
+
+    pub(super) fn index(&self) -> &Index {
+        &self.index
+    }
+
     /// The ids of all sidecars, with a clip or without. Nothing is opened.
     pub(super) fn sidecars(&self) -> Result<Vec<ClipId>> {
+        if let Some(all) = self.index.all() {
+            let sidecars = all.into_iter().filter(|(_, parts)| parts.sidecar);
+            return Ok(sidecars.map(|(id, _)| id).collect());
+        }
         let doing = || format!("list library {}", self.root.display());
         let mut ids = Vec::new();
         for entry in fs::read_dir(&self.root).map_err(|error| io_fault(&doing(), error))? {
@@ -217,6 +286,7 @@ impl Folder {
     pub(super) fn publish(&self, part: &Path, id: &ClipId) -> Result<()> {
         let doing = format!("save clip {}", id.file_name());
         self.refuse_taken(id)?;
+        self.index.watch();
         let target = self.join(&id.file_name());
         match fs::hard_link(part, &target) {
             // What stays of the name when this fails is swept later; the clip is whole either way.
@@ -239,6 +309,7 @@ impl Folder {
         let temporary = self
             .incoming()?
             .join(format!("{name}.{:08x}{PART_SUFFIX}", name::random()?));
+        self.index.watch();
         let write = || {
             let mut file = File::create_new(&temporary)?;
             file.write_all(json)?;
@@ -246,20 +317,23 @@ impl Folder {
             fs::rename(&temporary, self.join(&name))?;
             sync_folder(&self.root)
         };
-        write().map_err(|error| {
+        let written = write().map_err(|error| {
             let _ = fs::remove_file(&temporary);
             io_fault(&format!("write sidecar {name}"), error)
-        })
+        });
+        self.index.follow();
+        written
     }
 
     /// Removes unfinished files that nobody writes and that have not changed for `age`.
     pub(super) fn sweep(&self, age: Duration) -> Result<u64> {
         let mut folders = vec![self.incoming()?];
+        folders.extend(Some(self.root.join(INDEX)).filter(|index| is_folder(index)));
         folders.extend(self.folders_of_documents()?);
         let of_check = u64::from(sweep_file(&self.root.join(WRITABLE), age));
-        folders
-            .iter()
-            .try_fold(of_check, |removed, folder| Ok(removed + sweep_folder(folder, age)?))
+        folders.iter().try_fold(of_check, |removed, folder| {
+            Ok(removed + sweep_folder(folder, age)?)
+        })
     }
 
     /// The folders in which records are written, as far as they are there and no links.

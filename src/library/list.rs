@@ -62,8 +62,9 @@ impl Library {
     /// A page of clips, newest first by the time in their names; then clips with other names, in
     /// the order of [`ClipId`] backwards.
     ///
-    /// A folder's names are read once a page, and only the sidecars of the page are opened. On a
-    /// bucket all names are listed for each page. Clips that come or go in the meantime are or are
+    /// Only the sidecars of the page are opened. A large folder has an index of its names, from which
+    /// the page is read; without one, or after somebody else changed the folder, its names are read
+    /// once. On a bucket all names are listed for each page. Clips that come or go in the meantime are or are
     /// not in the page; none is shown twice.
     ///
     /// # Errors
@@ -138,6 +139,14 @@ impl Library {
         };
         ids.sort_unstable_by(|a, b| b.cmp(a));
         Ok(ids)
+    }
+
+    /// The ids of all clips and of all sidecars, in any order.
+    pub(super) async fn all_ids(&self) -> Result<(Vec<ClipId>, Vec<ClipId>)> {
+        match self.inner.folder.clone() {
+            Some(folder) => blocking(move || folder.all()).await,
+            None => Ok((self.ids(None, usize::MAX).await?, self.sidecar_ids().await?)),
+        }
     }
 
     /// Many sidecars, in any order. From a folder several at a time by one thread: handing over costs more

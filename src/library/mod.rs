@@ -6,7 +6,8 @@
 //!
 //! A library is one flat folder with a clip `<id>.mp4` and its sidecar `<id>.mp4.json` side by side:
 //! at the same time a library of ima2-gen. Unfinished files lie in the hidden folder `.incoming`
-//! inside. A bucket holds the same names under a prefix.
+//! inside, and in `.index` what makes listing quick and can be removed at any time. A bucket holds the
+//! same names under a prefix.
 //!
 //! **A clip is whole or absent.** Bytes are [staged](Library::stage) under a temporary name, synced,
 //! and only then get their own name, which never overwrites anything; then the sidecar follows in the
@@ -25,6 +26,11 @@ mod documents;
 mod family;
 mod fault;
 mod folder;
+#[cfg(target_os = "linux")]
+mod index;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_index.rs"]
+mod index;
 mod journal;
 mod lenient;
 mod list;
@@ -155,7 +161,7 @@ impl Library {
     /// `s3://bucket/prefix`, is opened by [`open_url`](Self::open_url).
     ///
     /// Touches the disk for a moment, and writes and removes a small file: that a clip cannot be
-    /// saved is better known before it is paid for.
+    /// saved is better known before it is paid for. [`writable`](Self::writable) checks more.
     ///
     /// # Errors
     /// `Library` if the folder cannot be made or written, or is a file; for a URL those of `open_url`.
@@ -166,8 +172,8 @@ impl Library {
         }
     }
 
-    /// Opens a folder that exists, to read it. Nothing is written until something is saved. A URL as
-    /// for [`open`](Self::open).
+    /// Opens a folder that exists, to read it. Nothing is written until something is saved, but for the
+    /// index in `.index`, where there is one. A URL as for [`open`](Self::open).
     ///
     /// # Errors
     /// `NotFound` if it does not exist, `Library` if it is a file or cannot be read; for a URL those of

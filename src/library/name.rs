@@ -42,33 +42,10 @@ impl ClipId {
     /// `.mp4` or `.json` (that is a file name, see [`from_file_name`](Self::from_file_name)), and on
     /// Windows one with a character that Windows reserves.
     pub fn parse(stem: &str) -> Result<Self> {
-        let refuse = |why: &str| Err(Error::invalid(format!("take {} for a clip: {why}", quoted(stem))));
-        if stem.is_empty() {
-            return refuse("the name is empty");
+        match refusal(stem) {
+            Some(why) => Err(Error::invalid(format!("take {} for a clip: {why}", quoted(stem)))),
+            None => Ok(Self(stem.to_owned())),
         }
-        if stem.len() > MAX_BYTES {
-            return refuse("the name is longer than 200 bytes");
-        }
-        if stem.contains(['/', '\\']) {
-            return refuse("the name holds a path separator");
-        }
-        if stem.starts_with('.') {
-            return refuse("the name begins with a dot");
-        }
-        if stem.chars().any(char::is_control) {
-            return refuse("the name holds a control character");
-        }
-        if cfg!(windows) && (stem.contains(['<', '>', ':', '"', '|', '?', '*']) || stem.ends_with([' ', '.']))
-        {
-            return refuse("Windows reserves a character of the name");
-        }
-        if cfg!(windows) && is_device(stem) {
-            return refuse("Windows reserves the name");
-        }
-        if [".mp4", ".json"].iter().any(|suffix| stem.ends_with(suffix)) {
-            return refuse("that is a file name, not an id");
-        }
-        Ok(Self(stem.to_owned()))
     }
 
     /// Takes the file name of a clip (`x.mp4`) or of its sidecar (`x.mp4.json`).
@@ -138,6 +115,40 @@ impl ClipId {
     }
 }
 
+/// Why a name is no id, if it is none.
+fn refusal(stem: &str) -> Option<&'static str> {
+    if stem.is_empty() {
+        return Some("the name is empty");
+    }
+    if stem.len() > MAX_BYTES {
+        return Some("the name is longer than 200 bytes");
+    }
+    if stem.contains(['/', '\\']) {
+        return Some("the name holds a path separator");
+    }
+    if stem.starts_with('.') {
+        return Some("the name begins with a dot");
+    }
+    if stem.chars().any(char::is_control) {
+        return Some("the name holds a control character");
+    }
+    if cfg!(windows) && (stem.contains(['<', '>', ':', '"', '|', '?', '*']) || stem.ends_with([' ', '.'])) {
+        return Some("Windows reserves a character of the name");
+    }
+    if cfg!(windows) && is_device(stem) {
+        return Some("Windows reserves the name");
+    }
+    if [".mp4", ".json"].iter().any(|suffix| stem.ends_with(suffix)) {
+        return Some("that is a file name, not an id");
+    }
+    None
+}
+
+/// Whether a name is an id: [`ClipId::parse`] without the id.
+pub(super) fn is_id(stem: &str) -> bool {
+    refusal(stem).is_none()
+}
+
 /// Whether Windows takes a file of that name for a device, whatever it ends in.
 pub(super) fn is_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim_end();
@@ -153,7 +164,7 @@ pub(super) fn is_device(name: &str) -> bool {
 
 /// The time that `stem` begins with: 10 to 16 digits before an underscore. Fewer would be a counter
 /// (`0007_x`), not milliseconds.
-fn millis(stem: &str) -> Option<u64> {
+pub(super) fn millis(stem: &str) -> Option<u64> {
     let (digits, rest) = stem.split_once('_')?;
     let time = (10..=16).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
     if time && !rest.is_empty() {

@@ -141,11 +141,11 @@ async fn a_killed_process_leaves_only_whole_clips() {
 }
 
 /// A small disk of its own, where the system lets us mount one.
-struct Disk(PathBuf);
+pub(crate) struct Disk(PathBuf);
 
 impl Disk {
     #[expect(clippy::print_stderr, reason = "a skipped test says so")]
-    fn mount(at: &Path) -> Option<Self> {
+    pub(crate) fn mount(at: &Path) -> Option<Self> {
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=1m", "reelkin-test"])
             .arg(at)
@@ -157,7 +157,7 @@ impl Disk {
         None
     }
 
-    fn set_read_only(&self, read_only: bool) {
+    pub(crate) fn set_read_only(&self, read_only: bool) {
         let option = if read_only { "remount,ro" } else { "remount,rw" };
         // Busy while a process that another test starts still has our files, between fork and exec.
         let done = (0..500).any(|_| {

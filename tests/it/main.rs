@@ -42,6 +42,7 @@ mod library_commit;
 mod library_copy;
 mod library_crash;
 mod library_escape;
+mod library_index;
 mod library_list;
 mod library_names;
 mod library_record;

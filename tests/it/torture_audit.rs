@@ -287,6 +287,7 @@ pub(crate) async fn closing_audit(library: Library, state: &SandboxState) -> Cou
             (_, "") if file == ".lock" => {
                 folder == "jobs" || folder == "chains" || folder.starts_with("ledger/")
             }
+            (".index", "") => ["names", "changes", "kin"].contains(&file),
             ("", "mp4") | ("chains", "json" | "lock") => true,
             ("", "json") => path.with_extension("").is_file(),
             (day, "json") => day.starts_with("ledger/"),

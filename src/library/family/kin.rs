@@ -1,5 +1,8 @@
 //! What a sidecar says of kinship, in little space.
 
+use serde::{Deserialize, Serialize};
+
+use crate::library::name::is_id;
 use crate::library::{ClipId, ClipRecord, ParentRecord};
 use crate::lineage::{ContinuityEntry, MemberState};
 
@@ -7,11 +10,14 @@ use crate::lineage::{ContinuityEntry, MemberState};
 const MAX_PARENTS: usize = 64;
 /// How many of a block's entries are looked at: the first and the newest.
 pub(super) const TRAIL: usize = 8;
+/// The longest word for a relation.
+const MAX_WORD: usize = 32;
 
 /// A clip, or a sidecar whose clip is gone.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Kin {
     pub(super) id: ClipId,
+    #[serde(skip)]
     pub(super) state: MemberState,
     pub(super) sha256: Option<String>,
     pub(super) bytes: Option<u64>,
@@ -23,11 +29,12 @@ pub(super) struct Kin {
     /// Whether clips may be missing between the first and the second of `trail`.
     pub(super) gap: bool,
     /// Whose sidecar it has, when that still has an old name.
+    #[serde(skip)]
     pub(super) sidecar: Option<ClipId>,
 }
 
 /// A parent as the child names it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Link {
     pub(super) id: Option<String>,
     pub(super) sha256: Option<String>,
@@ -103,6 +110,28 @@ impl Kin {
             ..Self::bare(id)
         };
         (kin, notes)
+    }
+
+    /// Whether it could be what a sidecar says: names are names, hashes are hashes, nothing is too long.
+    pub(super) fn is_sound(&self) -> bool {
+        let is_hash = |given: &Option<String>| {
+            given.as_ref().is_none_or(|hash| {
+                hash.len() == 64 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+            })
+        };
+        let is_link = |link: &Link| {
+            link.id.as_deref().is_none_or(is_id)
+                && (link.id.is_some() || link.sha256.is_some())
+                && is_hash(&link.sha256)
+                && is_hash(&link.frame_sha256)
+                && link.relation.len() <= MAX_WORD
+        };
+        is_hash(&self.sha256)
+            && self.former.len() <= 2
+            && self.links.len() <= MAX_PARENTS
+            && self.trail.len() <= TRAIL
+            && self.former.iter().chain(&self.trail).all(|id| is_id(id))
+            && self.links.iter().all(is_link)
     }
 
     /// Whether the clip itself is there.
@@ -198,7 +227,7 @@ pub(super) fn stem(file_name: &str) -> Option<String> {
 }
 
 fn word(relation: Option<&str>) -> String {
-    let known = relation.filter(|word| !word.is_empty() && word.len() <= 32);
+    let known = relation.filter(|word| !word.is_empty() && word.len() <= MAX_WORD);
     known.unwrap_or("unknown").to_owned()
 }
 

@@ -2,9 +2,11 @@
 //!
 //! One pass over all sidecars keeps a few hundred bytes a clip: its name, its hash, the parents it
 //! names. Those are joined in memory, and only the family's own sidecars are read once more for what
-//! people look at. So the cost grows with the library, and the memory with its number of clips.
+//! people look at. In a folder a sidecar is read again only when it has changed; that it has not costs a
+//! look at its dates. So the cost grows with the library, by microseconds a clip, and so does the memory.
 
 mod join;
+mod kept;
 mod kin;
 
 use std::collections::{HashMap, HashSet};
@@ -34,8 +36,8 @@ impl Library {
     /// before `videoContinuity`. A parent that is gone is a missing member, with what its sidecar, or a
     /// child, still says of it. A sidecar that cannot be read is a note, and hides no other clip.
     ///
-    /// Reads every sidecar of the library once and the family's twice, some at a time. A clip's bytes are
-    /// hashed only if it has no hash on record and its size is that of a parent that was not found.
+    /// Reads every sidecar of the library once and the family's twice, some at a time; in a folder, of those
+    /// outside the family only what changed since the last time. A clip's bytes are hashed only if it has no hash on record and its size is that of a parent that was not found.
     ///
     /// # Errors
     /// `NotFound` if there is no such clip. `Library` if the library cannot be listed, or if a clip of
@@ -55,9 +57,12 @@ impl Library {
                 format!("find clip {:?} in {self}", clip.id.file_name()),
             )
         })?;
-        let wanted = Join::new(&scan.kin).wanted();
-        self.find_renamed(&mut scan.kin, &wanted).await;
-        let join = Join::new(&scan.kin);
+        let mut join = Join::new(&scan.kin);
+        let renamed = self.find_renamed(&scan.kin, &join.wanted()).await;
+        if !renamed.is_empty() {
+            rename(&mut scan.kin, renamed);
+            join = Join::new(&scan.kin);
+        }
         let places = join.related_to(focus);
         let focus = join.name(focus).to_owned();
         let members = self.members(&scan.kin, &join, &places).await;
@@ -65,21 +70,25 @@ impl Library {
     }
 
     async fn scan(&self) -> Result<Scan> {
-        let clips = self.ids(None, usize::MAX).await?;
-        let sidecars: HashSet<ClipId> = self.sidecar_ids().await?.into_iter().collect();
-        let there: HashSet<&ClipId> = clips.iter().collect();
-        let bare = clips.iter().filter(|id| !sidecars.contains(id)).cloned();
+        let (clips, sidecars) = self.all_ids().await?;
+        let there: HashSet<ClipId> = clips.into_iter().collect();
+        let with_sidecar: HashSet<&ClipId> = sidecars.iter().collect();
+        let bare = there.iter().filter(|id| !with_sidecar.contains(id)).cloned();
         let mut scan = Scan {
             kin: bare.map(Kin::bare).collect(),
             notes: Vec::new(),
         };
+        let (mut kept, changed) = self.kept_kin(sidecars).await;
         let mut left_out = 0;
-        let mut records = std::pin::pin!(self.records(sidecars.iter().cloned().collect()));
+        let mut records = std::pin::pin!(self.records(changed));
         while let Some((id, record)) = records.next().await {
             let clip = there.contains(&id);
             match record {
                 Ok(Some(record)) => {
                     let (kin, notes) = Kin::of(id, &record, clip);
+                    if notes.is_empty() {
+                        kept.add(&kin);
+                    }
                     scan.kin.push(kin);
                     left_out += add_notes(&mut scan.notes, notes);
                 }
@@ -97,6 +106,14 @@ impl Library {
                 }
             }
         }
+        for mut kin in kept.finish().await {
+            kin.state = if there.contains(&kin.id) {
+                MemberState::Present
+            } else {
+                MemberState::Missing
+            };
+            scan.kin.push(kin);
+        }
         // Sidecars are read in any order; what is made of them is not.
         scan.kin.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         scan.notes.sort_unstable();
@@ -106,10 +123,11 @@ impl Library {
         Ok(scan)
     }
 
-    /// Hashes clips that have no hash on record and, by their size, may be ones that were not found.
-    async fn find_renamed(&self, kin: &mut [Kin], wanted: &HashMap<String, Option<u64>>) {
+    /// Hashes clips that have no hash on record and, by their size, may be ones that were not found. Those that
+    /// are, by their place, with their hash.
+    async fn find_renamed(&self, kin: &[Kin], wanted: &HashMap<String, Option<u64>>) -> Vec<(usize, String)> {
         if wanted.is_empty() {
-            return;
+            return Vec::new();
         }
         let sizes: Option<HashSet<u64>> = wanted.values().copied().collect();
         let unhashed: Vec<(usize, ClipId)> = (kin.iter().enumerate())
@@ -140,19 +158,7 @@ impl Library {
                 found.push((at, digest.sha256));
             }
         }
-        // Sidecars that lost their clips, for clips that lost their sidecars.
-        let orphans = kin.iter().filter(|kin| !kin.is_there());
-        let orphans: HashMap<String, Kin> = orphans
-            .filter_map(|kin| Some((kin.sha256.clone()?, kin.clone())))
-            .collect();
-        for (at, sha256) in found {
-            if kin[at].state == MemberState::NoSidecar
-                && let Some(orphan) = orphans.get(&sha256)
-            {
-                kin[at].inherit(orphan.clone());
-            }
-            kin[at].sha256 = Some(sha256);
-        }
+        found
     }
 
     async fn size(&self, id: &ClipId) -> Option<u64> {
@@ -207,6 +213,22 @@ impl Library {
             }
         }
         members
+    }
+}
+
+/// Gives clips the hashes that were found, and sidecars that lost their clips to clips that lost their sidecars.
+fn rename(kin: &mut [Kin], found: Vec<(usize, String)>) {
+    let orphans = kin.iter().filter(|kin| !kin.is_there());
+    let orphans: HashMap<String, Kin> = orphans
+        .filter_map(|kin| Some((kin.sha256.clone()?, kin.clone())))
+        .collect();
+    for (at, sha256) in found {
+        if kin[at].state == MemberState::NoSidecar
+            && let Some(orphan) = orphans.get(&sha256)
+        {
+            kin[at].inherit(orphan.clone());
+        }
+        kin[at].sha256 = Some(sha256);
     }
 }
 

@@ -1,0 +1,137 @@
+//! What sidecars said the last time, so that in a folder only those that changed are read.
+//!
+//! A sidecar is known by its stamp. One that was changed in the tick of the clock in which it was read is not kept,
+//! nor one that had something wrong: it is read again the next time.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use super::kin::Kin;
+use crate::library::folder::Folder;
+use crate::library::index::{Clock, Stamp, Tick};
+use crate::library::{ClipId, Library, blocking};
+
+/// The name in the index.
+const KIN: &str = "kin";
+/// How many threads ask for stamps.
+const THREADS: usize = 4;
+/// It is written anew when it lacks one sidecar of so many. Until then those that it lacks are read each time.
+const WORTH_WRITING: usize = 100;
+
+/// What is kept, as far as it holds, and what is to be kept.
+pub(super) struct Kept {
+    clock: Option<(Clock, Tick)>,
+    hold: Vec<(Stamp, Kin)>,
+    /// By id, of those that are read now.
+    stamps: Vec<(ClipId, Stamp)>,
+    new: Vec<(Stamp, Kin)>,
+}
+
+impl Library {
+    /// What is kept of sidecars, and those that have to be read.
+    pub(super) async fn kept_kin(&self, mut sidecars: Vec<ClipId>) -> (Kept, Vec<ClipId>) {
+        let mut kept = Kept {
+            clock: None,
+            hold: Vec::new(),
+            stamps: Vec::new(),
+            new: Vec::new(),
+        };
+        let Some(folder) = self.inner.folder.clone() else {
+            return (kept, sidecars);
+        };
+        let begun = blocking(move || {
+            let clock = folder.index().clock();
+            let clock = clock.and_then(|clock| Some((clock.tick().ok()?, clock)));
+            Ok((clock, load(&folder)))
+        });
+        let Ok((clock, known)) = begun.await else {
+            return (kept, sidecars);
+        };
+        if clock.is_none() && known.is_empty() {
+            return (kept, sidecars);
+        }
+        kept.clock = clock.map(|(tick, clock)| (clock, tick));
+        sidecars.sort_unstable();
+        let stamps = self.stamps(&sidecars).await;
+        let mut known = known.into_iter().peekable();
+        let mut changed = Vec::new();
+        for (id, stamp) in sidecars.into_iter().zip(stamps) {
+            while known.next_if(|(_, kin)| kin.id < id).is_some() {}
+            let held = known.next_if(|(_, kin)| kin.id == id);
+            match (held, stamp) {
+                (Some((then, kin)), Some(now)) if then == now => kept.hold.push((then, kin)),
+                (_, Some(now)) => {
+                    kept.stamps.push((id.clone(), now));
+                    changed.push(id);
+                }
+                (_, None) => changed.push(id),
+            }
+        }
+        (kept, changed)
+    }
+
+    async fn stamps(&self, sidecars: &[ClipId]) -> Vec<Option<Stamp>> {
+        let ask = |ids: &[ClipId]| {
+            let (folder, ids) = (self.inner.folder.clone(), Arc::<[ClipId]>::from(ids));
+            async move {
+                let count = ids.len();
+                let stamps = blocking(move || {
+                    let stamp = |id: &ClipId| folder.as_ref()?.index().stamp(&id.sidecar_name());
+                    Ok(ids.iter().map(stamp).collect::<Vec<_>>())
+                });
+                stamps.await.unwrap_or_else(|_| vec![None; count])
+            }
+        };
+        let chunk = sidecars.len().div_ceil(THREADS).max(1);
+        join_all(sidecars.chunks(chunk).map(ask)).await.concat()
+    }
+}
+
+impl Kept {
+    /// Takes in what a sidecar says that was read after its stamp was.
+    pub(super) fn add(&mut self, kin: &Kin) {
+        let Some((_, tick)) = &self.clock else { return };
+        if let Ok(at) = self.stamps.binary_search_by(|(id, _)| id.cmp(&kin.id))
+            && self.stamps[at].1.is_before(*tick)
+        {
+            self.new.push((self.stamps[at].1, kin.clone()));
+        }
+    }
+
+    /// Keeps what is new, if that is worth it, and returns what held.
+    pub(super) async fn finish(self) -> Vec<Kin> {
+        let worth = !self.new.is_empty() && self.new.len() * WORTH_WRITING >= self.hold.len();
+        let hold = Arc::new(self.hold);
+        if let Some((clock, _)) = self.clock
+            && worth
+        {
+            let (hold, new) = (Arc::clone(&hold), self.new);
+            let write = blocking(move || {
+                let mut all: Vec<&(Stamp, Kin)> = hold.iter().chain(&new).collect();
+                all.sort_unstable_by(|a, b| a.1.id.cmp(&b.1.id));
+                if let Ok(bytes) = postcard::to_stdvec(&all) {
+                    clock.keep(KIN, &bytes);
+                }
+                Ok(())
+            });
+            // Without it everything is read again the next time.
+            let _ = write.await;
+        }
+        Arc::unwrap_or_clone(hold)
+            .into_iter()
+            .map(|(_, kin)| kin)
+            .collect()
+    }
+}
+
+/// All that is kept, in the order of ids. Nothing, if anything about it is wrong.
+fn load(folder: &Folder) -> Vec<(Stamp, Kin)> {
+    let read = || {
+        let bytes = folder.index().load(KIN)?;
+        let all: Vec<(Stamp, Kin)> = postcard::from_bytes(&bytes).ok()?;
+        let sound = all.iter().all(|(_, kin)| kin.is_sound()) && all.is_sorted_by(|a, b| a.1.id < b.1.id);
+        sound.then_some(all)
+    };
+    read().unwrap_or_default()
+}
