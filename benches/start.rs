@@ -16,7 +16,8 @@ const GROUP: &str = "start";
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
-    let program = std::env::var("REELKIN_PROGRAM").map_err(|_| "REELKIN_PROGRAM names no program")?;
+    let program = std::env::var_os("REELKIN_PROGRAM").ok_or("REELKIN_PROGRAM names no program")?;
+    let program = program.into_string().map_err(|_| "REELKIN_PROGRAM is no text")?;
     let folder = tempfile::tempdir()?;
     let [clip, ours, theirs] =
         ["clip.mp4", "ours.png", "theirs.png"].map(|name| folder.path().join(name).display().to_string());
