@@ -2,6 +2,7 @@
 //!
 //! Included by the benchmarks with `#[path]`; not all of them use all of it.
 #![allow(dead_code, reason = "each benchmark includes what it needs")]
+#![allow(unreachable_pub, reason = "a module of programs")]
 #![allow(clippy::print_stdout, reason = "the rows")]
 
 use std::time::{Duration, Instant};
