@@ -9,8 +9,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-all=()
-short=()
+all=(waiting jobs)
+short=(waiting jobs)
 
 check=
 if [ "${1:-}" = --check ]; then
@@ -31,9 +31,27 @@ mkdir -p "${rows%/*}"
 # A benchmark in Rust: `cargo bench`, our release profile, the system's libav.
 in_rust() { cargo bench --locked --quiet --all-features --bench "$1" >>"$rows"; }
 
+# What is simulated with private parts of the crate, on a clock of its own: tests that print rows.
+in_simulation() {
+    cargo test --locked --quiet --all-features --lib -- "$@" --exact --ignored --nocapture | grep '^{' >>"$rows"
+}
+
+# The packages of a peer in Python, in an environment of the benchmark's own.
+in_python() {
+    local place=target/bench/$1
+    shift
+    [ -x "$place/bin/python" ] || python3 -m venv "$place"
+    "$place/bin/pip" install --quiet --disable-pip-version-check "$@"
+}
+
 for name in "${names[@]}"; do
     echo "== $name" >&2
     case $name in
+    waiting) in_simulation job::simulation::rows client::fairness_tests::rows ;;
+    jobs)
+        in_python jobs httpx==0.28.1
+        in_rust jobs
+        ;;
     *) echo "no benchmark is called $name: ${all[*]}" >&2; exit 2 ;;
     esac
 done
