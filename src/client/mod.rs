@@ -9,8 +9,6 @@ mod builder;
 mod chain;
 #[cfg(feature = "media")]
 mod continue_from;
-#[cfg(test)]
-mod fairness_tests;
 #[cfg(feature = "media")]
 mod frames;
 mod generate;
@@ -236,3 +234,6 @@ impl VideoClient {
         self.inner.provider.origin()
     }
 }
+
+#[cfg(test)]
+mod fairness_tests;
