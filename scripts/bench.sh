@@ -9,8 +9,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-all=(frames frames-python bodies bucket library start build)
-short=(frames bodies bucket library)
+all=(frames frames-python bodies bucket library waiting jobs start build)
+short=(frames bodies bucket library waiting jobs)
 
 check=
 if [ "${1:-}" = --check ]; then
@@ -31,6 +31,19 @@ mkdir -p "${rows%/*}"
 # A benchmark in Rust: our release profile, the system's libav. Not all features: the generators take minutes to build.
 in_rust() { cargo bench --locked --quiet --features cli --bench "$1" >>"$rows"; }
 
+# What is simulated with private parts of the crate, on a clock of its own: tests that print rows.
+in_simulation() {
+    cargo test --locked --quiet --all-features --lib -- "$@" --exact --ignored --nocapture | grep '^{' >>"$rows"
+}
+
+# The packages of a peer in Python, in an environment of the benchmark's own.
+in_python() {
+    local place=target/bench/$1
+    shift
+    [ -x "$place/bin/python" ] || python3 -m venv "$place"
+    "$place/bin/pip" install --quiet --disable-pip-version-check "$@"
+}
+
 for name in "${names[@]}"; do
     echo "== $name" >&2
     case $name in
@@ -40,6 +53,11 @@ for name in "${names[@]}"; do
     start) REELKIN_PROGRAM=$(bindings/native.sh)/reelkin in_rust start ;;
     build) benches/build.sh >>"$rows" ;;
     library) in_rust library ;;
+    waiting) in_simulation job::simulation::rows client::fairness_tests::rows ;;
+    jobs)
+        in_python jobs httpx==0.28.1
+        in_rust jobs
+        ;;
     *) echo "no benchmark is called $name: ${all[*]}" >&2; exit 2 ;;
     esac
 done

@@ -84,6 +84,7 @@ const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/job/event.rs", Channel, 1, "one value, the newest"),
     ("src/job/handle.rs", Channel, 4, "one value, the newest"),
     ("src/job/poll.rs", Loop, 1, "the deadline of the poll policy"),
+    ("src/job/times.rs", Collection, 1, "KINDS, of which the one seen least goes"),
     ("src/library/bucket.rs", Loop, 1, "the end of the clip's file, PARTS_AT_ONCE parts in flight"),
     ("src/library/bucket.rs", Body, 4, "the caller's limit; PART of a file that is sent; the range that was asked for"),
     ("src/library/documents.rs", Loop, 1, "LOCK_WAIT"),
@@ -133,6 +134,7 @@ const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/sandbox/gate.rs", Channel, 2, "four orders; one value, once"),
     ("src/sandbox/inputs.rs", Body, 1, "MAX_FILE, checked when the file was stored"),
     ("src/sandbox/jobs.rs", Collection, 3, "most_jobs and most_clip_bytes; the oldest finished one goes"),
+    ("src/sandbox/work.rs", Collection, 1, "MOST; the one rendered longest ago goes"),
     ("src/sandbox/server.rs", Body, 3, "most_body_bytes; 16 MiB of an answer of ours"),
 ];
 

@@ -78,7 +78,11 @@ impl ContinueFrom {
             request,
         } = self;
         let work = move |reporter| run(client, from, request, None, reporter);
-        job::spawn(Verb::Continue.span(), work).handle().await
+        job::spawn(Verb::Continue.span(), move |reporter| async move {
+            Box::pin(work(reporter)).await
+        })
+        .handle()
+        .await
     }
 }
 
@@ -100,7 +104,25 @@ pub(super) async fn run(
     reporter: Reporter,
 ) -> Result<Clip> {
     reporter.tell(JobEvent::Planning);
-    let source = Source::find(&client, &from).await?;
+    // In a box of its own: the frame goes with it, before the job is waited for.
+    match Box::pin(choose_way(&client, from, request)).await? {
+        Way::Extension(extension) => {
+            Box::pin(video::run_extension(client, *extension, witness, reporter)).await
+        }
+        Way::LastFrame(generate, origin) => {
+            Box::pin(generate::run(client, *generate, Some(*origin), witness, reporter)).await
+        }
+    }
+}
+
+/// How a clip is continued.
+enum Way {
+    Extension(Box<ExtendRequest>),
+    LastFrame(Box<GenerateRequest>, Box<Origin>),
+}
+
+async fn choose_way(client: &VideoClient, from: MediaInput, request: ContinueRequest) -> Result<Way> {
+    let source = Source::find(client, &from).await?;
     let local = source.local.clone().ok_or_else(|| {
         Error::invalid(format!(
             "continue {}: its last frame is taken on this machine; give the file or a clip of the library",
@@ -110,12 +132,12 @@ pub(super) async fn run(
     let extends = match request.strategy {
         ContinueStrategy::LastFrame => false,
         ContinueStrategy::Extend => true,
-        ContinueStrategy::Auto => can_extend(&client, &local, &source.name, &request).await?,
+        ContinueStrategy::Auto => can_extend(client, &local, &source.name, &request).await?,
     };
     if extends {
         let mut extension = extension(&from, &request)?;
-        extension.plan = plan::continuing(&client, &request.plan);
-        return Box::pin(video::run_extension(client, extension, witness, reporter)).await;
+        extension.plan = plan::continuing(client, &request.plan);
+        return Ok(Way::Extension(Box::new(extension)));
     }
 
     let parent = match &source.parent {
@@ -132,10 +154,10 @@ pub(super) async fn run(
         of: Some("png".to_owned()),
         ..FrameRecord::default()
     };
-    let generate = by_last_frame(&client, &request, png);
+    let generate = by_last_frame(client, &request, png);
     let whence = match &source.parent {
         Some(clip) => Whence::Clip(clip.id.to_string()),
-        None => local.whence_now(&client, &source.name).await?,
+        None => local.whence_now(client, &source.name).await?,
     };
     let origin = Origin {
         parent,
@@ -143,7 +165,7 @@ pub(super) async fn run(
         start: Shown::FrameOf(whence, chosen.frame.time()),
         note: chosen.note,
     };
-    Box::pin(generate::run(client, generate, Some(origin), witness, reporter)).await
+    Ok(Way::LastFrame(Box::new(generate), Box::new(origin)))
 }
 
 /// Whether the service's own extension takes this clip, this model and this length.

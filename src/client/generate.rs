@@ -37,9 +37,9 @@ impl Generate {
     /// Dropping the future once it was polled stops nothing: the work goes on, and the clip is saved.
     pub async fn start(self) -> Result<JobHandle> {
         let Self { client, request } = self;
-        job::spawn(Verb::Generate.span(), move |reporter| async move {
+        job::spawn(Verb::Generate.span(), move |reporter| {
             reporter.tell(JobEvent::Planning);
-            Box::pin(run(client, request, None, None, reporter)).await
+            Box::pin(run(client, request, None, None, reporter))
         })
         .handle()
         .await
@@ -68,13 +68,28 @@ pub(super) struct Origin {
 }
 
 /// From the request to the clip in the library.
-pub(super) async fn run(
+pub(super) fn run(
     client: VideoClient,
     request: GenerateRequest,
     origin: Option<Origin>,
     witness: Option<Arc<dyn Witness>>,
     reporter: Reporter,
-) -> Result<Clip> {
+) -> impl Future<Output = Result<Clip>> + Send {
+    // In a box of its own: the pictures and what was read of them go with it, before the job is waited for.
+    let prepared = Box::pin(prepare(client, request, origin, witness));
+    async move {
+        let (ticket, submission, brief) = prepared.await?;
+        Box::pin(ticket.send(submission, brief, &reporter)).await
+    }
+}
+
+/// From the request to what is sent.
+async fn prepare(
+    client: VideoClient,
+    request: GenerateRequest,
+    origin: Option<Origin>,
+    witness: Option<Arc<dyn Witness>>,
+) -> Result<(Ticket, Submission, Box<Brief>)> {
     let inner = &client.inner;
     let mut checked = client.estimate(&request)?;
     telemetry::model(checked.model.as_str());
@@ -108,5 +123,5 @@ pub(super) async fn run(
         storage: request.storage,
         upload_url: request.output.map(|target| target.upload_url),
     }));
-    Box::pin(ticket.send(submission, brief, &reporter)).await
+    Ok((ticket, submission, Box::new(brief)))
 }

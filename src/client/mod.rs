@@ -55,6 +55,9 @@ use crate::provider::{JobId, Provider, VisibleModel};
 use crate::request::{Checked, Defaults, GenerateRequest, PlannerSettings};
 use crate::telemetry::Verb;
 
+/// How many clips a client downloads, checks and saves at a time.
+const FINISHING: usize = 32;
+
 /// One job on its way to a clip.
 pub type JobHandle = Handle<Clip>;
 
@@ -86,6 +89,10 @@ struct Inner {
     defaults: Defaults,
     validation: Validation,
     poll: PollPolicy,
+    /// The right to download, check and save a clip: so many do at a time.
+    finishing: tokio::sync::Semaphore,
+    /// How long jobs took that this client waited for.
+    times: job::Times,
     planner: PlannerSettings,
     budget: Budget,
     /// Renews the lease of a library in a store.
@@ -118,6 +125,8 @@ impl VideoClient {
                 defaults: settings.defaults,
                 validation: settings.validation,
                 poll: settings.poll,
+                finishing: tokio::sync::Semaphore::new(FINISHING),
+                times: job::Times::default(),
                 planner: settings.planner,
                 budget: settings.budget,
                 lease: Mutex::new(None),
@@ -225,3 +234,6 @@ impl VideoClient {
         self.inner.provider.origin()
     }
 }
+
+#[cfg(test)]
+mod fairness_tests;

@@ -107,14 +107,26 @@ impl Brief {
     pub(super) fn kept(record: &JobRecord) -> Self {
         let kept = record
             .brief
-            .clone()
-            .and_then(|kept| serde_json::from_value(kept).ok());
+            .as_ref()
+            .and_then(|kept| serde_json::from_value(kept.read()).ok());
         kept.unwrap_or_else(Self::unknown)
     }
 
     /// The prompt that is sent.
     pub(super) fn prompt(&self) -> Option<&str> {
         self.prompt.as_deref()
+    }
+
+    /// What jobs take alike long that have it in common; `None` for one that this process has not sent.
+    pub(super) fn kind(&self) -> Option<String> {
+        let asked = &self.asked;
+        let kind = || {
+            format!(
+                "{} {:?} {:?} {:?}",
+                self.operation, asked.model, asked.duration, asked.resolution
+            )
+        };
+        (self.started.is_some() && !self.picked_up).then(kind)
     }
 
     /// SHA-256 over all that is asked for, media by their hashes.

@@ -17,8 +17,8 @@ use crate::money::UsdTicks;
 use crate::provider::JobId;
 use crate::telemetry::Verb;
 
-/// How many jobs are finished at a time.
-const AT_ONCE: usize = 32;
+/// How many jobs are waited for at a time, oldest first. How many are finished at a time is the client's.
+const AT_ONCE: usize = 1024;
 /// How often a job is looked at that somebody else works on.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -206,8 +206,10 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
     let began = Instant::now();
     let mut recovered = Recovered::default();
     let mut elsewhere: HashMap<String, JobRecord> = HashMap::new();
+    let mut saved: Vec<(String, Clip)> = Vec::new();
     let mut done = 0;
     loop {
+        // One that is not ready must not hold up those that are.
         let mut looks = stream::iter(left.drain(..))
             .map(|job| async move {
                 let part = |job_id: JobId| {
@@ -218,7 +220,7 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
                 };
                 (look(client, part, &job).await, job)
             })
-            .buffered(AT_ONCE);
+            .buffer_unordered(AT_ONCE);
         let mut busy: Vec<OpenJob> = Vec::new();
         while let Some((outcome, job)) = looks.next().await {
             elsewhere.remove(job.id());
@@ -229,7 +231,7 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
                     busy.push(job);
                     continue;
                 }
-                Look::Saved(clip) => recovered.saved.push(*clip),
+                Look::Saved(clip) => saved.push((job.id().to_owned(), *clip)),
                 Look::Failed(record) => recovered.failed.push(record),
                 Look::Open(record) => recovered.open.push(record),
                 Look::Unsettled(record) => recovered.unsettled.push(record),
@@ -249,6 +251,16 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
         left = busy;
         job::pause(LOOK * 2).await;
     }
+    saved.sort_by(|a, b| a.0.cmp(&b.0));
+    recovered.saved = saved.into_iter().map(|(_, clip)| clip).collect();
+    for records in [
+        &mut recovered.failed,
+        &mut recovered.open,
+        &mut recovered.unsettled,
+    ] {
+        records.sort_by(|a, b| a.id.cmp(&b.id));
+    }
+    recovered.stuck.sort_by(|a, b| a.record.cmp(&b.record));
     recovered.elsewhere = elsewhere.into_values().collect();
     recovered.elsewhere.sort_by(|a, b| a.id.cmp(&b.id));
     Ok(recovered)
@@ -274,7 +286,10 @@ pub(super) async fn look(
     job: &OpenJob,
 ) -> Result<Look> {
     let library = &client.inner.library;
-    let file = match library.claim_job(job).await? {
+    let turn = client.inner.finishing.acquire().await;
+    let claim = library.claim_job(job).await?;
+    drop(turn);
+    let file = match claim {
         Claim::Ours(file) => file,
         Claim::Elsewhere(record) => return Ok(Look::Elsewhere(record)),
         Claim::Gone => return Ok(Look::Gone),

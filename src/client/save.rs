@@ -7,7 +7,7 @@ use super::record::Brief;
 use super::{VideoClient, verify};
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::http::{DownloadError, Sink};
-use crate::job::{self, JobEvent, Reporter};
+use crate::job::{self, Begin, JobEvent, Reporter};
 use crate::library::{Clip, ClipId, JobError, JobFile, JobRecord, JobState, Staged};
 use crate::money::UsdTicks;
 use crate::provider::{Finished, JobId};
@@ -21,11 +21,11 @@ pub(super) struct Job {
     /// The name that its clip has or will have.
     name: ClipId,
     file: JobFile,
-    brief: Brief,
+    brief: Box<Brief>,
 }
 
 impl Job {
-    pub(super) const fn new(id: JobId, name: ClipId, file: JobFile, brief: Brief) -> Self {
+    pub(super) const fn new(id: JobId, name: ClipId, file: JobFile, brief: Box<Brief>) -> Self {
         Self {
             id,
             name,
@@ -39,20 +39,20 @@ impl Job {
     }
 
     /// One that the journal has.
-    pub(super) fn kept(file: JobFile) -> Result<Self> {
+    pub(super) fn kept(file: JobFile) -> Result<Box<Self>> {
         let record = file.record();
         let id = super::ticket::job_id(record)?;
         let name = match &record.clip {
             Some(name) => ClipId::parse(name)?,
             None => ClipId::of_job(id.as_str()),
         };
-        let brief = Brief::kept(record);
-        Ok(Self::new(id, name, file, brief))
+        let brief = Box::new(Brief::kept(record));
+        Ok(Box::new(Self::new(id, name, file, brief)))
     }
 }
 
 /// Finishes a job, and writes down how. Every error has its id.
-pub(super) async fn finish(client: &VideoClient, reporter: &Reporter, job: Job) -> Result<Clip> {
+pub(super) async fn finish(client: &VideoClient, reporter: &Reporter, job: Box<Job>) -> Result<Clip> {
     let concluded = Box::pin(conclude(client, reporter, job)).await;
     concluded.map_err(|(error, _)| error)
 }
@@ -61,14 +61,14 @@ pub(super) async fn finish(client: &VideoClient, reporter: &Reporter, job: Job) 
 pub(super) async fn conclude(
     client: &VideoClient,
     reporter: &Reporter,
-    job: Job,
+    job: Box<Job>,
 ) -> Result<Clip, (Error, Box<JobRecord>)> {
     let Job {
         id,
         name,
         mut file,
         brief,
-    } = job;
+    } = *job;
     let made = make(client, reporter, &id, &name, &mut file, brief).await;
     match made {
         Ok((clip, cost)) => {
@@ -130,32 +130,49 @@ async fn make(
     id: &JobId,
     name: &ClipId,
     file: &mut JobFile,
-    mut brief: Brief,
+    brief: Box<Brief>,
 ) -> Result<(Clip, Option<UsdTicks>)> {
-    let inner = &client.inner;
+    // Most of a job's life is the wait in the middle. What comes before and after it is in boxes of its own,
+    // so that ten thousand that wait hold no memory for it.
+    //
     // What a crash left: the clip with its sidecar, or the clip alone.
-    let there = there(client, id, name, brief.picked_up).await?;
+    let there = Box::pin(there(client, id, name, brief.picked_up)).await?;
     if let Some(clip) = &there
         && clip.record.is_some()
     {
         return Ok((clip.clone(), saved_cost(clip)));
     }
     if there.is_none() {
-        inner.library.drop_orphan(name, id.as_str()).await?;
+        Box::pin(client.inner.library.drop_orphan(name, id.as_str())).await?;
     }
-    let wait = wait(client, reporter, id, file);
+    let wait = Box::pin(wait(client, reporter, id, file, brief.kind()));
     let finished = reporter.until_stopped(wait).await?;
+    Box::pin(keep(client, reporter, (id, name, file), brief, there, finished)).await
+}
+
+/// From a job that is done to its clip.
+async fn keep(
+    client: &VideoClient,
+    reporter: &Reporter,
+    (id, name, file): (&JobId, &ClipId, &mut JobFile),
+    mut brief: Box<Brief>,
+    there: Option<Clip>,
+    finished: Finished,
+) -> Result<(Clip, Option<UsdTicks>)> {
+    let inner = &client.inner;
     let (cost, raw) = (finished.cost, finished.raw.clone());
     let done = file.change(|record| {
         record.state = JobState::Done;
         record.cost = cost;
-        record.reply.clone_from(&raw);
+        record.reply = raw.as_ref().map(Into::into);
     });
     if let Err(error) = done.await {
         // What is paid is fetched all the same.
         tracing::warn!(job = %id, %error, "the journal does not have the end of the job");
     }
 
+    let turn = async { Ok(inner.finishing.acquire().await) };
+    let _turn = reporter.until_stopped(turn).await?;
     if let Some(clip) = there {
         let (verified, found) = match &clip.path {
             Some(path) => {
@@ -180,12 +197,27 @@ async fn make(
 
 /// Waits for the end of a job. When the service does not know it any more, its last word counts: the link in
 /// it may well be good.
-async fn wait(client: &VideoClient, reporter: &Reporter, id: &JobId, file: &JobFile) -> Result<Finished> {
-    let provider = &*client.inner.provider;
-    let waited = job::wait_until_over(provider, id, &client.inner.poll, reporter).await;
+async fn wait(
+    client: &VideoClient,
+    reporter: &Reporter,
+    id: &JobId,
+    file: &JobFile,
+    kind: Option<String>,
+) -> Result<Finished> {
+    let inner = &client.inner;
+    let provider = &*inner.provider;
+    let begin = match &kind {
+        Some(kind) => Begin::Submitted {
+            times: &inner.times,
+            kind,
+        },
+        None => Begin::Found,
+    };
+    let waited = job::wait_until_over(provider, id, &inner.poll, reporter, begin).await;
     match waited {
         Err(error) if error.kind() == ErrorKind::JobExpired => {
-            let kept = file.record().reply.as_ref().and_then(|raw| provider.reread(raw));
+            let reply = file.record().reply.as_ref();
+            let kept = reply.and_then(|reply| provider.reread(&reply.read()));
             kept.ok_or(error)
         }
         waited => waited,
@@ -241,7 +273,9 @@ async fn fetch(
             return Err(paid(error));
         }
         tracing::debug!(job = %id, error = %error, "asking for a fresh link");
-        finished = job::wait_until_over(&*client.inner.provider, id, &client.inner.poll, reporter).await?;
+        job::pause(client.inner.poll.first).await;
+        let provider = &*client.inner.provider;
+        finished = job::wait_until_over(provider, id, &client.inner.poll, reporter, Begin::Found).await?;
     }
 }
 

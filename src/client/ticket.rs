@@ -109,12 +109,24 @@ impl Ticket {
 
     /// Sends the create, and sees the job through to its clip.
     pub(super) async fn send(
-        mut self,
+        self,
         submission: Submission,
-        brief: Brief,
+        brief: Box<Brief>,
         reporter: &Reporter,
     ) -> Result<Clip> {
-        let (digest, kept) = (brief.digest(), serde_json::to_value(&brief).ok());
+        let client = self.client.clone();
+        let job = Box::pin(self.submit(submission, brief, reporter)).await?;
+        Box::pin(save::finish(&client, reporter, job)).await
+    }
+
+    async fn submit(
+        mut self,
+        submission: Submission,
+        brief: Box<Brief>,
+        reporter: &Reporter,
+    ) -> Result<Box<save::Job>> {
+        let digest = brief.digest();
+        let kept = serde_json::to_value(&brief).ok().as_ref().map(Into::into);
         let intended = self.file.change(|record| {
             record.state = JobState::Intended;
             record.request_sha256 = Some(digest.clone());
@@ -145,8 +157,7 @@ impl Ticket {
             witness.taken(&id).await;
         }
         reporter.submitted(&id, brief.model.clone());
-        let job = save::Job::new(id, clip, self.file, brief);
-        Box::pin(save::finish(&self.client, reporter, job)).await
+        Ok(Box::new(save::Job::new(id, clip, self.file, brief)))
     }
 
     /// A create that brought no job.

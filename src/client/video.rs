@@ -133,10 +133,24 @@ async fn run(
     witness: Option<Arc<dyn Witness>>,
     reporter: Reporter,
 ) -> Result<Clip> {
+    // In a box of its own: what was read of the clip goes with it, before the job is waited for.
+    let prepared = Box::pin(prepare(&client, request, witness)).await?;
+    let (ticket, submission, brief, delete) = prepared;
+    let result = Box::pin(ticket.send(submission, brief, &reporter)).await;
+    clean_up(&client, delete.as_deref(), &result).await;
+    result
+}
+
+/// From the request to what is sent, and the file at the service that is to be deleted afterwards.
+async fn prepare(
+    client: &VideoClient,
+    request: Request,
+    witness: Option<Arc<dyn Witness>>,
+) -> Result<(Ticket, Submission, Box<Brief>, Option<String>)> {
     let inner = &client.inner;
-    let (mut checked, parts) = check(&client, request)?;
+    let (mut checked, parts) = check(client, request)?;
     telemetry::model(checked.model.as_str());
-    let source = Source::find(&client, &parts.video).await?;
+    let source = Source::find(client, &parts.video).await?;
     let measured = match &source.local {
         Some(local) => local.measure(&source.name).await?,
         None => Measured::default(),
@@ -171,7 +185,7 @@ async fn run(
         estimate,
         witness,
     };
-    let ticket = Ticket::reserve(&client, draft, &wanted).await?;
+    let ticket = Ticket::reserve(client, draft, &wanted).await?;
     let (ticket, planned) = Box::pin(ticket.plan(wanted)).await?;
     // An edit has words, so its plan has some too.
     if let Some(prompt) = &planned.prompt {
@@ -183,7 +197,7 @@ async fn run(
         .as_ref()
         .map(|clip| Whence::Clip(clip.id.to_string()));
     let local = source.local.clone();
-    let sent = match source.send(&client, parts.transport).await {
+    let sent = match source.send(client, parts.transport).await {
         Ok(sent) => sent,
         Err(error) => return Err(ticket.give_back(error).await),
     };
@@ -211,9 +225,7 @@ async fn run(
         storage: parts.storage,
         upload_url: parts.output.map(|target| target.upload_url),
     }));
-    let result = Box::pin(ticket.send(submission, brief, &reporter)).await;
-    clean_up(&client, sent.delete.as_deref(), &result).await;
-    result
+    Ok((ticket, submission, Box::new(brief), sent.delete))
 }
 
 fn check(client: &VideoClient, request: Request) -> Result<(CheckedVideo, Parts)> {

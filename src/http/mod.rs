@@ -36,6 +36,8 @@ use crate::error::{Error, ErrorKind, Result, redacted_url};
 
 /// Replies are small JSON; more than this is not read.
 const MAX_REPLY: usize = 1 << 20;
+/// Connections that wait for the next poll. A burst may open more; they go when it is over.
+const KEPT_CONNECTIONS: usize = 64;
 
 /// A cheap clone over the connections of one client.
 #[derive(Clone)]
@@ -138,7 +140,11 @@ impl Http {
                 .dns_resolver(guard::PublicResolver::allowing(base.host_str()))
         };
         Ok(Self(Arc::new(Inner {
-            read: built(trusting(builder().timeout(timeouts.read)))?,
+            read: built(trusting(
+                builder()
+                    .timeout(timeouts.read)
+                    .pool_max_idle_per_host(KEPT_CONNECTIONS),
+            ))?,
             create: built(trusting(builder().pool_max_idle_per_host(0)))?,
             // A clip may lie elsewhere, behind TLS; on this machine alone it can do without.
             download: match built(downloads()) {

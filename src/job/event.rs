@@ -17,7 +17,7 @@ use crate::model::VideoModel;
 use crate::provider::JobId;
 
 /// Events kept for somebody who starts to watch late. Only progress is ever dropped.
-const KEPT: usize = 256;
+const KEPT: usize = 64;
 
 /// One thing that happened to a job, in order.
 #[derive(Debug, Clone, PartialEq, Serialize)]

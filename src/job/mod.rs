@@ -6,13 +6,21 @@
 
 mod event;
 mod handle;
+mod pace;
 mod poll;
+#[cfg(test)]
+#[path = "../../benches/rows.rs"]
+pub(crate) mod rows;
 mod schedule;
+#[cfg(test)]
+mod simulation;
+mod times;
 
 pub(crate) use event::Sealed;
 pub use event::{Event, Events, JobEvent, JobEvents};
 pub use handle::Handle;
 pub(crate) use handle::{Reporter, spawn};
-pub(crate) use poll::wait_until_over;
+pub(crate) use poll::{Begin, wait_until_over};
 pub use schedule::PollPolicy;
 pub(crate) use schedule::pause;
+pub(crate) use times::Times;

@@ -6,7 +6,8 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
-use super::schedule::Pace;
+use super::pace::Pace;
+use super::times::{Expected, Times};
 use super::{JobEvent, PollPolicy, Reporter};
 use crate::backoff::{Backoff, jitter};
 use crate::error::{Error, ErrorKind, Result};
@@ -19,7 +20,16 @@ const DOUBTFUL_POLLS: u32 = 4;
 /// How long the last look may take at the least and at the most; it comes after the deadline.
 const LAST_LOOK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 /// So that jobs started together are not polled together.
-const JITTER: f64 = 0.1;
+pub(super) const JITTER: f64 = 0.1;
+
+/// Where a job is when waiting for it begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Begin<'a> {
+    /// It was submitted just now: how long jobs of its kind take is known from others, and learned from it.
+    Submitted { times: &'a Times, kind: &'a str },
+    /// It has been going on for a while, and may be over.
+    Found,
+}
 
 /// Waits until a job is over and returns what it made.
 ///
@@ -31,12 +41,19 @@ pub(crate) async fn wait_until_over(
     job: &JobId,
     policy: &PollPolicy,
     reporter: &Reporter,
+    begin: Begin<'_>,
 ) -> Result<Finished> {
+    let guessed = Expected::guessed(policy.expected);
     let mut watch = Watch {
         policy,
         reporter,
+        begin,
         start: Instant::now(),
-        pace: Pace::default(),
+        pending_at: Duration::ZERO,
+        pace: match begin {
+            Begin::Submitted { times, kind } => Pace::of_new(times.of(kind).unwrap_or(guessed)),
+            Begin::Found => Pace::of_found(guessed),
+        },
         changed: Instant::now(),
         stalled: false,
         polls: 0,
@@ -75,7 +92,10 @@ pub(crate) async fn wait_until_over(
 struct Watch<'a> {
     policy: &'a PollPolicy,
     reporter: &'a Reporter,
+    begin: Begin<'a>,
     start: Instant,
+    /// When it was last seen not to be ready.
+    pending_at: Duration,
     pace: Pace,
     changed: Instant,
     stalled: bool,
@@ -88,7 +108,10 @@ impl Watch<'_> {
         let mut backoff = self.backoff();
         let mut doubtful = 0;
         let mut last_failure;
-        let mut pause = jitter(self.policy.first, JITTER);
+        let mut pause = match self.begin {
+            Begin::Submitted { .. } => jitter(self.policy.first, JITTER),
+            Begin::Found => Duration::ZERO,
+        };
         loop {
             // The last pause ends at the deadline, so that one look is taken there.
             let at = (Instant::now() + pause).min(deadline);
@@ -101,15 +124,23 @@ impl Watch<'_> {
                 deadline
             };
             self.polls += 1;
+            let asked = Instant::now();
             let reply = tokio::time::timeout_at(until, provider.poll(job)).await;
             let reply = reply.unwrap_or_else(|_| Err(no_answer()));
             match reply {
-                Ok(PollReply::Done(finished)) => return Ok(*finished),
+                Ok(PollReply::Done(finished)) => {
+                    self.learn();
+                    return Ok(*finished);
+                }
                 Ok(PollReply::Over(error)) => return Err(error),
                 Ok(PollReply::Pending { progress }) => {
                     (backoff, doubtful, last_failure) = (self.backoff(), 0, None);
                     self.note(progress);
-                    pause = jitter(self.policy.pause(self.start.elapsed(), self.pace), JITTER);
+                    self.pending_at = self.start.elapsed();
+                    let next = self
+                        .policy
+                        .pause(self.start.elapsed(), &self.pace, asked.elapsed());
+                    pause = jitter(next, JITTER);
                 }
                 Err(failure) => {
                     tracing::debug!(job = %job, error = %failure.error, "poll failed");
@@ -147,19 +178,22 @@ impl Watch<'_> {
     fn note(&mut self, progress: Option<f64>) {
         let now = Instant::now();
         let elapsed = now - self.start;
-        let before = self.pace.seen.map(|(fraction, _)| fraction);
-        let grown = progress.filter(|fraction| before.is_none_or(|before| *fraction > before));
-        if let Some(fraction) = grown {
-            self.pace.seen = Some((fraction, elapsed));
+        if progress.is_some_and(|fraction| self.pace.note(fraction, elapsed)) {
             self.changed = now;
         }
         self.stalled = now - self.changed >= self.policy.stalled_after;
-        let fraction = self.pace.seen.map(|(fraction, _)| fraction);
         self.reporter.tell(JobEvent::Progress {
-            fraction,
+            fraction: self.pace.fraction(),
             elapsed,
             stalled: self.stalled,
         });
+    }
+
+    /// It was ready at some time between the last two polls.
+    fn learn(&self) {
+        if let Begin::Submitted { times, kind } = self.begin {
+            times.learn(kind, (self.pending_at + self.start.elapsed()) / 2);
+        }
     }
 
     fn timed_out(&self, last_failure: Option<Error>) -> Error {

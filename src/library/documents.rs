@@ -7,6 +7,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -173,7 +174,11 @@ impl Documents {
                 PutMode::Create => Write::New,
                 _ => seen.map_or(Write::Any, Write::Over),
             };
+            // Hundreds of threads that try for one lock would do little else, and each has a stack.
+            let writers = Arc::clone(&self.library.inner.writers);
+            let writer = writers.acquire_owned().await;
             return blocking(move || {
+                let _writer = writer;
                 make_folders(folder.root(), &place)
                     .and_then(|()| write_to(&place, &name, &json, &write))
                     .map_err(|error| io_fault(&doing, error))

@@ -95,6 +95,9 @@ pub struct Library {
     inner: Arc<Inner>,
 }
 
+/// Documents that one client writes at a time: more only wait for the same lock and the same disk.
+const WRITERS: usize = 4;
+
 struct Inner {
     store: Arc<dyn ObjectStore>,
     bucket: Bucket,
@@ -108,6 +111,8 @@ struct Inner {
     seen: journal::Seen,
     /// The records that this client works on.
     working: journal::Working,
+    /// The right to write a document on a folder: so many are written at a time.
+    writers: Arc<tokio::sync::Semaphore>,
     /// One request is booked at a time.
     booking: tokio::sync::Mutex<()>,
 }
@@ -127,6 +132,7 @@ impl Inner {
             owner: tokio::sync::OnceCell::new(),
             seen: journal::Seen::default(),
             working: journal::Working::default(),
+            writers: Arc::new(tokio::sync::Semaphore::new(WRITERS)),
             booking: tokio::sync::Mutex::new(()),
         }
     }

@@ -216,6 +216,7 @@ impl SandboxBuilder {
             files: files::Files::default(),
             scratch: blob::Scratch::create()?,
             renderers: Arc::new(Semaphore::new(cores)),
+            rendered: work::RenderedClips::default(),
             runtime: tokio::runtime::Handle::current(),
             http,
             stop: Arc::default(),

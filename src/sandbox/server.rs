@@ -28,6 +28,7 @@ use super::gate::{Gate, Restarts};
 use super::jobs::Jobs;
 use super::line::{ReplyFault, RequestCut};
 use super::videos::{self, AboutPrompt};
+use super::work::RenderedClips;
 use super::{control, downloads, models, rules};
 
 pub(super) type App = Arc<Shared>;
@@ -48,6 +49,7 @@ pub(super) struct Shared {
     pub(super) files: Files,
     pub(super) scratch: Arc<Scratch>,
     pub(super) renderers: Arc<Semaphore>,
+    pub(super) rendered: RenderedClips,
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) http: reqwest::Client,
     /// Raised when the sandbox stops: renders under way end.

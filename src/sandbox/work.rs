@@ -3,7 +3,8 @@
 //! Owns the order of these steps and what only fails here, after the create was answered. Runs beside
 //! the requests, so a poll never waits for it.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 
@@ -156,6 +157,30 @@ impl Prepared {
     }
 }
 
+/// What a clip follows from that is made of words alone: its size, frames, sound and prompt.
+type Words = (usize, usize, usize, bool, String);
+
+/// The clips that were rendered last, for who asks for the same again.
+#[derive(Debug, Default)]
+pub(super) struct RenderedClips(Mutex<VecDeque<(Words, Blob, usize)>>);
+
+impl RenderedClips {
+    /// So many are kept, and their files with them.
+    const MOST: usize = 16;
+
+    fn find(&self, words: &Words) -> Option<(Blob, usize)> {
+        let clips = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = clips.iter().find(|(known, ..)| known == words);
+        found.map(|(_, clip, frames)| (clip.clone(), *frames))
+    }
+
+    fn keep(&self, words: Words, clip: Blob, frames: usize) {
+        let mut clips = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        clips.truncate(Self::MOST - 1);
+        clips.push_front((words, clip, frames));
+    }
+}
+
 /// What is left to know of a job once it is rendered.
 struct Facts {
     resolution: Resolution,
@@ -168,20 +193,39 @@ async fn render(app: &App, prepared: (Prepared, Option<Blob>)) -> Result<(Blob, 
         .acquire_owned()
         .await
         .map_err(|_| Failure::internal("the sandbox is stopping"))?;
-    let file = app.scratch.file("mp4");
-    let stop = Arc::clone(&app.stop);
+    let app = Arc::clone(app);
     let task = tokio::task::spawn_blocking(move || -> Result<(Blob, usize, Facts)> {
         let _permit = permit;
         // The given clip must outlive the render that reads it.
         let (prepared, _given) = prepared;
-        let rendered = render::render(&prepared.spec, file.path(), &stop)?;
         let facts = Facts {
             resolution: prepared.resolution,
             images: prepared.images,
             given_millis: prepared.given_millis,
         };
+        // Words alone always make the same clip.
+        let known = prepared.spec.follows_from_words().then(|| {
+            let spec = &prepared.spec;
+            (
+                spec.width,
+                spec.height,
+                spec.frames,
+                spec.sound,
+                spec.prompt.clone(),
+            )
+        });
+        if let Some(known) = &known
+            && let Some((clip, frames)) = app.rendered.find(known)
+        {
+            return Ok((clip, frames, facts));
+        }
+        let file = app.scratch.file("mp4");
+        let rendered = render::render(&prepared.spec, file.path(), &app.stop)?;
         let blob = Blob::new(file)
             .map_err(|e| Error::new(ErrorKind::Media, "read the rendered clip").with_source(e))?;
+        if let Some(known) = known {
+            app.rendered.keep(known, blob.clone(), rendered.frames);
+        }
         Ok((blob, rendered.frames, facts))
     });
     match task.await {

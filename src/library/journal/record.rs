@@ -1,6 +1,6 @@
 //! What is known of a paid request.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::error::{Charge, Error, ErrorKind, Result};
@@ -75,10 +75,40 @@ pub struct JobRecord {
     pub(crate) owner: Option<String>,
     /// What the clip's sidecar will say. Whoever fills it in can read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) brief: Option<Value>,
+    pub(crate) brief: Option<KeptJson>,
     /// The service's last word on the job, as it was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) reply: Option<Value>,
+    pub(crate) reply: Option<KeptJson>,
+}
+
+/// JSON that is kept as text: of a job that waits nobody looks into it, and as values it takes many times the
+/// memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeptJson(Box<str>);
+
+impl KeptJson {
+    pub(crate) fn read(&self) -> Value {
+        // It was made from a value.
+        serde_json::from_str(&self.0).unwrap_or_default()
+    }
+}
+
+impl From<&Value> for KeptJson {
+    fn from(value: &Value) -> Self {
+        Self(value.to_string().into())
+    }
+}
+
+impl Serialize for KeptJson {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.read().serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeptJson {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Value::deserialize(from).map(|value| (&value).into())
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field")]

@@ -30,6 +30,13 @@ pub(super) struct RenderSpec {
     pub(super) source: Source,
 }
 
+impl RenderSpec {
+    /// Whether nothing but the prompt shows: no picture and no other clip.
+    pub(super) fn follows_from_words(&self) -> bool {
+        matches!(&self.source, Source::Pictures { pins, tiles } if pins.is_empty() && tiles.is_empty())
+    }
+}
+
 /// What a clip is made from.
 pub(super) enum Source {
     /// Pictures pinned to frames and pictures shown as tiles; with none of either: words alone.

@@ -1,0 +1,61 @@
+"""The poll loop of the Python clients of such services, with their HTTP stack: GET, parse JSON, sleep.
+
+    polls.py BASE_URL KEY IDS SECONDS
+
+Polls all jobs of the file IDS, one task each, and prints processor milliseconds and polls of so many seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import resource
+import sys
+import time
+
+import httpx
+
+PAUSE = 10.0
+# Beyond this many at once the pool of httpx spends its time on its own queue: that would be another benchmark.
+AT_ONCE = 100
+
+
+def processor_ms() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return (used.ru_utime + used.ru_stime) * 1000.0
+
+
+async def main() -> None:
+    base, key, ids, seconds = sys.argv[1:]
+    with open(ids, encoding="utf-8") as file:
+        jobs = file.read().split()
+    polls = 0
+    turns = asyncio.Semaphore(AT_ONCE)
+    limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
+    headers = {"Authorization": f"Bearer {key}", "Accept": "application/json"}
+    async with httpx.AsyncClient(base_url=base, headers=headers, limits=limits, trust_env=False, timeout=30.0) as client:
+
+        async def watch(job: str) -> None:
+            nonlocal polls
+            await asyncio.sleep(random.uniform(0.0, PAUSE))
+            while True:
+                async with turns:
+                    response = await client.get(f"/videos/{job}")
+                if response.json()["status"] != "pending":
+                    return
+                polls += 1
+                await asyncio.sleep(PAUSE)
+
+        tasks = [asyncio.create_task(watch(job)) for job in jobs]
+        await asyncio.sleep(2.0)
+        before, start, cpu = polls, time.monotonic(), processor_ms()
+        await asyncio.sleep(float(seconds))
+        figures = {"polls": polls - before, "cpu_ms": processor_ms() - cpu, "seconds": time.monotonic() - start}
+        print(json.dumps(figures))
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+asyncio.run(main())
