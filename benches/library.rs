@@ -161,7 +161,7 @@ fn measure(clips: usize, times: usize) {
         });
     };
     let pages = pairs(case.times, root, save, || {
-        assert_eq!(page(&library, None).clips.len(), 50)
+        assert_eq!(page(&library, None).clips.len(), 50);
     });
     case.row("first page after a save of ours", 50.0, &pages);
     let mut number = 0;
@@ -170,7 +170,7 @@ fn measure(clips: usize, times: usize) {
         fs::write(root.join(format!("foreign {number}.mp4")), b"bytes").unwrap();
     };
     let pages = pairs(case.times, root, foreign, || {
-        assert_eq!(page(&library, None).clips.len(), 50)
+        assert_eq!(page(&library, None).clips.len(), 50);
     });
     let case_after = format!("first page after a foreign change, {clips} clips");
     Row::of_pairs(

@@ -351,7 +351,7 @@ fn sidecar(dice: &mut Dice, names: &[String]) -> String {
         0 => return "no sidecar".to_owned(),
         1 => {}
         2 => {
-            record["videoLineage"] = json!({ "id": format!("{}.mp4", dice.pick(names)), "parentId": format!("{}.mp4", dice.pick(names)) })
+            record["videoLineage"] = json!({ "id": format!("{}.mp4", dice.pick(names)), "parentId": format!("{}.mp4", dice.pick(names)) });
         }
         _ => record["reelkin"]["sha256"] = json!(hash(dice.below(20))),
     }
@@ -442,7 +442,7 @@ async fn after_any_changes_it_says_what_a_scan_says() {
                     match (ours, theirs) {
                         (Ok(ours), Ok(theirs)) => assert_eq!(ours.to_json(), theirs.to_json(), "step {step}"),
                         (Err(ours), Err(theirs)) => {
-                            assert_eq!(ours.to_string(), theirs.to_string(), "step {step}")
+                            assert_eq!(ours.to_string(), theirs.to_string(), "step {step}");
                         }
                         (ours, theirs) => panic!("step {step}: {ours:?} and {theirs:?}"),
                     }
