@@ -12,7 +12,7 @@ use url::Url;
 use crate::error::Result;
 use crate::http::{Lane, Limiter, RateLimit};
 use crate::job::rows::Row;
-use crate::job::{Begin, PollPolicy, Times, spawn, wait_until_over};
+use crate::job::{Begin, PollPolicy, Times, pause, spawn, wait_until_over};
 use crate::provider::{
     Answer, Ask, Finished, JobId, PollFailure, PollReply, Provider, Submission, Upload, VisibleModel,
 };
@@ -164,7 +164,7 @@ fn run(from: f64, to: f64) -> Shared {
             let (service, times) = (Arc::clone(&service), Arc::clone(&times));
             let work = spawn(Span::none(), move |reporter| async move {
                 if number == JOBS {
-                    tokio::time::sleep(LATER).await;
+                    pause(LATER).await;
                 }
                 let id = JobId::parse(&format!("job-{number}"))?;
                 service.create(&id, takes).await;

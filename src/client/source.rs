@@ -67,7 +67,7 @@ pub(super) struct Sent {
     pub(super) delete: Option<String>,
     pub(super) warning: Option<String>,
     /// What is sent may lie in this file, which is removed with it.
-    _fetched: Option<Fetched>,
+    pub(super) fetched: Option<Fetched>,
 }
 
 impl Source {
@@ -166,7 +166,7 @@ impl Source {
                 record,
                 delete: None,
                 warning: None,
-                _fetched: None,
+                fetched: None,
             });
         };
         let (content, fetched) = local.content(client, &self.name).await?;
@@ -192,7 +192,7 @@ impl Source {
                 record,
                 delete: None,
                 warning: None,
-                _fetched: fetched,
+                fetched,
             });
         }
         let warning = (length > MOST_UPLOAD).then(|| {
@@ -218,7 +218,7 @@ impl Source {
             record,
             delete: (!keep).then_some(id),
             warning,
-            _fetched: None,
+            fetched: None,
         })
     }
 }

@@ -11,7 +11,7 @@ use super::ticket::{Draft, Ticket, Witness};
 use super::{JobHandle, VideoClient, plan};
 use crate::error::Result;
 use crate::job::{self, JobEvent, Reporter};
-use crate::library::{Clip, Parent};
+use crate::library::{Clip, Fetched, Parent};
 use crate::provider::{Submission, VideoSubmission};
 use crate::request::{
     CheckedVideo, EditRequest, ExtendRequest, MediaInput, PlanChoice, StorageOptions, TransportChoice,
@@ -135,18 +135,32 @@ async fn run(
 ) -> Result<Clip> {
     // In a box of its own: what was read of the clip goes with it, before the job is waited for.
     let prepared = Box::pin(prepare(&client, request, witness)).await?;
-    let (ticket, submission, brief, delete) = prepared;
-    let result = Box::pin(ticket.send(submission, brief, &reporter)).await;
-    clean_up(&client, delete.as_deref(), &result).await;
+    let result = Box::pin(
+        prepared
+            .ticket
+            .send(prepared.submission, prepared.brief, &reporter),
+    )
+    .await;
+    clean_up(&client, prepared.delete.as_deref(), &result).await;
     result
 }
 
-/// From the request to what is sent, and the file at the service that is to be deleted afterwards.
+/// What is ready to be sent, and what has to be there until it is.
+struct Prepared {
+    ticket: Ticket,
+    submission: Submission,
+    brief: Box<Brief>,
+    /// A file at the service that is to be deleted when the job is over.
+    delete: Option<String>,
+    /// A file here that what is sent may be read from, removed with this.
+    _fetched: Option<Fetched>,
+}
+
 async fn prepare(
     client: &VideoClient,
     request: Request,
     witness: Option<Arc<dyn Witness>>,
-) -> Result<(Ticket, Submission, Box<Brief>, Option<String>)> {
+) -> Result<Prepared> {
     let inner = &client.inner;
     let (mut checked, parts) = check(client, request)?;
     telemetry::model(checked.model.as_str());
@@ -225,7 +239,13 @@ async fn prepare(
         storage: parts.storage,
         upload_url: parts.output.map(|target| target.upload_url),
     }));
-    Ok((ticket, submission, Box::new(brief), sent.delete))
+    Ok(Prepared {
+        ticket,
+        submission,
+        brief: Box::new(brief),
+        delete: sent.delete,
+        _fetched: sent.fetched,
+    })
 }
 
 fn check(client: &VideoClient, request: Request) -> Result<(CheckedVideo, Parts)> {
