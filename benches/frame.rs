@@ -13,7 +13,6 @@ use ff::software::scaling::{Context, Flags};
 use ffmpeg_next as ff;
 use reelkin::media::{self, Frame, FramePosition, MediaOptions};
 
-#[expect(unreachable_pub, reason = "it is of several benchmarks")]
 mod rows;
 #[path = "../src/media/yuv.rs"]
 #[expect(

@@ -91,32 +91,44 @@ impl<T> Pending<T> {
     pub(super) fn wait(mut self) -> Result<T> {
         let watch = self.watch.clone();
         let watch = &watch;
-        let ended = |done: std::thread::Result<Result<T>>| done.unwrap_or_else(|panic| resume_unwind(panic));
+        let ended = |done: std::thread::Result<Result<T>>, stopped: bool| {
+            let done = done.unwrap_or_else(|panic| resume_unwind(panic));
+            // What comes of a read that was given up says nothing of the clip.
+            if stopped && done.is_err() {
+                watch.check()?;
+            }
+            done
+        };
         let early = || refuse(watch, "its thread ended early");
         let mut pause = LOOK.min(watch.remaining());
+        let mut stopped = false;
         loop {
             match self.receiver.recv_timeout(pause) {
-                Ok(done) => return ended(done),
+                Ok(done) => return ended(done, stopped),
                 Err(RecvTimeoutError::Disconnected) => return Err(early()),
                 Err(RecvTimeoutError::Timeout) if pause == GRACE => break,
                 Err(RecvTimeoutError::Timeout) if watch.is_over() => {
-                    self.stop_reading();
+                    stopped = self.stop_reading();
                     pause = GRACE;
                 }
                 Err(RecvTimeoutError::Timeout) => pause = LOOK.min(watch.remaining()),
             }
         }
         if self.leave() {
-            return self.receiver.recv().map_or_else(|_| Err(early()), ended);
+            let done = self.receiver.recv();
+            return done.map_or_else(|_| Err(early()), |done| ended(done, stopped));
         }
         watch.check()?;
         Err(refuse(watch, "stopped"))
     }
 
-    fn stop_reading(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            stop();
-        }
+    /// Whether there was a read to be given up.
+    fn stop_reading(&mut self) -> bool {
+        let Some(stop) = self.stop.take() else {
+            return false;
+        };
+        stop();
+        true
     }
 
     /// Leaves the work alone; `true` when it has ended before.
