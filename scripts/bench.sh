@@ -33,7 +33,8 @@ in_rust() { cargo bench --locked --quiet --features cli --bench "$1" >>"$rows"; 
 
 # What is simulated with private parts of the crate, on a clock of its own: tests that print rows.
 in_simulation() {
-    cargo test --locked --quiet --all-features --lib -- "$@" --exact --ignored --nocapture | grep '^{' >>"$rows"
+    cargo test --locked --quiet --all-features --lib -- "$@" --exact --ignored --nocapture --test-threads=1 |
+        grep -o '{.*' >>"$rows"
 }
 
 # The packages of a peer in Python, in an environment of the benchmark's own.
