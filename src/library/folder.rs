@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use super::fault::io_fault;
 use super::index::{INDEX, Index};
+use super::list::Parts;
 use super::lock::{Locked, open_locked};
 use super::name::{self, CLIP_SUFFIX, ClipId, SIDECAR_SUFFIX};
 use super::record::{ClipRecord, MAX_SIDECAR_BYTES};
@@ -202,15 +203,12 @@ impl Folder {
             .collect())
     }
 
-    /// The ids of all clips and of all sidecars.
-    pub(super) fn all(&self) -> Result<(Vec<ClipId>, Vec<ClipId>)> {
-        let Some(all) = self.index.all() else {
-            return Ok((self.names(None, usize::MAX)?, self.sidecars()?));
-        };
-        let clips = all.iter().filter(|(_, parts)| parts.clip);
-        let clips = clips.map(|(id, _)| id.clone()).collect();
-        let sidecars = all.into_iter().filter(|(_, parts)| parts.sidecar);
-        Ok((clips, sidecars.map(|(id, _)| id).collect()))
+    /// All ids in order, with what is there of each.
+    pub(super) fn all(&self) -> Result<Vec<(ClipId, Parts)>> {
+        match self.index.all() {
+            Some(all) => Ok(all),
+            None => Ok(Parts::join(self.names(None, usize::MAX)?, self.sidecars()?)),
+        }
     }
 
     pub(super) fn index(&self) -> &Index {

@@ -1,5 +1,7 @@
 //! Listing: newest first, a page at a time, reading only the sidecars of the page.
 
+use std::collections::HashMap;
+
 use futures_util::future;
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 
@@ -18,6 +20,29 @@ const BATCH: usize = 16;
 
 /// How many such threads there are.
 const BATCHES: usize = 4;
+
+/// What is there of a clip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Parts {
+    pub(super) clip: bool,
+    pub(super) sidecar: bool,
+}
+
+impl Parts {
+    /// Each id once, in order, with what is there of it.
+    pub(super) fn join(clips: Vec<ClipId>, sidecars: Vec<ClipId>) -> Vec<(ClipId, Self)> {
+        let mut all: HashMap<ClipId, Self> = HashMap::with_capacity(clips.len());
+        for id in clips {
+            all.entry(id).or_default().clip = true;
+        }
+        for id in sidecars {
+            all.entry(id).or_default().sidecar = true;
+        }
+        let mut all: Vec<_> = all.into_iter().collect();
+        all.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        all
+    }
+}
 
 /// Which clips a page holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,11 +166,14 @@ impl Library {
         Ok(ids)
     }
 
-    /// The ids of all clips and of all sidecars, in any order.
-    pub(super) async fn all_ids(&self) -> Result<(Vec<ClipId>, Vec<ClipId>)> {
+    /// All ids in order, with what is there of each.
+    pub(super) async fn all_ids(&self) -> Result<Vec<(ClipId, Parts)>> {
         match self.inner.folder.clone() {
             Some(folder) => blocking(move || folder.all()).await,
-            None => Ok((self.ids(None, usize::MAX).await?, self.sidecar_ids().await?)),
+            None => Ok(Parts::join(
+                self.ids(None, usize::MAX).await?,
+                self.sidecar_ids().await?,
+            )),
         }
     }
 

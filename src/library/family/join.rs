@@ -149,12 +149,23 @@ impl<'a> Join<'a> {
     }
 
     fn resolve(&mut self, index: &mut Index<'a>, child: usize, at: usize) -> Edge {
-        let link = self.links(child)[at].clone();
-        let edge = |to, found_by| Edge {
+        let link = &self.links(child)[at];
+        let (to, found_by) = match self.find(index, child, link) {
+            Some(found) => found,
+            None => {
+                let link = link.clone();
+                (self.ghost(index, &link), FoundBy::Nothing)
+            }
+        };
+        Edge {
             to,
             link: at,
             found_by,
-        };
+        }
+    }
+
+    /// The clip that a link leads to, or the sidecar that one left behind.
+    fn find(&self, index: &Index<'a>, child: usize, link: &Link) -> Option<(usize, FoundBy)> {
         let kin = self.kin;
         let id = link.id.as_deref();
         if let Some(sha256) = link.sha256.as_deref()
@@ -162,11 +173,11 @@ impl<'a> Join<'a> {
         {
             let named = places.iter().find(|place| id == Some(kin[**place].id.as_str()));
             if let Some(&to) = named {
-                return edge(to, FoundBy::Id);
+                return Some((to, FoundBy::Id));
             }
             // An edit may give back its parent's bytes: then the child has that hash as well.
             if let Some(&to) = places.iter().find(|place| **place != child) {
-                return edge(to, FoundBy::Hash);
+                return Some((to, FoundBy::Hash));
             }
         }
         // A name counts unless the hashes say that it is another clip's by now.
@@ -174,25 +185,18 @@ impl<'a> Join<'a> {
             (Some(its), Some(wanted)) => its == wanted,
             _ => true,
         };
-        if let Some(id) = id {
-            // A clip that was given its lost parent's name is not its own parent.
-            let renamed = |place: &usize| *place == child && !kin[child].former.is_empty();
-            let clip = index
-                .clips
-                .get(id)
-                .filter(|place| may_be(place) && !renamed(place));
-            if let Some(&to) = clip {
-                return edge(to, FoundBy::Id);
-            }
-            let other = |place: &&usize| **place != child && may_be(place);
-            if let Some(&to) = index.former.get(id).filter(other) {
-                return edge(to, FoundBy::FormerName);
-            }
-            if let Some(&to) = index.orphans.get(id).filter(|place| may_be(place)) {
-                return edge(to, FoundBy::Nothing);
-            }
+        // A clip that was given its lost parent's name is not its own parent.
+        let renamed = |place: &usize| *place == child && !kin[child].former.is_empty();
+        let other = |place: &&usize| **place != child && may_be(place);
+        let clip = index.clips.get(id?);
+        if let Some(&to) = clip.filter(|place| may_be(place) && !renamed(place)) {
+            return Some((to, FoundBy::Id));
         }
-        edge(self.ghost(index, &link), FoundBy::Nothing)
+        if let Some(&to) = index.former.get(id?).filter(other) {
+            return Some((to, FoundBy::FormerName));
+        }
+        let orphan = index.orphans.get(id?).filter(|place| may_be(place));
+        orphan.map(|&to| (to, FoundBy::Nothing))
     }
 
     /// The place of a clip that is only remembered. Two children that remember the same one share it.

@@ -5,12 +5,14 @@
 
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 
 use super::kin::Kin;
 use crate::library::folder::Folder;
 use crate::library::index::{Clock, Stamp, Tick};
+use crate::library::list::Parts;
 use crate::library::{ClipId, Library, blocking};
+use crate::lineage::MemberState;
 
 /// The name in the index.
 const KIN: &str = "kin";
@@ -29,8 +31,8 @@ pub(super) struct Kept {
 }
 
 impl Library {
-    /// What is kept of sidecars, and those that have to be read.
-    pub(super) async fn kept_kin(&self, mut sidecars: Vec<ClipId>) -> (Kept, Vec<ClipId>) {
+    /// What is kept of sidecars, which are in order, and those that have to be read.
+    pub(super) async fn kept_kin(&self, sidecars: Vec<(ClipId, Parts)>) -> (Kept, Vec<(ClipId, Parts)>) {
         let mut kept = Kept {
             clock: None,
             hold: Vec::new(),
@@ -40,45 +42,62 @@ impl Library {
         let Some(folder) = self.inner.folder.clone() else {
             return (kept, sidecars);
         };
-        let begun = blocking(move || {
-            let clock = folder.index().clock();
-            let clock = clock.and_then(|clock| Some((clock.tick().ok()?, clock)));
-            Ok((clock, load(&folder)))
-        });
-        let Ok((clock, known)) = begun.await else {
+        let begun = {
+            let folder = folder.clone();
+            blocking(move || {
+                let clock = folder.index().clock();
+                Ok(clock.and_then(|clock| Some((clock.tick().ok()?, clock))))
+            })
+        };
+        let Ok(clock) = begun.await else {
             return (kept, sidecars);
         };
-        if clock.is_none() && known.is_empty() {
-            return (kept, sidecars);
-        }
+        let known = blocking(move || Ok(load(&folder)));
+        let (known, stamps) = if clock.is_some() {
+            let (known, stamps) = join(known, self.stamps(&sidecars)).await;
+            (known.unwrap_or_default(), stamps)
+        } else {
+            // Nothing can be kept, and in most such libraries nothing is.
+            let known = known.await.unwrap_or_default();
+            if known.is_empty() {
+                return (kept, sidecars);
+            }
+            (known, self.stamps(&sidecars).await)
+        };
         kept.clock = clock.map(|(tick, clock)| (clock, tick));
-        sidecars.sort_unstable();
-        let stamps = self.stamps(&sidecars).await;
         let mut known = known.into_iter().peekable();
         let mut changed = Vec::new();
-        for (id, stamp) in sidecars.into_iter().zip(stamps) {
-            while known.next_if(|(_, kin)| kin.id < id).is_some() {}
+        for ((id, parts), stamp) in sidecars.into_iter().zip(stamps) {
+            // Whether it is the same is quickly said, which is older is not.
+            while known.next_if(|(_, kin)| kin.id != id && kin.id < id).is_some() {}
             let held = known.next_if(|(_, kin)| kin.id == id);
             match (held, stamp) {
-                (Some((then, kin)), Some(now)) if then == now => kept.hold.push((then, kin)),
-                (_, Some(now)) => {
-                    kept.stamps.push((id.clone(), now));
-                    changed.push(id);
+                (Some((then, mut kin)), Some(now)) if then == now => {
+                    kin.state = if parts.clip {
+                        MemberState::Present
+                    } else {
+                        MemberState::Missing
+                    };
+                    kept.hold.push((then, kin));
                 }
-                (_, None) => changed.push(id),
+                (_, stamp) => {
+                    kept.stamps.extend(stamp.map(|now| (id.clone(), now)));
+                    changed.push((id, parts));
+                }
             }
         }
         (kept, changed)
     }
 
-    async fn stamps(&self, sidecars: &[ClipId]) -> Vec<Option<Stamp>> {
-        let ask = |ids: &[ClipId]| {
-            let (folder, ids) = (self.inner.folder.clone(), Arc::<[ClipId]>::from(ids));
+    async fn stamps(&self, sidecars: &[(ClipId, Parts)]) -> Vec<Option<Stamp>> {
+        let ask = |sidecars: &[(ClipId, Parts)]| {
+            let folder = self.inner.folder.clone();
+            let ids: Vec<ClipId> = sidecars.iter().map(|(id, _)| id.clone()).collect();
             async move {
                 let count = ids.len();
                 let stamps = blocking(move || {
-                    let stamp = |id: &ClipId| folder.as_ref()?.index().stamp(&id.sidecar_name());
-                    Ok(ids.iter().map(stamp).collect::<Vec<_>>())
+                    let folder = folder.as_ref();
+                    Ok(folder.map_or_else(|| vec![None; ids.len()], |folder| folder.index().stamps(&ids)))
                 });
                 stamps.await.unwrap_or_else(|_| vec![None; count])
             }

@@ -70,15 +70,17 @@ impl Library {
     }
 
     async fn scan(&self) -> Result<Scan> {
-        let (clips, sidecars) = self.all_ids().await?;
-        let there: HashSet<ClipId> = clips.into_iter().collect();
-        let with_sidecar: HashSet<&ClipId> = sidecars.iter().collect();
-        let bare = there.iter().filter(|id| !with_sidecar.contains(id)).cloned();
+        let mut all = self.all_ids().await?;
+        let bare = all.iter().filter(|(_, parts)| parts.clip && !parts.sidecar);
         let mut scan = Scan {
-            kin: bare.map(Kin::bare).collect(),
+            kin: bare.map(|(id, _)| Kin::bare(id.clone())).collect(),
             notes: Vec::new(),
         };
-        let (mut kept, changed) = self.kept_kin(sidecars).await;
+        all.retain(|(_, parts)| parts.sidecar);
+        let (mut kept, changed) = self.kept_kin(all).await;
+        let with_clip = changed.iter().filter(|(_, parts)| parts.clip);
+        let there: HashSet<ClipId> = with_clip.map(|(id, _)| id.clone()).collect();
+        let changed = changed.into_iter().map(|(id, _)| id).collect();
         let mut left_out = 0;
         let mut records = std::pin::pin!(self.records(changed));
         while let Some((id, record)) = records.next().await {
@@ -106,14 +108,7 @@ impl Library {
                 }
             }
         }
-        for mut kin in kept.finish().await {
-            kin.state = if there.contains(&kin.id) {
-                MemberState::Present
-            } else {
-                MemberState::Missing
-            };
-            scan.kin.push(kin);
-        }
+        scan.kin.extend(kept.finish().await);
         // Sidecars are read in any order; what is made of them is not.
         scan.kin.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         scan.notes.sort_unstable();

@@ -7,9 +7,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::listing::{Parts, read_line};
+use super::listing::read_line;
 use super::stamp::Stamp;
 use crate::library::ClipId;
+use crate::library::list::Parts;
 
 /// Changes with what is in the files. Those of another version are made anew.
 const VERSION: u32 = 1;

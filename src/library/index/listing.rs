@@ -1,16 +1,10 @@
 //! The names of a library in little memory, and in order.
 
+use crate::library::list::Parts;
 use crate::library::name::{self, CLIP_SUFFIX, ClipId, SIDECAR_SUFFIX};
 
 /// Most names that an index holds.
 const MOST: usize = 8_000_000;
-
-/// What is there of a clip.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(in crate::library) struct Parts {
-    pub(in crate::library) clip: bool,
-    pub(in crate::library) sidecar: bool,
-}
 
 impl Parts {
     /// The letter that stands before an id.

@@ -17,11 +17,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-pub(super) use self::listing::{Listing, Parts};
+pub(super) use self::listing::Listing;
 pub(super) use self::stamp::{Clock, Stamp, Tick};
 
 use self::file::Lines;
+use self::stamp::Folder;
 use self::watch::Watch;
+use super::list::Parts;
 use super::{ClipId, MAX_PAGE};
 
 pub(super) const INDEX: &str = ".index";
@@ -133,10 +135,11 @@ impl Index {
         Clock::start(&self.root, &self.folder)
     }
 
-    /// The stamp of a file in the library, if it is a regular one.
-    pub(super) fn stamp(&self, name: &str) -> Option<Stamp> {
-        let about = fs::symlink_metadata(self.root.join(name)).ok()?;
-        about.is_file().then(|| Stamp::of(&about))
+    /// The stamps of sidecars, of those that are regular files. The way to the folder is walked once.
+    pub(super) fn stamps(&self, sidecars: &[ClipId]) -> Vec<Option<Stamp>> {
+        let folder = Folder::open(&self.root);
+        let stamp = |id: &ClipId| folder.as_ref().ok()?.stamp(&id.sidecar_name());
+        sidecars.iter().map(stamp).collect()
     }
 
     /// What [`Clock::keep`] has put by.

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{AtFlags, FileType, StatxFlags, StatxTimestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::library::name;
@@ -60,6 +61,32 @@ impl Stamp {
     /// Whether what has this stamp was last changed before `tick`: every change after it gives another stamp.
     pub(in crate::library) fn is_before(&self, tick: Tick) -> bool {
         self.ctime < tick.0
+    }
+}
+
+/// A folder that is open, whose files are asked for their stamps: half of what each costs is the way there.
+pub(super) struct Folder(File);
+
+impl Folder {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        File::open(path).map(Self)
+    }
+
+    /// The stamp of a file by its name, if it is a regular one.
+    pub(super) fn stamp(&self, name: &str) -> Option<Stamp> {
+        let nothing_more =
+            StatxFlags::TYPE | StatxFlags::INO | StatxFlags::SIZE | StatxFlags::MTIME | StatxFlags::CTIME;
+        let about = rustix::fs::statx(&self.0, name, AtFlags::SYMLINK_NOFOLLOW, nothing_more).ok()?;
+        let time = |at: StatxTimestamp| (at.tv_sec, i64::from(at.tv_nsec));
+        FileType::from_raw_mode(about.stx_mode.into())
+            .is_file()
+            .then(|| Stamp {
+                dev: rustix::fs::makedev(about.stx_dev_major, about.stx_dev_minor),
+                ino: about.stx_ino,
+                size: about.stx_size,
+                mtime: time(about.stx_mtime),
+                ctime: time(about.stx_ctime),
+            })
     }
 }
 
