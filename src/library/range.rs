@@ -21,16 +21,18 @@ use super::bucket::Object;
 use super::{ClipId, Library};
 use crate::error::{Error, ErrorKind, Result};
 
-/// What is kept and fetched at least: an index, or a few pictures.
-const BLOCK: u64 = 64 << 10;
-/// Most blocks of one request: 1 MiB. Reached by reading on and on, doubling.
-const MOST_AHEAD: u64 = 16;
+/// What is kept and fetched at least: a clip in fragments is a chain of small tables with much between them.
+const BLOCK: u64 = 16 << 10;
+/// Where more is read than a table, each request is so many times as long as the one before it,
+const FASTER: u64 = 8;
+/// up to so many blocks: 1 MiB.
+const MOST_AHEAD: u64 = 64;
 /// Most blocks that are kept: 8 MiB.
-const MOST_KEPT: usize = 128;
+const MOST_KEPT: usize = 512;
 /// The longest that a read waits for its request.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A clip of a library as a `Read` and `Seek` that fetches only what is read, in blocks of 64 KiB and, where
+/// A clip of a library as a `Read` and `Seek` that fetches only what is read, in blocks of 16 KiB and, where
 /// it is read on and on, up to 1 MiB at once. At most 8 MiB are kept in memory.
 ///
 /// A clone has a position of its own and shares what was fetched. Reading blocks: it belongs on a thread
@@ -119,7 +121,7 @@ impl ClipReader {
             return Ok(block);
         }
         let wanted = if number == self.next {
-            (self.ahead * 2).clamp(1, MOST_AHEAD)
+            (self.ahead * FASTER).clamp(1, MOST_AHEAD)
         } else {
             1
         };

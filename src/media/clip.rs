@@ -38,9 +38,10 @@ pub(super) struct Clip {
     /// Nothing was sought or demuxed past the start.
     at_start: bool,
     damaged: u32,
-    /// Where the video of a clip in fragments ends, once all of it was read.
+    /// The pictures are thrown away: decoders still read all of the stream, and leave out the deblocking.
+    pub(super) only_checked: bool,
+    /// Where the video of a clip in fragments ends, once all of its index was read.
     fragments_end: Option<i64>,
-    fragments_count: u64,
 }
 
 impl Clip {
@@ -91,8 +92,8 @@ impl Clip {
             queued: std::collections::VecDeque::new(),
             at_start: true,
             damaged: 0,
+            only_checked: false,
             fragments_end: None,
-            fragments_count: 0,
         };
         clip.find_origin()?;
         Ok(clip)
@@ -135,7 +136,7 @@ impl Clip {
             .fold(video, i64::min);
         let video = self.video.index;
         for other in self.streams.iter().map(|s| s.index).filter(|&i| i != video) {
-            discard(&mut self.input, other);
+            discard(&mut self.input, other, true);
         }
         Ok(())
     }
@@ -174,6 +175,11 @@ impl Clip {
         }
     }
 
+    fn skip_all(&mut self) -> Result<()> {
+        while self.read_any()?.is_some() {}
+        Ok(())
+    }
+
     /// How many damaged spots the demuxer stepped over.
     pub(super) fn damaged(&self) -> u32 {
         self.damaged
@@ -199,23 +205,44 @@ impl Clip {
         self.seek(i64::MIN / 4)
     }
 
-    /// Reads a clip in fragments to its end, once, so that its index is complete and can be sought in.
+    /// Walks a clip in fragments to its end, once, so that its index is complete and can be sought in. Of the media
+    /// only the last pictures are read.
     pub(super) fn read_index_of_fragments(&mut self) -> Result<()> {
         if !self.outline.fragmented || self.fragments_end.is_some() {
             return Ok(());
         }
         self.rewind()?;
-        let mut end = self.video.start.unwrap_or(0);
-        let mut count = 0;
+        // Packets that nobody wants are stepped over where they lie; the tables in front of them are read.
+        discard(&mut self.input, self.video.index, true);
+        let walked = self.skip_all();
+        discard(&mut self.input, self.video.index, false);
+        walked?;
+        let end = self.shown_end()?;
+        self.fragments_end = Some(end.max(self.video.start.unwrap_or(0)));
+        Ok(())
+    }
+
+    /// When the last of what is shown ends: told by the packets from the last key frame on.
+    pub(super) fn shown_end(&mut self) -> Result<i64> {
+        if self.seek(i64::MAX / 4).is_err() {
+            self.rewind()?;
+        }
+        let step = self
+            .video
+            .rate
+            .map_or(0, |rate| rescale(1, rate.invert(), self.video.time_base));
+        let mut end = i64::MIN;
         while let Some(packet) = self.next_packet()? {
-            if !is_hidden_packet(&packet) {
-                count += 1;
-                end = end.max(packet.pts().unwrap_or(end).saturating_add(packet.duration()));
+            if let Some(pts) = packet.pts().filter(|_| !is_hidden_packet(&packet)) {
+                let lasts = if packet.duration() > 0 {
+                    packet.duration()
+                } else {
+                    step
+                };
+                end = end.max(pts.saturating_add(lasts));
             }
         }
-        self.fragments_end = Some(end);
-        self.fragments_count = count;
-        Ok(())
+        Ok(end)
     }
 
     /// When the clip is over on a player's clock: the end of the longer of picture and sound, where it is
@@ -241,12 +268,13 @@ impl Clip {
             return None;
         }
         let shown = self.index(self.video.index).iter().filter(|e| e.is_shown).count() as u64;
-        [self.fragments_count, shown].into_iter().max().filter(|&n| n > 0)
+        Some(shown).filter(|&n| n > 0)
     }
 
-    /// The index of a stream, where the header holds all of it.
+    /// The index of a stream, as far as all of it is known.
     pub(super) fn index(&self, stream: usize) -> Vec<IndexEntry> {
-        if self.format != Format::Mov || self.outline.fragmented {
+        let is_complete = !self.outline.fragmented || self.fragments_end.is_some();
+        if self.format != Format::Mov || !is_complete {
             return Vec::new();
         }
         self.input

@@ -66,6 +66,9 @@ impl Decoder {
         }
         let mut context = context.decoder();
         context.set_packet_time_base(clip.video.time_base);
+        if clip.only_checked {
+            context.skip_loop_filter(ff::Discard::All);
+        }
         let mut options = ff::Dictionary::new();
         // The size in the bitstream may be another than the container's.
         options.set("max_pixels", &watch.max_clip_pixels().to_string());

@@ -70,10 +70,16 @@ pub(super) fn seek_input(input: &mut context::Input, stream: usize, timestamp: i
 }
 
 #[expect(unsafe_code, reason = "the bindings can read a stream's discard, not set it")]
-pub(super) fn discard(input: &mut context::Input, stream: usize) {
+pub(super) fn discard(input: &mut context::Input, stream: usize, all: bool) {
     if let Some(mut stream) = input.stream_mut(stream) {
         // SAFETY: `stream_mut` checked the number, and the pointer is to a stream of the context that we
         // hold exclusively. `discard` is a field for callers to set at any time.
-        unsafe { (*stream.as_mut_ptr()).discard = ffi::AVDiscard::AVDISCARD_ALL };
+        unsafe {
+            (*stream.as_mut_ptr()).discard = if all {
+                ffi::AVDiscard::AVDISCARD_ALL
+            } else {
+                ffi::AVDiscard::AVDISCARD_DEFAULT
+            };
+        }
     }
 }

@@ -316,6 +316,7 @@ impl Found {
 
 /// Checks that the last frame comes out, without an error on the way to it.
 pub(super) fn check_end(clip: &mut Clip) -> Result<()> {
+    clip.only_checked = true;
     clip.read_index_of_fragments()?;
     if let Some(found) = locate(clip, Want::Last)? {
         if found.errors > 0 || found.missed {
@@ -341,23 +342,6 @@ pub(super) fn video_duration(clip: &mut Clip, constant: bool) -> Result<Duration
     if constant && !header.is_zero() {
         return Ok(header);
     }
-    if clip.seek(i64::MAX / 4).is_err() {
-        clip.rewind()?;
-    }
-    let step = clip
-        .video
-        .rate
-        .map_or(0, |rate| clip::rescale(1, rate.invert(), clip.video.time_base));
-    let mut end = i64::MIN;
-    while let Some(packet) = clip.next_packet()? {
-        if let Some(pts) = packet.pts().filter(|_| !clip::is_hidden_packet(&packet)) {
-            let lasts = if packet.duration() > 0 {
-                packet.duration()
-            } else {
-                step
-            };
-            end = end.max(pts.saturating_add(lasts));
-        }
-    }
+    let end = clip.shown_end()?;
     Ok(header.max(clip.time_of(end)))
 }

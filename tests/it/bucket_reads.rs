@@ -40,17 +40,18 @@ async fn stored(content: impl Into<PutPayload>) -> (Arc<Metered>, Library) {
     (store, library)
 }
 
+fn client_of(library: &Library) -> VideoClient {
+    let builder = VideoClient::builder().api_key("none");
+    builder.library_at(library.clone()).build().unwrap()
+}
+
 /// Says with --nocapture how little. The runtime of this test has one thread, which the reader must not wait for itself on.
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "figures for whoever asks with --nocapture")]
 async fn a_frame_and_a_probe_of_a_long_clip_read_little_of_it() {
     let bytes = long_clip();
     let (store, library) = stored(bytes.clone()).await;
-    let client = VideoClient::builder()
-        .api_key("none")
-        .library_at(library.clone())
-        .build()
-        .unwrap();
+    let client = client_of(&library);
     let clip = library.clip("long").await.unwrap();
     let whole = bytes.len() as u64;
     store.take();
@@ -83,6 +84,56 @@ async fn a_frame_and_a_probe_of_a_long_clip_read_little_of_it() {
     let source = MediaSource::reader("long", reader);
     bridge::probe(source, MediaOptions::default()).await.unwrap();
     assert_eq!(store.take(), (0, 0));
+}
+
+/// Between the tables of its fragments nothing is read.
+#[tokio::test]
+#[expect(clippy::print_stdout, reason = "figures for whoever asks with --nocapture")]
+async fn of_a_clip_in_fragments_the_tables_and_the_last_pictures_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, parts) = (folder.path().join("whole.mp4"), folder.path().join("parts.mp4"));
+    std::fs::write(&whole, long_clip()).unwrap();
+    let made = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(&whole)
+        .args(["-an", "-c", "copy", "-movflags", "frag_keyframe+empty_moov"])
+        .arg(&parts)
+        .status();
+    assert!(made.unwrap().success());
+    let bytes = std::fs::read(&parts).unwrap();
+    let (store, library) = stored(bytes.clone()).await;
+    let client = client_of(&library);
+    let clip = library.clip("long").await.unwrap();
+    let whole = bytes.len() as u64;
+    store.take();
+
+    for (position, number) in [
+        (FramePosition::Last, 1439),
+        (FramePosition::First, 0),
+        (FramePosition::At(reelkin::secs(29)), 725),
+    ] {
+        let frame = client.frame(&clip, position).await.unwrap();
+        assert_eq!(
+            (clips::number(&frame), frame.number()),
+            (number, Some(number as u64))
+        );
+        let (sent, gets) = store.take();
+        println!("{position:?}: {sent} of {whole} bytes in {gets} requests");
+        assert!(
+            sent < whole / 10 && gets < 60,
+            "{position:?}: {sent} of {whole} bytes, {gets} requests"
+        );
+    }
+    let source = MediaSource::reader("long", library.reader(&clip.id).await.unwrap());
+    let probe = bridge::probe(source, MediaOptions::default()).await.unwrap();
+    assert_eq!((probe.size, probe.video.frames), (whole, Some(1440)));
+    assert_eq!(probe.duration, Duration::from_millis(57_600));
+    let (sent, gets) = store.take();
+    println!("probe: {sent} of {whole} bytes in {gets} requests");
+    assert!(
+        sent < whole / 10 && gets < 60,
+        "{sent} of {whole} bytes, {gets} requests"
+    );
 }
 
 #[tokio::test]
@@ -164,11 +215,7 @@ async fn a_reader_reads_what_is_there() {
 #[tokio::test]
 async fn a_silent_store_is_waited_for_no_longer_than_the_call_may_take() {
     let (store, library) = stored(vec![0; 3 << 20]).await;
-    let client = VideoClient::builder()
-        .api_key("none")
-        .library_at(library.clone())
-        .build()
-        .unwrap();
+    let client = client_of(&library);
     let clip = library.clip("long").await.unwrap();
     store.silent.store(true, Ordering::Relaxed);
     let patient = MediaOptions::default();
