@@ -79,7 +79,7 @@ pub(super) fn run(
     let prepared = Box::pin(prepare(client, request, origin, witness));
     async move {
         let (ticket, submission, brief) = prepared.await?;
-        Box::pin(ticket.send(submission, brief, &reporter)).await
+        Box::pin(ticket.send(submission, None, brief, &reporter)).await
     }
 }
 

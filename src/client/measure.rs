@@ -27,6 +27,18 @@ pub(super) struct Measure {
     pub(super) old_part: Option<(Whence, Duration)>,
 }
 
+impl Measure {
+    /// Whether some of it was given as bytes, which are not written down.
+    pub(super) fn has_bytes(&self) -> bool {
+        let start = self.start.as_ref().map(|shown| match shown {
+            Shown::Picture(whence) | Shown::FrameOf(whence, _) => whence,
+        });
+        let old_part = self.old_part.as_ref().map(|(whence, _)| whence);
+        let is_bytes = |whence: &Whence| matches!(whence, Whence::Memory { .. });
+        start.into_iter().chain(old_part).any(is_bytes)
+    }
+}
+
 /// A picture.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Shown {

@@ -87,7 +87,37 @@ impl Default for Brief {
     }
 }
 
+/// The brief of a job that is waited for.
+#[derive(Debug)]
+pub(super) enum HeldBrief {
+    Here(Box<Brief>),
+    /// In the record of the job, but for the moment its work began.
+    InRecord(Option<Instant>),
+}
+
+impl HeldBrief {
+    /// What is not held is read out of the record. To be taken once.
+    pub(super) fn take(&mut self, record: &JobRecord) -> Box<Brief> {
+        match std::mem::replace(self, Self::InRecord(None)) {
+            Self::Here(brief) => brief,
+            Self::InRecord(started) => Box::new(Brief {
+                started,
+                ..Brief::kept(record)
+            }),
+        }
+    }
+}
+
 impl Brief {
+    /// What has to be held of it during the wait. `written`: whether it is in the record.
+    pub(super) fn held(self: Box<Self>, written: bool) -> HeldBrief {
+        if written && !self.measure.has_bytes() {
+            HeldBrief::InRecord(self.started)
+        } else {
+            HeldBrief::Here(self)
+        }
+    }
+
     /// Of a job that is known by its id alone.
     pub(super) fn unknown() -> Self {
         Self {

@@ -291,7 +291,7 @@ pub(super) async fn look(
     drop(turn);
     let file = match claim {
         Claim::Ours(file) => file,
-        Claim::Elsewhere(record) => return Ok(Look::Elsewhere(record)),
+        Claim::Elsewhere(record) => return Ok(Look::Elsewhere(*record)),
         Claim::Gone => return Ok(Look::Gone),
     };
     match file.record().state {

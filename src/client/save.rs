@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use super::record::Brief;
+use super::record::{Brief, HeldBrief};
 use super::{VideoClient, verify};
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::http::{DownloadError, Sink};
@@ -21,16 +21,22 @@ pub(super) struct Job {
     /// The name that its clip has or will have.
     name: ClipId,
     file: JobFile,
-    brief: Box<Brief>,
+    /// What jobs take alike long that have it in common.
+    kind: Option<String>,
+    picked_up: bool,
+    brief: HeldBrief,
 }
 
 impl Job {
-    pub(super) const fn new(id: JobId, name: ClipId, file: JobFile, brief: Box<Brief>) -> Self {
+    /// `written`: whether the brief is in the record, and need not be held.
+    pub(super) fn new(id: JobId, name: ClipId, file: JobFile, brief: Box<Brief>, written: bool) -> Self {
         Self {
             id,
             name,
             file,
-            brief,
+            kind: brief.kind(),
+            picked_up: brief.picked_up,
+            brief: brief.held(written),
         }
     }
 
@@ -46,8 +52,9 @@ impl Job {
             Some(name) => ClipId::parse(name)?,
             None => ClipId::of_job(id.as_str()),
         };
+        let written = record.brief.is_some();
         let brief = Box::new(Brief::kept(record));
-        Ok(Box::new(Self::new(id, name, file, brief)))
+        Ok(Box::new(Self::new(id, name, file, brief, written)))
     }
 }
 
@@ -61,15 +68,21 @@ pub(super) async fn finish(client: &VideoClient, reporter: &Reporter, job: Box<J
 pub(super) async fn conclude(
     client: &VideoClient,
     reporter: &Reporter,
-    job: Box<Job>,
+    mut job: Box<Job>,
 ) -> Result<Clip, (Error, Box<JobRecord>)> {
-    let Job {
-        id,
-        name,
-        mut file,
-        brief,
-    } = *job;
-    let made = make(client, reporter, &id, &name, &mut file, brief).await;
+    // Most of a job's life is the wait. What comes before and after it is in boxes of its own, so that ten thousand
+    // that wait hold no memory for it.
+    let made = Box::pin(make(client, reporter, &mut job)).await;
+    Box::pin(end(reporter, job, made)).await
+}
+
+/// Writes down how a job ended, and tells it.
+async fn end(
+    reporter: &Reporter,
+    job: Box<Job>,
+    made: Result<(Clip, Option<UsdTicks>)>,
+) -> Result<Clip, (Error, Box<JobRecord>)> {
+    let Job { id, file, .. } = *job;
     match made {
         Ok((clip, cost)) => {
             let closed = file.close(|record| {
@@ -124,41 +137,34 @@ async fn note(mut file: JobFile, error: &Error) -> Result<JobRecord> {
     Ok(file.record().clone())
 }
 
-async fn make(
-    client: &VideoClient,
-    reporter: &Reporter,
-    id: &JobId,
-    name: &ClipId,
-    file: &mut JobFile,
-    brief: Box<Brief>,
-) -> Result<(Clip, Option<UsdTicks>)> {
-    // Most of a job's life is the wait in the middle. What comes before and after it is in boxes of its own,
-    // so that ten thousand that wait hold no memory for it.
-    //
+async fn make(client: &VideoClient, reporter: &Reporter, job: &mut Job) -> Result<(Clip, Option<UsdTicks>)> {
     // What a crash left: the clip with its sidecar, or the clip alone.
-    let there = Box::pin(there(client, id, name, brief.picked_up)).await?;
-    if let Some(clip) = &there
-        && clip.record.is_some()
-    {
-        return Ok((clip.clone(), saved_cost(clip)));
+    let there = Box::pin(there(client, job)).await?.map(Box::new);
+    match there {
+        Some(clip) if clip.record.is_some() => {
+            let cost = saved_cost(&clip);
+            return Ok((*clip, cost));
+        }
+        Some(_) => {}
+        None => {
+            let library = &client.inner.library;
+            Box::pin(library.drop_orphan(&job.name, job.id.as_str())).await?;
+        }
     }
-    if there.is_none() {
-        Box::pin(client.inner.library.drop_orphan(name, id.as_str())).await?;
-    }
-    let wait = Box::pin(wait(client, reporter, id, file, brief.kind()));
-    let finished = reporter.until_stopped(wait).await?;
-    Box::pin(keep(client, reporter, (id, name, file), brief, there, finished)).await
+    let finished = Box::pin(wait(client, reporter, job)).await?;
+    Box::pin(keep(client, reporter, job, there, finished)).await
 }
 
 /// From a job that is done to its clip.
 async fn keep(
     client: &VideoClient,
     reporter: &Reporter,
-    (id, name, file): (&JobId, &ClipId, &mut JobFile),
-    mut brief: Box<Brief>,
-    there: Option<Clip>,
+    job: &mut Job,
+    there: Option<Box<Clip>>,
     finished: Finished,
 ) -> Result<(Clip, Option<UsdTicks>)> {
+    let mut brief = job.brief.take(job.file.record());
+    let (id, name, file) = (&job.id, &job.name, &mut job.file);
     let inner = &client.inner;
     let (cost, raw) = (finished.cost, finished.raw.clone());
     let done = file.change(|record| {
@@ -197,26 +203,20 @@ async fn keep(
 
 /// Waits for the end of a job. When the service does not know it any more, its last word counts: the link in
 /// it may well be good.
-async fn wait(
-    client: &VideoClient,
-    reporter: &Reporter,
-    id: &JobId,
-    file: &JobFile,
-    kind: Option<String>,
-) -> Result<Finished> {
+async fn wait(client: &VideoClient, reporter: &Reporter, job: &Job) -> Result<Finished> {
     let inner = &client.inner;
     let provider = &*inner.provider;
-    let begin = match &kind {
+    let begin = match &job.kind {
         Some(kind) => Begin::Submitted {
             times: &inner.times,
             kind,
         },
         None => Begin::Found,
     };
-    let waited = job::wait_until_over(provider, id, &inner.poll, reporter, begin).await;
-    match waited {
+    let wait = job::wait_until_over(provider, &job.id, &inner.poll, reporter, begin);
+    match reporter.until_stopped(wait).await {
         Err(error) if error.kind() == ErrorKind::JobExpired => {
-            let reply = file.record().reply.as_ref();
+            let reply = job.file.record().reply.as_ref();
             let kept = reply.and_then(|reply| provider.reread(&reply.read()));
             kept.ok_or(error)
         }
@@ -225,15 +225,15 @@ async fn wait(
 }
 
 /// The clip of a job, if it is in the library already, with or without its sidecar.
-async fn there(client: &VideoClient, id: &JobId, name: &ClipId, picked_up: bool) -> Result<Option<Clip>> {
+async fn there(client: &VideoClient, job: &Job) -> Result<Option<Clip>> {
     let library = &client.inner.library;
-    match library.clip(name).await {
+    match library.clip(&job.name).await {
         Ok(clip) => return Ok(Some(clip)),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    if picked_up {
-        return library.clip_of_job(id.as_str()).await;
+    if job.picked_up {
+        return library.clip_of_job(job.id.as_str()).await;
     }
     Ok(None)
 }

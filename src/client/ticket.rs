@@ -14,7 +14,7 @@ use super::save;
 use crate::backoff::jitter;
 use crate::error::{Charge, Error, ErrorKind, Result};
 use crate::job::{self, Reporter};
-use crate::library::{Begun, Clip, ClipId, JobFile, JobRecord, JobState};
+use crate::library::{Begun, Clip, ClipId, Fetched, JobFile, JobRecord, JobState};
 use crate::model::VideoModel;
 use crate::money::UsdTicks;
 use crate::planner::Bill;
@@ -107,21 +107,24 @@ impl Ticket {
         error
     }
 
-    /// Sends the create, and sees the job through to its clip.
+    /// Sends the create, and sees the job through to its clip. `read_from` is a file that the submission may be read
+    /// from, and goes with it.
     pub(super) async fn send(
         self,
         submission: Submission,
+        read_from: Option<Fetched>,
         brief: Box<Brief>,
         reporter: &Reporter,
     ) -> Result<Clip> {
         let client = self.client.clone();
-        let job = Box::pin(self.submit(submission, brief, reporter)).await?;
+        let job = Box::pin(self.submit(submission, read_from, brief, reporter)).await?;
         Box::pin(save::finish(&client, reporter, job)).await
     }
 
     async fn submit(
         mut self,
         submission: Submission,
+        read_from: Option<Fetched>,
         brief: Box<Brief>,
         reporter: &Reporter,
     ) -> Result<Box<save::Job>> {
@@ -141,7 +144,7 @@ impl Ticket {
             Ok(id) => id,
             Err(error) => return Err(self.not_taken(error).await),
         };
-        drop(submission);
+        drop((submission, read_from));
         tracing::info!(job = %id, "submitted");
         let clip = ClipId::of_job(id.as_str());
         let accepted = self.file.change(|record| {
@@ -157,7 +160,13 @@ impl Ticket {
             witness.taken(&id).await;
         }
         reporter.submitted(&id, brief.model.clone());
-        Ok(Box::new(save::Job::new(id, clip, self.file, brief)))
+        Ok(Box::new(save::Job::new(
+            id,
+            clip,
+            self.file,
+            brief,
+            kept.is_some(),
+        )))
     }
 
     /// A create that brought no job.
@@ -196,7 +205,7 @@ pub(super) async fn book(client: &VideoClient, record: JobRecord) -> Result<JobF
     let budget = &client.inner.budget;
     for tries in 1.. {
         match client.inner.library.begin_job(record.clone(), budget).await? {
-            Begun::Yes(file) => return Ok(*file),
+            Begun::Yes(file) => return Ok(file),
             Begun::Over { error, crowded } if tries >= BOOKINGS || !crowded => return Err(error),
             Begun::Over { .. } => job::pause(jitter(BOOKING_PAUSE, 0.5)).await,
         }

@@ -135,13 +135,15 @@ async fn run(
 ) -> Result<Clip> {
     // In a box of its own: what was read of the clip goes with it, before the job is waited for.
     let prepared = Box::pin(prepare(&client, request, witness)).await?;
-    let result = Box::pin(
-        prepared
-            .ticket
-            .send(prepared.submission, prepared.brief, &reporter),
-    )
-    .await;
-    clean_up(&client, prepared.delete.as_deref(), &result).await;
+    let Prepared {
+        ticket,
+        submission,
+        brief,
+        delete,
+        fetched,
+    } = prepared;
+    let result = Box::pin(ticket.send(submission, fetched, brief, &reporter)).await;
+    clean_up(&client, delete.as_deref(), &result).await;
     result
 }
 
@@ -153,7 +155,7 @@ struct Prepared {
     /// A file at the service that is to be deleted when the job is over.
     delete: Option<String>,
     /// A file here that what is sent may be read from, removed with this.
-    _fetched: Option<Fetched>,
+    fetched: Option<Fetched>,
 }
 
 async fn prepare(
@@ -244,7 +246,7 @@ async fn prepare(
         submission,
         brief: Box::new(brief),
         delete: sent.delete,
-        _fetched: sent.fetched,
+        fetched: sent.fetched,
     })
 }
 

@@ -17,7 +17,7 @@ use crate::model::VideoModel;
 use crate::provider::JobId;
 
 /// Events kept for somebody who starts to watch late. Only progress is ever dropped.
-const KEPT: usize = 64;
+const KEPT: usize = 16;
 
 /// One thing that happened to a job, in order.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -122,12 +122,13 @@ impl<E: Event> EventLog<E> {
             let mut log = self.lock();
             let number = log.next;
             log.next += 1;
-            log.events.push_back((number, event));
-            if log.events.len() > KEPT
+            // Room is made first: a queue that grows beyond it doubles.
+            if log.events.len() >= KEPT
                 && let Some(oldest) = log.events.iter().position(|(_, event)| event.is_droppable())
             {
                 log.events.remove(oldest);
             }
+            log.events.push_back((number, event));
             log.next
         };
         self.1.send_replace(number);

@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tracing::Span;
 
 use super::JobEvent;
@@ -20,10 +20,13 @@ use crate::telemetry;
 /// loses nothing, the clip is saved all the same. Clones watch the same work.
 pub struct Handle<T, E: Event = JobEvent>(Arc<Shared<T, E>>);
 
+/// How the work ended, once it has. Behind a pointer: most of the time it has not, and a clip's record is large.
+type Outcome<T> = Option<Arc<Result<T>>>;
+
 struct Shared<T, E: Event> {
     id: E::Id,
     log: EventLog<E>,
-    outcome: watch::Receiver<Option<Result<T>>>,
+    outcome: watch::Receiver<Outcome<T>>,
     stop: watch::Sender<bool>,
 }
 
@@ -63,7 +66,7 @@ impl<T: Clone + Send + Sync + 'static, E: Event> Handle<T, E> {
         let mut outcome = self.0.outcome.clone();
         let over = outcome.wait_for(Option::is_some).await;
         match over.ok().and_then(|outcome| outcome.clone()) {
-            Some(outcome) => outcome,
+            Some(outcome) => Result::clone(&outcome),
             None => Err(E::name(lost(), &self.0.id)),
         }
     }
@@ -86,7 +89,8 @@ impl<T: Clone + Send + Sync + 'static, E: Event> Handle<T, E> {
 /// What the work tells its watchers.
 pub(crate) struct Reporter<E: Event = JobEvent> {
     tell: Arc<dyn Fn(E) + Send + Sync>,
-    id: watch::Sender<Option<E::Id>>,
+    /// Until it was told.
+    id: Mutex<Option<oneshot::Sender<E::Id>>>,
     stop: watch::Receiver<bool>,
 }
 
@@ -108,7 +112,11 @@ impl<E: Event> Reporter<E> {
 
     /// The work has its id, and can be watched.
     pub(crate) fn identified(&self, id: E::Id) {
-        self.id.send_replace(Some(id));
+        let told = self.id.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(told) = told {
+            // Nobody may wait for it any more.
+            let _ = told.send(id);
+        }
     }
 
     /// For a part of this work: what it tells is told here, and who stops this stops it.
@@ -116,7 +124,7 @@ impl<E: Event> Reporter<E> {
         let tell = Arc::clone(&self.tell);
         Reporter {
             tell: Arc::new(move |event| tell(wrap(event))),
-            id: watch::Sender::new(None),
+            id: Mutex::new(None),
             stop: self.stop.clone(),
         }
     }
@@ -148,9 +156,9 @@ impl<E: Event> Reporter<E> {
 
 /// Work that was started and may not have its job yet.
 pub(crate) struct Started<T, E: Event = JobEvent> {
-    id: watch::Receiver<Option<E::Id>>,
+    id: oneshot::Receiver<E::Id>,
     log: EventLog<E>,
-    outcome: watch::Receiver<Option<Result<T>>>,
+    outcome: watch::Receiver<Outcome<T>>,
     stop: watch::Sender<bool>,
 }
 
@@ -163,19 +171,19 @@ where
     W: Future<Output = Result<T>> + Send + 'static,
 {
     let log = EventLog::new();
-    let (id, id_seen) = watch::channel(None);
+    let (id, id_seen) = oneshot::channel();
     let (stop, stop_seen) = watch::channel(false);
     let (over, outcome) = watch::channel(None);
     let told = log.clone();
     let work = work(Reporter {
         tell: Arc::new(move |event| told.push(event)),
-        id,
+        id: Mutex::new(Some(id)),
         stop: stop_seen,
     });
     let done = log.clone();
     tokio::spawn(async move {
         let result = telemetry::within(span, work).await;
-        over.send_replace(Some(result));
+        over.send_replace(Some(Arc::new(result)));
         done.close();
     });
     Started {
@@ -203,13 +211,7 @@ impl<T: Clone + Send + Sync + 'static, E: Event> Started<T, E> {
     /// Why there is none.
     pub(crate) async fn handle(mut self) -> Result<Handle<T, E>> {
         // The sender goes away when the work ends without one.
-        let id = self
-            .id
-            .wait_for(Option::is_some)
-            .await
-            .ok()
-            .and_then(|id| id.clone());
-        if let Some(id) = id {
+        if let Ok(id) = self.id.await {
             return Ok(Handle(Arc::new(Shared {
                 id,
                 log: self.log,
@@ -218,8 +220,8 @@ impl<T: Clone + Send + Sync + 'static, E: Event> Started<T, E> {
             })));
         }
         let over = self.outcome.wait_for(Option::is_some).await;
-        match over.ok().and_then(|outcome| outcome.clone()) {
-            Some(Err(error)) => Err(error),
+        match over.ok().and_then(|outcome| outcome.clone()).as_deref() {
+            Some(Err(error)) => Err(error.clone()),
             _ => Err(lost()),
         }
     }

@@ -36,8 +36,11 @@ const TRIES: u32 = 4;
 /// The records that this client works on.
 pub(super) type Working = Mutex<HashSet<String>>;
 
-/// The right to work on a record, and what it says. Dropped, the next may have it.
-pub(crate) struct JobFile {
+/// The right to work on a record, and what it says. Dropped, the next may have it. One pointer: it goes from hand to
+/// hand, and futures have room for each.
+pub(crate) struct JobFile(Box<Opened>);
+
+struct Opened {
     held: Held,
     name: String,
     record: JobRecord,
@@ -46,7 +49,7 @@ pub(crate) struct JobFile {
 
 impl std::fmt::Debug for JobFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("JobFile").field(&self.name).finish()
+        f.debug_tuple("JobFile").field(&self.0.name).finish()
     }
 }
 
@@ -98,7 +101,7 @@ pub(crate) enum Claim {
     /// It is ours to work on.
     Ours(JobFile),
     /// Somebody is at work on it.
-    Elsewhere(JobRecord),
+    Elsewhere(Box<JobRecord>),
     /// Nothing is left to be done.
     Gone,
 }
@@ -125,7 +128,7 @@ impl StuckJob {
 
 /// What came of an attempt to book a request.
 pub(crate) enum Begun {
-    Yes(Box<JobFile>),
+    Yes(JobFile),
     /// It does not fit the budget. Another request that was being booked at the same moment may have been in
     /// the way.
     Over {
@@ -260,15 +263,15 @@ impl Library {
             .create(&name, record.to_json()?)
             .await?
             .ok_or_else(|| Error::new(ErrorKind::Library, "draw a name for a job: it is taken"))?;
-        let file = JobFile {
+        let file = JobFile(Box::new(Opened {
             held,
             name,
             record,
             version,
-        };
+        }));
         // Booked first and counted then: of two processes at least one sees the other.
         match self.check_budget(&entry, budget).await {
-            Ok(()) => Ok(Begun::Yes(Box::new(file))),
+            Ok(()) => Ok(Begun::Yes(file)),
             Err((error, crowded)) => {
                 file.discard().await?;
                 if error.kind() == ErrorKind::Budget {
@@ -289,27 +292,27 @@ impl Library {
         };
         let mut record = JobRecord::from_json(id, &found.json)?;
         let Some(held) = held else {
-            return Ok(Claim::Elsewhere(record));
+            return Ok(Claim::Elsewhere(Box::new(record)));
         };
         let us = self.owner().await?.id.clone();
         if let Some(owner) = &record.owner
             && *owner != us
             && self.is_at_work(owner).await?
         {
-            return Ok(Claim::Elsewhere(record));
+            return Ok(Claim::Elsewhere(Box::new(record)));
         }
         record.owner = Some(us);
         let taken = documents
             .replace(&name, &found.version, record.to_json()?)
             .await?;
         Ok(match taken {
-            Some(version) => Claim::Ours(JobFile {
+            Some(version) => Claim::Ours(JobFile(Box::new(Opened {
                 held,
                 name,
                 record,
                 version,
-            }),
-            None => Claim::Elsewhere(record),
+            }))),
+            None => Claim::Elsewhere(Box::new(record)),
         })
     }
 
@@ -327,7 +330,7 @@ impl Library {
         let seen: HashSet<_> = open.iter().map(OpenJob::id).collect();
         let now = self.open_entries().await?.into_iter().map(OpenJob);
         let older: Vec<_> = now
-            .take_while(|job| job.id() != file.record.id)
+            .take_while(|job| job.id() != file.record().id)
             .filter(|job| !seen.contains(job.id()))
             .collect();
         match self.first_of(&older, job_id).await {
@@ -335,7 +338,7 @@ impl Library {
                 file.discard().await?;
                 self.claim_job(older).await
             }
-            None => Ok(Claim::Ours(*file)),
+            None => Ok(Claim::Ours(file)),
         }
     }
 
@@ -354,54 +357,60 @@ impl Library {
 
 impl JobFile {
     pub(crate) const fn record(&self) -> &JobRecord {
-        &self.record
+        &self.0.record
     }
 
     /// Changes the record, whole or not at all. When somebody else has taken it over meanwhile, what is
     /// known here is added to what is known there.
     pub(crate) async fn change(&mut self, change: impl Fn(&mut JobRecord) + Send + Sync) -> Result<()> {
-        let documents = self.held.library.jobs_folder();
+        let Opened {
+            held,
+            name,
+            record,
+            version,
+        } = &mut *self.0;
+        let documents = held.library.jobs_folder();
         for _ in 0..TRIES {
-            change(&mut self.record);
-            self.record.changed_at = now_millis();
-            let json = self.record.to_json()?;
-            if let Some(version) = documents.replace(&self.name, &self.version, json).await? {
-                self.version = version;
+            change(record);
+            record.changed_at = now_millis();
+            if let Some(written) = documents.replace(name, version, record.to_json()?).await? {
+                *version = written;
                 return Ok(());
             }
-            let Some(found) = documents.read(&self.name).await? else {
+            let Some(found) = documents.read(name).await? else {
                 // Who took it over has finished it.
                 return Ok(());
             };
-            self.record = JobRecord::from_json(&self.record.id, &found.json)?;
-            self.version = found.version;
+            *record = JobRecord::from_json(&record.id, &found.json)?;
+            *version = found.version;
         }
         Err(Error::new(
             ErrorKind::Library,
-            format!("write the record of job {}: it keeps changing", self.record.id),
+            format!("write the record of job {}: it keeps changing", record.id),
         ))
     }
 
     /// Moves a record to the ledger, after a last change that ends it.
     pub(crate) async fn close(mut self, change: impl FnOnce(&mut JobRecord) + Send) -> Result<JobRecord> {
-        change(&mut self.record);
-        self.record.changed_at = now_millis();
+        let record = &mut self.0.record;
+        change(record);
+        record.changed_at = now_millis();
         // What is needed to go on with it is not needed any more, and the link is a secret.
-        (self.record.owner, self.record.brief, self.record.reply) = (None, None, None);
-        let library = &self.held.library;
-        if !self.record.is_pickup() {
-            let entry = EntryName::of(&self.record);
+        (record.owner, record.brief, record.reply) = (None, None, None);
+        let library = &self.0.held.library;
+        if !record.is_pickup() {
+            let entry = EntryName::of(record);
             let day = library.ledger_of(&day_of(entry.created_at()));
             // Taken already means that it was settled by somebody in between, in the same words.
-            day.create(&entry.to_string(), self.record.to_json()?).await?;
+            day.create(&entry.to_string(), record.to_json()?).await?;
         }
-        library.jobs_folder().remove(&self.name).await?;
-        Ok(self.record)
+        library.jobs_folder().remove(&self.0.name).await?;
+        Ok(self.0.record)
     }
 
     /// Removes the record of a request that was never sent and cost nothing.
     pub(crate) async fn discard(self) -> Result<()> {
-        self.held.library.jobs_folder().remove(&self.name).await
+        self.0.held.library.jobs_folder().remove(&self.0.name).await
     }
 }
 
