@@ -161,7 +161,7 @@ def last_frames(clips: list[Path]) -> None:
         cpus.append(against_fastest(clip, "cpu", 1, times, 0.75, note))
     for figure, ratios, limit in (("wall, geometric mean", walls, 0.8), ("cpu, geometric mean", cpus, 0.75)):
         mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
-        say("last frame", "all clips, Python", figure, "", mean, peer="fastest of each", theirs=1.0, limit=limit)
+        say("last frame, Python", "all clips", figure, "", mean, peer="fastest of each", theirs=1.0, limit=limit)
 
 
 def against_fastest(clip: Path, figure: str, column: int, times: dict, limit: float, note: str | None) -> float:
@@ -170,7 +170,7 @@ def against_fastest(clip: Path, figure: str, column: int, times: dict, limit: fl
     fastest = min(columns, key=lambda name: sorted(columns[name])[len(columns[name]) // 2])
     for name, values in columns.items():
         print(f"{clip.name}, {figure}: {name} {sorted(values)[len(values) // 2]:.1f} ms", file=sys.stderr)
-    return pair("last frame", f"{clip.name}, Python", figure, "ms", with_version(fastest), mine, columns[fastest], limit=limit, note=note)
+    return pair("last frame, Python", clip.name, figure, "ms", with_version(fastest), mine, columns[fastest], limit=limit, note=note)
 
 
 # --- many clips ----------------------------------------------------------------------------------------------------
@@ -229,7 +229,7 @@ def many_clips(clip: Path, count: int) -> None:
     for name, wall in walls.items():
         print(f"{count} clips: {name} {count / wall * 1e3:.1f} clips/s", file=sys.stderr)
     say(
-        "frames", f"first and last of {count} clips, Python", "wall for a clip", "ms", walls["reelkin"] / count,
+        "frames, Python", f"first and last of {count} clips", "wall for a clip", "ms", walls["reelkin"] / count,
         peer=with_version(fastest), theirs=walls[fastest] / count, value=walls["reelkin"] / walls[fastest], limit=1.0,
     )
 
