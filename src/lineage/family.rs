@@ -322,7 +322,10 @@ fn order(members: &[Member], index: &HashMap<String, usize>) -> Result<Vec<usize
 
 /// Names a cycle. Whatever still waits has a parent that still waits, so going up leads around.
 fn cycle(members: &[Member], index: &HashMap<String, usize>, waits_for: &[usize]) -> Error {
-    let mut at = waits_for.iter().position(|waits| *waits > 0).unwrap_or_default();
+    // Members come in any order; what is said of them is the same each time.
+    let waiting = (0..members.len()).filter(|at| waits_for[*at] > 0);
+    let oldest = waiting.min_by_key(|at| (members[*at].created_at.unwrap_or_default(), &members[*at].id));
+    let mut at = oldest.unwrap_or_default();
     let mut seen: HashMap<usize, usize> = HashMap::new();
     let mut way = Vec::new();
     while !seen.contains_key(&at) {
