@@ -102,6 +102,9 @@ def check(rows: list[Row]) -> None:
         # What is counted, not timed, has no noise.
         noise = 0.0 if row.get("exact") else max(NOISE, 3 * float(old.get("spread") or 0))
         allowed = float(old["value"]) * (1 + noise)
+        if not row.get("peer") and not row.get("exact"):
+            # Which thread has which page is luck; what counts of memory is its limit.
+            allowed = max(allowed, float(row.get("limit") or 0))
         if float(row["value"]) > allowed:
             worse.append(f"{' · '.join(map(str, key(row)))}: {number(row['value'])}, kept {number(old['value'])}, allowed {number(allowed)}")
     for line in worse:
