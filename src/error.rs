@@ -282,6 +282,17 @@ impl Error {
     }
 }
 
+impl Error {
+    /// Whether a job that ended with this error is over for good, without a clip. Every other error leaves it open:
+    /// its clip may still be had.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(
+            self.kind(),
+            ErrorKind::Moderated | ErrorKind::JobFailed | ErrorKind::JobExpired
+        ) && self.retry_advice() != RetryAdvice::Resume
+    }
+}
+
 /// A URL as messages and records may show it: scheme, host, port and path. User, password, query and
 /// fragment are where signatures and tokens live.
 pub(crate) fn redacted_url(url: &str) -> String {

@@ -140,7 +140,8 @@ async fn ask(
     use crate::money::UsdTicks;
     use crate::planner::{self, Bill};
 
-    file.change(|record| record.state = JobState::Intended).await?;
+    file.change_unsent(|record| record.state = JobState::Intended)
+        .await?;
     let mut bill = Bill::default();
     let notes = planner::describe(
         &*client.inner.provider,

@@ -14,7 +14,8 @@ use crate::http::{Lane, Limiter, RateLimit};
 use crate::job::rows::Row;
 use crate::job::{Begin, PollPolicy, Times, pause, spawn, wait_until_over};
 use crate::provider::{
-    Answer, Ask, Finished, JobId, PollFailure, PollReply, Provider, Submission, Upload, VisibleModel,
+    Answer, Ask, BeforeSend, Finished, JobId, PollFailure, PollReply, Provider, Submission, Upload,
+    VisibleModel,
 };
 
 const JOBS: usize = 200;
@@ -119,7 +120,7 @@ impl Provider for Service {
     fn origin(&self) -> String {
         unreachable!("jobs are polled, and nothing else")
     }
-    fn submit<'a>(&'a self, _: &'a Submission) -> BoxFuture<'a, Result<JobId>> {
+    fn submit<'a>(&'a self, _: &'a Submission, _: BeforeSend<'a>) -> BoxFuture<'a, Result<JobId>> {
         unreachable!("jobs are polled, and nothing else")
     }
     fn reread(&self, _: &serde_json::Value) -> Option<Finished> {

@@ -27,9 +27,7 @@ mod video;
 
 use std::fmt;
 use std::ops::RangeBounds;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use tokio::task::JoinHandle;
+use std::sync::Arc;
 
 pub use analyze::Analyze;
 pub use builder::VideoClientBuilder;
@@ -47,7 +45,7 @@ pub use video::Transform;
 use crate::error::Result;
 use crate::http::Http;
 use crate::job::{self, Handle, PollPolicy};
-use crate::library::{BEAT, Clip, Library};
+use crate::library::{Clip, Library};
 use crate::model::{ModelTable, Validation};
 use crate::money::{Budget, Spent};
 use crate::provider::xai::Xai;
@@ -95,8 +93,6 @@ struct Inner {
     times: job::Times,
     planner: PlannerSettings,
     budget: Budget,
-    /// Renews the lease of a library in a store.
-    lease: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl fmt::Debug for VideoClient {
@@ -129,7 +125,6 @@ impl VideoClient {
                 times: job::Times::default(),
                 planner: settings.planner,
                 budget: settings.budget,
-                lease: Mutex::new(None),
             }),
         }
     }
@@ -185,30 +180,6 @@ impl VideoClient {
     /// `Library` if the ledger cannot be read.
     pub async fn spent(&self, time: impl RangeBounds<u64> + Send) -> Result<Spent> {
         self.inner.library.spent(time).await
-    }
-
-    /// Renews this client's lease on what it works on for as long as the client lives, where leases have to
-    /// be renewed.
-    fn keep_lease(&self) {
-        if self.inner.library.folder().is_some() {
-            return;
-        }
-        let mut lease = self.inner.lease.lock().unwrap_or_else(PoisonError::into_inner);
-        // A runtime that was shut down has ended it.
-        if lease.as_ref().is_some_and(|task| !task.is_finished()) {
-            return;
-        }
-        let inner = Arc::downgrade(&self.inner);
-        *lease = Some(tokio::spawn(async move {
-            let mut beat = tokio::time::interval(BEAT);
-            loop {
-                beat.tick().await;
-                let Some(inner) = inner.upgrade() else { return };
-                if let Err(error) = inner.library.renew_lease().await {
-                    tracing::warn!(%error, "the lease on the jobs of this process was not renewed");
-                }
-            }
-        }));
     }
 
     /// The models that the key can see at the service.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{VideoClient, save};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::job::{self, Event, Handle, JobEvent, Reporter, Sealed};
 use crate::library::{Claim, Clip, JobError, JobFile, JobRecord, JobState, LEASE, OpenJob, StuckJob};
 use crate::money::UsdTicks;
@@ -44,6 +44,9 @@ pub struct Recovered {
     pub stuck: Vec<StuckJob>,
     /// Jobs that another process is at work on.
     pub elsewhere: Vec<JobRecord>,
+    /// Jobs that were sent to another service than this client's, as [`JobRecord::service`] says. They are left as
+    /// they are: recover them with a client of that service.
+    pub other_service: Vec<JobRecord>,
     /// How many requests had been prepared and never sent. They are dropped.
     pub dropped: u64,
 }
@@ -141,13 +144,13 @@ impl IntoFuture for Recover {
 
 /// Takes up one job of the service, whoever sent it.
 pub(super) async fn one(client: &VideoClient, reporter: &Reporter, id: &JobId) -> Result<Clip> {
-    client.keep_lease();
     let library = &client.inner.library;
+    let service = client.inner.provider.origin();
     let deadline = Instant::now() + client.inner.poll.deadline;
     let named = |error: Error| error.with_job_id(id.as_str());
     let mut watched: Option<String> = None;
     loop {
-        match library.pick_up(id.as_str()).await.map_err(named)? {
+        match library.pick_up(id.as_str(), &service).await.map_err(named)? {
             Claim::Ours(file) => {
                 // Somebody had it and has ended it: what became of it is in the ledger.
                 if let Some(watched) = watched.take()
@@ -160,8 +163,9 @@ pub(super) async fn one(client: &VideoClient, reporter: &Reporter, id: &JobId) -
                 return Box::pin(save::finish(client, reporter, job)).await;
             }
             // What others only picked up never comes to the ledger, and is looked for like any other.
-            Claim::Elsewhere(record) if record.is_pickup() => {}
-            Claim::Elsewhere(record) => watched = Some(record.id),
+            Claim::Elsewhere { record, .. } if record.is_pickup() => {}
+            Claim::Elsewhere { record, .. } => watched = Some(record.id),
+            Claim::OtherService(record) => return Err(named(at_other_service(&record, &service))),
             Claim::Gone => {}
         }
         if Instant::now() >= deadline {
@@ -176,6 +180,20 @@ pub(super) async fn one(client: &VideoClient, reporter: &Reporter, id: &JobId) -
         };
         reporter.until_stopped(pause).await.map_err(named)?;
     }
+}
+
+/// A job that this client's service does not know, since it was sent to another one.
+pub(super) fn at_other_service(record: &JobRecord, ours: &str) -> Error {
+    let theirs = record.service.as_deref().unwrap_or("another service");
+    Error::new(
+        ErrorKind::Config,
+        format!(
+            "take up the job of record {}: it was sent to {theirs}, and this client's base URL is at {ours}; use the base URL that it was sent to",
+            record.id
+        ),
+    )
+    .with_charge(Charge::Unknown)
+    .with_advice(RetryAdvice::Resume)
 }
 
 /// What became of a job that somebody else has ended.
@@ -195,11 +213,7 @@ async fn ended(client: &VideoClient, record: &str) -> Result<Clip> {
 }
 
 async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result<Recovered> {
-    client.keep_lease();
     let library = &client.inner.library;
-    if let Err(error) = library.bury_owners().await {
-        tracing::warn!(%error, "the leases of dead processes were not removed");
-    }
     let mut left = library.open_jobs().await?;
     let of = left.len() as u64;
     reporter.tell(RecoveryEvent::Found { jobs: of });
@@ -222,15 +236,20 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
             })
             .buffer_unordered(AT_ONCE);
         let mut busy: Vec<OpenJob> = Vec::new();
+        let mut has_unknown_owners = false;
         while let Some((outcome, job)) = looks.next().await {
             elsewhere.remove(job.id());
             let outcome = outcome.unwrap_or_else(|error| Look::Stuck(StuckJob::new(job.id(), error)));
             match outcome {
-                Look::Elsewhere(record) => {
+                Look::Elsewhere { record, is_alive } => {
                     elsewhere.insert(job.id().to_owned(), record);
+                    if !is_alive {
+                        has_unknown_owners = true;
+                    }
                     busy.push(job);
                     continue;
                 }
+                Look::OtherService(record) => recovered.other_service.push(record),
                 Look::Saved(clip) => saved.push((job.id().to_owned(), *clip)),
                 Look::Failed(record) => recovered.failed.push(record),
                 Look::Open(record) => recovered.open.push(record),
@@ -243,9 +262,9 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
             reporter.tell(RecoveryEvent::Looked { done, of });
         }
         drop(looks);
-        // Only leases in a store have to be watched for a while.
-        let watched = library.folder().is_some() || began.elapsed() > LEASE + LOOK;
-        if busy.is_empty() || watched || reporter.is_stopped() {
+        // Only owners that may be dead have to be watched for a while.
+        let is_watched = !has_unknown_owners || began.elapsed() > LEASE + LOOK;
+        if is_watched || reporter.is_stopped() {
             break;
         }
         left = busy;
@@ -257,12 +276,16 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
         &mut recovered.failed,
         &mut recovered.open,
         &mut recovered.unsettled,
+        &mut recovered.other_service,
     ] {
         records.sort_by(|a, b| a.id.cmp(&b.id));
     }
     recovered.stuck.sort_by(|a, b| a.record.cmp(&b.record));
     recovered.elsewhere = elsewhere.into_values().collect();
     recovered.elsewhere.sort_by(|a, b| a.id.cmp(&b.id));
+    if let Err(error) = library.remove_stale_leases().await {
+        tracing::warn!(%error, "the leases of dead processes were not removed");
+    }
     Ok(recovered)
 }
 
@@ -272,7 +295,12 @@ pub(super) enum Look {
     Failed(JobRecord),
     Open(JobRecord),
     Unsettled(JobRecord),
-    Elsewhere(JobRecord),
+    Elsewhere {
+        record: JobRecord,
+        /// Whether whoever works on it was seen to be alive.
+        is_alive: bool,
+    },
+    OtherService(JobRecord),
     /// Only of a recovery of many.
     Stuck(StuckJob),
     Dropped,
@@ -287,11 +315,19 @@ pub(super) async fn look(
 ) -> Result<Look> {
     let library = &client.inner.library;
     let turn = client.inner.finishing.acquire().await;
-    let claim = library.claim_job(job).await?;
+    let claim = library
+        .claim_job(job, Some(&client.inner.provider.origin()))
+        .await?;
     drop(turn);
     let file = match claim {
         Claim::Ours(file) => file,
-        Claim::Elsewhere(record) => return Ok(Look::Elsewhere(*record)),
+        Claim::Elsewhere { record, is_alive } => {
+            return Ok(Look::Elsewhere {
+                record: *record,
+                is_alive,
+            });
+        }
+        Claim::OtherService(record) => return Ok(Look::OtherService(*record)),
         Claim::Gone => return Ok(Look::Gone),
     };
     match file.record().state {
@@ -332,7 +368,7 @@ async fn lose_answer(file: JobFile) -> Result<JobRecord> {
             ErrorKind::Stopped,
             "ask a language model: broken off, and whether it was asked and paid is not known",
         );
-        record.error = Some(JobError::from(&error.with_charge(crate::error::Charge::Unknown)));
+        record.error = Some(JobError::from(&error.with_charge(Charge::Unknown)));
     })
     .await
 }

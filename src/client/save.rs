@@ -116,15 +116,13 @@ async fn end(
 
 /// Writes down why there is no clip: for good, or until somebody looks again.
 async fn note(mut file: JobFile, error: &Error) -> Result<JobRecord> {
-    let over = matches!(
-        error.kind(),
-        ErrorKind::Moderated | ErrorKind::JobFailed | ErrorKind::JobExpired
-    ) && error.retry_advice() != RetryAdvice::Resume;
     let told = JobError::from(error);
-    if over {
+    // A job that was only named to this library, and that the service does not know, may be a slip of the pen.
+    let is_unknown_pickup = file.record().is_pickup() && error.kind() == ErrorKind::NotFound;
+    if error.is_final() || is_unknown_pickup {
         let closed = file.close(|record| {
             record.state = JobState::Failed;
-            record.error = Some(told);
+            record.error = Some(told.clone());
         });
         return closed.await;
     }
@@ -215,7 +213,7 @@ async fn wait(client: &VideoClient, reporter: &Reporter, job: &Job) -> Result<Fi
     };
     let wait = job::wait_until_over(provider, &job.id, &inner.poll, reporter, begin);
     match reporter.until_stopped(wait).await {
-        Err(error) if error.kind() == ErrorKind::JobExpired => {
+        Err(error) if matches!(error.kind(), ErrorKind::JobExpired | ErrorKind::NotFound) => {
             let reply = job.file.record().reply.as_ref();
             let kept = reply.and_then(|reply| provider.reread(&reply.read()));
             kept.ok_or(error)

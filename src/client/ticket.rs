@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Mutex;
 
 use super::VideoClient;
 use super::inputs::hex;
@@ -14,7 +16,7 @@ use super::save;
 use crate::backoff::jitter;
 use crate::error::{Charge, Error, ErrorKind, Result};
 use crate::job::{self, Reporter};
-use crate::library::{Begun, Clip, ClipId, Fetched, JobFile, JobRecord, JobState};
+use crate::library::{Begun, Clip, ClipId, Fetched, JobError, JobFile, JobRecord, JobState};
 use crate::model::VideoModel;
 use crate::money::UsdTicks;
 use crate::planner::Bill;
@@ -77,7 +79,7 @@ impl Ticket {
     pub(super) async fn plan(mut self, wanted: Wanted<'_>) -> Result<(Self, Planned)> {
         let mut bill = Bill::default();
         let planned = plan::for_request(&self.client, wanted, &mut bill).await;
-        let noted = self.file.change(|record| note_bill(record, bill)).await;
+        let noted = self.file.change_unsent(|record| note_bill(record, bill)).await;
         match (planned, noted) {
             (Ok(planned), Ok(())) => Ok((self, planned)),
             (Err(error), _) | (Ok(_), Err(error)) => Err(self.give_back(error).await),
@@ -89,12 +91,12 @@ impl Ticket {
         let record = self.file.record();
         let paid = record.questions.unwrap_or_default() > UsdTicks::ZERO || record.unpriced_question;
         let written = if paid {
-            let told = (&error).into();
+            let told = JobError::from(&error);
             self.file
                 .close(|record| {
                     record.state = JobState::Failed;
                     record.cost = Some(UsdTicks::ZERO);
-                    record.error = Some(told);
+                    record.error = Some(told.clone());
                 })
                 .await
                 .map(drop)
@@ -130,7 +132,7 @@ impl Ticket {
     ) -> Result<Box<save::Job>> {
         let digest = brief.digest();
         let kept = serde_json::to_value(&brief).ok().as_ref().map(Into::into);
-        let intended = self.file.change(|record| {
+        let intended = self.file.change_unsent(|record| {
             record.state = JobState::Intended;
             record.request_sha256 = Some(digest.clone());
             record.prompt = brief.prompt().map(str::to_owned);
@@ -140,7 +142,8 @@ impl Ticket {
         if let Err(error) = intended.await {
             return Err(self.give_back(error).await);
         }
-        let id = match self.client.inner.provider.submit(&submission).await {
+        let sent = self.post(&submission).await;
+        let id = match sent {
             Ok(id) => id,
             Err(error) => return Err(self.not_taken(error).await),
         };
@@ -148,7 +151,11 @@ impl Ticket {
         tracing::info!(job = %id, "submitted");
         let clip = ClipId::of_job(id.as_str());
         let accepted = self.file.change(|record| {
-            record.state = JobState::Accepted;
+            // Another process that took this one for dead may have gone on from here.
+            if record.state != JobState::Done {
+                record.state = JobState::Accepted;
+            }
+            record.error = None;
             record.job_id = Some(id.to_string());
             record.clip = Some(clip.to_string());
         });
@@ -169,10 +176,17 @@ impl Ticket {
         )))
     }
 
+    /// Sends the create, as long as the record is this client's.
+    async fn post(&mut self, submission: &Submission) -> Result<JobId> {
+        let file = Mutex::new(&mut self.file);
+        let before = || async { file.lock().await.check_unsent().await }.boxed();
+        self.client.inner.provider.submit(submission, &before).await
+    }
+
     /// A create that brought no job.
     async fn not_taken(mut self, error: Error) -> Error {
         if error.kind() == ErrorKind::SubmissionUnknown {
-            let told: crate::library::JobError = (&error).into();
+            let told = JobError::from(&error);
             let id = self.file.record().id.clone();
             let changed = self.file.change(|record| {
                 record.state = JobState::Unknown;
@@ -187,10 +201,10 @@ impl Ticket {
         if error.may_have_been_charged() == Charge::No {
             return self.give_back(error).await;
         }
-        let told = (&error).into();
+        let told = JobError::from(&error);
         let closed = self.file.close(|record| {
             record.state = JobState::Failed;
-            record.error = Some(told);
+            record.error = Some(told.clone());
         });
         if let Err(unwritten) = closed.await {
             tracing::warn!(error = %unwritten, "the ledger does not say how a create was refused");
@@ -200,8 +214,8 @@ impl Ticket {
 }
 
 /// Books a request, unless a limit forbids it.
-pub(super) async fn book(client: &VideoClient, record: JobRecord) -> Result<JobFile> {
-    client.keep_lease();
+pub(super) async fn book(client: &VideoClient, mut record: JobRecord) -> Result<JobFile> {
+    record.service = Some(client.inner.provider.origin());
     let budget = &client.inner.budget;
     for tries in 1.. {
         match client.inner.library.begin_job(record.clone(), budget).await? {

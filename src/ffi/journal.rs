@@ -17,6 +17,8 @@ pub struct JobRecord {
     pub created_at: u64,
     /// When it was changed last, in milliseconds since 1970 UTC.
     pub changed_at: u64,
+    /// The service that it was sent to: scheme, host and port. Nothing in records of earlier versions.
+    pub service: Option<String>,
     /// The model that was asked for.
     pub model: Option<String>,
     /// The prompt that was sent.
@@ -45,6 +47,7 @@ impl From<crate::JobRecord> for JobRecord {
             operation: record.operation,
             created_at: record.created_at,
             changed_at: record.changed_at,
+            service: record.service,
             model: record.model,
             prompt: record.prompt,
             job_id: record.job_id,
@@ -91,6 +94,9 @@ pub struct Recovered {
     pub stuck: Vec<StuckJob>,
     /// Jobs that another client or process is at work on.
     pub elsewhere: Vec<JobRecord>,
+    /// Jobs that were sent to another service than this client's. They are left as they are: recover them with a client
+    /// of that service.
+    pub other_service: Vec<JobRecord>,
     /// How many requests had been prepared and never sent. They are dropped.
     pub dropped: u64,
 }
@@ -104,6 +110,7 @@ impl From<crate::Recovered> for Recovered {
             unsettled: all(found.unsettled),
             stuck: all(found.stuck),
             elsewhere: all(found.elsewhere),
+            other_service: all(found.other_service),
             dropped: found.dropped,
         }
     }

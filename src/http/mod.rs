@@ -18,6 +18,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::future::BoxFuture;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, redirect, retry as reqwest_retry};
 use url::Url;
@@ -65,6 +66,9 @@ pub(crate) struct Reply {
     pub(crate) body: Bytes,
     pub(crate) retry_after: Option<Duration>,
 }
+
+/// Asked immediately before a request leaves, when only its bytes are still to be sent. An error keeps it here.
+pub(crate) type BeforeSend<'a> = &'a (dyn Fn() -> BoxFuture<'a, Result<()>> + Send + Sync);
 
 /// Why there is no reply.
 #[derive(Debug)]
@@ -172,23 +176,21 @@ impl Http {
     /// One GET, not repeated here.
     pub(crate) async fn get(&self, segments: &[&str]) -> Result<Reply, SendFailure> {
         self.0.limiter.turn(Lane::Read).await;
-        self.send(&self.0.read, Method::GET, segments, None, self.0.timeouts.read)
+        let timeout = self.0.timeouts.read;
+        self.send(&self.0.read, Method::GET, segments, None, timeout, None)
             .await
     }
 
-    /// One POST of JSON on a connection of its own, sent once.
+    /// One POST of JSON on a connection of its own, sent once, if `before` allows it when its turn has come.
     pub(crate) async fn post_once(
         &self,
         segments: &[&str],
         body: impl Into<Body>,
+        before: Option<BeforeSend<'_>>,
     ) -> Result<Reply, SendFailure> {
         self.0.limiter.turn(Lane::Create).await;
-        self.post(
-            segments,
-            HeaderValue::from_static("application/json"),
-            body.into(),
-        )
-        .await
+        let json = HeaderValue::from_static("application/json");
+        self.post(segments, json, body.into(), before).await
     }
 
     /// One POST of a multipart form, sent once.
@@ -202,26 +204,28 @@ impl Http {
         let kind =
             kind.map_err(|_| SendFailure::NotSent(Error::invalid("send a form: its boundary is no word")))?;
         self.0.limiter.turn(Lane::Read).await;
-        self.post(segments, kind, body).await
+        self.post(segments, kind, body, None).await
     }
 
     /// One DELETE, not repeated here.
     pub(crate) async fn delete(&self, segments: &[&str]) -> Result<Reply, SendFailure> {
         self.0.limiter.turn(Lane::Read).await;
-        self.send(&self.0.read, Method::DELETE, segments, None, self.0.timeouts.read)
+        let timeout = self.0.timeouts.read;
+        self.send(&self.0.read, Method::DELETE, segments, None, timeout, None)
             .await
     }
 
-    async fn post(&self, segments: &[&str], kind: HeaderValue, body: Body) -> Result<Reply, SendFailure> {
+    async fn post(
+        &self,
+        segments: &[&str],
+        kind: HeaderValue,
+        body: Body,
+        before: Option<BeforeSend<'_>>,
+    ) -> Result<Reply, SendFailure> {
         let timeout = self.0.timeouts.upload(body.len());
-        self.send(
-            &self.0.create,
-            Method::POST,
-            segments,
-            Some((kind, body)),
-            timeout,
-        )
-        .await
+        let body = Some((kind, body));
+        self.send(&self.0.create, Method::POST, segments, body, timeout, before)
+            .await
     }
 
     /// Nobody sends before this has passed.
@@ -236,6 +240,7 @@ impl Http {
         segments: &[&str],
         body: Option<(HeaderValue, Body)>,
         timeout: Duration,
+        before: Option<BeforeSend<'_>>,
     ) -> Result<Reply, SendFailure> {
         let url = self.url(segments);
         let doing = format!(
@@ -244,6 +249,9 @@ impl Http {
             redacted_url(url.as_str())
         );
         let token = self.0.token.header().await.map_err(SendFailure::NotSent)?;
+        if let Some(before) = before {
+            before().await.map_err(SendFailure::NotSent)?;
+        }
         let mut request = client
             .request(method, url)
             .timeout(timeout)

@@ -15,7 +15,7 @@ use crate::model::VideoModel;
 use crate::provider::{Finished, JobId, PollFailure, PollReply, Provider, Verdict};
 use crate::telemetry;
 
-/// How often a doubtful refusal is asked about again.
+/// Polls with a doubtful refusal, or for an earlier job that the service does not know, before waiting ends.
 const DOUBTFUL_POLLS: u32 = 4;
 /// How long the last look may take at the least and at the most; it comes after the deadline.
 const LAST_LOOK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
@@ -144,10 +144,17 @@ impl Watch<'_> {
                 }
                 Err(failure) => {
                     tracing::debug!(job = %job, error = %failure.error, "poll failed");
-                    if failure.verdict == Verdict::Doubtful {
-                        doubtful += 1;
-                    }
-                    if failure.verdict == Verdict::Final || doubtful >= DOUBTFUL_POLLS {
+                    let ends = match failure.verdict {
+                        Verdict::Final => true,
+                        Verdict::Transient => false,
+                        // It was made by this process, so it exists.
+                        Verdict::UnknownJob if matches!(self.begin, Begin::Submitted { .. }) => false,
+                        Verdict::Doubtful | Verdict::UnknownJob => {
+                            doubtful += 1;
+                            doubtful >= DOUBTFUL_POLLS
+                        }
+                    };
+                    if ends {
                         return Err(failure.error);
                     }
                     // `Retry-After: 0` is no leave to ask without a pause.
@@ -202,7 +209,14 @@ impl Watch<'_> {
             self.policy.deadline.as_secs()
         );
         match last_failure {
-            Some(cause) => Error::new(ErrorKind::Timeout, line).with_source(cause),
+            Some(cause) => {
+                let guidance = cause.guidance().map(str::to_owned);
+                let error = Error::new(ErrorKind::Timeout, line).with_source(cause);
+                match guidance {
+                    Some(guidance) => error.with_guidance(guidance),
+                    None => error,
+                }
+            }
             None => Error::new(ErrorKind::Timeout, line),
         }
     }

@@ -265,7 +265,7 @@ impl Documents {
 }
 
 impl Version {
-    fn of(json: &[u8]) -> Self {
+    pub(super) fn of(json: &[u8]) -> Self {
         Self::Hash(Sha256::digest(json).into())
     }
 }

@@ -24,10 +24,7 @@ pub(super) enum Locked {
 /// Those of opening. A name that is there and no regular file is `InvalidInput`.
 pub(super) fn open_locked(path: &Path) -> io::Result<Locked> {
     if fs::symlink_metadata(path).is_ok_and(|about| !about.is_file()) {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "it is not a regular file",
-        ));
+        return Err(not_regular());
     }
     let file = OpenOptions::new()
         .read(true)
@@ -53,6 +50,40 @@ pub(super) fn take(file: &File) -> io::Result<bool> {
         Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(true),
         Err(TryLockError::Error(error)) => Err(error),
     }
+}
+
+/// Whether somebody holds the lock of a file; `None` if there is no such file. Two that look at once do not keep each
+/// other out.
+///
+/// # Errors
+/// Those of opening. A name that is there and no regular file is `InvalidInput`.
+pub(super) fn is_locked(path: &Path) -> io::Result<Option<bool>> {
+    match fs::symlink_metadata(path) {
+        Ok(about) if about.is_file() => {}
+        Ok(_) => return Err(not_regular()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Some(false)),
+        Err(TryLockError::WouldBlock) => Ok(Some(true)),
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(Some(false)),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Whether an open file still has the name that it was opened by.
+pub(super) fn is_named(file: &File, path: &Path) -> io::Result<bool> {
+    Ok(!matches!(named(file, path)?, Named::Otherwise))
+}
+
+fn not_regular() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")
 }
 
 enum Named {

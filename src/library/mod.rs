@@ -48,6 +48,7 @@ mod verify;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -63,7 +64,7 @@ pub(crate) use self::copy::Fetched;
 pub use self::delivery::{
     Asked, Delivered, DeliveryReport, Finding, InputTransport, PictureMatch, SeamReport, Severity,
 };
-pub(crate) use self::journal::{BEAT, Begun, Claim, JobFile, LEASE, OpenJob};
+pub(crate) use self::journal::{Begun, Claim, JobFile, LEASE, OpenJob};
 pub use self::journal::{JobError, JobRecord, JobState, Settlement, StuckJob};
 pub use self::list::{Entry, ListOptions, MAX_PAGE, Page};
 pub use self::name::ClipId;
@@ -107,6 +108,10 @@ struct Inner {
     scratch: OnceCell<Scratch>,
     /// The lease of this client on what it works on.
     owner: tokio::sync::OnceCell<journal::Owner>,
+    /// The renewal of it, where it has to be renewed.
+    renewal: journal::Renewal,
+    /// Whether a record was left in this client's name, as when its task was dropped.
+    left_records: AtomicBool,
     /// The leases of others, where they have to be watched.
     seen: journal::Seen,
     /// The records that this client works on.
@@ -130,6 +135,8 @@ impl Inner {
             folder,
             scratch: OnceCell::new(),
             owner: tokio::sync::OnceCell::new(),
+            renewal: journal::Renewal::default(),
+            left_records: AtomicBool::new(false),
             seen: journal::Seen::default(),
             working: journal::Working::default(),
             writers: Arc::new(tokio::sync::Semaphore::new(WRITERS)),

@@ -144,6 +144,10 @@ pub(crate) enum Verdict {
     Transient,
     /// Ask again a few times: refusals like this one were seen to pass.
     Doubtful,
+    /// The service does not know the job. That proves nothing: a job can be unknown for a while after it was made,
+    /// and another service, region or account knows none of it. Ask again as long as the deadline allows, or a few
+    /// times for a job that was begun earlier.
+    UnknownJob,
     /// Asking again cannot help.
     Final,
 }
@@ -160,6 +164,9 @@ pub struct VisibleModel {
     pub aliases: Vec<VideoModel>,
 }
 
+/// Asked immediately before a paid request leaves. An error keeps it here.
+pub(crate) type BeforeSend<'a> = &'a (dyn Fn() -> BoxFuture<'a, Result<()>> + Send + Sync);
+
 pub(crate) trait Provider: Send + Sync + fmt::Debug {
     /// The word for the sidecar's `provider`.
     fn name(&self) -> &'static str;
@@ -169,7 +176,13 @@ pub(crate) trait Provider: Send + Sync + fmt::Debug {
 
     /// Sends a paid request once. It is repeated only when it provably never left or was refused for
     /// its rate; whatever else happens is `SubmissionUnknown` or a refusal.
-    fn submit<'a>(&'a self, submission: &'a Submission) -> BoxFuture<'a, Result<JobId>>;
+    ///
+    /// `before` is asked immediately before each attempt to send; its error ends the submit, with nothing sent.
+    fn submit<'a>(
+        &'a self,
+        submission: &'a Submission,
+        before: BeforeSend<'a>,
+    ) -> BoxFuture<'a, Result<JobId>>;
 
     /// Asks once how a job stands.
     fn poll<'a>(&'a self, job: &'a JobId) -> BoxFuture<'a, Result<PollReply, PollFailure>>;

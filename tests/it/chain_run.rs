@@ -13,11 +13,11 @@ use serde_json::Value;
 use super::client_bench::{Bench, ms, real_clip, request};
 
 /// A continuation that is quick to render.
-fn step(prompt: &str) -> ContinueRequest {
+pub(crate) fn step(prompt: &str) -> ContinueRequest {
     ContinueRequest::new(prompt).duration(secs(1)).resolution("480p")
 }
 
-fn film() -> ChainRequest {
+pub(crate) fn film() -> ChainRequest {
     ChainRequest::generate(request())
         .then(step("the lamp turns on"))
         .then(step("a ship answers"))
@@ -292,30 +292,6 @@ async fn dropping_everything_stops_nothing_and_there_is_one_driver() {
         tokio::time::sleep(ms(10)).await;
     }
     assert_eq!((bench.state().creates, bench.clips().len()), (3, 3));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failing_step_is_sent_three_times_and_no_more() {
-    let bench = Bench::start(&["failed=internal_error,prompt=lamp"]).await;
-    let client = bench.client();
-    for creates in [2, 3, 4, 4, 4] {
-        let error = client.chain(film()).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::JobFailed, "{error}");
-        assert_eq!(bench.state().creates, creates, "{error}");
-    }
-    // What may have been lost on it counts.
-    let id = client.chain(film()).start().await.unwrap().id().clone();
-    let record = client.library().chain(&id).await.unwrap();
-    assert!(record.cost() > record.steps[0].cost.unwrap(), "{record:?}");
-    let other = ChainRequest::resume(&id).then(step("a bell rings"));
-    let made = client.chain(other).await.unwrap();
-    assert_eq!((made.clips.len(), bench.state().creates), (2, 5));
-    let prompts: Vec<Value> = bench
-        .clips()
-        .iter()
-        .map(|clip| clip.sidecar["userPrompt"].clone())
-        .collect();
-    assert_eq!(prompts, ["a lighthouse at dusk", "a bell rings"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

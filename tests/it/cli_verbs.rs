@@ -165,7 +165,7 @@ async fn a_timeout_says_how_to_go_on_and_recover_does() {
         .await;
     assert_eq!(ran.code, 1, "{ran:?}");
     let jobs = ran.json()["jobs"].clone();
-    assert_eq!(jobs[0]["error"]["code"], "job_expired");
+    assert_eq!(jobs[0]["error"]["code"], "not_found");
     assert_eq!(jobs[0]["error"]["job_id"], unknown);
     assert_eq!(jobs[1]["job_id"], id.as_str());
     assert_eq!(bench.clips().len(), 1);

@@ -111,7 +111,7 @@ const fn over(fault: &'static str, kind: ErrorKind, advice: RetryAdvice, charge:
 use Charge::{Unknown as Perhaps, Yes};
 use ErrorKind::RateLimited;
 use ErrorKind::{Auth, InvalidRequest, JobExpired, JobFailed, Media, Moderated, Network, NotFound, Protocol};
-use RetryAdvice::{Change, CheckAccount, Wait};
+use RetryAdvice::{Change, Wait};
 
 const CREATES: &[Row] = &[
     unknown("create:reset", 0),
@@ -181,7 +181,8 @@ const POLLS: &[Row] = &[
     resumes("poll:status=401", Auth, Perhaps),
     saved("poll:status=401,times=1"),
     saved("poll:status=404,times=2"),
-    over("poll:status=404", JobExpired, CheckAccount, Perhaps),
+    saved("poll:status=404,times=4"),
+    late("poll:status=404"),
     saved("poll:truncated,times=2"),
     saved("poll:wrong-length=5,times=2"),
     saved("poll:slow-body=2000,times=2"),

@@ -172,7 +172,7 @@ async fn an_id_that_nobody_knows_is_told_with_the_id() {
     let error = bench.client().job(id).unwrap().wait().await.unwrap_err();
     assert_eq!(
         (error.kind(), error.job_id()),
-        (ErrorKind::JobExpired, Some(id)),
+        (ErrorKind::NotFound, Some(id)),
         "{error}"
     );
     assert!(!error.is_retryable());

@@ -162,7 +162,7 @@ async fn every_refusal_of_a_create_has_its_outcome() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_refusal_of_a_poll_has_its_outcome() {
-    use ErrorKind::{Auth, InvalidRequest, JobExpired, Moderated};
+    use ErrorKind::{Auth, InvalidRequest, Moderated, Timeout};
     // Once, and for ever: many refusals were seen to pass.
     let rows: [(&str, Option<ErrorKind>, ErrorKind); 9] = [
         ("400-malformed-id.json", None, InvalidRequest),
@@ -173,7 +173,7 @@ async fn every_refusal_of_a_poll_has_its_outcome() {
         ("400-wrong-key.json", None, Auth),
         ("401-missing-key.json", None, Auth),
         ("403-permission.json", None, Auth),
-        ("404-unknown-job.json", None, JobExpired),
+        ("404-unknown-job.json", None, Timeout),
     ];
     for (name, once, always) in rows {
         let path = format!("errors/{name}");

@@ -208,6 +208,7 @@ pub(crate) fn job_json(record: &JobRecord) -> Value {
         "state": record.state.as_str(),
         "operation": record.operation,
         "created_at": record.created_at,
+        "service": record.service,
         "model": record.model,
         "prompt": record.prompt,
         "prompt_sha256": record.prompt_sha256,

@@ -94,6 +94,7 @@ async fn everything(session: &Session, wait: &Wait, as_json: bool) -> Outcome {
             "unsettled": jobs(&recovered.unsettled),
             "stuck": recovered.stuck.iter().map(output::stuck_json).collect::<Vec<Value>>(),
             "elsewhere": jobs(&recovered.elsewhere),
+            "other_service": jobs(&recovered.other_service),
             "dropped": recovered.dropped,
         }));
     } else {
@@ -128,6 +129,14 @@ fn tell(recovered: &Recovered) {
                 None => output::note(format_args!("  {what}")),
             }
         }
+    }
+    for record in &recovered.other_service {
+        nothing = false;
+        output::print_line(output::job_line(record));
+        output::note(format_args!(
+            "  skipped: it was sent to {}, use that with --base-url",
+            record.service.as_deref().unwrap_or("another service")
+        ));
     }
     for stuck in &recovered.stuck {
         nothing = false;

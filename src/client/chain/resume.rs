@@ -2,12 +2,73 @@
 
 use super::run::Driver;
 use crate::client::recover::{self, Look};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::library::{ChainRecord, ChainStepState, Clip, JobRecord, JobState};
 use crate::money::UsdTicks;
 use crate::provider::JobId;
 
+/// Maximum number of times that a step is sent whose jobs fail at no charge.
+const MAX_TRIES: u32 = 3;
+
 impl Driver {
+    /// Whether a step whose job is over without a clip may be sent again: only when it is known that the job cost
+    /// nothing, or a person has settled it, and where that can help.
+    ///
+    /// # Errors
+    /// Why it is not sent.
+    pub(super) async fn check_again(&self, record: &ChainRecord, index: usize) -> Result<()> {
+        let step = &record.steps[index];
+        let number = record.number(index);
+        let is_moderated = step
+            .error
+            .as_ref()
+            .is_some_and(|error| error.code == ErrorKind::Moderated.code());
+        let job = match &step.record {
+            Some(id) => Some((id, self.client.library().job_record(id).await)),
+            None => None,
+        };
+        let charge = match &job {
+            // Given back: nothing was sent.
+            None => Charge::No,
+            Some((_, Err(error))) if error.kind() == ErrorKind::NotFound => Charge::No,
+            Some((_, Err(error))) => return Err(error.clone()),
+            Some((_, Ok(job))) if job.state == JobState::Settled => Charge::No,
+            Some((_, Ok(job))) => job
+                .failure()
+                .map_or(Charge::Unknown, |error| error.may_have_been_charged()),
+        };
+        let (kind, why) = if is_moderated {
+            (
+                ErrorKind::Moderated,
+                format!(
+                    "moderation refused clip {number}, and the same is not sent again; give other words for the rest"
+                ),
+            )
+        } else if charge != Charge::No {
+            let id = job.map(|(id, _)| id.as_str()).unwrap_or_default();
+            (
+                ErrorKind::JobFailed,
+                format!(
+                    "clip {number} failed and may have been charged, so it is not sent again; look at the account and settle record {id}, or give other words for the rest"
+                ),
+            )
+        } else if step.tries >= MAX_TRIES {
+            (
+                ErrorKind::JobFailed,
+                format!("clip {number} failed {MAX_TRIES} times; give other words for the rest"),
+            )
+        } else {
+            return Ok(());
+        };
+        let error = Error::new(kind, format!("go on with chain {:?}: {why}", record.id))
+            .with_charge(Charge::No)
+            .with_advice(RetryAdvice::Change);
+        Err(match &step.record {
+            Some(id) if charge != Charge::No => error.with_record(id.clone()),
+            _ => error,
+        })
+    }
+
     /// The clip of a step that was sent before, finished where it has to be. `None` when the step is to be
     /// sent now: the journal says that it was not, or that its job made nothing.
     pub(super) async fn taken_up(&self, index: usize, number: usize) -> Result<Option<Clip>> {
@@ -40,7 +101,11 @@ impl Driver {
                 Some(error) => self.failed(index, error).await,
                 None => busy(&record),
             }),
-            Look::Elsewhere(record) => match &record.job_id {
+            Look::OtherService(record) => {
+                let ours = self.client.service();
+                Err(recover::at_other_service(&record, &ours))
+            }
+            Look::Elsewhere { record, .. } => match &record.job_id {
                 Some(id) => {
                     let id = JobId::parse(id)?;
                     let there = Box::pin(recover::one(&self.client, &self.part(number), &id)).await;
@@ -54,6 +119,15 @@ impl Driver {
             Look::Stuck(stuck) => Err(stuck.error),
             Look::Gone => match library.job_record(record_id).await {
                 Ok(settled) => self.settled(index, settled).await,
+                // Its record was removed by hand: the job is there all the same.
+                Err(error) if error.kind() == ErrorKind::NotFound && step.job_id.is_some() => {
+                    let id = JobId::parse(step.job_id.as_deref().unwrap_or_default())?;
+                    let picked_up = Box::pin(recover::one(&self.client, &self.part(number), &id)).await;
+                    match picked_up {
+                        Ok(clip) => Ok(Some(clip)),
+                        Err(error) => Err(self.failed(index, error).await),
+                    }
+                }
                 // Given back: nothing was sent.
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     self.reopen(index, UsdTicks::ZERO).await.map(|()| None)

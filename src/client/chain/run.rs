@@ -13,16 +13,13 @@ use super::{ChainEvent, ChainOutcome, drift};
 use crate::client::source::Source;
 use crate::client::ticket::Witness;
 use crate::client::{VideoClient, continue_from, generate};
-use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
+use crate::error::{Charge, Error, ErrorKind, Result};
 use crate::job::{JobEvent, Reporter};
 use crate::library::{ChainFile, ChainRecord, ChainStepError, ChainStepState, Clip, Drift};
 use crate::media::Frame;
 use crate::money::UsdTicks;
 use crate::provider::JobId;
 use crate::request::{ChainRequest, MediaInput};
-
-/// How often a step is sent whose jobs fail: what pays again and again must end without a person, too.
-const MOST_TRIES: u32 = 3;
 
 pub(super) async fn run(
     client: VideoClient,
@@ -150,7 +147,7 @@ impl Driver {
         }
         let record = self.ledger.record().await;
         if record.steps[index].state == ChainStepState::Failed {
-            refuse_again(&record, index)?;
+            self.check_again(&record, index).await?;
         }
         let from = match index.checked_sub(1) {
             Some(before) => record.steps[before].clip.as_deref().map(MediaInput::clip),
@@ -261,10 +258,7 @@ impl Driver {
         if untouched {
             return error;
         }
-        let over = matches!(
-            error.kind(),
-            ErrorKind::Moderated | ErrorKind::JobFailed | ErrorKind::JobExpired
-        );
+        let over = error.is_final();
         let change = |record: &mut ChainRecord| {
             let step = &mut record.steps[index];
             step.state = if error.kind() == ErrorKind::SubmissionUnknown {
@@ -381,33 +375,6 @@ fn cost_of(clip: &Clip) -> Option<UsdTicks> {
     let planning = ours.planner.as_ref().and_then(|planner| planner.cost_usd_ticks);
     let clip = UsdTicks::new(ours.cost_usd_ticks?);
     Some(clip + UsdTicks::new(planning.unwrap_or_default()))
-}
-
-/// A job that is over is sent again only where that can help.
-fn refuse_again(record: &ChainRecord, index: usize) -> Result<()> {
-    let step = &record.steps[index];
-    let number = record.number(index);
-    let moderated = step
-        .error
-        .as_ref()
-        .is_some_and(|error| error.code == ErrorKind::Moderated.code());
-    let (kind, why) = if moderated {
-        (
-            ErrorKind::Moderated,
-            format!(
-                "moderation refused clip {number}, and the same is not sent again; give other words for the rest"
-            ),
-        )
-    } else if step.tries >= MOST_TRIES {
-        (
-            ErrorKind::JobFailed,
-            format!("clip {number} failed {MOST_TRIES} times; give other words for the rest"),
-        )
-    } else {
-        return Ok(());
-    };
-    let error = Error::new(kind, format!("go on with chain {:?}: {why}", record.id));
-    Err(error.with_charge(Charge::No).with_advice(RetryAdvice::Change))
 }
 
 /// The number of a clip as events have it. There are at most `ChainRequest::MOST_STEPS`.

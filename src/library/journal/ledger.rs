@@ -121,7 +121,11 @@ impl Sum {
         (first.as_str()..=last.as_str()).contains(&day)
     }
 
+    /// Each record is counted once. Of several entries of one record in `entries`, which a crash or two writers can
+    /// leave, the one that is known best counts.
     fn add(&mut self, entries: &[EntryName]) {
+        let mut entries: Vec<&EntryName> = entries.iter().collect();
+        entries.sort_by_key(|entry| entry.booked.rank());
         for entry in entries {
             if self.time.contains(&entry.created_at()) && self.seen.insert(entry.id.clone()) {
                 self.count(entry.booked);

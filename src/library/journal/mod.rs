@@ -3,34 +3,38 @@
 //! Owns the records in `jobs/` and `ledger/`, who may work on one, and the sums. Knows nothing of the service:
 //! it writes down what it is told, before and after each step that costs or saves something.
 //!
-//! A record is written before its create is sent, and changed as a whole right after each answer. When all is
-//! settled it moves to the ledger. A crash between the two steps of that move leaves both; the ledger's counts,
-//! and the next one who looks removes the other.
+//! A record is written before its create is sent, and changed as a whole right after each answer. Every write is
+//! conditional on the version that was read, so of two writers one finds out. When all is settled the record is
+//! written once more with its last state, which decides how it ended, and then moves to the ledger. A crash between
+//! the steps of that move leaves both; the ledger's counts, and the next one who looks removes the other.
 
 mod entry;
+mod file;
 mod ledger;
 mod owner;
 mod record;
 mod settle;
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
-pub(crate) use self::owner::{BEAT, LEASE};
-pub(super) use self::owner::{Owner, Seen};
+pub(crate) use self::owner::LEASE;
+pub(super) use self::owner::{Owner, Renewal, Seen};
 pub use self::record::{JobError, JobRecord, JobState};
 pub use self::settle::Settlement;
 
 use self::entry::{EntryName, day_of};
+use self::owner::{Liveness, Reading};
 use super::Library;
 use super::documents::{Documents, Version};
-use super::name::{now_millis, quoted};
+use super::name::quoted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::money::Budget;
 
 const JOBS: &str = "jobs";
 const LEDGER: &str = "ledger";
-/// How often a change is tried that somebody else's comes in between of.
+/// Maximum attempts to write a record that other processes change at the same time.
 const TRIES: u32 = 4;
 
 /// The records that this client works on.
@@ -45,6 +49,8 @@ struct Opened {
     name: String,
     record: JobRecord,
     version: Version,
+    /// When this version was written, to be compared with the length of a lease.
+    written: Reading,
 }
 
 impl std::fmt::Debug for JobFile {
@@ -57,6 +63,8 @@ impl std::fmt::Debug for JobFile {
 struct Held {
     library: Library,
     id: String,
+    /// Whether the record in the library names this client as its owner.
+    is_owner: bool,
 }
 
 impl Held {
@@ -69,6 +77,7 @@ impl Held {
         working.insert(id.to_owned()).then(|| Self {
             library: library.clone(),
             id: id.to_owned(),
+            is_owner: false,
         })
     }
 }
@@ -82,6 +91,9 @@ impl Drop for Held {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         working.remove(&self.id);
+        if self.is_owner {
+            self.library.inner.left_records.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -100,8 +112,16 @@ impl OpenJob {
 pub(crate) enum Claim {
     /// It is ours to work on.
     Ours(JobFile),
-    /// Somebody is at work on it.
-    Elsewhere(Box<JobRecord>),
+    /// Another client works on it, or may do so.
+    Elsewhere {
+        /// What the record says.
+        record: Box<JobRecord>,
+        /// Whether the other client was seen to be alive. If not, that shows when its lease has been watched for
+        /// [`LEASE`].
+        is_alive: bool,
+    },
+    /// It was sent to another service than the one that was named.
+    OtherService(Box<JobRecord>),
     /// Nothing is left to be done.
     Gone,
 }
@@ -150,7 +170,9 @@ impl Library {
     pub async fn jobs(&self) -> Result<Vec<JobRecord>> {
         let mut records = Vec::new();
         for entry in self.open_entries().await? {
-            records.extend(self.open_record(&entry).await.ok().flatten());
+            let record = self.open_record(&entry).await.ok().flatten();
+            // One that is over is on its way to the ledger.
+            records.extend(record.filter(|record| !record.state.is_over()));
         }
         Ok(records)
     }
@@ -198,7 +220,8 @@ impl Library {
             let found = entries(&documents)
                 .await?
                 .into_iter()
-                .find(|entry| entry.id == id);
+                .filter(|entry| entry.id == id)
+                .min_by_key(|entry| entry.booked.rank());
             if let Some(entry) = found
                 && let Some(found) = documents.read(&entry.to_string()).await?
             {
@@ -254,20 +277,23 @@ impl Library {
         record.owner = Some(self.owner().await?.id.clone());
         let entry = EntryName::of(&record);
         let name = entry.to_string();
-        let held = Held::take(self, &record.id)
+        let mut held = Held::take(self, &record.id)
             .ok_or_else(|| Error::new(ErrorKind::Library, "draw a name for a job: it is taken"))?;
         // Two that are booked at once would each count the other, and both be refused.
         let _turn = self.inner.booking.lock().await;
+        let written = Reading::now();
         let version = self
             .jobs_folder()
             .create(&name, record.to_json()?)
             .await?
             .ok_or_else(|| Error::new(ErrorKind::Library, "draw a name for a job: it is taken"))?;
+        held.is_owner = true;
         let file = JobFile(Box::new(Opened {
             held,
             name,
             record,
             version,
+            written,
         }));
         // Booked first and counted then: of two processes at least one sees the other.
         match self.check_budget(&entry, budget).await {
@@ -283,47 +309,73 @@ impl Library {
         }
     }
 
-    /// Takes a record up, unless somebody is at work on it.
-    pub(crate) async fn claim_job(&self, job: &OpenJob) -> Result<Claim> {
+    /// Takes a record up, unless another client works on it. `service` is the origin that the caller can reach; a
+    /// record of another one is left as it is.
+    pub(crate) async fn claim_job(&self, job: &OpenJob, service: Option<&str>) -> Result<Claim> {
         let (documents, id, name) = (self.jobs_folder(), job.id(), job.0.to_string());
         let held = Held::take(self, id);
         let Some(found) = documents.read(&name).await? else {
             return Ok(Claim::Gone);
         };
         let mut record = JobRecord::from_json(id, &found.json)?;
-        let Some(held) = held else {
-            return Ok(Claim::Elsewhere(Box::new(record)));
+        if record.state.is_over() {
+            // Whoever ended it was interrupted on the way to the ledger.
+            self.move_to_ledger(&name, &record).await?;
+            return Ok(Claim::Gone);
+        }
+        if let (Some(ours), Some(theirs)) = (service, &record.service)
+            && ours != theirs
+        {
+            return Ok(Claim::OtherService(Box::new(record)));
+        }
+        let elsewhere = |record, is_alive| {
+            Ok(Claim::Elsewhere {
+                record: Box::new(record),
+                is_alive,
+            })
+        };
+        let Some(mut held) = held else {
+            return elsewhere(record, true);
         };
         let us = self.owner().await?.id.clone();
         if let Some(owner) = &record.owner
             && *owner != us
-            && self.is_at_work(owner).await?
         {
-            return Ok(Claim::Elsewhere(Box::new(record)));
+            match self.liveness(owner).await? {
+                Liveness::Dead => {}
+                Liveness::Alive => return elsewhere(record, true),
+                Liveness::Unknown => return elsewhere(record, false),
+            }
         }
         record.owner = Some(us);
+        let written = Reading::now();
         let taken = documents
             .replace(&name, &found.version, record.to_json()?)
             .await?;
-        Ok(match taken {
-            Some(version) => Claim::Ours(JobFile(Box::new(Opened {
-                held,
-                name,
-                record,
-                version,
-            }))),
-            None => Claim::Elsewhere(Box::new(record)),
-        })
+        match taken {
+            Some(version) => {
+                held.is_owner = true;
+                Ok(Claim::Ours(JobFile(Box::new(Opened {
+                    held,
+                    name,
+                    record,
+                    version,
+                    written,
+                }))))
+            }
+            None => elsewhere(record, true),
+        }
     }
 
     /// Takes up the job of that id at the service, whether this library sent it or not.
-    pub(crate) async fn pick_up(&self, job_id: &str) -> Result<Claim> {
+    pub(crate) async fn pick_up(&self, job_id: &str, service: &str) -> Result<Claim> {
         let open = self.open_jobs().await?;
         if let Some(job) = self.first_of(&open, job_id).await {
-            return self.claim_job(job).await;
+            return self.claim_job(job, Some(service)).await;
         }
-        let begun = self.begin_job(JobRecord::pickup(job_id), &Budget::NONE).await?;
-        let Begun::Yes(file) = begun else {
+        let mut record = JobRecord::pickup(job_id);
+        record.service = Some(service.to_owned());
+        let Begun::Yes(file) = self.begin_job(record, &Budget::NONE).await? else {
             return Ok(Claim::Gone);
         };
         // Two that do this at once both see both records: the older one's stands.
@@ -336,7 +388,7 @@ impl Library {
         match self.first_of(&older, job_id).await {
             Some(older) => {
                 file.discard().await?;
-                self.claim_job(older).await
+                self.claim_job(older, Some(service)).await
             }
             None => Ok(Claim::Ours(file)),
         }
@@ -352,65 +404,6 @@ impl Library {
             }
         }
         None
-    }
-}
-
-impl JobFile {
-    pub(crate) const fn record(&self) -> &JobRecord {
-        &self.0.record
-    }
-
-    /// Changes the record, whole or not at all. When somebody else has taken it over meanwhile, what is
-    /// known here is added to what is known there.
-    pub(crate) async fn change(&mut self, change: impl Fn(&mut JobRecord) + Send + Sync) -> Result<()> {
-        let Opened {
-            held,
-            name,
-            record,
-            version,
-        } = &mut *self.0;
-        let documents = held.library.jobs_folder();
-        for _ in 0..TRIES {
-            change(record);
-            record.changed_at = now_millis();
-            if let Some(written) = documents.replace(name, version, record.to_json()?).await? {
-                *version = written;
-                return Ok(());
-            }
-            let Some(found) = documents.read(name).await? else {
-                // Who took it over has finished it.
-                return Ok(());
-            };
-            *record = JobRecord::from_json(&record.id, &found.json)?;
-            *version = found.version;
-        }
-        Err(Error::new(
-            ErrorKind::Library,
-            format!("write the record of job {}: it keeps changing", record.id),
-        ))
-    }
-
-    /// Moves a record to the ledger, after a last change that ends it.
-    pub(crate) async fn close(mut self, change: impl FnOnce(&mut JobRecord) + Send) -> Result<JobRecord> {
-        let record = &mut self.0.record;
-        change(record);
-        record.changed_at = now_millis();
-        // What is needed to go on with it is not needed any more, and the link is a secret.
-        (record.owner, record.brief, record.reply) = (None, None, None);
-        let library = &self.0.held.library;
-        if !record.is_pickup() {
-            let entry = EntryName::of(record);
-            let day = library.ledger_of(&day_of(entry.created_at()));
-            // Taken already means that it was settled by somebody in between, in the same words.
-            day.create(&entry.to_string(), record.to_json()?).await?;
-        }
-        library.jobs_folder().remove(&self.0.name).await?;
-        Ok(self.0.record)
-    }
-
-    /// Removes the record of a request that was never sent and cost nothing.
-    pub(crate) async fn discard(self) -> Result<()> {
-        self.0.held.library.jobs_folder().remove(&self.0.name).await
     }
 }
 

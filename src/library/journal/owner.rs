@@ -1,27 +1,35 @@
 //! Who is at work: the lease of a process.
 //!
-//! A record names the client that works on it, and that client holds a lease for as long as it lives. On a
-//! folder the lease is a file lock, which ends with the process however it ends. On a store it is a document
-//! that its owner renews every [`BEAT`]; who finds it unchanged for [`LEASE`], by a clock of its own, takes the
-//! owner for dead. So a wall clock that jumps does nothing.
+//! A record names the client that works on it, and that client holds a lease for as long as it lives. On a folder the
+//! lease is a file lock, which ends with the process however it ends. On a store it is a document that its owner renews
+//! every [`HEARTBEAT_INTERVAL`]; who finds it unchanged for [`LEASE`], by a monotonic clock of its own, takes the owner
+//! for dead. So a wall clock that jumps ends no lease. A lease that is missing proves nothing, since anybody can remove
+//! a file: it is watched for as long as one that does not change.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::task::JoinHandle;
 
 use super::super::documents::{Documents, LOCK, Version};
 use super::super::fault::io_fault;
-use super::super::lock::{Locked, open_locked};
-use super::super::{Library, blocking, name};
+use super::super::lock::{self, Locked, open_locked};
+use super::super::{Inner, Library, blocking, name};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long a lease in a store lasts that is not renewed.
 pub(crate) const LEASE: Duration = Duration::from_secs(20);
-/// How often it is renewed.
-pub(crate) const BEAT: Duration = Duration::from_secs(5);
+/// How often it is renewed: three attempts fit into a lease.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
+/// How long one renewal may take, whatever the store's own settings allow.
+const RENEWAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// What a lease must still last for a create to leave.
+const MARGIN: Duration = Duration::from_secs(5);
 
 /// A lease in a store that was not renewed for so long is that of a client that is gone.
 const LONG_DEAD: Duration = Duration::from_secs(24 * 3600);
@@ -35,31 +43,134 @@ pub(in crate::library) struct Owner {
     lock: Option<(File, PathBuf)>,
 }
 
-impl Drop for Owner {
+impl Drop for Inner {
     fn drop(&mut self) {
+        // A record that was left without a word names this lease: whoever finds the file unlocked knows that the owner is
+        // gone, and removes it.
+        if self.left_records.load(Ordering::Relaxed) {
+            return;
+        }
         // While the lock is held, so that nobody else's can be at that name.
-        if let Some((_lock, path)) = &self.lock {
+        if let Some((_lock, path)) = self.owner.get().and_then(|owner| owner.lock.as_ref()) {
             let _ = fs::remove_file(path);
         }
     }
 }
 
-/// The leases of others in a store, and when each was last seen to change.
+/// The renewal of this client's lease in a store.
 #[derive(Default)]
-pub(in crate::library) struct Seen(Mutex<HashMap<String, (Version, Instant)>>);
+pub(in crate::library) struct Renewal {
+    task: Mutex<Option<JoinHandle<()>>>,
+    /// When the last renewal that succeeded was begun.
+    last: Mutex<Option<Reading>>,
+}
+
+/// A moment, by a clock that never goes back and by the wall's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    monotonic: Instant,
+    wall: SystemTime,
+}
+
+impl Reading {
+    pub(super) fn now() -> Self {
+        Self {
+            monotonic: Instant::now(),
+            wall: SystemTime::now(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) const fn at(monotonic: Instant, wall: SystemTime) -> Self {
+        Self { monotonic, wall }
+    }
+
+    /// The time since then, at the most: the monotonic clock of some systems stands still while they are suspended,
+    /// and the wall's can be set back.
+    pub(super) fn elapsed(&self) -> Duration {
+        let wall = self.wall.elapsed().unwrap_or_default();
+        self.monotonic.elapsed().max(wall)
+    }
+}
+
+/// What is known of the owner of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Liveness {
+    Alive,
+    Dead,
+    /// Its lease has not been watched for long enough.
+    Unknown,
+}
+
+/// The leases of others in a store, and when each was last seen to change; `None` for one that is missing.
+#[derive(Default)]
+pub(in crate::library) struct Seen(Mutex<HashMap<String, Watched>>);
+
+struct Watched {
+    version: Option<Version>,
+    since: Instant,
+    /// Whether it was seen to change at all.
+    is_changing: bool,
+}
+
+impl Seen {
+    /// As if all leases had been seen so much earlier.
+    #[cfg(test)]
+    pub(super) fn age(&self, by: Duration) {
+        for watched in self.0.lock().unwrap().values_mut() {
+            watched.since = watched.since.checked_sub(by).unwrap();
+        }
+    }
+
+    /// What a look at a lease says, together with the ones before it.
+    fn look(&self, owner: &str, version: Option<Version>) -> Liveness {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        // Only owners that were looked at in this lease time matter, so the map stays small.
+        seen.retain(|id, watched| id == owner || now.duration_since(watched.since) < 2 * LEASE);
+        let watched = seen.entry(owner.to_owned()).or_insert_with(|| Watched {
+            version: version.clone(),
+            since: now,
+            is_changing: false,
+        });
+        if watched.version != version {
+            watched.is_changing = version.is_some();
+            (watched.version, watched.since) = (version, now);
+        }
+        if now.duration_since(watched.since) >= LEASE {
+            Liveness::Dead
+        } else if watched.is_changing {
+            Liveness::Alive
+        } else {
+            Liveness::Unknown
+        }
+    }
+}
 
 impl Library {
-    /// The lease of this client, taken at the first use.
+    /// The lease of this client, taken at the first use and renewed from then on where leases have to be.
     pub(super) async fn owner(&self) -> Result<&Owner> {
+        let owner = self.take_lease().await?;
+        if self.inner.folder.is_none() {
+            self.keep_lease();
+        }
+        Ok(owner)
+    }
+
+    async fn take_lease(&self) -> Result<&Owner> {
         self.inner
             .owner
             .get_or_try_init(|| async {
                 let id = format!("{:08x}{:08x}", name::random()?, name::random()?);
                 let documents = Documents::new(self, OWNERS);
                 if self.inner.folder.is_none() {
+                    let now = Reading::now();
                     let first = documents.create(&id, beat(0)).await?;
                     return match first {
-                        Some(_) => Ok(Owner { id, lock: None }),
+                        Some(_) => {
+                            self.inner.renewal.set(now);
+                            Ok(Owner { id, lock: None })
+                        }
                         None => Err(Error::new(
                             ErrorKind::Library,
                             "draw a name for a lease: it is taken",
@@ -87,92 +198,212 @@ impl Library {
         Some(folder.join(OWNERS).join(format!("{owner}{LOCK}")))
     }
 
-    /// Removes what the leases of dead clients left: on a folder of each that was killed, in a store of each.
-    pub(crate) async fn bury_owners(&self) -> Result<()> {
+    /// Removes the leases that dead clients left: on a folder those that no open record names, in a store those that
+    /// were not renewed for a day.
+    pub(crate) async fn remove_stale_leases(&self) -> Result<()> {
         let Some(folder) = self.inner.folder.clone() else {
-            // Should a clock be so wrong that this hits a living one, its next beat writes it anew.
-            self.inner.bucket.remove_old(OWNERS, ".json", LONG_DEAD).await?;
-            return Ok(());
+            // Should a clock be so wrong that this hits a living one, its next renewal writes it anew.
+            let removed = self.inner.bucket.remove_old(OWNERS, ".json", LONG_DEAD).await;
+            return removed.map(drop);
         };
         let doing = format!("list {OWNERS} of {self}");
         let path = folder.join(OWNERS);
         let names = blocking(move || match fs::read_dir(path) {
             Ok(entries) => Ok(entries
                 .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-                .collect()),
+                .collect::<Vec<_>>()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(io_fault(&doing, error)),
         });
-        for name in names.await? {
-            if let Some(owner) = name.strip_suffix(LOCK) {
-                self.is_at_work(owner).await?;
-            }
+        let ours = self.inner.owner.get().map(|owner| owner.id.as_str());
+        let mut owners: Vec<String> = names.await?;
+        owners.retain_mut(|name| {
+            name.truncate(name.strip_suffix(LOCK).map_or(0, str::len));
+            is_owner_id(name) && ours != Some(name)
+        });
+        if owners.is_empty() {
+            return Ok(());
         }
+        for record in self.jobs().await? {
+            owners.retain(|owner| record.owner.as_ref() != Some(owner));
+        }
+        let doing = format!("remove a lease of {self}");
+        blocking(move || {
+            for owner in owners {
+                let path = folder.join(OWNERS).join(format!("{owner}{LOCK}"));
+                if let Locked::Ours(_lock) | Locked::Twice(_lock) =
+                    open_locked(&path).map_err(|error| io_fault(&doing, error))?
+                {
+                    let _ = fs::remove_file(&path);
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Renews the lease in a store for as long as the library is open and its runtime lives.
+    fn keep_lease(&self) {
+        let mut task = self
+            .inner
+            .renewal
+            .task
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // A runtime that was shut down has ended it.
+        if task.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        let inner = Arc::downgrade(&self.inner);
+        *task = Some(tokio::spawn(async move {
+            let mut heartbeat = tokio::time::interval(HEARTBEAT_INTERVAL);
+            heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                heartbeat.tick().await;
+                let Some(inner) = inner.upgrade() else { return };
+                if let Err(error) = (Self { inner }).renew_lease().await {
+                    tracing::warn!(%error, "the lease on the jobs of this process was not renewed");
+                }
+            }
+        }));
+    }
+
+    /// Renews the lease, where leases have to be: in a store, and only when there is one.
+    pub(super) async fn renew_lease(&self) -> Result<()> {
+        let (Some(owner), None) = (self.inner.owner.get(), &self.inner.folder) else {
+            return Ok(());
+        };
+        let number = u64::from(name::random()?);
+        let now = Reading::now();
+        let documents = Documents::new(self, OWNERS);
+        let renewed = tokio::time::timeout(RENEWAL_TIMEOUT, documents.put(&owner.id, beat(number))).await;
+        renewed.unwrap_or_else(|_| {
+            Err(Error::new(
+                ErrorKind::Library,
+                format!(
+                    "renew a lease in {self}: no answer within {} s",
+                    RENEWAL_TIMEOUT.as_secs()
+                ),
+            ))
+        })?;
+        self.inner.renewal.set(now);
         Ok(())
     }
 
-    /// Renews the lease, where leases have to be: on a store, and only when there is one.
-    pub(crate) async fn renew_lease(&self) -> Result<()> {
+    /// Whether this client's lease is known to hold, for long enough that a create can leave.
+    pub(super) async fn holds_lease(&self) -> Result<bool> {
         let Some(owner) = self.inner.owner.get() else {
-            return Ok(());
+            return Ok(false);
         };
-        if self.inner.folder.is_some() {
-            return Ok(());
+        if owner.lock.is_none() && self.inner.folder.is_none() {
+            let last = *self
+                .inner
+                .renewal
+                .last
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            return Ok(last.is_some_and(|last| last.elapsed() + MARGIN < LEASE));
         }
-        let number = u64::from(name::random()?);
-        Documents::new(self, OWNERS).put(&owner.id, beat(number)).await
+        let inner = Arc::clone(&self.inner);
+        let doing = format!("look for the lease of this process in {self}");
+        blocking(move || {
+            let Some((lock, path)) = inner.owner.get().and_then(|owner| owner.lock.as_ref()) else {
+                return Ok(false);
+            };
+            lock::is_named(lock, path).map_err(|error| io_fault(&doing, error))
+        })
+        .await
     }
 
-    /// Whether an owner is at work. A dead one's lease is removed.
-    pub(super) async fn is_at_work(&self, owner: &str) -> Result<bool> {
+    /// What is known of an owner. Leases are only looked at here: [`remove_stale_leases`](Self::remove_stale_leases)
+    /// removes those that no open record names.
+    pub(super) async fn liveness(&self, owner: &str) -> Result<Liveness> {
         // A record is a file that anybody may have written: its owner becomes part of a path here.
-        if owner.len() != 16 || !owner.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Ok(false);
+        if !is_owner_id(owner) {
+            return Ok(Liveness::Dead);
         }
-        if let Some(path) = self.lock_of(owner) {
-            let doing = format!("look for the owner of a job in {self}");
-            return blocking(move || {
-                match fs::symlink_metadata(&path) {
-                    Ok(_) => {}
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-                    // Who cannot be seen is not dead.
-                    Err(error) => return Err(io_fault(&doing, error)),
-                }
-                match open_locked(&path).map_err(|error| io_fault(&doing, error))? {
-                    Locked::Theirs => Ok(true),
-                    Locked::Moved => Ok(false),
-                    Locked::Ours(_lock) | Locked::Twice(_lock) => {
-                        let _ = fs::remove_file(&path);
-                        Ok(false)
-                    }
-                }
-            })
-            .await;
-        }
-        let documents = Documents::new(self, OWNERS);
-        let Some(found) = documents.read(owner).await? else {
-            return Ok(false);
+        let Some(path) = self.lock_of(owner) else {
+            let found = Documents::new(self, OWNERS).read(owner).await?;
+            return Ok(self.inner.seen.look(owner, found.map(|found| found.version)));
         };
-        let dead = {
-            let mut seen = self.inner.seen.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = Instant::now();
-            // Only owners that were looked at in this lease time matter, so the map stays small.
-            seen.retain(|id, (_, since)| id == owner || now.duration_since(*since) < 2 * LEASE);
-            let (version, since) = seen
-                .entry(owner.to_owned())
-                .or_insert_with(|| (found.version.clone(), now));
-            if *version != found.version {
-                (*version, *since) = (found.version, now);
-            }
-            now.duration_since(*since) >= LEASE
-        };
-        if dead {
-            documents.remove(owner).await?;
-        }
-        Ok(!dead)
+        let doing = format!("look for the owner of a job in {self}");
+        let locked = blocking(move || lock::is_locked(&path).map_err(|error| io_fault(&doing, error)));
+        Ok(match locked.await? {
+            Some(true) => Liveness::Alive,
+            Some(false) => Liveness::Dead,
+            None => self.inner.seen.look(owner, None),
+        })
+    }
+}
+
+fn is_owner_id(owner: &str) -> bool {
+    owner.len() == 16 && owner.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+impl Renewal {
+    pub(super) fn set(&self, now: Reading) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
 }
 
 fn beat(number: u64) -> Vec<u8> {
     format!("{{\"beat\":{number}}}\n").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(number: u64) -> Option<Version> {
+        Some(Version::of(&beat(number)))
+    }
+
+    #[test]
+    fn an_owner_is_dead_when_its_lease_was_watched_for_as_long_as_it_lasts() {
+        for found in [version(1), None] {
+            let seen = Seen::default();
+            assert_eq!(seen.look("a", found.clone()), Liveness::Unknown);
+            seen.age(LEASE - Duration::from_secs(1));
+            assert_eq!(seen.look("a", found.clone()), Liveness::Unknown);
+            seen.age(Duration::from_secs(1));
+            assert_eq!(seen.look("a", found), Liveness::Dead);
+        }
+    }
+
+    #[test]
+    fn a_lease_that_changes_or_comes_back_is_alive() {
+        let seen = Seen::default();
+        seen.look("a", version(1));
+        seen.age(LEASE - Duration::from_secs(1));
+        assert_eq!(seen.look("a", version(2)), Liveness::Alive);
+        seen.age(LEASE - Duration::from_secs(1));
+        // Removed by somebody, and written again by its owner.
+        assert_eq!(seen.look("a", None), Liveness::Unknown);
+        assert_eq!(seen.look("a", version(3)), Liveness::Alive);
+        seen.age(LEASE);
+        assert_eq!(seen.look("a", version(3)), Liveness::Dead);
+    }
+
+    #[test]
+    fn time_passes_by_either_clock() {
+        let now = Reading::now();
+        let minute = Duration::from_secs(60);
+        let suspended = Reading {
+            wall: now.wall.checked_sub(minute).unwrap(),
+            ..now
+        };
+        let set_back = Reading {
+            monotonic: now.monotonic.checked_sub(minute).unwrap(),
+            wall: now.wall.checked_add(minute).unwrap(),
+        };
+        assert!(suspended.elapsed() >= minute);
+        assert!(set_back.elapsed() >= minute);
+        assert!(now.elapsed() < minute);
+    }
+
+    #[test]
+    fn three_renewals_fit_into_a_lease() {
+        assert!(HEARTBEAT_INTERVAL + RENEWAL_TIMEOUT <= LEASE / 2);
+        assert!(2 * HEARTBEAT_INTERVAL + RENEWAL_TIMEOUT + MARGIN <= LEASE);
+    }
 }

@@ -29,6 +29,9 @@ pub struct JobRecord {
     pub created_at: u64,
     /// When it was changed last.
     pub changed_at: u64,
+    /// The service that it is sent to: scheme, host and port. `None` in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
     /// The model that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
@@ -138,12 +141,14 @@ pub enum JobState {
     Failed,
     /// A person said what became of it.
     Settled,
+    /// Nothing was sent for it. The record is about to be removed, and never comes to the ledger.
+    Dropped,
 }
 
 impl JobState {
     /// Whether nothing is left to be done.
     pub const fn is_over(self) -> bool {
-        matches!(self, Self::Saved | Self::Failed | Self::Settled)
+        matches!(self, Self::Saved | Self::Failed | Self::Settled | Self::Dropped)
     }
 
     /// The word in records and JSON.
@@ -157,6 +162,7 @@ impl JobState {
             Self::Saved => "saved",
             Self::Failed => "failed",
             Self::Settled => "settled",
+            Self::Dropped => "dropped",
         }
     }
 }
@@ -212,6 +218,7 @@ impl JobRecord {
             operation: operation.to_owned(),
             created_at,
             changed_at: created_at,
+            service: None,
             model: None,
             request_sha256: None,
             prompt: None,

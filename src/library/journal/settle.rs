@@ -1,5 +1,6 @@
 //! What a person says of a job that software cannot find out about.
 
+use super::entry::Booked;
 use super::{Claim, JobError, JobRecord, JobState};
 use crate::error::{Error, ErrorKind, Result};
 use crate::library::{ClipId, Library};
@@ -19,29 +20,22 @@ pub enum Settlement {
 }
 
 impl Library {
-    /// Marks what became of a paid request that is open: one whose submission is unknown, or one whose job
-    /// cannot be finished. Returns its record as it is now.
+    /// Marks what became of a paid request: one whose submission is unknown, one whose job cannot be finished, or one
+    /// that failed without a word on whether it was charged. Returns its record as it is now.
     ///
     /// # Errors
-    /// `InvalidRequest` for what is no id of a record, `NotFound` if nothing of that id is open, `Library` if
-    /// somebody is at work on it or it cannot be written.
+    /// `InvalidRequest` for what is no id of a record, or for a job's id of one that failed; `NotFound` if nothing of
+    /// that id can be settled, `Library` if somebody is at work on it or it cannot be written.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the record as it was or as it is to be.
     pub async fn settle(&self, id: &str, settlement: Settlement) -> Result<JobRecord> {
         let Some(job) = self.open_job(id).await? else {
-            let found = self.job_record(id).await?;
-            return Err(Error::new(
-                ErrorKind::NotFound,
-                format!(
-                    "settle job {id}: it is settled already ({})",
-                    found.state.as_str()
-                ),
-            ));
+            return self.settle_ended(id, &settlement).await;
         };
-        let mut file = match self.claim_job(&job).await? {
+        let mut file = match self.claim_job(&job, None).await? {
             Claim::Ours(file) => file,
-            Claim::Elsewhere(_) => {
+            Claim::Elsewhere { .. } | Claim::OtherService(_) => {
                 return Err(Error::new(
                     ErrorKind::Library,
                     format!("settle job {id}: a process is at work on it; wait for that one"),
@@ -60,30 +54,69 @@ impl Library {
                     record.state = JobState::Accepted;
                     record.clip = Some(ClipId::of_job(&job_id).to_string());
                     record.job_id = Some(job_id.clone());
+                    record.owner = None;
                     record.error = None;
                 })
                 .await?;
                 Ok(file.record().clone())
             }
-            Settlement::NeverMade => {
-                file.close(|record| {
-                    record.state = JobState::Settled;
-                    record.error = Some(JobError {
-                        code: ErrorKind::SubmissionUnknown.code().to_owned(),
-                        message: "there is no such job, somebody who looked at the account said".to_owned(),
-                        charged: "no".to_owned(),
-                        service_code: None,
-                    });
-                })
-                .await
-            }
-            Settlement::Lost(amount) => {
-                file.close(|record| {
-                    record.state = JobState::Settled;
-                    record.cost = Some(amount);
-                })
-                .await
-            }
+            over => file.close(|record| end(record, &over)).await,
+        }
+    }
+
+    /// Settles a record of the ledger that failed, and of which nobody said what it cost.
+    async fn settle_ended(&self, id: &str, settlement: &Settlement) -> Result<JobRecord> {
+        let already = |found: &JobRecord| {
+            Error::new(
+                ErrorKind::NotFound,
+                format!(
+                    "settle job {id}: it is settled already ({})",
+                    found.state.as_str()
+                ),
+            )
+        };
+        let found = self.job_record(id).await?;
+        let is_doubtful = |found: &JobRecord| {
+            found.state == JobState::Failed && !matches!(Booked::of(found), Booked::Paid(_))
+        };
+        let Some(entry) = self.ledger_entry(id).await?.filter(|_| is_doubtful(&found)) else {
+            return Err(already(&found));
+        };
+        if let Settlement::Job(_) = settlement {
+            return Err(Error::invalid(format!(
+                "settle job {id}: its job is known and failed; say that it was not charged, or what was charged"
+            )));
+        }
+        let settled = self
+            .change_ledger(&entry, |found| {
+                let mut settled = found.clone();
+                end(&mut settled, settlement);
+                is_doubtful(found).then_some(settled)
+            })
+            .await?
+            .ok_or_else(|| already(&found))?;
+        if settled.state == JobState::Settled {
+            Ok(settled)
+        } else {
+            Err(already(&settled))
+        }
+    }
+}
+
+/// The last state of a record that a person settled.
+fn end(record: &mut JobRecord, settlement: &Settlement) {
+    record.state = JobState::Settled;
+    match settlement {
+        Settlement::Lost(amount) => record.cost = Some(*amount),
+        _ => {
+            record.error = Some(JobError {
+                code: ErrorKind::SubmissionUnknown.code().to_owned(),
+                message:
+                    "there is no such job, or it was not charged, somebody who looked at the account said"
+                        .to_owned(),
+                charged: "no".to_owned(),
+                service_code: None,
+            });
         }
     }
 }

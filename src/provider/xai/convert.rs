@@ -14,6 +14,8 @@ use crate::provider::{
 };
 use crate::request::{PublicUrl, StorageOptions};
 
+/// What a person can do about a job that the service does not know.
+const UNKNOWN_JOB: &str = "the job stays open: resume it later, check that the base URL and the key are those it was sent with, or look at the account and settle it";
 /// Longest answer that is kept for later. A real one has less than a kilobyte.
 const MAX_KEPT: usize = 64 << 10;
 
@@ -266,21 +268,22 @@ fn refused(reply: &Reply) -> Result<PollReply, PollFailure> {
     }
     let kind = refusal.kind();
     let verdict = match kind {
-        // A job can be unknown for a moment after it was made, early 400s were seen to pass, and a
-        // token can be renewed between two polls.
-        ErrorKind::NotFound | ErrorKind::InvalidRequest | ErrorKind::Auth => Verdict::Doubtful,
+        ErrorKind::NotFound => Verdict::UnknownJob,
+        // Early 400s were seen to pass, and a token can be renewed between two polls.
+        ErrorKind::InvalidRequest | ErrorKind::Auth => Verdict::Doubtful,
         _ => Verdict::Transient,
     };
     let error = match kind {
         ErrorKind::NotFound => Error::new(
-            ErrorKind::JobExpired,
+            kind,
             format!(
                 "poll the job: the service does not know it ({})",
                 refusal.summary()
             ),
         )
         .with_status(reply.status)
-        .with_advice(RetryAdvice::CheckAccount),
+        .with_guidance(UNKNOWN_JOB)
+        .with_advice(RetryAdvice::Resume),
         _ => refusal.into_error("poll the job"),
     };
     // The job exists, whatever this poll says: what it costs is open.

@@ -17,7 +17,8 @@ use futures_util::future::BoxFuture;
 use url::Url;
 
 use super::{
-    Answer, Ask, Finished, JobId, PollFailure, PollReply, Provider, Submission, Upload, Verdict, VisibleModel,
+    Answer, Ask, BeforeSend, Finished, JobId, PollFailure, PollReply, Provider, Submission, Upload, Verdict,
+    VisibleModel,
 };
 use crate::error::{Charge, Error, ErrorKind, Result};
 use crate::http::{Body, Http, Reply, SendFailure};
@@ -37,10 +38,13 @@ impl Xai {
         Self { http, content }
     }
 
-    async fn create(&self, path: &str, body: Body) -> Result<JobId> {
+    async fn create(&self, path: &str, body: Body, before: BeforeSend<'_>) -> Result<JobId> {
         let send = || {
             let body = body.clone();
-            async move { Ok(accepted(&self.http.post_once(&["videos", path], body).await?)) }
+            async move {
+                let reply = self.http.post_once(&["videos", path], body, Some(before)).await?;
+                Ok(accepted(&reply))
+            }
         };
         sent_once(None, send, unknown, |pause| self.http.pause(pause)).await
     }
@@ -90,18 +94,22 @@ impl Provider for Xai {
         self.http.origin()
     }
 
-    fn submit<'a>(&'a self, submission: &'a Submission) -> BoxFuture<'a, Result<JobId>> {
+    fn submit<'a>(
+        &'a self,
+        submission: &'a Submission,
+        before: BeforeSend<'a>,
+    ) -> BoxFuture<'a, Result<JobId>> {
         let span = spans::submit(&self.http, submission, self.content);
         let recorded = span.clone();
         Box::pin(telemetry::within(span, async move {
             let id = match submission {
                 Submission::Generate(generate) => {
-                    self.create("generations", convert::generate_body(generate)?)
-                        .await?
+                    let body = convert::generate_body(generate)?;
+                    self.create("generations", body, before).await?
                 }
                 Submission::Video(video) => {
                     let (path, body) = convert::video_body(video)?;
-                    self.create(path, body).await?
+                    self.create(path, body, before).await?
                 }
             };
             recorded.record("gen_ai.response.id", id.as_str());

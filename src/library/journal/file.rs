@@ -1,0 +1,494 @@
+//! Writing to a record that was taken up.
+//!
+//! Owns the rules of a write: conditional on the version that was read, before the create only by the owner, and never
+//! over a last state. Knows nothing of what the states mean for a clip.
+
+use super::entry::{Booked, EntryName, day_of};
+use super::owner::{LEASE, Reading};
+use super::{JobFile, JobRecord, JobState, Opened, TRIES, entries};
+use crate::error::{Charge, Error, ErrorKind, Result};
+use crate::library::Library;
+use crate::library::documents::Document;
+use crate::library::name::now_millis;
+
+/// How a record stands that was to be written.
+enum Written {
+    /// As it was to be.
+    Done,
+    /// It is gone, or has its last state, which somebody else gave it.
+    Ended(Option<JobRecord>),
+}
+
+impl JobFile {
+    pub(crate) const fn record(&self) -> &JobRecord {
+        &self.0.record
+    }
+
+    /// Changes the record before its create is sent, whole or not at all.
+    ///
+    /// # Errors
+    /// `Library` when another process has taken the record over or removed it: this process was taken for dead, and
+    /// nothing may be sent. `Library` when it cannot be written.
+    pub(crate) async fn change_unsent(
+        &mut self,
+        change: impl Fn(&mut JobRecord) + Send + Sync,
+    ) -> Result<()> {
+        let ours = self.0.record.owner.clone();
+        for _ in 0..TRIES {
+            if self.replace(&change).await? {
+                return Ok(());
+            }
+            let found = self.read_again().await?;
+            let is_ours = found.is_some_and(|record| record.owner == ours && !record.state.is_over());
+            if !is_ours {
+                return Err(taken_over(&self.0.record.id));
+            }
+        }
+        Err(keeps_changing(&self.0.record.id))
+    }
+
+    /// Makes sure, immediately before a create leaves, that the record is still this client's: by its lease while
+    /// that is known to hold, else by writing the record again.
+    ///
+    /// # Errors
+    /// As for [`change_unsent`](Self::change_unsent). Nothing may be sent then.
+    pub(crate) async fn check_unsent(&mut self) -> Result<()> {
+        let is_fresh = self.0.written.elapsed() < LEASE / 2;
+        if is_fresh && self.0.held.library.holds_lease().await? {
+            return Ok(());
+        }
+        self.0.held.library.renew_lease().await?;
+        self.change_unsent(|_| {}).await
+    }
+
+    /// Changes the record after its create was sent, whole or not at all. When another process has taken it over
+    /// meanwhile, what is known here is added to what is known there. When another process has ended it, that stands.
+    pub(crate) async fn change(&mut self, change: impl Fn(&mut JobRecord) + Send + Sync) -> Result<()> {
+        let ours = self.0.record.owner.clone();
+        let change = |record: &mut JobRecord| {
+            let theirs = record.owner.clone();
+            change(record);
+            // The owner is only ours to change while it is us.
+            if theirs != ours {
+                record.owner = theirs;
+            }
+        };
+        match self.write(change, |found| !found.state.is_over()).await? {
+            Written::Done => {
+                self.0.held.is_owner = self.0.record.owner.is_some() && self.0.record.owner == ours;
+                Ok(())
+            }
+            Written::Ended(Some(_)) => Ok(()),
+            Written::Ended(None) => self.write_again().await,
+        }
+    }
+
+    /// Moves a record to the ledger, after a last change that ends it. When another process has ended it before, its
+    /// word stands, unless this one has a clip and that one has none.
+    pub(crate) async fn close(mut self, change: impl Fn(&mut JobRecord) + Send + Sync) -> Result<JobRecord> {
+        let change = |record: &mut JobRecord| {
+            change(record);
+            // What is needed to go on with it is not needed any more, and the link is a secret.
+            (record.owner, record.brief, record.reply) = (None, None, None);
+        };
+        let mut ended = self.0.record.clone();
+        change(&mut ended);
+        let written = self.write(change, |found| outranks(&ended, found)).await?;
+        self.0.held.is_owner = false;
+        let library = self.0.held.library.clone();
+        match written {
+            Written::Done => {
+                library.move_to_ledger(&self.0.name, &self.0.record).await?;
+                Ok(self.0.record)
+            }
+            Written::Ended(Some(theirs)) => {
+                library.move_to_ledger(&self.0.name, &theirs).await?;
+                Ok(theirs)
+            }
+            Written::Ended(None) => library.correct_ledger(ended).await,
+        }
+    }
+
+    /// Removes the record of a request that was never sent and cost nothing.
+    pub(crate) async fn discard(mut self) -> Result<()> {
+        let change = |record: &mut JobRecord| {
+            record.state = JobState::Dropped;
+            (record.owner, record.brief, record.reply) = (None, None, None);
+        };
+        // A record with a job was given that job by a person.
+        let is_droppable =
+            |found: &JobRecord| !found.state.is_over() && (found.job_id.is_none() || found.is_pickup());
+        let written = self.write(change, is_droppable).await?;
+        self.0.held.is_owner = false;
+        if let Written::Done = written {
+            // Nobody writes over a last state, so this removes what was written here.
+            self.0.held.library.jobs_folder().remove(&self.0.name).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the record with a change, conditional on the version that was read last, as long as what is found
+    /// there may be changed.
+    async fn write(
+        &mut self,
+        change: impl Fn(&mut JobRecord) + Send + Sync,
+        may_change: impl Fn(&JobRecord) -> bool + Send + Sync,
+    ) -> Result<Written> {
+        for _ in 0..TRIES {
+            if self.replace(&change).await? {
+                return Ok(Written::Done);
+            }
+            match self.read_again().await? {
+                Some(found) if may_change(found) => {}
+                found => return Ok(Written::Ended(found.cloned())),
+            }
+        }
+        Err(keeps_changing(&self.0.record.id))
+    }
+
+    /// Whether the changed record was written.
+    async fn replace(&mut self, change: &(impl Fn(&mut JobRecord) + Send + Sync)) -> Result<bool> {
+        let Opened {
+            held,
+            name,
+            record,
+            version,
+            written,
+        } = &mut *self.0;
+        let documents = held.library.jobs_folder();
+        let mut changed = record.clone();
+        change(&mut changed);
+        changed.changed_at = now_millis();
+        let now = Reading::now();
+        let Some(new) = documents.replace(name, version, changed.to_json()?).await? else {
+            return Ok(false);
+        };
+        (*record, *version, *written) = (changed, new, now);
+        Ok(true)
+    }
+
+    /// The record as it is in the library now.
+    async fn read_again(&mut self) -> Result<Option<&JobRecord>> {
+        let opened = &mut *self.0;
+        let Some(Document { json, version }) = opened.held.library.jobs_folder().read(&opened.name).await?
+        else {
+            return Ok(None);
+        };
+        opened.record = JobRecord::from_json(&opened.record.id, &json)?;
+        opened.version = version;
+        Ok(Some(&opened.record))
+    }
+
+    /// Writes a record anew whose file was removed, unless it is in the ledger.
+    async fn write_again(&mut self) -> Result<()> {
+        let Opened {
+            held,
+            name,
+            record,
+            version,
+            ..
+        } = &mut *self.0;
+        let library = &held.library;
+        if library.ledger_entry(&record.id).await?.is_none()
+            && let Some(written) = library.jobs_folder().create(name, record.to_json()?).await?
+        {
+            tracing::warn!(
+                record = record.id,
+                "the record of a job was removed, and is written again"
+            );
+            *version = written;
+        }
+        Ok(())
+    }
+}
+
+impl Library {
+    /// The second step of an ending: the record is in `jobs/` with its last state.
+    pub(super) async fn move_to_ledger(&self, name: &str, record: &JobRecord) -> Result<()> {
+        if !record.is_pickup() && record.state != JobState::Dropped {
+            let entry = EntryName::of(record);
+            let day = self.ledger_of(&day_of(entry.created_at()));
+            // Taken already means that somebody else has made this step.
+            day.create(&entry.to_string(), record.to_json()?).await?;
+        }
+        self.jobs_folder().remove(name).await
+    }
+
+    /// The name of a record in the ledger.
+    pub(super) async fn ledger_entry(&self, id: &str) -> Result<Option<EntryName>> {
+        let Some(created_at) = super::record::millis_of(id) else {
+            return Ok(None);
+        };
+        let found = entries(&self.ledger_of(&day_of(created_at))).await?;
+        let found = found.into_iter().filter(|entry| entry.id == id);
+        Ok(found.min_by_key(|entry| entry.booked.rank()))
+    }
+
+    /// Writes what became of a record that has left `jobs/` meanwhile. Returns what the ledger says then.
+    async fn correct_ledger(&self, ended: JobRecord) -> Result<JobRecord> {
+        let id = ended.id.clone();
+        if ended.is_pickup() {
+            return Ok(ended);
+        }
+        let Some(entry) = self.ledger_entry(&id).await? else {
+            let name = EntryName::of(&ended);
+            let day = self.ledger_of(&day_of(name.created_at()));
+            day.create(&name.to_string(), ended.to_json()?).await?;
+            return Ok(ended);
+        };
+        let changed = self
+            .change_ledger(&entry, |found| outranks(&ended, found).then(|| ended.clone()))
+            .await?;
+        Ok(changed.unwrap_or(ended))
+    }
+
+    /// Changes an entry of the ledger, and its name with its money. `change` returns `None` to leave it. Returns what
+    /// the entry says then, or `None` when it is not there any more.
+    ///
+    /// The content is written first, on the condition that nobody else has changed it; a crash before the new name is
+    /// there, or before the old one is gone, leaves two names of the same content, of which the sums take the one with
+    /// the exact amount.
+    pub(super) async fn change_ledger(
+        &self,
+        entry: &EntryName,
+        change: impl Fn(&JobRecord) -> Option<JobRecord> + Send + Sync,
+    ) -> Result<Option<JobRecord>> {
+        let day = self.ledger_of(&day_of(entry.created_at()));
+        let name = entry.to_string();
+        for _ in 0..TRIES {
+            let Some(found) = day.read(&name).await? else {
+                return Ok(None);
+            };
+            let record = JobRecord::from_json(&entry.id, &found.json)?;
+            let Some(mut changed) = change(&record) else {
+                return Ok(Some(record));
+            };
+            changed.changed_at = now_millis();
+            let json = changed.to_json()?;
+            if day.replace(&name, &found.version, json.clone()).await?.is_none() {
+                continue;
+            }
+            let new = EntryName::of(&changed).to_string();
+            if new != name {
+                day.create(&new, json).await?;
+                day.remove(&name).await?;
+            }
+            return Ok(Some(changed));
+        }
+        Err(keeps_changing(&entry.id))
+    }
+}
+
+/// Whether an ending may take the place of what is found: of anything that is open, and a saved clip also of an ending
+/// without one.
+fn outranks(ended: &JobRecord, found: &JobRecord) -> bool {
+    !found.state.is_over() || (ended.state == JobState::Saved && found.state != JobState::Saved)
+}
+
+fn taken_over(id: &str) -> Error {
+    Error::new(
+        ErrorKind::Library,
+        format!(
+            "send the request of record {id}: another process took this one for dead and has taken the record over or removed it, so nothing was sent"
+        ),
+    )
+    .with_charge(Charge::No)
+    .with_guidance("the process was suspended or blocked, or could not reach its library, for longer than its lease lasts; make the request again")
+}
+
+fn keeps_changing(id: &str) -> Error {
+    Error::new(
+        ErrorKind::Library,
+        format!("write the record of job {id}: it keeps changing"),
+    )
+}
+
+impl Booked {
+    /// The smaller, the more is known: which of two entries of one record counts.
+    pub(super) const fn rank(&self) -> u8 {
+        match self {
+            Self::Paid(_) => 0,
+            Self::Estimated(_) => 1,
+            Self::Unpriced => 2,
+            Self::Reserved(_) => 3,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::{Instant, SystemTime};
+
+    use object_store::memory::InMemory;
+
+    use super::super::{Begun, Claim};
+    use super::*;
+    use crate::money::{Budget, UsdTicks};
+
+    /// Two clients of one bucket.
+    fn two() -> [Library; 2] {
+        let store = Arc::new(InMemory::new());
+        [(); 2].map(|()| Library::on_store(Arc::clone(&store) as _, "team").unwrap())
+    }
+
+    async fn begun(library: &Library) -> JobFile {
+        let mut record = JobRecord::new("generate").unwrap();
+        record.estimate = Some(UsdTicks::new(500));
+        match library.begin_job(record, &Budget::NONE).await.unwrap() {
+            Begun::Yes(file) => file,
+            Begun::Over { error, .. } => panic!("{error}"),
+        }
+    }
+
+    /// As if the owner of everything had not been seen to do anything for a lease.
+    async fn claimed(library: &Library, id: &str) -> JobFile {
+        let job = library.open_job(id).await.unwrap().unwrap();
+        let found = library.claim_job(&job, None).await.unwrap();
+        assert!(
+            matches!(found, Claim::Elsewhere { is_alive: false, .. }),
+            "{found:?}"
+        );
+        library.inner.seen.age(LEASE);
+        match library.claim_job(&job, None).await.unwrap() {
+            Claim::Ours(file) => file,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn long_ago() -> Reading {
+        Reading::at(
+            Instant::now().checked_sub(LEASE).unwrap(),
+            SystemTime::now().checked_sub(LEASE).unwrap(),
+        )
+    }
+
+    #[tokio::test]
+    async fn a_client_that_was_taken_for_dead_sends_nothing() {
+        // Its reservation was dropped.
+        let [owner, other] = two();
+        let mut file = begun(&owner).await;
+        let id = file.record().id.clone();
+        claimed(&other, &id).await.discard().await.unwrap();
+        let error = file
+            .change_unsent(|record| record.state = JobState::Intended)
+            .await
+            .unwrap_err();
+        assert_eq!(error.may_have_been_charged(), Charge::No, "{error}");
+        assert!(error.to_string().contains("nothing was sent"), "{error}");
+        file.discard().await.unwrap();
+        assert!(owner.jobs().await.unwrap().is_empty());
+
+        // It was taken over a moment before.
+        let mut file = begun(&owner).await;
+        let id = file.record().id.clone();
+        let theirs = claimed(&other, &id).await;
+        file.change_unsent(|record| record.state = JobState::Intended)
+            .await
+            .unwrap_err();
+        drop(theirs);
+    }
+
+    #[tokio::test]
+    async fn a_stale_record_is_written_again_before_its_create_leaves() {
+        let [owner, other] = two();
+        let mut file = begun(&owner).await;
+        file.change_unsent(|record| record.state = JobState::Intended)
+            .await
+            .unwrap();
+        let version = file.0.version.clone();
+        file.check_unsent().await.unwrap();
+        assert_eq!(file.0.version, version, "the lease holds, nothing is written");
+        file.0.written = long_ago();
+        file.check_unsent().await.unwrap();
+        assert_ne!(file.0.version, version);
+        // A lease that was not renewed in time counts as little.
+        owner.inner.renewal.set(long_ago());
+        let version = file.0.version.clone();
+        file.check_unsent().await.unwrap();
+        assert_ne!(file.0.version, version);
+
+        let id = file.record().id.clone();
+        let mut theirs = claimed(&other, &id).await;
+        theirs
+            .change(|record| {
+                record.state = JobState::Unknown;
+                record.owner = None;
+            })
+            .await
+            .unwrap();
+        file.0.written = long_ago();
+        file.check_unsent().await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn what_is_known_after_the_create_is_added_to_what_another_one_wrote() {
+        let [owner, other] = two();
+        let mut file = begun(&owner).await;
+        let id = file.record().id.clone();
+        let theirs = claimed(&other, &id).await;
+        file.change(|record| {
+            record.state = JobState::Accepted;
+            record.job_id = Some("j-1".to_owned());
+            record.owner = None;
+        })
+        .await
+        .unwrap();
+        let open = owner.jobs().await.unwrap().remove(0);
+        assert_eq!(open.job_id.as_deref(), Some("j-1"));
+        assert_eq!(open.owner, theirs.record().owner, "it is theirs to give up");
+        // Removed by hand, it is written again.
+        let name = file.0.name.clone();
+        owner.jobs_folder().remove(&name).await.unwrap();
+        file.change(|record| record.state = JobState::Done).await.unwrap();
+        assert_eq!(owner.jobs().await.unwrap()[0].state, JobState::Done);
+    }
+
+    #[tokio::test]
+    async fn two_that_close_a_record_leave_one_entry() {
+        for (first, second, stays) in [
+            (JobState::Failed, JobState::Saved, JobState::Saved),
+            (JobState::Saved, JobState::Failed, JobState::Saved),
+            (JobState::Failed, JobState::Failed, JobState::Failed),
+        ] {
+            let [one, two] = two();
+            let file = begun(&one).await;
+            let id = file.record().id.clone();
+            let other = claimed(&two, &id).await;
+            let end = |state: JobState| {
+                move |record: &mut JobRecord| {
+                    record.state = state;
+                    record.cost = (state == JobState::Saved).then_some(UsdTicks::new(700));
+                }
+            };
+            assert_eq!(other.close(end(first)).await.unwrap().state, first);
+            assert_eq!(file.close(end(second)).await.unwrap().state, stays);
+            let day = one.ledger_of(&day_of(super::super::record::millis_of(&id).unwrap()));
+            let names = day.names().await.unwrap();
+            assert_eq!(names.len(), 1, "{first:?} {second:?}: {names:?}");
+            assert_eq!(one.job_record(&id).await.unwrap().state, stays);
+            assert!(one.jobs().await.unwrap().is_empty());
+            assert_eq!(one.spent(..).await.unwrap().requests, 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_ending_that_was_interrupted_is_carried_on() {
+        let [one, two] = two();
+        let mut file = begun(&one).await;
+        let id = file.record().id.clone();
+        // The first step of a close, and then the process died.
+        let ended = |record: &mut JobRecord| {
+            record.state = JobState::Failed;
+            record.owner = None;
+        };
+        assert!(file.replace(&ended).await.unwrap());
+        drop(file);
+        assert!(two.jobs().await.unwrap().is_empty());
+        let job = two.open_job(&id).await.unwrap().unwrap();
+        let found = two.claim_job(&job, None).await.unwrap();
+        assert!(matches!(found, Claim::Gone), "{found:?}");
+        assert!(two.open_jobs().await.unwrap().is_empty());
+        assert_eq!(two.job_record(&id).await.unwrap().state, JobState::Failed);
+    }
+}
