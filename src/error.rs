@@ -58,7 +58,8 @@ pub enum ErrorKind {
     Moderated,
     /// The service took the job and reported its failure.
     JobFailed,
-    /// The service no longer knows the job or its result.
+    /// The service let the job or the link to its clip expire. A job that it does not know is
+    /// [`NotFound`](Self::NotFound).
     JobExpired,
     /// A create left this machine and no answer came back: a job may exist and may be charged.
     SubmissionUnknown,

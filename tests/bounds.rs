@@ -65,7 +65,6 @@ const WORDS: &[(What, &[&str])] = &[
 const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/bin/reelkin/models.rs", Body, 1, "one file of the user's own, whom nobody else hands it to"),
     ("src/client/inputs.rs", Body, 1, "MAX_PICTURE_BYTES, and one byte to see that it is more"),
-    ("src/client/mod.rs", Loop, 1, "a beat every 5 s for as long as the client lives"),
     ("src/client/recover.rs", Collection, 1, "the open records of the library that others work on"),
     ("src/client/recover.rs", Loop, 2, "the deadline of the poll policy; LEASE, after which nobody is watched"),
     ("src/client/save.rs", Loop, 1, "FRESH_LINKS"),
@@ -99,7 +98,8 @@ const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/library/index/watch.rs", Collection, 1, "the MOST ids that are followed, and one more"),
     ("src/library/journal/ledger.rs", Collection, 2, "the records of the days in question, dropped with the sum, of which there are two at most"),
     ("src/library/journal/mod.rs", Collection, 3, "the records this client works on; the records of the days with something open; the open records, twice"),
-    ("src/library/journal/owner.rs", Collection, 1, "the owners looked at in the last two LEASEs"),
+    ("src/library/journal/owner.rs", Collection, 1, "the owners looked at in the last hour"),
+    ("src/library/journal/owner.rs", Loop, 1, "a renewal every 5 s for as long as the library is open"),
     ("src/library/list.rs", Collection, 1, "the names of the library"),
     ("src/library/range.rs", Collection, 1, "MOST_KEPT, of which the one used longest ago goes"),
     ("src/library/range.rs", Channel, 2, "one value, the newest"),

@@ -23,7 +23,7 @@ pub enum Outcome {
         /// All of it.
         error: Error,
     },
-    /// The service no longer knows the job or its clip.
+    /// The service let the job expire.
     Expired(Error),
     /// The create was sent and no answer is known. See [`Error::record`] and
     /// [`Library::settle`](crate::Library::settle).

@@ -20,7 +20,7 @@ use crate::telemetry::Verb;
 /// How many jobs are waited for at a time, oldest first. How many are finished at a time is the client's.
 const AT_ONCE: usize = 1024;
 /// How often a job is looked at that somebody else works on.
-const LOOK: Duration = Duration::from_millis(500);
+pub(super) const LOOK: Duration = Duration::from_millis(500);
 
 /// A recovery on its way.
 pub type RecoveryHandle = Handle<Recovered, RecoveryEvent>;
@@ -165,6 +165,7 @@ pub(super) async fn one(client: &VideoClient, reporter: &Reporter, id: &JobId) -
             // What others only picked up never comes to the ledger, and is looked for like any other.
             Claim::Elsewhere { record, .. } if record.is_pickup() => {}
             Claim::Elsewhere { record, .. } => watched = Some(record.id),
+            Claim::Ended(record) => watched = Some(record.id),
             Claim::OtherService(record) => return Err(named(at_other_service(&record, &service))),
             Claim::Gone => {}
         }
@@ -188,7 +189,7 @@ pub(super) fn at_other_service(record: &JobRecord, ours: &str) -> Error {
     Error::new(
         ErrorKind::Config,
         format!(
-            "take up the job of record {}: it was sent to {theirs}, and this client's base URL is at {ours}; use the base URL that it was sent to",
+            "take up the job of record {}: it was sent to {theirs}, and the base URL of this client is at {ours}; use the base URL that it was sent to, or settle the record",
             record.id
         ),
     )
@@ -319,7 +320,7 @@ pub(super) async fn look(
         .claim_job(job, Some(&client.inner.provider.origin()))
         .await?;
     drop(turn);
-    let file = match claim {
+    let mut file = match claim {
         Claim::Ours(file) => file,
         Claim::Elsewhere { record, is_alive } => {
             return Ok(Look::Elsewhere {
@@ -328,12 +329,29 @@ pub(super) async fn look(
             });
         }
         Claim::OtherService(record) => return Ok(Look::OtherService(*record)),
+        Claim::Ended(record) => {
+            return Ok(match (record.state, &record.clip) {
+                (JobState::Saved, Some(clip)) => Look::Saved(Box::new(library.clip(clip).await?)),
+                (JobState::Failed, _) => Look::Failed(*record),
+                _ => Look::Gone,
+            });
+        }
         Claim::Gone => return Ok(Look::Gone),
     };
     match file.record().state {
         JobState::Reserved => drop_reservation(file).await,
         JobState::Intended if file.record().is_question() => lose_answer(file).await.map(Look::Failed),
-        JobState::Intended | JobState::Unknown => to_a_person(file).await.map(Look::Unsettled),
+        JobState::Intended | JobState::Unknown if file.record().job_id.is_none() => {
+            mark_unresolved(&mut file).await?;
+            let record = file.record().clone();
+            Ok(match record.job_id {
+                None => Look::Unsettled(record),
+                Some(_) => Look::Elsewhere {
+                    record,
+                    is_alive: true,
+                },
+            })
+        }
         _ => {
             let job = save::Job::kept(file)?;
             let id = job.id().clone();
@@ -374,9 +392,13 @@ async fn lose_answer(file: JobFile) -> Result<JobRecord> {
 }
 
 /// A create was being sent when its process ended, or was sent without an answer.
-async fn to_a_person(mut file: JobFile) -> Result<JobRecord> {
+async fn mark_unresolved(file: &mut JobFile) -> Result<()> {
     let found = file.record().state;
     file.change(|record| {
+        // Its owner lives after all, and knows the job.
+        if record.job_id.is_some() {
+            return;
+        }
         record.state = JobState::Unknown;
         record.owner = None;
         if found == JobState::Intended {
@@ -387,6 +409,5 @@ async fn to_a_person(mut file: JobFile) -> Result<JobRecord> {
             record.error = Some(JobError::from(&error));
         }
     })
-    .await?;
-    Ok(file.record().clone())
+    .await
 }

@@ -117,9 +117,7 @@ async fn end(
 /// Writes down why there is no clip: for good, or until somebody looks again.
 async fn note(mut file: JobFile, error: &Error) -> Result<JobRecord> {
     let told = JobError::from(error);
-    // A job that was only named to this library, and that the service does not know, may be a slip of the pen.
-    let is_unknown_pickup = file.record().is_pickup() && error.kind() == ErrorKind::NotFound;
-    if error.is_final() || is_unknown_pickup {
+    if error.is_final() || is_mistyped(file.record(), error) {
         let closed = file.close(|record| {
             record.state = JobState::Failed;
             record.error = Some(told.clone());
@@ -133,6 +131,14 @@ async fn note(mut file: JobFile, error: &Error) -> Result<JobRecord> {
     })
     .await?;
     Ok(file.record().clone())
+}
+
+/// Whether a record was only made because somebody named a job, and the service did not know it.
+fn is_mistyped(record: &JobRecord, error: &Error) -> bool {
+    record.is_pickup()
+        && record.changed_at == record.created_at
+        && error.kind() == ErrorKind::NotFound
+        && error.status() == Some(404)
 }
 
 async fn make(client: &VideoClient, reporter: &Reporter, job: &mut Job) -> Result<(Clip, Option<UsdTicks>)> {

@@ -189,6 +189,10 @@ impl Ticket {
             let told = JobError::from(&error);
             let id = self.file.record().id.clone();
             let changed = self.file.change(|record| {
+                // Somebody has found out about the job meanwhile.
+                if record.job_id.is_some() {
+                    return;
+                }
                 record.state = JobState::Unknown;
                 record.owner = None;
                 record.error = Some(told.clone());

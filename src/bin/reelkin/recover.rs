@@ -105,7 +105,11 @@ async fn everything(session: &Session, wait: &Wait, as_json: bool) -> Outcome {
     }
     Ok(if !recovered.unsettled.is_empty() {
         output::code_of_kind(ErrorKind::SubmissionUnknown)
-    } else if recovered.open.is_empty() && recovered.failed.is_empty() && recovered.stuck.is_empty() {
+    } else if [&recovered.open, &recovered.failed, &recovered.other_service]
+        .iter()
+        .all(|records| records.is_empty())
+        && recovered.stuck.is_empty()
+    {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -134,7 +138,7 @@ fn tell(recovered: &Recovered) {
         nothing = false;
         output::print_line(output::job_line(record));
         output::note(format_args!(
-            "  skipped: it was sent to {}, use that with --base-url",
+            "  skipped: it was sent to {}; run again with the --base-url that was used there, or settle the record",
             record.service.as_deref().unwrap_or("another service")
         ));
     }

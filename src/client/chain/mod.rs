@@ -110,8 +110,9 @@ impl VideoClient {
     /// As for [`generate`](Self::generate) and [`continue_from`](Self::continue_from), for the clip at which
     /// the chain stopped. `Budget` before anything is paid, or between two clips when one cost more than was
     /// estimated. `Library` when another process is at work on the chain. A clip that ended in
-    /// `SubmissionUnknown` stops its chain for good; one that moderation refused stops it until its step is
-    /// changed; one whose job failed three times too.
+    /// `SubmissionUnknown`, or whose job failed and may have been charged, stops its chain until a person settles its
+    /// record ([`Library::settle`](crate::Library::settle)) or changes its step; one that moderation refused, or whose
+    /// job failed three times at no charge, until its step is changed.
     ///
     /// # Cancel safety
     /// Dropping the future once it was polled stops nothing: the work goes on through all clips.

@@ -1,9 +1,12 @@
 //! A step that was sent before: the journal tells what became of it.
 
+use tokio::time::Instant;
+
 use super::run::Driver;
 use crate::client::recover::{self, Look};
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
-use crate::library::{ChainRecord, ChainStepState, Clip, JobRecord, JobState};
+use crate::job;
+use crate::library::{ChainRecord, ChainStepState, Clip, JobRecord, JobState, LEASE, OpenJob};
 use crate::money::UsdTicks;
 use crate::provider::JobId;
 
@@ -30,7 +33,14 @@ impl Driver {
         let charge = match &job {
             // Given back: nothing was sent.
             None => Charge::No,
-            Some((_, Err(error))) if error.kind() == ErrorKind::NotFound => Charge::No,
+            Some((_, Err(error))) if error.kind() == ErrorKind::NotFound => {
+                // Without a job it was given back, and nothing was sent. Else its record was removed by hand.
+                if step.job_id.is_none() && step.lost == UsdTicks::ZERO {
+                    Charge::No
+                } else {
+                    Charge::Unknown
+                }
+            }
             Some((_, Err(error))) => return Err(error.clone()),
             Some((_, Ok(job))) if job.state == JobState::Settled => Charge::No,
             Some((_, Ok(job))) => job
@@ -41,7 +51,7 @@ impl Driver {
             (
                 ErrorKind::Moderated,
                 format!(
-                    "moderation refused clip {number}, and the same is not sent again; give other words for the rest"
+                    "moderation refused clip {number}, and the same is not sent again; change the prompts of the remaining clips"
                 ),
             )
         } else if charge != Charge::No {
@@ -49,13 +59,13 @@ impl Driver {
             (
                 ErrorKind::JobFailed,
                 format!(
-                    "clip {number} failed and may have been charged, so it is not sent again; look at the account and settle record {id}, or give other words for the rest"
+                    "clip {number} failed and may have been charged, so it is not sent again; look at the account and settle record {id}, or change the prompts of the remaining clips"
                 ),
             )
         } else if step.tries >= MAX_TRIES {
             (
                 ErrorKind::JobFailed,
-                format!("clip {number} failed {MAX_TRIES} times; give other words for the rest"),
+                format!("clip {number} failed {MAX_TRIES} times; change the prompts of the remaining clips"),
             )
         } else {
             return Ok(());
@@ -73,18 +83,21 @@ impl Driver {
     /// sent now: the journal says that it was not, or that its job made nothing.
     pub(super) async fn taken_up(&self, index: usize, number: usize) -> Result<Option<Clip>> {
         let step = self.ledger.record().await.steps[index].clone();
-        if !matches!(
-            step.state,
-            ChainStepState::Sending | ChainStepState::Sent | ChainStepState::Unknown
-        ) {
-            return Ok(None);
-        }
         let library = self.client.library();
         let record_id = step.record.as_deref().unwrap_or_default();
+        match step.state {
+            ChainStepState::Sending | ChainStepState::Sent | ChainStepState::Unknown => {}
+            // A recovery may have saved its clip since, or may still do so.
+            ChainStepState::Failed if !record_id.is_empty() => match library.job_record(record_id).await {
+                Ok(job) if !job.state.is_over() || job.state == JobState::Saved => {}
+                _ => return Ok(None),
+            },
+            _ => return Ok(None),
+        }
         let found = match library.open_job(record_id).await? {
             Some(job) => {
                 self.begin(number, step.job_id.clone());
-                recover::look(&self.client, |_| self.part(number), &job).await?
+                self.look(number, &job).await?
             }
             None => Look::Gone,
         };
@@ -134,6 +147,19 @@ impl Driver {
                 }
                 Err(error) => Err(error),
             },
+        }
+    }
+
+    /// Takes up the record of a step. Whether its owner is dead shows when its lease was watched for long enough.
+    async fn look(&self, number: usize, job: &OpenJob) -> Result<Look> {
+        let watched = Instant::now();
+        loop {
+            match recover::look(&self.client, |_| self.part(number), job).await? {
+                Look::Elsewhere { is_alive: false, .. } if watched.elapsed() < LEASE + recover::LOOK => {
+                    job::pause(recover::LOOK).await;
+                }
+                found => return Ok(found),
+            }
         }
     }
 

@@ -47,6 +47,16 @@ impl Booked {
         booked.unless(record.unpriced_question)
     }
 
+    /// The smaller, the more is known: which of two entries of one record counts.
+    pub(super) const fn rank(self) -> u8 {
+        match self {
+            Self::Paid(_) => 0,
+            Self::Estimated(_) => 1,
+            Self::Unpriced => 2,
+            Self::Reserved(_) => 3,
+        }
+    }
+
     /// One unknown part makes the whole unknown.
     fn unless(self, unpriced: bool) -> Self {
         match self {

@@ -3,10 +3,10 @@
 //! Owns the rules of a write: conditional on the version that was read, before the create only by the owner, and never
 //! over a last state. Knows nothing of what the states mean for a clip.
 
-use super::entry::{Booked, EntryName, day_of};
+use super::entry::{EntryName, day_of};
 use super::owner::{LEASE, Reading};
 use super::{JobFile, JobRecord, JobState, Opened, TRIES, entries};
-use crate::error::{Charge, Error, ErrorKind, Result};
+use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::library::Library;
 use crate::library::documents::Document;
 use crate::library::name::now_millis;
@@ -15,8 +15,10 @@ use crate::library::name::now_millis;
 enum Written {
     /// As it was to be.
     Done,
-    /// It is gone, or has its last state, which somebody else gave it.
-    Ended(Option<JobRecord>),
+    /// It is not there any more.
+    Gone,
+    /// It may not be changed: another client gave it its last state, or works on it.
+    Kept(Box<JobRecord>),
 }
 
 impl JobFile {
@@ -27,24 +29,18 @@ impl JobFile {
     /// Changes the record before its create is sent, whole or not at all.
     ///
     /// # Errors
-    /// `Library` when another process has taken the record over or removed it: this process was taken for dead, and
+    /// `Library` when another process has taken the record over or removed it: this process was assumed to be dead, and
     /// nothing may be sent. `Library` when it cannot be written.
     pub(crate) async fn change_unsent(
         &mut self,
         change: impl Fn(&mut JobRecord) + Send + Sync,
     ) -> Result<()> {
-        let ours = self.0.record.owner.clone();
-        for _ in 0..TRIES {
-            if self.replace(&change).await? {
-                return Ok(());
-            }
-            let found = self.read_again().await?;
-            let is_ours = found.is_some_and(|record| record.owner == ours && !record.state.is_over());
-            if !is_ours {
-                return Err(taken_over(&self.0.record.id));
-            }
+        let us = self.0.us.clone();
+        let is_ours = |found: &JobRecord| found.owner.as_ref() == Some(&us) && !found.state.is_over();
+        match self.write(&change, is_ours).await? {
+            Written::Done => Ok(()),
+            Written::Gone | Written::Kept(_) => Err(taken_over(&self.0.record.id)),
         }
-        Err(keeps_changing(&self.0.record.id))
     }
 
     /// Makes sure, immediately before a create leaves, that the record is still this client's: by its lease while
@@ -53,38 +49,51 @@ impl JobFile {
     /// # Errors
     /// As for [`change_unsent`](Self::change_unsent). Nothing may be sent then.
     pub(crate) async fn check_unsent(&mut self) -> Result<()> {
-        let is_fresh = self.0.written.elapsed() < LEASE / 2;
-        if is_fresh && self.0.held.library.holds_lease().await? {
+        let library = self.0.held.library.clone();
+        let holds_lease = library.holds_lease().await?;
+        if holds_lease && self.0.written.elapsed() < LEASE / 2 {
             return Ok(());
         }
-        self.0.held.library.renew_lease().await?;
+        if !holds_lease {
+            library.renew_lease().await?;
+        }
         self.change_unsent(|_| {}).await
     }
 
     /// Changes the record after its create was sent, whole or not at all. When another process has taken it over
-    /// meanwhile, what is known here is added to what is known there. When another process has ended it, that stands.
+    /// meanwhile, what is known here is added to what is known there. When another process has ended it, that stands,
+    /// but the id of a job is added to it.
     pub(crate) async fn change(&mut self, change: impl Fn(&mut JobRecord) + Send + Sync) -> Result<()> {
-        let ours = self.0.record.owner.clone();
+        let us = self.0.us.clone();
         let change = |record: &mut JobRecord| {
-            let theirs = record.owner.clone();
+            let owner = record.owner.clone();
             change(record);
-            // The owner is only ours to change while it is us.
-            if theirs != ours {
-                record.owner = theirs;
+            // Another client's ownership is not ours to give up.
+            if owner.as_ref() != Some(&us) {
+                record.owner = owner;
             }
         };
-        match self.write(change, |found| !found.state.is_over()).await? {
-            Written::Done => {
-                self.0.held.is_owner = self.0.record.owner.is_some() && self.0.record.owner == ours;
-                Ok(())
+        let job_id = {
+            let mut changed = self.0.record.clone();
+            change(&mut changed);
+            changed.job_id
+        };
+        match self.write(&change, |found| !found.state.is_over()).await? {
+            Written::Done => {}
+            Written::Gone => self.write_again(&change).await?,
+            Written::Kept(ended) => {
+                if let Some(job_id) = job_id.filter(|_| ended.job_id.is_none()) {
+                    self.0.held.library.add_job_id(&ended.id, &job_id).await?;
+                }
             }
-            Written::Ended(Some(_)) => Ok(()),
-            Written::Ended(None) => self.write_again().await,
         }
+        self.0.held.is_owner = self.0.record.owner == Some(us);
+        Ok(())
     }
 
     /// Moves a record to the ledger, after a last change that ends it. When another process has ended it before, its
-    /// word stands, unless this one has a clip and that one has none.
+    /// word stands, unless this one has a clip and that one has none. A record that another process works on is left
+    /// to it, unless this one has a clip.
     pub(crate) async fn close(mut self, change: impl Fn(&mut JobRecord) + Send + Sync) -> Result<JobRecord> {
         let change = |record: &mut JobRecord| {
             change(record);
@@ -93,7 +102,11 @@ impl JobFile {
         };
         let mut ended = self.0.record.clone();
         change(&mut ended);
-        let written = self.write(change, |found| outranks(&ended, found)).await?;
+        let us = self.0.us.clone();
+        let may_end = |found: &JobRecord| {
+            outranks(&ended, found) && (ended.state == JobState::Saved || is_free(found, &us))
+        };
+        let written = self.write(&change, may_end).await?;
         self.0.held.is_owner = false;
         let library = self.0.held.library.clone();
         match written {
@@ -101,11 +114,13 @@ impl JobFile {
                 library.move_to_ledger(&self.0.name, &self.0.record).await?;
                 Ok(self.0.record)
             }
-            Written::Ended(Some(theirs)) => {
-                library.move_to_ledger(&self.0.name, &theirs).await?;
-                Ok(theirs)
+            Written::Kept(theirs) => {
+                if theirs.state.is_over() {
+                    library.move_to_ledger(&self.0.name, &theirs).await?;
+                }
+                Ok(*theirs)
             }
-            Written::Ended(None) => library.correct_ledger(ended).await,
+            Written::Gone => library.correct_ledger(ended).await,
         }
     }
 
@@ -115,32 +130,36 @@ impl JobFile {
             record.state = JobState::Dropped;
             (record.owner, record.brief, record.reply) = (None, None, None);
         };
+        let us = self.0.us.clone();
         // A record with a job was given that job by a person.
-        let is_droppable =
-            |found: &JobRecord| !found.state.is_over() && (found.job_id.is_none() || found.is_pickup());
-        let written = self.write(change, is_droppable).await?;
+        let may_drop = |found: &JobRecord| {
+            !found.state.is_over() && is_free(found, &us) && (found.job_id.is_none() || found.is_pickup())
+        };
+        let written = self.write(&change, may_drop).await?;
         self.0.held.is_owner = false;
-        if let Written::Done = written {
-            // Nobody writes over a last state, so this removes what was written here.
-            self.0.held.library.jobs_folder().remove(&self.0.name).await?;
+        match written {
+            // Nobody writes over this state, so this removes what was written here.
+            Written::Done => self.0.held.library.jobs_folder().remove(&self.0.name).await,
+            Written::Gone | Written::Kept(_) => Ok(()),
         }
-        Ok(())
     }
 
     /// Writes the record with a change, conditional on the version that was read last, as long as what is found
     /// there may be changed.
     async fn write(
         &mut self,
-        change: impl Fn(&mut JobRecord) + Send + Sync,
+        change: &(impl Fn(&mut JobRecord) + Send + Sync),
         may_change: impl Fn(&JobRecord) -> bool + Send + Sync,
     ) -> Result<Written> {
         for _ in 0..TRIES {
-            if self.replace(&change).await? {
+            if !may_change(&self.0.record) {
+                return Ok(Written::Kept(Box::new(self.0.record.clone())));
+            }
+            if self.replace(change).await? {
                 return Ok(Written::Done);
             }
-            match self.read_again().await? {
-                Some(found) if may_change(found) => {}
-                found => return Ok(Written::Ended(found.cloned())),
+            if self.read_again().await?.is_none() {
+                return Ok(Written::Gone);
             }
         }
         Err(keeps_changing(&self.0.record.id))
@@ -154,6 +173,7 @@ impl JobFile {
             record,
             version,
             written,
+            ..
         } = &mut *self.0;
         let documents = held.library.jobs_folder();
         let mut changed = record.clone();
@@ -180,23 +200,28 @@ impl JobFile {
     }
 
     /// Writes a record anew whose file was removed, unless it is in the ledger.
-    async fn write_again(&mut self) -> Result<()> {
+    async fn write_again(&mut self, change: &(impl Fn(&mut JobRecord) + Send + Sync)) -> Result<()> {
         let Opened {
             held,
             name,
             record,
             version,
+            written,
             ..
         } = &mut *self.0;
         let library = &held.library;
-        if library.ledger_entry(&record.id).await?.is_none()
-            && let Some(written) = library.jobs_folder().create(name, record.to_json()?).await?
-        {
+        if library.ledger_entry(&record.id).await?.is_some() {
+            return Ok(());
+        }
+        let mut changed = record.clone();
+        change(&mut changed);
+        let now = Reading::now();
+        if let Some(new) = library.jobs_folder().create(name, changed.to_json()?).await? {
             tracing::warn!(
                 record = record.id,
                 "the record of a job was removed, and is written again"
             );
-            *version = written;
+            (*record, *version, *written) = (changed, new, now);
         }
         Ok(())
     }
@@ -205,13 +230,45 @@ impl JobFile {
 impl Library {
     /// The second step of an ending: the record is in `jobs/` with its last state.
     pub(super) async fn move_to_ledger(&self, name: &str, record: &JobRecord) -> Result<()> {
-        if !record.is_pickup() && record.state != JobState::Dropped {
-            let entry = EntryName::of(record);
+        let mut record = record.clone();
+        for _ in 0..TRIES {
+            if record.is_pickup() || record.state == JobState::Dropped {
+                return self.jobs_folder().remove(name).await;
+            }
+            let entry = EntryName::of(&record);
             let day = self.ledger_of(&day_of(entry.created_at()));
             // Taken already means that somebody else has made this step.
             day.create(&entry.to_string(), record.to_json()?).await?;
+            // A clip that was saved meanwhile takes the place of an ending without one.
+            match self.jobs_folder().read(name).await? {
+                None => return self.keep_best_entry(&record.id).await,
+                Some(found) => {
+                    let found = JobRecord::from_json(&record.id, &found.json)?;
+                    if found == record {
+                        return self.jobs_folder().remove(name).await;
+                    }
+                    if EntryName::of(&found) != entry {
+                        day.remove(&entry.to_string()).await?;
+                    }
+                    record = found;
+                }
+            }
         }
-        self.jobs_folder().remove(name).await
+        Err(keeps_changing(&record.id))
+    }
+
+    /// Removes all entries of a record from the ledger but the one that is known best.
+    async fn keep_best_entry(&self, id: &str) -> Result<()> {
+        let Some(best) = self.ledger_entry(id).await? else {
+            return Ok(());
+        };
+        let day = self.ledger_of(&day_of(best.created_at()));
+        for entry in entries(&day).await? {
+            if entry.id == id && entry != best {
+                day.remove(&entry.to_string()).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The name of a record in the ledger.
@@ -224,30 +281,52 @@ impl Library {
         Ok(found.min_by_key(|entry| entry.booked.rank()))
     }
 
+    /// Adds the id of a job to a record that somebody ended before the job was known here.
+    async fn add_job_id(&self, id: &str, job_id: &str) -> Result<()> {
+        tracing::error!(
+            record = id,
+            job = job_id,
+            "a record was ended while its create was on its way, and the job exists"
+        );
+        let add = |found: &JobRecord| {
+            let mut found = found.clone();
+            found.job_id.is_none().then(|| {
+                found.job_id = Some(job_id.to_owned());
+                found
+            })
+        };
+        if let Some(entry) = self.ledger_entry(id).await? {
+            self.change_ledger(&entry, add).await?;
+        }
+        Ok(())
+    }
+
     /// Writes what became of a record that has left `jobs/` meanwhile. Returns what the ledger says then.
     async fn correct_ledger(&self, ended: JobRecord) -> Result<JobRecord> {
-        let id = ended.id.clone();
         if ended.is_pickup() {
             return Ok(ended);
         }
-        let Some(entry) = self.ledger_entry(&id).await? else {
-            let name = EntryName::of(&ended);
-            let day = self.ledger_of(&day_of(name.created_at()));
-            day.create(&name.to_string(), ended.to_json()?).await?;
-            return Ok(ended);
-        };
-        let changed = self
-            .change_ledger(&entry, |found| outranks(&ended, found).then(|| ended.clone()))
-            .await?;
-        Ok(changed.unwrap_or(ended))
+        for _ in 0..TRIES {
+            let Some(entry) = self.ledger_entry(&ended.id).await? else {
+                let name = EntryName::of(&ended);
+                let day = self.ledger_of(&day_of(name.created_at()));
+                day.create(&name.to_string(), ended.to_json()?).await?;
+                return Ok(ended);
+            };
+            let correct = |found: &JobRecord| outranks(&ended, found).then(|| ended.clone());
+            // Without an answer somebody else has changed its name in between.
+            if let Some(record) = self.change_ledger(&entry, correct).await? {
+                return Ok(record);
+            }
+        }
+        Err(keeps_changing(&ended.id))
     }
 
     /// Changes an entry of the ledger, and its name with its money. `change` returns `None` to leave it. Returns what
     /// the entry says then, or `None` when it is not there any more.
     ///
-    /// The content is written first, on the condition that nobody else has changed it; a crash before the new name is
-    /// there, or before the old one is gone, leaves two names of the same content, of which the sums take the one with
-    /// the exact amount.
+    /// The content is written first, on the condition that nobody else has changed it. A crash before the new name is
+    /// there, or before the old one is gone, leaves the rest to the next call.
     pub(super) async fn change_ledger(
         &self,
         entry: &EntryName,
@@ -259,24 +338,29 @@ impl Library {
             let Some(found) = day.read(&name).await? else {
                 return Ok(None);
             };
-            let record = JobRecord::from_json(&entry.id, &found.json)?;
-            let Some(mut changed) = change(&record) else {
-                return Ok(Some(record));
-            };
-            changed.changed_at = now_millis();
-            let json = changed.to_json()?;
-            if day.replace(&name, &found.version, json.clone()).await?.is_none() {
-                continue;
+            let mut record = JobRecord::from_json(&entry.id, &found.json)?;
+            if let Some(mut changed) = change(&record) {
+                changed.changed_at = now_millis();
+                let json = changed.to_json()?;
+                if day.replace(&name, &found.version, json).await?.is_none() {
+                    continue;
+                }
+                record = changed;
             }
-            let new = EntryName::of(&changed).to_string();
-            if new != name {
-                day.create(&new, json).await?;
+            let new = EntryName::of(&record);
+            if new != *entry {
+                day.create(&new.to_string(), record.to_json()?).await?;
                 day.remove(&name).await?;
             }
-            return Ok(Some(changed));
+            return Ok(Some(record));
         }
         Err(keeps_changing(&entry.id))
     }
+}
+
+/// Whether no other client works on a record.
+fn is_free(found: &JobRecord, us: &str) -> bool {
+    found.owner.as_deref().is_none_or(|owner| owner == us)
 }
 
 /// Whether an ending may take the place of what is found: of anything that is open, and a saved clip also of an ending
@@ -289,10 +373,11 @@ fn taken_over(id: &str) -> Error {
     Error::new(
         ErrorKind::Library,
         format!(
-            "send the request of record {id}: another process took this one for dead and has taken the record over or removed it, so nothing was sent"
+            "send the request of record {id}: another process assumed that this one was dead and has taken the record over or removed it, so nothing was sent"
         ),
     )
     .with_charge(Charge::No)
+    .with_advice(RetryAdvice::Retry)
     .with_guidance("the process was suspended or blocked, or could not reach its library, for longer than its lease lasts; make the request again")
 }
 
@@ -301,18 +386,6 @@ fn keeps_changing(id: &str) -> Error {
         ErrorKind::Library,
         format!("write the record of job {id}: it keeps changing"),
     )
-}
-
-impl Booked {
-    /// The smaller, the more is known: which of two entries of one record counts.
-    pub(super) const fn rank(&self) -> u8 {
-        match self {
-            Self::Paid(_) => 0,
-            Self::Estimated(_) => 1,
-            Self::Unpriced => 2,
-            Self::Reserved(_) => 3,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -341,16 +414,19 @@ mod tests {
         }
     }
 
-    /// As if the owner of everything had not been seen to do anything for a lease.
+    /// Takes over a record whose owner is not seen to do anything for as long as a lease lasts.
     async fn claimed(library: &Library, id: &str) -> JobFile {
         let job = library.open_job(id).await.unwrap().unwrap();
         let found = library.claim_job(&job, None).await.unwrap();
-        assert!(
-            matches!(found, Claim::Elsewhere { is_alive: false, .. }),
-            "{found:?}"
-        );
-        library.inner.seen.age(LEASE);
-        match library.claim_job(&job, None).await.unwrap() {
+        if let Claim::Elsewhere { is_alive, .. } = found {
+            assert!(!is_alive);
+            library.inner.seen.age(LEASE);
+            return match library.claim_job(&job, None).await.unwrap() {
+                Claim::Ours(file) => file,
+                other => panic!("{other:?}"),
+            };
+        }
+        match found {
             Claim::Ours(file) => file,
             other => panic!("{other:?}"),
         }
@@ -487,7 +563,7 @@ mod tests {
         assert!(two.jobs().await.unwrap().is_empty());
         let job = two.open_job(&id).await.unwrap().unwrap();
         let found = two.claim_job(&job, None).await.unwrap();
-        assert!(matches!(found, Claim::Gone), "{found:?}");
+        assert!(matches!(found, Claim::Ended(_)), "{found:?}");
         assert!(two.open_jobs().await.unwrap().is_empty());
         assert_eq!(two.job_record(&id).await.unwrap().state, JobState::Failed);
     }

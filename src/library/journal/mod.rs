@@ -28,7 +28,7 @@ use self::entry::{EntryName, day_of};
 use self::owner::{Liveness, Reading};
 use super::Library;
 use super::documents::{Documents, Version};
-use super::name::quoted;
+use super::name::{now_millis, quoted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::money::Budget;
 
@@ -46,6 +46,8 @@ pub(crate) struct JobFile(Box<Opened>);
 
 struct Opened {
     held: Held,
+    /// This client, as records name their owner.
+    us: String,
     name: String,
     record: JobRecord,
     version: Version,
@@ -122,6 +124,8 @@ pub(crate) enum Claim {
     },
     /// It was sent to another service than the one that was named.
     OtherService(Box<JobRecord>),
+    /// It has its last state, and is in the ledger now.
+    Ended(Box<JobRecord>),
     /// Nothing is left to be done.
     Gone,
 }
@@ -274,7 +278,8 @@ impl Library {
 
     /// Books a request and writes its record, unless a budget forbids it.
     pub(crate) async fn begin_job(&self, mut record: JobRecord, budget: &Budget) -> Result<Begun> {
-        record.owner = Some(self.owner().await?.id.clone());
+        let us = self.owner().await?.id.clone();
+        record.owner = Some(us.clone());
         let entry = EntryName::of(&record);
         let name = entry.to_string();
         let mut held = Held::take(self, &record.id)
@@ -282,14 +287,15 @@ impl Library {
         // Two that are booked at once would each count the other, and both be refused.
         let _turn = self.inner.booking.lock().await;
         let written = Reading::now();
+        held.is_owner = true;
         let version = self
             .jobs_folder()
             .create(&name, record.to_json()?)
             .await?
             .ok_or_else(|| Error::new(ErrorKind::Library, "draw a name for a job: it is taken"))?;
-        held.is_owner = true;
         let file = JobFile(Box::new(Opened {
             held,
+            us,
             name,
             record,
             version,
@@ -309,8 +315,8 @@ impl Library {
         }
     }
 
-    /// Takes a record up, unless another client works on it. `service` is the origin that the caller can reach; a
-    /// record of another one is left as it is.
+    /// Takes a record up, unless another client works on it. `service` is the origin that the caller can reach; the job
+    /// of another one is left as it is.
     pub(crate) async fn claim_job(&self, job: &OpenJob, service: Option<&str>) -> Result<Claim> {
         let (documents, id, name) = (self.jobs_folder(), job.id(), job.0.to_string());
         let held = Held::take(self, id);
@@ -321,9 +327,11 @@ impl Library {
         if record.state.is_over() {
             // Whoever ended it was interrupted on the way to the ledger.
             self.move_to_ledger(&name, &record).await?;
-            return Ok(Claim::Gone);
+            return Ok(Claim::Ended(Box::new(record)));
         }
-        if let (Some(ours), Some(theirs)) = (service, &record.service)
+        // What was never sent, or has no job yet, needs no service.
+        let has_job = matches!(record.state, JobState::Accepted | JobState::Done);
+        if let (true, Some(ours), Some(theirs)) = (has_job, service, &record.service)
             && ours != theirs
         {
             return Ok(Claim::OtherService(Box::new(record)));
@@ -347,23 +355,26 @@ impl Library {
                 Liveness::Unknown => return elsewhere(record, false),
             }
         }
-        record.owner = Some(us);
+        record.owner = Some(us.clone());
+        record.changed_at = now_millis();
         let written = Reading::now();
+        held.is_owner = true;
         let taken = documents
             .replace(&name, &found.version, record.to_json()?)
             .await?;
         match taken {
-            Some(version) => {
-                held.is_owner = true;
-                Ok(Claim::Ours(JobFile(Box::new(Opened {
-                    held,
-                    name,
-                    record,
-                    version,
-                    written,
-                }))))
+            Some(version) => Ok(Claim::Ours(JobFile(Box::new(Opened {
+                held,
+                us,
+                name,
+                record,
+                version,
+                written,
+            })))),
+            None => {
+                held.is_owner = false;
+                elsewhere(record, true)
             }
-            None => elsewhere(record, true),
         }
     }
 

@@ -34,13 +34,16 @@ const MARGIN: Duration = Duration::from_secs(5);
 /// A lease in a store that was not renewed for so long is that of a client that is gone.
 const LONG_DEAD: Duration = Duration::from_secs(24 * 3600);
 
+/// How long the lease of another client is remembered that nobody looks at.
+const FORGOTTEN: Duration = Duration::from_secs(3600);
+
 const OWNERS: &str = "jobs/owners";
 
 /// A lease of this client.
 pub(in crate::library) struct Owner {
     pub(super) id: String,
-    /// On a folder, and where it lies.
-    lock: Option<(File, PathBuf)>,
+    /// On a folder, and where it lies. More than one file was held when somebody removed the name of the ones before.
+    lock: Option<(Mutex<Vec<File>>, PathBuf)>,
 }
 
 impl Drop for Inner {
@@ -109,6 +112,7 @@ pub(in crate::library) struct Seen(Mutex<HashMap<String, Watched>>);
 struct Watched {
     version: Option<Version>,
     since: Instant,
+    looked: Instant,
     /// Whether it was seen to change at all.
     is_changing: bool,
 }
@@ -126,13 +130,14 @@ impl Seen {
     fn look(&self, owner: &str, version: Option<Version>) -> Liveness {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        // Only owners that were looked at in this lease time matter, so the map stays small.
-        seen.retain(|id, watched| id == owner || now.duration_since(watched.since) < 2 * LEASE);
+        seen.retain(|id, watched| id == owner || now.duration_since(watched.looked) < FORGOTTEN);
         let watched = seen.entry(owner.to_owned()).or_insert_with(|| Watched {
             version: version.clone(),
             since: now,
+            looked: now,
             is_changing: false,
         });
+        watched.looked = now;
         if watched.version != version {
             watched.is_changing = version.is_some();
             (watched.version, watched.since) = (version, now);
@@ -151,9 +156,7 @@ impl Library {
     /// The lease of this client, taken at the first use and renewed from then on where leases have to be.
     pub(super) async fn owner(&self) -> Result<&Owner> {
         let owner = self.take_lease().await?;
-        if self.inner.folder.is_none() {
-            self.keep_lease();
-        }
+        self.keep_lease();
         Ok(owner)
     }
 
@@ -180,7 +183,7 @@ impl Library {
                 // Between making the file and locking it somebody may have taken it for a dead one's.
                 for _ in 0..8 {
                     if let Some(lock) = documents.lock(&id).await? {
-                        let lock = lock.zip(self.lock_of(&id));
+                        let lock = lock.map(|file| Mutex::new(vec![file])).zip(self.lock_of(&id));
                         return Ok(Owner { id, lock });
                     }
                 }
@@ -242,7 +245,7 @@ impl Library {
         .await
     }
 
-    /// Renews the lease in a store for as long as the library is open and its runtime lives.
+    /// Renews the lease for as long as the library is open and its runtime lives.
     fn keep_lease(&self) {
         let mut task = self
             .inner
@@ -268,11 +271,22 @@ impl Library {
         }));
     }
 
-    /// Renews the lease, where leases have to be: in a store, and only when there is one.
+    /// Renews the lease, if there is one: writes it in a store, and takes it again on a folder when somebody removed it.
     pub(super) async fn renew_lease(&self) -> Result<()> {
-        let (Some(owner), None) = (self.inner.owner.get(), &self.inner.folder) else {
+        let Some(owner) = self.inner.owner.get() else {
             return Ok(());
         };
+        if let Some((files, _)) = &owner.lock {
+            if !self.holds_lease().await?
+                && let Some(Some(file)) = Documents::new(self, OWNERS).lock(&owner.id).await?
+            {
+                files.lock().unwrap_or_else(PoisonError::into_inner).push(file);
+            }
+            return Ok(());
+        }
+        if self.inner.folder.is_some() {
+            return Ok(());
+        }
         let number = u64::from(name::random()?);
         let now = Reading::now();
         let documents = Documents::new(self, OWNERS);
@@ -292,10 +306,10 @@ impl Library {
 
     /// Whether this client's lease is known to hold, for long enough that a create can leave.
     pub(super) async fn holds_lease(&self) -> Result<bool> {
-        let Some(owner) = self.inner.owner.get() else {
+        let Some(_) = self.inner.owner.get() else {
             return Ok(false);
         };
-        if owner.lock.is_none() && self.inner.folder.is_none() {
+        if self.inner.folder.is_none() {
             let last = *self
                 .inner
                 .renewal
@@ -307,10 +321,14 @@ impl Library {
         let inner = Arc::clone(&self.inner);
         let doing = format!("look for the lease of this process in {self}");
         blocking(move || {
-            let Some((lock, path)) = inner.owner.get().and_then(|owner| owner.lock.as_ref()) else {
+            let Some((files, path)) = inner.owner.get().and_then(|owner| owner.lock.as_ref()) else {
                 return Ok(false);
             };
-            lock::is_named(lock, path).map_err(|error| io_fault(&doing, error))
+            let files = files.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(last) = files.last() else {
+                return Ok(false);
+            };
+            lock::is_named(last, path).map_err(|error| io_fault(&doing, error))
         })
         .await
     }
@@ -399,6 +417,38 @@ mod tests {
         assert!(suspended.elapsed() >= minute);
         assert!(set_back.elapsed() >= minute);
         assert!(now.elapsed() < minute);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_in_a_store_is_renewed_by_the_library() {
+        let store = Arc::new(object_store::memory::InMemory::new());
+        let library = Library::on_store(store, "").unwrap();
+        let id = library.owner().await.unwrap().id.clone();
+        let documents = Documents::new(&library, OWNERS);
+        let mut versions = Vec::new();
+        for _ in 0..4 {
+            versions.push(documents.read(&id).await.unwrap().unwrap().version);
+            tokio::time::sleep(HEARTBEAT_INTERVAL + Duration::from_millis(1)).await;
+        }
+        versions.dedup();
+        assert_eq!(versions.len(), 4, "each was written anew");
+    }
+
+    #[tokio::test]
+    async fn a_lease_on_a_folder_is_taken_again_when_somebody_removed_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let [library, other] = [(); 2].map(|()| Library::open(folder.path()).unwrap());
+        let id = library.owner().await.unwrap().id.clone();
+        assert_eq!(other.liveness(&id).await.unwrap(), Liveness::Alive);
+        fs::remove_file(library.lock_of(&id).unwrap()).unwrap();
+        assert!(!library.holds_lease().await.unwrap());
+        assert_eq!(other.liveness(&id).await.unwrap(), Liveness::Unknown);
+        library.renew_lease().await.unwrap();
+        assert!(library.holds_lease().await.unwrap());
+        assert_eq!(other.liveness(&id).await.unwrap(), Liveness::Alive);
+        drop(library);
+        other.inner.seen.age(LEASE);
+        assert_ne!(other.liveness(&id).await.unwrap(), Liveness::Alive);
     }
 
     #[test]

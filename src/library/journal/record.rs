@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use crate::error::{Charge, Error, ErrorKind, Result};
+use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::library::name::quoted;
 use crate::money::UsdTicks;
 
@@ -299,9 +299,14 @@ impl JobRecord {
             Some(code) => error.with_service_code(code),
             None => error,
         };
-        Some(match &self.job_id {
+        let error = match &self.job_id {
             Some(id) => error.with_job_id(id),
             None => error,
+        };
+        Some(match self.state {
+            // As long as the record is open, the job may still make its clip.
+            JobState::Accepted | JobState::Done => error.with_advice(RetryAdvice::Resume),
+            _ => error,
         })
     }
 }

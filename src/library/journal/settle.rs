@@ -1,10 +1,16 @@
 //! What a person says of a job that software cannot find out about.
 
-use super::entry::Booked;
+use std::time::{Duration, Instant};
+
+use super::entry::{Booked, EntryName};
+use super::owner::LEASE;
 use super::{Claim, JobError, JobRecord, JobState};
 use crate::error::{Error, ErrorKind, Result};
 use crate::library::{ClipId, Library};
 use crate::money::UsdTicks;
+
+/// How often the owner of a record is looked at that may be dead.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What became of a job, as a person knows from the service's account page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +39,17 @@ impl Library {
         let Some(job) = self.open_job(id).await? else {
             return self.settle_ended(id, &settlement).await;
         };
-        let mut file = match self.claim_job(&job, None).await? {
+        let watched = Instant::now();
+        let claim = loop {
+            match self.claim_job(&job, None).await? {
+                // Whether its owner is dead shows when its lease was watched for long enough.
+                Claim::Elsewhere { is_alive: false, .. } if watched.elapsed() < LEASE + LOOK => {
+                    tokio::time::sleep(LOOK).await;
+                }
+                claim => break claim,
+            }
+        };
+        let mut file = match claim {
             Claim::Ours(file) => file,
             Claim::Elsewhere { .. } | Claim::OtherService(_) => {
                 return Err(Error::new(
@@ -41,7 +57,7 @@ impl Library {
                     format!("settle job {id}: a process is at work on it; wait for that one"),
                 ));
             }
-            Claim::Gone => {
+            Claim::Gone | Claim::Ended(_) => {
                 return Err(Error::new(
                     ErrorKind::NotFound,
                     format!("settle job {id}: it was settled meanwhile"),
@@ -79,9 +95,16 @@ impl Library {
         let is_doubtful = |found: &JobRecord| {
             found.state == JobState::Failed && !matches!(Booked::of(found), Booked::Paid(_))
         };
-        let Some(entry) = self.ledger_entry(id).await?.filter(|_| is_doubtful(&found)) else {
+        let Some(entry) = self.ledger_entry(id).await? else {
             return Err(already(&found));
         };
+        if !is_doubtful(&found) {
+            if EntryName::of(&found) != entry {
+                // A crash in the middle of an earlier settlement left the old name.
+                self.change_ledger(&entry, |_| None).await?;
+            }
+            return Err(already(&found));
+        }
         if let Settlement::Job(_) = settlement {
             return Err(Error::invalid(format!(
                 "settle job {id}: its job is known and failed; say that it was not charged, or what was charged"
