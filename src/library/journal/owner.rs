@@ -306,9 +306,9 @@ impl Library {
 
     /// Whether this client's lease is known to hold, for long enough that a create can leave.
     pub(super) async fn holds_lease(&self) -> Result<bool> {
-        let Some(_) = self.inner.owner.get() else {
+        if self.inner.owner.get().is_none() {
             return Ok(false);
-        };
+        }
         if self.inner.folder.is_none() {
             let last = *self
                 .inner
