@@ -66,6 +66,11 @@ const WORDS: &[(&str, &[&str], &str)] = &[
         &["src/http/", "src/sandbox/"],
         "only http/ speaks HTTP",
     ),
+    (
+        "hyper_util",
+        &["src/http/"],
+        "which requests are proxied is decided in http/",
+    ),
     ("ffmpeg_next", &["src/media/"], "only media/ knows libav"),
     (
         "provider::xai",

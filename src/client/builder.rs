@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::VideoClient;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{DownloadPolicy, Http, RateLimit, Timeouts, Token, TokenSource};
+use crate::http::{DownloadPolicy, Http, ProxySettings, RateLimit, Timeouts, Token, TokenSource};
 use crate::job::PollPolicy;
 use crate::library::Library;
 use crate::model::{ModelTable, Validation};
@@ -33,6 +33,8 @@ pub struct VideoClientBuilder {
     download: DownloadPolicy,
     rate: RateLimit,
     timeouts: Timeouts,
+    proxy: ProxySettings,
+    root_certificates: Vec<Vec<u8>>,
     planner: PlannerSettings,
     budget: Budget,
     telemetry_content: bool,
@@ -69,14 +71,9 @@ impl VideoClientBuilder {
 
     /// The key from the environment variable `XAI_API_KEY`.
     pub fn api_key_from_env(mut self) -> Self {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the one variable that the library reads"
-        )]
-        let key = std::env::var(KEY_VARIABLE);
-        self.token = Some(match key {
-            Ok(key) => checked_key(&SecretString::from(key)),
-            Err(_) => Err(no_key()),
+        self.token = Some(match variable(KEY_VARIABLE) {
+            Some(key) => checked_key(&SecretString::from(key)),
+            None => Err(no_key()),
         });
         self
     }
@@ -150,6 +147,42 @@ impl VideoClientBuilder {
         self
     }
 
+    /// The proxy that requests to other machines go through, such as `http://proxy.example:3128` or
+    /// `http://user:password@10.0.0.5:3128`: calls of the API and downloads. Without this, the environment names it:
+    /// `HTTPS_PROXY` or `ALL_PROXY`, in capitals or not, and where neither is set the settings of macOS or Windows.
+    ///
+    /// It is asked for a tunnel (`CONNECT`) and sees names and ports, neither the key nor the content. Only https goes
+    /// through it; requests to this machine never do. It may have any address. It resolves the names of the clips'
+    /// links, so of a link only literal addresses and names that are local by their form are refused. Proxies are
+    /// http or https; SOCKS is not supported. [`build`](Self::build) fails with `Config` for a URL that is none of those.
+    ///
+    /// A library in a bucket has connections of its own, which this does not change.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy.proxy = Some(url.into());
+        self
+    }
+
+    /// What is reached without the proxy, whichever named it: hosts (`example.com`, with everything below it), addresses
+    /// and networks (`10.0.0.0/8`), separated by commas; `*` is everything. It takes the place of `NO_PROXY`.
+    ///
+    /// [`build`](Self::build) fails with `Config` for an entry that is none of those.
+    pub fn no_proxy(mut self, hosts: impl Into<String>) -> Self {
+        self.proxy.no_proxy = Some(hosts.into());
+        self
+    }
+
+    /// Trusts more certificate authorities, besides those of the system: the text of a PEM file with one or more
+    /// certificates. Called again, it adds to what was given before.
+    ///
+    /// The system's are those of the platform; on Linux `SSL_CERT_FILE` and `SSL_CERT_DIR` name others. On Android, where
+    /// the library cannot read them, Mozilla's are built in.
+    ///
+    /// [`build`](Self::build) fails with `Config` for what is no certificate.
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.root_certificates.push(pem.into());
+        self
+    }
+
     /// How prompts are planned, and which are.
     pub fn planner(mut self, settings: PlannerSettings) -> Self {
         self.planner = settings;
@@ -174,14 +207,22 @@ impl VideoClientBuilder {
     /// The client.
     ///
     /// # Errors
-    /// `Config` when there is no key, the base URL would leak it, or no library was named; `Library`
+    /// `Config` when there is no key, the base URL would leak it, no library was named, or a limit, a timeout, a
+    /// proxy or a root certificate cannot be used; `Library`
     /// when its folder cannot be made or written; `InvalidRequest` for settings of the planner that no
     /// call can be made with.
     pub fn build(self) -> Result<VideoClient> {
         self.planner.check()?;
         let token = self.token.unwrap_or_else(|| Err(no_key()))?;
         let base_url = self.base_url.as_deref().unwrap_or(BASE_URL);
-        let http = Http::new(base_url, token, self.rate, self.download, self.timeouts)?;
+        let http = Http::new(
+            base_url,
+            token,
+            (self.rate, self.download, self.timeouts),
+            &self.proxy,
+            &self.root_certificates,
+            &variable,
+        )?;
         let library = match self.library {
             Some(Place::Folder(folder)) => Library::open(folder)?,
             Some(Place::Opened(library)) => library,
@@ -207,6 +248,15 @@ impl VideoClientBuilder {
         };
         Ok(VideoClient::new(http, library, settings))
     }
+}
+
+/// The value of an environment variable.
+fn variable(name: &str) -> Option<String> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the library reads the environment"
+    )]
+    std::env::var(name).ok()
 }
 
 fn checked_key(key: &SecretString) -> Result<Token> {

@@ -20,7 +20,7 @@ impl Http {
         self.0.limiter.turn(Lane::Read).await;
         let kind = HeaderValue::from_static("application/json");
         let body = Some((kind, body.into()));
-        self.send(&self.0.create, Method::POST, segments, body, timeout)
+        self.send(&self.0.clients.create, Method::POST, segments, body, timeout)
             .await
     }
 }

@@ -326,13 +326,15 @@ impl Http {
     ) -> Result<reqwest::Response, Broken> {
         let mut url = url.clone();
         for hop in 0..=MAX_REDIRECTS {
+            // Behind a proxy this is the whole guard: the proxy resolves the name.
             self.check_url(&url)?;
+            let clients = &self.0.clients;
+            let client = match (self.0.proxies.of(&url)?, &clients.proxied_download) {
+                (Some(_), Some(proxied)) => proxied,
+                _ => &clients.download,
+            };
             // Compressed transfer would make lengths and ranges mean something else.
-            let mut request = self
-                .0
-                .download
-                .get(url.clone())
-                .header(ACCEPT_ENCODING, "identity");
+            let mut request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
             if hop == 0 && url.origin() == self.0.base.origin() {
                 request = request.header(AUTHORIZATION, self.0.token.header().await?);
             }

@@ -8,18 +8,21 @@ mod ask;
 mod auth;
 mod body;
 mod checksum;
+mod connect;
 mod download;
 mod guard;
 mod limiter;
+mod proxy;
 mod retry;
 mod timeouts;
+mod trust;
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use reqwest::Method;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use reqwest::{Method, redirect, retry as reqwest_retry};
 use url::Url;
 
 pub(crate) use auth::Token;
@@ -29,15 +32,18 @@ pub use download::DownloadPolicy;
 pub(crate) use download::{DownloadError, Sink};
 pub use limiter::RateLimit;
 pub(crate) use limiter::{Lane, Limiter};
+pub(crate) use proxy::ProxySettings;
 pub(crate) use retry::retry_after;
 pub use timeouts::Timeouts;
+
+use connect::Clients;
+use proxy::Proxies;
+use trust::Trust;
 
 use crate::error::{Error, ErrorKind, Result, redacted_url};
 
 /// Replies are small JSON; more than this is not read.
 const MAX_REPLY: usize = 1 << 20;
-/// Connections that wait for the next poll. A burst may open more; they go when it is over.
-const KEPT_CONNECTIONS: usize = 64;
 
 /// A cheap clone over the connections of one client.
 #[derive(Clone)]
@@ -46,13 +52,10 @@ pub(crate) struct Http(Arc<Inner>);
 struct Inner {
     base: Url,
     token: Token,
-    /// For polls and other reads: keeps connections alive.
-    read: reqwest::Client,
-    /// For paid requests: a new connection each, because a request written to a kept connection that
-    /// the server is closing leaves nobody able to say whether it arrived.
-    create: reqwest::Client,
-    /// For downloads: resolves public addresses only.
-    download: reqwest::Client,
+    clients: Clients,
+    proxies: Proxies,
+    /// What messages say of the proxy to the API.
+    through: String,
     policy: DownloadPolicy,
     timeouts: Timeouts,
     limiter: Limiter,
@@ -92,70 +95,33 @@ impl std::fmt::Debug for Http {
 }
 
 impl Http {
+    /// The connections to a service. `environment` looks up an environment variable.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for a URL, a limit, a proxy or a certificate that cannot be used.
     pub(crate) fn new(
         base_url: &str,
         token: Token,
-        rate: RateLimit,
-        policy: DownloadPolicy,
-        timeouts: Timeouts,
+        (rate, policy, timeouts): (RateLimit, DownloadPolicy, Timeouts),
+        proxy: &ProxySettings,
+        root_certificates: &[Vec<u8>],
+        environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self> {
         let base = parse_base(base_url)?;
-        // Another part of the program may have chosen a provider already; then theirs is used.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = || {
-            reqwest::Client::builder()
-                // The CDN is known to refuse the default agents of HTTP libraries.
-                .user_agent(concat!(
-                    "Mozilla/5.0 (compatible; reelkin/",
-                    env!("CARGO_PKG_VERSION"),
-                    ")"
-                ))
-                .redirect(redirect::Policy::none())
-                .retry(reqwest_retry::never())
-                .referer(false)
-                .connect_timeout(timeouts.connect)
-        };
-        // Without TLS to the service nothing has to know whom to trust: neither the time to read the system's
-        // certificates is spent, nor is a machine refused that has none.
-        let is_plain = base.scheme() == "http";
-        let trusting = |client: reqwest::ClientBuilder| {
-            if is_plain {
-                client.tls_certs_only([])
-            } else {
-                client
-            }
-        };
-        let built = |client: reqwest::ClientBuilder| {
-            client.build().map_err(|error| {
-                Error::new(ErrorKind::Config, "set up HTTP")
-                    .with_guidance(
-                        "if this machine has no CA certificates, install them: on Debian the package ca-certificates",
-                    )
-                    .with_source(error.without_url())
-            })
-        };
-        let downloads = || {
-            builder()
-                .read_timeout(policy.stall_timeout)
-                .dns_resolver(guard::PublicResolver::allowing(base.host_str()))
-        };
+        let proxies = Proxies::new(proxy, environment)?;
+        let api_proxy = proxies.of(&base)?;
+        let trust = Trust::new(root_certificates)?;
         Ok(Self(Arc::new(Inner {
-            read: built(trusting(
-                builder()
-                    .timeout(timeouts.read)
-                    .pool_max_idle_per_host(KEPT_CONNECTIONS),
-            ))?,
-            create: built(trusting(builder().pool_max_idle_per_host(0)))?,
-            // A clip may lie elsewhere, behind TLS; on this machine alone it can do without.
-            download: match built(downloads()) {
-                Err(_) if is_plain => built(downloads().tls_certs_only([]))?,
-                download => download?,
-            },
+            clients: Clients::new(&base, &policy, &timeouts, &trust, &proxies)?,
+            through: api_proxy.map_or_else(String::new, |proxy| {
+                format!(" through the proxy {}", proxy::name(proxy))
+            }),
             limiter: Limiter::new(rate),
             base,
             token,
             policy,
             timeouts,
+            proxies,
         })))
     }
 
@@ -172,8 +138,14 @@ impl Http {
     /// One GET, not repeated here.
     pub(crate) async fn get(&self, segments: &[&str]) -> Result<Reply, SendFailure> {
         self.0.limiter.turn(Lane::Read).await;
-        self.send(&self.0.read, Method::GET, segments, None, self.0.timeouts.read)
-            .await
+        self.send(
+            &self.0.clients.read,
+            Method::GET,
+            segments,
+            None,
+            self.0.timeouts.read,
+        )
+        .await
     }
 
     /// One POST of JSON on a connection of its own, sent once.
@@ -208,14 +180,20 @@ impl Http {
     /// One DELETE, not repeated here.
     pub(crate) async fn delete(&self, segments: &[&str]) -> Result<Reply, SendFailure> {
         self.0.limiter.turn(Lane::Read).await;
-        self.send(&self.0.read, Method::DELETE, segments, None, self.0.timeouts.read)
-            .await
+        self.send(
+            &self.0.clients.read,
+            Method::DELETE,
+            segments,
+            None,
+            self.0.timeouts.read,
+        )
+        .await
     }
 
     async fn post(&self, segments: &[&str], kind: HeaderValue, body: Body) -> Result<Reply, SendFailure> {
         let timeout = self.0.timeouts.upload(body.len());
         self.send(
-            &self.0.create,
+            &self.0.clients.create,
             Method::POST,
             segments,
             Some((kind, body)),
@@ -239,9 +217,10 @@ impl Http {
     ) -> Result<Reply, SendFailure> {
         let url = self.url(segments);
         let doing = format!(
-            "{} {}",
+            "{} {}{}",
             method.as_str().to_ascii_lowercase(),
-            redacted_url(url.as_str())
+            redacted_url(url.as_str()),
+            self.0.through
         );
         let token = self.0.token.header().await.map_err(SendFailure::NotSent)?;
         let mut request = client

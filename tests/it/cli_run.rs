@@ -67,6 +67,9 @@ impl Program {
         for variable in ["XAI_API_KEY", "REELKIN_LIBRARY", "REELKIN_LOG"] {
             command.env_remove(variable);
         }
+        for variable in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+            command.env_remove(variable).env_remove(variable.to_uppercase());
+        }
         Self { command, kept: None }
     }
 
