@@ -15,7 +15,7 @@ use url::Url;
 
 use super::checksum::Checksum;
 use super::{Http, guard, network, retry_after};
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, check_wait};
 use crate::error::{Error, ErrorKind, Result, redacted_url};
 use crate::telemetry;
 
@@ -23,7 +23,13 @@ const MAX_REDIRECTS: u32 = 5;
 /// An MP4 names its type in bytes 4 to 8, so this much tells a clip from an error page.
 const SNIFF: usize = 12;
 
+/// The speed beyond which a limit from below could never be kept.
+const FASTEST: u64 = 1 << 30;
+
 /// The bounds of a download.
+///
+/// A limit of 0 bytes, a least speed of more than 1 GiB/s, and a `stall_timeout` of zero or of more than a year are errors of
+/// kind `Config` when the client is built.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
@@ -47,6 +53,25 @@ impl Default for DownloadPolicy {
             stall_timeout: Duration::from_secs(30),
             attempts: 6,
         }
+    }
+}
+
+impl DownloadPolicy {
+    /// Returns an error for limits under which no clip could be downloaded.
+    pub(super) fn check(&self) -> Result<()> {
+        let bad = |why: String| Error::new(ErrorKind::Config, format!("set up downloads: {why}"));
+        if self.max_bytes == 0 {
+            return Err(bad(
+                "max_bytes is 0; use the size of the largest clip to accept".to_owned()
+            ));
+        }
+        if self.min_bytes_per_second > FASTEST {
+            return Err(bad(format!(
+                "min_bytes_per_second is {}; use at most {FASTEST}",
+                self.min_bytes_per_second
+            )));
+        }
+        check_wait(self.stall_timeout).map_err(|why| bad(format!("stall_timeout {why}")))
     }
 }
 

@@ -108,6 +108,9 @@ impl Http {
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self> {
         let base = parse_base(base_url)?;
+        rate.check()?;
+        policy.check()?;
+        timeouts.check()?;
         let proxies = Proxies::new(proxy, environment)?;
         let api_proxy = proxies.of(&base)?;
         let trust = Trust::new(root_certificates)?;

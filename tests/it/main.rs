@@ -23,6 +23,7 @@ mod cli_bad_input;
 mod cli_run;
 mod cli_verbs;
 mod client_bench;
+mod client_settings;
 mod clips;
 mod download_guard;
 mod download_hostile;
