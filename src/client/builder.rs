@@ -147,14 +147,14 @@ impl VideoClientBuilder {
         self
     }
 
-    /// The proxy that requests to other machines go through, such as `http://proxy.example:3128` or
-    /// `http://user:password@10.0.0.5:3128`: calls of the API and downloads. Without this, the environment names it:
-    /// `HTTPS_PROXY` or `ALL_PROXY`, in capitals or not, and where neither is set the settings of macOS or Windows.
+    /// Sends calls of the API and downloads through a proxy, such as `http://proxy.example:3128` or
+    /// `http://user:password@10.0.0.5:3128`. Defaults to what the environment names, `HTTPS_PROXY` or `ALL_PROXY`, in
+    /// capitals or not, and where neither is set to the settings of macOS or Windows.
     ///
-    /// It is asked for a tunnel (`CONNECT`) and sees names and ports, neither the key nor the content. Only https goes
+    /// The proxy is asked for a tunnel (`CONNECT`) and sees names and ports, neither the key nor the content. Only https goes
     /// through it; requests to this machine never do. It may have any address. It resolves the names of the clips'
     /// links, so of a link only literal addresses and names that are local by their form are refused. Proxies are
-    /// http or https; SOCKS is not supported. [`build`](Self::build) fails with `Config` for a URL that is none of those.
+    /// http or https; SOCKS is not supported. [`build`](Self::build) fails with `Config` for a URL that is neither.
     ///
     /// A library in a bucket has connections of its own, which this does not change.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
@@ -162,8 +162,8 @@ impl VideoClientBuilder {
         self
     }
 
-    /// What is reached without the proxy, whichever named it: hosts (`example.com`, with everything below it), addresses
-    /// and networks (`10.0.0.0/8`), separated by commas; `*` is everything. It takes the place of `NO_PROXY`.
+    /// Exempts targets from the proxy, whichever named it: hosts (`example.com`, with everything below it),
+    /// addresses and networks (`10.0.0.0/8`), separated by commas; `*` is everything. It takes the place of `NO_PROXY`.
     ///
     /// [`build`](Self::build) fails with `Config` for an entry that is none of those.
     pub fn no_proxy(mut self, hosts: impl Into<String>) -> Self {
@@ -174,8 +174,8 @@ impl VideoClientBuilder {
     /// Trusts more certificate authorities, besides those of the system: the text of a PEM file with one or more
     /// certificates. Called again, it adds to what was given before.
     ///
-    /// The system's are those of the platform; on Linux `SSL_CERT_FILE` and `SSL_CERT_DIR` name others. On Android, where
-    /// the library cannot read them, Mozilla's are built in.
+    /// On Linux the environment variables `SSL_CERT_FILE` and `SSL_CERT_DIR` take the place of the system's. On Android,
+    /// where the library cannot read those of the system, Mozilla's are built in.
     ///
     /// [`build`](Self::build) fails with `Config` for what is no certificate.
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {

@@ -28,8 +28,8 @@ const FASTEST: u64 = 1 << 30;
 
 /// The bounds of a download.
 ///
-/// A limit of 0 bytes, a least speed of more than 1 GiB/s, and a `stall_timeout` of zero or of more than a year are errors of
-/// kind `Config` when the client is built.
+/// A limit of 0 bytes, a least speed of more than 1 GiB/s, and a `stall_timeout` of zero or of more than a year are
+/// errors of kind `Config` when the client is built.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
