@@ -200,7 +200,7 @@ impl VideoClientBuilder {
             models,
             defaults: self.defaults,
             validation: self.validation,
-            poll: self.poll,
+            poll: self.poll.clamped(),
             planner: self.planner,
             budget: self.budget,
             telemetry_content: self.telemetry_content,

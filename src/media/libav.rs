@@ -21,7 +21,10 @@ pub(super) fn init() {
 #[expect(unsafe_code, reason = "the bindings leave it out")]
 pub(super) fn cap_allocations(max_pixels: u64) {
     static CAP: Mutex<u64> = Mutex::new(0);
-    let wanted = max_pixels.saturating_mul(6).max(128 << 20) + (16 << 20);
+    let wanted = max_pixels
+        .saturating_mul(6)
+        .max(128 << 20)
+        .saturating_add(16 << 20);
     let mut cap = CAP.lock().unwrap_or_else(PoisonError::into_inner);
     if wanted > *cap {
         *cap = wanted;

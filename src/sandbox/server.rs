@@ -249,7 +249,7 @@ async fn answer(
         .next()
     {
         Some(FaultKind::Restart(seconds)) => {
-            app.restarts.begin(Duration::from_secs_f64(seconds));
+            app.restarts.begin(pause_of(seconds));
             cut(gate)
         }
         Some(FaultKind::ExpireLinks) => {
@@ -334,7 +334,7 @@ fn check_key(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {
 async fn before(app: &App, fault: FaultKind, gate: Option<&Gate>) -> Option<Response> {
     Some(match fault {
         FaultKind::Delay(seconds) => {
-            tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+            tokio::time::sleep(pause_of(seconds)).await;
             return None;
         }
         FaultKind::Reset => cut(gate),
@@ -471,8 +471,14 @@ fn first(body: Body, bytes: u64, cut: bool) -> Body {
     Body::from_stream(kept.chain(end))
 }
 
+/// Returns the pause of a fault, which may have been made with any number: an hour at most.
+fn pause_of(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.clamp(0.0, 3600.0)).unwrap_or_default()
+}
+
 /// A body that trickles.
 fn slow(body: Body, rate: u64) -> Body {
+    let rate = rate.max(1);
     // Ten pieces a second, so that a slow body is not a stalled one.
     let step = usize::try_from((rate / 10).max(1)).unwrap_or(usize::MAX);
     let pause = Duration::from_secs_f64(step as f64 / rate as f64);
