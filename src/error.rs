@@ -78,10 +78,12 @@ pub enum ErrorKind {
     FramesUnavailable,
     /// The library could not be read or written.
     Library,
+    /// A defect of this crate ended the work. A job that was sent goes on, and a recovery finishes it.
+    Internal,
 }
 
 impl ErrorKind {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Config,
         Self::Auth,
         Self::InvalidRequest,
@@ -99,6 +101,7 @@ impl ErrorKind {
         Self::Media,
         Self::FramesUnavailable,
         Self::Library,
+        Self::Internal,
     ];
 
     /// The kind of a word that [`code`](Self::code) gave.
@@ -126,6 +129,7 @@ impl ErrorKind {
             Self::Media => "media",
             Self::FramesUnavailable => "frames_unavailable",
             Self::Library => "library",
+            Self::Internal => "internal",
         }
     }
 }
@@ -250,7 +254,7 @@ impl Error {
             return charge;
         }
         match self.0.kind {
-            ErrorKind::SubmissionUnknown => Charge::Unknown,
+            ErrorKind::SubmissionUnknown | ErrorKind::Internal => Charge::Unknown,
             _ if self.0.job_id.is_some() => Charge::Unknown,
             _ => Charge::No,
         }
@@ -270,6 +274,7 @@ impl Error {
             },
             // The job exists, whatever went wrong after it: another create would be paid again.
             _ if self.0.job_id.is_some() => RetryAdvice::Resume,
+            ErrorKind::Internal => RetryAdvice::CheckAccount,
             ErrorKind::RateLimited | ErrorKind::Protocol => RetryAdvice::Wait,
             ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Stopped => RetryAdvice::Retry,
             _ => RetryAdvice::Change,

@@ -71,6 +71,7 @@ mod provider;
 pub mod request;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+mod stop;
 mod telemetry;
 
 pub use client::{

@@ -64,6 +64,7 @@ const WORDS: &[(What, &[&str])] = &[
 #[rustfmt::skip]
 const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/bin/reelkin/models.rs", Body, 1, "one file of the user's own, whom nobody else hands it to"),
+    ("src/bin/reelkin/signals.rs", Channel, 1, "one value, once"),
     ("src/client/inputs.rs", Body, 1, "MAX_PICTURE_BYTES, and one byte to see that it is more"),
     ("src/client/mod.rs", Loop, 1, "a beat every 5 s for as long as the client lives"),
     ("src/client/recover.rs", Collection, 1, "the open records of the library that others work on"),
@@ -82,7 +83,7 @@ const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/job/event.rs", Collection, 2, "KEPT, beyond which only events stay that a job has a handful of"),
     ("src/job/event.rs", Loop, 1, "ends with the job that it watches, which has a deadline"),
     ("src/job/event.rs", Channel, 1, "one value, the newest"),
-    ("src/job/handle.rs", Channel, 3, "one value, the newest"),
+    ("src/job/handle.rs", Channel, 2, "one value, the newest"),
     ("src/job/poll.rs", Loop, 1, "the deadline of the poll policy"),
     ("src/job/times.rs", Collection, 1, "KINDS, of which the one seen least goes"),
     ("src/library/bucket.rs", Loop, 1, "the end of the clip's file, PARTS_AT_ONCE parts in flight"),

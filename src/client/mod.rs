@@ -53,6 +53,7 @@ use crate::money::{Budget, Spent};
 use crate::provider::xai::Xai;
 use crate::provider::{JobId, Provider, VisibleModel};
 use crate::request::{Checked, Defaults, GenerateRequest, PlannerSettings};
+use crate::stop::StopSignal;
 use crate::telemetry::Verb;
 
 /// How many clips a client downloads, checks and saves at a time.
@@ -171,10 +172,14 @@ impl VideoClient {
         let id = JobId::parse(id)?;
         let client = self.clone();
         let work_id = id.clone();
-        let started = job::spawn(Verb::PickUp.span(), move |reporter| async move {
-            reporter.submitted(&work_id, None);
-            Box::pin(recover::one(&client, &reporter, &work_id)).await
-        });
+        let started = job::spawn(
+            Verb::PickUp.span(),
+            self.stop_signal(),
+            move |reporter| async move {
+                reporter.submitted(&work_id, None);
+                Box::pin(recover::one(&client, &reporter, &work_id)).await
+            },
+        );
         Ok(started.with_id(id))
     }
 
@@ -185,6 +190,28 @@ impl VideoClient {
     /// `Library` if the ledger cannot be read.
     pub async fn spent(&self, time: impl RangeBounds<u64> + Send) -> Result<Spent> {
         self.inner.library.spent(time).await
+    }
+
+    /// Stops all work of this client and of its clones, for a program that is about to end. A call can be stopped
+    /// this way before its job has an id.
+    ///
+    /// A request that was not sent yet is not sent any more: its call ends with an error of kind `stopped`, and
+    /// the money that was reserved for it is given back. A request that is on its way is finished, and its job is
+    /// written down. Waits for jobs end as with [`stop_waiting`](Handle::stop_waiting). Await the calls to know
+    /// when all of that is done; a later [`recover`](Self::recover), of another client, finishes the jobs.
+    ///
+    /// This cannot be taken back: the client sends nothing paid after it.
+    pub fn stop(&self) {
+        self.stop_signal().stop();
+    }
+
+    /// Whether a paid request is on its way to the service at this moment, without an answer yet.
+    pub fn is_sending(&self) -> bool {
+        self.stop_signal().is_sending()
+    }
+
+    fn stop_signal(&self) -> &StopSignal {
+        self.inner.http.stop_signal()
     }
 
     /// Renews this client's lease on what it works on for as long as the client lives, where leases have to

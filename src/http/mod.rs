@@ -33,6 +33,7 @@ pub(crate) use retry::retry_after;
 pub use timeouts::Timeouts;
 
 use crate::error::{Error, ErrorKind, Result, redacted_url};
+use crate::stop::{Sending, StopSignal};
 
 /// Replies are small JSON; more than this is not read.
 const MAX_REPLY: usize = 1 << 20;
@@ -56,6 +57,7 @@ struct Inner {
     policy: DownloadPolicy,
     timeouts: Timeouts,
     limiter: Limiter,
+    stop: StopSignal,
 }
 
 /// What came back, whole and bounded.
@@ -152,6 +154,7 @@ impl Http {
                 download => download?,
             },
             limiter: Limiter::new(rate),
+            stop: StopSignal::default(),
             base,
             token,
             policy,
@@ -169,6 +172,24 @@ impl Http {
         self.0.base.host_str()
     }
 
+    /// Returns the signal that stops all work of the client. After it nothing paid is sent.
+    pub(crate) fn stop_signal(&self) -> &StopSignal {
+        &self.0.stop
+    }
+
+    /// Waits for a turn to send what is paid, and counts it as on its way.
+    async fn turn_to_pay(&self, lane: Lane) -> Result<Sending, SendFailure> {
+        let stop = &self.0.stop;
+        let turn = async {
+            self.0.limiter.turn(lane).await;
+            Ok(())
+        };
+        let given = stop.before_sending(turn).await;
+        given
+            .and_then(|()| stop.begin_sending())
+            .map_err(SendFailure::NotSent)
+    }
+
     /// One GET, not repeated here.
     pub(crate) async fn get(&self, segments: &[&str]) -> Result<Reply, SendFailure> {
         self.0.limiter.turn(Lane::Read).await;
@@ -182,7 +203,7 @@ impl Http {
         segments: &[&str],
         body: impl Into<Body>,
     ) -> Result<Reply, SendFailure> {
-        self.0.limiter.turn(Lane::Create).await;
+        let _sending = self.turn_to_pay(Lane::Create).await?;
         self.post(
             segments,
             HeaderValue::from_static("application/json"),

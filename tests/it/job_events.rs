@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use reelkin::sandbox::Sandbox;
-use reelkin::{ErrorKind, JobEvent, RetryAdvice, secs};
+use reelkin::{Charge, ErrorKind, JobEvent, RateLimit, RetryAdvice, secs};
 use secrecy::SecretString;
 
 use super::client_bench::{Bench, all_events, builder, ms, quick_polls, real_clip, request};
@@ -248,4 +248,59 @@ async fn a_token_may_change_during_a_job() {
         .unwrap();
     client.generate(request()).await.unwrap();
     assert!(asked.load(Ordering::Relaxed) >= 3);
+}
+
+/// Waits until the journal has so many open records.
+async fn until_open(client: &reelkin::VideoClient, count: usize) {
+    for _ in 0..2000 {
+        if client.library().jobs().await.unwrap().len() == count {
+            return;
+        }
+        tokio::time::sleep(ms(5)).await;
+    }
+    panic!("never {count} records");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_is_stopped_sends_nothing_more() {
+    // The second create has its turn in an hour.
+    let bench = Bench::with(Sandbox::builder().seconds_per_job(60.0), &[]).await;
+    let rate = RateLimit::per_second(1000.0, 1.0 / 3600.0);
+    let client = bench.builder().rate_limit(rate).build().unwrap();
+    let first = client.generate(request()).start().await.unwrap();
+    let waiting = tokio::spawn(client.generate(request()).start());
+    until_open(&client, 2).await;
+    client.stop();
+    for error in [
+        waiting.await.unwrap().unwrap_err(),
+        client.generate(request()).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Stopped, "{error}");
+        assert_eq!(error.may_have_been_charged(), Charge::No, "{error}");
+    }
+    let error = first.wait().await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.job_id()),
+        (ErrorKind::Stopped, Some(first.id().as_str()))
+    );
+    assert!(!client.is_sending());
+    // What was reserved for the others is given back.
+    until_open(&client, 1).await;
+    assert_eq!(bench.state().create_requests, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_create_that_was_refused_is_not_sent_again_after_a_stop() {
+    let bench = Bench::start(&["create:429=100,times=1"]).await;
+    let client = bench.client();
+    let waiting = tokio::spawn(client.generate(request()).start());
+    bench
+        .until("the refusal", |state| state.create_requests == 1)
+        .await;
+    client.stop();
+    let error = waiting.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Stopped, "{error}");
+    assert_eq!(error.may_have_been_charged(), Charge::No, "{error}");
+    until_open(&client, 0).await;
+    assert_eq!(bench.state().create_requests, 1);
 }

@@ -42,7 +42,8 @@ impl Xai {
             let body = body.clone();
             async move { Ok(accepted(&self.http.post_once(&["videos", path], body).await?)) }
         };
-        sent_once(None, send, unknown, |pause| self.http.pause(pause)).await
+        let stop = self.http.stop_signal();
+        sent_once(stop, None, send, unknown, |pause| self.http.pause(pause)).await
     }
 
     async fn poll_once(&self, job: &JobId) -> Result<PollReply, PollFailure> {

@@ -38,7 +38,8 @@ pub(super) async fn respond(http: &Http, ask: &Ask) -> Result<Answer> {
         }
     };
     // The rate is one of this model: requests for clips are not held back for it.
-    sent_once(Some(until), send, |cause| lost(ask.doing, cause), |_| {}).await
+    let unknown = |cause: &Error| lost(ask.doing, cause);
+    sent_once(http.stop_signal(), Some(until), send, unknown, |_| {}).await
 }
 
 fn late(ask: &Ask) -> Error {
