@@ -50,6 +50,7 @@ pub(crate) struct Program {
     command: Command,
     // Kept while the program runs.
     kept: Option<TempDir>,
+    stdout: Option<Stdio>,
 }
 
 impl Program {
@@ -67,7 +68,11 @@ impl Program {
         for variable in ["XAI_API_KEY", "REELKIN_LIBRARY", "REELKIN_LOG"] {
             command.env_remove(variable);
         }
-        Self { command, kept: None }
+        Self {
+            command,
+            kept: None,
+            stdout: None,
+        }
     }
 
     /// With the sandbox, the library and the key of a bench.
@@ -95,11 +100,23 @@ impl Program {
         self
     }
 
+    /// Where standard output goes; without this it is read to its end.
+    pub(crate) fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
+        self.stdout = Some(stdout.into());
+        self
+    }
+
+    /// The call itself, for who starts it in another way.
+    pub(crate) fn command(self) -> Command {
+        self.command
+    }
+
     /// Starts it with all its streams in hand.
     pub(crate) fn spawn(mut self) -> Child {
+        let stdout = self.stdout.take().unwrap_or_else(Stdio::piped);
         self.command
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdout(stdout)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap()
@@ -109,17 +126,9 @@ impl Program {
     pub(crate) async fn run(self) -> Ran {
         tokio::task::spawn_blocking(move || {
             // The folder must outlive the run.
-            let Self {
-                mut command,
-                kept: _kept,
-            } = self;
-            let child = command
-                .stdin(Stdio::null())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap();
-            finish(child)
+            let mut program = self;
+            let _kept = program.kept.take();
+            finish(program.spawn())
         })
         .await
         .unwrap()

@@ -192,7 +192,7 @@ async fn ctrl_c_stops_waiting_and_names_the_job() {
     })
     .await
     .unwrap();
-    assert_eq!(ran.code, 1, "{ran:?}");
+    assert_eq!(ran.code, 130, "{ran:?}");
     let id = &bench.state().jobs[0].id;
     assert!(
         ran.stderr.contains("stopped") && ran.stderr.contains(&format!("reelkin recover {id}")),

@@ -1,6 +1,7 @@
 //! `reelkin lineage`: the family of a clip, as a tree, as JSON, as a diagram, as a contact sheet.
 
-use std::process::ExitCode;
+use std::ffi::OsStr;
+use std::path::Path;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use reelkin::library::Verdict;
@@ -10,27 +11,41 @@ use reelkin::{ClipId, Library, UsdTicks};
 use serde_json::json;
 
 use crate::args::{Global, Lineage};
-use crate::output::{self, Failure, Outcome};
+use crate::frame::{encode, format_of, write_whole};
+use crate::output::{self, ExitCode, Failure, Outcome, WORD};
 use crate::session::{block_on, stored};
+use crate::terminal::shown;
+
+/// The quality of a sheet that is a JPEG, as of a frame by default.
+const QUALITY: u8 = 90;
+/// The longest note on a family that is shown.
+const NOTE: usize = 500;
 
 pub(crate) fn run(global: &Global, command: &Lineage) -> Outcome {
+    // Before anything is read: a name that no picture can have.
+    let format = command
+        .sheet
+        .as_deref()
+        .map(|file| format_of("sheet", file))
+        .transpose()?;
     let library = Library::open_to_read(&global.library)?;
+    let clip = name_of(&library, &command.clip)?;
     let (family, verdicts, sheet) = block_on(async {
-        let clip = library.resolve(&command.clip).await?;
+        let clip = library.resolve(&clip).await?;
         let family = library.family(&clip).await?;
         let verdicts: Vec<Verdict> = if command.verify {
             library.verify_family(&family).collect().await
         } else {
             Vec::new()
         };
-        let sheet = match &command.sheet {
-            Some(_) => Some(sheet(&library, &family).await?),
+        let sheet = match format {
+            Some(format) => Some(encode(&sheet(&library, &family).await?, format, QUALITY)?),
             None => None,
         };
         Ok((family, verdicts, sheet))
     })?;
     if let (Some(file), Some(sheet)) = (&command.sheet, &sheet) {
-        crate::frame::write_whole(file, sheet)?;
+        write_whole("sheet", file, sheet)?;
     }
     if global.json {
         let mut object = family.to_json();
@@ -41,7 +56,7 @@ pub(crate) fn run(global: &Global, command: &Lineage) -> Outcome {
             object["verified"] = checked.collect();
         }
         if let Some(file) = &command.sheet {
-            object["sheet"] = json!(file);
+            object["sheet"] = output::path_json(file);
         }
         output::print_json(&object);
     } else if command.mermaid {
@@ -65,13 +80,36 @@ pub(crate) fn run(global: &Global, command: &Lineage) -> Outcome {
     })
 }
 
+/// Returns what names a clip to the library. For a path that is not Unicode that is its file name, which is, and only
+/// when the path lies in the library.
+fn name_of(library: &Library, text: &OsStr) -> Outcome<String> {
+    if let Some(text) = text.to_str() {
+        return Ok(text.to_owned());
+    }
+    let path = Path::new(text).canonicalize().ok();
+    let is_there = path.as_deref().and_then(Path::parent).is_some_and(|folder| {
+        library
+            .folder()
+            .and_then(|library| library.canonicalize().ok())
+            .is_some_and(|library| library == folder)
+    });
+    let name = path.as_deref().and_then(Path::file_name).and_then(OsStr::to_str);
+    match name {
+        Some(name) if is_there => Ok(name.to_owned()),
+        _ => Err(Failure::Arguments(format!(
+            "find clip {}: it does not lie in the library",
+            Path::new(text).display()
+        ))),
+    }
+}
+
 fn tree(family: &Family) {
     let roots: Vec<&Member> = family.roots().collect();
     for root in roots {
         branch(family, root, "", "");
     }
     for note in family.notes() {
-        output::note(note);
+        output::note(shown(note, NOTE));
     }
     output::print_line(format_args!(
         "{} clips, {}",
@@ -83,7 +121,7 @@ fn tree(family: &Family) {
 /// One clip and what comes from it. Depth is that of a family that people made, and `Family` has no
 /// cycles.
 fn branch(family: &Family, member: &Member, mark: &str, indent: &str) {
-    let how = member.operation.as_deref().unwrap_or("clip");
+    let how = shown(member.operation.as_deref().unwrap_or("clip"), WORD);
     let state = match member.state {
         MemberState::Present => "",
         MemberState::NoSidecar => "  (no sidecar)",
@@ -131,7 +169,7 @@ fn branch(family: &Family, member: &Member, mark: &str, indent: &str) {
 }
 
 /// First and last frames of every clip that is there. As many clips are open at a time as there are cores.
-async fn sheet(library: &Library, family: &Family) -> Outcome<Vec<u8>> {
+async fn sheet(library: &Library, family: &Family) -> Outcome<Frame> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let ends = family.clips().map(|member| async move {
         let source = match library.folder() {
@@ -157,5 +195,5 @@ async fn sheet(library: &Library, family: &Family) -> Outcome<Vec<u8>> {
         clips.push(SheetClip::new(first, last, parent));
         places.push(&member.id);
     }
-    Ok(media::contact_sheet(&clips)?.to_png()?)
+    Ok(media::contact_sheet(&clips)?)
 }

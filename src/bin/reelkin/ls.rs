@@ -1,7 +1,6 @@
 //! `reelkin ls`.
 
 use std::fmt::Write as _;
-use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use reelkin::library::{Entry, ListOptions};
@@ -9,8 +8,9 @@ use reelkin::{ClipId, Library, Spent, UsdTicks};
 use serde_json::{Value, json};
 
 use crate::args::{Global, Ls};
-use crate::output::{self, Outcome};
+use crate::output::{self, ExitCode, Outcome, WORD};
 use crate::session::block_on;
+use crate::terminal::shown;
 
 pub(crate) fn run(global: &Global, command: &Ls) -> Outcome {
     let library = Library::open_to_read(&global.library)?;
@@ -113,7 +113,7 @@ fn entry_json(entry: &Entry) -> Value {
 fn entry_line(entry: &Entry) -> String {
     let clip = match &entry.clip {
         Ok(clip) => clip,
-        Err(error) => return format!("{}  {error}", entry.id),
+        Err(error) => return format!("{}  {}", entry.id, output::error_line(error)),
     };
     let Some(record) = &clip.record else {
         return format!("{}  no sidecar", entry.id);
@@ -122,7 +122,9 @@ fn entry_line(entry: &Entry) -> String {
     let seconds = video
         .and_then(|video| video.duration)
         .map(|duration| format!("{} s", duration.as_f64()));
-    let resolution = video.and_then(|video| video.resolution.clone());
+    let resolution = video
+        .and_then(|video| video.resolution.as_deref())
+        .map(|resolution| shown(resolution, WORD));
     let cost = output::cost(clip).map(|cost| cost.to_string());
     let prompt = record.prompt.as_deref().map(|prompt| output::short(prompt, 60));
     let fields = [seconds, resolution, cost, prompt];

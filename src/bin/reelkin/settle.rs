@@ -1,11 +1,9 @@
 //! `reelkin settle`.
 
-use std::process::ExitCode;
-
 use reelkin::{JobId, Library, Settlement, usd};
 
 use crate::args::{Global, Said, Settle};
-use crate::output::{self, Outcome};
+use crate::output::{self, ExitCode, Outcome};
 use crate::session::block_on;
 
 pub(crate) fn run(global: &Global, command: &Settle) -> Outcome {
