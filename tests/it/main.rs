@@ -47,6 +47,7 @@ mod library_list;
 mod library_names;
 mod library_record;
 mod lineage_continuity;
+mod lineage_deep;
 mod lineage_family;
 mod lineage_scale;
 mod media_bad_input;

@@ -1,5 +1,6 @@
 //! `reelkin lineage`: the family of a clip, as a tree, as JSON, as a diagram, as a contact sheet.
 
+use std::collections::HashMap;
 use std::process::ExitCode;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -65,10 +66,39 @@ pub(crate) fn run(global: &Global, command: &Lineage) -> Outcome {
     })
 }
 
+/// How many levels of the tree are drawn. A deeper clip shows this many innermost levels, after the number of those
+/// left out: the indentation of a line of 30,000 generations would be a gigabyte.
+const MAX_LEVELS: usize = 24;
+
 fn tree(family: &Family) {
-    let roots: Vec<&Member> = family.roots().collect();
-    for root in roots {
-        branch(family, root, "", "");
+    // Depth first with a stack of its own: the depth of a family has no limit.
+    let mut open: Vec<Node> = family.roots().map(Node::root).collect();
+    open.reverse();
+    // For each level above the clip at hand: whether more clips follow on that level.
+    let mut more = Vec::new();
+    while let Some(node) = open.pop() {
+        more.truncate(node.depth.saturating_sub(1));
+        if node.depth > 0 {
+            more.push(!node.is_last);
+        }
+        print_member(family, node.member, &prefix(&more));
+        // A clip with several parents stands under the first one only.
+        let mut children: Vec<Node> = family
+            .children(&node.member.id)
+            .filter(|child| {
+                let first = family.parents(&child.id).next();
+                first.is_none_or(|first| first.id == node.member.id)
+            })
+            .map(|member| Node {
+                member,
+                depth: node.depth + 1,
+                is_last: false,
+            })
+            .collect();
+        if let Some(last) = children.last_mut() {
+            last.is_last = true;
+        }
+        open.extend(children.into_iter().rev());
     }
     for note in family.notes() {
         output::note(note);
@@ -80,9 +110,44 @@ fn tree(family: &Family) {
     ));
 }
 
-/// One clip and what comes from it. Depth is that of a family that people made, and `Family` has no
-/// cycles.
-fn branch(family: &Family, member: &Member, mark: &str, indent: &str) {
+/// A clip that is still to be printed.
+struct Node<'a> {
+    member: &'a Member,
+    /// How many generations it is below its root.
+    depth: usize,
+    /// Whether it is the last child of its parent.
+    is_last: bool,
+}
+
+impl<'a> Node<'a> {
+    fn root(member: &'a Member) -> Self {
+        Self {
+            member,
+            depth: 0,
+            is_last: true,
+        }
+    }
+}
+
+/// What stands before a clip: its branch, by whether more clips follow on each of its levels.
+fn prefix(more: &[bool]) -> String {
+    let Some((own, above)) = more.split_last() else {
+        return String::new();
+    };
+    let left_out = more.len().saturating_sub(MAX_LEVELS);
+    let mut text = if left_out > 0 {
+        format!("({left_out} more levels) ")
+    } else {
+        String::new()
+    };
+    for follows in above.iter().skip(left_out) {
+        text.push_str(if *follows { "│  " } else { "   " });
+    }
+    text.push_str(if *own { "├─ " } else { "└─ " });
+    text
+}
+
+fn print_member(family: &Family, member: &Member, prefix: &str) {
     let how = member.operation.as_deref().unwrap_or("clip");
     let state = match member.state {
         MemberState::Present => "",
@@ -102,32 +167,10 @@ fn branch(family: &Family, member: &Member, mark: &str, indent: &str) {
         .unwrap_or_default();
     let here = if family.focus().id == member.id { "  <" } else { "" };
     output::print_line(format_args!(
-        "{indent}{mark}{}  {how}{cost}{state}  {}{here}",
+        "{prefix}{}  {how}{cost}{state}  {}{here}",
         member.id,
         output::short(prompt, 48)
     ));
-    let children: Vec<&Member> = family.children(&member.id).collect();
-    let inner = match mark {
-        "" => String::new(),
-        "└─ " => format!("{indent}   "),
-        _ => format!("{indent}│  "),
-    };
-    for (index, child) in children.iter().enumerate() {
-        // A clip with two parents stands under the first one only.
-        if family
-            .parents(&child.id)
-            .next()
-            .is_some_and(|first| first.id != member.id)
-        {
-            continue;
-        }
-        let mark = if index + 1 == children.len() {
-            "└─ "
-        } else {
-            "├─ "
-        };
-        branch(family, child, mark, &inner);
-    }
 }
 
 /// First and last frames of every clip that is there. As many clips are open at a time as there are cores.
@@ -147,15 +190,15 @@ async fn sheet(library: &Library, family: &Family) -> Outcome<Vec<u8>> {
     });
     let mut ends = stream::iter(ends).buffered(cores);
     let mut clips: Vec<SheetClip> = Vec::new();
-    let mut places: Vec<&str> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
     while let Some((member, frames)) = ends.try_next().await? {
         let Ok([first, last]) = <[Frame; 2]>::try_from(frames) else {
             continue;
         };
-        let parent = family.parents(&member.id).next().map(|parent| parent.id.as_str());
-        let parent = parent.and_then(|parent| places.iter().position(|place| *place == parent));
+        let parent = family.parents(&member.id).next();
+        let parent = parent.and_then(|parent| places.get(parent.id.as_str()).copied());
+        places.insert(&member.id, clips.len());
         clips.push(SheetClip::new(first, last, parent));
-        places.push(&member.id);
     }
     Ok(media::contact_sheet(&clips)?.to_png()?)
 }
