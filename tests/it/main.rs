@@ -79,6 +79,7 @@ mod sandbox_contract;
 mod sandbox_create;
 mod sandbox_faults;
 mod sandbox_files;
+mod sandbox_hosts;
 mod sandbox_modes;
 mod sandbox_results;
 mod scenarios;

@@ -119,7 +119,7 @@ pub(crate) struct Generate {
     /// The last frame
     #[arg(long, value_name = "FILE", conflicts_with = "references")]
     pub(crate) last_frame: Option<String>,
-    /// A frame at a time, as in 2.667=middle.png; up to four
+    /// A frame at a time in whole milliseconds, as in 2.667=middle.png; up to four
     #[arg(long = "keyframe", value_name = "S=FILE", conflicts_with = "references")]
     pub(crate) keyframes: Vec<String>,
     /// A voice: a preset such as eve, or a custom voice id; up to three
@@ -505,6 +505,9 @@ pub(crate) struct SandboxOptions {
     /// Where to listen; port 0 takes a free one. Another address than loopback opens it to the network
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
     pub(crate) listen: SocketAddr,
+    /// Answer to this host name too, as from another container; may be given several times
+    #[arg(long = "allow-host", value_name = "NAME")]
+    pub(crate) allowed_hosts: Vec<String>,
     /// The key that it wants [default: a random one]
     #[arg(long, value_name = "KEY")]
     pub(crate) api_key: Option<String>,

@@ -20,6 +20,9 @@ pub(crate) fn run(options: &SandboxOptions) -> Outcome {
             .listen(options.listen)
             .seconds_per_job(options.seconds_per_job)
             .zero_data_retention(options.zdr);
+        for host in &options.allowed_hosts {
+            builder = builder.allow_host(host);
+        }
         if let Some(key) = &options.api_key {
             builder = builder.api_key(key);
         }
