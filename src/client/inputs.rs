@@ -1,6 +1,7 @@
 //! Reading the media of a request: everything is read and checked before anything is paid.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -78,7 +79,7 @@ pub(super) async fn generate(client: &VideoClient, request: &GenerateRequest) ->
                     .picture(&format!("keyframe {}", index + 1), &keyframe.image)
                     .await?;
                 media.keyframes.push(ResolvedKeyframe {
-                    at_seconds: keyframe.at.as_secs_f64(),
+                    at_seconds: seconds_of(keyframe.at),
                     image,
                 });
             }
@@ -86,6 +87,12 @@ pub(super) async fn generate(client: &VideoClient, request: &GenerateRequest) ->
     }
     reader.resolved.media = media;
     Ok(reader.resolved)
+}
+
+/// A time of whole milliseconds as the float that is nearest to it, which is written with three decimals.
+#[expect(clippy::cast_precision_loss, reason = "a clip lasts far less than 2^53 ms")]
+fn seconds_of(at: Duration) -> f64 {
+    at.as_millis() as f64 / 1000.0
 }
 
 struct Reader<'a> {

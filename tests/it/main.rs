@@ -37,6 +37,7 @@ mod job_events;
 mod job_pickup;
 mod journal_budget;
 mod journal_recover;
+mod keyframe_times;
 mod libav_recipe;
 mod library_commit;
 mod library_copy;
