@@ -118,8 +118,8 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
 
     let mut record = JobRecord::question()?;
     record.model = Some(options.model.clone());
-    let pictures = clip.frames.len();
-    let most = planner::most_cost(&client.inner.models, &options.model, pictures, false);
+    let size = planner::describe_size(&clip);
+    let most = planner::most_cost(&client.inner.models, &options.model, size, false);
     (record.questions, record.unpriced_question) = (most, most.is_none());
     let file = ticket::book(&client, record).await?;
     let asking = tokio::spawn(ask(client, options, until, clip, file).in_current_span()).await;
