@@ -66,6 +66,7 @@ pub mod lineage;
 pub mod media;
 pub mod model;
 mod money;
+mod picture;
 mod planner;
 mod provider;
 pub mod request;

@@ -24,7 +24,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("job", &["backoff", "error", "model", "provider", "telemetry"]),
     ("lineage", &["error"]),
     ("library", &["error", "lineage", "money", "request"]),
-    ("media", &["error", "telemetry"]),
+    ("picture", &[]),
+    ("media", &["error", "picture", "telemetry"]),
     // Pictures and lineages are handed to it: it neither decodes nor looks anything up.
     (
         "planner",
@@ -42,6 +43,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "media",
             "model",
             "money",
+            "picture",
             "planner",
             "provider",
             "request",

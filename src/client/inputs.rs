@@ -12,6 +12,7 @@ use super::given::{Given, NoContent, decode_data_url};
 use super::measure::Whence;
 use crate::error::{Error, Result};
 use crate::library::{InputRecord, InputTransport};
+use crate::picture::PictureKind;
 use crate::request::{
     GenerateInputs, GenerateMode, GenerateRequest, MediaContent, MediaInput, ResolvedKeyframe, ResolvedMedia,
     Transport,
@@ -214,32 +215,34 @@ async fn check_picture(role: &str, name: &str, bytes: &Bytes) -> Result<&'static
             MAX_PICTURE_BYTES >> 20
         )));
     }
-    let mime = match imagesize::image_type(bytes) {
-        Ok(imagesize::ImageType::Png) => "image/png",
-        Ok(imagesize::ImageType::Jpeg) => "image/jpeg",
-        Ok(imagesize::ImageType::Webp) => "image/webp",
-        _ => {
-            return Err(bad(
-                "it is not a picture the service takes; give a PNG, JPEG or WebP".to_owned(),
-            ));
-        }
+    let Some(kind) = PictureKind::of(bytes) else {
+        return Err(bad(
+            "it is not a picture the service takes; give a PNG, JPEG or WebP".to_owned(),
+        ));
     };
-    let size = imagesize::blob_size(bytes)
-        .map_err(|_| bad("it is cut off or damaged: its header has no size".to_owned()))?;
-    let pixels = (size.width as u64).saturating_mul(size.height as u64);
+    let (width, height) = kind
+        .size(bytes)
+        .ok_or_else(|| bad("it is cut off or damaged: its header has no size".to_owned()))?;
+    let pixels = width.saturating_mul(height);
     if pixels == 0 || pixels > MAX_PICTURE_PIXELS {
         return Err(bad(format!(
-            "it has {} x {} pixels; the limit is {MAX_PICTURE_PIXELS} pixels (8192 x 8192)",
-            size.width, size.height
+            "it has {width} x {height} pixels; the limit is {MAX_PICTURE_PIXELS} pixels (8192 x 8192)"
         )));
     }
+    // A picture that is cut off is accepted by the service, paid for, and fails.
+    let whole = {
+        let bytes = bytes.clone();
+        tokio::task::spawn_blocking(move || kind.check_whole(&bytes)).await
+    };
+    whole
+        .map_err(|_| bad("it could not be checked: the runtime is shutting down".to_owned()))?
+        .map_err(|why| bad(format!("it is {why}; save it anew, or download it again")))?;
     decode(name, bytes)
         .await
         .map_err(|error| bad("it does not decode".to_owned()).with_source(error))?;
-    Ok(mime)
+    Ok(kind.mime())
 }
 
-/// A picture that is cut off is taken by the service, paid for, and fails.
 #[cfg(feature = "media")]
 async fn decode(name: &str, bytes: &Bytes) -> Result<()> {
     use crate::media::{MediaOptions, MediaSource, bridge};

@@ -66,6 +66,7 @@ mod peers_inputs;
 mod peers_jobs;
 mod peers_money;
 mod peers_polls;
+mod pictures_whole;
 mod planner_continue;
 mod planner_failures;
 mod planner_generate;
