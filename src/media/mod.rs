@@ -34,6 +34,7 @@ mod libav;
 mod limits;
 mod locate;
 mod many;
+mod numbers;
 mod picture;
 mod present;
 mod probe;
