@@ -12,7 +12,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::appender::Appender;
 use super::fault::io_fault;
-use super::folder::{self, Folder};
+use super::folder::{self, Folder, Part};
+use super::lock::PartLock;
 use super::record::{ClipRecord, ReelkinRecord};
 use super::{Clip, ClipId, Library, blocking, cut_off, name};
 use crate::error::{Error, ErrorKind, Result};
@@ -41,6 +42,8 @@ pub struct Staged {
     id: ClipId,
     path: PathBuf,
     file: Appender,
+    /// Of the file, where the lock is not in it. Until the clip is in the library or the file is removed.
+    _lock: PartLock,
     written: u64,
     /// A write failed or was cancelled: how much of it is in the file is not known.
     unsettled: bool,
@@ -57,7 +60,7 @@ impl Library {
     /// # Cancel safety
     /// Dropping the future may leave an empty temporary file, which [`sweep`](Self::sweep) removes.
     pub async fn stage(&self, id: &ClipId) -> Result<Staged> {
-        let (file, path) = if let Some(folder) = self.inner.folder.clone() {
+        let Part { file, path, lock } = if let Some(folder) = self.inner.folder.clone() {
             let id = id.clone();
             blocking(move || folder.part(&id)).await?
         } else {
@@ -74,6 +77,7 @@ impl Library {
             id: id.clone(),
             path,
             file: Appender::new(file),
+            _lock: lock,
             written: u64::MAX,
             unsettled: true,
             // What an earlier download left is not lost by a failure in here.
@@ -302,7 +306,7 @@ impl Staged {
     async fn finish(mut self, record: ClipRecord) -> Result<Clip> {
         self.keep = true;
         self.flush().await?;
-        // The lock lives in the open file, which stays open while the work goes on.
+        // The lock lives in the open file, or beside it in `self`: both stay while the work goes on.
         let (file, hash) = self.file.finish().await.map_err(|error| self.fault(error))?;
         let digest = match hash {
             Some((hash, bytes)) => ClipDigest::new(hash, bytes),
@@ -452,8 +456,8 @@ mod tests {
         let folder = Folder::create(root.path()).unwrap();
         let id: ClipId = "a".parse().unwrap();
         fs::write(root.path().join("a.mp4"), b"old").unwrap();
-        let (_file, part) = folder::open_part(&root.path().join(".incoming"), &id).unwrap();
-        let error = folder.publish(&part, &id).unwrap_err();
+        let part = folder::open_part(&root.path().join(".incoming"), &id).unwrap();
+        let error = folder.publish(&part.path, &id).unwrap_err();
         assert!(error.to_string().contains("the name is taken"), "{error}");
         assert_eq!(fs::read(root.path().join("a.mp4")).unwrap(), b"old");
     }
