@@ -116,6 +116,8 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
     let bounds = MediaOptions::default().with_deadline(options.deadline);
     let clip = bridge::run(bounds, move |bounds| look(&local, &found.name, count, bounds)).await?;
 
+    // A question is paid, too, and its record has to be safe.
+    client.inner.library.writable().await?;
     let mut record = JobRecord::question()?;
     record.model = Some(options.model.clone());
     let pictures = clip.frames.len();

@@ -17,7 +17,7 @@ use futures_util::stream::{self, FuturesUnordered, Stream, StreamExt as _, TrySt
 use object_store::path::Path as StorePath;
 use object_store::{
     Error as StoreError, GetOptions, GetRange, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutMode,
-    PutPayload,
+    PutPayload, PutResult, UpdateVersion,
 };
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt as _;
@@ -218,15 +218,26 @@ impl Bucket {
         }
     }
 
-    async fn create(&self, place: &StorePath, content: Bytes) -> Result<(), StoreError> {
-        let put = self
-            .store
-            .put_opts(place, PutPayload::from_bytes(content), PutMode::Create.into());
-        put.await.map(drop)
+    async fn create(&self, place: &StorePath, content: Bytes) -> Result<PutResult, StoreError> {
+        let payload = PutPayload::from_bytes(content);
+        self.store.put_opts(place, payload, PutMode::Create.into()).await
+    }
+
+    async fn update(
+        &self,
+        place: &StorePath,
+        seen: UpdateVersion,
+        content: Bytes,
+    ) -> Result<PutResult, StoreError> {
+        let payload = PutPayload::from_bytes(content);
+        self.store
+            .put_opts(place, payload, PutMode::Update(seen).into())
+            .await
     }
 
     /// Checks that a clip could be saved now: that objects can be written and deleted, and, once, that the
-    /// store does refuse to overwrite, in both of the ways that count on it.
+    /// store keeps to conditions. It has to refuse to overwrite, by a put and by a copy, and to refuse to update an
+    /// object that changed since it was read: the journal of paid requests depends on that.
     pub(super) async fn check_writable(&self) -> Result<()> {
         let doing = format!("write to {self}");
         let fault = |error| store_fault(&doing, error);
@@ -237,15 +248,16 @@ impl Bucket {
             return self.store.delete(&one).await.map_err(fault);
         }
         let made = future::join(self.create(&one, probe()), self.create(&other, probe())).await;
-        let made = made.0.and(made.1).map_err(fault);
-        let refused = match made {
-            Ok(()) => {
-                let again = self.create(&one, probe());
-                let copied = self.store.copy_if_not_exists(&one, &other);
-                let (again, copied) = future::join(again, copied).await;
-                self.refused(again, "write").and(self.refused(copied, "copy"))
-            }
-            Err(error) => return Err(error),
+        let (first, _) = made.0.and_then(|one| Ok((one, made.1?))).map_err(fault)?;
+        let again = self.create(&one, probe());
+        let copied = self.store.copy_if_not_exists(&one, &other);
+        let (again, copied) = future::join(again, copied).await;
+        let refused = match self
+            .refused(again.map(drop), "write")
+            .and(self.refused(copied, "copy"))
+        {
+            Ok(()) => self.check_update(&one, first).await,
+            Err(error) => Err(error),
         };
         let gone = future::join(self.store.delete(&one), self.store.delete(&other)).await;
         refused?;
@@ -254,23 +266,50 @@ impl Bucket {
         Ok(())
     }
 
+    /// Checks that an update with the newest version is carried out, and one with an older version refused.
+    async fn check_update(&self, place: &StorePath, written: PutResult) -> Result<()> {
+        let cannot = || self.cannot("update", "the object is the one that was read");
+        let first = UpdateVersion {
+            e_tag: written.e_tag,
+            version: written.version,
+        };
+        if first.e_tag.is_none() && first.version.is_none() {
+            return Err(cannot());
+        }
+        match self
+            .update(place, first.clone(), Bytes::from_static(b"second"))
+            .await
+        {
+            Ok(_) => {}
+            Err(StoreError::NotImplemented { .. } | StoreError::NotSupported { .. }) => return Err(cannot()),
+            Err(error) if is_refusal(&error) => return Err(cannot()),
+            Err(error) => return Err(store_fault(&format!("write to {self}"), error)),
+        }
+        let stale = self.update(place, first, Bytes::from_static(b"third")).await;
+        self.judge(stale.map(drop), cannot)
+    }
+
     /// What a store is to answer that was asked to overwrite something.
     fn refused(&self, answer: Result<(), StoreError>, what: &str) -> Result<()> {
-        let doing = format!("write to {self}");
-        let cannot = || {
-            Error::new(
-                ErrorKind::Library,
-                format!("{doing}: the store cannot {what} on the condition that nothing is overwritten"),
-            )
-            .with_guidance("use a store with conditional writes, or a folder")
-        };
+        self.judge(answer, || self.cannot(what, "nothing is overwritten"))
+    }
+
+    fn judge(&self, answer: Result<(), StoreError>, cannot: impl Fn() -> Error) -> Result<()> {
         match answer {
             Err(error) if is_refusal(&error) => Ok(()),
             Ok(()) | Err(StoreError::NotImplemented { .. } | StoreError::NotSupported { .. }) => {
                 Err(cannot())
             }
-            Err(error) => Err(store_fault(&doing, error)),
+            Err(error) => Err(store_fault(&format!("write to {self}"), error)),
         }
+    }
+
+    fn cannot(&self, what: &str, condition: &str) -> Error {
+        Error::new(
+            ErrorKind::Library,
+            format!("write to {self}: the store cannot {what} on the condition that {condition}"),
+        )
+        .with_guidance("use a store with conditional writes, or a folder")
     }
 
     /// Removes temporary objects that have not changed for `age`.

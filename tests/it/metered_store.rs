@@ -21,6 +21,8 @@ pub(crate) struct Metered {
     pub(crate) asked: AtomicU64,
     pub(crate) lists: AtomicU64,
     pub(crate) careless: AtomicBool,
+    /// Whether an update is carried out whatever version it is for.
+    pub(crate) forgetful: AtomicBool,
     /// Whether content never comes, and for how many requests it is being waited.
     pub(crate) silent: AtomicBool,
     pub(crate) waiting: AtomicU64,
@@ -61,6 +63,9 @@ impl ObjectStore for Metered {
         mut options: PutOptions,
     ) -> StoreResult<PutResult> {
         if self.careless.load(Ordering::Relaxed) {
+            options.mode = PutMode::Overwrite;
+        }
+        if self.forgetful.load(Ordering::Relaxed) && matches!(options.mode, PutMode::Update(_)) {
             options.mode = PutMode::Overwrite;
         }
         self.inner.put_opts(at, payload, options).await
