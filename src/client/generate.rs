@@ -96,6 +96,7 @@ async fn prepare(
     let resolved = inputs::generate(&client, &request).await?;
     // That a clip cannot be saved is better known before it is paid for.
     inner.library.writable().await?;
+    client.warn_if_unverified();
 
     let lineage = origin.as_ref().and_then(|origin| origin.parent.as_ref());
     let lineage = lineage.map_or(&[][..], Parent::entries);

@@ -176,6 +176,7 @@ async fn prepare(
     }
     // That a clip cannot be saved is better known before it is paid for.
     inner.library.writable().await?;
+    client.warn_if_unverified();
 
     if let (Some(local), Some(_)) = (&source.local, checked.added_seconds) {
         local.check_end(&source.name).await?;

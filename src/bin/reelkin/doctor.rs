@@ -96,7 +96,9 @@ fn libav() -> Outcome<String> {
         line = format!("{line}; not {}", missing.join(" "));
     }
     if missing.contains(&"h264") {
-        return Err(Failure::Local(format!("{line}: the service's clips are H.264")));
+        return Err(Failure::Local(format!(
+            "{line}: the service's clips are H.264, and would be saved without being verified"
+        )));
     }
     Ok(line)
 }
