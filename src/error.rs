@@ -218,8 +218,8 @@ impl Error {
         self.0.job_id.as_deref()
     }
 
-    /// The id of the request's record in the library's journal, where only a person can settle it: see
-    /// [`Library::settle`](crate::Library::settle).
+    /// The id of the request's record in the library's journal, where a person can settle it: its submission is
+    /// unknown, or what was downloaded of it is in quarantine. See [`Library::settle`](crate::Library::settle).
     pub fn record(&self) -> Option<&str> {
         self.0.record.as_deref()
     }
@@ -337,6 +337,12 @@ impl Error {
 
     pub(crate) fn with_job_id(self, job_id: impl Into<String>) -> Self {
         self.set(|inner| inner.job_id = Some(job_id.into()))
+    }
+
+    /// Adds words at the end of the line, after the source.
+    pub(crate) fn with_words(self, words: &str) -> Self {
+        let line = format!("{self}; {words}");
+        self.set(|inner| (inner.message, inner.source) = (line, None))
     }
 
     pub(crate) fn with_record(self, record: impl Into<String>) -> Self {

@@ -84,7 +84,7 @@ pub use http::{DownloadPolicy, RateLimit, Timeouts, TokenSource};
 pub use job::{Event, Events, Handle, JobEvent, JobEvents, PollPolicy};
 #[cfg(feature = "media")]
 pub use library::{ChainRecord, Drift};
-pub use library::{Clip, ClipId, JobRecord, JobState, Library, Settlement, StuckJob};
+pub use library::{Clip, ClipId, JobRecord, JobState, Library, QuarantinedClip, Settlement, StuckJob};
 pub use lineage::Family;
 pub use model::{AspectRatio, ModelTable, Resolution, Validation, VideoModel};
 pub use money::{Budget, Spent, UsdTicks, usd};

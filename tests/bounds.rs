@@ -86,7 +86,7 @@ const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/job/poll.rs", Loop, 1, "the deadline of the poll policy"),
     ("src/job/times.rs", Collection, 1, "KINDS, of which the one seen least goes"),
     ("src/library/bucket.rs", Loop, 1, "the end of the clip's file, PARTS_AT_ONCE parts in flight"),
-    ("src/library/bucket.rs", Body, 4, "the caller's limit; PART of a file that is sent; the range that was asked for"),
+    ("src/library/bucket.rs", Body, 5, "the caller's limit; PART of a file that is sent, in two places; the range that was asked for"),
     ("src/library/documents.rs", Loop, 1, "LOCK_WAIT"),
     ("src/library/documents.rs", Body, 2, "MOST_BYTES, on a folder and in a store"),
     ("src/library/family/join.rs", Collection, 18, "the clips of the library and the parents that their sidecars name"),

@@ -17,6 +17,7 @@ mod inputs;
 mod measure;
 mod outcome;
 mod plan;
+mod quarantine;
 mod record;
 mod recover;
 mod save;
@@ -27,7 +28,7 @@ mod video;
 
 use std::fmt;
 use std::ops::RangeBounds;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use tokio::task::JoinHandle;
 
@@ -42,6 +43,7 @@ pub use frames::ExtractFrame;
 pub use generate::Generate;
 pub use outcome::Outcome;
 pub use recover::{Recover, Recovered, RecoveryEvent, RecoveryHandle};
+use verify::Verification;
 pub use video::Transform;
 
 use crate::error::Result;
@@ -97,6 +99,10 @@ struct Inner {
     budget: Budget,
     /// Renews the lease of a library in a store.
     lease: Mutex<Option<JoinHandle<()>>>,
+    /// What can be checked of a clip that was downloaded.
+    verification: Verification,
+    /// Done once the user was warned that clips cannot be verified.
+    warned: Once,
 }
 
 impl fmt::Debug for VideoClient {
@@ -130,6 +136,8 @@ impl VideoClient {
                 planner: settings.planner,
                 budget: settings.budget,
                 lease: Mutex::new(None),
+                verification: Verification::available(),
+                warned: Once::new(),
             }),
         }
     }
@@ -237,3 +245,5 @@ impl VideoClient {
 
 #[cfg(test)]
 mod fairness_tests;
+#[cfg(all(test, feature = "cli"))]
+mod verify_tests;

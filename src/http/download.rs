@@ -58,6 +58,8 @@ pub(crate) trait Sink: Send {
     fn append(&mut self, chunk: Bytes) -> BoxFuture<'_, Result<()>>;
     /// Throws away what was written.
     fn restart(&mut self) -> BoxFuture<'_, Result<()>>;
+    /// Begins anew after a file that came whole and is not the clip, for this reason.
+    fn reject<'a>(&'a mut self, why: &'a Error) -> BoxFuture<'a, Result<()>>;
 }
 
 /// Why a download ended without a clip.
@@ -75,6 +77,8 @@ enum Broken {
     Retry(Error, Option<Duration>),
     /// What was written is of no use to another try.
     Restart(Error),
+    /// All of the file came, and it is not the clip.
+    Rejected(Error),
     Final(DownloadError),
 }
 
@@ -83,6 +87,8 @@ enum Broken {
 struct KnownFile {
     validator: Option<HeaderValue>,
     checksum: Checksum,
+    /// Whether it was seen to begin in another way than an MP4.
+    is_other: bool,
 }
 
 impl From<Error> for Broken {
@@ -176,6 +182,11 @@ impl Http {
                     sink.restart().await.map_err(DownloadError::Failed)?;
                     (error, backoff.next(None))
                 }
+                Err(Broken::Rejected(error)) => {
+                    file = KnownFile::default();
+                    sink.reject(&error).await.map_err(DownloadError::Failed)?;
+                    (error, backoff.next(None))
+                }
             };
             // A line that is cut often but moves is not a broken one: only tries that brought next to
             // nothing count. Were one byte enough, a server could keep us for days.
@@ -215,6 +226,7 @@ impl Http {
                     sink.restart().await?;
                 }
                 file.checksum = Checksum::declared_by(response.headers());
+                file.is_other = false;
             }
             // A server that ignores the condition would have us glue two files together.
             206 if content_range_start(response.headers()) == Some(sink.position())
@@ -260,6 +272,7 @@ impl Http {
         // Only a try that starts at the beginning sees the beginning.
         let sniffs = sink.position() == 0;
         let mut head: Vec<u8> = Vec::with_capacity(SNIFF);
+        let no_mp4 = || failed(ErrorKind::Protocol, "what the server sent is not an MP4");
         let (mut window_start, mut window_bytes) = (Instant::now(), 0);
         loop {
             let chunk = match tokio::time::timeout(policy.stall_timeout, response.chunk()).await {
@@ -275,11 +288,12 @@ impl Http {
             };
             if sniffs && head.len() < SNIFF {
                 head.extend(chunk.iter().take(SNIFF - head.len()));
-                if head.len() >= 8 && head[4..8] != *b"ftyp" {
-                    return Err(Broken::Restart(failed(
-                        ErrorKind::Protocol,
-                        "what the server sent is not an MP4",
-                    )));
+                if head.len() >= 8 {
+                    file.is_other = head[4..8] != *b"ftyp";
+                    // What is no text may be a clip in a container that was not expected, and is paid for.
+                    if file.is_other && is_text(&head) {
+                        return Err(Broken::Restart(no_mp4()));
+                    }
                 }
             }
             window_bytes += chunk.len() as u64;
@@ -307,7 +321,8 @@ impl Http {
                 ErrorKind::Protocol,
                 "the server sent an empty file",
             ))),
-            _ if !file.checksum.holds() => Err(Broken::Restart(failed(
+            _ if file.is_other => Err(Broken::Rejected(no_mp4())),
+            _ if !file.checksum.holds() => Err(Broken::Rejected(failed(
                 ErrorKind::Network,
                 "the bytes are not those that the server has, by its own checksum",
             ))),
@@ -359,6 +374,12 @@ impl Http {
         )
         .into())
     }
+}
+
+/// Whether a file begins as a page or a message does, and not as media.
+fn is_text(head: &[u8]) -> bool {
+    head.iter()
+        .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
 }
 
 /// What a line of that speed brings in a time.

@@ -137,8 +137,8 @@ impl Bucket {
         Ok(ids.collect())
     }
 
-    /// Gives a file its name in the store, whole or not at all, and overwrites nothing.
-    pub(super) async fn publish(&self, id: &ClipId, file: &Path, digest: &ClipDigest) -> Result<()> {
+    /// Gives a clip its name in the store, whole or not at all, and overwrites nothing.
+    pub(super) async fn publish(&self, id: &ClipId, from: Content<'_>, digest: &ClipDigest) -> Result<()> {
         let name = id.file_name();
         let doing = format!("save clip {name}");
         for name in [&name, &id.sidecar_name()] {
@@ -148,10 +148,10 @@ impl Bucket {
         }
         let place = self.location(&name)?;
         for _ in 0..OFFERS {
-            let offered = if digest.bytes <= PART as u64 {
-                self.offer_whole(&place, file).await
-            } else {
-                self.offer_parts(&name, &place, file).await
+            let offered = match from {
+                Content::File(file) if digest.bytes <= PART as u64 => self.offer_whole(&place, file).await,
+                Content::File(file) => self.offer_parts(&name, &place, file).await,
+                Content::Object(object) => self.offer_copy(object, &place).await,
             };
             let error = match offered {
                 Ok(()) => return Ok(()),
@@ -175,7 +175,41 @@ impl Bucket {
 
     async fn offer_whole(&self, place: &StorePath, file: &Path) -> Result<(), Offer> {
         let bytes = tokio::fs::read(file).await?;
-        Ok(self.create(place, bytes.into()).await?)
+        self.create(place, bytes.into()).await?;
+        Ok(())
+    }
+
+    async fn offer_copy(&self, object: &str, place: &StorePath) -> Result<(), Offer> {
+        let object = self.location(object)?;
+        Ok(self.store.copy_if_not_exists(&object, place).await?)
+    }
+
+    /// Writes a file to an object, whole or not at all, over the old object if there is one.
+    pub(super) async fn replace_with_file(&self, name: &str, file: &Path, bytes: u64) -> Result<()> {
+        let place = self.location(name)?;
+        let write = async {
+            if bytes <= PART as u64 {
+                let bytes = tokio::fs::read(file).await?;
+                self.store.put(&place, bytes.into()).await?;
+                return Ok(());
+            }
+            let mut upload = self.store.put_multipart(&place).await?;
+            let written = match send_parts(&mut *upload, file).await {
+                Ok(_) => upload.complete().await.map(drop).map_err(Offer::Store),
+                Err(error) => Err(error),
+            };
+            if written.is_err() {
+                // A store bills for the parts of an upload that was never ended.
+                let _ = upload.abort().await;
+            }
+            written
+        };
+        let doing = format!("write {name}");
+        write.await.map_err(|error| match error {
+            Offer::Disk(error) => io_fault(&doing, error),
+            Offer::Store(error) => store_fault(&doing, error),
+            Offer::Other(error) => error,
+        })
     }
 
     /// Uploads to a name of its own, then copies within the store on the condition that nothing is there.
@@ -346,6 +380,14 @@ impl fmt::Display for Bucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "library {}", self.shown)
     }
+}
+
+/// Where the bytes of a clip are before it has its name.
+#[derive(Clone, Copy)]
+pub(super) enum Content<'a> {
+    File(&'a Path),
+    /// Another object of the library, by its name.
+    Object(&'a str),
 }
 
 /// Why a clip did not get its name.

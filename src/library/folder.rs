@@ -16,6 +16,7 @@ use super::index::{INDEX, Index};
 use super::list::Parts;
 use super::lock::{Locked, open_locked};
 use super::name::{self, CLIP_SUFFIX, ClipId, SIDECAR_SUFFIX};
+use super::quarantine::QUARANTINE;
 use super::record::{ClipRecord, MAX_SIDECAR_BYTES};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -26,7 +27,7 @@ pub(super) const PART_SUFFIX: &str = ".part";
 /// What a check for writing renames into the library. One name for all: the next check takes an old one along.
 const WRITABLE: &str = ".writable";
 /// Where records are written beside the clips, each under a temporary name first; in the ledger a folder a day.
-const DOCUMENTS: [&str; 3] = ["jobs", "jobs/owners", "chains"];
+const DOCUMENTS: [&str; 4] = ["jobs", "jobs/owners", "chains", QUARANTINE];
 const LEDGER: &str = "ledger";
 
 #[derive(Debug, Clone)]
@@ -69,9 +70,12 @@ impl Folder {
         &self.root
     }
 
-    /// Whether a file in `folder` would be a clip or an unfinished one.
+    /// Whether a file in `folder` would be a clip, an unfinished one, or one in quarantine.
     pub(super) fn owns(&self, folder: &Path) -> bool {
-        folder == self.root || folder == self.root.join(INCOMING)
+        folder == self.root
+            || [INCOMING, QUARANTINE]
+                .iter()
+                .any(|name| folder == self.root.join(name))
     }
 
     /// `name` is a file name of a [`ClipId`], so the path stays in the folder.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::appender::Appender;
+use super::bucket::Content;
 use super::fault::io_fault;
 use super::folder::{self, Folder};
 use super::record::{ClipRecord, ReelkinRecord};
@@ -37,14 +38,14 @@ pub struct ClipDigest {
 /// then staging the same id again finds what was written, in this process or, on a folder, in the
 /// next.
 pub struct Staged {
-    library: Library,
-    id: ClipId,
-    path: PathBuf,
-    file: Appender,
-    written: u64,
+    pub(super) library: Library,
+    pub(super) id: ClipId,
+    pub(super) path: PathBuf,
+    pub(super) file: Appender,
+    pub(super) written: u64,
     /// A write failed or was cancelled: how much of it is in the file is not known.
     unsettled: bool,
-    keep: bool,
+    pub(super) keep: bool,
 }
 
 impl Library {
@@ -57,18 +58,7 @@ impl Library {
     /// # Cancel safety
     /// Dropping the future may leave an empty temporary file, which [`sweep`](Self::sweep) removes.
     pub async fn stage(&self, id: &ClipId) -> Result<Staged> {
-        let (file, path) = if let Some(folder) = self.inner.folder.clone() {
-            let id = id.clone();
-            blocking(move || folder.part(&id)).await?
-        } else {
-            for name in [id.file_name(), id.sidecar_name()] {
-                if self.has(&name).await? {
-                    return Err(folder::taken(&name));
-                }
-            }
-            let (inner, id) = (Arc::clone(&self.inner), id.clone());
-            blocking(move || folder::open_part(&inner.scratch.get_or_try_init(Scratch::new)?.0, &id)).await?
-        };
+        let (file, path) = self.open_part(id).await?;
         let mut staged = Staged {
             library: self.clone(),
             id: id.clone(),
@@ -82,6 +72,21 @@ impl Library {
         staged.settle().await?;
         staged.keep = false;
         Ok(staged)
+    }
+
+    /// The unfinished file of a clip, locked, and where it is.
+    pub(super) async fn open_part(&self, id: &ClipId) -> Result<(File, PathBuf)> {
+        if let Some(folder) = self.inner.folder.clone() {
+            let id = id.clone();
+            return blocking(move || folder.part(&id)).await;
+        }
+        for name in [id.file_name(), id.sidecar_name()] {
+            if self.has(&name).await? {
+                return Err(folder::taken(&name));
+            }
+        }
+        let (inner, id) = (Arc::clone(&self.inner), id.clone());
+        blocking(move || folder::open_part(&inner.scratch.get_or_try_init(Scratch::new)?.0, &id)).await
     }
 
     /// Gives a clip that a crash left without a sidecar the one it was to have, with size and hash of what is
@@ -120,7 +125,7 @@ impl Library {
             blocking(move || commit_to_folder(&folder, &id, &path, &file, &json)).await?;
         } else {
             let bucket = &self.inner.bucket;
-            bucket.publish(id, &path, &digest).await?;
+            bucket.publish(id, Content::File(&path), &digest).await?;
             bucket
                 .write_new(&id.sidecar_name(), json)
                 .await
@@ -316,7 +321,7 @@ impl Staged {
             .await
     }
 
-    fn fault(&self, error: io::Error) -> Error {
+    pub(super) fn fault(&self, error: io::Error) -> Error {
         io_fault(&format!("write clip {}", self.id.file_name()), error)
     }
 }

@@ -292,6 +292,8 @@ async fn an_error_page_with_200_is_no_clip() {
         "{}",
         run.failed()
     );
+    // Nobody paid for a page.
+    assert!(!run.folder.path().join("quarantine").exists());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

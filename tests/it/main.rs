@@ -67,6 +67,7 @@ mod peers_polls;
 mod planner_continue;
 mod planner_failures;
 mod planner_generate;
+mod quarantine;
 mod s3_library;
 mod s3_program;
 mod sandbox_answers;

@@ -80,6 +80,14 @@ class Library(Folder):
         """Records that cannot be taken up, and why."""
         return await self._native.stuck_jobs()
 
+    async def quarantined(self) -> List[_native.QuarantinedClip]:
+        """Bytes that were paid for and failed verification, kept until they are accepted, discarded or replaced."""
+        return await self._native.quarantined()
+
+    async def discard_quarantined(self, record: str) -> bool:
+        """Removes what is in quarantine of a record, and says whether there was anything. The record stays."""
+        return await self._native.discard_quarantined(_values.text("record", record))
+
     async def job_record(self, id: str) -> _native.JobRecord:
         """The record of a paid request by its id, open or settled. Raises `NotFoundError`."""
         return await self._native.job_record(_values.text("id", id))

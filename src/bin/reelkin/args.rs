@@ -453,7 +453,7 @@ pub(crate) struct Ls {
     /// Say what was spent, too: today (UTC), and in all
     #[arg(long)]
     pub(crate) cost: bool,
-    /// List what is open instead: on its way, interrupted, or waiting for a person
+    /// List what is open instead: on its way, interrupted, or waiting for a person; and what is in quarantine
     #[arg(long, conflicts_with_all = ["before", "cost"])]
     pub(crate) open: bool,
 }
@@ -476,7 +476,7 @@ pub(crate) struct Settle {
     pub(crate) said: Said,
 }
 
-/// What a person found on the service's account page.
+/// What a person found on the service's account page, or decides about what failed verification.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Said {
@@ -489,6 +489,12 @@ pub(crate) struct Said {
     /// The job has this id: the next recovery saves its clip
     #[arg(long, value_name = "JOB_ID")]
     pub(crate) job: Option<String>,
+    /// Take what failed verification as the clip, unverified
+    #[arg(long)]
+    pub(crate) accept: bool,
+    /// Remove what failed verification; the job stays as it is
+    #[arg(long)]
+    pub(crate) discard: bool,
 }
 
 #[derive(Debug, Args)]

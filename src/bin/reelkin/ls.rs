@@ -75,11 +75,18 @@ fn spent_line(when: &str, spent: &Spent) -> String {
 
 /// What is open, from the journal alone: nothing is asked of the service.
 fn open(global: &Global, library: &Library) -> Outcome {
-    let (jobs, stuck) = block_on(async { Ok((library.jobs().await?, library.stuck_jobs().await?)) })?;
+    let (jobs, stuck, kept) = block_on(async {
+        Ok((
+            library.jobs().await?,
+            library.stuck_jobs().await?,
+            library.quarantined().await?,
+        ))
+    })?;
     if global.json {
         let jobs: Vec<Value> = jobs.iter().map(output::job_json).collect();
         let stuck: Vec<Value> = stuck.iter().map(output::stuck_json).collect();
-        output::print_json(&json!({ "jobs": jobs, "stuck": stuck }));
+        let kept: Vec<Value> = kept.iter().map(output::quarantined_json).collect();
+        output::print_json(&json!({ "jobs": jobs, "stuck": stuck, "quarantined": kept }));
         return Ok(ExitCode::SUCCESS);
     }
     for record in &jobs {
@@ -88,7 +95,15 @@ fn open(global: &Global, library: &Library) -> Outcome {
     for stuck in &stuck {
         output::print_line(output::stuck_line(stuck));
     }
-    if jobs.is_empty() && stuck.is_empty() {
+    for kept in &kept {
+        let is_open = jobs.iter().any(|record| record.id == kept.record);
+        output::print_line(output::quarantined_line(kept));
+        output::note(format_args!(
+            "  {}",
+            output::quarantine_hint(&kept.record, is_open)
+        ));
+    }
+    if jobs.is_empty() && stuck.is_empty() && kept.is_empty() {
         output::note("nothing is open");
     }
     Ok(ExitCode::SUCCESS)

@@ -9,8 +9,8 @@ use futures_util::{Stream, StreamExt as _};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reelkin::library::{Severity, Usage};
 use reelkin::{
-    Clip, Error, ErrorKind, JobEvent, JobHandle, JobRecord, Outcome as EndedAs, RetryAdvice, StuckJob,
-    UsdTicks,
+    Clip, Error, ErrorKind, JobEvent, JobHandle, JobRecord, Outcome as EndedAs, QuarantinedClip, RetryAdvice,
+    StuckJob, UsdTicks,
 };
 use serde_json::{Value, json};
 
@@ -140,7 +140,11 @@ fn crate_failure(error: &Error, as_json: bool) -> ExitCode {
             note(format_args!("  job {job}{hint}"));
         }
         if let Some(record) = error.record() {
-            note(format_args!("  {}", settle_hint(record)));
+            let hint = match error.kind() {
+                ErrorKind::SubmissionUnknown => settle_hint(record),
+                _ => quarantine_hint(record, true),
+            };
+            note(format_args!("  {hint}"));
         }
     }
     ExitCode::from(exit_code(error.kind()))
@@ -199,6 +203,41 @@ pub(crate) fn saved(clip: &Clip, copy: reelkin::Result<Option<PathBuf>>, as_json
 /// How to tell what became of a request that only a person can find out about.
 pub(crate) fn settle_hint(record: &str) -> String {
     format!("look at the account, then: reelkin settle {record} --never-made, or --job JOB_ID, or --lost USD")
+}
+
+/// What can be done about bytes in quarantine.
+pub(crate) fn quarantine_hint(record: &str, is_open: bool) -> String {
+    if is_open {
+        format!(
+            "take it as the clip: reelkin settle {record} --accept; try again: reelkin recover; give up: reelkin settle {record} --lost USD"
+        )
+    } else {
+        format!("its job is settled; remove it: reelkin settle {record} --discard")
+    }
+}
+
+/// Bytes in quarantine as JSON.
+pub(crate) fn quarantined_json(kept: &QuarantinedClip) -> Value {
+    json!({
+        "record": kept.record,
+        "job_id": kept.job_id,
+        "file": kept.file_name,
+        "path": kept.path,
+        "reason": kept.reason,
+        "bytes": kept.bytes,
+        "sha256": kept.sha256,
+        "attempted_at": kept.attempted_at,
+    })
+}
+
+/// Bytes in quarantine, on one line.
+pub(crate) fn quarantined_line(kept: &QuarantinedClip) -> String {
+    let place = kept
+        .path
+        .as_ref()
+        .map_or_else(|| kept.file_name.clone(), |path| path.display().to_string());
+    let (bytes, reason) = (kept.bytes, short(&kept.reason, 200));
+    format!("{}  quarantined  {place}  {bytes} bytes  {reason}", kept.record)
 }
 
 /// A record of the journal as JSON.

@@ -16,6 +16,9 @@ pub enum Settlement {
     Lost(UsdTicks),
     /// The job exists and has this id: it is open again, and recovering finishes it.
     Job(String),
+    /// The bytes that failed verification and are in quarantine become the clip, unverified. Its sidecar says so,
+    /// and its cost stays.
+    Accept,
 }
 
 impl Library {
@@ -23,8 +26,9 @@ impl Library {
     /// cannot be finished. Returns its record as it is now.
     ///
     /// # Errors
-    /// `InvalidRequest` for what is no id of a record, `NotFound` if nothing of that id is open, `Library` if
-    /// somebody is at work on it or it cannot be written.
+    /// `InvalidRequest` for what is no id of a record, and for the id of a job that is none or that another record or
+    /// clip has; `NotFound` if nothing of that id is open, or nothing of it is in quarantine to be accepted; `Library`
+    /// if somebody is at work on it or it cannot be written.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the record as it was or as it is to be.
@@ -39,6 +43,7 @@ impl Library {
                 ),
             ));
         };
+        self.check_settlement(&job, &settlement).await?;
         let mut file = match self.claim_job(&job).await? {
             Claim::Ours(file) => file,
             Claim::Elsewhere(_) => {
@@ -55,6 +60,7 @@ impl Library {
             }
         };
         match settlement {
+            Settlement::Accept => self.accept(file).await,
             Settlement::Job(job_id) => {
                 file.change(|record| {
                     record.state = JobState::Accepted;

@@ -57,6 +57,7 @@ public typealias ChainEvent = ReelkinGenerated.ChainEvent
 public typealias RecoveryEvent = ReelkinGenerated.RecoveryEvent
 public typealias Recovered = ReelkinGenerated.Recovered
 public typealias StuckJob = ReelkinGenerated.StuckJob
+public typealias QuarantinedClip = ReelkinGenerated.QuarantinedClip
 public typealias VisibleModel = ReelkinGenerated.VisibleModel
 public typealias Probe = ReelkinGenerated.Probe
 public typealias VideoProbe = ReelkinGenerated.VideoProbe
