@@ -1,5 +1,5 @@
-//! What grows or repeats, and what it is bounded by. A day of work must not fill the memory or try for ever, so
-//! everything that could is in this table with its bound, and a place that is not in it fails the test.
+//! The bound of every collection, loop, channel, body and wait in `src`. A long run must not fill the memory, retry for
+//! ever or hang, so each of these is in this table with its bound, and one that is not listed fails the test.
 //!
 //! The table is read by people: whoever adds a line to it states the bound, and a reviewer holds it against the
 //! code. What the test itself sees to is that nothing is left out.
@@ -21,8 +21,11 @@ enum What {
     Channel,
     /// What is read whole into memory.
     Body,
+    /// Waits for the network, a store, the disk, another task or thread, or the clock. Found by the name of the call,
+    /// and by `.await` on a variable, which is how tasks and channel ends are awaited.
+    Wait,
 }
-use What::{Body, Channel, Collection, Loop};
+use What::{Body, Channel, Collection, Loop, Wait};
 
 const WORDS: &[(What, &[&str])] = &[
     (
@@ -58,7 +61,55 @@ const WORDS: &[(What, &[&str])] = &[
             "fs::read(",
         ],
     ),
+    (
+        Wait,
+        &[
+            ".recv()",
+            ".recv_timeout(",
+            ".changed()",
+            ".wait_for(",
+            ".wait_timeout(",
+            ".wait()",
+            ".join()",
+            ".acquire()",
+            ".acquire_owned()",
+            ".notified()",
+            ".lock().await",
+            ".next().await",
+            ".tick()",
+            ".shutdown_timeout(",
+            "ctrl_c()",
+            "sleep(",
+            "sleep_until(",
+            "pending::<",
+            "block_on(",
+            "blocking(",
+            "::accept(",
+            ".send().await",
+            ".chunk()",
+            "store.get(",
+            "store.put(",
+            "store.head(",
+            "store.list(",
+            "store.delete(",
+            ".get_opts(",
+            ".put_opts(",
+            ".put_multipart(",
+            ".put_part(",
+            ".complete()",
+            ".delete_stream(",
+            ".list_with_delimiter(",
+            ".copy_if_not_exists(",
+            "server).await",
+        ],
+    ),
 ];
+
+/// Returns whether a variable or field is awaited: `work.await`, but not `work().await`.
+fn awaits_a_name(code: &str) -> bool {
+    let named = |before: &str| before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+    code.match_indices(".await").any(|(at, _)| named(&code[..at]))
+}
 
 /// Where, what, in how many lines, and what bounds it.
 #[rustfmt::skip]
@@ -137,6 +188,74 @@ const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/sandbox/jobs.rs", Collection, 3, "most_jobs and most_clip_bytes; the oldest finished one goes"),
     ("src/sandbox/work.rs", Collection, 1, "MOST; the one rendered longest ago goes"),
     ("src/sandbox/server.rs", Body, 3, "most_body_bytes; 16 MiB of an answer of ours"),
+    ("src/bin/reelkin/analyze.rs", Wait, 2, "the deadline of the question, around what the command does"),
+    ("src/bin/reelkin/chain.rs", Wait, 1, "the command: each of its steps has the deadline of its job"),
+    ("src/bin/reelkin/doctor.rs", Wait, 1, "the command: the timeouts of two requests, and one write to the library"),
+    ("src/bin/reelkin/lineage.rs", Wait, 1, "the command: it reads the library"),
+    ("src/bin/reelkin/ls.rs", Wait, 2, "the command: it reads the library"),
+    ("src/bin/reelkin/output.rs", Wait, 1, "the events end with the work that they are of"),
+    ("src/bin/reelkin/recover.rs", Wait, 2, "the command: each job has the deadline of the poll policy"),
+    ("src/bin/reelkin/sandbox.rs", Wait, 5, "a server runs until a signal: that is what the command is for"),
+    ("src/bin/reelkin/session.rs", Wait, 7, "the work, whose jobs have deadlines; 2 s for the end of the runtime; a signal, watched beside the work"),
+    ("src/bin/reelkin/settle.rs", Wait, 1, "the command: one change of one record"),
+    ("src/client/analyze.rs", Wait, 1, "a write to the journal"),
+    ("src/client/chain/mod.rs", Wait, 1, "the steps of the chain, each with the deadline of its job"),
+    ("src/client/chain/run.rs", Wait, 5, "the chain's own record: the lock is held for one write of it"),
+    ("src/client/continue_from.rs", Wait, 1, "the work in its own task, which has the deadline of its job"),
+    ("src/client/generate.rs", Wait, 2, "the work in its own task, which has the deadline of its job; the inputs are prepared"),
+    ("src/client/inputs.rs", Wait, 1, "a file of the caller's is read"),
+    ("src/client/mod.rs", Wait, 1, "BEAT, for as long as the client lives"),
+    ("src/client/outcome.rs", Wait, 1, "the work, which has the deadline of its job"),
+    ("src/client/recover.rs", Wait, 3, "each job has the deadline of the poll policy; the turn of those before, whose downloads have a least speed"),
+    ("src/client/save.rs", Wait, 4, "writes to the journal; the turn of those before, whose downloads have a least speed, and it can be stopped"),
+    ("src/client/source.rs", Wait, 2, "a clip of the library is copied or read"),
+    ("src/client/ticket.rs", Wait, 4, "writes to the journal"),
+    ("src/client/verify.rs", Wait, 1, "the boxes of a file of a bounded size are read"),
+    ("src/client/video.rs", Wait, 1, "the work in its own task, which has the deadline of its job"),
+    ("src/ffi/client.rs", Wait, 2, "the deadline of the media options; LEAVING for each client that is closed"),
+    ("src/ffi/job.rs", Wait, 2, "the work, which has the deadline of its job; its next event"),
+    ("src/ffi/runtime.rs", Wait, 1, "the deadline that it is given"),
+    ("src/ffi/works.rs", Wait, 9, "the work, which has the deadline of its job; an order, beside it; the deadline of closing"),
+    ("src/http/body.rs", Wait, 1, "CHUNK bytes of a file"),
+    ("src/http/download.rs", Wait, 2, "the backoff of the policy's attempts; its stall time"),
+    ("src/http/limiter.rs", Wait, 2, "the turns of those before, at the rate that was set, or a pause that the service asked for"),
+    ("src/http/mod.rs", Wait, 2, "the timeout of the exchange, which covers the body"),
+    ("src/job/event.rs", Wait, 2, "the work that it watches, which has a deadline"),
+    ("src/job/handle.rs", Wait, 5, "the work, which has the deadline of its job; an order to stop, beside it"),
+    ("src/job/poll.rs", Wait, 1, "the deadline of the poll policy"),
+    ("src/job/schedule.rs", Wait, 1, "the pause that the caller counts"),
+    ("src/library/appender.rs", Wait, 2, "one write to the disk"),
+    ("src/library/bucket.rs", Wait, 22, "the timeouts of the store: 60 s and three tries where it is opened by URL, else the caller's own"),
+    ("src/library/chain.rs", Wait, 2, "the version of one document: the lock is held for one write of it"),
+    ("src/library/copy.rs", Wait, 8, "the disk, for a piece of a clip at a time"),
+    ("src/library/documents.rs", Wait, 14, "the disk, and LOCK_WAIT for its lock; the timeouts of the store; the turn of WRITERS others"),
+    ("src/library/family/kept.rs", Wait, 9, "the disk, for one small file"),
+    ("src/library/family/mod.rs", Wait, 4, "the sidecars and clips of the library are read"),
+    ("src/library/index/stamp.rs", Wait, 1, "TICK, 20 ms of waiting for the clock"),
+    ("src/library/journal/ledger.rs", Wait, 1, "the records of two sums are listed"),
+    ("src/library/journal/mod.rs", Wait, 1, "the bookings before this one: the lock is held for a write and a count"),
+    ("src/library/journal/owner.rs", Wait, 3, "the disk, for one small file"),
+    ("src/library/list.rs", Wait, 5, "the disk, for the names and a page of sidecars"),
+    ("src/library/mod.rs", Wait, 8, "the disk, for one file"),
+    ("src/library/of_job.rs", Wait, 2, "the disk, for one file; the timeouts of the store"),
+    ("src/library/range.rs", Wait, 2, "DEADLINE; an order to stop, beside it"),
+    ("src/library/series.rs", Wait, 1, "the sidecars of the library are read"),
+    ("src/library/staged.rs", Wait, 5, "the disk, for one clip"),
+    ("src/library/verify.rs", Wait, 1, "the disk, for one clip"),
+    ("src/media/bridge.rs", Wait, 2, "the deadline of the media options, which the thread keeps"),
+    ("src/media/many.rs", Wait, 1, "stop was raised: GRACE after the next packet"),
+    ("src/media/worker.rs", Wait, 3, "LOOK and GRACE; an outcome that is there already"),
+    ("src/provider/xai/files.rs", Wait, 1, "the backoff of the attempts of an upload"),
+    ("src/provider/xai/once.rs", Wait, 1, "the backoff of ATTEMPTS, or the deadline of a question"),
+    ("src/sandbox/answers/mod.rs", Wait, 2, "the deadline of the media options"),
+    ("src/sandbox/downloads.rs", Wait, 1, "the next piece of a clip in memory or in a file"),
+    ("src/sandbox/files.rs", Wait, 1, "the bytes of one file are put together"),
+    ("src/sandbox/gate.rs", Wait, 5, "the downtime that was ordered, COME_BACK times the pause; a server waits for whoever comes"),
+    ("src/sandbox/inputs.rs", Wait, 7, "the timeouts of its client; the deadline of the media options; the turn of those before"),
+    ("src/sandbox/line.rs", Wait, 1, "the milliseconds of a fault"),
+    ("src/sandbox/mod.rs", Wait, 2, "the server was told to end; or it serves until its task is ended from outside"),
+    ("src/sandbox/server.rs", Wait, 3, "the seconds of a fault; LINGER"),
+    ("src/sandbox/work.rs", Wait, 3, "the turn of the jobs before; one rendering, of which lengths are bounded"),
 ];
 
 fn sources(folder: &Path, all: &mut Vec<PathBuf>) {
@@ -164,6 +283,7 @@ fn found_in(text: &str) -> BTreeMap<What, usize> {
                 };
                 code.match_indices(word).any(|(at, _)| whole(at))
             });
+            let stands = stands || (*what == Wait && awaits_a_name(code));
             if stands && !names_only {
                 *found.entry(*what).or_default() += 1;
             }
@@ -240,6 +360,18 @@ fn what_has_no_bound_is_found() {
         ("let (to, from) = mpsc::unbounded_channel();", Channel),
         ("let body = response.bytes().await?;", Body),
         ("file.read_to_end(&mut bytes)?;", Body),
+        ("let done = task.await;", Wait),
+        ("match self.answer.await? {", Wait),
+        ("let turn = semaphore.acquire().await;", Wait),
+        (".acquire_owned()", Wait),
+        ("let value = receiver.recv();", Wait),
+        ("let held = self.state.lock().await;", Wait),
+        ("blocking(move || read(&path)).await", Wait),
+        ("tokio::task::spawn_blocking(work)", Wait),
+        ("let found = self.store.get(&place).await?;", Wait),
+        ("let response = request.send().await?;", Wait),
+        ("thread.join().unwrap();", Wait),
+        ("tokio::time::sleep(pause).await;", Wait),
     ] {
         assert_eq!(found_in(line), BTreeMap::from([(what, 1)]), "{line}");
     }
@@ -248,6 +380,9 @@ fn what_has_no_bound_is_found() {
         "// a HashMap",
         "fn index() -> HashMap<u8, u8> {",
         "MyHashMap",
+        "names.join(\", \")",
+        "self.prepare(request).await?;",
+        "async fn wait(&self) { self.0.wait() }",
     ] {
         assert!(found_in(line).is_empty(), "{line}");
     }
