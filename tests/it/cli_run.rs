@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::client_bench::{Bench, KEY};
+use super::client_bench::{Bench, KEY, PATIENCE};
 
 /// What a run left behind.
 #[derive(Debug)]
@@ -126,7 +126,7 @@ impl Program {
     }
 }
 
-/// Waits for the end of a program, for at most a minute.
+/// Waits for a program to end, for at most [`PATIENCE`].
 pub(crate) fn finish(mut child: Child) -> Ran {
     fn drain(stream: Option<impl std::io::Read + Send + 'static>) -> std::thread::JoinHandle<String> {
         std::thread::spawn(move || {
@@ -143,7 +143,7 @@ pub(crate) fn finish(mut child: Child) -> Ran {
         if let Some(status) = child.try_wait().unwrap() {
             break status;
         }
-        if started.elapsed() > Duration::from_secs(60) {
+        if started.elapsed() > PATIENCE {
             child.kill().unwrap();
             panic!("the program does not end");
         }
