@@ -272,6 +272,8 @@ impl Error {
             _ if self.0.job_id.is_some() => RetryAdvice::Resume,
             ErrorKind::RateLimited | ErrorKind::Protocol => RetryAdvice::Wait,
             ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Stopped => RetryAdvice::Retry,
+            // Without a status it is no refusal of the service's: there was no token, and nothing was sent.
+            ErrorKind::Auth if self.0.status.is_none() => RetryAdvice::Retry,
             _ => RetryAdvice::Change,
         }
     }

@@ -80,7 +80,7 @@ pub use client::{
 #[cfg(feature = "media")]
 pub use client::{Chain, ChainEvent, ChainHandle, ChainOutcome, ContinueFrom};
 pub use error::{Charge, Error, ErrorKind, Result, RetryAdvice};
-pub use http::{DownloadPolicy, RateLimit, Timeouts, TokenSource};
+pub use http::{AccessToken, DownloadPolicy, RateLimit, Timeouts, TokenError, TokenSource};
 pub use job::{Event, Events, Handle, JobEvent, JobEvents, PollPolicy};
 #[cfg(feature = "media")]
 pub use library::{ChainRecord, Drift};

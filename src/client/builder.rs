@@ -1,7 +1,6 @@
 //! Setting up a client. Mistakes are kept and returned by `build`.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -81,10 +80,10 @@ impl VideoClientBuilder {
         self
     }
 
-    /// A source of tokens, asked before every request: for OAuth, where a token may change during a
-    /// job.
+    /// A source of tokens instead of a key: for OAuth, and for programs that must not hold the key, such as
+    /// mobile apps. [`TokenSource`] tells when it is asked; [`Timeouts::token`] bounds each call.
     pub fn bearer(mut self, source: impl TokenSource) -> Self {
-        self.token = Some(Ok(Token::Source(Arc::new(source))));
+        self.token = Some(Ok(Token::from_source(source)));
         self
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use reqwest::StatusCode;
 use reqwest::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAST_MODIFIED,
     LOCATION, RANGE,
@@ -333,8 +334,15 @@ impl Http {
                 .download
                 .get(url.clone())
                 .header(ACCEPT_ENCODING, "identity");
+            let mut sent = None;
             if hop == 0 && url.origin() == self.0.base.origin() {
-                request = request.header(AUTHORIZATION, self.0.token.header().await?);
+                // A source that has no token now may have one for the next try.
+                let token = self.token().await.map_err(|error| match error.kind() {
+                    ErrorKind::Auth => Broken::Retry(error, None),
+                    _ => error.into(),
+                })?;
+                request = request.header(AUTHORIZATION, token.clone());
+                sent = Some(token);
             }
             if let (1.., Some(validator)) = (from, validator) {
                 request = request
@@ -345,6 +353,13 @@ impl Http {
                 .send()
                 .await
                 .map_err(|error| Broken::Retry(network(doing, error), None))?;
+            if response.status() == StatusCode::UNAUTHORIZED
+                && sent.is_some_and(|token| self.0.token.refused(&token))
+            {
+                let what = format!("{doing}: the service refused the token (http 401)");
+                let error = Error::new(ErrorKind::Auth, what).with_status(401);
+                return Err(Broken::Retry(error, None));
+            }
             if !response.status().is_redirection() {
                 return Ok(response);
             }

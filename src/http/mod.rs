@@ -23,7 +23,7 @@ use reqwest::{Method, redirect, retry as reqwest_retry};
 use url::Url;
 
 pub(crate) use auth::Token;
-pub use auth::TokenSource;
+pub use auth::{AccessToken, TokenError, TokenSource};
 pub(crate) use body::{Body, Content, Piece};
 pub use download::DownloadPolicy;
 pub(crate) use download::{DownloadError, Sink};
@@ -171,9 +171,7 @@ impl Http {
 
     /// One GET, not repeated here.
     pub(crate) async fn get(&self, segments: &[&str]) -> Result<Reply, SendFailure> {
-        self.0.limiter.turn(Lane::Read).await;
-        self.send(&self.0.read, Method::GET, segments, None, self.0.timeouts.read)
-            .await
+        self.read(Method::GET, segments).await
     }
 
     /// One POST of JSON on a connection of its own, sent once.
@@ -207,9 +205,22 @@ impl Http {
 
     /// One DELETE, not repeated here.
     pub(crate) async fn delete(&self, segments: &[&str]) -> Result<Reply, SendFailure> {
-        self.0.limiter.turn(Lane::Read).await;
-        self.send(&self.0.read, Method::DELETE, segments, None, self.0.timeouts.read)
-            .await
+        self.read(Method::DELETE, segments).await
+    }
+
+    /// A request without a body. One whose token was refused is made once more, with a new token.
+    async fn read(&self, method: Method, segments: &[&str]) -> Result<Reply, SendFailure> {
+        let send = || async {
+            self.0.limiter.turn(Lane::Read).await;
+            let timeout = self.0.timeouts.read;
+            self.send(&self.0.read, method.clone(), segments, None, timeout)
+                .await
+        };
+        let reply = send().await?;
+        match (reply.status, &self.0.token) {
+            (401, Token::Source(_)) => send().await,
+            _ => Ok(reply),
+        }
     }
 
     async fn post(&self, segments: &[&str], kind: HeaderValue, body: Body) -> Result<Reply, SendFailure> {
@@ -243,11 +254,11 @@ impl Http {
             method.as_str().to_ascii_lowercase(),
             redacted_url(url.as_str())
         );
-        let token = self.0.token.header().await.map_err(SendFailure::NotSent)?;
+        let token = self.token().await.map_err(SendFailure::NotSent)?;
         let mut request = client
             .request(method, url)
             .timeout(timeout)
-            .header(AUTHORIZATION, token)
+            .header(AUTHORIZATION, token.clone())
             .header(ACCEPT, HeaderValue::from_static("application/json"));
         let mut broken = None;
         if let Some((kind, body)) = body {
@@ -269,6 +280,9 @@ impl Http {
             }
         })?;
         let status = response.status().as_u16();
+        if status == 401 {
+            self.0.token.refused(&token);
+        }
         let retry_after = retry_after(response.headers().get(RETRY_AFTER));
         let body = read_bounded(response)
             .await
@@ -279,6 +293,11 @@ impl Http {
             body,
             retry_after,
         })
+    }
+
+    /// The bearer of a request. Nothing was sent when there is none.
+    async fn token(&self) -> Result<HeaderValue> {
+        self.0.token.header(self.0.timeouts.token).await
     }
 
     fn url(&self, segments: &[&str]) -> Url {

@@ -19,15 +19,18 @@ pub struct Timeouts {
     pub create: Duration,
     /// The same for polls, listings and deletes.
     pub read: Duration,
+    /// Until the source of tokens has given one; see [`TokenSource`](crate::TokenSource).
+    pub token: Duration,
 }
 
 impl Default for Timeouts {
-    /// 10 s, 60 s, 30 s: what the service's own client gives.
+    /// 10 s, 60 s, 30 s: what the service's own client gives; 30 s for a token.
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
             create: Duration::from_secs(60),
             read: Duration::from_secs(30),
+            token: Duration::from_secs(30),
         }
     }
 }

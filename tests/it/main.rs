@@ -83,6 +83,7 @@ mod sandbox_results;
 mod scenarios;
 mod secrets;
 mod telemetry;
+mod tokens;
 mod torture_audit;
 mod torture_disk;
 mod torture_kill;

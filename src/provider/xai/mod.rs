@@ -53,7 +53,8 @@ impl Xai {
             .map_err(|failure| {
                 let error = failure.into_error();
                 let verdict = match error.kind() {
-                    ErrorKind::Network => Verdict::Transient,
+                    // Of kind `Auth` is a source that has no token now; the service's own refusal is a reply.
+                    ErrorKind::Network | ErrorKind::Auth => Verdict::Transient,
                     _ => Verdict::Final,
                 };
                 PollFailure { error, verdict }
