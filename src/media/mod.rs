@@ -56,7 +56,7 @@ mod yuv;
 pub use self::colour::{ColourInfo, ColourMatrix, ColourRange};
 pub use self::compare::{Likeness, Seam, likeness, seam, sharpest_of_last};
 pub use self::decode::{FramePosition, frame, frames};
-pub use self::frame::{Frame, psnr};
+pub use self::frame::{Frame, FrameOrigin, psnr};
 pub use self::libav::{Libav, libav};
 pub use self::limits::{Interrupt, MediaOptions};
 pub use self::many::{FramesOfClips, frames_of_clips};

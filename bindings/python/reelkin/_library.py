@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, List, Optional, Union
 
 from . import _native, _values
 from ._native import Clip
+from ._process import ProcessBound
 from ._values import clip_name, given
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ LARGEST_CLIP = 1 << 30
 # In annotations `List`, since inside of the class `list` is the method.
 
 
-class Folder:
+class Folder(ProcessBound):
     """What the async and the blocking library share: how they are opened."""
 
     def __init__(self, native: _native.Library) -> None:
