@@ -16,6 +16,7 @@ final class Shape {
         Shape shape = new Shape(Files.readString(Path.of(paths[0])));
         shape.leaveOutWhatIsWrittenByHand();
         shape.hideTheMachinery();
+        shape.deliverCancellation();
         shape.makeValuesKotlins();
         shape.makeDocsKotlins();
         Files.writeString(Path.of(paths[1]), shape.text);
@@ -46,6 +47,12 @@ final class Shape {
         rule("(?m)^( *suspend)? fun (?=`native)", "internal$1 fun ");
         // The classes that take their fields as named arguments are written by hand.
         rule("(?m)^data class (?=ClientOptions|SandboxOptions)", "internal data class ");
+    }
+
+    /** Inside of the block whose end frees what was prepared, before the native library begins with anything. */
+    private void deliverCancellation() {
+        rule("(?s)(suspend fun ?<T, F, E: kotlin\\.Exception> uniffiRustCallAsync\\(.*?\\): T \\{\\s*try \\{\\n)",
+                "$1        deliverCancellation()\n");
     }
 
     private void makeValuesKotlins() {

@@ -25,7 +25,7 @@ ERROR = "VideoError"
 CONVERTER = "_UniffiFfiConverterType"
 
 IMPORTS = f"""
-from reelkin._calls import Functions, wake
+from reelkin._calls import Functions, deliver_cancellation, wake
 from reelkin._errors import {ERROR}
 from reelkin._process import {OBJECT}
 from reelkin._record import {", ".join(sorted({"Record", "Variant", *BASES.values()}))}
@@ -39,6 +39,7 @@ def make(source: str) -> tuple[str, str]:
     tree.body = [node for node in tree.body if not _left_out(node)]
     tree = ast.fix_missing_locations(_Names(variants).visit(tree))
     _bind_objects_to_the_process(tree)
+    _deliver_cancellation(tree)
     stub = "\n".join(_stub(tree, variants))
     tree.body = list(_lazily_bound(_plain(tree.body, variants)))
     _Bare().visit(tree)
@@ -104,6 +105,18 @@ def _bind_objects_to_the_process(tree: ast.Module) -> None:
         raise ValueError("the generated module has no objects: its form has changed")
     for node in objects:
         node.bases = [ast.Name(OBJECT, ast.Load())]
+
+
+def _deliver_cancellation(tree: ast.Module) -> None:
+    """Every async call notices that its task was cancelled before it has the native library begin with anything."""
+    for node in tree.body:
+        if isinstance(node, ast.AsyncFunctionDef) and node.name == "_uniffi_rust_call_async":
+            guarded = [part for part in node.body if isinstance(part, ast.Try)]
+            if len(guarded) == 1 and guarded[0].finalbody:
+                # Inside: what was prepared is freed, too.
+                guarded[0].body[:0] = ast.parse("await deliver_cancellation()").body
+                return
+    raise ValueError("the generated module makes async calls in another way: its form has changed")
 
 
 class _Names(ast.NodeTransformer):
