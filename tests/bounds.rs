@@ -72,6 +72,7 @@ const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/client/source.rs", Loop, 1, "the end of the file, which has at most MOST_CLIP bytes"),
     ("src/client/ticket.rs", Loop, 1, "BOOKINGS"),
     ("src/ffi/client.rs", Collection, 1, "the clients of the process; dead ones go with the next"),
+    ("src/ffi/token.rs", Channel, 1, "one value, once"),
     ("src/ffi/works.rs", Collection, 1, "the works in flight; finished ones go with the next"),
     ("src/ffi/works.rs", Channel, 4, "one value at most, or none ever"),
     ("src/http/body.rs", Body, 1, "CHUNK bytes of the file that is sent"),

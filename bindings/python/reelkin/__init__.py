@@ -150,10 +150,12 @@ from ._native import (
 from ._progress import progress
 from ._requests import chain_request, continue_request, edit_request, extend_request, generate_request
 from ._sandbox import Sandbox
+from ._token import AccessToken
 
 __version__ = _native.version()
 
 __all__ = [
+    "AccessToken",
     "AnalyzeOptions",
     "Asked",
     "AudioProbe",

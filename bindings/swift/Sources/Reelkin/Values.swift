@@ -41,6 +41,7 @@ public typealias PollPolicy = ReelkinGenerated.PollPolicy
 public typealias DownloadPolicy = ReelkinGenerated.DownloadPolicy
 public typealias RateLimit = ReelkinGenerated.RateLimit
 public typealias Timeouts = ReelkinGenerated.Timeouts
+public typealias AccessToken = ReelkinGenerated.AccessToken
 
 // MARK: What comes back
 
