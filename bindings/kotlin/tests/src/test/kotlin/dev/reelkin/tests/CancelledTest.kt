@@ -13,6 +13,8 @@ import kotlinx.coroutines.async
 import kotlinx.coroutines.cancel
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.currentCoroutineContext
+import kotlinx.coroutines.delay
+import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeout
 import org.junit.jupiter.api.Assertions.assertEquals
@@ -76,15 +78,19 @@ class CancelledTest {
     }
 
     @Test
-    fun aTimeoutThatPassedWhileItsThreadWasBusy() = sendsNothing { call ->
-        // One thread for the call and for the clock that cancels it.
+    fun aDelayThatPassedWhileItsThreadWasBusy() = sendsNothing { call ->
+        // One thread for the call and for the coroutine that cancels it, whose time has come when the call begins.
         runBlocking {
-            runCatching {
-                withTimeout(5.milliseconds) {
-                    Thread.sleep(20)
-                    call()
-                }
-            }.exceptionOrNull()
+            val work = async(start = CoroutineStart.LAZY) {
+                Thread.sleep(20)
+                call()
+            }
+            launch(start = CoroutineStart.UNDISPATCHED) {
+                delay(5.milliseconds)
+                work.cancel()
+            }
+            work.join()
+            work.getCompletionExceptionOrNull()
         }
     }
 
