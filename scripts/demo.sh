@@ -26,7 +26,11 @@ run() {
     "$reelkin" --library "$out" --base-url "$base_url" "$@"
 }
 make() {
-    clip=$(run "$@" | tee /dev/stderr | sed -n '1s/  .*//p')
+    local told
+    told=$(run "$@")
+    # Not `tee /dev/stderr`: where that is a file it would be opened anew, and written from its start.
+    printf '%s\n' "$told" >&2
+    clip=$(printf '%s\n' "$told" | sed -n '1s/  .*//p')
 }
 
 make generate "a lighthouse at dusk, waves roll below, gulls calling, the camera rises slowly" \

@@ -2,6 +2,22 @@
 
 use std::time::Duration;
 
+/// The longest time that a caller may have anything wait. Far from where the clocks of any platform overflow.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Returns what is wrong with a time to wait that a caller gave: it must be more than zero and at most
+/// [`LONGEST_WAIT`].
+pub(crate) fn check_wait(wait: Duration) -> Result<(), String> {
+    if !wait.is_zero() && wait <= LONGEST_WAIT {
+        return Ok(());
+    }
+    Err(format!(
+        "is {} s; use more than 0 s and at most {} s, a year",
+        wait.as_secs_f64(),
+        LONGEST_WAIT.as_secs()
+    ))
+}
+
 /// Doubling waits with jitter.
 #[derive(Debug, Clone)]
 pub(crate) struct Backoff {
@@ -32,6 +48,21 @@ pub(crate) fn jitter(wait: Duration, share: f64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_without_end_and_none_at_all_are_refused() {
+        for good in [Duration::from_nanos(1), Duration::from_secs(900), LONGEST_WAIT] {
+            check_wait(good).unwrap();
+            assert!(std::time::Instant::now().checked_add(good).is_some());
+        }
+        for bad in [
+            Duration::ZERO,
+            LONGEST_WAIT + Duration::from_nanos(1),
+            Duration::MAX,
+        ] {
+            assert!(check_wait(bad).unwrap_err().contains("at most 31536000 s"));
+        }
+    }
 
     #[test]
     fn waits_double_up_to_a_limit_and_the_server_is_obeyed() {

@@ -79,10 +79,12 @@ pub enum ErrorKind {
     FramesUnavailable,
     /// The library could not be read or written.
     Library,
+    /// A defect of this crate ended the work. A job that was sent goes on, and a recovery finishes it.
+    Internal,
 }
 
 impl ErrorKind {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Config,
         Self::Auth,
         Self::InvalidRequest,
@@ -100,6 +102,7 @@ impl ErrorKind {
         Self::Media,
         Self::FramesUnavailable,
         Self::Library,
+        Self::Internal,
     ];
 
     /// The kind of a word that [`code`](Self::code) gave.
@@ -127,6 +130,7 @@ impl ErrorKind {
             Self::Media => "media",
             Self::FramesUnavailable => "frames_unavailable",
             Self::Library => "library",
+            Self::Internal => "internal",
         }
     }
 }
@@ -219,8 +223,8 @@ impl Error {
         self.0.job_id.as_deref()
     }
 
-    /// The id of the request's record in the library's journal, where only a person can settle it: see
-    /// [`Library::settle`](crate::Library::settle).
+    /// The id of the request's record in the library's journal, where a person can settle it: its submission is
+    /// unknown, or what was downloaded of it is in quarantine. See [`Library::settle`](crate::Library::settle).
     pub fn record(&self) -> Option<&str> {
         self.0.record.as_deref()
     }
@@ -251,7 +255,7 @@ impl Error {
             return charge;
         }
         match self.0.kind {
-            ErrorKind::SubmissionUnknown => Charge::Unknown,
+            ErrorKind::SubmissionUnknown | ErrorKind::Internal => Charge::Unknown,
             _ if self.0.job_id.is_some() => Charge::Unknown,
             _ => Charge::No,
         }
@@ -271,8 +275,11 @@ impl Error {
             },
             // The job exists, whatever went wrong after it: another create would be paid again.
             _ if self.0.job_id.is_some() => RetryAdvice::Resume,
+            ErrorKind::Internal => RetryAdvice::CheckAccount,
             ErrorKind::RateLimited | ErrorKind::Protocol => RetryAdvice::Wait,
             ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Stopped => RetryAdvice::Retry,
+            // Without a status it is no refusal of the service's: there was no token, and nothing was sent.
+            ErrorKind::Auth if self.0.status.is_none() => RetryAdvice::Retry,
             _ => RetryAdvice::Change,
         }
     }
@@ -349,6 +356,12 @@ impl Error {
 
     pub(crate) fn with_job_id(self, job_id: impl Into<String>) -> Self {
         self.set(|inner| inner.job_id = Some(job_id.into()))
+    }
+
+    /// Adds words at the end of the line, after the source.
+    pub(crate) fn with_words(self, words: &str) -> Self {
+        let line = format!("{self}; {words}");
+        self.set(|inner| (inner.message, inner.source) = (line, None))
     }
 
     pub(crate) fn with_record(self, record: impl Into<String>) -> Self {

@@ -66,11 +66,13 @@ pub mod lineage;
 pub mod media;
 pub mod model;
 mod money;
+mod picture;
 mod planner;
 mod provider;
 pub mod request;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+mod stop;
 mod telemetry;
 
 pub use client::{
@@ -80,11 +82,11 @@ pub use client::{
 #[cfg(feature = "media")]
 pub use client::{Chain, ChainEvent, ChainHandle, ChainOutcome, ContinueFrom};
 pub use error::{Charge, Error, ErrorKind, Result, RetryAdvice};
-pub use http::{DownloadPolicy, RateLimit, Timeouts, TokenSource};
+pub use http::{AccessToken, DownloadPolicy, RateLimit, Timeouts, TokenError, TokenSource};
 pub use job::{Event, Events, Handle, JobEvent, JobEvents, PollPolicy};
 #[cfg(feature = "media")]
 pub use library::{ChainRecord, Drift};
-pub use library::{Clip, ClipId, JobRecord, JobState, Library, Settlement, StuckJob};
+pub use library::{Clip, ClipId, JobRecord, JobState, Library, QuarantinedClip, Settlement, StuckJob};
 pub use lineage::Family;
 pub use model::{AspectRatio, ModelTable, Resolution, Validation, VideoModel};
 pub use money::{Budget, Spent, UsdTicks, usd};

@@ -1,5 +1,5 @@
-//! What grows or repeats, and what it is bounded by. A day of work must not fill the memory or try for ever, so
-//! everything that could is in this table with its bound, and a place that is not in it fails the test.
+//! The bound of every collection, loop, channel, body and wait in `src`. A long run must not fill the memory, retry for
+//! ever or hang, so each of these is in this table with its bound, and one that is not listed fails the test.
 //!
 //! The table is read by people: whoever adds a line to it states the bound, and a reviewer holds it against the
 //! code. What the test itself sees to is that nothing is left out.
@@ -21,8 +21,11 @@ enum What {
     Channel,
     /// What is read whole into memory.
     Body,
+    /// Waits for the network, a store, the disk, another task or thread, or the clock. Found by the name of the call,
+    /// and by `.await` on a variable, which is how tasks and channel ends are awaited.
+    Wait,
 }
-use What::{Body, Channel, Collection, Loop};
+use What::{Body, Channel, Collection, Loop, Wait};
 
 const WORDS: &[(What, &[&str])] = &[
     (
@@ -58,38 +61,90 @@ const WORDS: &[(What, &[&str])] = &[
             "fs::read(",
         ],
     ),
+    (
+        Wait,
+        &[
+            ".recv()",
+            ".recv_timeout(",
+            ".changed()",
+            ".wait_for(",
+            ".wait_timeout(",
+            ".wait()",
+            ".join()",
+            ".acquire()",
+            ".acquire_owned()",
+            ".notified()",
+            ".lock().await",
+            ".next().await",
+            ".tick()",
+            ".shutdown_timeout(",
+            "ctrl_c()",
+            "sleep(",
+            "sleep_until(",
+            "pending::<",
+            "block_on(",
+            "blocking(",
+            "::accept(",
+            ".send().await",
+            ".chunk()",
+            "store.get(",
+            "store.put(",
+            "store.head(",
+            "store.list(",
+            "store.delete(",
+            ".get_opts(",
+            ".put_opts(",
+            ".put_multipart(",
+            ".put_part(",
+            ".complete()",
+            ".delete_stream(",
+            ".list_with_delimiter(",
+            ".copy_if_not_exists(",
+            "server).await",
+        ],
+    ),
 ];
+
+/// Returns whether a variable or field is awaited: `work.await`, but not `work().await`.
+fn awaits_a_name(code: &str) -> bool {
+    let named = |before: &str| before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+    code.match_indices(".await").any(|(at, _)| named(&code[..at]))
+}
 
 /// Where, what, in how many lines, and what bounds it.
 #[rustfmt::skip]
 const TABLE: &[(&str, What, usize, &str)] = &[
+    ("src/bin/reelkin/lineage.rs", Collection, 1, "the members of the family"),
     ("src/bin/reelkin/models.rs", Body, 1, "one file of the user's own, whom nobody else hands it to"),
+    ("src/bin/reelkin/signals.rs", Channel, 1, "one value, once"),
     ("src/client/inputs.rs", Body, 1, "MAX_PICTURE_BYTES, and one byte to see that it is more"),
     ("src/client/recover.rs", Collection, 1, "the open records of the library that others work on"),
+    ("src/client/chain/resume.rs", Loop, 1, "a lease and one look more"),
     ("src/client/recover.rs", Loop, 2, "the deadline of the poll policy; LEASE, after which nobody is watched"),
     ("src/client/save.rs", Loop, 1, "FRESH_LINKS"),
     ("src/client/source.rs", Loop, 1, "the end of the file, which has at most MOST_CLIP bytes"),
     ("src/client/ticket.rs", Loop, 1, "BOOKINGS"),
     ("src/ffi/client.rs", Collection, 1, "the clients of the process; dead ones go with the next"),
+    ("src/ffi/token.rs", Channel, 1, "one value, once"),
     ("src/ffi/works.rs", Collection, 1, "the works in flight; finished ones go with the next"),
     ("src/ffi/works.rs", Channel, 4, "one value at most, or none ever"),
     ("src/http/body.rs", Body, 1, "CHUNK bytes of the file that is sent"),
     ("src/http/download.rs", Loop, 2, "the attempts of the download policy; its most bytes, stall time and slowest rate"),
     ("src/http/limiter.rs", Collection, 4, "the requests that wait for their turn, one entry each"),
-    ("src/http/limiter.rs", Loop, 2, "ends when nobody waits; gives a turn or stops in each round"),
-    ("src/http/limiter.rs", Channel, 1, "one value, once"),
+    ("src/http/limiter.rs", Loop, 1, "ends with the turn, which a timer looks for"),
     ("src/job/event.rs", Collection, 2, "KEPT, beyond which only events stay that a job has a handful of"),
     ("src/job/event.rs", Loop, 1, "ends with the job that it watches, which has a deadline"),
     ("src/job/event.rs", Channel, 1, "one value, the newest"),
-    ("src/job/handle.rs", Channel, 3, "one value, the newest"),
+    ("src/job/handle.rs", Channel, 2, "one value, the newest"),
     ("src/job/poll.rs", Loop, 1, "the deadline of the poll policy"),
     ("src/job/times.rs", Collection, 1, "KINDS, of which the one seen least goes"),
     ("src/library/bucket.rs", Loop, 1, "the end of the clip's file, PARTS_AT_ONCE parts in flight"),
-    ("src/library/bucket.rs", Body, 4, "the caller's limit; PART of a file that is sent; the range that was asked for"),
+    ("src/library/bucket.rs", Body, 5, "the caller's limit; PART of a file that is sent, in two places; the range that was asked for"),
     ("src/library/documents.rs", Loop, 1, "LOCK_WAIT"),
     ("src/library/documents.rs", Body, 2, "MOST_BYTES, on a folder and in a store"),
-    ("src/library/family/join.rs", Collection, 18, "the clips of the library and the parents that their sidecars name"),
-    ("src/library/family/mod.rs", Collection, 6, "the clips of the library and the parents that their sidecars name"),
+    ("src/library/family/join.rs", Collection, 19, "the clips of the library and the parents that their sidecars name"),
+    ("src/library/family/mod.rs", Collection, 11, "the clips of the library and the parents that their sidecars name"),
+    ("src/library/family/mod.rs", Loop, 1, "the clips without a hash on record: each round but the last finds one"),
     ("src/library/folder.rs", Collection, 1, "the page that was asked for, and one more"),
     ("src/library/folder.rs", Body, 1, "MAX_SIDECAR_BYTES, and one byte to see that it is more"),
     ("src/library/index/file.rs", Body, 2, "HEAD; the size of the file, LARGEST at most"),
@@ -98,8 +153,9 @@ const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/library/index/watch.rs", Collection, 1, "the MOST ids that are followed, and one more"),
     ("src/library/journal/ledger.rs", Collection, 2, "the records of the days in question, dropped with the sum, of which there are two at most"),
     ("src/library/journal/mod.rs", Collection, 3, "the records this client works on; the records of the days with something open; the open records, twice"),
-    ("src/library/journal/owner.rs", Collection, 1, "the owners looked at in the last hour"),
+    ("src/library/journal/owner.rs", Collection, 2, "the owners looked at in the last hour; the names of leases on a folder"),
     ("src/library/journal/owner.rs", Loop, 1, "a renewal every 5 s for as long as the library is open"),
+    ("src/library/journal/settle.rs", Loop, 1, "a lease and one look more"),
     ("src/library/list.rs", Collection, 1, "the names of the library"),
     ("src/library/range.rs", Collection, 1, "MOST_KEPT, of which the one used longest ago goes"),
     ("src/library/range.rs", Channel, 2, "one value, the newest"),
@@ -113,7 +169,6 @@ const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/media/container.rs", Body, 2, "12 bytes; 32 bytes"),
     ("src/media/decoder.rs", Loop, 1, "10,000 errors, under the watch of the reader"),
     ("src/media/many.rs", Collection, 2, "twice as many clips as the machine has cores"),
-    ("src/media/picture.rs", Loop, 1, "the bytes in memory, of which each round takes at least four"),
     ("src/media/probe.rs", Loop, 1, "the packets of the clip, under the watch of the reader"),
     ("src/media/source.rs", Body, 2, "the length that was measured and checked before; 64 bytes"),
     ("src/media/unreferenced.rs", Loop, 1, "the bytes of one packet, of which each round takes at least two"),
@@ -137,6 +192,76 @@ const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/sandbox/jobs.rs", Collection, 3, "most_jobs and most_clip_bytes; the oldest finished one goes"),
     ("src/sandbox/work.rs", Collection, 1, "MOST; the one rendered longest ago goes"),
     ("src/sandbox/server.rs", Body, 3, "most_body_bytes; 16 MiB of an answer of ours"),
+    ("src/bin/reelkin/analyze.rs", Wait, 1, "the deadline of the question, around what the command does"),
+    ("src/bin/reelkin/doctor.rs", Wait, 1, "the command: the timeouts of two requests, and one write to the library"),
+    ("src/bin/reelkin/lineage.rs", Wait, 1, "the command: it reads the library"),
+    ("src/bin/reelkin/ls.rs", Wait, 2, "the command: it reads the library"),
+    ("src/bin/reelkin/output.rs", Wait, 1, "the events end with the work that they are of"),
+    ("src/bin/reelkin/recover.rs", Wait, 1, "the command: each job has the deadline of the poll policy"),
+    ("src/bin/reelkin/sandbox.rs", Wait, 5, "a server runs until a signal: that is what the command is for"),
+    ("src/bin/reelkin/session.rs", Wait, 7, "the work, whose jobs have deadlines; 2 s for the end of the runtime; a signal, watched beside the work"),
+    ("src/bin/reelkin/settle.rs", Wait, 2, "the command: one change of one record"),
+    ("src/bin/reelkin/signals.rs", Wait, 9, "the work of the command; after a signal 10 s, or the next signal"),
+    ("src/client/analyze.rs", Wait, 1, "a write to the journal"),
+    ("src/client/chain/mod.rs", Wait, 1, "the steps of the chain, each with the deadline of its job"),
+    ("src/client/chain/run.rs", Wait, 5, "the chain's own record: the lock is held for one write of it"),
+    ("src/client/continue_from.rs", Wait, 1, "the work in its own task, which has the deadline of its job"),
+    ("src/client/generate.rs", Wait, 2, "the work in its own task, which has the deadline of its job; the inputs are prepared"),
+    ("src/client/inputs.rs", Wait, 2, "a file of the caller's is read"),
+    ("src/client/outcome.rs", Wait, 1, "the work, which has the deadline of its job"),
+    ("src/client/recover.rs", Wait, 3, "each job has the deadline of the poll policy; the turn of those before, whose downloads have a least speed"),
+    ("src/client/save.rs", Wait, 4, "writes to the journal; the turn of those before, whose downloads have a least speed, and it can be stopped"),
+    ("src/client/source.rs", Wait, 2, "a clip of the library is copied or read"),
+    ("src/client/ticket.rs", Wait, 5, "writes to the journal"),
+    ("src/client/verify.rs", Wait, 1, "the boxes of a file of a bounded size are read"),
+    ("src/client/video.rs", Wait, 1, "the work in its own task, which has the deadline of its job"),
+    ("src/ffi/client.rs", Wait, 2, "the deadline of the media options; LEAVING for each client that is closed"),
+    ("src/ffi/job.rs", Wait, 2, "the work, which has the deadline of its job; its next event"),
+    ("src/ffi/runtime.rs", Wait, 1, "the deadline that it is given"),
+    ("src/ffi/token.rs", Wait, 2, "Timeouts::token, around the call of the source"),
+    ("src/ffi/works.rs", Wait, 9, "the work, which has the deadline of its job; an order, beside it; the deadline of closing"),
+    ("src/http/auth.rs", Wait, 2, "Timeouts::token, around the call of the source"),
+    ("src/http/body.rs", Wait, 1, "CHUNK bytes of a file"),
+    ("src/http/download.rs", Wait, 2, "the backoff of the policy's attempts; its stall time"),
+    ("src/http/limiter.rs", Wait, 1, "the turns of those before, at the rate that was set, or a pause that the service asked for"),
+    ("src/http/mod.rs", Wait, 2, "the timeout of the exchange, which covers the body"),
+    ("src/job/event.rs", Wait, 2, "the work that it watches, which has a deadline"),
+    ("src/job/handle.rs", Wait, 3, "the work, which has the deadline of its job; an order to stop, beside it"),
+    ("src/job/poll.rs", Wait, 1, "the deadline of the poll policy"),
+    ("src/job/schedule.rs", Wait, 1, "the pause that the caller counts"),
+    ("src/library/appender.rs", Wait, 2, "one write to the disk"),
+    ("src/library/bucket.rs", Wait, 27, "the timeouts of the store: 60 s and three tries where it is opened by URL, else the caller's own"),
+    ("src/library/chain.rs", Wait, 2, "the version of one document: the lock is held for one write of it"),
+    ("src/library/copy.rs", Wait, 8, "the disk, for a piece of a clip at a time"),
+    ("src/library/documents.rs", Wait, 14, "the disk, and LOCK_WAIT for its lock; the timeouts of the store; the turn of WRITERS others"),
+    ("src/library/family/kept.rs", Wait, 9, "the disk, for one small file"),
+    ("src/library/family/mod.rs", Wait, 4, "the sidecars and clips of the library are read"),
+    ("src/library/index/stamp.rs", Wait, 1, "TICK, 20 ms of waiting for the clock"),
+    ("src/library/journal/ledger.rs", Wait, 1, "the records of two sums are listed"),
+    ("src/library/journal/mod.rs", Wait, 1, "the bookings before this one: the lock is held for a write and a count"),
+    ("src/library/journal/owner.rs", Wait, 8, "the disk, for one small file; 5 s for a renewal in a store; the next renewal; half a second between two looks"),
+    ("src/library/list.rs", Wait, 5, "the disk, for the names and a page of sidecars"),
+    ("src/library/mod.rs", Wait, 8, "the disk, for one file"),
+    ("src/library/of_job.rs", Wait, 2, "the disk, for one file; the timeouts of the store"),
+    ("src/library/quarantine.rs", Wait, 7, "the disk, or the timeouts of the store"),
+    ("src/library/range.rs", Wait, 2, "DEADLINE; an order to stop, beside it"),
+    ("src/library/series.rs", Wait, 1, "the sidecars of the library are read"),
+    ("src/library/staged.rs", Wait, 5, "the disk, for one clip"),
+    ("src/library/verify.rs", Wait, 1, "the disk, for one clip"),
+    ("src/media/bridge.rs", Wait, 2, "the deadline of the media options, which the thread keeps"),
+    ("src/media/many.rs", Wait, 1, "stop was raised: GRACE after the next packet"),
+    ("src/media/worker.rs", Wait, 3, "LOOK and GRACE; an outcome that is there already"),
+    ("src/provider/xai/files.rs", Wait, 1, "the backoff of the attempts of an upload"),
+    ("src/provider/xai/once.rs", Wait, 1, "the backoff of ATTEMPTS, or the deadline of a question"),
+    ("src/sandbox/answers/mod.rs", Wait, 2, "the deadline of the media options"),
+    ("src/sandbox/downloads.rs", Wait, 1, "the next piece of a clip in memory or in a file"),
+    ("src/sandbox/files.rs", Wait, 1, "the bytes of one file are put together"),
+    ("src/sandbox/gate.rs", Wait, 5, "the downtime that was ordered, COME_BACK times the pause; a server waits for whoever comes"),
+    ("src/sandbox/inputs.rs", Wait, 7, "the timeouts of its client; the deadline of the media options; the turn of those before"),
+    ("src/sandbox/line.rs", Wait, 1, "the milliseconds of a fault"),
+    ("src/sandbox/mod.rs", Wait, 2, "the server was told to end; or it serves until its task is ended from outside"),
+    ("src/sandbox/server.rs", Wait, 3, "the seconds of a fault; LINGER"),
+    ("src/sandbox/work.rs", Wait, 3, "the turn of the jobs before; one rendering, of which lengths are bounded"),
 ];
 
 fn sources(folder: &Path, all: &mut Vec<PathBuf>) {
@@ -164,6 +289,7 @@ fn found_in(text: &str) -> BTreeMap<What, usize> {
                 };
                 code.match_indices(word).any(|(at, _)| whole(at))
             });
+            let stands = stands || (*what == Wait && awaits_a_name(code));
             if stands && !names_only {
                 *found.entry(*what).or_default() += 1;
             }
@@ -240,6 +366,18 @@ fn what_has_no_bound_is_found() {
         ("let (to, from) = mpsc::unbounded_channel();", Channel),
         ("let body = response.bytes().await?;", Body),
         ("file.read_to_end(&mut bytes)?;", Body),
+        ("let done = task.await;", Wait),
+        ("match self.answer.await? {", Wait),
+        ("let turn = semaphore.acquire().await;", Wait),
+        (".acquire_owned()", Wait),
+        ("let value = receiver.recv();", Wait),
+        ("let held = self.state.lock().await;", Wait),
+        ("blocking(move || read(&path)).await", Wait),
+        ("tokio::task::spawn_blocking(work)", Wait),
+        ("let found = self.store.get(&place).await?;", Wait),
+        ("let response = request.send().await?;", Wait),
+        ("thread.join().unwrap();", Wait),
+        ("tokio::time::sleep(pause).await;", Wait),
     ] {
         assert_eq!(found_in(line), BTreeMap::from([(what, 1)]), "{line}");
     }
@@ -248,6 +386,9 @@ fn what_has_no_bound_is_found() {
         "// a HashMap",
         "fn index() -> HashMap<u8, u8> {",
         "MyHashMap",
+        "names.join(\", \")",
+        "self.prepare(request).await?;",
+        "async fn wait(&self) { self.0.wait() }",
     ] {
         assert!(found_in(line).is_empty(), "{line}");
     }

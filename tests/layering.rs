@@ -15,16 +15,29 @@ const TABLE: &[(&str, &[&str])] = &[
     ("model", &["error", "money"]),
     ("request", &["error", "model", "money"]),
     ("telemetry", &["error"]),
-    ("http", &["backoff", "error", "telemetry"]),
+    ("stop", &["error"]),
+    ("http", &["backoff", "error", "stop", "telemetry"]),
     // `http` besides, in `provider/xai`; see below.
     (
         "provider",
-        &["backoff", "error", "model", "money", "request", "telemetry"],
+        &[
+            "backoff",
+            "error",
+            "model",
+            "money",
+            "request",
+            "stop",
+            "telemetry",
+        ],
     ),
-    ("job", &["backoff", "error", "model", "provider", "telemetry"]),
+    (
+        "job",
+        &["backoff", "error", "model", "provider", "stop", "telemetry"],
+    ),
     ("lineage", &["error"]),
     ("library", &["error", "lineage", "money", "request"]),
-    ("media", &["error", "telemetry"]),
+    ("picture", &[]),
+    ("media", &["error", "picture", "telemetry"]),
     // Pictures and lineages are handed to it: it neither decodes nor looks anything up.
     (
         "planner",
@@ -42,9 +55,11 @@ const TABLE: &[(&str, &[&str])] = &[
             "media",
             "model",
             "money",
+            "picture",
             "planner",
             "provider",
             "request",
+            "stop",
             "telemetry",
         ],
     ),
@@ -65,6 +80,11 @@ const WORDS: &[(&str, &[&str], &str)] = &[
         "reqwest",
         &["src/http/", "src/sandbox/"],
         "only http/ speaks HTTP",
+    ),
+    (
+        "hyper_util",
+        &["src/http/"],
+        "which requests are proxied is decided in http/",
     ),
     ("ffmpeg_next", &["src/media/"], "only media/ knows libav"),
     (
@@ -94,14 +114,23 @@ const WORDS: &[(&str, &[&str], &str)] = &[
             "src/provider/",
             "src/job/",
             "src/client/",
+            "src/library/journal/owner.rs",
             "src/sandbox/",
             "src/ffi/",
+            "src/bin/reelkin/signals.rs",
         ],
-        "who keeps things does not watch the clock",
+        "who keeps things does not watch the clock, but for leases, which are renewed and lapse",
     ),
     (
         "sleep(",
-        &["src/job/", "src/http/", "src/provider/", "src/sandbox/"],
+        &[
+            "src/job/",
+            "src/http/",
+            "src/provider/",
+            "src/sandbox/",
+            "src/bin/reelkin/signals.rs",
+            "src/library/journal/owner.rs",
+        ],
         "who waits decides how long",
     ),
     (
@@ -121,7 +150,58 @@ const WORDS: &[(&str, &[&str], &str)] = &[
         "objects and functions for other languages are ffi's; the core derives values alone",
     ),
     ("clap", &["src/bin/"], "only the program has arguments"),
+    // Fields that are enums in C. `clippy.toml` has the methods of the bindings that read them.
+    (
+        "codec_type",
+        &["src/media/numbers.rs", "src/media/tags.rs"],
+        C_ENUM,
+    ),
+    ("codec_id", &["src/media/numbers.rs", "src/media/tags.rs"], C_ENUM),
+    (
+        "pict_type",
+        &["src/media/numbers.rs", "src/media/tags.rs"],
+        C_ENUM,
+    ),
+    ("pix_fmt", &["src/media/numbers.rs", "src/media/tags.rs"], C_ENUM),
+    (
+        "sample_fmt",
+        &["src/media/numbers.rs", "src/media/tags.rs"],
+        C_ENUM,
+    ),
+    (
+        "colorspace",
+        &["src/media/numbers.rs", "src/media/tags.rs"],
+        C_ENUM,
+    ),
+    (
+        "color_range",
+        &["src/media/numbers.rs", "src/media/tags.rs"],
+        C_ENUM,
+    ),
+    (
+        "color_primaries",
+        &["src/media/numbers.rs", "src/media/tags.rs"],
+        C_ENUM,
+    ),
+    (
+        "color_trc",
+        &["src/media/numbers.rs", "src/media/tags.rs"],
+        C_ENUM,
+    ),
+    (
+        "chroma_location",
+        &["src/media/numbers.rs", "src/media/tags.rs"],
+        C_ENUM,
+    ),
+    (
+        "transmute",
+        &["src/media/numbers.rs", "src/media/tags.rs"],
+        C_ENUM,
+    ),
 ];
+
+const C_ENUM: &str =
+    "a later libav may hold numbers that the bindings' enums lack: they are read as integers";
 
 const MOST_LINES: usize = 600;
 const MANY_LINES: usize = 400;
@@ -312,6 +392,7 @@ fn what_is_forbidden_is_found() {
         ("src/sandbox/rules.rs", "use crate::request::GenerateRequest;"),
         ("src/client/save.rs", "use ffmpeg_next as ff;"),
         ("src/library/mod.rs", "let key = std::env::var(\"X\");"),
+        ("src/media/stream.rs", "let kind = (*parameters).codec_type;"),
     ] {
         assert_eq!(violations(path, line).len().min(1), 1, "{path}: {line}");
     }

@@ -95,7 +95,7 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
 
     use super::source::Source;
     use super::ticket;
-    use crate::error::{Error, ErrorKind};
+    use crate::error::{Charge, Error, ErrorKind};
     use crate::library::JobRecord;
     use crate::media::{MediaOptions, bridge};
     use crate::planner;
@@ -107,23 +107,41 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
     } = analyze;
     options.check(&input)?;
     let until = Instant::now() + options.deadline;
-    let found = Source::find(&client, &input).await?;
+    let stop = client.stop_signal().clone();
+    let found = stop.before_sending(Source::find(&client, &input)).await?;
     let local = found.local.ok_or_else(|| {
         // The check of the options refuses these, in better words.
         Error::invalid(format!("analyze {}: the clip has to be here", found.name))
     })?;
     let count = options.frame_count();
     let bounds = MediaOptions::default().with_deadline(options.deadline);
-    let clip = bridge::run(bounds, move |bounds| look(&local, &found.name, count, bounds)).await?;
+    let look = bridge::run(bounds, move |bounds| look(&local, &found.name, count, bounds));
+    let clip = stop.before_sending(look).await?;
 
+    // A question is paid, too, and its record has to be safe.
+    client.inner.library.writable().await?;
     let mut record = JobRecord::question()?;
     record.model = Some(options.model.clone());
-    let pictures = clip.frames.len();
-    let most = planner::most_cost(&client.inner.models, &options.model, pictures, false);
+    let size = planner::describe_size(&clip);
+    let most = planner::most_cost(&client.inner.models, &options.model, size, false);
     (record.questions, record.unpriced_question) = (most, most.is_none());
     let file = ticket::book(&client, record).await?;
+    if stop.is_stopped() {
+        file.discard().await?;
+        return Err(crate::stop::not_sent());
+    }
     let asking = tokio::spawn(ask(client, options, until, clip, file).in_current_span()).await;
-    asking.unwrap_or_else(|_| Err(Error::new(ErrorKind::Stopped, "analyze the clip: broken off")))
+    asking.unwrap_or_else(|ended| {
+        let error = if ended.is_panic() {
+            Error::new(
+                ErrorKind::Internal,
+                "analyze the clip: its task panicked, which is a defect of reelkin; a question that was sent is paid",
+            )
+        } else {
+            Error::new(ErrorKind::Stopped, "analyze the clip: its runtime was shut down")
+        };
+        Err(error.with_charge(Charge::Unknown))
+    })
 }
 
 /// Asks, and books what it cost: in a task of its own, since what was asked is paid.

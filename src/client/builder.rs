@@ -1,13 +1,12 @@
 //! Setting up a client. Mistakes are kept and returned by `build`.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::VideoClient;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{DownloadPolicy, Http, RateLimit, Timeouts, Token, TokenSource};
+use crate::http::{DownloadPolicy, Http, ProxySettings, RateLimit, Timeouts, Token, TokenSource};
 use crate::job::PollPolicy;
 use crate::library::Library;
 use crate::model::{ModelTable, Validation};
@@ -33,6 +32,8 @@ pub struct VideoClientBuilder {
     download: DownloadPolicy,
     rate: RateLimit,
     timeouts: Timeouts,
+    proxy: ProxySettings,
+    root_certificates: Vec<Vec<u8>>,
     planner: PlannerSettings,
     budget: Budget,
     telemetry_content: bool,
@@ -69,22 +70,17 @@ impl VideoClientBuilder {
 
     /// The key from the environment variable `XAI_API_KEY`.
     pub fn api_key_from_env(mut self) -> Self {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the one variable that the library reads"
-        )]
-        let key = std::env::var(KEY_VARIABLE);
-        self.token = Some(match key {
-            Ok(key) => checked_key(&SecretString::from(key)),
-            Err(_) => Err(no_key()),
+        self.token = Some(match variable(KEY_VARIABLE) {
+            Some(key) => checked_key(&SecretString::from(key)),
+            None => Err(no_key()),
         });
         self
     }
 
-    /// A source of tokens, asked before every request: for OAuth, where a token may change during a
-    /// job.
+    /// A source of tokens instead of a key: for OAuth, and for programs that must not hold the key, such as
+    /// mobile apps. [`TokenSource`] tells when it is asked; [`Timeouts::token`] bounds each call.
     pub fn bearer(mut self, source: impl TokenSource) -> Self {
-        self.token = Some(Ok(Token::Source(Arc::new(source))));
+        self.token = Some(Ok(Token::from_source(source)));
         self
     }
 
@@ -150,6 +146,42 @@ impl VideoClientBuilder {
         self
     }
 
+    /// Sends calls of the API and downloads through a proxy, such as `http://proxy.example:3128` or
+    /// `http://user:password@10.0.0.5:3128`. Defaults to what the environment names, `HTTPS_PROXY` or `ALL_PROXY`, in
+    /// capitals or not, and where neither is set to the settings of macOS or Windows.
+    ///
+    /// The proxy is asked for a tunnel (`CONNECT`) and sees names and ports, neither the key nor the content. Only https goes
+    /// through it; requests to this machine never do. It may have any address. It resolves the names of the clips'
+    /// links, so of a link only literal addresses and names that are local by their form are refused. Proxies are
+    /// http or https; SOCKS is not supported. [`build`](Self::build) fails with `Config` for a URL that is neither.
+    ///
+    /// A library in a bucket has connections of its own, which this does not change.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy.proxy = Some(url.into());
+        self
+    }
+
+    /// Exempts targets from the proxy, whichever named it: hosts (`example.com`, with everything below it),
+    /// addresses and networks (`10.0.0.0/8`), separated by commas; `*` is everything. It takes the place of `NO_PROXY`.
+    ///
+    /// [`build`](Self::build) fails with `Config` for an entry that is none of those.
+    pub fn no_proxy(mut self, hosts: impl Into<String>) -> Self {
+        self.proxy.no_proxy = Some(hosts.into());
+        self
+    }
+
+    /// Trusts more certificate authorities, besides those of the system: the text of a PEM file with one or more
+    /// certificates. Called again, it adds to what was given before.
+    ///
+    /// On Linux the environment variables `SSL_CERT_FILE` and `SSL_CERT_DIR` take the place of the system's. On Android,
+    /// where the library cannot read those of the system, Mozilla's are built in.
+    ///
+    /// [`build`](Self::build) fails with `Config` for what is no certificate.
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.root_certificates.push(pem.into());
+        self
+    }
+
     /// How prompts are planned, and which are.
     pub fn planner(mut self, settings: PlannerSettings) -> Self {
         self.planner = settings;
@@ -174,14 +206,22 @@ impl VideoClientBuilder {
     /// The client.
     ///
     /// # Errors
-    /// `Config` when there is no key, the base URL would leak it, or no library was named; `Library`
+    /// `Config` when there is no key, the base URL would leak it, no library was named, or a limit, a timeout, a
+    /// proxy or a root certificate cannot be used; `Library`
     /// when its folder cannot be made or written; `InvalidRequest` for settings of the planner that no
     /// call can be made with.
     pub fn build(self) -> Result<VideoClient> {
         self.planner.check()?;
         let token = self.token.unwrap_or_else(|| Err(no_key()))?;
         let base_url = self.base_url.as_deref().unwrap_or(BASE_URL);
-        let http = Http::new(base_url, token, self.rate, self.download, self.timeouts)?;
+        let http = Http::new(
+            base_url,
+            token,
+            (self.rate, self.download, self.timeouts),
+            &self.proxy,
+            &self.root_certificates,
+            &variable,
+        )?;
         let library = match self.library {
             Some(Place::Folder(folder)) => Library::open(folder)?,
             Some(Place::Opened(library)) => library,
@@ -200,13 +240,22 @@ impl VideoClientBuilder {
             models,
             defaults: self.defaults,
             validation: self.validation,
-            poll: self.poll,
+            poll: self.poll.clamped(),
             planner: self.planner,
             budget: self.budget,
             telemetry_content: self.telemetry_content,
         };
         Ok(VideoClient::new(http, library, settings))
     }
+}
+
+/// The value of an environment variable.
+fn variable(name: &str) -> Option<String> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the library reads the environment"
+    )]
+    std::env::var(name).ok()
 }
 
 fn checked_key(key: &SecretString) -> Result<Token> {

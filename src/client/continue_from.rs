@@ -77,8 +77,9 @@ impl ContinueFrom {
             from,
             request,
         } = self;
+        let stop = client.stop_signal().clone();
         let work = move |reporter| run(client, from, request, None, reporter);
-        job::spawn(Verb::Continue.span(), move |reporter| async move {
+        job::spawn(Verb::Continue.span(), &stop, move |reporter| async move {
             Box::pin(work(reporter)).await
         })
         .handle()
@@ -105,7 +106,8 @@ pub(super) async fn run(
 ) -> Result<Clip> {
     reporter.tell(JobEvent::Planning);
     // In a box of its own: the frame goes with it, before the job is waited for.
-    match Box::pin(choose_way(&client, from, request)).await? {
+    let way = Box::pin(choose_way(&client, from, request));
+    match reporter.stop_signal().before_sending(way).await? {
         Way::Extension(extension) => {
             Box::pin(video::run_extension(client, *extension, witness, reporter)).await
         }

@@ -17,6 +17,7 @@ use crate::provider::{
     Answer, Ask, BeforeSend, Finished, JobId, PollFailure, PollReply, Provider, Submission, Upload,
     VisibleModel,
 };
+use crate::stop::StopSignal;
 
 const JOBS: usize = 200;
 const PER_SECOND: f64 = 2.0;
@@ -163,7 +164,7 @@ fn run(from: f64, to: f64) -> Shared {
             let share = count(number * 37 % JOBS) / count(JOBS);
             let takes = Duration::from_secs_f64(from + share * (to - from));
             let (service, times) = (Arc::clone(&service), Arc::clone(&times));
-            let work = spawn(Span::none(), move |reporter| async move {
+            let work = spawn(Span::none(), &StopSignal::default(), move |reporter| async move {
                 if number == JOBS {
                     pause(LATER).await;
                 }

@@ -13,6 +13,7 @@ use crate::job::{self, JobEvent, Reporter};
 use crate::library::{Clip, FrameRecord, Parent};
 use crate::provider::{GenerateSubmission, Submission};
 use crate::request::GenerateRequest;
+use crate::stop::StopSignal;
 use crate::telemetry::{self, Verb};
 
 /// A clip to be made; see [`VideoClient::generate`]. Does nothing until it is awaited or started.
@@ -37,7 +38,8 @@ impl Generate {
     /// Dropping the future once it was polled stops nothing: the work goes on, and the clip is saved.
     pub async fn start(self) -> Result<JobHandle> {
         let Self { client, request } = self;
-        job::spawn(Verb::Generate.span(), move |reporter| {
+        let stop = client.stop_signal().clone();
+        job::spawn(Verb::Generate.span(), &stop, move |reporter| {
             reporter.tell(JobEvent::Planning);
             Box::pin(run(client, request, None, None, reporter))
         })
@@ -76,7 +78,8 @@ pub(super) fn run(
     reporter: Reporter,
 ) -> impl Future<Output = Result<Clip>> + Send {
     // In a box of its own: the pictures and what was read of them go with it, before the job is waited for.
-    let prepared = Box::pin(prepare(client, request, origin, witness));
+    let stop = reporter.stop_signal().clone();
+    let prepared = Box::pin(prepare(client, request, origin, witness, stop));
     async move {
         let (ticket, submission, brief) = prepared.await?;
         Box::pin(ticket.send(submission, None, brief, &reporter)).await
@@ -89,13 +92,15 @@ async fn prepare(
     request: GenerateRequest,
     origin: Option<Origin>,
     witness: Option<Arc<dyn Witness>>,
+    stop: StopSignal,
 ) -> Result<(Ticket, Submission, Box<Brief>)> {
     let inner = &client.inner;
     let mut checked = client.estimate(&request)?;
     telemetry::model(checked.model.as_str());
-    let resolved = inputs::generate(&client, &request).await?;
+    let resolved = stop.before_sending(inputs::generate(&client, &request)).await?;
     // That a clip cannot be saved is better known before it is paid for.
     inner.library.writable().await?;
+    client.warn_if_unverified();
 
     let lineage = origin.as_ref().and_then(|origin| origin.parent.as_ref());
     let lineage = lineage.map_or(&[][..], Parent::entries);

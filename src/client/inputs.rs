@@ -1,6 +1,7 @@
 //! Reading the media of a request: everything is read and checked before anything is paid.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -11,6 +12,7 @@ use super::given::{Given, NoContent, decode_data_url};
 use super::measure::Whence;
 use crate::error::{Error, Result};
 use crate::library::{InputRecord, InputTransport};
+use crate::picture::PictureKind;
 use crate::request::{
     GenerateInputs, GenerateMode, GenerateRequest, MediaContent, MediaInput, ResolvedKeyframe, ResolvedMedia,
     Transport,
@@ -78,7 +80,7 @@ pub(super) async fn generate(client: &VideoClient, request: &GenerateRequest) ->
                     .picture(&format!("keyframe {}", index + 1), &keyframe.image)
                     .await?;
                 media.keyframes.push(ResolvedKeyframe {
-                    at_seconds: keyframe.at.as_secs_f64(),
+                    at_seconds: seconds_of(keyframe.at),
                     image,
                 });
             }
@@ -86,6 +88,12 @@ pub(super) async fn generate(client: &VideoClient, request: &GenerateRequest) ->
     }
     reader.resolved.media = media;
     Ok(reader.resolved)
+}
+
+/// A time of whole milliseconds as the float that is nearest to it, which is written with three decimals.
+#[expect(clippy::cast_precision_loss, reason = "a clip lasts far less than 2^53 ms")]
+fn seconds_of(at: Duration) -> f64 {
+    at.as_millis() as f64 / 1000.0
 }
 
 struct Reader<'a> {
@@ -207,32 +215,34 @@ async fn check_picture(role: &str, name: &str, bytes: &Bytes) -> Result<&'static
             MAX_PICTURE_BYTES >> 20
         )));
     }
-    let mime = match imagesize::image_type(bytes) {
-        Ok(imagesize::ImageType::Png) => "image/png",
-        Ok(imagesize::ImageType::Jpeg) => "image/jpeg",
-        Ok(imagesize::ImageType::Webp) => "image/webp",
-        _ => {
-            return Err(bad(
-                "it is not a picture the service takes; give a PNG, JPEG or WebP".to_owned(),
-            ));
-        }
+    let Some(kind) = PictureKind::of(bytes) else {
+        return Err(bad(
+            "it is not a picture the service takes; give a PNG, JPEG or WebP".to_owned(),
+        ));
     };
-    let size = imagesize::blob_size(bytes)
-        .map_err(|_| bad("it is cut off or damaged: its header has no size".to_owned()))?;
-    let pixels = (size.width as u64).saturating_mul(size.height as u64);
+    let (width, height) = kind
+        .size(bytes)
+        .ok_or_else(|| bad("it is cut off or damaged: its header has no size".to_owned()))?;
+    let pixels = width.saturating_mul(height);
     if pixels == 0 || pixels > MAX_PICTURE_PIXELS {
         return Err(bad(format!(
-            "it has {} x {} pixels; the limit is {MAX_PICTURE_PIXELS} pixels (8192 x 8192)",
-            size.width, size.height
+            "it has {width} x {height} pixels; the limit is {MAX_PICTURE_PIXELS} pixels (8192 x 8192)"
         )));
     }
+    // A picture that is cut off is accepted by the service, paid for, and fails.
+    let whole = {
+        let bytes = bytes.clone();
+        tokio::task::spawn_blocking(move || kind.check_whole(&bytes)).await
+    };
+    whole
+        .map_err(|_| bad("it could not be checked: the runtime is shutting down".to_owned()))?
+        .map_err(|why| bad(format!("it is {why}; save it anew, or download it again")))?;
     decode(name, bytes)
         .await
         .map_err(|error| bad("it does not decode".to_owned()).with_source(error))?;
-    Ok(mime)
+    Ok(kind.mime())
 }
 
-/// A picture that is cut off is taken by the service, paid for, and fails.
 #[cfg(feature = "media")]
 async fn decode(name: &str, bytes: &Bytes) -> Result<()> {
     use crate::media::{MediaOptions, MediaSource, bridge};

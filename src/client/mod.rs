@@ -17,6 +17,7 @@ mod inputs;
 mod measure;
 mod outcome;
 mod plan;
+mod quarantine;
 mod record;
 mod recover;
 mod save;
@@ -27,7 +28,7 @@ mod video;
 
 use std::fmt;
 use std::ops::RangeBounds;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 pub use analyze::Analyze;
 pub use builder::VideoClientBuilder;
@@ -40,6 +41,7 @@ pub use frames::ExtractFrame;
 pub use generate::Generate;
 pub use outcome::Outcome;
 pub use recover::{Recover, Recovered, RecoveryEvent, RecoveryHandle};
+use verify::Verification;
 pub use video::Transform;
 
 use crate::error::Result;
@@ -51,6 +53,7 @@ use crate::money::{Budget, Spent};
 use crate::provider::xai::Xai;
 use crate::provider::{JobId, Provider, VisibleModel};
 use crate::request::{Checked, Defaults, GenerateRequest, PlannerSettings};
+use crate::stop::StopSignal;
 use crate::telemetry::Verb;
 
 /// How many clips a client downloads, checks and saves at a time.
@@ -93,6 +96,10 @@ struct Inner {
     times: job::Times,
     planner: PlannerSettings,
     budget: Budget,
+    /// What can be checked of a clip that was downloaded.
+    verification: Verification,
+    /// Done once the user was warned that clips cannot be verified.
+    warned: Once,
 }
 
 impl fmt::Debug for VideoClient {
@@ -125,6 +132,8 @@ impl VideoClient {
                 times: job::Times::default(),
                 planner: settings.planner,
                 budget: settings.budget,
+                verification: Verification::available(),
+                warned: Once::new(),
             }),
         }
     }
@@ -166,10 +175,14 @@ impl VideoClient {
         let id = JobId::parse(id)?;
         let client = self.clone();
         let work_id = id.clone();
-        let started = job::spawn(Verb::PickUp.span(), move |reporter| async move {
-            reporter.submitted(&work_id, None);
-            Box::pin(recover::one(&client, &reporter, &work_id)).await
-        });
+        let started = job::spawn(
+            Verb::PickUp.span(),
+            self.stop_signal(),
+            move |reporter| async move {
+                reporter.submitted(&work_id, None);
+                Box::pin(recover::one(&client, &reporter, &work_id)).await
+            },
+        );
         Ok(started.with_id(id))
     }
 
@@ -180,6 +193,28 @@ impl VideoClient {
     /// `Library` if the ledger cannot be read.
     pub async fn spent(&self, time: impl RangeBounds<u64> + Send) -> Result<Spent> {
         self.inner.library.spent(time).await
+    }
+
+    /// Stops all work of this client and of its clones, for a program that is about to end. A call can be stopped
+    /// this way before its job has an id.
+    ///
+    /// A request that was not sent yet is not sent any more: its call ends with an error of kind `stopped`, and
+    /// the money that was reserved for it is given back. A request that is on its way is finished, and its job is
+    /// written down. Waits for jobs end as with [`stop_waiting`](Handle::stop_waiting). Await the calls to know
+    /// when all of that is done; a later [`recover`](Self::recover), of another client, finishes the jobs.
+    ///
+    /// This cannot be taken back: the client sends nothing paid after it.
+    pub fn stop(&self) {
+        self.stop_signal().stop();
+    }
+
+    /// Whether a paid request is on its way to the service at this moment, without an answer yet.
+    pub fn is_sending(&self) -> bool {
+        self.stop_signal().is_sending()
+    }
+
+    fn stop_signal(&self) -> &StopSignal {
+        self.inner.http.stop_signal()
     }
 
     /// The models that the key can see at the service.
@@ -208,3 +243,5 @@ impl VideoClient {
 
 #[cfg(test)]
 mod fairness_tests;
+#[cfg(all(test, feature = "cli"))]
+mod verify_tests;

@@ -76,8 +76,10 @@ impl From<Result<Clip>> for Outcome {
             ErrorKind::Timeout => Self::TimedOut { job, error },
             ErrorKind::Stopped => Self::Stopped { job, error },
             ErrorKind::Budget => Self::Budget(error),
-            _ => match job {
+            kind => match job {
                 Some(job) => Self::Interrupted { job, error },
+                // It may have been sent: nothing says so any more but the journal.
+                None if kind == ErrorKind::Internal => Self::SubmissionUnknown(error),
                 None => Self::Refused(error),
             },
         }
@@ -179,6 +181,8 @@ mod tests {
             (ErrorKind::Network, Some("j"), "interrupted"),
             (ErrorKind::Library, Some("j"), "interrupted"),
             (ErrorKind::Network, None, "refused"),
+            (ErrorKind::Internal, Some("j"), "interrupted"),
+            (ErrorKind::Internal, None, "submission_unknown"),
             (ErrorKind::InvalidRequest, None, "refused"),
         ] {
             let outcome = outcome(kind, job);

@@ -175,7 +175,7 @@ pub(super) struct Planned {
 /// Those of [`planner::plan`]; `Library` when the series cannot be read.
 pub(super) async fn for_request(
     client: &VideoClient,
-    wanted: Wanted<'_>,
+    mut wanted: Wanted<'_>,
     bill: &mut Bill,
 ) -> Result<Planned> {
     let series = match wanted.topic {
@@ -191,19 +191,9 @@ pub(super) async fn for_request(
     let Some(settings) = settings(client, &wanted) else {
         return Ok(planned);
     };
-    let brief = PlanBrief {
-        mode: wanted.mode,
-        seconds: wanted.seconds,
-        resolution: wanted.resolution.map(str::to_owned),
-        aspect_ratio: wanted.aspect_ratio.map(str::to_owned),
-        audio: wanted.audio,
-        words: wanted.prompt.map(str::to_owned),
-        max_chars: client.inner.models.max_prompt_chars as usize,
-        voices: wanted.voices,
-        pictures: shown(wanted.pictures).await?,
-        lineage: wanted.lineage.iter().map(ancestor).collect(),
-        series: series.map(|series| (series.topic, series.prompts)),
-    };
+    let pictures = shown(std::mem::take(&mut wanted.pictures)).await?;
+    let series = series.map(|series| (series.topic, series.prompts));
+    let brief = brief(client, &wanted, pictures, series);
     let plan = planner::plan(&*client.inner.provider, &settings, &brief, bill).await?;
     tracing::info!(
         model = plan.model,
@@ -224,14 +214,39 @@ pub(super) async fn for_request(
 /// Reserves the most that planning can cost, where something is planned.
 pub(super) fn reserve(client: &VideoClient, wanted: &Wanted<'_>, record: &mut JobRecord) {
     if let Some(settings) = settings(client, wanted) {
-        let pictures = wanted.pictures.len();
-        let most = planner::most_cost(
-            &client.inner.models,
-            &settings.model,
-            pictures,
-            settings.web_search,
-        );
+        let unseen = |(role, tag, _): &(String, Option<String>, Shown<'_>)| Picture {
+            role: role.clone(),
+            tag: tag.clone(),
+            content: PictureContent::Unseen,
+        };
+        let pictures = wanted.pictures.iter().map(unseen).collect();
+        // The prompts of the series are read later: they count as long as they can be.
+        let series = wanted.topic.map(|topic| (topic.to_owned(), Vec::new()));
+        let size = planner::plan_size(&brief(client, wanted, pictures, series), SERIES);
+        let most = planner::most_cost(&client.inner.models, &settings.model, size, settings.web_search);
         (record.questions, record.unpriced_question) = (most, most.is_none());
+    }
+}
+
+/// What the planner is told.
+fn brief(
+    client: &VideoClient,
+    wanted: &Wanted<'_>,
+    pictures: Vec<Picture>,
+    series: Option<(String, Vec<String>)>,
+) -> PlanBrief {
+    PlanBrief {
+        mode: wanted.mode,
+        seconds: wanted.seconds,
+        resolution: wanted.resolution.map(str::to_owned),
+        aspect_ratio: wanted.aspect_ratio.map(str::to_owned),
+        audio: wanted.audio,
+        words: wanted.prompt.map(str::to_owned),
+        max_chars: client.inner.models.max_prompt_chars as usize,
+        voices: wanted.voices,
+        pictures,
+        lineage: wanted.lineage.iter().map(ancestor).collect(),
+        series,
     }
 }
 

@@ -327,6 +327,7 @@ impl Brief {
         let elapsed = (!self.picked_up && self.source.is_none()).then(|| Seconds::from(self.elapsed()));
         let mut warnings = self.warnings;
         warnings.extend(finished.warnings.iter().cloned());
+        warnings.extend(verified.note.clone());
         if self.picked_up {
             warnings.push("picked up by its id: what was asked for is not known here".to_owned());
         }

@@ -128,8 +128,9 @@ impl Recover {
     /// Begins. The rest goes on by itself.
     pub fn start(self) -> RecoveryHandle {
         let Self { client } = self;
+        let stop = client.stop_signal().clone();
         let work = move |reporter| async move { Box::pin(all(&client, &reporter)).await };
-        job::spawn(Verb::Recover.span(), work).with_id(())
+        job::spawn(Verb::Recover.span(), &stop, work).with_id(())
     }
 }
 
@@ -164,8 +165,7 @@ pub(super) async fn one(client: &VideoClient, reporter: &Reporter, id: &JobId) -
             }
             // What others only picked up never comes to the ledger, and is looked for like any other.
             Claim::Elsewhere { record, .. } if record.is_pickup() => {}
-            Claim::Elsewhere { record, .. } => watched = Some(record.id),
-            Claim::Ended(record) => watched = Some(record.id),
+            Claim::Elsewhere { record, .. } | Claim::Ended(record) => watched = Some(record.id),
             Claim::OtherService(record) => return Err(named(at_other_service(&record, &service))),
             Claim::Gone => {}
         }
@@ -269,7 +269,7 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
             break;
         }
         left = busy;
-        job::pause(LOOK * 2).await;
+        reporter.stop_signal().until(job::pause(LOOK * 2)).await;
     }
     saved.sort_by(|a, b| a.0.cmp(&b.0));
     recovered.saved = saved.into_iter().map(|(_, clip)| clip).collect();

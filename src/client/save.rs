@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
+use super::quarantine::{self, Quarantine};
 use super::record::{Brief, HeldBrief};
 use super::{VideoClient, verify};
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
@@ -73,23 +74,27 @@ pub(super) async fn conclude(
     // Most of a job's life is the wait. What comes before and after it is in boxes of its own, so that ten thousand
     // that wait hold no memory for it.
     let made = Box::pin(make(client, reporter, &mut job)).await;
-    Box::pin(end(reporter, job, made)).await
+    Box::pin(end(client, reporter, job, made)).await
 }
 
 /// Writes down how a job ended, and tells it.
 async fn end(
+    client: &VideoClient,
     reporter: &Reporter,
     job: Box<Job>,
     made: Result<(Clip, Option<UsdTicks>)>,
 ) -> Result<Clip, (Error, Box<JobRecord>)> {
     let Job { id, file, .. } = *job;
+    let library = &client.inner.library;
     match made {
         Ok((clip, cost)) => {
+            quarantine::clear(library, file.record()).await;
             let closed = file.close(|record| {
                 record.state = JobState::Saved;
                 record.clip = Some(clip.id.to_string());
                 record.cost = cost.or(record.cost);
                 record.error = None;
+                record.quarantined = false;
             });
             if let Err(error) = closed.await {
                 tracing::warn!(job = %id, %error, "the clip is saved, and its record is open until the next recovery");
@@ -103,6 +108,7 @@ async fn end(
         }
         Err(error) => {
             let error = error.with_job_id(id.as_str());
+            let error = quarantine::explain(library, file.record(), error).await;
             let mut unnoted = file.record().clone();
             let noted = note(file, &error).await.unwrap_or_else(|unwritten| {
                 tracing::warn!(job = %id, error = %unwritten, "the journal does not say how the job stands");
@@ -184,9 +190,13 @@ async fn keep(
     let turn = async { Ok(inner.finishing.acquire().await) };
     let _turn = reporter.until_stopped(turn).await?;
     if let Some(clip) = there {
+        // Accepted by a person, and cut off before its sidecar was written.
+        if let Some(clip) = inner.library.finish_acceptance(file.record()).await? {
+            return Ok((clip, finished.cost));
+        }
         let (verified, found) = match &clip.path {
             Some(path) => {
-                let verified = verify::clip(path).await.map_err(paid)?;
+                let verified = verify::clip(path, inner.verification).await.map_err(paid)?;
                 (verified, brief.compare(client, path).await)
             }
             None => Default::default(),
@@ -196,9 +206,14 @@ async fn keep(
         return Ok((clip, finished.cost));
     }
     let mut staged = inner.library.stage(name).await?;
-    let (finished, verified) = reporter
-        .until_stopped(fetch(client, reporter, id, finished, &brief, &mut staged))
-        .await?;
+    let mut quarantine = Quarantine {
+        client,
+        id,
+        name,
+        file,
+    };
+    let fetched = Box::pin(fetch(reporter, finished, &brief, &mut staged, &mut quarantine));
+    let (finished, verified) = reporter.until_stopped(fetched).await?;
     let found = brief.compare(client, staged.path()).await;
     let record = brief.into_record(client, id, name, &finished, &verified, found);
     let clip = staged.commit(record).await.map_err(paid)?;
@@ -248,22 +263,22 @@ fn saved_cost(clip: &Clip) -> Option<UsdTicks> {
 }
 
 async fn fetch(
-    client: &VideoClient,
     reporter: &Reporter,
-    id: &JobId,
     mut finished: Finished,
     brief: &Brief,
     staged: &mut Staged,
+    quarantine: &mut Quarantine<'_>,
 ) -> Result<(Finished, verify::Verified)> {
+    let (client, id) = (quarantine.client, quarantine.id);
     let mut fresh = 0;
     loop {
-        let error = match download(client, reporter, &finished, brief, staged).await {
+        let error = match download(reporter, &finished, brief, staged, quarantine).await {
             Ok(()) => {
                 staged.flush().await?;
-                match verify::clip(staged.path()).await {
+                match verify::clip(staged.path(), client.inner.verification).await {
                     Ok(verified) => return Ok((finished, verified)),
                     Err(error) => {
-                        staged.truncate(0).await?;
+                        quarantine.keep(staged, &finished, &error).await?;
                         error
                     }
                 }
@@ -289,12 +304,13 @@ fn paid(error: Error) -> Error {
 }
 
 async fn download(
-    client: &VideoClient,
     reporter: &Reporter,
     finished: &Finished,
     brief: &Brief,
     staged: &mut Staged,
+    quarantine: &mut Quarantine<'_>,
 ) -> Result<(), DownloadError> {
+    let client = quarantine.client;
     let http = &client.inner.http;
     let url = match &brief.fetch_url {
         Some(url) => http.clip_url(url).map(Some),
@@ -306,6 +322,8 @@ async fn download(
     let mut sink = StagedSink {
         position: staged.written(),
         staged,
+        finished,
+        quarantine,
     };
     http.download(&url, &mut sink, |received, total| {
         reporter.tell(JobEvent::Downloading { received, total });
@@ -338,12 +356,14 @@ fn no_link(finished: &Finished, brief: &Brief) -> DownloadError {
 }
 
 /// The library's temporary file as the download's sink.
-struct StagedSink<'a> {
+struct StagedSink<'a, 'q> {
     staged: &'a mut Staged,
     position: u64,
+    finished: &'a Finished,
+    quarantine: &'a mut Quarantine<'q>,
 }
 
-impl Sink for StagedSink<'_> {
+impl Sink for StagedSink<'_, '_> {
     fn position(&self) -> u64 {
         self.position
     }
@@ -361,6 +381,14 @@ impl Sink for StagedSink<'_> {
         Box::pin(async move {
             self.staged.settle().await?;
             self.staged.truncate(0).await?;
+            self.position = 0;
+            Ok(())
+        })
+    }
+
+    fn reject<'a>(&'a mut self, why: &'a Error) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            self.quarantine.keep(self.staged, self.finished, why).await?;
             self.position = 0;
             Ok(())
         })

@@ -21,6 +21,7 @@ use crate::model::VideoModel;
 use crate::money::UsdTicks;
 use crate::planner::Bill;
 use crate::provider::{JobId, Submission};
+use crate::stop;
 
 /// How often a request is booked again that another one, booked at the same moment, may have kept out.
 const BOOKINGS: u32 = 5;
@@ -130,6 +131,9 @@ impl Ticket {
         brief: Box<Brief>,
         reporter: &Reporter,
     ) -> Result<Box<save::Job>> {
+        if reporter.is_stopped() {
+            return Err(self.give_back(stop::not_sent()).await);
+        }
         let digest = brief.digest();
         let kept = serde_json::to_value(&brief).ok().as_ref().map(Into::into);
         let intended = self.file.change_unsent(|record| {

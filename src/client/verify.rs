@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::VideoClient;
 use crate::error::Result;
 use crate::library::Delivered;
 
@@ -9,18 +10,79 @@ use crate::library::Delivered;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Verified {
     pub(super) delivered: Delivered,
+    /// What the user should know of the check.
+    pub(super) note: Option<String>,
+}
+
+/// What can be checked of a clip, which the service delivers as H.264.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verification {
+    /// Its container, and that its first and last frame decode.
+    #[cfg(feature = "media")]
+    Frames,
+    /// Its container only, for this reason.
+    Container(&'static str),
+}
+
+impl Verification {
+    /// What this build can check.
+    pub(super) fn available() -> Self {
+        #[cfg(feature = "media")]
+        {
+            let decodes = crate::media::libav().decoders.contains(&("h264", true));
+            if decodes {
+                Self::Frames
+            } else {
+                Self::Container("the libav in use has no decoder for H.264")
+            }
+        }
+        #[cfg(not(feature = "media"))]
+        {
+            Self::Container("this build lacks the feature media")
+        }
+    }
+}
+
+impl VideoClient {
+    /// Warns, before the first request of this client is paid for, when its clips cannot be verified.
+    pub(super) fn warn_if_unverified(&self) {
+        match self.inner.verification {
+            #[cfg(feature = "media")]
+            Verification::Frames => {}
+            Verification::Container(why) => self.inner.warned.call_once(|| {
+                tracing::warn!("clips will be saved without being verified beyond their container: {why}");
+            }),
+        }
+    }
 }
 
 /// Time for the check of one clip; the file is local.
 #[cfg(feature = "media")]
 const DEADLINE: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// Checks that the container is complete and its first and last frame decode.
+/// Checks that a clip is whole: that its container is complete and, where that can be checked, that its first and
+/// last frame decode.
 ///
 /// # Errors
 /// `Media`, naming what is wrong. The path is a temporary one, so the message says "the clip".
+pub(super) async fn clip(path: &Path, verification: Verification) -> Result<Verified> {
+    match verification {
+        #[cfg(feature = "media")]
+        Verification::Frames => frames(path).await,
+        Verification::Container(why) => {
+            let path = path.to_owned();
+            let checked = tokio::task::spawn_blocking(move || boxes::check(&path)).await;
+            checked.unwrap_or_else(|_| Err(boxes::damaged("the check was broken off")))?;
+            Ok(Verified {
+                note: Some(format!("not verified: {why}; only its container was checked")),
+                ..Verified::default()
+            })
+        }
+    }
+}
+
 #[cfg(feature = "media")]
-pub(super) async fn clip(path: &Path) -> Result<Verified> {
+async fn frames(path: &Path) -> Result<Verified> {
     use crate::media::{MediaOptions, MediaSource, bridge};
 
     let source = MediaSource::from(path).with_name("the downloaded clip");
@@ -34,22 +96,10 @@ pub(super) async fn clip(path: &Path) -> Result<Verified> {
             audio: Some(probe.audio.is_some()),
             model: None,
         },
+        note: None,
     })
 }
 
-/// Checks that the boxes of the container fill the file: without libav nothing can be decoded.
-///
-/// # Errors
-/// `Media`, naming what is wrong.
-#[cfg(not(feature = "media"))]
-pub(super) async fn clip(path: &Path) -> Result<Verified> {
-    let path = path.to_owned();
-    let checked = tokio::task::spawn_blocking(move || boxes::check(&path)).await;
-    checked.unwrap_or_else(|_| Err(boxes::damaged("the check was broken off")))?;
-    Ok(Verified::default())
-}
-
-#[cfg(not(feature = "media"))]
 mod boxes {
     use std::fs::File;
     use std::io::{Read, Seek, SeekFrom};

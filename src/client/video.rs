@@ -17,6 +17,7 @@ use crate::request::{
     CheckedVideo, EditRequest, ExtendRequest, MediaInput, PlanChoice, StorageOptions, TransportChoice,
     UploadTarget,
 };
+use crate::stop::StopSignal;
 use crate::telemetry::{self, Verb};
 
 /// A clip to be made from another; see [`VideoClient::edit`] and [`VideoClient::extend`]. Does nothing
@@ -97,7 +98,8 @@ impl Transform {
             Request::Edit(_) => Verb::Edit,
             Request::Extend(_) => Verb::Extend,
         };
-        job::spawn(verb.span(), move |reporter| async move {
+        let stop = client.stop_signal().clone();
+        job::spawn(verb.span(), &stop, move |reporter| async move {
             reporter.tell(JobEvent::Planning);
             Box::pin(run(client, request, None, reporter)).await
         })
@@ -134,7 +136,7 @@ async fn run(
     reporter: Reporter,
 ) -> Result<Clip> {
     // In a box of its own: what was read of the clip goes with it, before the job is waited for.
-    let prepared = Box::pin(prepare(&client, request, witness)).await?;
+    let prepared = Box::pin(prepare(&client, request, witness, reporter.stop_signal())).await?;
     let Prepared {
         ticket,
         submission,
@@ -162,13 +164,14 @@ async fn prepare(
     client: &VideoClient,
     request: Request,
     witness: Option<Arc<dyn Witness>>,
+    stop: &StopSignal,
 ) -> Result<Prepared> {
     let inner = &client.inner;
     let (mut checked, parts) = check(client, request)?;
     telemetry::model(checked.model.as_str());
-    let source = Source::find(client, &parts.video).await?;
+    let source = stop.before_sending(Source::find(client, &parts.video)).await?;
     let measured = match &source.local {
-        Some(local) => local.measure(&source.name).await?,
+        Some(local) => stop.before_sending(local.measure(&source.name)).await?,
         None => Measured::default(),
     };
     if let Some(length) = measured.length {
@@ -176,9 +179,10 @@ async fn prepare(
     }
     // That a clip cannot be saved is better known before it is paid for.
     inner.library.writable().await?;
+    client.warn_if_unverified();
 
     if let (Some(local), Some(_)) = (&source.local, checked.added_seconds) {
-        local.check_end(&source.name).await?;
+        stop.before_sending(local.check_end(&source.name)).await?;
     }
     let estimate = measured
         .length
@@ -213,7 +217,9 @@ async fn prepare(
         .as_ref()
         .map(|clip| Whence::Clip(clip.id.to_string()));
     let local = source.local.clone();
-    let sent = match source.send(client, parts.transport).await {
+    // In a box of its own, as all that is large.
+    let sent = Box::pin(source.send(client, parts.transport));
+    let sent = match stop.before_sending(sent).await {
         Ok(sent) => sent,
         Err(error) => return Err(ticket.give_back(error).await),
     };

@@ -11,6 +11,7 @@ use super::library::{Library, between};
 use super::media::{Frame, MediaOptions};
 use super::runtime::{self, Owned};
 use super::settings::ClientOptions;
+use super::token::{Callback, TokenCallback};
 use super::works::Works;
 use crate::media::FramePosition;
 use crate::{
@@ -36,6 +37,7 @@ struct Inner {
     /// Gone when the client is closed, with its lease on the library's jobs.
     client: Mutex<Option<crate::VideoClient>>,
     works: Works,
+    tokens: Option<Callback>,
 }
 
 impl VideoClient {
@@ -55,17 +57,19 @@ impl VideoClient {
 
 #[uniffi::export]
 impl VideoClient {
-    /// A client on a library.
+    /// A client on a library. Given `tokens`, it asks them for what it sends in the place of a key.
     ///
     /// # Errors
-    /// `Config` without a key or with a base URL that would leak it, `Library` when the folder cannot be made or
+    /// `Config` without a key, with both a key and `tokens`, or with a base URL that would leak it, `Library` when the folder cannot be made or
     /// written, `InvalidRequest` for settings that no call can be made with.
-    #[uniffi::constructor]
-    pub fn new(options: ClientOptions) -> Result<Arc<Self>> {
+    #[uniffi::constructor(default(tokens = None))]
+    pub fn new(options: ClientOptions, tokens: Option<Box<dyn TokenCallback>>) -> Result<Arc<Self>> {
         let _within = runtime::handle()?.enter();
+        let tokens = tokens.map(Callback::new);
         let inner = Arc::new(Inner {
-            client: Mutex::new(Some(options.build()?)),
+            client: Mutex::new(Some(options.build(tokens.clone())?)),
             works: Works::new(),
+            tokens,
         });
         let mut clients = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);
         clients.retain(|(_, client)| client.strong_count() > 0);
@@ -244,6 +248,9 @@ impl Inner {
             tracing::warn!("a client was closed while a create was being sent; the journal has it");
         }
         self.client.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(tokens) = &self.tokens {
+            tokens.close();
+        }
     }
 }
 

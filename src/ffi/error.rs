@@ -102,6 +102,8 @@ video_error! {
     FramesUnavailable,
     /// The library could not be read or written.
     Library,
+    /// A defect of this package ended the work. A job that was sent goes on, and a recovery finishes it.
+    Internal,
 }
 
 impl VideoError {

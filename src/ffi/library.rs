@@ -10,7 +10,7 @@ use super::family::Family;
 use super::journal::{self, JobRecord, StuckJob};
 use super::runtime::{self, Owned};
 use crate::library::{ClipId, Entry, ListOptions, Verdict};
-use crate::{Clip, Settlement, Spent};
+use crate::{Clip, QuarantinedClip, Settlement, Spent};
 
 /// A library of clips.
 #[derive(uniffi::Object)]
@@ -148,6 +148,19 @@ impl Library {
     pub async fn stuck_jobs(&self) -> Result<Vec<StuckJob>> {
         let library = self.core()?;
         runtime::run(async move { Ok(journal::all(library.stuck_jobs().await?)) }).await
+    }
+
+    /// Bytes that were paid for and failed verification. They are kept until a recovery succeeds, or they are accepted
+    /// or discarded.
+    pub async fn quarantined(&self) -> Result<Vec<QuarantinedClip>> {
+        let library = self.core()?;
+        runtime::run(async move { Ok(library.quarantined().await?) }).await
+    }
+
+    /// Removes what is in quarantine of a record, and says whether there was anything. The record stays as it is.
+    pub async fn discard_quarantined(&self, record: String) -> Result<bool> {
+        let library = self.core()?;
+        runtime::run(async move { Ok(library.discard_quarantined(&record).await?) }).await
     }
 
     /// The record of a paid request by its id, open or settled.

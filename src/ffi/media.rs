@@ -47,6 +47,53 @@ pub struct TimeBase {
     pub denominator: u32,
 }
 
+/// What is known of a frame besides its pixels.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct FrameOrigin {
+    /// The timestamp in the stream, in units of its time base.
+    pub pts: i64,
+    /// The unit of the timestamp.
+    pub time_base: TimeBase,
+    /// What a player's clock shows when the frame appears.
+    pub time: Duration,
+    /// Its place in presentation order, from 0, where that is known.
+    pub number: Option<u64>,
+    /// Which matrix and range made the pixels, and whether the clip said so or it was assumed.
+    pub colour: ColourInfo,
+    /// How the coded picture was turned. Already applied.
+    pub rotation: Rotation,
+}
+
+impl From<media::FrameOrigin> for FrameOrigin {
+    fn from(origin: media::FrameOrigin) -> Self {
+        let (numerator, denominator) = origin.time_base;
+        Self {
+            pts: origin.pts,
+            time_base: TimeBase {
+                numerator,
+                denominator,
+            },
+            time: origin.time,
+            number: origin.number,
+            colour: origin.colour,
+            rotation: origin.rotation,
+        }
+    }
+}
+
+impl From<FrameOrigin> for media::FrameOrigin {
+    fn from(origin: FrameOrigin) -> Self {
+        Self {
+            pts: origin.pts,
+            time_base: (origin.time_base.numerator, origin.time_base.denominator),
+            time: origin.time,
+            number: origin.number,
+            colour: origin.colour,
+            rotation: origin.rotation,
+        }
+    }
+}
+
 /// A picture as a player shows it: packed RGB, 8 bits a channel, rows from the top, turned upright.
 #[derive(Debug, uniffi::Object)]
 pub struct Frame(media::Frame);
@@ -63,6 +110,18 @@ impl Frame {
     #[uniffi::constructor]
     pub fn from_rgb(width: u32, height: u32, rgb: Vec<u8>) -> Result<Arc<Self>> {
         Ok(Self::new(media::Frame::from_rgb(width, height, rgb)?))
+    }
+
+    /// The frame with these pixels and this origin: a copy of one in another process.
+    #[uniffi::constructor]
+    pub fn restore(width: u32, height: u32, rgb: Vec<u8>, origin: FrameOrigin) -> Result<Arc<Self>> {
+        let frame = media::Frame::from_rgb(width, height, rgb)?;
+        Ok(Self::new(frame.with_origin(origin.into())))
+    }
+
+    /// What is known of the frame besides its pixels.
+    pub fn origin(&self) -> FrameOrigin {
+        self.0.origin().into()
     }
 
     /// Pixels a row, as shown.

@@ -27,5 +27,6 @@ mod media;
 mod runtime;
 mod sandbox;
 mod settings;
+mod token;
 mod types;
 mod works;

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use super::error::Result;
+use super::error::{Result, VideoError};
+use super::token::Callback;
 use crate::{
-    AnalyzeOptions, Budget, Defaults, DownloadPolicy, ModelTable, PlannerSettings, PollPolicy, RateLimit,
-    Timeouts, Validation, VideoClient,
+    AnalyzeOptions, Budget, Defaults, DownloadPolicy, ErrorKind, ModelTable, PlannerSettings, PollPolicy,
+    RateLimit, Timeouts, Validation, VideoClient,
 };
 
 /// How a client is to be. Only the library has to be named.
@@ -13,7 +14,7 @@ use crate::{
 pub struct ClientOptions {
     /// The folder that keeps the clips, made when missing.
     pub library: String,
-    /// The key of your account. Without it: the environment variable `XAI_API_KEY`.
+    /// The key of your account. Without it, and without a source of tokens: the environment variable `XAI_API_KEY`.
     #[uniffi(default = None)]
     pub api_key: Option<String>,
     /// Another place that speaks the service's protocol, such as the sandbox.
@@ -57,11 +58,18 @@ impl fmt::Debug for ClientOptions {
 }
 
 impl ClientOptions {
-    pub(super) fn build(self) -> Result<VideoClient> {
+    pub(super) fn build(self, tokens: Option<Callback>) -> Result<VideoClient> {
         let mut builder = VideoClient::builder().library(self.library);
-        builder = match self.api_key {
-            Some(key) => builder.api_key(key),
-            None => builder.api_key_from_env(),
+        builder = match (self.api_key, tokens) {
+            (Some(_), Some(_)) => {
+                return Err(VideoError::here(
+                    ErrorKind::Config,
+                    "set up the client: both a key and a source of tokens; give one of them",
+                ));
+            }
+            (Some(key), None) => builder.api_key(key),
+            (None, Some(tokens)) => builder.bearer(tokens),
+            (None, None) => builder.api_key_from_env(),
         };
         if let Some(url) = self.base_url {
             builder = builder.base_url(url);

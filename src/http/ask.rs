@@ -17,10 +17,17 @@ impl Http {
         timeout: Duration,
     ) -> Result<Reply, SendFailure> {
         // Not the lane of creates: that has the pace of the video models.
-        self.0.limiter.turn(Lane::Read).await;
+        let _sending = self.turn_to_pay(Lane::Read).await?;
         let kind = HeaderValue::from_static("application/json");
         let body = Some((kind, body.into()));
-        self.send(&self.0.create, Method::POST, segments, body, timeout, None)
-            .await
+        self.send(
+            &self.0.clients.create,
+            Method::POST,
+            segments,
+            body,
+            timeout,
+            None,
+        )
+        .await
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use reqwest::StatusCode;
 use reqwest::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAST_MODIFIED,
     LOCATION, RANGE,
@@ -15,7 +16,7 @@ use url::Url;
 
 use super::checksum::Checksum;
 use super::{Http, guard, network, retry_after};
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, check_wait};
 use crate::error::{Error, ErrorKind, Result, redacted_url};
 use crate::telemetry;
 
@@ -23,7 +24,13 @@ const MAX_REDIRECTS: u32 = 5;
 /// An MP4 names its type in bytes 4 to 8, so this much tells a clip from an error page.
 const SNIFF: usize = 12;
 
+/// The speed beyond which a limit from below could never be kept.
+const FASTEST: u64 = 1 << 30;
+
 /// The bounds of a download.
+///
+/// A limit of 0 bytes, a least speed of more than 1 GiB/s, and a `stall_timeout` of zero or of more than a year are
+/// errors of kind `Config` when the client is built.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
@@ -50,6 +57,25 @@ impl Default for DownloadPolicy {
     }
 }
 
+impl DownloadPolicy {
+    /// Returns an error for limits under which no clip could be downloaded.
+    pub(super) fn check(&self) -> Result<()> {
+        let bad = |why: String| Error::new(ErrorKind::Config, format!("set up downloads: {why}"));
+        if self.max_bytes == 0 {
+            return Err(bad(
+                "max_bytes is 0; use the size of the largest clip to accept".to_owned()
+            ));
+        }
+        if self.min_bytes_per_second > FASTEST {
+            return Err(bad(format!(
+                "min_bytes_per_second is {}; use at most {FASTEST}",
+                self.min_bytes_per_second
+            )));
+        }
+        check_wait(self.stall_timeout).map_err(|why| bad(format!("stall_timeout {why}")))
+    }
+}
+
 /// Where the bytes go. Dropping a future of these leaves the sink as after the last finished call.
 pub(crate) trait Sink: Send {
     /// Bytes written so far.
@@ -58,6 +84,8 @@ pub(crate) trait Sink: Send {
     fn append(&mut self, chunk: Bytes) -> BoxFuture<'_, Result<()>>;
     /// Throws away what was written.
     fn restart(&mut self) -> BoxFuture<'_, Result<()>>;
+    /// Begins anew after a file that came whole and is not the clip, for this reason.
+    fn reject<'a>(&'a mut self, why: &'a Error) -> BoxFuture<'a, Result<()>>;
 }
 
 /// Why a download ended without a clip.
@@ -75,6 +103,8 @@ enum Broken {
     Retry(Error, Option<Duration>),
     /// What was written is of no use to another try.
     Restart(Error),
+    /// All of the file came, and it is not the clip.
+    Rejected(Error),
     Final(DownloadError),
 }
 
@@ -83,6 +113,8 @@ enum Broken {
 struct KnownFile {
     validator: Option<HeaderValue>,
     checksum: Checksum,
+    /// Whether it was seen to begin in another way than an MP4.
+    is_other: bool,
 }
 
 impl From<Error> for Broken {
@@ -176,6 +208,11 @@ impl Http {
                     sink.restart().await.map_err(DownloadError::Failed)?;
                     (error, backoff.next(None))
                 }
+                Err(Broken::Rejected(error)) => {
+                    file = KnownFile::default();
+                    sink.reject(&error).await.map_err(DownloadError::Failed)?;
+                    (error, backoff.next(None))
+                }
             };
             // A line that is cut often but moves is not a broken one: only tries that brought next to
             // nothing count. Were one byte enough, a server could keep us for days.
@@ -215,6 +252,7 @@ impl Http {
                     sink.restart().await?;
                 }
                 file.checksum = Checksum::declared_by(response.headers());
+                file.is_other = false;
             }
             // A server that ignores the condition would have us glue two files together.
             206 if content_range_start(response.headers()) == Some(sink.position())
@@ -260,6 +298,7 @@ impl Http {
         // Only a try that starts at the beginning sees the beginning.
         let sniffs = sink.position() == 0;
         let mut head: Vec<u8> = Vec::with_capacity(SNIFF);
+        let no_mp4 = || failed(ErrorKind::Protocol, "what the server sent is not an MP4");
         let (mut window_start, mut window_bytes) = (Instant::now(), 0);
         loop {
             let chunk = match tokio::time::timeout(policy.stall_timeout, response.chunk()).await {
@@ -275,11 +314,12 @@ impl Http {
             };
             if sniffs && head.len() < SNIFF {
                 head.extend(chunk.iter().take(SNIFF - head.len()));
-                if head.len() >= 8 && head[4..8] != *b"ftyp" {
-                    return Err(Broken::Restart(failed(
-                        ErrorKind::Protocol,
-                        "what the server sent is not an MP4",
-                    )));
+                if head.len() >= 8 {
+                    file.is_other = head[4..8] != *b"ftyp";
+                    // What is no text may be a clip in a container that was not expected, and is paid for.
+                    if file.is_other && is_text(&head) {
+                        return Err(Broken::Restart(no_mp4()));
+                    }
                 }
             }
             window_bytes += chunk.len() as u64;
@@ -307,7 +347,8 @@ impl Http {
                 ErrorKind::Protocol,
                 "the server sent an empty file",
             ))),
-            _ if !file.checksum.holds() => Err(Broken::Restart(failed(
+            _ if file.is_other => Err(Broken::Rejected(no_mp4())),
+            _ if !file.checksum.holds() => Err(Broken::Rejected(failed(
                 ErrorKind::Network,
                 "the bytes are not those that the server has, by its own checksum",
             ))),
@@ -326,15 +367,24 @@ impl Http {
     ) -> Result<reqwest::Response, Broken> {
         let mut url = url.clone();
         for hop in 0..=MAX_REDIRECTS {
+            // Behind a proxy this is the whole guard: the proxy resolves the name.
             self.check_url(&url)?;
+            let clients = &self.0.clients;
+            let client = match (self.0.proxies.of(&url)?, &clients.proxied_download) {
+                (Some(_), Some(proxied)) => proxied,
+                _ => &clients.download,
+            };
             // Compressed transfer would make lengths and ranges mean something else.
-            let mut request = self
-                .0
-                .download
-                .get(url.clone())
-                .header(ACCEPT_ENCODING, "identity");
+            let mut request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
+            let mut sent = None;
             if hop == 0 && url.origin() == self.0.base.origin() {
-                request = request.header(AUTHORIZATION, self.0.token.header().await?);
+                // A source that has no token now may have one for the next try.
+                let token = self.token().await.map_err(|error| match error.kind() {
+                    ErrorKind::Auth => Broken::Retry(error, None),
+                    _ => error.into(),
+                })?;
+                request = request.header(AUTHORIZATION, token.clone());
+                sent = Some(token);
             }
             if let (1.., Some(validator)) = (from, validator) {
                 request = request
@@ -345,6 +395,13 @@ impl Http {
                 .send()
                 .await
                 .map_err(|error| Broken::Retry(network(doing, error), None))?;
+            if response.status() == StatusCode::UNAUTHORIZED
+                && sent.is_some_and(|token| self.0.token.refused(&token))
+            {
+                let what = format!("{doing}: the service refused the token (http 401)");
+                let error = Error::new(ErrorKind::Auth, what).with_status(401);
+                return Err(Broken::Retry(error, None));
+            }
             if !response.status().is_redirection() {
                 return Ok(response);
             }
@@ -359,6 +416,12 @@ impl Http {
         )
         .into())
     }
+}
+
+/// Whether a file begins as a page or a message does, and not as media.
+fn is_text(head: &[u8]) -> bool {
+    head.iter()
+        .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
 }
 
 /// What a line of that speed brings in a time.

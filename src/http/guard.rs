@@ -3,6 +3,9 @@
 //! A clip's URL comes from a server's reply. Were it to point into the caller's own network, fetching
 //! it would be an attack carried out by us; so only public addresses are reached, and the API's own
 //! host, wherever the caller put that.
+//!
+//! A name is judged by what it resolves to, where it is resolved here. Behind a proxy it is not: there the checks
+//! before the request are all there is, of literal addresses and of names that are local by their form.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -84,14 +87,44 @@ pub(super) fn is_loopback(host: &Host<&str>) -> bool {
     }
 }
 
+/// Whether a request to a host stays on this machine, so that no proxy may see it. Wider than [`is_loopback`], which
+/// says where a key may travel without TLS: names below `localhost` are this machine by RFC 6761.
+pub(super) fn is_this_machine(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => last_label(name) == "localhost",
+        Host::Ipv4(address) => address.is_loopback() || address.is_unspecified(),
+        Host::Ipv6(address) => {
+            let inner = address.to_ipv4_mapped();
+            address.is_loopback()
+                || address.is_unspecified()
+                || inner.is_some_and(|inner| inner.is_loopback() || inner.is_unspecified())
+        }
+    }
+}
+
+/// Whether a name means a place in the network of whoever resolves it: reserved for that, in use for that, or a bare
+/// host name.
 fn is_local_name(name: &str) -> bool {
-    let last = name
-        .trim_end_matches('.')
-        .rsplit('.')
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    ["localhost", "local", "internal"].contains(&last.as_str())
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    !name.contains('.')
+        || name.ends_with(".home.arpa")
+        || [
+            "localhost",
+            "localdomain",
+            "local",
+            "internal",
+            "intranet",
+            "private",
+            "corp",
+            "home",
+            "lan",
+        ]
+        .contains(&last_label(&name).as_str())
+}
+
+fn last_label(name: &str) -> String {
+    let name = name.trim_end_matches('.');
+    name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase()
 }
 
 fn is_public(address: IpAddr) -> bool {
@@ -174,6 +207,11 @@ mod tests {
             "https://localhost/a",
             "https://metadata.google.internal/a",
             "https://printer.local/a",
+            "https://intranet/a",
+            "https://intranet./a",
+            "https://files.corp/a",
+            "https://nas.lan/a",
+            "https://router.home.arpa/a",
             "http://cdn.example/a",
             "http://127.0.0.1/a",
             "file:///etc/passwd",
@@ -191,6 +229,29 @@ mod tests {
         assert!(verdict("https://10.0.0.5/a", "https://10.0.0.5/v1").is_ok());
         assert!(verdict("https://10.0.0.6/a", "https://10.0.0.5/v1").is_err());
         assert!(verdict("http://10.0.0.5/a", "https://10.0.0.5/v1").is_err());
+    }
+
+    #[test]
+    fn this_machine_is_known_in_every_spelling() {
+        for (url, here) in [
+            ("http://localhost/", true),
+            ("http://LOCALHOST./", true),
+            ("https://a.localhost/", true),
+            ("http://127.0.0.1/", true),
+            ("http://127.9.9.9/", true),
+            ("http://0x7f.1/", true),
+            ("http://0.0.0.0/", true),
+            ("http://[::1]/", true),
+            ("http://[::]/", true),
+            ("http://[::ffff:127.0.0.1]/", true),
+            ("https://localhost.example/", false),
+            ("https://api.x.ai/", false),
+            ("https://10.0.0.1/", false),
+            ("https://[2606:4700::1111]/", false),
+        ] {
+            let url = Url::parse(url).unwrap();
+            assert_eq!(is_this_machine(&url.host().unwrap()), here, "{url}");
+        }
     }
 
     #[test]

@@ -8,37 +8,44 @@ mod ask;
 mod auth;
 mod body;
 mod checksum;
+mod connect;
 mod download;
 mod guard;
 mod limiter;
+mod proxy;
 mod retry;
 mod timeouts;
+mod trust;
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
+use reqwest::Method;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use reqwest::{Method, redirect, retry as reqwest_retry};
 use url::Url;
 
 pub(crate) use auth::Token;
-pub use auth::TokenSource;
+pub use auth::{AccessToken, TokenError, TokenSource};
 pub(crate) use body::{Body, Content, Piece};
 pub use download::DownloadPolicy;
 pub(crate) use download::{DownloadError, Sink};
 pub use limiter::RateLimit;
 pub(crate) use limiter::{Lane, Limiter};
+pub(crate) use proxy::ProxySettings;
 pub(crate) use retry::retry_after;
 pub use timeouts::Timeouts;
 
+use connect::Clients;
+use proxy::Proxies;
+use trust::Trust;
+
 use crate::error::{Error, ErrorKind, Result, redacted_url};
+use crate::stop::{Sending, StopSignal};
 
 /// Replies are small JSON; more than this is not read.
 const MAX_REPLY: usize = 1 << 20;
-/// Connections that wait for the next poll. A burst may open more; they go when it is over.
-const KEPT_CONNECTIONS: usize = 64;
 
 /// A cheap clone over the connections of one client.
 #[derive(Clone)]
@@ -47,16 +54,14 @@ pub(crate) struct Http(Arc<Inner>);
 struct Inner {
     base: Url,
     token: Token,
-    /// For polls and other reads: keeps connections alive.
-    read: reqwest::Client,
-    /// For paid requests: a new connection each, because a request written to a kept connection that
-    /// the server is closing leaves nobody able to say whether it arrived.
-    create: reqwest::Client,
-    /// For downloads: resolves public addresses only.
-    download: reqwest::Client,
+    clients: Clients,
+    proxies: Proxies,
+    /// What messages say of the proxy to the API.
+    through: String,
     policy: DownloadPolicy,
     timeouts: Timeouts,
     limiter: Limiter,
+    stop: StopSignal,
 }
 
 /// What came back, whole and bounded.
@@ -96,70 +101,37 @@ impl std::fmt::Debug for Http {
 }
 
 impl Http {
+    /// The connections to a service. `environment` looks up an environment variable.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for a URL, a limit, a proxy or a certificate that cannot be used.
     pub(crate) fn new(
         base_url: &str,
         token: Token,
-        rate: RateLimit,
-        policy: DownloadPolicy,
-        timeouts: Timeouts,
+        (rate, policy, timeouts): (RateLimit, DownloadPolicy, Timeouts),
+        proxy: &ProxySettings,
+        root_certificates: &[Vec<u8>],
+        environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self> {
         let base = parse_base(base_url)?;
-        // Another part of the program may have chosen a provider already; then theirs is used.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = || {
-            reqwest::Client::builder()
-                // The CDN is known to refuse the default agents of HTTP libraries.
-                .user_agent(concat!(
-                    "Mozilla/5.0 (compatible; reelkin/",
-                    env!("CARGO_PKG_VERSION"),
-                    ")"
-                ))
-                .redirect(redirect::Policy::none())
-                .retry(reqwest_retry::never())
-                .referer(false)
-                .connect_timeout(timeouts.connect)
-        };
-        // Without TLS to the service nothing has to know whom to trust: neither the time to read the system's
-        // certificates is spent, nor is a machine refused that has none.
-        let is_plain = base.scheme() == "http";
-        let trusting = |client: reqwest::ClientBuilder| {
-            if is_plain {
-                client.tls_certs_only([])
-            } else {
-                client
-            }
-        };
-        let built = |client: reqwest::ClientBuilder| {
-            client.build().map_err(|error| {
-                Error::new(ErrorKind::Config, "set up HTTP")
-                    .with_guidance(
-                        "if this machine has no CA certificates, install them: on Debian the package ca-certificates",
-                    )
-                    .with_source(error.without_url())
-            })
-        };
-        let downloads = || {
-            builder()
-                .read_timeout(policy.stall_timeout)
-                .dns_resolver(guard::PublicResolver::allowing(base.host_str()))
-        };
+        rate.check()?;
+        policy.check()?;
+        timeouts.check()?;
+        let proxies = Proxies::new(proxy, environment)?;
+        let api_proxy = proxies.of(&base)?;
+        let trust = Trust::new(root_certificates)?;
         Ok(Self(Arc::new(Inner {
-            read: built(trusting(
-                builder()
-                    .timeout(timeouts.read)
-                    .pool_max_idle_per_host(KEPT_CONNECTIONS),
-            ))?,
-            create: built(trusting(builder().pool_max_idle_per_host(0)))?,
-            // A clip may lie elsewhere, behind TLS; on this machine alone it can do without.
-            download: match built(downloads()) {
-                Err(_) if is_plain => built(downloads().tls_certs_only([]))?,
-                download => download?,
-            },
+            clients: Clients::new(&base, &policy, &timeouts, &trust, &proxies)?,
+            through: api_proxy.map_or_else(String::new, |proxy| {
+                format!(" through the proxy {}", proxy::name(proxy))
+            }),
             limiter: Limiter::new(rate),
+            stop: StopSignal::default(),
             base,
             token,
             policy,
             timeouts,
+            proxies,
         })))
     }
 
@@ -173,12 +145,27 @@ impl Http {
         self.0.base.host_str()
     }
 
+    /// Returns the signal that stops all work of the client. After it nothing paid is sent.
+    pub(crate) fn stop_signal(&self) -> &StopSignal {
+        &self.0.stop
+    }
+
+    /// Waits for a turn to send what is paid, and counts it as on its way.
+    async fn turn_to_pay(&self, lane: Lane) -> Result<Sending, SendFailure> {
+        let stop = &self.0.stop;
+        let turn = async {
+            self.0.limiter.turn(lane).await;
+            Ok(())
+        };
+        let given = stop.before_sending(turn).await;
+        given
+            .and_then(|()| stop.begin_sending())
+            .map_err(SendFailure::NotSent)
+    }
+
     /// One GET, not repeated here.
     pub(crate) async fn get(&self, segments: &[&str]) -> Result<Reply, SendFailure> {
-        self.0.limiter.turn(Lane::Read).await;
-        let timeout = self.0.timeouts.read;
-        self.send(&self.0.read, Method::GET, segments, None, timeout, None)
-            .await
+        self.read(Method::GET, segments).await
     }
 
     /// One POST of JSON on a connection of its own, sent once, if `before` allows it when its turn has come.
@@ -188,7 +175,7 @@ impl Http {
         body: impl Into<Body>,
         before: Option<BeforeSend<'_>>,
     ) -> Result<Reply, SendFailure> {
-        self.0.limiter.turn(Lane::Create).await;
+        let _sending = self.turn_to_pay(Lane::Create).await?;
         let json = HeaderValue::from_static("application/json");
         self.post(segments, json, body.into(), before).await
     }
@@ -209,10 +196,23 @@ impl Http {
 
     /// One DELETE, not repeated here.
     pub(crate) async fn delete(&self, segments: &[&str]) -> Result<Reply, SendFailure> {
-        self.0.limiter.turn(Lane::Read).await;
-        let timeout = self.0.timeouts.read;
-        self.send(&self.0.read, Method::DELETE, segments, None, timeout, None)
-            .await
+        self.read(Method::DELETE, segments).await
+    }
+
+    /// A request without a body. One whose token was refused is made once more, with a new token.
+    async fn read(&self, method: Method, segments: &[&str]) -> Result<Reply, SendFailure> {
+        let send = || async {
+            self.0.limiter.turn(Lane::Read).await;
+            let timeout = self.0.timeouts.read;
+            let client = &self.0.clients.read;
+            self.send(client, method.clone(), segments, None, timeout, None)
+                .await
+        };
+        let reply = send().await?;
+        match (reply.status, &self.0.token) {
+            (401, Token::Source(_)) => send().await,
+            _ => Ok(reply),
+        }
     }
 
     async fn post(
@@ -224,8 +224,15 @@ impl Http {
     ) -> Result<Reply, SendFailure> {
         let timeout = self.0.timeouts.upload(body.len());
         let body = Some((kind, body));
-        self.send(&self.0.create, Method::POST, segments, body, timeout, before)
-            .await
+        self.send(
+            &self.0.clients.create,
+            Method::POST,
+            segments,
+            body,
+            timeout,
+            before,
+        )
+        .await
     }
 
     /// Nobody sends before this has passed.
@@ -244,18 +251,19 @@ impl Http {
     ) -> Result<Reply, SendFailure> {
         let url = self.url(segments);
         let doing = format!(
-            "{} {}",
+            "{} {}{}",
             method.as_str().to_ascii_lowercase(),
-            redacted_url(url.as_str())
+            redacted_url(url.as_str()),
+            self.0.through
         );
-        let token = self.0.token.header().await.map_err(SendFailure::NotSent)?;
+        let token = self.token().await.map_err(SendFailure::NotSent)?;
         if let Some(before) = before {
             before().await.map_err(SendFailure::NotSent)?;
         }
         let mut request = client
             .request(method, url)
             .timeout(timeout)
-            .header(AUTHORIZATION, token)
+            .header(AUTHORIZATION, token.clone())
             .header(ACCEPT, HeaderValue::from_static("application/json"));
         let mut broken = None;
         if let Some((kind, body)) = body {
@@ -277,6 +285,9 @@ impl Http {
             }
         })?;
         let status = response.status().as_u16();
+        if status == 401 {
+            self.0.token.refused(&token);
+        }
         let retry_after = retry_after(response.headers().get(RETRY_AFTER));
         let body = read_bounded(response)
             .await
@@ -287,6 +298,11 @@ impl Http {
             body,
             retry_after,
         })
+    }
+
+    /// The bearer of a request. Nothing was sent when there is none.
+    async fn token(&self) -> Result<HeaderValue> {
+        self.0.token.header(self.0.timeouts.token).await
     }
 
     fn url(&self, segments: &[&str]) -> Url {

@@ -2,16 +2,19 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::FutureExt as _;
 use tokio::sync::{oneshot, watch};
 use tracing::Span;
 
 use super::JobEvent;
 use super::event::{Event, EventLog, Events};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::model::VideoModel;
 use crate::provider::JobId;
+use crate::stop::StopSignal;
 use crate::telemetry;
 
 /// One piece of work, watched: a job of the service, or a chain of them.
@@ -27,7 +30,7 @@ struct Shared<T, E: Event> {
     id: E::Id,
     log: EventLog<E>,
     outcome: watch::Receiver<Outcome<T>>,
-    stop: watch::Sender<bool>,
+    stop: StopSignal,
 }
 
 impl<T, E: Event> Clone for Handle<T, E> {
@@ -65,10 +68,13 @@ impl<T: Clone + Send + Sync + 'static, E: Event> Handle<T, E> {
     pub async fn wait(&self) -> Result<T> {
         let mut outcome = self.0.outcome.clone();
         let over = outcome.wait_for(Option::is_some).await;
-        match over.ok().and_then(|outcome| outcome.clone()) {
-            Some(outcome) => Result::clone(&outcome),
-            None => Err(E::name(lost(), &self.0.id)),
-        }
+        let over = over.ok().and_then(|outcome| outcome.clone());
+        let outcome = over.map_or_else(|| Err(lost()), |outcome| Result::clone(&outcome));
+        // Work that ended without its own words does not name the job.
+        outcome.map_err(|error| match error.job_id() {
+            Some(_) => error,
+            None => E::name(error, &self.0.id),
+        })
     }
 
     /// Whether the job is over, one way or the other.
@@ -82,7 +88,7 @@ impl<T: Clone + Send + Sync + 'static, E: Event> Handle<T, E> {
     /// The service has no way to cancel a job: it goes on there, and its charge stands. Pick it up
     /// later by its id.
     pub fn stop_waiting(&self) {
-        self.0.stop.send_replace(true);
+        self.0.stop.stop();
     }
 }
 
@@ -91,7 +97,7 @@ pub(crate) struct Reporter<E: Event = JobEvent> {
     tell: Arc<dyn Fn(E) + Send + Sync>,
     /// Until it was told.
     id: Mutex<Option<oneshot::Sender<E::Id>>>,
-    stop: watch::Receiver<bool>,
+    stop: StopSignal,
 }
 
 impl Reporter {
@@ -131,26 +137,22 @@ impl<E: Event> Reporter<E> {
 
     /// Whether somebody asked to stop.
     pub(crate) fn is_stopped(&self) -> bool {
-        *self.stop.borrow()
+        self.stop.is_stopped()
+    }
+
+    /// Returns the signal that stops this work.
+    pub(crate) const fn stop_signal(&self) -> &StopSignal {
+        &self.stop
     }
 
     /// Runs a part of the work that may be broken off: waiting and downloading, never a submit.
     pub(crate) async fn until_stopped<O>(&self, work: impl Future<Output = Result<O>>) -> Result<O> {
-        let mut stop = self.stop.clone();
-        let stopped = async move {
-            // The sender lives as long as a handle; without one nobody can stop the work any more.
-            if stop.wait_for(|stop| *stop).await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        };
-        tokio::select! {
-            biased;
-            done = work => done,
-            () = stopped => Err(Error::new(
+        self.stop.until(work).await.unwrap_or_else(|| {
+            Err(Error::new(
                 ErrorKind::Stopped,
                 "wait for the job: stopped on request; it goes on at the service, and can be picked up by its id",
-            )),
-        }
+            ))
+        })
     }
 }
 
@@ -159,11 +161,29 @@ pub(crate) struct Started<T, E: Event = JobEvent> {
     id: oneshot::Receiver<E::Id>,
     log: EventLog<E>,
     outcome: watch::Receiver<Outcome<T>>,
-    stop: watch::Sender<bool>,
+    stop: StopSignal,
 }
 
-/// Runs work in a task of its own, within a span; whoever waits for it may go away.
-pub(crate) fn spawn<T, E, F, W>(span: Span, work: F) -> Started<T, E>
+/// Sends the outcome and closes the events when the task ends, however it ends.
+struct Ending<T, E: Event> {
+    over: watch::Sender<Outcome<T>>,
+    log: EventLog<E>,
+}
+
+impl<T, E: Event> Drop for Ending<T, E> {
+    fn drop(&mut self) {
+        self.over.send_if_modified(|over| {
+            let is_lost = over.is_none();
+            over.get_or_insert_with(|| Arc::new(Err(lost())));
+            is_lost
+        });
+        self.log.close();
+    }
+}
+
+/// Runs work in a task of its own, within a span; whoever waits for it may go away. `stop` stops it, and so does
+/// its handle.
+pub(crate) fn spawn<T, E, F, W>(span: Span, stop: &StopSignal, work: F) -> Started<T, E>
 where
     T: Clone + Send + Sync + 'static,
     E: Event,
@@ -172,19 +192,25 @@ where
 {
     let log = EventLog::new();
     let (id, id_seen) = oneshot::channel();
-    let (stop, stop_seen) = watch::channel(false);
+    let stop = stop.child();
     let (over, outcome) = watch::channel(None);
     let told = log.clone();
     let work = work(Reporter {
         tell: Arc::new(move |event| told.push(event)),
         id: Mutex::new(Some(id)),
-        stop: stop_seen,
+        stop: stop.clone(),
     });
-    let done = log.clone();
+    let ending = Ending {
+        over,
+        log: log.clone(),
+    };
     tokio::spawn(async move {
-        let result = telemetry::within(span, work).await;
-        over.send_replace(Some(Arc::new(result)));
-        done.close();
+        // What a panic leaves behind is dropped with the future, and nothing else can see it.
+        let result = AssertUnwindSafe(telemetry::within(span, work))
+            .catch_unwind()
+            .await;
+        let result = result.unwrap_or_else(|_| Err(panicked()));
+        ending.over.send_replace(Some(Arc::new(result)));
     });
     Started {
         id: id_seen,
@@ -227,11 +253,22 @@ impl<T: Clone + Send + Sync + 'static, E: Event> Started<T, E> {
     }
 }
 
-/// The task is gone without a word: its runtime was shut down, or it panicked.
+/// The error of work whose task was dropped before its end.
 fn lost() -> Error {
     Error::new(
         ErrorKind::Stopped,
-        "wait for the job: the task that did the work is gone",
+        "wait for the job: its task is gone, because its runtime was shut down; a job that was sent goes on at the service, and a recovery finishes it",
+    )
+    .with_charge(Charge::Unknown)
+    .with_advice(RetryAdvice::Resume)
+}
+
+/// The error of work whose task panicked. The words of the panic were printed by its hook; they may quote anything,
+/// and stay out.
+fn panicked() -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        "wait for the job: its task panicked, which is a defect of reelkin; a job that was sent goes on at the service, and a recovery finishes it",
     )
 }
 
@@ -246,7 +283,7 @@ mod tests {
     #[tokio::test]
     async fn the_work_goes_on_when_nobody_watches() {
         let (send, done) = tokio::sync::oneshot::channel();
-        let started = spawn(Span::none(), |reporter| async move {
+        let started = spawn(Span::none(), &StopSignal::default(), |reporter| async move {
             reporter.submitted(&id(), None);
             tokio::task::yield_now().await;
             let _ = send.send(());
@@ -258,7 +295,7 @@ mod tests {
 
     #[tokio::test]
     async fn all_watchers_get_the_same_outcome() {
-        let started = spawn(Span::none(), |reporter| async move {
+        let started = spawn(Span::none(), &StopSignal::default(), |reporter| async move {
             reporter.submitted(&id(), None);
             Ok(7)
         });
@@ -274,7 +311,7 @@ mod tests {
 
     #[tokio::test]
     async fn stopping_ends_the_wait_with_the_id() {
-        let started = spawn(Span::none(), |reporter| async move {
+        let started = spawn(Span::none(), &StopSignal::default(), |reporter| async move {
             reporter.submitted(&id(), None);
             let stopped = reporter.until_stopped(std::future::pending::<Result<()>>()).await;
             stopped.map_err(|error| error.with_job_id("job-1"))
@@ -286,20 +323,72 @@ mod tests {
         assert_eq!(error.job_id(), Some("job-1"));
     }
 
+    /// The outcome of every handle, and the number of events of every stream.
+    async fn end_of(handle: &Handle<(), JobEvent>) -> (Error, [usize; 2]) {
+        use futures_util::StreamExt as _;
+
+        let other = handle.clone();
+        let counts = [handle.events().count().await, other.events().count().await];
+        let error = handle.wait().await.unwrap_err();
+        assert_eq!(other.wait().await.unwrap_err().to_string(), error.to_string());
+        (error, counts)
+    }
+
     #[tokio::test]
-    async fn work_that_panics_is_an_error_with_the_id() {
-        let started = spawn(Span::none(), |reporter| async move {
+    async fn work_that_panics_is_an_error_on_every_handle_and_ends_every_stream() {
+        let started = spawn(Span::none(), &StopSignal::default(), |reporter| async move {
             reporter.submitted(&id(), None);
-            assert!(*reporter.stop.borrow(), "a bug of ours");
+            tokio::task::yield_now().await;
+            assert!(reporter.is_stopped(), "a defect");
             Ok(())
         });
-        let error = started.handle().await.unwrap().wait().await.unwrap_err();
+        let (error, events) = end_of(&started.handle().await.unwrap()).await;
+        assert_eq!(events, [1, 1]);
+        assert_eq!(error.kind(), ErrorKind::Internal);
         assert_eq!(error.job_id(), Some("job-1"));
+        assert_eq!(error.may_have_been_charged(), Charge::Unknown);
+        assert_eq!(error.retry_advice(), RetryAdvice::Resume);
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_before_its_id_may_have_been_charged() {
+        let started = spawn(
+            Span::none(),
+            &StopSignal::default(),
+            |reporter: Reporter| async move {
+                assert!(reporter.is_stopped(), "a defect");
+                Ok(())
+            },
+        );
+        let error = started.handle().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Internal);
+        assert_eq!(error.may_have_been_charged(), Charge::Unknown);
+        assert_eq!(error.retry_advice(), RetryAdvice::CheckAccount);
+    }
+
+    #[test]
+    fn work_whose_runtime_ends_is_an_error_and_ends_every_stream() {
+        let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (working, waiting) = (runtime(), runtime());
+        let handle = working.block_on(async {
+            let started = spawn(Span::none(), &StopSignal::default(), |reporter| async move {
+                reporter.submitted(&id(), None);
+                std::future::pending::<()>().await;
+                Ok(())
+            });
+            started.handle().await.unwrap()
+        });
+        drop(working);
+        let (error, events) = waiting.block_on(end_of(&handle));
+        assert_eq!(events, [1, 1]);
+        assert_eq!(error.kind(), ErrorKind::Stopped);
+        assert_eq!(error.job_id(), Some("job-1"));
+        assert_eq!(error.may_have_been_charged(), Charge::Unknown);
     }
 
     #[tokio::test]
     async fn work_without_a_job_gives_its_error_instead_of_a_handle() {
-        let started = spawn(Span::none(), |_: Reporter| async {
+        let started = spawn(Span::none(), &StopSignal::default(), |_: Reporter| async {
             Err::<(), _>(Error::invalid("no"))
         });
         assert_eq!(started.handle().await.unwrap_err().to_string(), "no");

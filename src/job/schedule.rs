@@ -16,7 +16,10 @@ const EARLY: f64 = 2.5;
 /// Without progress as many polls are spent as one in this share of `longest` would make.
 const SPENT: f64 = 0.7;
 
-/// How a job is waited for.
+/// The longest of each time in a policy: sums of such times and of instants stay far from where they overflow.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// How a job is waited for. A time of more than 365 days counts as 365 days.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
@@ -53,6 +56,18 @@ impl Default for PollPolicy {
 }
 
 impl PollPolicy {
+    /// Returns the policy with no time above [`LONGEST`].
+    pub(crate) fn clamped(self) -> Self {
+        Self {
+            first: self.first.min(LONGEST),
+            expected: self.expected.min(LONGEST),
+            shortest: self.shortest.min(LONGEST),
+            longest: self.longest.min(LONGEST),
+            deadline: self.deadline.min(LONGEST),
+            stalled_after: self.stalled_after.min(LONGEST),
+        }
+    }
+
     /// The pause after a poll that found the job not ready.
     ///
     /// With progress the time until the earliest end is taken in strides, and the time within which the end

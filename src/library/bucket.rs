@@ -17,7 +17,7 @@ use futures_util::stream::{self, FuturesUnordered, Stream, StreamExt as _, TrySt
 use object_store::path::Path as StorePath;
 use object_store::{
     Error as StoreError, GetOptions, GetRange, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutMode,
-    PutPayload,
+    PutPayload, PutResult, UpdateVersion,
 };
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt as _;
@@ -137,8 +137,8 @@ impl Bucket {
         Ok(ids.collect())
     }
 
-    /// Gives a file its name in the store, whole or not at all, and overwrites nothing.
-    pub(super) async fn publish(&self, id: &ClipId, file: &Path, digest: &ClipDigest) -> Result<()> {
+    /// Gives a clip its name in the store, whole or not at all, and overwrites nothing.
+    pub(super) async fn publish(&self, id: &ClipId, from: Content<'_>, digest: &ClipDigest) -> Result<()> {
         let name = id.file_name();
         let doing = format!("save clip {name}");
         for name in [&name, &id.sidecar_name()] {
@@ -148,10 +148,10 @@ impl Bucket {
         }
         let place = self.location(&name)?;
         for _ in 0..OFFERS {
-            let offered = if digest.bytes <= PART as u64 {
-                self.offer_whole(&place, file).await
-            } else {
-                self.offer_parts(&name, &place, file).await
+            let offered = match from {
+                Content::File(file) if digest.bytes <= PART as u64 => self.offer_whole(&place, file).await,
+                Content::File(file) => self.offer_parts(&name, &place, file).await,
+                Content::Object(object) => self.offer_copy(object, &place).await,
             };
             let error = match offered {
                 Ok(()) => return Ok(()),
@@ -175,7 +175,41 @@ impl Bucket {
 
     async fn offer_whole(&self, place: &StorePath, file: &Path) -> Result<(), Offer> {
         let bytes = tokio::fs::read(file).await?;
-        Ok(self.create(place, bytes.into()).await?)
+        self.create(place, bytes.into()).await?;
+        Ok(())
+    }
+
+    async fn offer_copy(&self, object: &str, place: &StorePath) -> Result<(), Offer> {
+        let object = self.location(object)?;
+        Ok(self.store.copy_if_not_exists(&object, place).await?)
+    }
+
+    /// Writes a file to an object, whole or not at all, over the old object if there is one.
+    pub(super) async fn replace_with_file(&self, name: &str, file: &Path, bytes: u64) -> Result<()> {
+        let place = self.location(name)?;
+        let write = async {
+            if bytes <= PART as u64 {
+                let bytes = tokio::fs::read(file).await?;
+                self.store.put(&place, bytes.into()).await?;
+                return Ok(());
+            }
+            let mut upload = self.store.put_multipart(&place).await?;
+            let written = match send_parts(&mut *upload, file).await {
+                Ok(_) => upload.complete().await.map(drop).map_err(Offer::Store),
+                Err(error) => Err(error),
+            };
+            if written.is_err() {
+                // A store bills for the parts of an upload that was never ended.
+                let _ = upload.abort().await;
+            }
+            written
+        };
+        let doing = format!("write {name}");
+        write.await.map_err(|error| match error {
+            Offer::Disk(error) => io_fault(&doing, error),
+            Offer::Store(error) => store_fault(&doing, error),
+            Offer::Other(error) => error,
+        })
     }
 
     /// Uploads to a name of its own, then copies within the store on the condition that nothing is there.
@@ -218,15 +252,26 @@ impl Bucket {
         }
     }
 
-    async fn create(&self, place: &StorePath, content: Bytes) -> Result<(), StoreError> {
-        let put = self
-            .store
-            .put_opts(place, PutPayload::from_bytes(content), PutMode::Create.into());
-        put.await.map(drop)
+    async fn create(&self, place: &StorePath, content: Bytes) -> Result<PutResult, StoreError> {
+        let payload = PutPayload::from_bytes(content);
+        self.store.put_opts(place, payload, PutMode::Create.into()).await
+    }
+
+    async fn update(
+        &self,
+        place: &StorePath,
+        seen: UpdateVersion,
+        content: Bytes,
+    ) -> Result<PutResult, StoreError> {
+        let payload = PutPayload::from_bytes(content);
+        self.store
+            .put_opts(place, payload, PutMode::Update(seen).into())
+            .await
     }
 
     /// Checks that a clip could be saved now: that objects can be written and deleted, and, once, that the
-    /// store does refuse to overwrite, in both of the ways that count on it.
+    /// store keeps to conditions. It has to refuse to overwrite, by a put and by a copy, and to refuse to update an
+    /// object that changed since it was read: the journal of paid requests depends on that.
     pub(super) async fn check_writable(&self) -> Result<()> {
         let doing = format!("write to {self}");
         let fault = |error| store_fault(&doing, error);
@@ -237,15 +282,16 @@ impl Bucket {
             return self.store.delete(&one).await.map_err(fault);
         }
         let made = future::join(self.create(&one, probe()), self.create(&other, probe())).await;
-        let made = made.0.and(made.1).map_err(fault);
-        let refused = match made {
-            Ok(()) => {
-                let again = self.create(&one, probe());
-                let copied = self.store.copy_if_not_exists(&one, &other);
-                let (again, copied) = future::join(again, copied).await;
-                self.refused(again, "write").and(self.refused(copied, "copy"))
-            }
-            Err(error) => return Err(error),
+        let (first, _) = made.0.and_then(|one| Ok((one, made.1?))).map_err(fault)?;
+        let again = self.create(&one, probe());
+        let copied = self.store.copy_if_not_exists(&one, &other);
+        let (again, copied) = future::join(again, copied).await;
+        let refused = match self
+            .refused(again.map(drop), "write")
+            .and(self.refused(copied, "copy"))
+        {
+            Ok(()) => self.check_update(&one, first).await,
+            Err(error) => Err(error),
         };
         let gone = future::join(self.store.delete(&one), self.store.delete(&other)).await;
         refused?;
@@ -254,23 +300,50 @@ impl Bucket {
         Ok(())
     }
 
+    /// Checks that an update with the newest version is carried out, and one with an older version refused.
+    async fn check_update(&self, place: &StorePath, written: PutResult) -> Result<()> {
+        let cannot = || self.cannot("update", "the object is the one that was read");
+        let first = UpdateVersion {
+            e_tag: written.e_tag,
+            version: written.version,
+        };
+        if first.e_tag.is_none() && first.version.is_none() {
+            return Err(cannot());
+        }
+        match self
+            .update(place, first.clone(), Bytes::from_static(b"second"))
+            .await
+        {
+            Ok(_) => {}
+            Err(StoreError::NotImplemented { .. } | StoreError::NotSupported { .. }) => return Err(cannot()),
+            Err(error) if is_refusal(&error) => return Err(cannot()),
+            Err(error) => return Err(store_fault(&format!("write to {self}"), error)),
+        }
+        let stale = self.update(place, first, Bytes::from_static(b"third")).await;
+        self.judge(stale.map(drop), cannot)
+    }
+
     /// What a store is to answer that was asked to overwrite something.
     fn refused(&self, answer: Result<(), StoreError>, what: &str) -> Result<()> {
-        let doing = format!("write to {self}");
-        let cannot = || {
-            Error::new(
-                ErrorKind::Library,
-                format!("{doing}: the store cannot {what} on the condition that nothing is overwritten"),
-            )
-            .with_guidance("use a store with conditional writes, or a folder")
-        };
+        self.judge(answer, || self.cannot(what, "nothing is overwritten"))
+    }
+
+    fn judge(&self, answer: Result<(), StoreError>, cannot: impl Fn() -> Error) -> Result<()> {
         match answer {
             Err(error) if is_refusal(&error) => Ok(()),
             Ok(()) | Err(StoreError::NotImplemented { .. } | StoreError::NotSupported { .. }) => {
                 Err(cannot())
             }
-            Err(error) => Err(store_fault(&doing, error)),
+            Err(error) => Err(store_fault(&format!("write to {self}"), error)),
         }
+    }
+
+    fn cannot(&self, what: &str, condition: &str) -> Error {
+        Error::new(
+            ErrorKind::Library,
+            format!("write to {self}: the store cannot {what} on the condition that {condition}"),
+        )
+        .with_guidance("use a store with conditional writes, or a folder")
     }
 
     /// Removes temporary objects that have not changed for `age`.
@@ -307,6 +380,14 @@ impl fmt::Display for Bucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "library {}", self.shown)
     }
+}
+
+/// Where the bytes of a clip are before it has its name.
+#[derive(Clone, Copy)]
+pub(super) enum Content<'a> {
+    File(&'a Path),
+    /// Another object of the library, by its name.
+    Object(&'a str),
 }
 
 /// Why a clip did not get its name.

@@ -136,7 +136,8 @@ pub struct Delivered {
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Finding {
-    /// `duration`, `resolution`, `aspect_ratio`, `fps`, `audio` or `model`.
+    /// `duration`, `resolution`, `aspect_ratio`, `fps`, `audio`, `model`, `start`, or `verification` for a clip that
+    /// failed it and was accepted all the same.
     pub field: String,
     /// What was asked, in words.
     pub asked: String,
@@ -200,6 +201,16 @@ impl DeliveryReport {
         }
         self.start = Some(start);
         self
+    }
+
+    /// Adds that the clip failed verification, for this reason.
+    pub(crate) fn unverified(&mut self, reason: &str) {
+        self.findings.push(finding(
+            "verification",
+            "a complete clip whose frames decode".to_owned(),
+            reason.to_owned(),
+            Severity::Major,
+        ));
     }
 
     /// Whether nothing differs. What could not be checked does not count.

@@ -5,7 +5,7 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,8 +14,9 @@ use std::time::{Duration, SystemTime};
 use super::fault::io_fault;
 use super::index::{INDEX, Index};
 use super::list::Parts;
-use super::lock::{Locked, open_locked};
+use super::lock::{LockedPart, PartLock, lock_to_remove, open_locked_part};
 use super::name::{self, CLIP_SUFFIX, ClipId, SIDECAR_SUFFIX};
+use super::quarantine::QUARANTINE;
 use super::record::{ClipRecord, MAX_SIDECAR_BYTES};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -26,7 +27,7 @@ pub(super) const PART_SUFFIX: &str = ".part";
 /// What a check for writing renames into the library. One name for all: the next check takes an old one along.
 const WRITABLE: &str = ".writable";
 /// Where records are written beside the clips, each under a temporary name first; in the ledger a folder a day.
-const DOCUMENTS: [&str; 3] = ["jobs", "jobs/owners", "chains"];
+const DOCUMENTS: [&str; 4] = ["jobs", "jobs/owners", "chains", QUARANTINE];
 const LEDGER: &str = "ledger";
 
 #[derive(Debug, Clone)]
@@ -69,9 +70,12 @@ impl Folder {
         &self.root
     }
 
-    /// Whether a file in `folder` would be a clip or an unfinished one.
+    /// Whether a file in `folder` would be a clip, an unfinished one, or one in quarantine.
     pub(super) fn owns(&self, folder: &Path) -> bool {
-        folder == self.root || folder == self.root.join(INCOMING)
+        folder == self.root
+            || [INCOMING, QUARANTINE]
+                .iter()
+                .any(|name| folder == self.root.join(name))
     }
 
     /// `name` is a file name of a [`ClipId`], so the path stays in the folder.
@@ -260,14 +264,13 @@ impl Folder {
     }
 
     /// Opens the unfinished file of a clip, see [`open_part`].
-    pub(super) fn part(&self, id: &ClipId) -> Result<(File, PathBuf)> {
+    pub(super) fn part(&self, id: &ClipId) -> Result<Part> {
         self.refuse_taken(id)?;
         let opened = open_part(&self.incoming()?, id)?;
         // Again under the lock: whoever held it may just have finished.
         if let Err(error) = self.refuse_taken(id) {
-            let (file, path) = opened;
-            if file.metadata().is_ok_and(|about| about.len() == 0) {
-                let _ = fs::remove_file(path);
+            if opened.file.metadata().is_ok_and(|about| about.len() == 0) {
+                let _ = fs::remove_file(&opened.path);
             }
             return Err(error);
         }
@@ -404,7 +407,11 @@ fn sweep_file(path: &Path, age: Duration) -> bool {
             .is_ok_and(|since| since >= age)
     });
     // Locked only when it is to go: a lock held here looks like a writer to everybody else.
-    old && !matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && fs::remove_file(path).is_ok()
+    if !old {
+        return false;
+    }
+    let lock = lock_to_remove(&file, path);
+    lock.is_some() && fs::remove_file(path).is_ok()
 }
 
 pub(super) fn taken(name: &str) -> Error {
@@ -418,25 +425,32 @@ fn part_name(id: &ClipId) -> String {
     format!("{}{PART_SUFFIX}", id.file_name())
 }
 
+/// The unfinished file of a clip, which nobody else writes as long as `file` and `lock` live.
+pub(super) struct Part {
+    pub(super) file: File,
+    pub(super) path: PathBuf,
+    pub(super) lock: PartLock,
+}
+
 /// Opens the unfinished file of a clip in `folder`, with what it holds, and locks it against every
 /// other process and task that would write it.
-pub(super) fn open_part(folder: &Path, id: &ClipId) -> Result<(File, PathBuf)> {
+pub(super) fn open_part(folder: &Path, id: &ClipId) -> Result<Part> {
     let path = folder.join(part_name(id));
     let doing = format!("write clip {}", id.file_name());
     let fault = |error| io_fault(&doing, error);
     // Between opening and locking the name may have become a clip, or have been removed.
     for _ in 0..8 {
-        match open_locked(&path).map_err(fault)? {
-            Locked::Ours(file) => return Ok((file, path)),
-            Locked::Theirs => {
+        match open_locked_part(&path).map_err(fault)? {
+            LockedPart::Ours(file, lock) => return Ok(Part { file, path, lock }),
+            LockedPart::Theirs => {
                 return Err(Error::new(
                     ErrorKind::Library,
                     format!("{doing}: it is being written already"),
                 ));
             }
             // The clip has its own name; this one is what a crash after the link left.
-            Locked::Twice(_) => fs::remove_file(&path).map_err(fault)?,
-            Locked::Moved => {}
+            LockedPart::Twice(_lock) => fs::remove_file(&path).map_err(fault)?,
+            LockedPart::Moved => {}
         }
     }
     Err(Error::new(

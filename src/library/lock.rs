@@ -1,10 +1,21 @@
 //! File locks: what keeps two processes, or two clients of one, from doing the same thing at once.
+//!
+//! On Unix a lock is advisory: it keeps other lockers out, and nobody from reading or writing. On Windows the standard
+//! library's lock is mandatory: a second handle, of the same process too, can neither read nor write the file. So
+//! there nothing that is read by its name is ever locked. The lock of an unfinished clip is a file beside it, and the
+//! lock of any such file is that it is open and shared with nobody, which ends with the handle, and so with the
+//! process; the file goes with it. Windows cannot be tested here; what can be is the layout with a lock of its own
+//! file, which the tests below use on any system.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What became of an attempt to lock a file.
+#[cfg_attr(
+    windows,
+    expect(dead_code, reason = "there a locked file has one name, which stays")
+)]
 pub(super) enum Locked {
     /// The file is ours, under the name it was opened by.
     Ours(File),
@@ -16,22 +27,141 @@ pub(super) enum Locked {
     Moved,
 }
 
-/// Opens a file, made if it is missing, and locks it. The lock ends with the handle, and so with the process.
+/// Whether the lock of a file that is read by its name is a file of its own.
+const SEPARATE: bool = cfg!(windows);
+/// What the name of such a lock ends with.
+const SEPARATE_SUFFIX: &str = ".lock";
+
+/// A file that one writer at a time may have, and that anybody may read by its name meanwhile.
+pub(super) enum LockedPart {
+    /// The file is ours as long as both handles live.
+    Ours(File, PartLock),
+    /// See [`Locked::Theirs`].
+    Theirs,
+    /// See [`Locked::Twice`].
+    Twice(PartLock),
+    /// See [`Locked::Moved`].
+    Moved,
+}
+
+/// The lock of an open file, where it is not in the file itself. It ends with this value.
+#[derive(Debug)]
+pub(super) struct PartLock {
+    _file: Option<File>,
+}
+
+impl PartLock {
+    /// Ends a lock before its value goes.
+    pub(super) fn release(&mut self) {
+        drop(std::mem::replace(self, Self { _file: None }));
+    }
+}
+
+/// Opens a file that is read by its name while it is locked, made if it is missing, and locks it.
+///
+/// # Errors
+/// As [`open_locked`].
+pub(super) fn open_locked_part(path: &Path) -> io::Result<LockedPart> {
+    locked_part(path, SEPARATE)
+}
+
+fn locked_part(path: &Path, separate: bool) -> io::Result<LockedPart> {
+    if !separate {
+        return Ok(match open_locked(path)? {
+            Locked::Ours(file) => LockedPart::Ours(file, PartLock { _file: None }),
+            Locked::Theirs => LockedPart::Theirs,
+            Locked::Twice(file) => LockedPart::Twice(PartLock { _file: Some(file) }),
+            Locked::Moved => LockedPart::Moved,
+        });
+    }
+    refuse_irregular(path)?;
+    let lock = match open_locked(&separate_lock(path))? {
+        Locked::Ours(lock) | Locked::Twice(lock) => PartLock { _file: Some(lock) },
+        Locked::Theirs => return Ok(LockedPart::Theirs),
+        Locked::Moved => return Ok(LockedPart::Moved),
+    };
+    let file = open(OpenOptions::new(), path)?;
+    Ok(match named(&file, path)? {
+        Named::Only => LockedPart::Ours(file, lock),
+        Named::Twice => LockedPart::Twice(lock),
+        Named::Otherwise => LockedPart::Moved,
+    })
+}
+
+/// Locks an unfinished file that is to be removed. `None` where somebody writes it.
+pub(super) fn lock_to_remove(file: &File, path: &Path) -> Option<PartLock> {
+    to_remove(file, path, SEPARATE)
+}
+
+fn to_remove(file: &File, path: &Path, separate: bool) -> Option<PartLock> {
+    if separate {
+        return match open_locked(&separate_lock(path)) {
+            Ok(Locked::Ours(lock) | Locked::Twice(lock)) => Some(PartLock { _file: Some(lock) }),
+            Ok(Locked::Theirs | Locked::Moved) | Err(_) => None,
+        };
+    }
+    // The lock is in the file, whose handle the caller keeps.
+    let is_free = !matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+    is_free.then_some(PartLock { _file: None })
+}
+
+fn separate_lock(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(SEPARATE_SUFFIX);
+    name.into()
+}
+
+fn refuse_irregular(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path).is_ok_and(|about| !about.is_file()) {
+        return Err(not_regular());
+    }
+    Ok(())
+}
+
+fn open(mut options: OpenOptions, path: &Path) -> io::Result<File> {
+    options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+}
+
+/// Opens a file, made if it is missing, and locks it. The lock ends with the handle, and so with the process. Nobody
+/// may count on what is in the file: on Windows it can be neither read by others nor found afterwards.
 ///
 /// A filesystem without locks gives every lock to everybody: there its user has to see to it.
 ///
 /// # Errors
 /// Those of opening. A name that is there and no regular file is `InvalidInput`.
+#[cfg(windows)]
 pub(super) fn open_locked(path: &Path) -> io::Result<Locked> {
-    if fs::symlink_metadata(path).is_ok_and(|about| !about.is_file()) {
-        return Err(not_regular());
+    use std::os::windows::fs::OpenOptionsExt as _;
+
+    const FILE_FLAG_DELETE_ON_CLOSE: u32 = 0x0400_0000;
+    const ERROR_SHARING_VIOLATION: i32 = 32;
+    refuse_irregular(path)?;
+    let mut options = OpenOptions::new();
+    // Who has it open shares it with nobody, so no other handle can be at a name that is about to go.
+    options.share_mode(0).custom_flags(FILE_FLAG_DELETE_ON_CLOSE);
+    match open(options, path) {
+        Ok(file) => Ok(Locked::Ours(file)),
+        Err(error) if error.raw_os_error() == Some(ERROR_SHARING_VIOLATION) => Ok(Locked::Theirs),
+        Err(error) => Err(error),
     }
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)?;
+}
+
+/// Opens a file, made if it is missing, and locks it. The lock ends with the handle, and so with the process. Nobody
+/// may count on what is in the file: on Windows it can be neither read by others nor found afterwards.
+///
+/// A filesystem without locks gives every lock to everybody: there its user has to see to it.
+///
+/// # Errors
+/// Those of opening. A name that is there and no regular file is `InvalidInput`.
+#[cfg(not(windows))]
+pub(super) fn open_locked(path: &Path) -> io::Result<Locked> {
+    refuse_irregular(path)?;
+    let file = open(OpenOptions::new(), path)?;
     if !take(&file)? {
         return Ok(Locked::Theirs);
     }
@@ -43,7 +173,8 @@ pub(super) fn open_locked(path: &Path) -> io::Result<Locked> {
 }
 
 /// Takes the lock of an open file, if nobody has it.
-pub(super) fn take(file: &File) -> io::Result<bool> {
+#[cfg(not(windows))]
+fn take(file: &File) -> io::Result<bool> {
     match file.try_lock() {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
@@ -116,4 +247,59 @@ fn named(_: &File, path: &Path) -> io::Result<Named> {
     } else {
         Named::Otherwise
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::*;
+
+    /// Both layouts: the one of this system, and the one that Windows needs.
+    #[test]
+    fn a_part_has_one_writer_and_any_reader() {
+        for separate in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("a.mp4.part");
+            let LockedPart::Ours(mut file, lock) = locked_part(&path, separate).unwrap() else {
+                panic!("nobody has it");
+            };
+            file.write_all(b"clip").unwrap();
+            assert!(matches!(
+                locked_part(&path, separate).unwrap(),
+                LockedPart::Theirs
+            ));
+            // By its name, as the hash and the check of the clip read it.
+            let mut read = String::new();
+            let mut reader = File::open(&path).unwrap();
+            reader.read_to_string(&mut read).unwrap();
+            assert_eq!(read, "clip");
+            assert!(to_remove(&reader, &path, separate).is_none());
+            drop((file, lock));
+            let lock = to_remove(&reader, &path, separate).expect("nobody writes it any more");
+            assert!(matches!(
+                locked_part(&path, separate).unwrap(),
+                LockedPart::Theirs
+            ));
+            drop((reader, lock));
+            assert!(matches!(
+                locked_part(&path, separate).unwrap(),
+                LockedPart::Ours(..)
+            ));
+        }
+    }
+
+    #[test]
+    fn with_a_lock_of_its_own_the_part_itself_is_never_locked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.mp4.part");
+        let LockedPart::Ours(file, _lock) = locked_part(&path, true).unwrap() else {
+            panic!("nobody has it");
+        };
+        // A mandatory lock would forbid reading and writing: there is none on this file.
+        let second = File::open(&path).unwrap();
+        second.try_lock().unwrap();
+        drop(file);
+        assert!(folder.path().join("a.mp4.part.lock").is_file());
+    }
 }

@@ -38,6 +38,7 @@ mod lock;
 mod name;
 mod of_job;
 mod parent;
+mod quarantine;
 mod range;
 mod record;
 mod series;
@@ -71,6 +72,8 @@ pub use self::name::ClipId;
 pub(crate) use self::name::now_millis;
 pub(crate) use self::parent::KeptParent;
 pub use self::parent::Parent;
+pub use self::quarantine::QuarantinedClip;
+pub(crate) use self::quarantine::Rejected;
 pub use self::range::ClipReader;
 pub use self::record::{
     ClipRecord, FrameRecord, InputRecord, MAX_SIDECAR_BYTES, ParentRecord, PlannerRecord, ReelkinRecord,
@@ -242,7 +245,8 @@ impl Library {
     }
 
     /// Checks that a clip could be saved now, by writing and removing a small file. In a bucket the
-    /// first time also that it refuses to overwrite; some stores only pretend to.
+    /// first time also that it refuses to overwrite an object and to update one that changed since it was read;
+    /// some stores only pretend to.
     ///
     /// # Errors
     /// `Library`, with the reason in words: read-only, no right, no space, no conditional writes;

@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::appender::Appender;
+use super::bucket::Content;
 use super::fault::io_fault;
-use super::folder::{self, Folder};
+use super::folder::{self, Folder, Part};
+use super::lock::PartLock;
 use super::record::{ClipRecord, ReelkinRecord};
 use super::{Clip, ClipId, Library, blocking, cut_off, name};
 use crate::error::{Error, ErrorKind, Result};
@@ -37,14 +39,16 @@ pub struct ClipDigest {
 /// then staging the same id again finds what was written, in this process or, on a folder, in the
 /// next.
 pub struct Staged {
-    library: Library,
-    id: ClipId,
-    path: PathBuf,
-    file: Appender,
-    written: u64,
+    pub(super) library: Library,
+    pub(super) id: ClipId,
+    pub(super) path: PathBuf,
+    pub(super) file: Appender,
+    /// Of the file, where the lock is not in it. Until the clip is in the library or the file is removed.
+    pub(super) lock: PartLock,
+    pub(super) written: u64,
     /// A write failed or was cancelled: how much of it is in the file is not known.
     unsettled: bool,
-    keep: bool,
+    pub(super) keep: bool,
 }
 
 impl Library {
@@ -57,23 +61,13 @@ impl Library {
     /// # Cancel safety
     /// Dropping the future may leave an empty temporary file, which [`sweep`](Self::sweep) removes.
     pub async fn stage(&self, id: &ClipId) -> Result<Staged> {
-        let (file, path) = if let Some(folder) = self.inner.folder.clone() {
-            let id = id.clone();
-            blocking(move || folder.part(&id)).await?
-        } else {
-            for name in [id.file_name(), id.sidecar_name()] {
-                if self.has(&name).await? {
-                    return Err(folder::taken(&name));
-                }
-            }
-            let (inner, id) = (Arc::clone(&self.inner), id.clone());
-            blocking(move || folder::open_part(&inner.scratch.get_or_try_init(Scratch::new)?.0, &id)).await?
-        };
+        let Part { file, path, lock } = self.open_part(id).await?;
         let mut staged = Staged {
             library: self.clone(),
             id: id.clone(),
             path,
             file: Appender::new(file),
+            lock,
             written: u64::MAX,
             unsettled: true,
             // What an earlier download left is not lost by a failure in here.
@@ -82,6 +76,21 @@ impl Library {
         staged.settle().await?;
         staged.keep = false;
         Ok(staged)
+    }
+
+    /// The unfinished file of a clip, locked, and where it is.
+    pub(super) async fn open_part(&self, id: &ClipId) -> Result<Part> {
+        if let Some(folder) = self.inner.folder.clone() {
+            let id = id.clone();
+            return blocking(move || folder.part(&id)).await;
+        }
+        for name in [id.file_name(), id.sidecar_name()] {
+            if self.has(&name).await? {
+                return Err(folder::taken(&name));
+            }
+        }
+        let (inner, id) = (Arc::clone(&self.inner), id.clone());
+        blocking(move || folder::open_part(&inner.scratch.get_or_try_init(Scratch::new)?.0, &id)).await
     }
 
     /// Gives a clip that a crash left without a sidecar the one it was to have, with size and hash of what is
@@ -120,7 +129,7 @@ impl Library {
             blocking(move || commit_to_folder(&folder, &id, &path, &file, &json)).await?;
         } else {
             let bucket = &self.inner.bucket;
-            bucket.publish(id, &path, &digest).await?;
+            bucket.publish(id, Content::File(&path), &digest).await?;
             bucket
                 .write_new(&id.sidecar_name(), json)
                 .await
@@ -302,7 +311,7 @@ impl Staged {
     async fn finish(mut self, record: ClipRecord) -> Result<Clip> {
         self.keep = true;
         self.flush().await?;
-        // The lock lives in the open file, which stays open while the work goes on.
+        // The lock lives in the open file, or beside it in `self`: both stay while the work goes on.
         let (file, hash) = self.file.finish().await.map_err(|error| self.fault(error))?;
         let digest = match hash {
             Some((hash, bytes)) => ClipDigest::new(hash, bytes),
@@ -316,7 +325,7 @@ impl Staged {
             .await
     }
 
-    fn fault(&self, error: io::Error) -> Error {
+    pub(super) fn fault(&self, error: io::Error) -> Error {
         io_fault(&format!("write clip {}", self.id.file_name()), error)
     }
 }
@@ -452,8 +461,8 @@ mod tests {
         let folder = Folder::create(root.path()).unwrap();
         let id: ClipId = "a".parse().unwrap();
         fs::write(root.path().join("a.mp4"), b"old").unwrap();
-        let (_file, part) = folder::open_part(&root.path().join(".incoming"), &id).unwrap();
-        let error = folder.publish(&part, &id).unwrap_err();
+        let part = folder::open_part(&root.path().join(".incoming"), &id).unwrap();
+        let error = folder.publish(&part.path, &id).unwrap_err();
         assert!(error.to_string().contains("the name is taken"), "{error}");
         assert_eq!(fs::read(root.path().join("a.mp4")).unwrap(), b"old");
     }

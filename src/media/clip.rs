@@ -11,6 +11,7 @@ use super::container::{self, Outline};
 use super::demux::{discard, open_input, seek_input};
 use super::libav;
 use super::limits::Watch;
+use super::numbers::{CodecId, StreamKind};
 use super::source::{Format, OpenSource};
 use super::stream::{IndexEntry, StreamFacts, choose_video, extradata, facts, index_entries};
 use crate::error::{Error, ErrorKind, Result};
@@ -102,7 +103,7 @@ impl Clip {
     /// A player's clock starts with the earliest of picture and sound; sound that starts before 0 is
     /// an encoder's run-up, which is not heard.
     fn find_origin(&mut self) -> Result<()> {
-        let timed = |kind| kind == ff::media::Type::Video || kind == ff::media::Type::Audio;
+        let timed = |kind| kind == StreamKind::Video || kind == StreamKind::Audio;
         let mut starts: Vec<Option<i64>> = self.streams.iter().map(|s| s.start).collect();
         let wanted: Vec<usize> = self
             .streams
@@ -264,7 +265,7 @@ impl Clip {
     /// How many frames the video shows, where the index tells.
     pub(super) fn frame_count(&self) -> Option<u64> {
         // Samples of VP8 may show nothing.
-        if self.video.codec == ff::codec::Id::VP8 {
+        if self.video.codec == CodecId::VP8 {
             return None;
         }
         let shown = self.index(self.video.index).iter().filter(|e| e.is_shown).count() as u64;

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::clip;
 use super::libav;
+use super::numbers::pixel_format;
 use super::tags::{self, Tags};
 use super::yuv::{Coefficients, Layout, Plane, Planes, Siting};
 
@@ -91,21 +92,21 @@ impl ColourInfo {
 
     /// Reads the tags of a frame, and fills the gaps as players do.
     pub(super) fn of(frame: &ff::frame::Video) -> Self {
-        let layout = layout_of(frame.format());
+        let format = pixel_format(frame);
         let numbers = Tags::of(frame);
         let tags = Self {
             primaries: numbers.primaries_name().map(str::to_owned),
             transfer: numbers.transfer_name().map(str::to_owned),
             ..Self::rgb()
         };
-        if layout.is_none() && !is_odd_yuv(frame.format()) {
+        let Some(format) = format.filter(|format| layout_of(*format).is_some() || is_odd_yuv(*format)) else {
             return tags;
-        }
+        };
         let (matrix, matrix_tagged) = choose_matrix(numbers.matrix, frame.height());
         let (range, range_tagged) = match numbers.range {
             tags::FULL => (ColourRange::Full, true),
             tags::LIMITED => (ColourRange::Limited, true),
-            _ if is_yuvj(frame.format()) => (ColourRange::Full, true),
+            _ if is_yuvj(format) => (ColourRange::Full, true),
             _ => (ColourRange::Limited, false),
         };
         Self {
@@ -188,27 +189,33 @@ fn layout_of(format: Pixel) -> Option<Layout> {
 /// cannot be converted.
 pub(super) fn to_rgb(frame: &ff::frame::Video, colour: &ColourInfo) -> Result<Vec<u8>, String> {
     let (width, height) = (frame.width(), frame.height());
-    if frame.format() == Pixel::None || width == 0 || height == 0 {
+    if width == 0 || height == 0 {
         return Err("the decoder gave a frame without a picture".to_owned());
     }
+    // From here on the bindings may look at the format themselves: it is one of theirs.
+    let format = pixel_format(frame).ok_or_else(|| {
+        let name = super::numbers::pixel_format_name(frame);
+        format!("its pixel format {name} is not read")
+    })?;
     if clip::runs_upwards(frame) {
         return Err("its rows run from the bottom up, which is not read".to_owned());
     }
-    if let Some(layout) = layout_of(frame.format()) {
-        return planar_to_rgb(frame, layout, colour);
+    if let Some(layout) = layout_of(format) {
+        return planar_to_rgb(frame, format, layout, colour);
     }
-    if is_odd_yuv(frame.format()) {
-        let full = is_yuvj(frame.format());
-        let even = repack(frame, if full { Pixel::YUVJ444P } else { Pixel::YUV444P })?;
+    if is_odd_yuv(format) {
+        let full = is_yuvj(format);
+        let to = if full { Pixel::YUVJ444P } else { Pixel::YUV444P };
+        let even = repack(frame, format, to)?;
         let layout = Layout {
             half_width: false,
             half_height: false,
             gray: false,
             depth: 8,
         };
-        return planar_to_rgb(&even, layout, colour);
+        return planar_to_rgb(&even, to, layout, colour);
     }
-    let packed = repack(frame, Pixel::RGB24)?;
+    let packed = repack(frame, format, Pixel::RGB24)?;
     let row = width as usize * 3;
     let stride = packed.stride(0);
     let mut out = Vec::with_capacity(row * height as usize);
@@ -218,25 +225,23 @@ pub(super) fn to_rgb(frame: &ff::frame::Video, colour: &ColourInfo) -> Result<Ve
     Ok(out)
 }
 
-fn repack(frame: &ff::frame::Video, to: Pixel) -> Result<ff::frame::Video, String> {
+fn repack(frame: &ff::frame::Video, from: Pixel, to: Pixel) -> Result<ff::frame::Video, String> {
     use ff::software::scaling::{Context, Flags};
     let (width, height) = (frame.width(), frame.height());
     let flags = Flags::BICUBIC | Flags::ACCURATE_RND | Flags::FULL_CHR_H_INT | Flags::FULL_CHR_H_INP;
     let failed = |e| {
         format!(
-            "its pixel format {:?} cannot be converted: {}",
-            frame.format(),
+            "its pixel format {from:?} cannot be converted: {}",
             libav::reason(e)
         )
     };
-    let mut context =
-        Context::get(frame.format(), width, height, to, width, height, flags).map_err(failed)?;
+    let mut context = Context::get(from, width, height, to, width, height, flags).map_err(failed)?;
     let mut out = ff::frame::Video::empty();
     context.run(frame, &mut out).map_err(failed)?;
     Ok(out)
 }
 
-fn siting_of(frame: &ff::frame::Video) -> Siting {
+fn siting_of(frame: &ff::frame::Video, format: Pixel) -> Siting {
     // libav counts from 1, H.273 from 0.
     match Tags::of(frame).chroma {
         2 => Siting {
@@ -251,7 +256,7 @@ fn siting_of(frame: &ff::frame::Video) -> Siting {
             left: false,
             top: true,
         },
-        0 if is_yuvj(frame.format()) => Siting {
+        0 if is_yuvj(format) => Siting {
             left: false,
             top: false,
         },
@@ -280,7 +285,12 @@ fn plane_of(frame: &ff::frame::Video, index: usize, layout: Layout) -> Result<Pl
     .ok_or_else(|| "the decoder gave a frame with a short plane".to_owned())
 }
 
-fn planar_to_rgb(frame: &ff::frame::Video, layout: Layout, colour: &ColourInfo) -> Result<Vec<u8>, String> {
+fn planar_to_rgb(
+    frame: &ff::frame::Video,
+    format: Pixel,
+    layout: Layout,
+    colour: &ColourInfo,
+) -> Result<Vec<u8>, String> {
     let full = colour.range == ColourRange::Full;
     let coefficients = Coefficients::new(colour.matrix.weights(), full, layout.depth);
     let plane = |index| plane_of(frame, index, layout);
@@ -292,7 +302,7 @@ fn planar_to_rgb(frame: &ff::frame::Video, layout: Layout, colour: &ColourInfo) 
             Some([plane(1)?, plane(2)?])
         },
         layout,
-        siting: siting_of(frame),
+        siting: siting_of(frame, format),
     };
     Ok(planes.into_rgb(&coefficients))
 }

@@ -9,6 +9,7 @@ use super::budget::FrameBudget;
 use super::clip::{self, Clip};
 use super::libav;
 use super::limits::Watch;
+use super::numbers::CodecId;
 use super::worker;
 use crate::error::Result;
 
@@ -59,7 +60,7 @@ impl Decoder {
         } else {
             context.set_threading(threading::Config::count(1));
         }
-        if codec == ff::codec::Id::H264 {
+        if codec == CodecId::H264 {
             // Without the probing that is left out, libav guesses how far frames are reordered, and
             // drops those that prove it wrong. Strict, it keeps to what the standard allows.
             context.compliance(Compliance::Strict);

@@ -23,6 +23,23 @@ pub struct Frame {
     pub(super) rotation: Rotation,
 }
 
+/// What is known of a frame besides its pixels: with them, all that it takes to make the frame again elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrameOrigin {
+    /// See [`Frame::pts`].
+    pub pts: i64,
+    /// See [`Frame::time_base`].
+    pub time_base: (u32, u32),
+    /// See [`Frame::time`].
+    pub time: Duration,
+    /// See [`Frame::number`].
+    pub number: Option<u64>,
+    /// See [`Frame::colour`].
+    pub colour: ColourInfo,
+    /// See [`Frame::rotation`].
+    pub rotation: Rotation,
+}
+
 impl Frame {
     /// A frame out of packed RGB pixels, `width * height * 3` bytes.
     ///
@@ -51,6 +68,32 @@ impl Frame {
             colour: ColourInfo::rgb(),
             rotation: Rotation::default(),
         })
+    }
+
+    /// Returns what is known of the frame besides its pixels.
+    pub fn origin(&self) -> FrameOrigin {
+        FrameOrigin {
+            pts: self.pts,
+            time_base: self.time_base,
+            time: self.time,
+            number: self.number,
+            colour: self.colour.clone(),
+            rotation: self.rotation,
+        }
+    }
+
+    /// Sets what is known of the frame besides its pixels, which stay as they are.
+    #[must_use]
+    pub fn with_origin(self, origin: FrameOrigin) -> Self {
+        Self {
+            pts: origin.pts,
+            time_base: origin.time_base,
+            time: origin.time,
+            number: origin.number,
+            colour: origin.colour,
+            rotation: origin.rotation,
+            ..self
+        }
     }
 
     /// Pixels a row, as shown.

@@ -4,6 +4,8 @@ use std::sync::{Mutex, Once, PoisonError};
 
 use ffmpeg_next as ff;
 
+use super::numbers::CodecId;
+
 /// Sets up libav. It logs to standard error on its own, about files that we report in our own words;
 /// so its log is off, for the whole process.
 pub(super) fn init() {
@@ -21,7 +23,10 @@ pub(super) fn init() {
 #[expect(unsafe_code, reason = "the bindings leave it out")]
 pub(super) fn cap_allocations(max_pixels: u64) {
     static CAP: Mutex<u64> = Mutex::new(0);
-    let wanted = max_pixels.saturating_mul(6).max(128 << 20) + (16 << 20);
+    let wanted = max_pixels
+        .saturating_mul(6)
+        .max(128 << 20)
+        .saturating_add(16 << 20);
     let mut cap = CAP.lock().unwrap_or_else(PoisonError::into_inner);
     if wanted > *cap {
         *cap = wanted;
@@ -33,18 +38,17 @@ pub(super) fn cap_allocations(max_pixels: u64) {
 /// Our name of a codec that we let in, and the decoders to try for it, best first.
 ///
 /// libav has hundreds of decoders, most of them old and little tested; a file picks among these only.
-pub(super) fn admitted(id: ff::codec::Id) -> Option<(&'static str, &'static [&'static str])> {
-    use ff::codec::Id;
+pub(super) fn admitted(id: CodecId) -> Option<(&'static str, &'static [&'static str])> {
     Some(match id {
-        Id::H264 => ("h264", &["h264"]),
-        Id::HEVC => ("hevc", &["hevc"]),
-        Id::VP8 => ("vp8", &["vp8"]),
-        Id::VP9 => ("vp9", &["vp9"]),
+        CodecId::H264 => ("h264", &["h264"]),
+        CodecId::HEVC => ("hevc", &["hevc"]),
+        CodecId::VP8 => ("vp8", &["vp8"]),
+        CodecId::VP9 => ("vp9", &["vp9"]),
         // libav's own `av1` works with a graphics card only.
-        Id::AV1 => ("av1", &["libdav1d", "libaom-av1"]),
-        Id::MPEG4 => ("mpeg4", &["mpeg4"]),
-        Id::MJPEG => ("mjpeg", &["mjpeg"]),
-        Id::PNG => ("png", &["png"]),
+        CodecId::AV1 => ("av1", &["libdav1d", "libaom-av1"]),
+        CodecId::MPEG4 => ("mpeg4", &["mpeg4"]),
+        CodecId::MJPEG => ("mjpeg", &["mjpeg"]),
+        CodecId::PNG => ("png", &["png"]),
         _ => return None,
     })
 }
@@ -63,19 +67,17 @@ pub struct Libav {
 
 /// Which libav is linked, and what it can decode.
 pub fn libav() -> Libav {
-    use ff::codec::Id;
-
     init();
     let number = ff::codec::version();
     let ids = [
-        Id::H264,
-        Id::HEVC,
-        Id::VP8,
-        Id::VP9,
-        Id::AV1,
-        Id::MPEG4,
-        Id::MJPEG,
-        Id::PNG,
+        CodecId::H264,
+        CodecId::HEVC,
+        CodecId::VP8,
+        CodecId::VP9,
+        CodecId::AV1,
+        CodecId::MPEG4,
+        CodecId::MJPEG,
+        CodecId::PNG,
     ];
     let decoders = ids.into_iter().filter_map(admitted).map(|(name, decoders)| {
         let present = decoders

@@ -81,7 +81,7 @@ impl MediaOptions {
     /// decoded and again on each frame. Frames of a clip never have more than 8192 by 4352, the most that
     /// any level of H.264, VP9 and AV1 allows.
     pub fn with_max_pixels(mut self, pixels: u64) -> Self {
-        self.max_pixels = pixels;
+        self.max_pixels = pixels.min(MOST_PIXELS);
         self
     }
 
@@ -129,6 +129,8 @@ struct WatchInner {
 
 /// Pixels of a frame in the highest levels of H.264, VP9 and AV1.
 const MAX_CLIP_PIXELS: u64 = 8192 * 4352;
+/// Pixels of a picture in libav, which counts them in 32 bits.
+const MOST_PIXELS: u64 = i32::MAX as u64;
 /// Packets that one call reads, of all streams.
 const MAX_PACKETS: u64 = 8_000_000;
 

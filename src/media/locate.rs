@@ -14,6 +14,7 @@ use super::clip::{self, Clip};
 use super::decode::{FramePosition, check_within, limit_of, none};
 use super::decoder::Decoder;
 use super::frame::Frame;
+use super::numbers::CodecId;
 use super::present::Presenter;
 use super::select::{Run, Timing, Want};
 use super::source::Format;
@@ -201,10 +202,7 @@ fn decode_held(clip: &mut Clip, held: Held, want: Want, floor: i64) -> Result<Op
     };
     let hit = target.is_some_and(|(wanted, _)| wanted == pts);
     // VP8 and its like have packets that show nothing; they decode without a complaint.
-    let hides_frames = matches!(
-        clip.video.codec,
-        ff::codec::Id::VP8 | ff::codec::Id::VP9 | ff::codec::Id::AV1
-    );
+    let hides_frames = matches!(clip.video.codec, CodecId::VP8 | CodecId::VP9 | CodecId::AV1);
     if !hit && floor != i64::MIN && !(hides_frames && complete && decoder.errors == 0) {
         return Ok(None);
     }
@@ -258,7 +256,7 @@ impl Best {
 /// The place of a frame in presentation order, counted in the index: all that comes before a key frame
 /// in the file is shown before it, or before what follows it.
 pub(super) fn number_of(clip: &Clip, run: &Run, pts: i64, floor: i64) -> Option<u64> {
-    if clip.video.codec == ff::codec::Id::VP8 {
+    if clip.video.codec == CodecId::VP8 {
         return None;
     }
     let before = if floor == i64::MIN {

@@ -12,6 +12,7 @@ use super::rotate::Rotation;
 use super::source::{self, Format, MediaSource, OpenSource};
 use super::worker;
 use crate::error::{Error, ErrorKind, Result};
+use crate::picture::{JpegSegments, PictureKind};
 
 /// Decodes a still picture. Its size is checked before its pixels are; transparent parts become white; the
 /// orientation that a camera wrote is applied.
@@ -39,10 +40,15 @@ pub(super) fn decode(opened: OpenSource) -> Result<Frame> {
     let (bytes, format, watch) = opened.into_bytes()?;
     watch.spend(bytes.len())?;
     let fail = |cause: String| watch.fail("decode", cause);
-    let size = imagesize::blob_size(&bytes)
-        .map_err(|_| fail(format!("its {} header is damaged or cut off", format.name())))?;
-    let side = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    watch.check_size(side(size.width), side(size.height))?;
+    let kind = PictureKind::of(&bytes);
+    let (kind, (width, height)) = kind
+        .and_then(|kind| Some((kind, kind.size(&bytes)?)))
+        .ok_or_else(|| fail(format!("its {} header is damaged or cut off", format.name())))?;
+    let side = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    watch.check_size(side(width), side(height))?;
+    // Decoders fill what is missing, and say nothing.
+    kind.check_whole(&bytes)
+        .map_err(|why| fail(format!("the {} is {why}", format.name())))?;
     let pixels = match format {
         Format::Png => decode_png(&bytes, &watch).map_err(fail)?,
         Format::WebP => decode_webp(&bytes, &watch).map_err(fail)?,
@@ -158,11 +164,6 @@ fn decode_jpeg(bytes: &[u8], watch: &Watch) -> Result<Pixels, String> {
     decoder.send_packet(&ff::Packet::copy(bytes)).map_err(damaged)?;
     decoder.send_eof().map_err(damaged)?;
     decoder.receive_frame(&mut picture).map_err(damaged)?;
-    if !bytes.trim_ascii_end().ends_with(&[0xff, 0xd9])
-        && !bytes.windows(2).rev().take(4096).any(|w| w == [0xff, 0xd9])
-    {
-        return Err("the JPEG is cut off: it has no end mark".to_owned());
-    }
     let mut colour = ColourInfo::of(&picture);
     if colour.matrix != colour::ColourMatrix::Rgb {
         // JFIF knows one matrix, whatever the size.
@@ -199,19 +200,8 @@ fn over_white(rgba: &[u8]) -> Vec<u8> {
 
 /// The EXIF block in the header of a JPEG, if it comes before the pixels.
 fn jpeg_exif(bytes: &[u8]) -> Option<&[u8]> {
-    let mut rest = bytes.get(2..)?;
-    loop {
-        let &[0xff, marker, high, low, ..] = rest else {
-            return None;
-        };
-        let len = usize::from(u16::from_be_bytes([high, low]));
-        let body = rest.get(4..2 + len)?;
-        match marker {
-            0xe1 if body.starts_with(b"Exif\0\0") => return body.get(6..),
-            0xda => return None,
-            _ => rest = rest.get(2 + len..)?,
-        }
-    }
+    let mut segments = JpegSegments::of(bytes);
+    segments.find_map(|(marker, body)| body.strip_prefix(b"Exif\0\0").filter(|_| marker == 0xe1))
 }
 
 /// The orientation, 1 to 8, in a TIFF block.

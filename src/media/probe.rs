@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use ff::media::Type;
-use ffmpeg_next as ff;
 use serde::{Serialize, Serializer};
 
 use super::clip::{self, Clip};
@@ -12,6 +10,7 @@ use super::decoder::Decoder;
 use super::frame::Frame;
 use super::limits::MediaOptions;
 use super::locate;
+use super::numbers::{self, StreamKind};
 use super::picture;
 use super::present::Presenter;
 use super::rotate::Rotation;
@@ -166,8 +165,7 @@ fn probe_clip(clip: &mut Clip) -> Result<Probe> {
         .filter(|&n| n > 1 && !duration.is_zero())
         .map(|n| n as f64 / duration.as_secs_f64())
         .or(clip.video.rate.map(f64::from));
-    let name = |id: ff::codec::Id| id.name().to_owned();
-    let audio = clip.streams.iter().find(|s| s.kind == Type::Audio);
+    let audio = clip.streams.iter().find(|s| s.kind == StreamKind::Audio);
     let used = [Some(clip.video.index), audio.map(|s| s.index)];
     Ok(Probe {
         container: clip.format.name().to_owned(),
@@ -175,7 +173,7 @@ fn probe_clip(clip: &mut Clip) -> Result<Probe> {
         duration,
         container_duration: clip.container_duration(),
         video: VideoProbe {
-            codec: name(clip.video.codec),
+            codec: clip.video.codec.name(),
             profile: head.profile,
             width: head.width,
             height: head.height,
@@ -195,7 +193,7 @@ fn probe_clip(clip: &mut Clip) -> Result<Probe> {
             colour: head.colour,
         },
         audio: audio.map(|s| AudioProbe {
-            codec: name(s.codec),
+            codec: s.codec.name(),
             sample_rate: s.sample_rate,
             channels: s.channels,
             duration: s.duration.map(|d| clip::to_duration(d, s.time_base)),
@@ -204,7 +202,7 @@ fn probe_clip(clip: &mut Clip) -> Result<Probe> {
             .streams
             .iter()
             .filter(|s| !used.contains(&Some(s.index)))
-            .map(|s| name(s.codec))
+            .map(|s| s.codec.name())
             .collect(),
     })
 }
@@ -243,11 +241,7 @@ impl Head {
         let rotation = Presenter::of(clip).rotation(picture);
         let (coded_width, coded_height) = (picture.width(), picture.height());
         let (width, height) = rotation.shown(coded_width, coded_height);
-        let pixel_format = picture
-            .format()
-            .descriptor()
-            .map_or("unknown", |d| d.name())
-            .to_owned();
+        let pixel_format = numbers::pixel_format_name(picture);
         let profile = format!("{:?}", decoder.profile());
         let profile = profile
             .rsplit('(')

@@ -5,14 +5,15 @@ use ff::{Rational, ffi};
 use ffmpeg_next as ff;
 
 use super::libav;
+use super::numbers::{self, CodecId, StreamKind};
 use crate::error::Result;
 
 /// What the container says of one stream.
 #[derive(Debug, Clone)]
 pub(super) struct StreamFacts {
     pub(super) index: usize,
-    pub(super) kind: ff::media::Type,
-    pub(super) codec: ff::codec::Id,
+    pub(super) kind: StreamKind,
+    pub(super) codec: CodecId,
     pub(super) time_base: Rational,
     pub(super) start: Option<i64>,
     pub(super) duration: Option<i64>,
@@ -37,7 +38,7 @@ pub(super) struct IndexEntry {
 
 /// The video a player would show: no cover picture, of a codec we let in, the default one, the largest.
 pub(super) fn choose_video(streams: &[StreamFacts]) -> Result<StreamFacts, String> {
-    let videos = || streams.iter().filter(|s| s.kind == ff::media::Type::Video);
+    let videos = || streams.iter().filter(|s| s.kind == StreamKind::Video);
     let best = videos()
         .filter(|s| !s.is_cover && libav::admitted(s.codec).is_some())
         .max_by_key(|s| {
@@ -69,7 +70,7 @@ pub(super) fn choose_video(streams: &[StreamFacts]) -> Result<StreamFacts, Strin
     };
     Err(format!(
         "it has no video stream, only {}{cover}; give a clip with a picture",
-        names(&mut streams.iter().filter(|s| s.kind != ff::media::Type::Video))
+        names(&mut streams.iter().filter(|s| s.kind != StreamKind::Video))
     ))
 }
 
@@ -85,7 +86,7 @@ fn stamp(value: i64) -> Option<i64> {
 pub(super) fn facts(stream: &ff::format::stream::Stream) -> StreamFacts {
     let matrix = stream
         .side_data()
-        .find(|data| data.kind() == ff::codec::packet::side_data::Type::DisplayMatrix)
+        .find(numbers::is_display_matrix)
         .and_then(|data| super::rotate::parse_matrix(data.data()));
     let disposition = stream.disposition();
     let parameters = stream.parameters();
@@ -106,10 +107,11 @@ pub(super) fn facts(stream: &ff::format::stream::Stream) -> StreamFacts {
     let stream_aspect = unsafe { (*stream.as_ptr()).sample_aspect_ratio };
     let unsigned = |n: i32| u32::try_from(n).unwrap_or(0);
     let rate = stream.avg_frame_rate();
+    let (kind, codec) = numbers::kind_and_codec(&parameters);
     StreamFacts {
         index: stream.index(),
-        kind: parameters.medium(),
-        codec: parameters.id(),
+        kind,
+        codec,
         time_base: stream.time_base(),
         start: stamp(stream.start_time()),
         duration: stamp(stream.duration()).filter(|&d| d > 0),

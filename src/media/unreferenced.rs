@@ -8,7 +8,7 @@
 //!   to; so only those of the highest sub-layer among the packets in question count.
 //! * AV1: every frame of the packet is shown and refreshes no slot.
 
-use ffmpeg_next::codec::Id;
+use super::numbers::CodecId;
 
 /// What the container says of a codec, as far as units are read.
 #[derive(Debug)]
@@ -29,16 +29,16 @@ enum Use {
 
 impl Syntax {
     /// `None` for codecs and forms that say nothing of the kind, or nothing that is read here.
-    pub(super) fn of(codec: Id, extradata: &[u8]) -> Option<Self> {
+    pub(super) fn of(codec: CodecId, extradata: &[u8]) -> Option<Self> {
         let length = |at: usize| {
             // Version 1 of the record; units behind start codes have none.
             let &[1, ..] = extradata else { return None };
             extradata.get(at).map(|byte| usize::from(byte & 3) + 1)
         };
         match codec {
-            Id::H264 => length(4).map(Self::H264),
-            Id::HEVC => length(21).map(Self::H265),
-            Id::AV1 => {
+            CodecId::H264 => length(4).map(Self::H264),
+            CodecId::HEVC => length(21).map(Self::H265),
+            CodecId::AV1 => {
                 let sequence = extradata.get(4..).and_then(|units| {
                     let unit =
                         ObuUnits(units).find(|unit| unit.is_none_or(|(kind, _)| kind == OBU_SEQUENCE))?;
@@ -348,7 +348,7 @@ mod tests {
             .collect()
     }
 
-    fn unreferenced(codec: Id, extradata: &[u8], packets: &[Vec<u8>]) -> Vec<bool> {
+    fn unreferenced(codec: CodecId, extradata: &[u8], packets: &[Vec<u8>]) -> Vec<bool> {
         let syntax = Syntax::of(codec, extradata).unwrap();
         syntax.unreferenced(packets.iter().map(Vec::as_slice))
     }
@@ -375,18 +375,18 @@ mod tests {
         ];
         for (units, expect) in cases {
             assert_eq!(
-                unreferenced(Id::H264, &record, &[packet(units)]),
+                unreferenced(CodecId::H264, &record, &[packet(units)]),
                 [expect],
                 "{units:?}"
             );
         }
         let cut = packet(&[spare])[..6].to_vec();
         assert_eq!(
-            unreferenced(Id::H264, &record, &[cut, Vec::new()]),
+            unreferenced(CodecId::H264, &record, &[cut, Vec::new()]),
             [false, false]
         );
         // Units behind start codes.
-        assert!(Syntax::of(Id::H264, &[0, 0, 0, 1, 0x67]).is_none());
+        assert!(Syntax::of(CodecId::H264, &[0, 0, 0, 1, 0x67]).is_none());
     }
 
     #[test]
@@ -396,7 +396,10 @@ mod tests {
         let slice = |kind: u8, layer: u8| packet(&[&[kind << 1, layer + 1, 0x80]]);
         let (trail_n, trail_r, tsa_n, idr) = (0, 1, 2, 19);
         let one_layer = [slice(idr, 0), slice(trail_r, 0), slice(trail_n, 0)];
-        assert_eq!(unreferenced(Id::HEVC, &record, &one_layer), [false, false, true]);
+        assert_eq!(
+            unreferenced(CodecId::HEVC, &record, &one_layer),
+            [false, false, true]
+        );
         // What is spare in its own layer serves the next.
         let two_layers = [
             slice(idr, 0),
@@ -405,7 +408,7 @@ mod tests {
             slice(trail_r, 1),
         ];
         assert_eq!(
-            unreferenced(Id::HEVC, &record, &two_layers),
+            unreferenced(CodecId::HEVC, &record, &two_layers),
             [false, false, true, false]
         );
         // With parameters, with a message, of another layer of the picture.
@@ -413,7 +416,7 @@ mod tests {
         let message = packet(&[&[39 << 1, 1, 0], &[0, 1, 0x80]]);
         let other = packet(&[&[0, 1 << 3 | 1, 0x80]]);
         assert_eq!(
-            unreferenced(Id::HEVC, &record, &[parameters, message, other]),
+            unreferenced(CodecId::HEVC, &record, &[parameters, message, other]),
             [false, true, false]
         );
     }
@@ -436,15 +439,18 @@ mod tests {
         let cut = shown[..8].to_vec();
         let packets = [shown.clone(), kept, hidden, existing, both, cut];
         assert_eq!(
-            unreferenced(Id::AV1, &record, &packets),
+            unreferenced(CodecId::AV1, &record, &packets),
             [true, false, false, false, false, false]
         );
         // Without its sequence, or with one that is not read, nothing is known.
         assert_eq!(
-            unreferenced(Id::AV1, &record[..4], std::slice::from_ref(&shown)),
+            unreferenced(CodecId::AV1, &record[..4], std::slice::from_ref(&shown)),
             [false]
         );
         let sequence = [0x0a, 0x02, 0xff, 0xff].to_vec();
-        assert_eq!(unreferenced(Id::AV1, &record, &[sequence, shown]), [false, false]);
+        assert_eq!(
+            unreferenced(CodecId::AV1, &record, &[sequence, shown]),
+            [false, false]
+        );
     }
 }

@@ -27,14 +27,13 @@ pub struct LanguageModel {
 impl LanguageModel {
     /// What so many tokens cost, rounded up to whole ticks.
     pub fn price(&self, read: u64, written: u64) -> UsdTicks {
-        let million =
-            |price: UsdTicks, tokens: u64| UsdTicks::new((price * tokens).ticks().div_ceil(1_000_000));
-        million(self.read, read) + million(self.written, written)
+        self.read.for_part(read, 1_000_000) + self.written.for_part(written, 1_000_000)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::UsdTicks;
     use crate::model::ModelTable;
 
     #[test]
@@ -45,5 +44,18 @@ mod tests {
         assert_eq!(model.price(0, 2_000_000).to_string(), "$5.00");
         assert_eq!(model.price(1, 1).ticks(), 12_500 + 25_000);
         assert!(table.language_model("grok-9").is_none());
+    }
+
+    #[test]
+    fn a_price_that_is_too_large_is_not_cheap() {
+        let mut model = ModelTable::built_in()
+            .unwrap()
+            .language_model("grok-4.3")
+            .unwrap()
+            .clone();
+        model.read = UsdTicks::new(u64::MAX);
+        assert_eq!(model.price(1_000_000, 0).ticks(), u64::MAX);
+        assert_eq!(model.price(2_000_000, 1).ticks(), u64::MAX);
+        assert_eq!(model.price(500_000, 0).ticks(), u64::MAX / 2 + 1);
     }
 }

@@ -44,6 +44,15 @@ impl UsdTicks {
     pub const fn ticks(self) -> u64 {
         self.0
     }
+
+    /// Returns this price of `unit` pieces for `pieces` of them, rounded up to a whole tick.
+    ///
+    /// An amount that does not fit is the largest one, which no limit allows: it never wraps, and the division comes
+    /// after a product that is exact, so that no request looks cheaper than it is.
+    pub(crate) fn for_part(self, pieces: u64, unit: u64) -> Self {
+        let product = u128::from(self.0) * u128::from(pieces);
+        Self(u64::try_from(product.div_ceil(u128::from(unit.max(1)))).unwrap_or(u64::MAX))
+    }
 }
 
 /// An amount written in dollars: `usd("5.00")?`.
@@ -133,6 +142,21 @@ mod tests {
             assert_eq!(amount.ticks(), ticks, "{text}");
             assert_eq!(amount.to_string(), shown, "{text}");
         }
+    }
+
+    #[test]
+    fn no_amount_wraps() {
+        let most = UsdTicks::new(u64::MAX);
+        assert_eq!(most + UsdTicks::new(1), most);
+        assert_eq!(most * 2, most);
+        assert_eq!([most, most].into_iter().sum::<UsdTicks>(), most);
+        assert_eq!(most.for_part(1, 1), most);
+        assert_eq!(most.for_part(u64::MAX, 1_000_000), most);
+        // The product alone would be too large for 64 bits.
+        assert_eq!(UsdTicks::new(1 << 62).for_part(1000, 1000).ticks(), 1 << 62);
+        assert_eq!(UsdTicks::new(1).for_part(1, 1000).ticks(), 1, "rounded up");
+        assert_eq!(UsdTicks::new(1).for_part(0, 1000), UsdTicks::ZERO);
+        assert_eq!(UsdTicks::new(7).for_part(3, 0).ticks(), 21);
     }
 
     #[test]

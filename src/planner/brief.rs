@@ -10,6 +10,8 @@ use crate::provider::Part;
 
 /// Most characters of one earlier prompt. A foreign sidecar may hold anything.
 const MAX_EARLIER: usize = 4096;
+const NOT_SHOWN: &str = " (not shown to you)";
+const SERIES_HEADING: &str = "Prompts of its newest clips, oldest first:\n\n";
 
 /// All that is known of a clip before it is made.
 #[derive(Debug, Clone)]
@@ -84,6 +86,22 @@ impl PlanBrief {
         parts
     }
 
+    /// Returns how many bytes [`text`](Self::text) has at the most, whatever becomes of the pictures and with
+    /// `earlier` prompts of the series.
+    pub(super) fn max_text_bytes(&self, earlier: usize) -> u64 {
+        // Of a character in UTF-8, and of the number, the ellipsis and the end of a line.
+        const MAX_LINE_BYTES: u64 = MAX_EARLIER as u64 * 4 + 32;
+        let not_shown = NOT_SHOWN.len() as u64 * self.pictures.len() as u64;
+        let of_series = match &self.series {
+            Some(_) if self.lineage.is_empty() => MAX_LINE_BYTES.saturating_mul(earlier as u64),
+            _ => 0,
+        };
+        (self.text().len() as u64)
+            .saturating_add(not_shown)
+            .saturating_add(of_series)
+            .saturating_add(SERIES_HEADING.len() as u64)
+    }
+
     /// The facts. The user's words come last, so that nothing after them can be taken for them.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
@@ -156,7 +174,7 @@ impl PlanBrief {
                 write!(out, ", {tag} in the prompt")?;
             }
             if matches!(picture.content, PictureContent::Unseen) {
-                out.push_str(" (not shown to you)");
+                out.push_str(NOT_SHOWN);
             }
             out.push('\n');
         }
@@ -199,7 +217,7 @@ impl PlanBrief {
         if prompts.is_empty() {
             return out.write_str("This is its first clip.\n");
         }
-        out.push_str("Prompts of its newest clips, oldest first:\n\n");
+        out.push_str(SERIES_HEADING);
         for (index, prompt) in prompts.iter().enumerate() {
             writeln!(out, "{}. {}", index + 1, line(prompt))?;
         }

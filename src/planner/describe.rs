@@ -6,8 +6,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Bill;
 use super::notes::{ClipNotes, SeenFrame};
+use super::{Bill, QuestionSize};
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::provider::{Ask, Part, Provider};
 
@@ -83,6 +83,15 @@ pub(crate) async fn describe(
         cost: answer.cost,
         frames: clip.frames.iter().map(|(frame, _)| *frame).collect(),
     })
+}
+
+/// Returns the size of the question that [`describe`] asks.
+pub(crate) fn describe_size(clip: &ClipSeen) -> QuestionSize {
+    let texts = parts(clip).iter().fold(0, |sum: u64, part| match part {
+        Part::Text(text) => sum.saturating_add(text.len() as u64),
+        _ => sum,
+    });
+    QuestionSize::new(INSTRUCTIONS, &schema(), texts, clip.frames.len())
 }
 
 /// Each picture stands behind a line that says when it is.

@@ -18,7 +18,7 @@ use tracing::field::Empty;
 
 pub(crate) use brief::{Ancestor, Picture, PictureContent, PlanBrief};
 #[cfg(feature = "media")]
-pub(crate) use describe::{ClipSeen, describe};
+pub(crate) use describe::{ClipSeen, describe, describe_size};
 pub use notes::{ClipNotes, SeenFrame};
 
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
@@ -35,23 +35,77 @@ const DOING: &str = "plan the prompt";
 /// A prompt of 4,096 characters has some 1,000 tokens; the rest is for thoughts and searches.
 const MAX_OUTPUT_TOKENS: u32 = 16_384;
 
-/// Most tokens that a question has beside its pictures: the texts here, four prompts of ancestors and four of
-/// a series at their longest.
-const MOST_READ: u64 = 20_000;
-/// Most tokens of a picture, as the service documented them.
-const MOST_A_PICTURE: u64 = 1_792;
+/// Tokens that the service adds to a question: before it, around each message and for the schema's frame. Published
+/// answers to short questions have fewer than 200.
+const MAX_ADDED_TOKENS: u64 = 2_000;
+/// Maximum tokens of a picture, as the service documented them.
+const MAX_PICTURE_TOKENS: u64 = 1_792;
+/// A question of more tokens costs twice as much, its answer too.
+const LONG_QUESTION_TOKENS: u64 = 200_000;
 
-/// The most that one question can cost. `None` when the table has no price for the model, or the model may
+/// What a question consists of, before it is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct QuestionSize {
+    /// Bytes in UTF-8 of all its texts, the instructions and the schema included.
+    text_bytes: u64,
+    pictures: u64,
+}
+
+impl QuestionSize {
+    fn new(instructions: &str, schema: &serde_json::Value, texts: u64, pictures: usize) -> Self {
+        let fixed = instructions.len() + schema.to_string().len();
+        Self {
+            text_bytes: texts.saturating_add(fixed as u64),
+            pictures: pictures as u64,
+        }
+    }
+
+    /// Returns a number of tokens that the question cannot exceed.
+    ///
+    /// A tokenizer cuts a text into pieces and gives each a token, and the smallest piece is a byte. So a text has at
+    /// most as many tokens as it has bytes in UTF-8, in every language: English has about a quarter of that,
+    /// Chinese and Japanese a third to a half, rare characters and emoji up to all of it.
+    fn max_tokens(self) -> u64 {
+        MAX_PICTURE_TOKENS
+            .saturating_mul(self.pictures)
+            .saturating_add(self.text_bytes)
+            .saturating_add(MAX_ADDED_TOKENS)
+    }
+}
+
+/// Returns the most that one question can cost. `None` when the table has no price for the model, or the model may
 /// search the web, which is priced by what it finds.
 pub(crate) fn most_cost(
     table: &ModelTable,
     model: &str,
-    pictures: usize,
+    question: QuestionSize,
     web_search: bool,
 ) -> Option<UsdTicks> {
     let row = table.language_model(model).filter(|_| !web_search)?;
-    let read = MOST_READ + MOST_A_PICTURE * pictures as u64;
-    Some(row.price(read, MAX_OUTPUT_TOKENS.into()))
+    let tokens = question.max_tokens();
+    let price = row.price(tokens, MAX_OUTPUT_TOKENS.into());
+    Some(if tokens > LONG_QUESTION_TOKENS {
+        price * 2
+    } else {
+        price
+    })
+}
+
+/// Returns the size of the question that [`plan`] asks, at its largest: with `earlier` prompts of a series, which are
+/// not known yet, where the brief names one.
+pub(crate) fn plan_size(brief: &PlanBrief, earlier: usize) -> QuestionSize {
+    let texts = brief.max_text_bytes(earlier);
+    QuestionSize::new(INSTRUCTIONS, &schema(), texts, brief.pictures.len())
+}
+
+/// What an answer of the planner has to be.
+fn schema() -> serde_json::Value {
+    json!({
+        "type": "object",
+        "properties": { "prompt": { "type": "string" } },
+        "required": ["prompt"],
+        "additionalProperties": false,
+    })
 }
 
 /// What questions cost, whatever came of them.
@@ -125,12 +179,7 @@ async fn plan_or_fall_back(
         instructions: INSTRUCTIONS,
         parts: brief.parts(),
         schema_name: "video_prompt",
-        schema: json!({
-            "type": "object",
-            "properties": { "prompt": { "type": "string" } },
-            "required": ["prompt"],
-            "additionalProperties": false,
-        }),
+        schema: schema(),
         web_search: settings.web_search,
         effort: settings.reasoning_effort.clone(),
         max_output_tokens: MAX_OUTPUT_TOKENS,

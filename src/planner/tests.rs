@@ -336,3 +336,57 @@ fn tags_are_kept_and_none_is_made_up() {
             .contains("<AUDIO_1>")
     );
 }
+
+/// The bound holds for every text that the brief can turn into, and is one of bytes.
+#[test]
+fn the_size_of_a_question_is_a_bound() {
+    let texts = ["a lamp", "\u{706f}\u{5854}", "\u{1f3ae}", "e\u{301}\u{fdfa}"];
+    for words in texts {
+        let mut brief = brief();
+        brief.words = Some(words.repeat(1000));
+        brief.pictures = vec![Picture {
+            role: "first frame".to_owned(),
+            tag: Some("<IMAGE_0>".to_owned()),
+            content: PictureContent::Link("https://host/a.png".to_owned()),
+        }];
+        brief.series = Some((words.to_owned(), Vec::new()));
+        let size = plan_size(&brief, 4);
+        brief.series = Some((words.to_owned(), vec!["\u{1f3ae}".repeat(5000); 4]));
+        brief.pictures[0].content = PictureContent::Unseen;
+        let asked = (brief.text().len() + INSTRUCTIONS.len() + schema().to_string().len()) as u64;
+        assert!(size.text_bytes >= asked, "{words}: {} < {asked}", size.text_bytes);
+        assert!(
+            size.text_bytes < asked + 1000,
+            "{words}: {} > {asked}",
+            size.text_bytes
+        );
+        assert!(size.max_tokens() >= asked + MAX_PICTURE_TOKENS);
+        // With a lineage the series is not told.
+        brief.lineage = (1..=4).map(|n| ancestor("ancestor", n)).collect();
+        let told = (brief.text().len() + INSTRUCTIONS.len()) as u64;
+        let size = plan_size(&brief, 4);
+        assert!(size.text_bytes >= told && size.text_bytes < told + 1000);
+    }
+}
+
+#[test]
+fn a_long_question_costs_twice() {
+    let table = ModelTable::built_in().unwrap();
+    let cost = |text_bytes| {
+        let size = QuestionSize {
+            text_bytes,
+            pictures: 0,
+        };
+        most_cost(table, "grok-4.3", size, false).unwrap().ticks()
+    };
+    let output = 25_000 * u64::from(MAX_OUTPUT_TOKENS);
+    assert_eq!(cost(198_000), 200_000 * 12_500 + output);
+    assert_eq!(cost(198_001), 2 * (200_001 * 12_500 + output));
+    assert_eq!(cost(u64::MAX), u64::MAX);
+    let size = QuestionSize {
+        text_bytes: 1,
+        pictures: 2,
+    };
+    assert_eq!(size.max_tokens(), 1 + 2 * 1_792 + 2_000);
+    assert_eq!(most_cost(table, "grok-4.3", size, true), None);
+}

@@ -21,7 +21,7 @@ pub use xai::fuzz::replies;
 use crate::error::{Error, Result};
 use crate::model::VideoModel;
 use crate::money::UsdTicks;
-use crate::request::{Checked, GenerateInputs, MediaContent, ResolvedMedia, StorageOptions};
+use crate::request::{Checked, GenerateInputs, MediaContent, ResolvedMedia, StorageOptions, check_job_id};
 
 /// The service's id of a job. With it, and nothing else, a job can be picked up in any process.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,21 +29,13 @@ use crate::request::{Checked, GenerateInputs, MediaContent, ResolvedMedia, Stora
 pub struct JobId(String);
 
 impl JobId {
-    /// Longest id taken, in bytes.
-    const MAX: usize = 200;
-
     /// An id as the service gave it.
     ///
     /// # Errors
     /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) when it is empty, longer than 200 bytes, or
     /// has other characters than letters, digits and `-_.:`.
     pub fn parse(id: &str) -> Result<Self> {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.:".contains(&b);
-        if id.is_empty() || id.len() > Self::MAX || !id.bytes().all(plain) || id.bytes().all(|b| b == b'.') {
-            return Err(Error::invalid(
-                "read the job id: it is not one; it looks like 1f0e6b0a-3c7d-4f6e-9a51-0d9c2b7e8a44",
-            ));
-        }
+        check_job_id(id)?;
         Ok(Self(id.to_owned()))
     }
 

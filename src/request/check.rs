@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{GenerateMode, GenerateRequest, StorageOptions};
+use super::{GenerateMode, GenerateRequest, Keyframe, StorageOptions};
 use crate::error::{Error, Result};
 use crate::model::{AspectRatio, Mode, ModeLimits, ModelEntry, ModelTable, PriceUnit};
 use crate::model::{Resolution, Validation, VideoModel};
@@ -254,6 +254,15 @@ impl GenerateRequest {
             GenerateMode::Frames { .. } if !self.voices.is_empty() => Err(Error::invalid(
                 "voices go with references, not with pinned last frames or keyframes",
             )),
+            GenerateMode::Frames { keyframes, .. } => {
+                let finer = |keyframe: &&Keyframe| !keyframe.at.subsec_nanos().is_multiple_of(1_000_000);
+                keyframes.iter().find(finer).map_or(Ok(()), |keyframe| {
+                    Err(Error::invalid(format!(
+                        "keyframe at {} s is finer than a millisecond: give whole milliseconds, such as 2.667 s",
+                        keyframe.at.as_secs_f64()
+                    )))
+                })
+            }
             _ => Ok(()),
         }
     }
@@ -326,7 +335,7 @@ impl GenerateRequest {
         }
     }
 
-    /// Strictly inside the clip, and no two on one third of a second.
+    /// Strictly inside the clip, and no two on one third of a second: what the service checks, in the same units.
     fn check_keyframe_times(&self, seconds: u32, findings: &mut Findings) -> Result<()> {
         let GenerateMode::Frames { keyframes, .. } = &self.mode else {
             return Ok(());
@@ -339,7 +348,7 @@ impl GenerateRequest {
                     "keyframe at {at} s is not inside the clip: use a time above 0 and below {seconds} s"
                 ))?;
             }
-            let slot = (keyframe.at.as_millis() * 3 + 500) / 1000;
+            let slot = slot_of(keyframe.at, seconds);
             if slots.contains(&slot) {
                 findings.refuse(format!(
                     "keyframe at {at} s falls on the same third of a second as another: the service keeps one frame a slot"
@@ -392,6 +401,15 @@ impl GenerateRequest {
         };
         Some(second * u64::from(seconds) + images)
     }
+}
+
+/// The third of a second, counted from 0, that the service snaps a keyframe to, in a clip of so many seconds.
+///
+/// It is the nearest one inside of the clip: the thirds at its two ends belong to the first and the last frame. In
+/// whole numbers, since products of a float and 3 round to either side of a half.
+fn slot_of(at: Duration, seconds: u32) -> u128 {
+    let nearest = (at.as_millis() * 3 + 500) / 1000;
+    nearest.clamp(1, (u128::from(seconds) * 3).saturating_sub(1).max(1))
 }
 
 /// The duration as the service counts it.

@@ -171,17 +171,16 @@ impl CheckedVideo {
         };
         let second = entry.price(PriceUnit::OutputSecond, Some(&resolution))?;
         let input = entry.price(PriceUnit::InputVideoSecond, None)?;
-        let millis = u64::try_from(length.as_millis()).ok()?;
+        let millis = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
         let made = self.added_seconds.map_or(millis, |added| u64::from(added) * 1000);
-        Some(UsdTicks::new(
-            (second.ticks() * made + input.ticks() * millis) / 1000,
-        ))
+        Some(second.for_part(made, 1000) + input.for_part(millis, 1000))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::money::usd;
     use crate::request::{MediaInput, secs};
 
     fn clip() -> MediaInput {
@@ -253,6 +252,34 @@ mod tests {
             checked.estimate(table, secs(6), 480).unwrap().to_string(),
             "$0.26"
         );
+    }
+
+    #[test]
+    fn an_estimate_never_wraps() {
+        // A price of 1.8 billion dollars a second; twice that, for both kinds of seconds, does not fit.
+        let extreme = include_str!("../model/models.toml").replace("\"0.07\"", "\"1844674407.0\"");
+        let table = ModelTable::from_toml(&extreme).unwrap();
+        let checked = edit(&EditRequest::new(clip(), "night")).unwrap();
+        let most = UsdTicks::new(u64::MAX);
+        for length in [
+            secs(1),
+            secs(2),
+            secs(8),
+            Duration::from_millis(1001),
+            Duration::MAX,
+        ] {
+            let estimate = checked.estimate(&table, length, 720).unwrap();
+            assert!(estimate >= usd("1844674407.0").unwrap(), "{length:?}: {estimate}");
+            let twice = checked.estimate(&table, length.saturating_mul(2), 720).unwrap();
+            assert!(twice >= estimate, "{length:?}: {twice} < {estimate}");
+        }
+        assert_eq!(checked.estimate(&table, secs(2), 720), Some(most));
+        let checked = extend(&ExtendRequest::new(clip(), "on").duration(secs(10))).unwrap();
+        assert_eq!(checked.estimate(&table, secs(15), 720), Some(most));
+        // The budget refuses what does not fit, whatever its limit.
+        let refused =
+            crate::money::Budget::per_request(usd("1844674407.0").unwrap()).check_request(Some(most));
+        assert!(refused.is_err());
     }
 
     #[test]

@@ -86,7 +86,8 @@ pub enum GenerateMode {
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Keyframe {
-    /// When it shows, counted from the start of the clip. The service snaps it to thirds of a second.
+    /// When it shows, counted from the start of the clip, in whole milliseconds. The service snaps it to the nearest
+    /// third of a second inside of the clip, and takes one keyframe for each.
     pub at: Duration,
     /// What it shows.
     pub image: MediaInput,

@@ -97,7 +97,7 @@ impl fmt::Debug for ResolvedMedia {
 /// A picture at a time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResolvedKeyframe {
-    /// Seconds from the start.
+    /// Seconds from the start, with at most three decimals.
     pub at_seconds: f64,
     /// The picture.
     pub image: ResolvedMedia,

@@ -34,6 +34,7 @@ mod errors;
 mod faults;
 mod files;
 mod gate;
+mod host;
 mod inputs;
 mod jobs;
 mod line;
@@ -61,6 +62,7 @@ pub use self::downloads::ClipChecksum;
 pub use self::faults::{Fault, FaultKind, FaultOperation, ModerationShape, RateLimitCause};
 
 use self::gate::{Gate, GatedListener, Gates, Restarts};
+use self::host::AllowedHosts;
 use self::server::{App, Settings, Shared};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -85,6 +87,7 @@ pub struct SandboxBuilder {
     most_jobs: usize,
     most_clip_bytes: u64,
     clip_checksum: ClipChecksum,
+    hosts: Vec<String>,
     faults: Vec<Fault>,
 }
 
@@ -100,6 +103,7 @@ impl Default for SandboxBuilder {
             most_jobs: 10_000,
             most_clip_bytes: 4 << 30,
             clip_checksum: ClipChecksum::None,
+            hosts: Vec::new(),
             faults: Vec::new(),
         }
     }
@@ -108,8 +112,20 @@ impl Default for SandboxBuilder {
 impl SandboxBuilder {
     /// Where to listen. Without this: a free port of 127.0.0.1. Another address than loopback opens the
     /// sandbox, and its own routes that need no key, to the network.
+    ///
+    /// Requests are answered whose `Host` is `localhost`, a loopback address, or the address given here, with any
+    /// port; on all addresses (`0.0.0.0`, `[::]`) any address will do. Other names, as containers give each other,
+    /// have to be [allowed](Self::allow_host).
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
+        self
+    }
+
+    /// Answers to one more host name or address, by which another machine or container reaches
+    /// the sandbox. Every other name gets 403, so that no web page can reach it by having its own name resolve
+    /// to this machine.
+    pub fn allow_host(mut self, host: impl Into<String>) -> Self {
+        self.hosts.push(host.into());
         self
     }
 
@@ -206,6 +222,7 @@ impl SandboxBuilder {
                 link_lifetime: self.link_lifetime,
                 most_body_bytes: self.most_body_bytes,
                 clip_checksum: self.clip_checksum,
+                hosts: AllowedHosts::new(address, self.hosts),
             },
             address,
             script: Arc::default(),

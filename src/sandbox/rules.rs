@@ -35,7 +35,7 @@ const MAX_REFERENCES: usize = 14;
 const MAX_VOICES: usize = 3;
 const MAX_KEYFRAMES: usize = 4;
 /// Keyframes snap to a grid of thirds of a second.
-const KEYFRAME_GRID: f64 = 3.0;
+const KEYFRAME_GRID: u32 = 3;
 pub(super) const LIFETIME: std::ops::RangeInclusive<i64> = 3_600..=2_592_000;
 
 const VOICES: [&str; 26] = [
@@ -383,11 +383,13 @@ fn check_keyframes(keyframes: Vec<WireKeyframe>, seconds: u32) -> Result<Vec<(u3
             )));
         }
         // A pin just inside an end snaps to the first slot inside it: the ends belong to the other fields.
-        let slot = ((at * KEYFRAME_GRID).round() as u32).clamp(1, seconds * 3 - 1);
+        // In whole milliseconds: 3 times a float may land on either side of the middle between two slots.
+        let millis = (at * 1000.0).round() as u32;
+        let slot = ((millis * KEYFRAME_GRID + 500) / 1000).clamp(1, seconds * KEYFRAME_GRID - 1);
         if slots.iter().any(|(taken, _)| *taken == slot) {
             return Err(Refusal::invalid(format!(
                 "Two keyframes fall on the same 1/3-second slot at {:.3}s.",
-                f64::from(slot) / KEYFRAME_GRID
+                f64::from(slot) / f64::from(KEYFRAME_GRID)
             )));
         }
         slots.push((slot, given_image("keyframes", keyframe.image)?));

@@ -25,6 +25,7 @@ use super::errors::{Refusal, json_response};
 use super::faults::{FaultKind, FaultOperation, RateLimitCause, Script, Stage};
 use super::files::{self, Files};
 use super::gate::{Gate, Restarts};
+use super::host::AllowedHosts;
 use super::jobs::Jobs;
 use super::line::{ReplyFault, RequestCut};
 use super::videos::{self, AboutPrompt};
@@ -64,6 +65,7 @@ pub(super) struct Settings {
     pub(super) link_lifetime: Duration,
     pub(super) most_body_bytes: usize,
     pub(super) clip_checksum: downloads::ClipChecksum,
+    pub(super) hosts: AllowedHosts,
 }
 
 /// What has been asked of the sandbox.
@@ -145,6 +147,9 @@ fn operation(method: &Method, path: &str) -> Option<FaultOperation> {
 
 /// Every request passes here.
 async fn pass(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    if let Err(refusal) = check_source(&app, &request) {
+        return refusal.into_response();
+    }
     let path = request.uri().path().to_owned();
     let base = base_url(&app, request.headers());
     request.extensions_mut().insert(base);
@@ -170,6 +175,16 @@ async fn pass(State(app): State<App>, mut request: Request, next: Next) -> Respo
         gate.arm(at, fault);
     }
     response
+}
+
+/// Refuses what a page of another site makes a browser send: before it is counted, and before any fault.
+fn check_source(app: &App, request: &Request) -> Result<(), Refusal> {
+    app.settings.hosts.check_host(request.uri(), request.headers())?;
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    if changes && request.uri().path().starts_with("/sandbox/") {
+        AllowedHosts::check_origin(request.uri(), request.headers())?;
+    }
+    Ok(())
 }
 
 fn reply_fault(kind: &FaultKind) -> Option<(u64, ReplyFault)> {
@@ -249,7 +264,7 @@ async fn answer(
         .next()
     {
         Some(FaultKind::Restart(seconds)) => {
-            app.restarts.begin(Duration::from_secs_f64(seconds));
+            app.restarts.begin(pause_of(seconds));
             cut(gate)
         }
         Some(FaultKind::ExpireLinks) => {
@@ -334,7 +349,7 @@ fn check_key(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {
 async fn before(app: &App, fault: FaultKind, gate: Option<&Gate>) -> Option<Response> {
     Some(match fault {
         FaultKind::Delay(seconds) => {
-            tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+            tokio::time::sleep(pause_of(seconds)).await;
             return None;
         }
         FaultKind::Reset => cut(gate),
@@ -471,8 +486,14 @@ fn first(body: Body, bytes: u64, cut: bool) -> Body {
     Body::from_stream(kept.chain(end))
 }
 
+/// Returns the pause of a fault, which may have been made with any number: an hour at most.
+fn pause_of(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.clamp(0.0, 3600.0)).unwrap_or_default()
+}
+
 /// A body that trickles.
 fn slow(body: Body, rate: u64) -> Body {
+    let rate = rate.max(1);
     // Ten pieces a second, so that a slow body is not a stalled one.
     let step = usize::try_from((rate / 10).max(1)).unwrap_or(usize::MAX);
     let pause = Duration::from_secs_f64(step as f64 / rate as f64);

@@ -90,7 +90,7 @@ impl S3 {
     }
 
     /// The next `count` requests of a kind are answered so; with 0 for the status they are carried out,
-    /// and their answer is lost.
+    /// and their answer is lost; with 1 all of them are carried out without a look at `If-Match`.
     pub(crate) fn fault(&self, kind: &str, count: usize, status: u16, body: &str) {
         let fault = json!({"kind": kind, "left": count, "status": status, "body": body});
         self.ask("POST", "/-/fault", &fault.to_string());

@@ -274,6 +274,38 @@ async fn a_store_that_only_pretends_is_found_out() {
     );
 }
 
+/// The journal of paid requests is safe only where an update of an older version is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_ignores_versions_is_refused_before_anything_is_paid() {
+    let store = Arc::new(Metered::default());
+    store.forgetful.store(true, Ordering::Relaxed);
+    let library = Library::on_store(Arc::clone(&store) as _, "team").unwrap();
+    let bench = Bench::start(&[]).await;
+    let client = bench.builder().library_at(library.clone()).build().unwrap();
+    let error = client.generate(super::client_bench::request()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Library);
+    assert_eq!(
+        error.to_string(),
+        "write to library metered/team: the store cannot update on the condition that the object is the one that was read"
+    );
+    assert_eq!(bench.state().create_requests, 0);
+    // A question is paid, too.
+    let clip = super::client_bench::real_clip().await;
+    let error = client
+        .analyze(reelkin::MediaInput::bytes("clip.mp4", clip))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind(), bench.state().answers),
+        (ErrorKind::Library, 0),
+        "{error}"
+    );
+    let left = store.inner.list_with_delimiter(None).await.unwrap();
+    assert_eq!(left.common_prefixes, []);
+    store.forgetful.store(false, Ordering::Relaxed);
+    library.writable().await.unwrap();
+}
+
 /// Of eight seconds and more than what goes inside a request.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_clip_of_a_bucket_goes_to_the_service_whole() {

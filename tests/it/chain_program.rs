@@ -5,12 +5,10 @@
 use std::process::Child;
 use std::time::Instant;
 
-use reelkin::sandbox::Sandbox;
-use reelkin::secs;
 use serde_json::{Value, json};
 
 use super::cli_run::{Program, finish};
-use super::client_bench::{Bench, ms};
+use super::client_bench::{Bench, PATIENCE, PENDING, ms};
 
 const FILM: [&str; 10] = [
     "chain",
@@ -34,7 +32,7 @@ fn record(bench: &Bench) -> Value {
 async fn until(bench: &Bench, what: &str, wanted: impl Fn(&Value) -> bool) {
     let started = Instant::now();
     while !wanted(&record(bench)) {
-        assert!(started.elapsed() < secs(20), "never: {what}: {}", record(bench));
+        assert!(started.elapsed() < PATIENCE, "never: {what}: {}", record(bench));
         tokio::time::sleep(ms(5)).await;
     }
 }
@@ -100,13 +98,14 @@ async fn chain_says_what_it_made_and_how_far_it_drifted() {
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_after_a_submit_the_same_call_sends_nothing_twice() {
-    let bench = Bench::with(Sandbox::builder().seconds_per_job(1.0), &[]).await;
+    let bench = Bench::start(&[&format!("{PENDING},prompt=lamp")]).await;
     let child = Program::at(&bench).args(FILM).spawn();
     until(&bench, "the job of clip 1", |record| {
         record["steps"][1]["job_id"].is_string()
     })
     .await;
     kill(child).await;
+    bench.end_pending();
     assert_eq!(bench.state().creates, 2);
 
     let ran = Program::at(&bench).args(FILM).run().await;
@@ -265,10 +264,11 @@ async fn a_budget_that_does_not_suffice_is_exit_code_5_and_pays_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_processes_the_second_is_told() {
-    let bench = Bench::with(Sandbox::builder().seconds_per_job(1.0), &[]).await;
+    let bench = Bench::start(&[PENDING]).await;
     let child = Program::at(&bench).args(FILM).spawn();
     until(&bench, "the chain", Value::is_object).await;
     let ran = Program::at(&bench).args(FILM).run().await;
+    bench.end_pending();
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.line().contains("another process is at work"), "{ran:?}");
     let ran = tokio::task::spawn_blocking(|| finish(child)).await.unwrap();

@@ -2,15 +2,16 @@
 
 #![cfg(feature = "cli")]
 
+use std::time::Instant;
+
 use reelkin::library::ChainStepState;
-use reelkin::sandbox::Sandbox;
 use reelkin::{
     ChainEvent, ChainRequest, ContinueRequest, ContinueStrategy, ErrorKind, GenerateRequest, JobEvent,
     MediaInput, ModelTable, secs, usd,
 };
 use serde_json::Value;
 
-use super::client_bench::{Bench, ms, real_clip, request};
+use super::client_bench::{Bench, PATIENCE, PENDING, ms, real_clip, request};
 
 /// A continuation that is quick to render.
 pub(crate) fn step(prompt: &str) -> ContinueRequest {
@@ -240,11 +241,12 @@ async fn a_budget_holds_for_all_clips_together() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chain_that_is_stopped_goes_on_by_its_id() {
-    let bench = Bench::with(Sandbox::builder().seconds_per_job(0.5), &[]).await;
+    let bench = Bench::start(&[&format!("{PENDING},prompt=lamp")]).await;
     let chain = bench.client().chain(film()).start().await.unwrap();
     let state = bench.until("the second create", |state| state.creates == 2).await;
     chain.stop_waiting();
     let error = chain.wait().await.unwrap_err();
+    bench.end_pending();
     assert_eq!(error.kind(), ErrorKind::Stopped);
     assert_eq!(error.job_id(), Some(state.jobs[1].id.as_str()));
     let record = bench.client().library().chain(chain.id()).await.unwrap();
@@ -276,7 +278,7 @@ async fn a_chain_that_is_stopped_goes_on_by_its_id() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dropping_everything_stops_nothing_and_there_is_one_driver() {
-    let bench = Bench::with(Sandbox::builder().seconds_per_job(0.3), &[]).await;
+    let bench = Bench::start(&[PENDING]).await;
     let client = bench.client();
     let chain = client.chain(film()).start().await.unwrap();
     let id = chain.id().clone();
@@ -284,11 +286,14 @@ async fn dropping_everything_stops_nothing_and_there_is_one_driver() {
     let error = client.chain(film()).start().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Library);
     assert!(error.to_string().contains("at work on it"), "{error}");
-    for _ in 0..2000 {
+    bench.end_pending();
+    let started = Instant::now();
+    loop {
         let record = client.library().chain(&id).await;
         if record.is_ok_and(|record| record.unfinished().is_none()) {
             break;
         }
+        assert!(started.elapsed() < PATIENCE, "{:?}", bench.state());
         tokio::time::sleep(ms(10)).await;
     }
     assert_eq!((bench.state().creates, bench.clips().len()), (3, 3));

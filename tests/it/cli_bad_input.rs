@@ -148,6 +148,18 @@ async fn bad_words_and_numbers_are_refused() {
             &["soon", "--timeout"],
         ),
         (
+            &["generate", "a boat", "--timeout", "1e19"],
+            &["1e19", "--timeout", "year"],
+        ),
+        (
+            &["chain", "a boat", "--timeout", "1e19"],
+            &["1e19", "--timeout", "year"],
+        ),
+        (
+            &["recover", "--timeout", "31536001"],
+            &["31536001", "--timeout", "year"],
+        ),
+        (
             &["generate", "a boat", "--upload-url", "https://b.example/x"],
             &["--fetch-url"],
         ),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::client_bench::{Bench, KEY};
+use super::client_bench::{Bench, KEY, PATIENCE};
 
 /// What a run left behind.
 #[derive(Debug)]
@@ -50,6 +50,7 @@ pub(crate) struct Program {
     command: Command,
     // Kept while the program runs.
     kept: Option<TempDir>,
+    stdout: Option<Stdio>,
 }
 
 impl Program {
@@ -67,7 +68,14 @@ impl Program {
         for variable in ["XAI_API_KEY", "REELKIN_LIBRARY", "REELKIN_LOG"] {
             command.env_remove(variable);
         }
-        Self { command, kept: None }
+        for variable in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+            command.env_remove(variable).env_remove(variable.to_uppercase());
+        }
+        Self {
+            command,
+            kept: None,
+            stdout: None,
+        }
     }
 
     /// With the sandbox, the library and the key of a bench.
@@ -95,11 +103,23 @@ impl Program {
         self
     }
 
+    /// Where standard output goes; without this it is read to its end.
+    pub(crate) fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
+        self.stdout = Some(stdout.into());
+        self
+    }
+
+    /// The call itself, for who starts it in another way.
+    pub(crate) fn command(self) -> Command {
+        self.command
+    }
+
     /// Starts it with all its streams in hand.
     pub(crate) fn spawn(mut self) -> Child {
+        let stdout = self.stdout.take().unwrap_or_else(Stdio::piped);
         self.command
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdout(stdout)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap()
@@ -109,24 +129,16 @@ impl Program {
     pub(crate) async fn run(self) -> Ran {
         tokio::task::spawn_blocking(move || {
             // The folder must outlive the run.
-            let Self {
-                mut command,
-                kept: _kept,
-            } = self;
-            let child = command
-                .stdin(Stdio::null())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap();
-            finish(child)
+            let mut program = self;
+            let _kept = program.kept.take();
+            finish(program.spawn())
         })
         .await
         .unwrap()
     }
 }
 
-/// Waits for the end of a program, for at most a minute.
+/// Waits for a program to end, for at most [`PATIENCE`].
 pub(crate) fn finish(mut child: Child) -> Ran {
     fn drain(stream: Option<impl std::io::Read + Send + 'static>) -> std::thread::JoinHandle<String> {
         std::thread::spawn(move || {
@@ -143,7 +155,7 @@ pub(crate) fn finish(mut child: Child) -> Ran {
         if let Some(status) = child.try_wait().unwrap() {
             break status;
         }
-        if started.elapsed() > Duration::from_secs(60) {
+        if started.elapsed() > PATIENCE {
             child.kill().unwrap();
             panic!("the program does not end");
         }

@@ -4,11 +4,10 @@
 
 use std::io::{BufRead as _, BufReader};
 
-use reelkin::sandbox::Sandbox;
 use serde_json::{Value, json};
 
 use super::cli_run::{Program, finish};
-use super::client_bench::{Bench, KEY, real_clip};
+use super::client_bench::{Bench, KEY, PENDING, real_clip};
 
 const BOAT: [&str; 4] = ["generate", "a boat", "--duration", "1"];
 
@@ -139,12 +138,13 @@ async fn exit_codes_say_what_kind_of_failure_it_was() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_timeout_says_how_to_go_on_and_recover_does() {
-    let bench = Bench::with(Sandbox::builder().seconds_per_job(1.5), &[]).await;
+    let bench = Bench::start(&[PENDING]).await;
     let ran = Program::at(&bench)
         .args(BOAT)
         .args(["--timeout", "0.5"])
         .run()
         .await;
+    bench.end_pending();
     assert_eq!(ran.code, 1, "{ran:?}");
     let id = bench.state().jobs[0].id.clone();
     assert!(ran.stderr.contains(&format!("reelkin recover {id}")), "{ran:?}");
@@ -192,7 +192,7 @@ async fn ctrl_c_stops_waiting_and_names_the_job() {
     })
     .await
     .unwrap();
-    assert_eq!(ran.code, 1, "{ran:?}");
+    assert_eq!(ran.code, 130, "{ran:?}");
     let id = &bench.state().jobs[0].id;
     assert!(
         ran.stderr.contains("stopped") && ran.stderr.contains(&format!("reelkin recover {id}")),

@@ -11,7 +11,7 @@ use reelkin::{Clip, Error, ErrorKind, secs};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::client_bench::{builder, clips_in, ms, quick_downloads, real_clip, request};
+use super::client_bench::{PATIENCE, builder, clips_in, ms, quick_downloads, real_clip, request};
 use super::wire_server::{Answer, Server, done};
 
 /// Answers every connection with the same bytes, and with `more` again and again until it is closed.
@@ -46,7 +46,7 @@ async fn fetch(address: SocketAddr) -> Result<Clip, Error> {
     .await;
     let folder = tempfile::tempdir().unwrap();
     let mut policy = quick_downloads();
-    policy.stall_timeout = secs(1);
+    policy.stall_timeout = secs(3);
     policy.max_bytes = 4 << 20;
     let client = builder(&api.base_url(), folder.path())
         .download(policy)
@@ -62,7 +62,7 @@ async fn fetch(address: SocketAddr) -> Result<Clip, Error> {
 async fn refused(what: &str, address: SocketAddr) -> String {
     let start = Instant::now();
     let error = fetch(address).await.map(|clip| clip.id).unwrap_err();
-    assert!(start.elapsed() < secs(15), "{what}: {:?}", start.elapsed());
+    assert!(start.elapsed() < PATIENCE, "{what}: {:?}", start.elapsed());
     assert!(
         matches!(
             error.kind(),

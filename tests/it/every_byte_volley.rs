@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use reelkin::sandbox::{ClipChecksum, Sandbox};
-use reelkin::{Clip, Error, GenerateRequest, VideoClient, secs};
+use reelkin::{Clip, Error, GenerateRequest, Timeouts, VideoClient, secs};
 
-use super::client_bench::{Bench, clips_in, ms, quick_downloads, quick_polls, quick_timeouts};
+use super::client_bench::{Bench, clips_in, ms, quick_creates, quick_downloads, quick_polls};
 use super::every_byte_tap::{Reply, measure};
 
 /// How many go wrong at a time: most of them wait for something.
@@ -160,16 +161,19 @@ impl Rig {
         if Path::new("/dev/shm").is_dir() {
             bench.folder = tempfile::tempdir_in("/dev/shm").unwrap();
         }
-        let client = |time: u64, deadline: u64| {
+        let client = |silence: Duration, timeouts: Timeouts| {
             let mut polls = quick_polls();
             (polls.first, polls.shortest, polls.longest) = (ms(1), ms(5), ms(20));
-            polls.deadline = ms(deadline);
             let mut downloads = quick_downloads();
-            downloads.stall_timeout = ms(time);
+            // Each fault strikes once. More attempts leave room for delays of a loaded machine.
+            (downloads.stall_timeout, downloads.attempts) = (silence, 6);
             let client = bench.builder().poll(polls).download(downloads);
-            client.timeouts(quick_timeouts(ms(time))).build().unwrap()
+            client.timeouts(timeouts).build().unwrap()
         };
-        let (patient, hasty) = (client(20_000, 60_000), client(1000, 60_000));
+        // Polls and downloads are repeated. A create is not, so it needs the time to arrive.
+        let mut short = quick_creates();
+        short.read = secs(1);
+        let (patient, hasty) = (client(secs(30), Timeouts::default()), client(secs(1), short));
         Self {
             bench,
             patient,

@@ -10,13 +10,16 @@ use reelkin::request::PublicUrl;
 use reelkin::sandbox::{Fault, Sandbox};
 use reelkin::{Charge, EditRequest, ErrorKind, ExtendRequest, MediaInput, RetryAdvice, StorageOptions, secs};
 
-use super::client_bench::{Bench, ms, quick_polls, quick_timeouts, request};
+use super::client_bench::{Bench, ms, quick_creates, quick_downloads, quick_polls, request};
 use super::secrets::assert_outcome_clean;
 
 /// How a row ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum End {
     Saved,
+    /// Fails with the job's id and the advice to resume or to check the account. The record stays open, and a later
+    /// recovery saves the clip.
+    StaysOpen,
     Fails {
         kind: ErrorKind,
         advice: RetryAdvice,
@@ -95,6 +98,15 @@ const fn late(fault: &'static str) -> Row {
     Row {
         hasty: true,
         ..resumes(fault, ErrorKind::Timeout, Charge::Unknown)
+    }
+}
+
+/// Denies the job, or access to it, on every poll. The answer may be wrong, so the record must stay open.
+const fn stays_open(fault: &'static str) -> Row {
+    Row {
+        hasty: true,
+        end: End::StaysOpen,
+        ..saved(fault)
     }
 }
 
@@ -178,11 +190,14 @@ const POLLS: &[Row] = &[
     saved("poll:html=522,times=2"),
     saved("poll:not-json,times=2"),
     late("poll:not-json"),
-    resumes("poll:status=401", Auth, Perhaps),
     saved("poll:status=401,times=1"),
     saved("poll:status=404,times=2"),
     saved("poll:status=404,times=4"),
-    late("poll:status=404"),
+    stays_open("poll:status=404"),
+    stays_open("poll:status=400"),
+    stays_open("poll:status=401"),
+    stays_open("poll:status=403"),
+    stays_open("poll-400"),
     saved("poll:truncated,times=2"),
     saved("poll:wrong-length=5,times=2"),
     saved("poll:slow-body=2000,times=2"),
@@ -289,7 +304,15 @@ async fn run(row: Row) -> Vec<String> {
     }
     let mut builder = bench.builder().poll(policy);
     if row.silent {
-        builder = builder.timeouts(quick_timeouts(ms(700)));
+        let mut timeouts = quick_creates();
+        timeouts.read = ms(700);
+        builder = builder.timeouts(timeouts);
+    }
+    if row.fault.contains("restart") {
+        // On a loaded machine the server may be down for longer than one pause between attempts.
+        let mut downloads = quick_downloads();
+        downloads.attempts = 6;
+        builder = builder.download(downloads);
     }
     let client = builder.build().unwrap();
     let outcome = client.generate(asked).await;
@@ -311,6 +334,18 @@ async fn run(row: Row) -> Vec<String> {
     let clips = bench.clips();
     let (end, job) = match &outcome {
         Ok(_) => (End::Saved, None),
+        Err(error) if row.end == End::StaysOpen => {
+            let advice = error.retry_advice();
+            check(
+                "charge denied",
+                (error.may_have_been_charged() == Charge::No).to_string(),
+                "false".to_owned(),
+            );
+            let right = matches!(advice, RetryAdvice::Resume | RetryAdvice::CheckAccount);
+            check("advice", format!("{advice} {right}"), format!("{advice} true"));
+            check("job", error.job_id().is_some().to_string(), "true".to_owned());
+            (End::StaysOpen, error.job_id().map(str::to_owned))
+        }
         Err(error) => {
             let end = End::Fails {
                 kind: error.kind(),
@@ -343,6 +378,16 @@ async fn run(row: Row) -> Vec<String> {
     }
     if let Some(id) = &job {
         check("job id", id.clone(), state.jobs[0].id.clone());
+    }
+
+    if row.end == End::StaysOpen {
+        let open = bench.client().library().jobs().await.unwrap();
+        check("open records", open.len().to_string(), "1".to_owned());
+        bench.sandbox.clear_faults();
+        let found = bench.client().recover().await.unwrap();
+        check("saved later", found.saved.len().to_string(), "1".to_owned());
+        check("clips after", bench.clips().len().to_string(), "1".to_owned());
+        check("creates after", bench.state().creates.to_string(), "1".to_owned());
     }
 
     // What is to be picked up is there once the fault is gone, for a client that knows the id alone.

@@ -6,10 +6,10 @@ use std::future::IntoFuture as _;
 use std::time::Instant;
 
 use reelkin::sandbox::Sandbox;
-use reelkin::{ErrorKind, RetryAdvice, secs};
+use reelkin::{ErrorKind, RetryAdvice};
 
 use super::cli_run::Program;
-use super::client_bench::{Bench, ms, quick_polls, request};
+use super::client_bench::{Bench, PATIENCE, PENDING, ms, quick_polls, request};
 
 /// Waits until a sidecar is in the library: the last thing that a save writes.
 async fn until_saved(bench: &Bench) {
@@ -21,7 +21,7 @@ async fn until_saved(bench: &Bench) {
             return;
         }
         assert!(
-            started.elapsed() < secs(20),
+            started.elapsed() < PATIENCE,
             "nothing was saved: {:?}",
             bench.state()
         );
@@ -31,7 +31,7 @@ async fn until_saved(bench: &Bench) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_left_at_the_deadline_is_picked_up_by_another_process() {
-    let bench = Bench::with(Sandbox::builder().seconds_per_job(0.7), &[]).await;
+    let bench = Bench::start(&[PENDING]).await;
     let mut policy = quick_polls();
     policy.deadline = ms(200);
     let client = bench.builder().poll(policy).build().unwrap();
@@ -40,6 +40,7 @@ async fn a_job_left_at_the_deadline_is_picked_up_by_another_process() {
     let id = error.job_id().unwrap().to_owned();
     assert!(bench.clips().is_empty());
 
+    bench.end_pending();
     let ran = Program::at(&bench).args(["recover", &id, "--json"]).run().await;
     assert_eq!(ran.code, 0, "{ran:?}");
     let clips = bench.clips();
@@ -49,7 +50,7 @@ async fn a_job_left_at_the_deadline_is_picked_up_by_another_process() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stopping_to_wait_keeps_the_job() {
-    let bench = Bench::with(Sandbox::builder().seconds_per_job(0.4), &[]).await;
+    let bench = Bench::start(&[PENDING]).await;
     let job = bench.client().generate(request()).start().await.unwrap();
     job.stop_waiting();
     let error = job.wait().await.unwrap_err();
@@ -61,6 +62,7 @@ async fn stopping_to_wait_keeps_the_job() {
     assert!(bench.clips().is_empty());
     // Twice is as good as once.
     job.stop_waiting();
+    bench.end_pending();
     let clip = bench
         .client()
         .job(job.id().as_str())
@@ -77,7 +79,7 @@ async fn stopping_to_wait_keeps_the_job() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stopping_during_the_download_leaves_nothing_half() {
-    let bench = Bench::start(&["slow-body=20000"]).await;
+    let bench = Bench::start(&["slow-body=2000"]).await;
     let job = bench.client().generate(request()).start().await.unwrap();
     let mut events = job.events();
     while let Some(event) = events.next().await {

@@ -219,6 +219,49 @@ async fn questions_count() {
     assert_eq!(refusing.state().answers, 1);
 }
 
+/// What is reserved for a plan is a bound in every script: a limit that is one tick below what the question was
+/// charged, with the clip, refuses the same request before it is asked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_plan_is_charged_more_than_was_reserved_for_it() {
+    let bench = Bench::start(&[]).await;
+    let client = bench.client();
+    // Four clips of a series, each with the longest prompt there is.
+    for lamp in ["\u{1f3ae}", "\u{1f4a1}", "\u{706f}", "\u{1f56f}"] {
+        let earlier = GenerateRequest::text(lamp.repeat(4096))
+            .duration(secs(1))
+            .topic("lamps");
+        client.generate(earlier).await.unwrap();
+    }
+    for (name, words, topic) in [
+        ("short", "a lamp".to_owned(), None),
+        ("long", "a lamp glows ".repeat(310), None),
+        ("Chinese", "\u{706f}\u{5854}".repeat(2000), None),
+        (
+            "Japanese",
+            "\u{3089}\u{3093}\u{3077}\u{706f}".repeat(1000),
+            Some("lamps"),
+        ),
+        ("emoji", "\u{1f3ae}".repeat(4000), Some("lamps")),
+    ] {
+        let mut planned = GenerateRequest::text(words).duration(secs(1)).plan(true);
+        planned.topic = topic.map(str::to_owned);
+        let before = client.spent(..).await.unwrap().paid.ticks();
+        let saved = client.generate(planned.clone()).await.is_ok();
+        let paid = client.spent(..).await.unwrap().paid.ticks() - before;
+        let charged = paid - if saved { CLIP } else { 0 };
+        assert!(charged > 0, "{name}: nothing was asked");
+        let answers = bench.state().answers;
+        let tight = with(&bench, Budget::per_request(ticks(CLIP + charged - 1)));
+        let error = tight.generate(planned).await.unwrap_err();
+        assert_eq!(
+            error.kind(),
+            ErrorKind::Budget,
+            "{name}: charged {charged}: {error}"
+        );
+        assert_eq!(bench.state().answers, answers, "{name}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sum_is_of_the_time_that_was_asked_for() {
     let bench = Bench::with(Sandbox::builder().seconds_per_job(0.1), &[]).await;

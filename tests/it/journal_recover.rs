@@ -5,8 +5,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Child;
+use std::time::Instant;
 
-use reelkin::sandbox::Sandbox;
 use reelkin::{
     ContinueRequest, EditRequest, ErrorKind, ExtendRequest, GenerateRequest, JobState, Library, MediaInput,
     Recovered, Settlement, UsdTicks, VideoClient, secs,
@@ -14,9 +14,9 @@ use reelkin::{
 use serde_json::Value;
 
 use super::cli_run::Program;
-use super::client_bench::{Bench, ms, quick_polls, request};
+use super::client_bench::{Bench, PATIENCE, PENDING, fault, ms, quick_polls, request};
 
-/// A client that gives up before the sandbox is done.
+/// Returns a client that stops waiting after 60 ms. With [`PENDING`] in force no job is done by then.
 fn impatient(bench: &Bench) -> VideoClient {
     let mut policy = quick_polls();
     policy.deadline = ms(60);
@@ -64,7 +64,8 @@ async fn kill(mut child: Child) {
 }
 
 async fn until_state(library: &Path, state: &str) {
-    for _ in 0..2000 {
+    let started = Instant::now();
+    loop {
         let found = open_records(library).into_iter().any(|path| {
             let text = std::fs::read_to_string(path).unwrap_or_default();
             text.contains(&format!("\"state\": \"{state}\""))
@@ -72,9 +73,10 @@ async fn until_state(library: &Path, state: &str) {
         if found {
             return;
         }
+        let open = open_records(library);
+        assert!(started.elapsed() < PATIENCE, "never {state}: {open:?}");
         tokio::time::sleep(ms(5)).await;
     }
-    panic!("never {state}: {:?}", open_records(library));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -135,7 +137,7 @@ fn timeless(mut sidecar: Value) -> Value {
 /// For each verb: a clip that is saved after an interruption has the sidecar of one that was not interrupted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recovered_clip_has_the_sidecar_that_it_would_have_had() {
-    let bench = Bench::with(Sandbox::builder().seconds_per_job(0.3), &[]).await;
+    let bench = Bench::start(&[]).await;
     let parent = bench
         .client()
         .generate(request().duration(secs(2)))
@@ -170,6 +172,7 @@ async fn a_recovered_clip_has_the_sidecar_that_it_would_have_had() {
     ];
     // The second of a topic is number two of it.
     let hasty = impatient(&bench);
+    bench.sandbox.add_fault(fault(PENDING));
     let errors = [
         hasty.generate(from_picture()).await.unwrap_err(),
         hasty.edit(edit()).await.unwrap_err(),
@@ -181,6 +184,7 @@ async fn a_recovered_clip_has_the_sidecar_that_it_would_have_had() {
         "{errors:?}"
     );
     drop(hasty);
+    bench.end_pending();
     let creates = bench.state().creates;
     let found = recovered(&bench).await;
     assert_eq!(found.saved.len(), 4, "{found:?}");
@@ -236,7 +240,7 @@ async fn killed_while_a_create_is_on_its_way_it_is_for_a_person() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_after_the_submit_or_in_the_download_the_clip_is_saved_by_the_next() {
-    for (fault, state) in [("stalled", "accepted"), ("slow-body=20000", "done")] {
+    for (fault, state) in [("stalled", "accepted"), ("slow-body=2000", "done")] {
         let bench = Bench::start(&[fault]).await;
         let child = Program::at(&bench)
             .args(["generate", "a boat", "--duration", "1"])
@@ -327,12 +331,13 @@ async fn what_a_person_says_is_taken() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_processes_that_recover_at_once_save_each_job_once() {
-    let bench = Bench::with(Sandbox::builder().seconds_per_job(0.2), &[]).await;
+    let bench = Bench::start(&[PENDING]).await;
     let client = impatient(&bench);
     let jobs = (0..6).map(|_| client.generate(request()).into_future());
     for error in futures_util::future::join_all(jobs).await {
         assert_eq!(error.unwrap_err().kind(), ErrorKind::Timeout);
     }
+    bench.end_pending();
     let runs = (0..4).map(|_| Program::at(&bench).args(["recover", "--json"]).run());
     let mut saved = 0;
     for ran in futures_util::future::join_all(runs).await {
@@ -346,13 +351,14 @@ async fn many_processes_that_recover_at_once_save_each_job_once() {
 /// A process at work keeps its job; who asks for the same one waits for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_at_work_elsewhere_is_left_there_and_can_be_waited_for() {
-    let bench = Bench::with(Sandbox::builder().seconds_per_job(1.0), &[]).await;
+    let bench = Bench::start(&[PENDING]).await;
     let child = Program::at(&bench)
         .args(["generate", "a boat", "--duration", "1"])
         .spawn();
     until_state(&bench.library(), "accepted").await;
     let found = recovered(&bench).await;
     assert_eq!((found.elsewhere.len(), found.saved.len()), (1, 0), "{found:?}");
+    bench.end_pending();
     let id = bench.state().jobs[0].id.clone();
     let clip = bench.client().job(&id).unwrap().wait().await.unwrap();
     assert_eq!((bench.clips().len(), bench.state().creates), (1, 1));
@@ -368,10 +374,12 @@ async fn a_job_at_work_elsewhere_is_left_there_and_can_be_waited_for() {
 /// Every point at which a crash can fall that no kill is sure to hit.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_between_two_writes_is_made_good() {
-    let bench = Bench::with(Sandbox::builder().seconds_per_job(0.2), &[]).await;
+    let bench = Bench::start(&[PENDING]).await;
     let client = impatient(&bench);
-    client.generate(request()).await.unwrap_err();
+    let error = client.generate(request()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
     drop(client);
+    bench.end_pending();
     let [open] = &open_records(&bench.library())[..] else {
         panic!()
     };
@@ -453,9 +461,10 @@ async fn a_job_that_failed_meanwhile_is_told_and_closed() {
         ("moderated=400-billed", ErrorKind::Moderated, "failed"),
         ("expired", ErrorKind::JobExpired, "failed"),
     ] {
-        let bench = Bench::with(Sandbox::builder().seconds_per_job(0.3), &[fault]).await;
+        let bench = Bench::start(&[fault, PENDING]).await;
         let error = impatient(&bench).generate(request()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
+        bench.end_pending();
         let found = recovered(&bench).await;
         let [failed] = &found.failed[..] else {
             panic!("{fault}: {found:?}")

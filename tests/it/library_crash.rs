@@ -160,7 +160,7 @@ impl Disk {
     pub(crate) fn set_read_only(&self, read_only: bool) {
         let option = if read_only { "remount,ro" } else { "remount,rw" };
         // Busy while a process that another test starts still has our files, between fork and exec.
-        let done = (0..500).any(|_| {
+        let done = (0..6000).any(|_| {
             std::thread::sleep(Duration::from_millis(10));
             let remount = Command::new("mount").args(["-o", option]).arg(&self.0).output();
             remount.is_ok_and(|output| output.status.success())

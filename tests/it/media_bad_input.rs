@@ -231,6 +231,23 @@ fn damaged_pictures() {
         line(&picture, ErrorKind::Media);
         std::fs::write(&picture, &whole[..20]).unwrap();
         line(&picture, ErrorKind::Media);
+
+        // Half of the coded data, in a file that does not show it: with an end mark, with lengths that fit.
+        let mut half = whole[..whole.len() / 2].to_vec();
+        let length = |bytes: usize| u32::try_from(bytes).unwrap().to_le_bytes();
+        match ending {
+            "jpg" => half.extend([0xff, 0xd9]),
+            "webp" => {
+                half.truncate(half.len() / 2 * 2);
+                let data = half.windows(4).position(|name| name == b"VP8 ").unwrap() + 8;
+                let (file, chunk) = (length(half.len() - 8), length(half.len() - data));
+                half[4..8].copy_from_slice(&file);
+                half[data - 4..data].copy_from_slice(&chunk);
+            }
+            _ => continue,
+        }
+        std::fs::write(&picture, half).unwrap();
+        line(&picture, ErrorKind::Media);
     }
 }
 

@@ -5,13 +5,12 @@
 use bytes::Bytes;
 use reelkin::{Charge, DownloadPolicy, Outcome, RetryAdvice};
 
-use super::cli_run::Program;
-use super::client_bench::{Bench, KEY, builder, clips_in, real_clip, request};
+use super::client_bench::{Bench, builder, clips_in, real_clip, request};
 use super::journal_recover::open_records;
 use super::peers::{counts, generate, told};
 use super::wire_server::{Answer, JOB, Server, done, file};
 
-/// The service below another path, or as a proxy sees it: everything that ends so.
+/// The service below another path: everything that ends so.
 fn at_any_path(seen: &super::wire_server::Seen, link: &str, clip: &Bytes) -> Answer {
     match seen.path.split('?').next().unwrap_or_default() {
         path if path.ends_with("/v1/videos/generations") => {
@@ -41,32 +40,6 @@ async fn b28_a_link_that_is_closed_later_takes_no_clip_away() {
         .add_fault("link-expired=403,times=1".parse().unwrap());
     assert_eq!(generate(&bench).await.code(), "done");
     assert_eq!(counts(&bench), (2, 2, 2));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b29_a_proxy_is_used_for_the_download_as_for_the_rest() {
-    let clip = real_clip().await;
-    // Nothing listens there: what arrives went through the proxy.
-    let nowhere = "http://127.0.0.1:1";
-    let whole = clip.clone();
-    let proxy = Server::start(clip, move |seen, _| {
-        Some(at_any_path(seen, &format!("{nowhere}/clip.mp4"), &whole))
-    })
-    .await;
-    let folder = tempfile::tempdir().unwrap();
-    let library = folder.path().join("clips");
-    let mut program = Program::in_folder(folder.path()).env("XAI_API_KEY", KEY);
-    for (variable, value) in [("http_proxy", proxy.url("")), ("no_proxy", String::new())] {
-        program = program.env(variable, value);
-    }
-    let program = program.args(["--base-url", &format!("{nowhere}/v1"), "--library"]);
-    let words = ["generate", "a boat", "--duration", "1", "--json"];
-    let ran = program.arg(&library).args(words).run().await;
-    assert_eq!(ran.code, 0, "{ran:?}");
-    assert_eq!(clips_in(&library).len(), 1);
-    let paths: Vec<_> = proxy.seen().into_iter().map(|seen| seen.path).collect();
-    assert!(paths.iter().all(|path| path.starts_with(nowhere)), "{paths:?}");
-    assert!(paths.last().unwrap().ends_with("/clip.mp4"), "{paths:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

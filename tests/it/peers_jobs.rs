@@ -6,24 +6,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use reelkin::sandbox::Sandbox;
 use reelkin::{ChainRequest, ContinueRequest, ErrorKind, JobState, Outcome, Settlement, secs};
 
 use super::cli_run::Program;
-use super::client_bench::{Bench, KEY, builder, clips_in, ms, quick_polls, real_clip, request};
+use super::client_bench::{
+    Bench, KEY, PATIENCE, PENDING, builder, clips_in, ms, quick_polls, real_clip, request,
+};
 use super::journal_recover::ledger;
 use super::peers::{counts, generate, open, patient_for};
 use super::wire_server::{Answer, Server};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b13_a_timeout_has_the_id_and_the_clip_is_fetched_later() {
-    let bench = Bench::with(Sandbox::builder().seconds_per_job(1.5), &[]).await;
+    let bench = Bench::start(&[PENDING]).await;
     let outcome = Outcome::from(patient_for(&bench, ms(60)).generate(request()).await);
     let Outcome::TimedOut { job: Some(job), .. } = &outcome else {
         panic!("{outcome:?}")
     };
     assert_eq!(job.as_str(), bench.state().jobs[0].id);
     assert_eq!(open(&bench).await[0].job_id.as_deref(), Some(job.as_str()));
+    bench.end_pending();
     let found = bench.client().recover().await.unwrap();
     assert_eq!(found.saved.len(), 1, "{found:?}");
     assert_eq!(counts(&bench), (1, 1, 1));
@@ -42,7 +44,7 @@ async fn b14_every_failure_after_the_submit_names_the_job() {
         "redirect",
     ] {
         let bench = Bench::start(&[fault]).await;
-        let outcome = generate(&bench).await;
+        let outcome = Outcome::from(patient_for(&bench, secs(5)).generate(request()).await);
         let id = bench.state().jobs[0].id.clone();
         assert_eq!(outcome.error().unwrap().job_id(), Some(id.as_str()), "{fault}");
     }
@@ -55,10 +57,11 @@ async fn b14_every_failure_after_the_submit_names_the_job() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b15_the_id_alone_is_enough_for_another_process_with_another_library() {
-    let bench = Bench::with(Sandbox::builder().seconds_per_job(1.5), &[]).await;
+    let bench = Bench::start(&[PENDING]).await;
     let error = patient_for(&bench, ms(60)).generate(request()).await.unwrap_err();
     let id = error.job_id().unwrap();
     assert!(!id.contains(KEY));
+    bench.end_pending();
     let elsewhere = bench.folder.path().join("elsewhere");
     let program = Program::in_folder(bench.folder.path()).env("XAI_API_KEY", KEY);
     let program = program.arg("--base-url").arg(bench.sandbox.base_url());
@@ -81,7 +84,11 @@ async fn b16_an_expired_job_is_over_at_once_when_it_is_taken_up() {
     })
     .await;
     let folder = tempfile::tempdir().unwrap();
-    let client = builder(&server.base_url(), folder.path()).build().unwrap();
+    // No poll comes before the stop, so none is in flight when they are counted.
+    let mut policy = quick_polls();
+    policy.first = PATIENCE;
+    let client = builder(&server.base_url(), folder.path()).poll(policy);
+    let client = client.build().unwrap();
     let job = client.generate(request()).start().await.unwrap();
     job.stop_waiting();
     assert_eq!(job.outcome().await.code(), "stopped");
@@ -140,7 +147,7 @@ async fn b18_a_job_that_is_done_at_the_deadline_is_not_declared_late() {
     let folder = tempfile::tempdir().unwrap();
     let mut policy = quick_polls();
     // After the first look the next would be far behind the deadline.
-    (policy.shortest, policy.longest, policy.deadline) = (secs(30), secs(60), ms(1000));
+    (policy.shortest, policy.longest, policy.deadline) = (secs(30), secs(60), secs(5));
     let client = builder(&server.base_url(), folder.path()).poll(policy);
     let outcome = Outcome::from(client.build().unwrap().generate(request()).await);
     assert_eq!(outcome.code(), "done", "{outcome:?}");

@@ -4,11 +4,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use reelkin::sandbox::Sandbox;
 use reelkin::{Budget, Charge, ErrorKind, JobEvent, JobState, Outcome, RetryAdvice, Settlement, UsdTicks};
 use serde_json::Value;
 
-use super::client_bench::{Bench, builder, ms, quick_polls, quick_timeouts, real_clip, request};
+use super::client_bench::{Bench, PENDING, builder, ms, quick_creates, quick_polls, real_clip, request};
 use super::journal_recover::{ledger, open_records};
 use super::peers::{CLIP, counts, generate, open, told};
 use super::wire_answers::run;
@@ -110,11 +109,7 @@ async fn b05_what_failed_or_expired_after_it_was_taken_stays_in_the_ledger() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b06_a_failure_that_is_told_later_is_seen_and_an_unknown_word_is_not_for_ever() {
-    let bench = Bench::with(
-        Sandbox::builder().seconds_per_job(1.0),
-        &["failed=internal_error", "status-word=simmering"],
-    )
-    .await;
+    let bench = Bench::start(&["failed=internal_error", &format!("{PENDING},times=1")]).await;
     let outcome = generate(&bench).await;
     let Outcome::Failed { code, .. } = &outcome else {
         panic!("{outcome:?}")
@@ -152,7 +147,7 @@ async fn b07_a_moderated_clip_is_no_empty_success_that_invites_to_pay_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b08_to_stop_waiting_does_not_claim_that_the_job_was_cancelled() {
-    let bench = Bench::with(Sandbox::builder().seconds_per_job(1.0), &[]).await;
+    let bench = Bench::start(&[PENDING]).await;
     let job = bench.client().generate(request()).start().await.unwrap();
     job.stop_waiting();
     let outcome = job.outcome().await;
@@ -161,13 +156,14 @@ async fn b08_to_stop_waiting_does_not_claim_that_the_job_was_cancelled() {
     // Its money stays reserved, and its clip can be had.
     let spent = bench.client().spent(..).await.unwrap();
     assert_eq!((spent.reserved, spent.paid), (CLIP, UsdTicks::ZERO));
+    bench.end_pending();
     assert_eq!(bench.client().recover().await.unwrap().saved.len(), 1);
     assert_eq!(counts(&bench), (1, 1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b09_what_was_stopped_or_settled_is_not_written_as_a_success_later() {
-    let bench = Bench::start(&["slow-body=20000"]).await;
+    let bench = Bench::start(&["slow-body=2000"]).await;
     let job = bench.client().generate(request()).start().await.unwrap();
     let mut events = job.events();
     while !matches!(events.next().await, Some(JobEvent::Downloading { .. })) {}
@@ -254,9 +250,8 @@ async fn b12_no_ambiguous_answer_to_a_create_is_taken_as_leave_to_send_it_again(
         assert_eq!(kind, ErrorKind::SubmissionUnknown, "{fault}");
     }
     // A time limit is such an answer, too.
-    let bench = Bench::start(&["create:delay=5"]).await;
-    let timeouts = quick_timeouts(ms(800));
-    let client = bench.builder().timeouts(timeouts).build().unwrap();
+    let bench = Bench::start(&["create:delay=600"]).await;
+    let client = bench.builder().timeouts(quick_creates()).build().unwrap();
     let outcome = Outcome::from(client.generate(request()).await);
     assert_eq!(told(&outcome), UNKNOWN);
     assert_eq!(bench.state().create_requests, 1);

@@ -8,9 +8,10 @@ use futures_util::StreamExt as _;
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path as StorePath;
 use reelkin::library::{ClipId, ClipRecord, Condition, Library, ListOptions};
-use reelkin::{Clip, ErrorKind, Result};
+use reelkin::{Clip, ErrorKind, JobState, Result, Settlement};
 
 use super::bucket::S3;
+use super::client_bench::{Bench, request};
 
 /// More than two parts of an upload.
 const LARGE: usize = 20 << 20;
@@ -31,9 +32,9 @@ async fn a_clip_gets_its_name_in_one_step() {
     let library = s3.library();
     library.writable().await.unwrap();
     assert_eq!(s3.holds(), (vec![], 0));
-    // Two small objects, an attempt to overwrite each, and both gone.
+    // Two small objects, an attempt to overwrite each, an update of the one and a stale one, and both gone.
     let tried =
-        serde_json::json!({"PUT": 3, "UPLOAD": 1, "COPY-PART": 1, "COMPLETE": 1, "ABORT": 1, "DELETE": 2});
+        serde_json::json!({"PUT": 5, "UPLOAD": 1, "COPY-PART": 1, "COMPLETE": 1, "ABORT": 1, "DELETE": 2});
     assert_eq!(s3.tally()["kinds"], tried);
     library.writable().await.unwrap();
     let small = save(&library, "small", b"clip", 1).await.unwrap();
@@ -78,6 +79,51 @@ async fn a_clip_gets_its_name_in_one_step() {
     assert_eq!(std::fs::read(copy).unwrap(), bytes);
     let changed = again.set_record(&small.id, ClipRecord::new(9)).await.unwrap();
     assert_eq!(library.clip("small").await.unwrap(), changed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_ignores_if_match_is_refused() {
+    let s3 = S3::start();
+    s3.fault("PUT", 1, 1, "");
+    let library = s3.library();
+    let error = library.writable().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Library);
+    let line = error.to_string();
+    assert!(
+        line.contains("the store cannot update on the condition that"),
+        "{line}"
+    );
+    assert_eq!(s3.holds(), (vec![], 0));
+    s3.fault("PUT", 0, 0, "");
+    library.writable().await.unwrap();
+}
+
+/// Bytes that fail verification, and their acceptance, on a real server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_fails_verification_is_kept_in_the_bucket_and_can_be_accepted() {
+    let s3 = S3::start();
+    let bench = Bench::start(&["half-clip"]).await;
+    let library = s3.library();
+    let client = bench.builder().library_at(library.clone()).build().unwrap();
+    let error = client.generate(request()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Media, "{error}");
+    let kept = library.quarantined().await.unwrap().remove(0);
+    assert!(kept.bytes > 0 && kept.path.is_none(), "{kept:?}");
+    assert!(error.to_string().contains(&kept.file_name), "{error}");
+    let (names, uploads) = s3.holds();
+    assert!(names.contains(&format!("team/{}", kept.file_name)), "{names:?}");
+    assert_eq!(uploads, 0);
+
+    let record = library.settle(&kept.record, Settlement::Accept).await.unwrap();
+    assert_eq!(record.state, JobState::Saved);
+    let clip = library.clip(record.clip.unwrap()).await.unwrap();
+    let digest = library.digest(&clip.id).await.unwrap();
+    assert_eq!((digest.bytes, Some(digest.sha256)), (kept.bytes, kept.sha256));
+    let (names, uploads) = s3.holds();
+    let left = names
+        .iter()
+        .filter(|name| name.contains("quarantine") || name.contains("team/jobs/1"));
+    assert_eq!((left.count(), uploads), (0, 0), "{names:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

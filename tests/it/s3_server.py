@@ -66,7 +66,10 @@ def application(environ, start):
             return ours(environ, start)
     kind = kind_of(environ)
     with turn:
-        if fault["kind"] == kind and fault["left"] > 0:
+        if fault["kind"] == kind and fault["left"] > 0 and fault["status"] == 1:
+            # Carried out, whatever version it is for.
+            environ.pop("HTTP_IF_MATCH", None)
+        elif fault["kind"] == kind and fault["left"] > 0:
             fault["left"] -= 1
             if fault["status"] == 0:
                 # The work is done and its answer is lost.

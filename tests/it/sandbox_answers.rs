@@ -296,17 +296,21 @@ async fn responses_are_kept_continued_and_forgotten() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deferred_completions_are_pending_with_202_and_no_body() {
-    let bench = Bench::start(Sandbox::builder().seconds_per_job(0.4)).await;
-    let (status, answer) = bench
-        .say(CHAT, &with(chat("a fox"), json!({ "deferred": true })))
-        .await;
-    assert_eq!(status, 200);
-    let path = format!(
-        "/chat/deferred-completion/{}",
-        answer["request_id"].as_str().unwrap()
-    );
-    assert_eq!(read(bench.get(&path).await.unwrap()).await, (202, json!("")));
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let deferred = async |bench: &Bench| {
+        let (status, answer) = bench
+            .say(CHAT, &with(chat("a fox"), json!({ "deferred": true })))
+            .await;
+        assert_eq!(status, 200);
+        let id = answer["request_id"].as_str().unwrap();
+        format!("/chat/deferred-completion/{id}")
+    };
+    let slow = Bench::start(Sandbox::builder().seconds_per_job(3600.0)).await;
+    let path = deferred(&slow).await;
+    assert_eq!(read(slow.get(&path).await.unwrap()).await, (202, json!("")));
+
+    let bench = Bench::start(Sandbox::builder().seconds_per_job(0.1)).await;
+    let path = deferred(&bench).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
     let (status, answer) = read(bench.get(&path).await.unwrap()).await;
     assert_eq!((status, &answer["object"]), (200, &json!("chat.completion")));
     assert_eq!(

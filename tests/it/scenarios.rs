@@ -14,11 +14,7 @@ use reelkin::{
 };
 
 use super::cli_run::Program;
-use super::client_bench::{Bench, KEY, request};
-
-async fn slow(seconds: f64) -> Bench {
-    Bench::with(Sandbox::builder().seconds_per_job(seconds), &[]).await
-}
+use super::client_bench::{Bench, KEY, PENDING, request};
 
 fn cost(clip: &Clip) -> u64 {
     let record = clip.record.clone().unwrap_or_default();
@@ -204,7 +200,7 @@ async fn scenario_budget() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scenario_pick_up_in_another_process() {
-    let bench = slow(2.0).await;
+    let bench = Bench::start(&[PENDING]).await;
     let words = ["generate", "a lighthouse", "--duration", "1", "--verbose"];
     let mut child = Program::at(&bench).args(words).spawn();
     let stderr = child.stderr.take().unwrap();
@@ -219,6 +215,7 @@ async fn scenario_pick_up_in_another_process() {
         .id
         .clone();
     assert!(killed.await.unwrap(), "the id was never shown");
+    bench.end_pending();
     let client = bench.client();
     let found = client.recover().await.unwrap();
     let [clip] = &found.saved[..] else {
@@ -232,12 +229,13 @@ async fn scenario_pick_up_in_another_process() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scenario_cancel_then_recover() {
-    let bench = slow(1.0).await;
+    let bench = Bench::start(&[PENDING]).await;
     let client = bench.client();
     let job = client.generate(request()).start().await.unwrap();
     job.stop_waiting();
     assert_eq!(job.wait().await.unwrap_err().kind(), ErrorKind::Stopped);
     assert_eq!(bench.clips().len(), 0);
+    bench.end_pending();
     let found = client.recover().await.unwrap();
     assert_eq!((found.saved.len(), bench.clips().len()), (1, 1));
     assert_eq!(bench.state().creates, 1);

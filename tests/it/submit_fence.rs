@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use reelkin::{Charge, Clip, Error, ErrorKind, PlanChoice, RecoveryEvent};
+use secrecy::SecretString;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use super::client_bench::{Bench, builder, request};
+use super::client_bench::{Bench, KEY, builder, request};
 use super::journal_recover::{ledger, open_records};
 
 /// Lets everything through to a sandbox but questions, which wait for a word.
@@ -71,6 +72,10 @@ async fn held_up(bench: &Bench) -> (Gate, Work, PathBuf) {
 
 async fn assert_nothing_is_sent(bench: &Bench, gate: &Gate, work: Work) {
     gate.release.notify_one();
+    assert_refused(bench, work).await;
+}
+
+async fn assert_refused(bench: &Bench, work: Work) {
     let error = work.await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Library, "{error}");
     assert_eq!(error.may_have_been_charged(), Charge::No, "{error}");
@@ -116,4 +121,29 @@ async fn a_lease_that_somebody_removed_does_not_make_its_owner_dead() {
     assert_eq!(found.dropped, 0, "{found:?}");
     assert_eq!((bench.state().creates, bench.clips().len()), (1, 1));
     assert_eq!(ledger(&bench.library()).len(), 1);
+}
+
+/// The last look at the journal comes when the token is there, immediately before the create leaves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_was_removed_while_a_token_was_waited_for_sends_nothing() {
+    let bench = Bench::start(&[]).await;
+    let (asked, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (tell, wait) = (Arc::clone(&asked), Arc::clone(&release));
+    let source = move || {
+        let (tell, wait) = (Arc::clone(&tell), Arc::clone(&wait));
+        async move {
+            tell.notify_one();
+            wait.notified().await;
+            Ok(SecretString::from(KEY))
+        }
+    };
+    let client = bench.builder().bearer(source).build().unwrap();
+    let work = tokio::spawn(async move { client.generate(request()).await });
+    asked.notified().await;
+    std::fs::remove_file(open_records(&bench.library()).remove(0)).unwrap();
+    for lease in std::fs::read_dir(bench.library().join("jobs/owners")).unwrap() {
+        std::fs::remove_file(lease.unwrap().path()).unwrap();
+    }
+    release.notify_one();
+    assert_refused(&bench, work).await;
 }

@@ -12,7 +12,7 @@ use reelkin::{ErrorKind, GenerateRequest, JobEvent, JobState, RetryAdvice, secs}
 use serde_json::Value;
 
 use super::cli_run::{Ran, finish};
-use super::client_bench::{Bench, KEY};
+use super::client_bench::{Bench, KEY, PENDING};
 use super::torture_audit::{Books, audit, closing_audit, recover, settle};
 use super::torture_records::{interrupted, reopen};
 
@@ -310,8 +310,8 @@ async fn folders_deleted_under_a_client_at_work_cost_no_clip() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_library_deleted_under_a_client_at_work_leaves_the_jobs_id() {
-    let sandbox = Sandbox::builder().seconds_per_job(0.3);
-    let bench = Bench::with(sandbox, &["render-size=64x64"]).await;
+    let sandbox = Sandbox::builder().seconds_per_job(0.1);
+    let bench = Bench::with(sandbox, &["render-size=64x64", PENDING]).await;
     let job = bench
         .client()
         .generate(generate("all gone"))
@@ -320,6 +320,7 @@ async fn a_library_deleted_under_a_client_at_work_leaves_the_jobs_id() {
         .unwrap();
     let id = job.id().to_string();
     fs::remove_dir_all(bench.library()).unwrap();
+    bench.end_pending();
     let error = job.wait().await.unwrap_err();
     assert_eq!(
         (error.kind(), error.job_id(), error.retry_advice()),

@@ -385,7 +385,8 @@ impl Worker {
     /// Recovers, settles what only a person can, and finds everything.
     async fn close(&self) -> (Counts, usize) {
         let bench = &self.bench;
-        // Creates of the dead that are still with the server.
+        // Cuts the connections of killed processes, so that no create of theirs arrives later.
+        bench.sandbox.restart(ms(0)).await;
         let mut last = bench.state();
         loop {
             tokio::time::sleep(ms(200)).await;

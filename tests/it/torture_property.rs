@@ -19,7 +19,7 @@ use reelkin::sandbox::{Fault, Sandbox, SandboxState};
 use reelkin::{Clip, EditRequest, ErrorKind, GenerateRequest, VideoClient, secs};
 use tokio::runtime::{Builder, Handle};
 
-use super::client_bench::{Bench, KEY, builder, ms, quick_downloads, quick_polls};
+use super::client_bench::{Bench, KEY, PATIENCE, builder, ms, quick_downloads, quick_polls};
 use super::torture_audit::{Counts, Dice, audit, closing_audit, recover, settle, told};
 
 const CASES: u64 = 24;
@@ -51,7 +51,6 @@ const FAULTS: &[&str] = &[
     "poll:429=0",
     "poll:not-json",
     "poll:truncated=20",
-    "poll-400",
     "empty-202",
     "pending-200",
     "no-progress",
@@ -74,6 +73,33 @@ const FAULTS: &[&str] = &[
     "answer:lost-reply",
     "error-200",
 ];
+
+/// Misleading answers about a job that goes on. Up to [`CONFUSED`] of one kind come in a row, which is more than a
+/// client retries a doubtful answer.
+const CONFUSIONS: &[&str] = &[
+    "poll-400",
+    "poll:status=400",
+    "poll:status=401",
+    "poll:status=403",
+    "poll:status=404",
+    "poll:status=422",
+    "poll:status=500",
+    "poll:status=502",
+    "poll:status=529",
+    "poll:html=404",
+    "poll:html=522",
+    "poll:429-credits=0",
+    "download:status=400",
+    "download:status=401",
+    "download:status=403",
+    "download:status=404",
+    "download:status=410",
+    "download:status=500",
+    "download:status=502",
+    "download:html=522",
+];
+/// Maximum number of one misleading answer in a row.
+const CONFUSED: u64 = 8;
 
 #[derive(Debug, Clone, Copy)]
 enum Verb {
@@ -220,8 +246,13 @@ impl Case {
     fn step(&mut self, number: u64) {
         self.figures.steps += 1;
         for _ in 0..self.dice.below(3) {
-            let times = 1 + self.dice.below(2);
-            let fault = format!("{},times={times}", self.dice.pick(FAULTS));
+            let fault = if self.dice.below(3) == 0 {
+                let times = 1 + self.dice.below(CONFUSED);
+                format!("{},times={times}", self.dice.pick(CONFUSIONS))
+            } else {
+                let times = 1 + self.dice.below(2);
+                format!("{},times={times}", self.dice.pick(FAULTS))
+            };
             self.tell(&format!("fault {fault}"));
             self.bench.sandbox.add_fault(fault.parse::<Fault>().unwrap());
             self.figures.faults += 1;
@@ -288,7 +319,7 @@ impl Case {
             if death.has_come(&before, &self.bench.state(), begun) {
                 break true;
             }
-            assert!(begun.elapsed() < secs(60), "a step does not end");
+            assert!(begun.elapsed() < 3 * PATIENCE, "a step does not end");
         };
         if died {
             self.figures.deaths += 1;
@@ -329,7 +360,7 @@ impl Case {
                 self.figures.kills += 1;
                 break;
             }
-            assert!(begun.elapsed() < secs(60), "the program does not end");
+            assert!(begun.elapsed() < 3 * PATIENCE, "the program does not end");
             std::thread::sleep(Duration::from_micros(500));
         }
         child.wait().unwrap();

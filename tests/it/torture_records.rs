@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use object_store::ObjectStoreExt as _;
@@ -17,14 +17,14 @@ use reelkin::{ErrorKind, GenerateRequest, JobRecord, JobState, Settlement, secs}
 use serde_json::{Value, json};
 
 use super::cli_run::Program;
-use super::client_bench::{Bench, ms, quick_polls};
+use super::client_bench::{Bench, PATIENCE, PENDING, ms, quick_polls};
 use super::metered_store::Metered;
 use super::torture_audit::{Books, closing_audit, recover};
 
 /// A library with jobs whose process gave up waiting: everything is paid for and nothing is saved.
 pub(crate) async fn interrupted(jobs: usize) -> (Bench, Vec<JobRecord>) {
-    let sandbox = Sandbox::builder().seconds_per_job(0.4);
-    let bench = Bench::with(sandbox, &["render-size=64x64"]).await;
+    let sandbox = Sandbox::builder().seconds_per_job(0.1);
+    let bench = Bench::with(sandbox, &["render-size=64x64", PENDING]).await;
     let mut policy = quick_polls();
     policy.deadline = ms(100);
     let client = bench.builder().poll(policy).build().unwrap();
@@ -35,6 +35,7 @@ pub(crate) async fn interrupted(jobs: usize) -> (Bench, Vec<JobRecord>) {
     for ended in given_up.await {
         assert_eq!(ended.unwrap_err().kind(), ErrorKind::Timeout);
     }
+    bench.end_pending();
     let mut records: Vec<_> = Books::read(&bench.library()).open.into_values().collect();
     records.sort_by(|a, b| a.id.cmp(&b.id));
     assert_eq!(records.len(), jobs);
@@ -244,10 +245,8 @@ async fn what_crashes_leave_is_swept_up() {
     drop(client);
     drop(reopened);
     // What is still on its way in the background holds the client for a moment.
-    for _ in 0..500 {
-        if owners() == 0 {
-            break;
-        }
+    let started = Instant::now();
+    while owners() > 0 && started.elapsed() < PATIENCE {
         tokio::time::sleep(ms(10)).await;
     }
     assert_eq!(owners(), 0, "a client that ends takes its lease along");

@@ -2,10 +2,12 @@
 
 #![cfg(feature = "cli")]
 
-use reelkin::{Charge, Clip, Error, ErrorKind, RetryAdvice};
+use std::time::Duration;
+
+use reelkin::{Charge, Clip, Error, ErrorKind, RetryAdvice, secs};
 use tempfile::TempDir;
 
-use super::client_bench::{builder, clips_in, ms, quick_polls, real_clip, request};
+use super::client_bench::{PATIENCE, builder, clips_in, quick_polls, real_clip, request};
 use super::wire_requests::{fixture, fixture_names};
 use super::wire_server::{Answer, JOB, Seen, Server};
 
@@ -20,10 +22,17 @@ pub(crate) struct Run {
 
 /// Makes a clip against a server with a script.
 pub(crate) async fn run(script: impl Fn(&Seen, usize) -> Option<Answer> + Send + Sync + 'static) -> Run {
+    run_within(PATIENCE, script).await
+}
+
+async fn run_within(
+    deadline: Duration,
+    script: impl Fn(&Seen, usize) -> Option<Answer> + Send + Sync + 'static,
+) -> Run {
     let server = Server::start(real_clip().await, script).await;
     let folder = tempfile::tempdir().unwrap();
     let mut policy = quick_polls();
-    policy.deadline = ms(3000);
+    policy.deadline = deadline;
     let client = builder(&server.base_url(), folder.path())
         .poll(policy)
         .build()
@@ -57,7 +66,9 @@ fn is_poll(seen: &Seen) -> bool {
 /// The first so many polls are answered with a fixture, whose link is made to point to the server.
 async fn polled(name: &str, times: usize) -> Run {
     let told = answer(name);
-    run(move |seen, before| {
+    // A refusal that never ends may be waited for until the deadline.
+    let deadline = if times == usize::MAX { secs(3) } else { PATIENCE };
+    run_within(deadline, move |seen, before| {
         if !is_poll(seen) || before >= times {
             return None;
         }

@@ -6,12 +6,13 @@
 use bytes::Bytes;
 use reelkin::sandbox::Sandbox;
 use reelkin::{
-    ErrorKind, GenerateRequest, Keyframe, MediaInput, RetryAdvice, StorageOptions, UploadTarget, Validation,
-    secs,
+    Charge, ErrorKind, GenerateRequest, Keyframe, MediaInput, RetryAdvice, StorageOptions, UploadTarget,
+    Validation, secs,
 };
 use serde_json::{Value, json};
 
-use super::client_bench::{Bench, KEY, builder, ms, quick_polls, real_clip, request};
+use super::cli_run::Program;
+use super::client_bench::{Bench, KEY, builder, clips_in, ms, quick_polls, real_clip, request};
 use super::wire_answers::{Run, answer, run};
 use super::wire_requests::{dot, sent};
 use super::wire_server::{Answer, Server, done, file};
@@ -22,9 +23,13 @@ fn poll_body(body: &Value) -> Answer {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trap_01_a_202_with_an_empty_body_is_pending() {
-    let bench = Bench::start(&["empty-202"]).await;
-    bench.client().generate(request()).await.unwrap();
-    assert!(bench.state().polls > 1);
+    let Run { outcome, server, .. } = run(|seen, before| {
+        let early = seen.path.starts_with("/v1/videos/c") && before < 2;
+        early.then(|| Answer::new(202, ""))
+    })
+    .await;
+    outcome.unwrap();
+    assert_eq!(server.seen_at("/v1/videos/c").len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -59,6 +64,50 @@ async fn trap_03_done_without_a_link_is_an_end() {
         assert_eq!(error.retry_advice(), RetryAdvice::Change);
         assert_eq!(server.seen_at("/v1/videos/c").len(), 1);
     }
+}
+
+/// The polls of a service whose moderation does not answer, then those of the finished job.
+async fn failing_moderation(times: usize) -> Server {
+    Server::start(real_clip().await, move |seen, before| {
+        let body = r#"{"code":"The service is currently unavailable","error":"upstream moderation service timed out"}"#;
+        (seen.path.starts_with("/v1/videos/c") && before < times).then(|| Answer::new(503, body))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_whose_moderation_fails_has_not_judged_the_clip() {
+    let server = failing_moderation(3).await;
+    let folder = tempfile::tempdir().unwrap();
+    let client = builder(&server.base_url(), folder.path()).build().unwrap();
+    client.generate(request()).await.unwrap();
+    assert_eq!(clips_in(folder.path()).len(), 1);
+
+    let server = failing_moderation(usize::MAX).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut polls = quick_polls();
+    polls.deadline = secs(2);
+    let client = builder(&server.base_url(), folder.path())
+        .poll(polls)
+        .build()
+        .unwrap();
+    let error = client.generate(request()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert_eq!(error.may_have_been_charged(), Charge::Unknown, "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_program_waits_on_when_moderation_fails() {
+    let server = failing_moderation(1).await;
+    let folder = tempfile::tempdir().unwrap();
+    let ran = Program::in_folder(folder.path())
+        .env("XAI_API_KEY", KEY)
+        .args(["--base-url", &server.base_url(), "--library", "clips"])
+        .args(["generate", "a lighthouse", "--duration", "1"])
+        .run()
+        .await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(clips_in(&folder.path().join("clips")).len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -258,10 +307,14 @@ async fn trap_17_pending_is_no_error_and_done_is_not_pending() {
     let bench = Bench::start(&["pending-200"]).await;
     bench.client().generate(request()).await.unwrap();
     let bench = Bench::start(&["no-url"]).await;
-    let error = bench.client().generate(request()).await.unwrap_err();
+    let job = bench.client().generate(request()).start().await.unwrap();
+    let done = bench
+        .until("the end", |state| state.jobs[0].state == "done")
+        .await;
+    let error = job.wait().await.unwrap_err();
     assert_eq!(error.service_code(), Some("done_without_url"));
-    let polls = bench.state().jobs[0].polls;
-    assert!(bench.state().jobs[0].state == "done" && polls < 40, "{polls}");
+    let polls = bench.state().polls - done.polls;
+    assert!(polls < 40, "{polls}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,6 +16,7 @@ final class Shape {
         Shape shape = new Shape(Files.readString(Path.of(paths[0])));
         shape.leaveOutWhatIsWrittenByHand();
         shape.hideTheMachinery();
+        shape.deliverCancellation();
         shape.makeValuesKotlins();
         shape.makeDocsKotlins();
         Files.writeString(Path.of(paths[1]), shape.text);
@@ -42,10 +43,19 @@ final class Shape {
         rule("(?m)^open class (?=RustBuffer|Native)", "internal open class ");
         rule("(?m)^(class|interface|object|inline fun|public fun) (?=InternalException|Uniffi|uniffi|Disposable|NoHandle|<T : Disposable)",
                 "internal $1 ");
+        // Renamed, it would be looked for in the native library under a name that is not there.
+        rule("(?m)^public (?=interface TokenCallback)", "internal ");
+        rule("(?m)^public (?=abstract class FfiConverterCallbackInterface)", "internal ");
         rule("internal public ", "internal ");
         rule("(?m)^( *suspend)? fun (?=`native)", "internal$1 fun ");
         // The classes that take their fields as named arguments are written by hand.
         rule("(?m)^data class (?=ClientOptions|SandboxOptions)", "internal data class ");
+    }
+
+    /** Inside of the block whose end frees what was prepared, before the native library begins with anything. */
+    private void deliverCancellation() {
+        rule("(?s)(suspend fun ?<T, F, E: kotlin\\.Exception> uniffiRustCallAsync\\(.*?\\): T \\{\\s*try \\{\\n)",
+                "$1        deliverCancellation()\n");
     }
 
     private void makeValuesKotlins() {
@@ -63,9 +73,11 @@ final class Shape {
         // Whatever is a picture or a clip, see Media.kt.
         rule("(?ms)(^data class Clip \\(.*?^\\))\\{", "$1 : Media {");
         rule("(?m)^sealed class MediaInput \\{", "sealed class MediaInput : Media {");
-        // Signed URLs are never shown.
-        rule("(?ms)(^data class UploadTarget \\(.*?)^    companion object",
-                "$1    override fun toString(): String = \"UploadTarget\"\n\n    companion object");
+        // Signed URLs and tokens are never shown.
+        for (var secret : new String[] {"UploadTarget", "AccessToken"}) {
+            rule("(?ms)(^data class " + secret + " \\(.*?)^    companion object",
+                    "$1    override fun toString(): String = \"" + secret + "\"\n\n    companion object");
+        }
     }
 
     private void makeDocsKotlins() {

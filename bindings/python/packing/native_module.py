@@ -18,13 +18,16 @@ from pathlib import Path
 
 # Hand-written classes below the generated ones, from `reelkin._record`.
 BASES = {"Clip": "PlayableClip"}
+# Below every class whose objects live in the native library, from `reelkin._process`.
+OBJECT = "ProcessBound"
 # Exceptions are hand-written altogether, in `reelkin._errors`.
 ERROR = "VideoError"
 CONVERTER = "_UniffiFfiConverterType"
 
 IMPORTS = f"""
-from reelkin._calls import Functions, wake
+from reelkin._calls import Functions, deliver_cancellation, wake
 from reelkin._errors import {ERROR}
+from reelkin._process import {OBJECT}
 from reelkin._record import {", ".join(sorted({"Record", "Variant", *BASES.values()}))}
 """
 
@@ -35,6 +38,8 @@ def make(source: str) -> tuple[str, str]:
     variants = {node.name: names for node in tree.body for names in [_variants(node)] if names}
     tree.body = [node for node in tree.body if not _left_out(node)]
     tree = ast.fix_missing_locations(_Names(variants).visit(tree))
+    _bind_objects_to_the_process(tree)
+    _deliver_cancellation(tree)
     stub = "\n".join(_stub(tree, variants))
     tree.body = list(_lazily_bound(_plain(tree.body, variants)))
     _Bare().visit(tree)
@@ -86,6 +91,32 @@ def _left_out(node: ast.stmt) -> bool:
         tricks = isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "type"
         return "_checksum_" in target or ERROR in target or target == "__all__" or tricks
     return False
+
+
+def _bind_objects_to_the_process(tree: ast.Module) -> None:
+    """Every class with a handle of the native library refuses to be copied: the copy would free it a second time."""
+    objects = [
+        node
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+        and any(isinstance(part, ast.FunctionDef) and part.name == "_uniffi_make_instance" for part in node.body)
+    ]
+    if not objects:
+        raise ValueError("the generated module has no objects: its form has changed")
+    for node in objects:
+        node.bases = [ast.Name(OBJECT, ast.Load())]
+
+
+def _deliver_cancellation(tree: ast.Module) -> None:
+    """Every async call notices that its task was cancelled before it has the native library begin with anything."""
+    for node in tree.body:
+        if isinstance(node, ast.AsyncFunctionDef) and node.name == "_uniffi_rust_call_async":
+            guarded = [part for part in node.body if isinstance(part, ast.Try)]
+            if len(guarded) == 1 and guarded[0].finalbody:
+                # Inside: what was prepared is freed, too.
+                guarded[0].body[:0] = ast.parse("await deliver_cancellation()").body
+                return
+    raise ValueError("the generated module makes async calls in another way: its form has changed")
 
 
 class _Names(ast.NodeTransformer):
@@ -270,6 +301,7 @@ def _stub(tree: ast.Module, variants: dict[str, dict[str, str]]) -> Iterator[str
     values = _value_types(tree)
     yield "import datetime, decimal, enum, pathlib, typing"
     yield f"from reelkin._errors import Error as {ERROR}"
+    yield f"from reelkin._process import {OBJECT}"
     yield f"from reelkin._record import {', '.join(sorted({'Record', 'Variant', *BASES.values()}))}"
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and not _is_private(node.name):
@@ -390,6 +422,6 @@ def _function_stub(node: ast.FunctionDef | ast.AsyncFunctionDef, indent: str) ->
         yield f"{indent}@{ast.unparse(by)}"
     word = "async def" if isinstance(node, ast.AsyncFunctionDef) else "def"
     returns = ast.unparse(node.returns) if node.returns else "None"
-    yield f"{indent}{word} {node.name}({ast.unparse(node.args)}) -> {returns}:"
+    yield f"{indent}{word} {node.name}({ast.unparse(node.args).replace('_DEFAULT', '...')}) -> {returns}:"
     yield from _docs(node, indent + "    ")
     yield f"{indent}    ..."

@@ -28,6 +28,7 @@ from ._errors import (
     ConfigError,
     Error,
     FramesUnavailableError,
+    InternalError,
     InvalidRequestError,
     JobExpiredError,
     JobFailedError,
@@ -108,6 +109,7 @@ from ._native import (
     PriceUnit,
     Probe,
     PublicUrl,
+    QuarantinedClip,
     RateLimit,
     Recovered,
     RecoveryEvent,
@@ -150,10 +152,12 @@ from ._native import (
 from ._progress import progress
 from ._requests import chain_request, continue_request, edit_request, extend_request, generate_request
 from ._sandbox import Sandbox
+from ._token import AccessToken
 
 __version__ = _native.version()
 
 __all__ = [
+    "AccessToken",
     "AnalyzeOptions",
     "Asked",
     "AudioProbe",
@@ -197,6 +201,7 @@ __all__ = [
     "GenerateRequest",
     "InputRecord",
     "InputTransport",
+    "InternalError",
     "InvalidRequestError",
     "Job",
     "JobError",
@@ -235,6 +240,7 @@ __all__ = [
     "Probe",
     "ProtocolError",
     "PublicUrl",
+    "QuarantinedClip",
     "RateLimit",
     "RateLimitedError",
     "Recovered",

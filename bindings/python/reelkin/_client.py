@@ -15,6 +15,8 @@ from ._frames import Frame, bounds
 from ._jobs import Chain, Job, Recovery
 from ._library import Library, spent
 from ._native import Clip, FramePosition, MediaInput
+from ._process import ProcessBound
+from ._token import Tokens, TokenSource
 from ._values import given
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ def verb(
 
     def documented(about: Callable[[Client], None]) -> Verb[P, S]:
         async def method(self: Client, /, *arguments: P.args, **options: P.kwargs) -> S:
+            self._notice_loop()
             return outcome(await call(self._native, request(*arguments, **options)))
 
         return _described(method, about, request)
@@ -94,7 +97,7 @@ def _described(method: M, about: Callable[..., None], request: Callable[..., Any
     return method
 
 
-class Client:
+class Client(ProcessBound):
     """What the async and the blocking client share: how they are set up, and what needs no waiting."""
 
     def __init__(
@@ -112,15 +115,18 @@ class Client:
         timeouts: Optional[_native.Timeouts] = None,
         planner: Optional[_native.PlannerSettings] = None,
         models: Optional[str] = None,
+        token: Optional[TokenSource] = None,
     ) -> None:
         """`library` is the folder that keeps the clips, made when missing. Without `api_key` the environment variable
-        `XAI_API_KEY` is read. `base_url` is another place that speaks the service's protocol, such as a `Sandbox`.
+        `XAI_API_KEY` is read; instead of a key, `token` is a function, async or not, that returns a token: a `str`, or an
+        `AccessToken` with the time for which it may be used. `base_url` is another place that speaks the service's protocol, such as a `Sandbox`.
         The other settings are records: `default_poll_policy().replace(deadline=timedelta(minutes=5))`. `models` is a
         model table of your own, as the text of its TOML file.
 
-        Raises `ConfigError` without a key or with a base URL that would leak it, `LibraryError` when the folder cannot
+        Raises `ConfigError` without a key, with both a key and a source of tokens, or with a base URL that would leak it, `LibraryError` when the folder cannot
         be written, `InvalidRequestError` for settings that no call can be made with.
         """
+        self._tokens = None if token is None else Tokens(token)
         self._native = _native.VideoClient(
             _native.ClientOptions(
                 library=_values.path("library", library),
@@ -135,12 +141,17 @@ class Client:
                 timeouts=timeouts,
                 planner=planner,
                 models=given(_values.text, "models", models),
-            )
+            ),
+            self._tokens,
         )
         self._shown = f"<reelkin.{type(self).__name__} on {os.fspath(library)!r}>"
 
     def __repr__(self) -> str:
         return self._shown
+
+    def _notice_loop(self) -> None:
+        if self._tokens is not None:
+            self._tokens.notice_loop()
 
     @property
     def service(self) -> str:
@@ -274,6 +285,7 @@ class VideoClient(Client):
 
         Raises `NotFoundError`, `JobExpiredError`.
         """
+        self._notice_loop()
         return Job(await self._native.job(_values.text("id", id)))
 
     async def recover(self) -> _native.Recovered:
@@ -281,10 +293,12 @@ class VideoClient(Client):
 
         Costs nothing. What only a person can find out is listed in `unsettled`, for `library.settle`.
         """
+        self._notice_loop()
         return await self._native.recover()
 
     async def start_recover(self) -> Recovery:
         """Begins a recovery."""
+        self._notice_loop()
         return Recovery(await self._native.start_recover())
 
     async def spent(
@@ -295,6 +309,7 @@ class VideoClient(Client):
 
     async def visible_models(self) -> list[_native.VisibleModel]:
         """The models that the key can see at the service."""
+        self._notice_loop()
         return await self._native.visible_models()
 
     async def close(self) -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "ConfigError",
     "Error",
     "FramesUnavailableError",
+    "InternalError",
     "InvalidRequestError",
     "JobExpiredError",
     "JobFailedError",
@@ -151,6 +152,10 @@ class LibraryError(Error, OSError):
     """The library could not be read or written."""
 
 
+class InternalError(Error, RuntimeError):
+    """A defect of this package ended the work. A job that was sent goes on, and a recovery finishes it."""
+
+
 class VideoError:
     """The kinds, under the names by which the private module raises them."""
 
@@ -171,3 +176,4 @@ class VideoError:
     Media = MediaError
     FramesUnavailable = FramesUnavailableError
     Library = LibraryError
+    Internal = InternalError

@@ -12,6 +12,7 @@ from . import _native, _values
 if TYPE_CHECKING:
     import numpy
     import PIL.Image
+    from typing_extensions import Self
 
     from ._values import Media, Seconds
 
@@ -26,6 +27,17 @@ class Frame:
 
     def __init__(self, native: _native.Frame) -> None:
         self._native = _values.one_of("native", native, _native.Frame)
+
+    # Pixels cannot be changed, so that a copy in this process is the frame itself, and one that is pickled is its value.
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.width, self.height, bytes(self), self._native.origin())
 
     @classmethod
     def from_rgb(cls, width: int, height: int, rgb: bytes) -> Frame:
@@ -118,6 +130,11 @@ class Frame:
 
     def _repr_png_(self) -> bytes:
         return self.to_png()
+
+
+def _restored(kind: type[Frame], width: int, height: int, rgb: bytes, origin: _native.FrameOrigin) -> Frame:
+    """A frame that was pickled."""
+    return kind(_native.Frame.restore(width, height, rgb, origin))
 
 
 def bounds(

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Generator
 from typing import Any, Generic, Optional, Protocol, TypeVar
 
 from . import _native
+from ._process import ProcessBound
 
 Event = TypeVar("Event")
 Outcome = TypeVar("Outcome")
@@ -24,7 +25,7 @@ class _Handle(Protocol[E, O]):
     def stop_waiting(self) -> None: ...
 
 
-class Work(Generic[Event, Outcome]):
+class Work(ProcessBound, Generic[Event, Outcome]):
     """Something on its way that can be watched. `await work` waits for its outcome, `async for` reads its events.
 
     It only watches: cancelling a wait, or dropping this object, stops nothing and loses nothing.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, List, Optional, Union
 
 from . import _native, _values
 from ._native import Clip
+from ._process import ProcessBound
 from ._values import clip_name, given
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ LARGEST_CLIP = 1 << 30
 # In annotations `List`, since inside of the class `list` is the method.
 
 
-class Folder:
+class Folder(ProcessBound):
     """What the async and the blocking library share: how they are opened."""
 
     def __init__(self, native: _native.Library) -> None:
@@ -79,6 +80,14 @@ class Library(Folder):
     async def stuck_jobs(self) -> List[_native.StuckJob]:
         """Records that cannot be taken up, and why."""
         return await self._native.stuck_jobs()
+
+    async def quarantined(self) -> List[_native.QuarantinedClip]:
+        """Bytes that were paid for and failed verification, kept until they are accepted, discarded or replaced."""
+        return await self._native.quarantined()
+
+    async def discard_quarantined(self, record: str) -> bool:
+        """Removes what is in quarantine of a record, and says whether there was anything. The record stays."""
+        return await self._native.discard_quarantined(_values.text("record", record))
 
     async def job_record(self, id: str) -> _native.JobRecord:
         """The record of a paid request by its id, open or settled. Raises `NotFoundError`."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-SECRET = frozenset({"api_key", "upload_url"})
+SECRET = frozenset({"api_key", "secret", "upload_url"})
 LONGEST_TEXT = 400
 LONGEST_CLIP = 16 * 1024 * 1024
 

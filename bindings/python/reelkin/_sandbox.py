@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Optional
 
 from . import _native as native
 from . import _values
+from ._process import ProcessBound
 from ._values import given
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ._values import Seconds
 
 
-class Server:
+class Server(ProcessBound):
     """What the async and the blocking sandbox share."""
 
     def __init__(

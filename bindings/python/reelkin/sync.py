@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
 import threading
 from collections.abc import Coroutine, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar
 
-from . import _client, _frames, _jobs, _library, _native, _progress, _sandbox
+from . import _client, _frames, _jobs, _library, _loop, _native, _progress, _sandbox
 from ._client import Client
 from ._jobs import Event, Outcome
+from ._process import ProcessBound
 from ._sandbox import Server
 
 if TYPE_CHECKING:
@@ -36,57 +36,30 @@ S = TypeVar("S")
 LEAVING = 2.0
 
 
-class _Loop:
-    """An event loop in a thread of its own, begun with the first call; in a forked child begun anew."""
+def _run(work: Coroutine[Any, Any, R]) -> R:
+    """Runs a call in the package's own event loop, and waits for its outcome."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        work.close()
+        raise RuntimeError("a blocking call would stop the event loop that runs here: use reelkin, not reelkin.sync")
+    left = threading.Event()
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._loop: Optional[asyncio.AbstractEventLoop] = None
-
-    def _running(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="reelkin-sync", daemon=True).start()
-            return self._loop
-
-    def run(self, work: Coroutine[Any, Any, R]) -> R:
+    async def carried() -> R:
         try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            pass
-        else:
-            work.close()
-            raise RuntimeError(
-                "a blocking call would stop the event loop that runs here: use reelkin, not reelkin.sync"
-            )
-        left = threading.Event()
+            return await work
+        finally:
+            left.set()
 
-        async def carried() -> R:
-            try:
-                return await work
-            finally:
-                left.set()
-
-        future = asyncio.run_coroutine_threadsafe(carried(), self._running())
-        try:
-            return future.result()
-        except BaseException:
-            if future.cancel():
-                left.wait(LEAVING)
-            raise
-
-
-_loop = _Loop()
-
-
-def _begin_anew() -> None:
-    global _loop
-    _loop = _Loop()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    future = asyncio.run_coroutine_threadsafe(carried(), _loop.running())
+    try:
+        return future.result()
+    except BaseException:
+        if future.cancel():
+            left.wait(LEAVING)
+        raise
 
 
 def _blocking(call: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
@@ -94,7 +67,7 @@ def _blocking(call: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
 
     @functools.wraps(call)
     def waiting(*arguments: P.args, **options: P.kwargs) -> R:
-        return _loop.run(call(*arguments, **options))
+        return _run(call(*arguments, **options))
 
     return waiting
 
@@ -106,7 +79,7 @@ def _method(
 
     @functools.wraps(call)
     def waiting(self: Any, /, *arguments: P.args, **options: P.kwargs) -> S:
-        return outcome(_loop.run(call(self, *arguments, **options)))
+        return outcome(_run(call(self, *arguments, **options)))
 
     return waiting
 
@@ -115,7 +88,7 @@ def _as_it_is(outcome: R) -> R:
     return outcome
 
 
-class Work(Generic[Event, Outcome]):
+class Work(ProcessBound, Generic[Event, Outcome]):
     """Something on its way that can be watched: `wait` for its outcome, or iterate over its events."""
 
     def __init__(self, work: _jobs.Work[Event, Outcome]) -> None:
@@ -126,12 +99,12 @@ class Work(Generic[Event, Outcome]):
 
     def wait(self) -> Outcome:
         """Waits until it is over. Ctrl-C stops nothing but the wait."""
-        return _loop.run(self._work.wait())
+        return _run(self._work.wait())
 
     def events(self) -> Iterator[Event]:
         """Everything that happens to it, from its beginning, however late it is asked."""
         events = self._work._native.events()
-        while (event := _loop.run(events.next())) is not None:
+        while (event := _run(events.next())) is not None:
             yield event
 
     def __iter__(self) -> Iterator[Event]:
@@ -249,4 +222,4 @@ probe = _blocking(_frames.probe)
 
 def progress(work: Work[Any, Outcome]) -> Outcome:
     """Waits for a work with a bar on standard error, and returns its outcome."""
-    return _loop.run(_progress.progress(work._work))
+    return _run(_progress.progress(work._work))

@@ -12,7 +12,7 @@ QUICKSTART = Path(__file__).resolve().parents[3] / "docs" / "quickstart-python.m
 
 def test_the_quick_start_runs(tmp_path: Path) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", QUICKSTART.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     said = ""
     for block in blocks:
         ended = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, timeout=300)

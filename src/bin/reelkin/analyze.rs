@@ -1,18 +1,19 @@
 //! `reelkin analyze`.
 
-use std::process::ExitCode;
-
-use reelkin::{ClipNotes, MediaInput};
+use reelkin::ClipNotes;
 use serde_json::json;
 
 use crate::args::{Analyze, Global};
-use crate::output::{self, Outcome};
-use crate::session::{Session, Settings, block_on};
+use crate::output::{self, ExitCode, Outcome, WORD};
+use crate::session::{self, Settings, with_session};
+use crate::terminal::shown;
+
+/// The longest text of a model that is shown; a prompt is no longer.
+const TEXT: usize = 5000;
 
 pub(crate) fn run(global: &Global, command: &Analyze) -> Outcome {
-    let clip = MediaInput::parse_video(&command.clip)?;
-    block_on(async {
-        let session = Session::open(global, Settings::default()).await?;
+    let clip = session::video(&command.clip)?;
+    with_session(global, Settings::default(), async |session| {
         let mut analyze = session.client.analyze(clip).deadline(command.timeout);
         if let Some(frames) = command.frames {
             analyze = analyze.frames(frames);
@@ -20,9 +21,7 @@ pub(crate) fn run(global: &Global, command: &Analyze) -> Outcome {
         if let Some(model) = &command.model {
             analyze = analyze.model(model);
         }
-        let notes = analyze.await;
-        session.close().await;
-        let notes = notes?;
+        let notes = analyze.await?;
         if global.json {
             output::print_json(&json!(notes));
         } else {
@@ -45,9 +44,9 @@ fn print(notes: &ClipNotes) {
         ("prompt", notes.prompt.clone()),
     ];
     for (name, text) in rows {
-        output::print_line(format_args!("{name:<9} {text}"));
+        output::print_line(format_args!("{name:<9} {}", shown(&text, TEXT)));
     }
     if let Some(cost) = notes.cost {
-        output::note(format_args!("{}, {cost}", notes.model));
+        output::note(format_args!("{}, {cost}", shown(&notes.model, WORD)));
     }
 }

@@ -1,5 +1,6 @@
 //! The arguments. Names are ima2-gen's where it has them.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,7 +16,8 @@ use reelkin::sandbox::Fault;
     arg_required_else_help = true,
     subcommand_required = true,
     after_help = "The key is read from XAI_API_KEY. With --sandbox no key is needed and nothing costs anything.\n\
-        Exit codes: 0 done, 1 failed, 2 bad arguments, 3 submission unknown, 4 moderated, 5 budget."
+        Exit codes: 0 done, 1 failed, 2 bad arguments, 3 submission unknown, 4 moderated, 5 budget;\n\
+        130, 143 and 129 after SIGINT, SIGTERM and SIGHUP."
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -109,19 +111,19 @@ pub(crate) struct Generate {
     pub(crate) prompt: Option<String>,
     /// A picture (file, https URL, `file_id` or data URL). One is the first frame, several are references
     #[arg(long = "ref", value_name = "FILE")]
-    pub(crate) references: Vec<String>,
+    pub(crate) references: Vec<OsString>,
     /// Take a single --ref as a reference instead of the first frame
     #[arg(long, requires = "references", conflicts_with_all = ["last_frame", "keyframes"])]
     pub(crate) as_reference: bool,
     /// The first frame, beside references, a last frame or keyframes
     #[arg(long, value_name = "FILE")]
-    pub(crate) first_frame: Option<String>,
+    pub(crate) first_frame: Option<OsString>,
     /// The last frame
     #[arg(long, value_name = "FILE", conflicts_with = "references")]
-    pub(crate) last_frame: Option<String>,
-    /// A frame at a time, as in 2.667=middle.png; up to four
+    pub(crate) last_frame: Option<OsString>,
+    /// A frame at a time in whole milliseconds, as in 2.667=middle.png; up to four
     #[arg(long = "keyframe", value_name = "S=FILE", conflicts_with = "references")]
-    pub(crate) keyframes: Vec<String>,
+    pub(crate) keyframes: Vec<OsString>,
     /// A voice: a preset such as eve, or a custom voice id; up to three
     #[arg(long = "voice", value_name = "VOICE")]
     pub(crate) voices: Vec<String>,
@@ -198,7 +200,7 @@ pub(crate) struct Planning {
 pub(crate) struct Source {
     /// The clip: an id, a file name, a path, an https URL, a `file_id` or a data URL
     #[arg(long, value_name = "CLIP")]
-    pub(crate) video: String,
+    pub(crate) video: OsString,
     /// The model [default: grok-imagine-video, the only one that can]
     #[arg(long)]
     pub(crate) model: Option<String>,
@@ -262,7 +264,7 @@ pub(crate) struct Continue {
     pub(crate) prompt: Option<String>,
     /// The clip: an id, a file name or a path
     #[arg(long, value_name = "CLIP")]
-    pub(crate) video: String,
+    pub(crate) video: OsString,
     #[command(flatten)]
     pub(crate) onward: Onward,
     /// Length in whole seconds [default: 5]
@@ -292,7 +294,7 @@ pub(crate) struct Continue {
 #[derive(Debug, Args)]
 pub(crate) struct Analyze {
     /// The clip: an id, a file name or a path
-    pub(crate) clip: String,
+    pub(crate) clip: OsString,
     /// How many frames are looked at, spread over the clip (2 to 32)
     #[arg(long, value_name = "N")]
     pub(crate) frames: Option<u32>,
@@ -307,7 +309,7 @@ pub(crate) struct Analyze {
 #[derive(Debug, Args)]
 pub(crate) struct Lineage {
     /// A clip of the library: an id, a file name or a path in it
-    pub(crate) clip: String,
+    pub(crate) clip: OsString,
     /// As Mermaid
     #[arg(long, group = "form")]
     pub(crate) mermaid: bool,
@@ -317,7 +319,7 @@ pub(crate) struct Lineage {
     /// Hash every clip and compare it with its record
     #[arg(long)]
     pub(crate) verify: bool,
-    /// Draw the first and last frames of the family to this PNG
+    /// Draw the first and last frames of the family to this file: .png or .jpg
     #[arg(long, value_name = "FILE")]
     pub(crate) sheet: Option<PathBuf>,
 }
@@ -330,7 +332,7 @@ pub(crate) struct Chain {
     pub(crate) prompts: Vec<String>,
     /// The clip to go on from: an id, a file name or a path. Without it the first prompt makes one
     #[arg(long, value_name = "CLIP")]
-    pub(crate) video: Option<String>,
+    pub(crate) video: Option<OsString>,
     /// Go on with a chain by its id
     #[arg(long, value_name = "ID", conflicts_with_all = ["video", "name"])]
     pub(crate) resume: Option<String>,
@@ -412,7 +414,7 @@ pub(crate) enum Validation {
 #[derive(Debug, Args)]
 pub(crate) struct Frame {
     /// A clip: an id, a file name or a path
-    pub(crate) clip: String,
+    pub(crate) clip: OsString,
     /// The last frame (the default)
     #[arg(long, group = "which")]
     pub(crate) last: bool,
@@ -439,7 +441,7 @@ pub(crate) struct Frame {
 #[derive(Debug, Args)]
 pub(crate) struct Probe {
     /// A clip: an id, a file name or a path
-    pub(crate) clip: String,
+    pub(crate) clip: OsString,
 }
 
 #[derive(Debug, Args)]
@@ -453,7 +455,7 @@ pub(crate) struct Ls {
     /// Say what was spent, too: today (UTC), and in all
     #[arg(long)]
     pub(crate) cost: bool,
-    /// List what is open instead: on its way, interrupted, or waiting for a person
+    /// List what is open instead: on its way, interrupted, or waiting for a person; and what is in quarantine
     #[arg(long, conflicts_with_all = ["before", "cost"])]
     pub(crate) open: bool,
 }
@@ -476,7 +478,7 @@ pub(crate) struct Settle {
     pub(crate) said: Said,
 }
 
-/// What a person found on the service's account page.
+/// What a person found on the service's account page, or decides about what failed verification.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Said {
@@ -489,6 +491,12 @@ pub(crate) struct Said {
     /// The job has this id: the next recovery saves its clip
     #[arg(long, value_name = "JOB_ID")]
     pub(crate) job: Option<String>,
+    /// Take what failed verification as the clip, unverified
+    #[arg(long)]
+    pub(crate) accept: bool,
+    /// Remove what failed verification; the job stays as it is
+    #[arg(long)]
+    pub(crate) discard: bool,
 }
 
 #[derive(Debug, Args)]
@@ -505,6 +513,9 @@ pub(crate) struct SandboxOptions {
     /// Where to listen; port 0 takes a free one. Another address than loopback opens it to the network
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
     pub(crate) listen: SocketAddr,
+    /// Answer to this host name too, as from another container; may be given several times
+    #[arg(long = "allow-host", value_name = "NAME")]
+    pub(crate) allowed_hosts: Vec<String>,
     /// The key that it wants [default: a random one]
     #[arg(long, value_name = "KEY")]
     pub(crate) api_key: Option<String>,
@@ -531,9 +542,15 @@ fn faults_help() -> String {
     )
 }
 
+/// The longest time that can be given: 365 days.
+const MAX_SECONDS: f64 = 365.0 * 24.0 * 3600.0;
+
 /// Seconds, whole or not, as a person writes them.
 fn seconds(text: &str) -> Result<Duration, String> {
     let bad = || "not a number of seconds; write it as in 6 or 2.5".to_owned();
     let seconds: f64 = text.parse().map_err(|_| bad())?;
+    if seconds.is_finite() && seconds > MAX_SECONDS {
+        return Err(format!("more than a year; give at most {MAX_SECONDS} seconds"));
+    }
     Duration::try_from_secs_f64(seconds).map_err(|_| bad())
 }

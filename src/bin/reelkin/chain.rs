@@ -1,18 +1,17 @@
 //! `reelkin chain`.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use futures_util::StreamExt as _;
 use reelkin::{
     ChainEvent, ChainHandle, ChainOutcome, ChainRecord, ChainRequest, Clip, ContinueRequest, Drift, Error,
-    GenerateRequest, MediaInput, Resolution, usd,
+    GenerateRequest, Resolution, usd,
 };
 use serde_json::{Value, json};
 
 use crate::args::{Chain, Global, Wait};
-use crate::output::{self, Failure, Outcome};
-use crate::session::{Session, Settings, block_on, check_destination, plan, until_over};
+use crate::output::{self, ExitCode, Failure, Outcome};
+use crate::session::{self, Session, Settings, check_destination, plan, until_over, with_session};
 use crate::video::{continuation, ratio};
 
 pub(crate) fn run(global: &Global, command: Chain) -> Outcome {
@@ -27,15 +26,12 @@ pub(crate) fn run(global: &Global, command: Chain) -> Outcome {
         timeout: Some(wait.timeout),
         ..Settings::default()
     };
-    block_on(async {
-        let session = Session::open(global, settings).await?;
+    with_session(global, settings, async |session| {
         let chain = session.client.chain(request).start().await?;
-        let code = match follow(&chain, global.json).await {
-            Ok(made) => done(&session, &made, &wait, global.json).await,
-            Err(error) => stopped(&session, chain.id(), error, global.json).await,
-        };
-        session.close().await;
-        Ok(code)
+        Ok(match follow(&chain, global.json).await {
+            Ok(made) => done(session, &made, &wait, global.json).await,
+            Err(error) => stopped(session, chain.id(), error, global.json).await,
+        })
     })
 }
 
@@ -43,7 +39,7 @@ fn request(command: &Chain) -> Outcome<ChainRequest> {
     let mut prompts = command.prompts.iter();
     let mut request = match (&command.resume, &command.video) {
         (Some(id), _) => ChainRequest::resume(id),
-        (None, Some(clip)) => ChainRequest::from_clip(MediaInput::parse_video(clip)?),
+        (None, Some(clip)) => ChainRequest::from_clip(session::video(clip)?),
         (None, None) => {
             let Some(first) = prompts.next() else {
                 return Err(Failure::Arguments(
@@ -86,7 +82,7 @@ fn step(command: &Chain, prompt: &str) -> ContinueRequest {
     request
 }
 
-/// Waits for a chain, with progress; Ctrl-C stops waiting.
+/// Waits for a chain, with progress.
 async fn follow(chain: &ChainHandle, as_json: bool) -> reelkin::Result<ChainOutcome> {
     let watched = chain.clone();
     let drawing = async move {
@@ -173,7 +169,7 @@ async fn done(session: &Session, made: &ChainOutcome, wait: &Wait, as_json: bool
         }
         output::print_line(format_args!("chain {}  {}", made.id, made.cost));
         if let Some(error) = &failed {
-            output::note(format_args!("reelkin: {error}"));
+            output::note(format_args!("reelkin: {}", output::error_line(error)));
         }
     }
     match failed {

@@ -1,13 +1,15 @@
 //! `reelkin doctor`: is everything there that making a clip needs?
 
-use std::process::ExitCode;
-
 use reelkin::{ErrorKind, Library};
 use serde_json::{Value, json};
 
 use crate::args::Global;
-use crate::output::{self, Failure, Outcome};
+use crate::output::{self, ExitCode, Failure, Outcome};
 use crate::session::{Session, Settings, block_on};
+use crate::terminal::shown;
+
+/// The longest line of a check, which may quote the service.
+const LINE: usize = 2000;
 
 struct Check {
     name: &'static str,
@@ -21,7 +23,9 @@ impl Check {
         let (ok, detail, advice) = match result {
             Ok(detail) => (true, detail, None),
             Err(Failure::Crate(error)) => (false, error.to_string(), error.guidance().map(str::to_owned)),
-            Err(Failure::Arguments(line) | Failure::Local(line)) => (false, line, None),
+            Err(Failure::Arguments(line) | Failure::Local(line) | Failure::GaveUp(line)) => {
+                (false, line, None)
+            }
         };
         Self {
             name,
@@ -65,7 +69,11 @@ pub(crate) fn run(global: &Global) -> Outcome {
     } else {
         for check in &checks {
             let mark = if check.ok { "ok  " } else { "FAIL" };
-            output::print_line(format_args!("{mark}  {:<8} {}", check.name, check.detail));
+            output::print_line(format_args!(
+                "{mark}  {:<8} {}",
+                check.name,
+                shown(&check.detail, LINE)
+            ));
             if let Some(advice) = &check.advice {
                 output::print_line(format_args!("                {advice}"));
             }
@@ -96,7 +104,9 @@ fn libav() -> Outcome<String> {
         line = format!("{line}; not {}", missing.join(" "));
     }
     if missing.contains(&"h264") {
-        return Err(Failure::Local(format!("{line}: the service's clips are H.264")));
+        return Err(Failure::Local(format!(
+            "{line}: the service's clips are H.264, and would be saved without being verified"
+        )));
     }
     Ok(line)
 }

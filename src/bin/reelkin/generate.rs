@@ -1,11 +1,11 @@
 //! `reelkin generate`.
 
+use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 use reelkin::request::PublicUrl;
 use reelkin::{
-    Defaults, GenerateMode, GenerateRequest, Keyframe, MediaInput, ModelTable, StorageOptions, UploadTarget,
-    Validation,
+    Defaults, GenerateMode, GenerateRequest, Keyframe, ModelTable, StorageOptions, UploadTarget, Validation,
 };
 
 use crate::args::{self, Generate, Global};
@@ -67,7 +67,7 @@ fn request(command: &Generate) -> Outcome<GenerateRequest> {
 }
 
 fn mode(command: &Generate) -> Outcome<GenerateMode> {
-    let optional = |text: &Option<String>| text.as_deref().map(MediaInput::parse).transpose();
+    let optional = |text: &Option<OsString>| text.as_deref().map(session::picture).transpose();
     let first = optional(&command.first_frame)?;
     let last = optional(&command.last_frame)?;
     if last.is_some() || !command.keyframes.is_empty() {
@@ -85,7 +85,7 @@ fn mode(command: &Generate) -> Outcome<GenerateMode> {
     let mut references = command
         .references
         .iter()
-        .map(|text| MediaInput::parse(text))
+        .map(|text| session::picture(text))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(match (references.len(), first) {
         (0, None) => GenerateMode::Text,
@@ -101,14 +101,34 @@ fn mode(command: &Generate) -> Outcome<GenerateMode> {
     })
 }
 
-fn keyframe(text: &str) -> Outcome<Keyframe> {
+/// Splits a text at its first `=`. What follows may be a path that is not Unicode.
+fn split(text: &OsStr) -> Option<(&str, &OsStr)> {
+    if let Some(text) = text.to_str() {
+        let (before, after) = text.split_once('=')?;
+        return Some((before, OsStr::new(after)));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt as _;
+
+        let bytes = text.as_bytes();
+        let at = bytes.iter().position(|byte| *byte == b'=')?;
+        let before = std::str::from_utf8(&bytes[..at]).ok()?;
+        Some((before, OsStr::from_bytes(&bytes[at + 1..])))
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+fn keyframe(text: &OsStr) -> Outcome<Keyframe> {
     let bad = || {
         Failure::Arguments(format!(
-            "read keyframe {text:?}: write it as SECONDS=FILE, as in 2.667=middle.png"
+            "read keyframe {:?}: write it as SECONDS=FILE, as in 2.667=middle.png",
+            text.to_string_lossy()
         ))
     };
-    let (at, file) = text.split_once('=').ok_or_else(bad)?;
+    let (at, file) = split(text).ok_or_else(bad)?;
     let at: f64 = at.parse().map_err(|_| bad())?;
     let at = Duration::try_from_secs_f64(at).map_err(|_| bad())?;
-    Ok(Keyframe::new(at, MediaInput::parse(file)?))
+    Ok(Keyframe::new(at, session::picture(file)?))
 }

@@ -1,6 +1,8 @@
 //! `reelkin lineage`: the family of a clip, as a tree, as JSON, as a diagram, as a contact sheet.
 
-use std::process::ExitCode;
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::path::Path;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use reelkin::library::Verdict;
@@ -10,27 +12,41 @@ use reelkin::{ClipId, Library, UsdTicks};
 use serde_json::json;
 
 use crate::args::{Global, Lineage};
-use crate::output::{self, Failure, Outcome};
+use crate::frame::{encode, format_of, write_whole};
+use crate::output::{self, ExitCode, Failure, Outcome, WORD};
 use crate::session::{block_on, stored};
+use crate::terminal::shown;
+
+/// The quality of a sheet that is a JPEG, as of a frame by default.
+const QUALITY: u8 = 90;
+/// The longest note on a family that is shown.
+const NOTE: usize = 500;
 
 pub(crate) fn run(global: &Global, command: &Lineage) -> Outcome {
+    // Before anything is read: a name that no picture can have.
+    let format = command
+        .sheet
+        .as_deref()
+        .map(|file| format_of("sheet", file))
+        .transpose()?;
     let library = Library::open_to_read(&global.library)?;
+    let clip = name_of(&library, &command.clip)?;
     let (family, verdicts, sheet) = block_on(async {
-        let clip = library.resolve(&command.clip).await?;
+        let clip = library.resolve(&clip).await?;
         let family = library.family(&clip).await?;
         let verdicts: Vec<Verdict> = if command.verify {
             library.verify_family(&family).collect().await
         } else {
             Vec::new()
         };
-        let sheet = match &command.sheet {
-            Some(_) => Some(sheet(&library, &family).await?),
+        let sheet = match format {
+            Some(format) => Some(encode(&sheet(&library, &family).await?, format, QUALITY)?),
             None => None,
         };
         Ok((family, verdicts, sheet))
     })?;
     if let (Some(file), Some(sheet)) = (&command.sheet, &sheet) {
-        crate::frame::write_whole(file, sheet)?;
+        write_whole("sheet", file, sheet)?;
     }
     if global.json {
         let mut object = family.to_json();
@@ -41,7 +57,7 @@ pub(crate) fn run(global: &Global, command: &Lineage) -> Outcome {
             object["verified"] = checked.collect();
         }
         if let Some(file) = &command.sheet {
-            object["sheet"] = json!(file);
+            object["sheet"] = output::path_json(file);
         }
         output::print_json(&object);
     } else if command.mermaid {
@@ -65,13 +81,65 @@ pub(crate) fn run(global: &Global, command: &Lineage) -> Outcome {
     })
 }
 
+/// How many levels of the tree are drawn. A deeper clip shows this many innermost levels, after the number of those
+/// left out: the indentation of a line of 30,000 generations would be a gigabyte.
+const MAX_LEVELS: usize = 24;
+
+/// Returns what names a clip to the library. For a path that is not Unicode that is its file name, which is, and only
+/// when the path lies in the library.
+fn name_of(library: &Library, text: &OsStr) -> Outcome<String> {
+    if let Some(text) = text.to_str() {
+        return Ok(text.to_owned());
+    }
+    let path = Path::new(text).canonicalize().ok();
+    let is_there = path.as_deref().and_then(Path::parent).is_some_and(|folder| {
+        library
+            .folder()
+            .and_then(|library| library.canonicalize().ok())
+            .is_some_and(|library| library == folder)
+    });
+    let name = path.as_deref().and_then(Path::file_name).and_then(OsStr::to_str);
+    match name {
+        Some(name) if is_there => Ok(name.to_owned()),
+        _ => Err(Failure::Arguments(format!(
+            "find clip {}: it does not lie in the library",
+            Path::new(text).display()
+        ))),
+    }
+}
+
 fn tree(family: &Family) {
-    let roots: Vec<&Member> = family.roots().collect();
-    for root in roots {
-        branch(family, root, "", "");
+    // Depth first with a stack of its own: the depth of a family has no limit.
+    let mut open: Vec<Node> = family.roots().map(Node::root).collect();
+    open.reverse();
+    // For each level above the clip at hand: whether more clips follow on that level.
+    let mut more = Vec::new();
+    while let Some(node) = open.pop() {
+        more.truncate(node.depth.saturating_sub(1));
+        if node.depth > 0 {
+            more.push(!node.is_last);
+        }
+        print_member(family, node.member, &prefix(&more));
+        // A clip with several parents stands under the first one only.
+        let mut children: Vec<Node> = family
+            .children(&node.member.id)
+            .filter(|child| {
+                let first = family.parents(&child.id).next();
+                first.is_none_or(|first| first.id == node.member.id)
+            })
+            .map(|member| Node {
+                member,
+                depth: node.depth + 1,
+                is_last: false,
+            })
+            .collect();
+        if let Some(last) = children.last_mut() {
+            last.is_last = true;
+        }
+        open.extend(children.into_iter().rev());
     }
     for note in family.notes() {
-        output::note(note);
+        output::note(shown(note, NOTE));
     }
     output::print_line(format_args!(
         "{} clips, {}",
@@ -80,10 +148,45 @@ fn tree(family: &Family) {
     ));
 }
 
-/// One clip and what comes from it. Depth is that of a family that people made, and `Family` has no
-/// cycles.
-fn branch(family: &Family, member: &Member, mark: &str, indent: &str) {
-    let how = member.operation.as_deref().unwrap_or("clip");
+/// A clip that is still to be printed.
+struct Node<'a> {
+    member: &'a Member,
+    /// How many generations it is below its root.
+    depth: usize,
+    /// Whether it is the last child of its parent.
+    is_last: bool,
+}
+
+impl<'a> Node<'a> {
+    fn root(member: &'a Member) -> Self {
+        Self {
+            member,
+            depth: 0,
+            is_last: true,
+        }
+    }
+}
+
+/// What stands before a clip: its branch, by whether more clips follow on each of its levels.
+fn prefix(more: &[bool]) -> String {
+    let Some((own, above)) = more.split_last() else {
+        return String::new();
+    };
+    let left_out = more.len().saturating_sub(MAX_LEVELS);
+    let mut text = if left_out > 0 {
+        format!("({left_out} more levels) ")
+    } else {
+        String::new()
+    };
+    for follows in above.iter().skip(left_out) {
+        text.push_str(if *follows { "│  " } else { "   " });
+    }
+    text.push_str(if *own { "├─ " } else { "└─ " });
+    text
+}
+
+fn print_member(family: &Family, member: &Member, prefix: &str) {
+    let how = shown(member.operation.as_deref().unwrap_or("clip"), WORD);
     let state = match member.state {
         MemberState::Present => "",
         MemberState::NoSidecar => "  (no sidecar)",
@@ -102,36 +205,14 @@ fn branch(family: &Family, member: &Member, mark: &str, indent: &str) {
         .unwrap_or_default();
     let here = if family.focus().id == member.id { "  <" } else { "" };
     output::print_line(format_args!(
-        "{indent}{mark}{}  {how}{cost}{state}  {}{here}",
+        "{prefix}{}  {how}{cost}{state}  {}{here}",
         member.id,
         output::short(prompt, 48)
     ));
-    let children: Vec<&Member> = family.children(&member.id).collect();
-    let inner = match mark {
-        "" => String::new(),
-        "└─ " => format!("{indent}   "),
-        _ => format!("{indent}│  "),
-    };
-    for (index, child) in children.iter().enumerate() {
-        // A clip with two parents stands under the first one only.
-        if family
-            .parents(&child.id)
-            .next()
-            .is_some_and(|first| first.id != member.id)
-        {
-            continue;
-        }
-        let mark = if index + 1 == children.len() {
-            "└─ "
-        } else {
-            "├─ "
-        };
-        branch(family, child, mark, &inner);
-    }
 }
 
 /// First and last frames of every clip that is there. As many clips are open at a time as there are cores.
-async fn sheet(library: &Library, family: &Family) -> Outcome<Vec<u8>> {
+async fn sheet(library: &Library, family: &Family) -> Outcome<Frame> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let ends = family.clips().map(|member| async move {
         let source = match library.folder() {
@@ -147,15 +228,15 @@ async fn sheet(library: &Library, family: &Family) -> Outcome<Vec<u8>> {
     });
     let mut ends = stream::iter(ends).buffered(cores);
     let mut clips: Vec<SheetClip> = Vec::new();
-    let mut places: Vec<&str> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
     while let Some((member, frames)) = ends.try_next().await? {
         let Ok([first, last]) = <[Frame; 2]>::try_from(frames) else {
             continue;
         };
-        let parent = family.parents(&member.id).next().map(|parent| parent.id.as_str());
-        let parent = parent.and_then(|parent| places.iter().position(|place| *place == parent));
+        let parent = family.parents(&member.id).next();
+        let parent = parent.and_then(|parent| places.get(parent.id.as_str()).copied());
+        places.insert(&member.id, clips.len());
         clips.push(SheetClip::new(first, last, parent));
-        places.push(&member.id);
     }
-    Ok(media::contact_sheet(&clips)?.to_png()?)
+    Ok(media::contact_sheet(&clips)?)
 }

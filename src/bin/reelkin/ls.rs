@@ -1,7 +1,6 @@
 //! `reelkin ls`.
 
 use std::fmt::Write as _;
-use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use reelkin::library::{Entry, ListOptions};
@@ -9,8 +8,9 @@ use reelkin::{ClipId, Library, Spent, UsdTicks};
 use serde_json::{Value, json};
 
 use crate::args::{Global, Ls};
-use crate::output::{self, Outcome};
+use crate::output::{self, ExitCode, Outcome, WORD};
 use crate::session::block_on;
+use crate::terminal::shown;
 
 pub(crate) fn run(global: &Global, command: &Ls) -> Outcome {
     let library = Library::open_to_read(&global.library)?;
@@ -75,11 +75,18 @@ fn spent_line(when: &str, spent: &Spent) -> String {
 
 /// What is open, from the journal alone: nothing is asked of the service.
 fn open(global: &Global, library: &Library) -> Outcome {
-    let (jobs, stuck) = block_on(async { Ok((library.jobs().await?, library.stuck_jobs().await?)) })?;
+    let (jobs, stuck, kept) = block_on(async {
+        Ok((
+            library.jobs().await?,
+            library.stuck_jobs().await?,
+            library.quarantined().await?,
+        ))
+    })?;
     if global.json {
         let jobs: Vec<Value> = jobs.iter().map(output::job_json).collect();
         let stuck: Vec<Value> = stuck.iter().map(output::stuck_json).collect();
-        output::print_json(&json!({ "jobs": jobs, "stuck": stuck }));
+        let kept: Vec<Value> = kept.iter().map(output::quarantined_json).collect();
+        output::print_json(&json!({ "jobs": jobs, "stuck": stuck, "quarantined": kept }));
         return Ok(ExitCode::SUCCESS);
     }
     for record in &jobs {
@@ -88,7 +95,15 @@ fn open(global: &Global, library: &Library) -> Outcome {
     for stuck in &stuck {
         output::print_line(output::stuck_line(stuck));
     }
-    if jobs.is_empty() && stuck.is_empty() {
+    for kept in &kept {
+        let is_open = jobs.iter().any(|record| record.id == kept.record);
+        output::print_line(output::quarantined_line(kept));
+        output::note(format_args!(
+            "  {}",
+            output::quarantine_hint(&kept.record, is_open)
+        ));
+    }
+    if jobs.is_empty() && stuck.is_empty() && kept.is_empty() {
         output::note("nothing is open");
     }
     Ok(ExitCode::SUCCESS)
@@ -113,7 +128,7 @@ fn entry_json(entry: &Entry) -> Value {
 fn entry_line(entry: &Entry) -> String {
     let clip = match &entry.clip {
         Ok(clip) => clip,
-        Err(error) => return format!("{}  {error}", entry.id),
+        Err(error) => return format!("{}  {}", entry.id, output::error_line(error)),
     };
     let Some(record) = &clip.record else {
         return format!("{}  no sidecar", entry.id);
@@ -122,7 +137,9 @@ fn entry_line(entry: &Entry) -> String {
     let seconds = video
         .and_then(|video| video.duration)
         .map(|duration| format!("{} s", duration.as_f64()));
-    let resolution = video.and_then(|video| video.resolution.clone());
+    let resolution = video
+        .and_then(|video| video.resolution.as_deref())
+        .map(|resolution| shown(resolution, WORD));
     let cost = output::cost(clip).map(|cost| cost.to_string());
     let prompt = record.prompt.as_deref().map(|prompt| output::short(prompt, 60));
     let fields = [seconds, resolution, cost, prompt];

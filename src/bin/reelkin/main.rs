@@ -18,17 +18,25 @@ mod recover;
 mod sandbox;
 mod session;
 mod settle;
+mod signals;
+mod terminal;
 mod video;
 
-use std::process::ExitCode;
+use std::io;
 
 use clap::Parser as _;
 use clap::error::ErrorKind as ClapKind;
 
 use args::{Arguments, Command};
-use output::Failure;
+use output::{ExitCode, Failure};
 
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
+    let code = output::finished(run());
+    // Whatever could still be finished after a signal, whoever sent it wanted an end.
+    signals::exit_code().unwrap_or(code.get()).into()
+}
+
+fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return refuse_arguments(&error),
@@ -62,9 +70,14 @@ fn main() -> ExitCode {
 fn refuse_arguments(error: &clap::Error) -> ExitCode {
     match error.kind() {
         ClapKind::DisplayHelp | ClapKind::DisplayVersion => {
-            // A closed pipe (`reelkin --help | head`) is no failure either.
-            let _ = error.print();
-            return ExitCode::SUCCESS;
+            return match error.print() {
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                    output::note(format_args!("reelkin: write to standard output: {error}"));
+                    ExitCode::FAILURE
+                }
+                // A closed pipe (`reelkin --help | head`) is no failure either.
+                _ => ExitCode::SUCCESS,
+            };
         }
         ClapKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = error.print();
@@ -84,7 +97,7 @@ fn refuse_arguments(error: &clap::Error) -> ExitCode {
         }
         line.push_str(part.trim_start_matches("error: "));
     }
-    let json = std::env::args().any(|argument| argument == "--json");
+    let json = std::env::args_os().any(|argument| argument == "--json");
     let exit = output::failure(&Failure::Arguments(line), json);
     if !json {
         output::note("  for more information, try '--help'");
@@ -105,6 +118,6 @@ fn start_log(verbose: u8) {
     let filter = EnvFilter::try_from_env("REELKIN_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| terminal::LogWriter)
         .init();
 }

@@ -1,14 +1,13 @@
 //! `reelkin models`: the table that requests are checked against.
 
 use std::path::Path;
-use std::process::ExitCode;
 
 use reelkin::ModelTable;
 use reelkin::model::{ModeLimits, ModelEntry, Price};
 use serde_json::json;
 
 use crate::args::{Global, Models};
-use crate::output::{self, Failure, Outcome};
+use crate::output::{self, ExitCode, Failure, Outcome};
 
 /// A table is a page or two of text.
 const MAX_TABLE_BYTES: u64 = 1 << 20;

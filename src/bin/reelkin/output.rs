@@ -1,33 +1,101 @@
 //! What the program prints, and its exit codes.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reelkin::library::{Severity, Usage};
 use reelkin::{
-    Clip, Error, ErrorKind, JobEvent, JobHandle, JobRecord, Outcome as EndedAs, RetryAdvice, StuckJob,
-    UsdTicks,
+    Clip, Error, ErrorKind, JobEvent, JobHandle, JobRecord, Outcome as EndedAs, QuarantinedClip, RetryAdvice,
+    StuckJob, UsdTicks,
 };
 use serde_json::{Value, json};
 
+use crate::terminal::{self, shown};
+
+/// The longest error of others that is shown.
+const ERROR: usize = 2000;
+/// The longest word of others: a model, an operation, a size.
+pub(crate) const WORD: usize = 80;
+
+/// How a command ended. std's own cannot be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ExitCode(u8);
+
+impl ExitCode {
+    pub(crate) const SUCCESS: Self = Self(0);
+    pub(crate) const FAILURE: Self = Self(1);
+
+    pub(crate) const fn get(self) -> u8 {
+        self.0
+    }
+}
+
+impl From<u8> for ExitCode {
+    fn from(code: u8) -> Self {
+        Self(code)
+    }
+}
+
+/// Why standard output takes nothing more.
+static BROKEN: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Writes to standard output. The work goes on when that fails, since it may be paid; [`finished`] tells it.
+fn print(text: &str) {
+    let mut broken = BROKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if broken.is_none() {
+        let mut out = io::stdout().lock();
+        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        *broken = written.err();
+    }
+}
+
+/// Whether everything so far was written to standard output.
+pub(crate) fn is_intact() -> bool {
+    BROKEN.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+}
+
+/// Returns the exit code after all is printed. A reader that closed the pipe has what it wanted; any other
+/// failure to write is a failure of the command.
+pub(crate) fn finished(code: ExitCode) -> ExitCode {
+    let broken = BROKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*broken {
+        Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            note(format_args!("reelkin: write to standard output: {error}"));
+            if code == ExitCode::SUCCESS {
+                ExitCode::FAILURE
+            } else {
+                code
+            }
+        }
+        _ => code,
+    }
+}
+
 /// One JSON object on one line.
 pub(crate) fn print_json(value: &Value) {
-    // A reader that closed the pipe has what it wanted.
-    let _ = writeln!(std::io::stdout(), "{value}");
+    let mut line = terminal::json(&value.to_string());
+    line.push('\n');
+    print(&line);
 }
 
 /// One line for a person.
 pub(crate) fn print_line(line: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    print(&terminal::lines(&format!("{line}\n")));
 }
 
 /// One line beside the result.
 pub(crate) fn note(line: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    // Where nobody can be told anything there is nobody to tell that to.
+    let _ = io::stderr().write_all(terminal::lines(&format!("{line}\n")).as_bytes());
+}
+
+/// A path in JSON, which has no place for one that is not Unicode.
+pub(crate) fn path_json(path: &Path) -> Value {
+    path.to_string_lossy().into()
 }
 
 /// Why a command failed: the crate says so, or the program itself.
@@ -38,6 +106,8 @@ pub(crate) enum Failure {
     Arguments(String),
     /// A file or a pipe of this machine.
     Local(String),
+    /// A signal came, and the work did not end in time.
+    GaveUp(String),
 }
 
 impl From<Error> for Failure {
@@ -99,38 +169,44 @@ pub(crate) fn code_of(failure: &Failure) -> ExitCode {
     ExitCode::from(match failure {
         Failure::Crate(error) => exit_code(error.kind()),
         Failure::Arguments(_) => 2,
-        Failure::Local(_) => 1,
+        Failure::Local(_) | Failure::GaveUp(_) => 1,
     })
 }
 
 /// Prints a failure and says the exit code.
 pub(crate) fn failure(failure: &Failure, as_json: bool) -> ExitCode {
-    let (code, exit, line) = match failure {
+    let (code, told, line) = match failure {
         Failure::Crate(error) => return crate_failure(error, as_json),
-        Failure::Arguments(line) => (ErrorKind::InvalidRequest.code(), 2, line),
-        Failure::Local(line) => ("local", 1, line),
+        Failure::Arguments(line) => (
+            ErrorKind::InvalidRequest.code(),
+            ["refused", "no", "change"],
+            line,
+        ),
+        Failure::Local(line) => ("local", ["refused", "no", "change"], line),
+        Failure::GaveUp(line) => (ErrorKind::Stopped.code(), ["stopped", "unknown", "resume"], line),
     };
     if as_json {
+        let [outcome, charge, advice] = told;
         print_json(&json!({ "error": {
             "code": code,
-            "outcome": "refused",
+            "outcome": outcome,
             "message": line,
-            "may_have_been_charged": "no",
-            "retry_advice": "change",
+            "may_have_been_charged": charge,
+            "retry_advice": advice,
         }}));
     } else {
-        note(format_args!("reelkin: {line}"));
+        note(format_args!("reelkin: {}", shown(line, ERROR)));
     }
-    ExitCode::from(exit)
+    code_of(failure)
 }
 
 fn crate_failure(error: &Error, as_json: bool) -> ExitCode {
     if as_json {
         print_json(&json!({ "error": error_json(error) }));
     } else {
-        note(format_args!("reelkin: {error}"));
+        note(format_args!("reelkin: {}", error_line(error)));
         if let Some(guidance) = error.guidance() {
-            note(format_args!("  {guidance}"));
+            note(format_args!("  {}", shown(guidance, ERROR)));
         }
         if let Some(job) = error.job_id() {
             let hint = match error.retry_advice() {
@@ -140,7 +216,11 @@ fn crate_failure(error: &Error, as_json: bool) -> ExitCode {
             note(format_args!("  job {job}{hint}"));
         }
         if let Some(record) = error.record() {
-            note(format_args!("  {}", settle_hint(record)));
+            let hint = match error.kind() {
+                ErrorKind::SubmissionUnknown => settle_hint(record),
+                _ => quarantine_hint(record, true),
+            };
+            note(format_args!("  {hint}"));
         }
     }
     ExitCode::from(exit_code(error.kind()))
@@ -153,8 +233,8 @@ pub(crate) fn clip_json(clip: &Clip, copy: Option<&Path>) -> Value {
     let mut object = json!({
         "outcome": "done",
         "id": clip.id.as_str(),
-        "path": clip.path,
-        "sidecar": clip.sidecar_path(),
+        "path": clip.path.as_deref().map(path_json),
+        "sidecar": clip.sidecar_path().as_deref().map(path_json),
         "operation": ours.and_then(|ours| ours.operation.clone()),
         "job_id": ours.and_then(|ours| ours.job_id.clone()),
         "cost_usd_ticks": cost(clip).map(UsdTicks::ticks),
@@ -162,7 +242,7 @@ pub(crate) fn clip_json(clip: &Clip, copy: Option<&Path>) -> Value {
         "warnings": ours.and_then(|ours| ours.warnings.as_ref()),
     });
     if let Some(copy) = copy {
-        object["copy"] = json!(copy);
+        object["copy"] = path_json(copy);
     }
     object
 }
@@ -190,15 +270,55 @@ pub(crate) fn saved(clip: &Clip, copy: reelkin::Result<Option<PathBuf>>, as_json
         print_json(&json!({ "error": told, "clip": clip }));
     } else {
         print_clip(clip, None);
-        note(format_args!("reelkin: {error}"));
+        note(format_args!("reelkin: {}", error_line(&error)));
     }
     // The request was good: what failed is this machine.
     ExitCode::FAILURE
 }
 
+/// An error on one line for a person.
+pub(crate) fn error_line(error: &Error) -> String {
+    shown(&error.to_string(), ERROR)
+}
+
 /// How to tell what became of a request that only a person can find out about.
 pub(crate) fn settle_hint(record: &str) -> String {
     format!("look at the account, then: reelkin settle {record} --never-made, or --job JOB_ID, or --lost USD")
+}
+
+/// What can be done about bytes in quarantine.
+pub(crate) fn quarantine_hint(record: &str, is_open: bool) -> String {
+    if is_open {
+        format!(
+            "take it as the clip: reelkin settle {record} --accept; try again: reelkin recover; give up: reelkin settle {record} --lost USD"
+        )
+    } else {
+        format!("its job is settled; remove it: reelkin settle {record} --discard")
+    }
+}
+
+/// Bytes in quarantine as JSON.
+pub(crate) fn quarantined_json(kept: &QuarantinedClip) -> Value {
+    json!({
+        "record": kept.record,
+        "job_id": kept.job_id,
+        "file": kept.file_name,
+        "path": kept.path,
+        "reason": kept.reason,
+        "bytes": kept.bytes,
+        "sha256": kept.sha256,
+        "attempted_at": kept.attempted_at,
+    })
+}
+
+/// Bytes in quarantine, on one line.
+pub(crate) fn quarantined_line(kept: &QuarantinedClip) -> String {
+    let place = kept
+        .path
+        .as_ref()
+        .map_or_else(|| kept.file_name.clone(), |path| path.display().to_string());
+    let (bytes, reason) = (kept.bytes, short(&kept.reason, 200));
+    format!("{}  quarantined  {place}  {bytes} bytes  {reason}", kept.record)
 }
 
 /// A record of the journal as JSON.
@@ -230,7 +350,7 @@ pub(crate) fn stuck_json(stuck: &StuckJob) -> Value {
 
 /// A record that cannot be taken up, on one line.
 pub(crate) fn stuck_line(stuck: &StuckJob) -> String {
-    format!("{}  stuck: {}", stuck.record, stuck.error)
+    format!("{}  stuck: {}", stuck.record, error_line(&stuck.error))
 }
 
 /// A record of the journal for a person, on one line.
@@ -241,11 +361,11 @@ pub(crate) fn job_line(record: &JobRecord) -> String {
         (None, None) => "price unknown".to_owned(),
     };
     let prompt = record.prompt.as_deref().map(|prompt| short(prompt, 60));
-    let fields = [record.job_id.clone(), prompt];
+    let fields = [record.job_id.as_deref().map(|id| shown(id, WORD)), prompt];
     [
         record.id.as_str(),
         record.state.as_str(),
-        &record.operation,
+        &shown(&record.operation, WORD),
         &cost,
     ]
     .into_iter()
@@ -266,12 +386,7 @@ pub(crate) fn cost(clip: &Clip) -> Option<UsdTicks> {
 
 /// A prompt on one line, cut to so many characters.
 pub(crate) fn short(prompt: &str, most: usize) -> String {
-    let line = prompt.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() > most {
-        line.chars().take(most - 1).chain(['…']).collect()
-    } else {
-        line
-    }
+    shown(&prompt.split_whitespace().collect::<Vec<_>>().join(" "), most)
 }
 
 /// A clip for a person.
@@ -293,12 +408,14 @@ pub(crate) fn print_clip(clip: &Clip, copy: Option<&Path>) {
         if finding.severity > Severity::Unchecked {
             note(format_args!(
                 "not as asked: {} {} was asked, {} came",
-                finding.field, finding.asked, finding.delivered
+                shown(&finding.field, WORD),
+                shown(&finding.asked, WORD),
+                shown(&finding.delivered, WORD)
             ));
         }
     }
     for warning in ours.warnings.iter().flatten() {
-        note(format_args!("note: {warning}"));
+        note(format_args!("note: {}", shown(warning, ERROR)));
     }
 }
 
@@ -325,6 +442,7 @@ pub(crate) async fn draw(mut events: impl Stream<Item = (String, Option<u64>)> +
     bar.enable_steady_tick(Duration::from_millis(200));
     let mut last_line = String::new();
     while let Some((message, percent)) = events.next().await {
+        let message = shown(&message, 2 * WORD);
         bar.set_message(message.clone());
         if let Some(percent) = percent {
             bar.set_position(percent);

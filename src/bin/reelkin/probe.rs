@@ -1,12 +1,10 @@
 //! `reelkin probe`.
 
-use std::process::ExitCode;
-
 use reelkin::media::{self, MediaOptions, Probe as Facts};
 use serde_json::json;
 
 use crate::args::{Global, Probe};
-use crate::output::{self, Outcome};
+use crate::output::{self, ExitCode, Outcome};
 use crate::session::find_clip;
 
 pub(crate) fn run(global: &Global, command: &Probe) -> Outcome {
@@ -15,7 +13,7 @@ pub(crate) fn run(global: &Global, command: &Probe) -> Outcome {
     let path = found.path;
     if global.json {
         let mut object = json!(probe);
-        object["path"] = json!(path);
+        object["path"] = output::path_json(&path);
         output::print_json(&object);
     } else {
         output::print_line(path.display());

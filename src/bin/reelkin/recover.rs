@@ -1,14 +1,13 @@
 //! `reelkin recover`.
 
-use std::process::ExitCode;
-
 use futures_util::StreamExt as _;
 use reelkin::{ErrorKind, JobId, Recovered, RecoveryEvent, RecoveryHandle};
 use serde_json::{Value, json};
 
 use crate::args::{Global, Recover, Wait};
-use crate::output::{self, Failure, Outcome};
-use crate::session::{Session, Settings, block_on, check_destination, until_over};
+use crate::output::{self, ExitCode, Failure, Outcome};
+use crate::session::{Session, Settings, check_destination, until_over, with_session};
+use crate::signals;
 
 pub(crate) fn run(global: &Global, command: &Recover) -> Outcome {
     check_destination(&command.wait, &global.library)?;
@@ -25,15 +24,12 @@ pub(crate) fn run(global: &Global, command: &Recover) -> Outcome {
         timeout: Some(command.wait.timeout),
         ..Settings::default()
     };
-    block_on(async {
-        let session = Session::open(global, settings).await?;
-        let code = if command.jobs.is_empty() {
-            everything(&session, &command.wait, global.json).await?
+    with_session(global, settings, async |session| {
+        if command.jobs.is_empty() {
+            everything(session, &command.wait, global.json).await
         } else {
-            named(&session, command, global.json).await
-        };
-        session.close().await;
-        Ok(code)
+            Ok(named(session, command, global.json).await)
+        }
     })
 }
 
@@ -60,6 +56,9 @@ async fn named(session: &Session, command: &Recover, as_json: bool) -> ExitCode 
                 }
                 failed = Some(failure);
             }
+        }
+        if signals::exit_code().is_some() {
+            break;
         }
     }
     if as_json {
@@ -129,7 +128,7 @@ fn tell(recovered: &Recovered) {
             nothing = false;
             output::print_line(output::job_line(record));
             match record.failure() {
-                Some(error) => output::note(format_args!("  {what}: {error}")),
+                Some(error) => output::note(format_args!("  {what}: {}", output::error_line(&error))),
                 None => output::note(format_args!("  {what}")),
             }
         }
@@ -160,7 +159,7 @@ fn tell(recovered: &Recovered) {
     }
 }
 
-/// Waits, with a line for everything that is looked at; Ctrl-C stops waiting.
+/// Waits, with a line for everything that is looked at.
 async fn follow(work: &RecoveryHandle, as_json: bool) -> reelkin::Result<Recovered> {
     let watched = work.clone();
     let drawing = async move {

@@ -1,12 +1,10 @@
 //! `reelkin sandbox`: the service's protocol on this machine, until it is stopped.
 
-use std::process::ExitCode;
-
 use reelkin::sandbox::Sandbox;
 use serde_json::json;
 
 use crate::args::SandboxOptions;
-use crate::output::{self, Failure, Outcome};
+use crate::output::{self, ExitCode, Failure, Outcome};
 use crate::session::block_on;
 
 pub(crate) fn run(options: &SandboxOptions) -> Outcome {
@@ -20,6 +18,9 @@ pub(crate) fn run(options: &SandboxOptions) -> Outcome {
             .listen(options.listen)
             .seconds_per_job(options.seconds_per_job)
             .zero_data_retention(options.zdr);
+        for host in &options.allowed_hosts {
+            builder = builder.allow_host(host);
+        }
         if let Some(key) = &options.api_key {
             builder = builder.api_key(key);
         }
@@ -28,6 +29,10 @@ pub(crate) fn run(options: &SandboxOptions) -> Outcome {
         }
         let mut sandbox = builder.start().await?;
         output::print_json(&json!({ "base_url": sandbox.base_url(), "api_key": sandbox.api_key() }));
+        // Whoever cannot read where it is cannot use it.
+        if !output::is_intact() {
+            return Ok(ExitCode::FAILURE);
+        }
         tokio::select! {
             () = sandbox.wait() => {}
             _ = tokio::signal::ctrl_c() => {}

@@ -1,5 +1,6 @@
-//! What the commands share: the runtime, the client, the sandbox in the process, Ctrl-C.
+//! What the commands share: the runtime, the client, the sandbox in the process, clips by what is typed.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,14 +8,15 @@ use reelkin::library::ClipReader;
 use reelkin::media::MediaSource;
 use reelkin::sandbox::Sandbox;
 use reelkin::{
-    Budget, Clip, ErrorKind, Event, Handle, JobHandle, Library, ModelTable, PlanChoice, PlannerFailure,
-    PlannerSettings, PollPolicy, Validation, VideoClient, usd,
+    Budget, Clip, ErrorKind, Event, Handle, JobHandle, Library, MediaInput, ModelTable, PlanChoice,
+    PlannerFailure, PlannerSettings, PollPolicy, Validation, VideoClient, usd,
 };
 
 use tokio::runtime::Runtime;
 
 use crate::args::{Global, Limits, Planning, Wait};
 use crate::output::{self, Failure, Outcome};
+use crate::signals::{self, Signals};
 
 /// Runs a command that needs the network.
 pub(crate) fn block_on<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
@@ -22,6 +24,34 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> 
     let result = runtime.block_on(work);
     // A blocking read that hangs must not keep the program from ending.
     runtime.shutdown_timeout(Duration::from_secs(2));
+    result
+}
+
+/// Runs a command that sends what is paid. A signal stops it: what was sent is finished, and nothing more is sent.
+pub(crate) fn with_session(
+    global: &Global,
+    settings: Settings,
+    work: impl AsyncFnOnce(&Session) -> Outcome,
+) -> Outcome {
+    let runtime = runtime()?;
+    let result = runtime.block_on(async {
+        // Before anything is read or sent.
+        let signals = Signals::install()?;
+        let session = Session::open(global, settings).await?;
+        signals.stop(session.client.clone());
+        let result = tokio::select! {
+            biased;
+            result = work(&session) => result,
+            failure = signals.gave_up() => Err(failure),
+        };
+        session.close().await;
+        result
+    });
+    if signals::exit_code().is_some() {
+        runtime.shutdown_background();
+    } else {
+        runtime.shutdown_timeout(Duration::from_secs(2));
+    }
     result
 }
 
@@ -84,7 +114,7 @@ impl Session {
         })
     }
 
-    /// Waits for a job, with progress; Ctrl-C stops waiting and says how to go on.
+    /// Waits for a job, with progress.
     pub(crate) async fn wait(&self, job: &JobHandle, json: bool) -> reelkin::Result<Clip> {
         until_over(job, output::follow(job.clone(), json)).await
     }
@@ -106,7 +136,7 @@ impl Session {
     }
 }
 
-/// Waits for work and draws it; Ctrl-C stops waiting.
+/// Waits for work and draws it.
 pub(crate) async fn until_over<T, E>(
     work: &Handle<T, E>,
     drawing: impl Future<Output = ()> + Send + 'static,
@@ -116,14 +146,7 @@ where
     E: Event,
 {
     let drawing = tokio::spawn(drawing);
-    let stopper = work.clone();
-    let interrupt = tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            stopper.stop_waiting();
-        }
-    });
     let result = work.wait().await;
-    interrupt.abort();
     // The bar ends with the events, which end with the work.
     let _ = drawing.await;
     result
@@ -135,14 +158,28 @@ where
     F: FnOnce(VideoClient) -> W,
     W: Future<Output = reelkin::Result<JobHandle>>,
 {
-    block_on(async {
-        let session = Session::open(global, settings).await?;
+    with_session(global, settings, async |session| {
         let job = start(session.client.clone()).await?;
         let clip = session.wait(&job, global.json).await?;
         let copy = session.copy(&clip, wait).await;
-        session.close().await;
         Ok(output::saved(&clip, copy, global.json))
     })
+}
+
+/// A picture by what a person types. What is not Unicode is the path of a file.
+pub(crate) fn picture(text: &OsStr) -> reelkin::Result<MediaInput> {
+    match text.to_str() {
+        Some(text) => MediaInput::parse(text),
+        None => Ok(Path::new(text).into()),
+    }
+}
+
+/// A clip by what a person types. What is not Unicode is the path of a file.
+pub(crate) fn video(text: &OsStr) -> reelkin::Result<MediaInput> {
+    match text.to_str() {
+        Some(text) => MediaInput::parse_video(text),
+        None => Ok(Path::new(text).into()),
+    }
 }
 
 fn budget(limits: &Limits) -> Outcome<Budget> {
@@ -267,17 +304,20 @@ pub(crate) fn stored(name: &str, clip: &ClipReader) -> MediaSource {
 }
 
 /// A clip by what a person types: a path to any file, or a clip of the library.
-pub(crate) fn find_clip(global: &Global, text: &str) -> Outcome<Found> {
+pub(crate) fn find_clip(global: &Global, text: &OsStr) -> Outcome<Found> {
     let path = Path::new(text);
     if path.exists() {
         return Ok(Found::file(path.to_owned()));
     }
     let missing = || {
         Failure::Arguments(format!(
-            "find clip {text:?}: there is no such file, and no such clip in the library {}",
+            "find clip {:?}: there is no such file, and no such clip in the library {}",
+            text.to_string_lossy(),
             global.library.display()
         ))
     };
+    // A path that is not Unicode names nothing in a library.
+    let name = text.to_str().ok_or_else(missing)?;
     let is_url = global.library.to_str().is_some_and(|place| place.contains("://"));
     if !is_url && !global.library.is_dir() {
         return Err(missing());
@@ -285,7 +325,7 @@ pub(crate) fn find_clip(global: &Global, text: &str) -> Outcome<Found> {
     let library = Library::open_to_read(&global.library)?;
     let runtime = runtime()?;
     let found: reelkin::Result<_> = runtime.block_on(async {
-        let clip = library.resolve(text).await?;
+        let clip = library.resolve(name).await?;
         let reader = match &clip.path {
             Some(_) => None,
             None => Some(library.reader(&clip.id).await?),

@@ -2,7 +2,7 @@
 
 use reelkin::{
     AspectRatio, ContinueRequest, ContinueStrategy, EditRequest, ExtendRequest, FrameChoice, JobHandle,
-    MediaInput, StorageOptions, TransportChoice, VideoClient,
+    StorageOptions, TransportChoice, VideoClient,
 };
 
 use crate::args::{Continue, Edit, Extend, Global, Onward, Strategy, Transport, Wait};
@@ -26,8 +26,8 @@ pub(crate) fn edit(global: &Global, command: Edit) -> Outcome {
             ("aspect-ratio", &aspect_ratio),
         ],
     )?;
-    let mut request = EditRequest::new(MediaInput::parse_video(&source.video)?, prompt)
-        .transport(transport(source.transport));
+    let mut request =
+        EditRequest::new(session::video(&source.video)?, prompt).transport(transport(source.transport));
     request.model = source.model.as_deref().map(Into::into);
     request.storage = source.store.as_deref().map(StorageOptions::new);
     request.user = user;
@@ -49,8 +49,8 @@ pub(crate) fn extend(global: &Global, command: Extend) -> Outcome {
         "extend",
         &[("resolution", &resolution), ("aspect-ratio", &aspect_ratio)],
     )?;
-    let mut request = ExtendRequest::new(MediaInput::parse_video(&source.video)?, prompt)
-        .transport(transport(source.transport));
+    let mut request =
+        ExtendRequest::new(session::video(&source.video)?, prompt).transport(transport(source.transport));
     request.model = source.model.as_deref().map(Into::into);
     request.storage = source.store.as_deref().map(StorageOptions::new);
     request.duration = duration;
@@ -61,7 +61,7 @@ pub(crate) fn extend(global: &Global, command: Extend) -> Outcome {
 }
 
 pub(crate) fn continue_from(global: &Global, command: &Continue) -> Outcome {
-    let from = MediaInput::parse_video(&command.video)?;
+    let from = session::video(&command.video)?;
     let mut request = continuation(&command.onward);
     request.prompt.clone_from(&command.prompt);
     request.duration = command.duration;

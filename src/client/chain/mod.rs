@@ -139,7 +139,8 @@ impl Chain {
     /// Dropping the future once it was polled stops nothing: the work goes on through all clips.
     pub async fn start(self) -> Result<ChainHandle> {
         let Self { client, request } = self;
-        job::spawn(Verb::Chain.span(), move |reporter| {
+        let stop = client.stop_signal().clone();
+        job::spawn(Verb::Chain.span(), &stop, move |reporter| {
             run::run(client, request, reporter)
         })
         .handle()

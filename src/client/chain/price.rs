@@ -96,7 +96,7 @@ fn longer_clip(client: &VideoClient, request: &ContinueRequest, before: Option<S
     Ok(Expected {
         cost: checked.estimate(&inner.models, before.length, before.lines),
         shape: Some(Shape {
-            length: before.length + added,
+            length: before.length.saturating_add(added),
             lines: before.lines.min(720),
         }),
     })

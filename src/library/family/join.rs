@@ -31,6 +31,32 @@ struct Ghost {
     sha256: Option<String>,
 }
 
+/// Missing clips by their hashes, each with its size, if that is known.
+#[derive(Default)]
+pub(super) struct Wanted {
+    /// Those that the family lacks.
+    pub(super) by_family: HashMap<String, Option<u64>>,
+    /// Those that clips outside of the family lack.
+    pub(super) by_others: HashMap<String, Option<u64>>,
+}
+
+impl Wanted {
+    fn add(&mut self, by_family: bool, sha256: String, bytes: Option<u64>) {
+        let all = if by_family {
+            &mut self.by_family
+        } else {
+            &mut self.by_others
+        };
+        // A size that one sidecar gives narrows the search of another that gives none: the hash is the same.
+        let size = all.entry(sha256).or_default();
+        *size = size.or(bytes);
+    }
+
+    pub(super) fn has(&self, sha256: &str) -> bool {
+        self.by_family.contains_key(sha256) || self.by_others.contains_key(sha256)
+    }
+}
+
 /// What a child remembers of its parent's branch.
 #[derive(Default)]
 struct Memory {
@@ -104,22 +130,23 @@ impl<'a> Join<'a> {
         }
     }
 
-    /// Hashes of clips that are missing, each with the size, if it is known.
-    pub(super) fn wanted(&self) -> HashMap<String, Option<u64>> {
-        let mut wanted = HashMap::new();
+    /// Hashes of clips that are missing, each with the size, if it is known: those that `family`, a set of places,
+    /// lacks, and those that other clips lack.
+    pub(super) fn wanted(&self, family: &HashSet<usize>) -> Wanted {
+        let mut wanted = Wanted::default();
         for (place, edges) in self.edges.iter().enumerate() {
             for edge in edges {
                 let missing = self.kin.get(edge.to).is_none_or(|kin| !kin.is_there());
                 if let Some(link) = self.link(place, edge.link)
                     && let Some(sha256) = link.sha256.clone().filter(|_| missing)
                 {
-                    wanted.insert(sha256, link.bytes);
+                    wanted.add(family.contains(&place), sha256, link.bytes);
                 }
             }
         }
-        for kin in self.kin.iter().filter(|kin| !kin.is_there()) {
+        for (place, kin) in self.kin.iter().enumerate().filter(|(_, kin)| !kin.is_there()) {
             if let Some(sha256) = &kin.sha256 {
-                wanted.insert(sha256.clone(), kin.bytes);
+                wanted.add(family.contains(&place), sha256.clone(), kin.bytes);
             }
         }
         wanted

@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 
 use futures_util::stream::{self, StreamExt as _};
 
-use self::join::{Edge, Join};
+use self::join::{Edge, Join, Wanted};
 use self::kin::{Kin, stem};
 use super::{Clip, ClipId, ClipRecord, Library, blocking};
 use crate::error::{Error, ErrorKind, Result};
@@ -37,7 +37,10 @@ impl Library {
     /// child, still says of it. A sidecar that cannot be read is a note, and hides no other clip.
     ///
     /// Reads every sidecar of the library once and the family's twice, some at a time; in a folder, of those
-    /// outside the family only what changed since the last time. A clip's bytes are hashed only if it has no hash on record and its size is that of a parent that was not found.
+    /// outside the family only what changed since the last time. A clip's bytes are hashed only if it has no hash on
+    /// record and may join this family: its size is that of a parent that a clip of the family lacks, or it is of
+    /// the family and its size is that of a parent that another clip lacks. Where a sidecar gives a hash and no
+    /// size, every size counts as that one.
     ///
     /// # Errors
     /// `NotFound` if there is no such clip. `Library` if the library cannot be listed, or if a clip of
@@ -57,13 +60,22 @@ impl Library {
                 format!("find clip {:?} in {self}", clip.id.file_name()),
             )
         })?;
-        let mut join = Join::new(&scan.kin);
-        let renamed = self.find_renamed(&scan.kin, &join.wanted()).await;
-        if !renamed.is_empty() {
+        // A clip that is found under another name brings its own relatives, and they may lack clips as well.
+        let mut looked_at = LookedAt::default();
+        let (join, places) = loop {
+            let join = Join::new(&scan.kin);
+            let places = join.related_to(focus);
+            let family: HashSet<usize> = places.iter().copied().collect();
+            let wanted = join.wanted(&family);
+            let renamed = self
+                .find_renamed(&scan.kin, &family, &wanted, &mut looked_at)
+                .await;
+            if renamed.is_empty() {
+                break (join, places);
+            }
+            drop(join);
             rename(&mut scan.kin, renamed);
-            join = Join::new(&scan.kin);
-        }
-        let places = join.related_to(focus);
+        };
         let focus = join.name(focus).to_owned();
         let members = self.members(&scan.kin, &join, &places).await;
         Family::build(members, &focus, scan.notes)
@@ -118,40 +130,64 @@ impl Library {
         Ok(scan)
     }
 
-    /// Hashes clips that have no hash on record and, by their size, may be ones that were not found. Those that
-    /// are, by their place, with their hash.
-    async fn find_renamed(&self, kin: &[Kin], wanted: &HashMap<String, Option<u64>>) -> Vec<(usize, String)> {
-        if wanted.is_empty() {
-            return Vec::new();
-        }
-        let sizes: Option<HashSet<u64>> = wanted.values().copied().collect();
-        let unhashed: Vec<(usize, ClipId)> = (kin.iter().enumerate())
-            .filter(|(_, kin)| kin.is_there() && kin.sha256.is_none())
-            .map(|(at, kin)| (at, kin.id.clone()))
+    /// Hashes clips that have no hash on record and may be ones that were not found: any clip for the parents that
+    /// the family lacks, a clip of the family for the parents that others lack, each by its size first. Those that
+    /// are, by their place, with their hash. No clip is measured or hashed twice.
+    async fn find_renamed(
+        &self,
+        kin: &[Kin],
+        family: &HashSet<usize>,
+        wanted: &Wanted,
+        looked_at: &mut LookedAt,
+    ) -> Vec<(usize, String)> {
+        let known = looked_at.hashes.iter().filter(|(at, sha256)| {
+            let is_new = kin[**at].sha256.is_none();
+            is_new && sha256.as_ref().is_some_and(|sha256| wanted.has(sha256))
+        });
+        let known: Vec<_> = known
+            .filter_map(|(at, sha256)| Some((*at, sha256.clone()?)))
             .collect();
-        let sizes = &sizes;
-        let may_be = stream::iter(unhashed)
-            .map(|(at, id)| async move {
-                let size = self.size(&id).await;
-                let fits = match (sizes, size) {
-                    (Some(sizes), Some(size)) => sizes.contains(&size),
-                    (None, Some(_)) => true,
-                    (_, None) => false,
-                };
-                fits.then_some((at, id))
+        if !known.is_empty() {
+            return known;
+        }
+        let (of_family, of_others) = (Sizes::of(&wanted.by_family), Sizes::of(&wanted.by_others));
+        let unhashed: Vec<usize> = (kin.iter().enumerate())
+            .filter(|(at, kin)| kin.is_there() && kin.sha256.is_none() && !looked_at.hashes.contains_key(at))
+            .map(|(at, _)| at)
+            .filter(|at| !of_family.is_empty() || (family.contains(at) && !of_others.is_empty()))
+            .collect();
+        let unmeasured = unhashed.iter().copied();
+        let unmeasured: Vec<(usize, ClipId)> = unmeasured
+            .filter(|at| !looked_at.sizes.contains_key(at))
+            .map(|at| (at, kin[at].id.clone()))
+            .collect();
+        let sizes = stream::iter(unmeasured)
+            .map(|(at, id)| async move { (at, self.size(&id).await) })
+            .buffer_unordered(AT_ONCE);
+        looked_at.sizes.extend(sizes.collect::<Vec<_>>().await);
+        let fits = |at: &usize| {
+            let size = looked_at.sizes.get(at).copied().flatten();
+            size.is_some_and(|size| {
+                of_family.contains(size) || (family.contains(at) && of_others.contains(size))
             })
-            .buffer_unordered(AT_ONCE)
-            .filter_map(futures_util::future::ready);
-        let hashed = may_be
+        };
+        let may_be: Vec<(usize, ClipId)> = (unhashed.into_iter().filter(fits))
+            .map(|at| (at, kin[at].id.clone()))
+            .collect();
+        let digests = stream::iter(may_be)
             // A clip that cannot be read is not the one that is looked for.
             .map(|(at, id)| async move { (at, self.digest(&id).await.ok()) })
             .buffer_unordered(HASHED_AT_ONCE);
-        let mut hashed = std::pin::pin!(hashed);
+        let mut digests = std::pin::pin!(digests);
         let mut found = Vec::new();
-        while let Some((at, digest)) = hashed.next().await {
-            if let Some(digest) = digest.filter(|digest| wanted.contains_key(&digest.sha256)) {
-                found.push((at, digest.sha256));
-            }
+        while let Some((at, digest)) = digests.next().await {
+            let sha256 = digest.map(|digest| digest.sha256);
+            looked_at.hashes.insert(at, sha256.clone());
+            found.extend(
+                sha256
+                    .filter(|sha256| wanted.has(sha256))
+                    .map(|sha256| (at, sha256)),
+            );
         }
         found
     }
@@ -224,6 +260,39 @@ fn rename(kin: &mut [Kin], found: Vec<(usize, String)>) {
             kin[at].inherit(orphan.clone());
         }
         kin[at].sha256 = Some(sha256);
+    }
+}
+
+/// What was found out, by place, of clips that have no hash on record. `None` where one cannot be read.
+#[derive(Default)]
+struct LookedAt {
+    sizes: HashMap<usize, Option<u64>>,
+    hashes: HashMap<usize, Option<String>>,
+}
+
+/// The sizes of clips that are looked for.
+enum Sizes {
+    /// One of these.
+    Known(HashSet<u64>),
+    /// The size of at least one is not known.
+    Any,
+}
+
+impl Sizes {
+    fn of(wanted: &HashMap<String, Option<u64>>) -> Self {
+        let known: Option<HashSet<u64>> = wanted.values().copied().collect();
+        known.map_or(Self::Any, Self::Known)
+    }
+
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Known(sizes) if sizes.is_empty())
+    }
+
+    fn contains(&self, size: u64) -> bool {
+        match self {
+            Self::Known(sizes) => sizes.contains(&size),
+            Self::Any => true,
+        }
     }
 }
 

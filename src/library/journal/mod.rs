@@ -14,6 +14,7 @@ mod ledger;
 mod owner;
 mod record;
 mod settle;
+mod settle_check;
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
@@ -21,6 +22,7 @@ use std::sync::{Mutex, PoisonError};
 
 pub(crate) use self::owner::LEASE;
 pub(super) use self::owner::{Owner, Renewal, Seen};
+pub(super) use self::record::millis_of;
 pub use self::record::{JobError, JobRecord, JobState};
 pub use self::settle::Settlement;
 
@@ -214,12 +216,7 @@ impl Library {
     /// # Cancel safety
     /// Dropping the future loses nothing.
     pub async fn job_record(&self, id: &str) -> Result<JobRecord> {
-        let Some(created_at) = record::millis_of(id) else {
-            return Err(Error::invalid(format!(
-                "take {} for the record of a job: it looks like 1763829999123_a1b2c3d4",
-                quoted(id)
-            )));
-        };
+        let created_at = created_at(id)?;
         for documents in [self.ledger_of(&day_of(created_at)), self.jobs_folder()] {
             let found = entries(&documents)
                 .await?
@@ -416,6 +413,19 @@ impl Library {
         }
         None
     }
+}
+
+/// When the record of that id was made, in milliseconds since 1970 UTC.
+///
+/// # Errors
+/// `InvalidRequest` for what is no id of a record.
+pub(super) fn created_at(id: &str) -> Result<u64> {
+    millis_of(id).ok_or_else(|| {
+        Error::invalid(format!(
+            "take {} for the record of a job: it looks like 1763829999123_a1b2c3d4",
+            quoted(id)
+        ))
+    })
 }
 
 /// What lies there under the name of a record.

@@ -82,6 +82,9 @@ pub struct JobRecord {
     /// The service's last word on the job, as it was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reply: Option<KeptJson>,
+    /// Whether bytes of it were put into quarantine. Whether they are still there only a look can tell.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) quarantined: bool,
 }
 
 /// JSON that is kept as text: of a job that waits nobody looks into it, and as values it takes many times the
@@ -233,6 +236,7 @@ impl JobRecord {
             owner: None,
             brief: None,
             reply: None,
+            quarantined: false,
         }
     }
 
@@ -315,7 +319,7 @@ const PICKUP: &str = "pickup";
 const QUESTION: &str = "analyze";
 
 /// The time in the id of a record.
-pub(super) fn millis_of(id: &str) -> Option<u64> {
+pub(in crate::library) fn millis_of(id: &str) -> Option<u64> {
     let (millis, digits) = id.split_once('_')?;
     let hex = digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     let time = (10..=16).contains(&millis.len()) && millis.bytes().all(|byte| byte.is_ascii_digit());

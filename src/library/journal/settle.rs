@@ -1,16 +1,13 @@
 //! What a person says of a job that software cannot find out about.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::entry::{Booked, EntryName};
-use super::owner::LEASE;
+use super::owner::{LEASE, LOOK, before_next_look};
 use super::{Claim, JobError, JobRecord, JobState};
 use crate::error::{Error, ErrorKind, Result};
 use crate::library::{ClipId, Library};
 use crate::money::UsdTicks;
-
-/// How often the owner of a record is looked at that may be dead.
-const LOOK: Duration = Duration::from_millis(500);
 
 /// What became of a job, as a person knows from the service's account page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +20,9 @@ pub enum Settlement {
     Lost(UsdTicks),
     /// The job exists and has this id: it is open again, and recovering finishes it.
     Job(String),
+    /// The bytes that failed verification and are in quarantine become the clip, unverified. Its sidecar says so,
+    /// and its cost stays.
+    Accept,
 }
 
 impl Library {
@@ -30,8 +30,9 @@ impl Library {
     /// that failed without a word on whether it was charged. Returns its record as it is now.
     ///
     /// # Errors
-    /// `InvalidRequest` for what is no id of a record, or for a job's id of one that failed; `NotFound` if nothing of
-    /// that id can be settled, `Library` if somebody is at work on it or it cannot be written.
+    /// `InvalidRequest` for what is no id of a record, and for the id of a job that is none, that another record or
+    /// clip has, or that is for a record that failed; `NotFound` if nothing of that id can be settled, or nothing of it
+    /// is in quarantine to be accepted; `Library` if somebody is at work on it or it cannot be written.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the record as it was or as it is to be.
@@ -39,12 +40,13 @@ impl Library {
         let Some(job) = self.open_job(id).await? else {
             return self.settle_ended(id, &settlement).await;
         };
+        self.check_settlement(&job, &settlement).await?;
         let watched = Instant::now();
         let claim = loop {
             match self.claim_job(&job, None).await? {
                 // Whether its owner is dead shows when its lease was watched for long enough.
                 Claim::Elsewhere { is_alive: false, .. } if watched.elapsed() < LEASE + LOOK => {
-                    tokio::time::sleep(LOOK).await;
+                    before_next_look().await;
                 }
                 claim => break claim,
             }
@@ -65,6 +67,7 @@ impl Library {
             }
         };
         match settlement {
+            Settlement::Accept => self.accept(file).await,
             Settlement::Job(job_id) => {
                 file.change(|record| {
                     record.state = JobState::Accepted;
@@ -105,7 +108,7 @@ impl Library {
             }
             return Err(already(&found));
         }
-        if let Settlement::Job(_) = settlement {
+        if matches!(settlement, Settlement::Job(_) | Settlement::Accept) {
             return Err(Error::invalid(format!(
                 "settle job {id}: its job is known and failed; say that it was not charged, or what was charged"
             )));

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::body::BodyMaker;
-use super::errors::{Refusal, one_line, speaks_of_moderation};
+use super::errors::{Refusal, is_verdict, one_line};
 use super::wire;
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::http::{Body, Reply};
@@ -231,7 +231,12 @@ fn failed(poll: &wire::Poll) -> Error {
     });
     let message = message.or(poll.block_reason.as_deref()).map(one_line);
     let words = message.as_deref().unwrap_or("the service gives no reason");
-    let moderated = poll.block_reason.is_some() || speaks_of_moderation(words);
+    // A service that failed has judged nothing, whatever else the answer has.
+    let failed = matches!(
+        code.map(str::to_ascii_lowercase).as_deref(),
+        Some("service_unavailable" | "internal_error")
+    );
+    let moderated = (poll.block_reason.is_some() && !failed) || is_verdict(code, Some(words));
     let error = if moderated {
         Error::new(
             ErrorKind::Moderated,

@@ -62,11 +62,16 @@ impl Refusal {
         }
     }
 
+    /// Whether moderation judged the content. The status decides first: a service that fails, is busy or does not
+    /// know the caller has judged nothing, whatever it says. Then the code, then the words.
     pub(super) fn is_moderation(&self) -> bool {
-        self.code
-            .as_deref()
-            .is_some_and(|code| code.contains("content-moderated"))
-            || self.message.as_deref().is_some_and(speaks_of_moderation)
+        let (code, words) = (self.code.as_deref(), self.message.as_deref());
+        match self.status {
+            // A success can have an error inside. 403 is that of a failed safety check.
+            200..=299 | 400 | 403 => is_verdict(code, words),
+            405..=499 if ![408, 429].contains(&self.status) => code.is_some_and(is_moderation_code),
+            _ => false,
+        }
     }
 
     fn says(&self, words: &[&str]) -> bool {
@@ -79,8 +84,14 @@ impl Refusal {
         words.iter().any(|word| text.contains(word))
     }
 
-    /// What it means. A wrong key is answered with 400, so the words count, not the status alone.
+    /// What it means. Of what the service says of itself the status is believed. A wrong key is answered with 400,
+    /// so elsewhere the words count, not the status alone.
     pub(super) fn kind(&self) -> ErrorKind {
+        match self.status {
+            402 | 429 => return ErrorKind::RateLimited,
+            408 | 500.. => return ErrorKind::Network,
+            _ => {}
+        }
         if self.is_moderation() {
             return ErrorKind::Moderated;
         }
@@ -95,9 +106,7 @@ impl Refusal {
         }
         match self.status {
             401 | 403 => ErrorKind::Auth,
-            402 | 429 => ErrorKind::RateLimited,
             404 => ErrorKind::NotFound,
-            408 | 500.. => ErrorKind::Network,
             400..=499 => ErrorKind::InvalidRequest,
             _ => ErrorKind::Protocol,
         }
@@ -156,18 +165,37 @@ impl Refusal {
     }
 }
 
-/// Whether the service's words are about moderation; failed jobs and old answers say it in no other way.
-pub(super) fn speaks_of_moderation(text: &str) -> bool {
-    let text = text.to_lowercase();
+/// Whether an error is the verdict of moderation on a clip or a question: by its code, or in words where the wire
+/// contract has no code for it. Those come without a code, or with the one of bad input or of a lacking permission.
+/// "The moderation service timed out" is no verdict.
+pub(super) fn is_verdict(code: Option<&str>, words: Option<&str>) -> bool {
+    let code = code.map(|code| code.to_lowercase().replace(['-', ' '], "_"));
+    let words_count = match code.as_deref() {
+        Some(code) if is_moderation_code(code) => return true,
+        Some(code) => [
+            "invalid_argument",
+            "client_specified_an_invalid_argument",
+            "permission_denied",
+        ]
+        .contains(&code),
+        None => true,
+    };
+    let words = words.filter(|_| words_count).unwrap_or_default().to_lowercase();
     [
-        "moderat",
+        "rejected by content moderation",
+        "blocked by content moderation",
+        "blocked by moderation",
         "violates usage guidelines",
-        "safety_check",
-        "safety check",
-        "content policy",
+        "safety_check_type",
     ]
     .iter()
-    .any(|word| text.contains(word))
+    .any(|verdict| words.contains(verdict))
+}
+
+/// Whether a code is that of moderation, such as `imagine:content-moderated`.
+fn is_moderation_code(code: &str) -> bool {
+    let code = code.to_lowercase().replace('-', "_");
+    code.rsplit(':').next() == Some("content_moderated")
 }
 
 /// One line of bounded length, without control characters and what looks like a key or a query string.
@@ -266,10 +294,77 @@ mod tests {
         for (status, body) in [(400, old), (400, new), (403, safety)] {
             assert_eq!(refusal(status, body).kind(), ErrorKind::Moderated, "{body}");
         }
+        let coded = r#"{"code":"imagine:content-moderated","error":"No."}"#;
+        assert_eq!(refusal(422, coded).kind(), ErrorKind::Moderated);
         assert_eq!(
             refusal(400, r#"{"code":"invalid-argument","error":"Duration"}"#).kind(),
             ErrorKind::InvalidRequest
         );
+    }
+
+    #[test]
+    fn a_service_that_fails_has_judged_nothing() {
+        let late = "upstream moderation service timed out";
+        let judged = "Generated video rejected by content moderation.";
+        for (code, words) in [
+            ("The service is currently unavailable", late),
+            ("internal", judged),
+            ("imagine:content-moderated", judged),
+        ] {
+            let body = serde_json::json!({ "code": code, "error": words }).to_string();
+            for (status, kind) in [
+                (401, ErrorKind::Auth),
+                (404, ErrorKind::NotFound),
+                (408, ErrorKind::Network),
+                (429, ErrorKind::RateLimited),
+                (500, ErrorKind::Network),
+                (503, ErrorKind::Network),
+                (529, ErrorKind::Network),
+            ] {
+                assert_eq!(refusal(status, &body).kind(), kind, "{status} {body}");
+            }
+        }
+        // In plain text, too.
+        assert_eq!(refusal(503, late).kind(), ErrorKind::Network);
+        assert_eq!(refusal(422, judged).kind(), ErrorKind::InvalidRequest);
+        // Nor does one that fails know that a key is wrong.
+        assert_eq!(
+            refusal(503, "the API key service is down").kind(),
+            ErrorKind::Network
+        );
+    }
+
+    #[test]
+    fn words_about_moderation_are_no_verdict_of_it() {
+        for (code, words) in [
+            (None, "The moderation service is unavailable."),
+            (Some("invalid-argument"), "The motion must be moderate."),
+            (Some("invalid-argument"), "Unknown field `respect_moderation`."),
+            (
+                Some("not-found"),
+                "Generated video rejected by content moderation.",
+            ),
+            (Some("internal_error"), "Content violates usage guidelines."),
+            (
+                Some("service_unavailable"),
+                "Generated video rejected by content moderation.",
+            ),
+        ] {
+            assert!(!is_verdict(code, Some(words)), "{code:?} {words}");
+            let body = serde_json::json!({ "code": code, "error": words }).to_string();
+            assert_eq!(refusal(400, &body).kind(), ErrorKind::InvalidRequest, "{body}");
+        }
+        for (code, words) in [
+            (None, "Content violates usage guidelines."),
+            (
+                Some("invalid_argument"),
+                "Generated video rejected by content moderation.",
+            ),
+            (Some("permission_denied"), "Failed check: SAFETY_CHECK_TYPE_X"),
+            (Some("content_moderated"), ""),
+        ] {
+            assert!(is_verdict(code, Some(words)), "{code:?} {words}");
+        }
     }
 
     #[test]

@@ -46,7 +46,8 @@ impl Xai {
                 Ok(accepted(&reply))
             }
         };
-        sent_once(None, send, unknown, |pause| self.http.pause(pause)).await
+        let stop = self.http.stop_signal();
+        sent_once(stop, None, send, unknown, |pause| self.http.pause(pause)).await
     }
 
     async fn poll_once(&self, job: &JobId) -> Result<PollReply, PollFailure> {
@@ -57,7 +58,8 @@ impl Xai {
             .map_err(|failure| {
                 let error = failure.into_error();
                 let verdict = match error.kind() {
-                    ErrorKind::Network => Verdict::Transient,
+                    // Of kind `Auth` is a source that has no token now; the service's own refusal is a reply.
+                    ErrorKind::Network | ErrorKind::Auth => Verdict::Transient,
                     _ => Verdict::Final,
                 };
                 PollFailure { error, verdict }

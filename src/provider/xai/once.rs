@@ -11,13 +11,16 @@ use tokio::time::Instant;
 use crate::backoff::Backoff;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::SendFailure;
+use crate::stop::StopSignal;
 
 /// Tries in all. The service's own client waits twice at the most.
 const ATTEMPTS: u32 = 3;
 
 /// Sends what is paid. `send` sends it one time and reads the answer. `unknown` makes the error of one that may
-/// have arrived, out of what went wrong; `refused` is told how long a refusal for the rate asks to wait.
+/// have arrived, out of what went wrong; `refused` is told how long a refusal for the rate asks to wait. After
+/// `stop` it is not sent again.
 pub(super) async fn sent_once<T, F>(
+    stop: &StopSignal,
     until: Option<Instant>,
     mut send: impl FnMut() -> F,
     unknown: impl Fn(&Error) -> Error,
@@ -45,7 +48,11 @@ where
             refused(pause);
         }
         tracing::debug!(attempt, error = %error, "not taken, sending it again");
-        tokio::time::sleep(pause).await;
+        let paused = async {
+            tokio::time::sleep(pause).await;
+            Ok(())
+        };
+        stop.before_sending(paused).await?;
         attempt += 1;
     }
 }

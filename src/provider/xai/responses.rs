@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use super::errors::{Refusal, one_line, speaks_of_moderation};
+use super::errors::{Refusal, is_verdict, one_line};
 use super::once::sent_once;
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::http::{Http, Reply};
@@ -38,7 +38,8 @@ pub(super) async fn respond(http: &Http, ask: &Ask) -> Result<Answer> {
         }
     };
     // The rate is one of this model: requests for clips are not held back for it.
-    sent_once(Some(until), send, |cause| lost(ask.doing, cause), |_| {}).await
+    let unknown = |cause: &Error| lost(ask.doing, cause);
+    sent_once(http.stop_signal(), Some(until), send, unknown, |_| {}).await
 }
 
 fn late(ask: &Ask) -> Error {
@@ -282,7 +283,7 @@ fn text(doing: &str, whole: &Value) -> Result<String> {
             let error = &whole["error"];
             let reason = error["message"].as_str().or(error.as_str()).map(one_line);
             let reason = reason.unwrap_or_else(|| "the service gives no reason".to_owned());
-            return Err(if speaks_of_moderation(&reason) {
+            return Err(if is_verdict(error["code"].as_str(), Some(&reason)) {
                 declined(doing, &reason)
             } else {
                 unusable(doing, format_args!("the answer {failed}: {reason}")).with_charge(Charge::Unknown)

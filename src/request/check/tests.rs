@@ -116,6 +116,17 @@ fn keyframes_lie_inside_the_clip_on_slots_of_their_own() {
     assert!(refusal(&frames(&[0])).contains("not inside"));
     assert!(refusal(&frames(&[6000])).contains("below 6 s"));
     assert!(refusal(&frames(&[1000, 1100])).contains("same third"));
+    // Both snap to the first third inside of the clip, and to the last.
+    assert!(refusal(&frames(&[100, 300])).contains("same third"));
+    assert!(refusal(&frames(&[5600, 5900])).contains("same third"));
+    // 0.5 s lies between two thirds, and goes to the later.
+    assert!(refusal(&frames(&[500, 667])).contains("same third"));
+    assert!(check(&frames(&[499, 500])).is_ok());
+    let mut fine = frames(&[1000]);
+    if let GenerateMode::Frames { keyframes, .. } = &mut fine.mode {
+        keyframes[0].at += Duration::from_nanos(1);
+    }
+    assert!(refusal(&fine).contains("give whole milliseconds"));
     assert!(refusal(&frames(&[1000, 2000, 3000, 4000, 5000])).contains("at most 4"));
     assert!(refusal(&frames(&[])).contains("neither"));
     let spoken = frames(&[1000]).voices(["eve"]);

@@ -90,9 +90,19 @@ impl Usage {
     }
 }
 
-/// Tokens of a text: one for every four characters.
+/// Tokens of a text. Four characters of ASCII make one, any other letter or ideograph is one of its own, and what lies
+/// beyond the first 65,536 characters, emoji among it, falls apart into its bytes: what such tokenizers do with
+/// what they have rarely seen.
 pub(super) fn of_text(text: &str) -> u64 {
-    (text.chars().count() as u64).div_ceil(4)
+    let (mut ascii, mut others) = (0_u64, 0_u64);
+    for letter in text.chars() {
+        match letter.len_utf8() {
+            1 => ascii += 1,
+            4 => others += 4,
+            _ => others += 1,
+        }
+    }
+    ascii.div_ceil(4) + others
 }
 
 /// Tokens of a picture: 256 for every tile of 448 pixels and one more, 1,792 at most.
@@ -136,6 +146,14 @@ mod tests {
             ..Usage::default()
         };
         assert_eq!(usage.ticks(price), 189_480_000);
+    }
+
+    #[test]
+    fn every_script_has_its_tokens() {
+        assert_eq!(of_text("four letters"), 3);
+        assert_eq!(of_text("\u{706f}\u{53f0}"), 2);
+        assert_eq!(of_text("\u{1f3ae}"), 4);
+        assert_eq!(of_text("a\u{e9}\u{1f3ae}"), 1 + 1 + 4);
     }
 
     #[test]

@@ -77,6 +77,16 @@ public final class Library: Sendable {
         try await core.stuckJobs()
     }
 
+    /// Bytes that were paid for and failed verification, kept until they are accepted, discarded or replaced.
+    public func quarantined() async throws -> [QuarantinedClip] {
+        try await core.quarantined()
+    }
+
+    /// Removes what is in quarantine of a record, and says whether there was anything. The record stays as it is.
+    public func discardQuarantined(_ record: String) async throws -> Bool {
+        try await core.discardQuarantined(record: record)
+    }
+
     /// The record of a paid request by its id, open or settled.
     public func jobRecord(_ id: String) async throws -> JobRecord {
         try await core.jobRecord(id: id)

@@ -41,6 +41,7 @@ public typealias PollPolicy = ReelkinGenerated.PollPolicy
 public typealias DownloadPolicy = ReelkinGenerated.DownloadPolicy
 public typealias RateLimit = ReelkinGenerated.RateLimit
 public typealias Timeouts = ReelkinGenerated.Timeouts
+public typealias AccessToken = ReelkinGenerated.AccessToken
 
 // MARK: What comes back
 
@@ -57,6 +58,7 @@ public typealias ChainEvent = ReelkinGenerated.ChainEvent
 public typealias RecoveryEvent = ReelkinGenerated.RecoveryEvent
 public typealias Recovered = ReelkinGenerated.Recovered
 public typealias StuckJob = ReelkinGenerated.StuckJob
+public typealias QuarantinedClip = ReelkinGenerated.QuarantinedClip
 public typealias VisibleModel = ReelkinGenerated.VisibleModel
 public typealias Probe = ReelkinGenerated.Probe
 public typealias VideoProbe = ReelkinGenerated.VideoProbe

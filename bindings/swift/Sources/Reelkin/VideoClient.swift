@@ -20,20 +20,24 @@ public final class VideoClient: Sendable {
     ///   - apiKey: the key of your account; without it the environment variable `XAI_API_KEY`.
     ///   - baseUrl: another place that speaks the service's protocol, such as ``Sandbox/baseUrl``.
     ///   - models: a model table of your own, as the text of its TOML file.
-    /// - Throws: `config` without a key or with a base URL that would leak it, `library` when the folder cannot be made
+    ///   - token: instead of a key: gives a token, such as one that your own server made. One with `expiresIn` is kept and
+    ///     replaced before it expires; one without is used for one request. Its task is cancelled after ``Timeouts/token``.
+    ///     What it throws becomes an error `auth`, and nothing is sent.
+    /// - Throws: `config` without a key, with both a key and a source of tokens, or with a base URL that would leak it, `library` when the folder cannot be made
     ///   or written, `invalid_request` for settings that no call can be made with.
     public init(
         library: URL, apiKey: String? = nil, baseUrl: String? = nil, budget: Budget? = nil,
         defaults: Defaults? = nil, validation: Validation? = nil, poll: PollPolicy? = nil,
         download: DownloadPolicy? = nil, rateLimit: RateLimit? = nil, timeouts: Timeouts? = nil,
-        planner: PlannerSettings? = nil, models: String? = nil
+        planner: PlannerSettings? = nil, models: String? = nil,
+        token: (@Sendable () async throws -> AccessToken)? = nil
     ) throws {
         _ = endsWithTheProcess
         let options = ClientOptions(
             library: Library.address(library), apiKey: apiKey, baseUrl: baseUrl, budget: budget, defaults: defaults,
             validation: validation, poll: poll, download: download, rateLimit: rateLimit, timeouts: timeouts,
             planner: planner, models: models)
-        core = try ReelkinGenerated.VideoClient(options: checked(options))
+        core = try ReelkinGenerated.VideoClient(options: checked(options), tokens: token.map(Tokens.init))
     }
 
     /// Closes the client: it stops waiting for its jobs, which go on at the service and stay in the journal, and takes no

@@ -9,7 +9,7 @@ extension VideoError {
             .rateLimited(let details), .moderated(let details), .jobFailed(let details), .jobExpired(let details),
             .submissionUnknown(let details), .timeout(let details), .stopped(let details), .budget(let details),
             .network(let details), .protocol(let details), .media(let details), .framesUnavailable(let details),
-            .library(let details):
+            .library(let details), .internal(let details):
             details
         }
     }

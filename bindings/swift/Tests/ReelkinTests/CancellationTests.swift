@@ -15,6 +15,45 @@ final class CancellationTests: XCTestCase {
         }
     }
 
+    func testNoVerbOfACancelledTaskSendsAnything() async throws {
+        typealias Call = @Sendable (VideoClient, Clip) async throws -> Void
+        // Every verb that is paid, and those whose prompt is planned first, by a paid question.
+        let steps: @Sendable (Clip) -> ChainRequest = { clip in
+            ChainRequest(.clip(clip.mediaInput), [ContinueRequest("storm", duration: .seconds(1))])
+        }
+        let paid: [Call] = [
+            { client, _ in _ = try await client.generate("a bay", duration: .seconds(1)) },
+            { client, _ in _ = try await client.generate(GenerateRequest("a bay", plan: .on(nil))) },
+            { client, _ in _ = try await client.startGenerate(GenerateRequest("a bay")) },
+            { client, clip in _ = try await client.edit(clip, "night") },
+            { client, clip in _ = try await client.startEdit(EditRequest(clip, "night")) },
+            { client, clip in _ = try await client.extend(clip, "on", duration: .seconds(2)) },
+            { client, clip in _ = try await client.startExtend(ExtendRequest(clip, "on")) },
+            { client, clip in _ = try await client.continueFrom(clip, "storm", duration: .seconds(1)) },
+            { client, clip in _ = try await client.startContinueFrom(clip, ContinueRequest("storm")) },
+            { client, clip in _ = try await client.chain(steps(clip)) },
+            { client, clip in _ = try await client.startChain(steps(clip)) },
+            { client, clip in _ = try await client.analyze(clip) },
+        ]
+        try await inStudio { studio in
+            let clip = try await studio.clip(seconds: 2)
+            let before = try studio.sandbox.state
+            for call in paid {
+                let task = Task {
+                    withUnsafeCurrentTask { $0?.cancel() }
+                    try await call(studio.client, clip)
+                }
+                await cancelled(task)
+            }
+            // Waits for whatever is on its way.
+            try await studio.client.close()
+            let after = try studio.sandbox.state
+            XCTAssertEqual(before.createRequests, after.createRequests)
+            XCTAssertEqual(before.answers, after.answers)
+            XCTAssertEqual(before.uploads, after.uploads)
+        }
+    }
+
     func testWhileTheCreateIsSent() async throws {
         try await inStudio(faults: ["create:delay=4,times=1"]) { studio in
             let task = Task { try await studio.clip() }

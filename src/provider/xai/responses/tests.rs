@@ -68,6 +68,8 @@ fn what_is_no_answer_is_told_apart() {
         json!({ "status": "failed", "output": [], "error": { "code": "x", "message": "No capacity." } });
     let moderated =
         json!({ "status": "failed", "output": [], "error": "Content violates usage guidelines." });
+    let late = json!({ "status": "failed", "output": [],
+                       "error": { "code": "server_error", "message": "The moderation service timed out." } });
     for (body, kind, charge, words) in [
         (
             refusal,
@@ -89,6 +91,7 @@ fn what_is_no_answer_is_told_apart() {
             "failed: No capacity",
         ),
         (moderated, ErrorKind::Moderated, Charge::Yes, "usage guidelines"),
+        (late, ErrorKind::Protocol, Charge::Unknown, "timed out"),
         (json!({}), ErrorKind::Protocol, Charge::Yes, "no text"),
         (
             json!({ "output": [message("  ")] }),

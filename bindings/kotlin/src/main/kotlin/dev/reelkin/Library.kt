@@ -68,6 +68,12 @@ public class Library internal constructor(private val native: NativeLibrary) {
     /** Records that cannot be taken up, and why. */
     public suspend fun stuckJobs(): List<StuckJob> = native.stuckJobs()
 
+    /** Bytes that were paid for and failed verification, kept until they are accepted, discarded or replaced. */
+    public suspend fun quarantined(): List<QuarantinedClip> = native.quarantined()
+
+    /** Removes what is in quarantine of a record, and says whether there was anything. The record stays as it is. */
+    public suspend fun discardQuarantined(record: String): Boolean = native.discardQuarantined(record)
+
     /** The record of a paid request by its id, open or settled. */
     public suspend fun jobRecord(id: String): JobRecord = native.jobRecord(id)
 

@@ -27,7 +27,10 @@ import kotlinx.coroutines.runBlocking
  * @param timeouts how long one exchange with the service may take: [defaultTimeouts].
  * @param planner how prompts are planned, and which are: [defaultPlannerSettings].
  * @param models a model table of your own, as the text of its TOML file.
- * @throws VideoError.Config without a key, or with a base URL that would leak it; [VideoError.Library] when the folder
+ * @param token instead of a key: gives a token, such as one that your own server made. One with [AccessToken.expiresIn] is
+ *   kept and replaced before it expires; one without is used for one request. It runs on [kotlinx.coroutines.Dispatchers.IO],
+ *   and is cancelled after [Timeouts.token]. What it throws becomes a [VideoError.Auth], and nothing is sent.
+ * @throws VideoError.Config without a key, with both a key and a source of tokens, or with a base URL that would leak it; [VideoError.Library] when the folder
  *   cannot be made or written; [VideoError.InvalidRequest] for settings that no call can be made with.
  */
 public class VideoClient(
@@ -43,6 +46,7 @@ public class VideoClient(
     timeouts: Timeouts? = null,
     planner: PlannerSettings? = null,
     models: String? = null,
+    token: (suspend () -> AccessToken)? = null,
 ) : AutoCloseable {
     private val native = run {
         EndOfProcess.isAwaited
@@ -50,6 +54,7 @@ public class VideoClient(
             ClientOptions(
                 library, apiKey, baseUrl, budget, defaults, validation, poll, download, rateLimit, timeouts, planner, models,
             ),
+            token?.let(::Tokens),
         )
     }
 

@@ -92,6 +92,9 @@ public sealed class VideoError(
     /** The library could not be read or written. */
     public class Library internal constructor(details: ErrorDetails) : VideoError(details)
 
+    /** A defect of this package ended the work. A job that was sent goes on, and a recovery finishes it. */
+    public class Internal internal constructor(details: ErrorDetails) : VideoError(details)
+
     internal companion object ErrorHandler : UniffiRustCallStatusErrorHandler<VideoError> {
         override fun lift(error_buf: RustBuffer.ByValue): VideoError = FfiConverterTypeVideoError.lift(error_buf)
 

@@ -1,0 +1,204 @@
+"""Values are copied and pickled by value; what lives in the native library is neither, and says what to do instead."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import inspect
+import pickle
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import reelkin
+import reelkin.sync
+from conftest import Studio, SyncStudio
+from reelkin import _native
+
+PROTOCOLS = range(2, pickle.HIGHEST_PROTOCOL + 1)
+# A class with a handle of the native library gets its line here, once somebody has decided what a copy of it is.
+NATIVE = {
+    "ChainEvents": "make it in the process that uses it",
+    "ChainHandle": "the same request goes on with the same chain",
+    "Family": r"pass its members\(\)",
+    "Frame": "use a reelkin.Frame",
+    "JobEvents": "make it in the process that uses it",
+    "JobHandle": r"client.job\(id\)",
+    "Library": "open the library in the worker",
+    "RecoveryEvents": "make it in the process that uses it",
+    "RecoveryHandle": "begin a recovery in the worker",
+    "Sandbox": "pass its base_url and its api_key",
+    "TokenAnswer": "make it in the process that uses it",
+    "VideoClient": "create a client in the worker",
+}
+
+
+def refuses(thing: object, instead: str) -> None:
+    words = f"cannot be pickled or copied.*: .*{instead}"
+    with pytest.raises(TypeError, match=words):
+        copy.copy(thing)
+    with pytest.raises(TypeError, match=words):
+        copy.deepcopy(thing)
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        with pytest.raises(TypeError, match=words):
+            pickle.dumps(thing, protocol)
+    # Inside of what can be copied.
+    with pytest.raises(TypeError, match=words):
+        copy.deepcopy({"one": [thing]})
+    with pytest.raises(TypeError, match=words):
+        pickle.dumps([thing])
+
+
+def copies(thing: Any) -> list[Any]:
+    pickled = [pickle.loads(pickle.dumps(thing, protocol)) for protocol in PROTOCOLS]
+    return [copy.copy(thing), copy.deepcopy(thing), copy.deepcopy([thing])[0], *pickled]
+
+
+def test_every_native_class_has_a_decision() -> None:
+    classes = {
+        name: kind
+        for name, kind in vars(_native).items()
+        if inspect.isclass(kind) and any("handle" in part for part in vars(kind)) and not name.startswith("_")
+    }
+    assert set(classes) == set(NATIVE)
+    for name, kind in classes.items():
+        assert hasattr(kind, "__del__"), name
+        # Without a handle: nothing but the class itself decides.
+        refuses(object.__new__(kind), NATIVE[name])
+
+
+def test_live_objects(studio: Studio) -> None:
+    async def run() -> None:
+        async with studio() as (client, box):
+            job = await client.start_generate("a bay", duration=1)
+            clip = await job
+            chain = await client.start_chain(clip, ["a storm"])
+            await chain
+            recovery = await client.start_recover()
+            await recovery
+            family = await client.library.family(clip)
+            for thing, instead in (
+                (client, "create a client in the worker"),
+                (client.library, "open the library in the worker"),
+                (box, "pass its base_url"),
+                (job, "client.job"),
+                (chain, "the same request"),
+                (recovery, "begin a recovery"),
+                (family, "members"),
+                ((await client.frame(clip))._native, "use a reelkin.Frame"),
+            ):
+                refuses(thing, instead)
+            # What was refused is as good as before.
+            assert (await client.library.family(clip)).focus().id == family.focus().id == clip.id
+
+    asyncio.run(run())
+
+
+def test_live_objects_of_the_blocking_package(sync_studio: SyncStudio) -> None:
+    with sync_studio() as (client, box):
+        job = client.start_generate("a bay", duration=1)
+        job.wait()
+        refuses(client, "create a client in the worker")
+        refuses(client.library, "open the library in the worker")
+        refuses(box, "pass its base_url")
+        refuses(job, "client.job")
+        assert job.wait().path is not None
+
+
+def seen(frame: reelkin.Frame) -> list[object]:
+    return [
+        *(frame.width, frame.height, bytes(frame), frame.pts, frame.time_base, frame.time, frame.number),
+        *(frame.colour, frame.rotation, frame.to_png()),
+    ]
+
+
+def test_frames(studio: Studio) -> None:
+    async def run() -> None:
+        async with studio() as (client, _):
+            clip = await client.generate("a bay", duration=1)
+            frame = await client.frame(clip, 0.5)
+            assert frame.pts > 0 and frame.number == 12
+            before = seen(frame)
+            for again in copies(frame):
+                assert seen(again) == before
+            copied = copies(frame)
+            del frame, again
+            assert [seen(again) for again in copied] == [before] * len(copied)
+
+    asyncio.run(run())
+
+
+def test_values(studio: Studio) -> None:
+    async def run() -> None:
+        async with studio(faults=["create:lost-reply,times=1"]) as (client, box):
+            with pytest.raises(reelkin.SubmissionUnknownError) as caught:
+                await client.generate("a cat", duration=1)
+            for error in copies(caught.value):
+                assert type(error) is reelkin.SubmissionUnknownError
+                assert (str(error), error.details, error.record) == (
+                    *(str(caught.value), caught.value.details, caught.value.record),
+                )
+            clip = await client.generate("a bay", duration=1)
+            events = [event async for event in await client.start_generate("a bay", duration=1)]
+            values = [
+                *(clip, clip.record, await client.library.jobs(), await client.library.list(), events, box.state),
+                *(await client.recover(), await client.spent(), await client.library.verify(), client.models),
+                *((await client.library.family(clip)).members(), client.estimate("x", duration=1)),
+                *(reelkin.Budget(per_day="5.00"), reelkin.generate_request("x", image=b"GIF89a"), await client.analyze(clip)),
+                *(reelkin.default_poll_policy(), reelkin.AccessToken("secret", 60), reelkin.Charge.NO),
+            ]
+            for value in values:
+                for again in copies(value):
+                    assert again == value and type(again) is type(value)
+
+    asyncio.run(run())
+
+
+WORKER = """
+    import concurrent.futures, multiprocessing, pathlib, sys
+    import reelkin, reelkin.sync
+
+    def last(path):
+        return reelkin.sync.frame(path, "last")
+
+    def size(frame):
+        return len(bytes(frame)), frame.number
+
+    def fail(path):
+        reelkin.sync.probe(path)
+
+    def use(client):
+        return client.service
+
+    if __name__ == "__main__":
+        folder, key, url, way = sys.argv[1:]
+        client = reelkin.sync.VideoClient(folder, api_key=key, base_url=url)
+        clip = client.library.clip(client.library.list().clips[0].id).path
+        here = client.frame(clip)
+        with concurrent.futures.ProcessPoolExecutor(2, multiprocessing.get_context(way)) as pool:
+            there = pool.submit(last, clip).result(60)
+            assert bytes(there) == bytes(here) and there.pts == here.pts and there.to_png() == here.to_png()
+            assert pool.submit(size, here).result(60) == (len(bytes(here)), here.number)
+            assert [len(bytes(frame)) for frame in pool.map(last, [clip] * 4)] == [len(bytes(here))] * 4
+            error = pool.submit(fail, pathlib.Path(folder) / "nobody.mp4").exception(60)
+            assert isinstance(error, reelkin.NotFoundError), error
+            error = pool.submit(use, client).exception(60)
+            assert isinstance(error, TypeError) and "create a client in the worker" in str(error), error
+        client.close()
+        print("whole")
+    """
+
+
+@pytest.mark.parametrize("way", ["fork", "spawn"])
+def test_a_pool_of_processes(way: str, sync_studio: SyncStudio, tmp_path: Path) -> None:
+    script = tmp_path / "worker.py"
+    script.write_text(textwrap.dedent(WORKER))
+    with sync_studio() as (client, box):
+        client.generate("a bay", duration=1)
+        command = [sys.executable, "-W", "ignore", str(script), str(tmp_path / "clips"), box.api_key, box.base_url, way]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=180)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "whole\n", "")

@@ -1,0 +1,95 @@
+//! What becomes of a download that is whole and no clip for this build: it is kept, and the job stays open.
+
+use super::VideoClient;
+use super::measure::Found;
+use super::record::Brief;
+use super::verify::Verified;
+use crate::error::{Error, Result, RetryAdvice};
+use crate::library::{ClipId, JobFile, JobRecord, Library, Rejected, Staged};
+use crate::provider::{Finished, JobId};
+
+/// Keeps what failed verification of one job.
+pub(super) struct Quarantine<'a> {
+    pub(super) client: &'a VideoClient,
+    pub(super) id: &'a JobId,
+    pub(super) name: &'a ClipId,
+    pub(super) file: &'a mut JobFile,
+}
+
+impl Quarantine<'_> {
+    /// Puts what is staged into quarantine, with the sidecar that it gets when a person accepts it. Nothing is staged
+    /// afterwards. That it could not be kept is no error: the next attempt may succeed.
+    ///
+    /// # Errors
+    /// `Library` when nothing can be staged any more.
+    pub(super) async fn keep(&mut self, staged: &mut Staged, finished: &Finished, why: &Error) -> Result<()> {
+        let kept = match self.mark().await {
+            Ok(()) => staged.quarantine(self.rejected(finished, why)).await,
+            Err(error) => Err(error),
+        };
+        let Err(error) = kept else {
+            tracing::info!(job = %self.id, reason = %why, "the download failed verification and is in quarantine");
+            return Ok(());
+        };
+        tracing::warn!(job = %self.id, %error, "a download that failed verification could not be kept");
+        staged.truncate(0).await
+    }
+
+    /// Writes down, before the bytes are there, that there may be some.
+    async fn mark(&mut self) -> Result<()> {
+        if self.file.record().quarantined {
+            return Ok(());
+        }
+        self.file.change(|record| record.quarantined = true).await
+    }
+
+    fn rejected(&self, finished: &Finished, why: &Error) -> Rejected {
+        let record = self.file.record();
+        let reason = why.to_string();
+        let brief = Brief::kept(record);
+        let (verified, found) = (Verified::default(), Found::default());
+        let mut sidecar = brief.into_record(self.client, self.id, self.name, finished, &verified, found);
+        if let Some(ours) = &mut sidecar.reelkin {
+            let delivery = ours.delivery.get_or_insert_default();
+            delivery.unverified(&reason);
+            let warnings = ours.warnings.get_or_insert_default();
+            warnings.push(format!("accepted without verification: {reason}"));
+        }
+        Rejected {
+            record: record.id.clone(),
+            job_id: self.id.to_string(),
+            reason,
+            sidecar,
+        }
+    }
+}
+
+/// Adds to an error of a job which of its bytes are kept. Such a job stays open, whatever the service says of it now.
+pub(super) async fn explain(library: &Library, record: &JobRecord, error: Error) -> Error {
+    if !record.quarantined {
+        return error;
+    }
+    match library.quarantined_clip(&record.id).await {
+        Ok(Some(kept)) => error
+            .with_words(&format!("what was downloaded is kept as {}", kept.file_name))
+            .with_record(&record.id)
+            .with_advice(RetryAdvice::Resume)
+            .with_guidance(
+                "the bytes in quarantine are paid for: play them, and accept them as the clip, or recover the job again later",
+            ),
+        Ok(None) => error,
+        Err(unread) => {
+            tracing::warn!(record = record.id, error = %unread, "the quarantine was not looked at");
+            error.with_advice(RetryAdvice::Resume)
+        }
+    }
+}
+
+/// Removes what earlier attempts of a job left in quarantine, now that its clip is saved.
+pub(super) async fn clear(library: &Library, record: &JobRecord) {
+    if record.quarantined
+        && let Err(error) = library.discard_quarantined(&record.id).await
+    {
+        tracing::warn!(record = record.id, %error, "the clip is saved, and bytes of earlier attempts stay in quarantine");
+    }
+}

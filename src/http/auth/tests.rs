@@ -1,0 +1,204 @@
+//! When a source is asked, and what becomes of its answers. On a clock that stands still unless it is moved.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::future::join_all;
+use tokio::sync::Semaphore;
+use tokio::time::advance;
+
+use super::*;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+const LIFE: Duration = Duration::from_secs(1000);
+
+/// A source whose answers the test lets through one by one: `token-0`, `token-1`, ..., or an error.
+struct Bench {
+    token: Token,
+    asked: Arc<AtomicUsize>,
+    answers: Arc<Semaphore>,
+}
+
+impl Bench {
+    fn new(life: Option<Duration>, fails: impl Fn(usize) -> bool + Send + Sync + 'static) -> Self {
+        let (asked, answers) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+        let (count, leave) = (Arc::clone(&asked), Arc::clone(&answers));
+        let token = Token::from_source(move || {
+            let number = count.fetch_add(1, Ordering::SeqCst);
+            let (leave, fails) = (Arc::clone(&leave), fails(number));
+            async move {
+                leave.acquire().await.map_err(TokenError::new)?.forget();
+                if fails {
+                    return Err(TokenError::new("no server\nis there"));
+                }
+                let token = AccessToken::new(format!("token-{number}"));
+                Ok(match life {
+                    Some(life) => token.expires_in(life),
+                    None => token,
+                })
+            }
+        });
+        Self {
+            token,
+            asked,
+            answers,
+        }
+    }
+
+    /// The token of a request, without the word before it.
+    async fn get(&self) -> Result<String> {
+        let header = self.token.header(DEADLINE).await?;
+        assert!(header.is_sensitive());
+        Ok(header.to_str().unwrap().replacen("Bearer ", "", 1))
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    /// Lets tasks run that have something to do.
+    async fn settle(&self) {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_at_the_same_time_share_a_call() {
+    for life in [None, Some(LIFE)] {
+        let bench = Bench::new(life, |_| false);
+        bench.answers.add_permits(1);
+        let all = join_all((0..50).map(|_| bench.get())).await;
+        assert!(all.into_iter().all(|token| token.unwrap() == "token-0"));
+        assert_eq!(bench.asked(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_shared_too_and_the_next_request_asks_again() {
+    let bench = Bench::new(Some(LIFE), |number| number == 0);
+    bench.answers.add_permits(2);
+    for failed in join_all((0..50).map(|_| bench.get())).await {
+        let error = failed.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Auth);
+        assert_eq!(error.to_string(), "get a token: no server is there");
+        assert!(error.is_retryable(), "nothing was sent");
+    }
+    assert_eq!(
+        (bench.asked(), bench.get().await.unwrap().as_str()),
+        (1, "token-1")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_expiry_a_token_is_used_once() {
+    let bench = Bench::new(None, |_| false);
+    bench.answers.add_permits(3);
+    for number in 0..3 {
+        assert_eq!(bench.get().await.unwrap(), format!("token-{number}"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_replaced_before_it_expires_and_nobody_waits_for_it() {
+    let bench = Bench::new(Some(LIFE), |_| false);
+    bench.answers.add_permits(1);
+    assert_eq!(bench.get().await.unwrap(), "token-0");
+    advance(LIFE.saturating_sub(REFRESH_BEFORE + Duration::from_secs(1))).await;
+    assert_eq!(bench.get().await.unwrap(), "token-0");
+    assert_eq!(bench.asked(), 1);
+    advance(Duration::from_secs(2)).await;
+    // The source is asked, and has no answer yet.
+    for _ in 0..3 {
+        assert_eq!(bench.get().await.unwrap(), "token-0");
+        bench.settle().await;
+        assert_eq!(bench.asked(), 2);
+    }
+    bench.answers.add_permits(1);
+    bench.settle().await;
+    assert_eq!(bench.get().await.unwrap(), "token-1");
+    assert_eq!(bench.asked(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_fails_early_is_asked_again_and_the_old_token_serves_until_it_expires() {
+    let bench = Bench::new(Some(LIFE), |number| number > 0);
+    bench.answers.add_permits(10);
+    assert_eq!(bench.get().await.unwrap(), "token-0");
+    advance(LIFE.saturating_sub(REFRESH_BEFORE) + Duration::from_secs(1)).await;
+    for asked in [2, 2, 2] {
+        assert_eq!(bench.get().await.unwrap(), "token-0");
+        bench.settle().await;
+        assert_eq!(bench.asked(), asked, "not at every request");
+    }
+    advance(REFRESH_PAUSE).await;
+    assert_eq!(bench.get().await.unwrap(), "token-0");
+    bench.settle().await;
+    assert_eq!(bench.asked(), 3);
+    advance(REFRESH_BEFORE).await;
+    assert_eq!(bench.get().await.unwrap_err().kind(), ErrorKind::Auth);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_hangs_ends_at_the_deadline_for_all() {
+    let bench = Bench::new(Some(LIFE), |_| false);
+    let started = Instant::now();
+    for failed in join_all((0..5).map(|_| bench.get())).await {
+        let error = failed.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Auth);
+        assert!(error.to_string().contains("within 30 s"), "{error}");
+    }
+    let elapsed = started.elapsed();
+    assert!(
+        elapsed >= DEADLINE && elapsed < DEADLINE + Duration::from_secs(1),
+        "{elapsed:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_given_up_leaves_the_call_to_the_others() {
+    let bench = Bench::new(Some(LIFE), |_| false);
+    let first = tokio::time::timeout(Duration::from_secs(1), bench.get());
+    assert!(first.await.is_err());
+    bench.answers.add_permits(1);
+    assert_eq!(bench.get().await.unwrap(), "token-0");
+    assert_eq!(bench.asked(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_an_error() {
+    fn panics(name: &str) -> String {
+        panic!("on purpose: {name}")
+    }
+    let token = Token::from_source(|| async { Ok(panics("token")) });
+    for _ in 0..2 {
+        let error = token.header(DEADLINE).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Auth);
+        assert_eq!(error.to_string(), "get a token: the token source panicked");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_refused_is_forgotten_unless_it_was_replaced_meanwhile() {
+    let bench = Bench::new(Some(LIFE), |_| false);
+    bench.answers.add_permits(2);
+    let old = bench.token.header(DEADLINE).await.unwrap();
+    assert!(bench.token.refused(&old));
+    assert_eq!(bench.get().await.unwrap(), "token-1");
+    // A request that took long, sent with the first token.
+    assert!(bench.token.refused(&old));
+    assert_eq!(bench.get().await.unwrap(), "token-1");
+    assert_eq!(bench.asked(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_header_can_hold_it() {
+    let token = Token::from_source(|| async { Ok("two\nlines".to_owned()) });
+    let error = token.header(DEADLINE).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Auth);
+    assert!(
+        error.to_string().contains("line break") && !error.to_string().contains("two"),
+        "{error}"
+    );
+}

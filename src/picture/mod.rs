@@ -1,0 +1,164 @@
+//! Whether a still picture is whole.
+//!
+//! Owns the structure of PNG, JPEG and WebP files: their headers, their chunks and checksums, and for JPEG the coded
+//! data up to the last block. The service accepts a picture that is cut off, charges for the job, and fails; decoders
+//! fill what is missing with gray and say nothing. Needs no decoder, so it holds without libav too.
+
+mod huffman;
+mod jpeg;
+mod markers;
+
+#[cfg(feature = "media")]
+pub(crate) use markers::Segments as JpegSegments;
+
+/// Which format a picture has, by its first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PictureKind {
+    Png,
+    Jpeg,
+    WebP,
+}
+
+impl PictureKind {
+    pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
+        match bytes {
+            [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some(Self::Png),
+            [0xff, 0xd8, 0xff, ..] => Some(Self::Jpeg),
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Self::WebP),
+            _ => None,
+        }
+    }
+
+    pub(crate) const fn mime(self) -> &'static str {
+        match self {
+            Self::Png => "image/png",
+            Self::Jpeg => "image/jpeg",
+            Self::WebP => "image/webp",
+        }
+    }
+
+    /// Returns width and height as the header has them. `None` where it is cut off or damaged.
+    pub(crate) fn size(self, bytes: &[u8]) -> Option<(u64, u64)> {
+        match self {
+            Self::Jpeg => markers::size(bytes),
+            Self::Png | Self::WebP => {
+                let size = imagesize::blob_size(bytes).ok()?;
+                Some((size.width as u64, size.height as u64))
+            }
+        }
+    }
+
+    /// Checks that nothing is missing up to the end of the picture. Its [size](Self::size) was checked before: for a
+    /// progressive JPEG this takes half a byte for each pixel.
+    ///
+    /// # Errors
+    /// What is wrong, in words that follow "it is".
+    pub(crate) fn check_whole(self, bytes: &[u8]) -> Result<(), String> {
+        match self {
+            Self::Png => check_png(bytes),
+            Self::Jpeg => jpeg::check(bytes),
+            Self::WebP => check_webp(bytes),
+        }
+    }
+}
+
+fn number(bytes: &[u8]) -> Option<usize> {
+    let four = <[u8; 4]>::try_from(bytes).ok()?;
+    usize::try_from(u32::from_be_bytes(four)).ok()
+}
+
+fn check_png(bytes: &[u8]) -> Result<(), String> {
+    let cut_off = |what: &str| format!("cut off: its {what}");
+    let mut rest = bytes.get(8..).unwrap_or_default();
+    let mut has_data = false;
+    while let Some((head, after)) = rest.split_at_checked(8) {
+        let (length, name) = head.split_at(4);
+        let shown = String::from_utf8_lossy(name).into_owned();
+        let length = number(length).ok_or_else(|| cut_off("chunks end too early"))?;
+        let whole = length
+            .checked_add(4)
+            .and_then(|length| after.split_at_checked(length));
+        let Some((body, next)) = whole else {
+            return Err(cut_off(&format!(
+                "chunk {shown:?} has {length} bytes, and the file has {} more",
+                after.len()
+            )));
+        };
+        let (data, sum) = body.split_at(length);
+        // Decoders go on without a chunk that is not critical; those have a small first letter.
+        if name[0].is_ascii_uppercase() {
+            let mut hasher = crc32fast::Hasher::new();
+            hasher.update(name);
+            hasher.update(data);
+            if number(sum) != usize::try_from(hasher.finalize()).ok() {
+                return Err(format!("damaged: the checksum of its chunk {shown:?} is wrong"));
+            }
+        }
+        match name {
+            b"IDAT" => has_data = true,
+            b"IEND" if has_data => return Ok(()),
+            b"IEND" => return Err("damaged: it has no picture data".to_owned()),
+            _ => {}
+        }
+        rest = next;
+    }
+    Err(cut_off("last chunk, \"IEND\", is missing"))
+}
+
+fn check_webp(bytes: &[u8]) -> Result<(), String> {
+    let little = |four: &[u8]| {
+        let four = <[u8; 4]>::try_from(four).ok()?;
+        usize::try_from(u32::from_le_bytes(four)).ok()
+    };
+    let promised = bytes.get(4..8).and_then(little);
+    let promised = promised.ok_or("cut off: it has no header")?;
+    let Some(mut rest) = bytes.get(8..).and_then(|rest| rest.get(4..promised)) else {
+        return Err(format!(
+            "cut off: it has {} bytes and should have {}",
+            bytes.len(),
+            promised.saturating_add(8)
+        ));
+    };
+    let mut has_data = false;
+    while let Some((head, after)) = rest.split_at_checked(8) {
+        let (name, length) = head.split_at(4);
+        let data = little(length).and_then(|length| after.get(..length));
+        let Some(data) = data else {
+            let shown = String::from_utf8_lossy(name).into_owned();
+            return Err(format!("cut off: its chunk {shown:?} ends too early"));
+        };
+        match name {
+            b"VP8 " => {
+                check_vp8(data)?;
+                has_data = true;
+            }
+            b"VP8L" | b"ANMF" => has_data = true,
+            _ => {}
+        }
+        // An odd chunk has a byte of padding, which writers leave out at the end of the file.
+        rest = after.get(data.len().next_multiple_of(2)..).unwrap_or_default();
+    }
+    if has_data {
+        Ok(())
+    } else {
+        Err("damaged: it has no picture data".to_owned())
+    }
+}
+
+/// The first partition of a lossy picture has its size in the header.
+fn check_vp8(data: &[u8]) -> Result<(), String> {
+    let &[low, middle, high, ..] = data else {
+        return Err("cut off: its picture data has no header".to_owned());
+    };
+    let tag = u32::from_le_bytes([low, middle, high, 0]);
+    let first = usize::try_from(tag >> 5).unwrap_or(usize::MAX);
+    // Three bytes of tag, three of start code, four of size.
+    if data.len().saturating_sub(10) < first {
+        return Err("cut off: its picture data ends too early".to_owned());
+    }
+    Ok(())
+}
+
+// The encoders that make the pictures come with `media`.
+#[cfg(all(test, feature = "media"))]
+mod tests;
