@@ -53,6 +53,27 @@ pub(crate) struct Program {
     stdout: Option<Stdio>,
 }
 
+/// Undoes what whoever started the tests has ignored, as a shell does for what it runs in the background: the program
+/// goes on to ignore it.
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "what a parent hands on has no other interface")]
+fn default_signals(command: &mut Command) {
+    use std::os::unix::process::CommandExt as _;
+
+    // SAFETY: signal is async-signal-safe, and nothing else runs between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            Ok(())
+        });
+    }
+}
+
+#[cfg(not(unix))]
+fn default_signals(_: &mut Command) {}
+
 impl Program {
     /// With no key, no library and no settings.
     pub(crate) fn bare() -> Self {
@@ -71,6 +92,7 @@ impl Program {
         for variable in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
             command.env_remove(variable).env_remove(variable.to_uppercase());
         }
+        default_signals(&mut command);
         Self {
             command,
             kept: None,

@@ -48,8 +48,6 @@ impl Running {
         // SAFETY: `signal` is async-signal-safe, and nothing else is done between fork and exec.
         unsafe {
             command.pre_exec(move || {
-                libc::signal(libc::SIGINT, libc::SIG_DFL);
-                libc::signal(libc::SIGTERM, libc::SIG_DFL);
                 libc::signal(libc::SIGHUP, hangup);
                 Ok(())
             });
