@@ -152,7 +152,6 @@ impl Ticket {
             Err(error) => return Err(self.not_taken(error).await),
         };
         drop((submission, read_from));
-        tracing::info!(job = %id, "submitted");
         let clip = ClipId::of_job(id.as_str());
         let accepted = self.file.change(|record| {
             // Another process that took this one for dead may have gone on from here.
@@ -170,6 +169,7 @@ impl Ticket {
         if let Some(witness) = &self.witness {
             witness.taken(&id).await;
         }
+        tracing::info!(job = %id, "submitted");
         reporter.submitted(&id, brief.model.clone());
         Ok(Box::new(save::Job::new(
             id,

@@ -358,3 +358,20 @@ async fn the_demo_keeps_all_it_says_in_a_file() {
     assert_eq!(log.matches("$ reelkin ").count(), 10, "{log}");
     assert_eq!(log.matches("demo-out/clip.mp4  $0.10\n").count(), 10, "{log}");
 }
+
+/// What is logged about paid work does not end it when nobody can read it.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_cannot_be_written_loses_no_job() {
+    let bench = Bench::start(&[]).await;
+    let mut command = Program::at(&bench)
+        .args(["-v", "generate", "a boat", "--duration", "1", "--json"])
+        .command();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    command.stdin(std::process::Stdio::null()).stderr(full);
+    let ran = tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    assert_eq!((bench.state().creates, bench.clips().len()), (1, 1));
+}

@@ -218,7 +218,7 @@ fn sorted(mut targets: Vec<String>) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_whole_job_goes_through_a_proxy_that_learns_names_and_nothing_else() {
+async fn b29_a_whole_job_goes_through_a_proxy_that_learns_names_and_nothing_else() {
     let rig = Rig::start(CLIP).await;
     rig.builder().build().unwrap().generate(request()).await.unwrap();
     assert_eq!(clips_in(rig.folder.path()).len(), 1);

@@ -197,3 +197,18 @@ async fn a_recovery_against_another_service_skips_the_record() {
     assert_eq!((found.saved.len(), bench.state().creates), (1, 1), "{found:?}");
     assert_eq!(other.state().polls, 0);
 }
+
+/// A step whose create was sent without an answer is not sent again because somebody removed its record.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_of_unknown_outcome_is_not_sent_again_without_its_record() {
+    let bench = Bench::start(&["create:lost-reply,times=1"]).await;
+    let client = bench.client();
+    for _ in 0..2 {
+        let error = client.chain(film()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::SubmissionUnknown, "{error}");
+        assert_eq!(bench.state().creates, 1);
+        for record in open_records(&bench.library()) {
+            std::fs::remove_file(record).unwrap();
+        }
+    }
+}

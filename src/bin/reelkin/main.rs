@@ -119,5 +119,7 @@ fn start_log(verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| terminal::LogWriter)
+        // It would be printed in a way that panics when standard error is gone.
+        .log_internal_errors(false)
         .init();
 }

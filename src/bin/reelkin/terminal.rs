@@ -89,19 +89,21 @@ pub(crate) fn json(text: &str) -> String {
     safe
 }
 
-/// Standard error for the log, whose lines quote others too.
+/// Standard error for the log, whose lines quote others too. A line that cannot be written is dropped: what is logged
+/// about paid work must not end it.
 #[derive(Debug)]
 pub(crate) struct LogWriter;
 
 impl io::Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let safe = lines(&String::from_utf8_lossy(line));
-        io::stderr().write_all(safe.as_bytes())?;
+        let _ = io::stderr().write_all(safe.as_bytes());
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        let _ = io::stderr().flush();
+        Ok(())
     }
 }
 

@@ -141,6 +141,12 @@ impl Driver {
                         Err(error) => Err(self.failed(index, error).await),
                     }
                 }
+                // Its create was sent, and its record was removed by hand.
+                Err(error)
+                    if error.kind() == ErrorKind::NotFound && step.state == ChainStepState::Unknown =>
+                {
+                    Err(unknown(&self.ledger.record().await, index))
+                }
                 // Given back: nothing was sent.
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     self.reopen(index, UsdTicks::ZERO).await.map(|()| None)

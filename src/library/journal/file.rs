@@ -131,9 +131,10 @@ impl JobFile {
             (record.owner, record.brief, record.reply) = (None, None, None);
         };
         let us = self.0.us.clone();
-        // A record with a job was given that job by a person.
+        // A person may have named its job meanwhile.
         let may_drop = |found: &JobRecord| {
-            !found.state.is_over() && is_free(found, &us) && (found.job_id.is_none() || found.is_pickup())
+            let has_job = matches!(found.state, JobState::Accepted | JobState::Done);
+            !found.state.is_over() && is_free(found, &us) && (!has_job || found.is_pickup())
         };
         let written = self.write(&change, may_drop).await?;
         self.0.held.is_owner = false;

@@ -69,6 +69,12 @@ impl Library {
         match settlement {
             Settlement::Accept => self.accept(file).await,
             Settlement::Job(job_id) => {
+                if let Some(known) = file.record().job_id.clone().filter(|known| *known != job_id) {
+                    file.change(|record| record.owner = None).await?;
+                    return Err(Error::invalid(format!(
+                        "settle job {id}: the service gave it the id {known}; recover it, or say what was charged"
+                    )));
+                }
                 file.change(|record| {
                     record.state = JobState::Accepted;
                     record.clip = Some(ClipId::of_job(&job_id).to_string());

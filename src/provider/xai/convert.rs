@@ -161,7 +161,8 @@ fn judge(poll: wire::Poll) -> Option<PollReply> {
         ),
         // Old answers came without the word.
         None if has_url => done(poll),
-        None if poll.error.is_some() => PollReply::Over(failed(&poll)),
+        // An error is a job's own only beside the word `failed`; without it, it is that of whoever answered.
+        None if poll.error.is_some() => return None,
         None if poll.progress.is_none() && poll.model.is_none() && poll.video.is_none() => return None,
         // `pending`, and whatever the service may invent: it waits, up to the deadline.
         _ => PollReply::Pending {

@@ -206,9 +206,11 @@ pub(super) fn one_line(text: &str) -> String {
         if !line.is_empty() {
             line.push(' ');
         }
-        let is_key = word
-            .trim_start_matches(|c: char| !c.is_alphanumeric())
-            .starts_with("xai-");
+        // Behind a slash it is the name of a file of the service.
+        let is_key = word.match_indices("xai-").any(|(at, _)| {
+            let before = word[..at].chars().next_back();
+            before.is_none_or(|c| !c.is_alphanumeric() && !"/-_".contains(c))
+        });
         match word.split_once('?') {
             _ if is_key => line.push_str("[key]"),
             Some((before, query)) if before.contains("://") && !query.is_empty() => line.push_str(before),
@@ -383,5 +385,7 @@ mod tests {
         assert!(one_line(&long).len() <= MAX_WORDS + 4);
         assert_eq!(one_line("see\n https://h/a?sig=S now."), "see https://h/a now");
         assert_eq!(one_line("key \"xai-abc\""), "key [key]");
+        assert_eq!(one_line("boom token=xai-abc"), "boom [key]");
+        assert_eq!(one_line("at /a/xai-video-1.mp4"), "at /a/xai-video-1.mp4");
     }
 }
