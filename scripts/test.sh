@@ -21,7 +21,8 @@ fi
 step env RUSTDOCFLAGS="-D warnings" cargo doc --locked --all-features --no-deps --document-private-items
 # The S3 server of the tests of buckets.
 step scripts/s3-server.sh
-step cargo test --locked --all-features
+# Most of them wait, for a server or a child, more than they compute: two for each core.
+step env RUST_TEST_THREADS=$(($(nproc) * 2)) cargo test --locked --all-features
 # What is said without the feature.
 step cargo test --locked --lib -- library::url
 # What reads the bytes of others, over the kept inputs and for some seconds each beyond them.

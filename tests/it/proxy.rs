@@ -252,7 +252,7 @@ async fn the_proxy_gets_the_password_that_its_url_has() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn behind_a_proxy_private_links_and_redirects_are_refused_before_it_is_asked() {
+async fn private_links_and_redirects_are_refused_before_a_proxy_is_asked() {
     for place in [
         "https://10.0.0.1/clip.mp4",
         "https://169.254.169.254/latest/meta-data",
