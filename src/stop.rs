@@ -8,10 +8,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use futures_util::future::{Either, select};
+use futures_util::future::{BoxFuture, Either, select};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Charge, Error, ErrorKind, Result};
+
+/// Asked immediately before a paid request leaves. An error keeps it here.
+pub(crate) type BeforeSend<'a> = &'a (dyn Fn() -> BoxFuture<'a, Result<()>> + Send + Sync);
 
 /// Tells work to stop. Clones are the same signal; a child is stopped by its parent and does not stop it.
 #[derive(Debug, Clone, Default)]

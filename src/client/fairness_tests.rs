@@ -14,10 +14,9 @@ use crate::http::{Lane, Limiter, RateLimit};
 use crate::job::rows::Row;
 use crate::job::{Begin, PollPolicy, Times, pause, spawn, wait_until_over};
 use crate::provider::{
-    Answer, Ask, BeforeSend, Finished, JobId, PollFailure, PollReply, Provider, Submission, Upload,
-    VisibleModel,
+    Answer, Ask, Finished, JobId, PollFailure, PollReply, Provider, Submission, Upload, VisibleModel,
 };
-use crate::stop::StopSignal;
+use crate::stop::{BeforeSend, StopSignal};
 
 const JOBS: usize = 200;
 const PER_SECOND: f64 = 2.0;

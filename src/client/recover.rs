@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
@@ -12,15 +11,13 @@ use tokio::time::Instant;
 use super::{VideoClient, save};
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::job::{self, Event, Handle, JobEvent, Reporter, Sealed};
-use crate::library::{Claim, Clip, JobError, JobFile, JobRecord, JobState, LEASE, OpenJob, StuckJob};
+use crate::library::{Claim, Clip, JobError, JobFile, JobRecord, JobState, LEASE, LOOK, OpenJob, StuckJob};
 use crate::money::UsdTicks;
 use crate::provider::JobId;
 use crate::telemetry::Verb;
 
 /// How many jobs are waited for at a time, oldest first. How many are finished at a time is the client's.
 const AT_ONCE: usize = 1024;
-/// How often a job is looked at that somebody else works on.
-pub(super) const LOOK: Duration = Duration::from_millis(500);
 
 /// A recovery on its way.
 pub type RecoveryHandle = Handle<Recovered, RecoveryEvent>;
@@ -164,8 +161,8 @@ pub(super) async fn one(client: &VideoClient, reporter: &Reporter, id: &JobId) -
                 return Box::pin(save::finish(client, reporter, job)).await;
             }
             // What others only picked up never comes to the ledger, and is looked for like any other.
-            Claim::Elsewhere { record, .. } if record.is_pickup() => {}
-            Claim::Elsewhere { record, .. } | Claim::Ended(record) => watched = Some(record.id),
+            Claim::HeldByOther { record, .. } if record.is_pickup() => {}
+            Claim::HeldByOther { record, .. } | Claim::Ended(record) => watched = Some(record.id),
             Claim::OtherService(record) => return Err(named(at_other_service(&record, &service))),
             Claim::Gone => {}
         }
@@ -242,7 +239,7 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
             elsewhere.remove(job.id());
             let outcome = outcome.unwrap_or_else(|error| Look::Stuck(StuckJob::new(job.id(), error)));
             match outcome {
-                Look::Elsewhere { record, is_alive } => {
+                Look::HeldByOther { record, is_alive } => {
                     elsewhere.insert(job.id().to_owned(), record);
                     if !is_alive {
                         has_unknown_owners = true;
@@ -296,7 +293,7 @@ pub(super) enum Look {
     Failed(JobRecord),
     Open(JobRecord),
     Unsettled(JobRecord),
-    Elsewhere {
+    HeldByOther {
         record: JobRecord,
         /// Whether whoever works on it was seen to be alive.
         is_alive: bool,
@@ -314,16 +311,24 @@ pub(super) async fn look(
     part: impl FnOnce(JobId) -> Reporter + Send,
     job: &OpenJob,
 ) -> Result<Look> {
-    let library = &client.inner.library;
     let turn = client.inner.finishing.acquire().await;
-    let claim = library
-        .claim_job(job, Some(&client.inner.provider.origin()))
-        .await?;
+    let origin = client.inner.provider.origin();
+    let claim = client.inner.library.claim_job(job, Some(&origin)).await?;
     drop(turn);
+    take_up(client, part, claim).await
+}
+
+/// As [`look`], for a record that was claimed.
+pub(super) async fn take_up(
+    client: &VideoClient,
+    part: impl FnOnce(JobId) -> Reporter + Send,
+    claim: Claim,
+) -> Result<Look> {
+    let library = &client.inner.library;
     let mut file = match claim {
         Claim::Ours(file) => file,
-        Claim::Elsewhere { record, is_alive } => {
-            return Ok(Look::Elsewhere {
+        Claim::HeldByOther { record, is_alive } => {
+            return Ok(Look::HeldByOther {
                 record: *record,
                 is_alive,
             });
@@ -346,7 +351,7 @@ pub(super) async fn look(
             let record = file.record().clone();
             Ok(match record.job_id {
                 None => Look::Unsettled(record),
-                Some(_) => Look::Elsewhere {
+                Some(_) => Look::HeldByOther {
                     record,
                     is_alive: true,
                 },

@@ -59,7 +59,7 @@ pub struct FrameOrigin {
     /// Its place in presentation order, from 0, where that is known.
     pub number: Option<u64>,
     /// Which matrix and range made the pixels, and whether the clip said so or it was assumed.
-    pub colour: ColourInfo,
+    pub color: ColourInfo,
     /// How the coded picture was turned. Already applied.
     pub rotation: Rotation,
 }
@@ -75,7 +75,7 @@ impl From<media::FrameOrigin> for FrameOrigin {
             },
             time: origin.time,
             number: origin.number,
-            colour: origin.colour,
+            color: origin.color,
             rotation: origin.rotation,
         }
     }
@@ -88,7 +88,7 @@ impl From<FrameOrigin> for media::FrameOrigin {
             time_base: (origin.time_base.numerator, origin.time_base.denominator),
             time: origin.time,
             number: origin.number,
-            colour: origin.colour,
+            color: origin.color,
             rotation: origin.rotation,
         }
     }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::Method;
 use reqwest::header::HeaderValue;
 
 use super::{Http, Lane, Reply, SendFailure};
@@ -18,16 +17,7 @@ impl Http {
     ) -> Result<Reply, SendFailure> {
         // Not the lane of creates: that has the pace of the video models.
         let _sending = self.turn_to_pay(Lane::Read).await?;
-        let kind = HeaderValue::from_static("application/json");
-        let body = Some((kind, body.into()));
-        self.send(
-            &self.0.clients.create,
-            Method::POST,
-            segments,
-            body,
-            timeout,
-            None,
-        )
-        .await
+        let json = HeaderValue::from_static("application/json");
+        self.post(segments, json, body.into(), timeout, None).await
     }
 }

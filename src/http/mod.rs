@@ -21,7 +21,6 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::future::BoxFuture;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use url::Url;
@@ -42,7 +41,7 @@ use proxy::Proxies;
 use trust::Trust;
 
 use crate::error::{Error, ErrorKind, Result, redacted_url};
-use crate::stop::{Sending, StopSignal};
+use crate::stop::{BeforeSend, Sending, StopSignal};
 
 /// Replies are small JSON; more than this is not read.
 const MAX_REPLY: usize = 1 << 20;
@@ -71,9 +70,6 @@ pub(crate) struct Reply {
     pub(crate) body: Bytes,
     pub(crate) retry_after: Option<Duration>,
 }
-
-/// Asked immediately before a request leaves, when only its bytes are still to be sent. An error keeps it here.
-pub(crate) type BeforeSend<'a> = &'a (dyn Fn() -> BoxFuture<'a, Result<()>> + Send + Sync);
 
 /// Why there is no reply.
 #[derive(Debug)]
@@ -177,7 +173,9 @@ impl Http {
     ) -> Result<Reply, SendFailure> {
         let _sending = self.turn_to_pay(Lane::Create).await?;
         let json = HeaderValue::from_static("application/json");
-        self.post(segments, json, body.into(), before).await
+        let body = body.into();
+        let timeout = self.0.timeouts.upload(body.len());
+        self.post(segments, json, body, timeout, before).await
     }
 
     /// One POST of a multipart form, sent once.
@@ -191,7 +189,8 @@ impl Http {
         let kind =
             kind.map_err(|_| SendFailure::NotSent(Error::invalid("send a form: its boundary is no word")))?;
         self.0.limiter.turn(Lane::Read).await;
-        self.post(segments, kind, body, None).await
+        let timeout = self.0.timeouts.upload(body.len());
+        self.post(segments, kind, body, timeout, None).await
     }
 
     /// One DELETE, not repeated here.
@@ -220,9 +219,9 @@ impl Http {
         segments: &[&str],
         kind: HeaderValue,
         body: Body,
+        timeout: Duration,
         before: Option<BeforeSend<'_>>,
     ) -> Result<Reply, SendFailure> {
-        let timeout = self.0.timeouts.upload(body.len());
         let body = Some((kind, body));
         self.send(
             &self.0.clients.create,

@@ -47,6 +47,7 @@ impl Timeouts {
             ("connect", self.connect),
             ("create", self.create),
             ("read", self.read),
+            ("token", self.token),
         ] {
             check_wait(time)
                 .map_err(|why| Error::new(ErrorKind::Config, format!("set up the timeouts: {name} {why}")))?;
@@ -81,6 +82,10 @@ mod tests {
                 },
                 Timeouts {
                     read: bad,
+                    ..default()
+                },
+                Timeouts {
+                    token: bad,
                     ..default()
                 },
             ] {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::pace::Pace;
 use super::times::Expected;
+use crate::backoff::LONGEST_WAIT;
 
 /// Of the time until the earliest end so much is slept at once. What is left is for a pace that changes.
 const STRIDE: f64 = 0.6;
@@ -15,9 +16,6 @@ const LATE: u32 = 3;
 const EARLY: f64 = 2.5;
 /// Without progress as many polls are spent as one in this share of `longest` would make.
 const SPENT: f64 = 0.7;
-
-/// The longest of each time in a policy: sums of such times and of instants stay far from where they overflow.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How a job is waited for. A time of more than 365 days counts as 365 days.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,15 +54,15 @@ impl Default for PollPolicy {
 }
 
 impl PollPolicy {
-    /// Returns the policy with no time above [`LONGEST`].
+    /// Returns the policy with no time above [`LONGEST_WAIT`].
     pub(crate) fn clamped(self) -> Self {
         Self {
-            first: self.first.min(LONGEST),
-            expected: self.expected.min(LONGEST),
-            shortest: self.shortest.min(LONGEST),
-            longest: self.longest.min(LONGEST),
-            deadline: self.deadline.min(LONGEST),
-            stalled_after: self.stalled_after.min(LONGEST),
+            first: self.first.min(LONGEST_WAIT),
+            expected: self.expected.min(LONGEST_WAIT),
+            shortest: self.shortest.min(LONGEST_WAIT),
+            longest: self.longest.min(LONGEST_WAIT),
+            deadline: self.deadline.min(LONGEST_WAIT),
+            stalled_after: self.stalled_after.min(LONGEST_WAIT),
         }
     }
 

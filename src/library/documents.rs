@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 use super::bucket::is_refusal;
 use super::fault::{io_fault, store_fault};
 use super::folder::{Folder, sync_folder};
-use super::lock::{Locked, open_locked};
+use super::lock::{Locked, check_regular, open_locked};
 use super::name;
 use super::{Library, blocking};
 use crate::error::{Error, ErrorKind, Result};
@@ -107,7 +107,7 @@ impl Documents {
             let (place, path) = (self.folder_of(&folder), self.path(&folder, name));
             let look = move || {
                 inside(folder.root(), &place)?;
-                regular(&path)?;
+                check_regular(&path)?;
                 read_bounded(&path)
             };
             let read = blocking(move || match look() {
@@ -280,17 +280,6 @@ fn too_large(doing: &str) -> Error {
 fn stem(name: &str) -> Option<&str> {
     let stem = name.strip_suffix(SUFFIX)?;
     (!stem.is_empty() && !stem.starts_with('.')).then_some(stem)
-}
-
-/// Following a link would leave the library, opening a pipe would wait for ever.
-fn regular(path: &Path) -> io::Result<()> {
-    if fs::symlink_metadata(path)?.is_file() {
-        return Ok(());
-    }
-    Err(io::Error::new(
-        io::ErrorKind::InvalidInput,
-        "it is not a regular file",
-    ))
 }
 
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {

@@ -112,10 +112,11 @@ fn separate_lock(path: &Path) -> PathBuf {
 }
 
 fn refuse_irregular(path: &Path) -> io::Result<()> {
-    if fs::symlink_metadata(path).is_ok_and(|about| !about.is_file()) {
-        return Err(not_regular());
+    match check_regular(path) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(error),
+        // What is missing is made, and other failures are those of opening.
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn open(mut options: OpenOptions, path: &Path) -> io::Result<File> {
@@ -189,13 +190,7 @@ fn take(file: &File) -> io::Result<bool> {
 /// # Errors
 /// Those of opening. A name that is there and no regular file is `InvalidInput`.
 pub(super) fn is_locked(path: &Path) -> io::Result<Option<bool>> {
-    match fs::symlink_metadata(path) {
-        Ok(about) if about.is_file() => {}
-        Ok(_) => return Err(not_regular()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    }
-    let file = match File::open(path) {
+    let file = match check_regular(path).and_then(|()| File::open(path)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -213,8 +208,16 @@ pub(super) fn is_named(file: &File, path: &Path) -> io::Result<bool> {
     Ok(!matches!(named(file, path)?, Named::Otherwise))
 }
 
-fn not_regular() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")
+/// Checks that a name is that of a regular file: following a link would leave the library, and opening a pipe would wait
+/// for ever.
+pub(super) fn check_regular(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.is_file() {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "it is not a regular file",
+    ))
 }
 
 enum Named {

@@ -65,7 +65,7 @@ pub(crate) use self::copy::Fetched;
 pub use self::delivery::{
     Asked, Delivered, DeliveryReport, Finding, InputTransport, PictureMatch, SeamReport, Severity,
 };
-pub(crate) use self::journal::{Begun, Claim, JobFile, LEASE, OpenJob};
+pub(crate) use self::journal::{Begun, Claim, JobFile, LEASE, LOOK, OpenJob};
 pub use self::journal::{JobError, JobRecord, JobState, Settlement, StuckJob};
 pub use self::list::{Entry, ListOptions, MAX_PAGE, Page};
 pub use self::name::ClipId;

@@ -216,7 +216,12 @@ impl Library {
         let Some(note) = self.note(&record.id).await? else {
             return Ok(false);
         };
-        Ok(self.has(&name.file_name()).await? && self.digest(&name).await? == note.digest)
+        self.has_become(&name, &note).await
+    }
+
+    /// Whether the clip of that name is the bytes that a note is of.
+    async fn has_become(&self, name: &ClipId, note: &Note) -> Result<bool> {
+        Ok(self.has(&name.file_name()).await? && self.digest(name).await? == note.digest)
     }
 
     /// The bytes get their name as a clip, then comes the sidecar, and the note goes last. Nothing is overwritten.
@@ -234,12 +239,12 @@ impl Library {
         if let Some(job_id) = &record.job_id {
             self.drop_orphan(&name, job_id).await?;
         }
-        let is_there = match &note {
-            Some(note) => self.has(&name.file_name()).await? && self.digest(&name).await? == note.digest,
-            None => false,
+        let there = match &note {
+            Some(note) if self.has_become(&name, note).await? => Some(note.digest.clone()),
+            _ => None,
         };
-        let digest = if is_there {
-            self.digest(&name).await?
+        let digest = if let Some(digest) = there {
+            digest
         } else {
             let digest = self.quarantine_digest(id).await?;
             let from = file_name(id);

@@ -35,7 +35,7 @@ pub struct FrameOrigin {
     /// See [`Frame::number`].
     pub number: Option<u64>,
     /// See [`Frame::colour`].
-    pub colour: ColourInfo,
+    pub color: ColourInfo,
     /// See [`Frame::rotation`].
     pub rotation: Rotation,
 }
@@ -77,7 +77,7 @@ impl Frame {
             time_base: self.time_base,
             time: self.time,
             number: self.number,
-            colour: self.colour.clone(),
+            color: self.colour.clone(),
             rotation: self.rotation,
         }
     }
@@ -90,7 +90,7 @@ impl Frame {
             time_base: origin.time_base,
             time: origin.time,
             number: origin.number,
-            colour: origin.colour,
+            colour: origin.color,
             rotation: origin.rotation,
             ..self
         }

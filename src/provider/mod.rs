@@ -22,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::model::VideoModel;
 use crate::money::UsdTicks;
 use crate::request::{Checked, GenerateInputs, MediaContent, ResolvedMedia, StorageOptions, check_job_id};
+use crate::stop::BeforeSend;
 
 /// The service's id of a job. With it, and nothing else, a job can be picked up in any process.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -155,9 +156,6 @@ pub struct VisibleModel {
     #[serde(default)]
     pub aliases: Vec<VideoModel>,
 }
-
-/// Asked immediately before a paid request leaves. An error keeps it here.
-pub(crate) type BeforeSend<'a> = &'a (dyn Fn() -> BoxFuture<'a, Result<()>> + Send + Sync);
 
 pub(crate) trait Provider: Send + Sync + fmt::Debug {
     /// The word for the sidecar's `provider`.

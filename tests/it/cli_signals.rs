@@ -97,6 +97,13 @@ impl Running {
         .unwrap()
     }
 
+    /// Waits until the program says that it waits for an answer, lets that through, and waits for the end.
+    async fn ends_after(self, relay: &HeldReplies) -> Ended {
+        let running = self.says(WAITING).await;
+        relay.release();
+        running.end().await
+    }
+
     async fn end(mut self) -> Ended {
         tokio::task::spawn_blocking(move || {
             let mut stdout = String::new();
@@ -132,6 +139,14 @@ async fn relay(bench: &Bench, start: &'static str, let_through: usize) -> HeldRe
     HeldReplies::of(bench.sandbox.address(), start, let_through).await
 }
 
+/// A clip that was asked for, and whose answer is held back.
+async fn held_create(bench: &Bench, more: &[&str]) -> (HeldReplies, Running) {
+    let relay = relay(bench, CREATE, 0).await;
+    let running = Running::start(through(bench, &relay).args(BOAT).args(more));
+    bench.until("the create", |state| state.creates == 1).await;
+    (relay, running)
+}
+
 const BOAT: [&str; 4] = ["generate", "a boat", "--duration", "1"];
 
 async fn open_records(bench: &Bench) -> Vec<JobRecord> {
@@ -157,14 +172,10 @@ async fn settle(bench: &Bench, program: Program) {
 async fn a_create_that_was_sent_is_finished_and_written_down() {
     for (signal, code) in [(libc::SIGINT, 130), (libc::SIGTERM, 143), (libc::SIGHUP, 129)] {
         let bench = Bench::start(&[]).await;
-        let relay = relay(&bench, CREATE, 0).await;
-        let running = Running::start(through(&bench, &relay).args(BOAT));
-        bench.until("the create", |state| state.creates == 1).await;
+        let (relay, running) = held_create(&bench, &[]).await;
         assert_eq!(open_records(&bench).await[0].state, JobState::Intended);
         running.signal(signal);
-        let running = running.says(WAITING).await;
-        relay.release();
-        let ended = running.end().await;
+        let ended = running.ends_after(&relay).await;
         assert_eq!(ended.code, code, "{ended:?}");
 
         let job = bench.state().jobs[0].id.clone();
@@ -182,13 +193,9 @@ async fn a_create_that_was_sent_is_finished_and_written_down() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn json_says_that_it_was_stopped() {
     let bench = Bench::start(&[]).await;
-    let relay = relay(&bench, CREATE, 0).await;
-    let running = Running::start(through(&bench, &relay).args(BOAT).arg("--json"));
-    bench.until("the create", |state| state.creates == 1).await;
+    let (relay, running) = held_create(&bench, &["--json"]).await;
     running.signal(libc::SIGINT);
-    let running = running.says(WAITING).await;
-    relay.release();
-    let ended = running.end().await;
+    let ended = running.ends_after(&relay).await;
     assert_eq!(ended.code, 130, "{ended:?}");
     let told: Value = serde_json::from_str(&ended.stdout).unwrap();
     let error = &told["error"];
@@ -200,9 +207,7 @@ async fn json_says_that_it_was_stopped() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_second_signal_ends_it_at_once() {
     let bench = Bench::start(&[]).await;
-    let relay = relay(&bench, CREATE, 0).await;
-    let running = Running::start(through(&bench, &relay).args(BOAT));
-    bench.until("the create", |state| state.creates == 1).await;
+    let (_relay, running) = held_create(&bench, &[]).await;
     running.signal(libc::SIGTERM);
     let running = running.says(WAITING).await;
     running.signal(libc::SIGINT);
@@ -216,9 +221,7 @@ async fn a_second_signal_ends_it_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_answer_that_does_not_come_is_waited_for_ten_seconds() {
     let bench = Bench::start(&[]).await;
-    let relay = relay(&bench, CREATE, 0).await;
-    let running = Running::start(through(&bench, &relay).args(BOAT).arg("--json"));
-    bench.until("the create", |state| state.creates == 1).await;
+    let (relay, running) = held_create(&bench, &["--json"]).await;
     running.signal(libc::SIGINT);
     let ended = running.end().await;
     assert_eq!(ended.code, 130, "{ended:?}");
@@ -259,9 +262,7 @@ async fn a_question_that_was_asked_is_finished_and_no_clip_is_asked_for() {
     let running = Running::start(through(&bench, &relay).args(BOAT).arg("--plan"));
     bench.until("the question", |state| state.answers == 1).await;
     running.signal(libc::SIGINT);
-    let running = running.says(WAITING).await;
-    relay.release();
-    let ended = running.end().await;
+    let ended = running.ends_after(&relay).await;
     assert_eq!(ended.code, 130, "{ended:?}");
     assert!(ended.stderr.contains("stopped before it was sent"), "{ended:?}");
     assert_eq!(bench.state().create_requests, 0);
@@ -328,9 +329,7 @@ async fn a_continuation_and_an_extension_stop_before_they_are_sent() {
         );
         bench.until("the question", |state| state.answers == 1).await;
         running.signal(libc::SIGTERM);
-        let running = running.says(WAITING).await;
-        relay.release();
-        let ended = running.end().await;
+        let ended = running.ends_after(&relay).await;
         assert_eq!(ended.code, 143, "{call:?}: {ended:?}");
         assert_eq!(bench.state().create_requests, 1, "{call:?}");
         assert!(open_records(&bench).await.is_empty(), "{call:?}");
@@ -349,9 +348,7 @@ async fn an_analysis_that_was_paid_is_printed() {
     let running = Running::start(through(&bench, &relay).args(["analyze", clip.id.as_str()]));
     bench.until("the question", |state| state.answers == 1).await;
     running.signal(libc::SIGINT);
-    let running = running.says(WAITING).await;
-    relay.release();
-    let ended = running.end().await;
+    let ended = running.ends_after(&relay).await;
     assert_eq!(ended.code, 130, "{ended:?}");
     assert!(ended.stdout.starts_with("shot "), "{ended:?}");
     assert!(open_records(&bench).await.is_empty());

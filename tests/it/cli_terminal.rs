@@ -293,27 +293,21 @@ async fn a_sheet_is_what_its_name_says() {
     let bench = Bench::start(&[]).await;
     let clip = clip(&bench).await;
     let at = |name: &str| bench.folder.path().join(name);
+    let sheet = |name: &'static str| {
+        let lineage = Program::at(&bench).arg("lineage").arg(&clip);
+        lineage.args(["--sheet", name]).run()
+    };
     for (name, magic) in [
         ("sheet.jpg", &b"\xff\xd8\xff"[..]),
         ("sheet.JPEG", b"\xff\xd8\xff"),
         ("sheet.png", b"\x89PNG"),
     ] {
-        let ran = Program::at(&bench)
-            .arg("lineage")
-            .arg(&clip)
-            .args(["--sheet", name])
-            .run()
-            .await;
+        let ran = sheet(name).await;
         assert_eq!(ran.code, 0, "{ran:?}");
         assert!(starts_with(&at(name), magic), "{name}");
     }
     for name in ["sheet.gif", "sheet"] {
-        let ran = Program::at(&bench)
-            .arg("lineage")
-            .arg(&clip)
-            .args(["--sheet", name])
-            .run()
-            .await;
+        let ran = sheet(name).await;
         assert_eq!(ran.code, 2, "{ran:?}");
         assert!(ran.line().contains(".png nor .jpg"), "{ran:?}");
         assert!(!at(name).exists());

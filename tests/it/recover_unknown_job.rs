@@ -7,8 +7,9 @@ use reelkin::{ChainRequest, ErrorKind, JobState, RetryAdvice, Settlement, UsdTic
 
 use super::chain_run::{film, step};
 use super::cli_run::Program;
-use super::client_bench::{Bench, ms, quick_polls, request};
+use super::client_bench::{Bench, ms, request};
 use super::journal_recover::{ledger, open_records};
+use super::peers::patient_for;
 
 /// A job that this process made is asked for until the deadline, however often the service does not know it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -27,9 +28,7 @@ async fn four_replies_of_an_unknown_job_do_not_end_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unknown_job_stays_open_until_somebody_settles_it() {
     let bench = Bench::start(&["poll:status=404"]).await;
-    let mut policy = quick_polls();
-    policy.deadline = ms(300);
-    let impatient = bench.builder().poll(policy).build().unwrap();
+    let impatient = patient_for(&bench, ms(300));
     let error = impatient.generate(request()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
     assert_eq!(error.retry_advice(), RetryAdvice::Resume);
@@ -60,7 +59,7 @@ async fn an_unknown_job_stays_open_until_somebody_settles_it() {
     assert_eq!(ledger(&bench.library())[0]["state"], "saved");
 }
 
-/// A slip of the pen leaves nothing open.
+/// A mistyped id leaves nothing open.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_id_that_no_library_and_no_service_knows_leaves_no_record() {
     let bench = Bench::start(&[]).await;
@@ -81,9 +80,7 @@ async fn an_id_that_no_library_and_no_service_knows_leaves_no_record() {
 async fn a_chain_never_pays_again_for_a_step_that_may_have_been_charged() {
     // Its job is forgotten: it stays the step's job.
     let bench = Bench::start(&["poll:status=404,prompt=lamp"]).await;
-    let mut policy = quick_polls();
-    policy.deadline = ms(1500);
-    let client = bench.builder().poll(policy).build().unwrap();
+    let client = patient_for(&bench, ms(1500));
     for _ in 0..3 {
         let error = client.chain(film()).await.unwrap_err();
         assert!(
@@ -158,9 +155,7 @@ async fn a_failed_step_in_other_words_is_sent() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recovery_against_another_service_skips_the_record() {
     let bench = Bench::start(&["poll:503"]).await;
-    let mut policy = quick_polls();
-    policy.deadline = ms(100);
-    let impatient = bench.builder().poll(policy).build().unwrap();
+    let impatient = patient_for(&bench, ms(100));
     let error = impatient.generate(request()).await.unwrap_err();
     let job = error.job_id().unwrap().to_owned();
     let record = open_records(&bench.library()).remove(0);

@@ -1,12 +1,9 @@
 //! A step that was sent before: the journal tells what became of it.
 
-use tokio::time::Instant;
-
 use super::run::Driver;
 use crate::client::recover::{self, Look};
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
-use crate::job;
-use crate::library::{ChainRecord, ChainStepState, Clip, JobRecord, JobState, LEASE, OpenJob};
+use crate::library::{ChainRecord, ChainStepState, Clip, JobRecord, JobState};
 use crate::money::UsdTicks;
 use crate::provider::JobId;
 
@@ -97,7 +94,8 @@ impl Driver {
         let found = match library.open_job(record_id).await? {
             Some(job) => {
                 self.begin(number, step.job_id.clone());
-                self.look(number, &job).await?
+                let claim = library.claim_watched(&job, Some(&self.client.service())).await?;
+                recover::take_up(&self.client, |_| self.part(number), claim).await?
             }
             None => Look::Gone,
         };
@@ -118,54 +116,35 @@ impl Driver {
                 let ours = self.client.service();
                 Err(recover::at_other_service(&record, &ours))
             }
-            Look::Elsewhere { record, .. } => match &record.job_id {
-                Some(id) => {
-                    let id = JobId::parse(id)?;
-                    let there = Box::pin(recover::one(&self.client, &self.part(number), &id)).await;
-                    match there {
-                        Ok(clip) => Ok(Some(clip)),
-                        Err(error) => Err(self.failed(index, error).await),
-                    }
-                }
+            Look::HeldByOther { record, .. } => match &record.job_id {
+                Some(id) => self.pick_up(index, number, id).await,
                 None => Err(busy(&record)),
             },
             Look::Stuck(stuck) => Err(stuck.error),
             Look::Gone => match library.job_record(record_id).await {
                 Ok(settled) => self.settled(index, settled).await,
-                // Its record was removed by hand: the job is there all the same.
-                Err(error) if error.kind() == ErrorKind::NotFound && step.job_id.is_some() => {
-                    let id = JobId::parse(step.job_id.as_deref().unwrap_or_default())?;
-                    let picked_up = Box::pin(recover::one(&self.client, &self.part(number), &id)).await;
-                    match picked_up {
-                        Ok(clip) => Ok(Some(clip)),
-                        Err(error) => Err(self.failed(index, error).await),
+                Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+                Err(_) => match &step.job_id {
+                    // Its record was removed by hand: the job is there all the same.
+                    Some(id) => self.pick_up(index, number, id).await,
+                    // So was this one's, and its create was sent.
+                    None if step.state == ChainStepState::Unknown => {
+                        Err(unknown(&self.ledger.record().await, index))
                     }
-                }
-                // Its create was sent, and its record was removed by hand.
-                Err(error)
-                    if error.kind() == ErrorKind::NotFound && step.state == ChainStepState::Unknown =>
-                {
-                    Err(unknown(&self.ledger.record().await, index))
-                }
-                // Given back: nothing was sent.
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    self.reopen(index, UsdTicks::ZERO).await.map(|()| None)
-                }
-                Err(error) => Err(error),
+                    // Given back: nothing was sent.
+                    None => self.reopen(index, UsdTicks::ZERO).await.map(|()| None),
+                },
             },
         }
     }
 
-    /// Takes up the record of a step. Whether its owner is dead shows when its lease was watched for long enough.
-    async fn look(&self, number: usize, job: &OpenJob) -> Result<Look> {
-        let watched = Instant::now();
-        loop {
-            match recover::look(&self.client, |_| self.part(number), job).await? {
-                Look::Elsewhere { is_alive: false, .. } if watched.elapsed() < LEASE + recover::LOOK => {
-                    job::pause(recover::LOOK).await;
-                }
-                found => return Ok(found),
-            }
+    /// The clip of a job that is known by its id.
+    async fn pick_up(&self, index: usize, number: usize, id: &str) -> Result<Option<Clip>> {
+        let id = JobId::parse(id)?;
+        let picked_up = Box::pin(recover::one(&self.client, &self.part(number), &id)).await;
+        match picked_up {
+            Ok(clip) => Ok(Some(clip)),
+            Err(error) => Err(self.failed(index, error).await),
         }
     }
 

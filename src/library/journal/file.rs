@@ -5,10 +5,10 @@
 
 use super::entry::{EntryName, day_of};
 use super::owner::{LEASE, Reading};
-use super::{JobFile, JobRecord, JobState, Opened, TRIES, entries};
+use super::{JobFile, JobRecord, JobState, TRIES, best_entry, entries};
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::library::Library;
-use crate::library::documents::Document;
+use crate::library::documents::{Document, Version};
 use crate::library::name::now_millis;
 
 /// How a record stands that was to be written.
@@ -73,19 +73,15 @@ impl JobFile {
                 record.owner = owner;
             }
         };
-        let job_id = {
-            let mut changed = self.0.record.clone();
-            change(&mut changed);
-            changed.job_id
-        };
         match self.write(&change, |found| !found.state.is_over()).await? {
-            Written::Done => {}
             Written::Gone => self.write_again(&change).await?,
-            Written::Kept(ended) => {
-                if let Some(job_id) = job_id.filter(|_| ended.job_id.is_none()) {
-                    self.0.held.library.add_job_id(&ended.id, &job_id).await?;
+            Written::Kept(mut ended) if ended.job_id.is_none() => {
+                change(&mut ended);
+                if let Some(job_id) = &ended.job_id {
+                    self.0.held.library.add_job_id(&ended.id, job_id).await?;
                 }
             }
+            Written::Done | Written::Kept(_) => {}
         }
         self.0.held.is_owner = self.0.record.owner == Some(us);
         Ok(())
@@ -166,25 +162,33 @@ impl JobFile {
         Err(keeps_changing(&self.0.record.id))
     }
 
-    /// Whether the changed record was written.
+    /// Writes the record with a change, over the version that was read last. Returns whether it was written.
     async fn replace(&mut self, change: &(impl Fn(&mut JobRecord) + Send + Sync)) -> Result<bool> {
-        let Opened {
-            held,
-            name,
-            record,
-            version,
-            written,
-            ..
-        } = &mut *self.0;
-        let documents = held.library.jobs_folder();
-        let mut changed = record.clone();
+        let version = self.0.version.clone();
+        self.put(change, Some(&version)).await
+    }
+
+    /// Writes the record with a change, over a version or, without one, as a new document. Returns whether it was
+    /// written.
+    async fn put(
+        &mut self,
+        change: &(impl Fn(&mut JobRecord) + Send + Sync),
+        over: Option<&Version>,
+    ) -> Result<bool> {
+        let opened = &mut *self.0;
+        let documents = opened.held.library.jobs_folder();
+        let mut changed = opened.record.clone();
         change(&mut changed);
         changed.changed_at = now_millis();
-        let now = Reading::now();
-        let Some(new) = documents.replace(name, version, changed.to_json()?).await? else {
+        let (now, json) = (Reading::now(), changed.to_json()?);
+        let written = match over {
+            Some(version) => documents.replace(&opened.name, version, json).await?,
+            None => documents.create(&opened.name, json).await?,
+        };
+        let Some(version) = written else {
             return Ok(false);
         };
-        (*record, *version, *written) = (changed, new, now);
+        (opened.record, opened.version, opened.written) = (changed, version, now);
         Ok(true)
     }
 
@@ -202,27 +206,13 @@ impl JobFile {
 
     /// Writes a record anew whose file was removed, unless it is in the ledger.
     async fn write_again(&mut self, change: &(impl Fn(&mut JobRecord) + Send + Sync)) -> Result<()> {
-        let Opened {
-            held,
-            name,
-            record,
-            version,
-            written,
-            ..
-        } = &mut *self.0;
-        let library = &held.library;
-        if library.ledger_entry(&record.id).await?.is_some() {
-            return Ok(());
-        }
-        let mut changed = record.clone();
-        change(&mut changed);
-        let now = Reading::now();
-        if let Some(new) = library.jobs_folder().create(name, changed.to_json()?).await? {
+        let library = self.0.held.library.clone();
+        let id = self.0.record.id.clone();
+        if library.ledger_entry(&id).await?.is_none() && self.put(change, None).await? {
             tracing::warn!(
-                record = record.id,
+                record = id,
                 "the record of a job was removed, and is written again"
             );
-            (*record, *version, *written) = (changed, new, now);
         }
         Ok(())
     }
@@ -274,12 +264,10 @@ impl Library {
 
     /// The name of a record in the ledger.
     pub(super) async fn ledger_entry(&self, id: &str) -> Result<Option<EntryName>> {
-        let Some(created_at) = super::record::millis_of(id) else {
-            return Ok(None);
-        };
-        let found = entries(&self.ledger_of(&day_of(created_at))).await?;
-        let found = found.into_iter().filter(|entry| entry.id == id);
-        Ok(found.min_by_key(|entry| entry.booked.rank()))
+        match super::record::millis_of(id) {
+            Some(created_at) => best_entry(&self.ledger_of(&day_of(created_at)), id).await,
+            None => Ok(None),
+        }
     }
 
     /// Adds the id of a job to a record that somebody ended before the job was known here.
@@ -419,7 +407,7 @@ mod tests {
     async fn claimed(library: &Library, id: &str) -> JobFile {
         let job = library.open_job(id).await.unwrap().unwrap();
         let found = library.claim_job(&job, None).await.unwrap();
-        if let Claim::Elsewhere { is_alive, .. } = found {
+        if let Claim::HeldByOther { is_alive, .. } = found {
             assert!(!is_alive);
             library.inner.seen.age(LEASE);
             return match library.claim_job(&job, None).await.unwrap() {

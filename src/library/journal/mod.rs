@@ -20,7 +20,7 @@ use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
-pub(crate) use self::owner::LEASE;
+pub(crate) use self::owner::{LEASE, LOOK};
 pub(super) use self::owner::{Owner, Renewal, Seen};
 pub(super) use self::record::millis_of;
 pub use self::record::{JobError, JobRecord, JobState};
@@ -117,7 +117,7 @@ pub(crate) enum Claim {
     /// It is ours to work on.
     Ours(JobFile),
     /// Another client works on it, or may do so.
-    Elsewhere {
+    HeldByOther {
         /// What the record says.
         record: Box<JobRecord>,
         /// Whether the other client was seen to be alive. If not, that shows when its lease has been watched for
@@ -218,12 +218,7 @@ impl Library {
     pub async fn job_record(&self, id: &str) -> Result<JobRecord> {
         let created_at = created_at(id)?;
         for documents in [self.ledger_of(&day_of(created_at)), self.jobs_folder()] {
-            let found = entries(&documents)
-                .await?
-                .into_iter()
-                .filter(|entry| entry.id == id)
-                .min_by_key(|entry| entry.booked.rank());
-            if let Some(entry) = found
+            if let Some(entry) = best_entry(&documents, id).await?
                 && let Some(found) = documents.read(&entry.to_string()).await?
             {
                 return JobRecord::from_json(id, &found.json);
@@ -334,7 +329,7 @@ impl Library {
             return Ok(Claim::OtherService(Box::new(record)));
         }
         let elsewhere = |record, is_alive| {
-            Ok(Claim::Elsewhere {
+            Ok(Claim::HeldByOther {
                 record: Box::new(record),
                 is_alive,
             })
@@ -426,6 +421,14 @@ pub(super) fn created_at(id: &str) -> Result<u64> {
             quoted(id)
         ))
     })
+}
+
+/// The name of a record in a folder: of several, which a crash can leave, the one that is known best.
+async fn best_entry(documents: &Documents, id: &str) -> Result<Option<EntryName>> {
+    let found = entries(documents).await?.into_iter();
+    Ok(found
+        .filter(|entry| entry.id == id)
+        .min_by_key(|entry| entry.booked.rank()))
 }
 
 /// What lies there under the name of a record.

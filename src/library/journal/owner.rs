@@ -20,6 +20,7 @@ use super::super::documents::{Documents, LOCK, Version};
 use super::super::fault::io_fault;
 use super::super::lock::{self, Locked, open_locked};
 use super::super::{Inner, Library, blocking, name};
+use super::{Claim, OpenJob};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long a lease in a store lasts that is not renewed.
@@ -29,7 +30,7 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
 /// How long one renewal may take, whatever the store's own settings allow.
 const RENEWAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often an owner is looked at that may be dead.
-pub(super) const LOOK: Duration = Duration::from_millis(500);
+pub(crate) const LOOK: Duration = Duration::from_millis(500);
 /// What a lease must still last for a create to leave.
 const MARGIN: Duration = Duration::from_secs(5);
 
@@ -356,9 +357,20 @@ impl Library {
     }
 }
 
-/// Waits before an owner is looked at again that may be dead.
-pub(super) async fn before_next_look() {
-    tokio::time::sleep(LOOK).await;
+impl Library {
+    /// Claims a record as [`claim_job`](Self::claim_job) does, but waits until it shows whether its owner lives: for a
+    /// little longer than a lease at the most.
+    pub(crate) async fn claim_watched(&self, job: &OpenJob, service: Option<&str>) -> Result<Claim> {
+        let watched = Instant::now();
+        loop {
+            match self.claim_job(job, service).await? {
+                Claim::HeldByOther { is_alive: false, .. } if watched.elapsed() < LEASE + LOOK => {
+                    tokio::time::sleep(LOOK).await;
+                }
+                claim => return Ok(claim),
+            }
+        }
+    }
 }
 
 fn is_owner_id(owner: &str) -> bool {

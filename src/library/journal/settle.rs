@@ -1,9 +1,6 @@
 //! What a person says of a job that software cannot find out about.
 
-use std::time::Instant;
-
 use super::entry::{Booked, EntryName};
-use super::owner::{LEASE, LOOK, before_next_look};
 use super::{Claim, JobError, JobRecord, JobState};
 use crate::error::{Error, ErrorKind, Result};
 use crate::library::{ClipId, Library};
@@ -41,19 +38,9 @@ impl Library {
             return self.settle_ended(id, &settlement).await;
         };
         self.check_settlement(&job, &settlement).await?;
-        let watched = Instant::now();
-        let claim = loop {
-            match self.claim_job(&job, None).await? {
-                // Whether its owner is dead shows when its lease was watched for long enough.
-                Claim::Elsewhere { is_alive: false, .. } if watched.elapsed() < LEASE + LOOK => {
-                    before_next_look().await;
-                }
-                claim => break claim,
-            }
-        };
-        let mut file = match claim {
+        let mut file = match self.claim_watched(&job, None).await? {
             Claim::Ours(file) => file,
-            Claim::Elsewhere { .. } | Claim::OtherService(_) => {
+            Claim::HeldByOther { .. } | Claim::OtherService(_) => {
                 return Err(Error::new(
                     ErrorKind::Library,
                     format!("settle job {id}: a process is at work on it; wait for that one"),
@@ -69,12 +56,6 @@ impl Library {
         match settlement {
             Settlement::Accept => self.accept(file).await,
             Settlement::Job(job_id) => {
-                if let Some(known) = file.record().job_id.clone().filter(|known| *known != job_id) {
-                    file.change(|record| record.owner = None).await?;
-                    return Err(Error::invalid(format!(
-                        "settle job {id}: the service gave it the id {known}; recover it, or say what was charged"
-                    )));
-                }
                 file.change(|record| {
                     record.state = JobState::Accepted;
                     record.clip = Some(ClipId::of_job(&job_id).to_string());

@@ -22,6 +22,13 @@ impl Library {
         match settlement {
             Settlement::Job(job_id) => {
                 check_job_id(job_id)?;
+                let known = self.record_of(job).await?.job_id;
+                if let Some(known) = known.filter(|known| known != job_id) {
+                    return Err(Error::invalid(format!(
+                        "settle job {}: the service gave it the id {known}; recover it, or say what was charged",
+                        job.id()
+                    )));
+                }
                 self.check_unused(job.id(), job_id).await
             }
             Settlement::Accept => self.check_acceptable(&self.record_of(job).await?).await,

@@ -17,11 +17,11 @@ use futures_util::future::BoxFuture;
 use url::Url;
 
 use super::{
-    Answer, Ask, BeforeSend, Finished, JobId, PollFailure, PollReply, Provider, Submission, Upload, Verdict,
-    VisibleModel,
+    Answer, Ask, Finished, JobId, PollFailure, PollReply, Provider, Submission, Upload, Verdict, VisibleModel,
 };
 use crate::error::{Charge, Error, ErrorKind, Result};
 use crate::http::{Body, Http, Reply, SendFailure};
+use crate::stop::BeforeSend;
 use crate::telemetry;
 use errors::Refusal;
 use once::sent_once;
