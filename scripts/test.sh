@@ -23,8 +23,8 @@ step env RUSTDOCFLAGS="-D warnings" cargo doc --locked --all-features --no-deps 
 step scripts/s3-server.sh
 # Most of them wait, for a server or a child, more than they compute: two for each core.
 step env RUST_TEST_THREADS=$(($(nproc) * 2)) cargo test --locked --all-features
-# What is said without the feature.
-step cargo test --locked --lib -- library::url
+# What is said without the feature. Built without optimization: it is one test.
+step env CARGO_PROFILE_DEV_OPT_LEVEL=0 cargo test --locked --no-default-features --lib -- library::url
 # What reads the bytes of others, over the kept inputs and for some seconds each beyond them.
 step scripts/fuzz.sh --short
 # One example a verb.
