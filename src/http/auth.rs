@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use reqwest::header::HeaderValue;
@@ -25,6 +26,8 @@ const REFRESH_BEFORE: Duration = Duration::from_secs(60);
 const REFRESH_PAUSE: Duration = Duration::from_secs(5);
 /// Maximum length of a source's own words in an error, in characters.
 const MAX_REASON: usize = 300;
+/// What is shorter than this, in bytes, is a word and no key: it would be cut out of innocent text.
+const SHORTEST_SECRET: usize = 8;
 
 /// A token, and the time until which it may be used.
 ///
@@ -188,6 +191,20 @@ fn bearer(secret: &SecretString) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(&format!("Bearer {}", secret.expose_secret())).ok()?;
     value.set_sensitive(true);
     Some(value)
+}
+
+/// Returns a text without the bearer that its request had, which a server may repeat.
+pub(super) fn without(header: &HeaderValue, text: Bytes) -> Bytes {
+    let secret = header
+        .to_str()
+        .ok()
+        .and_then(|value| value.strip_prefix("Bearer "));
+    match (secret, std::str::from_utf8(&text)) {
+        (Some(secret), Ok(found)) if secret.len() >= SHORTEST_SECRET && found.contains(secret) => {
+            found.replace(secret, "[key]").into()
+        }
+        _ => text,
+    }
 }
 
 impl fmt::Debug for Token {

@@ -35,6 +35,7 @@ pub(crate) use limiter::{Lane, Limiter};
 pub(crate) use proxy::ProxySettings;
 pub(crate) use retry::retry_after;
 pub use timeouts::Timeouts;
+use timeouts::within;
 
 use connect::Clients;
 use proxy::Proxies;
@@ -261,7 +262,6 @@ impl Http {
         }
         let mut request = client
             .request(method, url)
-            .timeout(timeout)
             .header(AUTHORIZATION, token.clone())
             .header(ACCEPT, HeaderValue::from_static("application/json"));
         let mut broken = None;
@@ -274,28 +274,39 @@ impl Http {
                 .header(CONTENT_LENGTH, length)
                 .body(reqwest::Body::wrap_stream(stream));
         }
-        let response = request.send().await.map_err(|error| {
-            let reason =
-                broken.and_then(|broken| broken.lock().unwrap_or_else(PoisonError::into_inner).take());
-            match reason {
-                // The request was never complete, so nobody can have taken it.
-                Some(reason) => SendFailure::NotSent(reason),
-                None => classify(&doing, error),
+        let exchange = async {
+            let response = request.send().await.map_err(|error| {
+                let reason =
+                    broken.and_then(|broken| broken.lock().unwrap_or_else(PoisonError::into_inner).take());
+                match reason {
+                    // The request was never complete, so nobody can have taken it.
+                    Some(reason) => SendFailure::NotSent(reason),
+                    None => classify(&doing, error),
+                }
+            })?;
+            let status = response.status().as_u16();
+            if status == 401 {
+                self.0.token.refused(&token);
             }
-        })?;
-        let status = response.status().as_u16();
-        if status == 401 {
-            self.0.token.refused(&token);
-        }
-        let retry_after = retry_after(response.headers().get(RETRY_AFTER));
-        let body = read_bounded(response)
-            .await
-            .map_err(|error| SendFailure::Unknown(network(&doing, error).with_status(status)))?;
-        tracing::debug!(request = doing, status, bytes = body.len(), "reply");
-        Ok(Reply {
-            status,
-            body,
-            retry_after,
+            let retry_after = retry_after(response.headers().get(RETRY_AFTER));
+            let body = read_bounded(response)
+                .await
+                .map_err(|error| SendFailure::Unknown(network(&doing, error).with_status(status)))?;
+            tracing::debug!(request = doing, status, bytes = body.len(), "reply");
+            Ok(Reply {
+                status,
+                // What a reply gives is data; what it refuses with is words, which are shown and kept.
+                body: if status < 400 {
+                    body
+                } else {
+                    auth::without(&token, body)
+                },
+                retry_after,
+            })
+        };
+        within(timeout, exchange).await.unwrap_or_else(|| {
+            let late = format!("{doing}: no answer in time");
+            Err(SendFailure::Unknown(Error::new(ErrorKind::Network, late)))
         })
     }
 

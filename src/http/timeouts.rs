@@ -1,12 +1,18 @@
 //! How long one exchange with the service may take.
 
+use std::pin::pin;
 use std::time::Duration;
+
+use tokio::time::timeout;
 
 use crate::backoff::check_wait;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A large inline body may take longer to send: what a line of 64 KiB/s needs is added.
 const SLOWEST_UPLOAD: u64 = 64 * 1024;
+
+/// The last part of every time; see [`within`].
+const LAST: Duration = Duration::from_secs(2);
 
 /// How long one exchange with the service may take. Downloads of clips have their own bounds, in
 /// [`DownloadPolicy`](crate::DownloadPolicy).
@@ -62,9 +68,43 @@ impl Timeouts {
     }
 }
 
+/// Waits for an exchange for `limit` at most; none if it took longer.
+///
+/// A process that was stopped wakes up with its deadline over, and with a reply that nobody has read yet. So the last
+/// part of the time is counted from when the rest of it was seen to be over.
+pub(super) async fn within<T>(limit: Duration, exchange: impl Future<Output = T>) -> Option<T> {
+    let last = LAST.min(limit / 2);
+    let mut exchange = pin!(exchange);
+    match timeout(limit.saturating_sub(last), &mut exchange).await {
+        Ok(done) => Some(done),
+        Err(_) => timeout(last, exchange).await.ok(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reply_that_came_while_the_process_was_stopped_is_read() {
+        let limit = Duration::from_secs(60);
+        let (reply, came) = tokio::sync::oneshot::channel();
+        let waiting = tokio::spawn(within(limit, came));
+        tokio::task::yield_now().await;
+        tokio::time::advance(10 * limit).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        reply.send("a job").unwrap();
+        assert_eq!(waiting.await.unwrap(), Some(Ok("a job")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_exchange_takes_no_longer_than_its_limit() {
+        for limit in [Duration::from_millis(1), Duration::from_secs(60)] {
+            let begun = tokio::time::Instant::now();
+            assert_eq!(within(limit, std::future::pending::<()>()).await, None);
+            assert!(begun.elapsed() <= limit + Duration::from_millis(3));
+        }
+    }
 
     #[test]
     fn a_time_that_cannot_be_waited_is_refused() {

@@ -192,7 +192,7 @@ impl Target {
         };
         let parent = path.parent().unwrap_or(Path::new("/"));
         if library.is_some_and(|library| library.owns(parent)) {
-            return refuse("it lies in the library, where every file is a clip of its own");
+            return refuse("it lies in the library, where every file is a clip or a record of its own");
         }
         let temporary = parent.join(format!(".reelkin-{:08x}.part", name::random()?));
         let file = File::create_new(&temporary).map_err(|error| io_fault(&doing, error))?;

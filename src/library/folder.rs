@@ -70,12 +70,13 @@ impl Folder {
         &self.root
     }
 
-    /// Whether a file in `folder` would be a clip, an unfinished one, or one in quarantine.
+    /// Whether a file in `folder` would be a clip, an unfinished one, one in quarantine, or a record.
     pub(super) fn owns(&self, folder: &Path) -> bool {
         folder == self.root
-            || [INCOMING, QUARANTINE]
+            || [INCOMING, LEDGER]
                 .iter()
-                .any(|name| folder == self.root.join(name))
+                .chain(&DOCUMENTS)
+                .any(|name| folder.starts_with(self.root.join(name)))
     }
 
     /// `name` is a file name of a [`ClipId`], so the path stays in the folder.
@@ -111,9 +112,21 @@ impl Folder {
         self.check_writable()
     }
 
-    /// Writes a file and renames it, as every commit does. What a kill in between leaves, a sweep removes.
+    /// Writes a file and renames it, as every commit does. What a kill in between leaves, a sweep removes. Folders of
+    /// records need not be there yet; what has their name must be a folder, or the record of a paid job has no place.
     pub(super) fn check_writable(&self) -> Result<()> {
         let doing = format!("write to library {}", self.root.display());
+        for name in DOCUMENTS.iter().chain([&LEDGER]) {
+            match fs::symlink_metadata(self.root.join(name)) {
+                Ok(about) if !about.is_dir() => {
+                    let message = format!("{doing}: {name} in it is not a folder");
+                    return Err(Error::new(ErrorKind::Library, message));
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(io_fault(&doing, error)),
+            }
+        }
         let from = self
             .incoming()?
             .join(format!("{WRITABLE}.{:08x}{PART_SUFFIX}", name::random()?));

@@ -76,6 +76,14 @@ impl AllowedHosts {
         if authority.as_str().contains('@') {
             return false;
         }
+        let port = authority.as_str().strip_prefix(authority.host());
+        let is_port = |port: &str| {
+            port.strip_prefix(':')
+                .is_some_and(|digits| digits.parse::<u16>().is_ok())
+        };
+        if !port.is_some_and(|port| port.is_empty() || is_port(port)) {
+            return false;
+        }
         let host = authority.host().to_ascii_lowercase();
         let name = host.strip_suffix('.').unwrap_or(&host);
         if self.names.iter().any(|allowed| allowed == name) {
@@ -138,6 +146,10 @@ mod tests {
             "evil.example:4000",
             "localhost.evil.example:4000",
             "127.0.0.1.evil.example:4000",
+            "localhost:4000.evil.example",
+            "localhost:evil.example",
+            "localhost:",
+            "localhost:65536",
             "user@localhost:4000",
             "192.0.2.1:4000",
             "[2001:db8::1]:4000",

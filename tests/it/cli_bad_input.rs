@@ -176,6 +176,10 @@ async fn bad_words_and_numbers_are_refused() {
             &["nothing.toml"],
         ),
         (
+            &["generate", "a boat", "--table", "/dev/zero"],
+            &["/dev/zero", "not a regular file"],
+        ),
+        (
             &["generate", "a boat", "--table", "words.png"],
             &["words.png", "table", "line 1"],
         ),
@@ -340,6 +344,14 @@ async fn a_library_that_cannot_be_one_is_refused_before_anything_is_paid() {
         (["ls", "--library", "words.png", "-v"], 1),
     ] {
         refused(&bench, &args, code, &["library"]).await;
+    }
+    for name in ["jobs", "ledger", "chains", "quarantine"] {
+        let library = bench.folder.path().join(format!("with-{name}"));
+        std::fs::create_dir(&library).unwrap();
+        std::fs::write(library.join(name), "").unwrap();
+        let library = library.to_str().unwrap();
+        let args = ["generate", "a boat", "--library", library];
+        refused(&bench, &args, 1, &[name, "is not a folder"]).await;
     }
 }
 

@@ -26,8 +26,10 @@ async fn a_copy_is_whole_and_replaces_only_files() {
     library.copy_into(&clip, at("x/y")).await.unwrap();
     assert_eq!(fs::read(at("x/y/a.mp4")).unwrap(), b"clip");
 
+    fs::create_dir_all(at("clips/ledger/2026-01-01")).unwrap();
     for (to, why) in [
         ("x", "it is a folder"),
+        ("clips/ledger/2026-01-01/new.mp4", "it lies in the library"),
         ("clips/b.mp4", "it lies in the library"),
         ("clips/new.mp4", "it lies in the library"),
         ("x/..", "it is a folder"),

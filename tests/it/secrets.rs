@@ -9,9 +9,9 @@ use futures_util::StreamExt as _;
 use reelkin::{MediaInput, UploadTarget, VideoClient};
 
 use super::cli_run::Program;
-use super::client_bench::{Bench, KEY, real_clip, request};
+use super::client_bench::{Bench, KEY, builder, real_clip, request};
 use super::faults::all_faults;
-use super::wire_server::Server;
+use super::wire_server::{Answer, Server};
 
 /// What must not be found, by its name.
 fn leaks(text: &str) -> Vec<&'static str> {
@@ -144,6 +144,30 @@ async fn a_wrong_key_is_not_quoted() {
             .to_lowercase()
             .contains("wrongcanary")
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_a_server_repeats_is_not_shown() {
+    // The key of a gateway, which does not look like one of the service.
+    let key = "gateway-CANARY.42";
+    for refused in ["POST", "GET"] {
+        let server = Server::start(real_clip().await, move |seen, _| {
+            let body = format!(r#"{{"code":"permission-denied","error":"no rights for key={key}, team 7"}}"#);
+            (seen.method == refused).then(|| Answer::new(403, body))
+        })
+        .await;
+        let folder = tempfile::tempdir().unwrap();
+        let client = builder(&server.base_url(), folder.path())
+            .api_key(key)
+            .build()
+            .unwrap();
+        let error = client.generate(request()).await.unwrap_err();
+        let text = format!("{error} {error:?}");
+        assert!(text.contains("key=[key], team 7"), "{text}");
+        assert!(!text.contains("CANARY"), "{text}");
+        let jobs = client.library().jobs().await.unwrap();
+        assert!(!format!("{jobs:?}").contains("CANARY"), "{jobs:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -172,6 +172,15 @@ async fn every_refusal_of_a_create_has_its_outcome() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_id_that_cannot_be_used_is_told() {
+    let made =
+        run(|seen, _| (seen.method == "POST").then(|| Answer::new(200, r#"{"request_id":"a b\n../c"}"#)));
+    let error = made.await.outcome.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SubmissionUnknown, "{error}");
+    assert!(error.to_string().contains(r#""a b ../c""#), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_refusal_of_a_poll_has_its_outcome() {
     use ErrorKind::{Auth, InvalidRequest, Moderated, Timeout};
     // Once, and for ever: many refusals were seen to pass.

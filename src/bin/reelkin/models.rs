@@ -1,5 +1,6 @@
 //! `reelkin models`: the table that requests are checked against.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use reelkin::ModelTable;
@@ -39,13 +40,20 @@ pub(crate) fn run(global: &Global, command: &Models) -> Outcome {
 
 pub(crate) fn read_table(path: &Path) -> Outcome<ModelTable> {
     let bad = |what: String| Failure::Arguments(format!("read the model table {}: {what}", path.display()));
-    let size = std::fs::metadata(path)
+    // Opening a pipe would wait for whoever writes to it.
+    if !std::fs::metadata(path)
         .map_err(|error| bad(error.to_string()))?
-        .len();
-    if size > MAX_TABLE_BYTES {
+        .is_file()
+    {
+        return Err(bad("it is not a regular file".to_owned()));
+    }
+    let mut text = String::new();
+    let size = std::fs::File::open(path)
+        .and_then(|file| file.take(MAX_TABLE_BYTES + 1).read_to_string(&mut text))
+        .map_err(|error| bad(error.to_string()))?;
+    if size as u64 > MAX_TABLE_BYTES {
         return Err(bad("it is larger than 1 MiB; it is no model table".to_owned()));
     }
-    let text = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
     ModelTable::from_toml(&text).map_err(|error| Failure::Arguments(format!("{}: {error}", path.display())))
 }
 

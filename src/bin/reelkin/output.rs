@@ -218,7 +218,9 @@ fn crate_failure(error: &Error, as_json: bool) -> ExitCode {
         if let Some(record) = error.record() {
             let hint = match error.kind() {
                 ErrorKind::SubmissionUnknown => settle_hint(record),
-                _ => quarantine_hint(record, true),
+                // Bytes in quarantine leave the job open.
+                _ if error.retry_advice() == RetryAdvice::Resume => quarantine_hint(record, true),
+                _ => failed_hint(record),
             };
             note(format_args!("  {hint}"));
         }
@@ -284,6 +286,11 @@ pub(crate) fn error_line(error: &Error) -> String {
 /// How to tell what became of a request that only a person can find out about.
 pub(crate) fn settle_hint(record: &str) -> String {
     format!("look at the account, then: reelkin settle {record} --never-made, or --job JOB_ID, or --lost USD")
+}
+
+/// How to tell what a failed job cost.
+fn failed_hint(record: &str) -> String {
+    format!("look at the account, then: reelkin settle {record} --never-made, or --lost USD")
 }
 
 /// What can be done about bytes in quarantine.

@@ -8,6 +8,7 @@ use crate::args::{Global, Recover, Wait};
 use crate::output::{self, ExitCode, Failure, Outcome};
 use crate::session::{Session, Settings, check_destination, until_over, with_session};
 use crate::signals;
+use crate::terminal::shown;
 
 pub(crate) fn run(global: &Global, command: &Recover) -> Outcome {
     check_destination(&command.wait, &global.library)?;
@@ -138,7 +139,7 @@ fn tell(recovered: &Recovered) {
         output::print_line(output::job_line(record));
         output::note(format_args!(
             "  skipped: it was sent to {}; run again with the --base-url that was used there, or settle the record",
-            record.service.as_deref().unwrap_or("another service")
+            shown(record.service.as_deref().unwrap_or("another service"), 100)
         ));
     }
     for stuck in &recovered.stuck {

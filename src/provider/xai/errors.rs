@@ -185,7 +185,7 @@ pub(super) fn is_verdict(code: Option<&str>, words: Option<&str>) -> bool {
         "rejected by content moderation",
         "blocked by content moderation",
         "blocked by moderation",
-        "violates usage guidelines",
+        "content violates usage guidelines",
         "safety_check_type",
     ]
     .iter()
@@ -341,6 +341,10 @@ mod tests {
         for (code, words) in [
             (None, "The moderation service is unavailable."),
             (Some("invalid-argument"), "The motion must be moderate."),
+            (
+                Some("permission-denied"),
+                "Your account violates usage guidelines.",
+            ),
             (Some("invalid-argument"), "Unknown field `respect_moderation`."),
             (
                 Some("not-found"),

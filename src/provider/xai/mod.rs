@@ -167,12 +167,13 @@ impl Provider for Xai {
 fn accepted(reply: &Reply) -> Result<JobId> {
     match reply.status {
         200..=299 => {
-            let id =
-                wire::Created::read(&reply.body).and_then(|created| JobId::parse(&created.request_id).ok());
-            // The service took it, and its id is lost.
-            id.ok_or_else(|| {
-                let error = Error::new(ErrorKind::Protocol, "the answer has no request id");
-                unknown(&error).with_status(reply.status)
+            // Without a usable id the service took it, and nobody can ask for it.
+            let lost = |what| unknown(&Error::new(ErrorKind::Protocol, what)).with_status(reply.status);
+            let created = wire::Created::read(&reply.body)
+                .ok_or_else(|| lost("the answer has no request id".to_owned()))?;
+            JobId::parse(&created.request_id).map_err(|_| {
+                let id = errors::one_line(&created.request_id);
+                lost(format!("the request id of the answer, {id:?}, cannot be used"))
             })
         }
         // A server that fails may have made the job first; one that is too slow also.
