@@ -157,6 +157,8 @@ class Library(_library.Folder):
     read = _method(_library.Library.read, _as_it_is)
     jobs = _method(_library.Library.jobs, _as_it_is)
     stuck_jobs = _method(_library.Library.stuck_jobs, _as_it_is)
+    quarantined = _method(_library.Library.quarantined, _as_it_is)
+    discard_quarantined = _method(_library.Library.discard_quarantined, _as_it_is)
     job_record = _method(_library.Library.job_record, _as_it_is)
     settle = _method(_library.Library.settle, _as_it_is)
     spent = _method(_library.Library.spent, _as_it_is)
