@@ -41,7 +41,7 @@ impl Backoff {
 /// `wait` give or take a share of it, so that many jobs do not march in step.
 pub(crate) fn jitter(wait: Duration, share: f64) -> Duration {
     // Without randomness there is no jitter, and nothing breaks.
-    let random = getrandom::u32().map_or(0.5, |bits| f64::from(bits) / f64::from(u32::MAX));
+    let random = crate::host::random().map_or(0.5, |bits| f64::from(bits) / f64::from(u32::MAX));
     wait.mul_f64(1.0 + share * (2.0 * random - 1.0))
 }
 

@@ -58,6 +58,7 @@ pub mod client;
 mod error;
 #[cfg(feature = "ffi")]
 mod ffi;
+mod host;
 mod http;
 mod job;
 pub mod library;

@@ -10,7 +10,7 @@ use tracing::Span;
 use url::Url;
 
 use crate::error::Result;
-use crate::http::{Lane, Limiter, RateLimit};
+use crate::http::{DownloadError, Lane, Limiter, RateLimit, Sink};
 use crate::job::rows::Row;
 use crate::job::{Begin, PollPolicy, Times, pause, spawn, wait_until_over};
 use crate::provider::{
@@ -127,6 +127,17 @@ impl Provider for Service {
         unreachable!("jobs are polled, and nothing else")
     }
     fn clip_url(&self, _: &Finished) -> Result<Option<Url>> {
+        unreachable!("jobs are polled, and nothing else")
+    }
+    fn checked_url(&self, _: &str) -> Result<Url> {
+        unreachable!("jobs are polled, and nothing else")
+    }
+    fn download<'a>(
+        &'a self,
+        _: &'a Url,
+        _: &'a mut dyn Sink,
+        _: &'a mut (dyn FnMut(u64, Option<u64>) + Send),
+    ) -> BoxFuture<'a, Result<(), DownloadError>> {
         unreachable!("jobs are polled, and nothing else")
     }
     fn visible_models(&self) -> BoxFuture<'_, Result<Vec<VisibleModel>>> {

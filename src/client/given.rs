@@ -3,6 +3,7 @@
 //! Owns what a file, a link, a `file_id` and a data URL have to look like. Knows nothing of what is in them.
 
 use std::fmt::Display;
+use std::fs::Metadata;
 use std::io;
 use std::path::Path;
 
@@ -13,6 +14,7 @@ use url::Url;
 
 use super::VideoClient;
 use crate::error::{Error, ErrorKind, Result};
+use crate::host::spawn_blocking;
 
 /// One input, as messages call it.
 #[derive(Debug, Clone, Copy)]
@@ -68,9 +70,7 @@ impl<'a> Given<'a> {
 
     /// The length of a regular file: a folder cannot be read, and a pipe could keep the reader for ever.
     pub(super) async fn length(self, path: &Path) -> Result<u64> {
-        let facts = tokio::fs::metadata(path)
-            .await
-            .map_err(|error| self.unread(error))?;
+        let facts = facts(path).await.map_err(|error| self.unread(error))?;
         let [wanted, _] = self.wanted;
         if facts.is_dir() {
             return Err(self.bad(format_args!("it is a folder; give {wanted}")));
@@ -113,4 +113,11 @@ pub(super) fn decode_data_url(url: &str) -> Result<Bytes, NoContent> {
     }
     let decoded = STANDARD.decode(content.trim());
     decoded.map(Bytes::from).map_err(|_| NoContent::Garbled)
+}
+
+/// What the system says of a file.
+pub(super) async fn facts(path: &Path) -> io::Result<Metadata> {
+    let path = path.to_owned();
+    let asked = spawn_blocking(move || std::fs::metadata(path)).await;
+    asked.unwrap_or_else(|_| Err(io::Error::other("the runtime is shutting down")))
 }

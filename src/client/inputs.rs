@@ -232,7 +232,7 @@ async fn check_picture(role: &str, name: &str, bytes: &Bytes) -> Result<&'static
     // A picture that is cut off is accepted by the service, paid for, and fails.
     let whole = {
         let bytes = bytes.clone();
-        tokio::task::spawn_blocking(move || kind.check_whole(&bytes)).await
+        crate::host::spawn_blocking(move || kind.check_whole(&bytes)).await
     };
     whole
         .map_err(|_| bad("it could not be checked: the runtime is shutting down".to_owned()))?

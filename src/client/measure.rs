@@ -164,7 +164,9 @@ mod look {
                     Ok(local.media(&found.name))
                 }
                 Self::File { path, sha256 } => {
-                    let length = tokio::fs::metadata(path).await.map_or(0, |about| about.len());
+                    let length = crate::client::given::facts(path)
+                        .await
+                        .map_or(0, |about| about.len());
                     let content = MediaContent::File {
                         path: path.clone(),
                         length,

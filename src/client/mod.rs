@@ -84,7 +84,8 @@ pub struct VideoClient {
 
 struct Inner {
     provider: Arc<dyn Provider>,
-    http: Http,
+    /// Stops all work of the client.
+    stop: StopSignal,
     library: Library,
     models: ModelTable,
     defaults: Defaults,
@@ -118,11 +119,23 @@ impl VideoClient {
     }
 
     fn new(http: Http, library: Library, settings: builder::Settings) -> Self {
-        let provider = Arc::new(Xai::new(http.clone(), settings.telemetry_content));
+        let stop = http.stop_signal().clone();
+        let provider = Arc::new(Xai::new(http, settings.telemetry_content));
+        Self::on(provider, stop, library, settings, Verification::available())
+    }
+
+    /// A client of any service.
+    fn on(
+        provider: Arc<dyn Provider>,
+        stop: StopSignal,
+        library: Library,
+        settings: builder::Settings,
+        verification: Verification,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 provider,
-                http,
+                stop,
                 library,
                 models: settings.models,
                 defaults: settings.defaults,
@@ -132,7 +145,7 @@ impl VideoClient {
                 times: job::Times::default(),
                 planner: settings.planner,
                 budget: settings.budget,
-                verification: Verification::available(),
+                verification,
                 warned: Once::new(),
             }),
         }
@@ -214,7 +227,7 @@ impl VideoClient {
     }
 
     fn stop_signal(&self) -> &StopSignal {
-        self.inner.http.stop_signal()
+        &self.inner.stop
     }
 
     /// The models that the key can see at the service.

@@ -311,10 +311,10 @@ async fn download(
     quarantine: &mut Quarantine<'_>,
 ) -> Result<(), DownloadError> {
     let client = quarantine.client;
-    let http = &client.inner.http;
+    let provider = &client.inner.provider;
     let url = match &brief.fetch_url {
-        Some(url) => http.clip_url(url).map(Some),
-        None => client.inner.provider.clip_url(finished),
+        Some(url) => provider.checked_url(url).map(Some),
+        None => provider.clip_url(finished),
     };
     let url = url
         .map_err(DownloadError::Failed)?
@@ -325,10 +325,8 @@ async fn download(
         finished,
         quarantine,
     };
-    http.download(&url, &mut sink, |received, total| {
-        reporter.tell(JobEvent::Downloading { received, total });
-    })
-    .await
+    let mut progress = |received, total| reporter.tell(JobEvent::Downloading { received, total });
+    provider.download(&url, &mut sink, &mut progress).await
 }
 
 /// A job is done, and there is no link.

@@ -363,7 +363,7 @@ pub(super) async fn hash(content: &MediaContent) -> Result<String> {
             Ok(hex(&hasher.finalize()))
         }
     };
-    tokio::task::spawn_blocking(work)
+    crate::host::spawn_blocking(work)
         .await
         .unwrap_or_else(|_| Err(Error::new(ErrorKind::Stopped, "read the video: broken off")))
 }

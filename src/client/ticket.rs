@@ -13,7 +13,7 @@ use super::inputs::hex;
 use super::plan::{self, Planned, Wanted};
 use super::record::Brief;
 use super::save;
-use crate::backoff::jitter;
+use crate::backoff::{Backoff, jitter};
 use crate::error::{Charge, Error, ErrorKind, Result};
 use crate::job::{self, Reporter};
 use crate::library::{Begun, Clip, ClipId, Fetched, JobError, JobFile, JobRecord, JobState};
@@ -25,6 +25,9 @@ use crate::stop;
 
 /// How often a request is booked again that another one, booked at the same moment, may have kept out.
 const BOOKINGS: u32 = 5;
+/// How often the id of a job is written down when the library fails, and the first pause in between.
+const ACCEPT_TRIES: u32 = 3;
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 const BOOKING_PAUSE: Duration = Duration::from_millis(200);
 
 /// Who else keeps account of a create.
@@ -153,19 +156,7 @@ impl Ticket {
         };
         drop((submission, read_from));
         let clip = ClipId::of_job(id.as_str());
-        let accepted = self.file.change(|record| {
-            // Another process that took this one for dead may have gone on from here.
-            if record.state != JobState::Done {
-                record.state = JobState::Accepted;
-            }
-            record.error = None;
-            record.job_id = Some(id.to_string());
-            record.clip = Some(clip.to_string());
-        });
-        if let Err(error) = accepted.await {
-            // The job exists, so nothing that fails here may end the work.
-            tracing::warn!(job = %id, %error, "the journal does not have the job");
-        }
+        self.accept(&id, &clip).await;
         if let Some(witness) = &self.witness {
             witness.taken(&id).await;
         }
@@ -178,6 +169,22 @@ impl Ticket {
             brief,
             kept.is_some(),
         )))
+    }
+
+    /// Writes down the job. It exists, so nothing that fails here may end the work; but a process that ends before it is
+    /// written down leaves a request of which nobody knows the job.
+    async fn accept(&mut self, id: &JobId, clip: &ClipId) {
+        let mut backoff = Backoff::new(ACCEPT_PAUSE, 10 * ACCEPT_PAUSE);
+        for tries in 1.. {
+            match self.file.accept(id.as_str(), clip).await {
+                Ok(()) => return,
+                Err(error) if tries == ACCEPT_TRIES => {
+                    tracing::warn!(job = %id, %error, "the journal does not have the job");
+                    return;
+                }
+                Err(_) => job::pause(backoff.next(None)).await,
+            }
+        }
     }
 
     /// Sends the create, as long as the record is this client's.

@@ -71,7 +71,7 @@ pub(super) async fn clip(path: &Path, verification: Verification) -> Result<Veri
         Verification::Frames => frames(path).await,
         Verification::Container(why) => {
             let path = path.to_owned();
-            let checked = tokio::task::spawn_blocking(move || boxes::check(&path)).await;
+            let checked = crate::host::spawn_blocking(move || boxes::check(&path)).await;
             checked.unwrap_or_else(|_| Err(boxes::damaged("the check was broken off")))?;
             Ok(Verified {
                 note: Some(format!("not verified: {why}; only its container was checked")),

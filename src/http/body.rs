@@ -181,7 +181,7 @@ fn read(
     made: fn(Vec<u8>) -> Bytes,
 ) -> impl Stream<Item = Result<Bytes, Error>> + Send {
     let begin = move |mut reading: Reading| {
-        tokio::task::spawn_blocking(move || {
+        crate::host::spawn_blocking(move || {
             let chunk = reading.next();
             chunk.map(|chunk| chunk.map(|chunk| (made(chunk), reading)))
         })

@@ -8,7 +8,9 @@ use std::io::{self, Seek as _, SeekFrom, Write as _};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
+
+use crate::host::spawn_blocking;
 
 /// Works behind its caller's back: at most one piece is on its way into the file. A failure shows at the next call,
 /// whichever that is, and once.

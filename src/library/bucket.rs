@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future;
@@ -26,8 +26,9 @@ use super::fault::{io_fault, store_fault};
 use super::folder::{self, INCOMING, PART_SUFFIX};
 use super::name::{ClipId, quoted};
 use super::staged::ClipDigest;
-use super::{name, record};
+use super::{cut_off, name, record};
 use crate::error::{Error, ErrorKind, Result};
+use crate::host::{spawn_blocking, wall_clock};
 
 /// Up to this a clip is one request; a larger one goes in parts of this size, which every store takes.
 const PART: usize = 8 << 20;
@@ -174,7 +175,7 @@ impl Bucket {
     }
 
     async fn offer_whole(&self, place: &StorePath, file: &Path) -> Result<(), Offer> {
-        let bytes = tokio::fs::read(file).await?;
+        let bytes = read(file).await?;
         self.create(place, bytes.into()).await?;
         Ok(())
     }
@@ -189,7 +190,7 @@ impl Bucket {
         let place = self.location(name)?;
         let write = async {
             if bytes <= PART as u64 {
-                let bytes = tokio::fs::read(file).await?;
+                let bytes = read(file).await?;
                 self.store.put(&place, bytes.into()).await?;
                 return Ok(());
             }
@@ -356,7 +357,7 @@ impl Bucket {
     pub(super) async fn remove_old(&self, folder: &str, suffix: &'static str, age: Duration) -> Result<u64> {
         let doing = format!("sweep {self}");
         let folder = self.location(folder)?;
-        let now = SystemTime::now();
+        let now = wall_clock();
         let old = self.store.list(Some(&folder)).try_filter_map(move |object| {
             let since = now.duration_since(object.last_modified.into());
             let ours = object.location.as_ref().ends_with(suffix);
@@ -420,6 +421,13 @@ pub(super) const fn is_refusal(error: &StoreError) -> bool {
         error,
         StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }
     )
+}
+
+/// The bytes of a file that fits into one part.
+async fn read(file: &Path) -> Result<Vec<u8>, Offer> {
+    let file = file.to_owned();
+    let read = spawn_blocking(move || std::fs::read(file)).await;
+    Ok(read.map_err(|error| Offer::Other(cut_off(error)))??)
 }
 
 /// Sends a file, and says how much that was.

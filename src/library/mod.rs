@@ -485,7 +485,7 @@ fn name_in(folder: &Folder, path: &str) -> Result<Option<String>> {
 
 /// Brings work on the disk to a thread that may wait. It goes on when the future is dropped.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
+    match crate::host::spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) => Err(cut_off(error)),
     }

@@ -3,12 +3,13 @@
 use std::cmp::Ordering as Order;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::atomic::Ordering;
+use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::host;
 
 /// What a clip's file is called after the id.
 pub(super) const CLIP_SUFFIX: &str = ".mp4";
@@ -102,10 +103,11 @@ impl ClipId {
     /// A new name: now, and the given digits. Within a process each is later than the one before,
     /// even when the clock is set back.
     pub(super) fn at_now(digits: u32) -> Self {
-        static LAST: AtomicU64 = AtomicU64::new(0);
         let now = now_millis().min(LATEST);
         let step = |last: u64| now.max(last.saturating_add(1));
-        let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(step(last)));
+        let last = host::with_last_name(|last| {
+            last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(step(last)))
+        });
         Self::at(step(last.unwrap_or_default()), digits)
     }
 
@@ -176,13 +178,13 @@ pub(super) fn millis(stem: &str) -> Option<u64> {
 
 /// Milliseconds since 1970 UTC; 0 where a clock is set before that.
 pub(crate) fn now_millis() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = host::wall_clock().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Random digits that part two names of one millisecond.
 pub(super) fn random() -> Result<u32> {
-    getrandom::u32()
+    host::random()
         .map_err(|error| Error::new(ErrorKind::Library, "draw a random name for a clip").with_source(error))
 }
 

@@ -114,7 +114,7 @@ impl Library {
     ) -> Result<Clip> {
         if digest.bytes == 0 {
             // Nothing that was paid for is in it.
-            let _ = tokio::fs::remove_file(&path).await;
+            remove(path).await;
             return Err(Error::new(
                 ErrorKind::Library,
                 format!("save clip {}: it is empty", id.file_name()),
@@ -134,11 +134,16 @@ impl Library {
                 .write_new(&id.sidecar_name(), json)
                 .await
                 .map_err(|error| without_sidecar(id, error))?;
-            let _ = tokio::fs::remove_file(&path).await;
+            remove(path).await;
             drop(file);
         }
         Ok(self.assemble(id.clone(), Some(record)))
     }
+}
+
+/// Removes a temporary file. What stays of it is swept later.
+async fn remove(path: PathBuf) {
+    let _ = blocking(move || Ok(std::fs::remove_file(path))).await;
 }
 
 /// The clip, then the sidecar: a crash in between leaves a whole clip, never a sidecar of nothing.

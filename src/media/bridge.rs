@@ -100,7 +100,7 @@ async fn run_blocking<T: Send + 'static>(
     let options = options.with_interrupt(dropped.clone());
     let guard = RaiseOnDrop(dropped);
     let span = tracing::Span::current();
-    let joined = tokio::task::spawn_blocking(move || span.in_scope(|| work(&options))).await;
+    let joined = crate::host::spawn_blocking(move || span.in_scope(|| work(&options))).await;
     drop(guard);
     match joined {
         Ok(result) => result,

@@ -19,6 +19,7 @@ pub(crate) use ask::{Answer, Ask, Part};
 pub use xai::fuzz::replies;
 
 use crate::error::{Error, Result};
+use crate::http::{DownloadError, Sink};
 use crate::model::VideoModel;
 use crate::money::UsdTicks;
 use crate::request::{Checked, GenerateInputs, MediaContent, ResolvedMedia, StorageOptions, check_job_id};
@@ -182,6 +183,19 @@ pub(crate) trait Provider: Send + Sync + fmt::Debug {
 
     /// Where a finished clip is fetched from.
     fn clip_url(&self, finished: &Finished) -> Result<Option<Url>>;
+
+    /// The URL of a clip that a caller named instead.
+    fn checked_url(&self, url: &str) -> Result<Url>;
+
+    /// Fetches a clip into a sink. Progress is told after every chunk: bytes so far, bytes in all.
+    ///
+    /// Dropping it leaves the sink at the last finished chunk.
+    fn download<'a>(
+        &'a self,
+        url: &'a Url,
+        sink: &'a mut dyn Sink,
+        progress: &'a mut (dyn FnMut(u64, Option<u64>) + Send),
+    ) -> BoxFuture<'a, Result<(), DownloadError>>;
 
     /// The models that the key can see.
     fn visible_models(&self) -> BoxFuture<'_, Result<Vec<VisibleModel>>>;

@@ -5,11 +5,11 @@
 
 use super::entry::{EntryName, day_of};
 use super::owner::{LEASE, Reading};
-use super::{JobFile, JobRecord, JobState, TRIES, best_entry, entries};
+use super::{JobFile, JobRecord, JobState, KnownJob, TRIES, best_entry, entries};
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
-use crate::library::Library;
 use crate::library::documents::{Document, Version};
 use crate::library::name::now_millis;
+use crate::library::{ClipId, Library};
 
 /// How a record stands that was to be written.
 enum Written {
@@ -60,6 +60,16 @@ impl JobFile {
         self.change_unsent(|_| {}).await
     }
 
+    /// Writes down which job the service made. From now on every write names it, so that one that fails here is made
+    /// up for by the next.
+    pub(crate) async fn accept(&mut self, job_id: &str, clip: &ClipId) -> Result<()> {
+        self.0.job = Some(KnownJob {
+            id: job_id.to_owned(),
+            clip: clip.to_string(),
+        });
+        self.change(|record| record.error = None).await
+    }
+
     /// Changes the record after its create was sent, whole or not at all. When another process has taken it over
     /// meanwhile, what is known here is added to what is known there. When another process has ended it, that stands,
     /// but the id of a job is added to it.
@@ -75,10 +85,9 @@ impl JobFile {
         };
         match self.write(&change, |found| !found.state.is_over()).await? {
             Written::Gone => self.write_again(&change).await?,
-            Written::Kept(mut ended) if ended.job_id.is_none() => {
-                change(&mut ended);
-                if let Some(job_id) = &ended.job_id {
-                    self.0.held.library.add_job_id(&ended.id, job_id).await?;
+            Written::Kept(ended) if ended.job_id.is_none() => {
+                if let Some(job) = &self.0.job {
+                    self.0.held.library.add_job_id(&ended.id, &job.id).await?;
                 }
             }
             Written::Done | Written::Kept(_) => {}
@@ -98,6 +107,7 @@ impl JobFile {
         };
         let mut ended = self.0.record.clone();
         change(&mut ended);
+        name_job(&mut ended, self.0.job.as_ref());
         let us = self.0.us.clone();
         let may_end = |found: &JobRecord| {
             outranks(&ended, found) && (ended.state == JobState::Saved || is_free(found, &us))
@@ -179,6 +189,7 @@ impl JobFile {
         let documents = opened.held.library.jobs_folder();
         let mut changed = opened.record.clone();
         change(&mut changed);
+        name_job(&mut changed, opened.job.as_ref());
         changed.changed_at = now_millis();
         let (now, json) = (Reading::now(), changed.to_json()?);
         let written = match over {
@@ -347,6 +358,18 @@ impl Library {
     }
 }
 
+/// Names the job of a record that does not name it yet.
+fn name_job(record: &mut JobRecord, job: Option<&KnownJob>) {
+    let Some(job) = job.filter(|_| record.job_id.is_none()) else {
+        return;
+    };
+    if matches!(record.state, JobState::Intended | JobState::Unknown) {
+        record.state = JobState::Accepted;
+    }
+    record.job_id = Some(job.id.clone());
+    record.clip = Some(job.clip.clone());
+}
+
 /// Whether no other client works on a record.
 fn is_free(found: &JobRecord, us: &str) -> bool {
     found.owner.as_deref().is_none_or(|owner| owner == us)
@@ -378,182 +401,4 @@ fn keeps_changing(id: &str) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::time::{Instant, SystemTime};
-
-    use object_store::memory::InMemory;
-
-    use super::super::{Begun, Claim};
-    use super::*;
-    use crate::money::{Budget, UsdTicks};
-
-    /// Two clients of one bucket.
-    fn two() -> [Library; 2] {
-        let store = Arc::new(InMemory::new());
-        [(); 2].map(|()| Library::on_store(Arc::clone(&store) as _, "team").unwrap())
-    }
-
-    async fn begun(library: &Library) -> JobFile {
-        let mut record = JobRecord::new("generate").unwrap();
-        record.estimate = Some(UsdTicks::new(500));
-        match library.begin_job(record, &Budget::NONE).await.unwrap() {
-            Begun::Yes(file) => file,
-            Begun::Over { error, .. } => panic!("{error}"),
-        }
-    }
-
-    /// Takes over a record whose owner is not seen to do anything for as long as a lease lasts.
-    async fn claimed(library: &Library, id: &str) -> JobFile {
-        let job = library.open_job(id).await.unwrap().unwrap();
-        let found = library.claim_job(&job, None).await.unwrap();
-        if let Claim::HeldByOther { is_alive, .. } = found {
-            assert!(!is_alive);
-            library.inner.seen.age(LEASE);
-            return match library.claim_job(&job, None).await.unwrap() {
-                Claim::Ours(file) => file,
-                other => panic!("{other:?}"),
-            };
-        }
-        match found {
-            Claim::Ours(file) => file,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn long_ago() -> Reading {
-        Reading::at(
-            Instant::now().checked_sub(LEASE).unwrap(),
-            SystemTime::now().checked_sub(LEASE).unwrap(),
-        )
-    }
-
-    #[tokio::test]
-    async fn a_client_that_was_taken_for_dead_sends_nothing() {
-        // Its reservation was dropped.
-        let [owner, other] = two();
-        let mut file = begun(&owner).await;
-        let id = file.record().id.clone();
-        claimed(&other, &id).await.discard().await.unwrap();
-        let error = file
-            .change_unsent(|record| record.state = JobState::Intended)
-            .await
-            .unwrap_err();
-        assert_eq!(error.may_have_been_charged(), Charge::No, "{error}");
-        assert!(error.to_string().contains("nothing was sent"), "{error}");
-        file.discard().await.unwrap();
-        assert!(owner.jobs().await.unwrap().is_empty());
-
-        // It was taken over a moment before.
-        let mut file = begun(&owner).await;
-        let id = file.record().id.clone();
-        let theirs = claimed(&other, &id).await;
-        file.change_unsent(|record| record.state = JobState::Intended)
-            .await
-            .unwrap_err();
-        drop(theirs);
-    }
-
-    #[tokio::test]
-    async fn a_stale_record_is_written_again_before_its_create_leaves() {
-        let [owner, other] = two();
-        let mut file = begun(&owner).await;
-        file.change_unsent(|record| record.state = JobState::Intended)
-            .await
-            .unwrap();
-        let version = file.0.version.clone();
-        file.check_unsent().await.unwrap();
-        assert_eq!(file.0.version, version, "the lease holds, nothing is written");
-        file.0.written = long_ago();
-        file.check_unsent().await.unwrap();
-        assert_ne!(file.0.version, version);
-        // A lease that was not renewed in time counts as little.
-        owner.inner.renewal.set(long_ago());
-        let version = file.0.version.clone();
-        file.check_unsent().await.unwrap();
-        assert_ne!(file.0.version, version);
-
-        let id = file.record().id.clone();
-        let mut theirs = claimed(&other, &id).await;
-        theirs
-            .change(|record| {
-                record.state = JobState::Unknown;
-                record.owner = None;
-            })
-            .await
-            .unwrap();
-        file.0.written = long_ago();
-        file.check_unsent().await.unwrap_err();
-    }
-
-    #[tokio::test]
-    async fn what_is_known_after_the_create_is_added_to_what_another_one_wrote() {
-        let [owner, other] = two();
-        let mut file = begun(&owner).await;
-        let id = file.record().id.clone();
-        let theirs = claimed(&other, &id).await;
-        file.change(|record| {
-            record.state = JobState::Accepted;
-            record.job_id = Some("j-1".to_owned());
-            record.owner = None;
-        })
-        .await
-        .unwrap();
-        let open = owner.jobs().await.unwrap().remove(0);
-        assert_eq!(open.job_id.as_deref(), Some("j-1"));
-        assert_eq!(open.owner, theirs.record().owner, "it is theirs to give up");
-        // Removed by hand, it is written again.
-        let name = file.0.name.clone();
-        owner.jobs_folder().remove(&name).await.unwrap();
-        file.change(|record| record.state = JobState::Done).await.unwrap();
-        assert_eq!(owner.jobs().await.unwrap()[0].state, JobState::Done);
-    }
-
-    #[tokio::test]
-    async fn two_that_close_a_record_leave_one_entry() {
-        for (first, second, stays) in [
-            (JobState::Failed, JobState::Saved, JobState::Saved),
-            (JobState::Saved, JobState::Failed, JobState::Saved),
-            (JobState::Failed, JobState::Failed, JobState::Failed),
-        ] {
-            let [one, two] = two();
-            let file = begun(&one).await;
-            let id = file.record().id.clone();
-            let other = claimed(&two, &id).await;
-            let end = |state: JobState| {
-                move |record: &mut JobRecord| {
-                    record.state = state;
-                    record.cost = (state == JobState::Saved).then_some(UsdTicks::new(700));
-                }
-            };
-            assert_eq!(other.close(end(first)).await.unwrap().state, first);
-            assert_eq!(file.close(end(second)).await.unwrap().state, stays);
-            let day = one.ledger_of(&day_of(super::super::record::millis_of(&id).unwrap()));
-            let names = day.names().await.unwrap();
-            assert_eq!(names.len(), 1, "{first:?} {second:?}: {names:?}");
-            assert_eq!(one.job_record(&id).await.unwrap().state, stays);
-            assert!(one.jobs().await.unwrap().is_empty());
-            assert_eq!(one.spent(..).await.unwrap().requests, 1);
-        }
-    }
-
-    #[tokio::test]
-    async fn an_ending_that_was_interrupted_is_carried_on() {
-        let [one, two] = two();
-        let mut file = begun(&one).await;
-        let id = file.record().id.clone();
-        // The first step of a close, and then the process died.
-        let ended = |record: &mut JobRecord| {
-            record.state = JobState::Failed;
-            record.owner = None;
-        };
-        assert!(file.replace(&ended).await.unwrap());
-        drop(file);
-        assert!(two.jobs().await.unwrap().is_empty());
-        let job = two.open_job(&id).await.unwrap().unwrap();
-        let found = two.claim_job(&job, None).await.unwrap();
-        assert!(matches!(found, Claim::Ended(_)), "{found:?}");
-        assert!(two.open_jobs().await.unwrap().is_empty());
-        assert_eq!(two.job_record(&id).await.unwrap().state, JobState::Failed);
-    }
-}
+mod tests;

@@ -55,6 +55,14 @@ struct Opened {
     version: Version,
     /// When this version was written, to be compared with the length of a lease.
     written: Reading,
+    /// The job that the service made for it, once that is known: every write names it.
+    job: Option<KnownJob>,
+}
+
+/// The job of a record.
+struct KnownJob {
+    id: String,
+    clip: String,
 }
 
 impl std::fmt::Debug for JobFile {
@@ -292,6 +300,7 @@ impl Library {
             record,
             version,
             written,
+            job: None,
         }));
         // Booked first and counted then: of two processes at least one sees the other.
         match self.check_budget(&entry, budget).await {
@@ -362,6 +371,7 @@ impl Library {
                 record,
                 version,
                 written,
+                job: None,
             })))),
             None => {
                 held.is_owner = false;

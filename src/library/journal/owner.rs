@@ -12,7 +12,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use tokio::task::JoinHandle;
 
@@ -22,6 +22,7 @@ use super::super::lock::{self, Locked, open_locked};
 use super::super::{Inner, Library, blocking, name};
 use super::{Claim, OpenJob};
 use crate::error::{Error, ErrorKind, Result};
+use crate::host::{Instant, wall_clock};
 
 /// How long a lease in a store lasts that is not renewed.
 pub(crate) const LEASE: Duration = Duration::from_secs(20);
@@ -82,7 +83,7 @@ impl Reading {
     pub(super) fn now() -> Self {
         Self {
             monotonic: Instant::now(),
-            wall: SystemTime::now(),
+            wall: wall_clock(),
         }
     }
 
@@ -94,7 +95,7 @@ impl Reading {
     /// The time since then, at the most: the monotonic clock of some systems stands still while they are suspended,
     /// and the wall's can be set back.
     pub(super) fn elapsed(&self) -> Duration {
-        let wall = self.wall.elapsed().unwrap_or_default();
+        let wall = wall_clock().duration_since(self.wall).unwrap_or_default();
         self.monotonic.elapsed().max(wall)
     }
 }

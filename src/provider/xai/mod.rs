@@ -20,7 +20,7 @@ use super::{
     Answer, Ask, Finished, JobId, PollFailure, PollReply, Provider, Submission, Upload, Verdict, VisibleModel,
 };
 use crate::error::{Charge, Error, ErrorKind, Result};
-use crate::http::{Body, Http, Reply, SendFailure};
+use crate::http::{Body, DownloadError, Http, Reply, SendFailure, Sink};
 use crate::stop::BeforeSend;
 use crate::telemetry;
 use errors::Refusal;
@@ -133,6 +133,19 @@ impl Provider for Xai {
             (None, Some(file_id)) => Ok(Some(self.http.api_url(&["files", file_id, "content"]))),
             (None, None) => Ok(None),
         }
+    }
+
+    fn checked_url(&self, url: &str) -> Result<Url> {
+        self.http.clip_url(url)
+    }
+
+    fn download<'a>(
+        &'a self,
+        url: &'a Url,
+        sink: &'a mut dyn Sink,
+        progress: &'a mut (dyn FnMut(u64, Option<u64>) + Send),
+    ) -> BoxFuture<'a, Result<(), DownloadError>> {
+        Box::pin(self.http.download(url, sink, progress))
     }
 
     fn visible_models(&self) -> BoxFuture<'_, Result<Vec<VisibleModel>>> {

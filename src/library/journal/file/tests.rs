@@ -1,0 +1,205 @@
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use object_store::memory::InMemory;
+
+use super::super::{Begun, Claim};
+use super::*;
+use crate::host::Instant;
+use crate::money::{Budget, UsdTicks};
+
+/// Two clients of one bucket.
+fn two() -> [Library; 2] {
+    let store = Arc::new(InMemory::new());
+    [(); 2].map(|()| Library::on_store(Arc::clone(&store) as _, "team").unwrap())
+}
+
+async fn begun(library: &Library) -> JobFile {
+    let mut record = JobRecord::new("generate").unwrap();
+    record.estimate = Some(UsdTicks::new(500));
+    match library.begin_job(record, &Budget::NONE).await.unwrap() {
+        Begun::Yes(file) => file,
+        Begun::Over { error, .. } => panic!("{error}"),
+    }
+}
+
+/// Takes over a record whose owner is not seen to do anything for as long as a lease lasts.
+async fn claimed(library: &Library, id: &str) -> JobFile {
+    let job = library.open_job(id).await.unwrap().unwrap();
+    let found = library.claim_job(&job, None).await.unwrap();
+    if let Claim::HeldByOther { is_alive, .. } = found {
+        assert!(!is_alive);
+        library.inner.seen.age(LEASE);
+        return match library.claim_job(&job, None).await.unwrap() {
+            Claim::Ours(file) => file,
+            other => panic!("{other:?}"),
+        };
+    }
+    match found {
+        Claim::Ours(file) => file,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn long_ago() -> Reading {
+    Reading::at(
+        Instant::now().checked_sub(LEASE).unwrap(),
+        SystemTime::now().checked_sub(LEASE).unwrap(),
+    )
+}
+
+#[tokio::test]
+async fn a_client_that_was_taken_for_dead_sends_nothing() {
+    // Its reservation was dropped.
+    let [owner, other] = two();
+    let mut file = begun(&owner).await;
+    let id = file.record().id.clone();
+    claimed(&other, &id).await.discard().await.unwrap();
+    let error = file
+        .change_unsent(|record| record.state = JobState::Intended)
+        .await
+        .unwrap_err();
+    assert_eq!(error.may_have_been_charged(), Charge::No, "{error}");
+    assert!(error.to_string().contains("nothing was sent"), "{error}");
+    file.discard().await.unwrap();
+    assert!(owner.jobs().await.unwrap().is_empty());
+
+    // It was taken over a moment before.
+    let mut file = begun(&owner).await;
+    let id = file.record().id.clone();
+    let theirs = claimed(&other, &id).await;
+    file.change_unsent(|record| record.state = JobState::Intended)
+        .await
+        .unwrap_err();
+    drop(theirs);
+}
+
+#[tokio::test]
+async fn a_stale_record_is_written_again_before_its_create_leaves() {
+    let [owner, other] = two();
+    let mut file = begun(&owner).await;
+    file.change_unsent(|record| record.state = JobState::Intended)
+        .await
+        .unwrap();
+    let version = file.0.version.clone();
+    file.check_unsent().await.unwrap();
+    assert_eq!(file.0.version, version, "the lease holds, nothing is written");
+    file.0.written = long_ago();
+    file.check_unsent().await.unwrap();
+    assert_ne!(file.0.version, version);
+    // A lease that was not renewed in time counts as little.
+    owner.inner.renewal.set(long_ago());
+    let version = file.0.version.clone();
+    file.check_unsent().await.unwrap();
+    assert_ne!(file.0.version, version);
+
+    let id = file.record().id.clone();
+    let mut theirs = claimed(&other, &id).await;
+    theirs
+        .change(|record| {
+            record.state = JobState::Unknown;
+            record.owner = None;
+        })
+        .await
+        .unwrap();
+    file.0.written = long_ago();
+    file.check_unsent().await.unwrap_err();
+}
+
+#[tokio::test]
+async fn what_is_known_after_the_create_is_added_to_what_another_one_wrote() {
+    let [owner, other] = two();
+    let mut file = begun(&owner).await;
+    let id = file.record().id.clone();
+    let theirs = claimed(&other, &id).await;
+    file.change(|record| {
+        record.state = JobState::Accepted;
+        record.job_id = Some("j-1".to_owned());
+        record.owner = None;
+    })
+    .await
+    .unwrap();
+    let open = owner.jobs().await.unwrap().remove(0);
+    assert_eq!(open.job_id.as_deref(), Some("j-1"));
+    assert_eq!(open.owner, theirs.record().owner, "it is theirs to give up");
+    // Removed by hand, it is written again.
+    let name = file.0.name.clone();
+    owner.jobs_folder().remove(&name).await.unwrap();
+    file.change(|record| record.state = JobState::Done).await.unwrap();
+    assert_eq!(owner.jobs().await.unwrap()[0].state, JobState::Done);
+}
+
+#[tokio::test]
+async fn a_job_that_was_not_written_down_is_named_by_the_next_write() {
+    for ends in [false, true] {
+        let [owner, _] = two();
+        let mut file = begun(&owner).await;
+        file.change_unsent(|record| record.state = JobState::Intended)
+            .await
+            .unwrap();
+        let id = file.record().id.clone();
+        // As after a write that failed.
+        file.0.job = Some(KnownJob {
+            id: "j-1".to_owned(),
+            clip: "1763829999123_a1b2c3d4".to_owned(),
+        });
+        if ends {
+            file.close(|record| record.state = JobState::Saved).await.unwrap();
+        } else {
+            file.change(|record| record.quarantined = true).await.unwrap();
+        }
+        let record = owner.job_record(&id).await.unwrap();
+        assert_eq!(record.job_id.as_deref(), Some("j-1"));
+        assert_eq!(record.clip.as_deref(), Some("1763829999123_a1b2c3d4"));
+        let state = if ends { JobState::Saved } else { JobState::Accepted };
+        assert_eq!(record.state, state);
+    }
+}
+
+#[tokio::test]
+async fn two_that_close_a_record_leave_one_entry() {
+    for (first, second, stays) in [
+        (JobState::Failed, JobState::Saved, JobState::Saved),
+        (JobState::Saved, JobState::Failed, JobState::Saved),
+        (JobState::Failed, JobState::Failed, JobState::Failed),
+    ] {
+        let [one, two] = two();
+        let file = begun(&one).await;
+        let id = file.record().id.clone();
+        let other = claimed(&two, &id).await;
+        let end = |state: JobState| {
+            move |record: &mut JobRecord| {
+                record.state = state;
+                record.cost = (state == JobState::Saved).then_some(UsdTicks::new(700));
+            }
+        };
+        assert_eq!(other.close(end(first)).await.unwrap().state, first);
+        assert_eq!(file.close(end(second)).await.unwrap().state, stays);
+        let day = one.ledger_of(&day_of(super::super::record::millis_of(&id).unwrap()));
+        let names = day.names().await.unwrap();
+        assert_eq!(names.len(), 1, "{first:?} {second:?}: {names:?}");
+        assert_eq!(one.job_record(&id).await.unwrap().state, stays);
+        assert!(one.jobs().await.unwrap().is_empty());
+        assert_eq!(one.spent(..).await.unwrap().requests, 1);
+    }
+}
+
+#[tokio::test]
+async fn an_ending_that_was_interrupted_is_carried_on() {
+    let [one, two] = two();
+    let mut file = begun(&one).await;
+    let id = file.record().id.clone();
+    // The first step of a close, and then the process died.
+    let ended = |record: &mut JobRecord| {
+        record.state = JobState::Failed;
+        record.owner = None;
+    };
+    assert!(file.replace(&ended).await.unwrap());
+    drop(file);
+    assert!(two.jobs().await.unwrap().is_empty());
+    let job = two.open_job(&id).await.unwrap().unwrap();
+    let found = two.claim_job(&job, None).await.unwrap();
+    assert!(matches!(found, Claim::Ended(_)), "{found:?}");
+    assert!(two.open_jobs().await.unwrap().is_empty());
+    assert_eq!(two.job_record(&id).await.unwrap().state, JobState::Failed);
+}
