@@ -67,6 +67,7 @@ pub mod lineage;
 pub mod media;
 pub mod model;
 mod money;
+mod mutation;
 mod picture;
 mod planner;
 mod provider;
@@ -128,3 +129,8 @@ fn _assert_impls() {
     sent::<Generate>();
     sent::<JobEvents>();
 }
+
+#[cfg(all(test, feature = "media"))]
+#[path = "../tests/simulation/mod.rs"]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod simulation;

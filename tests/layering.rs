@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 /// Every module, and the modules it may use. What is not listed is forbidden.
 const TABLE: &[(&str, &[&str])] = &[
     ("host", &[]),
+    ("mutation", &[]),
     ("backoff", &["host"]),
     ("error", &[]),
     ("money", &["error"]),
@@ -37,6 +38,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "backoff",
             "error",
             "model",
+            "mutation",
             "provider",
             "stop",
             "telemetry",
@@ -45,7 +47,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("lineage", &["error"]),
     (
         "library",
-        &["error", "host", "lineage", "money", "request"],
+        &["error", "host", "lineage", "money", "mutation", "request"],
     ),
     ("picture", &[]),
     ("media", &["error", "host", "picture", "telemetry"]),
@@ -67,6 +69,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "media",
             "model",
             "money",
+            "mutation",
             "picture",
             "planner",
             "provider",

@@ -124,6 +124,27 @@ impl VideoClient {
         Self::on(provider, stop, library, settings, Verification::available())
     }
 
+    /// A client of the simulation (`tests/simulation`). Of clips only the container is checked.
+    #[cfg(test)]
+    pub(crate) fn simulated(
+        provider: Arc<dyn Provider>,
+        library: Library,
+        poll: PollPolicy,
+        budget: Budget,
+    ) -> Self {
+        let settings = builder::Settings {
+            models: ModelTable::built_in().unwrap().clone(),
+            defaults: Defaults::default(),
+            validation: Validation::default(),
+            poll: poll.clamped(),
+            planner: PlannerSettings::default(),
+            budget,
+            telemetry_content: false,
+        };
+        let verification = Verification::Container("it is simulated");
+        Self::on(provider, StopSignal::default(), library, settings, verification)
+    }
+
     /// A client of any service.
     fn on(
         provider: Arc<dyn Provider>,

@@ -13,6 +13,7 @@ use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::job::{self, Event, Handle, JobEvent, Reporter, Sealed};
 use crate::library::{Claim, Clip, JobError, JobFile, JobRecord, JobState, LEASE, LOOK, OpenJob, StuckJob};
 use crate::money::UsdTicks;
+use crate::mutation::{Mutation, is_on};
 use crate::provider::JobId;
 use crate::telemetry::Verb;
 
@@ -345,6 +346,7 @@ pub(super) async fn take_up(
     };
     match file.record().state {
         JobState::Reserved => drop_reservation(file).await,
+        JobState::Intended if is_on(Mutation::IntendedIsDropped) => drop_reservation(file).await,
         JobState::Intended if file.record().is_question() => lose_answer(file).await.map(Look::Failed),
         JobState::Intended | JobState::Unknown if file.record().job_id.is_none() => {
             mark_unresolved(&mut file).await?;

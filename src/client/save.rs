@@ -11,6 +11,7 @@ use crate::http::{DownloadError, Sink};
 use crate::job::{self, Begin, JobEvent, Reporter};
 use crate::library::{Clip, ClipId, JobError, JobFile, JobRecord, JobState, Staged};
 use crate::money::UsdTicks;
+use crate::mutation::{Mutation, is_on};
 use crate::provider::{Finished, JobId};
 
 /// How often a link that went stale, or a file that arrived damaged, is fetched anew.
@@ -123,7 +124,7 @@ async fn end(
 /// Writes down why there is no clip: for good, or until somebody looks again.
 async fn note(mut file: JobFile, error: &Error) -> Result<JobRecord> {
     let told = JobError::from(error);
-    if error.is_final() || is_mistyped(file.record(), error) {
+    if error.is_final() || is_mistyped(file.record(), error) || is_on(Mutation::UnsavedIsOver) {
         let closed = file.close(|record| {
             record.state = JobState::Failed;
             record.error = Some(told.clone());

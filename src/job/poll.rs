@@ -12,6 +12,8 @@ use super::{JobEvent, PollPolicy, Reporter};
 use crate::backoff::{Backoff, jitter};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::VideoModel;
+use crate::mutation::Mutation::UnknownJobIsOver;
+use crate::mutation::is_on;
 use crate::provider::{Finished, JobId, PollFailure, PollReply, Provider, Verdict};
 use crate::telemetry;
 
@@ -148,6 +150,13 @@ impl Watch<'_> {
                         Verdict::Final => true,
                         Verdict::Transient => false,
                         // It was made by this process, so it exists.
+                        Verdict::UnknownJob if is_on(UnknownJobIsOver) => {
+                            doubtful += 1;
+                            if doubtful >= DOUBTFUL_POLLS {
+                                return Err(Error::new(ErrorKind::JobExpired, "the job expired"));
+                            }
+                            false
+                        }
                         Verdict::UnknownJob if matches!(self.begin, Begin::Submitted { .. }) => false,
                         Verdict::Doubtful | Verdict::UnknownJob => {
                             doubtful += 1;

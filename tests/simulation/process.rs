@@ -1,0 +1,219 @@
+//! One process: a runtime of its own with a clock of its own, a client, and what it was called for.
+//!
+//! A process runs only while it is stepped, a poll of one task at a time. Not stepped, it is suspended; its runtime
+//! dropped, it is killed, at whatever await its tasks have come to.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use tokio::runtime::{Builder, Runtime};
+
+use super::checks::PREFIX;
+use super::dice::Dice;
+use super::provider::Reached;
+use super::store::Bucket;
+use super::world::World;
+use crate::client::VideoClient;
+use crate::error::{ErrorKind, Result};
+use crate::host::simulated::{self, Machine};
+use crate::job::PollPolicy;
+use crate::library::Library;
+use crate::money::{Budget, UsdTicks};
+
+/// The machine that a process runs on.
+struct Clock {
+    world: Arc<World>,
+    /// How far its wall clock is wrong, in milliseconds.
+    skew: AtomicI64,
+    dice: Mutex<Dice>,
+    last: AtomicU64,
+}
+
+impl Machine for Clock {
+    fn wall_clock(&self) -> SystemTime {
+        let skew = self.skew.load(Ordering::Relaxed);
+        let by = Duration::from_millis(skew.unsigned_abs());
+        let right = self.world.wall_clock();
+        if skew < 0 { right - by } else { right + by }
+    }
+
+    fn random(&self) -> u32 {
+        let bits = self.dice.lock().unwrap().next();
+        u32::try_from(bits >> 32).unwrap()
+    }
+
+    fn last_name(&self) -> &AtomicU64 {
+        &self.last
+    }
+}
+
+/// Something that a process was asked to do.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) what: String,
+    pub(super) ended: Mutex<Option<Result<(), ErrorKind>>>,
+}
+
+pub(super) struct Process {
+    pub(super) number: usize,
+    world: Arc<World>,
+    clock: Arc<Clock>,
+    runtime: Runtime,
+    pub(super) client: VideoClient,
+    /// A client of the same library that talks to the other service.
+    pub(super) elsewhere: VideoClient,
+    pub(super) calls: Vec<Arc<Call>>,
+    /// Until when it does not run.
+    pub(super) suspended: Option<Duration>,
+    /// Whether its own clock stands still while it is suspended.
+    pub(super) stands_still: bool,
+    /// How far its own clock is behind.
+    behind: Duration,
+}
+
+impl Process {
+    pub(super) fn new(world: &Arc<World>, number: usize) -> Self {
+        let (seed, skew, poll, budget) = world.lock(|state| {
+            let dice = &mut state.dice;
+            let skew = match dice.below(4) {
+                0 => i64::try_from(dice.below(3_600_000)).unwrap() - 1_800_000,
+                _ => 0,
+            };
+            let deadline = match dice.below(10) {
+                0 => Duration::MAX,
+                1 => Duration::from_secs(15),
+                _ => Duration::from_secs(60 + dice.below(600)),
+            };
+            let poll = PollPolicy {
+                deadline,
+                ..PollPolicy::default()
+            };
+            (dice.next(), skew, poll, state.budget)
+        });
+        let clock = Arc::new(Clock {
+            world: Arc::clone(world),
+            skew: AtomicI64::new(skew),
+            dice: Mutex::new(Dice::new(seed)),
+            last: AtomicU64::new(0),
+        });
+        let runtime = Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .event_interval(1)
+            .global_queue_interval(1)
+            .build()
+            .unwrap();
+        let store = Bucket {
+            world: Arc::clone(world),
+            process: number,
+        };
+        let library = Library::on_store(Arc::new(store), PREFIX).unwrap();
+        let budget = budget.map_or(Budget::NONE, |most| Budget::per_library(UsdTicks::new(most)));
+        let client = |service| {
+            let provider = Arc::new(Reached {
+                world: Arc::clone(world),
+                process: number,
+                number: service,
+            });
+            VideoClient::simulated(provider, library.clone(), poll.clone(), budget)
+        };
+        Self {
+            number,
+            world: Arc::clone(world),
+            clock,
+            runtime,
+            client: client(0),
+            elsewhere: client(1),
+            calls: Vec::new(),
+            suspended: None,
+            stands_still: false,
+            behind: Duration::ZERO,
+        }
+    }
+
+    fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        let machine: Arc<dyn Machine> = Arc::clone(&self.clock) as _;
+        simulated::on(&machine, || self.runtime.block_on(work))
+    }
+
+    /// Begins something.
+    pub(super) fn call<T>(&mut self, what: String, work: impl Future<Output = Result<T>> + Send + 'static) {
+        let call = Arc::new(Call {
+            what: what.clone(),
+            ended: Mutex::new(None),
+        });
+        self.calls.push(Arc::clone(&call));
+        let (world, number) = (Arc::clone(&self.world), self.number);
+        world.note(number, || format!("call: {what}"));
+        self.run(async move {
+            tokio::spawn(async move {
+                let done = work.await;
+                world.note(number, || match &done {
+                    Ok(_) => format!("done: {what}"),
+                    Err(error) => format!("failed: {what}: {:?}: {error}", error.kind()),
+                });
+                let ended = done.map(drop).map_err(|error| error.kind());
+                if ended == Err(ErrorKind::Internal) {
+                    world.check(number, |_, _| Err(format!("{what} panicked")));
+                }
+                *call.ended.lock().unwrap() = Some(ended);
+            });
+        });
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.calls.iter().all(|call| call.ended.lock().unwrap().is_some())
+    }
+
+    pub(super) const fn is_running(&self) -> bool {
+        self.suspended.is_none()
+    }
+
+    /// Polls one task.
+    pub(super) fn step(&self) {
+        self.run(tokio::task::yield_now());
+    }
+
+    /// Time passes for everybody.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let now = self.world.now();
+        if let Some(until) = self.suspended {
+            self.behind += time;
+            if now < until {
+                return;
+            }
+            self.suspended = None;
+            self.world.note(self.number, || "resumed".to_owned());
+            let behind = std::mem::take(&mut self.behind);
+            if !self.stands_still {
+                self.run(tokio::time::advance(behind));
+            }
+            return;
+        }
+        self.run(tokio::time::advance(time));
+    }
+
+    pub(super) fn set_clock(&self, skew: i64) {
+        self.clock.skew.store(skew, Ordering::Relaxed);
+        self.world
+            .note(self.number, || format!("its wall clock is wrong by {skew} ms"));
+    }
+
+    /// Ends it as a kill does.
+    pub(super) fn kill(self) {
+        self.world.note(self.number, || "killed".to_owned());
+        let machine: Arc<dyn Machine> = Arc::clone(&self.clock) as _;
+        let Self {
+            runtime,
+            client,
+            elsewhere,
+            ..
+        } = self;
+        simulated::on(&machine, || {
+            drop(runtime);
+            drop((client, elsewhere));
+        });
+    }
+}

@@ -1,0 +1,364 @@
+//! The service as one process reaches it: the crate's own trait over the model, with the faults of a network.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+use tokio::task::yield_now;
+use tokio::time::{Instant, sleep};
+use url::Url;
+
+use super::service::{Create, Download, Reply, Status};
+use super::world::World;
+use crate::error::{Charge, Error, ErrorKind, Result};
+use crate::http::{DownloadError, Sink};
+use crate::money::UsdTicks;
+use crate::provider::{
+    Answer, Ask, Finished, JobId, PollFailure, PollReply, Provider, Submission, TokenUsage, Upload, Verdict,
+    VisibleModel,
+};
+use crate::stop::BeforeSend;
+
+/// How long the reply to a create is waited for.
+const CREATE_TIMEOUT: Duration = Duration::from_secs(60);
+/// What a question costs, in ticks.
+const QUESTION: u64 = 1_000_000;
+/// What an edit or an extension costs, in ticks: less than the table says of the shortest.
+const VIDEO: u64 = 200_000_000;
+
+/// One of the services, reached by one process.
+pub(super) struct Reached {
+    pub(super) world: Arc<World>,
+    pub(super) process: usize,
+    /// Which service.
+    pub(super) number: usize,
+}
+
+impl fmt::Debug for Reached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reached({})", self.number)
+    }
+}
+
+fn network(what: &str) -> Error {
+    Error::new(ErrorKind::Network, what)
+}
+
+impl Reached {
+    async fn create(&self, create: Create, before: BeforeSend<'_>) -> Result<JobId> {
+        yield_now().await;
+        before().await?;
+        let number = self.number;
+        // Looking up the name, the connection, TLS.
+        if let Some(connecting) = self.world.sometimes(self.process, "slow connection", 30, 10) {
+            sleep(connecting).await;
+        }
+        if self
+            .world
+            .sometimes(self.process, "no connection", 20, 1)
+            .is_some()
+        {
+            return Err(network("submit the job: no connection").with_charge(Charge::No));
+        }
+        let prompt = create.prompt.clone();
+        let ticket = self.world.lock(|state| {
+            let (now, is_calm) = (state.now, state.is_calm);
+            state.services[number].send(create, now, &mut state.dice, is_calm)
+        });
+        self.world
+            .note(self.process, || format!("create of {prompt:?} leaves"));
+        let left = Instant::now();
+        let reply = loop {
+            yield_now().await;
+            if let Some(reply) = self.world.lock(|state| state.services[number].reply(ticket)) {
+                break Some(reply);
+            }
+            if left.elapsed() >= CREATE_TIMEOUT {
+                break None;
+            }
+            sleep(Duration::from_millis(200)).await;
+        };
+        self.world
+            .note(self.process, || format!("create of {prompt:?}: {reply:?}"));
+        match reply {
+            Some(Reply::Accepted(id)) => JobId::parse(&id),
+            Some(Reply::Busy) => {
+                Err(Error::new(ErrorKind::RateLimited, "submit the job: no capacity").with_charge(Charge::No))
+            }
+            Some(Reply::Refused) => Err(Error::new(
+                ErrorKind::Moderated,
+                "submit the job: moderation refused the request",
+            )
+            .with_charge(Charge::Unknown)),
+            None => Err(Error::new(
+                ErrorKind::SubmissionUnknown,
+                "submit the job: sent, and no answer came",
+            )
+            .with_charge(Charge::Unknown)),
+        }
+    }
+
+    async fn status(&self, job: &JobId) -> Result<PollReply, PollFailure> {
+        yield_now().await;
+        let failed = |error, verdict| Err(PollFailure { error, verdict });
+        if let Some(hanging) = self.world.sometimes(self.process, "slow poll", 30, 40) {
+            sleep(hanging).await;
+        }
+        if self.world.sometimes(self.process, "failed poll", 50, 1).is_some() {
+            return failed(network("poll the job: http 503"), Verdict::Transient);
+        }
+        if self
+            .world
+            .sometimes(self.process, "refused poll", 20, 1)
+            .is_some()
+        {
+            return failed(
+                Error::new(ErrorKind::Auth, "poll the job: http 403"),
+                Verdict::Doubtful,
+            );
+        }
+        let unknown = || {
+            let error = Error::new(
+                ErrorKind::NotFound,
+                "poll the job: the service does not know it (http 404)",
+            );
+            PollFailure {
+                error: error.with_status(404),
+                verdict: Verdict::UnknownJob,
+            }
+        };
+        if self
+            .world
+            .sometimes(self.process, "poll with 404", 50, 1)
+            .is_some()
+        {
+            return Err(unknown());
+        }
+        let status = self.world.lock(|state| {
+            let now = state.now;
+            state.services[self.number].poll(job.as_str(), now)
+        });
+        self.world
+            .note(self.process, || format!("poll of {job}: {status:?}"));
+        yield_now().await;
+        match status {
+            Status::Unknown => Err(unknown()),
+            Status::Pending(progress) => Ok(PollReply::Pending {
+                progress: Some(progress),
+            }),
+            Status::Done { link, price } => Ok(PollReply::Done(Box::new(self.finished(
+                job.as_str(),
+                link,
+                price,
+            )))),
+            Status::Moderated => Ok(PollReply::Over(
+                Error::new(ErrorKind::Moderated, "moderation refused the clip").with_charge(Charge::Yes),
+            )),
+            Status::Failed => Ok(PollReply::Over(
+                Error::new(ErrorKind::JobFailed, "the service could not make the clip")
+                    // Of half of them the service says so.
+                    .with_charge(if job.as_str().ends_with(['1', '3', '5', '7', '9']) {
+                        Charge::No
+                    } else {
+                        Charge::Unknown
+                    }),
+            )),
+        }
+    }
+
+    fn finished(&self, job: &str, link: u64, price: u64) -> Finished {
+        Finished {
+            url: Some(format!("https://clips.example/{}/{job}/{link}", self.number)),
+            cost: Some(UsdTicks::new(price)),
+            raw: Some(json!({ "job": job, "link": link, "price": price })),
+            ..Finished::default()
+        }
+    }
+
+    async fn fetch(&self, url: &Url, sink: &mut dyn Sink) -> Result<(), DownloadError> {
+        yield_now().await;
+        let mut path = url.path_segments().into_iter().flatten();
+        let mut next = || path.next().unwrap_or_default().to_owned();
+        let (service, job, link) = (next(), next(), next());
+        let number: usize = service.parse().unwrap_or(self.number);
+        let found = self
+            .world
+            .lock(|state| state.services[number].download(&job, link.parse().unwrap_or_default()));
+        let dead =
+            || DownloadError::LinkExpired(Error::new(ErrorKind::JobExpired, "download the clip: http 410"));
+        let Download::Whole(clip) = found else {
+            return Err(dead());
+        };
+        if self.world.sometimes(self.process, "dead link", 50, 1).is_some() {
+            return Err(dead());
+        }
+        let append = |error| DownloadError::Failed(error);
+        if sink.position() > 0 {
+            sink.restart().await.map_err(append)?;
+        }
+        let half = clip.len() / 2;
+        sink.append(clip.slice(..half)).await.map_err(append)?;
+        yield_now().await;
+        if self
+            .world
+            .sometimes(self.process, "cut download", 40, 1)
+            .is_some()
+        {
+            return Err(DownloadError::Failed(network("download the clip: cut off")));
+        }
+        let is_damaged = self
+            .world
+            .sometimes(self.process, "damaged download", 30, 1)
+            .is_some();
+        let end = if is_damaged { clip.len() - 3 } else { clip.len() };
+        sink.append(clip.slice(half..end)).await.map_err(append)?;
+        yield_now().await;
+        Ok(())
+    }
+
+    async fn ask(&self) -> Result<Answer> {
+        yield_now().await;
+        if self
+            .world
+            .sometimes(self.process, "unsent question", 50, 1)
+            .is_some()
+        {
+            return Err(network("ask the model: no connection").with_charge(Charge::No));
+        }
+        self.world
+            .lock(|state| state.services[self.number].questions += QUESTION);
+        sleep(Duration::from_secs(3)).await;
+        if self.world.sometimes(self.process, "lost answer", 50, 1).is_some() {
+            return Err(network("ask the model: no answer").with_charge(Charge::Unknown));
+        }
+        let words = |name: &str| Value::from(name);
+        let notes = json!({
+            "shot": words("wide"), "camera": words("still"), "light": words("soft"), "palette": ["gray"],
+            "subjects": ["a bay"], "motion": words("none"), "mood": words("calm"), "sound": words("none"),
+            "prompt": words("a bay"),
+        });
+        Ok(Answer {
+            reply: Ok(notes.to_string()),
+            model: None,
+            usage: TokenUsage::default(),
+            cost: Some(UsdTicks::new(QUESTION)),
+            web_searches: 0,
+        })
+    }
+}
+
+fn create_of(submission: &Submission) -> Create {
+    match submission {
+        Submission::Generate(generate) => Create {
+            prompt: generate.checked.prompt.clone().unwrap_or_default(),
+            price: generate.checked.estimate.map_or(VIDEO, UsdTicks::ticks),
+        },
+        Submission::Video(video) => Create {
+            prompt: video.prompt.clone(),
+            price: VIDEO,
+        },
+    }
+}
+
+impl Provider for Reached {
+    fn name(&self) -> &'static str {
+        "simulated"
+    }
+
+    fn origin(&self) -> String {
+        self.world
+            .lock(|state| state.services[self.number].origin.to_owned())
+    }
+
+    fn submit<'a>(
+        &'a self,
+        submission: &'a Submission,
+        before: BeforeSend<'a>,
+    ) -> BoxFuture<'a, Result<JobId>> {
+        Box::pin(self.create(create_of(submission), before))
+    }
+
+    fn poll<'a>(&'a self, job: &'a JobId) -> BoxFuture<'a, Result<PollReply, PollFailure>> {
+        Box::pin(self.status(job))
+    }
+
+    fn reread(&self, raw: &Value) -> Option<Finished> {
+        Some(self.finished(
+            raw["job"].as_str()?,
+            raw["link"].as_u64()?,
+            raw["price"].as_u64()?,
+        ))
+    }
+
+    fn clip_url(&self, finished: &Finished) -> Result<Option<Url>> {
+        finished
+            .url
+            .as_deref()
+            .map(|url| self.checked_url(url))
+            .transpose()
+    }
+
+    fn checked_url(&self, url: &str) -> Result<Url> {
+        Url::parse(url).map_err(|_| Error::invalid("read a URL: it is none"))
+    }
+
+    fn download<'a>(
+        &'a self,
+        url: &'a Url,
+        sink: &'a mut dyn Sink,
+        _: &'a mut (dyn FnMut(u64, Option<u64>) + Send),
+    ) -> BoxFuture<'a, Result<(), DownloadError>> {
+        Box::pin(self.fetch(url, sink))
+    }
+
+    fn visible_models(&self) -> BoxFuture<'_, Result<Vec<VisibleModel>>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn upload<'a>(&'a self, _: &'a Upload) -> BoxFuture<'a, Result<String>> {
+        Box::pin(async {
+            yield_now().await;
+            Ok("file-1".to_owned())
+        })
+    }
+
+    fn delete_file<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn respond<'a>(&'a self, _: &'a Ask) -> BoxFuture<'a, Result<Answer>> {
+        Box::pin(self.ask())
+    }
+
+    fn pause(&self, _: Duration) {}
+}
+
+/// A clip of a second, as the service makes them.
+pub(super) fn template() -> Bytes {
+    use std::process::Command;
+    use std::sync::OnceLock;
+
+    static CLIP: OnceLock<Bytes> = OnceLock::new();
+    CLIP.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let clip = folder.path().join("clip.mp4");
+        let made = Command::new("ffmpeg")
+            .args([
+                "-v",
+                "error",
+                "-f",
+                "lavfi",
+                "-i",
+                "color=gray:size=32x32:rate=2:duration=2",
+            ])
+            .args(["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"])
+            .arg(&clip)
+            .status();
+        assert!(made.unwrap().success(), "ffmpeg made no clip");
+        std::fs::read(&clip).unwrap().into()
+    })
+    .clone()
+}

@@ -1,0 +1,466 @@
+//! One run: what callers ask for, what befalls the processes, and how time passes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::checks::{self, Record};
+use super::process::Process;
+use super::service::End;
+use super::world::World;
+use crate::library::Settlement;
+use crate::money::UsdTicks;
+use crate::mutation::{self, Mutation};
+use crate::request::{
+    ChainRequest, ContinueRequest, EditRequest, ExtendRequest, GenerateRequest, MediaInput,
+};
+
+/// Things that callers and the world do in a run, at least.
+const OPERATIONS: usize = 30;
+const MAX_PROCESSES: usize = 3;
+/// Ticks in which everything must have come to its end.
+const MAX_TICKS: usize = 400_000;
+
+/// What a run showed.
+pub(super) struct Report {
+    pub(super) seed: u64,
+    pub(super) violation: Option<String>,
+    pub(super) counts: BTreeMap<&'static str, u64>,
+    pub(super) trace: Option<Vec<String>>,
+}
+
+/// Runs one seed.
+pub(super) fn run(seed: u64, mutation: Option<Mutation>, keep_trace: bool) -> Report {
+    mutation::tests::with(mutation, || {
+        let world = Arc::new(World::new(seed, keep_trace));
+        let mut run = Run {
+            processes: Vec::new(),
+            numbers: 0,
+            requests: 0,
+            chains: Vec::new(),
+            quiet: 0,
+            world: Arc::clone(&world),
+        };
+        run.all();
+        drop(run);
+        world.lock(|state| Report {
+            seed,
+            violation: state.violation.take(),
+            counts: std::mem::take(&mut state.counts),
+            trace: state.trace.take(),
+        })
+    })
+}
+
+/// A chain that was asked for once and may be asked for again.
+#[derive(Clone)]
+struct Chain {
+    name: String,
+    steps: u64,
+}
+
+struct Run {
+    world: Arc<World>,
+    processes: Vec<Process>,
+    /// How many processes there were.
+    numbers: usize,
+    /// How many requests there were.
+    requests: usize,
+    chains: Vec<Chain>,
+    /// Ticks in which nothing happened.
+    quiet: u32,
+}
+
+impl Run {
+    fn all(&mut self) {
+        self.world.lock(|state| {
+            state.budget = match state.dice.below(3) {
+                // One second of 480p is 500 million ticks.
+                0 => Some(500_000_000 * (2 + state.dice.below(10))),
+                _ => None,
+            };
+        });
+        for _ in 0..OPERATIONS {
+            self.operation();
+            let ticks = self.world.dice(|dice| 5 + dice.below(120));
+            for _ in 0..ticks {
+                self.tick();
+            }
+            if self.is_over() {
+                return;
+            }
+        }
+        self.come_to_an_end();
+        if !self.is_over() {
+            self.world.check(9, checks::all_is_well);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.world.lock(|state| state.violation.is_some())
+    }
+
+    /// Some tasks run, and time passes when nothing else happens.
+    fn tick(&mut self) {
+        let running: Vec<usize> = (0..self.processes.len())
+            .filter(|at| self.processes[*at].is_running())
+            .collect();
+        let before = self.world.lock(|state| state.activity);
+        if !running.is_empty() {
+            for _ in 0..self.world.dice(|dice| 1 + dice.below(12)) {
+                let at = self.world.dice(|dice| dice.pick(&running));
+                self.processes[at].step();
+            }
+        }
+        let happened = self.world.lock(|state| state.activity) != before;
+        self.quiet = if happened { 0 } else { self.quiet + 1 };
+        let passing = self.world.dice(|dice| {
+            if self.quiet > 2 {
+                Some(dice.between(Duration::from_millis(50), Duration::from_secs(2)))
+            } else if dice.happens(50) {
+                Some(dice.between(Duration::from_millis(1), Duration::from_millis(50)))
+            } else {
+                None
+            }
+        });
+        if let Some(time) = passing {
+            self.pass(time);
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.world.lock(|state| state.now += time);
+        for process in &mut self.processes {
+            process.pass(time);
+        }
+        self.world.deliver();
+    }
+
+    /// One of the processes, begun if there is none.
+    fn any(&mut self) -> usize {
+        let few = self.processes.len() < MAX_PROCESSES;
+        if self.processes.is_empty() || (few && self.world.dice(|dice| dice.happens(150))) {
+            self.numbers += 1;
+            self.world.count("processes");
+            self.processes.push(Process::new(&self.world, self.numbers % 9));
+            return self.processes.len() - 1;
+        }
+        let all = self.processes.len() as u64;
+        usize::try_from(self.world.dice(|dice| dice.below(all))).unwrap()
+    }
+
+    /// A caller asks for something, or something befalls a process.
+    fn operation(&mut self) {
+        self.world.count("operations");
+        let at = self.any();
+        match self.world.dice(|dice| dice.below(100)) {
+            0..26 => self.generate(at),
+            26..36 => self.new_chain(at),
+            36..44 => self.old_chain(at),
+            44..50 => self.transform(at),
+            50..52 => self.analyze(at),
+            52..64 => self.recover(at),
+            64..68 => self.recover_elsewhere(at),
+            68..72 => self.pick_up(at),
+            72..76 => self.settle(at),
+            76..86 => self.kill(at),
+            86..94 => self.suspend(at),
+            _ => self.skew(at),
+        }
+    }
+
+    fn request(&mut self) -> String {
+        self.requests += 1;
+        format!("request {}", self.requests)
+    }
+
+    fn generate(&mut self, at: usize) {
+        self.world.count("generate");
+        let prompt = self.request();
+        let client = self.processes[at].client.clone();
+        let request = GenerateRequest::text(prompt.as_str()).duration(Duration::from_secs(1));
+        self.processes[at].call(format!("generate {prompt:?}"), async move {
+            client.generate(request.resolution("480p")).await
+        });
+    }
+
+    fn new_chain(&mut self, at: usize) {
+        let chain = Chain {
+            name: format!("chain-{}", self.chains.len() + 1),
+            steps: self.world.dice(|dice| 1 + dice.below(3)),
+        };
+        self.chains.push(chain.clone());
+        self.chain(at, &chain);
+    }
+
+    fn old_chain(&mut self, at: usize) {
+        let chains = self.chains.clone();
+        if chains.is_empty() {
+            return self.new_chain(at);
+        }
+        let which = self.world.dice(|dice| dice.below(chains.len() as u64));
+        self.chain(at, &chains[usize::try_from(which).unwrap()]);
+    }
+
+    fn chain(&mut self, at: usize, chain: &Chain) {
+        self.world.count("chain");
+        let prompt = |step: u64| format!("{} step {step}", chain.name);
+        let first = GenerateRequest::text(prompt(0)).duration(Duration::from_secs(1));
+        let mut request = ChainRequest::generate(first.resolution("480p")).name(chain.name.as_str());
+        for step in 1..=chain.steps {
+            let next = ContinueRequest::new(prompt(step)).duration(Duration::from_secs(1));
+            request = request.then(next.resolution("480p").plan(false));
+        }
+        let client = self.processes[at].client.clone();
+        self.processes[at].call(chain.name.clone(), async move { client.chain(request).await });
+    }
+
+    /// A saved clip, by its id.
+    fn clip(&self) -> Option<String> {
+        let records = checks::records(&self.world.contents);
+        let mut saved: Vec<_> = records
+            .into_iter()
+            .filter(|record| record.state == "saved")
+            .collect();
+        if saved.is_empty() {
+            return None;
+        }
+        let which = self.world.dice(|dice| dice.below(saved.len() as u64));
+        saved.swap_remove(usize::try_from(which).unwrap()).clip
+    }
+
+    fn transform(&mut self, at: usize) {
+        let Some(clip) = self.clip() else {
+            return self.generate(at);
+        };
+        let prompt = self.request();
+        let client = self.processes[at].client.clone();
+        let clip = MediaInput::clip(clip);
+        let process = &mut self.processes[at];
+        match self.world.dice(|dice| dice.below(3)) {
+            0 => {
+                self.world.count("edit");
+                let request = EditRequest::new(clip, prompt.as_str());
+                process.call(
+                    format!("edit {prompt:?}"),
+                    async move { client.edit(request).await },
+                );
+            }
+            1 => {
+                self.world.count("extend");
+                let request = ExtendRequest::new(clip, prompt.as_str()).duration(Duration::from_secs(2));
+                process.call(format!("extend {prompt:?}"), async move {
+                    client.extend(request).await
+                });
+            }
+            _ => {
+                self.world.count("continue");
+                let request = ContinueRequest::new(prompt.as_str()).plan(false);
+                process.call(format!("continue {prompt:?}"), async move {
+                    client.continue_from(clip, request).await
+                });
+            }
+        }
+    }
+
+    fn analyze(&mut self, at: usize) {
+        let Some(clip) = self.clip() else {
+            return self.generate(at);
+        };
+        self.world.count("analyze");
+        let client = self.processes[at].client.clone();
+        self.processes[at].call("analyze".to_owned(), async move {
+            client.analyze(MediaInput::clip(clip)).frames(2).await
+        });
+    }
+
+    fn recover(&mut self, at: usize) {
+        self.world.count("recover");
+        let client = self.processes[at].client.clone();
+        self.processes[at].call("recover".to_owned(), async move { client.recover().await });
+    }
+
+    fn recover_elsewhere(&mut self, at: usize) {
+        self.world.count("recover at another service");
+        let client = self.processes[at].elsewhere.clone();
+        self.processes[at].call("recover at another service".to_owned(), async move {
+            client.recover().await
+        });
+    }
+
+    /// Somebody picks a job up by its id.
+    fn pick_up(&mut self, at: usize) {
+        let jobs = self.world.lock(|state| state.services[0].jobs.len() as u64);
+        if jobs == 0 {
+            return self.generate(at);
+        }
+        self.world.count("pick up");
+        let id = format!("job-{}", 1 + self.world.dice(|dice| dice.below(jobs)));
+        let client = self.processes[at].client.clone();
+        self.processes[at].call(
+            format!("pick up {id}"),
+            async move { client.job(&id)?.wait().await },
+        );
+    }
+
+    /// A person looks at the account and settles one record.
+    fn settle(&mut self, at: usize) {
+        let records = checks::records(&self.world.contents);
+        let mut known: Vec<_> = records.iter().filter_map(|record| self.truth(record)).collect();
+        if known.is_empty() {
+            return self.recover(at);
+        }
+        self.world.count("settle");
+        let which = self.world.dice(|dice| dice.below(known.len() as u64));
+        let (id, prompt, settlement) = known.swap_remove(usize::try_from(which).unwrap());
+        self.settle_as(at, id, prompt, settlement);
+    }
+
+    fn settle_as(&mut self, at: usize, id: String, prompt: String, settlement: Settlement) {
+        self.world.lock(|state| state.settled.insert(prompt));
+        let client = self.processes[at].client.clone();
+        self.processes[at].call(format!("settle {id} as {settlement:?}"), async move {
+            client.library().settle(&id, settlement).await
+        });
+    }
+
+    /// What the account page says of a record whose submission is unknown, or that failed without a word on its cost.
+    fn truth(&self, record: &Record) -> Option<(String, String, Settlement)> {
+        let is_doubtful = record.state == "failed" && record.name.contains(".estimated.");
+        if record.state != "unknown" && !is_doubtful {
+            return None;
+        }
+        let prompt = record.prompt.clone()?;
+        let clips = checks::clips(&self.world.contents);
+        let settlement = self.world.lock(|state| {
+            let service = &state.services[0];
+            // It may still be made.
+            if service.is_traveling(&prompt) {
+                return None;
+            }
+            let others: Vec<_> = checks::records(&self.world.contents)
+                .into_iter()
+                .filter(|other| other.id != record.id && other.operation != "pickup")
+                .filter_map(|other| other.job_id)
+                .collect();
+            let made = service
+                .jobs
+                .iter()
+                .find(|job| job.prompt == prompt && !others.contains(&job.id));
+            Some(match made {
+                None => Settlement::NeverMade,
+                Some(job) if is_doubtful && job.charge() == 0 => Settlement::NeverMade,
+                // Its clip is there already, since somebody picked the job up by its id.
+                Some(job) if is_doubtful || state.now >= job.gone || clips.contains(&job.clip) => {
+                    Settlement::Lost(UsdTicks::new(job.charge()))
+                }
+                Some(job) => Settlement::Job(job.id.clone()),
+            })
+        })?;
+        Some((record.id.clone(), prompt, settlement))
+    }
+
+    fn kill(&mut self, at: usize) {
+        self.world.count("kills");
+        self.processes.swap_remove(at).kill();
+    }
+
+    fn suspend(&mut self, at: usize) {
+        self.world.count("suspensions");
+        let (until, stands_still) = self.world.lock(|state| {
+            let time = state
+                .dice
+                .between(Duration::from_secs(1), Duration::from_secs(180));
+            (state.now + time, state.dice.happens(300))
+        });
+        let process = &mut self.processes[at];
+        process.suspended = Some(until);
+        process.stands_still = stands_still;
+        self.world
+            .note(process.number, || format!("suspended until {until:?}"));
+    }
+
+    fn skew(&mut self, at: usize) {
+        self.world.count("clock jumps");
+        let skew = self.world.dice(|dice| match dice.below(3) {
+            0 => 0,
+            1 => i64::try_from(dice.below(600_000)).unwrap() - 300_000,
+            _ => i64::try_from(dice.below(400_000_000)).unwrap() - 200_000_000,
+        });
+        self.processes[at].set_clock(skew);
+    }
+
+    /// Faults end; everybody finishes; one last process recovers, and a person settles what is left.
+    fn come_to_an_end(&mut self) {
+        self.world.lock(|state| state.is_calm = true);
+        self.world.note(9, || "no more faults".to_owned());
+        let later = self.world.now() + Duration::from_secs(900);
+        let mut ticks = 0;
+        while self.world.now() < later && !self.processes.iter().all(Process::is_idle) {
+            self.tick();
+            ticks += 1;
+            if ticks > MAX_TICKS {
+                break;
+            }
+        }
+        for process in std::mem::take(&mut self.processes) {
+            process.kill();
+        }
+        self.numbers += 1;
+        self.processes.push(Process::new(&self.world, 0));
+        for _ in 0..6 {
+            self.recover(0);
+            self.finish();
+            let records = checks::records(&self.world.contents);
+            let known: Vec<_> = records.iter().filter_map(|record| self.truth(record)).collect();
+            for (id, prompt, settlement) in known {
+                self.settle_as(0, id, prompt, settlement);
+                self.finish();
+            }
+            if self.is_over() || !checks::records(&self.world.contents).iter().any(Record::is_open) {
+                return;
+            }
+            for _ in 0..40 {
+                self.pass(Duration::from_secs(1));
+                self.tick();
+            }
+        }
+        let left: Vec<_> = checks::records(&self.world.contents)
+            .into_iter()
+            .filter(Record::is_open)
+            .filter(|record| !self.is_excused(record))
+            .collect();
+        if !left.is_empty() {
+            self.world.check(0, |_, _| {
+                Err(format!("a recovery without faults leaves {left:?}"))
+            });
+        }
+    }
+
+    /// Whether a record may stay open: the service forgot its job, which a person has to tell.
+    fn is_excused(&self, record: &Record) -> bool {
+        let Some(id) = &record.job_id else { return false };
+        self.world.lock(|state| {
+            let job = state.services[0].jobs.iter().find(|job| job.id == *id);
+            job.is_none_or(|job| state.now >= job.gone || job.end != End::Clip)
+        })
+    }
+
+    /// Runs the last process until its calls are over.
+    fn finish(&mut self) {
+        let mut ticks = 0;
+        while !self.processes[0].is_idle() && !self.is_over() {
+            self.tick();
+            ticks += 1;
+            if ticks > MAX_TICKS {
+                let open: Vec<_> = self.processes[0]
+                    .calls
+                    .iter()
+                    .filter(|call| call.ended.lock().unwrap().is_none())
+                    .map(|call| call.what.clone())
+                    .collect();
+                self.world.check(0, |_, _| Err(format!("{open:?} does not end")));
+            }
+        }
+    }
+}

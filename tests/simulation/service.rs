@@ -1,0 +1,253 @@
+//! A model of the service: what a create costs, what becomes of it, and what a caller can see of that.
+//!
+//! It knows nothing of the crate. A request travels for a while, and can be lost on its way, as can its reply; a job
+//! can be unknown for a while after it was made; it ends with a clip, is moderated or fails; its link can die.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::dice::Dice;
+
+/// How long the service knows a job.
+const MAX_LIFE: Duration = Duration::from_secs(3600);
+
+/// What a create asks for.
+#[derive(Debug, Clone)]
+pub(super) struct Create {
+    pub(super) prompt: String,
+    /// In ticks.
+    pub(super) price: u64,
+}
+
+/// How a job ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Clip,
+    /// Charged all the same.
+    Moderated,
+    /// Not charged.
+    Failed,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    pub(super) id: String,
+    pub(super) prompt: String,
+    pub(super) price: u64,
+    pub(super) made: Duration,
+    pub(super) ready: Duration,
+    pub(super) end: End,
+    /// Until then, polls do not find it.
+    unknown_until: Duration,
+    /// From then on, nobody finds it.
+    pub(super) gone: Duration,
+    /// What its clip is.
+    pub(super) clip: Bytes,
+    /// How many links to the clip were given out; only the last one works.
+    links: u64,
+}
+
+impl Job {
+    /// What the account is charged for it.
+    pub(super) fn charge(&self) -> u64 {
+        match self.end {
+            End::Clip | End::Moderated => self.price,
+            End::Failed => 0,
+        }
+    }
+
+    /// Whether it has ended.
+    pub(super) fn is_over(&self, now: Duration) -> bool {
+        now >= self.ready
+    }
+}
+
+/// A create on its way.
+#[derive(Debug)]
+struct Traveling {
+    ticket: u64,
+    create: Create,
+    arrives: Duration,
+}
+
+/// What a caller sees of a create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reply {
+    Accepted(String),
+    /// Refused, with nothing made.
+    Busy,
+    /// Moderation refused the request, which may be charged; here it is not.
+    Refused,
+}
+
+/// What a poll says.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Status {
+    Unknown,
+    Pending(f64),
+    /// The clip is at this link.
+    Done {
+        link: u64,
+        price: u64,
+    },
+    Moderated,
+    Failed,
+}
+
+/// What a link gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Download {
+    Dead,
+    Whole(Bytes),
+}
+
+/// One service, with one account.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) origin: &'static str,
+    pub(super) jobs: Vec<Job>,
+    traveling: Vec<Traveling>,
+    replies: Vec<(u64, Reply)>,
+    tickets: u64,
+    /// What questions to language models cost.
+    pub(super) questions: u64,
+    /// How a clip looks, before what makes it unique is added.
+    template: Bytes,
+}
+
+impl Service {
+    pub(super) const fn new(origin: &'static str, template: Bytes) -> Self {
+        Self {
+            origin,
+            jobs: Vec::new(),
+            traveling: Vec::new(),
+            replies: Vec::new(),
+            tickets: 0,
+            questions: 0,
+            template,
+        }
+    }
+
+    /// A create leaves. Returns the ticket that its reply has.
+    pub(super) fn send(&mut self, create: Create, now: Duration, dice: &mut Dice, is_calm: bool) -> u64 {
+        self.tickets += 1;
+        let ticket = self.tickets;
+        let slowest = if is_calm || !dice.happens(100) {
+            500
+        } else {
+            70_000
+        };
+        let arrives = now + dice.between(Duration::from_millis(1), Duration::from_millis(slowest));
+        if is_calm || !dice.happens(30) {
+            self.traveling.push(Traveling {
+                ticket,
+                create,
+                arrives,
+            });
+        }
+        ticket
+    }
+
+    /// Whether a create with that prompt is on its way.
+    pub(super) fn is_traveling(&self, prompt: &str) -> bool {
+        self.traveling.iter().any(|sent| sent.create.prompt == prompt)
+    }
+
+    /// Lets arrive what has traveled for long enough. Returns the jobs that were made.
+    pub(super) fn deliver(&mut self, now: Duration, dice: &mut Dice, is_calm: bool) -> Vec<Job> {
+        let (arrived, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.traveling)
+            .into_iter()
+            .partition(|sent| sent.arrives <= now);
+        self.traveling = rest;
+        let mut made = Vec::new();
+        for Traveling { ticket, create, .. } in arrived {
+            let reply = match dice.below(1000) {
+                0..30 if !is_calm => Reply::Busy,
+                30..50 if !is_calm => Reply::Refused,
+                _ => {
+                    let job = self.make(create, now, dice, is_calm);
+                    made.push(job.clone());
+                    Reply::Accepted(job.id)
+                }
+            };
+            if is_calm || !dice.happens(60) {
+                self.replies.push((ticket, reply));
+            }
+        }
+        made
+    }
+
+    fn make(&mut self, create: Create, now: Duration, dice: &mut Dice, is_calm: bool) -> Job {
+        let number = self.jobs.len() + 1;
+        let unknown = if !is_calm && dice.happens(150) { 120 } else { 0 };
+        let ready = now + dice.between(Duration::from_secs(1), Duration::from_secs(60));
+        let id = format!("job-{number}");
+        let job = Job {
+            // What makes its clip another one than each other: a box that players skip.
+            clip: unique(&self.template, &format!("{} {id} {}", self.origin, create.prompt)),
+            id,
+            prompt: create.prompt,
+            price: create.price,
+            made: now,
+            ready,
+            end: match dice.below(1000) {
+                0..60 => End::Moderated,
+                60..130 => End::Failed,
+                _ => End::Clip,
+            },
+            unknown_until: now + Duration::from_secs(unknown),
+            gone: ready + MAX_LIFE,
+            links: 0,
+        };
+        self.jobs.push(job.clone());
+        job
+    }
+
+    pub(super) fn reply(&mut self, ticket: u64) -> Option<Reply> {
+        let at = self.replies.iter().position(|(of, _)| *of == ticket)?;
+        Some(self.replies.swap_remove(at).1)
+    }
+
+    pub(super) fn poll(&mut self, id: &str, now: Duration) -> Status {
+        let Some(job) = self.jobs.iter_mut().find(|job| job.id == id) else {
+            return Status::Unknown;
+        };
+        if now < job.unknown_until || now >= job.gone {
+            return Status::Unknown;
+        }
+        if now < job.ready {
+            let whole = job.ready.saturating_sub(job.made).as_secs_f64();
+            return Status::Pending(now.saturating_sub(job.made).as_secs_f64() / whole);
+        }
+        match job.end {
+            End::Moderated => Status::Moderated,
+            End::Failed => Status::Failed,
+            End::Clip => {
+                job.links += 1;
+                Status::Done {
+                    link: job.links,
+                    price: job.price,
+                }
+            }
+        }
+    }
+
+    /// What is at a link. Three links work at a time: an earlier one has expired.
+    pub(super) fn download(&self, id: &str, link: u64) -> Download {
+        match self.jobs.iter().find(|job| job.id == id) {
+            Some(job) if link + 3 > job.links => Download::Whole(job.clip.clone()),
+            _ => Download::Dead,
+        }
+    }
+}
+
+/// A clip with a box at its end that holds a text and means nothing.
+fn unique(clip: &[u8], text: &str) -> Bytes {
+    let mut bytes = clip.to_vec();
+    let size = u32::try_from(8 + text.len()).unwrap_or(u32::MAX);
+    bytes.extend(size.to_be_bytes());
+    bytes.extend(b"free");
+    bytes.extend(text.as_bytes());
+    bytes.into()
+}

@@ -1,0 +1,230 @@
+//! A bucket in memory with the faults of a real one: operations that stall, fail before or after they took effect,
+//! or lose their reply.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt as _, StreamExt as _};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+use super::world::{World, time_of_day};
+
+/// What happens to an operation on the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It takes effect after a while.
+    Stall(Duration),
+    /// It has no effect and fails.
+    Refused,
+    /// It takes effect and fails.
+    ReplyLost,
+    /// It takes effect, its reply is lost, and the store's client repeats it: a conditional write finds what it wrote
+    /// itself.
+    Repeated,
+}
+
+/// The contents, common to all processes.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    objects: InMemory,
+    /// When each object was written, by the store's clock.
+    written: Mutex<BTreeMap<String, Duration>>,
+}
+
+impl Contents {
+    /// All objects below a prefix, in order.
+    pub(super) fn below(&self, prefix: &str) -> Vec<(String, Bytes)> {
+        let names: Vec<String> = self
+            .written
+            .lock()
+            .unwrap()
+            .keys()
+            .filter(|name| name.starts_with(prefix))
+            .cloned()
+            .collect();
+        names
+            .into_iter()
+            .filter_map(|name| Some((name.clone(), self.get(&name)?)))
+            .collect()
+    }
+
+    fn get(&self, name: &str) -> Option<Bytes> {
+        let found = self.objects.get(&Path::from(name)).now_or_never()?.ok()?;
+        found.bytes().now_or_never()?.ok()
+    }
+
+    fn note(&self, name: &Path, at: Option<Duration>) {
+        let mut written = self.written.lock().unwrap();
+        match at {
+            Some(at) => written.insert(name.to_string(), at),
+            None => written.remove(name.as_ref()),
+        };
+    }
+}
+
+/// The store as one process reaches it.
+#[derive(Clone)]
+pub(super) struct Bucket {
+    pub(super) world: Arc<World>,
+    pub(super) process: usize,
+}
+
+impl fmt::Debug for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bucket")
+    }
+}
+
+impl fmt::Display for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("simulated")
+    }
+}
+
+fn failed(what: &str) -> Error {
+    Error::Generic {
+        store: "simulated",
+        source: what.into(),
+    }
+}
+
+impl Bucket {
+    fn contents(&self) -> &Contents {
+        &self.world.contents
+    }
+
+    /// Begins an operation. A process can be killed before and after its effect.
+    async fn begin(&self, what: &str, at: &Path) -> Result<Option<Fault>> {
+        tokio::task::yield_now().await;
+        let fault = self.world.store_fault(self.process, what, at.as_ref());
+        match fault {
+            // A read of libav's is carried out while all else stands still, time included.
+            Some(Fault::Stall(_)) if Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread => {}
+            Some(Fault::Stall(time)) => tokio::time::sleep(time).await,
+            Some(Fault::Refused) => return Err(failed("no answer")),
+            _ => {}
+        }
+        Ok(fault)
+    }
+
+    /// Ends an operation that took effect, or found that it must not.
+    async fn end<T>(&self, fault: Option<Fault>, done: Result<T>) -> Result<T> {
+        tokio::task::yield_now().await;
+        match fault {
+            Some(Fault::ReplyLost) => Err(failed("the reply was lost")),
+            _ => done,
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl ObjectStore for Bucket {
+    async fn put_opts(&self, at: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let fault = self.begin("put", at).await?;
+        let mode = options.mode.clone();
+        let mut done = self
+            .contents()
+            .objects
+            .put_opts(at, payload.clone(), options.clone())
+            .await;
+        if done.is_ok() {
+            self.contents().note(at, Some(self.world.now()));
+            self.world.written(self.process, at.as_ref());
+            if fault == Some(Fault::Repeated) && !matches!(mode, PutMode::Overwrite) {
+                done = self.contents().objects.put_opts(at, payload, options).await;
+            }
+        }
+        self.end(fault, done).await
+    }
+
+    async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        // Clips are small here.
+        Err(Error::NotImplemented {
+            operation: "put_multipart".to_owned(),
+            implementer: "simulated".to_owned(),
+        })
+    }
+
+    async fn get_opts(&self, at: &Path, options: GetOptions) -> Result<GetResult> {
+        let fault = self.begin("get", at).await?;
+        let done = self.contents().objects.get_opts(at, options).await;
+        self.end(fault, done).await
+    }
+
+    async fn get_ranges(&self, at: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let fault = self.begin("get", at).await?;
+        let done = self.contents().objects.get_ranges(at, ranges).await;
+        self.end(fault, done).await
+    }
+
+    fn delete_stream(&self, all: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        let bucket = self.clone();
+        let deleted = all.then(move |at| {
+            let bucket = bucket.clone();
+            async move {
+                let at = at?;
+                let fault = bucket.begin("delete", &at).await?;
+                let done = bucket.contents().objects.delete(&at).await;
+                if done.is_ok() {
+                    bucket.contents().note(&at, None);
+                    bucket.world.deleted(bucket.process, at.as_ref());
+                }
+                bucket.end(fault, done.map(|()| at)).await
+            }
+        });
+        deleted.boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let (bucket, prefix) = (self.clone(), prefix.cloned());
+        let listed = async move {
+            let place = prefix.clone().unwrap_or_default();
+            let fault = bucket.begin("list", &place).await?;
+            let found: Vec<_> = bucket.contents().objects.list(prefix.as_ref()).collect().await;
+            let written = bucket.contents().written.lock().unwrap().clone();
+            let dated = found.into_iter().map(|about| {
+                let mut about: ObjectMeta = about?;
+                let at = written.get(about.location.as_ref()).copied().unwrap_or_default();
+                about.last_modified = time_of_day(at).into();
+                Ok(about)
+            });
+            let dated: Vec<_> = dated.collect();
+            bucket.end(fault, Ok(dated)).await
+        };
+        futures_util::stream::once(listed)
+            .flat_map(|listed| match listed {
+                Ok(all) => futures_util::stream::iter(all).left_stream(),
+                Err(error) => futures_util::stream::iter([Err(error)]).right_stream(),
+            })
+            .boxed()
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        let place = prefix.cloned().unwrap_or_default();
+        let fault = self.begin("list", &place).await?;
+        let done = self.contents().objects.list_with_delimiter(prefix).await;
+        self.end(fault, done).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        let fault = self.begin("copy", to).await?;
+        let done = self.contents().objects.copy_opts(from, to, options).await;
+        if done.is_ok() {
+            self.contents().note(to, Some(self.world.now()));
+            self.world.written(self.process, to.as_ref());
+        }
+        self.end(fault, done).await
+    }
+}

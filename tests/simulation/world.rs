@@ -1,0 +1,198 @@
+//! What all processes of a run share: time, the store, the services, and what was seen to be wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime};
+
+use super::checks;
+use super::dice::Dice;
+use super::provider;
+use super::service::Service;
+use super::store::{Contents, Fault};
+
+/// The true time of day at the beginning: 2026-01-01, 23:50 UTC, so that runs cross midnight.
+const BEGIN: Duration = Duration::from_secs(1_767_311_400);
+
+pub(super) struct World {
+    pub(super) contents: Contents,
+    state: Mutex<State>,
+}
+
+pub(super) struct State {
+    pub(super) now: Duration,
+    pub(super) dice: Dice,
+    /// Whether no faults happen any more.
+    pub(super) is_calm: bool,
+    /// How often faults happen: 0 to 100, in percent of what a fault's own rate says.
+    pub(super) roughness: u64,
+    /// Counts everything that happens, to see when nothing does.
+    pub(super) activity: u64,
+    pub(super) services: Vec<Service>,
+    /// Prompts whose records a person has settled.
+    pub(super) settled: BTreeSet<String>,
+    /// Most that the library may spend, in ticks.
+    pub(super) budget: Option<u64>,
+    /// The first violation.
+    pub(super) violation: Option<String>,
+    pub(super) counts: BTreeMap<&'static str, u64>,
+    /// What happened, if it is to be kept.
+    pub(super) trace: Option<Vec<String>>,
+}
+
+/// The true time of day at a time of the run.
+pub(super) fn time_of_day(at: Duration) -> SystemTime {
+    SystemTime::UNIX_EPOCH + BEGIN + at
+}
+
+impl World {
+    pub(super) fn new(seed: u64, keep_trace: bool) -> Self {
+        let mut dice = Dice::new(seed);
+        let roughness = dice.pick(&[0, 20, 50, 100]);
+        let template = provider::template();
+        let services = ["https://one.example", "https://two.example"]
+            .map(|origin| Service::new(origin, template.clone()));
+        Self {
+            contents: Contents::default(),
+            state: Mutex::new(State {
+                now: Duration::ZERO,
+                dice,
+                is_calm: false,
+                roughness,
+                activity: 0,
+                services: services.into(),
+                settled: BTreeSet::new(),
+                budget: None,
+                violation: None,
+                counts: BTreeMap::new(),
+                trace: keep_trace.then(Vec::new),
+            }),
+        }
+    }
+
+    pub(super) fn lock<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.state.lock().unwrap())
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.lock(|state| state.now)
+    }
+
+    /// The true time of day.
+    pub(super) fn wall_clock(&self) -> SystemTime {
+        time_of_day(self.now())
+    }
+
+    pub(super) fn dice<T>(&self, roll: impl FnOnce(&mut Dice) -> T) -> T {
+        self.lock(|state| roll(&mut state.dice))
+    }
+
+    /// Adds a line to the trace.
+    pub(super) fn note(&self, process: usize, what: impl FnOnce() -> String) {
+        self.lock(|state| {
+            state.activity += 1;
+            let now = state.now.as_secs_f64();
+            if let Some(trace) = &mut state.trace {
+                trace.push(format!("{now:9.3}  p{process}  {}", what()));
+            }
+        });
+    }
+
+    pub(super) fn count(&self, what: &'static str) {
+        self.lock(|state| *state.counts.entry(what).or_default() += 1);
+    }
+
+    /// Whether a fault happens now, at most so often in a thousand; and how long it takes, up to so many seconds.
+    pub(super) fn sometimes(
+        &self,
+        process: usize,
+        fault: &'static str,
+        rate: u64,
+        seconds: u64,
+    ) -> Option<Duration> {
+        let happens = self.lock(|state| {
+            state.activity += 1;
+            if state.is_calm || !state.dice.happens(rate * state.roughness / 100) {
+                return None;
+            }
+            *state.counts.entry(fault).or_default() += 1;
+            let longest = Duration::from_secs(seconds);
+            Some(state.dice.between(Duration::from_millis(1), longest))
+        });
+        if happens.is_some() {
+            self.note(process, || fault.to_owned());
+        }
+        happens
+    }
+
+    /// What happens to an operation on the store.
+    pub(super) fn store_fault(&self, process: usize, what: &str, at: &str) -> Option<Fault> {
+        let fault = self.lock(|state| {
+            state.activity += 1;
+            if state.is_calm || !state.dice.happens(20 * state.roughness / 100) {
+                return None;
+            }
+            let (name, fault) = match state.dice.below(5) {
+                0 | 1 => {
+                    let time = state
+                        .dice
+                        .between(Duration::from_millis(10), Duration::from_secs(40));
+                    ("store: stalled", Fault::Stall(time))
+                }
+                2 => ("store: refused", Fault::Refused),
+                3 => ("store: reply lost", Fault::ReplyLost),
+                _ => ("store: repeated", Fault::Repeated),
+            };
+            *state.counts.entry(name).or_default() += 1;
+            Some(fault)
+        });
+        let is_change = what != "get" && what != "list" && !at.contains("/owners/");
+        if is_change || fault.is_some() {
+            self.note(process, || match fault {
+                None => format!("{what} {at}"),
+                Some(fault) => format!("{what} {at}: {fault:?}"),
+            });
+        }
+        fault
+    }
+
+    /// An object was written.
+    pub(super) fn written(&self, _: usize, _: &str) {
+        self.lock(|state| state.activity += 1);
+    }
+
+    /// An object was deleted.
+    pub(super) fn deleted(&self, process: usize, at: &str) {
+        if at.contains("/jobs/") || at.contains("/ledger/") {
+            self.check(process, checks::every_job_has_its_record);
+        }
+    }
+
+    /// Holds the state against a rule, and keeps the first violation.
+    pub(super) fn check(&self, process: usize, rule: impl FnOnce(&Contents, &State) -> Result<(), String>) {
+        let wrong = self.lock(|state| {
+            let wrong = rule(&self.contents, state).err()?;
+            state.violation.get_or_insert_with(|| wrong.clone());
+            Some(wrong)
+        });
+        if let Some(wrong) = wrong {
+            self.note(process, || format!("VIOLATION: {wrong}"));
+        }
+    }
+
+    /// Lets creates arrive.
+    pub(super) fn deliver(&self) {
+        for number in 0..2 {
+            let made = self.lock(|state| {
+                let (now, is_calm) = (state.now, state.is_calm);
+                state.services[number].deliver(now, &mut state.dice, is_calm)
+            });
+            for job in made {
+                self.count("jobs");
+                self.note(9, || format!("{} is made for {:?}", job.id, job.prompt));
+                if number == 0 {
+                    self.check(9, |contents, state| checks::job_was_made(contents, state, &job));
+                }
+            }
+        }
+    }
+}
