@@ -1,10 +1,11 @@
 # Two commands do everything, set-up included: `make demo` and `make test`.
 
-.PHONY: help demo test torture bench bench-check bench-bindings bindings setup clean
+.PHONY: help demo test simulate torture bench bench-check bench-bindings bindings setup clean
 
 help:
 	@echo "make demo   make two clips with no key and no cost, into demo-out/"
 	@echo "make test   format, lints, docs, every test"
+	@echo "make simulate SEEDS=n  n seeds of the simulation beyond those of make test, optimized"
 	@echo "make torture  kill, break and fill for ten minutes, with figures and a seed"
 	@echo "make bench  every figure of docs/benchmarks.md, beside the peers"
 	@echo "make bench-check  the short form: fails when a ratio got worse"
@@ -23,6 +24,12 @@ test:
 	@scripts/setup.sh test
 	@scripts/setup.sh bindings
 	@scripts/test.sh
+
+# Begins where the tests end, at seed 150.
+simulate:
+	@scripts/setup.sh test
+	REELKIN_FROM=$${FROM:-150} REELKIN_SEEDS=$(or $(SEEDS),20000) cargo test --locked --release --all-features --lib \
+		-- simulation::no_seed --nocapture
 
 torture:
 	@scripts/setup.sh test

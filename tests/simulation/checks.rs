@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::service::{End, Job};
 use super::store::Contents;
@@ -13,8 +13,9 @@ use super::world::State;
 pub(super) const PREFIX: &str = "team";
 
 /// One record of the journal or the ledger, as it lies in the store.
-#[derive(Debug)]
+#[derive(Debug, Clone, Deserialize)]
 pub(super) struct Record {
+    #[serde(skip)]
     pub(super) name: String,
     pub(super) id: String,
     pub(super) state: String,
@@ -22,23 +23,14 @@ pub(super) struct Record {
     pub(super) prompt: Option<String>,
     pub(super) job_id: Option<String>,
     pub(super) clip: Option<String>,
+    #[serde(default, rename = "questions_usd_ticks")]
     pub(super) questions: u64,
 }
 
 impl Record {
     fn read(name: String, json: &Bytes) -> Option<Self> {
-        let json: Value = serde_json::from_slice(json).ok()?;
-        let text = |field: &str| json[field].as_str().map(str::to_owned);
-        Some(Self {
-            id: text("id")?,
-            state: text("state")?,
-            operation: text("operation")?,
-            prompt: text("prompt"),
-            job_id: text("job_id"),
-            clip: text("clip"),
-            questions: json["questions_usd_ticks"].as_u64().unwrap_or_default(),
-            name,
-        })
+        let record: Self = serde_json::from_slice(json).ok()?;
+        Some(Self { name, ..record })
     }
 
     pub(super) fn is_open(&self) -> bool {

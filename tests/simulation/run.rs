@@ -107,7 +107,7 @@ impl Run {
             .collect();
         let before = self.world.lock(|state| state.activity);
         if !running.is_empty() {
-            for _ in 0..self.world.dice(|dice| 1 + dice.below(12)) {
+            for _ in 0..self.world.dice(|dice| 1 + dice.below(8)) {
                 let at = self.world.dice(|dice| dice.pick(&running));
                 self.processes[at].step();
             }
@@ -115,8 +115,8 @@ impl Run {
         let happened = self.world.lock(|state| state.activity) != before;
         self.quiet = if happened { 0 } else { self.quiet + 1 };
         let passing = self.world.dice(|dice| {
-            if self.quiet > 2 {
-                Some(dice.between(Duration::from_millis(50), Duration::from_secs(2)))
+            if self.quiet > 1 {
+                Some(dice.between(Duration::from_millis(50), Duration::from_secs(3)))
             } else if dice.happens(50) {
                 Some(dice.between(Duration::from_millis(1), Duration::from_millis(50)))
             } else {
