@@ -138,20 +138,34 @@ pub(super) fn all_is_well(contents: &Contents, state: &State) -> Result<(), Stri
     clips_are_theirs(contents, jobs)
 }
 
-/// What a record says was paid was paid; what is not known is marked so.
+/// What a record says was paid was paid; what is not known is marked so. Records of one prompt that name no job are
+/// held together against its jobs that no record names.
 fn money_is_right(record: &Record, records: &[Record], jobs: &[Job]) -> Result<(), String> {
-    let Some(paid) = record.paid() else { return Ok(()) };
     let is_named = |job: &Job| {
         records
             .iter()
             .any(|other| other.job_id.as_deref() == Some(&job.id))
     };
-    let of = |job: &&Job| match &record.job_id {
-        Some(id) => job.id == *id,
-        None => record.prompt.as_deref() == Some(&job.prompt) && !is_named(job),
+    let (together, charged): (Vec<&Record>, u64) = match &record.job_id {
+        Some(id) => (
+            vec![record],
+            jobs.iter().filter(|job| job.id == *id).map(Job::charge).sum(),
+        ),
+        None => {
+            let alike = |other: &&Record| other.job_id.is_none() && other.prompt == record.prompt;
+            let unnamed = |job: &&Job| record.prompt.as_deref() == Some(&job.prompt) && !is_named(job);
+            let alike = match record.prompt {
+                Some(_) => records.iter().filter(alike).collect(),
+                None => vec![record],
+            };
+            (alike, jobs.iter().filter(unnamed).map(Job::charge).sum())
+        }
     };
-    let charged: u64 = jobs.iter().filter(of).map(Job::charge).sum();
-    if paid == charged + record.questions {
+    let Some(paid) = together.iter().map(|record| record.paid()).sum::<Option<u64>>() else {
+        return Ok(());
+    };
+    let questions: u64 = together.iter().map(|record| record.questions).sum();
+    if paid == charged + questions {
         return Ok(());
     }
     Err(format!(

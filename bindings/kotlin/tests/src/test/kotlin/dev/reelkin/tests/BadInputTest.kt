@@ -20,7 +20,7 @@ class BadInputTest {
     @Test
     fun everyExceptionHasItsWord() {
         val words = VideoError::class.sealedSubclassNames().map { it.replace(Regex("(?<=[a-z])(?=[A-Z])"), "_").lowercase() }
-        assertEquals(17, words.size)
+        assertEquals(18, words.size)
         assertTrue("submission_unknown" in words)
     }
 
