@@ -60,7 +60,7 @@ object CallAndMeasure {
             calls(client, calls / 2)
             val before = residentKib()
             calls(client, calls)
-            println(residentKib() - before)
+            println(grown(before))
         }
     }
 
@@ -79,6 +79,17 @@ object CallAndMeasure {
             if (call % 1000 == 999) collect()
         }
         collect()
+    }
+
+    /** Garbage is freed by a thread that takes its time on a busy machine: what counts is what stays. */
+    private suspend fun grown(before: Long): Long {
+        var least = Long.MAX_VALUE
+        repeat(100) {
+            least = minOf(least, residentKib() - before)
+            if (least < 1024) return least
+            collect()
+        }
+        return least
     }
 
     private suspend fun collect() {
