@@ -2,6 +2,7 @@
 # Fuzzes what reads the bytes of others. On stable Rust: the fuzzer is a library, no program is installed.
 #
 #   scripts/fuzz.sh --short               every target: the kept corpus, then some seconds of mutation
+#   scripts/fuzz.sh --build               builds the targets alone
 #   scripts/fuzz.sh --seconds N TARGET    one target for N seconds
 #   scripts/fuzz.sh --input FILE TARGET   one input, as a crash is repeated
 #
@@ -14,9 +15,9 @@ targets=(probe frames picture sidecar journal wire)
 short=6
 mode=${1:-}
 case $mode in
---short) ;;
---seconds | --input) [ $# -eq 3 ] || { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2; } ;;
-*) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+--build | --short) ;;
+--seconds | --input) [ $# -eq 3 ] || { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; } ;;
+*) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 
 host=$(rustc -vV | sed -n 's/^host: //p')
@@ -59,6 +60,7 @@ summary() {
 }
 
 case $mode in
+--build) ;;
 --input) run "$3" "$2" ;;
 --seconds) run "$3" -max_total_time="$2" "target/fuzz/corpus/$3" "$(corpus "$3")" ;;
 --short)

@@ -21,10 +21,17 @@ fi
 step env RUSTDOCFLAGS="-D warnings" cargo doc --locked --all-features --no-deps --document-private-items
 # The S3 server of the tests of buckets.
 step scripts/s3-server.sh
+# The tests leave the processor idle for half of their time: the packages and the fuzz targets are built beside them.
+mkdir -p target
+nice -n 15 setsid bash -c 'bindings/native.sh && scripts/fuzz.sh --build' >target/beside.log 2>&1 &
+beside=$!
+trap 'kill -- "-$beside" 2>/dev/null || true' EXIT
 # Most of them wait, for a server or a child, more than they compute: two for each core.
 step env RUST_TEST_THREADS=$(($(nproc) * 2)) cargo test --locked --all-features
 # What is said without the feature. Built without optimization: it is one test.
 step env CARGO_PROFILE_DEV_OPT_LEVEL=0 cargo test --locked --no-default-features --lib -- library::url
+echo; echo "== what was built beside the tests"
+wait "$beside" || { tail -n 40 target/beside.log >&2; exit 1; }
 # What reads the bytes of others, over the kept inputs and for some seconds each beyond them.
 step scripts/fuzz.sh --short
 # One example a verb.
