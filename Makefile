@@ -29,7 +29,7 @@ test:
 simulate:
 	@scripts/setup.sh test
 	REELKIN_FROM=$${FROM:-150} REELKIN_SEEDS=$(or $(SEEDS),20000) cargo test --locked --release --all-features --lib \
-		-- simulation::no_seed --nocapture
+		-- simulation::no_seed simulation::a_guard_against --include-ignored --nocapture
 
 torture:
 	@scripts/setup.sh test

@@ -13,7 +13,7 @@ pub(crate) use tokio::time::Instant;
 
 /// Returns the time of day, which can be wrong and can jump.
 pub(crate) fn wall_clock() -> SystemTime {
-    #[cfg(test)]
+    #[cfg(all(test, feature = "media"))]
     if let Some(machine) = simulated::machine() {
         return machine.wall_clock();
     }
@@ -22,7 +22,7 @@ pub(crate) fn wall_clock() -> SystemTime {
 
 /// Returns 32 random bits.
 pub(crate) fn random() -> Result<u32, getrandom::Error> {
-    #[cfg(test)]
+    #[cfg(all(test, feature = "media"))]
     if let Some(machine) = simulated::machine() {
         return Ok(machine.random());
     }
@@ -32,7 +32,7 @@ pub(crate) fn random() -> Result<u32, getrandom::Error> {
 /// Passes the time in the last name that this process made, in milliseconds since 1970 UTC, to `change`.
 pub(crate) fn with_last_name<T>(change: impl FnOnce(&AtomicU64) -> T) -> T {
     static LAST: AtomicU64 = AtomicU64::new(0);
-    #[cfg(test)]
+    #[cfg(all(test, feature = "media"))]
     if let Some(machine) = simulated::machine() {
         return change(machine.last_name());
     }
@@ -42,7 +42,7 @@ pub(crate) fn with_last_name<T>(change: impl FnOnce(&AtomicU64) -> T) -> T {
 /// Runs work that waits for a disk or computes for long on a thread of its own. It continues when the handle is
 /// dropped.
 pub(crate) fn spawn_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
-    #[cfg(test)]
+    #[cfg(all(test, feature = "media"))]
     if simulated::machine().is_some() {
         // On the thread of the simulation, so that its order is that of the seed.
         return tokio::spawn(async move { work() });
@@ -52,14 +52,14 @@ pub(crate) fn spawn_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 
 /// Returns the runtime in which reads are carried out that a blocking thread waits for: the one of the caller.
 pub(crate) fn reading_runtime() -> Handle {
-    #[cfg(test)]
+    #[cfg(all(test, feature = "media"))]
     if simulated::machine().is_some() {
         return simulated::reading_runtime();
     }
     Handle::current()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "media"))]
 pub(crate) mod simulated {
     use std::cell::RefCell;
     use std::sync::atomic::AtomicU64;
@@ -86,7 +86,12 @@ pub(crate) mod simulated {
     /// A runtime of its own: the thread of the simulation is the one that waits, so nothing runs beside the read.
     pub(super) fn reading_runtime() -> Handle {
         static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-        let runtime = RUNTIME.get_or_init(|| Builder::new_multi_thread().worker_threads(2).build().unwrap());
+        let runtime = RUNTIME.get_or_init(|| {
+            Builder::new_multi_thread()
+                .worker_threads(2)
+                .build()
+                .expect("a runtime")
+        });
         runtime.handle().clone()
     }
 

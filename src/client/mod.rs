@@ -125,7 +125,7 @@ impl VideoClient {
     }
 
     /// A client of the simulation (`tests/simulation`). Of clips only the container is checked.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "media"))]
     pub(crate) fn simulated(
         provider: Arc<dyn Provider>,
         library: Library,
@@ -133,7 +133,7 @@ impl VideoClient {
         budget: Budget,
     ) -> Self {
         let settings = builder::Settings {
-            models: ModelTable::built_in().unwrap().clone(),
+            models: ModelTable::built_in().expect("the table parses").clone(),
             defaults: Defaults::default(),
             validation: Validation::default(),
             poll: poll.clamped(),

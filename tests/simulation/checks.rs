@@ -115,6 +115,21 @@ pub(super) fn every_job_has_its_record(contents: &Contents, state: &State) -> Re
     Ok(())
 }
 
+/// No record is closed whose job made a clip that can still be had.
+pub(super) fn no_clip_is_given_up(contents: &Contents, state: &State) -> Result<(), String> {
+    for record in records(contents).iter().filter(|record| record.state == "failed") {
+        let is_its = |job: &&Job| record.job_id.as_deref() == Some(&job.id);
+        let made = |job: &&Job| job.end == End::Clip && state.now < job.gone;
+        if let Some(job) = state.services[0].jobs.iter().filter(made).find(is_its) {
+            return Err(format!(
+                "{} makes a clip, and its record is closed as failed",
+                job.id
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// What must hold when everything has been recovered and settled.
 pub(super) fn all_is_well(contents: &Contents, state: &State) -> Result<(), String> {
     every_job_has_its_record(contents, state)?;

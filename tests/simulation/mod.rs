@@ -26,8 +26,6 @@ use run::{Report, run};
 
 /// Seeds of one run of the tests; `make simulate` runs more, in a build that is optimized.
 const SEEDS: u64 = 150;
-/// Seeds within which a guard that is taken out must be missed.
-const MAX_SEEDS: u64 = 20_000;
 
 /// Runs seeds on all processors until one fails or all have passed. Returns the failed one and the sums of all.
 fn search(
@@ -127,38 +125,50 @@ fn a_seed_does_the_same_each_time() {
     }
 }
 
-/// Each of these was in the code once, or guards what never was broken.
-const MUTATIONS: [Mutation; 10] = [
+/// Guards that are missed within a few seeds. The first, the fourth and the fifth were missing once.
+const SOON: [Mutation; 7] = [
     Mutation::UnknownJobIsOver,
     Mutation::AnyServiceIsOurs,
-    Mutation::LeaseIsNotChecked,
+    Mutation::DamagedIsSaved,
     Mutation::TimesAreNotClamped,
     Mutation::ChainPaysAgain,
-    Mutation::OwnersAreNotWatched,
-    Mutation::RecordsAreOverwritten,
     Mutation::IntendedIsDropped,
     Mutation::BudgetIsNotCounted,
+];
+/// Guards that only rare coincidences need.
+const LATE: [Mutation; 3] = [
+    Mutation::LeaseIsNotChecked,
+    Mutation::RecordsAreOverwritten,
     Mutation::UnsavedIsOver,
 ];
 
-#[test]
 #[expect(clippy::print_stdout, reason = "the table")]
-fn every_guard_that_is_taken_out_is_missed() {
+fn each_is_missed(mutations: &[Mutation], seeds: u64) {
     // Panics are part of it.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let mut missed = Vec::new();
-    for mutation in MUTATIONS {
-        let (failed, _) = search(0..MAX_SEEDS, Some(mutation));
-        match failed {
+    let mut unnoticed = Vec::new();
+    for mutation in mutations {
+        match search(0..seeds, Some(*mutation)).0 {
             Some(report) => println!(
                 "simulation: {mutation:?}: seed {}: {}",
                 report.seed,
                 report.violation.unwrap_or_default()
             ),
-            None => missed.push(mutation),
+            None => unnoticed.push(mutation),
         }
     }
     std::panic::set_hook(hook);
-    assert!(missed.is_empty(), "not noticed: {missed:?}");
+    assert!(unnoticed.is_empty(), "not noticed: {unnoticed:?}");
+}
+
+#[test]
+fn a_guard_that_is_taken_out_is_missed() {
+    each_is_missed(&SOON, SEEDS);
+}
+
+#[test]
+#[ignore = "needs an optimized build: make simulate"]
+fn a_guard_against_coincidences_is_missed() {
+    each_is_missed(&LATE, 20_000);
 }

@@ -305,6 +305,7 @@ impl Run {
 
     /// A person looks at the account and settles one record.
     fn settle(&mut self, at: usize) {
+        self.world.check(at, checks::no_clip_is_given_up);
         let records = checks::records(&self.world.contents);
         let mut known: Vec<_> = records.iter().filter_map(|record| self.truth(record)).collect();
         if known.is_empty() {
@@ -411,6 +412,7 @@ impl Run {
         for _ in 0..6 {
             self.recover(0);
             self.finish();
+            self.world.check(0, checks::no_clip_is_given_up);
             let records = checks::records(&self.world.contents);
             let known: Vec<_> = records.iter().filter_map(|record| self.truth(record)).collect();
             for (id, prompt, settlement) in known {

@@ -178,6 +178,15 @@ impl Service {
         made
     }
 
+    /// Makes a job of somebody else.
+    pub(super) fn make_foreign(&mut self, now: Duration, dice: &mut Dice, is_calm: bool) {
+        let create = Create {
+            prompt: "somebody else's".to_owned(),
+            price: 1,
+        };
+        self.make(create, now, dice, is_calm);
+    }
+
     fn make(&mut self, create: Create, now: Duration, dice: &mut Dice, is_calm: bool) -> Job {
         let number = self.jobs.len() + 1;
         let unknown = if !is_calm && dice.happens(150) { 120 } else { 0 };

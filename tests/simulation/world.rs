@@ -190,6 +190,11 @@ impl World {
                 self.count("jobs");
                 self.note(9, || format!("{} is made for {:?}", job.id, job.prompt));
                 if number == 0 {
+                    // The other service counts its jobs in the same way, and none of them is ours.
+                    self.lock(|state| {
+                        let (now, is_calm) = (state.now, state.is_calm);
+                        state.services[1].make_foreign(now, &mut state.dice, is_calm);
+                    });
                     self.check(9, |contents, state| checks::job_was_made(contents, state, &job));
                 }
             }

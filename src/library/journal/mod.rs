@@ -363,7 +363,6 @@ impl Library {
         {
             match self.liveness(owner).await? {
                 Liveness::Dead => {}
-                Liveness::Unknown if is_on(Mutation::OwnersAreNotWatched) => {}
                 Liveness::Alive => return elsewhere(record, true),
                 Liveness::Unknown => return elsewhere(record, false),
             }
