@@ -182,6 +182,15 @@ impl Run {
         self.processes[at].call(format!("generate {prompt:?}"), async move {
             client.generate(request.resolution("480p")).await
         });
+        // Between the reservation and the create lies the moment in which a lease must not lapse unnoticed.
+        if self.world.dice(|dice| dice.happens(100)) {
+            for _ in 0..self.world.dice(|dice| dice.below(60)) {
+                if self.processes[at].is_running() {
+                    self.processes[at].step();
+                }
+            }
+            self.suspend(at);
+        }
     }
 
     fn new_chain(&mut self, at: usize) {
