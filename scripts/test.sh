@@ -23,7 +23,7 @@ step env RUSTDOCFLAGS="-D warnings" cargo doc --locked --all-features --no-deps 
 step scripts/s3-server.sh
 # The tests leave the processor idle for half of their time: the packages and the fuzz targets are built beside them.
 mkdir -p target
-nice -n 15 setsid bash -c 'bindings/native.sh && scripts/fuzz.sh --build' >target/beside.log 2>&1 &
+nice -n 15 setsid timeout --kill-after=30 4000 bash -c 'bindings/native.sh && scripts/fuzz.sh --build' >target/beside.log 2>&1 &
 beside=$!
 trap 'kill -- "-$beside" 2>/dev/null || true' EXIT
 # Most of them wait, for a server or a child, more than they compute: two for each core.
@@ -32,6 +32,7 @@ step env RUST_TEST_THREADS=$(($(nproc) * 2)) cargo test --locked --all-features
 step env CARGO_PROFILE_DEV_OPT_LEVEL=0 cargo test --locked --no-default-features --lib -- library::url
 echo; echo "== what was built beside the tests"
 wait "$beside" || { tail -n 40 target/beside.log >&2; exit 1; }
+trap - EXIT
 # What reads the bytes of others, over the kept inputs and for some seconds each beyond them.
 step scripts/fuzz.sh --short
 # One example a verb.

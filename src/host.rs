@@ -29,6 +29,11 @@ pub(crate) fn random() -> Result<u32, getrandom::Error> {
     getrandom::u32()
 }
 
+/// Returns random bits for a name in a folder of this machine, which simulated processes share.
+pub(crate) fn unique() -> Result<u64, getrandom::Error> {
+    getrandom::u64()
+}
+
 /// Passes the time in the last name that this process made, in milliseconds since 1970 UTC, to `change`.
 pub(crate) fn with_last_name<T>(change: impl FnOnce(&AtomicU64) -> T) -> T {
     static LAST: AtomicU64 = AtomicU64::new(0);

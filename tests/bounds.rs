@@ -122,7 +122,7 @@ const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/client/recover.rs", Loop, 2, "the deadline of the poll policy; LEASE, after which nobody is watched"),
     ("src/client/save.rs", Loop, 1, "FRESH_LINKS"),
     ("src/client/source.rs", Loop, 1, "the end of the file, which has at most MOST_CLIP bytes"),
-    ("src/client/ticket.rs", Loop, 2, "BOOKINGS; ACCEPT_TRIES"),
+    ("src/client/ticket.rs", Loop, 1, "BOOKINGS"),
     ("src/ffi/client.rs", Collection, 1, "the clients of the process; dead ones go with the next"),
     ("src/ffi/token.rs", Channel, 1, "one value, once"),
     ("src/ffi/works.rs", Collection, 1, "the works in flight; finished ones go with the next"),

@@ -25,8 +25,9 @@ use crate::stop;
 
 /// How often a request is booked again that another one, booked at the same moment, may have kept out.
 const BOOKINGS: u32 = 5;
-/// How often the id of a job is written down when the library fails, and the first pause in between.
-const ACCEPT_TRIES: u32 = 3;
+/// How often the id of a job is written down again when the library fails, and the first pause before that: about 20 s in
+/// all. What follows would be asked of the same library.
+const ACCEPT_TRIES: u32 = 8;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 const BOOKING_PAUSE: Duration = Duration::from_millis(200);
 
@@ -156,12 +157,16 @@ impl Ticket {
         };
         drop((submission, read_from));
         let clip = ClipId::of_job(id.as_str());
-        self.accept(&id, &clip).await;
+        let accepted = self.file.accept(id.as_str(), &clip).await;
         if let Some(witness) = &self.witness {
             witness.taken(&id).await;
         }
         tracing::info!(job = %id, "submitted");
         reporter.submitted(&id, brief.model.clone());
+        if let Err(error) = accepted {
+            tracing::warn!(job = %id, %error, "the journal does not have the job yet");
+            self.accept_again(&id, &clip).await;
+        }
         Ok(Box::new(save::Job::new(
             id,
             clip,
@@ -171,18 +176,15 @@ impl Ticket {
         )))
     }
 
-    /// Writes down the job. It exists, so nothing that fails here may end the work; but a process that ends before it is
-    /// written down leaves a request of which nobody knows the job.
-    async fn accept(&mut self, id: &JobId, clip: &ClipId) {
-        let mut backoff = Backoff::new(ACCEPT_PAUSE, 10 * ACCEPT_PAUSE);
-        for tries in 1.. {
+    /// Writes down the job, after an attempt that failed. It exists, so nothing that fails here may end the work; but a
+    /// process that ends before it is written down leaves a request of which nobody knows the job.
+    async fn accept_again(&mut self, id: &JobId, clip: &ClipId) {
+        let mut backoff = Backoff::new(ACCEPT_PAUSE, 25 * ACCEPT_PAUSE);
+        for _ in 0..ACCEPT_TRIES {
+            job::pause(backoff.next(None)).await;
             match self.file.accept(id.as_str(), clip).await {
                 Ok(()) => return,
-                Err(error) if tries == ACCEPT_TRIES => {
-                    tracing::warn!(job = %id, %error, "the journal does not have the job");
-                    return;
-                }
-                Err(_) => job::pause(backoff.next(None)).await,
+                Err(error) => tracing::warn!(job = %id, %error, "the journal does not have the job yet"),
             }
         }
     }

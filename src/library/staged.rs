@@ -16,8 +16,9 @@ use super::fault::io_fault;
 use super::folder::{self, Folder, Part};
 use super::lock::PartLock;
 use super::record::{ClipRecord, ReelkinRecord};
-use super::{Clip, ClipId, Library, blocking, cut_off, name};
+use super::{Clip, ClipId, Library, blocking, cut_off};
 use crate::error::{Error, ErrorKind, Result};
+use crate::host;
 
 /// Most that is copied of a chunk at a time.
 const PIECE: usize = 2 << 20;
@@ -388,8 +389,10 @@ pub(super) struct Scratch(pub(super) PathBuf);
 
 impl Scratch {
     pub(super) fn new() -> Result<Self> {
-        let path =
-            std::env::temp_dir().join(format!("reelkin-{:08x}{:08x}", name::random()?, name::random()?));
+        let unique = host::unique().map_err(|error| {
+            Error::new(ErrorKind::Library, "draw a name for a temporary folder").with_source(error)
+        })?;
+        let path = std::env::temp_dir().join(format!("reelkin-{unique:016x}"));
         let mut builder = std::fs::DirBuilder::new();
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

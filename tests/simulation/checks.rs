@@ -57,6 +57,14 @@ pub(super) fn records(contents: &Contents) -> Vec<Record> {
     by_id.into_values().collect()
 }
 
+/// Whether a person has said what became of a record of that prompt.
+fn is_settled(records: &[Record], prompt: &str) -> bool {
+    let mut of = records
+        .iter()
+        .filter(|record| record.prompt.as_deref() == Some(prompt));
+    of.any(|record| record.state == "settled")
+}
+
 /// A create made a job.
 pub(super) fn job_was_made(contents: &Contents, state: &State, job: &Job) -> Result<(), String> {
     every_job_has_its_record(contents, state)?;
@@ -66,7 +74,7 @@ pub(super) fn job_was_made(contents: &Contents, state: &State, job: &Job) -> Res
         .filter(|other| other.prompt == job.prompt && other.id != job.id)
     {
         let is_free = earlier.charge() == 0 && earlier.is_over(state.now);
-        if !is_free && !state.settled.contains(&job.prompt) {
+        if !is_free && !is_settled(&records(contents), &job.prompt) {
             return Err(format!(
                 "{:?} was asked for once, and both {} and {} were made for it",
                 job.prompt, earlier.id, job.id
@@ -145,7 +153,7 @@ pub(super) fn all_is_well(contents: &Contents, state: &State) -> Result<(), Stri
             .collect();
         match of.as_slice() {
             [record] => clip_is_safe(contents, state, record, job)?,
-            [] if state.settled.contains(&job.prompt) => {}
+            [] if is_settled(&records, &job.prompt) => {}
             [] => return Err(format!("{} is in no record, and nobody settled it", job.id)),
             _ => return Err(format!("{} is in {} records", job.id, of.len())),
         }

@@ -322,12 +322,11 @@ impl Run {
         }
         self.world.count("settle");
         let which = self.world.dice(|dice| dice.below(known.len() as u64));
-        let (id, prompt, settlement) = known.swap_remove(usize::try_from(which).unwrap());
-        self.settle_as(at, id, prompt, settlement);
+        let (id, settlement) = known.swap_remove(usize::try_from(which).unwrap());
+        self.settle_as(at, id, settlement);
     }
 
-    fn settle_as(&mut self, at: usize, id: String, prompt: String, settlement: Settlement) {
-        self.world.lock(|state| state.settled.insert(prompt));
+    fn settle_as(&mut self, at: usize, id: String, settlement: Settlement) {
         let client = self.processes[at].client.clone();
         self.processes[at].call(format!("settle {id} as {settlement:?}"), async move {
             client.library().settle(&id, settlement).await
@@ -335,7 +334,7 @@ impl Run {
     }
 
     /// What the account page says of a record whose submission is unknown, or that failed without a word on its cost.
-    fn truth(&self, record: &Record) -> Option<(String, String, Settlement)> {
+    fn truth(&self, record: &Record) -> Option<(String, Settlement)> {
         let is_doubtful = record.state == "failed" && record.name.contains(".estimated.");
         if record.state != "unknown" && !is_doubtful {
             return None;
@@ -367,7 +366,7 @@ impl Run {
                 Some(job) => Settlement::Job(job.id.clone()),
             })
         })?;
-        Some((record.id.clone(), prompt, settlement))
+        Some((record.id.clone(), settlement))
     }
 
     fn kill(&mut self, at: usize) {
@@ -424,8 +423,8 @@ impl Run {
             self.world.check(0, checks::no_clip_is_given_up);
             let records = checks::records(&self.world.contents);
             let known: Vec<_> = records.iter().filter_map(|record| self.truth(record)).collect();
-            for (id, prompt, settlement) in known {
-                self.settle_as(0, id, prompt, settlement);
+            for (id, settlement) in known {
+                self.settle_as(0, id, settlement);
                 self.finish();
             }
             if self.is_over() || !checks::records(&self.world.contents).iter().any(Record::is_open) {

@@ -1,6 +1,6 @@
 //! What all processes of a run share: time, the store, the services, and what was seen to be wrong.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
@@ -28,8 +28,6 @@ pub(super) struct State {
     /// Counts everything that happens, to see when nothing does.
     pub(super) activity: u64,
     pub(super) services: Vec<Service>,
-    /// Prompts whose records a person has settled.
-    pub(super) settled: BTreeSet<String>,
     /// Most that the library may spend, in ticks.
     pub(super) budget: Option<u64>,
     /// The first violation.
@@ -60,7 +58,6 @@ impl World {
                 roughness,
                 activity: 0,
                 services: services.into(),
-                settled: BTreeSet::new(),
                 budget: None,
                 violation: None,
                 counts: BTreeMap::new(),

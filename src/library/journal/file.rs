@@ -367,11 +367,18 @@ impl Library {
     }
 }
 
-/// Names the job of a record that does not name it yet.
+/// Names the job of a record. Whoever has the answer to the create knows it, whatever somebody else wrote meanwhile.
 fn name_job(record: &mut JobRecord, job: Option<&KnownJob>) {
-    let Some(job) = job.filter(|_| record.job_id.is_none()) else {
+    let Some(job) = job.filter(|job| record.job_id.as_ref() != Some(&job.id)) else {
         return;
     };
+    if let Some(other) = &record.job_id {
+        tracing::error!(
+            record = record.id,
+            job = job.id,
+            "the record named the job {other}, which is another one"
+        );
+    }
     if matches!(record.state, JobState::Intended | JobState::Unknown) {
         record.state = JobState::Accepted;
     }
