@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 use super::bucket::is_refusal;
 use super::fault::{io_fault, store_fault};
 use super::folder::{Folder, sync_folder};
-use super::lock::{Locked, check_regular, open_locked};
+use super::lock::{INHERITED, Locked, check_regular, open_locked, try_for};
 use super::name;
 use super::{Library, blocking};
 use crate::error::{Error, ErrorKind, Result};
@@ -232,9 +232,10 @@ impl Documents {
         let place = self.folder_of(&folder);
         let path = place.join(format!("{name}{LOCK}"));
         // The lock's file stays when it is let go: who removed it could remove it from under the next.
+        let is_held = |locked: &Locked| matches!(locked, Locked::Theirs);
         let locked = blocking(move || {
             make_folders(folder.root(), &place)
-                .and_then(|()| open_locked(&path))
+                .and_then(|()| try_for(INHERITED, || open_locked(&path), is_held))
                 .map_err(|error| io_fault(&doing, error))
         });
         Ok(match locked.await? {
@@ -395,17 +396,12 @@ fn write_to(folder: &Path, name: &str, json: &[u8], write: &Write) -> io::Result
 /// The lock of a folder, held for the moment of a rename.
 fn turn(folder: &Path) -> io::Result<File> {
     let path = folder.join(LOCK);
-    let until = Instant::now() + LOCK_WAIT;
-    loop {
-        match open_locked(&path)? {
-            Locked::Ours(file) | Locked::Twice(file) => return Ok(file),
-            Locked::Theirs | Locked::Moved if Instant::now() < until => std::thread::yield_now(),
-            Locked::Theirs | Locked::Moved => {
-                return Err(io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    "another process holds its lock and does not go on",
-                ));
-            }
-        }
+    let is_held = |locked: &Locked| matches!(locked, Locked::Theirs | Locked::Moved);
+    match try_for(LOCK_WAIT, || open_locked(&path), is_held)? {
+        Locked::Ours(file) | Locked::Twice(file) => Ok(file),
+        Locked::Theirs | Locked::Moved => Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "another process holds its lock and does not go on",
+        )),
     }
 }

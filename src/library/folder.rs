@@ -9,12 +9,12 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use super::fault::io_fault;
 use super::index::{INDEX, Index};
 use super::list::Parts;
-use super::lock::{LockedPart, PartLock, lock_to_remove, open_locked_part};
+use super::lock::{INHERITED, LockedPart, PartLock, lock_to_remove, open_locked_part, try_for};
 use super::name::{self, CLIP_SUFFIX, ClipId, SIDECAR_SUFFIX};
 use super::quarantine::QUARANTINE;
 use super::record::{ClipRecord, MAX_SIDECAR_BYTES};
@@ -29,8 +29,6 @@ const WRITABLE: &str = ".writable";
 /// Where records are written beside the clips, each under a temporary name first; in the ledger a folder a day.
 const DOCUMENTS: [&str; 4] = ["jobs", "jobs/owners", "chains", QUARANTINE];
 const LEDGER: &str = "ledger";
-/// How long the lock of an unfinished file is waited for.
-const LOCK_WAIT: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Clone)]
 pub(super) struct Folder {
@@ -454,13 +452,10 @@ pub(super) fn open_part(folder: &Path, id: &ClipId) -> Result<Part> {
     let doing = format!("write clip {}", id.file_name());
     let fault = |error| io_fault(&doing, error);
     // Between opening and locking the name may have become a clip, or have been removed.
-    let until = Instant::now() + LOCK_WAIT;
-    let mut changes = 0;
-    while changes < 8 {
-        match open_locked_part(&path).map_err(fault)? {
+    for _ in 0..8 {
+        let is_held = |locked: &LockedPart| matches!(locked, LockedPart::Theirs);
+        match try_for(INHERITED, || open_locked_part(&path), is_held).map_err(fault)? {
             LockedPart::Ours(file, lock) => return Ok(Part { file, path, lock }),
-            // A process that is being started has a copy of every open file for a moment, and of its lock.
-            LockedPart::Theirs if Instant::now() < until => std::thread::yield_now(),
             LockedPart::Theirs => {
                 return Err(Error::new(
                     ErrorKind::Library,
@@ -468,11 +463,8 @@ pub(super) fn open_part(folder: &Path, id: &ClipId) -> Result<Part> {
                 ));
             }
             // The clip has its own name; this one is what a crash after the link left.
-            LockedPart::Twice(_lock) => {
-                fs::remove_file(&path).map_err(fault)?;
-                changes += 1;
-            }
-            LockedPart::Moved => changes += 1,
+            LockedPart::Twice(_lock) => fs::remove_file(&path).map_err(fault)?,
+            LockedPart::Moved => {}
         }
     }
     Err(Error::new(

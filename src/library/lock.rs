@@ -10,6 +10,11 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long a lock is waited for before it counts as held by somebody. A process that is being started has the open files
+/// of its parent, with their locks, until it runs its own program.
+pub(super) const INHERITED: Duration = Duration::from_millis(200);
 
 /// What became of an attempt to lock a file.
 #[cfg_attr(
@@ -63,6 +68,25 @@ impl PartLock {
 /// As [`open_locked`].
 pub(super) fn open_locked_part(path: &Path) -> io::Result<LockedPart> {
     locked_part(path, SEPARATE)
+}
+
+/// Repeats an attempt to take a lock while `is_held`, for `wait` at most. Returns the last outcome.
+///
+/// # Errors
+/// Those of the attempt.
+pub(super) fn try_for<T>(
+    wait: Duration,
+    attempt: impl Fn() -> io::Result<T>,
+    is_held: impl Fn(&T) -> bool,
+) -> io::Result<T> {
+    let until = Instant::now() + wait;
+    loop {
+        let locked = attempt()?;
+        if !is_held(&locked) || Instant::now() >= until {
+            return Ok(locked);
+        }
+        std::thread::yield_now();
+    }
 }
 
 fn locked_part(path: &Path, separate: bool) -> io::Result<LockedPart> {
@@ -254,9 +278,26 @@ fn named(_: &File, path: &Path) -> io::Result<Named> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::io::{Read as _, Write as _};
 
     use super::*;
+
+    #[test]
+    fn a_lock_that_is_held_for_a_moment_is_waited_for() {
+        let tries = Cell::new(0);
+        let attempt = || {
+            tries.set(tries.get() + 1);
+            Ok(tries.get())
+        };
+        let third = try_for(Duration::from_secs(3600), attempt, |tries| *tries < 3);
+        assert_eq!(third.unwrap(), 3);
+        assert_eq!(
+            try_for(Duration::ZERO, attempt, |_| true).unwrap(),
+            4,
+            "held all the time"
+        );
+    }
 
     /// Both layouts: the one of this system, and the one that Windows needs.
     #[test]
