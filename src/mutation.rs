@@ -22,8 +22,8 @@ pub(crate) enum Mutation {
     RecordsAreOverwritten,
     /// A create that was cut off counts as never sent.
     IntendedIsDropped,
-    /// The budget is not counted again once the request is booked.
-    BudgetIsNotCounted,
+    /// What other requests have reserved does not count against a budget.
+    ReservationsAreNotCounted,
     /// A job that is over is closed whatever becomes of its clip.
     UnsavedIsOver,
 }

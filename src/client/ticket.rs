@@ -25,11 +25,11 @@ use crate::stop;
 
 /// How often a request is booked again that another one, booked at the same moment, may have kept out.
 const BOOKINGS: u32 = 5;
+const BOOKING_PAUSE: Duration = Duration::from_millis(200);
 /// How often the id of a job is written down again when the library fails, and the first pause before that: about 20 s in
-/// all. What follows would be asked of the same library.
+/// all.
 const ACCEPT_TRIES: u32 = 8;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
-const BOOKING_PAUSE: Duration = Duration::from_millis(200);
 
 /// Who else keeps account of a create.
 pub(super) trait Witness: Send + Sync {

@@ -12,8 +12,7 @@ use super::{JobEvent, PollPolicy, Reporter};
 use crate::backoff::{Backoff, jitter};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::VideoModel;
-use crate::mutation::Mutation::UnknownJobIsOver;
-use crate::mutation::is_on;
+use crate::mutation::{Mutation, is_on};
 use crate::provider::{Finished, JobId, PollFailure, PollReply, Provider, Verdict};
 use crate::telemetry;
 
@@ -107,6 +106,7 @@ struct Watch<'a> {
 impl Watch<'_> {
     async fn run(&mut self, provider: &dyn Provider, job: &JobId) -> Result<Finished> {
         let deadline = self.start + self.policy.deadline;
+        let is_known = matches!(self.begin, Begin::Submitted { .. }) && !is_on(Mutation::UnknownJobIsOver);
         let mut backoff = self.backoff();
         let mut doubtful = 0;
         let mut last_failure;
@@ -150,19 +150,15 @@ impl Watch<'_> {
                         Verdict::Final => true,
                         Verdict::Transient => false,
                         // It was made by this process, so it exists.
-                        Verdict::UnknownJob if is_on(UnknownJobIsOver) => {
-                            doubtful += 1;
-                            if doubtful >= DOUBTFUL_POLLS {
-                                return Err(Error::new(ErrorKind::JobExpired, "the job expired"));
-                            }
-                            false
-                        }
-                        Verdict::UnknownJob if matches!(self.begin, Begin::Submitted { .. }) => false,
+                        Verdict::UnknownJob if is_known => false,
                         Verdict::Doubtful | Verdict::UnknownJob => {
                             doubtful += 1;
                             doubtful >= DOUBTFUL_POLLS
                         }
                     };
+                    if ends && failure.verdict == Verdict::UnknownJob && is_on(Mutation::UnknownJobIsOver) {
+                        return Err(Error::new(ErrorKind::JobExpired, "poll the job: it expired"));
+                    }
                     if ends {
                         return Err(failure.error);
                     }

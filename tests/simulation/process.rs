@@ -4,7 +4,7 @@
 //! dropped, it is killed, at whatever await its tasks have come to.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -53,13 +53,15 @@ impl Machine for Clock {
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) what: String,
-    pub(super) ended: Mutex<Option<Result<(), ErrorKind>>>,
+    pub(super) has_ended: AtomicBool,
 }
 
 pub(super) struct Process {
     pub(super) number: usize,
     world: Arc<World>,
     clock: Arc<Clock>,
+    /// The same, as the crate asks it.
+    machine: Arc<dyn Machine>,
     runtime: Runtime,
     pub(super) client: VideoClient,
     /// A client of the same library that talks to the other service.
@@ -122,6 +124,7 @@ impl Process {
         Self {
             number,
             world: Arc::clone(world),
+            machine: Arc::clone(&clock) as _,
             clock,
             runtime,
             client: client(0),
@@ -134,15 +137,14 @@ impl Process {
     }
 
     fn run<T>(&self, work: impl Future<Output = T>) -> T {
-        let machine: Arc<dyn Machine> = Arc::clone(&self.clock) as _;
-        simulated::on(&machine, || self.runtime.block_on(work))
+        simulated::on(&self.machine, || self.runtime.block_on(work))
     }
 
     /// Begins something.
     pub(super) fn call<T>(&mut self, what: String, work: impl Future<Output = Result<T>> + Send + 'static) {
         let call = Arc::new(Call {
             what: what.clone(),
-            ended: Mutex::new(None),
+            has_ended: AtomicBool::new(false),
         });
         self.calls.push(Arc::clone(&call));
         let (world, number) = (Arc::clone(&self.world), self.number);
@@ -154,17 +156,18 @@ impl Process {
                     Ok(_) => format!("done: {what}"),
                     Err(error) => format!("failed: {what}: {:?}: {error}", error.kind()),
                 });
-                let ended = done.map(drop).map_err(|error| error.kind());
-                if ended == Err(ErrorKind::Internal) {
+                if done.is_err_and(|error| error.kind() == ErrorKind::Internal) {
                     world.check(number, |_, _| Err(format!("{what} panicked")));
                 }
-                *call.ended.lock().unwrap() = Some(ended);
+                call.has_ended.store(true, Ordering::Relaxed);
             });
         });
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.calls.iter().all(|call| call.ended.lock().unwrap().is_some())
+        self.calls
+            .iter()
+            .all(|call| call.has_ended.load(Ordering::Relaxed))
     }
 
     pub(super) const fn is_running(&self) -> bool {
@@ -204,8 +207,8 @@ impl Process {
     /// Ends it as a kill does.
     pub(super) fn kill(self) {
         self.world.note(self.number, || "killed".to_owned());
-        let machine: Arc<dyn Machine> = Arc::clone(&self.clock) as _;
         let Self {
+            machine,
             runtime,
             client,
             elsewhere,

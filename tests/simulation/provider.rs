@@ -336,7 +336,7 @@ impl Provider for Reached {
     fn pause(&self, _: Duration) {}
 }
 
-/// A clip of a second, as the service makes them.
+/// A small clip, two seconds long.
 pub(super) fn template() -> Bytes {
     use std::process::Command;
     use std::sync::OnceLock;

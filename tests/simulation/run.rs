@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+use bytes::Bytes;
 
 use super::checks::{self, Record};
 use super::process::Process;
-use super::service::End;
+use super::service::{End, Job};
 use super::world::World;
 use crate::library::Settlement;
 use crate::money::UsdTicks;
@@ -315,8 +318,7 @@ impl Run {
     /// A person looks at the account and settles one record.
     fn settle(&mut self, at: usize) {
         self.world.check(at, checks::no_clip_is_given_up);
-        let records = checks::records(&self.world.contents);
-        let mut known: Vec<_> = records.iter().filter_map(|record| self.truth(record)).collect();
+        let mut known = self.account_page();
         if known.is_empty() {
             return self.recover(at);
         }
@@ -333,29 +335,36 @@ impl Run {
         });
     }
 
-    /// What the account page says of a record whose submission is unknown, or that failed without a word on its cost.
-    fn truth(&self, record: &Record) -> Option<(String, Settlement)> {
+    /// What the account page says of each record whose submission is unknown, or that failed without a word on its cost.
+    fn account_page(&self) -> Vec<(String, Settlement)> {
+        let records = checks::records(&self.world.contents);
+        let clips = checks::clips(&self.world.contents);
+        let told = |record: &Record| Some((record.id.clone(), self.truth(record, &records, &clips)?));
+        records.iter().filter_map(told).collect()
+    }
+
+    fn truth(&self, record: &Record, records: &[Record], clips: &[Bytes]) -> Option<Settlement> {
         let is_doubtful = record.state == "failed" && record.name.contains(".estimated.");
         if record.state != "unknown" && !is_doubtful {
             return None;
         }
-        let prompt = record.prompt.clone()?;
-        let clips = checks::clips(&self.world.contents);
-        let settlement = self.world.lock(|state| {
+        let prompt = record.prompt.as_deref()?;
+        let is_taken = |job: &Job| {
+            let mut others = records
+                .iter()
+                .filter(|other| other.id != record.id && other.operation != "pickup");
+            others.any(|other| other.job_id.as_deref() == Some(&job.id))
+        };
+        self.world.lock(|state| {
             let service = &state.services[0];
             // It may still be made.
-            if service.is_traveling(&prompt) {
+            if service.is_traveling(prompt) {
                 return None;
             }
-            let others: Vec<_> = checks::records(&self.world.contents)
-                .into_iter()
-                .filter(|other| other.id != record.id && other.operation != "pickup")
-                .filter_map(|other| other.job_id)
-                .collect();
             let made = service
                 .jobs
                 .iter()
-                .find(|job| job.prompt == prompt && !others.contains(&job.id));
+                .find(|job| job.prompt == prompt && !is_taken(job));
             Some(match made {
                 None => Settlement::NeverMade,
                 Some(job) if is_doubtful && job.charge() == 0 => Settlement::NeverMade,
@@ -365,8 +374,7 @@ impl Run {
                 }
                 Some(job) => Settlement::Job(job.id.clone()),
             })
-        })?;
-        Some((record.id.clone(), settlement))
+        })
     }
 
     fn kill(&mut self, at: usize) {
@@ -421,9 +429,7 @@ impl Run {
             self.recover(0);
             self.finish();
             self.world.check(0, checks::no_clip_is_given_up);
-            let records = checks::records(&self.world.contents);
-            let known: Vec<_> = records.iter().filter_map(|record| self.truth(record)).collect();
-            for (id, settlement) in known {
+            for (id, settlement) in self.account_page() {
                 self.settle_as(0, id, settlement);
                 self.finish();
             }
@@ -466,7 +472,7 @@ impl Run {
                 let open: Vec<_> = self.processes[0]
                     .calls
                     .iter()
-                    .filter(|call| call.ended.lock().unwrap().is_none())
+                    .filter(|call| !call.has_ended.load(Ordering::Relaxed))
                     .map(|call| call.what.clone())
                     .collect();
                 self.world.check(0, |_, _| Err(format!("{open:?} does not end")));

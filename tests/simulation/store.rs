@@ -141,7 +141,6 @@ impl ObjectStore for Bucket {
             .await;
         if done.is_ok() {
             self.contents().note(at, Some(self.world.now()));
-            self.world.written(self.process, at.as_ref());
             if fault == Some(Fault::Repeated) && !matches!(mode, PutMode::Overwrite) {
                 done = self.contents().objects.put_opts(at, payload, options).await;
             }
@@ -223,7 +222,6 @@ impl ObjectStore for Bucket {
         let done = self.contents().objects.copy_opts(from, to, options).await;
         if done.is_ok() {
             self.contents().note(to, Some(self.world.now()));
-            self.world.written(self.process, to.as_ref());
         }
         self.end(fault, done).await
     }

@@ -152,11 +152,6 @@ impl World {
         fault
     }
 
-    /// An object was written.
-    pub(super) fn written(&self, _: usize, _: &str) {
-        self.lock(|state| state.activity += 1);
-    }
-
     /// An object was deleted.
     pub(super) fn deleted(&self, process: usize, at: &str) {
         if at.contains("/jobs/") || at.contains("/ledger/") {

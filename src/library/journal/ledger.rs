@@ -10,6 +10,7 @@ use crate::library::Library;
 use crate::library::documents::Documents;
 use crate::library::name::now_millis;
 use crate::money::{Budget, Spent, UsdTicks};
+use crate::mutation::{Mutation, is_on};
 
 /// A reservation that is younger may be in the moment of its own check.
 const CROWD_MILLIS: u64 = 10_000;
@@ -80,7 +81,10 @@ impl Library {
         }
         let today = ours.created_at() - ours.created_at() % DAY;
         let sums = async {
-            let open = self.open_entries().await?;
+            let mut open = self.open_entries().await?;
+            if is_on(Mutation::ReservationsAreNotCounted) {
+                open.retain(|entry| entry.id == ours.id);
+            }
             let times = [today..=today.saturating_add(DAY - 1), 0..=u64::MAX];
             let sums = self.sums(&open, times).await?;
             Ok((open, sums))

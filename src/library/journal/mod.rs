@@ -287,11 +287,6 @@ impl Library {
             .ok_or_else(|| Error::new(ErrorKind::Library, "draw a name for a job: it is taken"))?;
         // Two that are booked at once would each count the other, and both be refused.
         let _turn = self.inner.booking.lock().await;
-        let counted_before = if is_on(Mutation::BudgetIsNotCounted) {
-            Some(self.check_budget(&entry, budget).await)
-        } else {
-            None
-        };
         let written = Reading::now();
         held.is_owner = true;
         let version = self
@@ -309,11 +304,7 @@ impl Library {
             job: None,
         }));
         // Booked first and counted then: of two processes at least one sees the other.
-        let counted = match counted_before {
-            Some(counted) => counted,
-            None => self.check_budget(&entry, budget).await,
-        };
-        match counted {
+        match self.check_budget(&entry, budget).await {
             Ok(()) => Ok(Begun::Yes(file)),
             Err((error, crowded)) => {
                 file.discard().await?;
