@@ -32,7 +32,8 @@ impl Quarantine<'_> {
             return Ok(());
         };
         tracing::warn!(job = %self.id, %error, "a download that failed verification could not be kept");
-        staged.truncate(0).await
+        // Without a file for the next attempt, the first cause is what counts.
+        staged.truncate(0).await.map_err(|_| error)
     }
 
     /// Writes down, before the bytes are there, that there may be some.

@@ -3,13 +3,13 @@
 //! Owns how writing overlaps with what brings the bytes, and whether the hash at hand is that of the file. Refuses
 //! to know what is written, and what a failure means.
 
-use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
 
+use super::lock::LockedFile;
 use crate::host::spawn_blocking;
 
 /// Works behind its caller's back: at most one piece is on its way into the file. A failure shows at the next call,
@@ -24,13 +24,13 @@ enum State {
 }
 
 struct Held {
-    file: File,
+    file: LockedFile,
     /// Of everything in the file, and how much that is; nothing where part of it was not written here.
     hash: Option<(Sha256, u64)>,
 }
 
 impl Appender {
-    pub(super) fn new(file: File) -> Self {
+    pub(super) fn new(file: LockedFile) -> Self {
         let hash = Some((Sha256::new(), 0));
         Self(State::Idle(Box::new(Held { file, hash })))
     }
@@ -81,7 +81,7 @@ impl Appender {
     }
 
     /// Gives the file away, with the hash and the number of its bytes where all of them were written here.
-    pub(super) async fn finish(&mut self) -> io::Result<(File, Option<(Sha256, u64)>)> {
+    pub(super) async fn finish(&mut self) -> io::Result<(LockedFile, Option<(Sha256, u64)>)> {
         let length = self.length().await?;
         match std::mem::replace(&mut self.0, State::Lost) {
             State::Idle(held) => Ok((held.file, held.hash.filter(|(_, hashed)| *hashed == length))),

@@ -3,13 +3,12 @@
 //! It lies at `chains/<id>.json` in the library and is written whole or not at all, before a create is
 //! sent and right after its job has an id. Neither a listing nor ima2-gen takes it for a clip.
 
-use std::fs::File;
-
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use super::Library;
 use super::documents::{Documents, Version};
+use super::lock::LockedFile;
 use super::name::{self, quoted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::money::UsdTicks;
@@ -316,7 +315,7 @@ pub(crate) struct ChainFile {
     id: String,
     /// The record that was read or written last.
     seen: Mutex<Option<Version>>,
-    _lock: Option<File>,
+    _lock: Option<LockedFile>,
 }
 
 impl ChainFile {

@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 use super::bucket::is_refusal;
 use super::fault::{io_fault, store_fault};
 use super::folder::{Folder, sync_folder};
-use super::lock::{INHERITED, Locked, check_regular, open_locked, try_for};
+use super::lock::{INHERITED, Locked, LockedFile, check_regular, open_locked, try_for};
 use super::name;
 use super::{Library, blocking};
 use crate::error::{Error, ErrorKind, Result};
@@ -224,7 +224,7 @@ impl Documents {
 
     /// On a folder, a lock of its own name that lasts as long as the handle. `None` if somebody has it.
     /// Stores have no locks.
-    pub(super) async fn lock(&self, name: &str) -> Result<Option<Option<File>>> {
+    pub(super) async fn lock(&self, name: &str) -> Result<Option<Option<LockedFile>>> {
         let Some(folder) = self.folder() else {
             return Ok(Some(None));
         };
@@ -394,7 +394,7 @@ fn write_to(folder: &Path, name: &str, json: &[u8], write: &Write) -> io::Result
 }
 
 /// The lock of a folder, held for the moment of a rename.
-fn turn(folder: &Path) -> io::Result<File> {
+fn turn(folder: &Path) -> io::Result<LockedFile> {
     let path = folder.join(LOCK);
     let is_held = |locked: &Locked| matches!(locked, Locked::Theirs | Locked::Moved);
     match try_for(LOCK_WAIT, || open_locked(&path), is_held)? {

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use super::fault::io_fault;
 use super::index::{INDEX, Index};
 use super::list::Parts;
-use super::lock::{INHERITED, LockedPart, PartLock, lock_to_remove, open_locked_part, try_for};
+use super::lock::{INHERITED, LockedFile, LockedPart, PartLock, lock_to_remove, open_locked_part, try_for};
 use super::name::{self, CLIP_SUFFIX, ClipId, SIDECAR_SUFFIX};
 use super::quarantine::QUARANTINE;
 use super::record::{ClipRecord, MAX_SIDECAR_BYTES};
@@ -423,7 +423,7 @@ fn sweep_file(path: &Path, age: Duration) -> bool {
     if !old {
         return false;
     }
-    let lock = lock_to_remove(&file, path);
+    let lock = lock_to_remove(file, path);
     lock.is_some() && fs::remove_file(path).is_ok()
 }
 
@@ -440,7 +440,7 @@ fn part_name(id: &ClipId) -> String {
 
 /// The unfinished file of a clip, which nobody else writes as long as `file` and `lock` live.
 pub(super) struct Part {
-    pub(super) file: File,
+    pub(super) file: LockedFile,
     pub(super) path: PathBuf,
     pub(super) lock: PartLock,
 }

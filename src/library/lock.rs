@@ -9,12 +9,38 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long a lock is waited for before it counts as held by somebody. A process that is being started has the open files
-/// of its parent, with their locks, until it runs its own program.
+/// of its parent until it runs its own program, and with them the locks of a parent that was killed meanwhile.
 pub(super) const INHERITED: Duration = Duration::from_millis(200);
+
+/// An open file with its lock, which ends with this value. The lock is given back before the file is closed: a process
+/// that is just being started has a copy of the handle, and closing ours would leave the lock to it.
+#[derive(Debug)]
+pub(super) struct LockedFile(File);
+
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
+impl Deref for LockedFile {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+impl DerefMut for LockedFile {
+    fn deref_mut(&mut self) -> &mut File {
+        &mut self.0
+    }
+}
 
 /// What became of an attempt to lock a file.
 #[cfg_attr(
@@ -23,11 +49,11 @@ pub(super) const INHERITED: Duration = Duration::from_millis(200);
 )]
 pub(super) enum Locked {
     /// The file is ours, under the name it was opened by.
-    Ours(File),
+    Ours(LockedFile),
     /// Somebody else holds it.
     Theirs,
     /// The file is ours and has a second name: a crash left it, and what is written here changes both.
-    Twice(File),
+    Twice(LockedFile),
     /// The name was removed or given to another file while it was being locked.
     Moved,
 }
@@ -40,7 +66,7 @@ const SEPARATE_SUFFIX: &str = ".lock";
 /// A file that one writer at a time may have, and that anybody may read by its name meanwhile.
 pub(super) enum LockedPart {
     /// The file is ours as long as both handles live.
-    Ours(File, PartLock),
+    Ours(LockedFile, PartLock),
     /// See [`Locked::Theirs`].
     Theirs,
     /// See [`Locked::Twice`].
@@ -52,7 +78,7 @@ pub(super) enum LockedPart {
 /// The lock of an open file, where it is not in the file itself. It ends with this value.
 #[derive(Debug)]
 pub(super) struct PartLock {
-    _file: Option<File>,
+    _file: Option<LockedFile>,
 }
 
 impl PartLock {
@@ -104,7 +130,7 @@ fn locked_part(path: &Path, separate: bool) -> io::Result<LockedPart> {
         Locked::Theirs => return Ok(LockedPart::Theirs),
         Locked::Moved => return Ok(LockedPart::Moved),
     };
-    let file = open(OpenOptions::new(), path)?;
+    let file = LockedFile(open(OpenOptions::new(), path)?);
     Ok(match named(&file, path)? {
         Named::Only => LockedPart::Ours(file, lock),
         Named::Twice => LockedPart::Twice(lock),
@@ -113,20 +139,22 @@ fn locked_part(path: &Path, separate: bool) -> io::Result<LockedPart> {
 }
 
 /// Locks an unfinished file that is to be removed. `None` where somebody writes it.
-pub(super) fn lock_to_remove(file: &File, path: &Path) -> Option<PartLock> {
+pub(super) fn lock_to_remove(file: File, path: &Path) -> Option<PartLock> {
     to_remove(file, path, SEPARATE)
 }
 
-fn to_remove(file: &File, path: &Path, separate: bool) -> Option<PartLock> {
+fn to_remove(file: File, path: &Path, separate: bool) -> Option<PartLock> {
     if separate {
         return match open_locked(&separate_lock(path)) {
             Ok(Locked::Ours(lock) | Locked::Twice(lock)) => Some(PartLock { _file: Some(lock) }),
             Ok(Locked::Theirs | Locked::Moved) | Err(_) => None,
         };
     }
-    // The lock is in the file, whose handle the caller keeps.
+    // The lock is in the file.
     let is_free = !matches!(file.try_lock(), Err(TryLockError::WouldBlock));
-    is_free.then_some(PartLock { _file: None })
+    is_free.then_some(PartLock {
+        _file: Some(LockedFile(file)),
+    })
 }
 
 fn separate_lock(path: &Path) -> PathBuf {
@@ -170,7 +198,7 @@ pub(super) fn open_locked(path: &Path) -> io::Result<Locked> {
     // Who has it open shares it with nobody, so no other handle can be at a name that is about to go.
     options.share_mode(0).custom_flags(FILE_FLAG_DELETE_ON_CLOSE);
     match open(options, path) {
-        Ok(file) => Ok(Locked::Ours(file)),
+        Ok(file) => Ok(Locked::Ours(LockedFile(file))),
         Err(error) if error.raw_os_error() == Some(ERROR_SHARING_VIOLATION) => Ok(Locked::Theirs),
         Err(error) => Err(error),
     }
@@ -190,6 +218,7 @@ pub(super) fn open_locked(path: &Path) -> io::Result<Locked> {
     if !take(&file)? {
         return Ok(Locked::Theirs);
     }
+    let file = LockedFile(file);
     Ok(match named(&file, path)? {
         Named::Only => Locked::Ours(file),
         Named::Twice => Locked::Twice(file),
@@ -220,7 +249,10 @@ pub(super) fn is_locked(path: &Path) -> io::Result<Option<bool>> {
         Err(error) => return Err(error),
     };
     match file.try_lock_shared() {
-        Ok(()) => Ok(Some(false)),
+        Ok(()) => {
+            let _ = file.unlock();
+            Ok(Some(false))
+        }
         Err(TryLockError::WouldBlock) => Ok(Some(true)),
         Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(Some(false)),
         Err(TryLockError::Error(error)) => Err(error),
@@ -318,19 +350,35 @@ mod tests {
             let mut reader = File::open(&path).unwrap();
             reader.read_to_string(&mut read).unwrap();
             assert_eq!(read, "clip");
-            assert!(to_remove(&reader, &path, separate).is_none());
+            assert!(to_remove(File::open(&path).unwrap(), &path, separate).is_none());
             drop((file, lock));
-            let lock = to_remove(&reader, &path, separate).expect("nobody writes it any more");
+            let lock = to_remove(reader, &path, separate).expect("nobody writes it any more");
             assert!(matches!(
                 locked_part(&path, separate).unwrap(),
                 LockedPart::Theirs
             ));
-            drop((reader, lock));
+            drop(lock);
             assert!(matches!(
                 locked_part(&path, separate).unwrap(),
                 LockedPart::Ours(..)
             ));
         }
+    }
+
+    /// What a process that is being started does: it has a copy of the handle for a while.
+    #[test]
+    fn a_lock_ends_though_somebody_has_a_copy_of_its_handle() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.lock");
+        let Locked::Ours(file) = open_locked(&path).unwrap() else {
+            panic!("nobody has it");
+        };
+        let copy = file.try_clone().unwrap();
+        assert_eq!(is_locked(&path).unwrap(), Some(true));
+        drop(file);
+        assert_eq!(is_locked(&path).unwrap(), Some(false));
+        assert!(matches!(open_locked(&path).unwrap(), Locked::Ours(_)));
+        drop(copy);
     }
 
     #[test]

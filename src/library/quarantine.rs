@@ -18,6 +18,7 @@ use super::documents::Documents;
 use super::fault::{io_fault, store_fault};
 use super::folder::{Folder, Part, sync_folder};
 use super::journal::{JobFile, JobRecord, JobState, created_at, millis_of};
+use super::lock::LockedFile;
 use super::name::now_millis;
 use super::record::{ClipRecord, ReelkinRecord};
 use super::staged::{self, ClipDigest, Staged};
@@ -316,7 +317,7 @@ impl Library {
     async fn put_into_quarantine(
         self,
         part: PathBuf,
-        file: File,
+        file: LockedFile,
         digest: ClipDigest,
         rejected: Rejected,
     ) -> Result<()> {

@@ -14,7 +14,7 @@ use super::appender::Appender;
 use super::bucket::Content;
 use super::fault::io_fault;
 use super::folder::{self, Folder, Part};
-use super::lock::PartLock;
+use super::lock::{LockedFile, PartLock};
 use super::record::{ClipRecord, ReelkinRecord};
 use super::{Clip, ClipId, Library, blocking, cut_off};
 use crate::error::{Error, ErrorKind, Result};
@@ -109,7 +109,7 @@ impl Library {
         &self,
         id: &ClipId,
         path: PathBuf,
-        file: File,
+        file: LockedFile,
         digest: ClipDigest,
         mut record: ClipRecord,
     ) -> Result<Clip> {

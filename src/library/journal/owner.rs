@@ -7,7 +7,7 @@
 //! a file: it is watched for as long as one that does not change.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 
 use super::super::documents::{Documents, LOCK, Version};
 use super::super::fault::io_fault;
-use super::super::lock::{self, Locked, open_locked};
+use super::super::lock::{self, Locked, LockedFile, open_locked};
 use super::super::{Inner, Library, blocking, name};
 use super::{Claim, OpenJob};
 use crate::error::{Error, ErrorKind, Result};
@@ -47,7 +47,7 @@ const OWNERS: &str = "jobs/owners";
 pub(in crate::library) struct Owner {
     pub(super) id: String,
     /// On a folder, and where it lies. More than one file was held when somebody removed the name of the ones before.
-    lock: Option<(Mutex<Vec<File>>, PathBuf)>,
+    lock: Option<(Mutex<Vec<LockedFile>>, PathBuf)>,
 }
 
 impl Drop for Inner {
@@ -231,8 +231,11 @@ impl Library {
         if owners.is_empty() {
             return Ok(());
         }
-        for record in self.jobs().await? {
-            owners.retain(|owner| record.owner.as_ref() != Some(owner));
+        // Those too that are over and on their way to the ledger.
+        for entry in self.open_entries().await? {
+            let record = self.open_record(&entry).await.ok().flatten();
+            let named = record.and_then(|record| record.owner);
+            owners.retain(|owner| named.as_ref() != Some(owner));
         }
         let doing = format!("remove a lease of {self}");
         blocking(move || {
