@@ -22,8 +22,12 @@ pub(crate) enum Mutation {
     RecordsAreOverwritten,
     /// A create that was cut off counts as never sent.
     IntendedIsDropped,
+    /// A create without an answer is closed as failed.
+    NoAnswerIsFailure,
     /// What other requests have reserved does not count against a budget.
     ReservationsAreNotCounted,
+    /// The id of a job is written down once, and not again when that failed.
+    JobIsNotNamedAgain,
     /// A job that is over is closed whatever becomes of its clip.
     UnsavedIsOver,
 }

@@ -162,7 +162,7 @@ pub(super) async fn one(client: &VideoClient, reporter: &Reporter, id: &JobId) -
                 return Box::pin(save::finish(client, reporter, job)).await;
             }
             // What others only picked up never comes to the ledger, and is looked for like any other.
-            Claim::HeldByOther { record, .. } if record.is_pickup() => {}
+            Claim::HeldByOther { record, .. } | Claim::Ended(record) if record.is_pickup() => {}
             Claim::HeldByOther { record, .. } | Claim::Ended(record) => watched = Some(record.id),
             Claim::OtherService(record) => return Err(named(at_other_service(&record, &service))),
             Claim::Gone => {}
@@ -350,27 +350,33 @@ pub(super) async fn take_up(
         JobState::Intended if file.record().is_question() => lose_answer(file).await.map(Look::Failed),
         JobState::Intended | JobState::Unknown if file.record().job_id.is_none() => {
             mark_unresolved(&mut file).await?;
-            let record = file.record().clone();
-            Ok(match record.job_id {
-                None => Look::Unsettled(record),
-                Some(_) => Look::HeldByOther {
-                    record,
-                    is_alive: true,
-                },
-            })
+            let record = file.record();
+            if record.job_id.is_none() || record.state.is_over() {
+                return Ok(Look::Unsettled(record.clone()));
+            }
+            // Its owner lived after all, and has named the job. The record is ours.
+            finish(client, part, file).await
         }
-        _ => {
-            let job = save::Job::kept(file)?;
-            let id = job.id().clone();
-            let part = part(id.clone());
-            part.submitted(&id, None);
-            Ok(match Box::pin(save::conclude(client, &part, job)).await {
-                Ok(clip) => Look::Saved(Box::new(clip)),
-                Err((_, record)) if record.state.is_over() => Look::Failed(*record),
-                Err((_, record)) => Look::Open(*record),
-            })
-        }
+        _ => finish(client, part, file).await,
     }
+}
+
+async fn finish(
+    client: &VideoClient,
+    part: impl FnOnce(JobId) -> Reporter + Send,
+    file: JobFile,
+) -> Result<Look> {
+    let job = save::Job::kept(file)?;
+    let id = job.id().clone();
+    let part = part(id.clone());
+    part.submitted(&id, None);
+    Ok(match Box::pin(save::conclude(client, &part, job)).await {
+        Ok(clip) => Look::Saved(Box::new(clip)),
+        Err((_, record)) if record.state.is_over() && record.state != JobState::Saved => {
+            Look::Failed(*record)
+        }
+        Err((_, record)) => Look::Open(*record),
+    })
 }
 
 /// Nothing was sent for it but, perhaps, a question.

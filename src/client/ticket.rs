@@ -19,6 +19,7 @@ use crate::job::{self, Reporter};
 use crate::library::{Begun, Clip, ClipId, Fetched, JobError, JobFile, JobRecord, JobState};
 use crate::model::VideoModel;
 use crate::money::UsdTicks;
+use crate::mutation::{Mutation, is_on};
 use crate::planner::Bill;
 use crate::provider::{JobId, Submission};
 use crate::stop;
@@ -179,6 +180,9 @@ impl Ticket {
     /// Writes down the job, after an attempt that failed. It exists, so nothing that fails here may end the work; but a
     /// process that ends before it is written down leaves a request of which nobody knows the job.
     async fn accept_again(&mut self, id: &JobId, clip: &ClipId) {
+        if is_on(Mutation::JobIsNotNamedAgain) {
+            return;
+        }
         let mut backoff = Backoff::new(ACCEPT_PAUSE, 25 * ACCEPT_PAUSE);
         for _ in 0..ACCEPT_TRIES {
             job::pause(backoff.next(None)).await;
@@ -198,7 +202,7 @@ impl Ticket {
 
     /// A create that brought no job.
     async fn not_taken(mut self, error: Error) -> Error {
-        if error.kind() == ErrorKind::SubmissionUnknown {
+        if error.kind() == ErrorKind::SubmissionUnknown && !is_on(Mutation::NoAnswerIsFailure) {
             let told = JobError::from(&error);
             let id = self.file.record().id.clone();
             let changed = self.file.change(|record| {

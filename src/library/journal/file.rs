@@ -72,7 +72,11 @@ impl JobFile {
             id: job_id.to_owned(),
             clip: clip.to_string(),
         });
-        self.change(|record| record.error = None).await
+        let written = self.change(|record| record.error = None).await;
+        if is_on(Mutation::JobIsNotNamedAgain) {
+            self.0.job = None;
+        }
+        written
     }
 
     /// Changes the record after its create was sent, whole or not at all. When another process has taken it over
@@ -88,14 +92,24 @@ impl JobFile {
                 record.owner = owner;
             }
         };
-        match self.write(&change, |found| !found.state.is_over()).await? {
-            Written::Gone => self.write_again(&change).await?,
-            Written::Kept(ended) if ended.job_id.is_none() => {
-                if let Some(job) = &self.0.job {
-                    self.0.held.library.add_job_id(&ended.id, &job.id).await?;
+        for _ in 0..TRIES {
+            match self.write(&change, |found| !found.state.is_over()).await? {
+                Written::Done => break,
+                Written::Kept(ended) => {
+                    self.add_job_id(*ended).await?;
+                    break;
+                }
+                Written::Gone if self.write_again(&change).await? => break,
+                // Somebody else has written it again.
+                Written::Gone if self.read_again().await?.is_some() => {}
+                Written::Gone => {
+                    if self.0.job.is_some() {
+                        let ended = self.0.held.library.job_record(&self.0.record.id).await?;
+                        self.add_job_id(ended).await?;
+                    }
+                    break;
                 }
             }
-            Written::Done | Written::Kept(_) => {}
         }
         self.0.held.is_owner = self.0.record.owner == Some(us);
         Ok(())
@@ -104,35 +118,63 @@ impl JobFile {
     /// Moves a record to the ledger, after a last change that ends it. When another process has ended it before, its
     /// word stands, unless this one has a clip and that one has none. A record that another process works on is left
     /// to it, unless this one has a clip.
-    pub(crate) async fn close(mut self, change: impl Fn(&mut JobRecord) + Send + Sync) -> Result<JobRecord> {
+    pub(crate) async fn close(self, change: impl Fn(&mut JobRecord) + Send + Sync) -> Result<JobRecord> {
+        self.close_if(|_| true, change).await
+    }
+
+    /// As [`close`](Self::close), as long as `may_end` of what is found there. Otherwise the record is given up, and
+    /// returned as it is.
+    pub(super) async fn close_if(
+        mut self,
+        may_end: impl Fn(&JobRecord) -> bool + Send + Sync,
+        change: impl Fn(&mut JobRecord) + Send + Sync,
+    ) -> Result<JobRecord> {
+        let us = self.0.us.clone();
         let change = |record: &mut JobRecord| {
             change(record);
             // What is needed to go on with it is not needed any more, and the link is a secret.
-            (record.owner, record.brief, record.reply) = (None, None, None);
+            (record.brief, record.reply) = (None, None);
+            // Whose step the next one is: a recovery does not report what its owner reports.
+            record.owner = Some(us.clone());
         };
         let mut ended = self.0.record.clone();
         change(&mut ended);
         name_job(&mut ended, self.0.job.as_ref());
-        let us = self.0.us.clone();
         let may_end = |found: &JobRecord| {
-            outranks(&ended, found) && (ended.state == JobState::Saved || is_free(found, &us))
+            outranks(&ended, found)
+                && (ended.state == JobState::Saved || is_free(found, &us))
+                && may_end(found)
         };
         let written = self.write(&change, may_end).await?;
-        self.0.held.is_owner = false;
         let library = self.0.held.library.clone();
-        match written {
+        let closed = match written {
             Written::Done => {
-                library.move_to_ledger(&self.0.name, &self.0.record).await?;
-                Ok(self.0.record)
+                self.0.held.is_owner = true;
+                // This step decided how it ended: the next one is made by whoever looks, should it fail here.
+                if let Err(error) = library.move_to_ledger(&self.0.name, &self.0.record).await {
+                    tracing::warn!(record = self.0.record.id, %error, "an ended record is not in the ledger yet");
+                    return Ok(in_ledger(&self.0.record));
+                }
+                in_ledger(&self.0.record)
+            }
+            Written::Kept(theirs) if theirs.state.is_over() => {
+                library.move_to_ledger(&self.0.name, &theirs).await?;
+                self.add_job_id(in_ledger(&theirs)).await?
             }
             Written::Kept(theirs) => {
-                if theirs.state.is_over() {
-                    library.move_to_ledger(&self.0.name, &theirs).await?;
+                let is_unnamed = theirs.job_id.is_none() && self.0.job.is_some();
+                if is_unnamed || theirs.owner.as_ref() == Some(&us) {
+                    self.change(|record| record.owner = None).await?;
                 }
-                Ok(*theirs)
+                self.0.record.clone()
             }
-            Written::Gone => library.correct_ledger(ended).await,
-        }
+            Written::Gone => {
+                let found = library.correct_ledger(in_ledger(&ended)).await?;
+                self.add_job_id(found).await?
+            }
+        };
+        self.0.held.is_owner = false;
+        Ok(closed)
     }
 
     /// Removes the record of a request that was never sent and cost nothing.
@@ -224,25 +266,63 @@ impl JobFile {
         Ok(Some(&opened.record))
     }
 
-    /// Writes a record anew whose file was removed, unless it is in the ledger.
-    async fn write_again(&mut self, change: &(impl Fn(&mut JobRecord) + Send + Sync)) -> Result<()> {
+    /// Writes a record anew whose file was removed, unless it is in the ledger. Returns whether it was written.
+    async fn write_again(&mut self, change: &(impl Fn(&mut JobRecord) + Send + Sync)) -> Result<bool> {
         let library = self.0.held.library.clone();
         let id = self.0.record.id.clone();
-        if library.ledger_entry(&id).await?.is_none() && self.put(change, None).await? {
+        let written = library.ledger_entry(&id).await?.is_none() && self.put(change, None).await?;
+        if written {
             tracing::warn!(
                 record = id,
                 "the record of a job was removed, and is written again"
             );
         }
-        Ok(())
+        Ok(written)
+    }
+
+    /// Adds the id of the job to a record that somebody ended before the job was known here. Returns the record as it is
+    /// then.
+    async fn add_job_id(&self, ended: JobRecord) -> Result<JobRecord> {
+        let Some(job) = self.0.job.as_ref().filter(|_| ended.job_id.is_none()) else {
+            return Ok(ended);
+        };
+        let library = &self.0.held.library;
+        tracing::error!(
+            record = ended.id,
+            job = job.id,
+            "a record was ended while its create was on its way, and the job exists"
+        );
+        let add = |found: &JobRecord| {
+            let mut found = found.clone();
+            found.job_id.is_none().then(|| {
+                found.job_id = Some(job.id.clone());
+                found
+            })
+        };
+        for _ in 0..TRIES {
+            if let Some(entry) = library.ledger_entry(&ended.id).await? {
+                // Without an answer somebody else has changed its name in between.
+                if let Some(record) = library.change_ledger(&entry, add).await? {
+                    return Ok(record);
+                }
+            } else {
+                // It is still on its way there.
+                library.move_to_ledger(&self.0.name, &ended).await?;
+            }
+        }
+        Err(keeps_changing(&ended.id))
     }
 }
 
 impl Library {
     /// The second step of an ending: the record is in `jobs/` with its last state.
     pub(super) async fn move_to_ledger(&self, name: &str, record: &JobRecord) -> Result<()> {
-        let mut record = record.clone();
+        let mut record = in_ledger(record);
         for _ in 0..TRIES {
+            if !record.state.is_over() {
+                // Somebody has written it again.
+                return Ok(());
+            }
             if record.is_pickup() || record.state == JobState::Dropped {
                 return self.jobs_folder().remove(name).await;
             }
@@ -254,7 +334,7 @@ impl Library {
             match self.jobs_folder().read(name).await? {
                 None => return self.keep_best_entry(&record.id).await,
                 Some(found) => {
-                    let found = JobRecord::from_json(&record.id, &found.json)?;
+                    let found = in_ledger(&JobRecord::from_json(&record.id, &found.json)?);
                     if found == record {
                         return self.jobs_folder().remove(name).await;
                     }
@@ -288,26 +368,6 @@ impl Library {
             Some(created_at) => best_entry(&self.ledger_of(&day_of(created_at)), id).await,
             None => Ok(None),
         }
-    }
-
-    /// Adds the id of a job to a record that somebody ended before the job was known here.
-    async fn add_job_id(&self, id: &str, job_id: &str) -> Result<()> {
-        tracing::error!(
-            record = id,
-            job = job_id,
-            "a record was ended while its create was on its way, and the job exists"
-        );
-        let add = |found: &JobRecord| {
-            let mut found = found.clone();
-            found.job_id.is_none().then(|| {
-                found.job_id = Some(job_id.to_owned());
-                found
-            })
-        };
-        if let Some(entry) = self.ledger_entry(id).await? {
-            self.change_ledger(&entry, add).await?;
-        }
-        Ok(())
     }
 
     /// Writes what became of a record that has left `jobs/` meanwhile. Returns what the ledger says then.
@@ -365,6 +425,13 @@ impl Library {
         }
         Err(keeps_changing(&entry.id))
     }
+}
+
+/// A record with its last state as the ledger has it: nobody works on it.
+fn in_ledger(record: &JobRecord) -> JobRecord {
+    let mut record = record.clone();
+    record.owner = None;
+    record
 }
 
 /// Names the job of a record. Whoever has the answer to the create knows it, whatever somebody else wrote meanwhile.

@@ -135,7 +135,7 @@ pub(crate) enum Claim {
     },
     /// It was sent to another service than the one that was named.
     OtherService(Box<JobRecord>),
-    /// It has its last state, and is in the ledger now.
+    /// It has its last state, and this claim has moved it to the ledger.
     Ended(Box<JobRecord>),
     /// Nothing is left to be done.
     Gone,
@@ -326,12 +326,13 @@ impl Library {
             return Ok(Claim::Gone);
         };
         let mut record = JobRecord::from_json(id, &found.json)?;
-        if record.state.is_over() {
-            // Whoever ended it was interrupted on the way to the ledger.
-            self.move_to_ledger(&name, &record).await?;
-            return Ok(Claim::Ended(Box::new(record)));
-        }
         // What was never sent, or has no job yet, needs no service.
+        let is_over = record.state.is_over();
+        if record.state == JobState::Dropped {
+            // Whoever dropped it was interrupted before its removal.
+            documents.remove(&name).await?;
+            return Ok(Claim::Gone);
+        }
         let has_job = matches!(record.state, JobState::Accepted | JobState::Done);
         if let (true, Some(ours), Some(theirs)) = (has_job, service, &record.service)
             && ours != theirs
@@ -354,6 +355,11 @@ impl Library {
         {
             match self.liveness(owner).await? {
                 Liveness::Dead => {}
+                Liveness::Alive if is_over => {
+                    // Its owner reports how it ended, and may have failed to make the next step.
+                    self.move_to_ledger(&name, &record).await?;
+                    return Ok(Claim::Gone);
+                }
                 Liveness::Alive => return elsewhere(record, true),
                 Liveness::Unknown => return elsewhere(record, false),
             }
@@ -366,6 +372,17 @@ impl Library {
             .replace(&name, &found.version, record.to_json()?)
             .await?;
         match taken {
+            // Whoever ended it was interrupted on the way to the ledger.
+            Some(_) if is_over => {
+                match self.move_to_ledger(&name, &record).await {
+                    Ok(()) => held.is_owner = false,
+                    Err(error) => {
+                        tracing::warn!(record = id, %error, "an ended record is not in the ledger yet");
+                    }
+                }
+                record.owner = None;
+                Ok(Claim::Ended(Box::new(record)))
+            }
             Some(version) => Ok(Claim::Ours(JobFile(Box::new(Opened {
                 held,
                 us,
@@ -377,6 +394,9 @@ impl Library {
             })))),
             None => {
                 held.is_owner = false;
+                if is_over {
+                    return Ok(Claim::Gone);
+                }
                 elsewhere(record, true)
             }
         }

@@ -1,7 +1,7 @@
 //! What a person says of a job that software cannot find out about.
 
 use super::entry::{Booked, EntryName};
-use super::{Claim, JobError, JobRecord, JobState};
+use super::{Claim, JobError, JobRecord, JobState, OpenJob};
 use crate::error::{Error, ErrorKind, Result};
 use crate::library::{ClipId, Library};
 use crate::money::UsdTicks;
@@ -37,8 +37,25 @@ impl Library {
         let Some(job) = self.open_job(id).await? else {
             return self.settle_ended(id, &settlement).await;
         };
-        self.check_settlement(&job, &settlement).await?;
-        let mut file = match self.claim_watched(&job, None).await? {
+        let named = self.check_settlement(&job, &settlement).await?;
+        self.settle_open(&job, named, settlement).await
+    }
+
+    /// Settles an open record, after the check of what is said of it. `named` is the job that it named then: the answer
+    /// to its create may come after all, and then the person spoke of something else.
+    pub(super) async fn settle_open(
+        &self,
+        job: &OpenJob,
+        named: Option<String>,
+        settlement: Settlement,
+    ) -> Result<JobRecord> {
+        let id = job.id();
+        let answered = |job: &str| {
+            Error::invalid(format!(
+                "settle job {id}: meanwhile the service's answer came, and its job is {job}; recover it, or settle it again"
+            ))
+        };
+        let mut file = match self.claim_watched(job, None).await? {
             Claim::Ours(file) => file,
             Claim::HeldByOther { .. } | Claim::OtherService(_) => {
                 return Err(Error::new(
@@ -47,26 +64,36 @@ impl Library {
                 ));
             }
             Claim::Gone | Claim::Ended(_) => {
-                return Err(Error::new(
-                    ErrorKind::NotFound,
-                    format!("settle job {id}: it was settled meanwhile"),
-                ));
+                return Err(settled_meanwhile(id));
             }
         };
         match settlement {
             Settlement::Accept => self.accept(file).await,
             Settlement::Job(job_id) => {
                 file.change(|record| {
-                    record.state = JobState::Accepted;
-                    record.clip = Some(ClipId::of_job(&job_id).to_string());
-                    record.job_id = Some(job_id.clone());
                     record.owner = None;
-                    record.error = None;
+                    if record.job_id.is_none() {
+                        record.state = JobState::Accepted;
+                        record.clip = Some(ClipId::of_job(&job_id).to_string());
+                        record.job_id = Some(job_id.clone());
+                        record.error = None;
+                    }
                 })
                 .await?;
-                Ok(file.record().clone())
+                match &file.record().job_id {
+                    Some(id) if *id == job_id => Ok(file.record().clone()),
+                    Some(other) => Err(answered(other)),
+                    None => Err(settled_meanwhile(id)),
+                }
             }
-            over => file.close(|record| end(record, &over)).await,
+            over => {
+                let is_same = |found: &JobRecord| found.job_id == named;
+                let settled = file.close_if(is_same, |record| end(record, &over)).await?;
+                match &settled.job_id {
+                    Some(job) if !is_same(&settled) && !settled.state.is_over() => Err(answered(job)),
+                    _ => Ok(settled),
+                }
+            }
         }
     }
 
@@ -114,6 +141,13 @@ impl Library {
             Err(already(&settled))
         }
     }
+}
+
+pub(super) fn settled_meanwhile(id: &str) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!("settle job {id}: it was settled meanwhile"),
+    )
 }
 
 /// The last state of a record that a person settled.

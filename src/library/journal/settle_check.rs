@@ -3,8 +3,9 @@
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::entry::EntryName;
+use super::settle::settled_meanwhile;
 use super::{JobRecord, LEDGER, OpenJob, Settlement, entries};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::library::Library;
 use crate::library::documents::Documents;
 use crate::request::check_job_id;
@@ -13,36 +14,38 @@ use crate::request::check_job_id;
 const AT_ONCE: usize = 16;
 
 impl Library {
-    /// Checks what somebody says of an open record.
+    /// Checks what somebody says of an open record. Returns the job that it named then: what is said is said of that.
     ///
     /// # Errors
     /// `InvalidRequest` for the id of a job that is none, or that another record or clip has; `NotFound` when nothing
     /// of the record is in quarantine to be accepted.
-    pub(super) async fn check_settlement(&self, job: &OpenJob, settlement: &Settlement) -> Result<()> {
+    pub(super) async fn check_settlement(
+        &self,
+        job: &OpenJob,
+        settlement: &Settlement,
+    ) -> Result<Option<String>> {
+        let record = self.record_of(job).await?;
         match settlement {
             Settlement::Job(job_id) => {
                 check_job_id(job_id)?;
-                let known = self.record_of(job).await?.job_id;
-                if let Some(known) = known.filter(|known| known != job_id) {
+                if let Some(known) = record.job_id.as_ref().filter(|known| *known != job_id) {
                     return Err(Error::invalid(format!(
                         "settle job {}: the service gave it the id {known}; recover it, or say what was charged",
                         job.id()
                     )));
                 }
-                self.check_unused(job.id(), job_id).await
+                self.check_unused(job.id(), job_id).await?;
             }
-            Settlement::Accept => self.check_acceptable(&self.record_of(job).await?).await,
-            Settlement::NeverMade | Settlement::Lost(_) => Ok(()),
+            Settlement::Accept => self.check_acceptable(&record).await?,
+            Settlement::NeverMade | Settlement::Lost(_) => {}
         }
+        Ok(record.job_id)
     }
 
     async fn record_of(&self, job: &OpenJob) -> Result<JobRecord> {
-        self.open_record(&job.0).await?.ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                format!("settle job {}: it was settled meanwhile", job.id()),
-            )
-        })
+        self.open_record(&job.0)
+            .await?
+            .ok_or_else(|| settled_meanwhile(job.id()))
     }
 
     /// Checks that no other record and no clip has the job of that id: two records of one job would count its cost

@@ -3,7 +3,7 @@ use std::time::SystemTime;
 
 use object_store::memory::InMemory;
 
-use super::super::{Begun, Claim};
+use super::super::{Begun, Claim, Settlement};
 use super::*;
 use crate::host::Instant;
 use crate::money::{Budget, UsdTicks};
@@ -129,6 +129,94 @@ async fn what_is_known_after_the_create_is_added_to_what_another_one_wrote() {
     assert_eq!(owner.jobs().await.unwrap()[0].state, JobState::Done);
 }
 
+/// As after a write that failed.
+fn forget_to_write_the_job(file: &mut JobFile) {
+    file.0.job = Some(KnownJob {
+        id: "j-1".to_owned(),
+        clip: "1763829999123_a1b2c3d4".to_owned(),
+    });
+}
+
+#[tokio::test]
+async fn a_record_that_was_ended_meanwhile_gets_the_id_of_its_job() {
+    for (ends, steps) in [(false, 1), (false, 2), (true, 1), (true, 2)] {
+        let [owner, other] = two();
+        let mut file = begun(&owner).await;
+        let id = file.record().id.clone();
+        let mut theirs = claimed(&other, &id).await;
+        let settled = |record: &mut JobRecord| record.state = JobState::Settled;
+        if steps == 1 {
+            assert!(theirs.replace(&settled).await.unwrap());
+        } else {
+            theirs.close(settled).await.unwrap();
+        }
+        forget_to_write_the_job(&mut file);
+        if ends {
+            file.close(|record| record.state = JobState::Failed)
+                .await
+                .unwrap();
+        } else {
+            file.change(|_| {}).await.unwrap();
+        }
+        let record = owner.job_record(&id).await.unwrap();
+        assert_eq!(record.state, JobState::Settled, "{ends} {steps}");
+        assert_eq!(record.job_id.as_deref(), Some("j-1"), "{ends} {steps}");
+    }
+}
+
+/// The answer to a create arrives between the look of a person and the write of what the person says.
+#[tokio::test]
+async fn a_job_that_becomes_known_meanwhile_is_not_settled_as_something_else() {
+    for said in [
+        Settlement::Job("j-2".to_owned()),
+        Settlement::NeverMade,
+        Settlement::Lost(UsdTicks::new(500)),
+    ] {
+        let [owner, other] = two();
+        let mut file = begun(&owner).await;
+        file.change_unsent(|record| {
+            record.state = JobState::Unknown;
+            record.owner = None;
+        })
+        .await
+        .unwrap();
+        let id = file.record().id.clone();
+        let job = other.open_job(&id).await.unwrap().unwrap();
+        let named = other.check_settlement(&job, &said).await.unwrap();
+        forget_to_write_the_job(&mut file);
+        file.change(|_| {}).await.unwrap();
+        let error = other.settle_open(&job, named, said.clone()).await.unwrap_err();
+        assert!(error.to_string().contains("its job is j-1"), "{error}");
+        let record = owner.jobs().await.unwrap().remove(0);
+        assert_eq!(record.state, JobState::Accepted, "{said:?}");
+        assert_eq!(record.job_id.as_deref(), Some("j-1"), "{said:?}");
+        assert_eq!(record.owner, None, "{said:?}");
+        // Looked at again, it is settled.
+        let settled = other.settle(&id, Settlement::NeverMade).await.unwrap();
+        assert_eq!(settled.state, JobState::Settled);
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_two_write_again_stays_open() {
+    let [owner, other] = two();
+    let mut file = begun(&owner).await;
+    let id = file.record().id.clone();
+    let mut theirs = claimed(&other, &id).await;
+    let name = file.0.name.clone();
+    owner.jobs_folder().remove(&name).await.unwrap();
+    theirs
+        .change(|record| record.state = JobState::Unknown)
+        .await
+        .unwrap();
+    forget_to_write_the_job(&mut file);
+    file.change(|_| {}).await.unwrap();
+    let open = owner.jobs().await.unwrap();
+    assert_eq!(open.len(), 1, "{open:?}");
+    assert_eq!(open[0].job_id.as_deref(), Some("j-1"));
+    assert!(owner.ledger_entry(&id).await.unwrap().is_none());
+}
+
 #[tokio::test]
 async fn a_job_that_was_not_written_down_is_named_by_the_next_write() {
     for ends in [false, true] {
@@ -138,11 +226,7 @@ async fn a_job_that_was_not_written_down_is_named_by_the_next_write() {
             .await
             .unwrap();
         let id = file.record().id.clone();
-        // As after a write that failed.
-        file.0.job = Some(KnownJob {
-            id: "j-1".to_owned(),
-            clip: "1763829999123_a1b2c3d4".to_owned(),
-        });
+        forget_to_write_the_job(&mut file);
         if ends {
             file.close(|record| record.state = JobState::Saved).await.unwrap();
         } else {
@@ -202,4 +286,34 @@ async fn an_ending_that_was_interrupted_is_carried_on() {
     assert!(matches!(found, Claim::Ended(_)), "{found:?}");
     assert!(two.open_jobs().await.unwrap().is_empty());
     assert_eq!(two.job_record(&id).await.unwrap().state, JobState::Failed);
+}
+
+#[tokio::test]
+async fn an_ending_is_reported_once() {
+    let [owner, other] = two();
+    let mut file = begun(&owner).await;
+    let id = file.record().id.clone();
+    // Its owner is between the two steps of a close.
+    let ended = |record: &mut JobRecord| record.state = JobState::Saved;
+    assert!(file.replace(&ended).await.unwrap());
+    let job = other.open_job(&id).await.unwrap().unwrap();
+    let found = other.claim_job(&job, None).await.unwrap();
+    assert!(
+        matches!(found, Claim::HeldByOther { is_alive: false, .. }),
+        "{found:?}"
+    );
+    // A sign of life: it reports the clip itself, and a recovery only makes the step.
+    owner.renew_lease().await.unwrap();
+    let found = other.claim_job(&job, None).await.unwrap();
+    assert!(matches!(found, Claim::Gone), "{found:?}");
+    assert!(other.open_jobs().await.unwrap().is_empty());
+    assert_eq!(file.close(ended).await.unwrap().state, JobState::Saved);
+    assert_eq!(other.job_record(&id).await.unwrap().owner, None);
+    assert_eq!(
+        entries(&other.ledger_of(&day_of(super::super::record::millis_of(&id).unwrap())))
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
 }
