@@ -25,10 +25,10 @@ test:
 	@scripts/setup.sh bindings
 	@scripts/test.sh
 
-# Begins where the tests end, at seed 150.
+# Begins where the tests end, at seed 300.
 simulate:
 	@scripts/setup.sh test
-	REELKIN_FROM=$${FROM:-150} REELKIN_SEEDS=$(or $(SEEDS),20000) cargo test --locked --release --all-features --lib \
+	REELKIN_FROM=$${FROM:-300} REELKIN_SEEDS=$(or $(SEEDS),20000) cargo test --locked --profile simulation --lib \
 		-- simulation::no_seed simulation::a_guard_against --include-ignored --nocapture
 
 torture:

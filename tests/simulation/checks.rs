@@ -1,6 +1,7 @@
 //! What must hold: after every step, and when all is over.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -8,6 +9,8 @@ use serde::Deserialize;
 use super::service::{End, Job};
 use super::store::Contents;
 use super::world::State;
+use crate::error::Charge;
+use crate::money::{Spent, UsdTicks};
 
 /// The library's prefix in the store.
 pub(super) const PREFIX: &str = "team";
@@ -28,13 +31,28 @@ pub(super) struct Record {
 }
 
 impl Record {
-    fn read(name: String, json: &Bytes) -> Option<Self> {
+    /// Whether an object of that name is a record.
+    pub(super) fn is_name(name: &str) -> bool {
+        let rest = name.strip_prefix(PREFIX);
+        rest.is_some_and(|rest| {
+            (rest.starts_with("/jobs/") && !rest.starts_with("/jobs/owners/")) || rest.starts_with("/ledger/")
+        })
+    }
+
+    pub(super) fn read(name: &str, json: &Bytes) -> Option<Self> {
         let record: Self = serde_json::from_slice(json).ok()?;
+        let name = name.to_owned();
         Some(Self { name, ..record })
     }
 
     pub(super) fn is_open(&self) -> bool {
         self.name.starts_with(&format!("{PREFIX}/jobs/"))
+    }
+
+    /// What its name says counts against a budget.
+    fn booked(&self) -> u64 {
+        let ticks = self.name.rsplit('.').nth(1);
+        ticks.and_then(|ticks| ticks.parse().ok()).unwrap_or_default()
     }
 
     /// What its name says was paid, if that is known for good.
@@ -45,36 +63,45 @@ impl Record {
 }
 
 /// All records. Of one that is in both places, as in the middle of a move, that of the ledger.
-pub(super) fn records(contents: &Contents) -> Vec<Record> {
-    let mut by_id = BTreeMap::new();
-    for place in ["jobs/", "ledger/"] {
-        for (name, json) in contents.below(&format!("{PREFIX}/{place}")) {
-            if let Some(record) = Record::read(name, &json) {
-                by_id.insert(record.id.clone(), record);
-            }
-        }
-    }
+pub(super) fn records(contents: &Contents) -> Vec<Arc<Record>> {
+    let all = contents.records().into_iter();
+    // In the order of their names, `jobs` comes before `ledger`.
+    let by_id: BTreeMap<_, _> = all.map(|record| (record.id.clone(), record)).collect();
     by_id.into_values().collect()
 }
 
 /// Whether a person has said what became of a record of that prompt.
-fn is_settled(records: &[Record], prompt: &str) -> bool {
+fn is_settled(records: &[Arc<Record>], prompt: &str) -> bool {
     let mut of = records
         .iter()
         .filter(|record| record.prompt.as_deref() == Some(prompt));
     of.any(|record| record.state == "settled")
 }
 
+/// The record of that job, as the one that sent it wrote it.
+fn record_of<'a>(records: &'a [Arc<Record>], job: &Job) -> Option<&'a Arc<Record>> {
+    let is_its = |record: &&Arc<Record>| record.job_id.as_deref() == Some(&job.id);
+    records
+        .iter()
+        .filter(|record| record.operation != "pickup")
+        .find(is_its)
+}
+
 /// A create made a job.
 pub(super) fn job_was_made(contents: &Contents, state: &State, job: &Job) -> Result<(), String> {
     every_job_has_its_record(contents, state)?;
     let jobs = &state.services[0].jobs;
+    let records = records(contents);
     for earlier in jobs
         .iter()
         .filter(|other| other.prompt == job.prompt && other.id != job.id)
     {
         let is_free = earlier.charge() == 0 && earlier.is_over(state.now);
-        if !is_free && !is_settled(&records(contents), &job.prompt) {
+        let is_given_up = match record_of(&records, earlier) {
+            Some(record) => record.state == "settled",
+            None => is_settled(&records, &job.prompt),
+        };
+        if !is_free && !is_given_up {
             return Err(format!(
                 "{:?} was asked for once, and both {} and {} were made for it",
                 job.prompt, earlier.id, job.id
@@ -99,7 +126,19 @@ pub(super) fn job_was_made(contents: &Contents, state: &State, job: &Job) -> Res
     Ok(())
 }
 
-/// Each job of the service has a record that does not call it unsent.
+/// What has left counts against the budget in full.
+pub(super) fn budget_is_kept(contents: &Contents, state: &State) -> Result<(), String> {
+    let Some(budget) = state.budget else { return Ok(()) };
+    let is_sent = |record: &&Arc<Record>| !matches!(record.state.as_str(), "reserved" | "dropped");
+    let records = records(contents);
+    let booked: u64 = records.iter().filter(is_sent).map(|record| record.booked()).sum();
+    if booked > budget {
+        return Err(format!("{booked} ticks are booked of a budget of {budget}"));
+    }
+    Ok(())
+}
+
+/// Each job of the service has a record of its own that does not call it unsent.
 pub(super) fn every_job_has_its_record(contents: &Contents, state: &State) -> Result<(), String> {
     let jobs = &state.services[0].jobs;
     if jobs.is_empty() {
@@ -107,15 +146,15 @@ pub(super) fn every_job_has_its_record(contents: &Contents, state: &State) -> Re
     }
     let records = records(contents);
     for job in jobs {
-        let of = |record: &&Record| record.prompt.as_deref() == Some(&job.prompt);
-        let states: Vec<_> = records
-            .iter()
-            .filter(of)
-            .map(|record| record.state.as_str())
-            .collect();
-        if states.iter().all(|state| *state == "reserved") {
+        let of = |record: &&Arc<Record>| {
+            record.prompt.as_deref() == Some(&job.prompt) && record.operation != "pickup"
+        };
+        let is_sent = |record: &&Arc<Record>| !matches!(record.state.as_str(), "reserved" | "dropped");
+        let sent = records.iter().filter(of).filter(is_sent).count();
+        let made = jobs.iter().filter(|other| other.prompt == job.prompt).count();
+        if sent < made {
             return Err(format!(
-                "{} of {:?} has no record: {states:?}",
+                "{} of {:?} has no record: there are {sent} for {made} jobs",
                 job.id, job.prompt
             ));
         }
@@ -123,12 +162,24 @@ pub(super) fn every_job_has_its_record(contents: &Contents, state: &State) -> Re
     Ok(())
 }
 
-/// No record is closed whose job made a clip that can still be had.
+/// No record is closed as failed whose job made a clip that can still be had.
 pub(super) fn no_clip_is_given_up(contents: &Contents, state: &State) -> Result<(), String> {
-    for record in records(contents).iter().filter(|record| record.state == "failed") {
-        let is_its = |job: &&Job| record.job_id.as_deref() == Some(&job.id);
+    let records = records(contents);
+    let jobs = &state.services[0].jobs;
+    // What was only picked up has no place in the ledger: the record of the one that sent it counts.
+    let is_closed = |record: &&Arc<Record>| record.state == "failed" && record.operation != "pickup";
+    for record in records.iter().filter(is_closed) {
+        let is_its = |job: &&Job| match &record.job_id {
+            Some(id) => *id == job.id,
+            None => {
+                record.prompt.as_deref() == Some(&job.prompt)
+                    && record_of(&records, job).is_none()
+                    && !is_settled(&records, &job.prompt)
+                    && !is_unresolved(&records, &job.prompt)
+            }
+        };
         let made = |job: &&Job| job.end == End::Clip && state.now < job.gone;
-        if let Some(job) = state.services[0].jobs.iter().filter(made).find(is_its) {
+        if let Some(job) = jobs.iter().filter(made).find(is_its) {
             return Err(format!(
                 "{} makes a clip, and its record is closed as failed",
                 job.id
@@ -138,12 +189,29 @@ pub(super) fn no_clip_is_given_up(contents: &Contents, state: &State) -> Result<
     Ok(())
 }
 
+/// Whether a record of that prompt waits for its answer, or for a person.
+fn is_unresolved(records: &[Arc<Record>], prompt: &str) -> bool {
+    let mut of = records
+        .iter()
+        .filter(|record| record.prompt.as_deref() == Some(prompt) && record.job_id.is_none());
+    of.any(|record| record.is_open())
+}
+
 /// What must hold when everything has been recovered and settled.
 pub(super) fn all_is_well(contents: &Contents, state: &State) -> Result<(), String> {
     every_job_has_its_record(contents, state)?;
     let records = records(contents);
     let jobs = &state.services[0].jobs;
+    for record in contents.records() {
+        if record.is_open() && is_twice(contents, &record) {
+            return Err(format!("record {} is open and in the ledger", record.id));
+        }
+    }
     for record in &records {
+        // The service names the price of every clip.
+        if record.state == "saved" && record.operation != "analyze" && record.paid().is_none() {
+            return Err(format!("{} is saved, and its price is not known", record.name));
+        }
         money_is_right(record, &records, jobs)?;
     }
     for job in jobs {
@@ -163,19 +231,19 @@ pub(super) fn all_is_well(contents: &Contents, state: &State) -> Result<(), Stri
 
 /// What a record says was paid was paid; what is not known is marked so. Records of one prompt that name no job are
 /// held together against its jobs that no record names.
-fn money_is_right(record: &Record, records: &[Record], jobs: &[Job]) -> Result<(), String> {
+fn money_is_right(record: &Arc<Record>, records: &[Arc<Record>], jobs: &[Job]) -> Result<(), String> {
     let is_named = |job: &Job| {
         records
             .iter()
             .any(|other| other.job_id.as_deref() == Some(&job.id))
     };
-    let (together, charged): (Vec<&Record>, u64) = match &record.job_id {
+    let (together, charged): (Vec<&Arc<Record>>, u64) = match &record.job_id {
         Some(id) => (
             vec![record],
             jobs.iter().filter(|job| job.id == *id).map(Job::charge).sum(),
         ),
         None => {
-            let alike = |other: &&Record| other.job_id.is_none() && other.prompt == record.prompt;
+            let alike = |other: &&Arc<Record>| other.job_id.is_none() && other.prompt == record.prompt;
             let unnamed = |job: &&Job| record.prompt.as_deref() == Some(&job.prompt) && !is_named(job);
             let alike = match record.prompt {
                 Some(_) => records.iter().filter(alike).collect(),
@@ -184,11 +252,21 @@ fn money_is_right(record: &Record, records: &[Record], jobs: &[Job]) -> Result<(
             (alike, jobs.iter().filter(unnamed).map(Job::charge).sum())
         }
     };
-    let Some(paid) = together.iter().map(|record| record.paid()).sum::<Option<u64>>() else {
-        return Ok(());
+    let paid: u64 = together.iter().filter_map(|record| record.paid()).sum();
+    let is_known = |record: &&Arc<Record>| record.paid().is_some();
+    let questions: u64 = together
+        .iter()
+        .copied()
+        .filter(is_known)
+        .map(|record| record.questions)
+        .sum();
+    let is_right = if together.iter().all(is_known) {
+        paid == charged + questions
+    } else {
+        // Of the rest it is said that it is not known.
+        paid <= charged + questions
     };
-    let questions: u64 = together.iter().map(|record| record.questions).sum();
-    if paid == charged + questions {
+    if is_right {
         return Ok(());
     }
     Err(format!(
@@ -205,9 +283,8 @@ fn clip_is_safe(contents: &Contents, state: &State, record: &Record, job: &Job) 
     match record.state.as_str() {
         "saved" => {
             let id = record.clip.as_deref().unwrap_or_default();
-            let name = format!("{PREFIX}/{id}.mp4");
-            match contents.below(&name).into_iter().find(|(at, _)| *at == name) {
-                Some((_, bytes)) if bytes == job.clip => Ok(()),
+            match contents.get(&format!("{PREFIX}/{id}.mp4")) {
+                Some(bytes) if bytes == job.clip => Ok(()),
                 Some(_) => Err(format!("{} is saved as {id} with other bytes", job.id)),
                 None => Err(format!("{} is called saved, and {id} is not there", job.id)),
             }
@@ -221,6 +298,85 @@ fn clip_is_safe(contents: &Contents, state: &State, record: &Record, job: &Job) 
             job.id
         )),
     }
+}
+
+/// Whether a record that is open is in the ledger as well.
+fn is_twice(contents: &Contents, record: &Record) -> bool {
+    let mut others = contents.records().into_iter();
+    others.any(|other| other.id == record.id && !other.is_open())
+}
+
+/// What the library says was spent is what its records say and, where all is known, what the service charged.
+pub(super) fn sum_is_right(contents: &Contents, state: &State, spent: Spent) -> Result<(), String> {
+    let records = records(contents);
+    let paid: u64 = records.iter().filter_map(|record| record.paid()).sum();
+    if spent.paid != UsdTicks::new(paid) {
+        return Err(format!("{spent:?} are called spent, and the records say {paid}"));
+    }
+    let service = &state.services[0];
+    let charged = service.questions + service.jobs.iter().map(Job::charge).sum::<u64>();
+    if spent.reserved != UsdTicks::ZERO && !records.iter().any(|record| record.is_open()) {
+        return Err(format!("nothing is open, and {spent:?} are called spent"));
+    }
+    let is_known = records.iter().all(|record| record.paid().is_some());
+    if paid > charged || (is_known && paid != charged) {
+        return Err(format!(
+            "{paid} ticks are called paid, and {charged} were charged"
+        ));
+    }
+    Ok(())
+}
+
+/// A clip that a caller was given is in the library, and was made for it.
+pub(super) fn is_given(
+    contents: &Contents,
+    state: &State,
+    clip: &str,
+    prompt: Option<&str>,
+) -> Result<(), String> {
+    let bytes = contents.get(&format!("{PREFIX}/{clip}.mp4"));
+    let Some(bytes) = bytes else {
+        return Err(format!("a caller was given {clip}, which is not in the library"));
+    };
+    let jobs = &state.services[0].jobs;
+    let is_its = |job: &Job| job.clip == bytes && prompt.is_none_or(|prompt| job.prompt == prompt);
+    if jobs.iter().any(is_its) {
+        return Ok(());
+    }
+    Err(format!(
+        "a caller was given {clip}, and it is not what {prompt:?} made"
+    ))
+}
+
+/// A caller was given what a job made.
+pub(super) fn is_of_job(contents: &Contents, state: &State, clip: &str, id: &str) -> Result<(), String> {
+    let bytes = contents.get(&format!("{PREFIX}/{clip}.mp4"));
+    let mut jobs = state.services[0].jobs.iter();
+    if bytes.is_some() && jobs.any(|job| job.id == id && Some(&job.clip) == bytes.as_ref()) {
+        return Ok(());
+    }
+    Err(format!(
+        "the caller of {id} was given {clip}, and it is not what that job made"
+    ))
+}
+
+/// What a caller was told of the charge for its request is true.
+pub(super) fn charge_is_true(state: &State, prompt: &str, charge: Charge) -> Result<(), String> {
+    let service = &state.services[0];
+    let mut jobs = service.jobs.iter().filter(|job| job.prompt == prompt);
+    let is_true = match charge {
+        Charge::No => {
+            jobs.all(|job| job.charge() == 0 && job.is_over(state.now)) && !service.is_traveling(prompt)
+        }
+        Charge::Yes => jobs.any(|job| job.charge() > 0),
+        Charge::Unknown => true,
+    };
+    if is_true {
+        return Ok(());
+    }
+    Err(format!(
+        "the caller of {prompt:?} was told of its charge: {charge:?}"
+    ))
 }
 
 /// The clips in the library.

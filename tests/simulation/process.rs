@@ -3,6 +3,7 @@
 //! A process runs only while it is stepped, a poll of one task at a time. Not stepped, it is suspended; its runtime
 //! dropped, it is killed, at whatever await its tasks have come to.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,17 +11,18 @@ use std::time::{Duration, SystemTime};
 
 use tokio::runtime::{Builder, Runtime};
 
-use super::checks::PREFIX;
+use super::checks::{self, PREFIX};
 use super::dice::Dice;
 use super::provider::Reached;
 use super::store::Bucket;
 use super::world::World;
-use crate::client::VideoClient;
+use crate::client::{ChainOutcome, Recovered, VideoClient};
 use crate::error::{ErrorKind, Result};
 use crate::host::simulated::{self, Machine};
 use crate::job::PollPolicy;
-use crate::library::Library;
+use crate::library::{Clip, JobRecord, Library};
 use crate::money::{Budget, UsdTicks};
+use crate::planner::ClipNotes;
 
 /// The machine that a process runs on.
 struct Clock {
@@ -56,6 +58,64 @@ pub(super) struct Call {
     pub(super) has_ended: AtomicBool,
 }
 
+/// What a caller was given.
+pub(super) trait Given {
+    /// The clips among it, all of them in the library.
+    fn clips(&self) -> &[Clip];
+}
+
+impl Given for Clip {
+    fn clips(&self) -> &[Clip] {
+        std::slice::from_ref(self)
+    }
+}
+
+impl Given for ChainOutcome {
+    fn clips(&self) -> &[Clip] {
+        &self.clips
+    }
+}
+
+impl Given for Recovered {
+    fn clips(&self) -> &[Clip] {
+        &self.saved
+    }
+}
+
+impl Given for Vec<Clip> {
+    fn clips(&self) -> &[Clip] {
+        self
+    }
+}
+
+impl Given for ClipNotes {
+    fn clips(&self) -> &[Clip] {
+        &[]
+    }
+}
+
+impl Given for JobRecord {
+    fn clips(&self) -> &[Clip] {
+        &[]
+    }
+}
+
+/// What is counted when a call succeeds, by what its name begins with.
+pub(super) const DONE: [(&str, &str); 9] = [
+    ("generate", "done: generate"),
+    ("edit", "done: edit"),
+    ("extend", "done: extend"),
+    ("continue", "done: continue"),
+    ("analyze", "done: analyze"),
+    ("chain", "done: chain"),
+    ("recover", "done: recover"),
+    ("pick up", "done: pick up"),
+    ("settle", "done: settle"),
+];
+
+/// Steps of a process in which nothing happens, before it counts as waiting for time to pass.
+const IDLE: u32 = 3;
+
 pub(super) struct Process {
     pub(super) number: usize,
     world: Arc<World>,
@@ -73,6 +133,10 @@ pub(super) struct Process {
     pub(super) stands_still: bool,
     /// How far its own clock is behind.
     behind: Duration,
+    /// Steps since something happened.
+    idle: Cell<u32>,
+    /// Whether its calls wait for a job for as long as it takes.
+    pub(super) is_patient: bool,
 }
 
 impl Process {
@@ -112,6 +176,7 @@ impl Process {
             process: number,
         };
         let library = Library::on_store(Arc::new(store), PREFIX).unwrap();
+        let is_patient = poll.deadline == Duration::MAX;
         let budget = budget.map_or(Budget::NONE, |most| Budget::per_library(UsdTicks::new(most)));
         let client = |service| {
             let provider = Arc::new(Reached {
@@ -133,6 +198,8 @@ impl Process {
             suspended: None,
             stands_still: false,
             behind: Duration::ZERO,
+            idle: Cell::new(0),
+            is_patient,
         }
     }
 
@@ -140,8 +207,14 @@ impl Process {
         simulated::on(&self.machine, || self.runtime.block_on(work))
     }
 
-    /// Begins something.
-    pub(super) fn call<T>(&mut self, what: String, work: impl Future<Output = Result<T>> + Send + 'static) {
+    /// Begins something. `prompt` is what the caller's one request asks for.
+    pub(super) fn call<T: Given>(
+        &mut self,
+        what: String,
+        prompt: Option<String>,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) {
+        self.idle.set(0);
         let call = Arc::new(Call {
             what: what.clone(),
             has_ended: AtomicBool::new(false),
@@ -156,9 +229,19 @@ impl Process {
                     Ok(_) => format!("done: {what}"),
                     Err(error) => format!("failed: {what}: {:?}: {error}", error.kind()),
                 });
-                if done.is_err_and(|error| error.kind() == ErrorKind::Internal) {
-                    world.check(number, |_, _| Err(format!("{what} panicked")));
+                let name = DONE.iter().find(|(verb, _)| what.starts_with(verb));
+                if let (Ok(_), Some((_, name))) = (&done, name) {
+                    world.count(name);
                 }
+                world.check(number, |contents, state| match &done {
+                    Ok(done) => done.clips().iter().try_for_each(|clip| {
+                        checks::is_given(contents, state, clip.id.as_str(), prompt.as_deref())
+                    }),
+                    Err(error) if error.kind() == ErrorKind::Internal => Err(format!("{what} panicked")),
+                    Err(error) => prompt.as_deref().map_or(Ok(()), |prompt| {
+                        checks::charge_is_true(state, prompt, error.may_have_been_charged())
+                    }),
+                });
                 call.has_ended.store(true, Ordering::Relaxed);
             });
         });
@@ -174,13 +257,22 @@ impl Process {
         self.suspended.is_none()
     }
 
+    /// Whether something of it may happen before time passes.
+    pub(super) fn is_awake(&self) -> bool {
+        self.is_running() && self.idle.get() < IDLE
+    }
+
     /// Polls one task.
     pub(super) fn step(&self) {
+        let before = self.world.lock(|state| state.activity);
         self.run(tokio::task::yield_now());
+        let happened = self.world.lock(|state| state.activity) != before;
+        self.idle.set(if happened { 0 } else { self.idle.get() + 1 });
     }
 
     /// Time passes for everybody.
     pub(super) fn pass(&mut self, time: Duration) {
+        self.idle.set(0);
         let now = self.world.now();
         if let Some(until) = self.suspended {
             self.behind += time;

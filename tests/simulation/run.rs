@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use super::checks::{self, Record};
 use super::process::Process;
-use super::service::{End, Job};
-use super::world::World;
+use super::service::Job;
+use super::world::{State, World};
 use crate::library::Settlement;
 use crate::money::UsdTicks;
 use crate::mutation::{self, Mutation};
@@ -21,6 +21,8 @@ use crate::request::{
 /// Things that callers and the world do in a run, at least.
 const OPERATIONS: usize = 30;
 const MAX_PROCESSES: usize = 3;
+/// Steps in which a create leaves, if it does so before time passes.
+const MAX_STEPS: u64 = 500;
 /// Ticks in which everything must have come to its end.
 const MAX_TICKS: usize = 400_000;
 
@@ -41,16 +43,19 @@ pub(super) fn run(seed: u64, mutation: Option<Mutation>, keep_trace: bool) -> Re
             numbers: 0,
             requests: 0,
             chains: Vec::new(),
-            quiet: 0,
             world: Arc::clone(&world),
         };
         run.all();
         drop(run);
-        world.lock(|state| Report {
-            seed,
-            violation: state.violation.take(),
-            counts: std::mem::take(&mut state.counts),
-            trace: state.trace.take(),
+        world.lock(|state| {
+            let mut counts = std::mem::take(&mut state.counts);
+            counts.append(&mut state.services[0].unusual);
+            Report {
+                seed,
+                violation: state.violation.take(),
+                counts,
+                trace: state.trace.take(),
+            }
         })
     })
 }
@@ -70,8 +75,6 @@ struct Run {
     /// How many requests there were.
     requests: usize,
     chains: Vec<Chain>,
-    /// Ticks in which nothing happened.
-    quiet: u32,
 }
 
 impl Run {
@@ -105,20 +108,17 @@ impl Run {
 
     /// Some tasks run, and time passes when nothing else happens.
     fn tick(&mut self) {
-        let running: Vec<usize> = (0..self.processes.len())
-            .filter(|at| self.processes[*at].is_running())
+        let awake: Vec<usize> = (0..self.processes.len())
+            .filter(|at| self.processes[*at].is_awake())
             .collect();
-        let before = self.world.lock(|state| state.activity);
-        if !running.is_empty() {
+        if !awake.is_empty() {
             for _ in 0..self.world.dice(|dice| 1 + dice.below(8)) {
-                let at = self.world.dice(|dice| dice.pick(&running));
+                let at = self.world.dice(|dice| dice.pick(&awake));
                 self.processes[at].step();
             }
         }
-        let happened = self.world.lock(|state| state.activity) != before;
-        self.quiet = if happened { 0 } else { self.quiet + 1 };
         let passing = self.world.dice(|dice| {
-            if self.quiet > 1 {
+            if awake.is_empty() {
                 Some(dice.between(Duration::from_millis(50), Duration::from_secs(3)))
             } else if dice.happens(50) {
                 Some(dice.between(Duration::from_millis(1), Duration::from_millis(50)))
@@ -167,8 +167,9 @@ impl Run {
             68..72 => self.pick_up(at),
             72..76 => self.settle(at),
             76..86 => self.kill(at),
-            86..94 => self.suspend(at),
-            _ => self.skew(at),
+            86..93 => self.suspend(at),
+            93..98 => self.skew(at),
+            _ => self.outage(),
         }
     }
 
@@ -180,19 +181,40 @@ impl Run {
     fn generate(&mut self, at: usize) {
         self.world.count("generate");
         let prompt = self.request();
+        let asked = prompt.clone();
         let client = self.processes[at].client.clone();
         let request = GenerateRequest::text(prompt.as_str()).duration(Duration::from_secs(1));
-        self.processes[at].call(format!("generate {prompt:?}"), async move {
+        self.processes[at].call(format!("generate {prompt:?}"), Some(prompt), async move {
             client.generate(request.resolution("480p")).await
         });
-        // Between the reservation and the create lies the moment in which a lease must not lapse unnoticed.
-        if self.world.dice(|dice| dice.happens(100)) {
-            for _ in 0..self.world.dice(|dice| dice.below(60)) {
-                if self.processes[at].is_running() {
-                    self.processes[at].step();
-                }
+        match self.world.dice(|dice| dice.below(100)) {
+            // Between the reservation and the create lies the moment in which a lease must not lapse unnoticed,
+            0..10 => {
+                let steps = self.world.dice(|dice| dice.below(200));
+                self.step_until(at, steps, |_| false);
+                self.suspend(at);
             }
-            self.suspend(at);
+            // and after it the one in which the job's id must be written down.
+            22..27 => {
+                let steps = self.world.dice(|dice| dice.below(200));
+                self.step_until(at, steps, |_| false);
+                self.kill(at);
+            }
+            10..22 => {
+                self.step_until(at, MAX_STEPS, |state| state.services[0].is_traveling(&asked));
+                self.outage();
+            }
+            _ => {}
+        }
+    }
+
+    /// Steps one process up to so many times, until something has happened.
+    fn step_until(&self, at: usize, steps: u64, has_happened: impl Fn(&State) -> bool) {
+        for _ in 0..steps {
+            if !self.processes[at].is_running() || self.world.lock(|state| has_happened(state)) {
+                return;
+            }
+            self.processes[at].step();
         }
     }
 
@@ -224,21 +246,32 @@ impl Run {
             request = request.then(next.resolution("480p").plan(false));
         }
         let client = self.processes[at].client.clone();
-        self.processes[at].call(chain.name.clone(), async move { client.chain(request).await });
+        let (world, number) = (Arc::clone(&self.world), self.processes[at].number);
+        let (name, steps) = (chain.name.clone(), chain.steps);
+        self.processes[at].call(name.clone(), None, async move {
+            let made = client.chain(request).await?;
+            world.check(number, |contents, state| {
+                let prompts: Vec<_> = (0..=steps).map(|step| format!("{name} step {step}")).collect();
+                if made.clips.len() != prompts.len() {
+                    return Err(format!("{name} has {} clips", made.clips.len()));
+                }
+                let mut clips = made.clips.iter().zip(&prompts);
+                clips.try_for_each(|(clip, prompt)| {
+                    checks::is_given(contents, state, clip.id.as_str(), Some(prompt))
+                })
+            });
+            Ok(made)
+        });
     }
 
     /// A saved clip, by its id.
     fn clip(&self) -> Option<String> {
         let records = checks::records(&self.world.contents);
-        let mut saved: Vec<_> = records
-            .into_iter()
-            .filter(|record| record.state == "saved")
-            .collect();
+        let saved: Vec<_> = records.iter().filter(|record| record.state == "saved").collect();
         if saved.is_empty() {
             return None;
         }
-        let which = self.world.dice(|dice| dice.below(saved.len() as u64));
-        saved.swap_remove(usize::try_from(which).unwrap()).clip
+        self.world.dice(|dice| dice.pick(&saved)).clip.clone()
     }
 
     fn transform(&mut self, at: usize) {
@@ -253,22 +286,20 @@ impl Run {
             0 => {
                 self.world.count("edit");
                 let request = EditRequest::new(clip, prompt.as_str());
-                process.call(
-                    format!("edit {prompt:?}"),
-                    async move { client.edit(request).await },
-                );
+                let what = format!("edit {prompt:?}");
+                process.call(what, Some(prompt), async move { client.edit(request).await });
             }
             1 => {
                 self.world.count("extend");
                 let request = ExtendRequest::new(clip, prompt.as_str()).duration(Duration::from_secs(2));
-                process.call(format!("extend {prompt:?}"), async move {
-                    client.extend(request).await
-                });
+                let what = format!("extend {prompt:?}");
+                process.call(what, Some(prompt), async move { client.extend(request).await });
             }
             _ => {
                 self.world.count("continue");
                 let request = ContinueRequest::new(prompt.as_str()).plan(false);
-                process.call(format!("continue {prompt:?}"), async move {
+                let what = format!("continue {prompt:?}");
+                process.call(what, Some(prompt), async move {
                     client.continue_from(clip, request).await
                 });
             }
@@ -281,7 +312,7 @@ impl Run {
         };
         self.world.count("analyze");
         let client = self.processes[at].client.clone();
-        self.processes[at].call("analyze".to_owned(), async move {
+        self.processes[at].call("analyze".to_owned(), None, async move {
             client.analyze(MediaInput::clip(clip)).frames(2).await
         });
     }
@@ -289,13 +320,13 @@ impl Run {
     fn recover(&mut self, at: usize) {
         self.world.count("recover");
         let client = self.processes[at].client.clone();
-        self.processes[at].call("recover".to_owned(), async move { client.recover().await });
+        self.processes[at].call("recover".to_owned(), None, async move { client.recover().await });
     }
 
     fn recover_elsewhere(&mut self, at: usize) {
         self.world.count("recover at another service");
         let client = self.processes[at].elsewhere.clone();
-        self.processes[at].call("recover at another service".to_owned(), async move {
+        self.processes[at].call("recover at another service".to_owned(), None, async move {
             client.recover().await
         });
     }
@@ -309,10 +340,14 @@ impl Run {
         self.world.count("pick up");
         let id = format!("job-{}", 1 + self.world.dice(|dice| dice.below(jobs)));
         let client = self.processes[at].client.clone();
-        self.processes[at].call(
-            format!("pick up {id}"),
-            async move { client.job(&id)?.wait().await },
-        );
+        let (world, number) = (Arc::clone(&self.world), self.processes[at].number);
+        self.processes[at].call(format!("pick up {id}"), None, async move {
+            let clip = client.job(&id)?.wait().await?;
+            world.check(number, |contents, state| {
+                checks::is_of_job(contents, state, clip.id.as_str(), &id)
+            });
+            Ok(clip)
+        });
     }
 
     /// A person looks at the account and settles one record.
@@ -330,7 +365,7 @@ impl Run {
 
     fn settle_as(&mut self, at: usize, id: String, settlement: Settlement) {
         let client = self.processes[at].client.clone();
-        self.processes[at].call(format!("settle {id} as {settlement:?}"), async move {
+        self.processes[at].call(format!("settle {id} as {settlement:?}"), None, async move {
             client.library().settle(&id, settlement).await
         });
     }
@@ -339,11 +374,11 @@ impl Run {
     fn account_page(&self) -> Vec<(String, Settlement)> {
         let records = checks::records(&self.world.contents);
         let clips = checks::clips(&self.world.contents);
-        let told = |record: &Record| Some((record.id.clone(), self.truth(record, &records, &clips)?));
+        let told = |record: &Arc<Record>| Some((record.id.clone(), self.truth(record, &records, &clips)?));
         records.iter().filter_map(told).collect()
     }
 
-    fn truth(&self, record: &Record, records: &[Record], clips: &[Bytes]) -> Option<Settlement> {
+    fn truth(&self, record: &Record, records: &[Arc<Record>], clips: &[Bytes]) -> Option<Settlement> {
         let is_doubtful = record.state == "failed" && record.name.contains(".estimated.");
         if record.state != "unknown" && !is_doubtful {
             return None;
@@ -397,6 +432,18 @@ impl Run {
             .note(process.number, || format!("suspended until {until:?}"));
     }
 
+    /// The store answers nobody for a while.
+    fn outage(&mut self) {
+        self.world.count("outages");
+        let until = self.world.lock(|state| {
+            let longest = Duration::from_secs(120);
+            state.outage = state.now + state.dice.between(Duration::from_secs(10), longest);
+            state.outage
+        });
+        self.world
+            .note(9, || format!("the store does not answer until {until:?}"));
+    }
+
     fn skew(&mut self, at: usize) {
         self.world.count("clock jumps");
         let skew = self.world.dice(|dice| match dice.below(3) {
@@ -411,14 +458,15 @@ impl Run {
     fn come_to_an_end(&mut self) {
         self.world.lock(|state| state.is_calm = true);
         self.world.note(9, || "no more faults".to_owned());
-        let later = self.world.now() + Duration::from_secs(900);
-        let mut ticks = 0;
+        let later = self.world.now() + Duration::from_secs(1800);
         while self.world.now() < later && !self.processes.iter().all(Process::is_idle) {
             self.tick();
-            ticks += 1;
-            if ticks > MAX_TICKS {
-                break;
+            if self.is_over() {
+                return;
             }
+        }
+        for process in self.processes.iter().filter(|process| !process.is_patient) {
+            self.all_have_ended(process);
         }
         for process in std::mem::take(&mut self.processes) {
             process.kill();
@@ -433,8 +481,9 @@ impl Run {
                 self.settle_as(0, id, settlement);
                 self.finish();
             }
-            if self.is_over() || !checks::records(&self.world.contents).iter().any(Record::is_open) {
-                return;
+            let is_open = |record: &Arc<Record>| record.is_open();
+            if self.is_over() || !checks::records(&self.world.contents).iter().any(is_open) {
+                return self.add_up();
             }
             for _ in 0..40 {
                 self.pass(Duration::from_secs(1));
@@ -443,7 +492,7 @@ impl Run {
         }
         let left: Vec<_> = checks::records(&self.world.contents)
             .into_iter()
-            .filter(Record::is_open)
+            .filter(|record| record.is_open())
             .filter(|record| !self.is_excused(record))
             .collect();
         if !left.is_empty() {
@@ -451,6 +500,7 @@ impl Run {
                 Err(format!("a recovery without faults leaves {left:?}"))
             });
         }
+        self.add_up();
     }
 
     /// Whether a record may stay open: the service forgot its job, which a person has to tell.
@@ -458,8 +508,28 @@ impl Run {
         let Some(id) = &record.job_id else { return false };
         self.world.lock(|state| {
             let job = state.services[0].jobs.iter().find(|job| job.id == *id);
-            job.is_none_or(|job| state.now >= job.gone || job.end != End::Clip)
+            job.is_some_and(|job| state.now >= job.gone)
         })
+    }
+
+    /// The library is asked what was spent.
+    fn add_up(&mut self) {
+        let library = self.processes[0].client.library().clone();
+        let world = Arc::clone(&self.world);
+        self.processes[0].call("spent".to_owned(), None, async move {
+            let spent = library.spent(..).await;
+            world.check(0, |contents, state| match &spent {
+                Ok(spent) => checks::sum_is_right(contents, state, *spent),
+                Err(error) => Err(format!("what was spent is not told: {error}")),
+            });
+            spent.map(|_| Vec::new())
+        });
+        self.finish();
+        let left = self.account_page();
+        if !left.is_empty() {
+            self.world
+                .check(0, |_, _| Err(format!("{left:?} could not be settled")));
+        }
     }
 
     /// Runs the last process until its calls are over.
@@ -469,14 +539,20 @@ impl Run {
             self.tick();
             ticks += 1;
             if ticks > MAX_TICKS {
-                let open: Vec<_> = self.processes[0]
-                    .calls
-                    .iter()
-                    .filter(|call| !call.has_ended.load(Ordering::Relaxed))
-                    .map(|call| call.what.clone())
-                    .collect();
-                self.world.check(0, |_, _| Err(format!("{open:?} does not end")));
+                self.all_have_ended(&self.processes[0]);
             }
+        }
+    }
+
+    fn all_have_ended(&self, process: &Process) {
+        let calls = process.calls.iter();
+        let open: Vec<_> = calls
+            .filter(|call| !call.has_ended.load(Ordering::Relaxed))
+            .map(|call| call.what.clone())
+            .collect();
+        if !open.is_empty() {
+            self.world
+                .check(process.number, |_, _| Err(format!("{open:?} does not end")));
         }
     }
 }

@@ -3,14 +3,15 @@
 //! It knows nothing of the crate. A request travels for a while, and can be lost on its way, as can its reply; a job
 //! can be unknown for a while after it was made; it ends with a clip, is moderated or fails; its link can die.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::dice::Dice;
 
-/// How long the service knows a job.
-const MAX_LIFE: Duration = Duration::from_secs(3600);
+/// How long the service knows a job that is over: at least, and at most.
+const LIFE: [Duration; 2] = [Duration::from_secs(300), Duration::from_secs(3600)];
 
 /// What a create asks for.
 #[derive(Debug, Clone)]
@@ -110,6 +111,8 @@ pub(super) struct Service {
     traveling: Vec<Traveling>,
     replies: Vec<(u64, Reply)>,
     tickets: u64,
+    /// How often something unusual happened here.
+    pub(super) unusual: BTreeMap<&'static str, u64>,
     /// What questions to language models cost.
     pub(super) questions: u64,
     /// How a clip looks, before what makes it unique is added.
@@ -124,6 +127,7 @@ impl Service {
             traveling: Vec::new(),
             replies: Vec::new(),
             tickets: 0,
+            unusual: BTreeMap::new(),
             questions: 0,
             template,
         }
@@ -136,6 +140,7 @@ impl Service {
         let slowest = if is_calm || !dice.happens(100) {
             500
         } else {
+            self.count("create: slow");
             70_000
         };
         let arrives = now + dice.between(Duration::from_millis(1), Duration::from_millis(slowest));
@@ -145,8 +150,14 @@ impl Service {
                 create,
                 arrives,
             });
+        } else {
+            self.count("create: lost");
         }
         ticket
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.unusual.entry(what).or_default() += 1;
     }
 
     /// Whether a create with that prompt is on its way.
@@ -163,8 +174,14 @@ impl Service {
         let mut made = Vec::new();
         for Traveling { ticket, create, .. } in arrived {
             let reply = match dice.below(1000) {
-                0..30 if !is_calm => Reply::Busy,
-                30..50 if !is_calm => Reply::Refused,
+                0..30 if !is_calm => {
+                    self.count("create: busy");
+                    Reply::Busy
+                }
+                30..50 if !is_calm => {
+                    self.count("create: refused");
+                    Reply::Refused
+                }
                 _ => {
                     let job = self.make(create, now, dice, is_calm);
                     made.push(job.clone());
@@ -173,6 +190,8 @@ impl Service {
             };
             if is_calm || !dice.happens(60) {
                 self.replies.push((ticket, reply));
+            } else {
+                self.count("create: reply lost");
             }
         }
         made
@@ -189,7 +208,12 @@ impl Service {
 
     fn make(&mut self, create: Create, now: Duration, dice: &mut Dice, is_calm: bool) -> Job {
         let number = self.jobs.len() + 1;
-        let unknown = if !is_calm && dice.happens(150) { 120 } else { 0 };
+        let unknown = if !is_calm && dice.happens(150) {
+            self.count("job: unknown at first");
+            120
+        } else {
+            0
+        };
         let ready = now + dice.between(Duration::from_secs(1), Duration::from_secs(60));
         let id = format!("job-{number}");
         let job = Job {
@@ -206,9 +230,19 @@ impl Service {
                 _ => End::Clip,
             },
             unknown_until: now + Duration::from_secs(unknown),
-            gone: ready + MAX_LIFE,
+            gone: ready
+                + if is_calm {
+                    LIFE[1]
+                } else {
+                    dice.between(LIFE[0], LIFE[1])
+                },
             links: 0,
         };
+        match job.end {
+            End::Clip => {}
+            End::Moderated => self.count("job: moderated"),
+            End::Failed => self.count("job: failed"),
+        }
         self.jobs.push(job.clone());
         job
     }

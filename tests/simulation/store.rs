@@ -19,6 +19,7 @@ use object_store::{
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+use super::checks::{self, Record};
 use super::world::{World, time_of_day};
 
 /// What happens to an operation on the store.
@@ -41,6 +42,8 @@ pub(super) struct Contents {
     objects: InMemory,
     /// When each object was written, by the store's clock.
     written: Mutex<BTreeMap<String, Duration>>,
+    /// The records among the objects, as they were read when they were written.
+    records: Mutex<BTreeMap<String, Arc<Record>>>,
 }
 
 impl Contents {
@@ -60,17 +63,31 @@ impl Contents {
             .collect()
     }
 
-    fn get(&self, name: &str) -> Option<Bytes> {
+    /// All records, in the order of their names.
+    pub(super) fn records(&self) -> Vec<Arc<Record>> {
+        self.records.lock().unwrap().values().cloned().collect()
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<Bytes> {
         let found = self.objects.get(&Path::from(name)).now_or_never()?.ok()?;
         found.bytes().now_or_never()?.ok()
     }
 
-    fn note(&self, name: &Path, at: Option<Duration>) {
-        let mut written = self.written.lock().unwrap();
-        match at {
-            Some(at) => written.insert(name.to_string(), at),
-            None => written.remove(name.as_ref()),
-        };
+    /// An object was written.
+    fn note(&self, name: &Path, at: Duration) -> Result<(), String> {
+        let name = name.to_string();
+        self.written.lock().unwrap().insert(name.clone(), at);
+        if Record::is_name(&name) {
+            let record = self.get(&name).and_then(|json| Record::read(&name, &json));
+            let record = record.ok_or_else(|| format!("{name} is no record"))?;
+            self.records.lock().unwrap().insert(name, Arc::new(record));
+        }
+        Ok(())
+    }
+
+    fn forget(&self, name: &Path) {
+        self.written.lock().unwrap().remove(name.as_ref());
+        self.records.lock().unwrap().remove(name.as_ref());
     }
 }
 
@@ -103,6 +120,16 @@ fn failed(what: &str) -> Error {
 impl Bucket {
     fn contents(&self) -> &Contents {
         &self.world.contents
+    }
+
+    /// An object was written.
+    fn note(&self, at: &Path) {
+        let now = self.world.now();
+        self.world
+            .check(self.process, |contents, _| contents.note(at, now));
+        if Record::is_name(at.as_ref()) {
+            self.world.check(self.process, checks::no_clip_is_given_up);
+        }
     }
 
     /// Begins an operation. A process can be killed before and after its effect.
@@ -140,7 +167,7 @@ impl ObjectStore for Bucket {
             .put_opts(at, payload.clone(), options.clone())
             .await;
         if done.is_ok() {
-            self.contents().note(at, Some(self.world.now()));
+            self.note(at);
             if fault == Some(Fault::Repeated) && !matches!(mode, PutMode::Overwrite) {
                 done = self.contents().objects.put_opts(at, payload, options).await;
             }
@@ -177,7 +204,7 @@ impl ObjectStore for Bucket {
                 let fault = bucket.begin("delete", &at).await?;
                 let done = bucket.contents().objects.delete(&at).await;
                 if done.is_ok() {
-                    bucket.contents().note(&at, None);
+                    bucket.contents().forget(&at);
                     bucket.world.deleted(bucket.process, at.as_ref());
                 }
                 bucket.end(fault, done.map(|()| at)).await
@@ -221,7 +248,7 @@ impl ObjectStore for Bucket {
         let fault = self.begin("copy", to).await?;
         let done = self.contents().objects.copy_opts(from, to, options).await;
         if done.is_ok() {
-            self.contents().note(to, Some(self.world.now()));
+            self.note(to);
         }
         self.end(fault, done).await
     }

@@ -23,6 +23,8 @@ pub(super) struct State {
     pub(super) dice: Dice,
     /// Whether no faults happen any more.
     pub(super) is_calm: bool,
+    /// Until when the store answers nobody.
+    pub(super) outage: Duration,
     /// How often faults happen: 0 to 100, in percent of what a fault's own rate says.
     pub(super) roughness: u64,
     /// Counts everything that happens, to see when nothing does.
@@ -55,6 +57,7 @@ impl World {
                 now: Duration::ZERO,
                 dice,
                 is_calm: false,
+                outage: Duration::ZERO,
                 roughness,
                 activity: 0,
                 services: services.into(),
@@ -125,7 +128,13 @@ impl World {
     pub(super) fn store_fault(&self, process: usize, what: &str, at: &str) -> Option<Fault> {
         let fault = self.lock(|state| {
             state.activity += 1;
-            if state.is_calm || !state.dice.happens(20 * state.roughness / 100) {
+            if state.is_calm {
+                return None;
+            }
+            if state.now < state.outage {
+                return Some(Fault::Refused);
+            }
+            if !state.dice.happens(20 * state.roughness / 100) {
                 return None;
             }
             let (name, fault) = match state.dice.below(5) {
