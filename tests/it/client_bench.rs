@@ -25,7 +25,7 @@ pub(crate) const fn ms(millis: u64) -> Duration {
 }
 
 /// Limits how long a test waits for a state that must come, also on a loaded machine.
-pub(crate) const PATIENCE: Duration = secs(120);
+pub(crate) const PATIENCE: Duration = secs(400);
 
 /// Keeps every job pending until [`Bench::end_pending`], so that a test does not race with the end of a job.
 pub(crate) const PENDING: &str = "poll:html=202";
