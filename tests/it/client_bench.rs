@@ -24,8 +24,9 @@ pub(crate) const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// Limits how long a test waits for a state that must come, also on a loaded machine.
-pub(crate) const PATIENCE: Duration = secs(400);
+/// Limits how long a test waits for a state that must come, also on a loaded machine. Below the 300 s up to which the client
+/// believes `Retry-After`.
+pub(crate) const PATIENCE: Duration = secs(240);
 
 /// Keeps every job pending until [`Bench::end_pending`], so that a test does not race with the end of a job.
 pub(crate) const PENDING: &str = "poll:html=202";

@@ -207,7 +207,8 @@ pub(super) fn all_is_well(contents: &Contents, state: &State) -> Result<(), Stri
             return Err(format!("record {} is open and in the ledger", record.id));
         }
     }
-    for record in &records {
+    // What was only picked up costs nothing: the record of the one that sent it has the price.
+    for record in records.iter().filter(|record| record.operation != "pickup") {
         // The service names the price of every clip.
         if record.state == "saved" && record.operation != "analyze" && record.paid().is_none() {
             return Err(format!("{} is saved, and its price is not known", record.name));

@@ -201,7 +201,10 @@ const SOON: [Missed; 10] = [
 /// Guards that only rare coincidences need. The first was missing once.
 const LATE: [Missed; 2] = [
     (Mutation::LeaseIsNotChecked, &["has no record"]),
-    (Mutation::RecordsAreOverwritten, &["has no record"]),
+    (
+        Mutation::RecordsAreOverwritten,
+        &["has no record", "of a budget of"],
+    ),
 ];
 
 thread_local! {
