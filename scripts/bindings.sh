@@ -13,26 +13,13 @@ if [ "${1:-}" = --bench ]; then
 fi
 
 bindings/libav/check.sh "$native/reelkin"
-# All at once: while one waits for its polls, the others compile.
-mkdir -p target/bindings
-pids=()
-# Each in a process group of its own: otherwise its tests would start with SIGINT ignored.
-set -m
-trap 'for pid in "${pids[@]}"; do kill -- "-$pid" 2>/dev/null || true; done' EXIT
+summary=()
 for language in "${languages[@]}"; do
-    "bindings/$language/test.sh" "$native" >"target/bindings/$language.log" 2>&1 &
-    pids+=($!)
-done
-set +m
-echo "the packages for ${languages[*]} are tested; what they print is in target/bindings/*.log"
-summary=() failed=()
-for at in "${!languages[@]}"; do
-    language=${languages[at]}
-    wait "${pids[at]}" || failed+=("$language")
     echo; echo "== $language"
-    cat "target/bindings/$language.log"
-    summary+=("$(tail -n 1 "target/bindings/$language.log")")
+    log=target/bindings/$language.log
+    mkdir -p "${log%/*}"
+    "bindings/$language/test.sh" "$native" 2>&1 | tee "$log"
+    summary+=("$(tail -n 1 "$log")")
 done
 echo
 printf '%s\n' "${summary[@]}"
-[ ${#failed[@]} = 0 ] || { echo "failed: ${failed[*]}" >&2; exit 1; }
