@@ -261,11 +261,15 @@ impl Driver {
         let over = error.is_final();
         let change = |record: &mut ChainRecord| {
             let step = &mut record.steps[index];
+            // The process that sent it may have died before it wrote down the job.
+            if step.job_id.is_none() {
+                step.job_id = error.job_id().map(str::to_owned);
+            }
             step.state = if error.kind() == ErrorKind::SubmissionUnknown {
                 ChainStepState::Unknown
             } else if over {
                 ChainStepState::Failed
-            } else if step.job_id.is_some() {
+            } else if step.job_id.is_some() || error.may_have_been_charged() != Charge::No {
                 ChainStepState::Sent
             } else {
                 step.tries = step.tries.saturating_sub(1);
