@@ -24,8 +24,7 @@ pub(crate) const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// Limits how long a test waits for a state that must come, also on a loaded machine. Below the 300 s up to which the client
-/// believes `Retry-After`.
+/// Limits how long a test waits for a state that must come, also on a loaded machine.
 pub(crate) const PATIENCE: Duration = secs(240);
 
 /// Keeps every job pending until [`Bench::end_pending`], so that a test does not race with the end of a job.

@@ -312,7 +312,7 @@ async fn a_question_refused_for_its_rate_is_asked_again() {
     assert_eq!(rig.creates()[0]["prompt"], "Planned.");
 
     // Three times at the most; and no wait goes past the deadline.
-    for (retry_after, deadline, tries) in [(0, PATIENCE, 3), (600, PATIENCE, 1)] {
+    for (retry_after, deadline, tries) in [(0, PATIENCE, 3), (600, secs(30), 1)] {
         let rig = Rig::start(move |_, _| Answer::new(429, busy).header("retry-after", retry_after)).await;
         let request = request().plan(settings().deadline(deadline));
         let error = rig.client().generate(request).await.unwrap_err();
