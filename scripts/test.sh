@@ -28,8 +28,8 @@ beside=$!
 trap 'kill -- "-$beside" 2>/dev/null || true' EXIT
 # Most of them wait, for a server or a child, more than they compute: two for each core.
 step env RUST_TEST_THREADS=$(($(nproc) * 2)) cargo test --locked --all-features
-# What is said without the feature. Built without optimization: it is one test.
-step env CARGO_PROFILE_DEV_OPT_LEVEL=0 cargo test --locked --no-default-features --lib -- library::url
+# What is said without the feature.
+step cargo test --locked --no-default-features --lib -- library::url
 echo; echo "== what is built beside the tests: target/beside.log"
 wait "$beside" || { tail -n 40 target/beside.log >&2; exit 1; }
 trap - EXIT

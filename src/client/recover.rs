@@ -351,7 +351,11 @@ pub(super) async fn take_up(
         JobState::Intended | JobState::Unknown if file.record().job_id.is_none() => {
             mark_unresolved(&mut file).await?;
             let record = file.record();
-            if record.job_id.is_none() || record.state.is_over() {
+            if record.state.is_over() {
+                // Whoever ended it meanwhile reports that.
+                return Ok(Look::Gone);
+            }
+            if record.job_id.is_none() {
                 return Ok(Look::Unsettled(record.clone()));
             }
             // Its owner lived after all, and has named the job. The record is ours.
@@ -361,6 +365,7 @@ pub(super) async fn take_up(
     }
 }
 
+/// Finishes a job whose id the record has.
 async fn finish(
     client: &VideoClient,
     part: impl FnOnce(JobId) -> Reporter + Send,

@@ -49,6 +49,20 @@ impl Record {
         self.name.starts_with(&format!("{PREFIX}/jobs/"))
     }
 
+    /// Whether it was made by somebody who named a job, and not by the one who sent it.
+    pub(super) fn is_pickup(&self) -> bool {
+        self.operation == "pickup"
+    }
+
+    fn is_for(&self, prompt: &str) -> bool {
+        self.prompt.as_deref() == Some(prompt)
+    }
+
+    /// Whether its create may have left.
+    fn is_sent(&self) -> bool {
+        !matches!(self.state.as_str(), "reserved" | "dropped")
+    }
+
     /// What its name says counts against a budget.
     fn booked(&self) -> u64 {
         let ticks = self.name.rsplit('.').nth(1);
@@ -72,19 +86,14 @@ pub(super) fn records(contents: &Contents) -> Vec<Arc<Record>> {
 
 /// Whether a person has said what became of a record of that prompt.
 fn is_settled(records: &[Arc<Record>], prompt: &str) -> bool {
-    let mut of = records
-        .iter()
-        .filter(|record| record.prompt.as_deref() == Some(prompt));
+    let mut of = records.iter().filter(|record| record.is_for(prompt));
     of.any(|record| record.state == "settled")
 }
 
 /// The record of that job, as the one that sent it wrote it.
 fn record_of<'a>(records: &'a [Arc<Record>], job: &Job) -> Option<&'a Arc<Record>> {
     let is_its = |record: &&Arc<Record>| record.job_id.as_deref() == Some(&job.id);
-    records
-        .iter()
-        .filter(|record| record.operation != "pickup")
-        .find(is_its)
+    records.iter().filter(|record| !record.is_pickup()).find(is_its)
 }
 
 /// A create made a job.
@@ -129,9 +138,9 @@ pub(super) fn job_was_made(contents: &Contents, state: &State, job: &Job) -> Res
 /// What has left counts against the budget in full.
 pub(super) fn budget_is_kept(contents: &Contents, state: &State) -> Result<(), String> {
     let Some(budget) = state.budget else { return Ok(()) };
-    let is_sent = |record: &&Arc<Record>| !matches!(record.state.as_str(), "reserved" | "dropped");
     let records = records(contents);
-    let booked: u64 = records.iter().filter(is_sent).map(|record| record.booked()).sum();
+    let sent = records.iter().filter(|record| record.is_sent());
+    let booked: u64 = sent.map(|record| record.booked()).sum();
     if booked > budget {
         return Err(format!("{booked} ticks are booked of a budget of {budget}"));
     }
@@ -146,11 +155,9 @@ pub(super) fn every_job_has_its_record(contents: &Contents, state: &State) -> Re
     }
     let records = records(contents);
     for job in jobs {
-        let of = |record: &&Arc<Record>| {
-            record.prompt.as_deref() == Some(&job.prompt) && record.operation != "pickup"
-        };
-        let is_sent = |record: &&Arc<Record>| !matches!(record.state.as_str(), "reserved" | "dropped");
-        let sent = records.iter().filter(of).filter(is_sent).count();
+        let of =
+            |record: &&Arc<Record>| record.is_for(&job.prompt) && record.is_sent() && !record.is_pickup();
+        let sent = records.iter().filter(of).count();
         let made = jobs.iter().filter(|other| other.prompt == job.prompt).count();
         if sent < made {
             return Err(format!(
@@ -167,12 +174,12 @@ pub(super) fn no_clip_is_given_up(contents: &Contents, state: &State) -> Result<
     let records = records(contents);
     let jobs = &state.services[0].jobs;
     // What was only picked up has no place in the ledger: the record of the one that sent it counts.
-    let is_closed = |record: &&Arc<Record>| record.state == "failed" && record.operation != "pickup";
+    let is_closed = |record: &&Arc<Record>| record.state == "failed" && !record.is_pickup();
     for record in records.iter().filter(is_closed) {
         let is_its = |job: &&Job| match &record.job_id {
             Some(id) => *id == job.id,
             None => {
-                record.prompt.as_deref() == Some(&job.prompt)
+                record.is_for(&job.prompt)
                     && record_of(&records, job).is_none()
                     && !is_settled(&records, &job.prompt)
                     && !is_unresolved(&records, &job.prompt)
@@ -191,10 +198,8 @@ pub(super) fn no_clip_is_given_up(contents: &Contents, state: &State) -> Result<
 
 /// Whether a record of that prompt waits for its answer, or for a person.
 fn is_unresolved(records: &[Arc<Record>], prompt: &str) -> bool {
-    let mut of = records
-        .iter()
-        .filter(|record| record.prompt.as_deref() == Some(prompt) && record.job_id.is_none());
-    of.any(|record| record.is_open())
+    let mut of = records.iter().filter(|record| record.is_for(prompt));
+    of.any(|record| record.job_id.is_none() && record.is_open())
 }
 
 /// What must hold when everything has been recovered and settled.
@@ -208,7 +213,7 @@ pub(super) fn all_is_well(contents: &Contents, state: &State) -> Result<(), Stri
         }
     }
     // What was only picked up costs nothing: the record of the one that sent it has the price.
-    for record in records.iter().filter(|record| record.operation != "pickup") {
+    for record in records.iter().filter(|record| !record.is_pickup()) {
         // The service names the price of every clip.
         if record.state == "saved" && record.operation != "analyze" && record.paid().is_none() {
             return Err(format!("{} is saved, and its price is not known", record.name));
@@ -218,7 +223,7 @@ pub(super) fn all_is_well(contents: &Contents, state: &State) -> Result<(), Stri
     for job in jobs {
         let of: Vec<_> = records
             .iter()
-            .filter(|record| record.job_id.as_deref() == Some(&job.id) && record.operation != "pickup")
+            .filter(|record| record.job_id.as_deref() == Some(&job.id) && !record.is_pickup())
             .collect();
         match of.as_slice() {
             [record] => clip_is_safe(contents, state, record, job)?,
@@ -284,7 +289,7 @@ fn clip_is_safe(contents: &Contents, state: &State, record: &Record, job: &Job) 
     match record.state.as_str() {
         "saved" => {
             let id = record.clip.as_deref().unwrap_or_default();
-            match contents.get(&format!("{PREFIX}/{id}.mp4")) {
+            match clip(contents, id) {
                 Some(bytes) if bytes == job.clip => Ok(()),
                 Some(_) => Err(format!("{} is saved as {id} with other bytes", job.id)),
                 None => Err(format!("{} is called saved, and {id} is not there", job.id)),
@@ -328,37 +333,27 @@ pub(super) fn sum_is_right(contents: &Contents, state: &State, spent: Spent) -> 
     Ok(())
 }
 
-/// A clip that a caller was given is in the library, and was made for it.
+/// A clip that a caller was given is in the library, and is what a job made that `is_its`. `what` names it.
 pub(super) fn is_given(
     contents: &Contents,
     state: &State,
-    clip: &str,
-    prompt: Option<&str>,
+    id: &str,
+    what: &str,
+    is_its: impl Fn(&Job) -> bool,
 ) -> Result<(), String> {
-    let bytes = contents.get(&format!("{PREFIX}/{clip}.mp4"));
-    let Some(bytes) = bytes else {
-        return Err(format!("a caller was given {clip}, which is not in the library"));
+    let Some(bytes) = clip(contents, id) else {
+        return Err(format!("a caller was given {id}, which is not in the library"));
     };
-    let jobs = &state.services[0].jobs;
-    let is_its = |job: &Job| job.clip == bytes && prompt.is_none_or(|prompt| job.prompt == prompt);
-    if jobs.iter().any(is_its) {
+    let mut jobs = state.services[0].jobs.iter();
+    if jobs.any(|job| job.clip == bytes && is_its(job)) {
         return Ok(());
     }
-    Err(format!(
-        "a caller was given {clip}, and it is not what {prompt:?} made"
-    ))
+    Err(format!("a caller was given {id}, and it is not what {what} made"))
 }
 
-/// A caller was given what a job made.
-pub(super) fn is_of_job(contents: &Contents, state: &State, clip: &str, id: &str) -> Result<(), String> {
-    let bytes = contents.get(&format!("{PREFIX}/{clip}.mp4"));
-    let mut jobs = state.services[0].jobs.iter();
-    if bytes.is_some() && jobs.any(|job| job.id == id && Some(&job.clip) == bytes.as_ref()) {
-        return Ok(());
-    }
-    Err(format!(
-        "the caller of {id} was given {clip}, and it is not what that job made"
-    ))
+/// A clip in the library.
+fn clip(contents: &Contents, id: &str) -> Option<Bytes> {
+    contents.get(&format!("{PREFIX}/{id}.mp4"))
 }
 
 /// What a caller was told of the charge for its request is true.

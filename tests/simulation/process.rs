@@ -21,7 +21,7 @@ use crate::error::{ErrorKind, Result};
 use crate::host::simulated::{self, Machine};
 use crate::job::PollPolicy;
 use crate::library::{Clip, JobRecord, Library};
-use crate::money::{Budget, UsdTicks};
+use crate::money::{Budget, Spent, UsdTicks};
 use crate::planner::ClipNotes;
 
 /// The machine that a process runs on.
@@ -61,7 +61,9 @@ pub(super) struct Call {
 /// What a caller was given.
 pub(super) trait Given {
     /// The clips among it, all of them in the library.
-    fn clips(&self) -> &[Clip];
+    fn clips(&self) -> &[Clip] {
+        &[]
+    }
 }
 
 impl Given for Clip {
@@ -82,23 +84,9 @@ impl Given for Recovered {
     }
 }
 
-impl Given for Vec<Clip> {
-    fn clips(&self) -> &[Clip] {
-        self
-    }
-}
-
-impl Given for ClipNotes {
-    fn clips(&self) -> &[Clip] {
-        &[]
-    }
-}
-
-impl Given for JobRecord {
-    fn clips(&self) -> &[Clip] {
-        &[]
-    }
-}
+impl Given for ClipNotes {}
+impl Given for JobRecord {}
+impl Given for Spent {}
 
 /// What is counted when a call succeeds, by what its name begins with.
 pub(super) const DONE: [(&str, &str); 9] = [
@@ -235,7 +223,9 @@ impl Process {
                 }
                 world.check(number, |contents, state| match &done {
                     Ok(done) => done.clips().iter().try_for_each(|clip| {
-                        checks::is_given(contents, state, clip.id.as_str(), prompt.as_deref())
+                        checks::is_given(contents, state, clip.id.as_str(), &what, |job| {
+                            prompt.as_ref().is_none_or(|prompt| job.prompt == *prompt)
+                        })
                     }),
                     Err(error) if error.kind() == ErrorKind::Internal => Err(format!("{what} panicked")),
                     Err(error) => prompt.as_deref().map_or(Ok(()), |prompt| {

@@ -190,22 +190,26 @@ impl Run {
         match self.world.dice(|dice| dice.below(100)) {
             // Between the reservation and the create lies the moment in which a lease must not lapse unnoticed,
             0..10 => {
-                let steps = self.world.dice(|dice| dice.below(200));
-                self.step_until(at, steps, |_| false);
+                self.step_for_a_while(at);
                 self.suspend(at);
             }
-            // and after it the one in which the job's id must be written down.
-            22..27 => {
-                let steps = self.world.dice(|dice| dice.below(200));
-                self.step_until(at, steps, |_| false);
-                self.kill(at);
-            }
+            // after it the one in which the job's id must be written down,
             10..22 => {
                 self.step_until(at, MAX_STEPS, |state| state.services[0].is_traveling(&asked));
                 self.outage();
             }
+            // and at any of them a process can end.
+            22..27 => {
+                self.step_for_a_while(at);
+                self.kill(at);
+            }
             _ => {}
         }
+    }
+
+    fn step_for_a_while(&self, at: usize) {
+        let steps = self.world.dice(|dice| dice.below(200));
+        self.step_until(at, steps, |_| false);
     }
 
     /// Steps one process up to so many times, until something has happened.
@@ -257,7 +261,9 @@ impl Run {
                 }
                 let mut clips = made.clips.iter().zip(&prompts);
                 clips.try_for_each(|(clip, prompt)| {
-                    checks::is_given(contents, state, clip.id.as_str(), Some(prompt))
+                    checks::is_given(contents, state, clip.id.as_str(), prompt, |job| {
+                        job.prompt == *prompt
+                    })
                 })
             });
             Ok(made)
@@ -344,7 +350,7 @@ impl Run {
         self.processes[at].call(format!("pick up {id}"), None, async move {
             let clip = client.job(&id)?.wait().await?;
             world.check(number, |contents, state| {
-                checks::is_of_job(contents, state, clip.id.as_str(), &id)
+                checks::is_given(contents, state, clip.id.as_str(), &id, |job| job.id == id)
             });
             Ok(clip)
         });
@@ -387,7 +393,7 @@ impl Run {
         let is_taken = |job: &Job| {
             let mut others = records
                 .iter()
-                .filter(|other| other.id != record.id && other.operation != "pickup");
+                .filter(|other| other.id != record.id && !other.is_pickup());
             others.any(|other| other.job_id.as_deref() == Some(&job.id))
         };
         self.world.lock(|state| {
@@ -522,7 +528,7 @@ impl Run {
                 Ok(spent) => checks::sum_is_right(contents, state, *spent),
                 Err(error) => Err(format!("what was spent is not told: {error}")),
             });
-            spent.map(|_| Vec::new())
+            spent
         });
         self.finish();
         let left = self.account_page();

@@ -92,27 +92,27 @@ impl JobFile {
                 record.owner = owner;
             }
         };
+        self.change_sent(&change).await?;
+        self.0.held.is_owner = self.0.record.owner == Some(us);
+        Ok(())
+    }
+
+    async fn change_sent(&mut self, change: &(impl Fn(&mut JobRecord) + Send + Sync)) -> Result<()> {
         for _ in 0..TRIES {
-            match self.write(&change, |found| !found.state.is_over()).await? {
-                Written::Done => break,
-                Written::Kept(ended) => {
-                    self.add_job_id(*ended).await?;
-                    break;
-                }
-                Written::Gone if self.write_again(&change).await? => break,
+            match self.write(change, |found| !found.state.is_over()).await? {
+                Written::Done => return Ok(()),
+                Written::Kept(ended) => return self.add_job_id(*ended).await.map(drop),
+                Written::Gone if self.write_again(change).await? => return Ok(()),
                 // Somebody else has written it again.
                 Written::Gone if self.read_again().await?.is_some() => {}
+                Written::Gone if self.0.job.is_none() => return Ok(()),
                 Written::Gone => {
-                    if self.0.job.is_some() {
-                        let ended = self.0.held.library.job_record(&self.0.record.id).await?;
-                        self.add_job_id(ended).await?;
-                    }
-                    break;
+                    let ended = self.0.held.library.job_record(&self.0.record.id).await?;
+                    return self.add_job_id(ended).await.map(drop);
                 }
             }
         }
-        self.0.held.is_owner = self.0.record.owner == Some(us);
-        Ok(())
+        Err(keeps_changing(&self.0.record.id))
     }
 
     /// Moves a record to the ledger, after a last change that ends it. When another process has ended it before, its

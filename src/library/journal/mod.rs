@@ -183,11 +183,17 @@ impl Library {
     /// # Cancel safety
     /// Dropping the future loses nothing.
     pub async fn jobs(&self) -> Result<Vec<JobRecord>> {
+        let mut records = self.records_in_jobs().await?;
+        // One that is over is on its way to the ledger.
+        records.retain(|record| !record.state.is_over());
+        Ok(records)
+    }
+
+    /// The records in `jobs/` that can be read, those on their way to the ledger included. Oldest first.
+    pub(in crate::library::journal) async fn records_in_jobs(&self) -> Result<Vec<JobRecord>> {
         let mut records = Vec::new();
         for entry in self.open_entries().await? {
-            let record = self.open_record(&entry).await.ok().flatten();
-            // One that is over is on its way to the ledger.
-            records.extend(record.filter(|record| !record.state.is_over()));
+            records.extend(self.open_record(&entry).await.ok().flatten());
         }
         Ok(records)
     }
@@ -326,13 +332,13 @@ impl Library {
             return Ok(Claim::Gone);
         };
         let mut record = JobRecord::from_json(id, &found.json)?;
-        // What was never sent, or has no job yet, needs no service.
         let is_over = record.state.is_over();
         if record.state == JobState::Dropped {
             // Whoever dropped it was interrupted before its removal.
-            documents.remove(&name).await?;
+            self.move_to_ledger(&name, &record).await?;
             return Ok(Claim::Gone);
         }
+        // What was never sent, or has no job yet, needs no service.
         let has_job = matches!(record.state, JobState::Accepted | JobState::Done);
         if let (true, Some(ours), Some(theirs)) = (has_job, service, &record.service)
             && ours != theirs

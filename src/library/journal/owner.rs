@@ -231,11 +231,8 @@ impl Library {
         if owners.is_empty() {
             return Ok(());
         }
-        // Those too that are over and on their way to the ledger.
-        for entry in self.open_entries().await? {
-            let record = self.open_record(&entry).await.ok().flatten();
-            let named = record.and_then(|record| record.owner);
-            owners.retain(|owner| named.as_ref() != Some(owner));
+        for record in self.records_in_jobs().await? {
+            owners.retain(|owner| record.owner.as_ref() != Some(owner));
         }
         let doing = format!("remove a lease of {self}");
         blocking(move || {
