@@ -51,7 +51,7 @@ for name in "${names[@]}"; do
     frames) in_rust frame ;;
     frames-python) benches/peers/frames.sh >>"$rows" ;;
     bodies | bucket) in_rust "$name" ;;
-    start) REELKIN_PROGRAM=$(bindings/native.sh)/reelkin in_rust start ;;
+    start) REELKIN_PROGRAM=$(bindings/native.sh --program)/reelkin in_rust start ;;
     build) benches/build.sh >>"$rows" ;;
     library) in_rust library ;;
     waiting) in_simulation job::simulation::rows client::fairness_tests::rows ;;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the Kotlin package, installs it, and runs its tests from a project that has the installed jar.
 #
-#   bindings/kotlin/test.sh NATIVE    NATIVE has libreelkin.so, uniffi-bindgen and reelkin (bindings/native.sh)
+#   bindings/kotlin/test.sh NATIVE    NATIVE has libreelkin.so, uniffi-bindgen and what is expected (bindings/native.sh)
 #
 # Installs a JDK and Maven through apt when they are missing. What it makes goes to target/bindings/kotlin, what it
 # fetches to .cache/maven.

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Holds a program with the packages' libav to what the packages promise.
+# Holds a library or a program with the packages' libav to what the packages promise.
 #
+#   bindings/libav/check.sh LIBRARY          it needs glibc alone
 #   bindings/libav/check.sh PROGRAM          it needs glibc alone, and makes and reads H.264 where nothing else is
 #   bindings/libav/check.sh PROGRAM OTHER    and its frames are those of OTHER, which has the system's libav, byte for byte
 set -euo pipefail
 
-[[ $# -eq 1 || $# -eq 2 ]] || { sed -n '2,5s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+[[ $# -eq 1 || $# -eq 2 ]] || { sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 program=$(realpath "$1")
 other=${2:+$(realpath "$2")}
 work=$(mktemp -d)
@@ -24,6 +25,8 @@ for library in $needed; do
 done
 glibc=$(objdump -T "$program" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -1)
 echo "needs $(echo "$needed" | xargs), $glibc"
+
+case $program in *.so) exit 0 ;; esac
 
 # --- where nothing else is -------------------------------------------------------------------------------------
 

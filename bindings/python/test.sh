@@ -4,7 +4,7 @@
 #
 #   bindings/python/test.sh NATIVE [PYTEST ARGUMENTS]     NATIVE is the folder that bindings/native.sh prints
 set -euo pipefail
-if [ $# -lt 1 ] || [ ! -x "$1/uniffi-bindgen" ] || [ ! -x "$1/reelkin" ]; then
+if [ $# -lt 1 ] || [ ! -x "$1/uniffi-bindgen" ] || [ ! -d "$1/expected" ]; then
     echo "usage: bindings/python/test.sh NATIVE [PYTEST ARGUMENTS]   (NATIVE is the folder that bindings/native.sh prints)" >&2
     exit 2
 fi
@@ -40,6 +40,7 @@ MYPYPATH=$here/tests "$bin/mypy" --strict --cache-dir "$out/mypy" "$here"/tests/
 "$bin/pyright" --project "$here/tests/pyrightconfig.json" --pythonpath "$bin/python"
 "$bin/pyright" --pythonpath "$bin/python" "$("$bin/python" -c 'import reelkin, os; print(os.path.dirname(reelkin.__file__))')"/*.py
 
-REELKIN_PROGRAM=$native/reelkin "$bin/python" -m pytest -c "$here/pyproject.toml" -p no:cacheprovider \
+# Most of them wait: for jobs, for other interpreters.
+REELKIN_EXPECTED=$native/expected "$bin/python" -m pytest -n 4 -c "$here/pyproject.toml" -p no:cacheprovider \
     --junitxml "$out/report.xml" "$here/tests" "$@"
 "$bin/python" "$here/tests/summary.py" "$out/report.xml" "$here/../SCENARIOS.md"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests the Swift package as it is installed: test.sh NATIVE
 #
-# NATIVE is a folder with libreelkin.so, uniffi-bindgen and reelkin, as bindings/native.sh makes it. Runs with the machine's
+# NATIVE is a folder with libreelkin.so, uniffi-bindgen and what is expected, as bindings/native.sh makes it. Runs with the machine's
 # own Swift (6 or later); without one, as root on a Debian or Ubuntu, with Debian 13's in .cache/swift (2.6 GB, two
 # minutes or more the first time). Where neither can be, it says so and ends well.
 set -euo pipefail
@@ -20,7 +20,7 @@ log=$products/test.log
 status=0
 {
     "${in_swift[@]}" swift build --package-path "$start" --scratch-path "$products/build" &&
-        "${in_swift[@]}" REELKIN_PROGRAM="$native/reelkin" \
+        "${in_swift[@]}" REELKIN_EXPECTED="$native/expected" \
             swift test --package-path "$products/tests" --scratch-path "$products/build"
 } >"$log" 2>&1 || status=$?
 if [ "$status" != 0 ]; then

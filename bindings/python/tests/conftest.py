@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,11 @@ for name in list(os.environ):
     if name == "XAI_API_KEY" or name.startswith(("REELKIN_LIBRARY", "REELKIN_LOG", "REELKIN_BUDGET")):
         del os.environ[name]
 
+# The jobs of a test take 0.2 s; by default a client asks for the first time after 5.
+QUICK = reelkin.default_poll_policy().replace(
+    first=timedelta(milliseconds=50), shortest=timedelta(milliseconds=50), longest=timedelta(milliseconds=200)
+)
+
 
 @pytest.fixture
 def studio(tmp_path: Path) -> Studio:
@@ -31,7 +37,7 @@ def studio(tmp_path: Path) -> Studio:
         faults: tuple[str, ...] = (), seconds_per_job: float = 0.2, **options: Any
     ) -> AsyncIterator[tuple[reelkin.VideoClient, reelkin.Sandbox]]:
         async with reelkin.Sandbox(seconds_per_job=seconds_per_job, faults=faults) as box:
-            settings = {"api_key": box.api_key, "base_url": box.base_url, **options}
+            settings = {"api_key": box.api_key, "base_url": box.base_url, "poll": QUICK, **options}
             async with reelkin.VideoClient(tmp_path / "clips", **settings) as client:
                 yield client, box
 
@@ -47,7 +53,7 @@ def sync_studio(tmp_path: Path) -> SyncStudio:
         faults: tuple[str, ...] = (), seconds_per_job: float = 0.2, **options: Any
     ) -> Iterator[tuple[reelkin.sync.VideoClient, reelkin.sync.Sandbox]]:
         with reelkin.sync.Sandbox(seconds_per_job=seconds_per_job, faults=faults) as box:
-            settings = {"api_key": box.api_key, "base_url": box.base_url, **options}
+            settings = {"api_key": box.api_key, "base_url": box.base_url, "poll": QUICK, **options}
             with reelkin.sync.VideoClient(tmp_path / "clips", **settings) as client:
                 yield client, box
 

@@ -112,6 +112,8 @@ def test_set_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         reelkin.VideoClient(tmp_path / "clips", api_key="k", budget="5.00")  # type: ignore[arg-type]  # pyright: ignore
     with pytest.raises(TypeError, match="a reelkin.PollPolicy is wanted, not dict"):
         reelkin.VideoClient(tmp_path / "clips", api_key="k", poll={})  # type: ignore[arg-type]  # pyright: ignore
+    with pytest.raises(reelkin.ConfigError, match="this build has no buckets: it lacks the feature s3"):
+        reelkin.VideoClient("s3://films/team", api_key="k")
     (tmp_path / "file").write_text("")
     with pytest.raises(reelkin.LibraryError) as broken:
         reelkin.VideoClient(tmp_path / "file", api_key="k")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import reelkin
-from conftest import Studio
+from conftest import QUICK, Studio
 
 Call = Callable[[reelkin.VideoClient, reelkin.Clip], Coroutine[Any, Any, Any]]
 # Every verb that is paid, and those whose prompt is planned first, by a paid question.
@@ -79,7 +79,7 @@ if sys.version_info >= (3, 11):
 def test_nothing_is_sent(way: Callable[[Coroutine[Any, Any, Any]], Awaitable[None]], tmp_path: Path) -> None:
     async def run() -> None:
         async with reelkin.Sandbox(seconds_per_job=0.1) as box:
-            async with reelkin.VideoClient(tmp_path, api_key=box.api_key, base_url=box.base_url) as client:
+            async with reelkin.VideoClient(tmp_path, api_key=box.api_key, base_url=box.base_url, poll=QUICK) as client:
                 clip = await client.generate("a bay", duration=2)
                 before = box.state
                 for name, call in PAID.items():

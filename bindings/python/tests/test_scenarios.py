@@ -15,7 +15,8 @@ import pytest
 import reelkin
 from conftest import Studio
 
-PROGRAM = os.environ.get("REELKIN_PROGRAM", "")
+# A clip, and its last frame by the Rust program.
+EXPECTED = Path(os.environ.get("REELKIN_EXPECTED", ""))
 
 
 def record(clip: reelkin.Clip) -> reelkin.ReelkinRecord:
@@ -116,15 +117,14 @@ def test_analyse(studio: Studio) -> None:
     asyncio.run(run())
 
 
-def test_frame_equals_rusts(studio: Studio, tmp_path: Path) -> None:
+def test_frame_equals_rusts(studio: Studio) -> None:
     async def run() -> None:
         async with studio() as (client, _):
             clip = await client.generate("a frozen lake", duration=1)
             frame = await client.frame(clip, "last")
-            out = tmp_path / "rust.png"
-            program = [PROGRAM, "frame", str(clip.path), "--last", "-o", str(out)]
-            subprocess.run(program, check=True, timeout=120, stdout=subprocess.DEVNULL)
-            assert frame.to_png() == out.read_bytes()
+            assert clip.path is not None and bytes(await reelkin.frame(clip.path, "last")) == bytes(frame)
+            rusts = await reelkin.frame(EXPECTED / "clip.mp4", "last")
+            assert rusts.to_png() == (EXPECTED / "last.png").read_bytes()
             assert len(frame.pixels) == frame.width * frame.height * 3 == len(bytes(frame))
 
     asyncio.run(run())

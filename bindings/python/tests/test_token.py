@@ -16,13 +16,13 @@ import pytest
 
 import reelkin
 import reelkin.sync
-from conftest import Studio, SyncStudio
+from conftest import QUICK, Studio, SyncStudio
 
 SOON = reelkin.default_timeouts().replace(token=timedelta(seconds=0.3))
 
 
 def client_of(box: Any, folder: Path, token: Any, **options: Any) -> reelkin.VideoClient:
-    return reelkin.VideoClient(folder / "clips", base_url=box.base_url, token=token, **options)
+    return reelkin.VideoClient(folder / "clips", base_url=box.base_url, token=token, **{"poll": QUICK, **options})
 
 
 def test_an_async_function_serves_a_whole_job(studio: Studio, tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_the_blocking_package(is_async: bool, tmp_path: Path) -> None:
             return key
 
         source = token if is_async else token_by_a_blocking_call
-        with reelkin.sync.VideoClient(tmp_path / "clips", base_url=box.base_url, token=source) as client:
+        with reelkin.sync.VideoClient(tmp_path / "clips", base_url=box.base_url, token=source, poll=QUICK) as client:
             assert client.generate("a bay", duration=1).path is not None
             assert box.state.creates == 1
 

@@ -3,8 +3,7 @@ package dev.reelkin.tests
 import dev.reelkin.*
 import java.math.BigDecimal
 import java.nio.file.Files
-import kotlin.io.path.createTempFile
-import kotlin.io.path.deleteExisting
+import java.nio.file.Path
 import kotlin.io.path.exists
 import kotlin.io.path.readBytes
 import kotlin.io.path.readText
@@ -97,19 +96,14 @@ class ScenariosTest {
 
     @Test
     fun frameEqualsRusts() = Bench.run {
-        val clip = client.generate("a street", duration = 1.seconds)
-        val file = createTempFile("frame", ".png")
-        val program = ProcessBuilder(
-            System.getProperty("reelkin.program"), "frame", clip.path.toString(), "--last", "--out", file.toString(),
-        ).redirectErrorStream(true).start()
-        val said = program.output()
-        assertEquals(0, program.exitValue(), said)
-        client.frame(clip).use { frame ->
-            assertArrayEquals(file.readBytes(), frame.toPng())
+        val expected = Path.of(System.getProperty("reelkin.expected"))
+        frame(expected.resolve("clip.mp4").input).use { rusts ->
+            assertArrayEquals(expected.resolve("last.png").readBytes(), rusts.toPng())
+        }
+        client.frame(client.generate("a street", duration = 1.seconds)).use { frame ->
             assertEquals(frame.width * frame.height * 3, frame.toByteBuffer().remaining())
             assertEquals(frame.width * frame.height * 3, frame.toByteArray().size)
         }
-        file.deleteExisting()
     }
 
     @Test
