@@ -239,9 +239,8 @@ pub(super) fn all_is_well(contents: &Contents, state: &State) -> Result<(), Stri
 /// held together against its jobs that no record names.
 fn money_is_right(record: &Arc<Record>, records: &[Arc<Record>], jobs: &[Job]) -> Result<(), String> {
     let is_named = |job: &Job| {
-        records
-            .iter()
-            .any(|other| other.job_id.as_deref() == Some(&job.id))
+        let mut senders = records.iter().filter(|other| !other.is_pickup());
+        senders.any(|other| other.job_id.as_deref() == Some(&job.id))
     };
     let (together, charged): (Vec<&Arc<Record>>, u64) = match &record.job_id {
         Some(id) => (
