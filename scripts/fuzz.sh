@@ -32,9 +32,8 @@ if [ -n "${FFMPEG_DIR:-}" ]; then
 else
     build=target/fuzz/build
 fi
-# `-Z` on stable is what RUSTC_BOOTSTRAP allows, for this build alone. Only `--target` keeps build scripts
-# out of the instrumentation.
-RUSTC_BOOTSTRAP=1 RUSTFLAGS="${flags[*]}" cargo build --quiet --locked --release \
+# `-Z` on stable is what RUSTC_BOOTSTRAP allows, for this build alone.
+RUSTC_BOOTSTRAP=1 RUSTC_WRAPPER=$PWD/scripts/fuzz-rustc.sh FUZZ_FLAGS="${flags[*]}" cargo build --quiet --locked --release \
     --manifest-path fuzz/Cargo.toml --target "$host" --target-dir "$build"
 
 corpus() {

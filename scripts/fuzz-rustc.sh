@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# The compiler of scripts/fuzz.sh: instruments the crates that read the bytes of others, and no other.
+#
+# Called by cargo as `fuzz-rustc.sh RUSTC ARGUMENTS`. FUZZ_FLAGS has the flags.
+set -euo pipefail
+
+rustc=$1
+shift
+crate=
+for ((at = 1; at <= $#; at++)); do
+    [ "${!at}" != --crate-name ] || { next=$((at + 1)) && crate=${!next}; }
+done
+case $crate in
+reelkin | base64 | image_webp | imagesize | png | postcard | serde_json | toml | toml_parser | url | \
+    probe | frames | picture | sidecar | journal | wire)
+    # shellcheck disable=SC2086
+    exec "$rustc" "$@" $FUZZ_FLAGS
+    ;;
+esac
+exec "$rustc" "$@"
