@@ -11,7 +11,9 @@ use reelkin::{Clip, Error, ErrorKind, secs};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::client_bench::{PATIENCE, builder, clips_in, ms, quick_downloads, real_clip, request};
+use super::client_bench::{
+    PATIENCE, builder, clips_in, ms, quick_downloads, quick_polls, real_clip, request,
+};
 use super::wire_server::{Answer, Server, done};
 
 /// Answers every connection with the same bytes, and with `more` again and again until it is closed.
@@ -220,7 +222,13 @@ async fn a_reply_of_the_service_is_bounded_too() {
     })
     .await;
     let folder = tempfile::tempdir().unwrap();
-    let client = builder(&api.base_url(), folder.path()).build().unwrap();
+    // A poll whose answer is not understood is asked again until then.
+    let mut polls = quick_polls();
+    polls.deadline = secs(3);
+    let client = builder(&api.base_url(), folder.path())
+        .poll(polls)
+        .build()
+        .unwrap();
     let error = client.generate(request()).await.map(|clip| clip.id).unwrap_err();
     assert!(error.to_string().len() < 600, "{error}");
     assert!(clips_in(folder.path()).is_empty());
