@@ -16,6 +16,9 @@ pub(crate) enum Mutation {
     /// A failed step of a chain is sent again, whatever it may have cost.
     #[cfg(feature = "media")]
     ChainPaysAgain,
+    /// A step of a chain is given up whose job only its record names.
+    #[cfg(feature = "media")]
+    ChainForgetsJob,
     /// A clip is saved without a look at it.
     DamagedIsSaved,
     /// A record is written without a condition.

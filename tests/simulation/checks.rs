@@ -1,14 +1,16 @@
 //! What must hold: after every step, and when all is over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::service::{End, Job};
 use super::store::Contents;
 use super::world::State;
+use crate::client::Recovered;
 use crate::error::Charge;
 use crate::money::{Spent, UsdTicks};
 
@@ -61,6 +63,16 @@ impl Record {
     /// Whether its create may have left.
     fn is_sent(&self) -> bool {
         !matches!(self.state.as_str(), "reserved" | "dropped")
+    }
+
+    /// The day that it counts for, in days since 1970.
+    fn day(&self) -> u64 {
+        let millis = self
+            .id
+            .split('_')
+            .next()
+            .and_then(|millis| millis.parse::<u64>().ok());
+        millis.unwrap_or_default() / 86_400_000
     }
 
     /// What its name says counts against a budget.
@@ -117,7 +129,7 @@ pub(super) fn job_was_made(contents: &Contents, state: &State, job: &Job) -> Res
             ));
         }
     }
-    if let Some(budget) = state.budget {
+    if let Some(budget) = state.limits.library {
         let spent: u64 = jobs
             .iter()
             .map(|job| {
@@ -137,12 +149,25 @@ pub(super) fn job_was_made(contents: &Contents, state: &State, job: &Job) -> Res
 
 /// What has left counts against the budget in full.
 pub(super) fn budget_is_kept(contents: &Contents, state: &State) -> Result<(), String> {
-    let Some(budget) = state.budget else { return Ok(()) };
+    let limits = state.limits;
+    if limits.request.or(limits.day).or(limits.library).is_none() {
+        return Ok(());
+    }
     let records = records(contents);
-    let sent = records.iter().filter(|record| record.is_sent());
-    let booked: u64 = sent.map(|record| record.booked()).sum();
-    if booked > budget {
-        return Err(format!("{booked} ticks are booked of a budget of {budget}"));
+    let mut days = BTreeMap::<_, u64>::new();
+    for record in records.iter().filter(|record| record.is_sent()) {
+        let booked = record.booked();
+        if limits.request.is_some_and(|limit| booked > limit) {
+            return Err(format!("{} is booked of a budget of {limits:?}", record.name));
+        }
+        *days.entry(record.day()).or_default() += booked;
+    }
+    let all: u64 = days.values().sum();
+    let day = days.into_values().max().unwrap_or_default();
+    for (booked, limit) in [(day, limits.day), (all, limits.library)] {
+        if limit.is_some_and(|limit| booked > limit) {
+            return Err(format!("{booked} ticks are booked of a budget of {limits:?}"));
+        }
     }
     Ok(())
 }
@@ -214,8 +239,8 @@ pub(super) fn all_is_well(contents: &Contents, state: &State) -> Result<(), Stri
     }
     // What was only picked up costs nothing: the record of the one that sent it has the price.
     for record in records.iter().filter(|record| !record.is_pickup()) {
-        // The service names the price of every clip.
-        if record.state == "saved" && record.operation != "analyze" && record.paid().is_none() {
+        let job = jobs.iter().find(|job| record.job_id.as_ref() == Some(&job.id));
+        if record.state == "saved" && record.paid().is_none() && job.is_some_and(|job| job.names_price) {
             return Err(format!("{} is saved, and its price is not known", record.name));
         }
         money_is_right(record, &records, jobs)?;
@@ -289,7 +314,7 @@ fn clip_is_safe(contents: &Contents, state: &State, record: &Record, job: &Job) 
         "saved" => {
             let id = record.clip.as_deref().unwrap_or_default();
             match clip(contents, id) {
-                Some(bytes) if bytes == job.clip => Ok(()),
+                Some(bytes) if bytes == job.clip => sidecar_is_right(contents, id, job),
                 Some(_) => Err(format!("{} is saved as {id} with other bytes", job.id)),
                 None => Err(format!("{} is called saved, and {id} is not there", job.id)),
             }
@@ -344,10 +369,51 @@ pub(super) fn is_given(
         return Err(format!("a caller was given {id}, which is not in the library"));
     };
     let mut jobs = state.services[0].jobs.iter();
-    if jobs.any(|job| job.clip == bytes && is_its(job)) {
-        return Ok(());
+    if let Some(job) = jobs.find(|job| job.clip == bytes && is_its(job)) {
+        return sidecar_is_right(contents, id, job);
     }
     Err(format!("a caller was given {id}, and it is not what {what} made"))
+}
+
+/// What is written beside a clip is about it.
+fn sidecar_is_right(contents: &Contents, id: &str, job: &Job) -> Result<(), String> {
+    let sidecar = contents.get(&format!("{PREFIX}/{id}.mp4.json"));
+    let sidecar = sidecar.ok_or_else(|| format!("{id} has no sidecar"))?;
+    let sidecar: Value =
+        serde_json::from_slice(&sidecar).map_err(|error| format!("sidecar of {id}: {error}"))?;
+    let ours = &sidecar["reelkin"];
+    let is_right = ours["job_id"] == job.id.as_str()
+        && ours["bytes"] == job.clip.len()
+        // Who picked a job up by its id alone does not know its prompt.
+        && (sidecar["userPrompt"] == job.prompt.as_str() || sidecar["userPrompt"].is_null());
+    if is_right {
+        return Ok(());
+    }
+    Err(format!("the sidecar of {id} is not about {}: {sidecar}", job.id))
+}
+
+/// What a recovery leaves open it names, and why.
+pub(super) fn all_open_are_named(contents: &Contents, recovered: &Recovered) -> Result<(), String> {
+    let lists = [
+        &recovered.open,
+        &recovered.unsettled,
+        &recovered.elsewhere,
+        &recovered.other_service,
+    ];
+    let named: BTreeSet<&str> = lists
+        .into_iter()
+        .flatten()
+        .map(|record| record.id.as_str())
+        .chain(recovered.stuck.iter().map(|stuck| stuck.record.as_str()))
+        .collect();
+    let records = records(contents);
+    match records
+        .iter()
+        .find(|record| record.is_open() && !named.contains(record.id.as_str()))
+    {
+        None => Ok(()),
+        Some(record) => Err(format!("a recovery leaves {record:?} open and does not name it")),
+    }
 }
 
 /// A clip in the library.

@@ -21,7 +21,7 @@ use crate::error::{ErrorKind, Result};
 use crate::host::simulated::{self, Machine};
 use crate::job::PollPolicy;
 use crate::library::{Clip, JobRecord, Library};
-use crate::money::{Budget, Spent, UsdTicks};
+use crate::money::Spent;
 use crate::planner::ClipNotes;
 
 /// The machine that a process runs on.
@@ -144,7 +144,7 @@ impl Process {
                 deadline,
                 ..PollPolicy::default()
             };
-            (dice.next(), skew, poll, state.budget)
+            (dice.next(), skew, poll, state.limits.budget())
         });
         let clock = Arc::new(Clock {
             world: Arc::clone(world),
@@ -165,7 +165,6 @@ impl Process {
         };
         let library = Library::on_store(Arc::new(store), PREFIX).unwrap();
         let is_patient = poll.deadline == Duration::MAX;
-        let budget = budget.map_or(Budget::NONE, |most| Budget::per_library(UsdTicks::new(most)));
         let client = |service| {
             let provider = Arc::new(Reached {
                 world: Arc::clone(world),

@@ -173,10 +173,10 @@ impl Reached {
         }
     }
 
-    fn finished(&self, job: &str, link: u64, price: u64) -> Finished {
+    fn finished(&self, job: &str, link: u64, price: Option<u64>) -> Finished {
         Finished {
             url: Some(format!("https://clips.example/{}/{job}/{link}", self.number)),
-            cost: Some(UsdTicks::new(price)),
+            cost: price.map(UsdTicks::new),
             raw: Some(json!({ "job": job, "link": link, "price": price })),
             ..Finished::default()
         }
@@ -294,11 +294,7 @@ impl Provider for Reached {
     }
 
     fn reread(&self, raw: &Value) -> Option<Finished> {
-        Some(self.finished(
-            raw["job"].as_str()?,
-            raw["link"].as_u64()?,
-            raw["price"].as_u64()?,
-        ))
+        Some(self.finished(raw["job"].as_str()?, raw["link"].as_u64()?, raw["price"].as_u64()))
     }
 
     fn clip_url(&self, finished: &Finished) -> Result<Option<Url>> {

@@ -47,6 +47,8 @@ pub(super) struct Job {
     pub(super) clip: Bytes,
     /// How many links to the clip were given out; only the last one works.
     links: u64,
+    /// Whether the service says what it cost.
+    pub(super) names_price: bool,
 }
 
 impl Job {
@@ -90,7 +92,7 @@ pub(super) enum Status {
     /// The clip is at this link.
     Done {
         link: u64,
-        price: u64,
+        price: Option<u64>,
     },
     Moderated,
     Failed,
@@ -237,8 +239,10 @@ impl Service {
                     dice.between(LIFE[0], LIFE[1])
                 },
             links: 0,
+            names_price: !dice.happens(40),
         };
         match job.end {
+            End::Clip if !job.names_price => self.count("job: price not named"),
             End::Clip => {}
             End::Moderated => self.count("job: moderated"),
             End::Failed => self.count("job: failed"),
@@ -270,7 +274,7 @@ impl Service {
                 job.links += 1;
                 Status::Done {
                     link: job.links,
-                    price: job.price,
+                    price: job.names_price.then_some(job.price),
                 }
             }
         }

@@ -1,5 +1,5 @@
 //! A bucket in memory with the faults of a real one: operations that stall, fail before or after they took effect,
-//! or lose their reply.
+//! or lose their reply; writes that arrive when whoever sent them is over.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,13 +19,13 @@ use object_store::{
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use super::checks::{self, Record};
+use super::checks::Record;
 use super::world::{World, time_of_day};
 
 /// What happens to an operation on the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// It takes effect after a while.
+    /// It takes effect after a while; a write even if nobody waits for it any more.
     Stall(Duration),
     /// It has no effect and fails.
     Refused,
@@ -46,7 +46,56 @@ pub(super) struct Contents {
     records: Mutex<BTreeMap<String, Arc<Record>>>,
 }
 
+/// A write on its way. It arrives although the process that sent it may be over.
+pub(super) struct Write {
+    pub(super) ticket: u64,
+    pub(super) process: usize,
+    arrives: Duration,
+    pub(super) at: Path,
+    pub(super) payload: PutPayload,
+    pub(super) options: PutOptions,
+    /// Shared with who waits for it.
+    pub(super) waits: Arc<()>,
+}
+
+#[derive(Default)]
+pub(super) struct Writes {
+    sent: Vec<Write>,
+    answers: BTreeMap<u64, Result<PutResult>>,
+    tickets: u64,
+}
+
+impl Writes {
+    fn send(&mut self, write: Write) -> u64 {
+        self.tickets += 1;
+        let ticket = self.tickets;
+        self.sent.push(Write { ticket, ..write });
+        ticket
+    }
+
+    /// Takes the first one that has arrived.
+    pub(super) fn due(&mut self, now: Duration) -> Option<Write> {
+        let due = self
+            .sent
+            .iter()
+            .enumerate()
+            .filter(|(_, write)| write.arrives <= now);
+        let (at, _) = due.min_by_key(|(_, write)| (write.arrives, write.ticket))?;
+        Some(self.sent.remove(at))
+    }
+
+    pub(super) fn arrived(&mut self, ticket: u64, done: Result<PutResult>) {
+        self.answers.insert(ticket, done);
+    }
+}
+
 impl Contents {
+    /// Writes an object.
+    pub(super) fn put(&self, at: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let done = self.objects.put_opts(at, payload, options).now_or_never();
+        done.unwrap_or_else(|| Err(failed("the store in memory waits")))
+    }
+
     /// All objects below a prefix, in order.
     pub(super) fn below(&self, prefix: &str) -> Vec<(String, Bytes)> {
         let names: Vec<String> = self
@@ -74,7 +123,7 @@ impl Contents {
     }
 
     /// An object was written.
-    fn note(&self, name: &Path, at: Duration) -> Result<(), String> {
+    pub(super) fn note(&self, name: &Path, at: Duration) -> Result<(), String> {
         let name = name.to_string();
         self.written.lock().unwrap().insert(name.clone(), at);
         if Record::is_name(&name) {
@@ -122,28 +171,54 @@ impl Bucket {
         &self.world.contents
     }
 
-    /// An object was written.
-    fn note(&self, at: &Path) {
-        let now = self.world.now();
-        self.world
-            .check(self.process, |contents, _| contents.note(at, now));
-        if Record::is_name(at.as_ref()) {
-            self.world.check(self.process, checks::no_clip_is_given_up);
+    /// Sends an operation. A process can be killed before and after its effect.
+    async fn send(&self, what: &str, at: &Path) -> Result<Option<Fault>> {
+        tokio::task::yield_now().await;
+        let fault = self.world.store_fault(self.process, what, at.as_ref());
+        match fault {
+            Some(Fault::Refused) => Err(failed("no answer")),
+            fault => Ok(fault),
         }
     }
 
-    /// Begins an operation. A process can be killed before and after its effect.
+    /// Sends one that has no effect when it is given up on its way.
     async fn begin(&self, what: &str, at: &Path) -> Result<Option<Fault>> {
-        tokio::task::yield_now().await;
-        let fault = self.world.store_fault(self.process, what, at.as_ref());
+        let fault = self.send(what, at).await?;
         match fault {
             // A read of libav's is carried out while all else stands still, time included.
             Some(Fault::Stall(_)) if Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread => {}
             Some(Fault::Stall(time)) => tokio::time::sleep(time).await,
-            Some(Fault::Refused) => return Err(failed("no answer")),
             _ => {}
         }
         Ok(fault)
+    }
+
+    /// Writes something that is on its way for so long.
+    async fn put_slowly(
+        &self,
+        time: Duration,
+        at: &Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
+        let waits = Arc::new(());
+        let ticket = self.world.lock(|state| {
+            state.writes.send(Write {
+                ticket: 0,
+                process: self.process,
+                arrives: state.now + time,
+                at: at.clone(),
+                payload,
+                options,
+                waits: Arc::clone(&waits),
+            })
+        });
+        loop {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            if let Some(done) = self.world.lock(|state| state.writes.answers.remove(&ticket)) {
+                return done;
+            }
+        }
     }
 
     /// Ends an operation that took effect, or found that it must not.
@@ -159,7 +234,11 @@ impl Bucket {
 #[async_trait::async_trait]
 impl ObjectStore for Bucket {
     async fn put_opts(&self, at: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        let fault = self.begin("put", at).await?;
+        let fault = self.send("put", at).await?;
+        if let Some(Fault::Stall(time)) = fault {
+            let done = self.put_slowly(time, at, payload, options).await;
+            return self.end(fault, done).await;
+        }
         let mode = options.mode.clone();
         let mut done = self
             .contents()
@@ -167,7 +246,7 @@ impl ObjectStore for Bucket {
             .put_opts(at, payload.clone(), options.clone())
             .await;
         if done.is_ok() {
-            self.note(at);
+            self.world.written(self.process, at);
             if fault == Some(Fault::Repeated) && !matches!(mode, PutMode::Overwrite) {
                 done = self.contents().objects.put_opts(at, payload, options).await;
             }
@@ -248,7 +327,7 @@ impl ObjectStore for Bucket {
         let fault = self.begin("copy", to).await?;
         let done = self.contents().objects.copy_opts(from, to, options).await;
         if done.is_ok() {
-            self.note(to);
+            self.world.written(self.process, to);
         }
         self.end(fault, done).await
     }

@@ -1,14 +1,17 @@
 //! What all processes of a run share: time, the store, the services, and what was seen to be wrong.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use super::checks;
+use object_store::path::Path;
+
+use super::checks::{self, Record};
 use super::dice::Dice;
 use super::provider;
 use super::service::Service;
-use super::store::{Contents, Fault};
+use super::store::{Contents, Fault, Writes};
+use crate::money::{Budget, UsdTicks};
 
 /// The true time of day at the beginning: 2026-01-01, 23:50 UTC, so that runs cross midnight.
 const BEGIN: Duration = Duration::from_secs(1_767_311_400);
@@ -16,6 +19,51 @@ const BEGIN: Duration = Duration::from_secs(1_767_311_400);
 pub(super) struct World {
     pub(super) contents: Contents,
     state: Mutex<State>,
+}
+
+/// What may be spent, in ticks.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Limits {
+    pub(super) request: Option<u64>,
+    pub(super) day: Option<u64>,
+    pub(super) library: Option<u64>,
+}
+
+impl Limits {
+    fn some(dice: &mut Dice) -> Self {
+        // One second of 480p.
+        let some = |dice: &mut Dice, from, to| Some(500_000_000 * (from + dice.below(to - from)));
+        match dice.below(12) {
+            0..4 => Self {
+                library: some(dice, 2, 12),
+                ..Self::default()
+            },
+            4 => Self {
+                request: some(dice, 1, 3),
+                ..Self::default()
+            },
+            5 | 6 => Self {
+                request: some(dice, 2, 4),
+                day: some(dice, 2, 8),
+                ..Self::default()
+            },
+            _ => Self::default(),
+        }
+    }
+
+    pub(super) fn budget(self) -> Budget {
+        let mut budget = Budget::NONE;
+        if let Some(limit) = self.request {
+            budget = budget.with_per_request(UsdTicks::new(limit));
+        }
+        if let Some(limit) = self.day {
+            budget = budget.with_per_day(UsdTicks::new(limit));
+        }
+        if let Some(limit) = self.library {
+            budget = budget.with_per_library(UsdTicks::new(limit));
+        }
+        budget
+    }
 }
 
 pub(super) struct State {
@@ -30,8 +78,9 @@ pub(super) struct State {
     /// Counts everything that happens, to see when nothing does.
     pub(super) activity: u64,
     pub(super) services: Vec<Service>,
-    /// Most that the library may spend, in ticks.
-    pub(super) budget: Option<u64>,
+    pub(super) limits: Limits,
+    /// Writes on their way to the store.
+    pub(super) writes: Writes,
     /// The first violation.
     pub(super) violation: Option<String>,
     pub(super) counts: BTreeMap<&'static str, u64>,
@@ -48,6 +97,7 @@ impl World {
     pub(super) fn new(seed: u64, keep_trace: bool) -> Self {
         let mut dice = Dice::new(seed);
         let roughness = dice.pick(&[0, 20, 50, 100]);
+        let limits = Limits::some(&mut dice);
         let template = provider::template();
         let services = ["https://one.example", "https://two.example"]
             .map(|origin| Service::new(origin, template.clone()));
@@ -61,7 +111,8 @@ impl World {
                 roughness,
                 activity: 0,
                 services: services.into(),
-                budget: None,
+                limits,
+                writes: Writes::default(),
                 violation: None,
                 counts: BTreeMap::new(),
                 trace: keep_trace.then(Vec::new),
@@ -180,8 +231,29 @@ impl World {
         }
     }
 
-    /// Lets creates arrive.
+    /// An object was written.
+    pub(super) fn written(&self, process: usize, at: &Path) {
+        let now = self.now();
+        self.check(process, |contents, _| contents.note(at, now));
+        if Record::is_name(at.as_ref()) {
+            self.check(process, checks::no_clip_is_given_up);
+        }
+    }
+
+    /// Lets writes and creates arrive.
     pub(super) fn deliver(&self) {
+        while let Some(write) = self.lock(|state| state.writes.due(state.now)) {
+            // Nobody waits for it any more: its process was killed, or gave it up.
+            if Arc::strong_count(&write.waits) == 1 {
+                self.count("store: late write");
+                self.note(write.process, || format!("put {}, late", write.at));
+            }
+            let done = self.contents.put(&write.at, write.payload, write.options);
+            if done.is_ok() {
+                self.written(write.process, &write.at);
+            }
+            self.lock(|state| state.writes.arrived(write.ticket, done));
+        }
         for number in 0..2 {
             let made = self.lock(|state| {
                 let (now, is_calm) = (state.now, state.is_calm);

@@ -18,6 +18,7 @@ use crate::job::{JobEvent, Reporter};
 use crate::library::{ChainFile, ChainRecord, ChainStepError, ChainStepState, Clip, Drift};
 use crate::media::Frame;
 use crate::money::UsdTicks;
+use crate::mutation::{Mutation, is_on};
 use crate::provider::JobId;
 use crate::request::{ChainRequest, MediaInput};
 
@@ -262,14 +263,16 @@ impl Driver {
         let change = |record: &mut ChainRecord| {
             let step = &mut record.steps[index];
             // The process that sent it may have died before it wrote down the job.
-            if step.job_id.is_none() {
+            if step.job_id.is_none() && !is_on(Mutation::ChainForgetsJob) {
                 step.job_id = error.job_id().map(str::to_owned);
             }
+            let may_be_paid =
+                error.may_have_been_charged() != Charge::No && !is_on(Mutation::ChainForgetsJob);
             step.state = if error.kind() == ErrorKind::SubmissionUnknown {
                 ChainStepState::Unknown
             } else if over {
                 ChainStepState::Failed
-            } else if step.job_id.is_some() || error.may_have_been_charged() != Charge::No {
+            } else if step.job_id.is_some() || may_be_paid {
                 ChainStepState::Sent
             } else {
                 step.tries = step.tries.saturating_sub(1);
