@@ -3,11 +3,17 @@
 //! Owns the scenes: words alone, pinned pictures, tiles, the recoloured clip, the continued clip. A
 //! pinned frame shows its picture and nothing else, so that it can be compared with what was given.
 
+use std::time::Duration;
+
 use super::draw::{self, Area, Form, Label, View};
 use super::{FRAME_RATE, GivenFrames, RenderSpec, Seed, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::media::write::{YuvPicture, each_frame, yuv_of};
 use crate::media::{Frame, MediaOptions};
+
+/// How long a clip is read for: each of its frames is drawn on and encoded meanwhile, which takes what it takes on a
+/// busy machine.
+const READING: Duration = Duration::from_secs(600);
 
 type Sink<'a> = &'a mut dyn FnMut(&YuvPicture) -> Result<()>;
 
@@ -39,7 +45,7 @@ fn edit(spec: &RenderSpec, given: &GivenFrames, sink: Sink<'_>) -> Result<()> {
         &given.path,
         FRAME_RATE,
         given.frames,
-        &MediaOptions::new(),
+        &MediaOptions::new().with_deadline(READING),
         |frame| {
             let mut picture = cover(frame, spec);
             // The light stays, the colours become the prompt's: half of what was there, half of that.
@@ -64,7 +70,7 @@ fn extend(spec: &RenderSpec, given: &GivenFrames, sink: Sink<'_>) -> Result<()> 
         &given.path,
         FRAME_RATE,
         given.frames,
-        &MediaOptions::new(),
+        &MediaOptions::new().with_deadline(READING),
         |frame| {
             let picture = cover(frame, spec);
             sink(&picture)?;
