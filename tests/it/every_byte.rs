@@ -2,8 +2,9 @@
 //! promises hold. A create is sent once; what comes of a job is a whole clip, bit for bit, or an error that
 //! names the job; picking it up saves the clip and creates nothing.
 //!
-//! By default every byte of the small replies meets every kind of fault, and the long ones meet one kind
-//! a byte at their heads and ends and one in some hundred bytes between. `REELKIN_LONG=1` takes all bytes.
+//! By default every byte of the small replies meets two kinds of fault, in turn, and the long ones meet one kind
+//! a byte at their heads and ends and one in some hundred bytes between. `REELKIN_LONG=1`, as in `make torture`,
+//! takes every kind at every byte.
 //! Figures are printed with `--nocapture`.
 
 #![cfg(feature = "cli")]

@@ -59,7 +59,7 @@ pub(super) fn is_long() -> bool {
     std::env::var_os("REELKIN_LONG").is_some()
 }
 
-/// Every kind at every byte before `dense`, one kind at each of the `sparse` bytes, in turn.
+/// Two kinds in turn at every byte before `dense`, one at each of the `sparse` bytes; in the long run all kinds at all.
 pub(super) fn shots(dense: usize, sparse: impl Iterator<Item = usize>) -> Vec<Shot> {
     let kinds = |at: usize| {
         let bit = (at % 8) as u8;
@@ -71,20 +71,12 @@ pub(super) fn shots(dense: usize, sparse: impl Iterator<Item = usize>) -> Vec<Sh
             Kind::Delay,
         ]
     };
-    // A delay changes nothing of what arrives, so fewer will do.
-    let all = |at: usize| {
-        let few = !is_long() && !at.is_multiple_of(8);
-        kinds(at).into_iter().take(if few { 4 } else { 5 })
-    };
-    let mut pairs: Vec<(Kind, usize)> = (0..dense)
-        .flat_map(|at| all(at).map(move |kind| (kind, at)))
-        .collect();
-    for (turn, at) in sparse.enumerate() {
-        if is_long() {
-            pairs.extend(all(at).map(|kind| (kind, at)));
-        } else {
-            pairs.push((kinds(at)[turn % 5], at));
-        }
+    let mut pairs: Vec<(Kind, usize)> = Vec::new();
+    let dense = (0..dense).map(|at| (at, 2));
+    for (turn, (at, some)) in dense.chain(sparse.map(|at| (at, 1))).enumerate() {
+        let some = if is_long() { 5 } else { some };
+        let kinds = kinds(at).into_iter().cycle().skip(turn * some % 5);
+        pairs.extend(kinds.take(some).map(|kind| (kind, at)));
     }
     let numbered = pairs.into_iter().enumerate();
     numbered
