@@ -12,7 +12,7 @@ unset XAI_API_KEY ${!REELKIN_*} ${!AWS_*}
 step cargo fmt --check
 # What is built for the later steps: the lints and the tests come first, and leave a processor idle for half of the time.
 mkdir -p target
-nice -n 15 setsid timeout --kill-after=30 4000 scripts/beside.sh >target/beside.log 2>&1 &
+nice -n 15 setsid timeout --kill-after=30 5400 scripts/beside.sh >target/beside.log 2>&1 &
 beside=$!
 trap 'kill -- "-$beside" 2>/dev/null || true' EXIT
 # One build of the tests serves lints and runs: the widest set of features first.
