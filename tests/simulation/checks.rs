@@ -150,7 +150,7 @@ pub(super) fn job_was_made(contents: &Contents, state: &State, job: &Job) -> Res
 /// What has left counts against the budget in full.
 pub(super) fn budget_is_kept(contents: &Contents, state: &State) -> Result<(), String> {
     let limits = state.limits;
-    if limits.request.or(limits.day).or(limits.library).is_none() {
+    if !limits.budget().is_limited() {
         return Ok(());
     }
     let records = records(contents);
@@ -239,8 +239,12 @@ pub(super) fn all_is_well(contents: &Contents, state: &State) -> Result<(), Stri
     }
     // What was only picked up costs nothing: the record of the one that sent it has the price.
     for record in records.iter().filter(|record| !record.is_pickup()) {
-        let job = jobs.iter().find(|job| record.job_id.as_ref() == Some(&job.id));
-        if record.state == "saved" && record.paid().is_none() && job.is_some_and(|job| job.names_price) {
+        let job = jobs.iter().find(|job| match &record.job_id {
+            Some(id) => *id == job.id,
+            None => record.is_for(&job.prompt),
+        });
+        let has_price = record.operation != "analyze" && job.is_none_or(|job| job.names_price);
+        if record.state == "saved" && record.paid().is_none() && has_price {
             return Err(format!("{} is saved, and its price is not known", record.name));
         }
         money_is_right(record, &records, jobs)?;

@@ -18,6 +18,7 @@ use object_store::{
 };
 
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::oneshot;
 
 use super::checks::Record;
 use super::world::{World, time_of_day};
@@ -48,45 +49,13 @@ pub(super) struct Contents {
 
 /// A write on its way. It arrives although the process that sent it may be over.
 pub(super) struct Write {
-    pub(super) ticket: u64,
     pub(super) process: usize,
-    arrives: Duration,
+    pub(super) arrives: Duration,
     pub(super) at: Path,
     pub(super) payload: PutPayload,
     pub(super) options: PutOptions,
-    /// Shared with who waits for it.
-    pub(super) waits: Arc<()>,
-}
-
-#[derive(Default)]
-pub(super) struct Writes {
-    sent: Vec<Write>,
-    answers: BTreeMap<u64, Result<PutResult>>,
-    tickets: u64,
-}
-
-impl Writes {
-    fn send(&mut self, write: Write) -> u64 {
-        self.tickets += 1;
-        let ticket = self.tickets;
-        self.sent.push(Write { ticket, ..write });
-        ticket
-    }
-
-    /// Takes the first one that has arrived.
-    pub(super) fn due(&mut self, now: Duration) -> Option<Write> {
-        let due = self
-            .sent
-            .iter()
-            .enumerate()
-            .filter(|(_, write)| write.arrives <= now);
-        let (at, _) = due.min_by_key(|(_, write)| (write.arrives, write.ticket))?;
-        Some(self.sent.remove(at))
-    }
-
-    pub(super) fn arrived(&mut self, ticket: u64, done: Result<PutResult>) {
-        self.answers.insert(ticket, done);
-    }
+    /// Closed when nobody waits for it any more.
+    pub(super) reply: oneshot::Sender<Result<PutResult>>,
 }
 
 impl Contents {
@@ -201,24 +170,18 @@ impl Bucket {
         payload: PutPayload,
         options: PutOptions,
     ) -> Result<PutResult> {
-        let waits = Arc::new(());
-        let ticket = self.world.lock(|state| {
-            state.writes.send(Write {
-                ticket: 0,
+        let (reply, done) = oneshot::channel();
+        self.world.lock(|state| {
+            state.writes.push(Write {
                 process: self.process,
                 arrives: state.now + time,
                 at: at.clone(),
                 payload,
                 options,
-                waits: Arc::clone(&waits),
-            })
+                reply,
+            });
         });
-        loop {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            if let Some(done) = self.world.lock(|state| state.writes.answers.remove(&ticket)) {
-                return done;
-            }
-        }
+        done.await.unwrap_or_else(|_| Err(failed("the write was lost")))
     }
 
     /// Ends an operation that took effect, or found that it must not.

@@ -1,7 +1,7 @@
 //! What all processes of a run share: time, the store, the services, and what was seen to be wrong.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use object_store::path::Path;
@@ -10,7 +10,7 @@ use super::checks::{self, Record};
 use super::dice::Dice;
 use super::provider;
 use super::service::Service;
-use super::store::{Contents, Fault, Writes};
+use super::store::{Contents, Fault, Write};
 use crate::money::{Budget, UsdTicks};
 
 /// The true time of day at the beginning: 2026-01-01, 23:50 UTC, so that runs cross midnight.
@@ -80,12 +80,21 @@ pub(super) struct State {
     pub(super) services: Vec<Service>,
     pub(super) limits: Limits,
     /// Writes on their way to the store.
-    pub(super) writes: Writes,
+    pub(super) writes: Vec<Write>,
     /// The first violation.
     pub(super) violation: Option<String>,
     pub(super) counts: BTreeMap<&'static str, u64>,
     /// What happened, if it is to be kept.
     pub(super) trace: Option<Vec<String>>,
+}
+
+impl State {
+    /// Takes the write that arrived first.
+    fn next_write(&mut self) -> Option<Write> {
+        let writes = self.writes.iter().enumerate();
+        let (at, write) = writes.min_by_key(|(_, write)| write.arrives)?;
+        (write.arrives <= self.now).then(|| self.writes.remove(at))
+    }
 }
 
 /// The true time of day at a time of the run.
@@ -112,7 +121,7 @@ impl World {
                 activity: 0,
                 services: services.into(),
                 limits,
-                writes: Writes::default(),
+                writes: Vec::new(),
                 violation: None,
                 counts: BTreeMap::new(),
                 trace: keep_trace.then(Vec::new),
@@ -242,9 +251,9 @@ impl World {
 
     /// Lets writes and creates arrive.
     pub(super) fn deliver(&self) {
-        while let Some(write) = self.lock(|state| state.writes.due(state.now)) {
-            // Nobody waits for it any more: its process was killed, or gave it up.
-            if Arc::strong_count(&write.waits) == 1 {
+        while let Some(write) = self.lock(State::next_write) {
+            // Its process was killed, or gave it up.
+            if write.reply.is_closed() {
                 self.count("store: late write");
                 self.note(write.process, || format!("put {}, late", write.at));
             }
@@ -252,7 +261,7 @@ impl World {
             if done.is_ok() {
                 self.written(write.process, &write.at);
             }
-            self.lock(|state| state.writes.arrived(write.ticket, done));
+            let _ = write.reply.send(done);
         }
         for number in 0..2 {
             let made = self.lock(|state| {
