@@ -100,7 +100,10 @@ class ScenariosTest {
         frame(expected.resolve("clip.mp4").input).use { rusts ->
             assertArrayEquals(expected.resolve("last.png").readBytes(), rusts.toPng())
         }
-        client.frame(client.generate("a street", duration = 1.seconds)).use { frame ->
+        val clip = client.generate("a street", duration = 1.seconds)
+        val png = frame(clip.path!!.input).use { it.toPng() }
+        client.frame(clip).use { frame ->
+            assertArrayEquals(png, frame.toPng())
             assertEquals(frame.width * frame.height * 3, frame.toByteBuffer().remaining())
             assertEquals(frame.width * frame.height * 3, frame.toByteArray().size)
         }
