@@ -33,21 +33,18 @@ smaller=(-C llvm-args=-inline-threshold=25)
 cargo build --locked --all-features --bin uniffi-bindgen --bin reelkin --example generate >&2
 
 native=$target/native
-mkdir -p "$native"
-rm -f "$native/reelkin"
+rm -rf "$native"
+mkdir -p "$native/expected"
 for file in "$target"/packaged/libreelkin.{so,dylib} target/debug/uniffi-bindgen; do
     [ ! -e "$file" ] || cp "$file" "$native/"
 done
 ! $program || cp "$target/packaged/reelkin" "$native/"
 # With the system's FFmpeg: the frames of the packages are held to another build of it.
-rm -rf "$native/expected"
-mkdir "$native/expected"
 target/debug/reelkin generate "a frozen lake" --sandbox --duration 1 --resolution 480p \
     --library "$native/expected/library" -o "$native/expected/clip.mp4" >&2
 target/debug/reelkin frame --last "$native/expected/clip.mp4" -o "$native/expected/last.png" >&2
 # What is inside wants its licenses to come along.
 if [ "$target" = "$PWD/target/packaged" ]; then
-    rm -rf "$native/licenses"
     cp -r "$(bindings/libav/build.sh)/share/licenses" "$native/licenses"
 fi
 echo "$native"

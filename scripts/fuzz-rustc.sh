@@ -11,7 +11,7 @@ for ((at = 1; at <= $#; at++)); do
     [ "${!at}" != --crate-name ] || { next=$((at + 1)) && crate=${!next}; }
 done
 case $crate in
-reelkin | base64 | image_webp | imagesize | png | postcard | serde_json | toml | toml_parser | url | \
+reelkin | base64 | fdeflate | image_webp | imagesize | miniz_oxide | png | postcard | serde_json | toml | toml_parser | url | \
     probe | frames | picture | sidecar | journal | wire)
     # shellcheck disable=SC2086
     exec "$rustc" "$@" $FUZZ_FLAGS

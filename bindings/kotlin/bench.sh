@@ -36,7 +36,7 @@ figure kotlin_jar "$(stat -c %s "$out/package/reelkin-0.1.0.jar")" bytes
 figure kotlin_native_library "$(stat -c %s "$out"/prepared/resources/*/libreelkin.so)" bytes
 
 # Baselines and the real thing in turn, so that what else the machine does falls on both.
-target/debug/reelkin generate "a lighthouse" --sandbox --library "$work/clips" --resolution 720p --duration 6 >&2
+"$root/target/debug/reelkin" generate "a lighthouse" --sandbox --library "$work/clips" --resolution 720p --duration 6 >&2
 clip=$(ls "$work"/clips/*.mp4)
 for ((run = 0; run < runs; run++)); do
     milliseconds Nothing >>"$work/nothing"
