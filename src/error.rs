@@ -12,6 +12,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::ids::{InvalidId, JobId, RecordId};
+
 /// What the crate's functions return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -29,8 +31,8 @@ struct Inner {
     kind: ErrorKind,
     message: String,
     guidance: Option<Cow<'static, str>>,
-    job_id: Option<String>,
-    record: Option<String>,
+    job_id: Option<JobId>,
+    record: Option<RecordId>,
     status: Option<u16>,
     service_code: Option<String>,
     retry_after: Option<Duration>,
@@ -219,14 +221,14 @@ impl Error {
     }
 
     /// The service's id of the job. Present in every error after the submit.
-    pub fn job_id(&self) -> Option<&str> {
-        self.0.job_id.as_deref()
+    pub fn job_id(&self) -> Option<&JobId> {
+        self.0.job_id.as_ref()
     }
 
     /// The id of the request's record in the library's journal, where a person can settle it: its submission is
     /// unknown, or what was downloaded of it is in quarantine. See [`Library::settle`](crate::Library::settle).
-    pub fn record(&self) -> Option<&str> {
-        self.0.record.as_deref()
+    pub fn record(&self) -> Option<&RecordId> {
+        self.0.record.as_ref()
     }
 
     /// The HTTP status, where the service answered.
@@ -354,8 +356,8 @@ impl Error {
         self.set(|inner| inner.guidance = Some(guidance.into()))
     }
 
-    pub(crate) fn with_job_id(self, job_id: impl Into<String>) -> Self {
-        self.set(|inner| inner.job_id = Some(job_id.into()))
+    pub(crate) fn with_job_id(self, job_id: &JobId) -> Self {
+        self.set(|inner| inner.job_id = Some(job_id.clone()))
     }
 
     /// Adds words at the end of the line, after the source.
@@ -364,8 +366,8 @@ impl Error {
         self.set(|inner| (inner.message, inner.source) = (line, None))
     }
 
-    pub(crate) fn with_record(self, record: impl Into<String>) -> Self {
-        self.set(|inner| inner.record = Some(record.into()))
+    pub(crate) fn with_record(self, record: &RecordId) -> Self {
+        self.set(|inner| inner.record = Some(record.clone()))
     }
 
     pub(crate) fn with_status(self, status: u16) -> Self {
@@ -425,6 +427,12 @@ impl fmt::Debug for Error {
     }
 }
 
+impl From<InvalidId> for Error {
+    fn from(error: InvalidId) -> Self {
+        Self::invalid(error.to_string())
+    }
+}
+
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source.as_ref().map(|source| &**source as _)
@@ -453,7 +461,7 @@ mod tests {
             ErrorKind::Library,
             ErrorKind::Auth,
         ] {
-            let error = Error::new(kind, "poll job").with_job_id("j");
+            let error = Error::new(kind, "poll job").with_job_id(&JobId::parse("j").unwrap());
             assert_eq!(error.retry_advice(), RetryAdvice::Resume, "{kind}");
             assert!(!error.is_retryable(), "{kind}");
             assert_eq!(error.may_have_been_charged(), Charge::Unknown, "{kind}");

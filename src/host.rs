@@ -20,6 +20,14 @@ pub(crate) fn wall_clock() -> SystemTime {
     SystemTime::now()
 }
 
+/// Returns the time of day in milliseconds since the Unix epoch, or 0 if the clock is set before that.
+pub(crate) fn now_millis() -> u64 {
+    let since = wall_clock()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Returns 32 random bits.
 pub(crate) fn random() -> Result<u32, getrandom::Error> {
     #[cfg(all(test, feature = "media"))]
@@ -27,11 +35,6 @@ pub(crate) fn random() -> Result<u32, getrandom::Error> {
         return Ok(machine.random());
     }
     getrandom::u32()
-}
-
-/// Returns random bits for a name in a folder of this machine, which simulated processes share.
-pub(crate) fn unique() -> Result<u64, getrandom::Error> {
-    getrandom::u64()
 }
 
 /// Passes the time in the last name that this process made, in milliseconds since 1970 UTC, to `change`.

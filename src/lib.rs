@@ -60,7 +60,9 @@ mod error;
 mod ffi;
 mod host;
 mod http;
+mod ids;
 mod job;
+mod journal;
 pub mod library;
 pub mod lineage;
 #[cfg(feature = "media")]
@@ -75,7 +77,9 @@ pub mod request;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 mod stop;
+mod storage;
 mod telemetry;
+mod text;
 
 pub use client::{
     Analyze, Generate, JobHandle, Outcome, Recover, Recovered, RecoveryEvent, RecoveryHandle, Transform,
@@ -85,15 +89,17 @@ pub use client::{
 pub use client::{Chain, ChainEvent, ChainHandle, ChainOutcome, ContinueFrom};
 pub use error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 pub use http::{AccessToken, DownloadPolicy, RateLimit, Timeouts, TokenError, TokenSource};
+pub use ids::{ClipId, InvalidId, JobId, RecordId};
 pub use job::{Event, Events, Handle, JobEvent, JobEvents, PollPolicy};
+pub use journal::{JobRecord, JobState, Settlement, StuckJob};
 #[cfg(feature = "media")]
 pub use library::{ChainRecord, Drift};
-pub use library::{Clip, ClipId, JobRecord, JobState, Library, QuarantinedClip, Settlement, StuckJob};
+pub use library::{Clip, Library, QuarantinedClip};
 pub use lineage::Family;
 pub use model::{AspectRatio, ModelTable, Resolution, Validation, VideoModel};
 pub use money::{Budget, Spent, UsdTicks, usd};
 pub use planner::{ClipNotes, SeenFrame};
-pub use provider::{JobId, TokenUsage, VisibleModel};
+pub use provider::{TokenUsage, VisibleModel};
 pub use request::{
     AnalyzeOptions, Checked, CheckedVideo, ContinueRequest, ContinueStrategy, Defaults, EditRequest,
     ExtendRequest, FrameChoice, GenerateMode, GenerateRequest, Keyframe, MediaInput, PlanChoice, PlanWhen,

@@ -96,7 +96,7 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
     use super::source::Source;
     use super::ticket;
     use crate::error::{Charge, Error, ErrorKind};
-    use crate::library::JobRecord;
+    use crate::journal::JobRecord;
     use crate::media::{MediaOptions, bridge};
     use crate::planner;
 
@@ -151,10 +151,10 @@ async fn ask(
     options: AnalyzeOptions,
     until: tokio::time::Instant,
     clip: crate::planner::ClipSeen,
-    mut file: crate::library::JobFile,
+    mut file: crate::journal::OwnedRecord,
 ) -> Result<ClipNotes> {
     use crate::error::Charge;
-    use crate::library::{JobError, JobState};
+    use crate::journal::{JobError, JobState};
     use crate::money::UsdTicks;
     use crate::planner::{self, Bill};
 

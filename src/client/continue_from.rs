@@ -9,7 +9,6 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use super::generate::{self, Origin};
-use super::inputs::hex;
 use super::measure::{Shown, Whence};
 use super::source::{Local, Source};
 use super::ticket::Witness;
@@ -22,6 +21,7 @@ use crate::model::{Mode, Resolution};
 use crate::request::{
     ContinueRequest, ContinueStrategy, ExtendRequest, FrameChoice, GenerateRequest, MediaInput,
 };
+use crate::storage::to_hex;
 use crate::telemetry::Verb;
 
 /// Most frames that are looked at for the sharpest one: two seconds of a clip of the service.
@@ -152,7 +152,7 @@ async fn choose_way(client: &VideoClient, from: MediaInput, request: ContinueReq
         seconds: Some(Seconds::from(chosen.frame.time())),
         pts: Some(chosen.frame.pts()),
         number: chosen.frame.number(),
-        sha256: Some(hex(&Sha256::digest(&png))),
+        sha256: Some(to_hex(&Sha256::digest(&png))),
         of: Some("png".to_owned()),
         ..FrameRecord::default()
     };

@@ -11,10 +11,11 @@ use url::Url;
 
 use crate::error::Result;
 use crate::http::{DownloadError, Lane, Limiter, RateLimit, Sink};
+use crate::ids::JobId;
 use crate::job::rows::Row;
 use crate::job::{Begin, PollPolicy, Times, pause, spawn, wait_until_over};
 use crate::provider::{
-    Answer, Ask, Finished, JobId, PollFailure, PollReply, Provider, Submission, Upload, VisibleModel,
+    Answer, Ask, Finished, PollFailure, PollReply, Provider, Submission, Upload, VisibleModel,
 };
 use crate::stop::{BeforeSend, StopSignal};
 

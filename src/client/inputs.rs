@@ -17,6 +17,7 @@ use crate::request::{
     GenerateInputs, GenerateMode, GenerateRequest, MediaContent, MediaInput, ResolvedKeyframe, ResolvedMedia,
     Transport,
 };
+use crate::storage::to_hex;
 
 /// Most bytes of one picture. The service's limit is not known; its limit for pictures that a
 /// language model looks at is 20 MiB.
@@ -171,7 +172,7 @@ impl Reader<'_> {
         path: Option<&PathBuf>,
     ) -> Result<(ResolvedMedia, Transport, InputRecord)> {
         let mime = check_picture(role, name, &bytes).await?;
-        let sha256 = hex(&Sha256::digest(&bytes));
+        let sha256 = to_hex(&Sha256::digest(&bytes));
         if role == START {
             self.resolved.start = Some(match path {
                 Some(path) => Whence::File {
@@ -256,15 +257,4 @@ async fn decode(name: &str, bytes: &Bytes) -> Result<()> {
 #[expect(clippy::unused_async, reason = "the other variant waits")]
 async fn decode(_name: &str, _bytes: &Bytes) -> Result<()> {
     Ok(())
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }

@@ -46,12 +46,13 @@ pub use video::Transform;
 
 use crate::error::Result;
 use crate::http::Http;
+use crate::ids::JobId;
 use crate::job::{self, Handle, PollPolicy};
 use crate::library::{Clip, Library};
 use crate::model::{ModelTable, Validation};
 use crate::money::{Budget, Spent};
 use crate::provider::xai::Xai;
-use crate::provider::{JobId, Provider, VisibleModel};
+use crate::provider::{Provider, VisibleModel};
 use crate::request::{Checked, Defaults, GenerateRequest, PlannerSettings};
 use crate::stop::StopSignal;
 use crate::telemetry::Verb;

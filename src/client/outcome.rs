@@ -2,8 +2,8 @@
 
 use super::JobHandle;
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
+use crate::ids::JobId;
 use crate::library::Clip;
-use crate::provider::JobId;
 
 /// How a paid request ended: what `Result<Clip>` says, sorted by what can be done about it.
 ///
@@ -63,7 +63,7 @@ impl From<Result<Clip>> for Outcome {
             Ok(clip) => return Self::Done(Box::new(clip)),
             Err(error) => error,
         };
-        let job = error.job_id().and_then(|id| JobId::parse(id).ok());
+        let job = error.job_id().cloned();
         match error.kind() {
             ErrorKind::Moderated => Self::Moderated(error),
             // A job that is done and names no clip may do so later.
@@ -165,7 +165,7 @@ mod tests {
         let outcome = |kind, job: Option<&str>| {
             let error = Error::new(kind, "do it");
             let error = match job {
-                Some(id) => error.with_job_id(id),
+                Some(id) => error.with_job_id(&JobId::parse(id).unwrap()),
                 None => error,
             };
             Outcome::from(Err(error))

@@ -5,15 +5,18 @@ use super::measure::Found;
 use super::record::Brief;
 use super::verify::Verified;
 use crate::error::{Error, Result, RetryAdvice};
-use crate::library::{ClipId, JobFile, JobRecord, Library, Rejected, Staged};
-use crate::provider::{Finished, JobId};
+use crate::ids::ClipId;
+use crate::ids::JobId;
+use crate::journal::{JobRecord, OwnedRecord};
+use crate::library::{Library, RejectedClip, Staged};
+use crate::provider::Finished;
 
 /// Keeps what failed verification of one job.
 pub(super) struct Quarantine<'a> {
     pub(super) client: &'a VideoClient,
     pub(super) id: &'a JobId,
     pub(super) name: &'a ClipId,
-    pub(super) file: &'a mut JobFile,
+    pub(super) file: &'a mut OwnedRecord,
 }
 
 impl Quarantine<'_> {
@@ -44,7 +47,7 @@ impl Quarantine<'_> {
         self.file.change(|record| record.quarantined = true).await
     }
 
-    fn rejected(&self, finished: &Finished, why: &Error) -> Rejected {
+    fn rejected(&self, finished: &Finished, why: &Error) -> RejectedClip {
         let record = self.file.record();
         let reason = why.to_string();
         let brief = Brief::kept(record);
@@ -56,9 +59,9 @@ impl Quarantine<'_> {
             let warnings = ours.warnings.get_or_insert_default();
             warnings.push(format!("accepted without verification: {reason}"));
         }
-        Rejected {
+        RejectedClip {
             record: record.id.clone(),
-            job_id: self.id.to_string(),
+            job_id: self.id.clone(),
             reason,
             sidecar,
         }
@@ -80,7 +83,7 @@ pub(super) async fn explain(library: &Library, record: &JobRecord, error: Error)
             ),
         Ok(None) => error,
         Err(unread) => {
-            tracing::warn!(record = record.id, error = %unread, "the quarantine was not looked at");
+            tracing::warn!(record = %record.id, error = %unread, "the quarantine was not looked at");
             error.with_advice(RetryAdvice::Resume)
         }
     }
@@ -91,6 +94,6 @@ pub(super) async fn clear(library: &Library, record: &JobRecord) {
     if record.quarantined
         && let Err(error) = library.discard_quarantined(&record.id).await
     {
-        tracing::warn!(record = record.id, %error, "the clip is saved, and bytes of earlier attempts stay in quarantine");
+        tracing::warn!(record = %record.id, %error, "the clip is saved, and bytes of earlier attempts stay in quarantine");
     }
 }

@@ -9,20 +9,25 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::VideoClient;
-use super::inputs::{Resolved, hex};
+use super::inputs::Resolved;
 use super::measure::{Found, Measure};
 use super::plan::Planned;
 use super::source::Measured;
 use super::verify::Verified;
+use crate::host::now_millis;
+use crate::ids::ClipId;
+use crate::ids::JobId;
+use crate::journal::JobRecord;
 use crate::library::{
-    Asked, ClipId, ClipRecord, DeliveryReport, FrameRecord, InputRecord, InputTransport, JobRecord,
-    KeptParent, Parent, ReelkinRecord, Seconds, SourceSummary, Usage, VideoFacts, now_millis,
+    Asked, ClipRecord, DeliveryReport, FrameRecord, InputRecord, InputTransport, Parent, ReelkinRecord,
+    SavedParent, Seconds, SourceSummary, Usage, VideoFacts,
 };
 use crate::lineage::Continuity;
 use crate::model::{ModelEntry, ModelTable, VideoModel};
 use crate::money::UsdTicks;
-use crate::provider::{Finished, JobId};
+use crate::provider::Finished;
 use crate::request::{Checked, CheckedVideo, GenerateRequest, UploadTarget};
+use crate::storage::to_hex;
 
 /// What is known of a job on this side. Picked up by its id alone, that is nothing.
 ///
@@ -55,7 +60,7 @@ pub(super) struct Brief {
     /// For edit and extend: what the clip is made of.
     source: Option<SourceSummary>,
     /// The clip of the library that this one comes from.
-    parent: Option<KeptParent>,
+    parent: Option<SavedParent>,
     /// The frame of it that this one starts on.
     frame: Option<FrameRecord>,
     /// What the finished clip is to be held against.
@@ -136,9 +141,9 @@ impl Brief {
     /// Of a job whose work another process began.
     pub(super) fn kept(record: &JobRecord) -> Self {
         let kept = record
-            .brief
+            .draft
             .as_ref()
-            .and_then(|kept| serde_json::from_value(kept.read()).ok());
+            .and_then(|kept| serde_json::from_value(kept.parse()).ok());
         kept.unwrap_or_else(Self::unknown)
     }
 
@@ -168,7 +173,7 @@ impl Brief {
             self.inputs,
             self.source
         ]);
-        hex(&Sha256::digest(all.to_string()))
+        to_hex(&Sha256::digest(all.to_string()))
     }
 
     fn elapsed(&self) -> Duration {
@@ -274,7 +279,7 @@ impl Brief {
             warnings: checked.warnings.iter().cloned().chain(warning).collect(),
             operation: if added.is_some() { "extend" } else { "edit" }.to_owned(),
             source: Some(summary),
-            parent: parent.as_ref().map(KeptParent::from),
+            parent: parent.as_ref().map(SavedParent::from),
             ..Self::begun()
         }
     }
@@ -282,7 +287,7 @@ impl Brief {
     /// The clip continues another by a frame of it.
     pub(super) fn continues(&mut self, parent: Option<&Parent>, frame: FrameRecord) {
         "continue".clone_into(&mut self.operation);
-        self.parent = parent.map(KeptParent::from);
+        self.parent = parent.map(SavedParent::from);
         self.frame = Some(frame);
     }
 
@@ -385,7 +390,7 @@ impl Brief {
             plan.write_into(&mut record);
         }
         if let Some(parent) = self.parent {
-            let parent = client.inner.library.kept_parent(parent);
+            let parent = client.inner.library.restore_parent(parent);
             parent.write_into(&mut record, name, &self.operation, self.frame);
         }
         record

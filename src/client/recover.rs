@@ -10,11 +10,14 @@ use tokio::time::Instant;
 
 use super::{VideoClient, save};
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
+use crate::ids::{JobId, RecordId};
 use crate::job::{self, Event, Handle, JobEvent, Reporter, Sealed};
-use crate::library::{Claim, Clip, JobError, JobFile, JobRecord, JobState, LEASE, LOOK, OpenJob, StuckJob};
+use crate::journal::{
+    Claim, JobError, JobRecord, JobState, LEASE_DURATION, OpenJob, OwnedRecord, StuckJob, WATCH_INTERVAL,
+};
+use crate::library::Clip;
 use crate::money::UsdTicks;
 use crate::mutation::{Mutation, is_on};
-use crate::provider::JobId;
 use crate::telemetry::Verb;
 
 /// How many jobs are waited for at a time, oldest first. How many are finished at a time is the client's.
@@ -146,10 +149,10 @@ pub(super) async fn one(client: &VideoClient, reporter: &Reporter, id: &JobId) -
     let library = &client.inner.library;
     let service = client.inner.provider.origin();
     let deadline = Instant::now() + client.inner.poll.deadline;
-    let named = |error: Error| error.with_job_id(id.as_str());
-    let mut watched: Option<String> = None;
+    let named = |error: Error| error.with_job_id(id);
+    let mut watched: Option<RecordId> = None;
     loop {
-        match library.pick_up(id.as_str(), &service).await.map_err(named)? {
+        match library.journal().pick_up(id, &service).await.map_err(named)? {
             Claim::Ours(file) => {
                 // Somebody had it and has ended it: what became of it is in the ledger.
                 if let Some(watched) = watched.take()
@@ -174,7 +177,7 @@ pub(super) async fn one(client: &VideoClient, reporter: &Reporter, id: &JobId) -
             )));
         }
         let pause = async {
-            job::pause(LOOK).await;
+            job::pause(WATCH_INTERVAL).await;
             Ok(())
         };
         reporter.until_stopped(pause).await.map_err(named)?;
@@ -196,7 +199,7 @@ pub(super) fn at_other_service(record: &JobRecord, ours: &str) -> Error {
 }
 
 /// What became of a job that somebody else has ended.
-async fn ended(client: &VideoClient, record: &str) -> Result<Clip> {
+async fn ended(client: &VideoClient, record: &RecordId) -> Result<Clip> {
     let library = &client.inner.library;
     let record = library.job_record(record).await?;
     if let Some(error) = record.failure() {
@@ -213,13 +216,13 @@ async fn ended(client: &VideoClient, record: &str) -> Result<Clip> {
 
 async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result<Recovered> {
     let library = &client.inner.library;
-    let mut left = library.open_jobs().await?;
+    let mut left = library.journal().open_jobs().await?;
     let of = left.len() as u64;
     reporter.tell(RecoveryEvent::Found { jobs: of });
     let began = Instant::now();
     let mut recovered = Recovered::default();
-    let mut elsewhere: HashMap<String, JobRecord> = HashMap::new();
-    let mut saved: Vec<(String, Clip)> = Vec::new();
+    let mut elsewhere: HashMap<RecordId, JobRecord> = HashMap::new();
+    let mut saved: Vec<(RecordId, Clip)> = Vec::new();
     let mut done = 0;
     loop {
         // One that is not ready must not hold up those that are.
@@ -241,7 +244,7 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
             let outcome = outcome.unwrap_or_else(|error| Look::Stuck(StuckJob::new(job.id(), error)));
             match outcome {
                 Look::HeldByOther { record, is_alive } => {
-                    elsewhere.insert(job.id().to_owned(), record);
+                    elsewhere.insert(job.id().clone(), record);
                     if !is_alive {
                         has_unknown_owners = true;
                     }
@@ -249,7 +252,7 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
                     continue;
                 }
                 Look::OtherService(record) => recovered.other_service.push(record),
-                Look::Saved(clip) => saved.push((job.id().to_owned(), *clip)),
+                Look::Saved(clip) => saved.push((job.id().clone(), *clip)),
                 Look::Failed(record) => recovered.failed.push(record),
                 Look::Open(record) => recovered.open.push(record),
                 Look::Unsettled(record) => recovered.unsettled.push(record),
@@ -262,12 +265,12 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
         }
         drop(looks);
         // Only owners that may be dead have to be watched for a while.
-        let is_watched = !has_unknown_owners || began.elapsed() > LEASE + LOOK;
+        let is_watched = !has_unknown_owners || began.elapsed() > LEASE_DURATION + WATCH_INTERVAL;
         if is_watched || reporter.is_stopped() {
             break;
         }
         left = busy;
-        reporter.stop_signal().until(job::pause(LOOK * 2)).await;
+        reporter.stop_signal().until(job::pause(WATCH_INTERVAL * 2)).await;
     }
     saved.sort_by(|a, b| a.0.cmp(&b.0));
     recovered.saved = saved.into_iter().map(|(_, clip)| clip).collect();
@@ -282,7 +285,7 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
     recovered.stuck.sort_by(|a, b| a.record.cmp(&b.record));
     recovered.elsewhere = elsewhere.into_values().collect();
     recovered.elsewhere.sort_by(|a, b| a.id.cmp(&b.id));
-    if let Err(error) = library.remove_stale_leases().await {
+    if let Err(error) = library.journal().remove_stale_leases().await {
         tracing::warn!(%error, "the leases of dead processes were not removed");
     }
     Ok(recovered)
@@ -314,7 +317,7 @@ pub(super) async fn look(
 ) -> Result<Look> {
     let turn = client.inner.finishing.acquire().await;
     let origin = client.inner.provider.origin();
-    let claim = client.inner.library.claim_job(job, Some(&origin)).await?;
+    let claim = client.inner.library.journal().claim(job, Some(&origin)).await?;
     drop(turn);
     take_up(client, part, claim).await
 }
@@ -369,7 +372,7 @@ pub(super) async fn take_up(
 async fn finish(
     client: &VideoClient,
     part: impl FnOnce(JobId) -> Reporter + Send,
-    file: JobFile,
+    file: OwnedRecord,
 ) -> Result<Look> {
     let job = save::Job::kept(file)?;
     let id = job.id().clone();
@@ -385,7 +388,7 @@ async fn finish(
 }
 
 /// Nothing was sent for it but, perhaps, a question.
-async fn drop_reservation(file: JobFile) -> Result<Look> {
+async fn drop_reservation(file: OwnedRecord) -> Result<Look> {
     let record = file.record();
     if record.questions.is_none() && !record.unpriced_question {
         file.discard().await?;
@@ -396,7 +399,7 @@ async fn drop_reservation(file: JobFile) -> Result<Look> {
 }
 
 /// A question may have been asked, and its answer is lost with the process that waited for it.
-async fn lose_answer(file: JobFile) -> Result<JobRecord> {
+async fn lose_answer(file: OwnedRecord) -> Result<JobRecord> {
     file.close(|record| {
         record.state = JobState::Failed;
         record.estimate = Some(UsdTicks::ZERO);
@@ -410,7 +413,7 @@ async fn lose_answer(file: JobFile) -> Result<JobRecord> {
 }
 
 /// A create was being sent when its process ended, or was sent without an answer.
-async fn mark_unresolved(file: &mut JobFile) -> Result<()> {
+async fn mark_unresolved(file: &mut OwnedRecord) -> Result<()> {
     let found = file.record().state;
     file.change(|record| {
         // Its owner lives after all, and knows the job.

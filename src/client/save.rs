@@ -8,11 +8,14 @@ use super::record::{Brief, HeldBrief};
 use super::{VideoClient, verify};
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::http::{DownloadError, Sink};
+use crate::ids::ClipId;
+use crate::ids::JobId;
 use crate::job::{self, Begin, JobEvent, Reporter};
-use crate::library::{Clip, ClipId, JobError, JobFile, JobRecord, JobState, Staged};
+use crate::journal::{JobError, JobRecord, JobState, OwnedRecord};
+use crate::library::{Clip, Staged};
 use crate::money::UsdTicks;
 use crate::mutation::{Mutation, is_on};
-use crate::provider::{Finished, JobId};
+use crate::provider::Finished;
 
 /// How often a link that went stale, or a file that arrived damaged, is fetched anew.
 const FRESH_LINKS: u32 = 3;
@@ -22,7 +25,7 @@ pub(super) struct Job {
     id: JobId,
     /// The name that its clip has or will have.
     name: ClipId,
-    file: JobFile,
+    file: OwnedRecord,
     /// What jobs take alike long that have it in common.
     kind: Option<String>,
     picked_up: bool,
@@ -31,7 +34,7 @@ pub(super) struct Job {
 
 impl Job {
     /// `written`: whether the brief is in the record, and need not be held.
-    pub(super) fn new(id: JobId, name: ClipId, file: JobFile, brief: Box<Brief>, written: bool) -> Self {
+    pub(super) fn new(id: JobId, name: ClipId, file: OwnedRecord, brief: Box<Brief>, written: bool) -> Self {
         Self {
             id,
             name,
@@ -47,14 +50,14 @@ impl Job {
     }
 
     /// One that the journal has.
-    pub(super) fn kept(file: JobFile) -> Result<Box<Self>> {
+    pub(super) fn kept(file: OwnedRecord) -> Result<Box<Self>> {
         let record = file.record();
-        let id = super::ticket::job_id(record)?;
-        let name = match &record.clip {
-            Some(name) => ClipId::parse(name)?,
-            None => ClipId::of_job(id.as_str()),
+        let Some(id) = record.job_id.clone() else {
+            let message = format!("finish the job of record {}: it names no job", record.id);
+            return Err(Error::new(ErrorKind::Library, message));
         };
-        let written = record.brief.is_some();
+        let name = record.clip.clone().unwrap_or_else(|| ClipId::of_job(id.as_str()));
+        let written = record.draft.is_some();
         let brief = Box::new(Brief::kept(record));
         Ok(Box::new(Self::new(id, name, file, brief, written)))
     }
@@ -92,7 +95,7 @@ async fn end(
             quarantine::clear(library, file.record()).await;
             let closed = file.close(|record| {
                 record.state = JobState::Saved;
-                record.clip = Some(clip.id.to_string());
+                record.clip = Some(clip.id.clone());
                 record.cost = cost.or(record.cost);
                 record.error = None;
                 record.quarantined = false;
@@ -108,7 +111,7 @@ async fn end(
             Ok(clip)
         }
         Err(error) => {
-            let error = error.with_job_id(id.as_str());
+            let error = error.with_job_id(&id);
             let error = quarantine::explain(library, file.record(), error).await;
             let mut unnoted = file.record().clone();
             let noted = note(file, &error).await.unwrap_or_else(|unwritten| {
@@ -122,7 +125,7 @@ async fn end(
 }
 
 /// Writes down why there is no clip: for good, or until somebody looks again.
-async fn note(mut file: JobFile, error: &Error) -> Result<JobRecord> {
+async fn note(mut file: OwnedRecord, error: &Error) -> Result<JobRecord> {
     let told = JobError::from(error);
     if error.is_final() || is_mistyped(file.record(), error) || is_on(Mutation::UnsavedIsOver) {
         let closed = file.close(|record| {
@@ -159,7 +162,7 @@ async fn make(client: &VideoClient, reporter: &Reporter, job: &mut Job) -> Resul
         Some(_) => {}
         None => {
             let library = &client.inner.library;
-            Box::pin(library.drop_orphan(&job.name, job.id.as_str())).await?;
+            Box::pin(library.remove_orphaned_sidecar(&job.name, job.id.as_str())).await?;
         }
     }
     let finished = Box::pin(wait(client, reporter, job)).await?;
@@ -237,7 +240,7 @@ async fn wait(client: &VideoClient, reporter: &Reporter, job: &Job) -> Result<Fi
     match reporter.until_stopped(wait).await {
         Err(error) if matches!(error.kind(), ErrorKind::JobExpired | ErrorKind::NotFound) => {
             let reply = job.file.record().reply.as_ref();
-            let kept = reply.and_then(|reply| provider.reread(&reply.read()));
+            let kept = reply.and_then(|reply| provider.reread(&reply.parse()));
             kept.ok_or(error)
         }
         waited => waited,
@@ -370,7 +373,7 @@ impl Sink for StagedSink<'_, '_> {
     fn append(&mut self, chunk: Bytes) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
             let length = chunk.len() as u64;
-            self.staged.take(chunk).await?;
+            self.staged.append_bytes(chunk).await?;
             self.position += length;
             Ok(())
         })

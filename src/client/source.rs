@@ -9,12 +9,14 @@ use sha2::{Digest as _, Sha256};
 
 use super::VideoClient;
 use super::given::{Given, NoContent, decode_data_url};
-use super::inputs::hex;
 use super::measure::Whence;
 use crate::error::{Error, ErrorKind, Result};
-use crate::library::{Clip, ClipReader, Fetched, InputRecord, InputTransport, SourceSummary};
+use crate::library::{Clip, InputRecord, InputTransport, SourceSummary};
 use crate::provider::Upload;
 use crate::request::{MediaContent, MediaInput, ResolvedMedia, Transport, TransportChoice};
+use crate::storage::ClipReader;
+use crate::storage::to_hex;
+use tempfile::TempPath;
 
 /// Up to this a clip goes inside the request: one exchange instead of three.
 const MOST_INLINE: u64 = 8 << 20;
@@ -67,7 +69,7 @@ pub(super) struct Sent {
     pub(super) delete: Option<String>,
     pub(super) warning: Option<String>,
     /// What is sent may lie in this file, which is removed with it.
-    pub(super) fetched: Option<Fetched>,
+    pub(super) fetched: Option<TempPath>,
 }
 
 impl Source {
@@ -225,7 +227,7 @@ impl Source {
 
 impl Local {
     /// What is sent, and the file that holds it, where it had to be fetched into one.
-    async fn content(&self, client: &VideoClient, name: &str) -> Result<(MediaContent, Option<Fetched>)> {
+    async fn content(&self, client: &VideoClient, name: &str) -> Result<(MediaContent, Option<TempPath>)> {
         let given = Given::clip(name);
         let length = match self {
             Self::Memory(bytes) => bytes.len() as u64,
@@ -245,11 +247,11 @@ impl Local {
                 (MediaContent::File { path, length }, None)
             }
             Self::Stored(reader) if length <= MOST_INLINE => {
-                (MediaContent::Memory(reader.whole().await?), None)
+                (MediaContent::Memory(reader.read_all().await?), None)
             }
             Self::Stored(reader) => {
                 let fetched = client.library().fetch(reader).await?;
-                let path = fetched.path().to_owned();
+                let path = fetched.to_path_buf();
                 (MediaContent::File { path, length }, Some(fetched))
             }
         })
@@ -342,7 +344,7 @@ pub(super) async fn local_of(client: &VideoClient, clip: &Clip) -> Result<Local>
 pub(super) async fn hash(content: &MediaContent) -> Result<String> {
     let content = content.clone();
     let work = move || match content {
-        MediaContent::Memory(bytes) => Ok(hex(&Sha256::digest(&bytes))),
+        MediaContent::Memory(bytes) => Ok(to_hex(&Sha256::digest(&bytes))),
         MediaContent::File { path, .. } => {
             let failed = |error: std::io::Error| {
                 Error::new(
@@ -360,7 +362,7 @@ pub(super) async fn hash(content: &MediaContent) -> Result<String> {
                     read => hasher.update(&buffer[..read]),
                 }
             }
-            Ok(hex(&hasher.finalize()))
+            Ok(to_hex(&hasher.finalize()))
         }
     };
     crate::host::spawn_blocking(work)

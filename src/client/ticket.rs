@@ -9,20 +9,23 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 
 use super::VideoClient;
-use super::inputs::hex;
 use super::plan::{self, Planned, Wanted};
 use super::record::Brief;
 use super::save;
 use crate::backoff::{Backoff, jitter};
 use crate::error::{Charge, Error, ErrorKind, Result};
+use crate::ids::{ClipId, JobId, RecordId};
 use crate::job::{self, Reporter};
-use crate::library::{Begun, Clip, ClipId, Fetched, JobError, JobFile, JobRecord, JobState};
+use crate::journal::{JobError, JobRecord, JobState, OwnedRecord, ReserveResult};
+use crate::library::Clip;
 use crate::model::VideoModel;
 use crate::money::UsdTicks;
 use crate::mutation::{Mutation, is_on};
 use crate::planner::Bill;
-use crate::provider::{JobId, Submission};
+use crate::provider::Submission;
 use crate::stop;
+use crate::storage::to_hex;
+use tempfile::TempPath;
 
 /// How often a request is booked again that another one, booked at the same moment, may have kept out.
 const BOOKINGS: u32 = 5;
@@ -36,7 +39,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 pub(super) trait Witness: Send + Sync {
     /// A request was booked under this id of the journal, and nothing of it was sent. An error keeps it from
     /// being sent.
-    fn booked<'a>(&'a self, record: &'a str) -> BoxFuture<'a, Result<()>>;
+    fn booked<'a>(&'a self, record: &'a RecordId) -> BoxFuture<'a, Result<()>>;
 
     /// The service took it. The journal has that already, so nothing that fails here is more than a pity.
     fn taken<'a>(&'a self, id: &'a JobId) -> BoxFuture<'a, ()>;
@@ -53,7 +56,7 @@ pub(super) struct Draft {
 /// The right to one create, whose money is reserved.
 pub(super) struct Ticket {
     client: VideoClient,
-    file: JobFile,
+    file: OwnedRecord,
     witness: Option<Arc<dyn Witness>>,
 }
 
@@ -120,7 +123,7 @@ impl Ticket {
     pub(super) async fn send(
         self,
         submission: Submission,
-        read_from: Option<Fetched>,
+        read_from: Option<TempPath>,
         brief: Box<Brief>,
         reporter: &Reporter,
     ) -> Result<Clip> {
@@ -132,7 +135,7 @@ impl Ticket {
     async fn submit(
         mut self,
         submission: Submission,
-        read_from: Option<Fetched>,
+        read_from: Option<TempPath>,
         brief: Box<Brief>,
         reporter: &Reporter,
     ) -> Result<Box<save::Job>> {
@@ -145,8 +148,8 @@ impl Ticket {
             record.state = JobState::Intended;
             record.request_sha256 = Some(digest.clone());
             record.prompt = brief.prompt().map(str::to_owned);
-            record.prompt_sha256 = brief.prompt().map(|prompt| hex(&Sha256::digest(prompt)));
-            record.brief.clone_from(&kept);
+            record.prompt_sha256 = brief.prompt().map(|prompt| to_hex(&Sha256::digest(prompt)));
+            record.draft.clone_from(&kept);
         });
         if let Err(error) = intended.await {
             return Err(self.give_back(error).await);
@@ -158,7 +161,7 @@ impl Ticket {
         };
         drop((submission, read_from));
         let clip = ClipId::of_job(id.as_str());
-        let accepted = self.file.accept(id.as_str(), &clip).await;
+        let accepted = self.file.accept(&id, &clip).await;
         if let Some(witness) = &self.witness {
             witness.taken(&id).await;
         }
@@ -186,7 +189,7 @@ impl Ticket {
         let mut backoff = Backoff::new(ACCEPT_PAUSE, 25 * ACCEPT_PAUSE);
         for _ in 0..ACCEPT_TRIES {
             job::pause(backoff.next(None)).await;
-            match self.file.accept(id.as_str(), clip).await {
+            match self.file.accept(id, clip).await {
                 Ok(()) => return,
                 Err(error) => tracing::warn!(job = %id, %error, "the journal does not have the job yet"),
             }
@@ -217,7 +220,7 @@ impl Ticket {
             if let Err(unwritten) = changed.await {
                 tracing::warn!(error = %unwritten, "the journal has the create as intended only");
             }
-            return error.with_record(id);
+            return error.with_record(&id);
         }
         if error.may_have_been_charged() == Charge::No {
             return self.give_back(error).await;
@@ -235,14 +238,22 @@ impl Ticket {
 }
 
 /// Books a request, unless a limit forbids it.
-pub(super) async fn book(client: &VideoClient, mut record: JobRecord) -> Result<JobFile> {
+pub(super) async fn book(client: &VideoClient, mut record: JobRecord) -> Result<OwnedRecord> {
     record.service = Some(client.inner.provider.origin());
     let budget = &client.inner.budget;
     for tries in 1.. {
-        match client.inner.library.begin_job(record.clone(), budget).await? {
-            Begun::Yes(file) => return Ok(file),
-            Begun::Over { error, crowded } if tries >= BOOKINGS || !crowded => return Err(error),
-            Begun::Over { .. } => job::pause(jitter(BOOKING_PAUSE, 0.5)).await,
+        match client
+            .inner
+            .library
+            .journal()
+            .reserve(record.clone(), budget)
+            .await?
+        {
+            ReserveResult::Reserved(file) => return Ok(file),
+            ReserveResult::OverBudget { error, is_contended } if tries >= BOOKINGS || !is_contended => {
+                return Err(error);
+            }
+            ReserveResult::OverBudget { .. } => job::pause(jitter(BOOKING_PAUSE, 0.5)).await,
         }
     }
     Err(Error::new(
@@ -255,9 +266,4 @@ pub(super) async fn book(client: &VideoClient, mut record: JobRecord) -> Result<
 pub(super) fn note_bill(record: &mut JobRecord, bill: Bill) {
     record.questions = (bill.cost > UsdTicks::ZERO).then_some(bill.cost);
     record.unpriced_question = bill.unpriced;
-}
-
-/// The id of a job as a record has it.
-pub(super) fn job_id(record: &JobRecord) -> Result<JobId> {
-    JobId::parse(record.job_id.as_deref().unwrap_or_default())
 }

@@ -11,9 +11,10 @@ use super::record::Brief;
 use super::verify::{self, Verification};
 use super::{VideoClient, builder::VideoClientBuilder};
 use crate::error::ErrorKind;
-use crate::library::ClipId;
+use crate::ids::ClipId;
+use crate::ids::JobId;
 use crate::money::{Budget, UsdTicks};
-use crate::provider::{Finished, JobId};
+use crate::provider::Finished;
 use crate::request::GenerateRequest;
 
 const NO_DECODER: Verification = Verification::Container("the libav in use has no decoder for H.264");

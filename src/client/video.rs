@@ -11,7 +11,7 @@ use super::ticket::{Draft, Ticket, Witness};
 use super::{JobHandle, VideoClient, plan};
 use crate::error::Result;
 use crate::job::{self, JobEvent, Reporter};
-use crate::library::{Clip, Fetched, Parent};
+use crate::library::{Clip, Parent};
 use crate::provider::{Submission, VideoSubmission};
 use crate::request::{
     CheckedVideo, EditRequest, ExtendRequest, MediaInput, PlanChoice, StorageOptions, TransportChoice,
@@ -19,6 +19,7 @@ use crate::request::{
 };
 use crate::stop::StopSignal;
 use crate::telemetry::{self, Verb};
+use tempfile::TempPath;
 
 /// A clip to be made from another; see [`VideoClient::edit`] and [`VideoClient::extend`]. Does nothing
 /// until it is awaited or started.
@@ -157,7 +158,7 @@ struct Prepared {
     /// A file at the service that is to be deleted when the job is over.
     delete: Option<String>,
     /// A file here that what is sent may be read from, removed with this.
-    fetched: Option<Fetched>,
+    fetched: Option<TempPath>,
 }
 
 async fn prepare(

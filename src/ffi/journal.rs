@@ -42,7 +42,7 @@ pub struct JobRecord {
 impl From<crate::JobRecord> for JobRecord {
     fn from(record: crate::JobRecord) -> Self {
         Self {
-            id: record.id,
+            id: record.id.into(),
             state: record.state,
             operation: record.operation,
             created_at: record.created_at,
@@ -50,8 +50,8 @@ impl From<crate::JobRecord> for JobRecord {
             service: record.service,
             model: record.model,
             prompt: record.prompt,
-            job_id: record.job_id,
-            clip: record.clip,
+            job_id: record.job_id.map(|id| id.to_string()),
+            clip: record.clip.map(String::from),
             estimate: record.estimate,
             cost: record.cost,
             questions: record.questions,
@@ -73,7 +73,7 @@ pub struct StuckJob {
 impl From<crate::StuckJob> for StuckJob {
     fn from(stuck: crate::StuckJob) -> Self {
         Self {
-            record: stuck.record,
+            record: stuck.record.into(),
             error: stuck.error.into(),
         }
     }

@@ -91,7 +91,10 @@ impl Library {
     /// A page of clips, newest first. `before` comes from the page before.
     pub async fn list(&self, limit: u32, before: Option<String>) -> Result<Page> {
         let library = self.core()?;
-        let before = before.map(|id| ClipId::parse(&id)).transpose()?;
+        let before = before
+            .map(|id| ClipId::parse(&id))
+            .transpose()
+            .map_err(crate::Error::from)?;
         let options = ListOptions {
             limit: limit as usize,
             before,

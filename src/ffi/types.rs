@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::library::{ClipId, Seconds};
 use crate::sandbox::Fault;
-use crate::{AspectRatio, JobId, Resolution, UsdTicks, VideoModel};
+use crate::{AspectRatio, JobId, RecordId, Resolution, UsdTicks, VideoModel};
 
 /// An object of JSON, as text.
 type JsonObject = Map<String, Value>;
@@ -45,6 +45,10 @@ uniffi::custom_type!(ClipId, String, {
 uniffi::custom_type!(JobId, String, {
     lower: |id| id.as_str().to_owned(),
     try_lift: |id| Ok(JobId::parse(&id)?),
+});
+uniffi::custom_type!(RecordId, String, {
+    lower: |id| id.into(),
+    try_lift: |id| Ok(RecordId::parse(&id)?),
 });
 uniffi::custom_type!(Fault, String, {
     lower: |fault| fault.to_string(),

@@ -13,8 +13,8 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::error::Error;
+use crate::ids::JobId;
 use crate::model::VideoModel;
-use crate::provider::JobId;
 
 /// Events kept for somebody who starts to watch late. Only progress is ever dropped.
 const KEPT: usize = 16;
@@ -88,7 +88,7 @@ impl Event for JobEvent {
     }
 
     fn name(error: Error, id: &JobId) -> Error {
-        error.with_job_id(id.as_str())
+        error.with_job_id(id)
     }
 }
 

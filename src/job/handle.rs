@@ -12,8 +12,8 @@ use tracing::Span;
 use super::JobEvent;
 use super::event::{Event, EventLog, Events};
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
+use crate::ids::JobId;
 use crate::model::VideoModel;
-use crate::provider::JobId;
 use crate::stop::StopSignal;
 use crate::telemetry;
 
@@ -314,13 +314,13 @@ mod tests {
         let started = spawn(Span::none(), &StopSignal::default(), |reporter| async move {
             reporter.submitted(&id(), None);
             let stopped = reporter.until_stopped(std::future::pending::<Result<()>>()).await;
-            stopped.map_err(|error| error.with_job_id("job-1"))
+            stopped.map_err(|error| error.with_job_id(&id()))
         });
         let handle = started.handle().await.unwrap();
         handle.stop_waiting();
         let error = handle.wait().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Stopped);
-        assert_eq!(error.job_id(), Some("job-1"));
+        assert_eq!(error.job_id(), Some(&id()));
     }
 
     /// The outcome of every handle, and the number of events of every stream.
@@ -345,7 +345,7 @@ mod tests {
         let (error, events) = end_of(&started.handle().await.unwrap()).await;
         assert_eq!(events, [1, 1]);
         assert_eq!(error.kind(), ErrorKind::Internal);
-        assert_eq!(error.job_id(), Some("job-1"));
+        assert_eq!(error.job_id(), Some(&id()));
         assert_eq!(error.may_have_been_charged(), Charge::Unknown);
         assert_eq!(error.retry_advice(), RetryAdvice::Resume);
     }
@@ -382,7 +382,7 @@ mod tests {
         let (error, events) = waiting.block_on(end_of(&handle));
         assert_eq!(events, [1, 1]);
         assert_eq!(error.kind(), ErrorKind::Stopped);
-        assert_eq!(error.job_id(), Some("job-1"));
+        assert_eq!(error.job_id(), Some(&id()));
         assert_eq!(error.may_have_been_charged(), Charge::Unknown);
     }
 

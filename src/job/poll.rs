@@ -11,9 +11,10 @@ use super::times::{Expected, Times};
 use super::{JobEvent, PollPolicy, Reporter};
 use crate::backoff::{Backoff, jitter};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ids::JobId;
 use crate::model::VideoModel;
 use crate::mutation::{Mutation, is_on};
-use crate::provider::{Finished, JobId, PollFailure, PollReply, Provider, Verdict};
+use crate::provider::{Finished, PollFailure, PollReply, Provider, Verdict};
 use crate::telemetry;
 
 /// Polls with a doubtful refusal, or for an earlier job that the service does not know, before waiting ends.
@@ -85,7 +86,7 @@ pub(crate) async fn wait_until_over(
         }
         Err(error) => {
             telemetry::failed(&span, &error);
-            Err(error.with_job_id(job.as_str()))
+            Err(error.with_job_id(job))
         }
     }
 }

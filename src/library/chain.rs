@@ -1,39 +1,38 @@
-//! The record of a chain: which of its clips are there, and which job makes the next one.
+//! The record of a chain: which of its clips exist, and which job makes the next one.
 //!
-//! It lies at `chains/<id>.json` in the library and is written whole or not at all, before a create is
-//! sent and right after its job has an id. Neither a listing nor ima2-gen takes it for a clip.
+//! It is `chains/<id>.json` in the library. It is written before a create request is sent, and right after its job has an
+//! id. Listings and ima2-gen ignore it.
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use super::Library;
-use super::documents::{Documents, Version};
-use super::lock::LockedFile;
-use super::name::{self, quoted};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ids::{ClipId, JobId, RecordId, is_windows_device};
 use crate::money::UsdTicks;
 use crate::request::KeptRequest;
+use crate::storage::{CHAINS, JsonStore, LockedFile, Version};
+use crate::text::quoted;
 
-const CHAINS: &str = "chains";
+/// The version of the records that this crate writes.
 const SCHEMA: u32 = 1;
 
-/// What is known of a chain.
+/// The record of a chain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ChainRecord {
     /// The version of this record.
     schema: u32,
-    /// The chain's id.
+    /// The id of the chain.
     pub id: String,
-    /// When it was begun, in milliseconds since 1970 UTC.
+    /// When the chain was created, in milliseconds since the Unix epoch.
     pub created_at: u64,
-    /// What all its clips together may cost.
+    /// The maximum cost of all its clips together.
     #[serde(default, rename = "budget_usd_ticks")]
     pub budget: Option<UsdTicks>,
-    /// Where it begins.
+    /// The clip that it begins with.
     pub start: ChainOrigin,
-    /// The clips that it makes, in order. The first is clip 0 when the chain begins with a new clip, else
-    /// clip 1.
+    /// The clips that it makes, in order. The first is clip 0 if the chain begins with a new clip, and clip 1 otherwise.
     pub steps: Vec<ChainStep>,
 }
 
@@ -42,20 +41,20 @@ pub struct ChainRecord {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ChainOrigin {
-    /// A new one, its first step.
+    /// A new clip, which is the first step.
     Generated,
-    /// One of the library, by its id.
+    /// A clip of the library, by its id.
     Clip(String),
     /// A file of this machine.
     File {
-        /// Where it was.
+        /// The path of the file.
         path: String,
-        /// SHA-256 of its bytes in hex.
+        /// The SHA-256 of its bytes, in hex.
         sha256: String,
     },
-    /// Bytes in memory, which the request has and the record has not.
+    /// Bytes in memory, which are not part of the record.
     Bytes {
-        /// SHA-256 of them in hex.
+        /// The SHA-256 of the bytes, in hex.
         sha256: String,
     },
 }
@@ -64,62 +63,63 @@ pub enum ChainOrigin {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ChainStep {
-    /// How far it is.
+    /// The state of the step.
     pub state: ChainStepState,
-    /// The id of its record in the journal ([`Library::job_record`]), which has the last word on how far it is.
+    /// The id of its record in the journal ([`Library::job_record`]), which determines the state after an interruption.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub record: Option<String>,
-    /// The service's id of its job, from the moment it has one.
+    pub record: Option<RecordId>,
+    /// The service's id of its job, as soon as it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub job_id: Option<String>,
-    /// Its clip's id in the library.
+    pub job_id: Option<JobId>,
+    /// The id of its clip in the library.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clip: Option<String>,
-    /// What it cost, with the planning of its prompt, where the service said so.
+    pub clip: Option<ClipId>,
+    /// Its cost, including the planning of its prompt, as reported by the service.
     #[serde(default, rename = "cost_usd_ticks", skip_serializing_if = "Option::is_none")]
     pub cost: Option<UsdTicks>,
-    /// What it was to cost when it was sent.
+    /// Its estimated cost when it was sent.
     #[serde(
         default,
         rename = "estimate_usd_ticks",
         skip_serializing_if = "Option::is_none"
     )]
     pub estimate: Option<UsdTicks>,
-    /// What earlier tries of it cost that made no clip, as far as they may have been charged.
-    #[serde(default, rename = "lost_usd_ticks", skip_serializing_if = "is_nothing")]
+    /// The cost of earlier attempts that made no clip and were or may have been charged.
+    #[serde(default, rename = "lost_usd_ticks", skip_serializing_if = "is_zero")]
     pub lost: UsdTicks,
-    /// How often its create was sent and not refused.
+    /// The number of create requests that were sent and not refused.
     #[serde(default)]
     pub tries: u32,
-    /// How far its last frame has gone from that of clip 0.
+    /// The difference between its last frame and that of clip 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<Drift>,
-    /// Why there is no clip: the error's code and line.
+    /// Why there is no clip.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ChainStepError>,
-    /// SHA-256 of the request with all its media.
+    /// The SHA-256 of the request including all media.
     pub(crate) request_sha256: String,
-    /// The request, unless it has media or addresses that are not kept.
+    /// The request, unless it contains media or addresses that must not be stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) request: Option<KeptRequest>,
 }
 
-/// How far a step of a chain is.
+/// The state of a step of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ChainStepState {
     /// Nothing was sent.
     Open,
-    /// Its money is reserved, and its create may be on its way. Found later, the journal tells.
+    /// Its money is reserved, and its create request may have been sent. After an interruption, its record in the journal
+    /// shows whether it was.
     Sending,
     /// Its job is known.
     Sent,
     /// Its clip is in the library.
     Done,
-    /// Its create was sent and no answer came. It is never sent again on its own.
+    /// Its create request was sent and no reply arrived. It is never sent again automatically.
     Unknown,
-    /// Its job is over without a clip, or it was refused for good.
+    /// Its job ended without a clip, or it was permanently refused.
     Failed,
 }
 
@@ -127,34 +127,34 @@ pub enum ChainStepState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ChainStepError {
-    /// As [`ErrorKind::code`](crate::ErrorKind::code).
+    /// The error code, see [`ErrorKind::code`](crate::ErrorKind::code).
     pub code: String,
-    /// The line of the error.
+    /// The message of the error.
     pub message: String,
 }
 
-/// How far the last frame of a clip has gone from that of clip 0 of its chain.
+/// The difference between the last frame of a clip and that of clip 0 of its chain.
 ///
-/// Frames of unequal size are reduced to one first. What goes beyond the limits is a warning in the clip's
-/// record: a new scene does so on purpose, a scene that was meant to stay has drifted.
+/// Frames of different sizes are scaled to a common size first. Values beyond the limits result in a warning in the clip's
+/// sidecar: they are intended for a new scene, but show drift if the scene was meant to stay.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Drift {
-    /// The distance of the mean colours, in levels of 0 to 255 in three channels: 0 to 442. Limit: 30.
+    /// The distance between the mean colors, in levels of 0 to 255 in three channels: 0 to 442. Limit: 30.
     pub colour_delta: f64,
-    /// The standard deviation of luma against that of clip 0. Limits: 0.67 to 1.5.
+    /// The ratio of the standard deviations of luma, relative to clip 0. Limits: 0.67 to 1.5.
     pub contrast_ratio: f64,
-    /// The mean squared difference of neighbouring pixels against that of clip 0. Limits: 0.5 to 2.
+    /// The ratio of the mean squared differences of neighboring pixels, relative to clip 0. Limits: 0.5 to 2.
     pub sharpness_ratio: f64,
 }
 
 impl Drift {
-    /// The greatest colour distance that is no warning.
+    /// The maximum color distance without a warning.
     pub const MOST_COLOUR_DELTA: f64 = 30.0;
-    /// The contrast ratios that are no warning.
+    /// The range of contrast ratios without a warning.
     pub const CONTRAST_RATIOS: [f64; 2] = [0.67, 1.5];
-    /// The sharpness ratios that are no warning.
+    /// The range of sharpness ratios without a warning.
     pub const SHARPNESS_RATIOS: [f64; 2] = [0.5, 2.0];
 
     pub(crate) const fn new(colour_delta: f64, contrast_ratio: f64, sharpness_ratio: f64) -> Self {
@@ -165,11 +165,11 @@ impl Drift {
         }
     }
 
-    /// What is beyond the limits, in one line; `None` when nothing is.
+    /// Returns one line that names the values beyond the limits, or `None` if there are none.
     pub fn warning(&self) -> Option<String> {
         let mut found = Vec::new();
         if self.colour_delta > Self::MOST_COLOUR_DELTA {
-            found.push(format!("its mean colour by {:.0} levels", self.colour_delta));
+            found.push(format!("its mean color by {:.0} levels", self.colour_delta));
         }
         for (what, ratio, [least, most]) in [
             ("contrast", self.contrast_ratio, Self::CONTRAST_RATIOS),
@@ -189,7 +189,7 @@ impl Drift {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field")]
-fn is_nothing(amount: &UsdTicks) -> bool {
+fn is_zero(amount: &UsdTicks) -> bool {
     *amount == UsdTicks::ZERO
 }
 
@@ -205,7 +205,7 @@ impl ChainRecord {
         }
     }
 
-    /// The number of the clip that a step makes.
+    /// Returns the number of the clip that a step makes.
     pub fn number(&self, step: usize) -> usize {
         match self.start {
             ChainOrigin::Generated => step,
@@ -213,14 +213,14 @@ impl ChainRecord {
         }
     }
 
-    /// The first step that has no clip.
+    /// Returns the index of the first step without a clip.
     pub fn unfinished(&self) -> Option<usize> {
         self.steps
             .iter()
             .position(|step| step.state != ChainStepState::Done)
     }
 
-    /// What the chain has cost so far, as far as is known.
+    /// Returns the known cost of the chain so far.
     pub fn cost(&self) -> UsdTicks {
         self.steps
             .iter()
@@ -247,44 +247,47 @@ impl ChainStep {
         }
     }
 
-    /// The words of the step, where they are kept.
+    /// Returns the prompt of the step, if the request is stored.
     pub fn prompt(&self) -> Option<&str> {
         self.request.as_ref().and_then(KeptRequest::prompt)
     }
 }
 
 impl Library {
-    /// The record of a chain.
+    /// Returns the record of a chain.
     ///
     /// # Errors
-    /// `InvalidRequest` for what is no id, `NotFound` if there is no such chain, `Library` if its record
-    /// cannot be read.
+    /// `InvalidRequest` if the id is not valid, `NotFound` if the chain does not exist, `Library` if its record cannot be
+    /// read.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
     pub async fn chain(&self, id: &str) -> Result<ChainRecord> {
         check_id(id)?;
-        load(&Documents::new(self, CHAINS), id)
+        load(&JsonStore::new(&self.backend, CHAINS), id)
             .await?
             .map(|(record, _)| record)
             .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("find chain {id:?} in {self}")))
     }
 
-    /// A chain to work on: of all processes, only one at a time. The library may hold it already or not.
+    /// Opens a new or existing chain for work, which only one process may do at a time.
     ///
     /// # Errors
-    /// `InvalidRequest` for what is no id; `Library` if another one works on it, or it cannot be written.
+    /// `InvalidRequest` if the id is not valid; `Library` if another process works on it, or it cannot be written.
     pub(crate) async fn open_chain(&self, id: &str) -> Result<ChainFile> {
         check_id(id)?;
-        let documents = Documents::new(self, CHAINS);
-        let Some(lock) = documents.lock(id).await? else {
-            return Err(Error::new(
-                ErrorKind::Library,
-                format!("work on chain {id:?}: another process is at work on it; wait for that one"),
-            ));
+        // A bucket has no locks: there the conditional write in `store` detects another process.
+        let lock = match self.backend.locks() {
+            Some(locks) => Some(locks.lock(CHAINS, id).await?.ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Library,
+                    format!("work on chain {id:?}: another process is working on it; wait for that process"),
+                )
+            })?),
+            None => None,
         };
         Ok(ChainFile {
-            documents,
+            store: JsonStore::new(&self.backend, CHAINS),
             id: id.to_owned(),
             seen: Mutex::new(None),
             _lock: lock,
@@ -292,16 +295,16 @@ impl Library {
     }
 }
 
-async fn load(documents: &Documents, id: &str) -> Result<Option<(ChainRecord, Version)>> {
-    let Some(found) = documents.read(id).await? else {
+async fn load(store: &JsonStore, id: &str) -> Result<Option<(ChainRecord, Version)>> {
+    let Some(found) = store.read(id).await? else {
         return Ok(None);
     };
-    let broken = |why: String| Error::new(ErrorKind::Library, format!("read chain {id:?}: {why}"));
+    let invalid = |why: String| Error::new(ErrorKind::Library, format!("read chain {id:?}: {why}"));
     let record: ChainRecord =
-        serde_json::from_slice(&found.json).map_err(|error| broken(format!("it is no record: {error}")))?;
+        serde_json::from_slice(&found.json).map_err(|error| invalid(format!("it is not valid: {error}")))?;
     if record.schema != SCHEMA || record.id != id {
-        return Err(broken(format!(
-            "it is of version {} and of chain {}",
+        return Err(invalid(format!(
+            "it has version {} and belongs to chain {}",
             record.schema,
             quoted(&record.id)
         )));
@@ -309,24 +312,23 @@ async fn load(documents: &Documents, id: &str) -> Result<Option<(ChainRecord, Ve
     Ok(Some((record, found.version)))
 }
 
-/// The right to change a chain's record. Dropped, the next may have it.
+/// A chain that this client may work on. Dropped, another client may open it.
 pub(crate) struct ChainFile {
-    documents: Documents,
+    store: JsonStore,
     id: String,
-    /// The record that was read or written last.
+    /// The version that was last read or written.
     seen: Mutex<Option<Version>>,
     _lock: Option<LockedFile>,
 }
 
 impl ChainFile {
     pub(crate) async fn load(&self) -> Result<Option<ChainRecord>> {
-        let (record, version) = load(&self.documents, &self.id).await?.unzip();
+        let (record, version) = load(&self.store, &self.id).await?.unzip();
         *self.seen.lock().await = version;
         Ok(record)
     }
 
-    /// Writes the record, whole or not at all, and not over what another process wrote since this one looked:
-    /// a store has no locks.
+    /// Writes the record, unless another process has changed it since it was read.
     pub(crate) async fn store(&self, record: &ChainRecord) -> Result<()> {
         let mut json = serde_json::to_vec_pretty(record).map_err(|error| {
             Error::new(ErrorKind::Library, format!("write chain {:?}", self.id)).with_source(error)
@@ -334,13 +336,13 @@ impl ChainFile {
         json.push(b'\n');
         let mut seen = self.seen.lock().await;
         let written = match &*seen {
-            Some(seen) => self.documents.replace(&self.id, seen, json).await?,
-            None => self.documents.create(&self.id, json).await?,
+            Some(seen) => self.store.replace(&self.id, seen, json).await?,
+            None => self.store.create(&self.id, json).await?,
         };
         if written.is_none() {
             return Err(Error::new(
                 ErrorKind::Library,
-                format!("work on chain {:?}: another process works on it", self.id),
+                format!("work on chain {:?}: another process is working on it", self.id),
             ));
         }
         *seen = written;
@@ -348,19 +350,19 @@ impl ChainFile {
     }
 }
 
-/// An id is the name of a file, here and on every other system.
+/// Checks that an id can be a file name on every system.
 fn check_id(id: &str) -> Result<()> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    let good = (1..=64).contains(&id.len())
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let is_valid = (1..=64).contains(&id.len())
         && id.as_bytes()[0].is_ascii_alphanumeric()
-        && id.bytes().all(plain)
+        && id.bytes().all(is_plain)
         && !id.ends_with('.')
-        && !name::is_device(id);
-    if good {
+        && !is_windows_device(id);
+    if is_valid {
         return Ok(());
     }
     Err(Error::invalid(format!(
-        "take {} for the id of a chain: use 1 to 64 letters, digits, -, _ and ., beginning with a letter or digit, and no name that a system reserves",
+        "parse chain id {}: use 1 to 64 letters, digits, -, _ and ., beginning with a letter or digit, and no name that Windows reserves",
         quoted(id)
     )))
 }

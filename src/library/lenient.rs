@@ -1,9 +1,9 @@
-//! How a sidecar's objects are read leniently and written strictly.
+//! Reads the objects of a sidecar leniently, and writes back everything that was read.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-/// Takes `key` out of `map` if its value has the type asked for. Anything else (null too) stays.
+/// Removes `key` from `map` and returns its value if it has the type `T`. Null and other types remain in the map.
 pub(super) fn take<T: DeserializeOwned>(map: &mut Map<String, Value>, key: &str) -> Option<T> {
     let value = map.get(key).filter(|value| !value.is_null())?;
     let taken = T::deserialize(value).ok()?;
@@ -11,12 +11,11 @@ pub(super) fn take<T: DeserializeOwned>(map: &mut Map<String, Value>, key: &str)
     Some(taken)
 }
 
-/// Declares an object of the sidecar: every field optional, each with its name in the JSON.
+/// Declares an object of the sidecar with optional fields, each with its name in the JSON.
 ///
-/// Reading never fails on a field: what a field cannot hold (null, another type) and what has no
-/// field stays in `extra` under its own name. Writing goes in the order of the declaration, then the
-/// rest of `extra` by name; a field that is set wins over its name in `extra`. So a file that is read
-/// and written back holds what it held, nulls included.
+/// Reading never fails because of a field: null, values of another type and unknown names are kept in `extra`. Writing
+/// follows the order of the declaration, then the rest of `extra` by name; a field that is set takes precedence over its
+/// name in `extra`. A file that is read and written back has the same content, including nulls.
 macro_rules! lenient {
     (
         $(#[$meta:meta])*
@@ -30,16 +29,15 @@ macro_rules! lenient {
         #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
         pub struct $name {
             $( $(#[$about])* pub $field: Option<$type>, )*
-            /// What else the object held: names that are not known here, nulls, and known names with
-            /// a value of another type. Written back as it is.
+            /// The rest of the object: unknown names, nulls, and known names with a value of another type. Written back
+            /// unchanged.
             pub extra: ::serde_json::Map<String, ::serde_json::Value>,
         }
 
         impl $name {
             const NAMES: &'static [&'static str] = &[$($key),*];
 
-            /// The known names that held a value of an unexpected type. The value itself is in
-            /// `extra`.
+            /// Returns the known names whose value has an unexpected type. The values are in `extra`.
             pub fn unreadable(&self) -> Vec<&'static str> {
                 let held = |name: &&str| self.extra.get(*name).is_some_and(|value| !value.is_null());
                 Self::NAMES.iter().copied().filter(held).collect()

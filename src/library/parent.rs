@@ -1,32 +1,34 @@
-//! A clip that another one is made from: what its sidecar says of its branch, and what the child's
-//! gets.
+//! The parent of a new clip: what its sidecar contains about its branch, and what is written to the child's sidecar.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Clip, ClipDigest, ClipId, ClipRecord, FrameRecord, Library, ParentRecord, ReelkinRecord};
+use super::record::{ClipRecord, FrameRecord, ParentRecord, ReelkinRecord};
+use super::{Clip, Library};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ids::ClipId;
 use crate::lineage::{Continuity, ContinuityEntry, ParentFacts, ParentView, VideoLineage};
+use crate::storage::ClipDigest;
 
-/// A clip that another one is to be made from, as it was when [`Library::parent`] read it: what becomes
-/// of it later does not matter to the child.
+/// A clip from which another one is to be made, as it was when [`Library::parent`] read it. Later changes of the clip do
+/// not affect the child.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Parent {
     /// The clip.
     pub clip: Clip,
-    /// Size and hash of its bytes, read from the file.
+    /// The size and hash of its bytes, computed from the file.
     pub digest: ClipDigest,
-    /// What the user should know.
+    /// Warnings for the user.
     pub warnings: Vec<String>,
     view: Option<ParentView>,
     lineage: Option<VideoLineage>,
 }
 
-/// What of a parent goes into a child's record, for the journal: the parent may be gone when the child is
-/// saved.
+/// The part of a parent that is written to a child's sidecar, as kept in the journal: the parent may be removed before
+/// the child is saved.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct KeptParent {
+pub(crate) struct SavedParent {
     id: ClipId,
     digest: ClipDigest,
     warnings: Vec<String>,
@@ -34,7 +36,7 @@ pub(crate) struct KeptParent {
     lineage: Option<VideoLineage>,
 }
 
-impl From<&Parent> for KeptParent {
+impl From<&Parent> for SavedParent {
     fn from(parent: &Parent) -> Self {
         Self {
             id: parent.clip.id.clone(),
@@ -47,23 +49,23 @@ impl From<&Parent> for KeptParent {
 }
 
 impl Library {
-    /// A parent as it was when its child was asked for. Its clip has no record any more.
-    pub(crate) fn kept_parent(&self, kept: KeptParent) -> Parent {
+    /// Restores a parent from the journal. Its clip has no sidecar.
+    pub(crate) fn restore_parent(&self, saved: SavedParent) -> Parent {
         Parent {
-            clip: self.assemble(kept.id, None),
-            digest: kept.digest,
-            warnings: kept.warnings,
-            view: kept.view,
-            lineage: kept.lineage,
+            clip: self.assemble(saved.id, None),
+            digest: saved.digest,
+            warnings: saved.warnings,
+            view: saved.view,
+            lineage: saved.lineage,
         }
     }
 
-    /// Reads a clip as the parent of a new one, before anything is paid: its sidecar, anew, and the
-    /// hash of its bytes. What the library holds counts, not what `clip` says.
+    /// Reads a clip as the parent of a new one, before anything is paid. Reads the sidecar from the library, whatever
+    /// `clip` contains, and computes the hash of the clip's bytes.
     ///
     /// # Errors
-    /// `NotFound` if the clip is gone. `Library` if its sidecar is there and it, or the lineage in it,
-    /// cannot be read: a child would silently begin a new lineage. A clip without a sidecar is no error.
+    /// `NotFound` if the clip does not exist. `Library` if its sidecar, or the lineage in it, exists and cannot be read:
+    /// otherwise the child would silently begin a new lineage. A clip without a sidecar is not an error.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -78,7 +80,7 @@ impl Library {
                 return Err(Error::new(
                     ErrorKind::Library,
                     format!(
-                        "read the lineage of {:?}: its sidecar is there, but its videoLineage cannot be read",
+                        "read the lineage of {:?}: its sidecar exists, but its videoLineage cannot be read",
                         clip.file_name
                     ),
                 )
@@ -88,7 +90,7 @@ impl Library {
             let recorded = record.reelkin.as_ref().and_then(|ours| ours.sha256.as_deref());
             if recorded.is_some_and(|recorded| !recorded.eq_ignore_ascii_case(&digest.sha256)) {
                 warnings.push(format!(
-                    "{} is not the file it was when it was saved: its hash differs from its sidecar's",
+                    "{} has changed since it was saved: its hash differs from the one in its sidecar",
                     clip.file_name
                 ));
             }
@@ -125,13 +127,13 @@ fn read_view(file_name: &str, record: &ClipRecord) -> Result<Option<ParentView>>
 }
 
 impl Parent {
-    /// The parent's branch for the planner, oldest first, its newest entry called `parent`. Empty if
-    /// the parent has no sidecar, or one without any prompt.
+    /// Returns the parent's branch for the planner, oldest first; the newest entry has the role `parent`. Empty if the
+    /// parent has no sidecar, or one without a prompt.
     pub fn entries(&self) -> &[ContinuityEntry] {
         self.view.as_ref().map_or(&[], ParentView::entries)
     }
 
-    /// What the parent's own [`ParentRecord`] in a child says.
+    /// Returns the [`ParentRecord`] of this parent for the sidecar of a child.
     pub fn record(&self, relation: &str, frame: Option<FrameRecord>) -> ParentRecord {
         ParentRecord {
             id: Some(self.clip.id.to_string()),
@@ -143,11 +145,11 @@ impl Parent {
         }
     }
 
-    /// Writes where a child comes from into its record: `videoContinuity`, `videoLineage` if the parent
-    /// has one, and the parent itself under `reelkin`, after those that are there already.
+    /// Writes the origin of a child to its sidecar: `videoContinuity`, `videoLineage` if the parent has one, and the parent
+    /// in the block `reelkin`, after those that are there already.
     ///
-    /// Prompts and time are taken from the record, so they go in before. `relation` is `continue`,
-    /// `edit` or `extend`; `frame` is what the child begins on, if it is known.
+    /// Takes prompts and time from the sidecar, so they must be set before. `relation` is `continue`, `edit` or `extend`;
+    /// `frame` is the frame that the child begins with, if it is known.
     pub fn write_into(
         &self,
         record: &mut ClipRecord,

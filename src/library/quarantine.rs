@@ -1,78 +1,71 @@
-//! Bytes that were paid for and failed verification: kept until a later attempt succeeds or a person decides.
+//! Downloaded bytes that failed verification: kept until a later attempt succeeds or a person decides.
 //!
-//! Owns the folder `quarantine/`: `<record>.mp4` has the bytes of the newest attempt of a job, and `<record>.json`
-//! says why they are no clip and has the sidecar that they get when a person accepts them. The note is written before
-//! the bytes and removed after them, so bytes never lack it; a note without bytes counts as nothing. No listing of
-//! clips, verification or sweep looks in here.
+//! Owns the folder `quarantine/`. `<record>.mp4` contains the bytes of the latest attempt of a job; `<record>.json` is a
+//! note with the reason and with the sidecar that the bytes get if a person accepts them. The note is written before the
+//! bytes and removed after them, so bytes always have a note, and a note without bytes has no meaning. Listings,
+//! verification and sweeps ignore this folder.
 
-use std::fs::{self, File};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use object_store::{Error as StoreError, ObjectStoreExt as _};
 use serde::{Deserialize, Serialize};
 
-use super::appender::Appender;
-use super::bucket::Content;
-use super::documents::Documents;
-use super::fault::{io_fault, store_fault};
-use super::folder::{Folder, Part, sync_folder};
-use super::journal::{JobFile, JobRecord, JobState, created_at, millis_of};
-use super::lock::LockedFile;
-use super::name::now_millis;
 use super::record::{ClipRecord, ReelkinRecord};
-use super::staged::{self, ClipDigest, Staged};
-use super::{Clip, ClipId, Library, blocking, cut_off};
+use super::staged::Staged;
+use super::{Clip, Library};
 use crate::error::{Error, ErrorKind, Result};
+use crate::host::now_millis;
+use crate::ids::{ClipId, JobId, RecordId};
+use crate::journal::{JobRecord, JobState, OwnedRecord};
 use crate::money::UsdTicks;
+use crate::storage::{ClipDigest, FinishedPart, JsonStore, QUARANTINE, shutting_down};
 
-pub(super) const QUARANTINE: &str = "quarantine";
 /// The version of a note that this crate writes.
 const SCHEMA: u32 = 1;
 
-/// Bytes of a paid clip that were downloaded whole and failed verification.
+/// Bytes of a paid clip that were downloaded completely and failed verification.
 ///
-/// [`Library::settle`] with [`Settlement::Accept`](super::Settlement::Accept) makes them the clip of their job;
-/// a recovery that gets a clip which passes removes them.
+/// [`Library::settle`] with [`Settlement::Accept`](super::Settlement::Accept) makes them the clip of their job. A recovery
+/// that downloads a valid clip removes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct QuarantinedClip {
     /// The id of the record of the paid request.
-    pub record: String,
+    pub record: RecordId,
     /// The service's id of the job.
-    pub job_id: Option<String>,
+    pub job_id: Option<JobId>,
     /// The name in the library, `quarantine/<record>.mp4`.
     pub file_name: String,
-    /// Where the file is, if the library is a folder.
+    /// The path of the file, if the library is a folder.
     pub path: Option<PathBuf>,
-    /// Why the bytes are no clip.
+    /// Why the bytes are not a valid clip.
     pub reason: String,
-    /// Their size.
+    /// The number of bytes.
     pub bytes: u64,
-    /// SHA-256 in hex, as it was when they were downloaded.
+    /// The SHA-256 of the bytes when they were downloaded, in hex.
     pub sha256: Option<String>,
-    /// When they were downloaded, in milliseconds since 1970 UTC.
+    /// When they were downloaded, in milliseconds since the Unix epoch.
     pub attempted_at: Option<u64>,
 }
 
-/// What is known of bytes that failed verification.
+/// Describes bytes that failed verification.
 #[derive(Debug)]
-pub(crate) struct Rejected {
+pub(crate) struct RejectedClip {
     /// The id of the record of the paid request.
-    pub(crate) record: String,
-    pub(crate) job_id: String,
-    /// Why they are no clip.
+    pub(crate) record: RecordId,
+    pub(crate) job_id: JobId,
+    /// Why they are not a valid clip.
     pub(crate) reason: String,
-    /// The sidecar that they get when a person accepts them.
+    /// The sidecar that they get if a person accepts them.
     pub(crate) sidecar: ClipRecord,
 }
 
+/// The JSON beside the bytes.
 #[derive(Debug, Serialize, Deserialize)]
 struct Note {
     schema: u32,
-    record: String,
-    job_id: String,
+    record: RecordId,
+    job_id: JobId,
     reason: String,
     attempted_at: u64,
     #[serde(flatten)]
@@ -80,16 +73,15 @@ struct Note {
     sidecar: ClipRecord,
 }
 
-/// Bytes that are there, and their note, which may be damaged.
+/// Existing bytes, and their note if it can be read.
 struct Entry {
     bytes: u64,
     note: Option<Note>,
 }
 
 impl Library {
-    /// The bytes that failed verification and are kept, oldest request first. Each belongs to a record of
-    /// [`jobs`](Self::jobs), unless its job was settled as lost: then they stay until they are
-    /// [discarded](Self::discard_quarantined).
+    /// Returns the bytes that failed verification, oldest request first. They belong to records of [`jobs`](Self::jobs),
+    /// except those whose job was settled as lost, which remain until they are [discarded](Self::discard_quarantined).
     ///
     /// # Errors
     /// `Library` if the library cannot be read.
@@ -97,9 +89,10 @@ impl Library {
     /// # Cancel safety
     /// Dropping the future loses nothing.
     pub async fn quarantined(&self) -> Result<Vec<QuarantinedClip>> {
-        let mut records = self.notes().names().await?;
-        records.retain(|record| millis_of(record).is_some());
-        records.sort_unstable_by_key(|record| millis_of(record));
+        let names = self.notes().names().await?;
+        let ids = names.iter().filter_map(|name| RecordId::parse(name).ok());
+        let mut records: Vec<RecordId> = ids.collect();
+        records.sort_unstable_by_key(RecordId::millis);
         let mut found = Vec::new();
         for record in records {
             found.extend(self.quarantined_clip(&record).await?);
@@ -107,19 +100,19 @@ impl Library {
         Ok(found)
     }
 
-    /// The bytes of one job that are in quarantine, by the id of its record.
-    pub(crate) async fn quarantined_clip(&self, record: &str) -> Result<Option<QuarantinedClip>> {
+    /// Returns the bytes of one job in quarantine, by the id of its record.
+    pub(crate) async fn quarantined_clip(&self, record: &RecordId) -> Result<Option<QuarantinedClip>> {
         let Some(Entry { bytes, note }) = self.quarantine_entry(record).await? else {
             return Ok(None);
         };
         let file_name = file_name(record);
-        let path = self.inner.folder.as_ref().map(|folder| folder.join(&file_name));
+        let path = self.folder().map(|folder| folder.join(&file_name));
         let (reason, note) = match note {
             Some(note) => (note.reason.clone(), Some(note)),
-            None => ("the note that says why cannot be read".to_owned(), None),
+            None => ("the note with the reason cannot be read".to_owned(), None),
         };
         Ok(Some(QuarantinedClip {
-            record: record.to_owned(),
+            record: record.clone(),
             job_id: note.as_ref().map(|note| note.job_id.clone()),
             file_name,
             path,
@@ -130,38 +123,26 @@ impl Library {
         }))
     }
 
-    /// Removes the bytes of a job that are in quarantine, by the id of its record, and says whether there were any.
-    /// The record stays as it is: while it is open, a recovery fetches the clip again.
+    /// Removes the bytes of a job from the quarantine, by the id of its record. Returns whether there were any. The record
+    /// does not change: while it is open, a recovery downloads the clip again.
     ///
     /// # Errors
-    /// `InvalidRequest` for what is no id of a record, `Library` if they cannot be removed.
+    /// `InvalidRequest` if the id is not valid, `Library` if the bytes cannot be removed.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the bytes or removes them.
-    pub async fn discard_quarantined(&self, record: &str) -> Result<bool> {
-        created_at(record)?;
-        let there = self.quarantine_entry(record).await?.is_some();
-        let name = file_name(record);
-        let doing = format!("remove {name} of {self}");
-        if !there {
-            // Nothing to be removed but, perhaps, a note.
-        } else if let Some(folder) = self.inner.folder.clone() {
-            blocking(move || match fs::remove_file(folder.join(&name)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_fault(&doing, error)),
-                _ => Ok(()),
-            })
-            .await?;
-        } else {
-            match self.inner.store.delete(&self.location(&name)?).await {
-                Ok(()) | Err(StoreError::NotFound { .. }) => {}
-                Err(error) => return Err(store_fault(&doing, error)),
-            }
+    pub async fn discard_quarantined(&self, record: impl AsRef<str>) -> Result<bool> {
+        let record = RecordId::parse(record.as_ref())?;
+        let name = file_name(&record);
+        let exists = self.exists(&name).await?;
+        if exists {
+            self.backend.remove(&name).await?;
         }
-        self.notes().remove(record).await?;
-        Ok(there)
+        self.notes().remove(record.as_str()).await?;
+        Ok(exists)
     }
 
-    /// Checks that there are bytes in quarantine that can become the clip of a record.
+    /// Checks that the quarantine has bytes that can become the clip of a record.
     pub(super) async fn check_acceptable(&self, record: &JobRecord) -> Result<()> {
         let id = &record.id;
         if self.quarantine_entry(id).await?.is_some() || self.is_half_accepted(record).await? {
@@ -169,19 +150,18 @@ impl Library {
         }
         Err(Error::new(
             ErrorKind::NotFound,
-            format!("accept the bytes of job {id}: none of it are in quarantine"),
+            format!("accept the bytes of job {id}: the quarantine has none"),
         )
         .with_guidance("Library::quarantined and `reelkin ls --open` list what can be accepted"))
     }
 
-    /// Makes the bytes in quarantine the clip of their job, and closes its record. Interrupted, it can be called again.
-    pub(super) async fn accept(&self, mut file: JobFile) -> Result<JobRecord> {
-        let taken = self.take_out_of_quarantine(file.record()).await;
-        let clip = match taken {
+    /// Makes the bytes in quarantine the clip of their job, and closes its record. Can be repeated after an interruption.
+    pub(super) async fn accept_quarantined(&self, mut owned: OwnedRecord) -> Result<JobRecord> {
+        let clip = match self.publish_quarantined(owned.record()).await {
             Ok(clip) => clip,
             Err(error) => {
-                // Any process may go on with it.
-                if let Err(unwritten) = file.change(|record| record.owner = None).await {
+                // Any process may continue.
+                if let Err(unwritten) = owned.change(|record| record.owner = None).await {
                     tracing::warn!(error = %unwritten, "the record still names this process as its owner");
                 }
                 return Err(error);
@@ -189,241 +169,166 @@ impl Library {
         };
         let ours = clip.record.as_ref().and_then(|record| record.reelkin.as_ref());
         let cost = ours.and_then(|ours| ours.cost_usd_ticks).map(UsdTicks::new);
-        file.close(|record| {
-            record.state = JobState::Saved;
-            record.clip = Some(clip.id.to_string());
-            record.cost = record.cost.or(cost);
-            record.error = None;
-            record.quarantined = false;
-        })
-        .await
+        owned
+            .close(|record| {
+                record.state = JobState::Saved;
+                record.clip = Some(clip.id.clone());
+                record.cost = record.cost.or(cost);
+                record.error = None;
+                record.quarantined = false;
+            })
+            .await
     }
 
-    /// The clip of a record whose bytes were accepted, when a crash kept the rest from being done.
+    /// Finishes an acceptance that a crash interrupted after the bytes became the clip. Returns the clip then.
     pub(crate) async fn finish_acceptance(&self, record: &JobRecord) -> Result<Option<Clip>> {
         if self.is_half_accepted(record).await? {
-            self.take_out_of_quarantine(record).await.map(Some)
+            self.publish_quarantined(record).await.map(Some)
         } else {
             Ok(None)
         }
     }
 
-    /// Whether the clip is there, and is the bytes that a note of the quarantine is of.
+    /// Returns whether the clip exists and has the bytes that the record's note describes.
     async fn is_half_accepted(&self, record: &JobRecord) -> Result<bool> {
         if !record.quarantined {
             return Ok(false);
         }
-        let name = clip_of(record)?;
         let Some(note) = self.note(&record.id).await? else {
             return Ok(false);
         };
-        self.has_become(&name, &note).await
+        self.is_clip(&clip_id_of(record), &note).await
     }
 
-    /// Whether the clip of that name is the bytes that a note is of.
-    async fn has_become(&self, name: &ClipId, note: &Note) -> Result<bool> {
-        Ok(self.has(&name.file_name()).await? && self.digest(name).await? == note.digest)
+    /// Returns whether the clip exists and has the bytes that the note describes.
+    async fn is_clip(&self, id: &ClipId, note: &Note) -> Result<bool> {
+        Ok(self.exists(&id.file_name()).await? && self.digest(id).await? == note.digest)
     }
 
-    /// The bytes get their name as a clip, then comes the sidecar, and the note goes last. Nothing is overwritten.
-    async fn take_out_of_quarantine(&self, record: &JobRecord) -> Result<Clip> {
-        let (id, name) = (&record.id, clip_of(record)?);
+    /// Gives the bytes their name as a clip, then writes the sidecar, then removes the note. Overwrites nothing.
+    async fn publish_quarantined(&self, record: &JobRecord) -> Result<Clip> {
+        let (id, clip_id) = (&record.id, clip_id_of(record));
         let note = self.note(id).await?;
         if let Some(note) = &note
-            && record.job_id.as_deref() != Some(&note.job_id)
+            && record.job_id.as_ref() != Some(&note.job_id)
         {
             return Err(Error::new(
                 ErrorKind::Library,
-                format!("accept the bytes of job {id}: they are of another job of the service"),
+                format!("accept the bytes of job {id}: they belong to another job of the service"),
             ));
         }
         if let Some(job_id) = &record.job_id {
-            self.drop_orphan(&name, job_id).await?;
+            self.remove_orphaned_sidecar(&clip_id, job_id.as_str()).await?;
         }
-        let there = match &note {
-            Some(note) if self.has_become(&name, note).await? => Some(note.digest.clone()),
+        let published = match &note {
+            Some(note) if self.is_clip(&clip_id, note).await? => Some(note.digest.clone()),
             _ => None,
         };
-        let digest = if let Some(digest) = there {
+        let digest = if let Some(digest) = published {
             digest
         } else {
-            let digest = self.quarantine_digest(id).await?;
             let from = file_name(id);
-            if let Some(folder) = self.inner.folder.clone() {
-                let name = name.clone();
-                blocking(move || folder.publish(&folder.join(&from), &name)).await?;
-            } else {
-                let bucket = &self.inner.bucket;
-                bucket.publish(&name, Content::Object(&from), &digest).await?;
-            }
+            let doing = format!("read {from}");
+            let digest = self.backend.digest(&from, &doing).await?;
+            let digest =
+                digest.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("{doing} of {self}")))?;
+            self.backend.publish(&clip_id, &from, &digest).await?;
             digest
         };
         let is_noted = note.as_ref().is_some_and(|note| note.digest == digest);
         let sidecar = note.map_or_else(|| sidecar_of(record), |note| note.sidecar);
-        let mut clip = self.clip(&name).await?;
+        let mut clip = self.clip(&clip_id).await?;
         if clip.record.is_none() {
-            let sidecar = accepted(sidecar, digest, is_noted);
-            clip = self.set_record(&name, sidecar).await?;
+            let sidecar = accepted_sidecar(sidecar, &digest, is_noted);
+            clip = self.set_record(&clip_id, sidecar).await?;
         }
         self.discard_quarantined(id).await?;
         Ok(clip)
     }
 
-    fn notes(&self) -> Documents {
-        Documents::new(self, QUARANTINE)
+    fn notes(&self) -> JsonStore {
+        JsonStore::new(&self.backend, QUARANTINE)
     }
 
-    /// A note. `None` where there is none that can be read.
-    async fn note(&self, record: &str) -> Result<Option<Note>> {
-        let Some(found) = self.notes().read(record).await? else {
+    /// Reads a note. Returns `None` if it does not exist or is damaged.
+    async fn note(&self, record: &RecordId) -> Result<Option<Note>> {
+        let Some(found) = self.notes().read(record.as_str()).await? else {
             return Ok(None);
         };
         let note = serde_json::from_slice(&found.json).ok();
-        Ok(note.filter(|note: &Note| note.schema == SCHEMA && note.record == record))
+        Ok(note.filter(|note: &Note| note.schema == SCHEMA && note.record == *record))
     }
 
-    /// What is in quarantine of a record.
-    async fn quarantine_entry(&self, record: &str) -> Result<Option<Entry>> {
-        let name = file_name(record);
-        let bytes = if let Some(folder) = self.inner.folder.clone() {
-            blocking(move || Ok(folder.has(&name)?.then(|| folder.size(&name)).flatten())).await?
-        } else {
-            let object = self.inner.bucket.object(&name, &format!("find {name}")).await?;
-            object.map(|object| object.size)
+    /// Returns the bytes of a record in quarantine.
+    async fn quarantine_entry(&self, record: &RecordId) -> Result<Option<Entry>> {
+        let Some(bytes) = self.backend.size(&file_name(record)).await? else {
+            return Ok(None);
         };
-        let Some(bytes) = bytes else { return Ok(None) };
         let note = self.note(record).await?;
         Ok(Some(Entry { bytes, note }))
     }
 
-    async fn quarantine_digest(&self, record: &str) -> Result<ClipDigest> {
-        let name = file_name(record);
-        let doing = format!("read {name}");
-        let missing = || Error::new(ErrorKind::NotFound, format!("{doing} of {self}"));
-        if let Some(folder) = self.inner.folder.clone() {
-            let digest = move || {
-                folder
-                    .has(&name)?
-                    .then(|| staged::digest(&folder.join(&name)))
-                    .transpose()
-            };
-            return blocking(digest).await?.ok_or_else(missing);
-        }
-        let object = self.inner.bucket.object(&name, &doing).await?;
-        object.ok_or_else(missing)?.digest(&doing).await
-    }
-
-    /// Puts a whole file into quarantine, over what an earlier attempt of the job left there.
-    async fn put_into_quarantine(
-        self,
-        part: PathBuf,
-        file: LockedFile,
-        digest: ClipDigest,
-        rejected: Rejected,
-    ) -> Result<()> {
-        let Rejected {
-            record,
-            job_id,
-            reason,
-            sidecar,
-        } = rejected;
-        created_at(&record)?;
-        let there = self.quarantine_entry(&record).await?;
-        let is_same = |there: &Entry| {
-            let noted = there.note.as_ref().map(|note| &note.digest);
-            there.bytes == digest.bytes && noted == Some(&digest)
-        };
-        if digest.bytes == 0 || there.as_ref().is_some_and(is_same) {
+    /// Moves a finished file to the quarantine, over the bytes of an earlier attempt of the job.
+    async fn put_into_quarantine(self, part: FinishedPart, rejected: RejectedClip) -> Result<()> {
+        let existing = self.quarantine_entry(&rejected.record).await?;
+        let is_same = existing.is_some_and(|existing| {
+            existing.bytes == part.digest.bytes
+                && existing.note.is_some_and(|note| note.digest == part.digest)
+        });
+        if part.digest.bytes == 0 || is_same {
             return Ok(());
         }
-        let name = file_name(&record);
+        let name = file_name(&rejected.record);
         let note = Note {
             schema: SCHEMA,
             attempted_at: now_millis(),
-            digest,
-            record,
-            job_id,
-            reason,
-            sidecar,
+            digest: part.digest.clone(),
+            record: rejected.record,
+            job_id: rejected.job_id,
+            reason: rejected.reason,
+            sidecar: rejected.sidecar,
         };
         let json = serde_json::to_vec_pretty(&note).map_err(|error| {
             Error::new(ErrorKind::Library, format!("write the note for {name}")).with_source(error)
         })?;
-        self.notes().put(&note.record, json).await?;
-        match self.inner.folder.clone() {
-            Some(folder) => blocking(move || move_in(&folder, &part, &file, &name)).await,
-            None => {
-                let bucket = &self.inner.bucket;
-                bucket.replace_with_file(&name, &part, note.digest.bytes).await
-            }
-        }
+        self.notes().put(note.record.as_str(), json).await?;
+        self.backend.replace(&name, part).await
     }
 }
 
 impl Staged {
-    /// Puts the bytes that are staged into quarantine, and begins an empty file for the next attempt.
+    /// Moves the staged bytes to the quarantine, and begins an empty file for the next attempt.
     ///
     /// # Errors
-    /// `Library` when they could not be kept. Then they are gone, unless the file could not be begun anew.
+    /// `Library` if the bytes could not be kept. They are lost then, unless only the new file could not be created.
     ///
     /// # Cancel safety
-    /// Dropping the future does not stop what was begun, and the staged file is not removed.
-    pub(crate) async fn quarantine(&mut self, rejected: Rejected) -> Result<()> {
-        self.flush().await?;
-        self.keep = true;
-        let (file, hash) = self.file.finish().await.map_err(|error| self.fault(error))?;
-        let digest = match hash {
-            Some((hash, bytes)) => ClipDigest::new(hash, bytes),
-            None => {
-                let path = self.path.clone();
-                blocking(move || staged::digest(&path)).await?
-            }
-        };
-        let put = self
-            .library
-            .clone()
-            .put_into_quarantine(self.path.clone(), file, digest, rejected);
-        let kept = tokio::spawn(put).await.map_err(cut_off);
-        self.lock.release();
-        let Part { file, path, lock } = self.library.open_part(&self.id).await?;
-        (self.file, self.path, self.written) = (Appender::new(file), path, u64::MAX);
-        self.lock = lock;
-        self.truncate(0).await?;
-        self.keep = false;
-        kept?
+    /// Dropping the future does not stop the move, and does not remove the staged file.
+    pub(crate) async fn quarantine(&mut self, rejected: RejectedClip) -> Result<()> {
+        self.keep_for_resume(true);
+        let part = self.finished_part().await?;
+        let library = self.library().clone();
+        let moved = tokio::spawn(library.put_into_quarantine(part, rejected)).await;
+        self.restart().await?;
+        self.keep_for_resume(false);
+        moved.map_err(shutting_down)?
     }
 }
 
-/// Moves a whole file into the folder of the quarantine, which its note has made.
-fn move_in(folder: &Folder, part: &Path, file: &File, name: &str) -> Result<()> {
-    let place = folder.join(QUARANTINE);
-    let target = folder.join(name);
-    let moved = file.sync_all().and_then(|()| {
-        if !fs::symlink_metadata(&place)?.is_dir() {
-            let message = format!("{QUARANTINE} in the library is not a folder");
-            return Err(io::Error::new(io::ErrorKind::NotADirectory, message));
-        }
-        fs::rename(part, &target)?;
-        sync_folder(&place)
-    });
-    moved.map_err(|error| io_fault(&format!("write {name}"), error))
-}
-
-/// `record` is the id of a record, and so a plain name.
-fn file_name(record: &str) -> String {
+fn file_name(record: &RecordId) -> String {
     format!("{QUARANTINE}/{record}.mp4")
 }
 
-/// The name that the clip of a record has or will have.
-fn clip_of(record: &JobRecord) -> Result<ClipId> {
+/// Returns the id that the clip of a record has or will have.
+fn clip_id_of(record: &JobRecord) -> ClipId {
     match (&record.clip, &record.job_id) {
-        (Some(clip), _) => ClipId::parse(clip),
-        (None, Some(job_id)) => Ok(ClipId::of_job(job_id)),
-        (None, None) => ClipId::parse(&record.id),
+        (Some(clip), _) => clip.clone(),
+        (None, Some(job_id)) => ClipId::of_job(job_id.as_str()),
+        (None, None) => record.id.to_clip_id(),
     }
 }
 
-/// What a record says of its clip, where the note is damaged.
+/// Returns a sidecar made from the record of the request, for bytes whose note is damaged.
 fn sidecar_of(record: &JobRecord) -> ClipRecord {
     let mut sidecar = ClipRecord::new(record.created_at);
     sidecar.prompt.clone_from(&record.prompt);
@@ -431,23 +336,22 @@ fn sidecar_of(record: &JobRecord) -> ClipRecord {
     sidecar.reelkin = Some(ReelkinRecord {
         cost_usd_ticks: record.cost.map(UsdTicks::ticks),
         operation: Some(record.operation.clone()),
-        job_id: record.job_id.clone(),
+        job_id: record.job_id.as_ref().map(JobId::to_string),
         warnings: Some(vec![
-            "accepted without verification: the note that said why the clip failed it was damaged".to_owned(),
+            "accepted without verification: the note with the reason of its failure was damaged".to_owned(),
         ]),
         ..ReelkinRecord::new()
     });
     sidecar
 }
 
-/// The sidecar of an accepted clip, with size and hash of its bytes as they are.
-fn accepted(mut sidecar: ClipRecord, digest: ClipDigest, is_noted: bool) -> ClipRecord {
-    let ours = sidecar.reelkin.get_or_insert_with(ReelkinRecord::new);
-    ours.sha256 = Some(digest.sha256);
-    ours.bytes = Some(digest.bytes);
+/// Returns the sidecar of an accepted clip, with the size and hash of its bytes.
+fn accepted_sidecar(mut sidecar: ClipRecord, digest: &ClipDigest, is_noted: bool) -> ClipRecord {
+    sidecar.set_digest(digest);
     if !is_noted {
+        let ours = sidecar.reelkin.get_or_insert_with(ReelkinRecord::new);
         let warnings = ours.warnings.get_or_insert_default();
-        warnings.push("the accepted bytes are not those whose hash was written down".to_owned());
+        warnings.push("the hash of the accepted bytes is not the one that was recorded".to_owned());
     }
     sidecar
 }

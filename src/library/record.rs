@@ -1,4 +1,4 @@
-//! The sidecar: what is known of a clip, in the JSON of ima2-gen, plus one block of our own.
+//! The sidecar of a clip: the JSON of ima2-gen, plus one block of this crate.
 
 use std::time::Duration;
 
@@ -6,13 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
-use super::DeliveryReport;
+use super::delivery::DeliveryReport;
 use super::lenient::lenient;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lineage::{Continuity, VideoLineage};
-
-/// The largest sidecar that is read or written. A real one has a few kilobytes.
-pub const MAX_SIDECAR_BYTES: usize = 4 << 20;
+use crate::storage::{ClipDigest, MAX_SIDECAR_BYTES, sidecar_too_large};
 
 /// The version of the block `reelkin` that this crate writes.
 pub const SCHEMA: u32 = 1;
@@ -20,51 +18,49 @@ pub const SCHEMA: u32 = 1;
 lenient! {
     /// The sidecar of a clip, `<id>.mp4.json`.
     ///
-    /// The names are ima2-gen's, so a clip made here is a clip of that program and the other way
-    /// round; what only this crate knows stands under `reelkin`. Everything is optional, because
-    /// every field is missing in some sidecar; what is not known here is kept in `extra` and written
-    /// back. It must hold no key, no signed URL and no media.
+    /// The field names are those of ima2-gen, so each program can use the clips of the other. What only this crate
+    /// knows is in the block `reelkin`. Every field is optional, because each is missing in some sidecars. Unknown fields
+    /// are kept in `extra` and written back. A sidecar must not contain a key, a signed URL or media.
     pub struct ClipRecord {
         /// `video`.
         kind: String = "kind",
         /// `video`.
         media_type: String = "mediaType",
-        /// The id of the request on this side.
+        /// The client's id of the request.
         request_id: String = "requestId",
-        /// The session in the program that made the clip. Null from a command line.
+        /// The session in the program that made the clip. Null for command lines.
         session_id: String = "sessionId",
-        /// The node in that program's graph. Null from a command line.
+        /// The node in that program's graph. Null for command lines.
         client_node_id: String = "clientNodeId",
-        /// The prompt the request was made with.
+        /// The prompt of the request.
         prompt: String = "prompt",
-        /// What the user wrote.
+        /// The prompt as the user wrote it.
         user_prompt: String = "userPrompt",
-        /// What was really sent to the video model.
+        /// The prompt that was sent to the video model.
         revised_prompt: String = "revisedPrompt",
-        /// Who made the clip: `grok`.
+        /// The provider that made the clip: `grok`.
         provider: String = "provider",
         /// The model.
         model: String = "model",
-        /// The model that was asked for.
+        /// The requested model.
         requested_model: String = "requestedModel",
         /// The model that made the clip.
         effective_model: String = "effectiveModel",
-        /// What another program noted when it fell back to another model. This crate never falls
-        /// back and writes null.
+        /// Details of a fallback to another model by another program. This crate never falls back and writes null.
         model_fallback: Value = "modelFallback",
-        /// When the clip was made, in milliseconds since 1970 UTC.
+        /// When the clip was made, in milliseconds since the Unix epoch.
         created_at: u64 = "createdAt",
-        /// How long making it took.
+        /// How long it took to make the clip.
         elapsed: Seconds = "elapsed",
-        /// What it cost.
+        /// The cost of the clip.
         usage: Usage = "usage",
-        /// How many web searches the planner made.
+        /// The number of web searches of the planner.
         web_search_calls: u64 = "webSearchCalls",
         /// The video itself.
         video: VideoFacts = "video",
-        /// The clip's view of its own branch.
+        /// The clip's own branch of its family.
         video_continuity: Continuity = "videoContinuity",
-        /// The clip's place in a chain of last-frame extensions, as later versions of ima2-gen keep it.
+        /// The clip's place in a chain of last-frame extensions, as later versions of ima2-gen write it.
         video_lineage: VideoLineage = "videoLineage",
         /// The series the clip belongs to.
         video_series: VideoSeries = "videoSeries",
@@ -78,27 +74,27 @@ lenient! {
     pub struct VideoFacts {
         /// `edit` or `extend`; missing otherwise.
         operation: String = "operation",
-        /// The length that was asked for.
+        /// The requested duration.
         duration: Seconds = "duration",
         /// `480p`, `720p`, …
         resolution: String = "resolution",
         /// `16:9`, …, or `auto`.
         aspect_ratio: String = "aspectRatio",
-        /// The picture the clip was made from.
+        /// The picture that the clip was made from.
         source_image_filename: String = "sourceImageFilename",
         /// The service's id of the job.
         xai_video_request_id: String = "xaiVideoRequestId",
         /// The model.
         model: String = "model",
-        /// The model that was asked for.
+        /// The requested model.
         requested_model: String = "requestedModel",
         /// The model that made the clip.
         effective_model: String = "effectiveModel",
-        /// As in [`ClipRecord`].
+        /// See [`ClipRecord::model_fallback`].
         model_fallback: Value = "modelFallback",
-        /// For edit and extend: what the clip was made from.
+        /// For edit and extend: the source of the clip.
         source: SourceSummary = "source",
-        /// For edit and extend: the same, as it was sent.
+        /// For edit and extend: the source, as it was sent.
         source_url: SourceSummary = "sourceUrl",
         /// For edit and extend: the media type of the result.
         content_type: String = "contentType",
@@ -106,11 +102,11 @@ lenient! {
 }
 
 lenient! {
-    /// The block `videoSeries` of a sidecar: clips that share a topic and no frame.
+    /// The block `videoSeries` of a sidecar: clips that share a topic but no frame.
     pub struct VideoSeries {
         /// What the clips have in common, in the user's words.
         topic: String = "topic",
-        /// How many earlier prompts of the topic the planner was told: from 0 to 4.
+        /// The number of earlier prompts of the topic that the planner was given, from 0 to 4.
         chain_index: u64 = "chainIndex",
     }
 }
@@ -118,13 +114,13 @@ lenient! {
 lenient! {
     /// The block `usage` of a sidecar.
     pub struct Usage {
-        /// The price in ticks of 1e-10 USD.
+        /// The cost in ticks of 1e-10 USD.
         grok_cost_usd_ticks: u64 = "grok_cost_usd_ticks",
     }
 }
 
 lenient! {
-    /// Where an edited or extended clip came from, without anything that gives access to it.
+    /// The source of an edited or extended clip, without anything that gives access to it.
     pub struct SourceSummary {
         /// `generated-file`, `url`, `file_id` or `data-url`.
         kind: String = "kind",
@@ -134,40 +130,39 @@ lenient! {
         origin: String = "origin",
         /// For `url`: the last part of the path.
         pathname: String = "pathname",
-        /// For `data-url`: the size of what it holds, estimated.
+        /// For `data-url`: the estimated size of its content.
         approximate_bytes: u64 = "approximateBytes",
     }
 }
 
 lenient! {
-    /// The block `reelkin` of a sidecar: what this crate knows beyond ima2-gen.
+    /// The block `reelkin` of a sidecar: what this crate records in addition to ima2-gen.
     pub struct ReelkinRecord {
-        /// The version of this block, [`SCHEMA`] when this crate wrote it.
+        /// The version of this block, [`SCHEMA`] if this crate wrote it.
         schema: u32 = "schema",
         /// The version of the crate that wrote it.
         version: String = "version",
-        /// SHA-256 of the clip's bytes, in hex. Set when the clip is committed.
+        /// The SHA-256 of the clip's bytes, in hex. Set when the clip is committed.
         sha256: String = "sha256",
-        /// The clip's size. Set when the clip is committed.
+        /// The size of the clip in bytes. Set when the clip is committed.
         bytes: u64 = "bytes",
-        /// The price in ticks of 1e-10 USD.
+        /// The cost in ticks of 1e-10 USD.
         cost_usd_ticks: u64 = "cost_usd_ticks",
         /// `generate`, `edit`, `extend` or `continue`.
         operation: String = "operation",
         /// The service's id of the job.
         job_id: String = "job_id",
-        /// What was asked against what was delivered.
+        /// The comparison of the clip with its request.
         delivery: DeliveryReport = "delivery",
-        /// The request as it was sent, without media, secrets and upload addresses. Whoever fills it
-        /// in leaves those out.
+        /// The request as it was sent, without media, secrets and upload addresses.
         request: Value = "request",
-        /// What was sent along: pictures, clips, voices.
+        /// The inputs of the request: pictures, clips, voices.
         inputs: Vec<InputRecord> = "inputs",
-        /// The clips this one was made from. The first is what it goes on from.
+        /// The clips that this one was made from. The first is the one that it continues.
         parents: Vec<ParentRecord> = "parents",
-        /// What the user should know, a line each.
+        /// Warnings for the user, one line each.
         warnings: Vec<String> = "warnings",
-        /// How the prompt was planned. Missing where it was not.
+        /// How the prompt was planned. Missing if it was not.
         planner: PlannerRecord = "planner",
     }
 }
@@ -177,39 +172,39 @@ lenient! {
     pub struct PlannerRecord {
         /// The language model.
         model: String = "model",
-        /// What planning cost, in ticks of 1e-10 USD. Not part of the clip's own price.
+        /// The cost of planning, in ticks of 1e-10 USD. Not included in the cost of the clip.
         cost_usd_ticks: u64 = "cost_usd_ticks",
-        /// How many web searches the model made.
+        /// The number of web searches of the model.
         web_searches: u64 = "web_searches",
-        /// Why the user's own words were sent. Missing where the plan was.
+        /// Why the user's own prompt was sent. Missing if the planned one was.
         fell_back: String = "fell_back",
     }
 }
 
 lenient! {
-    /// One input of a request, known by its hash.
+    /// One input of a request, identified by its hash.
     pub struct InputRecord {
-        /// What it was for: `image`, `reference`, `video`, …
+        /// The role of the input: `image`, `reference`, `video`, …
         kind: String = "kind",
-        /// SHA-256 of its bytes in hex. Missing for what the service fetched itself.
+        /// The SHA-256 of its bytes, in hex. Missing if the service fetched the input.
         sha256: String = "sha256",
-        /// Its size.
+        /// Its size in bytes.
         bytes: u64 = "bytes",
     }
 }
 
 lenient! {
-    /// One clip that another one was made from, known by its hash whatever it is called later.
+    /// One clip that another one was made from, identified by its hash even if it is renamed.
     pub struct ParentRecord {
-        /// Its id when the child was made.
+        /// The id of the parent when the child was made.
         id: String = "id",
-        /// SHA-256 of its bytes in hex, as they were read for the child.
+        /// The SHA-256 of the parent's bytes when the child was made, in hex.
         sha256: String = "sha256",
-        /// Its size.
+        /// The size of the parent in bytes.
         bytes: u64 = "bytes",
         /// `continue`, `edit`, `extend`, …
         relation: String = "relation",
-        /// The frame of it that the child begins on.
+        /// The frame of the parent that the child begins with.
         frame: FrameRecord = "frame",
     }
 }
@@ -217,24 +212,24 @@ lenient! {
 lenient! {
     /// One frame of a parent.
     pub struct FrameRecord {
-        /// Its time in the clip.
+        /// The time of the frame in the clip.
         seconds: Seconds = "seconds",
-        /// Its time stamp, in the time base of the clip's video stream.
+        /// The PTS of the frame, in the time base of the video stream.
         pts: i64 = "pts",
-        /// Its number, from 0.
+        /// The number of the frame, from 0.
         number: u64 = "number",
-        /// SHA-256 in hex of the picture as it was sent.
+        /// The SHA-256 of the picture as it was sent, in hex.
         sha256: String = "sha256",
-        /// What that hash is of: `png`, `jpeg` or `rgb` (the bare pixels).
+        /// The form of the picture that was hashed: `png`, `jpeg` or `rgb` (the bare pixels).
         of: String = "of",
     }
 }
 
 impl ClipRecord {
-    /// A record with what every clip made here has: kind, media type, provider, time, versions, and
-    /// the nulls that ima2-gen writes from its command line.
+    /// Returns a sidecar with the fields of every clip of this crate: kind, media type, provider, time, versions, and the
+    /// nulls that the command line of ima2-gen writes.
     ///
-    /// `created_at` is in milliseconds since 1970 UTC.
+    /// `created_at` is in milliseconds since the Unix epoch.
     pub fn new(created_at: u64) -> Self {
         let mut record = Self {
             kind: Some("video".to_owned()),
@@ -250,16 +245,16 @@ impl ClipRecord {
         record
     }
 
-    /// Reads a sidecar. `name` is for the error.
+    /// Parses a sidecar. `name` is used in the error message.
     ///
     /// # Errors
-    /// `Library` if it is larger than [`MAX_SIDECAR_BYTES`], or no JSON object. A field of an
-    /// unexpected type is no error, see [`unreadable`](Self::unreadable).
+    /// `Library` if it is larger than [`MAX_SIDECAR_BYTES`], or not a JSON object. A field of an unexpected type is not an
+    /// error, see [`unreadable`](Self::unreadable).
     pub fn from_json(name: &str, json: &[u8]) -> Result<Self> {
         if json.len() > MAX_SIDECAR_BYTES {
-            return Err(too_large("read", name));
+            return Err(sidecar_too_large(&format!("read sidecar {name:?}")));
         }
-        // Editors of some systems put a byte order mark in front.
+        // Some editors write a byte order mark.
         let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
         serde_json::from_slice(json).map_err(|error| {
             Error::new(
@@ -270,31 +265,31 @@ impl ClipRecord {
         })
     }
 
-    /// The sidecar's bytes: the same record gives the same bytes, on every machine.
+    /// Serializes the sidecar. The same record results in the same bytes on every machine.
     ///
     /// # Errors
-    /// `Library` if they would be more than [`MAX_SIDECAR_BYTES`]: no reader would take them.
+    /// `Library` if the result is larger than [`MAX_SIDECAR_BYTES`], since it could not be read.
     pub fn to_json(&self, name: &str) -> Result<Vec<u8>> {
         let mut json = serde_json::to_vec_pretty(self).map_err(|error| {
             Error::new(ErrorKind::Library, format!("write sidecar {name:?}")).with_source(error)
         })?;
         json.push(b'\n');
         if json.len() > MAX_SIDECAR_BYTES {
-            return Err(too_large("write", name));
+            return Err(sidecar_too_large(&format!("write sidecar {name:?}")));
         }
         Ok(json)
     }
-}
 
-pub(super) fn too_large(doing: &str, name: &str) -> Error {
-    Error::new(
-        ErrorKind::Library,
-        format!("{doing} sidecar {name:?}: it is larger than 4 MiB"),
-    )
+    /// Sets the size and hash of the clip's bytes.
+    pub(super) fn set_digest(&mut self, digest: &ClipDigest) {
+        let ours = self.reelkin.get_or_insert_with(ReelkinRecord::new);
+        ours.sha256 = Some(digest.sha256.clone());
+        ours.bytes = Some(digest.bytes);
+    }
 }
 
 impl ReelkinRecord {
-    /// A block with the versions filled in.
+    /// Returns a block with the versions of this crate.
     pub fn new() -> Self {
         Self {
             schema: Some(SCHEMA),
@@ -305,7 +300,7 @@ impl ReelkinRecord {
 }
 
 impl SourceSummary {
-    /// A file of the library.
+    /// Returns the summary of a file of the library.
     pub fn generated_file(file_name: &str) -> Self {
         Self {
             filename: Some(file_name.to_owned()),
@@ -313,7 +308,7 @@ impl SourceSummary {
         }
     }
 
-    /// A URL: its origin and the last part of its path. The rest, which may be signed, is left out.
+    /// Returns the summary of a URL: its origin and the last part of its path. The rest may be signed and is left out.
     pub fn url(url: &Url) -> Self {
         let last = url.path().rsplit('/').next().unwrap_or_default();
         Self {
@@ -323,12 +318,12 @@ impl SourceSummary {
         }
     }
 
-    /// A file the service keeps. Its id is left out.
+    /// Returns the summary of a file that the service stores. Its id is left out.
     pub fn file_id() -> Self {
         Self::of_kind("file_id")
     }
 
-    /// Media inside the request.
+    /// Returns the summary of media that are part of the request.
     pub fn data_url(approximate_bytes: u64) -> Self {
         Self {
             approximate_bytes: Some(approximate_bytes),
@@ -344,19 +339,18 @@ impl SourceSummary {
     }
 }
 
-/// A length of time as a sidecar has it: seconds, a whole number written without a point, as
-/// JavaScript does.
+/// A duration in a sidecar: a number of seconds. Whole numbers are written without a decimal point, as JavaScript does.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(try_from = "f64")]
 pub struct Seconds(f64);
 
 impl Seconds {
-    /// As a number of seconds, never negative and always finite.
+    /// Returns the number of seconds, which is finite and not negative.
     pub fn as_f64(self) -> f64 {
         self.0
     }
 
-    /// As a duration.
+    /// Converts it to a duration.
     pub fn to_duration(self) -> Duration {
         Duration::try_from_secs_f64(self.0).unwrap_or(Duration::MAX)
     }
@@ -376,7 +370,7 @@ impl TryFrom<f64> for Seconds {
             Ok(Self(seconds))
         } else {
             Err(Error::invalid(format!(
-                "take {seconds} for a length of time in seconds"
+                "parse {seconds} as a duration in seconds: it must be finite and not negative"
             )))
         }
     }

@@ -4,27 +4,28 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::{ClipRecord, Library, VideoSeries};
 use crate::error::Result;
+use crate::ids::ClipId;
 
-/// How many sidecars are read at once.
-const AT_ONCE: usize = 16;
+/// Concurrent reads of sidecars.
+const CONCURRENT_READS: usize = 16;
 
-/// By how much a clip's `createdAt` may be earlier than the time in its name. ima2-gen reads the clock
-/// for each; a clip made in the meantime must not be passed over.
+/// How much earlier than the time in its name a clip's `createdAt` may be. ima2-gen reads the clock for each, and a clip
+/// made between the two must not be skipped.
 const SLACK_MILLIS: u64 = 60_000;
 
-/// What the library holds of a topic.
+/// The clips of a topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Series {
-    /// The topic, without the space around it.
+    /// The topic, trimmed.
     pub topic: String,
-    /// The newest prompts that were really sent, oldest first.
+    /// The newest prompts that were sent to the video model, oldest first.
     pub prompts: Vec<String>,
 }
 
 impl Series {
-    /// The block `videoSeries` of the next clip. Its index is the number of prompts the planner is
-    /// told, as ima2-gen counts it: once there are four, it stays four.
+    /// Returns the block `videoSeries` of the next clip. Its index is the number of prompts that the planner is given, as
+    /// in ima2-gen: at most four.
     pub fn next(&self) -> VideoSeries {
         VideoSeries {
             topic: Some(self.topic.clone()),
@@ -35,12 +36,11 @@ impl Series {
 }
 
 impl Library {
-    /// The newest `limit` prompts of a topic, 4 for what ima2-gen tells its planner. For a clip that has
-    /// no parent; one that has a parent is told its branch instead.
+    /// Returns the newest `limit` prompts of a topic; ima2-gen passes 4 to its planner. Meant for a clip without a parent:
+    /// a clip with a parent continues the parent's branch instead.
     ///
-    /// Sidecars are read from the newest on, until enough of the topic are found; those whose names have
-    /// no time are all read. Sidecars that cannot be read are passed over, and those whose clip is gone
-    /// count.
+    /// Reads sidecars from the newest on until enough of the topic are found, and all sidecars whose names contain no
+    /// time. Skips sidecars that cannot be read, and includes those whose clip was removed.
     ///
     /// # Errors
     /// `Library` if the library cannot be listed.
@@ -57,23 +57,27 @@ impl Library {
             return Ok(series);
         }
         let (timed, untimed): (Vec<_>, Vec<_>) = self
-            .sidecar_ids()
+            .backend
+            .sidecars()
             .await?
             .into_iter()
             .partition(|id| id.millis().is_some());
         let mut newest: Vec<(u64, String)> = Vec::new();
-        // Those without a time first: whether the others are new enough is then known.
-        for ids in untimed.chunks(AT_ONCE).chain(timed.chunks(AT_ONCE)) {
-            let full = newest.len() == limit;
+        // Those without a time first, so that the loop can stop at the first sidecar that is too old.
+        for ids in untimed
+            .chunks(CONCURRENT_READS)
+            .chain(timed.chunks(CONCURRENT_READS))
+        {
+            let is_full = newest.len() == limit;
             let oldest = newest.last().map_or(0, |(at, _)| *at);
-            let time = ids.first().and_then(super::ClipId::millis);
-            if full && time.is_some_and(|time| time.saturating_add(SLACK_MILLIS) < oldest) {
+            let time = ids.first().and_then(ClipId::millis);
+            if is_full && time.is_some_and(|time| time.saturating_add(SLACK_MILLIS) < oldest) {
                 break;
             }
-            // Owned ids: with borrowed ones the compiler cannot tell that the future may be sent.
+            // Owned ids, because with borrowed ones the compiler cannot prove that the future is `Send`.
             let read = stream::iter(ids.to_vec())
                 .map(|id| async move { self.record(&id).await })
-                .buffered(AT_ONCE);
+                .buffered(CONCURRENT_READS);
             let mut records = std::pin::pin!(read);
             while let Some(record) = records.next().await {
                 if let Ok(Some(record)) = record
@@ -82,7 +86,7 @@ impl Library {
                     newest.push(found);
                 }
             }
-            // Stable: of one instant the newer name stays in front.
+            // The sort is stable: of two clips with the same time, the one with the newer name comes first.
             newest.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
             newest.truncate(limit);
         }

@@ -1,77 +1,60 @@
-//! A clip on its way in: a temporary file that becomes a clip in one step.
+//! An unfinished clip: a temporary file that becomes a clip in one step.
 
-use std::fmt::{self, Write as _};
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
-use super::appender::Appender;
-use super::bucket::Content;
-use super::fault::io_fault;
-use super::folder::{self, Folder, Part};
-use super::lock::{LockedFile, PartLock};
-use super::record::{ClipRecord, ReelkinRecord};
-use super::{Clip, ClipId, Library, blocking, cut_off};
+use super::record::ClipRecord;
+use super::{Clip, Library};
 use crate::error::{Error, ErrorKind, Result};
-use crate::host;
+use crate::ids::ClipId;
+use crate::storage::{
+    ClipDigest, FinishedPart, HashingWriter, Part, PartLock, blocking, io_error, shutting_down,
+};
 
-/// Most that is copied of a chunk at a time.
-const PIECE: usize = 2 << 20;
+/// The maximum size of a piece that is copied for the writing thread.
+const PIECE_BYTES: usize = 2 << 20;
 
-/// Size and hash of a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
-pub struct ClipDigest {
-    /// SHA-256 in hex.
-    pub sha256: String,
-    /// Size.
-    pub bytes: u64,
-}
-
-/// An unfinished clip: a temporary file that no listing shows and no other process writes.
+/// An unfinished clip: a temporary file that no listing contains and no other process writes.
 ///
-/// Bytes are [appended](Self::append); then [`commit`](Self::commit) makes the file a clip. Dropped
-/// without that, the file is removed, unless [`keep_for_resume`](Self::keep_for_resume) was called:
-/// then staging the same id again finds what was written, in this process or, on a folder, in the
-/// next.
+/// [`append`](Self::append) adds bytes, and [`commit`](Self::commit) makes the file a clip. If it is dropped before that,
+/// the file is removed, unless [`keep_for_resume`](Self::keep_for_resume) was called: then staging the same id again
+/// continues with the bytes that were written, in this process or, in a folder, in a later one.
 pub struct Staged {
-    pub(super) library: Library,
-    pub(super) id: ClipId,
-    pub(super) path: PathBuf,
-    pub(super) file: Appender,
-    /// Of the file, where the lock is not in it. Until the clip is in the library or the file is removed.
-    pub(super) lock: PartLock,
-    pub(super) written: u64,
-    /// A write failed or was cancelled: how much of it is in the file is not known.
-    unsettled: bool,
-    pub(super) keep: bool,
+    library: Library,
+    id: ClipId,
+    path: PathBuf,
+    file: HashingWriter,
+    /// The lock of the file, where it is separate. Held until the clip is in the library or the file is removed.
+    lock: PartLock,
+    written: u64,
+    /// Whether a write failed or was canceled, so that the length of the file is not known.
+    is_unsettled: bool,
+    keep: bool,
 }
 
 impl Library {
-    /// Opens the unfinished file of the clip `id`, empty or with what an earlier download left.
+    /// Opens the unfinished file of the clip `id`, empty or with the bytes of an earlier download.
     ///
     /// # Errors
-    /// `Library` if a clip or a sidecar of that name is there, if another process or task is writing
-    /// it, or if the library cannot be written.
+    /// `Library` if a clip or a sidecar of that name exists, if another process or task is writing the file, or if the
+    /// library cannot be written.
     ///
     /// # Cancel safety
     /// Dropping the future may leave an empty temporary file, which [`sweep`](Self::sweep) removes.
     pub async fn stage(&self, id: &ClipId) -> Result<Staged> {
-        let Part { file, path, lock } = self.open_part(id).await?;
+        let Part { file, path, lock } = self.backend.stage(id).await?;
         let mut staged = Staged {
             library: self.clone(),
             id: id.clone(),
             path,
-            file: Appender::new(file),
+            file: HashingWriter::new(file),
             lock,
             written: u64::MAX,
-            unsettled: true,
-            // What an earlier download left is not lost by a failure in here.
+            is_unsettled: true,
+            // A failure here must not remove the bytes of an earlier download.
             keep: true,
         };
         staged.settle().await?;
@@ -79,148 +62,68 @@ impl Library {
         Ok(staged)
     }
 
-    /// The unfinished file of a clip, locked, and where it is.
-    pub(super) async fn open_part(&self, id: &ClipId) -> Result<Part> {
-        if let Some(folder) = self.inner.folder.clone() {
-            let id = id.clone();
-            return blocking(move || folder.part(&id)).await;
-        }
-        for name in [id.file_name(), id.sidecar_name()] {
-            if self.has(&name).await? {
-                return Err(folder::taken(&name));
-            }
-        }
-        let (inner, id) = (Arc::clone(&self.inner), id.clone());
-        blocking(move || folder::open_part(&inner.scratch.get_or_try_init(Scratch::new)?.0, &id)).await
-    }
-
-    /// Gives a clip that a crash left without a sidecar the one it was to have, with size and hash of what is
-    /// there.
+    /// Writes the sidecar of a clip that a crash left without one, with the size and hash of the existing bytes.
     pub(crate) async fn complete(&self, id: &ClipId, mut record: ClipRecord) -> Result<Clip> {
-        let digest = self.digest(id).await?;
-        let ours = record.reelkin.get_or_insert_with(ReelkinRecord::new);
-        ours.sha256 = Some(digest.sha256);
-        ours.bytes = Some(digest.bytes);
+        record.set_digest(&self.digest(id).await?);
         self.set_record(id, record).await
     }
-
-    /// The rest of a commit, after which the clip is in the library.
-    async fn take_in(
-        &self,
-        id: &ClipId,
-        path: PathBuf,
-        file: LockedFile,
-        digest: ClipDigest,
-        mut record: ClipRecord,
-    ) -> Result<Clip> {
-        if digest.bytes == 0 {
-            // Nothing that was paid for is in it.
-            remove(path).await;
-            return Err(Error::new(
-                ErrorKind::Library,
-                format!("save clip {}: it is empty", id.file_name()),
-            ));
-        }
-        let ours = record.reelkin.get_or_insert_with(ReelkinRecord::new);
-        ours.sha256 = Some(digest.sha256.clone());
-        ours.bytes = Some(digest.bytes);
-        let json = record.to_json(&id.sidecar_name())?;
-        if let Some(folder) = self.inner.folder.clone() {
-            let id = id.clone();
-            blocking(move || commit_to_folder(&folder, &id, &path, &file, &json)).await?;
-        } else {
-            let bucket = &self.inner.bucket;
-            bucket.publish(id, Content::File(&path), &digest).await?;
-            bucket
-                .write_new(&id.sidecar_name(), json)
-                .await
-                .map_err(|error| without_sidecar(id, error))?;
-            remove(path).await;
-            drop(file);
-        }
-        Ok(self.assemble(id.clone(), Some(record)))
-    }
-}
-
-/// Removes a temporary file. What stays of it is swept later.
-async fn remove(path: PathBuf) {
-    let _ = blocking(move || Ok(std::fs::remove_file(path))).await;
-}
-
-/// The clip, then the sidecar: a crash in between leaves a whole clip, never a sidecar of nothing.
-fn commit_to_folder(folder: &Folder, id: &ClipId, path: &Path, file: &File, json: &[u8]) -> Result<()> {
-    file.sync_all()
-        .map_err(|error| io_fault(&format!("save clip {}", id.file_name()), error))?;
-    folder.publish(path, id)?;
-    folder
-        .write_sidecar(id, json)
-        .map_err(|error| without_sidecar(id, error))
-}
-
-fn without_sidecar(id: &ClipId, error: Error) -> Error {
-    let message = format!(
-        "save clip {}: the clip is in the library, its sidecar is not",
-        id.file_name()
-    );
-    Error::new(ErrorKind::Library, message).with_source(error)
 }
 
 impl Staged {
-    /// The id the clip will have.
+    /// Returns the id that the clip will have.
     pub fn id(&self) -> &ClipId {
         &self.id
     }
 
-    /// The temporary file, for looking into it before the commit. Call [`flush`](Self::flush)
-    /// first. It is a file on this machine also when the library is a bucket.
+    /// Returns the path of the temporary file, for reading it before the commit. Call [`flush`](Self::flush) first. It is a
+    /// file on this machine even if the library is a bucket.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// How many bytes were taken so far. After a failure ask [`settle`](Self::settle).
+    /// Returns how many bytes were appended. After a failure call [`settle`](Self::settle) instead.
     pub fn written(&self) -> u64 {
         self.written
     }
 
-    /// Whether dropping this keeps the file, so that staging the same id again goes on with it.
-    /// Not kept unless set.
+    /// Sets whether the file is kept on drop, so that staging the same id again continues it. Defaults to false.
     pub fn keep_for_resume(&mut self, keep: bool) {
         self.keep = keep;
     }
 
-    /// Writes `chunk` at the end.
+    /// Appends `chunk`.
     ///
     /// # Errors
-    /// `Library`, with a full disk said in words. A failure may show one chunk late; none is lost,
-    /// since [`flush`](Self::flush) and [`commit`](Self::commit) wait for all of them.
+    /// `Library`; the message names a full disk. A failure may be returned by the call for the next chunk. None is lost,
+    /// since [`flush`](Self::flush) and [`commit`](Self::commit) wait for all writes.
     ///
     /// # Cancel safety
-    /// A chunk whose future was dropped is not counted: the next call takes it back out first.
+    /// If the future is dropped, the chunk is not counted, and the next call removes what was written of it.
     pub async fn append(&mut self, chunk: &[u8]) -> Result<()> {
-        let pieces = chunk.chunks(PIECE).map(Bytes::copy_from_slice);
+        let pieces = chunk.chunks(PIECE_BYTES).map(Bytes::copy_from_slice);
         self.write(chunk.len(), pieces).await
     }
 
-    /// As [`append`](Self::append), without a copy.
-    pub(crate) async fn take(&mut self, chunk: Bytes) -> Result<()> {
+    /// Does what [`append`](Self::append) does, without a copy.
+    pub(crate) async fn append_bytes(&mut self, chunk: Bytes) -> Result<()> {
         self.write(chunk.len(), [chunk]).await
     }
 
     async fn write(&mut self, length: usize, pieces: impl IntoIterator<Item = Bytes>) -> Result<()> {
-        if self.unsettled {
+        if self.is_unsettled {
             self.settle().await?;
         }
-        self.unsettled = true;
+        self.is_unsettled = true;
         for piece in pieces {
             let write = self.file.append(piece).await;
-            write.map_err(|error| self.fault(error))?;
+            write.map_err(|error| self.write_error(error))?;
         }
         self.written += length as u64;
-        self.unsettled = false;
+        self.is_unsettled = false;
         Ok(())
     }
 
-    /// Waits until the file holds every byte that was taken.
+    /// Waits until every appended byte is in the file.
     ///
     /// # Errors
     /// As for [`append`](Self::append).
@@ -228,64 +131,63 @@ impl Staged {
     /// # Cancel safety
     /// Dropping the future loses nothing.
     pub async fn flush(&mut self) -> Result<()> {
-        if self.unsettled {
+        if self.is_unsettled {
             self.settle().await?;
         }
         let flush = self.file.flush().await;
         flush.map_err(|error| {
-            self.unsettled = true;
-            self.fault(error)
+            self.is_unsettled = true;
+            self.write_error(error)
         })
     }
 
-    /// Finds out, after a failure too, how many bytes are surely in the file, cuts the rest off and
-    /// returns the number: where a download goes on.
+    /// Determines how many bytes are certain to be in the file, truncates it to them, and returns the number. After a
+    /// failure, a download continues there.
     ///
     /// # Errors
-    /// `Library` if the file cannot be asked or cut.
+    /// `Library` if the file cannot be truncated or its length cannot be read.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
     pub async fn settle(&mut self) -> Result<u64> {
-        self.unsettled = true;
-        // The failure was reported, or will be: what counts here is what reached the file.
+        self.is_unsettled = true;
+        // A failed write is reported elsewhere; here only the length of the file matters.
         let _ = self.file.flush().await;
         let on_disk = self.file.length().await;
-        let on_disk = on_disk.map_err(|error| self.fault(error))?;
+        let on_disk = on_disk.map_err(|error| self.write_error(error))?;
         let length = self.written.min(on_disk);
-        self.cut(length).await?;
+        self.truncate_to(length).await?;
         Ok(length)
     }
 
-    /// Throws away what was written from byte `length` on: 0 to begin again, when the service does
-    /// not go on where the download stopped.
+    /// Removes the bytes from `length` on. Use 0 to begin again if the service cannot resume a download.
     ///
     /// # Errors
-    /// `InvalidRequest` if there are fewer bytes, `Library` if the file cannot be cut.
+    /// `InvalidRequest` if the file is shorter, `Library` if it cannot be truncated.
     ///
     /// # Cancel safety
-    /// After a dropped future [`settle`](Self::settle) tells which of the two lengths it is.
+    /// If the future is dropped, [`settle`](Self::settle) returns which of the two lengths the file has.
     pub async fn truncate(&mut self, length: u64) -> Result<()> {
         let held = self.settle().await?;
         if length > held {
             return Err(Error::invalid(format!(
-                "cut {} to {length} bytes: it has {held}",
+                "truncate {} to {length} bytes: it has {held}",
                 self.id.file_name()
             )));
         }
-        self.cut(length).await
+        self.truncate_to(length).await
     }
 
-    async fn cut(&mut self, length: u64) -> Result<()> {
-        self.unsettled = true;
-        let cut = self.file.cut(length).await;
-        cut.map_err(|error| self.fault(error))?;
+    async fn truncate_to(&mut self, length: u64) -> Result<()> {
+        self.is_unsettled = true;
+        let truncated = self.file.truncate(length).await;
+        truncated.map_err(|error| self.write_error(error))?;
         self.written = length;
-        self.unsettled = false;
+        self.is_unsettled = false;
         Ok(())
     }
 
-    /// Size and hash of what the file holds, read back from it.
+    /// Computes the size and hash of the file by reading it.
     ///
     /// # Errors
     /// As for [`flush`](Self::flush).
@@ -295,44 +197,75 @@ impl Staged {
     pub async fn digest(&mut self) -> Result<ClipDigest> {
         self.flush().await?;
         let path = self.path.clone();
-        blocking(move || digest(&path)).await
+        blocking(move || ClipDigest::of_file(&path)).await
     }
 
-    /// Makes the file a clip: syncs it, gives it its name, and writes the sidecar. Size and hash of
-    /// what was written go into the record; where a part of it was there before, they are read back from the file.
+    /// Makes the file a clip: syncs it, gives it its name, and writes the sidecar, to which the size and hash are added.
     ///
     /// # Errors
-    /// `Library` if the name is taken (nothing is overwritten), the file is empty, the sidecar is
-    /// too large, or the library cannot be written. From here on the bytes are not thrown away: the
-    /// temporary file stays when the clip could not be saved, and when only its sidecar could not,
-    /// the clip is in the library and [`Library::set_record`] makes up for it.
+    /// `Library` if the name is taken (nothing is overwritten), the file is empty, the sidecar is too large, or the
+    /// library cannot be written. The bytes are kept: the temporary file remains if the clip could not be saved. If only
+    /// its sidecar could not be written, the clip is in the library and [`Library::set_record`] can add the sidecar.
     ///
     /// # Cancel safety
-    /// Once this has been polled, the commit goes on to its end when the future is dropped, as long
-    /// as the runtime lives.
+    /// After the first poll the commit continues when the future is dropped, as long as the runtime exists.
     pub async fn commit(self, record: ClipRecord) -> Result<Clip> {
-        tokio::spawn(self.finish(record)).await.map_err(cut_off)?
+        tokio::spawn(self.finish(record)).await.map_err(shutting_down)?
     }
 
-    async fn finish(mut self, record: ClipRecord) -> Result<Clip> {
+    async fn finish(mut self, mut record: ClipRecord) -> Result<Clip> {
         self.keep = true;
+        let part = self.finished_part().await?;
+        let id = self.id.clone();
+        if part.digest.bytes == 0 {
+            // It contains nothing that was paid for.
+            self.keep = false;
+            return Err(Error::new(
+                ErrorKind::Library,
+                format!("save clip {}: it is empty", id.file_name()),
+            ));
+        }
+        record.set_digest(&part.digest);
+        let json = record.to_json(&id.sidecar_name())?;
+        self.library.backend.commit(&id, part, json).await?;
+        Ok(self.library.assemble(id, Some(record)))
+    }
+
+    /// Takes the file with its size and hash. They are read back if a part of the file existed before.
+    pub(super) async fn finished_part(&mut self) -> Result<FinishedPart> {
         self.flush().await?;
-        // The lock lives in the open file, or beside it in `self`: both stay while the work goes on.
-        let (file, hash) = self.file.finish().await.map_err(|error| self.fault(error))?;
+        let (file, hash) = self
+            .file
+            .finish()
+            .await
+            .map_err(|error| self.write_error(error))?;
+        let path = self.path.clone();
         let digest = match hash {
             Some((hash, bytes)) => ClipDigest::new(hash, bytes),
             None => {
-                let path = self.path.clone();
-                blocking(move || digest(&path)).await?
+                let path = path.clone();
+                blocking(move || ClipDigest::of_file(&path)).await?
             }
         };
-        self.library
-            .take_in(&self.id, self.path.clone(), file, digest, record)
-            .await
+        Ok(FinishedPart { path, file, digest })
     }
 
-    pub(super) fn fault(&self, error: io::Error) -> Error {
-        io_fault(&format!("write clip {}", self.id.file_name()), error)
+    /// Begins an empty file under the same id, after [`finished_part`](Self::finished_part).
+    pub(super) async fn restart(&mut self) -> Result<()> {
+        self.lock.release();
+        let Part { file, path, lock } = self.library.backend.stage(&self.id).await?;
+        (self.file, self.path, self.written) = (HashingWriter::new(file), path, u64::MAX);
+        self.lock = lock;
+        self.truncate(0).await
+    }
+
+    /// Returns the library that the clip will be in.
+    pub(super) const fn library(&self) -> &Library {
+        &self.library
+    }
+
+    fn write_error(&self, error: io::Error) -> Error {
+        io_error(&format!("write clip {}", self.id.file_name()), error)
     }
 }
 
@@ -354,61 +287,6 @@ impl fmt::Debug for Staged {
     }
 }
 
-pub(super) fn digest(path: &Path) -> Result<ClipDigest> {
-    let fault = |error| io_fault(&format!("read {}", path.display()), error);
-    let mut file = File::open(path).map_err(fault)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 256 << 10];
-    let mut bytes = 0;
-    loop {
-        let read = match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(fault(error)),
-        };
-        hash.update(&buffer[..read]);
-        bytes += read as u64;
-    }
-    Ok(ClipDigest::new(hash, bytes))
-}
-
-impl ClipDigest {
-    pub(super) fn new(hash: Sha256, bytes: u64) -> Self {
-        let mut sha256 = String::with_capacity(64);
-        for byte in hash.finalize() {
-            let _ = write!(sha256, "{byte:02x}");
-        }
-        Self { sha256, bytes }
-    }
-}
-
-/// A private temporary folder for the unfinished files of a library that is no folder. Removed with
-/// the library.
-pub(super) struct Scratch(pub(super) PathBuf);
-
-impl Scratch {
-    pub(super) fn new() -> Result<Self> {
-        let unique = host::unique().map_err(|error| {
-            Error::new(ErrorKind::Library, "draw a name for a temporary folder").with_source(error)
-        })?;
-        let path = std::env::temp_dir().join(format!("reelkin-{unique:016x}"));
-        let mut builder = std::fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder
-            .create(&path)
-            .map_err(|error| io_fault(&format!("create {}", path.display()), error))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -422,14 +300,9 @@ mod tests {
         let id: ClipId = "a".parse().unwrap();
         let mut staged = library.stage(&id).await.unwrap();
         staged.append(b"clip").await.unwrap();
-        staged.flush().await.unwrap();
-        library
-            .inner
-            .folder
-            .as_ref()
-            .unwrap()
-            .publish(staged.path(), &id)
-            .unwrap();
+        let digest = staged.digest().await.unwrap();
+        let part = ".incoming/a.mp4.part";
+        library.backend.publish(&id, part, &digest).await.unwrap();
         drop(staged);
 
         let library = Library::open(root.path()).unwrap();
@@ -461,17 +334,5 @@ mod tests {
         staged.commit(ClipRecord::new(1)).await.unwrap();
         assert_eq!(fs::read(root.path().join("b.mp4")).unwrap(), b"clip");
         assert_eq!(fs::read(root.path().join("a.mp4")).unwrap(), b"another");
-    }
-
-    #[test]
-    fn publishing_refuses_a_name_that_is_taken() {
-        let root = tempfile::tempdir().unwrap();
-        let folder = Folder::create(root.path()).unwrap();
-        let id: ClipId = "a".parse().unwrap();
-        fs::write(root.path().join("a.mp4"), b"old").unwrap();
-        let part = folder::open_part(&root.path().join(".incoming"), &id).unwrap();
-        let error = folder.publish(&part.path, &id).unwrap_err();
-        assert!(error.to_string().contains("the name is taken"), "{error}");
-        assert_eq!(fs::read(root.path().join("a.mp4")).unwrap(), b"old");
     }
 }

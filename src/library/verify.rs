@@ -1,55 +1,56 @@
-//! Whether clips are still what they were: the hash of their bytes against what is on record.
+//! Verifying clips: comparing the hash of their bytes with the recorded one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use futures_util::stream::{self, Stream, StreamExt as _};
 
-use super::staged::{self, ClipDigest};
-use super::{ClipId, Library, blocking};
+use super::Library;
 use crate::error::{Error, ErrorKind, Result};
+use crate::ids::ClipId;
 use crate::lineage::{Family, MemberState};
+use crate::storage::ClipDigest;
 
-/// How many clips are hashed at once: a disk has no use for more.
-const AT_ONCE: usize = 2;
+/// Clips that are hashed concurrently. More would not make a disk faster.
+const CONCURRENT_HASHES: usize = 2;
 
-/// What became of one clip.
+/// The result of verifying one clip.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Verdict {
-    /// The clip's id.
+    /// The id of the clip.
     pub id: String,
-    /// What became of it.
+    /// The condition of the clip.
     pub condition: Condition,
-    /// SHA-256 in hex that is on record: in its own sidecar, else in that of a child.
+    /// The recorded SHA-256 in hex: from the clip's own sidecar, otherwise from that of a child.
     pub recorded: Option<String>,
-    /// Hash and size of the bytes that are there.
+    /// The size and hash of the existing bytes.
     pub found: Option<ClipDigest>,
 }
 
-/// What became of a clip.
+/// The condition of a clip.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum Condition {
-    /// Its bytes are those on record.
+    /// The hash of its bytes is the recorded one.
     Intact,
-    /// Its bytes are not those on record.
+    /// The hash of its bytes is not the recorded one.
     Damaged,
-    /// It is gone; its sidecar or a child remembers it.
+    /// The clip does not exist, but its sidecar or a child refers to it.
     Missing,
-    /// It is there, with a sidecar, and nobody wrote its hash down: a clip of ima2-gen.
+    /// The clip has a sidecar without a hash, as clips of ima2-gen do.
     Unrecorded,
-    /// It is there and its sidecar is not. If a child has its hash, the bytes are right.
+    /// The clip has no sidecar. If a child has recorded its hash, the bytes match it.
     NoSidecar,
-    /// Its sidecar cannot be read, for this reason. If a child has its hash, the bytes are right.
+    /// The sidecar cannot be read, with the reason. If a child has recorded the hash, the bytes match it.
     SidecarUnreadable(String),
-    /// The clip itself cannot be read, for this reason.
+    /// The clip cannot be read, with the reason.
     Unreadable(String),
 }
 
 impl Condition {
-    /// The word for machines.
+    /// Returns the word in JSON.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Intact => "intact",
@@ -62,50 +63,44 @@ impl Condition {
         }
     }
 
-    /// Whether something is wrong: everything but intact and unrecorded.
+    /// Returns whether something is wrong: true for all but `Intact` and `Unrecorded`.
     pub const fn is_fault(&self) -> bool {
         !matches!(self, Self::Intact | Self::Unrecorded)
     }
 }
 
 impl Library {
-    /// Size and hash of a clip's bytes as they are now. The file is read in pieces.
+    /// Computes the size and hash of a clip's bytes. Reads the file in pieces.
     ///
     /// # Errors
-    /// `NotFound` if there is no such clip, `Library` if it is no regular file or cannot be read.
+    /// `NotFound` if the clip does not exist, `Library` if it is not a regular file or cannot be read.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
     pub async fn digest(&self, id: &ClipId) -> Result<ClipDigest> {
         let name = id.file_name();
         let doing = format!("read clip {name:?}");
-        if let Some(folder) = &self.inner.folder {
-            if !self.has(&name).await? {
-                return Err(Error::new(ErrorKind::NotFound, format!("{doing} of {self}")));
-            }
-            let path = folder.join(&name);
-            return blocking(move || staged::digest(&path)).await;
-        }
-        self.object(id, &doing).await?.digest(&doing).await
+        let digest = self.backend.digest(&name, &doing).await?;
+        digest.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("{doing} of {self}")))
     }
 
-    /// Hashes every clip of a family, in its order, and compares with what is on record. A clip whose
-    /// own sidecar has no hash is held to what its children wrote down.
+    /// Hashes every clip of a family, in its order, and compares the hashes with the recorded ones. If a clip's own
+    /// sidecar has no hash, the one that its children recorded is used.
     ///
     /// # Cancel safety
     /// Dropping the stream loses nothing.
     pub fn verify_family(&self, family: &Family) -> impl Stream<Item = Verdict> + Send + use<> {
-        let mut remembered: HashMap<&str, &String> = HashMap::new();
+        let mut recorded_by_children: HashMap<&str, &String> = HashMap::new();
         for link in family.members().iter().flat_map(|member| &member.parents) {
             if let Some(sha256) = &link.sha256 {
-                remembered.entry(&link.id).or_insert(sha256);
+                recorded_by_children.entry(&link.id).or_insert(sha256);
             }
         }
         let members: Vec<_> = family
             .members()
             .iter()
             .map(|member| {
-                let child = remembered.get(member.id.as_str()).copied();
+                let child = recorded_by_children.get(member.id.as_str()).copied();
                 let recorded = member.sha256.as_ref().or(child).cloned();
                 (member.id.clone(), member.state, recorded)
             })
@@ -121,42 +116,42 @@ impl Library {
                     }
                 }
             })
-            .buffered(AT_ONCE)
+            .buffered(CONCURRENT_HASHES)
     }
 
-    /// Hashes every clip of the library and compares with its sidecar; sidecars without a clip come
-    /// last. Names are read once at the start.
+    /// Hashes every clip of the library and compares the hash with the one in its sidecar. Sidecars without a clip come
+    /// last. Reads the names once at the start.
     ///
     /// # Errors
-    /// One item, the first, if the library cannot be listed.
+    /// The first and only item is an error if the library cannot be listed.
     ///
     /// # Cancel safety
     /// Dropping the stream loses nothing.
     pub fn verify(&self) -> impl Stream<Item = Result<Verdict>> + Send + use<> {
         let library = self.clone();
         let names = async move {
-            let clips = library.ids(None, usize::MAX).await?;
-            let there: std::collections::HashSet<ClipId> = clips.iter().cloned().collect();
-            let mut sidecars = library.sidecar_ids().await?;
-            sidecars.retain(|id| !there.contains(id));
+            let clips = library.backend.clips(None, usize::MAX).await?;
+            let existing: HashSet<ClipId> = clips.iter().cloned().collect();
+            let mut sidecars = library.backend.sidecars().await?;
+            sidecars.retain(|id| !existing.contains(id));
             let check = move |id: ClipId| {
                 let library = library.clone();
                 async move { Ok(library.check(&id, None).await) }
             };
             let ids = clips.into_iter().chain(sidecars);
-            Ok(stream::iter(ids).map(check).buffered(AT_ONCE))
+            Ok::<_, Error>(stream::iter(ids).map(check).buffered(CONCURRENT_HASHES))
         };
         futures_util::TryStreamExt::try_flatten(stream::once(names))
     }
 
-    async fn check(&self, id: &ClipId, remembered: Option<String>) -> Verdict {
+    async fn check(&self, id: &ClipId, recorded_by_child: Option<String>) -> Verdict {
         let name = id.to_string();
         let record = self.record(id).await;
         let own = record.as_ref().ok().and_then(|record| {
             let ours = record.as_ref()?.reelkin.as_ref()?;
             ours.sha256.clone()
         });
-        let recorded = own.or(remembered);
+        let recorded = own.or(recorded_by_child);
         let found = match self.digest(id).await {
             Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -164,10 +159,10 @@ impl Library {
             }
             Err(error) => return verdict(name, Condition::Unreadable(error.to_string()), recorded, None),
         };
-        let same = recorded
+        let matches = recorded
             .as_ref()
             .map(|recorded| recorded.eq_ignore_ascii_case(&found.sha256));
-        let condition = match (same, record) {
+        let condition = match (matches, record) {
             (Some(false), _) => Condition::Damaged,
             (_, Err(error)) => Condition::SidecarUnreadable(error.to_string()),
             (_, Ok(None)) => Condition::NoSidecar,

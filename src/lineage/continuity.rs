@@ -1,41 +1,40 @@
-//! The block `videoContinuity` of a sidecar.
+//! The block `videoContinuity` of a sidecar, in the format of ima2-gen.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// How many entries the branch-local view keeps.
+/// The number of entries in a block.
 pub const MAX_ENTRIES: u32 = 4;
 
-/// The word for the rule by which entries are dropped: the first stays, and the newest three.
+/// The name of the rule for dropping entries: the first and the newest three remain.
 pub const RETENTION: &str = "keep-start-plus-latest-3";
 
-/// What a clip remembers of its own branch: where the branch began and the last steps to here.
+/// A clip's own branch: where it began, and the last steps to the clip.
 ///
-/// A branch is local: two children of one parent each carry their own copy and never see each other.
-/// Names and nulls are ima2-gen's. Fields that a later version adds are kept in `extra` and written
-/// back.
+/// Two children of one parent each have their own copy and do not refer to each other. Names and nulls are those of
+/// ima2-gen. Fields that a later version adds are kept in `extra` and written back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Continuity {
-    /// `lineage:` and the first clip's file name without its extension.
+    /// `lineage:` and the file name of the first clip without its extension.
     pub lineage_id: String,
-    /// File name of the clip that this one goes on from. `None` (null) for a first clip.
+    /// The file name of the clip that this one continues. `None` (null) for a first clip.
     #[serde(default)]
     pub parent_filename: Option<String>,
-    /// Which frame of the parent this clip starts on: `last`. `None` (null) for a first clip.
+    /// The frame of the parent that this clip starts with: `last`. `None` (null) for a first clip.
     #[serde(default)]
     pub source_frame: Option<String>,
-    /// How many entries are kept.
+    /// The maximum number of entries.
     #[serde(default = "default_max_entries")]
     pub max_entries: u32,
-    /// The rule by which entries are dropped.
+    /// The name of the rule for dropping entries.
     #[serde(default = "default_retention")]
     pub retention: String,
     /// The branch, oldest first. The last entry is the clip itself.
     pub entries: Vec<ContinuityEntry>,
-    /// What else the block held.
+    /// The rest of the block.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
@@ -48,47 +47,47 @@ pub struct Continuity {
 pub struct ContinuityEntry {
     /// `clip:` and the file name.
     pub id: String,
-    /// Place in the branch, from 1.
+    /// The position in the branch, from 1.
     pub ordinal: u32,
-    /// Where in the branch the clip stands.
+    /// The role of the clip in the branch.
     pub role: Role,
-    /// File name of the clip. `None` (null) when it has none in the library.
+    /// The file name of the clip. `None` (null) if it is not in the library.
     #[serde(default)]
     pub filename: Option<String>,
-    /// What the user wrote.
+    /// The prompt as the user wrote it.
     #[serde(default)]
     pub user_prompt: Option<String>,
-    /// What was really sent.
+    /// The prompt that was sent to the video model.
     #[serde(default)]
     pub revised_prompt: Option<String>,
-    /// When the clip was made, in milliseconds since 1970 UTC.
+    /// When the clip was made, in milliseconds since the Unix epoch.
     #[serde(default)]
     pub created_at: Option<u64>,
-    /// What else the entry held.
+    /// The rest of the entry.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
-/// Where in its branch a clip stands. An unknown word is kept as it was.
+/// The role of a clip in its branch. Unknown words are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum Role {
-    /// The clip the branch began with.
+    /// The first clip of the branch.
     Start,
     /// Between the first clip and the newest.
     Ancestor,
-    /// The newest clip of a list that is handed to the planner.
+    /// The newest clip, in the list for the planner.
     Parent,
-    /// The clip itself, when it is not the first.
+    /// The clip itself, if it is not the first.
     Current,
     /// A word of a later version.
     Other(String),
 }
 
 impl Role {
-    /// The word in the sidecar.
+    /// Returns the word in the sidecar.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Start => "start",
@@ -122,12 +121,12 @@ impl From<Role> for String {
 }
 
 impl Continuity {
-    /// The view of a clip that goes on from no other: a lineage of one.
+    /// Returns the block of a clip that was not made from another one.
     ///
-    /// `file_name` is the clip's own (`<millis>_<hex>.mp4`), `revised_prompt` what was really sent,
-    /// `created_at` milliseconds since 1970 UTC.
+    /// `file_name` is that of the clip (`<millis>_<hex>.mp4`), `revised_prompt` is the prompt that was sent, and
+    /// `created_at` is in milliseconds since the Unix epoch.
     pub fn first(file_name: &str, user_prompt: Option<&str>, revised_prompt: &str, created_at: u64) -> Self {
-        let stem = super::parent::stem(file_name);
+        let stem = stem(file_name);
         Self {
             lineage_id: format!("lineage:{stem}"),
             parent_filename: None,
@@ -146,6 +145,14 @@ impl Continuity {
             }],
             extra: Map::new(),
         }
+    }
+}
+
+/// Returns a file name without its extension, as ima2-gen does.
+pub(super) fn stem(file_name: &str) -> &str {
+    match file_name.rsplit_once('.') {
+        Some((stem, extension)) if !extension.is_empty() => stem,
+        _ => file_name,
     }
 }
 

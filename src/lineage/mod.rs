@@ -1,17 +1,20 @@
-//! Which clip came from which.
+//! Which clip was made from which.
 //!
-//! Owns two views of one truth. The branch-local one, which every sidecar carries under
-//! `videoContinuity` in the JSON of ima2-gen: where the branch began and its last steps. And the
-//! [`Family`]: every clip that is kin of one, over any number of hops. Values only: it reads no file,
-//! knows no library, no clock and no service.
+//! Owns two views. Every sidecar contains the clip's own branch in the block `videoContinuity`, in the JSON of ima2-gen:
+//! where the branch began, and its last steps. A [`Family`] contains every clip that is related to one, over any number of
+//! generations. Works on values only: it reads no file and does not know the library, the clock or the service.
 
+mod branch;
 mod continuity;
+mod entry;
 mod export;
 mod family;
-mod parent;
-mod sequence;
+mod resolver;
+mod video_lineage;
 
-pub use continuity::{Continuity, ContinuityEntry, MAX_ENTRIES, RETENTION, Role};
-pub use family::{Family, FoundBy, Member, MemberState, ParentLink};
-pub use parent::{ParentFacts, ParentView};
-pub use sequence::VideoLineage;
+pub use self::branch::{ParentFacts, ParentView};
+pub use self::continuity::{Continuity, ContinuityEntry, MAX_ENTRIES, RETENTION, Role};
+pub(crate) use self::entry::{LineageEntry, Link, MAX_PARENTS, MAX_WORD_BYTES, TRAIL_LENGTH};
+pub use self::family::{Family, FoundBy, Member, MemberState, ParentLink};
+pub(crate) use self::resolver::{LineageResolver, MissingHashes, ResolvedLink};
+pub use self::video_lineage::VideoLineage;

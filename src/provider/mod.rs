@@ -20,38 +20,11 @@ pub use xai::fuzz::replies;
 
 use crate::error::{Error, Result};
 use crate::http::{DownloadError, Sink};
+use crate::ids::JobId;
 use crate::model::VideoModel;
 use crate::money::UsdTicks;
-use crate::request::{Checked, GenerateInputs, MediaContent, ResolvedMedia, StorageOptions, check_job_id};
+use crate::request::{Checked, GenerateInputs, MediaContent, ResolvedMedia, StorageOptions};
 use crate::stop::BeforeSend;
-
-/// The service's id of a job. With it, and nothing else, a job can be picked up in any process.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct JobId(String);
-
-impl JobId {
-    /// An id as the service gave it.
-    ///
-    /// # Errors
-    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) when it is empty, longer than 200 bytes, or
-    /// has other characters than letters, digits and `-_.:`.
-    pub fn parse(id: &str) -> Result<Self> {
-        check_job_id(id)?;
-        Ok(Self(id.to_owned()))
-    }
-
-    /// The id as the service writes it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for JobId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// A paid request, complete.
 #[derive(Debug, Clone)]

@@ -20,7 +20,8 @@ use crate::client::{ChainOutcome, Recovered, VideoClient};
 use crate::error::{ErrorKind, Result};
 use crate::host::simulated::{self, Machine};
 use crate::job::PollPolicy;
-use crate::library::{Clip, JobRecord, Library};
+use crate::journal::JobRecord;
+use crate::library::{Clip, Library};
 use crate::money::Spent;
 use crate::planner::ClipNotes;
 

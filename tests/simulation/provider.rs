@@ -16,9 +16,10 @@ use super::service::{Create, Download, Reply, Status};
 use super::world::World;
 use crate::error::{Charge, Error, ErrorKind, Result};
 use crate::http::{DownloadError, Sink};
+use crate::ids::JobId;
 use crate::money::UsdTicks;
 use crate::provider::{
-    Answer, Ask, Finished, JobId, PollFailure, PollReply, Provider, Submission, TokenUsage, Upload, Verdict,
+    Answer, Ask, Finished, PollFailure, PollReply, Provider, Submission, TokenUsage, Upload, Verdict,
     VisibleModel,
 };
 use crate::stop::BeforeSend;
@@ -88,7 +89,7 @@ impl Reached {
         self.world
             .note(self.process, || format!("create of {prompt:?}: {reply:?}"));
         match reply {
-            Some(Reply::Accepted(id)) => JobId::parse(&id),
+            Some(Reply::Accepted(id)) => Ok(JobId::parse(&id)?),
             Some(Reply::Busy) => {
                 Err(Error::new(ErrorKind::RateLimited, "submit the job: no capacity").with_charge(Charge::No))
             }

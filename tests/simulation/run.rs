@@ -11,7 +11,7 @@ use super::checks::{self, Record};
 use super::process::Process;
 use super::service::Job;
 use super::world::{State, World};
-use crate::library::Settlement;
+use crate::journal::Settlement;
 use crate::money::UsdTicks;
 use crate::mutation::{self, Mutation};
 use crate::request::{

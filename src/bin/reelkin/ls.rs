@@ -100,7 +100,7 @@ fn open(global: &Global, library: &Library) -> Outcome {
         output::print_line(output::quarantined_line(kept));
         output::note(format_args!(
             "  {}",
-            output::quarantine_hint(&kept.record, is_open)
+            output::quarantine_hint(kept.record.as_str(), is_open)
         ));
     }
     if jobs.is_empty() && stuck.is_empty() && kept.is_empty() {

@@ -9,8 +9,8 @@ use futures_util::{Stream, StreamExt as _};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reelkin::library::{Severity, Usage};
 use reelkin::{
-    Clip, Error, ErrorKind, JobEvent, JobHandle, JobRecord, Outcome as EndedAs, QuarantinedClip, RetryAdvice,
-    StuckJob, UsdTicks,
+    Clip, Error, ErrorKind, InvalidId, JobEvent, JobHandle, JobRecord, Outcome as EndedAs, QuarantinedClip,
+    RecordId, RetryAdvice, StuckJob, UsdTicks,
 };
 use serde_json::{Value, json};
 
@@ -110,6 +110,12 @@ pub(crate) enum Failure {
     GaveUp(String),
 }
 
+impl From<InvalidId> for Failure {
+    fn from(error: InvalidId) -> Self {
+        Error::from(error).into()
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Crate(error)
@@ -139,8 +145,8 @@ pub(crate) fn error_json(error: &Error) -> Value {
     });
     let optional = [
         ("guidance", error.guidance().map(Value::from)),
-        ("job_id", error.job_id().map(Value::from)),
-        ("record", error.record().map(Value::from)),
+        ("job_id", error.job_id().map(|id| id.as_str().into())),
+        ("record", error.record().map(|id| id.as_str().into())),
         ("status", error.status().map(Value::from)),
         ("service_code", error.service_code().map(Value::from)),
         (
@@ -215,7 +221,7 @@ fn crate_failure(error: &Error, as_json: bool) -> ExitCode {
             };
             note(format_args!("  job {job}{hint}"));
         }
-        if let Some(record) = error.record() {
+        if let Some(record) = error.record().map(RecordId::as_str) {
             let hint = match error.kind() {
                 ErrorKind::SubmissionUnknown => settle_hint(record),
                 // Bytes in quarantine leave the job open.
@@ -368,7 +374,7 @@ pub(crate) fn job_line(record: &JobRecord) -> String {
         (None, None) => "price unknown".to_owned(),
     };
     let prompt = record.prompt.as_deref().map(|prompt| short(prompt, 60));
-    let fields = [record.job_id.as_deref().map(|id| shown(id, WORD)), prompt];
+    let fields = [record.job_id.as_ref().map(|id| shown(id.as_str(), WORD)), prompt];
     [
         record.id.as_str(),
         record.state.as_str(),

@@ -147,7 +147,7 @@ fn tell(recovered: &Recovered) {
         output::print_line(output::stuck_line(stuck));
     }
     for record in &recovered.unsettled {
-        output::note(output::settle_hint(&record.id));
+        output::note(output::settle_hint(record.id.as_str()));
     }
     if recovered.dropped > 0 {
         output::note(format_args!(

@@ -3,15 +3,16 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::client::VideoClient;
-use crate::client::inputs::hex;
 use crate::client::source::{self, Local, Source};
 use crate::error::{Error, Result};
-use crate::library::{ChainOrigin, ChainRecord, ChainStep, ChainStepState, now_millis};
+use crate::host::now_millis;
+use crate::library::{ChainOrigin, ChainRecord, ChainStep, ChainStepState};
 use crate::money::UsdTicks;
 use crate::request::{
     ChainRequest, ChainStart, ContinueRequest, GenerateMode, GenerateRequest, KeptRequest, MediaContent,
     MediaInput,
 };
+use crate::storage::to_hex;
 
 /// What one clip is made of.
 #[derive(Debug, Clone)]
@@ -298,7 +299,7 @@ fn media_of(request: &GenerateRequest) -> Vec<(String, &MediaInput)> {
 
 /// What a picture is known by, wherever it lies.
 async fn fingerprint(input: &MediaInput) -> Result<String> {
-    let of_text = |text: &str| hex(&Sha256::digest(text.as_bytes()));
+    let of_text = |text: &str| to_hex(&Sha256::digest(text.as_bytes()));
     Ok(match input {
         MediaInput::Path(path) => {
             let content = MediaContent::File {
@@ -316,7 +317,7 @@ async fn fingerprint(input: &MediaInput) -> Result<String> {
 fn digest(kept: &KeptRequest, media: &[String]) -> String {
     // A struct of plain fields is always JSON.
     let json = serde_json::to_vec(&(kept, media)).unwrap_or_default();
-    hex(&Sha256::digest(json))
+    to_hex(&Sha256::digest(json))
 }
 
 fn hash_id(origin: &ChainOrigin, steps: &[(Step, ChainStep)]) -> String {
@@ -329,5 +330,5 @@ fn hash_id(origin: &ChainOrigin, steps: &[(Step, ChainStep)]) -> String {
     for (_, step) in steps {
         hasher.update(&step.request_sha256);
     }
-    hex(&hasher.finalize())[..16].to_owned()
+    to_hex(&hasher.finalize())[..16].to_owned()
 }

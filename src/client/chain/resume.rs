@@ -3,10 +3,11 @@
 use super::run::Driver;
 use crate::client::recover::{self, Look};
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
-use crate::library::{ChainRecord, ChainStepState, Clip, JobRecord, JobState};
+use crate::ids::JobId;
+use crate::journal::{JobRecord, JobState};
+use crate::library::{ChainRecord, ChainStep, ChainStepState, Clip};
 use crate::money::UsdTicks;
 use crate::mutation::{Mutation, is_on};
-use crate::provider::JobId;
 
 /// Maximum number of times that a step is sent whose jobs fail at no charge.
 const MAX_TRIES: u32 = 3;
@@ -56,7 +57,7 @@ impl Driver {
                 ),
             )
         } else if charge != Charge::No {
-            let id = job.map(|(id, _)| id.as_str()).unwrap_or_default();
+            let id = job.map(|(id, _)| id.to_string()).unwrap_or_default();
             (
                 ErrorKind::JobFailed,
                 format!(
@@ -75,7 +76,7 @@ impl Driver {
             .with_charge(Charge::No)
             .with_advice(RetryAdvice::Change);
         Err(match &step.record {
-            Some(id) if charge != Charge::No => error.with_record(id.clone()),
+            Some(id) if charge != Charge::No => error.with_record(id),
             _ => error,
         })
     }
@@ -85,20 +86,31 @@ impl Driver {
     pub(super) async fn taken_up(&self, index: usize, number: usize) -> Result<Option<Clip>> {
         let step = self.ledger.record().await.steps[index].clone();
         let library = self.client.library();
-        let record_id = step.record.as_deref().unwrap_or_default();
         match step.state {
             ChainStepState::Sending | ChainStepState::Sent | ChainStepState::Unknown => {}
             // A recovery may have saved its clip since, or may still do so.
-            ChainStepState::Failed if !record_id.is_empty() => match library.job_record(record_id).await {
-                Ok(job) if !job.state.is_over() || job.state == JobState::Saved => {}
-                _ => return Ok(None),
-            },
+            ChainStepState::Failed => {
+                let Some(record_id) = &step.record else {
+                    return Ok(None);
+                };
+                match library.job_record(record_id).await {
+                    Ok(job) if !job.state.is_over() || job.state == JobState::Saved => {}
+                    _ => return Ok(None),
+                }
+            }
             _ => return Ok(None),
         }
-        let found = match library.open_job(record_id).await? {
+        let journal = library.journal();
+        let open = match &step.record {
+            Some(record_id) => journal.open_job(record_id).await?,
+            None => None,
+        };
+        let found = match open {
             Some(job) => {
-                self.begin(number, step.job_id.clone());
-                let claim = library.claim_watched(&job, Some(&self.client.service())).await?;
+                self.begin(number, step.job_id.as_ref());
+                let claim = journal
+                    .claim_after_watching(&job, Some(&self.client.service()))
+                    .await?;
                 recover::take_up(&self.client, |_| self.part(number), claim).await?
             }
             None => Look::Gone,
@@ -125,10 +137,9 @@ impl Driver {
                 None => Err(busy(&record)),
             },
             Look::Stuck(stuck) => Err(stuck.error),
-            Look::Gone => match library.job_record(record_id).await {
-                Ok(settled) => self.settled(index, settled).await,
-                Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-                Err(_) => match &step.job_id {
+            Look::Gone => match self.record_of(&step).await? {
+                Some(settled) => self.settled(index, settled).await,
+                None => match &step.job_id {
                     // Its record was removed by hand: the job is there all the same.
                     Some(id) => self.pick_up(index, number, id).await,
                     // So was this one's, and its create was sent.
@@ -142,10 +153,19 @@ impl Driver {
         }
     }
 
+    /// Returns the journal's record of a step, if it exists.
+    async fn record_of(&self, step: &ChainStep) -> Result<Option<JobRecord>> {
+        let Some(id) = &step.record else { return Ok(None) };
+        match self.client.library().job_record(id).await {
+            Ok(record) => Ok(Some(record)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The clip of a job that is known by its id.
-    async fn pick_up(&self, index: usize, number: usize, id: &str) -> Result<Option<Clip>> {
-        let id = JobId::parse(id)?;
-        let picked_up = Box::pin(recover::one(&self.client, &self.part(number), &id)).await;
+    async fn pick_up(&self, index: usize, number: usize, id: &JobId) -> Result<Option<Clip>> {
+        let picked_up = Box::pin(recover::one(&self.client, &self.part(number), id)).await;
         match picked_up {
             Ok(clip) => Ok(Some(clip)),
             Err(error) => Err(self.failed(index, error).await),
@@ -182,16 +202,20 @@ impl Driver {
 }
 
 fn unknown(record: &ChainRecord, index: usize) -> Error {
-    let id = record.steps[index].record.clone().unwrap_or_default();
-    Error::new(
+    let id = record.steps[index].record.as_ref();
+    let named = id.map(ToString::to_string).unwrap_or_default();
+    let error = Error::new(
         ErrorKind::SubmissionUnknown,
         format!(
-            "go on with chain {:?}: clip {} was sent and no answer is known, so its job may exist and cost money, and it is not sent again; look at the account and settle record {id}, then go on",
+            "go on with chain {:?}: clip {} was sent and no answer is known, so its job may exist and cost money, and it is not sent again; look at the account and settle record {named}, then go on",
             record.id,
             record.number(index)
         ),
-    )
-    .with_record(id)
+    );
+    match id {
+        Some(id) => error.with_record(id),
+        None => error,
+    }
 }
 
 fn busy(record: &JobRecord) -> Error {

@@ -14,12 +14,12 @@ use crate::client::source::Source;
 use crate::client::ticket::Witness;
 use crate::client::{VideoClient, continue_from, generate};
 use crate::error::{Charge, Error, ErrorKind, Result};
+use crate::ids::{ClipId, JobId, RecordId};
 use crate::job::{JobEvent, Reporter};
 use crate::library::{ChainFile, ChainRecord, ChainStepError, ChainStepState, Clip, Drift};
 use crate::media::Frame;
 use crate::money::UsdTicks;
 use crate::mutation::{Mutation, is_on};
-use crate::provider::JobId;
 use crate::request::{ChainRequest, MediaInput};
 
 pub(super) async fn run(
@@ -76,11 +76,11 @@ struct StepWitness {
 }
 
 impl Witness for StepWitness {
-    fn booked<'a>(&'a self, record_id: &'a str) -> BoxFuture<'a, Result<()>> {
+    fn booked<'a>(&'a self, record_id: &'a RecordId) -> BoxFuture<'a, Result<()>> {
         let change = move |record: &mut ChainRecord| {
             let step = &mut record.steps[self.index];
             step.state = ChainStepState::Sending;
-            step.record = Some(record_id.to_owned());
+            step.record = Some(record_id.clone());
             step.estimate = self.estimate;
             step.tries += 1;
             (step.job_id, step.error) = (None, None);
@@ -93,7 +93,7 @@ impl Witness for StepWitness {
             let change = |record: &mut ChainRecord| {
                 let step = &mut record.steps[self.index];
                 step.state = ChainStepState::Sent;
-                step.job_id = Some(id.to_string());
+                step.job_id = Some(id.clone());
             };
             if let Err(error) = self.ledger.change(change).await {
                 tracing::warn!(job = %id, %error, "the chain's record does not have the job");
@@ -123,7 +123,7 @@ impl Driver {
             self.reporter.tell(ChainEvent::StepFinished {
                 clip: counted(record.number(index)),
                 of: counted(self.last),
-                id: step.clip.clone().unwrap_or_default(),
+                id: step.clip.as_ref().map(ToString::to_string).unwrap_or_default(),
                 drift: step.drift,
                 earlier: true,
             });
@@ -151,7 +151,11 @@ impl Driver {
             self.check_again(&record, index).await?;
         }
         let from = match index.checked_sub(1) {
-            Some(before) => record.steps[before].clip.as_deref().map(MediaInput::clip),
+            Some(before) => record.steps[before]
+                .clip
+                .as_ref()
+                .map(ClipId::as_str)
+                .map(MediaInput::clip),
             None => self.start.clone(),
         };
         let costs = self.costs(&record, index, from.as_ref()).await?;
@@ -168,11 +172,11 @@ impl Driver {
         }
     }
 
-    pub(super) fn begin(&self, number: usize, job_id: Option<String>) {
+    pub(super) fn begin(&self, number: usize, job_id: Option<&JobId>) {
         self.reporter.tell(ChainEvent::StepStarted {
             clip: counted(number),
             of: counted(self.last),
-            job_id,
+            job_id: job_id.map(ToString::to_string),
         });
     }
 
@@ -264,7 +268,7 @@ impl Driver {
             let step = &mut record.steps[index];
             // The process that sent it may have died before it wrote down the job.
             if step.job_id.is_none() && !is_on(Mutation::ChainForgetsJob) {
-                step.job_id = error.job_id().map(str::to_owned);
+                step.job_id = error.job_id().cloned();
             }
             let may_be_paid =
                 error.may_have_been_charged() != Charge::No && !is_on(Mutation::ChainForgetsJob);
@@ -305,13 +309,13 @@ impl Driver {
             }
         };
         let cost = cost_of(&clip);
-        let name = clip.id.to_string();
+        let (clip_id, name) = (clip.id.clone(), clip.id.to_string());
         self.note(clip, number, drift).await;
         self.ledger
             .change(|record| {
                 let step = &mut record.steps[index];
                 step.state = ChainStepState::Done;
-                step.clip = Some(name.clone());
+                step.clip = Some(clip_id.clone());
                 (step.cost, step.drift, step.error) = (cost, drift, None);
             })
             .await?;
@@ -333,7 +337,11 @@ impl Driver {
                 self.start.clone()
             } else {
                 let record = self.ledger.record.lock().await;
-                record.steps[0].clip.as_deref().map(MediaInput::clip)
+                record.steps[0]
+                    .clip
+                    .as_ref()
+                    .map(ClipId::as_str)
+                    .map(MediaInput::clip)
             };
             let first = first.ok_or_else(|| Error::invalid("measure drift: clip 0 is not at hand"))?;
             let frame = drift::last_frame(&self.client, &first).await?;
@@ -365,8 +373,8 @@ impl Driver {
         let record = self.ledger.record().await;
         let mut clips = Vec::with_capacity(record.steps.len());
         for step in &record.steps {
-            let id = step.clip.as_deref().unwrap_or_default();
-            clips.push(self.client.library().clip(id).await?);
+            let id = step.clip.as_ref().map(ClipId::as_str);
+            clips.push(self.client.library().clip(id.unwrap_or_default()).await?);
         }
         Ok(ChainOutcome {
             cost: record.cost(),

@@ -1,128 +1,135 @@
-//! The family of a clip, found in the library.
+//! Finding the family of a clip in the library.
 //!
-//! One pass over all sidecars keeps a few hundred bytes a clip: its name, its hash, the parents it
-//! names. Those are joined in memory, and only the family's own sidecars are read once more for what
-//! people look at. In a folder a sidecar is read again only when it has changed; that it has not costs a
-//! look at its dates. So the cost grows with the library, by microseconds a clip, and so does the memory.
+//! One pass over all sidecars collects a few hundred bytes per clip: its id, its hash and its parents. The links are
+//! resolved in memory, and only the sidecars of the family are read again for the details. In a folder an unchanged
+//! sidecar is not read, only its stamp. Time and memory grow linearly with the library, by microseconds per clip.
 
-mod join;
-mod kept;
-mod kin;
+mod cache;
+mod extract;
 
 use std::collections::{HashMap, HashSet};
 
 use futures_util::stream::{self, StreamExt as _};
 
-use self::join::{Edge, Join, Wanted};
-use self::kin::{Kin, stem};
-use super::{Clip, ClipId, ClipRecord, Library, blocking};
+use self::extract::{lineage_of, stem};
+use super::record::ClipRecord;
+use super::{Clip, Library};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lineage::{Family, Member, MemberState, ParentLink};
+use crate::ids::ClipId;
+use crate::lineage::{
+    Family, LineageEntry, LineageResolver, Member, MemberState, MissingHashes, ParentLink, ResolvedLink,
+    TRAIL_LENGTH,
+};
+use crate::text::truncated;
 
-/// How many sidecars are read at once.
-const AT_ONCE: usize = 16;
-/// How many clips are hashed at once.
-const HASHED_AT_ONCE: usize = 2;
-/// How many notes a family carries.
+/// Concurrent reads of file sizes.
+const CONCURRENT_READS: usize = 16;
+/// Clips that are hashed concurrently.
+const CONCURRENT_HASHES: usize = 2;
+/// The maximum number of notes of a family.
 const MAX_NOTES: usize = 100;
-/// The longest prompt that a family carries; a sidecar of another program may hold megabytes.
+/// The maximum size of a prompt in a family. Sidecars of other programs may contain megabytes.
 const MAX_PROMPT_BYTES: usize = 64 << 10;
 
 impl Library {
-    /// Every clip that is kin of `clip`: its ancestors, and all that was ever made from them.
+    /// Returns every clip that is related to `clip`: its ancestors, and everything that was made from them.
     ///
-    /// Parents are found by the hash of their bytes first, so a clip may be renamed, with its sidecar or
-    /// without; then by name. For clips of ima2-gen, which writes no hashes, names count, `videoLineage`
-    /// before `videoContinuity`. A parent that is gone is a missing member, with what its sidecar, or a
-    /// child, still says of it. A sidecar that cannot be read is a note, and hides no other clip.
+    /// Finds parents by the hash of their bytes first, so a clip may be renamed with or without its sidecar, and then by
+    /// name. Clips of ima2-gen, which writes no hashes, are found by name, in `videoLineage` before `videoContinuity`. A
+    /// parent that does not exist is a missing member, with what its sidecar or a child contains about it. A sidecar that
+    /// cannot be read results in a note and does not hide other clips.
     ///
-    /// Reads every sidecar of the library once and the family's twice, some at a time; in a folder, of those
-    /// outside the family only what changed since the last time. A clip's bytes are hashed only if it has no hash on
-    /// record and may join this family: its size is that of a parent that a clip of the family lacks, or it is of
-    /// the family and its size is that of a parent that another clip lacks. Where a sidecar gives a hash and no
-    /// size, every size counts as that one.
+    /// Reads every sidecar of the library once, and those of the family twice. In a folder, reads outside the family only
+    /// those that changed since the last call. Hashes the bytes of a clip only if its hash is not recorded and it may
+    /// belong to this family: its size is that of a parent that is missing in the family, or it belongs to the family and
+    /// its size is that of a parent that is missing elsewhere. If a sidecar has a hash but no size, every size matches.
     ///
     /// # Errors
-    /// `NotFound` if there is no such clip. `Library` if the library cannot be listed, or if a clip of
-    /// the family is its own ancestor.
+    /// `NotFound` if the clip does not exist. `Library` if the library cannot be listed, or if a clip of the family is its
+    /// own ancestor.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
     pub async fn family(&self, clip: &Clip) -> Result<Family> {
         let mut scan = self.scan().await?;
         let focus = scan
-            .kin
+            .entries
             .iter()
-            .position(|kin| kin.id == clip.id && kin.is_there());
+            .position(|entry| entry.id == clip.id && entry.exists());
         let focus = focus.ok_or_else(|| {
             Error::new(
                 ErrorKind::NotFound,
                 format!("find clip {:?} in {self}", clip.id.file_name()),
             )
         })?;
-        // A clip that is found under another name brings its own relatives, and they may lack clips as well.
-        let mut looked_at = LookedAt::default();
-        let (join, places) = loop {
-            let join = Join::new(&scan.kin);
-            let places = join.related_to(focus);
-            let family: HashSet<usize> = places.iter().copied().collect();
-            let wanted = join.wanted(&family);
+        // A clip that is found under another name adds its own relatives, whose parents may be missing as well.
+        let mut examined = ExaminedFiles::default();
+        let (resolver, family) = loop {
+            let resolver = LineageResolver::new(&scan.entries);
+            let family = resolver.related_to(focus);
+            let indices: HashSet<usize> = family.iter().copied().collect();
+            let missing = resolver.missing_hashes(&indices);
             let renamed = self
-                .find_renamed(&scan.kin, &family, &wanted, &mut looked_at)
+                .find_renamed(&scan.entries, &indices, &missing, &mut examined)
                 .await;
             if renamed.is_empty() {
-                break (join, places);
+                break (resolver, family);
             }
-            drop(join);
-            rename(&mut scan.kin, renamed);
+            drop(resolver);
+            rename(&mut scan.entries, renamed);
         };
-        let focus = join.name(focus).to_owned();
-        let members = self.members(&scan.kin, &join, &places).await;
+        let focus = resolver.name(focus).to_owned();
+        let members = self.members(&scan.entries, &resolver, &family).await;
         Family::build(members, &focus, scan.notes)
     }
 
+    /// Collects the lineage of all clips.
     async fn scan(&self) -> Result<Scan> {
-        let mut all = self.all_ids().await?;
-        let bare = all.iter().filter(|(_, parts)| parts.clip && !parts.sidecar);
+        let mut all = self.backend.contents().await?;
+        let bare = all
+            .iter()
+            .filter(|(_, presence)| presence.clip && !presence.sidecar);
         let mut scan = Scan {
-            kin: bare.map(|(id, _)| Kin::bare(id.clone())).collect(),
+            entries: bare
+                .map(|(id, _)| LineageEntry::without_sidecar(id.clone()))
+                .collect(),
             notes: Vec::new(),
         };
-        all.retain(|(_, parts)| parts.sidecar);
-        let (mut kept, changed) = self.kept_kin(all).await;
-        let with_clip = changed.iter().filter(|(_, parts)| parts.clip);
-        let there: HashSet<ClipId> = with_clip.map(|(id, _)| id.clone()).collect();
+        all.retain(|(_, presence)| presence.sidecar);
+        let (mut cache, changed) = self.lineage_cache(all).await;
+        let with_clip = changed.iter().filter(|(_, presence)| presence.clip);
+        let existing: HashSet<ClipId> = with_clip.map(|(id, _)| id.clone()).collect();
         let changed = changed.into_iter().map(|(id, _)| id).collect();
         let mut left_out = 0;
         let mut records = std::pin::pin!(self.records(changed));
         while let Some((id, record)) = records.next().await {
-            let clip = there.contains(&id);
+            let exists = existing.contains(&id);
             match record {
                 Ok(Some(record)) => {
-                    let (kin, notes) = Kin::of(id, &record, clip);
+                    let (entry, notes) = lineage_of(id, &record, exists);
                     if notes.is_empty() {
-                        kept.add(&kin);
+                        cache.add(&entry);
                     }
-                    scan.kin.push(kin);
+                    scan.entries.push(entry);
                     left_out += add_notes(&mut scan.notes, notes);
                 }
-                // Removed since its name was read.
-                Ok(None) if clip => scan.kin.push(Kin::bare(id)),
+                // The sidecar was removed since its name was read.
+                Ok(None) if exists => scan.entries.push(LineageEntry::without_sidecar(id)),
                 Ok(None) => {}
                 Err(error) => {
                     left_out += add_notes(&mut scan.notes, [error.to_string()]);
-                    if clip {
-                        scan.kin.push(Kin {
+                    if exists {
+                        scan.entries.push(LineageEntry {
                             state: MemberState::SidecarUnreadable,
-                            ..Kin::bare(id)
+                            ..LineageEntry::without_sidecar(id)
                         });
                     }
                 }
             }
         }
-        scan.kin.extend(kept.finish().await);
-        // Sidecars are read in any order; what is made of them is not.
-        scan.kin.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        scan.entries.extend(cache.finish().await);
+        // Sidecars are read in any order, but the result must not depend on it.
+        scan.entries.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         scan.notes.sort_unstable();
         if left_out > 0 {
             scan.notes.push(format!("{left_out} more of that kind"));
@@ -130,19 +137,19 @@ impl Library {
         Ok(scan)
     }
 
-    /// Hashes clips that have no hash on record and may be ones that were not found: any clip for the parents that
-    /// the family lacks, a clip of the family for the parents that others lack, each by its size first. Those that
-    /// are, by their place, with their hash. No clip is measured or hashed twice.
+    /// Searches missing clips among those whose hash is not recorded, comparing sizes first: any clip may be a parent that
+    /// is missing in the family, and a clip of the family may be a parent that is missing elsewhere. Returns the indices
+    /// of those that were found, with their hashes. No file is examined twice.
     async fn find_renamed(
         &self,
-        kin: &[Kin],
+        entries: &[LineageEntry],
         family: &HashSet<usize>,
-        wanted: &Wanted,
-        looked_at: &mut LookedAt,
+        missing: &MissingHashes,
+        examined: &mut ExaminedFiles,
     ) -> Vec<(usize, String)> {
-        let known = looked_at.hashes.iter().filter(|(at, sha256)| {
-            let is_new = kin[**at].sha256.is_none();
-            is_new && sha256.as_ref().is_some_and(|sha256| wanted.has(sha256))
+        let known = examined.hashes.iter().filter(|(at, sha256)| {
+            let is_new = entries[**at].sha256.is_none();
+            is_new && sha256.as_ref().is_some_and(|sha256| missing.contains(sha256))
         });
         let known: Vec<_> = known
             .filter_map(|(at, sha256)| Some((*at, sha256.clone()?)))
@@ -150,94 +157,93 @@ impl Library {
         if !known.is_empty() {
             return known;
         }
-        let (of_family, of_others) = (Sizes::of(&wanted.by_family), Sizes::of(&wanted.by_others));
-        let unhashed: Vec<usize> = (kin.iter().enumerate())
-            .filter(|(at, kin)| kin.is_there() && kin.sha256.is_none() && !looked_at.hashes.contains_key(at))
+        let (in_family, elsewhere) = (Sizes::of(&missing.in_family), Sizes::of(&missing.elsewhere));
+        let unhashed: Vec<usize> = (entries.iter().enumerate())
+            .filter(|(at, entry)| {
+                entry.exists() && entry.sha256.is_none() && !examined.hashes.contains_key(at)
+            })
             .map(|(at, _)| at)
-            .filter(|at| !of_family.is_empty() || (family.contains(at) && !of_others.is_empty()))
+            .filter(|at| !in_family.is_empty() || (family.contains(at) && !elsewhere.is_empty()))
             .collect();
         let unmeasured = unhashed.iter().copied();
         let unmeasured: Vec<(usize, ClipId)> = unmeasured
-            .filter(|at| !looked_at.sizes.contains_key(at))
-            .map(|at| (at, kin[at].id.clone()))
+            .filter(|at| !examined.sizes.contains_key(at))
+            .map(|at| (at, entries[at].id.clone()))
             .collect();
         let sizes = stream::iter(unmeasured)
-            .map(|(at, id)| async move { (at, self.size(&id).await) })
-            .buffer_unordered(AT_ONCE);
-        looked_at.sizes.extend(sizes.collect::<Vec<_>>().await);
+            .map(|(at, id)| async move { (at, self.backend.size(&id.file_name()).await.ok().flatten()) })
+            .buffer_unordered(CONCURRENT_READS);
+        examined.sizes.extend(sizes.collect::<Vec<_>>().await);
         let fits = |at: &usize| {
-            let size = looked_at.sizes.get(at).copied().flatten();
+            let size = examined.sizes.get(at).copied().flatten();
             size.is_some_and(|size| {
-                of_family.contains(size) || (family.contains(at) && of_others.contains(size))
+                in_family.contains(size) || (family.contains(at) && elsewhere.contains(size))
             })
         };
         let may_be: Vec<(usize, ClipId)> = (unhashed.into_iter().filter(fits))
-            .map(|at| (at, kin[at].id.clone()))
+            .map(|at| (at, entries[at].id.clone()))
             .collect();
         let digests = stream::iter(may_be)
-            // A clip that cannot be read is not the one that is looked for.
+            // A clip that cannot be read is not one of the missing clips.
             .map(|(at, id)| async move { (at, self.digest(&id).await.ok()) })
-            .buffer_unordered(HASHED_AT_ONCE);
+            .buffer_unordered(CONCURRENT_HASHES);
         let mut digests = std::pin::pin!(digests);
         let mut found = Vec::new();
         while let Some((at, digest)) = digests.next().await {
             let sha256 = digest.map(|digest| digest.sha256);
-            looked_at.hashes.insert(at, sha256.clone());
+            examined.hashes.insert(at, sha256.clone());
             found.extend(
                 sha256
-                    .filter(|sha256| wanted.has(sha256))
+                    .filter(|sha256| missing.contains(sha256))
                     .map(|sha256| (at, sha256)),
             );
         }
         found
     }
 
-    async fn size(&self, id: &ClipId) -> Option<u64> {
-        let name = id.file_name();
-        if let Some(folder) = self.inner.folder.clone() {
-            return blocking(move || Ok(folder.size(&name))).await.ok().flatten();
-        }
-        let object = self.inner.bucket.object(&name, "measure a clip").await;
-        Some(object.ok().flatten()?.size)
-    }
-
-    async fn members(&self, kin: &[Kin], join: &Join<'_>, places: &[usize]) -> Vec<Member> {
-        let mut members = Vec::with_capacity(places.len());
-        let mut remembered = Remembered::new();
+    /// Reads the details of the clips with the given indices.
+    async fn members(
+        &self,
+        entries: &[LineageEntry],
+        resolver: &LineageResolver<'_>,
+        family: &[usize],
+    ) -> Vec<Member> {
+        let mut members = Vec::with_capacity(family.len());
+        let mut recalled = RecalledPrompts::new();
         // Two copies of one clip may share the sidecar of a third.
-        let mut of: HashMap<ClipId, Vec<usize>> = HashMap::new();
-        let mut silent: HashSet<&str> = HashSet::new();
-        for &place in places {
-            let sidecar = kin.get(place).and_then(|kin| match kin.state {
+        let mut by_sidecar: HashMap<ClipId, Vec<usize>> = HashMap::new();
+        let mut without_sidecar: HashSet<&str> = HashSet::new();
+        for &at in family {
+            let sidecar = entries.get(at).and_then(|entry| match entry.state {
                 MemberState::SidecarUnreadable | MemberState::NoSidecar => None,
-                _ => Some(kin.sidecar.clone().unwrap_or_else(|| kin.id.clone())),
+                _ => Some(entry.sidecar.clone().unwrap_or_else(|| entry.id.clone())),
             });
             if let Some(sidecar) = sidecar {
-                of.entry(sidecar).or_default().push(place);
+                by_sidecar.entry(sidecar).or_default().push(at);
             } else {
-                silent.insert(join.name(place));
-                members.push(member(kin, join, place));
+                without_sidecar.insert(resolver.name(at));
+                members.push(member(entries, resolver, at));
             }
         }
-        let mut records = std::pin::pin!(self.records(of.keys().cloned().collect()));
+        let mut records = std::pin::pin!(self.records(by_sidecar.keys().cloned().collect()));
         while let Some((id, record)) = records.next().await {
-            // Gone or damaged since the first look: what that look saw stays.
+            // If the sidecar was removed or damaged since the scan, the result of the scan remains.
             let record = record.ok().flatten();
             if let Some(record) = &record {
-                remember(record, &silent, &mut remembered);
+                recall_prompts(record, &without_sidecar, &mut recalled);
             }
-            for &place in of.get(&id).into_iter().flatten() {
-                let mut member = member(kin, join, place);
+            for &at in by_sidecar.get(&id).into_iter().flatten() {
+                let mut member = member(entries, resolver, at);
                 if let Some(record) = &record {
-                    fill(&mut member, record.clone());
+                    add_details(&mut member, record.clone());
                 }
                 members.push(member);
             }
         }
         for member in &mut members {
-            // A clip without even a sidecar: its children have its prompts.
+            // The children of a clip without a sidecar have its prompts.
             if member.revised_prompt.is_none()
-                && let Some((user, revised, at)) = remembered.remove(&member.id)
+                && let Some((user, revised, at)) = recalled.remove(&member.id)
             {
                 (member.user_prompt, member.revised_prompt) = (user, revised);
                 member.created_at = member.created_at.or(at);
@@ -247,40 +253,40 @@ impl Library {
     }
 }
 
-/// Gives clips the hashes that were found, and sidecars that lost their clips to clips that lost their sidecars.
-fn rename(kin: &mut [Kin], found: Vec<(usize, String)>) {
-    let orphans = kin.iter().filter(|kin| !kin.is_there());
-    let orphans: HashMap<String, Kin> = orphans
-        .filter_map(|kin| Some((kin.sha256.clone()?, kin.clone())))
+/// Sets the hashes that were found, and gives the sidecars of removed clips to those clips without sidecars that have the
+/// same hash.
+fn rename(entries: &mut [LineageEntry], found: Vec<(usize, String)>) {
+    let orphans = entries.iter().filter(|entry| !entry.exists());
+    let orphans: HashMap<String, LineageEntry> = orphans
+        .filter_map(|entry| Some((entry.sha256.clone()?, entry.clone())))
         .collect();
     for (at, sha256) in found {
-        if kin[at].state == MemberState::NoSidecar
+        if entries[at].state == MemberState::NoSidecar
             && let Some(orphan) = orphans.get(&sha256)
         {
-            kin[at].inherit(orphan.clone());
+            entries[at].adopt(orphan.clone());
         }
-        kin[at].sha256 = Some(sha256);
+        entries[at].sha256 = Some(sha256);
     }
 }
 
-/// What was found out, by place, of clips that have no hash on record. `None` where one cannot be read.
+/// By index: the size and hash of clips whose hash is not recorded. `None` if the file cannot be read.
 #[derive(Default)]
-struct LookedAt {
+struct ExaminedFiles {
     sizes: HashMap<usize, Option<u64>>,
     hashes: HashMap<usize, Option<String>>,
 }
 
-/// The sizes of clips that are looked for.
+/// The sizes of missing clips.
 enum Sizes {
-    /// One of these.
     Known(HashSet<u64>),
-    /// The size of at least one is not known.
+    /// The size of at least one is unknown.
     Any,
 }
 
 impl Sizes {
-    fn of(wanted: &HashMap<String, Option<u64>>) -> Self {
-        let known: Option<HashSet<u64>> = wanted.values().copied().collect();
+    fn of(missing: &HashMap<String, Option<u64>>) -> Self {
+        let known: Option<HashSet<u64>> = missing.values().copied().collect();
         known.map_or(Self::Any, Self::Known)
     }
 
@@ -296,12 +302,13 @@ impl Sizes {
     }
 }
 
+/// The lineage of all clips, sorted by id.
 struct Scan {
-    kin: Vec<Kin>,
+    entries: Vec<LineageEntry>,
     notes: Vec<String>,
 }
 
-/// Adds notes up to the bound, and says how many had no room.
+/// Adds notes up to the maximum. Returns how many were left out.
 fn add_notes(notes: &mut Vec<String>, new: impl IntoIterator<Item = String>) -> usize {
     let mut left_out = 0;
     for note in new {
@@ -314,33 +321,34 @@ fn add_notes(notes: &mut Vec<String>, new: impl IntoIterator<Item = String>) -> 
     left_out
 }
 
-fn member(kin: &[Kin], join: &Join<'_>, place: usize) -> Member {
-    let kin = kin.get(place);
-    let mut member = Member::new(join.name(place));
-    member.state = kin.map_or(MemberState::Missing, |kin| kin.state);
-    member.sha256 = join.sha256(place).map(str::to_owned);
-    member.created_at = kin.and_then(|kin| kin.id.millis());
-    let edges = join.edges[place].iter();
-    member.parents = edges.map(|edge| link(join, place, edge)).collect();
+fn member(entries: &[LineageEntry], resolver: &LineageResolver<'_>, at: usize) -> Member {
+    let entry = entries.get(at);
+    let mut member = Member::new(resolver.name(at));
+    member.state = entry.map_or(MemberState::Missing, |entry| entry.state);
+    member.sha256 = resolver.sha256(at).map(str::to_owned);
+    member.created_at = entry.and_then(|entry| entry.id.millis());
+    let parents = resolver.parents[at].iter();
+    member.parents = parents.map(|parent| parent_link(resolver, at, parent)).collect();
     member
 }
 
-fn link(join: &Join<'_>, child: usize, edge: &Edge) -> ParentLink {
+fn parent_link(resolver: &LineageResolver<'_>, child: usize, parent: &ResolvedLink) -> ParentLink {
     let mut link = ParentLink {
-        id: join.name(edge.to).to_owned(),
-        found_by: edge.found_by,
+        id: resolver.name(parent.to).to_owned(),
+        found_by: parent.found_by,
         ..ParentLink::default()
     };
-    if let Some(of) = join.link(child, edge.link) {
-        link.relation.clone_from(&of.relation);
-        link.sha256.clone_from(&of.sha256);
-        link.frame_seconds = of.frame_seconds;
-        link.frame_sha256.clone_from(&of.frame_sha256);
+    if let Some(recorded) = resolver.link(child, parent.link) {
+        link.relation.clone_from(&recorded.relation);
+        link.sha256.clone_from(&recorded.sha256);
+        link.frame_seconds = recorded.frame_seconds;
+        link.frame_sha256.clone_from(&recorded.frame_sha256);
     }
     link
 }
 
-fn fill(member: &mut Member, record: ClipRecord) {
+/// Sets the fields of a member that come from its sidecar.
+fn add_details(member: &mut Member, record: ClipRecord) {
     let ours = record.reelkin.unwrap_or_default();
     let video = record.video.unwrap_or_default();
     member.created_at = member.created_at.or(record.created_at);
@@ -359,15 +367,15 @@ fn fill(member: &mut Member, record: ClipRecord) {
         .or_else(|| record.usage.and_then(|usage| usage.grok_cost_usd_ticks));
 }
 
-/// By id: what others remember of a clip that has no sidecar itself.
-type Remembered = HashMap<String, (Option<String>, Option<String>, Option<u64>)>;
+/// By id: the prompts and time of clips without a sidecar, from the sidecars of their descendants.
+type RecalledPrompts = HashMap<String, (Option<String>, Option<String>, Option<u64>)>;
 
-fn remember(record: &ClipRecord, silent: &HashSet<&str>, remembered: &mut Remembered) {
+fn recall_prompts(record: &ClipRecord, without_sidecar: &HashSet<&str>, recalled: &mut RecalledPrompts) {
     let entries = record.video_continuity.iter().flat_map(|block| &block.entries);
-    for entry in entries.rev().skip(1).take(kin::TRAIL) {
+    for entry in entries.rev().skip(1).take(TRAIL_LENGTH) {
         let id = entry.filename.as_deref().and_then(stem);
-        if let Some(id) = id.filter(|id| silent.contains(id.as_str())) {
-            remembered.entry(id).or_insert_with(|| {
+        if let Some(id) = id.filter(|id| without_sidecar.contains(id.as_str())) {
+            recalled.entry(id).or_insert_with(|| {
                 (
                     entry.user_prompt.clone().map(cut),
                     entry.revised_prompt.clone().map(cut),
@@ -378,11 +386,7 @@ fn remember(record: &ClipRecord, silent: &HashSet<&str>, remembered: &mut Rememb
     }
 }
 
-fn cut(mut text: String) -> String {
-    let mut end = text.len().min(MAX_PROMPT_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.truncate(end);
-    text
+#[expect(clippy::needless_pass_by_value, reason = "used with Option::map")]
+fn cut(text: String) -> String {
+    truncated(&text, MAX_PROMPT_BYTES).to_owned()
 }

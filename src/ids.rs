@@ -1,0 +1,532 @@
+//! The ids of clips, jobs and records.
+//!
+//! Owns what each may look like and how a new one is made. Does not know where clips and records are kept.
+
+use std::cmp::Ordering as Order;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::Ordering;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::host;
+use crate::text::quoted;
+
+/// The suffix of a clip's file name, after the id.
+pub(crate) const CLIP_SUFFIX: &str = ".mp4";
+/// The suffix of a sidecar's file name, after the id.
+pub(crate) const SIDECAR_SUFFIX: &str = ".mp4.json";
+
+/// Common filesystems allow 255 bytes; the rest is for the suffixes of sidecars and temporary files.
+const MAX_CLIP_ID_BYTES: usize = 200;
+const MAX_JOB_ID_BYTES: usize = 200;
+/// The last day whose year has four digits, in milliseconds since the Unix epoch.
+pub(crate) const LATEST_MILLIS: u64 = 253_402_214_400_000;
+
+/// A text that is not a valid id, with the reason. Converts into [`Error`](crate::Error) with the kind
+/// [`InvalidRequest`](crate::ErrorKind::InvalidRequest).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct InvalidId {
+    message: String,
+}
+
+impl InvalidId {
+    fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+        }
+    }
+}
+
+/// The id of a clip in a library: its file name without `.mp4`.
+///
+/// Clips made by this crate are named `<millis>_<8 hex digits>`. Names that other programs gave (`my clip`) are
+/// valid too. An id is a single file name, never a path, so joining it to the library's folder cannot leave
+/// the folder.
+///
+/// Ids are ordered by time: ids that begin with a time (`<millis>_`) by that number, then by name. All other ids
+/// come before these, ordered by name. A listing is this order reversed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ClipId(String);
+
+impl ClipId {
+    /// Parses an id.
+    ///
+    /// # Errors
+    /// Fails for an empty name, a name over 200 bytes, one that contains a path separator (`/`, `\`) or a control
+    /// character, one that begins with a dot, one that ends in `.mp4` or `.json` (a file name, see
+    /// [`from_file_name`](Self::from_file_name)), and on Windows for one with a reserved character.
+    pub fn parse(stem: &str) -> Result<Self, InvalidId> {
+        match reject_clip_id(stem) {
+            Some(reason) => Err(InvalidId::new(format!(
+                "parse clip id {}: {reason}",
+                quoted(stem)
+            ))),
+            None => Ok(Self(stem.to_owned())),
+        }
+    }
+
+    /// Parses the file name of a clip (`x.mp4`) or of its sidecar (`x.mp4.json`).
+    ///
+    /// # Errors
+    /// As for [`parse`](Self::parse), and for any other file name extension.
+    pub fn from_file_name(name: &str) -> Result<Self, InvalidId> {
+        match name
+            .strip_suffix(SIDECAR_SUFFIX)
+            .or_else(|| name.strip_suffix(CLIP_SUFFIX))
+        {
+            Some(stem) => Self::parse(stem),
+            None => Err(InvalidId::new(format!(
+                "parse clip file name {}: it does not end in .mp4",
+                quoted(name)
+            ))),
+        }
+    }
+
+    /// Parses an id or a file name.
+    pub(crate) fn from_id_or_file_name(name: &str) -> Result<Self, InvalidId> {
+        if name.ends_with(CLIP_SUFFIX) || name.ends_with(SIDECAR_SUFFIX) {
+            Self::from_file_name(name)
+        } else {
+            Self::parse(name)
+        }
+    }
+
+    /// Returns the id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the file name of the clip: the id and `.mp4`.
+    pub fn file_name(&self) -> String {
+        format!("{}{CLIP_SUFFIX}", self.0)
+    }
+
+    /// Returns the file name of the sidecar: the id and `.mp4.json`.
+    pub fn sidecar_name(&self) -> String {
+        format!("{}{SIDECAR_SUFFIX}", self.0)
+    }
+
+    /// Returns the time that the id begins with, in milliseconds since the Unix epoch, if it begins with one.
+    pub fn millis(&self) -> Option<u64> {
+        leading_millis(&self.0)
+    }
+
+    /// Returns a new id for the clip of a job: the current time, and digits derived from the job's id.
+    pub fn of_job(job_id: &str) -> Self {
+        Self(timestamped(job_digits(job_id)))
+    }
+
+    /// Returns a new id: the current time and random digits.
+    pub(crate) fn fresh() -> Result<Self, getrandom::Error> {
+        Ok(Self(timestamped(host::random()?)))
+    }
+
+    /// Returns whether the id was made for the job, as far as its digits tell.
+    pub(crate) fn has_digits_of(&self, job_id: &str) -> bool {
+        self.0.ends_with(&format!("_{:08x}", job_digits(job_id)))
+    }
+
+    /// Returns whether a text is a valid id, without allocating.
+    pub(crate) fn is_valid(stem: &str) -> bool {
+        reject_clip_id(stem).is_none()
+    }
+}
+
+/// Returns why a text is not a valid clip id, or `None`.
+fn reject_clip_id(stem: &str) -> Option<&'static str> {
+    if stem.is_empty() {
+        return Some("the name is empty");
+    }
+    if stem.len() > MAX_CLIP_ID_BYTES {
+        return Some("the name is longer than 200 bytes");
+    }
+    if stem.contains(['/', '\\']) {
+        return Some("the name contains a path separator");
+    }
+    if stem.starts_with('.') {
+        return Some("the name begins with a dot");
+    }
+    if stem.chars().any(char::is_control) {
+        return Some("the name contains a control character");
+    }
+    if cfg!(windows) && (stem.contains(['<', '>', ':', '"', '|', '?', '*']) || stem.ends_with([' ', '.'])) {
+        return Some("the name contains a character that Windows reserves");
+    }
+    if cfg!(windows) && is_windows_device(stem) {
+        return Some("Windows reserves the name");
+    }
+    if [".mp4", ".json"].iter().any(|suffix| stem.ends_with(suffix)) {
+        return Some("it is a file name, not an id");
+    }
+    None
+}
+
+/// Returns whether Windows treats a file of that name as a device, whatever its extension.
+pub(crate) fn is_windows_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().trim_end();
+    let stem = stem.to_ascii_uppercase();
+    let numbered = |kind| {
+        let rest: Option<&str> = stem.strip_prefix(kind);
+        rest.is_some_and(|rest| matches!(rest, "¹" | "²" | "³") || matches!(rest.as_bytes(), [b'0'..=b'9']))
+    };
+    ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"].contains(&stem.as_str())
+        || numbered("COM")
+        || numbered("LPT")
+}
+
+/// Returns the time that a name begins with: 10 to 16 digits before an underscore. Fewer digits would be a
+/// counter (`0007_x`), not milliseconds.
+pub(crate) fn leading_millis(stem: &str) -> Option<u64> {
+    let (digits, rest) = stem.split_once('_')?;
+    let is_time = (10..=16).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_time && !rest.is_empty() {
+        digits.parse().ok()
+    } else {
+        None
+    }
+}
+
+/// Returns `<millis>_<digits>` for the current time. Within a process each is later than the one before, even
+/// when the clock is set back.
+fn timestamped(digits: u32) -> String {
+    let now = host::now_millis().min(LATEST_MILLIS);
+    let step = |last: u64| now.max(last.saturating_add(1));
+    let last = host::with_last_name(|last| {
+        last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(step(last)))
+    });
+    format_timestamped(step(last.unwrap_or_default()), digits)
+}
+
+/// Pads the time to ten digits, so that it is recognized as one even when the clock was never set.
+fn format_timestamped(millis: u64, digits: u32) -> String {
+    format!("{millis:010}_{digits:08x}")
+}
+
+/// Returns the digits of a clip's id that belong to its job: whether the clip of a job is saved shows in the
+/// names alone.
+fn job_digits(job_id: &str) -> u32 {
+    let hash = Sha256::digest(job_id.as_bytes());
+    u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
+}
+
+/// Compares two names in the order of [`ClipId`], without parsing them.
+pub(crate) fn compare_names(a: &str, b: &str) -> Order {
+    leading_millis(a).cmp(&leading_millis(b)).then_with(|| a.cmp(b))
+}
+
+impl Ord for ClipId {
+    fn cmp(&self, other: &Self) -> Order {
+        compare_names(&self.0, &other.0)
+    }
+}
+
+impl PartialOrd for ClipId {
+    fn partial_cmp(&self, other: &Self) -> Option<Order> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for ClipId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for ClipId {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ClipId {
+    type Err = InvalidId;
+
+    fn from_str(stem: &str) -> Result<Self, InvalidId> {
+        Self::parse(stem)
+    }
+}
+
+impl TryFrom<String> for ClipId {
+    type Error = InvalidId;
+
+    fn try_from(stem: String) -> Result<Self, InvalidId> {
+        Self::parse(&stem)
+    }
+}
+
+impl From<ClipId> for String {
+    fn from(id: ClipId) -> Self {
+        id.0
+    }
+}
+
+/// The service's id of a job. It is all that is needed to pick the job up in another process.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(String);
+
+impl JobId {
+    /// Parses an id as the service writes it.
+    ///
+    /// # Errors
+    /// Fails if it is empty, longer than 200 bytes, or contains characters other than letters, digits and `-_.:`.
+    pub fn parse(id: &str) -> Result<Self, InvalidId> {
+        let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.:".contains(&b);
+        let is_valid = (1..=MAX_JOB_ID_BYTES).contains(&id.len())
+            && id.bytes().all(is_plain)
+            && !id.bytes().all(|b| b == b'.');
+        if is_valid {
+            return Ok(Self(id.to_owned()));
+        }
+        Err(InvalidId::new(
+            "parse job id: it is not valid; a job id looks like 1f0e6b0a-3c7d-4f6e-9a51-0d9c2b7e8a44",
+        ))
+    }
+
+    /// Returns the id as the service writes it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for JobId {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The id of the record of a paid request in the journal, `<millis>_<8 hex digits>`. Not the service's id of the
+/// job, which does not exist yet when the record is written.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RecordId(String);
+
+impl RecordId {
+    /// Parses an id.
+    ///
+    /// # Errors
+    /// Fails for anything but 10 to 16 digits, an underscore and 8 hex digits.
+    pub fn parse(id: &str) -> Result<Self, InvalidId> {
+        let is_valid = id.split_once('_').is_some_and(|(_, digits)| {
+            digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+        });
+        if is_valid && leading_millis(id).is_some() {
+            return Ok(Self(id.to_owned()));
+        }
+        Err(InvalidId::new(format!(
+            "parse record id {}: a record id looks like 1763829999123_a1b2c3d4",
+            quoted(id)
+        )))
+    }
+
+    /// Returns a new id: the current time and random digits.
+    pub(crate) fn fresh() -> Result<Self, getrandom::Error> {
+        Ok(Self(timestamped(host::random()?)))
+    }
+
+    /// Returns a new id for a job that was found by its id. Two processes that find the same job draw the same
+    /// digits.
+    pub(crate) fn of_job(job_id: &JobId) -> Self {
+        Self(timestamped(job_digits(job_id.as_str())))
+    }
+
+    /// Returns the id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns when the record was created, in milliseconds since the Unix epoch.
+    pub fn millis(&self) -> u64 {
+        leading_millis(&self.0).unwrap_or_default()
+    }
+
+    /// Returns the clip id of the same text, for a job that has no id of its own.
+    pub(crate) fn to_clip_id(&self) -> ClipId {
+        ClipId(self.0.clone())
+    }
+}
+
+impl fmt::Display for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for RecordId {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for RecordId {
+    type Err = InvalidId;
+
+    fn from_str(id: &str) -> Result<Self, InvalidId> {
+        Self::parse(id)
+    }
+}
+
+impl TryFrom<String> for RecordId {
+    type Error = InvalidId;
+
+    fn try_from(id: String) -> Result<Self, InvalidId> {
+        Self::parse(&id)
+    }
+}
+
+impl From<RecordId> for String {
+    fn from(id: RecordId) -> Self {
+        id.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tricks_are_refused() {
+        let long = "x".repeat(201);
+        for name in [
+            "",
+            ".",
+            "..",
+            "../x",
+            "a/../b",
+            "/etc/passwd",
+            "a/b",
+            "a\\b",
+            "..\\x",
+            "a\0b",
+            "a\nb",
+            "a\u{7f}",
+            "a\u{85}",
+            ".hidden",
+            ".incoming",
+            "x.mp4",
+            "x.mp4.json",
+            "x.json",
+            "file:///etc/passwd",
+            &long,
+        ] {
+            let error = ClipId::parse(name).expect_err(name);
+            assert_eq!(
+                crate::Error::from(error.clone()).kind(),
+                crate::ErrorKind::InvalidRequest,
+                "{name:?}"
+            );
+            assert!(!error.to_string().contains(['\0', '\n']), "{error}");
+            assert!(error.to_string().len() < 200, "{error}");
+        }
+    }
+
+    #[test]
+    fn devices_of_windows_are_known() {
+        for name in [
+            "con", "NUL", "nul.txt", "Com1", "LPT9.mp4", "aux ", "COM³", "CONIN$",
+        ] {
+            assert!(is_windows_device(name), "{name}");
+        }
+        for name in [
+            "console",
+            "com",
+            "COM10",
+            "nul_",
+            "lpt",
+            "x.nul",
+            "1763812000000_0a1b2c3d",
+        ] {
+            assert!(!is_windows_device(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_of_others_are_allowed() {
+        for name in [
+            "my clip",
+            "clip (1)",
+            "żółw",
+            "a..b",
+            "x#1",
+            "100%",
+            "x~y[z]",
+            "-o",
+            &"x".repeat(200),
+        ] {
+            let id = ClipId::parse(name).unwrap();
+            assert_eq!(ClipId::from_file_name(&id.file_name()).unwrap(), id);
+            assert_eq!(ClipId::from_file_name(&id.sidecar_name()).unwrap(), id);
+        }
+        for name in [
+            "clip",
+            "clip.mov",
+            "clip.MP4",
+            ".mp4",
+            "..mp4",
+            "x.mp4.mp4",
+            "a/b.mp4",
+        ] {
+            ClipId::from_file_name(name).expect_err(name);
+        }
+    }
+
+    #[test]
+    fn fresh_names_never_run_backwards() {
+        let mut last = ClipId::fresh().unwrap();
+        assert_eq!(last.as_str().len(), "1763812000000_0a1b2c3d".len());
+        for _ in 0..10_000 {
+            let next = ClipId::fresh().unwrap();
+            assert!(next > last, "{next} after {last}");
+            last = next;
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_far_off_makes_names_that_have_a_time() {
+        for now in [0, 1, 86_400_000, 999_999_999, 1_763_812_000_000, LATEST_MILLIS] {
+            let id = ClipId(format_timestamped(now, 7));
+            assert_eq!(id.millis(), Some(now), "{id}");
+            assert_eq!(ClipId::parse(id.as_str()).unwrap(), id);
+        }
+        assert!(ClipId(format_timestamped(5, 0)) < ClipId(format_timestamped(LATEST_MILLIS, 0)));
+    }
+
+    #[test]
+    fn times_order_before_names() {
+        let mut ids: Vec<ClipId> = [
+            "zebra",
+            "9763812000000_a",
+            "10763812000000_a",
+            "1763812000000_b",
+            "0007_x",
+            "1763812000000_a",
+        ]
+        .into_iter()
+        .map(|name| ClipId::parse(name).unwrap())
+        .collect();
+        ids.sort();
+        ids.reverse();
+        let names: Vec<&str> = ids.iter().map(ClipId::as_str).collect();
+        assert_eq!(
+            names,
+            [
+                "10763812000000_a",
+                "9763812000000_a",
+                "1763812000000_b",
+                "1763812000000_a",
+                "zebra",
+                "0007_x"
+            ]
+        );
+    }
+}

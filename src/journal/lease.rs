@@ -1,0 +1,368 @@
+//! Leases: how a client shows that it is alive.
+//!
+//! A record names the lease of the client that works on it. In a folder a lease is a file lock, which is released when
+//! the process ends, however it ends. In a bucket it is a document that its client renews every
+//! [`RENEWAL_INTERVAL`]. A client that finds the document unchanged for [`LEASE_DURATION`], measured by its own
+//! monotonic clock, assumes that the owner is dead; a wall clock that jumps ends no lease. A missing lease proves
+//! nothing, since anyone can remove a file, so it is watched for as long as an unchanged one.
+
+use std::collections::HashMap;
+use std::fs;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::task::JoinHandle;
+
+use super::{Claim, Inner, Journal, OpenJob};
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::{self, Instant, wall_clock};
+use crate::storage::{
+    FileLocks, JsonStore, LockedFile, OWNERS, Version, blocking, io_error, is_named, no_randomness,
+};
+
+/// How long a lease in a bucket lasts without renewal.
+pub(crate) const LEASE_DURATION: Duration = Duration::from_secs(20);
+/// The time between two renewals: three attempts fit into a lease.
+const RENEWAL_INTERVAL: Duration = Duration::from_secs(5);
+/// The maximum time of a renewal, whatever the settings of the store allow.
+const RENEWAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// The time between two checks of an owner that may be dead.
+pub(crate) const WATCH_INTERVAL: Duration = Duration::from_millis(500);
+/// The remaining time that a lease must have for a create request to be sent.
+const SEND_MARGIN: Duration = Duration::from_secs(5);
+/// After this time without renewal, the document of a lease is removed.
+const REMOVAL_AGE: Duration = Duration::from_secs(24 * 3600);
+/// After this time without a check, the watched lease of another client is forgotten.
+const WATCH_RETENTION: Duration = Duration::from_secs(3600);
+/// Maximum attempts to lock a new lease file that another client removes as stale.
+const MAX_ATTEMPTS: usize = 8;
+
+/// The lease of this client.
+pub(super) struct Lease {
+    pub(super) id: String,
+    kind: LeaseKind,
+}
+
+enum LeaseKind {
+    /// File locks. There is more than one file if someone removed the name of the previous ones.
+    Files(FileLocks, Mutex<Vec<LockedFile>>),
+    /// A document that is renewed.
+    Document,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // An abandoned record names this lease: a client that finds the file unlocked knows that the owner is gone, and
+        // removes the file.
+        if self.has_abandoned.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Some(lease) = self.lease.get()
+            && let LeaseKind::Files(locks, _files) = &lease.kind
+        {
+            // While the lock is held, so that the name cannot belong to another client.
+            let _ = fs::remove_file(locks.path(OWNERS, &lease.id));
+        }
+    }
+}
+
+/// The renewal of this client's lease.
+#[derive(Default)]
+pub(super) struct Renewal {
+    task: Mutex<Option<JoinHandle<()>>>,
+    /// When the last successful renewal began.
+    last: Mutex<Option<Moment>>,
+}
+
+impl Renewal {
+    pub(super) fn set(&self, moment: Moment) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(moment);
+    }
+
+    fn get(&self) -> Option<Moment> {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A moment, as read from the monotonic and the wall clock.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    monotonic: Instant,
+    wall: SystemTime,
+}
+
+impl Moment {
+    pub(super) fn now() -> Self {
+        Self {
+            monotonic: Instant::now(),
+            wall: wall_clock(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) const fn at(monotonic: Instant, wall: SystemTime) -> Self {
+        Self { monotonic, wall }
+    }
+
+    /// Returns the maximum time that may have passed since. On some systems the monotonic clock stops during suspend,
+    /// and the wall clock can be set back.
+    pub(super) fn elapsed(&self) -> Duration {
+        let wall = wall_clock().duration_since(self.wall).unwrap_or_default();
+        self.monotonic.elapsed().max(wall)
+    }
+}
+
+/// What is known of the owner of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Liveness {
+    Alive,
+    Dead,
+    /// Its lease has not been watched for long enough.
+    Unknown,
+}
+
+/// The leases of other clients, and when each was last seen to change.
+#[derive(Default)]
+pub(super) struct LeaseWatcher(Mutex<HashMap<String, WatchedLease>>);
+
+struct WatchedLease {
+    /// `None` if it is missing.
+    version: Option<Version>,
+    since: Instant,
+    checked: Instant,
+    /// Whether a change was observed.
+    has_changed: bool,
+}
+
+impl LeaseWatcher {
+    /// Pretends that all leases were first seen earlier.
+    #[cfg(test)]
+    pub(super) fn age(&self, by: Duration) {
+        for watched in self.0.lock().unwrap().values_mut() {
+            watched.since = watched.since.checked_sub(by).unwrap();
+        }
+    }
+
+    /// Evaluates the current version of a lease together with the earlier ones.
+    fn check(&self, owner: &str, version: Option<Version>) -> Liveness {
+        let mut leases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        leases.retain(|id, watched| id == owner || now.duration_since(watched.checked) < WATCH_RETENTION);
+        let watched = leases.entry(owner.to_owned()).or_insert_with(|| WatchedLease {
+            version: version.clone(),
+            since: now,
+            checked: now,
+            has_changed: false,
+        });
+        watched.checked = now;
+        if watched.version != version {
+            watched.has_changed = version.is_some();
+            (watched.version, watched.since) = (version, now);
+        }
+        if now.duration_since(watched.since) >= LEASE_DURATION {
+            Liveness::Dead
+        } else if watched.has_changed {
+            Liveness::Alive
+        } else {
+            Liveness::Unknown
+        }
+    }
+}
+
+impl Journal {
+    /// Returns the lease of this client, which is taken at the first call and then renewed.
+    pub(super) async fn lease(&self) -> Result<&Lease> {
+        let lease = self.inner.lease.get_or_try_init(|| self.take_lease()).await?;
+        self.keep_lease();
+        Ok(lease)
+    }
+
+    async fn take_lease(&self) -> Result<Lease> {
+        let random = || host::random().map_err(no_randomness);
+        let id = format!("{:08x}{:08x}", random()?, random()?);
+        let Some(locks) = self.inner.backend.locks() else {
+            let now = Moment::now();
+            let created = self.leases().create(&id, heartbeat(0)).await?;
+            if created.is_none() {
+                return Err(Error::new(
+                    ErrorKind::Library,
+                    "draw an id for a lease: it is taken",
+                ));
+            }
+            self.inner.renewal.set(now);
+            return Ok(Lease {
+                id,
+                kind: LeaseKind::Document,
+            });
+        };
+        // Between creating the file and locking it, another client may have removed it as stale.
+        for _ in 0..MAX_ATTEMPTS {
+            if let Some(file) = locks.lock(OWNERS, &id).await? {
+                let files = Mutex::new(vec![file]);
+                return Ok(Lease {
+                    id,
+                    kind: LeaseKind::Files(locks, files),
+                });
+            }
+        }
+        Err(Error::new(
+            ErrorKind::Library,
+            format!(
+                "take a lease in {}: its file keeps being removed",
+                self.inner.backend
+            ),
+        ))
+    }
+
+    fn leases(&self) -> JsonStore {
+        JsonStore::new(&self.inner.backend, OWNERS)
+    }
+
+    /// Removes the leases of dead clients: in a folder those that no record names, in a bucket those that were not
+    /// renewed for a day.
+    pub(crate) async fn remove_stale_leases(&self) -> Result<()> {
+        let backend = &self.inner.backend;
+        let Some(locks) = backend.locks() else {
+            // If a clock is so wrong that this removes a valid lease, its next renewal writes it again.
+            return backend.remove_old_documents(OWNERS, REMOVAL_AGE).await;
+        };
+        let ours = self.inner.lease.get().map(|lease| lease.id.as_str());
+        let mut owners = locks.names(OWNERS).await?;
+        owners.retain(|owner| is_lease_id(owner) && ours != Some(owner));
+        if owners.is_empty() {
+            return Ok(());
+        }
+        for record in self.records().await? {
+            owners.retain(|owner| record.owner.as_ref() != Some(owner));
+        }
+        locks.remove_free(OWNERS, owners).await
+    }
+
+    /// Renews the lease as long as the library is open and its runtime exists.
+    fn keep_lease(&self) {
+        let mut task = self
+            .inner
+            .renewal
+            .task
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // The task ends with its runtime; a later runtime starts another one.
+        if task.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        let inner = Arc::downgrade(&self.inner);
+        *task = Some(tokio::spawn(async move {
+            let mut interval = tokio::time::interval(RENEWAL_INTERVAL);
+            interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                interval.tick().await;
+                let Some(inner) = inner.upgrade() else { return };
+                if let Err(error) = (Self { inner }).renew_lease().await {
+                    tracing::warn!(%error, "the lease of this client was not renewed");
+                }
+            }
+        }));
+    }
+
+    /// Renews the lease, if there is one. In a folder, takes the lock again if someone removed its file.
+    pub(super) async fn renew_lease(&self) -> Result<()> {
+        let Some(lease) = self.inner.lease.get() else {
+            return Ok(());
+        };
+        if let LeaseKind::Files(locks, files) = &lease.kind {
+            if !self.holds_lease().await?
+                && let Some(file) = locks.lock(OWNERS, &lease.id).await?
+            {
+                files.lock().unwrap_or_else(PoisonError::into_inner).push(file);
+            }
+            return Ok(());
+        }
+        let number = u64::from(host::random().map_err(no_randomness)?);
+        let now = Moment::now();
+        let leases = self.leases();
+        let renewed = tokio::time::timeout(RENEWAL_TIMEOUT, leases.put(&lease.id, heartbeat(number))).await;
+        renewed.unwrap_or_else(|_| {
+            Err(Error::new(
+                ErrorKind::Library,
+                format!(
+                    "renew a lease in {}: no answer within {} s",
+                    self.inner.backend,
+                    RENEWAL_TIMEOUT.as_secs()
+                ),
+            ))
+        })?;
+        self.inner.renewal.set(now);
+        Ok(())
+    }
+
+    /// Returns whether this client's lease is certain to last long enough for a create request to be sent.
+    pub(super) async fn holds_lease(&self) -> Result<bool> {
+        match self.inner.lease.get().map(|lease| &lease.kind) {
+            None => return Ok(false),
+            Some(LeaseKind::Document) => {
+                let last = self.inner.renewal.get();
+                return Ok(last.is_some_and(|last| last.elapsed() + SEND_MARGIN < LEASE_DURATION));
+            }
+            Some(LeaseKind::Files(..)) => {}
+        }
+        let inner = Arc::clone(&self.inner);
+        let doing = format!("find the lease of this process in {}", self.inner.backend);
+        blocking(move || {
+            let Some((id, LeaseKind::Files(locks, files))) =
+                inner.lease.get().map(|lease| (&lease.id, &lease.kind))
+            else {
+                return Ok(false);
+            };
+            let files = files.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(last) = files.last() else {
+                return Ok(false);
+            };
+            is_named(last, &locks.path(OWNERS, id)).map_err(|error| io_error(&doing, error))
+        })
+        .await
+    }
+
+    /// Returns what is known of an owner. Removes nothing, see [`remove_stale_leases`](Self::remove_stale_leases).
+    pub(super) async fn liveness(&self, owner: &str) -> Result<Liveness> {
+        // Anyone may have written the record, and its owner becomes part of a path here.
+        if !is_lease_id(owner) {
+            return Ok(Liveness::Dead);
+        }
+        let watcher = &self.inner.watcher;
+        let Some(locks) = self.inner.backend.locks() else {
+            let found = self.leases().read(owner).await?;
+            return Ok(watcher.check(owner, found.map(|found| found.version)));
+        };
+        Ok(match locks.is_held(OWNERS, owner).await? {
+            Some(true) => Liveness::Alive,
+            Some(false) => Liveness::Dead,
+            None => watcher.check(owner, None),
+        })
+    }
+
+    /// Claims a record as [`claim`](Self::claim) does, but waits until it is known whether its owner is alive: at most a
+    /// little longer than a lease.
+    pub(crate) async fn claim_after_watching(&self, job: &OpenJob, service: Option<&str>) -> Result<Claim> {
+        let started = Instant::now();
+        loop {
+            match self.claim(job, service).await? {
+                Claim::HeldByOther { is_alive: false, .. }
+                    if started.elapsed() < LEASE_DURATION + WATCH_INTERVAL =>
+                {
+                    tokio::time::sleep(WATCH_INTERVAL).await;
+                }
+                claim => return Ok(claim),
+            }
+        }
+    }
+}
+
+fn is_lease_id(id: &str) -> bool {
+    id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Returns the document of a lease. The number makes each version different.
+fn heartbeat(number: u64) -> Vec<u8> {
+    format!("{{\"beat\":{number}}}\n").into_bytes()
+}

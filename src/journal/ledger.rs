@@ -1,0 +1,142 @@
+//! Sums over the journal, and the check of a request against a budget.
+
+use std::collections::HashSet;
+use std::ops::{Bound, RangeBounds, RangeInclusive};
+
+use super::entry::{CostState, EntryName, day_of};
+use super::{Journal, entries};
+use crate::error::{Error, Result};
+use crate::host::now_millis;
+use crate::ids::RecordId;
+use crate::money::{Budget, Spent, UsdTicks};
+use crate::mutation::{Mutation, is_on};
+
+/// A reservation younger than this may itself be refused in a moment.
+const CONTENTION_MILLIS: u64 = 10_000;
+const DAY_MILLIS: u64 = 86_400_000;
+
+impl Journal {
+    /// Returns what was spent on requests that were created in a time range, in milliseconds since the Unix epoch. Reads
+    /// only the names of the open records and of the days in the range.
+    pub(crate) async fn spent(&self, time: impl RangeBounds<u64> + Send) -> Result<Spent> {
+        let first = match time.start_bound() {
+            Bound::Included(first) => *first,
+            Bound::Excluded(before) => before.saturating_add(1),
+            Bound::Unbounded => 0,
+        };
+        let last = match time.end_bound() {
+            Bound::Included(last) => *last,
+            Bound::Excluded(after) => after.saturating_sub(1),
+            Bound::Unbounded => u64::MAX,
+        };
+        let is_empty = matches!(time.end_bound(), Bound::Excluded(0)) || first > last;
+        if is_empty {
+            return Ok(Spent::default());
+        }
+        let open = self.open_entries().await?;
+        let [spent] = self.sums(&open, [first..=last]).await?;
+        Ok(spent)
+    }
+
+    /// Returns what was spent in each of the ranges, from one listing. The open entries must be listed before: a record
+    /// that is settled meanwhile is then seen twice and counted once.
+    async fn sums<const N: usize>(
+        &self,
+        open: &[EntryName],
+        ranges: [RangeInclusive<u64>; N],
+    ) -> Result<[Spent; N]> {
+        let mut sums = ranges.map(Sum::new);
+        for day in self.ledger_days().await? {
+            if sums.iter().any(|sum| sum.includes(&day)) {
+                let settled = entries(&self.ledger_store(&day)).await?;
+                for sum in &mut sums {
+                    sum.add(&settled);
+                }
+            }
+        }
+        Ok(sums.map(|mut sum| {
+            sum.add(open);
+            sum.spent
+        }))
+    }
+
+    /// Checks a request whose cost is reserved against the limits. The error comes with whether a concurrent reservation
+    /// may have caused it.
+    pub(super) async fn check_budget(&self, ours: &EntryName, budget: &Budget) -> Result<(), (Error, bool)> {
+        let estimate = match ours.cost {
+            CostState::Reserved(estimate) => estimate,
+            _ => Some(UsdTicks::ZERO),
+        };
+        budget.check_request(estimate).map_err(|error| (error, false))?;
+        if !budget.needs_ledger() {
+            return Ok(());
+        }
+        let today = ours.id.millis() - ours.id.millis() % DAY_MILLIS;
+        let sums = async {
+            let mut open = self.open_entries().await?;
+            if is_on(Mutation::ReservationsAreNotCounted) {
+                open.retain(|entry| entry.id == ours.id);
+            }
+            let ranges = [today..=today.saturating_add(DAY_MILLIS - 1), 0..=u64::MAX];
+            let sums = self.sums(&open, ranges).await?;
+            Ok((open, sums))
+        };
+        let (open, [day, all]) = sums.await.map_err(|error| (error, false))?;
+        let Err(error) = budget.check_ledger(estimate.unwrap_or_default(), &day, &all) else {
+            return Ok(());
+        };
+        let since = now_millis().saturating_sub(CONTENTION_MILLIS);
+        let is_contended = open
+            .iter()
+            .any(|entry| entry.id != ours.id && entry.id.millis() >= since);
+        Err((error, is_contended))
+    }
+}
+
+/// What was spent in a time range.
+struct Sum {
+    range: RangeInclusive<u64>,
+    /// The first and the last day of the range.
+    days: [String; 2],
+    spent: Spent,
+    counted: HashSet<RecordId>,
+}
+
+impl Sum {
+    fn new(range: RangeInclusive<u64>) -> Self {
+        Self {
+            days: [day_of(*range.start()), day_of(*range.end())],
+            range,
+            spent: Spent::default(),
+            counted: HashSet::new(),
+        }
+    }
+
+    fn includes(&self, day: &str) -> bool {
+        let [first, last] = &self.days;
+        (first.as_str()..=last.as_str()).contains(&day)
+    }
+
+    /// Counts each record once. A crash or two writers can leave several entries of one record; the one whose cost is
+    /// known best counts.
+    fn add(&mut self, entries: &[EntryName]) {
+        let mut entries: Vec<&EntryName> = entries.iter().collect();
+        entries.sort_by_key(|entry| entry.cost.rank());
+        for entry in entries {
+            if self.range.contains(&entry.id.millis()) && self.counted.insert(entry.id.clone()) {
+                self.count(entry.cost);
+            }
+        }
+    }
+
+    fn count(&mut self, cost: CostState) {
+        let spent = &mut self.spent;
+        spent.requests += 1;
+        match cost {
+            CostState::Paid(ticks) => spent.paid += ticks,
+            CostState::Estimated(ticks) => spent.estimated += ticks,
+            CostState::Reserved(Some(ticks)) => spent.reserved += ticks,
+            CostState::Reserved(None) | CostState::Unpriced => spent.unpriced += 1,
+        }
+    }
+}

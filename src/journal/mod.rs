@@ -1,0 +1,429 @@
+//! The journal of paid requests, and the ledger of settled ones.
+//!
+//! Owns the records in `jobs/` and `ledger/`, who may work on a record, and the sums. It is the single source of truth
+//! for money and jobs. Does not know the service or how a clip is made.
+//!
+//! A record is written before its create request is sent, and again right after each reply. Every write is conditional
+//! on the version that was read, so of two writers one is refused. A final state is written first, and decides how the
+//! request ended; then the record moves to the ledger. A crash during that move leaves both files: the one in the ledger
+//! counts, and the next listing removes the other.
+
+mod entry;
+mod lease;
+mod ledger;
+mod owned;
+mod record;
+mod settle;
+mod transfer;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OnceCell;
+
+pub(crate) use self::lease::{LEASE_DURATION, WATCH_INTERVAL};
+pub(crate) use self::owned::OwnedRecord;
+pub use self::record::{JobError, JobRecord, JobState};
+pub use self::settle::Settlement;
+
+use self::entry::{EntryName, day_of};
+use self::lease::{Lease, LeaseWatcher, Liveness, Moment, Renewal};
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::now_millis;
+use crate::ids::{JobId, RecordId};
+use crate::money::Budget;
+use crate::mutation::{Mutation, is_on};
+use crate::storage::{Backend, JOBS, JsonStore, LEDGER};
+
+/// Maximum attempts to write a record that other clients change concurrently.
+const MAX_ATTEMPTS: u32 = 4;
+
+/// The journal of a library. A clone is cheap and shares the lease.
+#[derive(Clone)]
+pub(crate) struct Journal {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    backend: Arc<dyn Backend>,
+    /// The lease of this client, taken at its first use.
+    lease: OnceCell<Lease>,
+    renewal: Renewal,
+    /// The leases of other clients.
+    watcher: LeaseWatcher,
+    /// The records that this client works on.
+    working: Mutex<HashSet<RecordId>>,
+    /// Whether this client abandoned a record, for example because its task was dropped.
+    has_abandoned: AtomicBool,
+    /// Serializes reservations: two concurrent ones would count each other, and both be refused.
+    reserving: tokio::sync::Mutex<()>,
+}
+
+/// Keeps a record from being claimed twice by one client.
+struct WorkGuard {
+    journal: Journal,
+    id: RecordId,
+    /// Whether the stored record names this client as its owner.
+    is_owner: bool,
+}
+
+impl WorkGuard {
+    fn new(journal: &Journal, id: &RecordId) -> Option<Self> {
+        let mut working = journal
+            .inner
+            .working
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        working.insert(id.clone()).then(|| Self {
+            journal: journal.clone(),
+            id: id.clone(),
+            is_owner: false,
+        })
+    }
+}
+
+impl Drop for WorkGuard {
+    fn drop(&mut self) {
+        let inner = &self.journal.inner;
+        let mut working = inner.working.lock().unwrap_or_else(PoisonError::into_inner);
+        working.remove(&self.id);
+        if self.is_owner {
+            inner.has_abandoned.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// An open record, known by its name only.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenJob(EntryName);
+
+impl OpenJob {
+    pub(crate) fn id(&self) -> &RecordId {
+        &self.0.id
+    }
+}
+
+/// The result of an attempt to claim a record.
+#[derive(Debug)]
+pub(crate) enum Claim {
+    /// This client may work on it.
+    Ours(OwnedRecord),
+    /// Another client works on it, or may be working on it.
+    HeldByOther {
+        record: Box<JobRecord>,
+        /// Whether the other client is known to be alive. If not, this is known after its lease has been watched for
+        /// [`LEASE_DURATION`].
+        is_alive: bool,
+    },
+    /// It was sent to a service other than the one of this client.
+    OtherService(Box<JobRecord>),
+    /// It has a final state, and this attempt moved it to the ledger.
+    Ended(Box<JobRecord>),
+    /// There is nothing left to do.
+    Gone,
+}
+
+/// A record that cannot be claimed, with the reason: it is damaged, has another version, or the disk fails. Its cost is
+/// counted nevertheless, because it is part of the record's name.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct StuckJob {
+    /// The id of the record.
+    pub record: RecordId,
+    /// Why it cannot be claimed.
+    pub error: Error,
+}
+
+impl StuckJob {
+    pub(crate) fn new(record: &RecordId, error: Error) -> Self {
+        Self {
+            record: record.clone(),
+            error,
+        }
+    }
+}
+
+/// The result of an attempt to reserve the cost of a request.
+pub(crate) enum ReserveResult {
+    Reserved(OwnedRecord),
+    /// It exceeds a budget.
+    OverBudget {
+        error: Error,
+        /// Whether a concurrent reservation may have caused this.
+        is_contended: bool,
+    },
+}
+
+impl Journal {
+    pub(crate) fn new(backend: Arc<dyn Backend>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                backend,
+                lease: OnceCell::new(),
+                renewal: Renewal::default(),
+                watcher: LeaseWatcher::default(),
+                working: Mutex::default(),
+                has_abandoned: AtomicBool::new(false),
+                reserving: tokio::sync::Mutex::new(()),
+            }),
+        }
+    }
+
+    /// Returns the open records that can be read, oldest first.
+    pub(crate) async fn jobs(&self) -> Result<Vec<JobRecord>> {
+        let mut records = self.records().await?;
+        // A record with a final state is about to move to the ledger.
+        records.retain(|record| !record.state.is_over());
+        Ok(records)
+    }
+
+    /// Returns the records in `jobs/` that can be read, including those about to move to the ledger. Oldest first.
+    async fn records(&self) -> Result<Vec<JobRecord>> {
+        let mut records = Vec::new();
+        for entry in self.open_entries().await? {
+            records.extend(self.open_record(&entry).await.ok().flatten());
+        }
+        Ok(records)
+    }
+
+    /// Returns the open records that cannot be read.
+    pub(crate) async fn stuck_jobs(&self) -> Result<Vec<StuckJob>> {
+        let mut stuck = Vec::new();
+        for entry in self.open_entries().await? {
+            if let Err(error) = self.open_record(&entry).await {
+                stuck.push(StuckJob::new(&entry.id, error));
+            }
+        }
+        Ok(stuck)
+    }
+
+    async fn open_record(&self, entry: &EntryName) -> Result<Option<JobRecord>> {
+        let found = self.open_store().read(&entry.to_string()).await?;
+        found
+            .map(|found| JobRecord::from_json(entry.id.as_str(), &found.json))
+            .transpose()
+    }
+
+    /// Returns a record, open or settled.
+    pub(crate) async fn job_record(&self, id: &RecordId) -> Result<JobRecord> {
+        for store in [self.ledger_store(&day_of(id.millis())), self.open_store()] {
+            if let Some(entry) = best_entry(&store, id).await?
+                && let Some(found) = store.read(&entry.to_string()).await?
+            {
+                return JobRecord::from_json(id.as_str(), &found.json);
+            }
+        }
+        Err(Error::new(
+            ErrorKind::NotFound,
+            format!("find the record of job {id} in {}", self.inner.backend),
+        ))
+    }
+
+    fn open_store(&self) -> JsonStore {
+        JsonStore::new(&self.inner.backend, JOBS)
+    }
+
+    fn ledger_store(&self, day: &str) -> JsonStore {
+        JsonStore::new(&self.inner.backend, format!("{LEDGER}/{day}"))
+    }
+
+    async fn ledger_days(&self) -> Result<Vec<String>> {
+        JsonStore::new(&self.inner.backend, LEDGER).folders().await
+    }
+
+    /// Returns the names of the open records, oldest first.
+    async fn open_entries(&self) -> Result<Vec<EntryName>> {
+        let mut open = entries(&self.open_store()).await?;
+        open.sort_unstable_by(|a, b| (a.id.millis(), &a.id).cmp(&(b.id.millis(), &b.id)));
+        Ok(open)
+    }
+
+    /// Returns the open records, oldest first. Removes settled records that a crash left in `jobs/`.
+    pub(crate) async fn open_jobs(&self) -> Result<Vec<OpenJob>> {
+        let open = self.open_entries().await?;
+        let mut days: Vec<_> = open.iter().map(|entry| day_of(entry.id.millis())).collect();
+        days.dedup();
+        let mut settled = HashSet::new();
+        for day in days {
+            let day = entries(&self.ledger_store(&day)).await?;
+            settled.extend(day.into_iter().map(|entry| entry.id));
+        }
+        let (over, open): (Vec<_>, Vec<_>) = open.into_iter().partition(|entry| settled.contains(&entry.id));
+        for entry in over {
+            self.open_store().remove(&entry.to_string()).await?;
+        }
+        Ok(open.into_iter().map(OpenJob).collect())
+    }
+
+    /// Returns an open record by its id.
+    pub(crate) async fn open_job(&self, id: &RecordId) -> Result<Option<OpenJob>> {
+        let open = self.open_jobs().await?;
+        Ok(open.into_iter().find(|job| job.id() == id))
+    }
+
+    /// Writes the record of a request, which reserves its cost, unless a budget forbids it.
+    pub(crate) async fn reserve(&self, mut record: JobRecord, budget: &Budget) -> Result<ReserveResult> {
+        let us = self.lease().await?.id.clone();
+        record.owner = Some(us.clone());
+        let entry = EntryName::of(&record);
+        let name = entry.to_string();
+        let taken = || Error::new(ErrorKind::Library, "draw an id for a record: it is taken");
+        let mut guard = WorkGuard::new(self, &record.id).ok_or_else(taken)?;
+        let _reserving = self.inner.reserving.lock().await;
+        let written_at = Moment::now();
+        guard.is_owner = true;
+        let created = self.open_store().create(&name, record.to_json()?).await?;
+        let version = created.ok_or_else(taken)?;
+        let owned = OwnedRecord::new(guard, us, name, record, version, written_at);
+        // Written before it is checked: of two clients at least one sees the other's reservation.
+        match self.check_budget(&entry, budget).await {
+            Ok(()) => Ok(ReserveResult::Reserved(owned)),
+            Err((error, is_contended)) => {
+                owned.discard().await?;
+                if error.kind() == ErrorKind::Budget {
+                    Ok(ReserveResult::OverBudget { error, is_contended })
+                } else {
+                    Err(error)
+                }
+            }
+        }
+    }
+
+    /// Claims a record, unless another client works on it. `service` is the origin that the caller can reach; a job of
+    /// another service is left alone.
+    pub(crate) async fn claim(&self, job: &OpenJob, service: Option<&str>) -> Result<Claim> {
+        let (store, id, name) = (self.open_store(), job.id(), job.0.to_string());
+        let guard = WorkGuard::new(self, id);
+        let Some(found) = store.read(&name).await? else {
+            return Ok(Claim::Gone);
+        };
+        let mut record = JobRecord::from_json(id.as_str(), &found.json)?;
+        let is_over = record.state.is_over();
+        if record.state == JobState::Dropped {
+            // The client that dropped it was interrupted before it removed the record.
+            self.move_to_ledger(&name, &record).await?;
+            return Ok(Claim::Gone);
+        }
+        // A request that has no job yet needs no service.
+        let has_job = matches!(record.state, JobState::Accepted | JobState::Done);
+        if let (true, Some(ours), Some(theirs)) = (has_job, service, &record.service)
+            && ours != theirs
+            && !is_on(Mutation::AnyServiceIsOurs)
+        {
+            return Ok(Claim::OtherService(Box::new(record)));
+        }
+        let held_by_other = |record, is_alive| {
+            Ok(Claim::HeldByOther {
+                record: Box::new(record),
+                is_alive,
+            })
+        };
+        let Some(mut guard) = guard else {
+            return held_by_other(record, true);
+        };
+        let us = self.lease().await?.id.clone();
+        if let Some(owner) = &record.owner
+            && *owner != us
+        {
+            match self.liveness(owner).await? {
+                Liveness::Dead => {}
+                Liveness::Alive if is_over => {
+                    // Its owner reports how it ended, but may have failed to move it.
+                    self.move_to_ledger(&name, &record).await?;
+                    return Ok(Claim::Gone);
+                }
+                Liveness::Alive => return held_by_other(record, true),
+                Liveness::Unknown => return held_by_other(record, false),
+            }
+        }
+        record.owner = Some(us.clone());
+        record.changed_at = now_millis();
+        let written_at = Moment::now();
+        guard.is_owner = true;
+        let claimed = store.replace(&name, &found.version, record.to_json()?).await?;
+        match claimed {
+            // The client that ended it was interrupted before the move to the ledger.
+            Some(_) if is_over => {
+                match self.move_to_ledger(&name, &record).await {
+                    Ok(()) => guard.is_owner = false,
+                    Err(error) => {
+                        tracing::warn!(record = %id, %error, "a settled record is not in the ledger yet");
+                    }
+                }
+                record.owner = None;
+                Ok(Claim::Ended(Box::new(record)))
+            }
+            Some(version) => Ok(Claim::Ours(OwnedRecord::new(
+                guard, us, name, record, version, written_at,
+            ))),
+            None => {
+                guard.is_owner = false;
+                if is_over {
+                    return Ok(Claim::Gone);
+                }
+                held_by_other(record, true)
+            }
+        }
+    }
+
+    /// Claims the open record of a job, or creates one if this library did not send it.
+    pub(crate) async fn pick_up(&self, job_id: &JobId, service: &str) -> Result<Claim> {
+        let open = self.open_jobs().await?;
+        if let Some(job) = self.first_of_job(&open, job_id).await {
+            return self.claim(job, Some(service)).await;
+        }
+        let mut record = JobRecord::pickup(job_id);
+        record.service = Some(service.to_owned());
+        let ReserveResult::Reserved(owned) = self.reserve(record, &Budget::NONE).await? else {
+            return Ok(Claim::Gone);
+        };
+        // Two clients that do this concurrently see both records, and the older one remains.
+        let seen: HashSet<_> = open.iter().map(OpenJob::id).collect();
+        let now = self.open_entries().await?.into_iter().map(OpenJob);
+        let older: Vec<_> = now
+            .take_while(|job| *job.id() != owned.record().id)
+            .filter(|job| !seen.contains(job.id()))
+            .collect();
+        match self.first_of_job(&older, job_id).await {
+            Some(older) => {
+                owned.discard().await?;
+                self.claim(older, Some(service)).await
+            }
+            None => Ok(Claim::Ours(owned)),
+        }
+    }
+
+    /// Returns the first record of a job. Skips records that cannot be read, which could not be claimed either.
+    async fn first_of_job<'a>(&self, jobs: &'a [OpenJob], job_id: &JobId) -> Option<&'a OpenJob> {
+        for job in jobs {
+            let record = self.open_record(&job.0).await.ok().flatten();
+            if record.is_some_and(|record| record.job_id.as_ref() == Some(job_id)) {
+                return Some(job);
+            }
+        }
+        None
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Journal({})", self.inner.backend)
+    }
+}
+
+/// Returns the name of a record in a folder. Of several, which a crash can leave, returns the one whose cost is known
+/// best.
+async fn best_entry(store: &JsonStore, id: &RecordId) -> Result<Option<EntryName>> {
+    let found = entries(store).await?.into_iter();
+    Ok(found
+        .filter(|entry| entry.id == *id)
+        .min_by_key(|entry| entry.cost.rank()))
+}
+
+/// Returns the names of the records in a folder.
+async fn entries(store: &JsonStore) -> Result<Vec<EntryName>> {
+    let names = store.names().await?;
+    Ok(names.iter().filter_map(|name| EntryName::parse(name)).collect())
+}

@@ -1,0 +1,398 @@
+//! Writing a record that this client has claimed.
+//!
+//! Owns the rules for a write: it is conditional on the version that was read, only the owner may write before the
+//! create request is sent, and a final state is never overwritten. Does not know what the states mean for a clip.
+
+use super::lease::{LEASE_DURATION, Moment};
+use super::record::{JobRecord, JobState};
+use super::transfer::{keeps_changing, outranks, without_owner};
+use super::{Journal, MAX_ATTEMPTS, WorkGuard};
+use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
+use crate::host::now_millis;
+use crate::ids::{ClipId, JobId, RecordId};
+use crate::mutation::{Mutation, is_on};
+use crate::storage::{Document, Version};
+
+/// A record that this client may work on. Dropped, another client may claim it. It is one pointer, because many
+/// futures contain it.
+pub(crate) struct OwnedRecord(Box<Owned>);
+
+struct Owned {
+    guard: WorkGuard,
+    /// The id of this client's lease.
+    us: String,
+    name: String,
+    record: JobRecord,
+    version: Version,
+    /// When this version was written, compared with the length of a lease.
+    written_at: Moment,
+    /// The job that the service created for the record, as soon as it is known. Every later write contains it.
+    job: Option<KnownJob>,
+}
+
+/// The job of a record and the clip id that belongs to it.
+struct KnownJob {
+    id: JobId,
+    clip: ClipId,
+}
+
+/// The result of a conditional write.
+enum WriteResult {
+    Written,
+    /// The record does not exist any more.
+    Gone,
+    /// The record may not be changed: another client ended it, or works on it.
+    Refused(Box<JobRecord>),
+}
+
+impl std::fmt::Debug for OwnedRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("OwnedRecord").field(&self.0.name).finish()
+    }
+}
+
+impl OwnedRecord {
+    pub(super) fn new(
+        guard: WorkGuard,
+        us: String,
+        name: String,
+        record: JobRecord,
+        version: Version,
+        written_at: Moment,
+    ) -> Self {
+        Self(Box::new(Owned {
+            guard,
+            us,
+            name,
+            record,
+            version,
+            written_at,
+            job: None,
+        }))
+    }
+
+    /// Returns the record as it was last read or written.
+    pub(crate) const fn record(&self) -> &JobRecord {
+        &self.0.record
+    }
+
+    /// Changes the record before its create request is sent.
+    ///
+    /// # Errors
+    /// `Library` if another client has claimed or removed the record because this client was assumed to be dead, or if
+    /// the record cannot be written. Then nothing may be sent.
+    pub(crate) async fn change_unsent(
+        &mut self,
+        change: impl Fn(&mut JobRecord) + Send + Sync,
+    ) -> Result<()> {
+        let us = self.0.us.clone();
+        let is_ours = |found: &JobRecord| found.owner.as_ref() == Some(&us) && !found.state.is_over();
+        match self.write(&change, is_ours).await? {
+            WriteResult::Written => Ok(()),
+            WriteResult::Gone if is_on(Mutation::LeaseIsNotChecked) => Ok(()),
+            WriteResult::Gone | WriteResult::Refused(_) => Err(taken_over(&self.0.record.id)),
+        }
+    }
+
+    /// Checks, immediately before a create request is sent, that the record still belongs to this client. Relies on the
+    /// lease while it is certain to be valid, and writes the record again otherwise.
+    ///
+    /// # Errors
+    /// As for [`change_unsent`](Self::change_unsent). Nothing may be sent then.
+    pub(crate) async fn check_unsent(&mut self) -> Result<()> {
+        if is_on(Mutation::LeaseIsNotChecked) {
+            return Ok(());
+        }
+        let journal = self.journal().clone();
+        let holds_lease = journal.holds_lease().await?;
+        if holds_lease && self.0.written_at.elapsed() < LEASE_DURATION / 2 {
+            return Ok(());
+        }
+        if !holds_lease {
+            journal.renew_lease().await?;
+        }
+        self.change_unsent(|_| {}).await
+    }
+
+    /// Records the job that the service created. Every later write contains it too, so that a failure here is made up
+    /// for by the next write.
+    pub(crate) async fn accept(&mut self, job_id: &JobId, clip: &ClipId) -> Result<()> {
+        self.0.job = Some(KnownJob {
+            id: job_id.clone(),
+            clip: clip.clone(),
+        });
+        let written = self.change(|record| record.error = None).await;
+        if is_on(Mutation::JobIsNotNamedAgain) {
+            self.0.job = None;
+        }
+        written
+    }
+
+    /// Changes the record after its create request was sent. If another client has claimed the record meanwhile, the
+    /// change is applied to that client's version. If another client has ended it, only the job id is added.
+    pub(crate) async fn change(&mut self, change: impl Fn(&mut JobRecord) + Send + Sync) -> Result<()> {
+        let us = self.0.us.clone();
+        let change = |record: &mut JobRecord| {
+            let owner = record.owner.clone();
+            change(record);
+            // The ownership of another client is left alone.
+            if owner.as_ref() != Some(&us) {
+                record.owner = owner;
+            }
+        };
+        self.change_sent(&change).await?;
+        self.0.guard.is_owner = self.0.record.owner == Some(us);
+        Ok(())
+    }
+
+    async fn change_sent(&mut self, change: &(impl Fn(&mut JobRecord) + Send + Sync)) -> Result<()> {
+        for _ in 0..MAX_ATTEMPTS {
+            match self.write(change, |found| !found.state.is_over()).await? {
+                WriteResult::Written => return Ok(()),
+                WriteResult::Refused(ended) => return self.add_job_id(*ended).await.map(drop),
+                WriteResult::Gone if self.restore(change).await? => return Ok(()),
+                // Another client has restored it.
+                WriteResult::Gone if self.reload().await?.is_some() => {}
+                WriteResult::Gone if self.0.job.is_none() => return Ok(()),
+                WriteResult::Gone => {
+                    let ended = self.journal().job_record(&self.0.record.id).await?;
+                    return self.add_job_id(ended).await.map(drop);
+                }
+            }
+        }
+        Err(keeps_changing(&self.0.record.id))
+    }
+
+    /// Ends the record with a last change and moves it to the ledger. If another client has ended it, that result
+    /// remains, unless only this client has a clip. A record that another client works on is left to that client, unless
+    /// this client has a clip. Returns the record as it is then.
+    pub(crate) async fn close(self, change: impl Fn(&mut JobRecord) + Send + Sync) -> Result<JobRecord> {
+        self.close_if(|_| true, change).await
+    }
+
+    /// Does what [`close`](Self::close) does if `may_end` returns true for the stored record. Otherwise releases the
+    /// record and returns it unchanged.
+    pub(super) async fn close_if(
+        mut self,
+        may_end: impl Fn(&JobRecord) -> bool + Send + Sync,
+        change: impl Fn(&mut JobRecord) + Send + Sync,
+    ) -> Result<JobRecord> {
+        let us = self.0.us.clone();
+        let change = |record: &mut JobRecord| {
+            change(record);
+            // They are not needed any more, and the link in the reply is a secret.
+            (record.draft, record.reply) = (None, None);
+            // The owner reports how the record ended; a recovery by another client does not.
+            record.owner = Some(us.clone());
+        };
+        let mut ended = self.0.record.clone();
+        change(&mut ended);
+        set_job(&mut ended, self.0.job.as_ref());
+        let may_end = |found: &JobRecord| {
+            outranks(&ended, found)
+                && (ended.state == JobState::Saved || is_free(found, &us))
+                && may_end(found)
+        };
+        let written = self.write(&change, may_end).await?;
+        let journal = self.journal().clone();
+        let closed = match written {
+            WriteResult::Written => {
+                self.0.guard.is_owner = true;
+                // The write has decided how the record ended. If the move fails, the next listing makes it.
+                if let Err(error) = journal.move_to_ledger(&self.0.name, &self.0.record).await {
+                    tracing::warn!(record = %self.0.record.id, %error, "a settled record is not in the ledger yet");
+                    return Ok(without_owner(&self.0.record));
+                }
+                without_owner(&self.0.record)
+            }
+            WriteResult::Refused(theirs) if theirs.state.is_over() => {
+                journal.move_to_ledger(&self.0.name, &theirs).await?;
+                self.add_job_id(without_owner(&theirs)).await?
+            }
+            WriteResult::Refused(theirs) => {
+                let is_unnamed = theirs.job_id.is_none() && self.0.job.is_some();
+                if is_unnamed || theirs.owner.as_ref() == Some(&us) {
+                    self.change(|record| record.owner = None).await?;
+                }
+                self.0.record.clone()
+            }
+            WriteResult::Gone => {
+                let found = journal.correct_ledger(without_owner(&ended)).await?;
+                self.add_job_id(found).await?
+            }
+        };
+        self.0.guard.is_owner = false;
+        Ok(closed)
+    }
+
+    /// Removes the record of a request that was never sent.
+    pub(crate) async fn discard(mut self) -> Result<()> {
+        let change = |record: &mut JobRecord| {
+            record.state = JobState::Dropped;
+            (record.owner, record.draft, record.reply) = (None, None, None);
+        };
+        let us = self.0.us.clone();
+        // A person may have settled it with a job id meanwhile.
+        let may_drop = |found: &JobRecord| {
+            let has_job = matches!(found.state, JobState::Accepted | JobState::Done);
+            !found.state.is_over() && is_free(found, &us) && (!has_job || found.is_pickup())
+        };
+        let written = self.write(&change, may_drop).await?;
+        self.0.guard.is_owner = false;
+        match written {
+            // A final state is never overwritten, so this removes what was written here.
+            WriteResult::Written => self.journal().open_store().remove(&self.0.name).await,
+            WriteResult::Gone | WriteResult::Refused(_) => Ok(()),
+        }
+    }
+
+    fn journal(&self) -> &Journal {
+        &self.0.guard.journal
+    }
+
+    /// Applies a change to the stored record if `may_change` returns true for it.
+    async fn write(
+        &mut self,
+        change: &(impl Fn(&mut JobRecord) + Send + Sync),
+        may_change: impl Fn(&JobRecord) -> bool + Send + Sync,
+    ) -> Result<WriteResult> {
+        for _ in 0..MAX_ATTEMPTS {
+            if !may_change(&self.0.record) {
+                return Ok(WriteResult::Refused(Box::new(self.0.record.clone())));
+            }
+            let version = self.0.version.clone();
+            if self.put(change, Some(&version)).await? {
+                return Ok(WriteResult::Written);
+            }
+            if self.reload().await?.is_none() {
+                return Ok(WriteResult::Gone);
+            }
+        }
+        Err(keeps_changing(&self.0.record.id))
+    }
+
+    /// Writes the record with a change, over a version or, without one, as a new document. Returns whether the condition
+    /// held.
+    async fn put(
+        &mut self,
+        change: &(impl Fn(&mut JobRecord) + Send + Sync),
+        over: Option<&Version>,
+    ) -> Result<bool> {
+        let owned = &mut *self.0;
+        let store = owned.guard.journal.open_store();
+        let mut changed = owned.record.clone();
+        change(&mut changed);
+        set_job(&mut changed, owned.job.as_ref());
+        changed.changed_at = now_millis();
+        let (now, json) = (Moment::now(), changed.to_json()?);
+        let written = match over {
+            Some(version) if is_on(Mutation::RecordsAreOverwritten) => {
+                store.put(&owned.name, json).await?;
+                Some(version.clone())
+            }
+            Some(version) => store.replace(&owned.name, version, json).await?,
+            None => store.create(&owned.name, json).await?,
+        };
+        let Some(version) = written else {
+            return Ok(false);
+        };
+        (owned.record, owned.version, owned.written_at) = (changed, version, now);
+        Ok(true)
+    }
+
+    /// Reads the stored record again. Returns `None` if it does not exist any more.
+    async fn reload(&mut self) -> Result<Option<&JobRecord>> {
+        let owned = &mut *self.0;
+        let store = owned.guard.journal.open_store();
+        let Some(Document { json, version }) = store.read(&owned.name).await? else {
+            return Ok(None);
+        };
+        owned.record = JobRecord::from_json(owned.record.id.as_str(), &json)?;
+        owned.version = version;
+        Ok(Some(&owned.record))
+    }
+
+    /// Writes a record again whose file was removed, unless it is in the ledger. Returns whether it was written.
+    async fn restore(&mut self, change: &(impl Fn(&mut JobRecord) + Send + Sync)) -> Result<bool> {
+        let journal = self.journal().clone();
+        let id = self.0.record.id.clone();
+        let written = journal.ledger_entry(&id).await?.is_none() && self.put(change, None).await?;
+        if written {
+            tracing::warn!(record = %id, "the record of a job was removed, and is written again");
+        }
+        Ok(written)
+    }
+
+    /// Adds the job id to a record that another client ended before the job was known here. Returns the record as it is
+    /// then.
+    async fn add_job_id(&self, ended: JobRecord) -> Result<JobRecord> {
+        let Some(job) = self.0.job.as_ref().filter(|_| ended.job_id.is_none()) else {
+            return Ok(ended);
+        };
+        let journal = self.journal();
+        tracing::error!(
+            record = %ended.id,
+            job = %job.id,
+            "a record was ended while its create request was being sent, and the job exists"
+        );
+        let add = |found: &JobRecord| {
+            let mut found = found.clone();
+            found.job_id.is_none().then(|| {
+                found.job_id = Some(job.id.clone());
+                found
+            })
+        };
+        for _ in 0..MAX_ATTEMPTS {
+            if let Some(entry) = journal.ledger_entry(&ended.id).await? {
+                // `None` means that another client has renamed it in between.
+                if let Some(record) = journal.change_ledger(&entry, add).await? {
+                    return Ok(record);
+                }
+            } else {
+                // It has not been moved yet.
+                journal.move_to_ledger(&self.0.name, &ended).await?;
+            }
+        }
+        Err(keeps_changing(&ended.id))
+    }
+}
+
+/// Sets the job of a record. The client that received the reply to the create request knows it, whatever another
+/// client wrote meanwhile.
+fn set_job(record: &mut JobRecord, job: Option<&KnownJob>) {
+    let Some(job) = job.filter(|job| record.job_id.as_ref() != Some(&job.id)) else {
+        return;
+    };
+    if let Some(other) = &record.job_id {
+        tracing::error!(
+            record = %record.id,
+            job = %job.id,
+            "the record named another job, {other}"
+        );
+    }
+    if matches!(record.state, JobState::Intended | JobState::Unknown) {
+        record.state = JobState::Accepted;
+    }
+    record.job_id = Some(job.id.clone());
+    record.clip = Some(job.clip.clone());
+}
+
+/// Returns whether no other client works on a record.
+fn is_free(found: &JobRecord, us: &str) -> bool {
+    found.owner.as_deref().is_none_or(|owner| owner == us)
+}
+
+fn taken_over(id: &RecordId) -> Error {
+    Error::new(
+        ErrorKind::Library,
+        format!(
+            "send the request of record {id}: another process assumed that this one was dead and has claimed or removed the record, so nothing was sent"
+        ),
+    )
+    .with_charge(Charge::No)
+    .with_advice(RetryAdvice::Retry)
+    .with_guidance("this process was suspended or blocked, or could not reach its library, for longer than its lease; make the request again")
+}
+
+#[cfg(test)]
+mod tests;

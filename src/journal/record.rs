@@ -1,0 +1,320 @@
+//! The record of a paid request.
+//!
+//! Owns its fields and their JSON. Does not know where records are kept.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
+use crate::ids::{ClipId, JobId, RecordId};
+use crate::money::UsdTicks;
+use crate::storage::no_randomness;
+use crate::text::quoted;
+
+/// The version of the records that this crate writes.
+const SCHEMA: u32 = 1;
+
+/// The record of a paid request: open at first, and an entry of the ledger when it is settled.
+///
+/// It is `jobs/<id>.<reserved ticks>.json` in the library while the request is open, and
+/// `ledger/<day>/<id>.<class>.<ticks>.json` afterwards. It contains prompts, as sidecars do, and the link to the clip
+/// until the clip is saved. It never contains a key or media.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct JobRecord {
+    schema: u32,
+    /// The id of this record. Not the service's id of the job.
+    pub id: RecordId,
+    /// The state of the request.
+    pub state: JobState,
+    /// `generate`, `edit`, `extend`, `continue` or `analyze`; `pickup` for a job that was found by its id.
+    pub operation: String,
+    /// When the record was created, in milliseconds since the Unix epoch.
+    pub created_at: u64,
+    /// When the record was last changed, in milliseconds since the Unix epoch.
+    pub changed_at: u64,
+    /// The service that the request is sent to: scheme, host and port. `None` in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// The requested model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The SHA-256 of the request including its media, in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_sha256: Option<String>,
+    /// The prompt that was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// The SHA-256 of that prompt, in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_sha256: Option<String>,
+    /// The service's id of the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<JobId>,
+    /// The id of the clip in the library, which is known before the clip is saved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip: Option<ClipId>,
+    /// The estimated cost of the clip. `None` if the model table has no price for it.
+    #[serde(
+        default,
+        rename = "estimate_usd_ticks",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub estimate: Option<UsdTicks>,
+    /// The cost of the clip, as reported by the service.
+    #[serde(default, rename = "cost_usd_ticks", skip_serializing_if = "Option::is_none")]
+    pub cost: Option<UsdTicks>,
+    /// The cost of queries to language models: an upper bound until they are answered, then as reported by the service.
+    #[serde(
+        default,
+        rename = "questions_usd_ticks",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub questions: Option<UsdTicks>,
+    /// Whether there was a query whose price the service did not report.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unpriced_question: bool,
+    /// Why there is no clip, or no clip yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<JobError>,
+    /// The lease of the client that works on the record, or last did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) owner: Option<String>,
+    /// The draft of the clip's sidecar, in the client's format.
+    #[serde(default, rename = "brief", skip_serializing_if = "Option::is_none")]
+    pub(crate) draft: Option<JsonText>,
+    /// The service's last reply to a poll, as it was received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reply: Option<JsonText>,
+    /// Whether bytes of the clip were moved to the quarantine. They may have been removed since.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) quarantined: bool,
+}
+
+/// JSON that is kept as text. A waiting job does not need the values, which take many times the memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct JsonText(Box<str>);
+
+impl JsonText {
+    pub(crate) fn parse(&self) -> Value {
+        // The text was made from a value.
+        serde_json::from_str(&self.0).unwrap_or_default()
+    }
+}
+
+impl From<&Value> for JsonText {
+    fn from(value: &Value) -> Self {
+        Self(value.to_string().into())
+    }
+}
+
+impl Serialize for JsonText {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.parse().serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for JsonText {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Value::deserialize(from).map(|value| (&value).into())
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+/// The state of a paid request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
+pub enum JobState {
+    /// Its money is reserved, and nothing was sent. If its client dies, the record is dropped.
+    Reserved,
+    /// The create request is being sent. If its client dies, the record becomes [`Unknown`](Self::Unknown).
+    Intended,
+    /// The service accepted the request and returned a job id.
+    Accepted,
+    /// The service finished the job, and its clip is not saved yet.
+    Done,
+    /// The create request was sent and no reply arrived. A person has to check the account and settle the record.
+    Unknown,
+    /// The clip is in the library, or the query was answered.
+    Saved,
+    /// The job ended without a clip.
+    Failed,
+    /// A person settled the record.
+    Settled,
+    /// Nothing was sent. The record is about to be removed and never reaches the ledger.
+    Dropped,
+}
+
+impl JobState {
+    /// Returns whether this is a final state.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Saved | Self::Failed | Self::Settled | Self::Dropped)
+    }
+
+    /// Returns the word in records and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reserved => "reserved",
+            Self::Intended => "intended",
+            Self::Accepted => "accepted",
+            Self::Done => "done",
+            Self::Unknown => "unknown",
+            Self::Saved => "saved",
+            Self::Failed => "failed",
+            Self::Settled => "settled",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// Why a job has no clip, as kept in its record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
+pub struct JobError {
+    /// The error code, see [`ErrorKind::code`](crate::ErrorKind::code).
+    pub code: String,
+    /// The message of the error.
+    pub message: String,
+    /// Whether the job was charged: `no`, `yes` or `unknown`.
+    pub charged: String,
+    /// The error code of the service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_code: Option<String>,
+}
+
+impl From<&Error> for JobError {
+    fn from(error: &Error) -> Self {
+        Self {
+            code: error.kind().code().to_owned(),
+            message: error.to_string(),
+            charged: error.may_have_been_charged().as_str().to_owned(),
+            service_code: error.service_code().map(str::to_owned),
+        }
+    }
+}
+
+impl JobRecord {
+    pub(crate) fn new(operation: &str) -> Result<Self> {
+        let id = RecordId::fresh().map_err(no_randomness)?;
+        Ok(Self::with_id(id, operation))
+    }
+
+    /// Returns a record for a job that was found by its id.
+    pub(crate) fn pickup(job_id: &JobId) -> Self {
+        let mut record = Self::with_id(RecordId::of_job(job_id), PICKUP);
+        record.state = JobState::Accepted;
+        record.clip = Some(record.id.to_clip_id());
+        record.job_id = Some(job_id.clone());
+        record
+    }
+
+    fn with_id(id: RecordId, operation: &str) -> Self {
+        let created_at = id.millis();
+        Self {
+            schema: SCHEMA,
+            id,
+            state: JobState::Reserved,
+            operation: operation.to_owned(),
+            created_at,
+            changed_at: created_at,
+            service: None,
+            model: None,
+            request_sha256: None,
+            prompt: None,
+            prompt_sha256: None,
+            job_id: None,
+            clip: None,
+            estimate: None,
+            cost: None,
+            questions: None,
+            unpriced_question: false,
+            error: None,
+            owner: None,
+            draft: None,
+            reply: None,
+            quarantined: false,
+        }
+    }
+
+    /// Parses the record `id`.
+    ///
+    /// # Errors
+    /// `Library` if it is not the JSON of this record, or has another version.
+    pub fn from_json(id: &str, json: &[u8]) -> Result<Self> {
+        let invalid = |why: String| {
+            Error::new(
+                ErrorKind::Library,
+                format!("read the record of job {}: {why}", quoted(id)),
+            )
+        };
+        let record: Self =
+            serde_json::from_slice(json).map_err(|error| invalid(format!("it is not valid: {error}")))?;
+        if record.schema != SCHEMA || record.id.as_str() != id {
+            return Err(invalid(format!(
+                "it has version {} and belongs to job {}",
+                record.schema, record.id
+            )));
+        }
+        Ok(record)
+    }
+
+    pub(super) fn to_json(&self) -> Result<Vec<u8>> {
+        let mut json = serde_json::to_vec_pretty(self).map_err(|error| {
+            Error::new(ErrorKind::Library, format!("write the record of job {}", self.id)).with_source(error)
+        })?;
+        json.push(b'\n');
+        Ok(json)
+    }
+
+    /// Returns whether the job was found by its id and not sent through this library. Its cost is not counted here.
+    pub fn is_pickup(&self) -> bool {
+        self.operation == PICKUP
+    }
+
+    /// Returns whether it is a query to a language model, not a clip.
+    pub fn is_question(&self) -> bool {
+        self.operation == QUESTION
+    }
+
+    #[cfg(feature = "media")]
+    pub(crate) fn question() -> Result<Self> {
+        let mut record = Self::new(QUESTION)?;
+        record.estimate = Some(UsdTicks::ZERO);
+        Ok(record)
+    }
+
+    /// Returns the error that the request ended with, or that keeps it from ending.
+    pub fn failure(&self) -> Option<Error> {
+        let recorded = self.error.as_ref()?;
+        let kind = ErrorKind::from_code(&recorded.code).unwrap_or(ErrorKind::JobFailed);
+        let charge = match recorded.charged.as_str() {
+            "no" => Charge::No,
+            "yes" => Charge::Yes,
+            _ => Charge::Unknown,
+        };
+        let error = Error::new(kind, recorded.message.clone()).with_charge(charge);
+        let error = match &recorded.service_code {
+            Some(code) => error.with_service_code(code),
+            None => error,
+        };
+        let error = match &self.job_id {
+            Some(id) => error.with_job_id(id),
+            None => error,
+        };
+        Some(match self.state {
+            // While the record is open, the job may still make its clip.
+            JobState::Accepted | JobState::Done => error.with_advice(RetryAdvice::Resume),
+            _ => error,
+        })
+    }
+}
+
+const PICKUP: &str = "pickup";
+const QUESTION: &str = "analyze";

@@ -1,0 +1,52 @@
+//! Finding the clip of a job.
+//!
+//! A job that is picked up twice must be saved once. The digits of a clip's id are therefore derived from the job's id, so
+//! that the names show whether the clip exists; its sidecar confirms it.
+
+use super::{Clip, ClipRecord, Library};
+use crate::error::Result;
+use crate::ids::ClipId;
+
+impl Library {
+    /// Returns the clip that a job made, if it is in the library. Reads all names, and the sidecars of the clips whose
+    /// names match: usually none or one.
+    ///
+    /// # Errors
+    /// `Library` if the library or the sidecar of the clip cannot be read.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn clip_of_job(&self, job_id: &str) -> Result<Option<Clip>> {
+        for id in self.backend.clips(None, usize::MAX).await? {
+            if id.has_digits_of(job_id)
+                && let Some(record) = self.record(&id).await?
+                && is_of_job(&record, job_id)
+            {
+                return Ok(Some(self.assemble(id, Some(record))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Removes the sidecar of a job's clip if the clip was deleted before its record was closed. The clip is fetched again
+    /// with a new sidecar. Sidecars of other clips are left alone.
+    pub(crate) async fn remove_orphaned_sidecar(&self, id: &ClipId, job_id: &str) -> Result<()> {
+        if self.exists(&id.file_name()).await? {
+            return Ok(());
+        }
+        let record = self.record(id).await?;
+        if record.is_some_and(|record| is_of_job(&record, job_id)) {
+            self.backend.remove(&id.sidecar_name()).await?;
+        }
+        Ok(())
+    }
+}
+
+fn is_of_job(record: &ClipRecord, job_id: &str) -> bool {
+    let ours = record.reelkin.as_ref().and_then(|ours| ours.job_id.as_deref());
+    let theirs = record
+        .video
+        .as_ref()
+        .and_then(|video| video.xai_video_request_id.as_deref());
+    ours.or(theirs) == Some(job_id)
+}

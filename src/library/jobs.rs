@@ -1,0 +1,114 @@
+//! The paid requests of a library, as its callers see them.
+
+use std::ops::RangeBounds;
+
+use super::{Library, Settlement};
+use crate::error::{Error, Result};
+use crate::ids::{JobId, RecordId};
+use crate::journal::{JobRecord, StuckJob};
+use crate::money::Spent;
+
+impl Library {
+    /// Returns the records of all open requests: in progress, interrupted, or waiting for a person. Oldest first.
+    /// [`stuck_jobs`](Self::stuck_jobs) returns those that cannot be read.
+    ///
+    /// # Errors
+    /// `Library` if the library cannot be read.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn jobs(&self) -> Result<Vec<JobRecord>> {
+        self.journal().jobs().await
+    }
+
+    /// Returns the open records that cannot be read, with the reason. They need a person's attention.
+    ///
+    /// # Errors
+    /// `Library` if the library cannot be read.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn stuck_jobs(&self) -> Result<Vec<StuckJob>> {
+        self.journal().stuck_jobs().await
+    }
+
+    /// Returns the record of a paid request, open or settled.
+    ///
+    /// # Errors
+    /// `InvalidRequest` if the id is not valid, `NotFound` if the record does not exist, `Library` if it cannot be read.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn job_record(&self, id: impl AsRef<str>) -> Result<JobRecord> {
+        self.journal().job_record(&RecordId::parse(id.as_ref())?).await
+    }
+
+    /// Returns what was spent on requests that were created in a time range, in milliseconds since the Unix epoch. The
+    /// range `..` includes everything. Reads only names, those of the open records and of the days in the range.
+    ///
+    /// # Errors
+    /// `Library` if the library cannot be read.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn spent(&self, time: impl RangeBounds<u64> + Send) -> Result<Spent> {
+        self.journal().spent(time).await
+    }
+
+    /// Records how a request ended that the service cannot be asked about: its submission is unknown, its job cannot be
+    /// finished, or it failed and its charge is unknown. Returns the record as it is then.
+    ///
+    /// # Errors
+    /// `InvalidRequest` if the id is not valid, and for a job id that is not valid, belongs to another record or clip, or
+    /// is given for a record that failed. `NotFound` if the record cannot be settled, or has nothing in quarantine that
+    /// could be accepted. `Library` if another process is working on it or it cannot be written.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the record as it was or as it is to be.
+    pub async fn settle(&self, id: impl AsRef<str>, settlement: Settlement) -> Result<JobRecord> {
+        let id = RecordId::parse(id.as_ref())?;
+        let journal = self.journal();
+        let Some(job) = journal.open_job(&id).await? else {
+            return journal.settle_failed(&id, &settlement).await;
+        };
+        let record = journal.record_to_settle(&job).await?;
+        match &settlement {
+            Settlement::Job(job_id) => {
+                let job_id = JobId::parse(job_id)?;
+                self.check_job_for(&record, &job_id).await?;
+                journal.settle_with_job(&job, &job_id).await
+            }
+            Settlement::Accept => {
+                self.check_acceptable(&record).await?;
+                let owned = journal.claim_to_settle(&job).await?;
+                self.accept_quarantined(owned).await
+            }
+            Settlement::NeverMade | Settlement::Lost(_) => {
+                journal
+                    .settle_without_clip(&job, record.job_id.as_ref(), &settlement)
+                    .await
+            }
+        }
+    }
+
+    /// Checks that a record can be given a job id.
+    async fn check_job_for(&self, record: &JobRecord, job_id: &JobId) -> Result<()> {
+        let id = &record.id;
+        if let Some(known) = record.job_id.as_ref().filter(|known| *known != job_id) {
+            return Err(Error::invalid(format!(
+                "settle job {id}: the service gave it the id {known}; recover it, or say what was charged"
+            )));
+        }
+        let other = match self.clip_of_job(job_id.as_str()).await? {
+            Some(clip) => Some(format!("the clip {}", clip.id)),
+            None => self.journal().other_record_of_job(id, job_id).await?,
+        };
+        match other {
+            Some(other) => Err(Error::invalid(format!(
+                "settle job {id}: {other} has the job {job_id} already"
+            ))
+            .with_guidance("check the id on the account page; settle a charge without a clip as lost")),
+            None => Ok(()),
+        }
+    }
+}

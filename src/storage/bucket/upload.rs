@@ -1,0 +1,228 @@
+//! Uploading a clip: it gets its name completely or not at all, and overwrites nothing.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use object_store::path::Path as StorePath;
+use object_store::{
+    Error as StoreError, MultipartUpload, ObjectStoreExt as _, PutMode, PutPayload, PutResult,
+};
+use tokio::io::AsyncReadExt as _;
+
+use super::{Bucket, PART_BYTES, is_refusal};
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::spawn_blocking;
+use crate::ids::ClipId;
+use crate::storage::digest::ClipDigest;
+use crate::storage::error::{io_error, store_error};
+use crate::storage::{INCOMING, name_taken, shutting_down, temporary_name};
+
+/// Concurrent uploads of parts.
+const CONCURRENT_PARTS: usize = 3;
+/// Maximum attempts while the store reports a conflict but has no such clip.
+const MAX_ATTEMPTS: usize = 3;
+
+/// Where the bytes of a clip are before it has its name.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'a> {
+    File(&'a Path),
+    /// Another object of the library, by name.
+    Object(&'a str),
+}
+
+/// Why an upload failed.
+enum UploadError {
+    Disk(std::io::Error),
+    Store(StoreError),
+    Other(Error),
+}
+
+impl From<std::io::Error> for UploadError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Disk(error)
+    }
+}
+
+impl From<StoreError> for UploadError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Error> for UploadError {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl Bucket {
+    /// Gives a clip its name in the store.
+    pub(super) async fn publish_from(
+        &self,
+        id: &ClipId,
+        source: Source<'_>,
+        digest: &ClipDigest,
+    ) -> Result<()> {
+        let name = id.file_name();
+        let doing = format!("save clip {name}");
+        self.refuse_taken(id).await?;
+        let path = self.location(&name)?;
+        for _ in 0..MAX_ATTEMPTS {
+            let uploaded = match source {
+                Source::File(file) if digest.bytes <= PART_BYTES as u64 => {
+                    self.upload_whole(&path, file).await
+                }
+                Source::File(file) => self.upload_parts(&name, &path, file).await,
+                Source::Object(object) => self.copy_within(object, &path).await,
+            };
+            let error = match uploaded {
+                Ok(()) => return Ok(()),
+                Err(UploadError::Disk(error)) => return Err(io_error(&doing, error)),
+                Err(UploadError::Other(error)) => return Err(error),
+                Err(UploadError::Store(error)) => error,
+            };
+            // The reply of a successful upload may have been lost: then the clip that exists is ours.
+            match (self.contains(&name, digest).await, is_refusal(&error)) {
+                (Ok(Some(true)), _) => return Ok(()),
+                (Ok(Some(false)), true) => return Err(name_taken(&name)),
+                (Ok(None), true) => {}
+                _ => return Err(store_error(&doing, error)),
+            }
+        }
+        Err(Error::new(
+            ErrorKind::Library,
+            format!("{doing}: the store keeps reporting a conflict with another writer"),
+        ))
+    }
+
+    /// Fails if a clip or a sidecar has this id.
+    pub(super) async fn refuse_taken(&self, id: &ClipId) -> Result<()> {
+        for name in [id.file_name(), id.sidecar_name()] {
+            if self.exists(&name).await? {
+                return Err(name_taken(&name));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a file to an object, over the old object if there is one.
+    pub(super) async fn overwrite(&self, name: &str, file: &Path, bytes: u64) -> Result<()> {
+        let path = self.location(name)?;
+        let write = async {
+            if bytes <= PART_BYTES as u64 {
+                let bytes = read_file(file).await?;
+                self.store.put(&path, bytes.into()).await?;
+                return Ok(());
+            }
+            let mut upload = self.store.put_multipart(&path).await?;
+            let written = match send_parts(&mut *upload, file).await {
+                Ok(_) => upload.complete().await.map(drop).map_err(UploadError::Store),
+                Err(error) => Err(error),
+            };
+            if written.is_err() {
+                // A store bills for the parts of an upload that was never completed.
+                let _ = upload.abort().await;
+            }
+            written
+        };
+        let doing = format!("write {name}");
+        write.await.map_err(|error| match error {
+            UploadError::Disk(error) => io_error(&doing, error),
+            UploadError::Store(error) => store_error(&doing, error),
+            UploadError::Other(error) => error,
+        })
+    }
+
+    async fn upload_whole(&self, path: &StorePath, file: &Path) -> Result<(), UploadError> {
+        let bytes = read_file(file).await?;
+        self.create(path, bytes.into()).await?;
+        Ok(())
+    }
+
+    async fn copy_within(&self, object: &str, path: &StorePath) -> Result<(), UploadError> {
+        let object = self.location(object)?;
+        Ok(self.store.copy_if_not_exists(&object, path).await?)
+    }
+
+    /// Uploads to a temporary name, then copies within the store on the condition that the target does not exist.
+    async fn upload_parts(&self, name: &str, path: &StorePath, file: &Path) -> Result<(), UploadError> {
+        let temporary = self.temporary(name)?;
+        let mut upload = self.store.put_multipart(&temporary).await?;
+        let sent = match send_parts(&mut *upload, file).await {
+            Ok(sent) => match upload.complete().await {
+                // Complete nevertheless: the reply was lost, and the retry found no upload.
+                Err(_) if self.size_at(&temporary).await == Some(sent) => Ok(()),
+                completed => completed.map(drop).map_err(UploadError::Store),
+            },
+            Err(error) => Err(error),
+        };
+        let copied = match sent {
+            Ok(()) => self.store.copy_if_not_exists(&temporary, path).await,
+            Err(error) => {
+                // A store bills for the parts of an upload that was never completed.
+                let _ = upload.abort().await;
+                let _ = self.store.delete(&temporary).await;
+                return Err(error);
+            }
+        };
+        // A sweep removes what remains; the clip is complete either way.
+        let _ = self.store.delete(&temporary).await;
+        Ok(copied?)
+    }
+
+    async fn size_at(&self, path: &StorePath) -> Option<u64> {
+        self.store.head(path).await.ok().map(|meta| meta.size)
+    }
+
+    /// Returns whether an object has this content, or `None` if it does not exist.
+    async fn contains(&self, name: &str, digest: &ClipDigest) -> Result<Option<bool>> {
+        let doing = format!("read clip {name:?}");
+        match self.object(name, &doing).await? {
+            None => Ok(None),
+            Some(object) if object.size != digest.bytes => Ok(Some(false)),
+            Some(object) => Ok(Some(object.digest(&doing).await? == *digest)),
+        }
+    }
+
+    pub(super) async fn create(&self, path: &StorePath, content: Bytes) -> Result<PutResult, StoreError> {
+        let payload = PutPayload::from_bytes(content);
+        self.store.put_opts(path, payload, PutMode::Create.into()).await
+    }
+
+    pub(super) fn temporary(&self, name: &str) -> Result<StorePath> {
+        // Two draws: objects have no lock that would tell two writers of one name apart.
+        let random = crate::host::random().map_err(crate::storage::no_randomness)?;
+        let name = temporary_name(&format!("{name}.{random:08x}"))?;
+        self.location(&format!("{INCOMING}/{name}"))
+    }
+}
+
+/// Reads a file that fits into one part.
+async fn read_file(file: &Path) -> Result<Vec<u8>, UploadError> {
+    let file = file.to_owned();
+    let read = spawn_blocking(move || std::fs::read(file)).await;
+    Ok(read.map_err(|error| UploadError::Other(shutting_down(error)))??)
+}
+
+/// Sends a file in parts. Returns its size.
+async fn send_parts(upload: &mut dyn MultipartUpload, file: &Path) -> Result<u64, UploadError> {
+    let mut file = tokio::fs::File::open(file).await?;
+    let mut sent = 0;
+    let mut uploads = FuturesUnordered::new();
+    loop {
+        let mut part = Vec::with_capacity(PART_BYTES);
+        (&mut file).take(PART_BYTES as u64).read_to_end(&mut part).await?;
+        sent += part.len() as u64;
+        let is_last = part.len() < PART_BYTES;
+        if !part.is_empty() {
+            uploads.push(upload.put_part(part.into()));
+        }
+        while uploads.len() >= if is_last { 1 } else { CONCURRENT_PARTS } {
+            uploads.next().await.transpose()?;
+        }
+        if is_last {
+            return Ok(sent);
+        }
+    }
+}

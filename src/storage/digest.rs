@@ -1,0 +1,60 @@
+//! The size and hash of a clip.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::error::io_error;
+use crate::error::Result;
+
+/// The size and hash of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
+pub struct ClipDigest {
+    /// The SHA-256 of its bytes, in hex.
+    pub sha256: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+impl ClipDigest {
+    pub(crate) fn new(hash: Sha256, bytes: u64) -> Self {
+        Self {
+            sha256: to_hex(&hash.finalize()),
+            bytes,
+        }
+    }
+
+    /// Reads a file in pieces. Blocks.
+    pub(crate) fn of_file(path: &Path) -> Result<Self> {
+        let fault = |error| io_error(&format!("read {}", path.display()), error);
+        let mut file = File::open(path).map_err(fault)?;
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0; 256 << 10];
+        let mut bytes = 0;
+        loop {
+            let read = match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(fault(error)),
+            };
+            hash.update(&buffer[..read]);
+            bytes += read as u64;
+        }
+        Ok(Self::new(hash, bytes))
+    }
+}
+
+/// Returns bytes as lowercase hex digits.
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
+    let mut hex = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}

@@ -1,0 +1,181 @@
+//! Where a URL says that a library is.
+
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+use super::Bucket;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Where a library is.
+pub(crate) enum Location {
+    Folder(PathBuf),
+    #[cfg_attr(not(feature = "s3"), expect(dead_code, reason = "needs the feature s3"))]
+    Bucket(Bucket),
+}
+
+/// Returns the text of a path if it is a URL.
+pub(crate) fn url_in(path: &Path) -> Option<&str> {
+    let text = path.to_str()?;
+    let (scheme, _) = text.split_once("://")?;
+    // A single letter is a drive.
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    let is_scheme = scheme.len() > 1
+        && scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(is_known);
+    is_scheme.then_some(text)
+}
+
+/// Parses the URL of a library, and connects to nothing.
+pub(crate) fn locate(url: &str) -> Result<Location> {
+    let wrong = |what: &str, why: &str| Error::new(ErrorKind::Config, format!("open library {what}: {why}"));
+    // No part of it is shown until it is known to contain no password.
+    let parsed = Url::parse(url)
+        .map_err(|_| wrong("by its url", "it is not a url; write it as s3://bucket/prefix"))?;
+    let has_secret = !parsed.username().is_empty() || parsed.password().is_some();
+    if has_secret || parsed.query().is_some() || parsed.fragment().is_some() {
+        return Err(wrong(
+            "by its url",
+            "it has a user, a query or a fragment; credentials are read from the environment",
+        ));
+    }
+    let shown = parsed.as_str().trim_end_matches('/');
+    match parsed.scheme() {
+        "file" => match parsed.to_file_path() {
+            Ok(folder) => Ok(Location::Folder(folder)),
+            Err(()) => Err(wrong(shown, "it names no folder of this machine")),
+        },
+        "s3" | "s3a" | "https" => s3(&parsed, shown).map(Location::Bucket),
+        _ => Err(wrong(
+            shown,
+            "this kind is not known; open the store with object_store, and pass it to Library::on_store",
+        )),
+    }
+}
+
+#[cfg(not(feature = "s3"))]
+fn s3(_: &Url, shown: &str) -> Result<Bucket> {
+    Err(Error::new(
+        ErrorKind::Config,
+        format!("open library {shown}: this build cannot open buckets: it lacks the feature s3"),
+    ))
+}
+
+#[cfg(feature = "s3")]
+fn s3(url: &Url, shown: &str) -> Result<Bucket> {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey as Key, S3CopyIfNotExists};
+    use object_store::{BackoffConfig, ClientConfigKey, ObjectStoreScheme, RetryConfig};
+
+    let wrong = |why: &str| Error::new(ErrorKind::Config, format!("open library {shown}: {why}"));
+    let Ok((ObjectStoreScheme::AmazonS3, prefix)) = ObjectStoreScheme::parse(url) else {
+        return Err(wrong("it names no bucket; write it as s3://bucket/prefix"));
+    };
+    // Fails if the program has installed a provider already, which is then used.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = |key, value: &str| (Key::Client(key), value.to_owned());
+    let bounds = [
+        client(ClientConfigKey::ConnectTimeout, "5 seconds"),
+        client(ClientConfigKey::Timeout, "60 seconds"),
+    ];
+    let mut builder = AmazonS3Builder::from_env()
+        .with_url(url.as_str())
+        .with_retry(RetryConfig {
+            backoff: BackoffConfig {
+                init_backoff: Duration::from_millis(100),
+                max_backoff: Duration::from_secs(2),
+                base: 2.0,
+            },
+            max_retries: 3,
+            retry_timeout: Duration::from_secs(30),
+        });
+    for (key, value) in bounds {
+        builder = builder.with_config(key, value);
+    }
+    // How Amazon S3 copies without overwriting. AWS_COPY_IF_NOT_EXISTS names the header of other stores.
+    if builder.get_config_value(&Key::CopyIfNotExists).is_none() {
+        builder = builder.with_copy_if_not_exists(S3CopyIfNotExists::Multipart);
+    }
+    let is_http = |key| {
+        builder
+            .get_config_value(&key)
+            .is_some_and(|url| url.starts_with("http://"))
+    };
+    let allowed = builder.get_config_value(&Key::Client(ClientConfigKey::AllowHttp));
+    if (is_http(Key::Endpoint) || is_http(Key::S3Endpoint))
+        && !allowed.is_some_and(|allowed| is_yes(&allowed))
+    {
+        return Err(wrong(
+            "its endpoint is http; set AWS_ALLOW_HTTP=true if the network can be trusted",
+        ));
+    }
+    // The error is not shown, since it may quote a setting that is a secret.
+    let store = builder
+        .build()
+        .map_err(|_| wrong("the AWS_ settings in the environment do not fit together; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL"))?;
+    Ok(Bucket::new(Arc::new(store), prefix, Some(shown.to_owned())))
+}
+
+/// Parses a setting as `object_store` does.
+#[cfg(feature = "s3")]
+fn is_yes(text: &str) -> bool {
+    ["1", "true", "on", "yes", "y"].contains(&text.to_ascii_lowercase().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(url: &str) -> String {
+        let Err(error) = locate(url) else {
+            panic!("{url} is accepted")
+        };
+        assert_eq!(error.kind(), ErrorKind::Config, "{url}");
+        format!("{error} {error:?}")
+    }
+
+    #[test]
+    fn an_invalid_url_is_refused_and_no_secret_is_shown() {
+        for (url, words) in [
+            (
+                "s3://user:hidden@films/team",
+                "credentials are read from the environment",
+            ),
+            (
+                "s3://films/team?token=hidden",
+                "credentials are read from the environment",
+            ),
+            ("s3://[hidden", "write it as s3://bucket/prefix"),
+            ("gs://films/team", "this kind is not known"),
+            ("memory:///", "this kind is not known"),
+            ("s3+https://films/team", "this kind is not known"),
+        ] {
+            let said = refused(url);
+            assert!(said.contains(words) && !said.contains("hidden"), "{url}: {said}");
+        }
+        assert_eq!(url_in(Path::new("clips")), None);
+        assert_eq!(url_in(Path::new("C://clips")), None);
+        assert_eq!(url_in(Path::new("..://clips")), None);
+    }
+
+    #[test]
+    fn a_file_url_is_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = Url::from_file_path(folder.path()).unwrap();
+        assert!(matches!(locate(url.as_str()).unwrap(), Location::Folder(path) if path == folder.path()));
+    }
+
+    #[cfg(not(feature = "s3"))]
+    #[test]
+    fn without_the_feature_a_bucket_is_refused_with_its_name() {
+        assert!(refused("s3://films/team").contains("it lacks the feature s3"));
+    }
+
+    #[cfg(feature = "s3")]
+    #[test]
+    fn a_url_without_a_bucket_is_refused() {
+        assert!(refused("https://example.com/films").contains("it names no bucket"));
+    }
+}
