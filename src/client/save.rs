@@ -8,7 +8,7 @@ use super::record::{Brief, HeldBrief};
 use super::{VideoClient, verify};
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::http::{DownloadError, Sink};
-use crate::job::{self, Begin, JobEvent, Reporter};
+use crate::job::{self, JobEvent, PollStart, Reporter};
 use crate::library::{Clip, ClipId, JobError, JobFile, JobRecord, JobState, Staged};
 use crate::money::UsdTicks;
 use crate::mutation::{Mutation, is_on};
@@ -101,7 +101,7 @@ async fn end(
                 tracing::warn!(job = %id, %error, "the clip is saved, and its record is open until the next recovery");
             }
             tracing::info!(job = %id, clip = %clip.id, "saved");
-            reporter.tell(JobEvent::Saved {
+            reporter.emit(JobEvent::Saved {
                 clip: clip.id.to_string(),
                 path: clip.path.clone(),
             });
@@ -226,14 +226,14 @@ async fn keep(
 async fn wait(client: &VideoClient, reporter: &Reporter, job: &Job) -> Result<Finished> {
     let inner = &client.inner;
     let provider = &*inner.provider;
-    let begin = match &job.kind {
-        Some(kind) => Begin::Submitted {
-            times: &inner.times,
+    let start = match &job.kind {
+        Some(kind) => PollStart::Submitted {
+            stats: &inner.times,
             kind,
         },
-        None => Begin::Found,
+        None => PollStart::Resumed,
     };
-    let wait = job::wait_until_over(provider, &job.id, &inner.poll, reporter, begin);
+    let wait = job::wait_until_over(provider, &job.id, &inner.poll, reporter, start);
     match reporter.until_stopped(wait).await {
         Err(error) if matches!(error.kind(), ErrorKind::JobExpired | ErrorKind::NotFound) => {
             let reply = job.file.record().reply.as_ref();
@@ -295,7 +295,8 @@ async fn fetch(
         tracing::debug!(job = %id, error = %error, "asking for a fresh link");
         job::pause(client.inner.poll.first).await;
         let provider = &*client.inner.provider;
-        finished = job::wait_until_over(provider, id, &client.inner.poll, reporter, Begin::Found).await?;
+        finished =
+            job::wait_until_over(provider, id, &client.inner.poll, reporter, PollStart::Resumed).await?;
     }
 }
 
@@ -326,7 +327,7 @@ async fn download(
         finished,
         quarantine,
     };
-    let mut progress = |received, total| reporter.tell(JobEvent::Downloading { received, total });
+    let mut progress = |received, total| reporter.emit(JobEvent::Downloading { received, total });
     provider.download(&url, &mut sink, &mut progress).await
 }
 
