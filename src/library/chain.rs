@@ -12,7 +12,7 @@ use super::lock::LockedFile;
 use super::name::{self, quoted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::money::UsdTicks;
-use crate::request::KeptRequest;
+use crate::request::SavedRequest;
 
 const CHAINS: &str = "chains";
 const SCHEMA: u32 = 1;
@@ -101,7 +101,7 @@ pub struct ChainStep {
     pub(crate) request_sha256: String,
     /// The request, unless it has media or addresses that are not kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) request: Option<KeptRequest>,
+    pub(crate) request: Option<SavedRequest>,
 }
 
 /// How far a step of a chain is.
@@ -230,7 +230,7 @@ impl ChainRecord {
 }
 
 impl ChainStep {
-    pub(crate) const fn new(request_sha256: String, request: Option<KeptRequest>) -> Self {
+    pub(crate) const fn new(request_sha256: String, request: Option<SavedRequest>) -> Self {
         Self {
             state: ChainStepState::Open,
             job_id: None,
@@ -249,7 +249,7 @@ impl ChainStep {
 
     /// The words of the step, where they are kept.
     pub fn prompt(&self) -> Option<&str> {
-        self.request.as_ref().and_then(KeptRequest::prompt)
+        self.request.as_ref().and_then(SavedRequest::prompt)
     }
 }
 

@@ -1,243 +1,105 @@
-//! The check of a request against the model table, before anything is read, sent or paid.
-//!
-//! Two kinds of rule. What can never be right (a blank prompt, a duration of 2.5 s, a base64 of
-//! nothing) is always refused. What the table says the service would refuse follows
-//! [`Validation`]: refused, warned of, or let through.
+//! The check of a generate request.
 
 use std::time::Duration;
 
-use super::{GenerateMode, GenerateRequest, Keyframe, StorageOptions};
+use super::{Defaults, PROMPT_GUIDANCE, TableCheck, check_storage, describe, list, whole_seconds};
 use crate::error::{Error, Result};
-use crate::model::{AspectRatio, Mode, ModeLimits, ModelEntry, ModelTable, PriceUnit};
-use crate::model::{Resolution, Validation, VideoModel};
+use crate::model::{
+    AspectRatio, Mode, ModeLimits, ModelTable, PriceUnit, Resolution, Validation, VideoModel,
+};
 use crate::money::UsdTicks;
+use crate::request::{GenerateMode, GenerateRequest, Keyframe};
 
-/// What a prompt should describe; sent along when one is missing.
-pub(super) const PROMPT_GUIDANCE: &str = "describe what is seen and how it moves, the camera, the sound or \
-    that there is no music, who speaks which words or that nobody does, and the ending frame, and \
-    pace the scene to fill the duration";
+/// Maximum length of a topic in characters.
+const MAX_TOPIC: usize = 200;
 
-/// Lives of stored files and links that the service takes, in seconds.
-const STORAGE_LIFE: std::ops::RangeInclusive<u64> = 3_600..=2_592_000;
-
-/// What a client puts where a request leaves something open.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
-pub struct Defaults {
-    /// The model.
-    pub model: VideoModel,
-    /// The length.
-    pub duration: Duration,
-    /// The size class.
-    pub resolution: Resolution,
-    /// Sound.
-    pub audio: bool,
-}
-
-impl Default for Defaults {
-    /// The values of ima2-gen: the classic model (the one with every verb), 5 s, `480p`, sound.
-    fn default() -> Self {
-        Self {
-            model: VideoModel::CLASSIC,
-            duration: Duration::from_secs(5),
-            resolution: Resolution::P480,
-            audio: true,
-        }
-    }
-}
-
-/// A request that passed the check, with every default filled in.
+/// A checked generate request with all defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Checked {
-    /// The row of the table that applied.
+    /// The mode whose limits apply.
     pub mode: Mode,
-    /// The prompt, where there is one.
+    /// The prompt; `None` if pictures alone describe the clip.
     pub prompt: Option<String>,
-    /// The model that is asked for.
+    /// The requested model.
     pub model: VideoModel,
-    /// Length in whole seconds.
+    /// The length in whole seconds.
     pub seconds: u32,
-    /// Size class.
+    /// The resolution.
     pub resolution: Resolution,
-    /// Width to height; `None` lets the service or the start image decide.
+    /// Width to height; with `None`, the start image or the service determines it.
     pub aspect_ratio: Option<AspectRatio>,
-    /// Sound.
+    /// Whether the clip has sound.
     pub audio: bool,
-    /// What it will cost; `None` when the table has no price for it.
+    /// The estimated cost; `None` if the table has no price.
     pub estimate: Option<UsdTicks>,
-    /// What the table warns of and the client lets through.
+    /// Violations of the table that the client's [`Validation`] permits, and what the table does not cover.
     pub warnings: Vec<String>,
 }
 
-/// Collects what the table says against a request.
-pub(super) struct Findings {
-    validation: Validation,
-    warnings: Vec<String>,
-}
-
-impl Findings {
-    pub(super) const fn new(validation: Validation) -> Self {
-        Self {
-            validation,
-            warnings: Vec::new(),
-        }
-    }
-
-    /// The table says that the service will refuse this.
-    pub(super) fn refuse(&mut self, what: String) -> Result<()> {
-        match self.validation {
-            Validation::Strict => Err(Error::invalid(what)),
-            Validation::Warn => {
-                self.warnings.push(what);
-                Ok(())
-            }
-            Validation::Off => Ok(()),
-        }
-    }
-
-    /// The table does not know.
-    pub(super) fn warn(&mut self, what: String) {
-        if self.validation != Validation::Off {
-            self.warnings.push(what);
-        }
-    }
-
-    /// A prompt may be too long, whatever it is for.
-    pub(super) fn check_length(&mut self, prompt: &str, table: &ModelTable) -> Result<()> {
-        let length = prompt.chars().count();
-        if length <= table.max_prompt_chars as usize {
-            return Ok(());
-        }
-        self.refuse(format!(
-            "the prompt has {length} characters: the service takes {}",
-            table.max_prompt_chars
-        ))
-    }
-
-    /// What the table says of a model in a mode. `None` where it does not know the model, or knows that
-    /// it does not do this.
-    pub(super) fn limits<'a>(
-        &mut self,
-        table: &'a ModelTable,
-        model: &VideoModel,
-        mode: Mode,
-    ) -> Result<Option<&'a ModeLimits>> {
-        let (known, does) = match mode {
-            Mode::Edit | Mode::Extend => ("limits are", mode.to_string()),
-            _ => ("limits and its price are", format!("do {}", describe(mode))),
-        };
-        let Some(entry) = table.get(model) else {
-            self.warn(format!(
-                "model {model} is not in the table of {}: its {known} not known",
-                table.date
-            ));
-            return Ok(None);
-        };
-        let limits = entry.mode(mode);
-        if limits.is_none() {
-            let others: Vec<_> = table.models_with(mode).map(VideoModel::as_str).collect();
-            self.refuse(format!(
-                "model {model} does not {does}; {} does",
-                others.join(" or ")
-            ))?;
-        }
-        Ok(limits)
-    }
-
-    pub(super) fn into_warnings(self) -> Vec<String> {
-        self.warnings
-    }
-}
-
 impl GenerateRequest {
-    /// Checks the request against a table and fills in the defaults.
+    /// Checks the request against a model table and fills in the defaults. Reads and sends nothing.
     ///
     /// # Errors
-    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) with one line that names the field and what
-    /// would be right. Nothing was read, sent or paid.
+    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) with one line that names the field and says what would be
+    /// valid.
     pub fn check(&self, table: &ModelTable, defaults: &Defaults, validation: Validation) -> Result<Checked> {
-        let model = self.model.clone().unwrap_or_else(|| defaults.model.clone());
-        let mode = self.kind();
-        let mut findings = Findings::new(validation);
-
+        let mut check = TableCheck::new(table, validation);
         self.check_shape()?;
-        let prompt = self.checked_prompt(table, &mut findings)?;
+        let prompt = self.check_prompt(&mut check)?;
         let seconds = whole_seconds("duration", self.duration.unwrap_or(defaults.duration))?;
-        let resolution = self
-            .resolution
-            .clone()
-            .unwrap_or_else(|| defaults.resolution.clone());
         if let Some(storage) = &self.storage {
             check_storage(storage)?;
         }
-
-        if let Some(limits) = findings.limits(table, &model, mode)? {
-            self.check_limits(
-                limits,
-                &model,
-                prompt.as_deref(),
-                seconds,
-                &resolution,
-                &mut findings,
-            )?;
-        }
-        self.check_voices(table, &mut findings)?;
-
-        let warnings = findings.into_warnings();
-        Ok(Checked {
-            mode,
+        let resolution = self.resolution.as_ref().unwrap_or(&defaults.resolution);
+        let mut checked = Checked {
+            mode: self.kind(),
             prompt,
+            model: self.model.as_ref().unwrap_or(&defaults.model).clone(),
             seconds,
+            resolution: resolution.clone(),
             aspect_ratio: self.aspect_ratio.clone(),
             audio: self.audio.unwrap_or(defaults.audio),
-            estimate: table
-                .get(&model)
-                .and_then(|entry| self.estimate(entry, seconds, &resolution)),
-            resolution,
-            warnings,
-            model,
-        })
-    }
-
-    fn checked_prompt(&self, table: &ModelTable, findings: &mut Findings) -> Result<Option<String>> {
-        let blank = self
-            .prompt
-            .as_deref()
-            .is_none_or(|prompt| prompt.trim().is_empty());
-        if blank {
-            // Pictures can speak for themselves; voices and nothing at all cannot.
-            return if self.input_images() == 0 {
-                Err(
-                    Error::invalid("the prompt is blank: a clip from words needs words")
-                        .with_guidance(PROMPT_GUIDANCE),
-                )
-            } else if self.prompt.is_some() {
-                Err(
-                    Error::invalid("the prompt is blank: leave it out, or say what moves")
-                        .with_guidance(PROMPT_GUIDANCE),
-                )
-            } else {
-                Ok(None)
-            };
+            estimate: None,
+            warnings: Vec::new(),
+        };
+        if let Some(limits) = check.find_limits(&checked.model, checked.mode)? {
+            self.check_limits(limits, &checked, &mut check)?;
         }
-        let prompt = self.prompt.as_deref().unwrap_or_default();
-        findings.check_length(prompt, table)?;
-        Ok(Some(prompt.to_owned()))
+        self.check_voices(&mut check)?;
+        checked.estimate = checked.estimate(table, self.input_images());
+        checked.warnings = check.warnings;
+        Ok(checked)
     }
 
-    /// What can never be right, whatever the model.
+    fn check_prompt(&self, check: &mut TableCheck<'_>) -> Result<Option<String>> {
+        let prompt = self.prompt.as_deref().unwrap_or_default();
+        if !prompt.trim().is_empty() {
+            check.check_length(prompt)?;
+            return Ok(Some(prompt.to_owned()));
+        }
+        // Pictures can do without a prompt; voices cannot.
+        let message = if self.input_images() == 0 {
+            "the prompt is blank: a request without pictures needs a prompt"
+        } else if self.prompt.is_some() {
+            "the prompt is blank: omit it, or describe the motion"
+        } else {
+            return Ok(None);
+        };
+        Err(Error::invalid(message).with_guidance(PROMPT_GUIDANCE))
+    }
+
+    /// Checks what is invalid for every model.
     fn check_shape(&self) -> Result<()> {
-        super::plan::check_topic(self.topic.as_deref())?;
+        check_topic(self.topic.as_deref())?;
         if self
             .aspect_ratio
             .as_ref()
             .is_some_and(|ratio| ratio.as_str() == "auto")
         {
             return Err(Error::invalid(
-                "aspect_ratio auto is not a value of the service: leave the ratio out, and the start image or 16:9 decides",
+                "aspect_ratio auto is not a value of the service: omit it to use the ratio of the start image, or 16:9",
             ));
         }
         match &self.mode {
@@ -249,14 +111,14 @@ impl GenerateRequest {
                 keyframes,
                 ..
             } if keyframes.is_empty() => Err(Error::invalid(
-                "frames has neither a last frame nor keyframes: to pin the first frame alone, start from an image",
+                "frames has neither a last frame nor keyframes: to pin only the first frame, start from an image",
             )),
             GenerateMode::Frames { .. } if !self.voices.is_empty() => Err(Error::invalid(
-                "voices go with references, not with pinned last frames or keyframes",
+                "voices are not supported with pinned frames: use them with references",
             )),
             GenerateMode::Frames { keyframes, .. } => {
-                let finer = |keyframe: &&Keyframe| !keyframe.at.subsec_nanos().is_multiple_of(1_000_000);
-                keyframes.iter().find(finer).map_or(Ok(()), |keyframe| {
+                let is_finer = |keyframe: &&Keyframe| !keyframe.at.subsec_nanos().is_multiple_of(1_000_000);
+                keyframes.iter().find(is_finer).map_or(Ok(()), |keyframe| {
                     Err(Error::invalid(format!(
                         "keyframe at {} s is finer than a millisecond: give whole milliseconds, such as 2.667 s",
                         keyframe.at.as_secs_f64()
@@ -267,76 +129,71 @@ impl GenerateRequest {
         }
     }
 
-    fn check_limits(
-        &self,
-        limits: &ModeLimits,
-        model: &VideoModel,
-        prompt: Option<&str>,
-        seconds: u32,
-        resolution: &Resolution,
-        findings: &mut Findings,
-    ) -> Result<()> {
-        let what = format!("{} with {}", describe(limits.mode), model);
-        if limits.prompt_required && prompt.is_none() {
-            findings.refuse(format!("the prompt is missing: {what} needs one"))?;
+    fn check_limits(&self, limits: &ModeLimits, checked: &Checked, check: &mut TableCheck<'_>) -> Result<()> {
+        let what = format!("{} with {}", describe(limits.mode), checked.model);
+        let (seconds, resolution) = (checked.seconds, &checked.resolution);
+        if limits.prompt_required && checked.prompt.is_none() {
+            check.refuse(format!("the prompt is missing: {what} needs one"))?;
         }
-        if let Some([least, most]) = limits.seconds
-            && !(least..=most).contains(&seconds)
+        if let Some([min, max]) = limits.seconds
+            && !(min..=max).contains(&seconds)
         {
-            findings.refuse(format!(
-                "duration {seconds} s is out of range: {what} makes {least} to {most} s"
+            check.refuse(format!(
+                "duration {seconds} s is out of range: {what} supports {min} to {max} s"
             ))?;
         }
         if !limits.resolutions.is_empty() && !limits.resolutions.contains(resolution) {
-            findings.refuse(format!(
-                "resolution {resolution} is not for {what}: use {}",
+            check.refuse(format!(
+                "resolution {resolution} is not supported for {what}: use {}",
                 list(limits.resolutions.iter().map(Resolution::as_str))
             ))?;
         }
         if let Some(ratio) = &self.aspect_ratio {
             if limits.aspect_ratios.is_empty() {
-                findings.refuse(format!(
-                    "aspect_ratio {ratio} would be ignored: in {what} the picture decides; leave the ratio out, or crop the picture"
+                check.refuse(format!(
+                    "aspect_ratio {ratio} would be ignored: for {what} the picture determines the ratio; omit it, or crop the picture"
                 ))?;
             } else if !limits.aspect_ratios.contains(ratio) {
-                findings.refuse(format!(
-                    "aspect_ratio {ratio} is not for {what}: use {}",
+                check.refuse(format!(
+                    "aspect_ratio {ratio} is not supported for {what}: use {}",
                     list(limits.aspect_ratios.iter().map(AspectRatio::as_str))
                 ))?;
             }
         }
-        self.check_counts(limits, &what, findings)?;
-        self.check_keyframe_times(seconds, findings)
+        self.check_counts(limits, &what, check)?;
+        self.check_keyframe_times(seconds, check)
     }
 
-    fn check_counts(&self, limits: &ModeLimits, what: &str, findings: &mut Findings) -> Result<()> {
-        let mut at_most = |name: &str, count: usize, most: u32| {
-            if count <= most as usize {
+    fn check_counts(&self, limits: &ModeLimits, what: &str, check: &mut TableCheck<'_>) -> Result<()> {
+        let mut check_count = |name: &str, count: usize, max: u32| {
+            if count <= max as usize {
                 return Ok(());
             }
-            findings.refuse(match most {
-                0 => format!("{what} takes no {name}, and {count} are given"),
-                most => format!("{count} {name} are too many: {what} takes at most {most}"),
+            check.refuse(match max {
+                0 => format!("{what} accepts no {name}, but {count} were given"),
+                max => format!("{count} {name} are too many: {what} accepts at most {max}"),
             })
         };
-        at_most("voices", self.voices.len(), limits.max_voices)?;
+        check_count("voices", self.voices.len(), limits.max_voices)?;
         match &self.mode {
             GenerateMode::References { images, first_frame } => {
-                at_most("reference pictures", images.len(), limits.max_references)?;
+                check_count("reference pictures", images.len(), limits.max_references)?;
                 if first_frame.is_some() && !limits.first_frame {
-                    findings.refuse(format!("{what} cannot have a first frame beside references"))?;
+                    check.refuse(format!(
+                        "{what} does not accept a first frame together with references"
+                    ))?;
                 }
                 Ok(())
             }
             GenerateMode::Frames { keyframes, .. } => {
-                at_most("keyframes", keyframes.len(), limits.max_keyframes)
+                check_count("keyframes", keyframes.len(), limits.max_keyframes)
             }
             GenerateMode::Text | GenerateMode::Image { .. } => Ok(()),
         }
     }
 
-    /// Strictly inside the clip, and no two on one third of a second: what the service checks, in the same units.
-    fn check_keyframe_times(&self, seconds: u32, findings: &mut Findings) -> Result<()> {
+    /// Checks that keyframes lie inside the clip and on different thirds of a second, as the service does.
+    fn check_keyframe_times(&self, seconds: u32, check: &mut TableCheck<'_>) -> Result<()> {
         let GenerateMode::Frames { keyframes, .. } = &self.mode else {
             return Ok(());
         };
@@ -344,14 +201,14 @@ impl GenerateRequest {
         for keyframe in keyframes {
             let at = keyframe.at.as_secs_f64();
             if at <= 0.0 || at >= f64::from(seconds) {
-                findings.refuse(format!(
+                check.refuse(format!(
                     "keyframe at {at} s is not inside the clip: use a time above 0 and below {seconds} s"
                 ))?;
             }
-            let slot = slot_of(keyframe.at, seconds);
+            let slot = find_slot(keyframe.at, seconds);
             if slots.contains(&slot) {
-                findings.refuse(format!(
-                    "keyframe at {at} s falls on the same third of a second as another: the service keeps one frame a slot"
+                check.refuse(format!(
+                    "keyframe at {at} s falls on the same third of a second as another: the service keeps one frame for each third"
                 ))?;
             }
             slots.push(slot);
@@ -359,115 +216,70 @@ impl GenerateRequest {
         Ok(())
     }
 
-    /// An unknown voice may be one of the team's own, so it is a warning at most.
-    fn check_voices(&self, table: &ModelTable, findings: &mut Findings) -> Result<()> {
+    /// Checks the voices. An unknown voice is only a warning, because it may be a custom voice of the team.
+    fn check_voices(&self, check: &mut TableCheck<'_>) -> Result<()> {
         for voice in &self.voices {
             if voice.trim().is_empty() {
                 return Err(Error::invalid(
                     "a voice is blank: give a preset such as eve, or a custom voice id",
                 ));
             }
-            let known = table.voices.iter().any(|name| name.eq_ignore_ascii_case(voice));
-            if !known {
-                findings.warn(format!(
-                    "voice {voice} is not a preset of the table: taken as a custom voice id"
+            let presets = &check.table.voices;
+            if !presets.iter().any(|name| name.eq_ignore_ascii_case(voice)) {
+                check.warn(format!(
+                    "voice {voice} is not a preset in the table: it is used as a custom voice id"
                 ));
             }
         }
         Ok(())
     }
+}
 
-    /// How many pictures go in; each is billed.
-    pub fn input_images(&self) -> usize {
-        match &self.mode {
-            GenerateMode::Text => 0,
-            GenerateMode::Image { .. } => 1,
-            GenerateMode::References { images, first_frame } => {
-                images.len() + usize::from(first_frame.is_some())
-            }
-            GenerateMode::Frames {
-                first,
-                last,
-                keyframes,
-            } => usize::from(first.is_some()) + usize::from(last.is_some()) + keyframes.len(),
-        }
-    }
-
-    fn estimate(&self, entry: &ModelEntry, seconds: u32, resolution: &Resolution) -> Option<UsdTicks> {
-        let second = entry.price(PriceUnit::OutputSecond, Some(resolution))?;
-        let images = match self.input_images() {
+impl Checked {
+    fn estimate(&self, table: &ModelTable, input_images: usize) -> Option<UsdTicks> {
+        let entry = table.get(&self.model)?;
+        let second = entry.price(PriceUnit::OutputSecond, Some(&self.resolution))?;
+        let images = match input_images {
             0 => UsdTicks::ZERO,
             count => entry.price(PriceUnit::InputImage, None)? * count as u64,
         };
-        Some(second * u64::from(seconds) + images)
+        Some(second * u64::from(self.seconds) + images)
     }
 }
 
-/// The third of a second, counted from 0, that the service snaps a keyframe to, in a clip of so many seconds.
+/// Returns the third of a second, counted from 0, to which the service moves a keyframe.
 ///
-/// It is the nearest one inside of the clip: the thirds at its two ends belong to the first and the last frame. In
-/// whole numbers, since products of a float and 3 round to either side of a half.
-fn slot_of(at: Duration, seconds: u32) -> u128 {
+/// It is the nearest one inside the clip: the thirds at both ends belong to the first and the last frame. Computed with
+/// integers, because the product of a float and 3 can round to either side of a half.
+fn find_slot(at: Duration, seconds: u32) -> u128 {
     let nearest = (at.as_millis() * 3 + 500) / 1000;
     nearest.clamp(1, (u128::from(seconds) * 3).saturating_sub(1).max(1))
 }
 
-/// The duration as the service counts it.
-pub(super) fn whole_seconds(field: &str, duration: Duration) -> Result<u32> {
-    let shown = duration.as_secs_f64();
-    if duration.subsec_nanos() != 0 || duration.is_zero() {
+/// Checks that a topic is a name on one line.
+fn check_topic(topic: Option<&str>) -> Result<()> {
+    let Some(topic) = topic else { return Ok(()) };
+    if topic.trim().is_empty() {
+        return Err(Error::invalid("the topic is blank: omit it, or name the series"));
+    }
+    if topic.chars().count() > MAX_TOPIC || topic.chars().any(char::is_control) {
         return Err(Error::invalid(format!(
-            "{field} {shown} s is not a whole number of seconds above 0: the service counts whole seconds, such as 5"
+            "the topic is not a name: use one line of at most {MAX_TOPIC} characters"
         )));
     }
-    u32::try_from(duration.as_secs())
-        .map_err(|_| Error::invalid(format!("{field} {shown} s is out of range: use 1 to 15 s")))
-}
-
-pub(super) fn check_storage(storage: &StorageOptions) -> Result<()> {
-    if storage.filename.trim().is_empty() {
-        return Err(Error::invalid(
-            "storage filename is blank: give the stored clip a name",
-        ));
-    }
-    let life = |field: &str, life: Option<Duration>| match life {
-        Some(life) if life.subsec_nanos() != 0 || !STORAGE_LIFE.contains(&life.as_secs()) => {
-            Err(Error::invalid(format!(
-                "{field} {} s is out of range: use whole seconds from {} (an hour) to {} (30 days)",
-                life.as_secs_f64(),
-                STORAGE_LIFE.start(),
-                STORAGE_LIFE.end()
-            )))
-        }
-        _ => Ok(()),
-    };
-    life("storage expires_after", storage.expires_after)?;
-    match storage.public_url {
-        Some(super::PublicUrl::ExpiresAfter(at)) => life("storage public_url expires_after", Some(at)),
-        _ => Ok(()),
-    }
-}
-
-const fn describe(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Text => "text to video",
-        Mode::Image => "image to video",
-        Mode::References => "references to video",
-        Mode::Frames => "pinned frames",
-        Mode::Edit => "edits",
-        Mode::Extend => "extensions",
-    }
-}
-
-/// `a, b or c`.
-fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
-    let words: Vec<_> = words.collect();
-    match words.split_last() {
-        Some((last, [])) => (*last).to_owned(),
-        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
-        None => String::new(),
-    }
+    Ok(())
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_is_a_name() {
+        assert!(check_topic(None).is_ok());
+        assert!(check_topic(Some("Leuchtturm, Folge")).is_ok());
+        for bad in ["", "  ", "two\nlines", &"x".repeat(201)] {
+            assert!(check_topic(Some(bad)).is_err(), "{bad:?}");
+        }
+    }
+}
