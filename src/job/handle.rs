@@ -1,4 +1,4 @@
-//! Work that runs in a task of its own, and the handle through which it is observed.
+//! Work that runs in a separate task, and the handle through which it is observed.
 
 use std::fmt;
 use std::future::Future;
@@ -19,7 +19,7 @@ use crate::telemetry;
 
 /// Observes running work: a job of the service, or a chain of jobs.
 ///
-/// The work runs in a task of its own. Dropping the handle, its futures or its events does not stop the work: the clip is
+/// The work runs in a separate task. Dropping the handle, its futures or its events does not stop the work: the clip is
 /// still saved. All clones of a handle observe the same work.
 pub struct Handle<T, E: Event = JobEvent> {
     id: E::Id,
@@ -191,7 +191,7 @@ impl<T, E: Event> Drop for EndGuard<T, E> {
     }
 }
 
-/// Runs work in a task of its own, within a span. The work continues when no handle is left. It is stopped by `stop` and by
+/// Runs work in a separate task, within a span. The work continues when no handle is left. It is stopped by `stop` and by
 /// its handle.
 pub(crate) fn spawn<T, E, F, W>(span: Span, stop: &StopSignal, work: F) -> Started<T, E>
 where

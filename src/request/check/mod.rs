@@ -18,7 +18,7 @@ use crate::model::{Mode, ModeLimits, ModelTable, Resolution, Validation, VideoMo
 
 /// What a prompt should describe; added to the error for a blank prompt.
 const PROMPT_GUIDANCE: &str = "describe what is seen and how it moves, the camera, the sound or that there is no music, \
-    who speaks which words or that nobody speaks, and the final frame, and pace the scene to fill the duration";
+    who speaks which words or that nobody speaks, and the ending frame, and pace the scene to fill the duration";
 
 /// Valid lifetimes of stored files and links, in seconds.
 const STORAGE_LIFE: std::ops::RangeInclusive<u64> = 3_600..=2_592_000;
