@@ -36,7 +36,7 @@ struct Work<T, E> {
     stop: StopSignal,
 }
 
-impl<T: Clone, E> Work<T, E> {
+impl<T: Clone + Send + Sync, E: Event> Work<T, E> {
     /// Waits until the work has ended and returns its result.
     async fn result(&self) -> Result<T> {
         let mut result = self.result.clone();
