@@ -54,7 +54,7 @@ for name in "${names[@]}"; do
     start) REELKIN_PROGRAM=$(bindings/native.sh --program)/reelkin in_rust start ;;
     build) benches/build.sh >>"$rows" ;;
     library) in_rust library ;;
-    waiting) in_simulation job::simulation::rows client::fairness_tests::rows ;;
+    waiting) in_simulation job::poll_schedule::rows client::fairness_tests::rows ;;
     jobs)
         in_python jobs httpx==0.28.1
         in_rust jobs

@@ -442,7 +442,7 @@ fn what_is_forbidden_is_found() {
     for (path, line) in [
         ("src/provider/xai/mod.rs", "use crate::http::Http;"),
         ("src/job/poll.rs", "/// See [`Http`](crate::http)."),
-        ("src/job/poll.rs", "use super::schedule::Pace;"),
+        ("src/job/poll.rs", "use super::progress::ProgressEstimator;"),
         ("src/library/mod.rs", "asleep();"),
     ] {
         assert_eq!(violations(path, line), Vec::<String>::new(), "{line}");

@@ -104,7 +104,7 @@ pub(super) async fn run(
     witness: Option<Arc<dyn Witness>>,
     reporter: Reporter,
 ) -> Result<Clip> {
-    reporter.tell(JobEvent::Planning);
+    reporter.emit(JobEvent::Planning);
     // In a box of its own: the frame goes with it, before the job is waited for.
     let way = Box::pin(choose_way(&client, from, request));
     match reporter.stop_signal().before_sending(way).await? {

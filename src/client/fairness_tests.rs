@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::http::{DownloadError, Lane, Limiter, RateLimit, Sink};
 use crate::ids::JobId;
 use crate::job::rows::Row;
-use crate::job::{Begin, PollPolicy, Times, pause, spawn, wait_until_over};
+use crate::job::{DurationStats, PollPolicy, PollStart, pause, spawn, wait_until_over};
 use crate::provider::{
     Answer, Ask, Finished, PollFailure, PollReply, Provider, Submission, Upload, VisibleModel,
 };
@@ -168,7 +168,7 @@ fn run(from: f64, to: f64) -> Shared {
             start: Instant::now(),
             stories: Mutex::default(),
         });
-        let times = Arc::new(Times::default());
+        let times = Arc::new(DurationStats::default());
         let mut works = Vec::new();
         for number in 0..=JOBS {
             // Every length once, in no order.
@@ -182,15 +182,15 @@ fn run(from: f64, to: f64) -> Shared {
                 let id = JobId::parse(&format!("job-{number}"))?;
                 service.create(&id, takes).await;
                 reporter.submitted(&id, None);
-                let begin = Begin::Submitted {
-                    times: &times,
+                let start = PollStart::Submitted {
+                    stats: &times,
                     kind: "any",
                 };
                 let policy = PollPolicy {
                     deadline: Duration::from_secs(7200),
                     ..PollPolicy::default()
                 };
-                wait_until_over(&*service, &id, &policy, &reporter, begin).await?;
+                wait_until_over(&*service, &id, &policy, &reporter, start).await?;
                 Ok(())
             });
             works.push(work);

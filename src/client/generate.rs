@@ -40,7 +40,7 @@ impl Generate {
         let Self { client, request } = self;
         let stop = client.stop_signal().clone();
         job::spawn(Verb::Generate.span(), &stop, move |reporter| {
-            reporter.tell(JobEvent::Planning);
+            reporter.emit(JobEvent::Planning);
             Box::pin(run(client, request, None, None, reporter))
         })
         .handle()

@@ -216,13 +216,13 @@ async fn check_picture(role: &str, name: &str, bytes: &Bytes) -> Result<&'static
             MAX_PICTURE_BYTES >> 20
         )));
     }
-    let Some(kind) = PictureKind::of(bytes) else {
+    let Some(kind) = PictureKind::detect(bytes) else {
         return Err(bad(
             "it is not a picture the service takes; give a PNG, JPEG or WebP".to_owned(),
         ));
     };
     let (width, height) = kind
-        .size(bytes)
+        .read_size(bytes)
         .ok_or_else(|| bad("it is cut off or damaged: its header has no size".to_owned()))?;
     let pixels = width.saturating_mul(height);
     if pixels == 0 || pixels > MAX_PICTURE_PIXELS {

@@ -95,7 +95,7 @@ struct Inner {
     /// The right to download, check and save a clip: so many do at a time.
     finishing: tokio::sync::Semaphore,
     /// How long jobs took that this client waited for.
-    times: job::Times,
+    times: job::DurationStats,
     planner: PlannerSettings,
     budget: Budget,
     /// What can be checked of a clip that was downloaded.
@@ -164,7 +164,7 @@ impl VideoClient {
                 validation: settings.validation,
                 poll: settings.poll,
                 finishing: tokio::sync::Semaphore::new(FINISHING),
-                times: job::Times::default(),
+                times: job::DurationStats::default(),
                 planner: settings.planner,
                 budget: settings.budget,
                 verification,

@@ -218,7 +218,7 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
     let library = &client.inner.library;
     let mut left = library.journal().open_jobs().await?;
     let of = left.len() as u64;
-    reporter.tell(RecoveryEvent::Found { jobs: of });
+    reporter.emit(RecoveryEvent::Found { jobs: of });
     let began = Instant::now();
     let mut recovered = Recovered::default();
     let mut elsewhere: HashMap<RecordId, JobRecord> = HashMap::new();
@@ -261,7 +261,7 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
                 Look::Gone => {}
             }
             done += 1;
-            reporter.tell(RecoveryEvent::Looked { done, of });
+            reporter.emit(RecoveryEvent::Looked { done, of });
         }
         drop(looks);
         // Only owners that may be dead have to be watched for a while.

@@ -10,7 +10,7 @@ use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::http::{DownloadError, Sink};
 use crate::ids::ClipId;
 use crate::ids::JobId;
-use crate::job::{self, Begin, JobEvent, Reporter};
+use crate::job::{self, JobEvent, PollStart, Reporter};
 use crate::journal::{JobError, JobRecord, JobState, OwnedRecord};
 use crate::library::{Clip, Staged};
 use crate::money::UsdTicks;
@@ -104,7 +104,7 @@ async fn end(
                 tracing::warn!(job = %id, %error, "the clip is saved, and its record is open until the next recovery");
             }
             tracing::info!(job = %id, clip = %clip.id, "saved");
-            reporter.tell(JobEvent::Saved {
+            reporter.emit(JobEvent::Saved {
                 clip: clip.id.to_string(),
                 path: clip.path.clone(),
             });
@@ -229,14 +229,14 @@ async fn keep(
 async fn wait(client: &VideoClient, reporter: &Reporter, job: &Job) -> Result<Finished> {
     let inner = &client.inner;
     let provider = &*inner.provider;
-    let begin = match &job.kind {
-        Some(kind) => Begin::Submitted {
-            times: &inner.times,
+    let start = match &job.kind {
+        Some(kind) => PollStart::Submitted {
+            stats: &inner.times,
             kind,
         },
-        None => Begin::Found,
+        None => PollStart::Resumed,
     };
-    let wait = job::wait_until_over(provider, &job.id, &inner.poll, reporter, begin);
+    let wait = job::wait_until_over(provider, &job.id, &inner.poll, reporter, start);
     match reporter.until_stopped(wait).await {
         Err(error) if matches!(error.kind(), ErrorKind::JobExpired | ErrorKind::NotFound) => {
             let reply = job.file.record().reply.as_ref();
@@ -298,7 +298,8 @@ async fn fetch(
         tracing::debug!(job = %id, error = %error, "asking for a fresh link");
         job::pause(client.inner.poll.first).await;
         let provider = &*client.inner.provider;
-        finished = job::wait_until_over(provider, id, &client.inner.poll, reporter, Begin::Found).await?;
+        finished =
+            job::wait_until_over(provider, id, &client.inner.poll, reporter, PollStart::Resumed).await?;
     }
 }
 
@@ -329,7 +330,7 @@ async fn download(
         finished,
         quarantine,
     };
-    let mut progress = |received, total| reporter.tell(JobEvent::Downloading { received, total });
+    let mut progress = |received, total| reporter.emit(JobEvent::Downloading { received, total });
     provider.download(&url, &mut sink, &mut progress).await
 }
 

@@ -101,7 +101,7 @@ impl Transform {
         };
         let stop = client.stop_signal().clone();
         job::spawn(verb.span(), &stop, move |reporter| async move {
-            reporter.tell(JobEvent::Planning);
+            reporter.emit(JobEvent::Planning);
             Box::pin(run(client, request, None, reporter)).await
         })
         .handle()

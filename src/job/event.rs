@@ -1,10 +1,9 @@
-//! What happens to a job, for those who watch.
+//! The events of a job, and the stream through which they are observed.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,64 +15,62 @@ use crate::error::Error;
 use crate::ids::JobId;
 use crate::model::VideoModel;
 
-/// Events kept for somebody who starts to watch late. Only progress is ever dropped.
-const KEPT: usize = 16;
+/// Number of events above which progress events are dropped, oldest first. All other events are kept.
+const MAX_EVENTS: usize = 16;
 
-/// One thing that happened to a job, in order.
+/// An event of a job.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum JobEvent {
-    /// The request is being checked, its media read and, where that is on, its prompt planned. No clip
-    /// is paid yet.
+    /// The request is checked, its media are read and, if enabled, its prompt is planned. No clip is paid for yet.
     Planning,
-    /// The service took the job; from here on it may cost money.
+    /// The service accepted the job. From now on it may cost money.
     Submitted {
         /// The service's id of the job.
         job_id: JobId,
-        /// The model that was asked for; unknown when a job is picked up by its id.
+        /// The requested model; unknown for a job that is resumed by its id.
         model: Option<VideoModel>,
     },
-    /// The job is not ready yet.
+    /// The job is pending.
     Progress {
-        /// 0 to 1, never smaller than before; `None` while the service does not tell.
+        /// Progress from 0 to 1, which never decreases; `None` if the service does not report it.
         fraction: Option<f64>,
-        /// Time since the job was submitted, or picked up.
+        /// Time since the job was submitted or resumed.
         elapsed: Duration,
         /// Whether nothing has changed for the policy's `stalled_after`.
         stalled: bool,
     },
-    /// The clip is on its way.
+    /// The clip is being downloaded.
     Downloading {
-        /// Bytes so far.
+        /// Bytes received so far.
         received: u64,
-        /// Bytes in all, where the server tells.
+        /// Total number of bytes, if the server reports it.
         total: Option<u64>,
     },
-    /// The clip is whole, checked and in the library.
+    /// The clip is complete, verified and in the library.
     Saved {
         /// Its id in the library.
         clip: String,
-        /// Where it lies, when the library is a folder.
+        /// Its file, if the library is a folder.
         path: Option<PathBuf>,
     },
 }
 
-/// So that the meaning of an event can grow.
+/// Prevents implementations of [`Event`] outside the crate, so that the trait can change.
 pub trait Sealed {}
 
-/// What happens to work that is watched, and what the work is known by: [`JobEvent`] for a job. Not to be
-/// implemented elsewhere.
+/// An event of observed work: [`JobEvent`] for a job. This trait cannot be implemented outside the crate.
 pub trait Event: Sealed + Clone + Send + Sync + 'static {
     /// The id of the work.
     type Id: Clone + fmt::Debug + Send + Sync + 'static;
 
-    /// Whether somebody who watches late can do without it.
+    /// Returns whether an observer that starts late can miss this event.
     #[doc(hidden)]
     fn is_droppable(&self) -> bool;
 
-    /// Adds the id to an error, where the error has a place for it.
+    /// Adds the id to an error, if the error has a field for it.
     #[doc(hidden)]
     fn name(error: Error, id: &Self::Id) -> Error;
 }
@@ -92,103 +89,75 @@ impl Event for JobEvent {
     }
 }
 
-/// The history of one piece of work, written by its driver and read by any number of watchers.
-pub(super) struct EventLog<E>(Arc<Mutex<Log<E>>>, watch::Sender<u64>);
+/// The events of one piece of work, written by the work and read by any number of observers.
+pub(super) struct EventLog<E>(watch::Sender<Log<E>>);
 
 impl<E> Clone for EventLog<E> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0), self.1.clone())
+        Self(self.0.clone())
     }
 }
 
 struct Log<E> {
+    /// Events with their sequence numbers.
     events: VecDeque<(u64, E)>,
-    next: u64,
+    next_number: u64,
     closed: bool,
+}
+
+impl<E> Log<E> {
+    /// Returns the first event whose number is at least `number`.
+    fn first_from(&self, number: u64) -> Option<&(u64, E)> {
+        let index = self.events.partition_point(|(have, _)| *have < number);
+        self.events.get(index)
+    }
 }
 
 impl<E: Event> EventLog<E> {
     pub(super) fn new() -> Self {
-        let log = Log {
+        Self(watch::Sender::new(Log {
             events: VecDeque::new(),
-            next: 0,
+            next_number: 0,
             closed: false,
-        };
-        Self(Arc::new(Mutex::new(log)), watch::Sender::new(0))
+        }))
     }
 
     pub(super) fn push(&self, event: E) {
-        let number = {
-            let mut log = self.lock();
-            let number = log.next;
-            log.next += 1;
-            // Room is made first: a queue that grows beyond it doubles.
-            if log.events.len() >= KEPT
+        self.0.send_modify(|log| {
+            // Makes room first: a queue that grows beyond its capacity doubles.
+            if log.events.len() >= MAX_EVENTS
                 && let Some(oldest) = log.events.iter().position(|(_, event)| event.is_droppable())
             {
                 log.events.remove(oldest);
             }
-            log.events.push_back((number, event));
-            log.next
-        };
-        self.1.send_replace(number);
+            log.events.push_back((log.next_number, event));
+            log.next_number += 1;
+        });
     }
 
-    /// No event comes after this.
+    /// Ends all streams after the events pushed so far.
     pub(super) fn close(&self) {
-        let number = {
-            let mut log = self.lock();
-            log.closed = true;
-            log.next + 1
-        };
-        self.1.send_replace(number);
+        self.0.send_modify(|log| log.closed = true);
     }
 
-    /// The first event at or after a number, or whether there will be none.
-    fn at(&self, number: u64) -> Next<E> {
-        let log = self.lock();
-        let index = log.events.partition_point(|(have, _)| *have < number);
-        match log.events.get(index) {
-            Some((have, event)) => Next::Event(*have, event.clone()),
-            None if log.closed => Next::End,
-            None => Next::Later,
-        }
-    }
-
+    /// Returns a stream of all events from the beginning.
     pub(super) fn watch(&self) -> Events<E> {
-        let (log, changes) = (self.clone(), self.1.subscribe());
-        let stream = futures_util::stream::unfold(0, move |from| {
-            let (log, mut changes) = (log.clone(), changes.clone());
-            async move {
-                loop {
-                    changes.mark_unchanged();
-                    match log.at(from) {
-                        Next::Event(number, event) => return Some((event, number + 1)),
-                        Next::End => return None,
-                        Next::Later => changes.changed().await.ok()?,
-                    }
-                }
-            }
+        let start = (0, self.0.subscribe());
+        let stream = futures_util::stream::unfold(start, |(from, mut changes)| async move {
+            let (number, event) = {
+                let is_ready = |log: &Log<E>| log.closed || log.first_from(from).is_some();
+                let log = changes.wait_for(is_ready).await.ok()?;
+                log.first_from(from)?.clone()
+            };
+            Some((event, (number + 1, changes)))
         });
         Events(stream.boxed())
     }
-
-    fn lock(&self) -> MutexGuard<'_, Log<E>> {
-        // A push that panicked left a consistent log behind.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-enum Next<E> {
-    Event(u64, E),
-    Later,
-    End,
-}
-
-/// The events of one piece of work from its beginning, as a stream that ends with it.
+/// A stream of all events of one piece of work, which ends with the work.
 ///
-/// Dropping it changes nothing for the work or for other watchers. A watcher that is slow loses at most
-/// progress.
+/// Dropping the stream affects neither the work nor other observers. A slow observer misses at most progress events.
 #[must_use = "a stream does nothing unless polled"]
 pub struct Events<E>(BoxStream<'static, E>);
 
@@ -196,10 +165,11 @@ pub struct Events<E>(BoxStream<'static, E>);
 pub type JobEvents = Events<JobEvent>;
 
 impl<E> Events<E> {
-    /// The next event; `None` when the work is over. The outcome is in [`Handle::wait`](super::Handle::wait).
+    /// Returns the next event, or `None` when the work has ended. [`Handle::wait`](super::Handle::wait) returns its
+    /// result.
     ///
     /// # Cancel safety
-    /// No event is lost when the future is dropped.
+    /// Dropping the future loses no event.
     pub async fn next(&mut self) -> Option<E> {
         self.0.next().await
     }
@@ -232,7 +202,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_watcher_sees_the_whole_history() {
+    async fn every_observer_sees_all_events() {
         let log = EventLog::new();
         log.push(JobEvent::Planning);
         let early = log.watch();
@@ -256,8 +226,8 @@ mod tests {
         }
         log.close();
         let events: Vec<_> = log.watch().collect().await;
-        assert_eq!(events.len(), KEPT);
+        assert_eq!(events.len(), MAX_EVENTS);
         assert_eq!(events[0], JobEvent::Planning);
-        assert_eq!(events[KEPT - 1], progress(0.9999));
+        assert_eq!(events[MAX_EVENTS - 1], progress(0.9999));
     }
 }

@@ -1,4 +1,4 @@
-//! Work that runs on its own, and the handle by which it is watched.
+//! Work that runs in a separate task, and the handle through which it is observed.
 
 use std::fmt;
 use std::future::Future;
@@ -17,94 +17,104 @@ use crate::model::VideoModel;
 use crate::stop::StopSignal;
 use crate::telemetry;
 
-/// One piece of work, watched: a job of the service, or a chain of them.
+/// Observes running work: a job of the service, or a chain of jobs.
 ///
-/// The work runs in a task of its own. A handle, its futures and its events only watch: dropping them
-/// loses nothing, the clip is saved all the same. Clones watch the same work.
-pub struct Handle<T, E: Event = JobEvent>(Arc<Shared<T, E>>);
-
-/// How the work ended, once it has. Behind a pointer: most of the time it has not, and a clip's record is large.
-type Outcome<T> = Option<Arc<Result<T>>>;
-
-struct Shared<T, E: Event> {
+/// The work runs in a separate task. Dropping the handle, its futures or its events does not stop the work: the clip is
+/// still saved. All clones of a handle observe the same work.
+pub struct Handle<T, E: Event = JobEvent> {
     id: E::Id,
+    work: Arc<Work<T, E>>,
+}
+
+/// The result of the work once it has ended. It is shared because every handle returns it and a clip's record is large.
+type SharedResult<T> = Option<Arc<Result<T>>>;
+
+/// What a handle can observe and stop.
+struct Work<T, E> {
     log: EventLog<E>,
-    outcome: watch::Receiver<Outcome<T>>,
+    result: watch::Receiver<SharedResult<T>>,
     stop: StopSignal,
+}
+
+impl<T: Clone + Send + Sync, E: Event> Work<T, E> {
+    /// Waits until the work has ended and returns its result.
+    async fn result(&self) -> Result<T> {
+        let mut result = self.result.clone();
+        let ended = result.wait_for(Option::is_some).await;
+        let ended = ended.ok().and_then(|result| result.clone());
+        ended.map_or_else(|| Err(lost()), |result| Result::clone(&result))
+    }
 }
 
 impl<T, E: Event> Clone for Handle<T, E> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self {
+            id: self.id.clone(),
+            work: Arc::clone(&self.work),
+        }
     }
 }
 
 impl<T, E: Event> fmt::Debug for Handle<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle")
-            .field("id", &self.0.id)
+            .field("id", &self.id)
             .finish_non_exhaustive()
     }
 }
 
 impl<T: Clone + Send + Sync + 'static, E: Event> Handle<T, E> {
-    /// The id of the job, or of the chain: enough to pick it up again in any process.
+    /// Returns the id of the job or chain. Any process can resume the work with it.
     pub fn id(&self) -> &E::Id {
-        &self.0.id
+        &self.id
     }
 
-    /// Everything that happens to the job, from its beginning.
+    /// Returns a stream of all events of the work from its beginning.
     pub fn events(&self) -> Events<E> {
-        self.0.log.watch()
+        self.work.log.watch()
     }
 
-    /// Waits until the job is over.
+    /// Waits until the work has ended and returns its result.
     ///
     /// # Errors
-    /// How the job ended when there is no clip; every error has the job's id.
+    /// The error with which the job ended. Every error carries the job's id.
     ///
     /// # Cancel safety
-    /// Dropping the future stops nothing and loses nothing; call it again at any time.
+    /// Dropping the future stops nothing and loses nothing. The method can be called again at any time.
     pub async fn wait(&self) -> Result<T> {
-        let mut outcome = self.0.outcome.clone();
-        let over = outcome.wait_for(Option::is_some).await;
-        let over = over.ok().and_then(|outcome| outcome.clone());
-        let outcome = over.map_or_else(|| Err(lost()), |outcome| Result::clone(&outcome));
-        // Work that ended without its own words does not name the job.
-        outcome.map_err(|error| match error.job_id() {
+        // A task that panicked or was dropped ends with an error that does not name the job.
+        self.work.result().await.map_err(|error| match error.job_id() {
             Some(_) => error,
-            None => E::name(error, &self.0.id),
+            None => E::name(error, &self.id),
         })
     }
 
-    /// Whether the job is over, one way or the other.
+    /// Returns whether the work has ended, successfully or not.
     pub fn is_over(&self) -> bool {
-        self.0.outcome.borrow().is_some()
+        self.work.result.borrow().is_some()
     }
 
-    /// Stops waiting: polls and downloads end, and [`wait`](Self::wait) returns an error of kind
-    /// `stopped`.
+    /// Stops waiting: polls and downloads end, and [`wait`](Self::wait) returns an error of kind `stopped`.
     ///
-    /// The service has no way to cancel a job: it goes on there, and its charge stands. Pick it up
-    /// later by its id.
+    /// The service cannot cancel a job: the job continues there and is charged. It can be resumed later by its id.
     pub fn stop_waiting(&self) {
-        self.0.stop.stop();
+        self.work.stop.stop();
     }
 }
 
-/// What the work tells its watchers.
+/// The side of the work: emits events, announces the id and receives the stop signal.
 pub(crate) struct Reporter<E: Event = JobEvent> {
-    tell: Arc<dyn Fn(E) + Send + Sync>,
-    /// Until it was told.
+    emit: Arc<dyn Fn(E) + Send + Sync>,
+    /// Receives the id; `None` after the id was sent.
     id: Mutex<Option<oneshot::Sender<E::Id>>>,
     stop: StopSignal,
 }
 
 impl Reporter {
-    /// The job has its id.
+    /// Announces the id of a job that the service accepted.
     pub(crate) fn submitted(&self, id: &JobId, model: Option<VideoModel>) {
         self.identified(id.clone());
-        self.tell(JobEvent::Submitted {
+        self.emit(JobEvent::Submitted {
             job_id: id.clone(),
             model,
         });
@@ -112,30 +122,32 @@ impl Reporter {
 }
 
 impl<E: Event> Reporter<E> {
-    pub(crate) fn tell(&self, event: E) {
-        (self.tell)(event);
+    /// Sends an event to all observers.
+    pub(crate) fn emit(&self, event: E) {
+        (self.emit)(event);
     }
 
-    /// The work has its id, and can be watched.
+    /// Announces the id of the work, which completes [`Started::handle`]. Later calls have no effect.
     pub(crate) fn identified(&self, id: E::Id) {
-        let told = self.id.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(told) = told {
-            // Nobody may wait for it any more.
-            let _ = told.send(id);
+        let sender = self.id.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(sender) = sender {
+            // The receiver may be gone.
+            let _ = sender.send(id);
         }
     }
 
-    /// For a part of this work: what it tells is told here, and who stops this stops it.
+    /// Returns the reporter of a part of this work. Its events are wrapped and emitted here; stopping this work stops the
+    /// part.
     pub(crate) fn part<P: Event>(&self, wrap: impl Fn(P) -> E + Send + Sync + 'static) -> Reporter<P> {
-        let tell = Arc::clone(&self.tell);
+        let emit = Arc::clone(&self.emit);
         Reporter {
-            tell: Arc::new(move |event| tell(wrap(event))),
+            emit: Arc::new(move |event| emit(wrap(event))),
             id: Mutex::new(None),
             stop: self.stop.clone(),
         }
     }
 
-    /// Whether somebody asked to stop.
+    /// Returns whether the work was asked to stop.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stop.is_stopped()
     }
@@ -145,43 +157,41 @@ impl<E: Event> Reporter<E> {
         &self.stop
     }
 
-    /// Runs a part of the work that may be broken off: waiting and downloading, never a submit.
+    /// Runs a part of the work that may be interrupted: polls and downloads, never a submission.
     pub(crate) async fn until_stopped<O>(&self, work: impl Future<Output = Result<O>>) -> Result<O> {
         self.stop.until(work).await.unwrap_or_else(|| {
             Err(Error::new(
                 ErrorKind::Stopped,
-                "wait for the job: stopped on request; it goes on at the service, and can be picked up by its id",
+                "wait for the job: stopped on request; the job continues at the service and can be resumed by its id",
             ))
         })
     }
 }
 
-/// Work that was started and may not have its job yet.
+/// Work that was started and may not have an id yet.
 pub(crate) struct Started<T, E: Event = JobEvent> {
     id: oneshot::Receiver<E::Id>,
-    log: EventLog<E>,
-    outcome: watch::Receiver<Outcome<T>>,
-    stop: StopSignal,
+    work: Work<T, E>,
 }
 
-/// Sends the outcome and closes the events when the task ends, however it ends.
-struct Ending<T, E: Event> {
-    over: watch::Sender<Outcome<T>>,
+/// Publishes a result and closes the events when the task ends, even if it is dropped.
+struct EndGuard<T, E: Event> {
+    result: watch::Sender<SharedResult<T>>,
     log: EventLog<E>,
 }
 
-impl<T, E: Event> Drop for Ending<T, E> {
+impl<T, E: Event> Drop for EndGuard<T, E> {
     fn drop(&mut self) {
-        self.over.send_if_modified(|over| {
-            let is_lost = over.is_none();
-            over.get_or_insert_with(|| Arc::new(Err(lost())));
+        self.result.send_if_modified(|result| {
+            let is_lost = result.is_none();
+            result.get_or_insert_with(|| Arc::new(Err(lost())));
             is_lost
         });
         self.log.close();
     }
 }
 
-/// Runs work in a task of its own, within a span; whoever waits for it may go away. `stop` stops it, and so does
+/// Runs work in a separate task, within a span. The work continues when no handle is left. It is stopped by `stop` and by
 /// its handle.
 pub(crate) fn spawn<T, E, F, W>(span: Span, stop: &StopSignal, work: F) -> Started<T, E>
 where
@@ -191,84 +201,71 @@ where
     W: Future<Output = Result<T>> + Send + 'static,
 {
     let log = EventLog::new();
-    let (id, id_seen) = oneshot::channel();
+    let (id_sender, id) = oneshot::channel();
     let stop = stop.child();
-    let (over, outcome) = watch::channel(None);
-    let told = log.clone();
+    let (result_sender, result) = watch::channel(None);
+    let events = log.clone();
     let work = work(Reporter {
-        tell: Arc::new(move |event| told.push(event)),
-        id: Mutex::new(Some(id)),
+        emit: Arc::new(move |event| events.push(event)),
+        id: Mutex::new(Some(id_sender)),
         stop: stop.clone(),
     });
-    let ending = Ending {
-        over,
+    let guard = EndGuard {
+        result: result_sender,
         log: log.clone(),
     };
     tokio::spawn(async move {
-        // What a panic leaves behind is dropped with the future, and nothing else can see it.
+        // A panic drops the future with everything in it, so no broken state remains visible.
         let result = AssertUnwindSafe(telemetry::within(span, work))
             .catch_unwind()
             .await;
         let result = result.unwrap_or_else(|_| Err(panicked()));
-        ending.over.send_replace(Some(Arc::new(result)));
+        guard.result.send_replace(Some(Arc::new(result)));
     });
     Started {
-        id: id_seen,
-        log,
-        outcome,
-        stop,
+        id,
+        work: Work { log, result, stop },
     }
 }
 
 impl<T: Clone + Send + Sync + 'static, E: Event> Started<T, E> {
-    /// A handle on work whose id is known already.
+    /// Returns a handle for work whose id is already known.
     pub(crate) fn with_id(self, id: E::Id) -> Handle<T, E> {
-        Handle(Arc::new(Shared {
-            id,
-            log: self.log,
-            outcome: self.outcome,
-            stop: self.stop,
-        }))
+        let work = Arc::new(self.work);
+        Handle { id, work }
     }
 
-    /// Waits until the work has its id.
+    /// Waits until the work has its id and returns a handle.
     ///
     /// # Errors
-    /// Why there is none.
-    pub(crate) async fn handle(mut self) -> Result<Handle<T, E>> {
-        // The sender goes away when the work ends without one.
-        if let Ok(id) = self.id.await {
-            return Ok(Handle(Arc::new(Shared {
-                id,
-                log: self.log,
-                outcome: self.outcome,
-                stop: self.stop,
-            })));
-        }
-        let over = self.outcome.wait_for(Option::is_some).await;
-        match over.ok().and_then(|outcome| outcome.clone()).as_deref() {
-            Some(Err(error)) => Err(error.clone()),
-            _ => Err(lost()),
+    /// The error with which the work ended before it had an id.
+    pub(crate) async fn handle(self) -> Result<Handle<T, E>> {
+        let Self { id, work } = self;
+        let work = Arc::new(work);
+        // The sender is dropped when the work ends without an id.
+        match id.await {
+            Ok(id) => Ok(Handle { id, work }),
+            Err(_) => Err(work.result().await.err().unwrap_or_else(lost)),
         }
     }
 }
 
-/// The error of work whose task was dropped before its end.
+/// Returns the error of work whose task was dropped before its end.
 fn lost() -> Error {
     Error::new(
         ErrorKind::Stopped,
-        "wait for the job: its task is gone, because its runtime was shut down; a job that was sent goes on at the service, and a recovery finishes it",
+        "wait for the job: its task was dropped because its runtime was shut down; a submitted job continues at the service, and recovery finishes it",
     )
     .with_charge(Charge::Unknown)
     .with_advice(RetryAdvice::Resume)
 }
 
-/// The error of work whose task panicked. The words of the panic were printed by its hook; they may quote anything,
-/// and stay out.
+/// Returns the error of work whose task panicked. It leaves out the panic message, which the panic hook has printed and
+/// which may quote private data.
 fn panicked() -> Error {
     Error::new(
         ErrorKind::Internal,
-        "wait for the job: its task panicked, which is a defect of reelkin; a job that was sent goes on at the service, and a recovery finishes it",
+        "wait for the job: its task panicked, which is a bug in reelkin; a submitted job continues at the service, and recovery finishes it",
     )
 }
 
@@ -281,7 +278,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_work_goes_on_when_nobody_watches() {
+    async fn the_work_continues_without_observers() {
         let (send, done) = tokio::sync::oneshot::channel();
         let started = spawn(Span::none(), &StopSignal::default(), |reporter| async move {
             reporter.submitted(&id(), None);
@@ -294,7 +291,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_watchers_get_the_same_outcome() {
+    async fn all_handles_return_the_same_result() {
         let started = spawn(Span::none(), &StopSignal::default(), |reporter| async move {
             reporter.submitted(&id(), None);
             Ok(7)
@@ -323,7 +320,7 @@ mod tests {
         assert_eq!(error.job_id(), Some(&id()));
     }
 
-    /// The outcome of every handle, and the number of events of every stream.
+    /// Returns the error of all handles, and the number of events of each stream.
     async fn end_of(handle: &Handle<(), JobEvent>) -> (Error, [usize; 2]) {
         use futures_util::StreamExt as _;
 
@@ -387,7 +384,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_without_a_job_gives_its_error_instead_of_a_handle() {
+    async fn work_without_an_id_returns_its_error_instead_of_a_handle() {
         let started = spawn(Span::none(), &StopSignal::default(), |_: Reporter| async {
             Err::<(), _>(Error::invalid("no"))
         });

@@ -1,26 +1,27 @@
-//! A job from its id to its end.
+//! Waiting for a job, from its id to its result.
 //!
-//! Owns the only poll loop, its clock and its deadline, the events, and the handle by which any number
-//! of callers watch. Refuses to know what a job makes or where that goes: a handle is generic over its
-//! outcome, and the client says what the work is.
+//! Owns the only poll loop with its schedule and deadline, the events of a job, and the handle through which any
+//! number of callers observe it. Does not know what a job produces or where the result goes: a handle is generic over
+//! its result, and the client supplies the work.
 
+mod duration_stats;
 mod event;
 mod handle;
-mod pace;
 mod poll;
+#[cfg(test)]
+#[path = "../../tests/poll_schedule/mod.rs"]
+mod poll_schedule;
+mod progress;
 #[cfg(test)]
 #[path = "../../benches/rows.rs"]
 pub(crate) mod rows;
 mod schedule;
-#[cfg(test)]
-mod simulation;
-mod times;
 
+pub(crate) use duration_stats::DurationStats;
 pub(crate) use event::Sealed;
 pub use event::{Event, Events, JobEvent, JobEvents};
 pub use handle::Handle;
 pub(crate) use handle::{Reporter, spawn};
-pub(crate) use poll::{Begin, wait_until_over};
+pub(crate) use poll::{PollStart, wait_until_over};
 pub use schedule::PollPolicy;
 pub(crate) use schedule::pause;
-pub(crate) use times::Times;

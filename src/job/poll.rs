@@ -1,4 +1,4 @@
-//! The poll loop. There is no other.
+//! The only poll loop: waits for one job until it is over or its deadline passes.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
-use super::pace::Pace;
-use super::times::{Expected, Times};
+use super::duration_stats::{DurationStats, ExpectedDuration};
+use super::progress::ProgressEstimator;
 use super::{JobEvent, PollPolicy, Reporter};
 use crate::backoff::{Backoff, jitter};
 use crate::error::{Error, ErrorKind, Result};
@@ -17,47 +17,49 @@ use crate::mutation::{Mutation, is_on};
 use crate::provider::{Finished, PollFailure, PollReply, Provider, Verdict};
 use crate::telemetry;
 
-/// Polls with a doubtful refusal, or for an earlier job that the service does not know, before waiting ends.
-const DOUBTFUL_POLLS: u32 = 4;
-/// How long the last look may take at the least and at the most; it comes after the deadline.
-const LAST_LOOK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
-/// So that jobs started together are not polled together.
+/// Number of doubtful refusals, or of "unknown job" answers for a resumed job, after which waiting ends.
+const MAX_DOUBTFUL_POLLS: u32 = 4;
+/// Shortest and longest timeout of the last poll, which is made at the deadline.
+const LAST_POLL_TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
+/// Random share of a pause, so that jobs started together are not polled together.
 pub(super) const JITTER: f64 = 0.1;
 
-/// Where a job is when waiting for it begins.
+/// The state of a job when polling begins.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Begin<'a> {
-    /// It was submitted just now: how long jobs of its kind take is known from others, and learned from it.
-    Submitted { times: &'a Times, kind: &'a str },
-    /// It has been going on for a while, and may be over.
-    Found,
+pub(crate) enum PollStart<'a> {
+    /// The job was just submitted. Its expected duration comes from earlier jobs of its kind, and its own duration is
+    /// recorded.
+    Submitted { stats: &'a DurationStats, kind: &'a str },
+    /// The job has been running for an unknown time and may be over.
+    Resumed,
 }
 
-/// Waits until a job is over and returns what it made.
+/// Polls until the job is over and returns its result.
 ///
 /// # Errors
-/// How the job ended when it made nothing, [`ErrorKind::Timeout`] at the deadline, or why the service
-/// would not say; always with the job's id.
+/// The error with which the job ended, [`ErrorKind::Timeout`] at the deadline, or the error of the last poll. Every error
+/// carries the job's id.
 pub(crate) async fn wait_until_over(
     provider: &dyn Provider,
     job: &JobId,
     policy: &PollPolicy,
     reporter: &Reporter,
-    begin: Begin<'_>,
+    start: PollStart<'_>,
 ) -> Result<Finished> {
-    let guessed = Expected::guessed(policy.expected);
-    let mut watch = Watch {
+    let guessed = ExpectedDuration::guessed(policy.expected);
+    let mut poll_loop = PollLoop {
         policy,
         reporter,
-        begin,
-        start: Instant::now(),
+        start,
+        started_at: Instant::now(),
         pending_at: Duration::ZERO,
-        pace: match begin {
-            Begin::Submitted { times, kind } => Pace::of_new(times.of(kind).unwrap_or(guessed)),
-            Begin::Found => Pace::of_found(guessed),
+        progress: match start {
+            PollStart::Submitted { stats, kind } => {
+                ProgressEstimator::submitted(stats.get(kind).unwrap_or(guessed))
+            }
+            PollStart::Resumed => ProgressEstimator::resumed(guessed),
         },
-        changed: Instant::now(),
-        stalled: false,
+        changed_at: Instant::now(),
         polls: 0,
     };
     let span = tracing::info_span!(
@@ -71,8 +73,8 @@ pub(crate) async fn wait_until_over(
         gen_ai.usage.cost_in_usd_ticks = Empty,
         reelkin.polls = Empty,
     );
-    let result = watch.run(provider, job).instrument(span.clone()).await;
-    span.record("reelkin.polls", telemetry::number(watch.polls));
+    let result = poll_loop.run(provider, job).instrument(span.clone()).await;
+    span.record("reelkin.polls", telemetry::number(poll_loop.polls));
     match result {
         Ok(finished) => {
             span.record(
@@ -91,58 +93,62 @@ pub(crate) async fn wait_until_over(
     }
 }
 
-struct Watch<'a> {
+struct PollLoop<'a> {
     policy: &'a PollPolicy,
     reporter: &'a Reporter,
-    begin: Begin<'a>,
-    start: Instant,
-    /// When it was last seen not to be ready.
+    start: PollStart<'a>,
+    started_at: Instant,
+    /// When the job was last seen pending, measured from the start.
     pending_at: Duration,
-    pace: Pace,
-    changed: Instant,
-    stalled: bool,
+    progress: ProgressEstimator,
+    /// When the progress last increased.
+    changed_at: Instant,
     polls: u64,
 }
 
-impl Watch<'_> {
+impl PollLoop<'_> {
     async fn run(&mut self, provider: &dyn Provider, job: &JobId) -> Result<Finished> {
-        let deadline = self.start + self.policy.deadline;
-        let is_known = matches!(self.begin, Begin::Submitted { .. }) && !is_on(Mutation::UnknownJobIsOver);
+        let deadline = self.started_at + self.policy.deadline;
+        let exists = matches!(self.start, PollStart::Submitted { .. }) && !is_on(Mutation::UnknownJobIsOver);
         let mut backoff = self.backoff();
         let mut doubtful = 0;
         let mut last_failure;
-        let mut pause = match self.begin {
-            Begin::Submitted { .. } => jitter(self.policy.first, JITTER),
-            Begin::Found => Duration::ZERO,
+        let mut pause = match self.start {
+            PollStart::Submitted { .. } => jitter(self.policy.first, JITTER),
+            PollStart::Resumed => Duration::ZERO,
         };
         loop {
-            // The last pause ends at the deadline, so that one look is taken there.
+            // The last pause ends at the deadline, so that a last poll is made there.
             let at = (Instant::now() + pause).min(deadline);
             tokio::time::sleep_until(at).await;
-            let last_look = Instant::now() >= deadline;
-            // A poll that hangs, or waits for its turn, must not outlast the deadline.
-            let until = if last_look {
-                Instant::now() + self.policy.deadline.clamp(LAST_LOOK.0, LAST_LOOK.1)
+            let is_last_poll = Instant::now() >= deadline;
+            // A poll that hangs or waits for the rate limit must not outlast the deadline.
+            let until = if is_last_poll {
+                Instant::now()
+                    + self
+                        .policy
+                        .deadline
+                        .clamp(LAST_POLL_TIMEOUT.0, LAST_POLL_TIMEOUT.1)
             } else {
                 deadline
             };
             self.polls += 1;
-            let asked = Instant::now();
+            let polled_at = Instant::now();
             let reply = tokio::time::timeout_at(until, provider.poll(job)).await;
             let reply = reply.unwrap_or_else(|_| Err(no_answer()));
             match reply {
                 Ok(PollReply::Done(finished)) => {
-                    self.learn();
+                    self.record_duration();
                     return Ok(*finished);
                 }
                 Ok(PollReply::Over(error)) => return Err(error),
                 Ok(PollReply::Pending { progress }) => {
                     (backoff, doubtful, last_failure) = (self.backoff(), 0, None);
-                    self.note(progress);
-                    self.pending_at = self.start.elapsed();
+                    self.report(progress);
+                    self.pending_at = self.started_at.elapsed();
                     let next = self
                         .policy
-                        .pause(self.start.elapsed(), &self.pace, asked.elapsed());
+                        .next_pause(self.pending_at, &self.progress, polled_at.elapsed());
                     pause = jitter(next, JITTER);
                 }
                 Err(failure) => {
@@ -150,11 +156,11 @@ impl Watch<'_> {
                     let ends = match failure.verdict {
                         Verdict::Final => true,
                         Verdict::Transient => false,
-                        // It was made by this process, so it exists.
-                        Verdict::UnknownJob if is_known => false,
+                        // This process submitted the job, so it exists.
+                        Verdict::UnknownJob if exists => false,
                         Verdict::Doubtful | Verdict::UnknownJob => {
                             doubtful += 1;
-                            doubtful >= DOUBTFUL_POLLS
+                            doubtful >= MAX_DOUBTFUL_POLLS
                         }
                     };
                     if ends && failure.verdict == Verdict::UnknownJob && is_on(Mutation::UnknownJobIsOver) {
@@ -163,7 +169,7 @@ impl Watch<'_> {
                     if ends {
                         return Err(failure.error);
                     }
-                    // `Retry-After: 0` is no leave to ask without a pause.
+                    // `Retry-After: 0` does not permit polling without a pause.
                     pause = backoff
                         .next(failure.error.retry_after())
                         .max(self.policy.shortest);
@@ -171,10 +177,10 @@ impl Watch<'_> {
                         provider.pause(pause);
                     }
                     last_failure = Some(failure.error);
-                    self.note(None);
+                    self.report(None);
                 }
             }
-            if last_look {
+            if is_last_poll {
                 return Err(self.timed_out(last_failure));
             }
         }
@@ -187,43 +193,41 @@ impl Watch<'_> {
         )
     }
 
-    /// Tells the watchers. Progress never runs backwards, and a stall is marked until it ends.
-    fn note(&mut self, progress: Option<f64>) {
+    /// Emits the progress, which never decreases, and whether the job is stalled.
+    fn report(&mut self, progress: Option<f64>) {
         let now = Instant::now();
-        let elapsed = now - self.start;
-        if progress.is_some_and(|fraction| self.pace.note(fraction, elapsed)) {
-            self.changed = now;
+        let elapsed = now - self.started_at;
+        if progress.is_some_and(|fraction| self.progress.record(fraction, elapsed)) {
+            self.changed_at = now;
         }
-        self.stalled = now - self.changed >= self.policy.stalled_after;
-        self.reporter.tell(JobEvent::Progress {
-            fraction: self.pace.fraction(),
+        self.reporter.emit(JobEvent::Progress {
+            fraction: self.progress.fraction(),
             elapsed,
-            stalled: self.stalled,
+            stalled: now - self.changed_at >= self.policy.stalled_after,
         });
     }
 
-    /// It was ready at some time between the last two polls.
-    fn learn(&self) {
-        if let Begin::Submitted { times, kind } = self.begin {
-            times.learn(kind, (self.pending_at + self.start.elapsed()) / 2);
+    /// Records the duration of a finished job: the middle between the last two polls.
+    fn record_duration(&self) {
+        if let PollStart::Submitted { stats, kind } = self.start {
+            stats.record(kind, (self.pending_at + self.started_at.elapsed()) / 2);
         }
     }
 
     fn timed_out(&self, last_failure: Option<Error>) -> Error {
         let line = format!(
-            "wait for the job: not ready after {} s; it goes on, and can be picked up by its id",
+            "wait for the job: not ready after {} s; the job continues at the service and can be resumed by its id",
             self.policy.deadline.as_secs()
         );
-        match last_failure {
-            Some(cause) => {
-                let guidance = cause.guidance().map(str::to_owned);
-                let error = Error::new(ErrorKind::Timeout, line).with_source(cause);
-                match guidance {
-                    Some(guidance) => error.with_guidance(guidance),
-                    None => error,
-                }
-            }
-            None => Error::new(ErrorKind::Timeout, line),
+        let error = Error::new(ErrorKind::Timeout, line);
+        let Some(cause) = last_failure else {
+            return error;
+        };
+        let guidance = cause.guidance().map(str::to_owned);
+        let error = error.with_source(cause);
+        match guidance {
+            Some(guidance) => error.with_guidance(guidance),
+            None => error,
         }
     }
 }

@@ -1,46 +1,45 @@
-//! When to ask next: arithmetic on times, no clock of its own.
+//! Decides when to poll next. Pure arithmetic on durations, without a clock.
 
 use std::time::Duration;
 
-use super::pace::Pace;
-use super::times::Expected;
+use super::duration_stats::ExpectedDuration;
+use super::progress::ProgressEstimator;
 use crate::backoff::LONGEST_WAIT;
 use crate::mutation::{Mutation, is_on};
 
-/// Of the time until the earliest end so much is slept at once. What is left is for a pace that changes.
-const STRIDE: f64 = 0.6;
-/// Looks in the time within which the end must lie.
-const LOOKS: u32 = 4;
-/// After the time for it the pauses grow with what the job is late, to a look in every so much of it.
-const LATE: u32 = 3;
-/// Without progress nearly every job ends later than so many scales before the mean.
-const EARLY: f64 = 2.5;
-/// Without progress as many polls are spent as one in this share of `longest` would make.
-const SPENT: f64 = 0.7;
+/// Share of the time until the earliest end that is slept at once. The rest allows for a rate that changes.
+const SLEEP_SHARE: f64 = 0.6;
+/// Number of polls between the earliest and the latest end.
+const POLLS_NEAR_END: u32 = 4;
+/// After the latest end, a pause is the time since then divided by this.
+const OVERDUE_DIVISOR: u32 = 3;
+/// Without progress, polls become dense this many scales before the mean: hardly any job ends earlier.
+const DENSE_FROM_SCALES: f64 = 2.5;
+/// Without progress, the number of polls for a job is that of a fixed pause of this share of `longest`.
+const FIXED_PAUSE_SHARE: f64 = 0.7;
 
-/// How a job is waited for. A time of more than 365 days counts as 365 days.
+/// How often and how long a job is polled. Durations above 365 days count as 365 days.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct PollPolicy {
-    /// When the first poll is made: before that no clip was ever ready. A job that is picked up is looked at
-    /// at once.
+    /// Time from the submission to the first poll; no clip is ready earlier. A resumed job is polled immediately.
     pub first: Duration,
-    /// How long a job is expected to take while the service tells no progress, and the client has seen none of
-    /// its kind.
+    /// Expected duration of a job, used while the service reports no progress and the client has observed no job
+    /// of the same kind.
     pub expected: Duration,
     /// Shortest pause between two polls.
     pub shortest: Duration,
-    /// Longest pause between two polls; half of it while nothing is known of when the job ends.
+    /// Longest pause between two polls. While nothing is known about the end of the job, half of it is the longest.
     pub longest: Duration,
-    /// When waiting ends, counted from the submit. One last look comes before that is declared.
+    /// Time from the submission after which waiting ends. A last poll is made before the timeout is reported.
     pub deadline: Duration,
-    /// After how long without a change a job counts as stalled.
+    /// Time without any change after which a job counts as stalled.
     pub stalled_after: Duration,
 }
 
 impl Default for PollPolicy {
-    /// First poll after 5 s, then every 0.75 to 10 s, for 15 minutes; stalled after 180 s. Jobs were
+    /// Polls first after 5 s, then every 0.75 to 10 s, for 15 minutes. A job is stalled after 180 s. Jobs were
     /// reported to take 24 to 100 s.
     fn default() -> Self {
         Self {
@@ -55,7 +54,7 @@ impl Default for PollPolicy {
 }
 
 impl PollPolicy {
-    /// Returns the policy with no time above [`LONGEST_WAIT`].
+    /// Returns the policy with every duration limited to [`LONGEST_WAIT`].
     pub(crate) fn clamped(self) -> Self {
         if is_on(Mutation::TimesAreNotClamped) {
             return self;
@@ -70,53 +69,64 @@ impl PollPolicy {
         }
     }
 
-    /// The pause after a poll that found the job not ready.
+    /// Computes the pause after a poll that found the job pending.
     ///
-    /// With progress the time until the earliest end is taken in strides, and the time within which the end
-    /// must lie in looks. Without, polls are dense where jobs of the kind end, and sparse long after it.
+    /// With progress, most of the time until the earliest end is slept at once, and a few polls are made between the
+    /// earliest and the latest end. Without progress, polls are dense where jobs of the kind usually end.
     ///
-    /// A poll that waited for its turn tells that turns are scarce: then the pause may be as long as that wait.
-    pub(super) fn pause(&self, elapsed: Duration, pace: &Pace, waited: Duration) -> Duration {
-        let pause = match pace.end() {
+    /// `waited` is how long the poll waited for the rate limit. A long wait means that polls are scarce, so the pause may
+    /// be as long.
+    pub(super) fn next_pause(
+        &self,
+        elapsed: Duration,
+        progress: &ProgressEstimator,
+        waited: Duration,
+    ) -> Duration {
+        let pause = match progress.estimate_end() {
             Some((earliest, latest)) if elapsed <= latest => {
-                let stride = earliest.saturating_sub(elapsed).mul_f64(STRIDE);
-                stride.max(latest.saturating_sub(earliest) / LOOKS)
+                let sleep = earliest.saturating_sub(elapsed).mul_f64(SLEEP_SHARE);
+                sleep.max(latest.saturating_sub(earliest) / POLLS_NEAR_END)
             }
-            Some((_, latest)) => elapsed.saturating_sub(latest) / LATE,
-            None => self.unaided(elapsed, pace.expected),
+            Some((_, latest)) => elapsed.saturating_sub(latest) / OVERDUE_DIVISOR,
+            None => self.pause_without_progress(elapsed, progress.expected),
         };
         pause.min(self.longest.max(waited)).max(self.shortest)
     }
 
-    /// Where looking costs as much as being late, pauses go with the root of how many jobs are left to how
-    /// many end. Of a logistic distribution, `2 scale / polls * sqrt(1 + e^-z)`, for so many polls in all.
-    fn unaided(&self, elapsed: Duration, expected: Expected) -> Duration {
-        let Expected {
+    /// Computes the pause from the distribution of durations alone.
+    ///
+    /// When a poll costs as much as being late, the best pause is proportional to the square root of the number of
+    /// jobs still running divided by the number that end now. For a logistic distribution and a given number of polls,
+    /// this is `2 scale / polls * sqrt(1 + e^-z)`.
+    fn pause_without_progress(&self, elapsed: Duration, expected: ExpectedDuration) -> Duration {
+        let ExpectedDuration {
             mean,
             scale,
             is_learned,
         } = expected;
-        let passed = elapsed.as_secs_f64();
-        let z = (passed - mean) / scale;
-        let polls = mean / (SPENT * self.longest.as_secs_f64());
-        let seconds = if z < -EARLY {
-            mean - EARLY * scale - passed
-        } else if passed < 2.0 * mean {
+        let elapsed = elapsed.as_secs_f64();
+        let z = (elapsed - mean) / scale;
+        let polls = mean / (FIXED_PAUSE_SHARE * self.longest.as_secs_f64());
+        let seconds = if z < -DENSE_FROM_SCALES {
+            mean - DENSE_FROM_SCALES * scale - elapsed
+        } else if elapsed < 2.0 * mean {
             2.0 * scale / polls * (1.0 + (-z).exp()).sqrt()
         } else {
-            passed / 20.0
+            elapsed / 20.0
         };
-        let most = if is_learned {
+        let longest = if is_learned {
             self.longest
         } else {
             self.longest / 2
         };
-        // No number comes of a policy of zeros.
-        Duration::try_from_secs_f64(seconds).unwrap_or(most).min(most)
+        // A policy of zeros gives NaN.
+        Duration::try_from_secs_f64(seconds)
+            .unwrap_or(longest)
+            .min(longest)
     }
 }
 
-/// A pause between two looks at something that ends without a word.
+/// Sleeps between two attempts of other modules, which may not sleep themselves.
 pub(crate) async fn pause(wait: Duration) {
     tokio::time::sleep(wait).await;
 }
@@ -129,23 +139,27 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// Polls a job that is ready at a time; returns how late it was noticed and with how many polls.
-    fn simulate(policy: &PollPolicy, ready: Duration, progress: bool) -> (Duration, u32) {
+    fn submitted(policy: &PollPolicy) -> ProgressEstimator {
+        ProgressEstimator::submitted(ExpectedDuration::guessed(policy.expected))
+    }
+
+    /// Polls a job that ends after `ready`. Returns the delay until the end is noticed and the number of polls.
+    fn simulate(policy: &PollPolicy, ready: Duration, reports_progress: bool) -> (Duration, u32) {
         let (mut now, mut polls) = (policy.first, 1);
-        let mut pace = Pace::of_new(Expected::guessed(policy.expected));
+        let mut progress = submitted(policy);
         while now < ready {
-            if progress {
+            if reports_progress {
                 let fraction = (now.as_secs_f64() / ready.as_secs_f64() * 100.0).floor() / 100.0;
-                pace.note(fraction, now);
+                progress.record(fraction, now);
             }
-            now += policy.pause(now, &pace, Duration::ZERO);
+            now += policy.next_pause(now, &progress, Duration::ZERO);
             polls += 1;
         }
         (now.saturating_sub(ready), polls)
     }
 
     #[test]
-    fn with_progress_the_end_is_met_closely() {
+    fn with_progress_the_end_is_noticed_within_a_second() {
         let policy = PollPolicy::default();
         let late: Duration = (24..=100).map(|ready| simulate(&policy, s(ready), true).0).sum();
         assert!(late / 77 < Duration::from_millis(800), "mean {:?}", late / 77);
@@ -162,22 +176,25 @@ mod tests {
     }
 
     #[test]
-    fn where_turns_are_scarce_nobody_asks_again_sooner_than_it_has_to() {
+    fn a_poll_that_waited_for_the_rate_limit_lengthens_the_pause() {
         let policy = PollPolicy::default();
-        let mut pace = Pace::of_new(Expected::guessed(policy.expected));
-        pace.note(0.09, s(9));
-        pace.note(0.1, s(10));
-        assert_eq!(policy.pause(s(10), &pace, Duration::ZERO), policy.longest);
-        let pause = policy.pause(s(10), &pace, s(60));
+        let mut progress = submitted(&policy);
+        progress.record(0.09, s(9));
+        progress.record(0.1, s(10));
+        assert_eq!(
+            policy.next_pause(s(10), &progress, Duration::ZERO),
+            policy.longest
+        );
+        let pause = policy.next_pause(s(10), &progress, s(60));
         assert!(pause > s(30) && pause < s(60), "{pause:?} until an end at 100 s");
     }
 
     #[test]
-    fn a_clip_that_stands_at_a_hundred_percent_is_asked_for_again() {
+    fn a_job_that_stays_at_a_hundred_percent_is_polled_again() {
         let policy = PollPolicy::default();
-        let mut pace = Pace::of_new(Expected::guessed(policy.expected));
-        pace.note(1.0, s(50));
-        let pause = policy.pause(s(50), &pace, Duration::ZERO);
+        let mut progress = submitted(&policy);
+        progress.record(1.0, s(50));
+        let pause = policy.next_pause(s(50), &progress, Duration::ZERO);
         assert!(pause >= policy.shortest && pause <= policy.longest);
     }
 }

@@ -10,7 +10,7 @@ use super::Library;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{ClipId, JobId, RecordId, is_windows_device};
 use crate::money::UsdTicks;
-use crate::request::KeptRequest;
+use crate::request::SavedRequest;
 use crate::storage::{CHAINS, JsonStore, LockedFile, Version};
 use crate::text::quoted;
 
@@ -100,7 +100,7 @@ pub struct ChainStep {
     pub(crate) request_sha256: String,
     /// The request, unless it contains media or addresses that must not be stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) request: Option<KeptRequest>,
+    pub(crate) request: Option<SavedRequest>,
 }
 
 /// The state of a step of a chain.
@@ -230,7 +230,7 @@ impl ChainRecord {
 }
 
 impl ChainStep {
-    pub(crate) const fn new(request_sha256: String, request: Option<KeptRequest>) -> Self {
+    pub(crate) const fn new(request_sha256: String, request: Option<SavedRequest>) -> Self {
         Self {
             state: ChainStepState::Open,
             job_id: None,
@@ -249,7 +249,7 @@ impl ChainStep {
 
     /// Returns the prompt of the step, if the request is stored.
     pub fn prompt(&self) -> Option<&str> {
-        self.request.as_ref().and_then(KeptRequest::prompt)
+        self.request.as_ref().and_then(SavedRequest::prompt)
     }
 }
 

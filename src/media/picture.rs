@@ -40,9 +40,9 @@ pub(super) fn decode(opened: OpenSource) -> Result<Frame> {
     let (bytes, format, watch) = opened.into_bytes()?;
     watch.spend(bytes.len())?;
     let fail = |cause: String| watch.fail("decode", cause);
-    let kind = PictureKind::of(&bytes);
+    let kind = PictureKind::detect(&bytes);
     let (kind, (width, height)) = kind
-        .and_then(|kind| Some((kind, kind.size(&bytes)?)))
+        .and_then(|kind| Some((kind, kind.read_size(&bytes)?)))
         .ok_or_else(|| fail(format!("its {} header is damaged or cut off", format.name())))?;
     let side = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
     watch.check_size(side(width), side(height))?;
@@ -200,7 +200,7 @@ fn over_white(rgba: &[u8]) -> Vec<u8> {
 
 /// The EXIF block in the header of a JPEG, if it comes before the pixels.
 fn jpeg_exif(bytes: &[u8]) -> Option<&[u8]> {
-    let mut segments = JpegSegments::of(bytes);
+    let mut segments = JpegSegments::new(bytes);
     segments.find_map(|(marker, body)| body.strip_prefix(b"Exif\0\0").filter(|_| marker == 0xe1))
 }
 

@@ -1,21 +1,21 @@
-//! The coded data of a JPEG, block by block.
+//! Checks that the coded data of a JPEG is complete, block by block.
 //!
-//! Reads Huffman codes and counts blocks; it computes no pixel. Files that code in another way (arithmetic, lossless)
-//! are followed from marker to marker only.
+//! Reads Huffman codes and counts blocks without computing pixels. Of files with another coding (arithmetic, lossless) only
+//! the markers are checked.
 
-use super::huffman::{Bits, Codes, Fault, Tables};
+use super::huffman::{BitReader, DecodeError, HuffmanTable, HuffmanTables};
 use super::markers::{DHT, DRI, EOI, SOS, is_bare, is_frame, next_marker, segment};
 
-/// A file with more scans is an attack: the usual progressive picture has 10.
+/// Maximum number of scans. A typical progressive picture has 10, so a file with more is an attack.
 const MAX_SCANS: u32 = 500;
 const MAX_COMPONENTS: usize = 4;
 
-const CUT_OFF: &str = "cut off: it has no end mark";
+const CUT_OFF: &str = "cut off: it has no end marker";
 
-/// Checks that all segments and all coded data are there, up to the end mark. What follows it does not count.
+/// Checks that all segments and all coded data are present up to the end marker. Ignores what follows the marker.
 pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
     let damaged = |what: &str| format!("damaged: {what}");
-    let mut tables = Tables::default();
+    let mut tables = HuffmanTables::default();
     let mut frame: Option<Frame> = None;
     let (mut restart, mut scans, mut at) = (0, 0, 2);
     while let Some((marker, after)) = next_marker(bytes, at) {
@@ -26,7 +26,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
             if frame.components.iter().all(|component| component.is_seen) {
                 return Ok(());
             }
-            return Err("cut off: the data of one of its colors is missing".to_owned());
+            return Err("cut off: the data of one of its color components is missing".to_owned());
         }
         if is_bare(marker) {
             at = after;
@@ -37,10 +37,10 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
         match marker {
             DHT => tables
                 .read(body)
-                .ok_or_else(|| damaged("its code tables make no sense"))?,
+                .ok_or_else(|| damaged("its Huffman tables are invalid"))?,
             DRI => {
                 let &[high, low, ..] = body else {
-                    return Err(damaged("its restart interval makes no sense"));
+                    return Err(damaged("its restart interval is invalid"));
                 };
                 restart = u32::from(u16::from_be_bytes([high, low]));
             }
@@ -51,25 +51,23 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
                     return Err(damaged("it has more than 500 scans"));
                 }
                 let scan = frame
-                    .scan(body)
-                    .ok_or_else(|| damaged("the head of a scan makes no sense"))?;
-                at = match Walk::new(bytes, end, &scan, &tables) {
-                    Some(walk) => {
-                        walk.run(frame, &scan, restart)
-                            .map_err(|(fault, done, of)| match fault {
-                                Fault::Short => {
-                                    format!("cut off: scan {scans} has data for {done} of {of} blocks")
-                                }
-                                Fault::Bad => damaged(&format!(
-                                    "scan {scans} cannot be read beyond {done} of {of} blocks"
-                                )),
-                            })?
-                    }
-                    None => end,
-                };
+                    .read_scan(body, &tables, BitReader::new(bytes, end))
+                    .ok_or_else(|| damaged("a scan header is invalid"))?;
+                if scan.is_readable() {
+                    at = scan
+                        .skip_blocks(frame, restart)
+                        .map_err(|(error, done, total)| match error {
+                            DecodeError::Truncated => {
+                                format!("cut off: scan {scans} has data for {done} of {total} blocks")
+                            }
+                            DecodeError::Invalid => damaged(&format!(
+                                "scan {scans} cannot be read after {done} of {total} blocks"
+                            )),
+                        })?;
+                }
             }
             marker if is_frame(marker) && frame.is_none() => {
-                let read = Frame::read(marker, body).ok_or_else(|| damaged("its header makes no sense"))?;
+                let read = Frame::read(marker, body).ok_or_else(|| damaged("its header is invalid"))?;
                 frame = Some(read);
             }
             _ => {}
@@ -83,29 +81,30 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
 enum Coding {
     Sequential,
     Progressive,
-    /// One that is not read here.
+    /// A coding that this module does not read.
     Other,
 }
 
+/// The frame header, with what the scans read so far contained.
 #[derive(Debug)]
 struct Frame {
     coding: Coding,
-    /// Groups of blocks of a scan with several components.
-    groups: u64,
+    /// The number of MCUs (groups of blocks) in a scan with several components.
+    mcus: u64,
     components: Vec<Component>,
 }
 
 #[derive(Debug)]
 struct Component {
     id: u8,
-    /// Blocks in a group.
-    in_group: u64,
-    /// Blocks in a scan of its own.
+    /// The number of its blocks in an MCU.
+    blocks_per_mcu: u64,
+    /// The number of its blocks in a scan with this component alone.
     blocks: u64,
-    /// Whether a scan had its data.
+    /// Whether a scan contained this component.
     is_seen: bool,
-    /// By block, which coefficients are not 0 so far, a bit each. Empty until a progressive scan has some.
-    filled: Vec<u64>,
+    /// For each block, one bit for each coefficient that is nonzero so far. Empty until a progressive scan needs it.
+    nonzero: Vec<u64>,
 }
 
 impl Frame {
@@ -120,23 +119,23 @@ impl Frame {
             return None;
         }
         let factors = |pair: u8| (u64::from(pair >> 4), u64::from(pair & 15));
-        let (mut widest, mut highest) = (0, 0);
+        let (mut max_h, mut max_v) = (0, 0);
         for [_, pair, _] in listed {
             let (h, v) = factors(*pair);
             if !(1..=4).contains(&h) || !(1..=4).contains(&v) {
                 return None;
             }
-            (widest, highest) = (widest.max(h), highest.max(v));
+            (max_h, max_v) = (max_h.max(h), max_v.max(v));
         }
         let components = listed.iter().map(|&[id, pair, _]| {
             let (h, v) = factors(pair);
-            let blocks = |length: u64, own: u64, most: u64| (length * own).div_ceil(most).div_ceil(8);
+            let blocks = |length: u64, factor: u64, max: u64| (length * factor).div_ceil(max).div_ceil(8);
             Component {
                 id,
-                in_group: h * v,
-                blocks: blocks(width, h, widest) * blocks(height, v, highest),
+                blocks_per_mcu: h * v,
+                blocks: blocks(width, h, max_h) * blocks(height, v, max_v),
                 is_seen: false,
-                filled: Vec::new(),
+                nonzero: Vec::new(),
             }
         });
         Some(Self {
@@ -145,130 +144,128 @@ impl Frame {
                 0xc2 => Coding::Progressive,
                 _ => Coding::Other,
             },
-            groups: width.div_ceil(8 * widest) * height.div_ceil(8 * highest),
+            mcus: width.div_ceil(8 * max_h) * height.div_ceil(8 * max_v),
             components: components.collect(),
         })
     }
 
-    /// Reads the head of a scan, and notes which components it has.
-    fn scan(&mut self, body: &[u8]) -> Option<Scan> {
+    /// Reads a scan header and marks its components as seen.
+    fn read_scan<'a>(
+        &mut self,
+        body: &[u8],
+        tables: &'a HuffmanTables,
+        bits: BitReader<'a>,
+    ) -> Option<Scan<'a>> {
         let (count, rest) = body.split_first()?;
         let (listed, band) = rest.split_at_checked(usize::from(*count) * 2)?;
-        let &[first, last, bits, ..] = band else {
+        let &[first, last, approximation, ..] = band else {
             return None;
         };
-        let mut parts = Vec::with_capacity(MAX_COMPONENTS);
+        let mut components = Vec::with_capacity(MAX_COMPONENTS);
         for &[id, selectors] in listed.as_chunks::<2>().0 {
             let index = self.components.iter().position(|component| component.id == id)?;
-            if parts.iter().any(|part: &Part| part.component == index) {
+            if components
+                .iter()
+                .any(|component: &ScanComponent<'_>| component.index == index)
+            {
                 return None;
             }
             self.components[index].is_seen = true;
-            parts.push(Part {
-                component: index,
-                dc: usize::from(selectors >> 4),
-                ac: usize::from(selectors & 15),
+            components.push(ScanComponent {
+                index,
+                dc: tables
+                    .dc
+                    .get(usize::from(selectors >> 4))
+                    .and_then(Option::as_deref),
+                ac: tables
+                    .ac
+                    .get(usize::from(selectors & 15))
+                    .and_then(Option::as_deref),
             });
         }
-        if parts.is_empty() {
+        if components.is_empty() {
             return None;
         }
         let (first, last) = (u32::from(first), u32::from(last));
-        let is_progressive = self.coding == Coding::Progressive;
-        // A band of several components has their DC coefficients, and a band of those has no others.
+        // A progressive scan has either the DC coefficients or, for a single component, a band of AC coefficients.
         let is_band = match first {
             0 => last == 0,
-            _ => first <= last && last < 64 && parts.len() == 1,
+            _ => first <= last && last < 64 && components.len() == 1,
         };
-        if is_progressive && !is_band {
+        if self.coding == Coding::Progressive && !is_band {
             return None;
         }
         Some(Scan {
             coding: self.coding,
-            parts,
+            components,
             first,
             last,
-            is_refinement: bits >> 4 > 0,
-        })
-    }
-}
-
-/// The head of a scan.
-#[derive(Debug)]
-struct Scan {
-    coding: Coding,
-    parts: Vec<Part>,
-    /// The coefficients of a progressive scan.
-    first: u32,
-    last: u32,
-    is_refinement: bool,
-}
-
-/// A component in a scan, with its tables.
-#[derive(Debug)]
-struct Part {
-    component: usize,
-    dc: usize,
-    ac: usize,
-}
-
-/// The tables of a part of the scan; those that it does not need may be missing.
-type Pair<'a> = (Option<&'a Codes>, Option<&'a Codes>);
-
-/// The way through the blocks of one scan.
-struct Walk<'a> {
-    bits: Bits<'a>,
-    tables: Vec<Pair<'a>>,
-    /// Further blocks that have nothing new in this progressive scan.
-    empty_blocks: u32,
-}
-
-impl<'a> Walk<'a> {
-    /// `None` where the data cannot be followed: coded in another way, or by tables that the file does not bring.
-    fn new(bytes: &'a [u8], at: usize, scan: &Scan, tables: &'a Tables) -> Option<Self> {
-        let needs = match scan.coding {
-            Coding::Sequential => (true, true),
-            Coding::Progressive if scan.first > 0 => (false, true),
-            Coding::Progressive => (!scan.is_refinement, false),
-            Coding::Other => return None,
-        };
-        let find = |part: &Part| {
-            let dc = tables.dc.get(part.dc).and_then(Option::as_deref);
-            let ac = tables.ac.get(part.ac).and_then(Option::as_deref);
-            let has_all = (dc.is_some() || !needs.0) && (ac.is_some() || !needs.1);
-            has_all.then_some((dc, ac))
-        };
-        Some(Self {
-            bits: Bits::new(bytes, at),
-            tables: scan.parts.iter().map(find).collect::<Option<_>>()?,
+            is_refinement: approximation >> 4 > 0,
+            bits,
             empty_blocks: 0,
         })
     }
+}
 
-    /// Reads all blocks; returns where the data ends. An error tells how many blocks were read, of how many.
-    fn run(mut self, frame: &mut Frame, scan: &Scan, restart: u32) -> Result<usize, (Fault, u64, u64)> {
-        let in_group: Vec<u64> = match &*scan.parts {
-            [_] => vec![1],
-            parts => (parts.iter())
-                .map(|part| frame.components[part.component].in_group)
-                .collect(),
+/// A scan: its header and the position in its coded data.
+struct Scan<'a> {
+    coding: Coding,
+    components: Vec<ScanComponent<'a>>,
+    /// The first and the last coefficient of a progressive scan.
+    first: u32,
+    last: u32,
+    is_refinement: bool,
+    bits: BitReader<'a>,
+    /// The number of following blocks that are empty in this progressive scan.
+    empty_blocks: u32,
+}
+
+/// A component of a scan, with its Huffman tables as far as the file defines them.
+#[derive(Clone, Copy)]
+struct ScanComponent<'a> {
+    /// The index of the component in the frame.
+    index: usize,
+    dc: Option<&'a HuffmanTable>,
+    ac: Option<&'a HuffmanTable>,
+}
+
+impl Scan<'_> {
+    /// Returns whether the coding is supported and the file defines all tables that the scan needs.
+    fn is_readable(&self) -> bool {
+        let (needs_dc, needs_ac) = match self.coding {
+            Coding::Sequential => (true, true),
+            Coding::Progressive if self.first > 0 => (false, true),
+            Coding::Progressive => (!self.is_refinement, false),
+            Coding::Other => return false,
         };
-        let groups = match &*scan.parts {
-            [part] => frame.components[part.component].blocks,
-            _ => frame.groups,
+        self.components
+            .iter()
+            .all(|component| (component.dc.is_some() || !needs_dc) && (component.ac.is_some() || !needs_ac))
+    }
+
+    /// Reads all blocks and returns where the data ends. An error contains the number of blocks read and their total.
+    fn skip_blocks(mut self, frame: &mut Frame, restart: u32) -> Result<usize, (DecodeError, u64, u64)> {
+        let (groups, blocks_per_group): (u64, Vec<u64>) = match &*self.components {
+            [single] => (frame.components[single.index].blocks, vec![1]),
+            several => (
+                frame.mcus,
+                (several.iter())
+                    .map(|component| frame.components[component.index].blocks_per_mcu)
+                    .collect(),
+            ),
         };
-        let all = groups * in_group.iter().sum::<u64>();
+        let total = groups * blocks_per_group.iter().sum::<u64>();
         let mut done = 0;
         for group in 0..groups {
             if restart > 0 && group > 0 && group.is_multiple_of(u64::from(restart)) {
                 self.empty_blocks = 0;
-                self.bits.restart().map_err(|fault| (fault, done, all))?;
+                self.bits.restart().map_err(|error| (error, done, total))?;
             }
-            for (place, (part, count)) in scan.parts.iter().zip(&in_group).enumerate() {
+            for (place, count) in blocks_per_group.iter().enumerate() {
+                let component = self.components[place];
                 for _ in 0..*count {
-                    let component = &mut frame.components[part.component];
-                    self.block(scan, place, component, group)
-                        .map_err(|fault| (fault, done, all))?;
+                    self.skip_block(component, &mut frame.components[component.index], group)
+                        .map_err(|error| (error, done, total))?;
                     done += 1;
                 }
             }
@@ -276,48 +273,49 @@ impl<'a> Walk<'a> {
         Ok(self.bits.at)
     }
 
-    fn block(
+    /// Reads one block. `block` is its index if the scan has a single component.
+    fn skip_block(
         &mut self,
-        scan: &Scan,
-        place: usize,
+        ScanComponent { dc, ac, .. }: ScanComponent<'_>,
         component: &mut Component,
         block: u64,
-    ) -> Result<(), Fault> {
-        let (dc, ac) = self.tables[place];
-        match scan.coding {
-            Coding::Sequential => self.sequential(dc.ok_or(Fault::Bad)?, ac.ok_or(Fault::Bad)?),
-            _ if scan.first == 0 && scan.is_refinement => self.bits.skip(1),
-            _ if scan.first == 0 => self.dc(dc.ok_or(Fault::Bad)?),
+    ) -> Result<(), DecodeError> {
+        match self.coding {
+            Coding::Sequential => {
+                self.skip_sequential_block(dc.ok_or(DecodeError::Invalid)?, ac.ok_or(DecodeError::Invalid)?)
+            }
+            _ if self.first == 0 && self.is_refinement => self.bits.skip(1),
+            _ if self.first == 0 => self.skip_dc(dc.ok_or(DecodeError::Invalid)?),
             _ => {
-                if component.filled.is_empty() {
-                    let blocks = usize::try_from(component.blocks).map_err(|_| Fault::Bad)?;
-                    component.filled = vec![0; blocks];
+                if component.nonzero.is_empty() {
+                    let blocks = usize::try_from(component.blocks).map_err(|_| DecodeError::Invalid)?;
+                    component.nonzero = vec![0; blocks];
                 }
-                let block = usize::try_from(block).map_err(|_| Fault::Bad)?;
-                let filled = component.filled.get_mut(block).ok_or(Fault::Bad)?;
-                let ac = ac.ok_or(Fault::Bad)?;
-                if scan.is_refinement {
-                    self.refined_band(ac, scan.first, scan.last, filled)
+                let block = usize::try_from(block).map_err(|_| DecodeError::Invalid)?;
+                let nonzero = component.nonzero.get_mut(block).ok_or(DecodeError::Invalid)?;
+                let ac = ac.ok_or(DecodeError::Invalid)?;
+                if self.is_refinement {
+                    self.skip_refined_band(ac, nonzero)
                 } else {
-                    self.band(ac, scan.first, scan.last, filled)
+                    self.skip_band(ac, nonzero)
                 }
             }
         }
     }
 
-    fn dc(&mut self, codes: &Codes) -> Result<(), Fault> {
-        let bits = self.bits.symbol(codes)?;
+    fn skip_dc(&mut self, table: &HuffmanTable) -> Result<(), DecodeError> {
+        let bits = self.bits.read_symbol(table)?;
         if bits > 16 {
-            return Err(Fault::Bad);
+            return Err(DecodeError::Invalid);
         }
         self.bits.skip(bits.into())
     }
 
-    fn sequential(&mut self, dc: &Codes, ac: &Codes) -> Result<(), Fault> {
-        self.dc(dc)?;
+    fn skip_sequential_block(&mut self, dc: &HuffmanTable, ac: &HuffmanTable) -> Result<(), DecodeError> {
+        self.skip_dc(dc)?;
         let mut next = 1;
         while next < 64 {
-            let symbol = self.bits.symbol(ac)?;
+            let symbol = self.bits.read_symbol(ac)?;
             let (zeros, bits) = (u32::from(symbol >> 4), u32::from(symbol & 15));
             match (zeros, bits) {
                 (15, 0) => next += 16,
@@ -328,23 +326,28 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        if next > 64 { Err(Fault::Bad) } else { Ok(()) }
+        if next > 64 {
+            Err(DecodeError::Invalid)
+        } else {
+            Ok(())
+        }
     }
 
-    /// The run of blocks that a code stands for, its own included.
-    fn begin_empty_blocks(&mut self, exponent: u32) -> Result<(), Fault> {
-        self.empty_blocks = (1 << exponent) + self.bits.take(exponent)?;
+    /// Starts a run of empty blocks, which includes the current one.
+    fn begin_empty_blocks(&mut self, exponent: u32) -> Result<(), DecodeError> {
+        self.empty_blocks = (1 << exponent) + self.bits.read(exponent)?;
         Ok(())
     }
 
-    fn band(&mut self, codes: &Codes, first: u32, last: u32, filled: &mut u64) -> Result<(), Fault> {
+    fn skip_band(&mut self, table: &HuffmanTable, nonzero: &mut u64) -> Result<(), DecodeError> {
         if self.empty_blocks > 0 {
             self.empty_blocks -= 1;
             return Ok(());
         }
-        let mut next = first;
+        let last = self.last;
+        let mut next = self.first;
         while next <= last {
-            let symbol = self.bits.symbol(codes)?;
+            let symbol = self.bits.read_symbol(table)?;
             let (zeros, bits) = (u32::from(symbol >> 4), u32::from(symbol & 15));
             match (zeros, bits) {
                 (15, 0) => next += 16,
@@ -357,9 +360,9 @@ impl<'a> Walk<'a> {
                     next += zeros;
                     self.bits.skip(bits)?;
                     if next > last {
-                        return Err(Fault::Bad);
+                        return Err(DecodeError::Invalid);
                     }
-                    *filled |= 1 << next;
+                    *nonzero |= 1 << next;
                     next += 1;
                 }
             }
@@ -367,11 +370,12 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Each coefficient that is not 0 so far has a bit here; those that become so have a code.
-    fn refined_band(&mut self, codes: &Codes, first: u32, last: u32, filled: &mut u64) -> Result<(), Fault> {
-        let mut next = first;
+    /// Skips a refinement: one bit for each coefficient that is already nonzero, and a code for each that becomes nonzero.
+    fn skip_refined_band(&mut self, table: &HuffmanTable, nonzero: &mut u64) -> Result<(), DecodeError> {
+        let last = self.last;
+        let mut next = self.first;
         while self.empty_blocks == 0 && next <= last {
-            let symbol = self.bits.symbol(codes)?;
+            let symbol = self.bits.read_symbol(table)?;
             let (mut zeros, bits) = (u32::from(symbol >> 4), u32::from(symbol & 15));
             match (zeros, bits) {
                 (15, 0) => {}
@@ -382,7 +386,7 @@ impl<'a> Walk<'a> {
                 _ => self.bits.skip(1)?,
             }
             while next <= last {
-                if (*filled >> next) & 1 == 1 {
+                if (*nonzero >> next) & 1 == 1 {
                     self.bits.skip(1)?;
                 } else if zeros == 0 {
                     break;
@@ -393,9 +397,9 @@ impl<'a> Walk<'a> {
             }
             if bits > 0 {
                 if next > last {
-                    return Err(Fault::Bad);
+                    return Err(DecodeError::Invalid);
                 }
-                *filled |= 1 << next;
+                *nonzero |= 1 << next;
             }
             next += 1;
         }
@@ -403,7 +407,7 @@ impl<'a> Walk<'a> {
             let rest = if next > last {
                 0
             } else {
-                ((*filled >> next) << next) & (u64::MAX >> (63 - last))
+                ((*nonzero >> next) << next) & (u64::MAX >> (63 - last))
             };
             self.bits.skip_many(rest.count_ones())?;
             self.empty_blocks -= 1;

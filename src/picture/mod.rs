@@ -1,8 +1,8 @@
-//! Whether a still picture is whole.
+//! Checks that a still picture is complete.
 //!
-//! Owns the structure of PNG, JPEG and WebP files: their headers, their chunks and checksums, and for JPEG the coded
-//! data up to the last block. The service accepts a picture that is cut off, charges for the job, and fails; decoders
-//! fill what is missing with gray and say nothing. Needs no decoder, so it holds without libav too.
+//! Owns the structure of PNG, JPEG and WebP files: headers, chunks, checksums, and the coded data of a JPEG. The service
+//! accepts a truncated picture, charges for the job and fails; decoders silently fill the missing part with gray. Works
+//! without a decoder, and so also without libav.
 
 mod huffman;
 mod jpeg;
@@ -11,7 +11,7 @@ mod markers;
 #[cfg(feature = "media")]
 pub(crate) use markers::Segments as JpegSegments;
 
-/// Which format a picture has, by its first bytes.
+/// The format of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PictureKind {
     Png,
@@ -20,7 +20,8 @@ pub(crate) enum PictureKind {
 }
 
 impl PictureKind {
-    pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
+    /// Detects the format from the first bytes.
+    pub(crate) fn detect(bytes: &[u8]) -> Option<Self> {
         match bytes {
             [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some(Self::Png),
             [0xff, 0xd8, 0xff, ..] => Some(Self::Jpeg),
@@ -37,10 +38,10 @@ impl PictureKind {
         }
     }
 
-    /// Returns width and height as the header has them. `None` where it is cut off or damaged.
-    pub(crate) fn size(self, bytes: &[u8]) -> Option<(u64, u64)> {
+    /// Returns width and height from the header, or `None` if the header is truncated or damaged.
+    pub(crate) fn read_size(self, bytes: &[u8]) -> Option<(u64, u64)> {
         match self {
-            Self::Jpeg => markers::size(bytes),
+            Self::Jpeg => markers::read_size(bytes),
             Self::Png | Self::WebP => {
                 let size = imagesize::blob_size(bytes).ok()?;
                 Some((size.width as u64, size.height as u64))
@@ -48,11 +49,11 @@ impl PictureKind {
         }
     }
 
-    /// Checks that nothing is missing up to the end of the picture. Its [size](Self::size) was checked before: for a
-    /// progressive JPEG this takes half a byte for each pixel.
+    /// Checks that the picture is complete up to its end. Check its [size](Self::read_size) first: a progressive JPEG
+    /// needs half a byte of memory for each pixel.
     ///
     /// # Errors
-    /// What is wrong, in words that follow "it is".
+    /// A description that follows "it is", such as "cut off: …".
     pub(crate) fn check_whole(self, bytes: &[u8]) -> Result<(), String> {
         match self {
             Self::Png => check_png(bytes),
@@ -62,7 +63,8 @@ impl PictureKind {
     }
 }
 
-fn number(bytes: &[u8]) -> Option<usize> {
+/// Reads a big-endian number of four bytes.
+fn read_u32(bytes: &[u8]) -> Option<usize> {
     let four = <[u8; 4]>::try_from(bytes).ok()?;
     usize::try_from(u32::from_be_bytes(four)).ok()
 }
@@ -74,7 +76,7 @@ fn check_png(bytes: &[u8]) -> Result<(), String> {
     while let Some((head, after)) = rest.split_at_checked(8) {
         let (length, name) = head.split_at(4);
         let shown = String::from_utf8_lossy(name).into_owned();
-        let length = number(length).ok_or_else(|| cut_off("chunks end too early"))?;
+        let length = read_u32(length).ok_or_else(|| cut_off("chunks end too early"))?;
         let whole = length
             .checked_add(4)
             .and_then(|length| after.split_at_checked(length));
@@ -85,12 +87,12 @@ fn check_png(bytes: &[u8]) -> Result<(), String> {
             )));
         };
         let (data, sum) = body.split_at(length);
-        // Decoders go on without a chunk that is not critical; those have a small first letter.
+        // A lower-case first letter marks an ancillary chunk, which decoders can skip.
         if name[0].is_ascii_uppercase() {
             let mut hasher = crc32fast::Hasher::new();
             hasher.update(name);
             hasher.update(data);
-            if number(sum) != usize::try_from(hasher.finalize()).ok() {
+            if read_u32(sum) != usize::try_from(hasher.finalize()).ok() {
                 return Err(format!("damaged: the checksum of its chunk {shown:?} is wrong"));
             }
         }
@@ -106,23 +108,23 @@ fn check_png(bytes: &[u8]) -> Result<(), String> {
 }
 
 fn check_webp(bytes: &[u8]) -> Result<(), String> {
-    let little = |four: &[u8]| {
+    let read_u32_le = |four: &[u8]| {
         let four = <[u8; 4]>::try_from(four).ok()?;
         usize::try_from(u32::from_le_bytes(four)).ok()
     };
-    let promised = bytes.get(4..8).and_then(little);
-    let promised = promised.ok_or("cut off: it has no header")?;
-    let Some(mut rest) = bytes.get(8..).and_then(|rest| rest.get(4..promised)) else {
+    let declared = bytes.get(4..8).and_then(read_u32_le);
+    let declared = declared.ok_or("cut off: it has no header")?;
+    let Some(mut rest) = bytes.get(8..).and_then(|rest| rest.get(4..declared)) else {
         return Err(format!(
             "cut off: it has {} bytes and should have {}",
             bytes.len(),
-            promised.saturating_add(8)
+            declared.saturating_add(8)
         ));
     };
     let mut has_data = false;
     while let Some((head, after)) = rest.split_at_checked(8) {
         let (name, length) = head.split_at(4);
-        let data = little(length).and_then(|length| after.get(..length));
+        let data = read_u32_le(length).and_then(|length| after.get(..length));
         let Some(data) = data else {
             let shown = String::from_utf8_lossy(name).into_owned();
             return Err(format!("cut off: its chunk {shown:?} ends too early"));
@@ -135,7 +137,7 @@ fn check_webp(bytes: &[u8]) -> Result<(), String> {
             b"VP8L" | b"ANMF" => has_data = true,
             _ => {}
         }
-        // An odd chunk has a byte of padding, which writers leave out at the end of the file.
+        // A chunk of odd length has a padding byte, which some writers omit at the end of the file.
         rest = after.get(data.len().next_multiple_of(2)..).unwrap_or_default();
     }
     if has_data {
@@ -145,20 +147,20 @@ fn check_webp(bytes: &[u8]) -> Result<(), String> {
     }
 }
 
-/// The first partition of a lossy picture has its size in the header.
+/// Checks that the first partition of a lossy picture has the size that the header declares.
 fn check_vp8(data: &[u8]) -> Result<(), String> {
     let &[low, middle, high, ..] = data else {
         return Err("cut off: its picture data has no header".to_owned());
     };
     let tag = u32::from_le_bytes([low, middle, high, 0]);
-    let first = usize::try_from(tag >> 5).unwrap_or(usize::MAX);
-    // Three bytes of tag, three of start code, four of size.
-    if data.len().saturating_sub(10) < first {
+    let partition = usize::try_from(tag >> 5).unwrap_or(usize::MAX);
+    // The header has three bytes of tag, three of start code and four of picture size.
+    if data.len().saturating_sub(10) < partition {
         return Err("cut off: its picture data ends too early".to_owned());
     }
     Ok(())
 }
 
-// The encoders that make the pictures come with `media`.
+// The encoders for the test pictures need the feature `media`.
 #[cfg(all(test, feature = "media"))]
 mod tests;

@@ -4,7 +4,7 @@ use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
 use super::*;
 
-/// Noise on a gradient: every block has coefficients of its own.
+/// Returns noise on a gradient, so that all blocks have different coefficients.
 fn pixels(width: u16, height: u16) -> Vec<u8> {
     let mut state = 0x2545_f491_u32;
     let mut out = Vec::new();
@@ -28,7 +28,7 @@ fn jpeg(width: u16, height: u16, set: impl FnOnce(&mut Encoder<&mut Vec<u8>>)) -
     out
 }
 
-/// The same picture in each way that the encoder knows.
+/// Returns the same picture in every form that the encoder supports.
 fn jpegs() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("baseline", jpeg(150, 90, |_| {})),
@@ -74,7 +74,7 @@ fn jpegs() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// Where the coded data of the first scan begins and ends.
+/// Returns the start and end of the coded data of the first scan.
 fn first_scan(bytes: &[u8]) -> (usize, usize) {
     let at = bytes.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap();
     let start = at + 2 + usize::from(u16::from_be_bytes([bytes[at + 2], bytes[at + 3]]));
@@ -84,9 +84,9 @@ fn first_scan(bytes: &[u8]) -> (usize, usize) {
 }
 
 #[test]
-fn whole_pictures_pass() {
+fn complete_pictures_pass() {
     for (name, bytes) in jpegs() {
-        let kind = PictureKind::of(&bytes).unwrap();
+        let kind = PictureKind::detect(&bytes).unwrap();
         assert_eq!(kind, PictureKind::Jpeg);
         kind.check_whole(&bytes)
             .unwrap_or_else(|why| panic!("{name}: {why}"));
@@ -101,7 +101,7 @@ fn half_of_the_coded_data_is_not_a_picture() {
     for (name, bytes) in jpegs().into_iter().filter(|(name, _)| *name != "tiny") {
         let (start, end) = first_scan(&bytes);
         for keep in [0, (end - start) / 2, (end - start) * 9 / 10] {
-            // With all that follows, the end mark included: only the blocks are too few.
+            // Keeps everything after the scan, including the end marker: only blocks are missing.
             let cut = [&bytes[..start + keep], &bytes[end..]].concat();
             let why = PictureKind::Jpeg.check_whole(&cut).expect_err(name);
             assert!(
@@ -118,7 +118,7 @@ fn half_of_the_coded_data_is_not_a_picture() {
 }
 
 #[test]
-fn no_beginning_of_a_picture_passes() {
+fn truncated_pictures_fail() {
     for (name, bytes) in jpegs() {
         for end in (0..bytes.len()).step_by(37).chain([bytes.len() - 1]) {
             let cut = &bytes[..end];
@@ -128,7 +128,7 @@ fn no_beginning_of_a_picture_passes() {
 }
 
 #[test]
-fn fill_bytes_may_stand_before_any_marker() {
+fn fill_bytes_may_precede_any_marker() {
     for (name, bytes) in jpegs() {
         let (start, end) = first_scan(&bytes);
         let table = bytes.windows(2).position(|pair| pair == [0xff, 0xdb]).unwrap();
@@ -144,8 +144,8 @@ fn fill_bytes_may_stand_before_any_marker() {
         .concat();
         assert!(start > table);
         assert_eq!(
-            PictureKind::Jpeg.size(&filled),
-            PictureKind::Jpeg.size(&bytes),
+            PictureKind::Jpeg.read_size(&filled),
+            PictureKind::Jpeg.read_size(&bytes),
             "{name}"
         );
         PictureKind::Jpeg
@@ -165,7 +165,7 @@ fn damage_never_panics() {
                 let at = state as usize % bytes.len();
                 bytes[at] ^= (state >> 24) as u8;
             }
-            let _ = PictureKind::Jpeg.size(&bytes);
+            let _ = PictureKind::Jpeg.read_size(&bytes);
             let _ = PictureKind::Jpeg.check_whole(&bytes);
         }
     }
@@ -182,10 +182,10 @@ fn png_picture() -> Vec<u8> {
 }
 
 #[test]
-fn a_png_has_all_its_chunks_with_their_checksums() {
+fn a_png_needs_all_chunks_with_valid_checksums() {
     let bytes = png_picture();
-    let kind = PictureKind::of(&bytes).unwrap();
-    assert_eq!((kind, kind.size(&bytes)), (PictureKind::Png, Some((60, 40))));
+    let kind = PictureKind::detect(&bytes).unwrap();
+    assert_eq!((kind, kind.read_size(&bytes)), (PictureKind::Png, Some((60, 40))));
     kind.check_whole(&bytes).unwrap();
     for end in 8..bytes.len() {
         assert!(kind.check_whole(&bytes[..end]).is_err(), "{end} bytes");
@@ -198,18 +198,21 @@ fn a_png_has_all_its_chunks_with_their_checksums() {
 }
 
 #[test]
-fn a_webp_has_as_many_bytes_as_it_says() {
+fn a_webp_needs_as_many_bytes_as_its_header_declares() {
     let mut bytes = Vec::new();
     image_webp::WebPEncoder::new(&mut bytes)
         .encode(&pixels(60, 40), 60, 40, image_webp::ColorType::Rgb8)
         .unwrap();
-    let kind = PictureKind::of(&bytes).unwrap();
-    assert_eq!((kind, kind.size(&bytes)), (PictureKind::WebP, Some((60, 40))));
+    let kind = PictureKind::detect(&bytes).unwrap();
+    assert_eq!(
+        (kind, kind.read_size(&bytes)),
+        (PictureKind::WebP, Some((60, 40)))
+    );
     kind.check_whole(&bytes).unwrap();
     for end in 12..bytes.len() {
         assert!(kind.check_whole(&bytes[..end]).is_err(), "{end} bytes");
     }
-    // A header that was made to fit what is left does not help.
+    // Adjusting the length in the header does not make the rest valid.
     let half = bytes.len() / 2;
     let mut cut = bytes[..half].to_vec();
     cut[4..8].copy_from_slice(&u32::try_from(half - 8).unwrap().to_le_bytes());
@@ -218,7 +221,7 @@ fn a_webp_has_as_many_bytes_as_it_says() {
             .unwrap_err()
             .contains("chunk \"VP8L\" ends too early")
     );
-    // A lossy picture whose first part is longer than its chunk.
+    // A lossy picture whose first partition is longer than its chunk.
     let mut lossy = b"RIFF\x16\0\0\0WEBPVP8 \x0a\0\0\0".to_vec();
     lossy.extend([0x10, 2, 0, 0x9d, 1, 0x2a, 16, 0, 16, 0]);
     assert!(

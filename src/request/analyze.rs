@@ -1,27 +1,27 @@
-//! How a clip is looked at, and which clips can be.
+//! The options of an analysis, and the check of which clips can be analyzed.
 
 use std::time::Duration;
 
 use super::MediaInput;
-use super::plan::check_call;
+use super::planner::check_call;
 use crate::error::{Error, Result};
 
-/// Frames of one look at a clip.
+/// Number of frames that an analysis can use.
 const FRAMES: std::ops::RangeInclusive<u32> = 2..=32;
 
-/// How a clip is looked at.
+/// Options for analyzing a clip.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct AnalyzeOptions {
-    /// How many frames, spread evenly over the clip, first and last among them: 2 to 32. Left out:
-    /// the first and the last.
+    /// The number of frames to look at, 2 to 32. They are spread evenly over the clip and include the first and the last
+    /// frame. Defaults to these two.
     pub frames: Option<u32>,
-    /// The language model, which must see pictures: `grok-4.3`.
+    /// The language model, which must accept pictures; defaults to `grok-4.3`.
     pub model: String,
-    /// How long the model thinks. Left out the model decides.
+    /// How much the model reasons. With `None`, the model decides.
     pub reasoning_effort: Option<String>,
-    /// The longest that all of it may take, decoding included: 180 s.
+    /// The deadline of the analysis, decoding included; defaults to 180 s.
     pub deadline: Duration,
 }
 
@@ -37,13 +37,15 @@ impl Default for AnalyzeOptions {
 }
 
 impl AnalyzeOptions {
-    /// How many frames are looked at.
+    /// Returns the number of frames to look at.
     pub(crate) fn frame_count(&self) -> u32 {
         self.frames.unwrap_or(*FRAMES.start())
     }
 
+    /// Checks the options and whether the clip can be analyzed. Reads and sends nothing.
+    ///
     /// # Errors
-    /// `InvalidRequest` with one line that names what would be right. Nothing was read, sent or paid.
+    /// `InvalidRequest` with a line that says what would be valid.
     pub(crate) fn check(&self, input: &MediaInput) -> Result<()> {
         check_call(
             "analysis",
@@ -54,7 +56,7 @@ impl AnalyzeOptions {
         let count = self.frame_count();
         if !FRAMES.contains(&count) {
             return Err(Error::invalid(format!(
-                "{count} frames are out of range: look at {} to {}",
+                "{count} frames are out of range: use {} to {}",
                 FRAMES.start(),
                 FRAMES.end()
             )));
@@ -63,10 +65,10 @@ impl AnalyzeOptions {
         match input {
             MediaInput::Path(_) | MediaInput::Bytes { .. } | MediaInput::Clip(_) => Ok(()),
             MediaInput::Url(_) | MediaInput::FileId(_) => Err(Error::invalid(format!(
-                "analyze {name}: the clip has to be here, because the service looks at pictures, not at videos, and the frames are taken out of it on this machine; download it first, and give the file"
+                "analyze {name}: the clip must be local, because the service looks at pictures, not at videos, and the frames are extracted on this machine; download it first and give the file"
             ))),
             MediaInput::DataUrl(_) => Err(Error::invalid(format!(
-                "analyze {name}: give the clip as a file or as bytes; a data URL is text that would only be decoded again to take the frames out on this machine"
+                "analyze {name}: a data URL is not accepted, because the frames are extracted on this machine; give the clip as a file or as bytes"
             ))),
         }
     }
@@ -77,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_clips_that_are_here_can_be_looked_at() {
+    fn only_local_clips_can_be_analyzed() {
         let check = |input: MediaInput| AnalyzeOptions::default().check(&input);
         assert!(check(MediaInput::clip("1763812000000_0a1b2c3d")).is_ok());
         assert!(check(MediaInput::Path("a.mp4".into())).is_ok());
@@ -99,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_frames_is_bounded() {
+    fn the_number_of_frames_is_limited() {
         let input = MediaInput::clip("c");
         for (frames, good) in [
             (None, true),

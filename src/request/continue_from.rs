@@ -1,13 +1,13 @@
-//! A request that goes on where a clip ends.
+//! A request to continue a clip.
 
 use std::time::Duration;
 
 use super::{PlanChoice, StorageOptions};
 use crate::model::{AspectRatio, Resolution, VideoModel};
 
-/// A clip that goes on where another one ends.
+/// A request for a clip that starts where another clip ends.
 ///
-/// What is left open takes ima2-gen's defaults, and they are sent: 5 s, `720p`, sound, the classic model.
+/// Fields that are `None` use the defaults of ima2-gen, which are sent explicitly: 5 s, `720p`, sound, the classic model.
 ///
 /// ```
 /// use reelkin::{ContinueRequest, ContinueStrategy, secs};
@@ -18,28 +18,28 @@ use crate::model::{AspectRatio, Resolution, VideoModel};
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct ContinueRequest {
-    /// How it goes on.
+    /// How the clip continues.
     pub prompt: Option<String>,
-    /// By the last frame, by the service's extension, or whichever fits.
+    /// Whether to start from the last frame or to use the service's extension.
     pub strategy: ContinueStrategy,
-    /// Which of the last frames the new clip starts on.
+    /// The frame that the new clip starts with.
     pub frame: FrameChoice,
     /// The model.
     pub model: Option<VideoModel>,
-    /// Length of the new clip in whole seconds; with an extension of the added part.
+    /// The length of the new clip, or of the part that an extension adds, in whole seconds.
     pub duration: Option<Duration>,
-    /// Size class. An extension has the clip's.
+    /// The resolution. An extension has the resolution of the clip.
     pub resolution: Option<Resolution>,
-    /// Width to height. The frame decides, so asking for one is refused unless validation is off.
+    /// Width to height. The start frame determines it, so a value is refused unless validation is off.
     pub aspect_ratio: Option<AspectRatio>,
     /// Whether the clip has sound.
     pub audio: Option<bool>,
-    /// Your end user's id, for the service's abuse monitoring.
+    /// The id of your end user, for the service's abuse monitoring.
     pub user: Option<String>,
-    /// Keeps the result in the service's Files as well.
+    /// Also keeps the result in the service's Files.
     pub storage: Option<StorageOptions>,
-    /// Whether a language model rewrites the prompt first, knowing the clips that came before. On
-    /// unless the client's settings say otherwise.
+    /// Whether a language model that knows the previous clips rewrites the prompt first. Enabled unless the client's
+    /// settings disable it.
     pub plan: PlanChoice,
 }
 
@@ -48,33 +48,33 @@ pub struct ContinueRequest {
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum ContinueStrategy {
-    /// The exact last frame is the first frame of a new clip. Any model that takes a start image; the
-    /// motion begins anew.
+    /// Starts a new clip with the exact last frame. Works with any model that accepts a start image; motion does not
+    /// carry over.
     #[default]
     LastFrame,
-    /// The service's own extension: motion and sound go on, and the result holds the old part too. The
-    /// classic model, clips of 2 to 15 s, 2 to 10 s added.
+    /// Uses the service's extension: motion and sound carry over, and the result also contains the old part. Requires
+    /// the classic model and a clip of 2 to 15 s, and adds 2 to 10 s.
     Extend,
-    /// An extension while model, clip and length allow it, else the last frame. The clip's record says
-    /// which it was.
+    /// Uses an extension if model, clip and duration allow it, else the last frame. The clip's record says which was
+    /// used.
     Auto,
 }
 
-/// Which frame a continuation starts on.
+/// The frame that a continuation starts with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum FrameChoice {
-    /// The last one, whatever it shows.
+    /// The last frame.
     #[default]
     Last,
-    /// The sharpest of so many last ones (2 to 48): for clips that end in a fade or in black. The record
-    /// says which it was.
+    /// The sharpest of the given number of last frames (2 to 48), for clips that end in a fade or in black. The clip's
+    /// record says which frame was used.
     SharpestOfLast(u32),
 }
 
 impl ContinueRequest {
-    /// Goes on as the prompt says.
+    /// Creates a request to continue a clip as the prompt describes.
     pub fn new(prompt: impl Into<String>) -> Self {
         Self {
             prompt: Some(prompt.into()),
@@ -91,57 +91,17 @@ impl ContinueRequest {
         }
     }
 
-    /// How the clip is continued.
+    /// Sets how the clip is continued.
     pub const fn strategy(mut self, strategy: ContinueStrategy) -> Self {
         self.strategy = strategy;
         self
     }
 
-    /// Which of the last frames the new clip starts on.
+    /// Sets the frame that the new clip starts with.
     pub const fn frame(mut self, choice: FrameChoice) -> Self {
         self.frame = choice;
         self
     }
-
-    /// The model.
-    pub fn model(mut self, model: impl Into<VideoModel>) -> Self {
-        self.model = Some(model.into());
-        self
-    }
-
-    /// Length, in whole seconds.
-    pub const fn duration(mut self, duration: Duration) -> Self {
-        self.duration = Some(duration);
-        self
-    }
-
-    /// Size class.
-    pub fn resolution(mut self, resolution: impl Into<Resolution>) -> Self {
-        self.resolution = Some(resolution.into());
-        self
-    }
-
-    /// Sound or silence.
-    pub const fn audio(mut self, audio: bool) -> Self {
-        self.audio = Some(audio);
-        self
-    }
-
-    /// Your end user's id.
-    pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.user = Some(user.into());
-        self
-    }
-
-    /// Keeps the result in the service's Files as well.
-    pub fn storage(mut self, storage: StorageOptions) -> Self {
-        self.storage = Some(storage);
-        self
-    }
-
-    /// Whether a language model rewrites the prompt first: `true`, `false`, or settings of its own.
-    pub fn plan(mut self, choice: impl Into<PlanChoice>) -> Self {
-        self.plan = choice.into();
-        self
-    }
 }
+
+setters!(ContinueRequest: model, duration, resolution, audio, user, storage, plan);

@@ -1,4 +1,4 @@
-//! A picture or a clip that goes into a request.
+//! The pictures and clips of a request, and how they are sent.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,36 +7,35 @@ use bytes::Bytes;
 
 use crate::error::{Error, Result};
 
-/// A picture or a clip, wherever it is.
+/// A picture or a clip as an input of a request.
 ///
-/// Local media are read, checked and sent inline; a URL and a `file_id` are passed on, and the
-/// service fetches them. Nothing is read before the request is checked, and nothing is paid before
-/// everything is read.
+/// Local media are read, checked and sent inline. URLs and file ids are passed on, and the service fetches them. Media
+/// are read after the request is checked and before anything is paid.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum MediaInput {
-    /// A file of this machine.
+    /// A local file.
     Path(PathBuf),
-    /// Bytes in memory, with a name for messages.
+    /// Bytes in memory.
     Bytes {
-        /// The whole file: PNG, JPEG, WebP or MP4.
+        /// The content of the file: PNG, JPEG, WebP or MP4.
         bytes: Bytes,
-        /// How messages call it.
+        /// The name used in messages.
         name: String,
     },
     /// An `https` URL that the service can reach (`http` only on loopback, for the sandbox).
     Url(String),
-    /// A file that was uploaded to the service before.
+    /// The id of a file in the service's Files.
     FileId(String),
     /// A `data:` URL with base64 content.
     DataUrl(String),
-    /// A clip of the client's library, by id or file name.
+    /// A clip in the client's library, by id or file name.
     Clip(String),
 }
 
 impl MediaInput {
-    /// Bytes in memory. `name` is how messages call them.
+    /// Creates an input from bytes. `name` is used in messages.
     pub fn bytes(name: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
         Self::Bytes {
             bytes: bytes.into(),
@@ -44,17 +43,16 @@ impl MediaInput {
         }
     }
 
-    /// A clip of the library, by id or file name.
+    /// Creates an input from a clip in the library, by id or file name.
     pub fn clip(id: impl Into<String>) -> Self {
         Self::Clip(id.into())
     }
 
-    /// Reads what a person typed: `https://…`, `data:…`, `file_…` (when there is no file of that
-    /// name), else a path.
+    /// Parses text from a user: `https://…` and `data:…` are URLs, `file_…` is a file id unless a file of that name
+    /// exists, and anything else is a path.
     ///
     /// # Errors
-    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) when the text is empty or a URL of another
-    /// scheme.
+    /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) if the text is empty or a URL with another scheme.
     pub fn parse(text: &str) -> Result<Self> {
         let lower = text.to_ascii_lowercase();
         if text.trim().is_empty() {
@@ -72,7 +70,7 @@ impl MediaInput {
             && scheme.bytes().all(|b| b.is_ascii_alphanumeric())
         {
             return Err(Error::invalid(format!(
-                "read an input: {scheme} URLs are not taken; give a file, an https URL, a file_id or a data URL"
+                "read an input: {scheme} URLs are not accepted; give a file, an https URL, a file_id or a data URL"
             )));
         }
         if text.starts_with("file_") && !Path::new(text).exists() {
@@ -81,11 +79,11 @@ impl MediaInput {
         Ok(Self::Path(PathBuf::from(text)))
     }
 
-    /// What a person types where a clip goes in: as [`parse`](Self::parse), and what is no file and looks like no
-    /// path is the name of a clip of the library.
+    /// Parses text from a user that names a clip. In addition to [`parse`](Self::parse), anything that is neither an
+    /// existing file nor path-like is treated as a clip in the library.
     ///
     /// # Errors
-    /// As for `parse`.
+    /// Same as for [`parse`](Self::parse).
     pub fn parse_video(text: &str) -> Result<Self> {
         Ok(match Self::parse(text)? {
             Self::Path(path) if path.components().count() == 1 && !path.is_absolute() && !path.exists() => {
@@ -95,7 +93,7 @@ impl MediaInput {
         })
     }
 
-    /// How messages call it: never a query string, never content.
+    /// Returns the name for messages, without content and without the query string of a URL.
     pub fn display_name(&self) -> String {
         match self {
             Self::Path(path) => path.display().to_string(),
@@ -105,7 +103,7 @@ impl MediaInput {
         }
     }
 
-    /// The word for its kind in records: `path`, `bytes`, `url`, `file_id`, `data-url`, `clip`.
+    /// Returns the name of the variant as used in records: `path`, `bytes`, `url`, `file_id`, `data-url`, `clip`.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Path(_) => "path",
@@ -116,6 +114,23 @@ impl MediaInput {
             Self::Clip(_) => "clip",
         }
     }
+}
+
+/// How a local clip is sent to the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
+pub enum TransportChoice {
+    /// Chooses by size: up to 8 MiB inline, up to 48 MB through Files, larger clips inline. The service
+    /// documents a limit of 48 MB or 50 MB for a file, and none for a request.
+    #[default]
+    Auto,
+    /// Sends the clip in the request, as base64 that is encoded while it is sent.
+    Inline,
+    /// Uploads the clip to the service's Files and deletes it when the job is over.
+    Upload,
+    /// Uploads the clip to the service's Files and keeps it until it expires after a day.
+    UploadAndKeep,
 }
 
 impl fmt::Debug for MediaInput {
@@ -141,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_person_types_is_told_apart() {
+    fn user_input_is_recognized() {
         assert_eq!(MediaInput::parse("a.png").unwrap().kind(), "path");
         assert_eq!(MediaInput::parse("file_12ab").unwrap().kind(), "file_id");
         assert_eq!(MediaInput::parse("https://host/a.png").unwrap().kind(), "url");

@@ -1,38 +1,44 @@
-//! What a caller asks for.
+//! The requests of a caller.
 //!
-//! Owns the requests, the media that go in, and the check of a request against the model table.
-//! Refuses to know how anything is sent: no HTTP, no files, no libav. A request is a value; making
-//! one costs nothing and touches nothing.
+//! Owns the request types, the media that go into them, and the check of a request against the model table. Does not
+//! know how a request is sent: no HTTP, no files, no libav. A request is a plain value.
+
+#[macro_use]
+mod setters;
 
 mod analyze;
 #[cfg(feature = "media")]
 mod chain;
 mod check;
-mod check_video;
 mod continue_from;
+mod edit;
+mod extend;
 mod generate;
 mod input;
-mod plan;
+mod output;
+mod planner;
 mod resolved;
-mod video;
+#[cfg(feature = "media")]
+mod saved;
 
 pub use analyze::AnalyzeOptions;
 #[cfg(feature = "media")]
-pub(crate) use chain::KeptRequest;
-#[cfg(feature = "media")]
 pub use chain::{ChainRequest, ChainStart};
-pub use check::{Checked, Defaults};
-pub use check_video::CheckedVideo;
+pub use check::{Checked, CheckedVideo, Defaults};
 pub use continue_from::{ContinueRequest, ContinueStrategy, FrameChoice};
-pub use generate::{GenerateMode, GenerateRequest, Keyframe, PublicUrl, StorageOptions, UploadTarget};
-pub use input::MediaInput;
-pub use plan::{PlanChoice, PlanWhen, PlannerFailure, PlannerSettings};
+pub use edit::EditRequest;
+pub use extend::ExtendRequest;
+pub use generate::{GenerateMode, GenerateRequest, Keyframe};
+pub use input::{MediaInput, TransportChoice};
+pub use output::{PublicUrl, StorageOptions, UploadTarget};
+pub use planner::{PlanChoice, PlanWhen, PlannerFailure, PlannerSettings};
 pub use resolved::{GenerateInputs, MediaContent, ResolvedKeyframe, ResolvedMedia, Transport};
-pub use video::{EditRequest, ExtendRequest, TransportChoice};
+#[cfg(feature = "media")]
+pub(crate) use saved::SavedRequest;
 
 use std::time::Duration;
 
-/// A whole number of seconds: `secs(6)`.
+/// Returns a whole number of seconds: `secs(6)`.
 pub const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }

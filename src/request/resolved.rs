@@ -1,4 +1,4 @@
-//! Media as they go over the wire: read, checked, ready.
+//! Media in the form in which they are sent: read and checked.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-/// How a picture or clip travels.
+/// How a picture or clip is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -16,21 +16,21 @@ pub enum Transport {
     Inline,
     /// As a URL that the service fetches.
     Url,
-    /// As the id of a file at the service.
+    /// As the id of a file in the service's Files.
     FileId,
 }
 
-/// The bytes of a picture or clip: a clip stays in its file and is read while it is sent.
+/// The bytes of a picture or clip. A clip in a file is read while it is sent.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MediaContent {
-    /// In memory.
+    /// Bytes in memory.
     Memory(Bytes),
-    /// In a file of this machine that had this length when it was checked.
+    /// A local file.
     File {
-        /// Where it is.
+        /// The path of the file.
         path: PathBuf,
-        /// Its length.
+        /// Its length when it was checked.
         length: u64,
     },
 }
@@ -42,7 +42,7 @@ impl fmt::Debug for MediaContent {
 }
 
 impl MediaContent {
-    /// Bytes.
+    /// Returns the number of bytes.
     pub const fn len(&self) -> u64 {
         match self {
             Self::Memory(bytes) => bytes.len() as u64,
@@ -50,13 +50,13 @@ impl MediaContent {
         }
     }
 
-    /// Whether there are none.
+    /// Returns whether the content is empty.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// One picture or clip, ready to be sent.
+/// A picture or clip that is ready to be sent.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResolvedMedia {
@@ -64,17 +64,17 @@ pub enum ResolvedMedia {
     Inline {
         /// `image/png`, `image/jpeg`, `image/webp` or `video/mp4`.
         mime: &'static str,
-        /// The whole file.
+        /// The bytes of the file.
         content: MediaContent,
     },
     /// A URL that the service fetches.
     Url(String),
-    /// The id of a file at the service.
+    /// The id of a file in the service's Files.
     FileId(String),
 }
 
 impl ResolvedMedia {
-    /// How it travels.
+    /// Returns how it is sent.
     pub const fn transport(&self) -> Transport {
         match self {
             Self::Inline { .. } => Transport::Inline,
@@ -94,19 +94,19 @@ impl fmt::Debug for ResolvedMedia {
     }
 }
 
-/// A picture at a time.
+/// A keyframe that is ready to be sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResolvedKeyframe {
-    /// Seconds from the start, with at most three decimals.
+    /// Seconds from the start of the clip, with at most three decimals.
     pub at_seconds: f64,
     /// The picture.
     pub image: ResolvedMedia,
 }
 
-/// All media of a generate request, by the field they go into.
+/// The media of a generate request, by the field in which they are sent.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct GenerateInputs {
-    /// The start image or pinned first frame.
+    /// The start image or the pinned first frame.
     pub image: Option<ResolvedMedia>,
     /// Reference pictures, in order.
     pub references: Vec<ResolvedMedia>,
@@ -114,6 +114,6 @@ pub struct GenerateInputs {
     pub voices: Vec<String>,
     /// The pinned last frame.
     pub last_frame: Option<ResolvedMedia>,
-    /// Frames in between.
+    /// The keyframes between them.
     pub keyframes: Vec<ResolvedKeyframe>,
 }

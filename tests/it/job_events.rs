@@ -200,7 +200,7 @@ async fn a_deadline_ends_the_wait_with_the_id() {
         (ErrorKind::Timeout, RetryAdvice::Resume)
     );
     assert_eq!(error.job_id(), Some(bench.state().jobs[0].id.as_str()));
-    assert!(error.to_string().contains("picked up by its id"), "{error}");
+    assert!(error.to_string().contains("resumed by its id"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

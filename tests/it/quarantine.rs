@@ -449,12 +449,12 @@ async fn the_id_of_a_job_that_a_person_names_is_checked() {
         .collect::<Vec<_>>();
     let long = "x".repeat(201);
     for (job, words) in [
-        ("", "read the job id: it is not one"),
-        ("../x", "read the job id: it is not one"),
-        ("a b", "read the job id: it is not one"),
-        ("a\n", "read the job id: it is not one"),
-        ("..", "read the job id: it is not one"),
-        (&long, "read the job id: it is not one"),
+        ("", "read the job id: it is invalid"),
+        ("../x", "read the job id: it is invalid"),
+        ("a b", "read the job id: it is invalid"),
+        ("a\n", "read the job id: it is invalid"),
+        ("..", "read the job id: it is invalid"),
+        (&long, "read the job id: it is invalid"),
         (&saved_job, "the clip "),
         (other.job_id.as_deref().unwrap(), "the open record "),
         (failed.job_id().unwrap(), "the settled record "),

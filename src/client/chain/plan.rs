@@ -9,8 +9,8 @@ use crate::host::now_millis;
 use crate::library::{ChainOrigin, ChainRecord, ChainStep, ChainStepState};
 use crate::money::UsdTicks;
 use crate::request::{
-    ChainRequest, ChainStart, ContinueRequest, GenerateMode, GenerateRequest, KeptRequest, MediaContent,
-    MediaInput,
+    ChainRequest, ChainStart, ContinueRequest, GenerateMode, GenerateRequest, MediaContent, MediaInput,
+    SavedRequest,
 };
 use crate::storage::to_hex;
 
@@ -163,8 +163,8 @@ impl Plan {
                 }
                 let requests = record.steps.iter().map(|step| {
                     let kept = step.request.as_ref()?;
-                    kept.as_continue().map(Box::new).map(Step::Continue).or_else(|| {
-                        let request = kept.as_generate()?;
+                    kept.to_continue().map(Box::new).map(Step::Continue).or_else(|| {
+                        let request = kept.to_generate()?;
                         Some(Step::Generate(Box::new(request)))
                     })
                 });
@@ -256,13 +256,13 @@ async fn origin(client: &VideoClient, input: &MediaInput) -> Result<ChainOrigin>
 }
 
 fn continue_step(request: ContinueRequest) -> (Step, ChainStep) {
-    let kept = KeptRequest::of_continue(&request);
+    let kept = SavedRequest::from_continue(&request);
     let step = ChainStep::new(digest(&kept, &[]), Some(kept));
     (Step::Continue(Box::new(request)), step)
 }
 
 async fn generate_step(request: GenerateRequest) -> Result<(Step, ChainStep)> {
-    let kept = KeptRequest::of_generate(&request);
+    let kept = SavedRequest::from_generate(&request);
     let mut media = Vec::new();
     for (role, input) in media_of(&request) {
         media.push(format!("{role} {}", fingerprint(input).await?));
@@ -314,7 +314,7 @@ async fn fingerprint(input: &MediaInput) -> Result<String> {
     })
 }
 
-fn digest(kept: &KeptRequest, media: &[String]) -> String {
+fn digest(kept: &SavedRequest, media: &[String]) -> String {
     // A struct of plain fields is always JSON.
     let json = serde_json::to_vec(&(kept, media)).unwrap_or_default();
     to_hex(&Sha256::digest(json))

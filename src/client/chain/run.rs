@@ -120,7 +120,7 @@ impl Driver {
         let record = self.ledger.record().await;
         let first = record.unfinished().unwrap_or(record.steps.len());
         for (index, step) in record.steps.iter().take(first).enumerate() {
-            self.reporter.tell(ChainEvent::StepFinished {
+            self.reporter.emit(ChainEvent::StepFinished {
                 clip: counted(record.number(index)),
                 of: counted(self.last),
                 id: step.clip.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -173,7 +173,7 @@ impl Driver {
     }
 
     pub(super) fn begin(&self, number: usize, job_id: Option<&JobId>) {
-        self.reporter.tell(ChainEvent::StepStarted {
+        self.reporter.emit(ChainEvent::StepStarted {
             clip: counted(number),
             of: counted(self.last),
             job_id: job_id.map(ToString::to_string),
@@ -198,7 +198,7 @@ impl Driver {
         let client = self.client.clone();
         match self.request(index)?.clone() {
             Step::Generate(request) => {
-                part.tell(JobEvent::Planning);
+                part.emit(JobEvent::Planning);
                 Box::pin(generate::run(client, *request, None, Some(witness), part)).await
             }
             Step::Continue(request) => {
@@ -319,7 +319,7 @@ impl Driver {
                 (step.cost, step.drift, step.error) = (cost, drift, None);
             })
             .await?;
-        self.reporter.tell(ChainEvent::StepFinished {
+        self.reporter.emit(ChainEvent::StepFinished {
             clip: counted(number),
             of: counted(self.last),
             id: name,

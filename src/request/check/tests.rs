@@ -1,5 +1,5 @@
 use super::*;
-use crate::request::{Keyframe, MediaInput, PublicUrl, secs};
+use crate::request::{GenerateMode, GenerateRequest, Keyframe, MediaInput, secs};
 
 fn picture() -> MediaInput {
     MediaInput::bytes("picture", &b"x"[..])
@@ -13,9 +13,9 @@ fn check(request: &GenerateRequest) -> Result<Checked> {
     check_with(request, Validation::Strict)
 }
 
-/// The one line a person gets.
+/// Returns the message of the refusal.
 fn refusal(request: &GenerateRequest) -> String {
-    let error = check(request).expect_err("the table forbids it");
+    let error = check(request).expect_err("the table forbids this");
     assert_eq!(error.kind(), crate::ErrorKind::InvalidRequest);
     assert_eq!(error.may_have_been_charged(), crate::Charge::No);
     let line = error.to_string();
@@ -24,7 +24,7 @@ fn refusal(request: &GenerateRequest) -> String {
 }
 
 #[test]
-fn what_is_left_open_takes_the_documented_defaults() {
+fn open_fields_use_the_documented_defaults() {
     let checked = check(&GenerateRequest::text("rain")).unwrap();
     assert_eq!(checked.model, VideoModel::CLASSIC);
     assert_eq!(
@@ -49,7 +49,7 @@ fn a_blank_prompt_is_refused_with_guidance() {
 }
 
 #[test]
-fn durations_outside_the_table_or_the_seconds_grid_are_refused() {
+fn invalid_durations_are_refused() {
     let base = || GenerateRequest::text("rain");
     assert!(refusal(&base().duration(secs(0))).contains("duration 0 s"));
     assert!(refusal(&base().duration(secs(16))).contains("1 to 15 s"));
@@ -62,7 +62,7 @@ fn durations_outside_the_table_or_the_seconds_grid_are_refused() {
 }
 
 #[test]
-fn resolutions_follow_model_and_mode() {
+fn resolutions_depend_on_model_and_mode() {
     let hd = |request: GenerateRequest| request.resolution(Resolution::P1080);
     assert!(refusal(&hd(GenerateRequest::text("rain"))).contains("480p or 720p"));
     assert!(check(&hd(GenerateRequest::text("rain")).model(VideoModel::V1_5)).is_ok());
@@ -71,9 +71,9 @@ fn resolutions_follow_model_and_mode() {
 }
 
 #[test]
-fn ratios_follow_model_and_mode() {
+fn aspect_ratios_depend_on_model_and_mode() {
     assert!(refusal(&GenerateRequest::text("rain").aspect_ratio("7:5")).contains("aspect_ratio 7:5"));
-    assert!(refusal(&GenerateRequest::text("rain").aspect_ratio("auto")).contains("leave the ratio out"));
+    assert!(refusal(&GenerateRequest::text("rain").aspect_ratio("auto")).contains("omit it"));
     assert!(refusal(&GenerateRequest::image(picture()).aspect_ratio("16:9")).contains("would be ignored"));
     assert!(check(&GenerateRequest::text("rain").aspect_ratio("2:3")).is_ok());
 }
@@ -91,19 +91,19 @@ fn counts_of_references_and_voices_are_limited() {
     };
     assert!(refusal(&voices(4)).contains("at most 3"));
     assert!(check(&voices(3)).is_ok());
-    assert!(refusal(&GenerateRequest::text("hi").voices(["eve"])).contains("takes no voices"));
+    assert!(refusal(&GenerateRequest::text("hi").voices(["eve"])).contains("accepts no voices"));
 }
 
 #[test]
-fn a_model_that_cannot_names_one_that_can() {
+fn an_unsupported_mode_names_models_that_support_it() {
     let lite = GenerateRequest::references([picture()]).model(VideoModel::V1_5_LITE);
-    assert!(refusal(&lite).contains("grok-imagine-video-1.5 does"));
+    assert!(refusal(&lite).contains("use grok-imagine-video-1.5"));
     let pinned = GenerateRequest::frames(None, Some(picture()), []);
     assert!(refusal(&pinned).contains("grok-imagine-video-1.5"));
 }
 
 #[test]
-fn keyframes_lie_inside_the_clip_on_slots_of_their_own() {
+fn keyframes_lie_inside_the_clip_on_different_slots() {
     let frames = |times: &[u64]| {
         let keyframes = times
             .iter()
@@ -116,10 +116,10 @@ fn keyframes_lie_inside_the_clip_on_slots_of_their_own() {
     assert!(refusal(&frames(&[0])).contains("not inside"));
     assert!(refusal(&frames(&[6000])).contains("below 6 s"));
     assert!(refusal(&frames(&[1000, 1100])).contains("same third"));
-    // Both snap to the first third inside of the clip, and to the last.
+    // Both are moved to the first third inside the clip, or both to the last.
     assert!(refusal(&frames(&[100, 300])).contains("same third"));
     assert!(refusal(&frames(&[5600, 5900])).contains("same third"));
-    // 0.5 s lies between two thirds, and goes to the later.
+    // 0.5 s lies between two thirds and is moved to the later one.
     assert!(refusal(&frames(&[500, 667])).contains("same third"));
     assert!(check(&frames(&[499, 500])).is_ok());
     let mut fine = frames(&[1000]);
@@ -130,7 +130,7 @@ fn keyframes_lie_inside_the_clip_on_slots_of_their_own() {
     assert!(refusal(&frames(&[1000, 2000, 3000, 4000, 5000])).contains("at most 4"));
     assert!(refusal(&frames(&[])).contains("neither"));
     let spoken = frames(&[1000]).voices(["eve"]);
-    assert!(refusal(&spoken).contains("voices go with references"));
+    assert!(refusal(&spoken).contains("use them with references"));
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn long_prompts_are_counted_in_characters() {
 }
 
 #[test]
-fn storage_lives_are_checked() {
+fn storage_lifetimes_are_checked() {
     let stored =
         |life| GenerateRequest::text("rain").storage(StorageOptions::new("a.mp4").expires_after(secs(life)));
     assert!(check(&stored(3600)).is_ok());
@@ -162,7 +162,7 @@ fn an_unknown_model_passes_with_a_warning() {
 }
 
 #[test]
-fn warn_lets_through_and_says_so_and_off_is_silent() {
+fn warn_accepts_with_a_warning_and_off_without() {
     let request = GenerateRequest::text("rain").aspect_ratio("21:9");
     assert!(check(&request).is_err());
     assert!(check_with(&request, Validation::Warn).unwrap().warnings[0].contains("21:9"));

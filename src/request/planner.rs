@@ -1,18 +1,16 @@
-//! Whether and how a prompt is planned: the settings of a client and the choice of a request.
+//! Whether and how a language model rewrites a prompt: the settings of a client and the choice of a request.
 
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 
-/// Longest topic, in characters.
-const MAX_TOPIC: usize = 200;
-/// Longest deadline of one call of a language model.
+/// Maximum deadline of a language model call.
 const MAX_DEADLINE: Duration = Duration::from_secs(3600);
 
-/// How prompts are planned: a language model rewrites the user's words for the video model.
+/// Settings for planning prompts: a language model rewrites the user's prompt for the video model.
 ///
-/// The planner improves a prompt. It never tries to get around anybody's moderation, and what it
-/// declines is an error whatever [`on_failure`](Self::on_failure) says.
+/// The planner improves a prompt and never tries to evade moderation. If it declines a prompt, the request fails
+/// regardless of [`on_failure`](Self::on_failure).
 ///
 /// ```
 /// use reelkin::{PlanWhen, PlannerFailure, PlannerSettings};
@@ -26,18 +24,18 @@ const MAX_DEADLINE: Duration = Duration::from_secs(3600);
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct PlannerSettings {
-    /// Which requests are planned that do not say so themselves.
+    /// Which requests are planned by default.
     pub when: PlanWhen,
-    /// The language model: `grok-4.3`.
+    /// The language model; defaults to `grok-4.3`.
     pub model: String,
-    /// Whether the model may search the web on the service's side. Off: searches cost extra.
+    /// Whether the model may search the web on the service's side. Off by default, because searches cost extra.
     pub web_search: bool,
-    /// How long the model thinks: `none`, `low`, `medium`, `high`, `xhigh`, as far as it takes the
-    /// word. Left out the model decides.
+    /// How much the model reasons: `none`, `low`, `medium`, `high` or `xhigh`, as far as the model supports it. With
+    /// `None`, the model decides.
     pub reasoning_effort: Option<String>,
-    /// The longest that planning may take, with every repetition: 120 s.
+    /// The deadline of planning, retries included; defaults to 120 s.
     pub deadline: Duration,
-    /// What happens when there is no plan.
+    /// What happens if planning fails.
     pub on_failure: PlannerFailure,
 }
 
@@ -54,43 +52,43 @@ impl Default for PlannerSettings {
     }
 }
 
-/// Which requests are planned that leave it open.
+/// Which requests are planned if they use [`PlanChoice::Default`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum PlanWhen {
-    /// Clips that go on from another one: there the planner knows what the words alone do not say.
+    /// Clips that continue another clip, about which the planner knows more than the prompt says.
     #[default]
     Continuing,
-    /// Every clip.
+    /// All clips.
     Always,
-    /// None.
+    /// No clips.
     Never,
 }
 
-/// What happens when a planner fails, is too late or answers nonsense.
+/// What happens if the planner fails, exceeds its deadline or returns an invalid plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum PlannerFailure {
-    /// The request fails, and no clip is asked for.
+    /// The request fails, and no clip is requested.
     #[default]
     Error,
-    /// The user's own words are sent, and the clip's record says so.
+    /// The user's prompt is sent unchanged, and the clip's record says so.
     OwnWords,
 }
 
-/// Whether one request is planned.
+/// Whether the prompt of a request is planned.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum PlanChoice {
-    /// As the client's settings say.
+    /// Follows the client's settings.
     #[default]
     Default,
-    /// The words are sent as they are.
+    /// Sends the prompt unchanged.
     Off,
-    /// The words are planned: with these settings, or with the client's.
+    /// Plans the prompt with these settings, or with the client's.
     On(Option<PlannerSettings>),
 }
 
@@ -107,44 +105,46 @@ impl From<PlannerSettings> for PlanChoice {
 }
 
 impl PlannerSettings {
-    /// Which requests are planned that leave it open.
+    /// Sets which requests are planned by default.
     pub const fn when(mut self, when: PlanWhen) -> Self {
         self.when = when;
         self
     }
 
-    /// The language model.
+    /// Sets the language model.
     pub fn model(mut self, model: impl Into<String>) -> Self {
         self.model = model.into();
         self
     }
 
-    /// Whether the model may search the web.
+    /// Sets whether the model may search the web.
     pub const fn web_search(mut self, on: bool) -> Self {
         self.web_search = on;
         self
     }
 
-    /// How long the model thinks.
+    /// Sets how much the model reasons.
     pub fn reasoning_effort(mut self, effort: impl Into<String>) -> Self {
         self.reasoning_effort = Some(effort.into());
         self
     }
 
-    /// The longest that planning may take.
+    /// Sets the deadline of planning.
     pub const fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// What happens when there is no plan.
+    /// Sets what happens if planning fails.
     pub const fn on_failure(mut self, then: PlannerFailure) -> Self {
         self.on_failure = then;
         self
     }
 
+    /// Checks the settings.
+    ///
     /// # Errors
-    /// `InvalidRequest` for settings that no call can be made with.
+    /// `InvalidRequest` for settings that cannot be used in a call.
     pub(crate) fn check(&self) -> Result<()> {
         check_call(
             "planner",
@@ -155,7 +155,7 @@ impl PlannerSettings {
     }
 }
 
-/// What every call of a language model has to name.
+/// Checks the settings that every call of a language model needs. `what` names the call in errors.
 pub(super) fn check_call(what: &str, model: &str, effort: Option<&str>, deadline: Duration) -> Result<()> {
     if model.trim().is_empty() {
         return Err(Error::invalid(format!(
@@ -177,28 +177,12 @@ pub(super) fn check_call(what: &str, model: &str, effort: Option<&str>, deadline
     Ok(())
 }
 
-/// A topic is a name in one line.
-pub(super) fn check_topic(topic: Option<&str>) -> Result<()> {
-    let Some(topic) = topic else { return Ok(()) };
-    if topic.trim().is_empty() {
-        return Err(Error::invalid(
-            "the topic is blank: leave it out, or name the series",
-        ));
-    }
-    if topic.chars().count() > MAX_TOPIC || topic.chars().any(char::is_control) {
-        return Err(Error::invalid(format!(
-            "the topic is no name of a series: use one line of at most {MAX_TOPIC} characters"
-        )));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_documented_defaults() {
+    fn defaults_are_as_documented() {
         let settings = PlannerSettings::default();
         assert_eq!(settings.model, "grok-4.3");
         assert!(!settings.web_search);
@@ -209,20 +193,11 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_cannot_be_sent_are_refused() {
+    fn unusable_settings_are_refused() {
         let refused = |settings: PlannerSettings| settings.check().unwrap_err().to_string();
         assert!(refused(PlannerSettings::default().model(" ")).contains("model is blank"));
         assert!(refused(PlannerSettings::default().reasoning_effort("")).contains("effort is blank"));
         assert!(refused(PlannerSettings::default().deadline(Duration::ZERO)).contains("deadline of 0 s"));
         assert!(refused(PlannerSettings::default().deadline(Duration::MAX)).contains("at most 3600 s"));
-    }
-
-    #[test]
-    fn a_topic_is_a_name() {
-        assert!(check_topic(None).is_ok());
-        assert!(check_topic(Some("Leuchtturm, Folge")).is_ok());
-        for bad in ["", "  ", "two\nlines", &"x".repeat(201)] {
-            assert!(check_topic(Some(bad)).is_err(), "{bad:?}");
-        }
     }
 }

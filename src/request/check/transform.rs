@@ -1,20 +1,19 @@
-//! The check of an edit or an extension against the model table: once before the clip is read, and once
-//! when its length is known.
+//! The check of an edit or extend request: once before the clip is read, and once when its length is known.
 
 use std::time::Duration;
 
-use super::check::{Findings, check_storage, whole_seconds};
-use super::{Defaults, EditRequest, ExtendRequest, StorageOptions};
+use super::{Defaults, PROMPT_GUIDANCE, TableCheck, check_storage, refuse, whole_seconds};
 use crate::error::{Error, Result};
 use crate::model::{Mode, ModelTable, PriceUnit, Resolution, Validation, VideoModel};
 use crate::money::UsdTicks;
+use crate::request::{EditRequest, ExtendRequest, StorageOptions};
 
-/// The service's measure of a length and ours may differ by a frame: 1/24 s.
-const SLACK: f64 = 0.042;
-/// Added when an extension leaves it open; ima2-gen's value, and the service's.
+/// Tolerance for the length of a clip in seconds: the service and this crate may measure lengths that differ by a frame.
+const TOLERANCE: f64 = 0.042;
+/// Default length of the part that an extension adds, as in ima2-gen and in the service.
 const DEFAULT_ADDED: Duration = Duration::from_secs(6);
 
-/// An edit or extension that passed the check, with every default filled in.
+/// A checked edit or extend request with all defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct CheckedVideo {
@@ -22,18 +21,19 @@ pub struct CheckedVideo {
     pub mode: Mode,
     /// The prompt.
     pub prompt: String,
-    /// The model that is asked for.
+    /// The requested model.
     pub model: VideoModel,
-    /// Seconds that an extension adds.
+    /// The number of seconds that an extension adds.
     pub added_seconds: Option<u32>,
-    /// What the table warns of and the client lets through.
+    /// Violations of the table that the client's [`Validation`] permits, and what the table does not cover.
     pub warnings: Vec<String>,
     validation: Validation,
+    /// The minimum and maximum length of the clip.
     input_seconds: Option<[f64; 2]>,
 }
 
 impl EditRequest {
-    /// Checks the request against a table and fills in the defaults. The clip is not looked at.
+    /// Checks the request against a model table and fills in the defaults. Does not read the clip.
     ///
     /// # Errors
     /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) with one line that names the field.
@@ -43,21 +43,21 @@ impl EditRequest {
         defaults: &Defaults,
         validation: Validation,
     ) -> Result<CheckedVideo> {
-        check(
-            table,
-            defaults,
+        let checked = CheckedVideo {
+            mode: Mode::Edit,
+            prompt: self.prompt.clone(),
+            model: self.model.as_ref().unwrap_or(&defaults.model).clone(),
+            added_seconds: None,
+            warnings: Vec::new(),
             validation,
-            Mode::Edit,
-            &self.prompt,
-            self.model.as_ref(),
-            None,
-            self.storage.as_ref(),
-        )
+            input_seconds: None,
+        };
+        checked.check(table, self.storage.as_ref())
     }
 }
 
 impl ExtendRequest {
-    /// Checks the request against a table and fills in the defaults. The clip is not looked at.
+    /// Checks the request against a model table and fills in the defaults. Does not read the clip.
     ///
     /// # Errors
     /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) with one line that names the field.
@@ -68,102 +68,82 @@ impl ExtendRequest {
         validation: Validation,
     ) -> Result<CheckedVideo> {
         let added = whole_seconds("duration", self.duration.unwrap_or(DEFAULT_ADDED))?;
-        check(
-            table,
-            defaults,
+        let checked = CheckedVideo {
+            mode: Mode::Extend,
+            prompt: self.prompt.clone(),
+            model: self.model.as_ref().unwrap_or(&defaults.model).clone(),
+            added_seconds: Some(added),
+            warnings: Vec::new(),
             validation,
-            Mode::Extend,
-            &self.prompt,
-            self.model.as_ref(),
-            Some(added),
-            self.storage.as_ref(),
-        )
+            input_seconds: None,
+        };
+        checked.check(table, self.storage.as_ref())
     }
-}
-
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the fields that two requests share, and nothing else"
-)]
-fn check(
-    table: &ModelTable,
-    defaults: &Defaults,
-    validation: Validation,
-    mode: Mode,
-    prompt: &str,
-    model: Option<&VideoModel>,
-    added_seconds: Option<u32>,
-    storage: Option<&StorageOptions>,
-) -> Result<CheckedVideo> {
-    let model = model.unwrap_or(&defaults.model).clone();
-    let mut findings = Findings::new(validation);
-    if prompt.trim().is_empty() {
-        return Err(
-            Error::invalid("the prompt is blank: say what is to change, or how the clip goes on")
-                .with_guidance(super::check::PROMPT_GUIDANCE),
-        );
-    }
-    findings.check_length(prompt, table)?;
-    if let Some(storage) = storage {
-        check_storage(storage)?;
-    }
-    let limits = findings.limits(table, &model, mode)?;
-    if let (Some(added), Some([least, most])) = (added_seconds, limits.and_then(|limits| limits.seconds))
-        && !(least..=most).contains(&added)
-    {
-        findings.refuse(format!(
-            "duration {added} s is out of range: an extension adds {least} to {most} s"
-        ))?;
-    }
-    Ok(CheckedVideo {
-        mode,
-        prompt: prompt.to_owned(),
-        model,
-        added_seconds,
-        warnings: findings.into_warnings(),
-        validation,
-        input_seconds: limits.and_then(|limits| limits.input_seconds),
-    })
 }
 
 impl CheckedVideo {
-    /// Checks the length of the clip, once it is known. The service refuses some of this only later, and
-    /// is paid for the try.
+    /// Checks the fields and takes over the limits and warnings of the table.
+    fn check(mut self, table: &ModelTable, storage: Option<&StorageOptions>) -> Result<Self> {
+        let mut check = TableCheck::new(table, self.validation);
+        if self.prompt.trim().is_empty() {
+            return Err(Error::invalid(
+                "the prompt is blank: describe the change, or how the clip continues",
+            )
+            .with_guidance(PROMPT_GUIDANCE));
+        }
+        check.check_length(&self.prompt)?;
+        if let Some(storage) = storage {
+            check_storage(storage)?;
+        }
+        let limits = check.find_limits(&self.model, self.mode)?;
+        if let (Some(added), Some([min, max])) =
+            (self.added_seconds, limits.and_then(|limits| limits.seconds))
+            && !(min..=max).contains(&added)
+        {
+            check.refuse(format!(
+                "duration {added} s is out of range: an extension adds {min} to {max} s"
+            ))?;
+        }
+        self.input_seconds = limits.and_then(|limits| limits.input_seconds);
+        self.warnings = check.warnings;
+        Ok(self)
+    }
+
+    /// Checks the length of the clip once it is known. The service would refuse some lengths only after charging.
     ///
     /// # Errors
     /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest), naming the clip, its length and the limits.
     pub fn check_input(&mut self, name: &str, length: Duration) -> Result<()> {
-        let Some([least, most]) = self.input_seconds else {
+        let Some([min, max]) = self.input_seconds else {
             return Ok(());
         };
         let seconds = length.as_secs_f64();
-        let mut findings = Findings::new(self.validation);
-        if seconds > most + SLACK || seconds < least - SLACK {
-            let what = if self.mode == Mode::Edit {
-                "an edit"
-            } else {
-                "an extension"
-            };
-            let right = if least > 0.0 {
-                format!("{least} to {most} s")
-            } else {
-                format!("at most {most} s")
-            };
-            findings.refuse(format!(
-                "{name} has {} s: {what} takes a clip of {right}; trim it first",
-                (seconds * 100.0).round() / 100.0
-            ))?;
+        if (min - TOLERANCE..=max + TOLERANCE).contains(&seconds) {
+            return Ok(());
         }
-        self.warnings.extend(findings.into_warnings());
-        Ok(())
+        let what = if self.mode == Mode::Edit {
+            "an edit"
+        } else {
+            "an extension"
+        };
+        let range = if min > 0.0 {
+            format!("{min} to {max} s")
+        } else {
+            format!("at most {max} s")
+        };
+        let message = format!(
+            "{name} is {} s long: {what} accepts a clip of {range}; trim it first",
+            (seconds * 100.0).round() / 100.0
+        );
+        refuse(self.validation, &mut self.warnings, message)
     }
 
-    /// What it will cost, for a clip of that length and height; `None` when the table has no price.
+    /// Estimates the cost for a clip of the given length and height, or returns `None` if the table has no price.
     ///
-    /// Which seconds of an extension are billed as output is not documented: the added ones are taken.
+    /// The service does not document which seconds of an extension are billed as output; this counts the added ones.
     pub fn estimate(&self, table: &ModelTable, length: Duration, lines: u32) -> Option<UsdTicks> {
         let entry = table.get(&self.model)?;
-        // The result is as large as the clip, and 720p at the most.
+        // The result has the resolution of the clip, up to 720p.
         let resolution = if lines < 600 {
             Resolution::P480
         } else {
@@ -172,8 +152,8 @@ impl CheckedVideo {
         let second = entry.price(PriceUnit::OutputSecond, Some(&resolution))?;
         let input = entry.price(PriceUnit::InputVideoSecond, None)?;
         let millis = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
-        let made = self.added_seconds.map_or(millis, |added| u64::from(added) * 1000);
-        Some(second.for_part(made, 1000) + input.for_part(millis, 1000))
+        let output = self.added_seconds.map_or(millis, |added| u64::from(added) * 1000);
+        Some(second.for_part(output, 1000) + input.for_part(millis, 1000))
     }
 }
 
@@ -196,11 +176,11 @@ mod tests {
     }
 
     #[test]
-    fn only_the_classic_model_edits_and_extends() {
+    fn only_the_classic_model_supports_edits_and_extensions() {
         assert!(edit(&EditRequest::new(clip(), "night")).is_ok());
         for model in [VideoModel::V1_5, VideoModel::V1_5_LITE] {
             let error = edit(&EditRequest::new(clip(), "night").model(model.clone())).unwrap_err();
-            assert!(error.to_string().contains("grok-imagine-video does"), "{error}");
+            assert!(error.to_string().contains("use grok-imagine-video"), "{error}");
             assert!(extend(&ExtendRequest::new(clip(), "on").model(model)).is_err());
         }
     }
@@ -222,12 +202,12 @@ mod tests {
     }
 
     #[test]
-    fn lengths_of_the_clip_are_checked_when_known() {
+    fn the_length_of_the_clip_is_checked() {
         let mut checked = edit(&EditRequest::new(clip(), "night")).unwrap();
         assert!(checked.check_input("a.mp4", Duration::from_millis(8_700)).is_ok());
         let error = checked.check_input("a.mp4", secs(9)).unwrap_err().to_string();
         assert!(
-            error.contains("a.mp4 has 9 s") && error.contains("8.7 s"),
+            error.contains("a.mp4 is 9 s long") && error.contains("8.7 s"),
             "{error}"
         );
         let mut checked = extend(&ExtendRequest::new(clip(), "on")).unwrap();
@@ -238,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn estimates_count_what_goes_in_and_what_comes_out() {
+    fn estimates_count_input_and_output_seconds() {
         let table = ModelTable::built_in().unwrap();
         let checked = edit(&EditRequest::new(clip(), "night")).unwrap();
         // 6 s out at $0.07 and 6 s in at $0.01.
@@ -256,8 +236,8 @@ mod tests {
 
     #[test]
     fn an_estimate_never_wraps() {
-        // A price of 1.8 billion dollars a second; twice that, for both kinds of seconds, does not fit.
-        let extreme = include_str!("../model/models.toml").replace("\"0.07\"", "\"1844674407.0\"");
+        // At 1.8 billion dollars a second, the cost of two seconds does not fit into ticks.
+        let extreme = include_str!("../../model/models.toml").replace("\"0.07\"", "\"1844674407.0\"");
         let table = ModelTable::from_toml(&extreme).unwrap();
         let checked = edit(&EditRequest::new(clip(), "night")).unwrap();
         let most = UsdTicks::new(u64::MAX);
@@ -276,7 +256,7 @@ mod tests {
         assert_eq!(checked.estimate(&table, secs(2), 720), Some(most));
         let checked = extend(&ExtendRequest::new(clip(), "on").duration(secs(10))).unwrap();
         assert_eq!(checked.estimate(&table, secs(15), 720), Some(most));
-        // The budget refuses what does not fit, whatever its limit.
+        // A budget refuses an estimate that does not fit, regardless of its limit.
         let refused =
             crate::money::Budget::per_request(usd("1844674407.0").unwrap()).check_request(Some(most));
         assert!(refused.is_err());
