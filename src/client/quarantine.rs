@@ -6,7 +6,7 @@ use super::record::Brief;
 use super::verify::Verified;
 use crate::error::{Error, Result, RetryAdvice};
 use crate::library::{ClipId, JobFile, JobRecord, Library, Rejected, Staged};
-use crate::provider::{Finished, JobId};
+use crate::provider::{FinishedJob, JobId};
 
 /// Keeps what failed verification of one job.
 pub(super) struct Quarantine<'a> {
@@ -22,7 +22,12 @@ impl Quarantine<'_> {
     ///
     /// # Errors
     /// `Library` when nothing can be staged any more.
-    pub(super) async fn keep(&mut self, staged: &mut Staged, finished: &Finished, why: &Error) -> Result<()> {
+    pub(super) async fn keep(
+        &mut self,
+        staged: &mut Staged,
+        finished: &FinishedJob,
+        why: &Error,
+    ) -> Result<()> {
         let kept = match self.mark().await {
             Ok(()) => staged.quarantine(self.rejected(finished, why)).await,
             Err(error) => Err(error),
@@ -44,7 +49,7 @@ impl Quarantine<'_> {
         self.file.change(|record| record.quarantined = true).await
     }
 
-    fn rejected(&self, finished: &Finished, why: &Error) -> Rejected {
+    fn rejected(&self, finished: &FinishedJob, why: &Error) -> Rejected {
         let record = self.file.record();
         let reason = why.to_string();
         let brief = Brief::kept(record);

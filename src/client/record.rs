@@ -21,7 +21,7 @@ use crate::library::{
 use crate::lineage::Continuity;
 use crate::model::{ModelEntry, ModelTable, VideoModel};
 use crate::money::UsdTicks;
-use crate::provider::{Finished, JobId};
+use crate::provider::{FinishedJob, JobId};
 use crate::request::{Checked, CheckedVideo, GenerateRequest, UploadTarget};
 
 /// What is known of a job on this side. Picked up by its id alone, that is nothing.
@@ -301,7 +301,7 @@ impl Brief {
         client: &VideoClient,
         id: &JobId,
         name: &ClipId,
-        finished: &Finished,
+        finished: &FinishedJob,
         verified: &Verified,
         found: Found,
     ) -> ClipRecord {

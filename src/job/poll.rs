@@ -13,7 +13,7 @@ use crate::backoff::{Backoff, jitter};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::VideoModel;
 use crate::mutation::{Mutation, is_on};
-use crate::provider::{Finished, JobId, PollFailure, PollReply, Provider, Verdict};
+use crate::provider::{FinishedJob, JobId, PollFailure, PollFailureKind, PollReply, Provider};
 use crate::telemetry;
 
 /// Polls with a doubtful refusal, or for an earlier job that the service does not know, before waiting ends.
@@ -43,7 +43,7 @@ pub(crate) async fn wait_until_over(
     policy: &PollPolicy,
     reporter: &Reporter,
     begin: Begin<'_>,
-) -> Result<Finished> {
+) -> Result<FinishedJob> {
     let guessed = Expected::guessed(policy.expected);
     let mut watch = Watch {
         policy,
@@ -104,7 +104,7 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    async fn run(&mut self, provider: &dyn Provider, job: &JobId) -> Result<Finished> {
+    async fn run(&mut self, provider: &dyn Provider, job: &JobId) -> Result<FinishedJob> {
         let deadline = self.start + self.policy.deadline;
         let is_known = matches!(self.begin, Begin::Submitted { .. }) && !is_on(Mutation::UnknownJobIsOver);
         let mut backoff = self.backoff();
@@ -134,7 +134,7 @@ impl Watch<'_> {
                     self.learn();
                     return Ok(*finished);
                 }
-                Ok(PollReply::Over(error)) => return Err(error),
+                Ok(PollReply::Failed(error)) => return Err(error),
                 Ok(PollReply::Pending { progress }) => {
                     (backoff, doubtful, last_failure) = (self.backoff(), 0, None);
                     self.note(progress);
@@ -146,17 +146,20 @@ impl Watch<'_> {
                 }
                 Err(failure) => {
                     tracing::debug!(job = %job, error = %failure.error, "poll failed");
-                    let ends = match failure.verdict {
-                        Verdict::Final => true,
-                        Verdict::Transient => false,
+                    let ends = match failure.kind {
+                        PollFailureKind::Permanent => true,
+                        PollFailureKind::Transient => false,
                         // It was made by this process, so it exists.
-                        Verdict::UnknownJob if is_known => false,
-                        Verdict::Doubtful | Verdict::UnknownJob => {
+                        PollFailureKind::UnknownJob if is_known => false,
+                        PollFailureKind::PossiblyPermanent | PollFailureKind::UnknownJob => {
                             doubtful += 1;
                             doubtful >= DOUBTFUL_POLLS
                         }
                     };
-                    if ends && failure.verdict == Verdict::UnknownJob && is_on(Mutation::UnknownJobIsOver) {
+                    if ends
+                        && failure.kind == PollFailureKind::UnknownJob
+                        && is_on(Mutation::UnknownJobIsOver)
+                    {
                         return Err(Error::new(ErrorKind::JobExpired, "poll the job: it expired"));
                     }
                     if ends {
@@ -230,6 +233,6 @@ impl Watch<'_> {
 fn no_answer() -> PollFailure {
     PollFailure {
         error: Error::new(ErrorKind::Network, "poll the job: no answer before the deadline"),
-        verdict: Verdict::Transient,
+        kind: PollFailureKind::Transient,
     }
 }
