@@ -355,18 +355,18 @@ fn the_query_size_is_an_upper_bound() {
         let size = plan_query_size(&input, 4);
         input.series = Some((words.to_owned(), vec!["\u{1f3ae}".repeat(5000); 4]));
         input.images[0].content = None;
-        let asked = (input.text().len() + INSTRUCTIONS.len() + schema().to_string().len()) as u64;
-        assert!(size.text_bytes >= asked, "{words}: {} < {asked}", size.text_bytes);
+        let sent = (input.text().len() + INSTRUCTIONS.len() + schema().to_string().len()) as u64;
+        assert!(size.text_bytes >= sent, "{words}: {} < {sent}", size.text_bytes);
         assert!(
-            size.text_bytes < asked + 1000,
-            "{words}: {} > {asked}",
+            size.text_bytes < sent + 1000,
+            "{words}: {} > {sent}",
             size.text_bytes
         );
-        assert!(size.max_tokens() >= asked + MAX_IMAGE_TOKENS);
+        assert!(size.max_tokens() >= sent + MAX_IMAGE_TOKENS);
         // An input with a lineage has no series in its facts.
         input.lineage = (1..=4).map(|n| ancestor("ancestor", n)).collect();
-        let told = (input.text().len() + INSTRUCTIONS.len()) as u64;
+        let sent = (input.text().len() + INSTRUCTIONS.len()) as u64;
         let size = plan_query_size(&input, 4);
-        assert!(size.text_bytes >= told && size.text_bytes < told + 1000);
+        assert!(size.text_bytes >= sent && size.text_bytes < sent + 1000);
     }
 }
