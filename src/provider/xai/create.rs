@@ -4,6 +4,7 @@
 //! [`SubmissionUnknown`](ErrorKind::SubmissionUnknown), and the request is never sent again.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::error_reply::sanitize;
 use super::json_body::{JsonBodyBuilder, Media};
@@ -50,22 +51,17 @@ struct GenerateBody<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reference_images: Vec<Media>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    reference_audios: Vec<Voice<'a>>,
+    reference_audios: Vec<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_frame: Option<Media>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     keyframes: Vec<Keyframe>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    output: Option<Output<'a>>,
+    output: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     storage_options: Option<Storage<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct Voice<'a> {
-    voice_id: &'a str,
 }
 
 #[derive(Serialize)]
@@ -84,7 +80,7 @@ struct VideoBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     duration: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    output: Option<Output<'a>>,
+    output: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     storage_options: Option<Storage<'a>>,
     /// Only an edit has it.
@@ -93,24 +89,12 @@ struct VideoBody<'a> {
 }
 
 #[derive(Serialize)]
-struct Output<'a> {
-    upload_url: &'a str,
-}
-
-#[derive(Serialize)]
 struct Storage<'a> {
     filename: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_after: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    public_url: Option<StoragePublicUrl>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum StoragePublicUrl {
-    Enabled(bool),
-    Expiring { expires_after: u64 },
+    public_url: Option<Value>,
 }
 
 fn generate_body(submission: &GenerateSubmission) -> Result<Body> {
@@ -131,7 +115,11 @@ fn generate_body(submission: &GenerateSubmission) -> Result<Body> {
             .iter()
             .map(|image| builder.media(image))
             .collect(),
-        reference_audios: inputs.voices.iter().map(|voice_id| Voice { voice_id }).collect(),
+        reference_audios: inputs
+            .voices
+            .iter()
+            .map(|voice_id| json!({ "voice_id": voice_id }))
+            .collect(),
         last_frame: inputs.last_frame.as_ref().map(|image| builder.media(image)),
         keyframes: inputs
             .keyframes
@@ -163,8 +151,8 @@ fn video_body(submission: &VideoSubmission) -> Result<Body> {
     builder.finish(&body)
 }
 
-fn output(upload_url: Option<&str>) -> Option<Output<'_>> {
-    upload_url.map(|upload_url| Output { upload_url })
+fn output(upload_url: Option<&str>) -> Option<Value> {
+    upload_url.map(|upload_url| json!({ "upload_url": upload_url }))
 }
 
 fn storage(options: &StorageOptions) -> Storage<'_> {
@@ -172,10 +160,8 @@ fn storage(options: &StorageOptions) -> Storage<'_> {
         filename: &options.filename,
         expires_after: options.expires_after.map(|lifetime| lifetime.as_secs()),
         public_url: options.public_url.map(|link| match link {
-            PublicUrl::LikeTheFile => StoragePublicUrl::Enabled(true),
-            PublicUrl::ExpiresAfter(lifetime) => StoragePublicUrl::Expiring {
-                expires_after: lifetime.as_secs(),
-            },
+            PublicUrl::LikeTheFile => Value::Bool(true),
+            PublicUrl::ExpiresAfter(lifetime) => json!({ "expires_after": lifetime.as_secs() }),
         }),
     }
 }
@@ -206,7 +192,7 @@ pub(super) fn read_reply(reply: &Reply) -> Result<JobId> {
 /// Returns the error for a create that may have arrived. It is reported and recorded, and not sent again.
 fn outcome_unknown(cause: &Error) -> Error {
     let line = format!(
-        "{ACTION}: it was sent, but no reply says whether it was accepted ({cause}); the job may exist and may be charged, so it was not sent again"
+        "{ACTION}: the request was sent, but its outcome is unknown ({cause}); the job may exist and may be charged, so the request was not sent again"
     );
     let error = Error::new(ErrorKind::SubmissionUnknown, line).with_charge(Charge::Unknown);
     match cause.status() {
