@@ -122,8 +122,8 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
     client.inner.library.writable().await?;
     let mut record = JobRecord::question()?;
     record.model = Some(options.model.clone());
-    let size = planner::describe_size(&clip);
-    let most = planner::most_cost(&client.inner.models, &options.model, size, false);
+    let size = planner::describe_query_size(&clip);
+    let most = planner::max_query_cost(&client.inner.models, &options.model, size, false);
     (record.questions, record.unpriced_question) = (most, most.is_none());
     let file = ticket::book(&client, record).await?;
     if stop.is_stopped() {
@@ -150,17 +150,17 @@ async fn ask(
     client: VideoClient,
     options: AnalyzeOptions,
     until: tokio::time::Instant,
-    clip: crate::planner::ClipSeen,
+    clip: crate::planner::SampledClip,
     mut file: crate::journal::OwnedRecord,
 ) -> Result<ClipNotes> {
     use crate::error::Charge;
     use crate::journal::{JobError, JobState};
     use crate::money::UsdTicks;
-    use crate::planner::{self, Bill};
+    use crate::planner::{self, QueryCost};
 
     file.change_unsent(|record| record.state = JobState::Intended)
         .await?;
-    let mut bill = Bill::default();
+    let mut bill = QueryCost::default();
     let notes = planner::describe(
         &*client.inner.provider,
         &options.model,
@@ -170,7 +170,7 @@ async fn ask(
         &mut bill,
     )
     .await;
-    let free = bill == Bill::default()
+    let free = bill == QueryCost::default()
         && notes
             .as_ref()
             .is_err_and(|error| error.may_have_been_charged() == Charge::No);
@@ -216,11 +216,11 @@ fn look(
     name: &str,
     count: u32,
     bounds: &crate::media::MediaOptions,
-) -> Result<crate::planner::ClipSeen> {
+) -> Result<crate::planner::SampledClip> {
     use super::plan::{SHOWN_QUALITY, SHOWN_SIDE};
     use crate::error::Error;
     use crate::media::{self, FramePosition};
-    use crate::planner::{ClipSeen, SeenFrame};
+    use crate::planner::{SampledClip, SeenFrame};
 
     let probe = media::probe(local.media(name), bounds)?;
     if matches!(probe.container.as_str(), "png" | "jpeg" | "webp") {
@@ -243,7 +243,7 @@ fn look(
         let seen = SeenFrame::new(time, small.width(), small.height());
         frames.push((seen, small.to_jpeg(SHOWN_QUALITY)?.into()));
     }
-    Ok(ClipSeen {
+    Ok(SampledClip {
         duration: probe.duration,
         has_sound: probe.audio.is_some(),
         frames,

@@ -15,7 +15,7 @@ use crate::ids::JobId;
 use crate::job::rows::Row;
 use crate::job::{DurationStats, PollPolicy, PollStart, pause, spawn, wait_until_over};
 use crate::provider::{
-    Answer, Ask, Finished, PollFailure, PollReply, Provider, Submission, Upload, VisibleModel,
+    FinishedJob, ModelAnswer, ModelQuery, PollFailure, PollReply, Provider, Submission, Upload, VisibleModel,
 };
 use crate::stop::{BeforeSend, StopSignal};
 
@@ -124,13 +124,13 @@ impl Provider for Service {
     fn submit<'a>(&'a self, _: &'a Submission, _: BeforeSend<'a>) -> BoxFuture<'a, Result<JobId>> {
         unreachable!("jobs are polled, and nothing else")
     }
-    fn reread(&self, _: &serde_json::Value) -> Option<Finished> {
+    fn parse_saved_reply(&self, _: &serde_json::Value) -> Option<FinishedJob> {
         unreachable!("jobs are polled, and nothing else")
     }
-    fn clip_url(&self, _: &Finished) -> Result<Option<Url>> {
+    fn clip_url(&self, _: &FinishedJob) -> Result<Option<Url>> {
         unreachable!("jobs are polled, and nothing else")
     }
-    fn checked_url(&self, _: &str) -> Result<Url> {
+    fn parse_clip_url(&self, _: &str) -> Result<Url> {
         unreachable!("jobs are polled, and nothing else")
     }
     fn download<'a>(
@@ -150,7 +150,7 @@ impl Provider for Service {
     fn delete_file<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<()>> {
         unreachable!("jobs are polled, and nothing else")
     }
-    fn respond<'a>(&'a self, _: &'a Ask) -> BoxFuture<'a, Result<Answer>> {
+    fn query_model<'a>(&'a self, _: &'a ModelQuery) -> BoxFuture<'a, Result<ModelAnswer>> {
         unreachable!("jobs are polled, and nothing else")
     }
 }

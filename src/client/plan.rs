@@ -12,7 +12,8 @@ use crate::library::{ClipRecord, PlannerRecord, VideoSeries};
 use crate::lineage::ContinuityEntry;
 use crate::model::{AspectRatio, Mode};
 use crate::money::UsdTicks;
-use crate::planner::{self, Ancestor, Bill, Picture, PictureContent, PlanBrief};
+use crate::planner::{self, Ancestor, PlannerImage, PlannerInput, QueryCost};
+use crate::provider::QueryPart;
 use crate::request::{
     Checked, CheckedVideo, GenerateInputs, GenerateRequest, MediaContent, PlanChoice, PlanWhen,
     PlannerSettings, ResolvedMedia,
@@ -177,7 +178,7 @@ pub(super) struct Planned {
 pub(super) async fn for_request(
     client: &VideoClient,
     mut wanted: Wanted<'_>,
-    bill: &mut Bill,
+    bill: &mut QueryCost,
 ) -> Result<Planned> {
     let series = match wanted.topic {
         Some(topic) => Some(client.inner.library.series(topic, SERIES).await?),
@@ -215,16 +216,16 @@ pub(super) async fn for_request(
 /// Reserves the most that planning can cost, where something is planned.
 pub(super) fn reserve(client: &VideoClient, wanted: &Wanted<'_>, record: &mut JobRecord) {
     if let Some(settings) = settings(client, wanted) {
-        let unseen = |(role, tag, _): &(String, Option<String>, Shown<'_>)| Picture {
+        let unseen = |(role, tag, _): &(String, Option<String>, Shown<'_>)| PlannerImage {
             role: role.clone(),
             tag: tag.clone(),
-            content: PictureContent::Unseen,
+            content: None,
         };
         let pictures = wanted.pictures.iter().map(unseen).collect();
         // The prompts of the series are read later: they count as long as they can be.
         let series = wanted.topic.map(|topic| (topic.to_owned(), Vec::new()));
-        let size = planner::plan_size(&brief(client, wanted, pictures, series), SERIES);
-        let most = planner::most_cost(&client.inner.models, &settings.model, size, settings.web_search);
+        let size = planner::plan_query_size(&brief(client, wanted, pictures, series), SERIES);
+        let most = planner::max_query_cost(&client.inner.models, &settings.model, size, settings.web_search);
         (record.questions, record.unpriced_question) = (most, most.is_none());
     }
 }
@@ -233,19 +234,19 @@ pub(super) fn reserve(client: &VideoClient, wanted: &Wanted<'_>, record: &mut Jo
 fn brief(
     client: &VideoClient,
     wanted: &Wanted<'_>,
-    pictures: Vec<Picture>,
+    images: Vec<PlannerImage>,
     series: Option<(String, Vec<String>)>,
-) -> PlanBrief {
-    PlanBrief {
+) -> PlannerInput {
+    PlannerInput {
         mode: wanted.mode,
         seconds: wanted.seconds,
         resolution: wanted.resolution.map(str::to_owned),
         aspect_ratio: wanted.aspect_ratio.map(str::to_owned),
         audio: wanted.audio,
-        words: wanted.prompt.map(str::to_owned),
+        user_prompt: wanted.prompt.map(str::to_owned),
         max_chars: client.inner.models.max_prompt_chars as usize,
         voices: wanted.voices,
-        pictures,
+        images,
         lineage: wanted.lineage.iter().map(ancestor).collect(),
         series,
     }
@@ -274,7 +275,7 @@ fn ancestor(entry: &ContinuityEntry) -> Ancestor {
     }
 }
 
-async fn shown(pictures: Vec<(String, Option<String>, Shown<'_>)>) -> Result<Vec<Picture>> {
+async fn shown(pictures: Vec<(String, Option<String>, Shown<'_>)>) -> Result<Vec<PlannerImage>> {
     let mut all = Vec::with_capacity(pictures.len());
     for (role, tag, picture) in pictures {
         let content = match picture {
@@ -284,12 +285,12 @@ async fn shown(pictures: Vec<(String, Option<String>, Shown<'_>)>) -> Result<Vec
             }) => small::picture(&role, bytes.clone()).await?,
             Shown::FrameOf { local, name, last } => small::frame(local, name, last).await?,
             Shown::Media(ResolvedMedia::Url(url)) if url.starts_with("https://") => {
-                PictureContent::Link(url.clone())
+                Some(QueryPart::ImageUrl(url.clone()))
             }
             // A file of the service, or a link on this machine.
-            Shown::Media(_) => PictureContent::Unseen,
+            Shown::Media(_) => None,
         };
-        all.push(Picture { role, tag, content });
+        all.push(PlannerImage { role, tag, content });
     }
     Ok(all)
 }
@@ -299,17 +300,17 @@ async fn shown(pictures: Vec<(String, Option<String>, Shown<'_>)>) -> Result<Vec
 mod small {
     use bytes::Bytes;
 
-    use super::{Local, PictureContent, SHOWN_QUALITY, SHOWN_SIDE};
+    use super::{Local, QueryPart, SHOWN_QUALITY, SHOWN_SIDE};
     use crate::error::Result;
     use crate::media::{self, Frame, FramePosition, MediaOptions, MediaSource, bridge};
 
-    pub(super) async fn picture(role: &str, bytes: Bytes) -> Result<PictureContent> {
+    pub(super) async fn picture(role: &str, bytes: Bytes) -> Result<Option<QueryPart>> {
         let source = MediaSource::named_bytes(role, bytes);
         let work = move |options: &MediaOptions| encode(media::picture(source, options)?);
         bridge::run(MediaOptions::default(), work).await
     }
 
-    pub(super) async fn frame(local: &Local, name: &str, last: bool) -> Result<PictureContent> {
+    pub(super) async fn frame(local: &Local, name: &str, last: bool) -> Result<Option<QueryPart>> {
         let source = local.media(name);
         let position = if last {
             FramePosition::Last
@@ -320,11 +321,11 @@ mod small {
         bridge::run(MediaOptions::default(), work).await
     }
 
-    fn encode(frame: Frame) -> Result<PictureContent> {
-        Ok(PictureContent::Inline {
+    fn encode(frame: Frame) -> Result<Option<QueryPart>> {
+        Ok(Some(QueryPart::Image {
             mime: "image/jpeg",
             bytes: frame.fit_within(SHOWN_SIDE).to_jpeg(SHOWN_QUALITY)?.into(),
-        })
+        }))
     }
 }
 
@@ -332,15 +333,15 @@ mod small {
 #[cfg(not(feature = "media"))]
 #[expect(clippy::unused_async, reason = "the other variant waits")]
 mod small {
-    use super::{Local, PictureContent};
+    use super::{Local, QueryPart};
     use crate::error::Result;
 
-    pub(super) async fn picture(_role: &str, _bytes: bytes::Bytes) -> Result<PictureContent> {
-        Ok(PictureContent::Unseen)
+    pub(super) async fn picture(_role: &str, _bytes: bytes::Bytes) -> Result<Option<QueryPart>> {
+        Ok(None)
     }
 
-    pub(super) async fn frame(_local: &Local, _name: &str, _last: bool) -> Result<PictureContent> {
-        Ok(PictureContent::Unseen)
+    pub(super) async fn frame(_local: &Local, _name: &str, _last: bool) -> Result<Option<QueryPart>> {
+        Ok(None)
     }
 }
 

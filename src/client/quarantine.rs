@@ -9,7 +9,7 @@ use crate::ids::ClipId;
 use crate::ids::JobId;
 use crate::journal::{JobRecord, OwnedRecord};
 use crate::library::{Library, RejectedClip, Staged};
-use crate::provider::Finished;
+use crate::provider::FinishedJob;
 
 /// Keeps what failed verification of one job.
 pub(super) struct Quarantine<'a> {
@@ -25,7 +25,12 @@ impl Quarantine<'_> {
     ///
     /// # Errors
     /// `Library` when nothing can be staged any more.
-    pub(super) async fn keep(&mut self, staged: &mut Staged, finished: &Finished, why: &Error) -> Result<()> {
+    pub(super) async fn keep(
+        &mut self,
+        staged: &mut Staged,
+        finished: &FinishedJob,
+        why: &Error,
+    ) -> Result<()> {
         let kept = match self.mark().await {
             Ok(()) => staged.quarantine(self.rejected(finished, why)).await,
             Err(error) => Err(error),
@@ -47,7 +52,7 @@ impl Quarantine<'_> {
         self.file.change(|record| record.quarantined = true).await
     }
 
-    fn rejected(&self, finished: &Finished, why: &Error) -> RejectedClip {
+    fn rejected(&self, finished: &FinishedJob, why: &Error) -> RejectedClip {
         let record = self.file.record();
         let reason = why.to_string();
         let brief = Brief::kept(record);

@@ -25,7 +25,7 @@ use crate::library::{
 use crate::lineage::Continuity;
 use crate::model::{ModelEntry, ModelTable, VideoModel};
 use crate::money::UsdTicks;
-use crate::provider::Finished;
+use crate::provider::FinishedJob;
 use crate::request::{Checked, CheckedVideo, GenerateRequest, UploadTarget};
 use crate::storage::to_hex;
 
@@ -306,7 +306,7 @@ impl Brief {
         client: &VideoClient,
         id: &JobId,
         name: &ClipId,
-        finished: &Finished,
+        finished: &FinishedJob,
         verified: &Verified,
         found: Found,
     ) -> ClipRecord {

@@ -15,7 +15,7 @@ use crate::journal::{JobError, JobRecord, JobState, OwnedRecord};
 use crate::library::{Clip, Staged};
 use crate::money::UsdTicks;
 use crate::mutation::{Mutation, is_on};
-use crate::provider::Finished;
+use crate::provider::FinishedJob;
 
 /// How often a link that went stale, or a file that arrived damaged, is fetched anew.
 const FRESH_LINKS: u32 = 3;
@@ -175,7 +175,7 @@ async fn keep(
     reporter: &Reporter,
     job: &mut Job,
     there: Option<Box<Clip>>,
-    finished: Finished,
+    finished: FinishedJob,
 ) -> Result<(Clip, Option<UsdTicks>)> {
     let mut brief = job.brief.take(job.file.record());
     let (id, name, file) = (&job.id, &job.name, &mut job.file);
@@ -226,7 +226,7 @@ async fn keep(
 
 /// Waits for the end of a job. When the service does not know it any more, its last word counts: the link in
 /// it may well be good.
-async fn wait(client: &VideoClient, reporter: &Reporter, job: &Job) -> Result<Finished> {
+async fn wait(client: &VideoClient, reporter: &Reporter, job: &Job) -> Result<FinishedJob> {
     let inner = &client.inner;
     let provider = &*inner.provider;
     let start = match &job.kind {
@@ -240,7 +240,7 @@ async fn wait(client: &VideoClient, reporter: &Reporter, job: &Job) -> Result<Fi
     match reporter.until_stopped(wait).await {
         Err(error) if matches!(error.kind(), ErrorKind::JobExpired | ErrorKind::NotFound) => {
             let reply = job.file.record().reply.as_ref();
-            let kept = reply.and_then(|reply| provider.reread(&reply.parse()));
+            let kept = reply.and_then(|reply| provider.parse_saved_reply(&reply.parse()));
             kept.ok_or(error)
         }
         waited => waited,
@@ -268,11 +268,11 @@ fn saved_cost(clip: &Clip) -> Option<UsdTicks> {
 
 async fn fetch(
     reporter: &Reporter,
-    mut finished: Finished,
+    mut finished: FinishedJob,
     brief: &Brief,
     staged: &mut Staged,
     quarantine: &mut Quarantine<'_>,
-) -> Result<(Finished, verify::Verified)> {
+) -> Result<(FinishedJob, verify::Verified)> {
     let (client, id) = (quarantine.client, quarantine.id);
     let mut fresh = 0;
     loop {
@@ -310,7 +310,7 @@ fn paid(error: Error) -> Error {
 
 async fn download(
     reporter: &Reporter,
-    finished: &Finished,
+    finished: &FinishedJob,
     brief: &Brief,
     staged: &mut Staged,
     quarantine: &mut Quarantine<'_>,
@@ -318,7 +318,7 @@ async fn download(
     let client = quarantine.client;
     let provider = &client.inner.provider;
     let url = match &brief.fetch_url {
-        Some(url) => provider.checked_url(url).map(Some),
+        Some(url) => provider.parse_clip_url(url).map(Some),
         None => provider.clip_url(finished),
     };
     let url = url
@@ -335,7 +335,7 @@ async fn download(
 }
 
 /// A job is done, and there is no link.
-fn no_link(finished: &Finished, brief: &Brief) -> DownloadError {
+fn no_link(finished: &FinishedJob, brief: &Brief) -> DownloadError {
     if brief.uploaded {
         DownloadError::Failed(Error::new(
             ErrorKind::NotFound,
@@ -362,7 +362,7 @@ fn no_link(finished: &Finished, brief: &Brief) -> DownloadError {
 struct StagedSink<'a, 'q> {
     staged: &'a mut Staged,
     position: u64,
-    finished: &'a Finished,
+    finished: &'a FinishedJob,
     quarantine: &'a mut Quarantine<'q>,
 }
 

@@ -21,7 +21,7 @@ use crate::library::Clip;
 use crate::model::VideoModel;
 use crate::money::UsdTicks;
 use crate::mutation::{Mutation, is_on};
-use crate::planner::Bill;
+use crate::planner::QueryCost;
 use crate::provider::Submission;
 use crate::stop;
 use crate::storage::to_hex;
@@ -86,7 +86,7 @@ impl Ticket {
 
     /// Plans the prompt.
     pub(super) async fn plan(mut self, wanted: Wanted<'_>) -> Result<(Self, Planned)> {
-        let mut bill = Bill::default();
+        let mut bill = QueryCost::default();
         let planned = plan::for_request(&self.client, wanted, &mut bill).await;
         let noted = self.file.change_unsent(|record| note_bill(record, bill)).await;
         match (planned, noted) {
@@ -263,7 +263,7 @@ pub(super) async fn book(client: &VideoClient, mut record: JobRecord) -> Result<
 }
 
 /// Puts what questions did cost in the place of what they might.
-pub(super) fn note_bill(record: &mut JobRecord, bill: Bill) {
+pub(super) fn note_bill(record: &mut JobRecord, bill: QueryCost) {
     record.questions = (bill.cost > UsdTicks::ZERO).then_some(bill.cost);
     record.unpriced_question = bill.unpriced;
 }

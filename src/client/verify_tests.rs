@@ -14,7 +14,7 @@ use crate::error::ErrorKind;
 use crate::ids::ClipId;
 use crate::ids::JobId;
 use crate::money::{Budget, UsdTicks};
-use crate::provider::Finished;
+use crate::provider::FinishedJob;
 use crate::request::GenerateRequest;
 
 const NO_DECODER: Verification = Verification::Container("the libav in use has no decoder for H.264");
@@ -99,7 +99,7 @@ async fn a_clip_that_cannot_be_decoded_here_is_kept_with_a_note() {
     );
     let verified = verify::clip(&path, NO_DECODER).await.unwrap();
     let client = client(&folder.path().join("clips"), NO_DECODER);
-    let (id, finished) = (JobId::parse("job").unwrap(), Finished::default());
+    let (id, finished) = (JobId::parse("job").unwrap(), FinishedJob::default());
     let name = ClipId::of_job("job");
     let record = Brief::unknown().into_record(&client, &id, &name, &finished, &verified, Found::default());
     let warnings = record.reelkin.unwrap().warnings.unwrap();

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ids::JobId;
 use crate::model::VideoModel;
 use crate::mutation::{Mutation, is_on};
-use crate::provider::{Finished, PollFailure, PollReply, Provider, Verdict};
+use crate::provider::{FinishedJob, PollFailure, PollFailureKind, PollReply, Provider};
 use crate::telemetry;
 
 /// Number of doubtful refusals, or of "unknown job" answers for a resumed job, after which waiting ends.
@@ -45,7 +45,7 @@ pub(crate) async fn wait_until_over(
     policy: &PollPolicy,
     reporter: &Reporter,
     start: PollStart<'_>,
-) -> Result<Finished> {
+) -> Result<FinishedJob> {
     let guessed = ExpectedDuration::guessed(policy.expected);
     let mut poll_loop = PollLoop {
         policy,
@@ -107,7 +107,7 @@ struct PollLoop<'a> {
 }
 
 impl PollLoop<'_> {
-    async fn run(&mut self, provider: &dyn Provider, job: &JobId) -> Result<Finished> {
+    async fn run(&mut self, provider: &dyn Provider, job: &JobId) -> Result<FinishedJob> {
         let deadline = self.started_at + self.policy.deadline;
         let exists = matches!(self.start, PollStart::Submitted { .. }) && !is_on(Mutation::UnknownJobIsOver);
         let mut backoff = self.backoff();
@@ -141,7 +141,7 @@ impl PollLoop<'_> {
                     self.record_duration();
                     return Ok(*finished);
                 }
-                Ok(PollReply::Over(error)) => return Err(error),
+                Ok(PollReply::Failed(error)) => return Err(error),
                 Ok(PollReply::Pending { progress }) => {
                     (backoff, doubtful, last_failure) = (self.backoff(), 0, None);
                     self.report(progress);
@@ -153,17 +153,20 @@ impl PollLoop<'_> {
                 }
                 Err(failure) => {
                     tracing::debug!(job = %job, error = %failure.error, "poll failed");
-                    let ends = match failure.verdict {
-                        Verdict::Final => true,
-                        Verdict::Transient => false,
+                    let ends = match failure.kind {
+                        PollFailureKind::Permanent => true,
+                        PollFailureKind::Transient => false,
                         // This process submitted the job, so it exists.
-                        Verdict::UnknownJob if exists => false,
-                        Verdict::Doubtful | Verdict::UnknownJob => {
+                        PollFailureKind::UnknownJob if exists => false,
+                        PollFailureKind::PossiblyPermanent | PollFailureKind::UnknownJob => {
                             doubtful += 1;
                             doubtful >= MAX_DOUBTFUL_POLLS
                         }
                     };
-                    if ends && failure.verdict == Verdict::UnknownJob && is_on(Mutation::UnknownJobIsOver) {
+                    if ends
+                        && failure.kind == PollFailureKind::UnknownJob
+                        && is_on(Mutation::UnknownJobIsOver)
+                    {
                         return Err(Error::new(ErrorKind::JobExpired, "poll the job: it expired"));
                     }
                     if ends {
@@ -235,6 +238,6 @@ impl PollLoop<'_> {
 fn no_answer() -> PollFailure {
     PollFailure {
         error: Error::new(ErrorKind::Network, "poll the job: no answer before the deadline"),
-        verdict: Verdict::Transient,
+        kind: PollFailureKind::Transient,
     }
 }

@@ -1,33 +1,33 @@
-//! What language models cost: they plan prompts and describe clips.
+//! The prices of language models, which plan prompts and describe clips.
 
 use serde::{Deserialize, Serialize};
 
 use super::price::dollars;
 use crate::money::UsdTicks;
 
-/// A language model of the table.
+/// A row of the model table for a language model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct LanguageModel {
-    /// Its name.
+    /// The name of the model.
     pub id: String,
-    /// Dollars for a million tokens that it reads.
+    /// The price of a million input tokens, in dollars.
     #[serde(rename = "usd_per_million_read", with = "dollars")]
     pub read: UsdTicks,
-    /// Dollars for a million tokens that it writes, thoughts included.
+    /// The price of a million output tokens, reasoning included, in dollars.
     #[serde(rename = "usd_per_million_written", with = "dollars")]
     pub written: UsdTicks,
-    /// The day the source was read, `YYYY-MM-DD`.
+    /// The date on which the source was read, `YYYY-MM-DD`.
     pub date: String,
-    /// Where the numbers come from.
+    /// The source of the prices.
     pub source: String,
 }
 
 impl LanguageModel {
-    /// What so many tokens cost, rounded up to whole ticks.
+    /// Returns the price of input and output tokens, rounded up to whole ticks.
     pub fn price(&self, read: u64, written: u64) -> UsdTicks {
-        self.read.for_part(read, 1_000_000) + self.written.for_part(written, 1_000_000)
+        self.read.prorate(read, 1_000_000) + self.written.prorate(written, 1_000_000)
     }
 }
 

@@ -1,8 +1,7 @@
-//! What the service's models can do and what they cost.
+//! The models of the service, their limits and their prices.
 //!
-//! Owns the names of models, resolutions and aspect ratios, and the capability table: dated data
-//! with a source a row, built in from `models.toml` and replaceable. Refuses to know requests: it
-//! answers questions about limits, and `request` asks them.
+//! Owns the names of models, resolutions and aspect ratios, and the model table: rows with a date and a source, built
+//! in from `models.toml` and replaceable. Does not check requests; `request` does, with the limits from here.
 
 mod language;
 mod name;

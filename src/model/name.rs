@@ -1,5 +1,4 @@
-//! Names that the service owns. They are open: a name we have never heard of is kept and sent, and
-//! the service answers for it.
+//! Names that the service defines. The sets are open: an unknown name is kept and sent.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,12 +15,12 @@ macro_rules! open_name {
         impl $name {
             $($(#[$const_doc])* pub const $constant: Self = Self(Cow::Borrowed($text));)*
 
-            /// Any name, known here or not.
+            /// Creates a name, which need not be known to this crate.
             pub fn new(name: impl Into<String>) -> Self {
                 Self(Cow::Owned(name.into()))
             }
 
-            /// The name as it is sent.
+            /// Returns the name as the service spells it.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -48,11 +47,11 @@ macro_rules! open_name {
 }
 
 open_name! {
-    /// A model that makes video. Aliases are sent as they are; the service resolves them.
+    /// The name of a video model. Aliases are sent unchanged; the service resolves them.
     VideoModel {
-        /// `grok-imagine-video`, the classic model: the only one with every verb.
+        /// `grok-imagine-video`, the classic model: the only one that supports every operation.
         CLASSIC = "grok-imagine-video",
-        /// `grok-imagine-video-1.5`: 1080p, voices, pinned frames; no edit, no extend.
+        /// `grok-imagine-video-1.5`: supports 1080p, voices and pinned frames, but neither edit nor extend.
         V1_5 = "grok-imagine-video-1.5",
         /// `grok-imagine-video-1.5-lite`: text and image to video, at a lower price.
         V1_5_LITE = "grok-imagine-video-1.5-lite",
@@ -60,7 +59,7 @@ open_name! {
 }
 
 open_name! {
-    /// The class of a clip's size: the number is the length of its short side, roughly.
+    /// A resolution class, such as `720p`. The number is roughly the length of the shorter side in pixels.
     Resolution {
         /// `480p`
         P480 = "480p",
@@ -72,14 +71,14 @@ open_name! {
 }
 
 impl Resolution {
-    /// The nominal number of lines: 720 for `720p`; `None` for a word of another form.
+    /// Returns the nominal number of lines: 720 for `720p`. Returns `None` if the name does not have this form.
     pub fn lines(&self) -> Option<u32> {
         self.as_str().strip_suffix('p')?.parse().ok()
     }
 }
 
 open_name! {
-    /// Width to height, as in `16:9`.
+    /// A ratio of width to height, such as `16:9`.
     AspectRatio {
         /// `16:9`
         WIDE = "16:9",
@@ -91,7 +90,7 @@ open_name! {
 }
 
 impl AspectRatio {
-    /// Width divided by height; `None` for a word of another form.
+    /// Returns width divided by height, or `None` if the name does not have the form `16:9`.
     pub fn value(&self) -> Option<f64> {
         let (width, height) = self.as_str().split_once(':')?;
         let (width, height): (u32, u32) = (width.parse().ok()?, height.parse().ok()?);

@@ -1,44 +1,44 @@
-//! A price row of the table.
+//! The prices in the model table.
 
 use serde::{Deserialize, Serialize};
 
 use super::Resolution;
 use crate::money::UsdTicks;
 
-/// What a price is for.
+/// The unit that a price is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum PriceUnit {
-    /// One second of the clip that is made, at the row's resolution.
+    /// One second of the output clip, at the resolution of the row.
     OutputSecond,
-    /// One picture that goes in: a start image, a reference, a pinned frame.
+    /// One input image: a start image, a reference or a pinned frame.
     InputImage,
-    /// One second of the clip that goes in.
+    /// One second of the input clip.
     InputVideoSecond,
 }
 
-/// One row: so much for one unit.
+/// The price of one unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Price {
-    /// What is counted.
+    /// The unit.
     pub unit: PriceUnit,
     /// The resolution of the output, for [`PriceUnit::OutputSecond`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<Resolution>,
-    /// Dollars for one unit.
+    /// The price of one unit, in dollars.
     #[serde(rename = "usd", with = "dollars")]
     pub amount: UsdTicks,
-    /// The day the source was read, `YYYY-MM-DD`.
+    /// The date on which the source was read, `YYYY-MM-DD`.
     pub date: String,
-    /// Where the number comes from.
+    /// The source of the price.
     pub source: String,
 }
 
-/// Prices are text in the table (`usd = "0.05"`): a float could not hold them.
+/// Reads and writes prices as text (`usd = "0.05"`), because a float is not exact.
 pub(super) mod dollars {
     use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
 

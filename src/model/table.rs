@@ -1,4 +1,4 @@
-//! The capability table: its form, where it comes from, and the questions it answers.
+//! The model table: its format, its sources and its queries.
 
 use once_cell::sync::OnceCell;
 use serde::{Deserialize, Serialize};
@@ -7,41 +7,41 @@ use super::{AspectRatio, LanguageModel, Price, PriceUnit, Resolution, VideoModel
 use crate::error::{Error, ErrorKind, Result};
 use crate::money::UsdTicks;
 
-/// A verb of the service.
+/// An operation of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Operation {
-    /// A new clip from words, pictures, voices.
+    /// Makes a new clip from a prompt, images and voices.
     Generate,
-    /// A changed copy of a clip.
+    /// Makes a changed copy of a clip.
     Edit,
-    /// A clip with seconds added at its end.
+    /// Adds seconds to the end of a clip.
     Extend,
 }
 
-/// How a clip comes about: the fields of a request decide it.
+/// The mode of a request. The fields of the request determine it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum Mode {
-    /// A prompt alone.
+    /// Makes a clip from a prompt alone.
     Text,
-    /// A picture that becomes the first frame.
+    /// Makes a clip that begins with an image.
     Image,
-    /// Reference pictures, voices, or both.
+    /// Makes a clip from reference images, voices, or both.
     References,
-    /// Pinned frames: first, last, in between.
+    /// Makes a clip with pinned frames: the first, the last, and others between them.
     Frames,
-    /// An edit of a clip.
+    /// Edits a clip.
     Edit,
-    /// An extension of a clip.
+    /// Extends a clip.
     Extend,
 }
 
 impl Mode {
-    /// The verb this mode belongs to.
+    /// Returns the operation that the mode belongs to.
     pub const fn operation(self) -> Operation {
         match self {
             Self::Text | Self::Image | Self::References | Self::Frames => Operation::Generate,
@@ -50,7 +50,7 @@ impl Mode {
         }
     }
 
-    /// The word for messages and JSON: `text`, `image`, `references`, `frames`, `edit`, `extend`.
+    /// Returns the name in messages and JSON: `text`, `image`, `references`, `frames`, `edit` or `extend`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -69,16 +69,16 @@ impl std::fmt::Display for Mode {
     }
 }
 
-/// What to do with a request that the table says the service will refuse.
+/// What to do with a request that exceeds the limits of the model table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum Validation {
-    /// Refuse it before anything is paid.
+    /// Refuses the request before anything is paid.
     #[default]
     Strict,
-    /// Send it, and say so in the clip's warnings.
+    /// Sends the request, and adds a warning to the clip.
     Warn,
-    /// Send it.
+    /// Sends the request without a check.
     Off,
 }
 
@@ -89,159 +89,160 @@ pub enum Validation {
 pub struct ModeLimits {
     /// The mode.
     pub mode: Mode,
-    /// Shortest and longest output in whole seconds; for `extend` of the added part. Absent where the
-    /// clip that goes in decides.
+    /// Minimum and maximum duration of the output in whole seconds; for `extend`, of the added part. Absent if the
+    /// input clip decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<[u32; 2]>,
-    /// Resolutions that can be asked for. Empty where the clip that goes in decides.
+    /// The available resolutions. Empty if the input clip decides.
     #[serde(default)]
     pub resolutions: Vec<Resolution>,
-    /// Aspect ratios that can be asked for. Empty where a picture or clip that goes in decides.
+    /// The available aspect ratios. Empty if the input image or clip decides.
     #[serde(default)]
     pub aspect_ratios: Vec<AspectRatio>,
-    /// Whether the service wants a prompt.
+    /// Whether a prompt is required.
     #[serde(default)]
     pub prompt_required: bool,
-    /// Most reference pictures.
+    /// Maximum number of reference images.
     #[serde(default)]
     pub max_references: u32,
-    /// Most voices.
+    /// Maximum number of voices.
     #[serde(default)]
     pub max_voices: u32,
-    /// Most frames pinned between the first and the last one.
+    /// Maximum number of frames pinned between the first and the last one.
     #[serde(default)]
     pub max_keyframes: u32,
-    /// Whether a first frame may be pinned beside references.
+    /// Whether a first frame can be combined with references.
     #[serde(default)]
     pub first_frame: bool,
-    /// Shortest and longest clip that may go in, in seconds.
+    /// Minimum and maximum duration of the input clip in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_seconds: Option<[f64; 2]>,
-    /// The day the source was read, `YYYY-MM-DD`.
+    /// The date on which the source was read, `YYYY-MM-DD`.
     pub date: String,
-    /// Where the row comes from.
+    /// The source of the row.
     pub source: String,
-    /// What other sources say, where they disagree.
+    /// What other sources say, if they disagree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict: Option<String>,
 }
 
-/// One model of the table.
+/// A video model in the model table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct ModelEntry {
     /// The canonical name.
     pub id: VideoModel,
-    /// Other names the service takes for it.
+    /// Other names that the service accepts.
     #[serde(default)]
     pub aliases: Vec<VideoModel>,
-    /// Whether audio can be asked for or left out.
+    /// Whether a request can turn audio on and off.
     #[serde(default)]
     pub audio: bool,
-    /// What people call it.
+    /// A short name for display.
     pub label: String,
-    /// The day the source was read, `YYYY-MM-DD`.
+    /// The date on which the source was read, `YYYY-MM-DD`.
     pub date: String,
-    /// Where the row comes from.
+    /// The source of the row.
     pub source: String,
-    /// What other sources say, where they disagree.
+    /// What other sources say, if they disagree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict: Option<String>,
-    /// The modes it has.
+    /// The modes that the model supports.
     pub modes: Vec<ModeLimits>,
-    /// What it costs.
+    /// The prices of the model.
     pub prices: Vec<Price>,
 }
 
 impl ModelEntry {
-    /// The limits of a mode, or `None` when the model does not have it.
+    /// Returns the limits of a mode, or `None` if the model does not support it.
     pub fn mode(&self, mode: Mode) -> Option<&ModeLimits> {
         self.modes.iter().find(|limits| limits.mode == mode)
     }
 
-    /// Whether this is the model of that name, canonical or alias.
+    /// Returns whether `model` is the canonical name or an alias of this model.
     pub fn is_called(&self, model: &VideoModel) -> bool {
         self.id == *model || self.aliases.contains(model)
     }
 
-    /// The price of one unit, or `None` when the table has none.
+    /// Returns the price of one unit, or `None` if the table has none.
     pub fn price(&self, unit: PriceUnit, resolution: Option<&Resolution>) -> Option<UsdTicks> {
         let matches = |price: &&Price| price.unit == unit && price.resolution.as_ref() == resolution;
         self.prices.iter().find(matches).map(|price| price.amount)
     }
 }
 
-/// Models, their limits and prices.
+/// The limits and prices of all models.
 ///
-/// The built-in table is dated; a newer one can be loaded with [`from_toml`](Self::from_toml) and
-/// given to the client.
+/// The built-in table has a date. A newer one can be loaded with [`from_toml`](Self::from_toml) and passed to the
+/// client.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct ModelTable {
-    /// The day the table was put together, `YYYY-MM-DD`.
+    /// The date of the table, `YYYY-MM-DD`.
     pub date: String,
-    /// Most characters of a prompt.
+    /// Maximum length of a prompt in characters.
     pub max_prompt_chars: u32,
-    /// Where that number comes from.
+    /// The source of that limit.
     pub max_prompt_source: String,
-    /// The voices with a preset name.
+    /// The names of the preset voices.
     #[serde(default)]
     pub voices: Vec<String>,
-    /// Where the list of voices comes from.
+    /// The source of the list of voices.
     #[serde(default)]
     pub voices_source: String,
-    /// The models.
+    /// The video models.
     pub models: Vec<ModelEntry>,
-    /// The language models that plan and describe.
+    /// The language models that plan prompts and describe clips.
     #[serde(default)]
     pub language_models: Vec<LanguageModel>,
 }
 
 impl ModelTable {
-    /// The table this version of the crate was built with.
+    /// Returns the table that is built into this version of the crate.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when the built-in file is damaged; a test keeps that from happening.
+    /// [`ErrorKind::Config`] if the built-in file is invalid, which a test rules out.
     pub fn built_in() -> Result<&'static Self> {
         static TABLE: OnceCell<ModelTable> = OnceCell::new();
         TABLE.get_or_try_init(|| Self::from_toml(include_str!("models.toml")))
     }
 
-    /// Reads a table of your own, of the same form as `models.toml`.
+    /// Parses a table in the format of the crate's `models.toml`.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] with the line and what is wrong in it.
+    /// [`ErrorKind::Config`] with the line and the problem.
     pub fn from_toml(text: &str) -> Result<Self> {
         let table: Self = toml::from_str(text).map_err(|error| {
-            // Its own text is a drawing of several lines.
+            // The `Display` of a TOML error has several lines.
             let before = error.span().and_then(|span| text.get(..span.start));
             let line = before.map_or(1, |before| before.matches('\n').count() + 1);
             let what = error.message().replace('\n', " ");
             Error::new(
                 ErrorKind::Config,
-                format!("read the model table: line {line}: {what}"),
+                format!("parse the model table: line {line}: {what}"),
             )
         })?;
         table.check()?;
         Ok(table)
     }
 
+    /// Checks that no name occurs twice and that every range of seconds is valid.
     fn check(&self) -> Result<()> {
-        let bad = |what: String| Error::new(ErrorKind::Config, format!("read the model table: {what}"));
+        let invalid = |what: String| Error::new(ErrorKind::Config, format!("check the model table: {what}"));
         for (index, entry) in self.models.iter().enumerate() {
             let earlier = &self.models[..index];
             let names = std::iter::once(&entry.id).chain(&entry.aliases);
             for name in names {
                 if earlier.iter().any(|other| other.is_called(name)) {
-                    return Err(bad(format!("{name} stands there twice")));
+                    return Err(invalid(format!("the name {name} occurs twice")));
                 }
             }
             for limits in &entry.modes {
-                if limits.seconds.is_some_and(|[least, most]| least > most) {
-                    return Err(bad(format!(
-                        "{} {}: seconds run backwards",
+                if limits.seconds.is_some_and(|[min, max]| min > max) {
+                    return Err(invalid(format!(
+                        "{} {}: the minimum of `seconds` is larger than the maximum",
                         entry.id, limits.mode
                     )));
                 }
@@ -250,22 +251,22 @@ impl ModelTable {
         Ok(())
     }
 
-    /// The entry of a model by its name or an alias.
+    /// Returns the entry of a model by its name or an alias.
     pub fn get(&self, model: &VideoModel) -> Option<&ModelEntry> {
         self.models.iter().find(|entry| entry.is_called(model))
     }
 
-    /// The row of a language model.
+    /// Returns the row of a language model.
     pub fn language_model(&self, name: &str) -> Option<&LanguageModel> {
         self.language_models.iter().find(|model| model.id == name)
     }
 
-    /// Whether two names mean the same model.
+    /// Returns whether two names mean the same model.
     pub fn same_model(&self, one: &VideoModel, other: &VideoModel) -> bool {
         one == other || self.get(one).is_some_and(|entry| entry.is_called(other))
     }
 
-    /// The names of the models that have a mode.
+    /// Iterates over the names of the models that support a mode.
     pub fn models_with(&self, mode: Mode) -> impl Iterator<Item = &VideoModel> {
         self.models
             .iter()
@@ -279,7 +280,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_built_in_table_reads_and_has_the_three_models() {
+    fn the_built_in_table_is_valid_and_has_the_three_models() {
         let table = ModelTable::built_in().unwrap();
         for model in [VideoModel::CLASSIC, VideoModel::V1_5, VideoModel::V1_5_LITE] {
             let entry = table.get(&model).unwrap();
@@ -312,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_with_a_mistake_says_where() {
+    fn an_invalid_table_is_refused_with_the_place() {
         let error = ModelTable::from_toml("date = 5").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         let twice = include_str!("models.toml").replace("grok-imagine-video-1.5-lite", "grok-imagine-video");

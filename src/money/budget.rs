@@ -1,16 +1,15 @@
-//! How much may be spent, and how much was.
+//! Spending limits, and the sums they are compared with.
 
 use serde::Serialize;
 
 use super::UsdTicks;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Spending limits of a client, held against the ledger of its library.
+/// Limits the spending of a client.
 ///
-/// Every process that uses the library adds to the same ledger, each with limits of its own. A request
-/// counts with its estimate from before it is sent until the service says what it cost; one whose cost
-/// nobody can say goes on counting with its estimate. A day is a day in UTC, and a request belongs to the
-/// day on which it was begun.
+/// All processes that use a library share its ledger, but each has its own limits. A request counts with its estimate
+/// from before it is sent until the service reports its cost. If the cost stays unknown, the estimate keeps counting.
+/// Days are in UTC, and a request belongs to the day on which it began.
 ///
 /// ```
 /// use reelkin::{Budget, usd};
@@ -28,7 +27,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// No limits.
+    /// A budget without limits.
     pub const NONE: Self = Self {
         per_request: None,
         per_day: None,
@@ -36,57 +35,57 @@ impl Budget {
         unknown_prices: false,
     };
 
-    /// A limit for each paid request: a clip with the planning of its prompt, an analysis.
+    /// Limits each paid request: a clip including the planning of its prompt, or an analysis.
     pub const fn per_request(limit: UsdTicks) -> Self {
         Self::NONE.with_per_request(limit)
     }
 
-    /// A limit for all requests of a day (UTC).
+    /// Limits the sum of all requests of a day (UTC).
     pub const fn per_day(limit: UsdTicks) -> Self {
         Self::NONE.with_per_day(limit)
     }
 
-    /// A limit for everything the library's ledger has.
+    /// Limits the sum of all requests in the library's ledger.
     pub const fn per_library(limit: UsdTicks) -> Self {
         Self::NONE.with_per_library(limit)
     }
 
-    /// The same with a limit for each request.
+    /// Sets the limit of each paid request.
     pub const fn with_per_request(mut self, limit: UsdTicks) -> Self {
         self.per_request = Some(limit);
         self
     }
 
-    /// The same with a limit for a day.
+    /// Sets the limit of a day (UTC).
     pub const fn with_per_day(mut self, limit: UsdTicks) -> Self {
         self.per_day = Some(limit);
         self
     }
 
-    /// The same with a limit for the library.
+    /// Sets the limit of the library.
     pub const fn with_per_library(mut self, limit: UsdTicks) -> Self {
         self.per_library = Some(limit);
         self
     }
 
-    /// Whether a request may be sent whose price is not in the table. Without this it is refused as soon
-    /// as there is any limit: what cannot be estimated cannot be kept within one.
+    /// Sets whether requests without a price in the model table are allowed. Defaults to `false`: if there is any limit,
+    /// such a request is refused, because its cost cannot be estimated.
     pub const fn with_unknown_prices(mut self, allowed: bool) -> Self {
         self.unknown_prices = allowed;
         self
     }
 
-    /// Whether there is a limit at all.
+    /// Returns whether there is any limit.
     pub const fn is_limited(&self) -> bool {
         self.per_request.is_some() || self.needs_ledger()
     }
 
-    /// Whether what others have spent matters.
+    /// Returns whether there is a limit on the sum of requests, which is in the ledger.
     pub(crate) const fn needs_ledger(&self) -> bool {
         self.per_day.is_some() || self.per_library.is_some()
     }
 
-    /// Holds one request against its own limit.
+    /// Checks the estimate of one request against the limit of a request.
     pub(crate) fn check_request(&self, estimate: Option<UsdTicks>) -> Result<()> {
         if !self.is_limited() {
             return Ok(());
@@ -95,20 +94,22 @@ impl Budget {
             return if self.unknown_prices {
                 Ok(())
             } else {
-                Err(refuse(
-                    "the table has no price for this request; give a table that has it, or allow unknown prices",
+                Err(exceeded(
+                    "the model table has no price for this request; use a table that has it, or allow unknown prices",
                 ))
             };
         };
         match self.per_request {
-            Some(limit) if estimate > limit => Err(refuse(&format!(
+            Some(limit) if estimate > limit => Err(exceeded(&format!(
                 "the request is estimated at {estimate}; the limit of a request is {limit}"
             ))),
             _ => Ok(()),
         }
     }
 
-    /// Holds a request that is booked already against the limits of its day and its library.
+    /// Checks the sums of a day and a library against their limits.
+    ///
+    /// Both sums include the request itself, which is already reserved.
     pub(crate) fn check_ledger(&self, estimate: UsdTicks, day: &Spent, all: &Spent) -> Result<()> {
         for (limit, spent, of) in [
             (self.per_day, day, "today"),
@@ -120,11 +121,11 @@ impl Budget {
                 let before = spent.total().ticks().saturating_sub(estimate.ticks());
                 let unpriced = match spent.unpriced {
                     0 => String::new(),
-                    1 => ", one more request has a cost that nobody knows".to_owned(),
-                    many => format!(", {many} more requests have costs that nobody knows"),
+                    1 => ", and the cost of one more request is unknown".to_owned(),
+                    many => format!(", and the costs of {many} more requests are unknown"),
                 };
-                return Err(refuse(&format!(
-                    "{} are spent or reserved {of}, and the request is estimated at {estimate}; the limit is {limit}{unpriced}",
+                return Err(exceeded(&format!(
+                    "{} is spent or reserved {of}, and the request is estimated at {estimate}; the limit is {limit}{unpriced}",
                     UsdTicks::new(before)
                 )));
             }
@@ -133,33 +134,33 @@ impl Budget {
     }
 }
 
-fn refuse(why: &str) -> Error {
-    Error::new(ErrorKind::Budget, format!("keep to the budget: {why}"))
+fn exceeded(why: &str) -> Error {
+    Error::new(ErrorKind::Budget, format!("check the budget: {why}"))
 }
 
-/// What a ledger says was spent in a time.
+/// The spending in a period, from the ledger of a library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Spent {
-    /// How many paid requests there were.
+    /// The number of paid requests.
     pub requests: u64,
-    /// What the service said it charged.
+    /// The sum of the costs that the service reported.
     #[serde(rename = "paid_usd_ticks")]
     pub paid: UsdTicks,
-    /// What was expected of requests that were or may have been charged without the service naming an
-    /// amount.
+    /// The sum of the estimates of requests that were or may have been charged, but whose cost the service did not
+    /// report.
     #[serde(rename = "estimated_usd_ticks")]
     pub estimated: UsdTicks,
-    /// What is expected of requests that are on their way or wait for a person.
+    /// The sum of the estimates of requests that are in progress or need to be settled.
     #[serde(rename = "reserved_usd_ticks")]
     pub reserved: UsdTicks,
-    /// How many requests may have cost something nobody can name.
+    /// The number of requests that may have been charged an unknown amount.
     pub unpriced: u64,
 }
 
 impl Spent {
-    /// Everything that counts against a limit.
+    /// Returns the sum that counts against a limit.
     pub fn total(&self) -> UsdTicks {
         self.paid + self.estimated + self.reserved
     }
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_held_against_every_limit() {
+    fn a_request_is_checked_against_every_limit() {
         let ticks = UsdTicks::new;
         let budget = Budget::per_day(ticks(100))
             .with_per_library(ticks(150))

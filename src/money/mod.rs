@@ -1,8 +1,7 @@
-//! Exact money.
+//! Exact amounts of money, and spending limits.
 //!
-//! Owns the unit, its text forms, and limits. Knows no price: those are rows of the model table. One tick is
-//! 1e-10 US dollars, the unit of the service's `cost_in_usd_ticks`; integers only, so that a sum of
-//! ten thousand clips is still exact.
+//! Amounts are integers in the unit of the service's `cost_in_usd_ticks`, 1e-10 US dollars, so that sums are exact.
+//! Prices are not here but in the model table.
 
 mod budget;
 
@@ -18,6 +17,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// An amount of money in ticks of 1e-10 US dollars.
 ///
+/// Arithmetic saturates at the maximum amount instead of wrapping.
+///
 /// ```
 /// use reelkin::UsdTicks;
 /// let price: UsdTicks = "0.07".parse()?;
@@ -30,36 +31,34 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct UsdTicks(u64);
 
 impl UsdTicks {
-    /// Ticks in one dollar.
+    /// The number of ticks in one dollar.
     pub const PER_DOLLAR: u64 = 10_000_000_000;
-    /// Nothing.
+    /// The amount of zero.
     pub const ZERO: Self = Self(0);
 
-    /// An amount of so many ticks.
+    /// Creates an amount from ticks.
     pub const fn new(ticks: u64) -> Self {
         Self(ticks)
     }
 
-    /// The amount in ticks.
+    /// Returns the amount in ticks.
     pub const fn ticks(self) -> u64 {
         self.0
     }
 
-    /// Returns this price of `unit` pieces for `pieces` of them, rounded up to a whole tick.
+    /// Returns the price of `count` pieces if `unit` pieces cost `self`, rounded up to a whole tick.
     ///
-    /// An amount that does not fit is the largest one, which no limit allows: it never wraps, and the division comes
-    /// after a product that is exact, so that no request looks cheaper than it is.
-    pub(crate) fn for_part(self, pieces: u64, unit: u64) -> Self {
-        let product = u128::from(self.0) * u128::from(pieces);
+    /// The product is exact and an overflow saturates, so that no request looks cheaper than it is.
+    pub(crate) fn prorate(self, count: u64, unit: u64) -> Self {
+        let product = u128::from(self.0) * u128::from(count);
         Self(u64::try_from(product.div_ceil(u128::from(unit.max(1)))).unwrap_or(u64::MAX))
     }
 }
 
-/// An amount written in dollars: `usd("5.00")?`.
+/// Parses an amount in dollars: `usd("5.00")?`.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidRequest`] when the text is not a plain decimal number of dollars, or has more
-/// than ten decimals.
+/// [`ErrorKind::InvalidRequest`] if the text is not a plain decimal number of dollars, or has more than ten decimals.
 pub fn usd(dollars: &str) -> Result<UsdTicks> {
     dollars.parse()
 }
@@ -71,7 +70,7 @@ impl FromStr for UsdTicks {
         let bad = || {
             Error::new(
                 ErrorKind::InvalidRequest,
-                format!("read the amount {text:?}: write dollars with at most ten decimals, such as 5.00"),
+                format!("parse the amount {text:?}: use dollars with at most ten decimals, such as 5.00"),
             )
         };
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
@@ -90,12 +89,12 @@ impl FromStr for UsdTicks {
 }
 
 impl fmt::Display for UsdTicks {
-    /// Dollars with at least two decimals and no more than are needed: `$0.56`, `$0.002`.
+    /// Formats dollars with at least two decimals, and more only if needed: `$0.56`, `$0.002`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (whole, fraction) = (self.0 / Self::PER_DOLLAR, self.0 % Self::PER_DOLLAR);
         let fraction = format!("{fraction:010}");
-        let kept = fraction.trim_end_matches('0').len().max(2);
-        write!(f, "${whole}.{}", &fraction[..kept])
+        let decimals = fraction.trim_end_matches('0').len().max(2);
+        write!(f, "${whole}.{}", &fraction[..decimals])
     }
 }
 
@@ -146,21 +145,21 @@ mod tests {
 
     #[test]
     fn no_amount_wraps() {
-        let most = UsdTicks::new(u64::MAX);
-        assert_eq!(most + UsdTicks::new(1), most);
-        assert_eq!(most * 2, most);
-        assert_eq!([most, most].into_iter().sum::<UsdTicks>(), most);
-        assert_eq!(most.for_part(1, 1), most);
-        assert_eq!(most.for_part(u64::MAX, 1_000_000), most);
-        // The product alone would be too large for 64 bits.
-        assert_eq!(UsdTicks::new(1 << 62).for_part(1000, 1000).ticks(), 1 << 62);
-        assert_eq!(UsdTicks::new(1).for_part(1, 1000).ticks(), 1, "rounded up");
-        assert_eq!(UsdTicks::new(1).for_part(0, 1000), UsdTicks::ZERO);
-        assert_eq!(UsdTicks::new(7).for_part(3, 0).ticks(), 21);
+        let max = UsdTicks::new(u64::MAX);
+        assert_eq!(max + UsdTicks::new(1), max);
+        assert_eq!(max * 2, max);
+        assert_eq!([max, max].into_iter().sum::<UsdTicks>(), max);
+        assert_eq!(max.prorate(1, 1), max);
+        assert_eq!(max.prorate(u64::MAX, 1_000_000), max);
+        // The product does not fit in 64 bits.
+        assert_eq!(UsdTicks::new(1 << 62).prorate(1000, 1000).ticks(), 1 << 62);
+        assert_eq!(UsdTicks::new(1).prorate(1, 1000).ticks(), 1, "rounded up");
+        assert_eq!(UsdTicks::new(1).prorate(0, 1000), UsdTicks::ZERO);
+        assert_eq!(UsdTicks::new(7).prorate(3, 0).ticks(), 21);
     }
 
     #[test]
-    fn what_is_not_an_amount_is_refused() {
+    fn other_text_is_refused() {
         for text in [
             "",
             "-1",

@@ -1,4 +1,4 @@
-//! Describing a clip from its frames.
+//! Describes a clip from its frames.
 
 use std::time::Duration;
 
@@ -6,26 +6,25 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::cost::{MAX_OUTPUT_TOKENS, QueryCost, QuerySize};
 use super::notes::{ClipNotes, SeenFrame};
-use super::{Bill, QuestionSize};
-use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
-use crate::provider::{Ask, Part, Provider};
+use crate::error::Result;
+use crate::provider::{ModelQuery, Provider, QueryPart};
 
-/// What the model is told to look for.
 const INSTRUCTIONS: &str = include_str!("analysis.md");
-const DOING: &str = "analyze the clip";
+const ACTION: &str = "analyze the clip";
 
-/// A clip, as far as it is shown to a model.
-pub(crate) struct ClipSeen {
+/// The frames of a clip that a model receives.
+pub(crate) struct SampledClip {
     pub(crate) duration: Duration,
     pub(crate) has_sound: bool,
-    /// Each with its JPEG.
+    /// The frames, each with its JPEG.
     pub(crate) frames: Vec<(SeenFrame, Bytes)>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Described {
+struct DescriptionAnswer {
     shot: String,
     camera: String,
     light: String,
@@ -37,78 +36,74 @@ struct Described {
     prompt: String,
 }
 
-/// Has a model describe a clip, with one paid question.
+/// Describes a clip with one paid query, and adds its cost to `cost`.
 pub(crate) async fn describe(
     provider: &dyn Provider,
     model: &str,
-    effort: Option<&str>,
-    deadline: Duration,
-    clip: &ClipSeen,
-    bill: &mut Bill,
+    reasoning_effort: Option<&str>,
+    timeout: Duration,
+    clip: &SampledClip,
+    cost: &mut QueryCost,
 ) -> Result<ClipNotes> {
-    let ask = Ask {
-        doing: DOING,
+    let query = ModelQuery {
+        action: ACTION,
         model: model.to_owned(),
         instructions: INSTRUCTIONS,
         parts: parts(clip),
         schema_name: "clip_notes",
         schema: schema(),
         web_search: false,
-        effort: effort.map(str::to_owned),
-        max_output_tokens: super::MAX_OUTPUT_TOKENS,
-        deadline,
+        reasoning_effort: reasoning_effort.map(str::to_owned),
+        max_output_tokens: MAX_OUTPUT_TOKENS,
+        timeout,
     };
-    let told = provider.respond(&ask).await;
-    bill.add(&told);
-    let answer = told?;
-    let raw = answer.reply?;
-    let described: Described = super::answer(&raw).map_err(|what| {
-        Error::new(ErrorKind::Protocol, format!("{DOING}: {what}"))
-            .with_charge(Charge::Yes)
-            .with_advice(RetryAdvice::Change)
-    })?;
+    let answer = provider.query_model(&query).await;
+    cost.add(&answer);
+    let answer = answer?;
+    let raw = answer.text?;
+    let description: DescriptionAnswer = super::parse_answer(ACTION, &raw)?;
     Ok(ClipNotes {
-        shot: described.shot,
-        camera: described.camera,
-        light: described.light,
-        palette: described.palette,
-        subjects: described.subjects,
-        motion: described.motion,
-        mood: described.mood,
-        sound: described.sound,
-        prompt: described.prompt,
+        shot: description.shot,
+        camera: description.camera,
+        light: description.light,
+        palette: description.palette,
+        subjects: description.subjects,
+        motion: description.motion,
+        mood: description.mood,
+        sound: description.sound,
+        prompt: description.prompt,
         raw,
-        model: answer.model.unwrap_or_else(|| model.to_owned()),
+        model: answer.model.unwrap_or(query.model),
         usage: answer.usage,
         cost: answer.cost,
         frames: clip.frames.iter().map(|(frame, _)| *frame).collect(),
     })
 }
 
-/// Returns the size of the question that [`describe`] asks.
-pub(crate) fn describe_size(clip: &ClipSeen) -> QuestionSize {
-    let texts = parts(clip).iter().fold(0, |sum: u64, part| match part {
-        Part::Text(text) => sum.saturating_add(text.len() as u64),
+/// Returns the size of the query that [`describe`] sends.
+pub(crate) fn describe_query_size(clip: &SampledClip) -> QuerySize {
+    let text_bytes = parts(clip).iter().fold(0, |sum: u64, part| match part {
+        QueryPart::Text(text) => sum.saturating_add(text.len() as u64),
         _ => sum,
     });
-    QuestionSize::new(INSTRUCTIONS, &schema(), texts, clip.frames.len())
+    QuerySize::new(INSTRUCTIONS, &schema(), text_bytes, clip.frames.len())
 }
 
-/// Each picture stands behind a line that says when it is.
-fn parts(clip: &ClipSeen) -> Vec<Part> {
+/// Returns the message for the model. A line with the time precedes each image.
+fn parts(clip: &SampledClip) -> Vec<QueryPart> {
     let sound = if clip.has_sound {
         "has sound"
     } else {
         "has no sound"
     };
-    let mut parts = vec![Part::Text(format!(
+    let mut parts = vec![QueryPart::Text(format!(
         "A clip of {:.2} s that {sound}. {} frames of it follow.",
         clip.duration.as_secs_f64(),
         clip.frames.len()
     ))];
     for (frame, jpeg) in &clip.frames {
-        parts.push(Part::Text(format!("At {:.2} s:", frame.time.as_secs_f64())));
-        parts.push(Part::Picture {
+        parts.push(QueryPart::Text(format!("At {:.2} s:", frame.time.as_secs_f64())));
+        parts.push(QueryPart::Image {
             mime: "image/jpeg",
             bytes: jpeg.clone(),
         });
@@ -116,6 +111,7 @@ fn parts(clip: &ClipSeen) -> Vec<Part> {
     parts
 }
 
+/// Returns the JSON schema of the answer.
 fn schema() -> Value {
     let text = json!({ "type": "string" });
     let list = json!({ "type": "array", "items": { "type": "string" } });

@@ -1,105 +1,47 @@
-//! What language models do here: rewriting a prompt, and describing a clip.
+//! Uses language models to rewrite a prompt and to describe a clip.
 //!
-//! Owns the texts the models are given, what they are told of a clip, and the reading of what they
-//! answer. Refuses to know where pictures and lineages come from, how a question is sent, and what
-//! becomes of a plan: it opens no file, decodes nothing and makes no clip.
+//! Owns the instructions for the models, the facts about a clip that they receive, and the parsing of their answers.
+//! The caller provides images and lineage: this module opens no file, decodes nothing and makes no clip.
 //!
-//! It improves prompts. It never tries to get around anybody's moderation: the text says so, and what
-//! a model declines is not asked again in other words.
+//! It improves prompts and never tries to get around moderation. The instructions say so, and a request that a model
+//! declined is not rephrased and sent again.
 
-mod brief;
+mod cost;
 #[cfg(feature = "media")]
 mod describe;
+mod input;
 mod notes;
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tracing::field::Empty;
 
-pub(crate) use brief::{Ancestor, Picture, PictureContent, PlanBrief};
+use cost::MAX_OUTPUT_TOKENS;
+pub(crate) use cost::{QueryCost, QuerySize, max_query_cost};
 #[cfg(feature = "media")]
-pub(crate) use describe::{ClipSeen, describe, describe_size};
+pub(crate) use describe::{SampledClip, describe, describe_query_size};
+pub(crate) use input::{Ancestor, PlannerImage, PlannerInput};
 pub use notes::{ClipNotes, SeenFrame};
 
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
-use crate::model::ModelTable;
 use crate::money::UsdTicks;
-use crate::provider::{Answer, Ask, Provider};
+use crate::provider::{ModelQuery, Provider};
 use crate::request::{PlannerFailure, PlannerSettings};
 use crate::telemetry;
 
-/// What the planner is told to do.
 const INSTRUCTIONS: &str = include_str!("instructions.md");
-/// How messages call it.
-const DOING: &str = "plan the prompt";
-/// A prompt of 4,096 characters has some 1,000 tokens; the rest is for thoughts and searches.
-const MAX_OUTPUT_TOKENS: u32 = 16_384;
+const ACTION: &str = "plan the prompt";
 
-/// Tokens that the service adds to a question: before it, around each message and for the schema's frame. Published
-/// answers to short questions have fewer than 200.
-const MAX_ADDED_TOKENS: u64 = 2_000;
-/// Maximum tokens of a picture, as the service documented them.
-const MAX_PICTURE_TOKENS: u64 = 1_792;
-/// A question of more tokens costs twice as much, its answer too.
-const LONG_QUESTION_TOKENS: u64 = 200_000;
-
-/// What a question consists of, before it is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct QuestionSize {
-    /// Bytes in UTF-8 of all its texts, the instructions and the schema included.
-    text_bytes: u64,
-    pictures: u64,
+/// Returns the maximum size of the query that [`plan`] sends.
+///
+/// The prompts of a series are not known yet. If the input names a series, `earlier` prompts of maximum length count.
+pub(crate) fn plan_query_size(input: &PlannerInput, earlier: usize) -> QuerySize {
+    let text_bytes = input.max_text_bytes(earlier);
+    QuerySize::new(INSTRUCTIONS, &schema(), text_bytes, input.images.len())
 }
 
-impl QuestionSize {
-    fn new(instructions: &str, schema: &serde_json::Value, texts: u64, pictures: usize) -> Self {
-        let fixed = instructions.len() + schema.to_string().len();
-        Self {
-            text_bytes: texts.saturating_add(fixed as u64),
-            pictures: pictures as u64,
-        }
-    }
-
-    /// Returns a number of tokens that the question cannot exceed.
-    ///
-    /// A tokenizer cuts a text into pieces and gives each a token, and the smallest piece is a byte. So a text has at
-    /// most as many tokens as it has bytes in UTF-8, in every language: English has about a quarter of that,
-    /// Chinese and Japanese a third to a half, rare characters and emoji up to all of it.
-    fn max_tokens(self) -> u64 {
-        MAX_PICTURE_TOKENS
-            .saturating_mul(self.pictures)
-            .saturating_add(self.text_bytes)
-            .saturating_add(MAX_ADDED_TOKENS)
-    }
-}
-
-/// Returns the most that one question can cost. `None` when the table has no price for the model, or the model may
-/// search the web, which is priced by what it finds.
-pub(crate) fn most_cost(
-    table: &ModelTable,
-    model: &str,
-    question: QuestionSize,
-    web_search: bool,
-) -> Option<UsdTicks> {
-    let row = table.language_model(model).filter(|_| !web_search)?;
-    let tokens = question.max_tokens();
-    let price = row.price(tokens, MAX_OUTPUT_TOKENS.into());
-    Some(if tokens > LONG_QUESTION_TOKENS {
-        price * 2
-    } else {
-        price
-    })
-}
-
-/// Returns the size of the question that [`plan`] asks, at its largest: with `earlier` prompts of a series, which are
-/// not known yet, where the brief names one.
-pub(crate) fn plan_size(brief: &PlanBrief, earlier: usize) -> QuestionSize {
-    let texts = brief.max_text_bytes(earlier);
-    QuestionSize::new(INSTRUCTIONS, &schema(), texts, brief.pictures.len())
-}
-
-/// What an answer of the planner has to be.
-fn schema() -> serde_json::Value {
+/// Returns the JSON schema of the planner's answer.
+fn schema() -> Value {
     json!({
         "type": "object",
         "properties": { "prompt": { "type": "string" } },
@@ -108,51 +50,33 @@ fn schema() -> serde_json::Value {
     })
 }
 
-/// What questions cost, whatever came of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Bill {
-    /// In the service's words.
-    pub(crate) cost: UsdTicks,
-    /// Whether one was or may have been charged without a word on how much.
-    pub(crate) unpriced: bool,
-}
-
-impl Bill {
-    fn add(&mut self, told: &Result<Answer>) {
-        match told {
-            Ok(Answer { cost: Some(cost), .. }) => self.cost += *cost,
-            Ok(_) => self.unpriced = true,
-            Err(error) => self.unpriced |= error.may_have_been_charged() != Charge::No,
-        }
-    }
-}
-
-/// What is sent to the video model, and how that came about.
+/// The prompt for the video model, and how it was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Plan {
-    /// `None` when the planner failed and the user gave no words of their own.
+pub(crate) struct PlannedPrompt {
+    /// `None` if planning failed and the user's prompt is empty.
     pub(crate) prompt: Option<String>,
-    /// The language model: the one that answered, else the one that was asked.
+    /// The language model that answered, or the requested one if the service does not report it.
     pub(crate) model: String,
-    /// What planning cost, where that is known.
+    /// The cost of planning, if it is known.
     pub(crate) cost: Option<UsdTicks>,
     pub(crate) web_searches: u64,
-    /// Why the user's own words are sent, where they are.
+    /// Why the user's own prompt is used instead of a planned one.
     pub(crate) fell_back: Option<String>,
 }
 
-/// Rewrites a prompt, with one paid question.
+/// Rewrites a prompt with one paid query, and adds its cost to `cost`.
 ///
 /// # Errors
-/// `InvalidRequest` for settings that cannot be; `Moderated` when the model declined, whatever the
-/// settings say; when they ask for an error also `Timeout`, `Network`, `RateLimited`, `Auth`,
-/// `NotFound`, and `Protocol` for an answer that is no plan.
+/// * `InvalidRequest` if the settings are not valid.
+/// * `Moderated` if the model declined, whatever the settings say.
+/// * If the settings ask for an error: `Timeout`, `Network`, `RateLimited`, `Auth` or `NotFound`, and `Protocol` for an
+///   answer that is not a usable prompt.
 pub(crate) async fn plan(
     provider: &dyn Provider,
     settings: &PlannerSettings,
-    brief: &PlanBrief,
-    bill: &mut Bill,
-) -> Result<Plan> {
+    input: &PlannerInput,
+    cost: &mut QueryCost,
+) -> Result<PlannedPrompt> {
     let span = tracing::info_span!(
         "plan",
         otel.name = "video.plan",
@@ -161,76 +85,66 @@ pub(crate) async fn plan(
         reelkin.fell_back = Empty,
     );
     let recorded = span.clone();
-    let plan = telemetry::within(span, plan_or_fall_back(provider, settings, brief, bill)).await?;
-    recorded.record("reelkin.fell_back", plan.fell_back.is_some());
-    Ok(plan)
+    let planned = telemetry::within(span, plan_or_fall_back(provider, settings, input, cost)).await?;
+    recorded.record("reelkin.fell_back", planned.fell_back.is_some());
+    Ok(planned)
 }
 
 async fn plan_or_fall_back(
     provider: &dyn Provider,
     settings: &PlannerSettings,
-    brief: &PlanBrief,
-    bill: &mut Bill,
-) -> Result<Plan> {
+    input: &PlannerInput,
+    cost: &mut QueryCost,
+) -> Result<PlannedPrompt> {
     settings.check()?;
-    let ask = Ask {
-        doing: DOING,
+    let query = ModelQuery {
+        action: ACTION,
         model: settings.model.clone(),
         instructions: INSTRUCTIONS,
-        parts: brief.parts(),
+        parts: input.parts(),
         schema_name: "video_prompt",
         schema: schema(),
         web_search: settings.web_search,
-        effort: settings.reasoning_effort.clone(),
+        reasoning_effort: settings.reasoning_effort.clone(),
         max_output_tokens: MAX_OUTPUT_TOKENS,
-        deadline: settings.deadline,
+        timeout: settings.deadline,
     };
-    let mut plan = Plan {
-        prompt: brief.words.clone(),
-        model: settings.model.clone(),
+    let mut planned = PlannedPrompt {
+        prompt: input.user_prompt.clone(),
+        model: query.model.clone(),
         cost: None,
         web_searches: 0,
         fell_back: None,
     };
-    let told = provider.respond(&ask).await;
-    bill.add(&told);
-    let planned = match told {
-        Ok(answer) => {
-            let Answer {
-                reply,
-                model,
-                cost,
-                web_searches,
-                usage: _,
-            } = answer;
-            plan.model = model.unwrap_or(plan.model);
-            plan.cost = cost;
-            plan.web_searches = web_searches;
-            reply.and_then(|text| read(&text, brief))
-        }
-        Err(error) => Err(error),
-    };
-    let error = match planned {
+    let answer = provider.query_model(&query).await;
+    cost.add(&answer);
+    let prompt = answer.and_then(|answer| {
+        planned.model = answer.model.unwrap_or(query.model);
+        planned.cost = answer.cost;
+        planned.web_searches = answer.web_searches;
+        parse_prompt(&answer.text?, input)
+    });
+    let error = match prompt {
         Ok(prompt) => {
-            plan.prompt = Some(prompt);
-            return Ok(plan);
+            planned.prompt = Some(prompt);
+            return Ok(planned);
         }
         Err(error) => error,
     };
-    // What one moderator declined is not handed to the next as if nothing had been said.
+    // A request that one moderator declined must not be sent to the next one.
     if error.kind() == ErrorKind::Moderated {
-        return Err(error.with_guidance("no clip was asked for; change the prompt"));
+        return Err(error.with_guidance("no clip was requested; change the prompt"));
     }
     match settings.on_failure {
         PlannerFailure::OwnWords => {
-            tracing::warn!(error = %error, "no plan, sending the user's own words");
-            plan.fell_back = Some(error.to_string());
-            Ok(plan)
+            tracing::warn!(error = %error, "planning failed, using the user's own prompt");
+            planned.fell_back = Some(error.to_string());
+            Ok(planned)
         }
         PlannerFailure::Error => Err(match error.guidance() {
             Some(_) => error,
             None => error.with_guidance(
-                "no clip was asked for; ask again, switch the planner off, or let it fall back to your own words",
+                "no clip was requested; try again, turn the planner off, or let it fall back to your own prompt",
             ),
         }),
     }
@@ -238,43 +152,46 @@ async fn plan_or_fall_back(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Planned {
+struct PromptAnswer {
     prompt: String,
 }
 
-/// An answer as the object that was asked for. A derived struct would take an array too.
-fn answer<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, &'static str> {
-    let value: serde_json::Value = serde_json::from_str(text).map_err(|_| "the answer is not JSON")?;
-    let object = Some(value).filter(serde_json::Value::is_object);
-    let read = object.and_then(|object| serde_json::from_value(object).ok());
-    read.ok_or("the answer is not the JSON that was asked for")
+/// Parses an answer as a JSON object. The check is explicit because a derived struct would accept an array too.
+fn parse_answer<T: serde::de::DeserializeOwned>(action: &str, text: &str) -> Result<T> {
+    let value: Value = serde_json::from_str(text).map_err(|_| unusable(action, "the answer is not JSON"))?;
+    let object = Some(value).filter(Value::is_object);
+    let parsed = object.and_then(|object| serde_json::from_value(object).ok());
+    parsed.ok_or_else(|| unusable(action, "the answer does not match the requested schema"))
 }
 
-/// The prompt in an answer, if it is one that can be sent.
-fn read(text: &str, brief: &PlanBrief) -> Result<String> {
-    let unusable = |what: String| {
-        Error::new(ErrorKind::Protocol, format!("{DOING}: {what}"))
-            .with_charge(Charge::Yes)
-            .with_advice(RetryAdvice::Change)
-    };
-    let planned: Planned = answer(text).map_err(|what| unusable(what.to_owned()))?;
-    let prompt = planned.prompt.trim();
+/// Returns the error for an answer that was paid and cannot be used.
+fn unusable(action: &str, what: &str) -> Error {
+    Error::new(ErrorKind::Protocol, format!("{action}: {what}"))
+        .with_charge(Charge::Yes)
+        .with_advice(RetryAdvice::Change)
+}
+
+/// Returns the prompt in an answer, if the video model accepts it.
+fn parse_prompt(text: &str, input: &PlannerInput) -> Result<String> {
+    let answer: PromptAnswer = parse_answer(ACTION, text)?;
+    let prompt = answer.prompt.trim();
     if prompt.is_empty() {
-        // The instructions make this the way to decline: a schema leaves no other.
+        // The instructions define this as the way to decline, because the schema allows no other.
         return Err(Error::new(
             ErrorKind::Moderated,
-            format!("{DOING}: the model declined: it wrote an empty prompt"),
+            format!("{ACTION}: the model declined: it wrote an empty prompt"),
         )
         .with_charge(Charge::Yes));
     }
     let length = prompt.chars().count();
-    if length > brief.max_chars {
-        return Err(unusable(format!(
-            "the planned prompt has {length} characters: the service takes {}",
-            brief.max_chars
-        )));
+    if length > input.max_chars {
+        let what = format!(
+            "the planned prompt has {length} characters; the service accepts {}",
+            input.max_chars
+        );
+        return Err(unusable(ACTION, &what));
     }
-    brief.check_tags(prompt).map_err(unusable)?;
+    input.check_tags(prompt).map_err(|what| unusable(ACTION, &what))?;
     Ok(prompt.to_owned())
 }
 

@@ -1,4 +1,4 @@
-//! What a model says of a clip.
+//! A language model's description of a clip.
 
 use std::time::Duration;
 
@@ -7,56 +7,56 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::money::UsdTicks;
 use crate::provider::TokenUsage;
 
-/// What a language model sees in a clip, field by field, and as it wrote it.
+/// A language model's description of a clip, as separate fields and as the original answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct ClipNotes {
-    /// Size of the shot, angle, composition.
+    /// Shot size, angle and composition.
     pub shot: String,
     /// How the camera moves.
     pub camera: String,
-    /// Direction, hardness, colour, time of day.
+    /// Direction, hardness and color of the light, and time of day.
     pub light: String,
-    /// The main colours.
+    /// The main colors.
     pub palette: Vec<String>,
-    /// Who or what is seen.
+    /// The people and things in the clip.
     pub subjects: Vec<String>,
     /// What happens between the frames.
     pub motion: String,
-    /// The feeling.
+    /// The mood of the clip.
     pub mood: String,
-    /// What would be heard: a guess, for the model sees pictures only.
+    /// What the clip probably sounds like. This is a guess: the model receives only images.
     pub sound: String,
-    /// A prompt from which the clip could be made again.
+    /// A prompt to make a similar clip.
     pub prompt: String,
-    /// The model's answer as it came: the JSON of the fields above.
+    /// The model's answer, which is the JSON of the fields above.
     pub raw: String,
-    /// The model that answered, else the one that was asked.
+    /// The model that answered, or the requested one if the service does not report it.
     pub model: String,
-    /// What it read and wrote.
+    /// The tokens that the query used.
     pub usage: TokenUsage,
-    /// What it cost, where the service tells.
+    /// The cost of the query, if the service reports it.
     pub cost: Option<UsdTicks>,
-    /// The frames it was shown, in order.
+    /// The frames that the model received, in order.
     pub frames: Vec<SeenFrame>,
 }
 
-/// A frame that the model was shown.
+/// A frame that the model received.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct SeenFrame {
-    /// What a player's clock shows when it appears. Seconds in JSON.
+    /// The time at which a player shows the frame. Seconds in JSON.
     #[serde(
         rename = "time_seconds",
         serialize_with = "write_time",
         deserialize_with = "read_time"
     )]
     pub time: Duration,
-    /// Width as it was shown: scaled down.
+    /// The width of the image that the model received, which is scaled down.
     pub width: u32,
-    /// Height as it was shown.
+    /// The height of the image that the model received.
     pub height: u32,
 }
 

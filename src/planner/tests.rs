@@ -1,18 +1,19 @@
+use super::cost::MAX_IMAGE_TOKENS;
 use super::*;
 use crate::model::Mode;
-use crate::provider::Part;
+use crate::provider::QueryPart;
 
-fn brief() -> PlanBrief {
-    PlanBrief {
+fn input() -> PlannerInput {
+    PlannerInput {
         mode: Mode::Text,
         seconds: Some(6),
         resolution: Some("480p".to_owned()),
         aspect_ratio: Some("16:9".to_owned()),
         audio: Some(true),
-        words: Some("a lighthouse at dusk".to_owned()),
+        user_prompt: Some("a lighthouse at dusk".to_owned()),
         max_chars: 4096,
         voices: 0,
-        pictures: Vec::new(),
+        images: Vec::new(),
         lineage: Vec::new(),
         series: None,
     }
@@ -27,7 +28,7 @@ fn ancestor(role: &str, n: u32) -> Ancestor {
     }
 }
 
-/// Each part of the text that the issue asks for, by the words that make it one.
+/// Checks a characteristic phrase of each required part of the instructions.
 #[test]
 fn the_instructions_have_all_their_parts() {
     for part in [
@@ -57,7 +58,7 @@ fn the_instructions_have_all_their_parts() {
     }
 }
 
-/// Promise 10. What it must say, and the turns of phrase with which others say the opposite.
+/// Guarantee 10: required phrases, and phrases that would say the opposite.
 #[test]
 fn the_instructions_never_try_to_get_around_moderation() {
     for part in [
@@ -99,9 +100,9 @@ fn the_instructions_never_try_to_get_around_moderation() {
 }
 
 #[test]
-fn a_clip_from_words() {
+fn the_facts_of_a_clip_from_text() {
     assert_eq!(
-        brief().text(),
+        input().text(),
         "\
 # Facts
 
@@ -120,30 +121,30 @@ a lighthouse at dusk
 }
 
 #[test]
-fn a_clip_that_goes_on_from_another() {
-    let brief = PlanBrief {
+fn the_facts_of_a_continuation() {
+    let input = PlannerInput {
         mode: Mode::Image,
         aspect_ratio: None,
         audio: Some(false),
-        pictures: vec![Picture {
+        images: vec![PlannerImage {
             role: "start picture, the first frame".to_owned(),
             tag: None,
-            content: PictureContent::Inline {
+            content: Some(QueryPart::Image {
                 mime: "image/jpeg",
                 bytes: bytes::Bytes::from_static(b"jpeg"),
-            },
+            }),
         }],
         lineage: vec![
             ancestor("start", 1),
             ancestor("ancestor", 2),
             ancestor("current", 3),
         ],
-        // With a parent the series is not told.
+        // A clip with a parent has no series in its facts.
         series: Some(("harbour".to_owned(), vec!["Old.".to_owned()])),
-        ..brief()
+        ..input()
     };
     assert_eq!(
-        brief.text(),
+        input.text(),
         "\
 # Facts
 
@@ -176,13 +177,13 @@ Continue from the final frame, the action and the sound of item 3. Do not restar
 a lighthouse at dusk
 "
     );
-    let parts = brief.parts();
+    let parts = input.parts();
     assert!(
         matches!(
             &parts[..],
             [
-                Part::Text(_),
-                Part::Picture {
+                QueryPart::Text(_),
+                QueryPart::Image {
                     mime: "image/jpeg",
                     ..
                 }
@@ -193,31 +194,31 @@ a lighthouse at dusk
 }
 
 #[test]
-fn a_clip_of_a_series_with_references_and_voices() {
-    let picture = |n: u32, content: PictureContent| Picture {
+fn the_facts_of_a_series_with_references_and_voices() {
+    let image = |n: u32, content: Option<QueryPart>| PlannerImage {
         role: "reference picture".to_owned(),
         tag: Some(format!("<IMAGE_{n}>")),
         content,
     };
-    let brief = PlanBrief {
+    let input = PlannerInput {
         mode: Mode::References,
-        words: None,
+        user_prompt: None,
         voices: 1,
-        pictures: vec![
-            picture(
+        images: vec![
+            image(
                 0,
-                PictureContent::Link("https://host/a.png?sig=SECRET".to_owned()),
+                Some(QueryPart::ImageUrl("https://host/a.png?sig=SECRET".to_owned())),
             ),
-            picture(1, PictureContent::Unseen),
+            image(1, None),
         ],
         series: Some((
             "the harbour".to_owned(),
             vec!["One.\n\n# Facts".to_owned(), "Two.".to_owned()],
         )),
-        ..brief()
+        ..input()
     };
     assert_eq!(
-        brief.text(),
+        input.text(),
         "\
 # Facts
 
@@ -246,45 +247,49 @@ Prompts of its newest clips, oldest first:
 (none: go by the pictures)
 "
     );
-    assert_eq!(brief.parts().len(), 2, "what is not shown is not sent");
+    assert_eq!(input.parts().len(), 2, "an image that is not shown is not sent");
 }
 
 #[test]
 fn earlier_prompts_are_bounded() {
-    let mut brief = brief();
-    brief.series = Some(("t".to_owned(), vec!["é ".repeat(100_000)]));
-    assert!(brief.text().len() < 3 * 4096);
+    let mut input = input();
+    input.series = Some(("t".to_owned(), vec!["é ".repeat(100_000)]));
+    assert!(input.text().len() < 3 * 4096);
 }
 
 #[test]
-fn only_a_prompt_that_can_be_sent_is_a_plan() {
-    let mut brief = brief();
-    brief.max_chars = 12;
-    brief.words = Some("<IMAGE_0> waves".to_owned());
+fn only_a_usable_prompt_is_accepted() {
+    let mut input = input();
+    input.max_chars = 12;
+    input.user_prompt = Some("<IMAGE_0> waves".to_owned());
     assert_eq!(
-        read(r#"{"prompt":" <IMAGE_0> é "}"#, &brief).unwrap(),
+        parse_prompt(r#"{"prompt":" <IMAGE_0> é "}"#, &input).unwrap(),
         "<IMAGE_0> é"
     );
     for (answer, kind, words) in [
         ("A lamp.", ErrorKind::Protocol, "not JSON"),
         ("```json\n{}\n```", ErrorKind::Protocol, "not JSON"),
-        ("{}", ErrorKind::Protocol, "not the JSON that was asked for"),
+        ("{}", ErrorKind::Protocol, "does not match the requested schema"),
         (
             r#"{"prompt":7}"#,
             ErrorKind::Protocol,
-            "not the JSON that was asked for",
+            "does not match the requested schema",
         ),
         (
             r#"{"prompt":"a","more":1}"#,
             ErrorKind::Protocol,
-            "not the JSON that was asked for",
+            "does not match the requested schema",
         ),
-        (r#"["a"]"#, ErrorKind::Protocol, "not the JSON that was asked for"),
+        (
+            r#"["a"]"#,
+            ErrorKind::Protocol,
+            "does not match the requested schema",
+        ),
         (r#"{"prompt":" \n"}"#, ErrorKind::Moderated, "declined"),
         (
             r#"{"prompt":"<IMAGE_0> is long"}"#,
             ErrorKind::Protocol,
-            "has 17 characters: the service takes 12",
+            "has 17 characters; the service accepts 12",
         ),
         (
             r#"{"prompt":"A lamp."}"#,
@@ -292,7 +297,7 @@ fn only_a_prompt_that_can_be_sent_is_a_plan() {
             "lost the tag <IMAGE_0>",
         ),
     ] {
-        let error = read(answer, &brief).unwrap_err();
+        let error = parse_prompt(answer, &input).unwrap_err();
         assert_eq!(error.kind(), kind, "{answer}");
         let line = error.to_string();
         assert!(
@@ -305,88 +310,63 @@ fn only_a_prompt_that_can_be_sent_is_a_plan() {
 }
 
 #[test]
-fn tags_are_kept_and_none_is_made_up() {
-    let mut brief = brief();
-    brief.voices = 1;
-    brief.words = Some("<IMAGE_3> and <IMAGE_> and < IMAGE_1> <b>".to_owned());
-    brief.pictures = vec![Picture {
+fn every_tag_is_kept_and_none_is_added() {
+    let mut input = input();
+    input.voices = 1;
+    input.user_prompt = Some("<IMAGE_3> and <IMAGE_> and < IMAGE_1> <b>".to_owned());
+    input.images = vec![PlannerImage {
         role: "reference picture".to_owned(),
         tag: Some("<IMAGE_0>".to_owned()),
-        content: PictureContent::Unseen,
+        content: None,
     }];
+    assert!(input.check_tags("<IMAGE_3>").is_ok(), "the user may use any tag");
     assert!(
-        brief.check_tags("<IMAGE_3>").is_ok(),
-        "the user's own tag is the user's matter"
-    );
-    assert!(
-        brief
+        input
             .check_tags("<IMAGE_3> <IMAGE_0> says \"<AUDIO_0>\" a < b")
             .is_ok()
     );
     assert!(
-        brief
+        input
             .check_tags("<IMAGE_0>")
             .unwrap_err()
             .contains("lost the tag <IMAGE_3>")
     );
     assert!(
-        brief
+        input
             .check_tags("<IMAGE_3> <AUDIO_1>")
             .unwrap_err()
             .contains("<AUDIO_1>")
     );
 }
 
-/// The bound holds for every text that the brief can turn into, and is one of bytes.
+/// The bound is in bytes, and holds whatever the final text of the input is.
 #[test]
-fn the_size_of_a_question_is_a_bound() {
+fn the_query_size_is_an_upper_bound() {
     let texts = ["a lamp", "\u{706f}\u{5854}", "\u{1f3ae}", "e\u{301}\u{fdfa}"];
     for words in texts {
-        let mut brief = brief();
-        brief.words = Some(words.repeat(1000));
-        brief.pictures = vec![Picture {
+        let mut input = input();
+        input.user_prompt = Some(words.repeat(1000));
+        input.images = vec![PlannerImage {
             role: "first frame".to_owned(),
             tag: Some("<IMAGE_0>".to_owned()),
-            content: PictureContent::Link("https://host/a.png".to_owned()),
+            content: Some(QueryPart::ImageUrl("https://host/a.png".to_owned())),
         }];
-        brief.series = Some((words.to_owned(), Vec::new()));
-        let size = plan_size(&brief, 4);
-        brief.series = Some((words.to_owned(), vec!["\u{1f3ae}".repeat(5000); 4]));
-        brief.pictures[0].content = PictureContent::Unseen;
-        let asked = (brief.text().len() + INSTRUCTIONS.len() + schema().to_string().len()) as u64;
-        assert!(size.text_bytes >= asked, "{words}: {} < {asked}", size.text_bytes);
+        input.series = Some((words.to_owned(), Vec::new()));
+        let size = plan_query_size(&input, 4);
+        input.series = Some((words.to_owned(), vec!["\u{1f3ae}".repeat(5000); 4]));
+        input.images[0].content = None;
+        let sent = (input.text().len() + INSTRUCTIONS.len() + schema().to_string().len()) as u64;
+        assert!(size.text_bytes >= sent, "{words}: {} < {sent}", size.text_bytes);
         assert!(
-            size.text_bytes < asked + 1000,
-            "{words}: {} > {asked}",
+            size.text_bytes < sent + 1000,
+            "{words}: {} > {sent}",
             size.text_bytes
         );
-        assert!(size.max_tokens() >= asked + MAX_PICTURE_TOKENS);
-        // With a lineage the series is not told.
-        brief.lineage = (1..=4).map(|n| ancestor("ancestor", n)).collect();
-        let told = (brief.text().len() + INSTRUCTIONS.len()) as u64;
-        let size = plan_size(&brief, 4);
-        assert!(size.text_bytes >= told && size.text_bytes < told + 1000);
+        assert!(size.max_tokens() >= sent + MAX_IMAGE_TOKENS);
+        // An input with a lineage has no series in its facts.
+        input.lineage = (1..=4).map(|n| ancestor("ancestor", n)).collect();
+        let sent = (input.text().len() + INSTRUCTIONS.len()) as u64;
+        let size = plan_query_size(&input, 4);
+        assert!(size.text_bytes >= sent && size.text_bytes < sent + 1000);
     }
-}
-
-#[test]
-fn a_long_question_costs_twice() {
-    let table = ModelTable::built_in().unwrap();
-    let cost = |text_bytes| {
-        let size = QuestionSize {
-            text_bytes,
-            pictures: 0,
-        };
-        most_cost(table, "grok-4.3", size, false).unwrap().ticks()
-    };
-    let output = 25_000 * u64::from(MAX_OUTPUT_TOKENS);
-    assert_eq!(cost(198_000), 200_000 * 12_500 + output);
-    assert_eq!(cost(198_001), 2 * (200_001 * 12_500 + output));
-    assert_eq!(cost(u64::MAX), u64::MAX);
-    let size = QuestionSize {
-        text_bytes: 1,
-        pictures: 2,
-    };
-    assert_eq!(size.max_tokens(), 1 + 2 * 1_792 + 2_000);
-    assert_eq!(most_cost(table, "grok-4.3", size, true), None);
 }

@@ -1,9 +1,9 @@
-//! What the rest of the crate asks of a service that makes video.
+//! The interface to a service that makes video.
 //!
-//! Owns the trait and its values: a submission goes in, a job id comes out, a poll says how the job
-//! stands. Refuses to know when to ask: the one poll loop is in `job`.
+//! Owns the [`Provider`] trait and the values that pass through it: a [`Submission`] becomes a [`JobId`], and a poll
+//! returns the state of the job. Does not decide when to poll: that is the poll loop in `job`.
 
-mod ask;
+mod model_query;
 pub(crate) mod xai;
 
 use std::fmt;
@@ -13,8 +13,8 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-pub use ask::TokenUsage;
-pub(crate) use ask::{Answer, Ask, Part};
+pub use model_query::TokenUsage;
+pub(crate) use model_query::{ModelAnswer, ModelQuery, QueryPart};
 #[cfg(fuzzing)]
 pub use xai::fuzz::replies;
 
@@ -26,13 +26,14 @@ use crate::money::UsdTicks;
 use crate::request::{Checked, GenerateInputs, MediaContent, ResolvedMedia, StorageOptions};
 use crate::stop::BeforeSend;
 
-/// A paid request, complete.
+/// A complete request for a clip. Sending it costs money.
 #[derive(Debug, Clone)]
 pub(crate) enum Submission {
     Generate(Box<GenerateSubmission>),
     Video(Box<VideoSubmission>),
 }
 
+/// A request for a new clip.
 #[derive(Debug, Clone)]
 pub(crate) struct GenerateSubmission {
     pub(crate) checked: Checked,
@@ -42,7 +43,7 @@ pub(crate) struct GenerateSubmission {
     pub(crate) upload_url: Option<String>,
 }
 
-/// An edit, or with added seconds an extension.
+/// A request to edit a clip, or to extend it if `added_seconds` is set.
 #[derive(Debug, Clone)]
 pub(crate) struct VideoSubmission {
     pub(crate) model: VideoModel,
@@ -54,115 +55,117 @@ pub(crate) struct VideoSubmission {
     pub(crate) upload_url: Option<String>,
 }
 
-/// A file for the service's Files.
+/// A file to upload to the service's Files API.
 #[derive(Debug, Clone)]
 pub(crate) struct Upload {
     pub(crate) name: String,
     pub(crate) mime: &'static str,
     pub(crate) content: MediaContent,
-    /// Life of the file there, in seconds.
+    /// The lifetime of the uploaded file, in seconds.
     pub(crate) expires_after: u64,
 }
 
-/// How a job stands.
+/// The state of a job, as a poll returned it.
 #[derive(Debug, Clone)]
 pub(crate) enum PollReply {
-    /// Not ready. `progress` is 0 to 1, where the service tells.
+    /// The job is not finished. `progress` is between 0 and 1, if the service reports it.
     Pending {
         progress: Option<f64>,
     },
-    Done(Box<Finished>),
-    /// Over, without a clip: moderated, failed or expired. The error says which.
-    Over(Error),
+    Done(Box<FinishedJob>),
+    /// The job ended without a clip: it was moderated, failed or expired, as the error says.
+    Failed(Error),
 }
 
-/// A job that is done.
+/// A job that ended with a clip.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Finished {
-    /// Where the clip can be fetched; `None` when it went somewhere else.
+pub(crate) struct FinishedJob {
+    /// The URL of the clip. `None` if the service stored the clip elsewhere.
     pub(crate) url: Option<String>,
-    /// Whether the answer has no video at all, not even one without a link.
+    /// Whether the reply has no video object at all.
     pub(crate) no_video: bool,
-    /// The clip as a file at the service, where storage was asked for.
+    /// The clip's id in the service's Files API, if storage was requested.
     pub(crate) file_id: Option<String>,
-    /// The length the service names.
+    /// The clip's duration as the service reports it.
     pub(crate) seconds: Option<f64>,
-    /// The model that did the work.
+    /// The model that made the clip.
     pub(crate) model: Option<VideoModel>,
-    /// What it cost.
     pub(crate) cost: Option<UsdTicks>,
     /// Partial failures, such as a copy that could not be stored.
     pub(crate) warnings: Vec<String>,
-    /// The service's words, to be read again by [`Provider::reread`] when it no longer says them.
+    /// The reply itself. [`Provider::parse_saved_reply`] reads it after the service has forgotten the job.
     pub(crate) raw: Option<serde_json::Value>,
 }
 
-/// A poll that brought no status.
+/// A poll that did not return a state.
 #[derive(Debug)]
 pub(crate) struct PollFailure {
     pub(crate) error: Error,
-    pub(crate) verdict: Verdict,
+    pub(crate) kind: PollFailureKind,
 }
 
-/// What a failed poll says about the next one.
+/// Says whether polling again can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Ask again, as long as the deadline allows.
+pub(crate) enum PollFailureKind {
+    /// Poll again until the deadline.
     Transient,
-    /// Ask again a few times: refusals like this one were seen to pass.
-    Doubtful,
-    /// The service does not know the job. That proves nothing: a job can be unknown for a while after it was made,
-    /// and another service, region or account knows none of it. Ask again as long as the deadline allows, or a few
-    /// times for a job that was begun earlier.
+    /// Poll again a few times: errors like this one have been seen to go away.
+    PossiblyPermanent,
+    /// The service does not know the job, which proves nothing: a new job can be unknown for a while, and another
+    /// service, region or account never knows it. Poll until the deadline, or a few times if this process did not
+    /// submit the job.
     UnknownJob,
-    /// Asking again cannot help.
-    Final,
+    /// Polling again cannot help.
+    Permanent,
 }
 
-/// A model that the key can see.
+/// A model that the API key can use.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct VisibleModel {
-    /// Its name.
+    /// The name of the model.
     pub id: VideoModel,
-    /// Other names for it.
+    /// Other names of the model.
     #[serde(default)]
     pub aliases: Vec<VideoModel>,
 }
 
+/// A service that makes video.
 pub(crate) trait Provider: Send + Sync + fmt::Debug {
-    /// The word for the sidecar's `provider`.
+    /// Returns the value of the sidecar's `provider` field.
     fn name(&self) -> &'static str;
 
-    /// Scheme, host and port, for messages.
+    /// Returns scheme, host and port, for messages.
     fn origin(&self) -> String;
 
-    /// Sends a paid request once. It is repeated only when it provably never left or was refused for
-    /// its rate; whatever else happens is `SubmissionUnknown` or a refusal.
+    /// Sends a paid request once.
     ///
-    /// `before` is asked immediately before each attempt to send; its error ends the submit, with nothing sent.
+    /// It is repeated only if it provably never left this machine, or if the service refused it because of a rate
+    /// limit. Every other failure is a refusal or [`SubmissionUnknown`](crate::ErrorKind::SubmissionUnknown).
+    ///
+    /// `before` runs immediately before each attempt. If it returns an error, nothing is sent.
     fn submit<'a>(
         &'a self,
         submission: &'a Submission,
         before: BeforeSend<'a>,
     ) -> BoxFuture<'a, Result<JobId>>;
 
-    /// Asks once how a job stands.
+    /// Requests the state of a job once.
     fn poll<'a>(&'a self, job: &'a JobId) -> BoxFuture<'a, Result<PollReply, PollFailure>>;
 
-    /// Reads what the service once said of a finished job.
-    fn reread(&self, raw: &serde_json::Value) -> Option<Finished>;
+    /// Parses a reply that was saved when the job finished. Returns `None` if it is not such a reply.
+    fn parse_saved_reply(&self, raw: &serde_json::Value) -> Option<FinishedJob>;
 
-    /// Where a finished clip is fetched from.
-    fn clip_url(&self, finished: &Finished) -> Result<Option<Url>>;
+    /// Returns the URL to download a finished clip from, if there is one.
+    fn clip_url(&self, finished: &FinishedJob) -> Result<Option<Url>>;
 
-    /// The URL of a clip that a caller named instead.
-    fn checked_url(&self, url: &str) -> Result<Url>;
+    /// Parses a download URL that the caller supplied, and checks that downloads from it are allowed.
+    fn parse_clip_url(&self, url: &str) -> Result<Url>;
 
-    /// Fetches a clip into a sink. Progress is told after every chunk: bytes so far, bytes in all.
+    /// Downloads a clip into a sink. `progress` receives the bytes so far and the total after every chunk.
     ///
-    /// Dropping it leaves the sink at the last finished chunk.
+    /// If the future is dropped, the sink ends with the last complete chunk.
     fn download<'a>(
         &'a self,
         url: &'a Url,
@@ -170,20 +173,20 @@ pub(crate) trait Provider: Send + Sync + fmt::Debug {
         progress: &'a mut (dyn FnMut(u64, Option<u64>) + Send),
     ) -> BoxFuture<'a, Result<(), DownloadError>>;
 
-    /// The models that the key can see.
+    /// Lists the models that the API key can use.
     fn visible_models(&self) -> BoxFuture<'_, Result<Vec<VisibleModel>>>;
 
-    /// Puts a file into the service's Files and returns its id. Costs nothing worth counting, and is
-    /// repeated when it fails.
+    /// Uploads a file to the service's Files API and returns its id. Uploads cost next to nothing, so a failed one
+    /// is retried.
     fn upload<'a>(&'a self, upload: &'a Upload) -> BoxFuture<'a, Result<String>>;
 
-    /// Takes a file out of the service's Files.
+    /// Deletes a file from the service's Files API.
     fn delete_file<'a>(&'a self, file_id: &'a str) -> BoxFuture<'a, Result<()>>;
 
-    /// Asks a language model. The question is paid: it is repeated only when it provably never left or
-    /// was refused for its rate.
-    fn respond<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Answer>>;
+    /// Sends a paid query to a language model. It is repeated under the same conditions as
+    /// [`submit`](Self::submit).
+    fn query_model<'a>(&'a self, query: &'a ModelQuery) -> BoxFuture<'a, Result<ModelAnswer>>;
 
-    /// Holds back every request of the client for a while.
+    /// Delays all further requests of the client.
     fn pause(&self, pause: Duration);
 }

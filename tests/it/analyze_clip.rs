@@ -201,7 +201,7 @@ async fn an_answer_that_is_no_description_is_an_error() {
             Answer::new(200, "{}").cut(0).silent(),
             ErrorKind::Timeout,
             Charge::Unknown,
-            "no answer within",
+            "did not answer within",
         ),
         (
             Answer::new(200, refusal.to_string()),
@@ -219,13 +219,13 @@ async fn an_answer_that_is_no_description_is_an_error() {
             answer_with(r#"{"shot":"wide"}"#),
             ErrorKind::Protocol,
             Charge::Yes,
-            "not the JSON",
+            "not match the requested schema",
         ),
         (
             answer_with(r#"["a","b"]"#),
             ErrorKind::Protocol,
             Charge::Yes,
-            "not the JSON",
+            "not match the requested schema",
         ),
     ] {
         let rig = Rig::start(move |_, _| answer.clone()).await;

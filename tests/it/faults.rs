@@ -519,7 +519,7 @@ async fn a_clip_of_another_shape_is_saved_and_reported() {
 async fn a_partial_success_is_a_clip_with_a_warning() {
     for (fault, word) in [
         ("storage-error", "could not store"),
-        ("public-url-error", "public link"),
+        ("public-url-error", "public URL"),
     ] {
         let bench = Bench::start(&[fault]).await;
         let storage = StorageOptions::new("a.mp4").public_url(PublicUrl::LikeTheFile);

@@ -174,7 +174,7 @@ fn rows() -> Vec<Row> {
             answer_with("{\"video\":1}"),
             ErrorKind::Protocol,
             yes,
-            "not the JSON that was asked for",
+            "does not match the requested schema",
             paid,
         ),
         row(
@@ -198,7 +198,7 @@ fn rows() -> Vec<Row> {
             Answer::new(200, "[]"),
             ErrorKind::Protocol,
             unknown,
-            "no JSON object",
+            "not a JSON object",
             None,
         ),
         row(
@@ -206,7 +206,7 @@ fn rows() -> Vec<Row> {
             Answer::new(200, format!("{{\"a\":\"{}\"}}", "a".repeat(2 << 20))),
             ErrorKind::Protocol,
             unknown,
-            "no JSON object",
+            "not a JSON object",
             None,
         ),
     ]

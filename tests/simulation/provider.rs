@@ -19,8 +19,8 @@ use crate::http::{DownloadError, Sink};
 use crate::ids::JobId;
 use crate::money::UsdTicks;
 use crate::provider::{
-    Answer, Ask, Finished, PollFailure, PollReply, Provider, Submission, TokenUsage, Upload, Verdict,
-    VisibleModel,
+    FinishedJob, JobId, ModelAnswer, ModelQuery, PollFailure, PollFailureKind, PollReply, Provider,
+    Submission, TokenUsage, Upload, VisibleModel,
 };
 use crate::stop::BeforeSend;
 
@@ -108,12 +108,12 @@ impl Reached {
 
     async fn status(&self, job: &JobId) -> Result<PollReply, PollFailure> {
         yield_now().await;
-        let failed = |error, verdict| Err(PollFailure { error, verdict });
+        let failed = |error, kind| Err(PollFailure { error, kind });
         if let Some(hanging) = self.world.sometimes(self.process, "slow poll", 30, 40) {
             sleep(hanging).await;
         }
         if self.world.sometimes(self.process, "failed poll", 50, 1).is_some() {
-            return failed(network("poll the job: http 503"), Verdict::Transient);
+            return failed(network("poll the job: http 503"), PollFailureKind::Transient);
         }
         if self
             .world
@@ -122,7 +122,7 @@ impl Reached {
         {
             return failed(
                 Error::new(ErrorKind::Auth, "poll the job: http 403"),
-                Verdict::Doubtful,
+                PollFailureKind::PossiblyPermanent,
             );
         }
         let unknown = || {
@@ -132,7 +132,7 @@ impl Reached {
             );
             PollFailure {
                 error: error.with_status(404),
-                verdict: Verdict::UnknownJob,
+                kind: PollFailureKind::UnknownJob,
             }
         };
         if self
@@ -159,10 +159,10 @@ impl Reached {
                 link,
                 price,
             )))),
-            Status::Moderated => Ok(PollReply::Over(
+            Status::Moderated => Ok(PollReply::Failed(
                 Error::new(ErrorKind::Moderated, "moderation refused the clip").with_charge(Charge::Yes),
             )),
-            Status::Failed => Ok(PollReply::Over(
+            Status::Failed => Ok(PollReply::Failed(
                 Error::new(ErrorKind::JobFailed, "the service could not make the clip")
                     // Of half of them the service says so.
                     .with_charge(if job.as_str().ends_with(['1', '3', '5', '7', '9']) {
@@ -174,12 +174,12 @@ impl Reached {
         }
     }
 
-    fn finished(&self, job: &str, link: u64, price: Option<u64>) -> Finished {
-        Finished {
+    fn finished(&self, job: &str, link: u64, price: Option<u64>) -> FinishedJob {
+        FinishedJob {
             url: Some(format!("https://clips.example/{}/{job}/{link}", self.number)),
             cost: price.map(UsdTicks::new),
             raw: Some(json!({ "job": job, "link": link, "price": price })),
-            ..Finished::default()
+            ..FinishedJob::default()
         }
     }
 
@@ -224,7 +224,7 @@ impl Reached {
         Ok(())
     }
 
-    async fn ask(&self) -> Result<Answer> {
+    async fn ask(&self) -> Result<ModelAnswer> {
         yield_now().await;
         if self
             .world
@@ -245,8 +245,8 @@ impl Reached {
             "subjects": ["a bay"], "motion": words("none"), "mood": words("calm"), "sound": words("none"),
             "prompt": words("a bay"),
         });
-        Ok(Answer {
-            reply: Ok(notes.to_string()),
+        Ok(ModelAnswer {
+            text: Ok(notes.to_string()),
             model: None,
             usage: TokenUsage::default(),
             cost: Some(UsdTicks::new(QUESTION)),
@@ -294,19 +294,19 @@ impl Provider for Reached {
         Box::pin(self.status(job))
     }
 
-    fn reread(&self, raw: &Value) -> Option<Finished> {
+    fn parse_saved_reply(&self, raw: &Value) -> Option<FinishedJob> {
         Some(self.finished(raw["job"].as_str()?, raw["link"].as_u64()?, raw["price"].as_u64()))
     }
 
-    fn clip_url(&self, finished: &Finished) -> Result<Option<Url>> {
+    fn clip_url(&self, finished: &FinishedJob) -> Result<Option<Url>> {
         finished
             .url
             .as_deref()
-            .map(|url| self.checked_url(url))
+            .map(|url| self.parse_clip_url(url))
             .transpose()
     }
 
-    fn checked_url(&self, url: &str) -> Result<Url> {
+    fn parse_clip_url(&self, url: &str) -> Result<Url> {
         Url::parse(url).map_err(|_| Error::invalid("read a URL: it is none"))
     }
 
@@ -334,7 +334,7 @@ impl Provider for Reached {
         Box::pin(async { Ok(()) })
     }
 
-    fn respond<'a>(&'a self, _: &'a Ask) -> BoxFuture<'a, Result<Answer>> {
+    fn query_model<'a>(&'a self, _: &'a ModelQuery) -> BoxFuture<'a, Result<ModelAnswer>> {
         Box::pin(self.ask())
     }
 

@@ -1,23 +1,23 @@
-//! The service's Files: where a clip goes that is too large for a request body.
+//! The service's Files API: uploads clips that are too large for a request body.
 
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::Deserialize;
 
-use super::errors::Refusal;
-use super::wire;
+use super::error_reply::ErrorReply;
+use super::json_body::body_content;
 use crate::backoff::Backoff;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Body, Content, Http, Piece, SendFailure};
+use crate::http::{Body, Http, Piece, SendFailure};
 use crate::provider::Upload;
-use crate::request::MediaContent;
 
-/// An upload is free and leaves at worst a file that expires, so it may be sent again.
+/// Attempts in total. Retrying is safe: an upload is free, and at worst it leaves a file that expires.
 const ATTEMPTS: u32 = 3;
 
-/// Puts a file there and returns its id.
+/// Uploads a file and returns its id.
 pub(super) async fn upload(http: &Http, upload: &Upload) -> Result<String> {
-    let doing = format!("upload {}", upload.name);
+    let action = format!("upload {}", upload.name);
     let boundary = format!("reelkin-{:016x}", getrandom::u64().unwrap_or(0x5eed));
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(10));
     let mut attempt = 1;
@@ -27,17 +27,16 @@ pub(super) async fn upload(http: &Http, upload: &Upload) -> Result<String> {
             .await;
         let error = match sent {
             Ok(reply) if (200..300).contains(&reply.status) => {
-                let uploaded = wire::Uploaded::read(&reply.body).filter(|uploaded| !uploaded.id.is_empty());
-                return uploaded.map(|uploaded| uploaded.id).ok_or_else(|| {
-                    Error::new(ErrorKind::Protocol, format!("{doing}: the answer names no file"))
+                return read_file_id(&reply.body).ok_or_else(|| {
+                    Error::new(ErrorKind::Protocol, format!("{action}: the reply has no file id"))
                 });
             }
-            Ok(reply) => Refusal::read(&reply).into_error(&doing),
+            Ok(reply) => ErrorReply::read(&reply).into_error(&action),
             Err(failure) => failure.into_error(),
         };
-        let again =
+        let can_retry =
             matches!(error.kind(), ErrorKind::Network | ErrorKind::RateLimited) && error.is_retryable();
-        if !again || attempt == ATTEMPTS {
+        if !can_retry || attempt == ATTEMPTS {
             return Err(error.with_attempts(attempt));
         }
         tokio::time::sleep(backoff.next(error.retry_after())).await;
@@ -45,7 +44,18 @@ pub(super) async fn upload(http: &Http, upload: &Upload) -> Result<String> {
     }
 }
 
-/// Takes a file out again. One that is gone already is no failure.
+#[derive(Deserialize)]
+struct Uploaded {
+    id: String,
+}
+
+/// Reads the id from the reply to an upload.
+pub(super) fn read_file_id(body: &[u8]) -> Option<String> {
+    let uploaded: Uploaded = serde_json::from_slice(body).ok()?;
+    Some(uploaded.id).filter(|id| !id.is_empty())
+}
+
+/// Deletes a file. It is not an error if the file does not exist.
 pub(super) async fn delete(http: &Http, file_id: &str) -> Result<()> {
     let reply = http
         .delete(&["files", file_id])
@@ -53,13 +63,13 @@ pub(super) async fn delete(http: &Http, file_id: &str) -> Result<()> {
         .map_err(SendFailure::into_error)?;
     match reply.status {
         200..=299 | 404 => Ok(()),
-        _ => Err(Refusal::read(&reply).into_error("delete the uploaded file")),
+        _ => Err(ErrorReply::read(&reply).into_error("delete the uploaded file")),
     }
 }
 
-/// The multipart form. The service wants the life of the file before the file.
+/// Returns the multipart form. The service requires `expires_after` before the file.
 fn form(upload: &Upload, boundary: &str) -> Body {
-    // A name is a label here: what a header cannot hold is left out.
+    // The name is only a label, so characters that a header cannot hold are removed.
     let name: String = upload
         .name
         .chars()
@@ -72,17 +82,10 @@ fn form(upload: &Upload, boundary: &str) -> Body {
          content-type: {}\r\n\r\n",
         upload.expires_after, upload.mime
     );
-    let content = match &upload.content {
-        MediaContent::Memory(bytes) => Content::Memory(bytes.clone()),
-        MediaContent::File { path, length } => Content::File {
-            path: path.clone(),
-            length: *length,
-        },
-    };
     let tail = format!("\r\n--{boundary}--\r\n");
     vec![
         Piece::Text(Bytes::from(head)),
-        Piece::Raw(content),
+        Piece::Raw(body_content(&upload.content)),
         Piece::Text(Bytes::from(tail)),
     ]
     .into()

@@ -1,35 +1,34 @@
-//! The readers of replies, for the fuzzer: they are reached by no public call without a connection.
+//! The parsers of replies, for the fuzzer: no public function reaches them without a connection.
 
 use bytes::Bytes;
 
-use super::{Refusal, accepted, convert, responses, wire};
+use super::error_reply::ErrorReply;
+use super::{create, files, language_model, models, poll};
 use crate::error::Error;
 use crate::http::Reply;
 
-/// Gives one reply to each reader, and holds every error to one bounded line.
+/// Gives one reply to each parser, and checks that every error message is a single line of bounded length.
 pub fn replies(status: u16, body: &[u8]) {
     let reply = Reply {
         status,
         body: Bytes::copy_from_slice(body),
         retry_after: None,
     };
-    let hold = |error: &Error| {
+    let check = |error: &Error| {
         let line = error.to_string();
         assert!(
             line.len() < 4096 && !line.contains(['\n', '\r', '\0', '\u{1b}']),
             "{line:?}"
         );
     };
-    if let Err(error) = accepted(&reply) {
-        hold(&error);
+    if let Err(error) = create::read_reply(&reply) {
+        check(&error);
     }
-    let _ = convert::poll_reply(&reply);
-    if let Err(error) = responses::answer("ask", &reply) {
-        hold(&error);
+    let _ = poll::read_reply(&reply);
+    if let Err(error) = language_model::read_reply("ask", &reply) {
+        check(&error);
     }
-    let _ = wire::Uploaded::read(&reply.body);
-    if let Some(list) = wire::ModelList::read(&reply.body) {
-        let _ = convert::visible_models(list);
-    }
-    hold(&Refusal::read(&reply).into_error("ask"));
+    let _ = files::read_file_id(&reply.body);
+    let _ = models::read_list(&reply.body);
+    check(&ErrorReply::read(&reply).into_error("ask"));
 }

@@ -1,7 +1,7 @@
-//! The spans of what is sent to the service, with the names of its own SDK.
+//! The tracing spans of requests to the service. Their fields have the names that the service's own SDK uses.
 //!
-//! Numbers and words of the contract (lengths, sizes, tokens, costs) are always there. What people wrote,
-//! prompts and names of files, is there only where the client was told so. Links never are.
+//! Durations, sizes, tokens and costs are always recorded. Prompts and file names are recorded only if the client is
+//! configured to. URLs are never recorded.
 
 use tracing::field::Empty;
 use tracing::{Span, info_span};
@@ -9,14 +9,14 @@ use tracing::{Span, info_span};
 use crate::http::Http;
 use crate::model::AspectRatio;
 use crate::money::UsdTicks;
-use crate::provider::{Answer, Ask, Part, Submission, Upload};
+use crate::provider::{ModelAnswer, ModelQuery, QueryPart, Submission, Upload};
 use crate::request::StorageOptions;
 use crate::telemetry;
 
 /// The value of `gen_ai.provider.name`.
 const PROVIDER: &str = "xai";
 
-pub(super) fn submit(http: &Http, submission: &Submission, content: bool) -> Span {
+pub(super) fn submit(http: &Http, submission: &Submission, record_prompts: bool) -> Span {
     let (model, extends) = match submission {
         Submission::Generate(generate) => (generate.checked.model.as_str(), false),
         Submission::Video(video) => (video.model.as_str(), video.added_seconds.is_some()),
@@ -69,7 +69,7 @@ pub(super) fn submit(http: &Http, submission: &Submission, content: bool) -> Spa
             (Some(video.prompt.as_str()), video.storage.as_ref())
         }
     };
-    if content {
+    if record_prompts {
         span.record("gen_ai.prompt", prompt);
         let name = storage.map(|storage: &StorageOptions| storage.filename.as_str());
         span.record("gen_ai.request.storage.filename", name);
@@ -90,10 +90,10 @@ pub(super) fn upload(http: &Http, upload: &Upload) -> Span {
     )
 }
 
-pub(super) fn question(http: &Http, ask: &Ask, content: bool) -> Span {
+pub(super) fn model_query(http: &Http, query: &ModelQuery, record_prompts: bool) -> Span {
     let span = info_span!(
         "chat",
-        otel.name = format_args!("chat {}", ask.model),
+        otel.name = format_args!("chat {}", query.model),
         otel.kind = "client",
         otel.status_code = Empty,
         "error.type" = Empty,
@@ -101,7 +101,7 @@ pub(super) fn question(http: &Http, ask: &Ask, content: bool) -> Span {
         gen_ai.operation.name = "chat",
         gen_ai.provider.name = PROVIDER,
         "gen_ai.output.type" = "json",
-        gen_ai.request.model = ask.model,
+        gen_ai.request.model = query.model,
         gen_ai.response.model = Empty,
         gen_ai.usage.input_tokens = Empty,
         gen_ai.usage.output_tokens = Empty,
@@ -110,19 +110,19 @@ pub(super) fn question(http: &Http, ask: &Ask, content: bool) -> Span {
         gen_ai.usage.cost_in_usd_ticks = Empty,
         gen_ai.prompt = Empty,
     );
-    if content && !span.is_disabled() {
-        let words = ask.parts.iter().filter_map(|part| match part {
-            Part::Text(text) => Some(text.as_str()),
-            Part::Picture { .. } | Part::Link(_) => None,
+    if record_prompts && !span.is_disabled() {
+        let texts = query.parts.iter().filter_map(|part| match part {
+            QueryPart::Text(text) => Some(text.as_str()),
+            QueryPart::Image { .. } | QueryPart::ImageUrl(_) => None,
         });
-        let words: Vec<_> = words.collect();
-        span.record("gen_ai.prompt", words.join("\n"));
+        let texts: Vec<_> = texts.collect();
+        span.record("gen_ai.prompt", texts.join("\n"));
     }
     span
 }
 
-/// A question that was answered, and paid, whether its answer is of use or not.
-pub(super) fn answered(span: &Span, answer: &Answer) {
+/// Records an answer, which is paid whether it is usable or not.
+pub(super) fn record_answer(span: &Span, answer: &ModelAnswer) {
     span.record("gen_ai.response.model", answer.model.as_deref());
     span.record(
         "gen_ai.usage.cost_in_usd_ticks",
@@ -139,7 +139,7 @@ pub(super) fn answered(span: &Span, answer: &Answer) {
         "gen_ai.usage.cached_prompt_text_tokens",
         telemetry::number(usage.cached),
     );
-    if let Err(error) = &answer.reply {
+    if let Err(error) = &answer.text {
         telemetry::failed(span, error);
     }
 }

@@ -153,7 +153,7 @@ impl CheckedVideo {
         let input = entry.price(PriceUnit::InputVideoSecond, None)?;
         let millis = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
         let output = self.added_seconds.map_or(millis, |added| u64::from(added) * 1000);
-        Some(second.for_part(output, 1000) + input.for_part(millis, 1000))
+        Some(second.prorate(output, 1000) + input.prorate(millis, 1000))
     }
 }
 

@@ -1,66 +1,49 @@
-//! What the planner is told of a clip.
+//! The facts about a clip that the planner receives, as text and images.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use bytes::Bytes;
-
 use crate::model::Mode;
-use crate::provider::Part;
+use crate::provider::QueryPart;
 
-/// Most characters of one earlier prompt. A foreign sidecar may hold anything.
+/// The maximum length of an earlier prompt in characters. A foreign sidecar may contain anything.
 const MAX_EARLIER: usize = 4096;
 const NOT_SHOWN: &str = " (not shown to you)";
 const SERIES_HEADING: &str = "Prompts of its newest clips, oldest first:\n\n";
 
-/// All that is known of a clip before it is made.
+/// Everything that is known about a clip before it is made.
 #[derive(Debug, Clone)]
-pub(crate) struct PlanBrief {
+pub(crate) struct PlannerInput {
     pub(crate) mode: Mode,
     pub(crate) seconds: Option<u32>,
     pub(crate) resolution: Option<String>,
-    /// Left out where service or picture decides.
+    /// `None` if the service or an image decides.
     pub(crate) aspect_ratio: Option<String>,
     pub(crate) audio: Option<bool>,
-    /// The user's own words.
-    pub(crate) words: Option<String>,
-    /// Most characters of a prompt.
+    pub(crate) user_prompt: Option<String>,
+    /// The maximum length of the planned prompt in characters.
     pub(crate) max_chars: usize,
-    /// How many voices are sent along.
+    /// The number of voices in the request.
     pub(crate) voices: usize,
-    pub(crate) pictures: Vec<Picture>,
-    /// The branch that the clip goes on from, oldest first.
+    pub(crate) images: Vec<PlannerImage>,
+    /// The clips that this one continues, oldest first.
     pub(crate) lineage: Vec<Ancestor>,
-    /// The topic of a series and its newest prompts, oldest first. Told where there is no lineage.
+    /// The topic of a series and its newest prompts, oldest first. Ignored if there is a lineage.
     pub(crate) series: Option<(String, Vec<String>)>,
 }
 
-/// A picture that is sent along.
+/// An image of the request.
 #[derive(Debug, Clone)]
-pub(crate) struct Picture {
-    /// What it is for: `start picture, the first frame`.
+pub(crate) struct PlannerImage {
+    /// The purpose of the image: `start picture, the first frame`.
     pub(crate) role: String,
-    /// How prompts call it: `<IMAGE_0>`.
+    /// The name of the image in prompts: `<IMAGE_0>`.
     pub(crate) tag: Option<String>,
-    pub(crate) content: PictureContent,
+    /// `None` if the language model cannot receive the image.
+    pub(crate) content: Option<QueryPart>,
 }
 
-#[derive(Debug, Clone)]
-pub(crate) enum PictureContent {
-    #[cfg_attr(
-        not(any(feature = "media", test)),
-        expect(dead_code, reason = "no picture can be made small")
-    )]
-    Inline {
-        mime: &'static str,
-        bytes: Bytes,
-    },
-    Link(String),
-    /// The language model cannot be shown it.
-    Unseen,
-}
-
-/// One clip of a lineage.
+/// A clip of a lineage.
 #[derive(Debug, Clone)]
 pub(crate) struct Ancestor {
     pub(crate) role: String,
@@ -69,40 +52,32 @@ pub(crate) struct Ancestor {
     pub(crate) user_prompt: Option<String>,
 }
 
-impl PlanBrief {
-    /// The text, then the pictures it lists.
-    pub(super) fn parts(&self) -> Vec<Part> {
-        let mut parts = vec![Part::Text(self.text())];
-        for picture in &self.pictures {
-            match &picture.content {
-                PictureContent::Inline { mime, bytes } => parts.push(Part::Picture {
-                    mime,
-                    bytes: bytes.clone(),
-                }),
-                PictureContent::Link(url) => parts.push(Part::Link(url.clone())),
-                PictureContent::Unseen => {}
-            }
-        }
-        parts
+impl PlannerInput {
+    /// Returns the message for the model: the text, then the images in the order in which the text lists them.
+    pub(super) fn parts(&self) -> Vec<QueryPart> {
+        let images = self.images.iter().filter_map(|image| image.content.clone());
+        std::iter::once(QueryPart::Text(self.text()))
+            .chain(images)
+            .collect()
     }
 
-    /// Returns how many bytes [`text`](Self::text) has at the most, whatever becomes of the pictures and with
-    /// `earlier` prompts of the series.
+    /// Returns the maximum length of [`text`](Self::text) in bytes, with `earlier` prompts of the series and whether or
+    /// not the images can be sent.
     pub(super) fn max_text_bytes(&self, earlier: usize) -> u64 {
-        // Of a character in UTF-8, and of the number, the ellipsis and the end of a line.
+        // The second term is for the number, the ellipsis and the end of a line.
         const MAX_LINE_BYTES: u64 = MAX_EARLIER as u64 * 4 + 32;
-        let not_shown = NOT_SHOWN.len() as u64 * self.pictures.len() as u64;
-        let of_series = match &self.series {
+        let not_shown = NOT_SHOWN.len() as u64 * self.images.len() as u64;
+        let series = match &self.series {
             Some(_) if self.lineage.is_empty() => MAX_LINE_BYTES.saturating_mul(earlier as u64),
             _ => 0,
         };
         (self.text().len() as u64)
             .saturating_add(not_shown)
-            .saturating_add(of_series)
+            .saturating_add(series)
             .saturating_add(SERIES_HEADING.len() as u64)
     }
 
-    /// The facts. The user's words come last, so that nothing after them can be taken for them.
+    /// Returns the facts as text. The user's prompt comes last, so that no other text can be mistaken for it.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a string cannot fail.
@@ -136,15 +111,15 @@ impl PlanBrief {
         for voice in 0..self.voices {
             writeln!(out, "- voice: <AUDIO_{voice}>")?;
         }
-        self.write_pictures(out)?;
+        self.write_images(out)?;
         if self.lineage.is_empty() {
             self.write_series(out)?;
         } else {
             self.write_lineage(out)?;
         }
         out.push_str("\n# The user's words:\n\n");
-        match &self.words {
-            Some(words) => writeln!(out, "{words}"),
+        match &self.user_prompt {
+            Some(prompt) => writeln!(out, "{prompt}"),
             None => writeln!(out, "(none: go by the pictures)"),
         }
     }
@@ -163,17 +138,17 @@ impl PlanBrief {
         }
     }
 
-    fn write_pictures(&self, out: &mut String) -> std::fmt::Result {
-        if self.pictures.is_empty() {
+    fn write_images(&self, out: &mut String) -> std::fmt::Result {
+        if self.images.is_empty() {
             return Ok(());
         }
         out.push_str("\n# Pictures\n\n");
-        for (index, picture) in self.pictures.iter().enumerate() {
-            write!(out, "{}. {}", index + 1, picture.role)?;
-            if let Some(tag) = &picture.tag {
+        for (index, image) in self.images.iter().enumerate() {
+            write!(out, "{}. {}", index + 1, image.role)?;
+            if let Some(tag) = &image.tag {
                 write!(out, ", {tag} in the prompt")?;
             }
-            if matches!(picture.content, PictureContent::Unseen) {
+            if image.content.is_none() {
                 out.push_str(NOT_SHOWN);
             }
             out.push('\n');
@@ -185,7 +160,7 @@ impl PlanBrief {
         let newest = self.lineage.len();
         out.push_str("\n# Lineage, oldest first\n\n");
         for (index, ancestor) in self.lineage.iter().enumerate() {
-            // The list ends with the clip that is gone on from, whatever its own record calls it.
+            // The last clip is the parent, whatever role its own record gives it.
             let role = if index + 1 == newest {
                 "parent"
             } else {
@@ -224,33 +199,31 @@ impl PlanBrief {
         Ok(())
     }
 
-    /// Every tag of the user's words has to be there still, and no other than the facts list.
+    /// Checks that a planned prompt has every tag of the user's prompt, and no tag that the facts do not list.
     pub(super) fn check_tags(&self, prompt: &str) -> Result<(), String> {
-        let own = tags(self.words.as_deref().unwrap_or_default());
+        let own = tags(self.user_prompt.as_deref().unwrap_or_default());
         let planned = tags(prompt);
         if let Some(lost) = own.difference(&planned).next() {
             return Err(format!("the planned prompt lost the tag {lost}"));
         }
         let voices = (0..self.voices).map(|voice| format!("<AUDIO_{voice}>"));
         let listed: BTreeSet<String> = self
-            .pictures
+            .images
             .iter()
-            .filter_map(|picture| picture.tag.clone())
+            .filter_map(|image| image.tag.clone())
             .chain(voices)
             .collect();
         match planned
             .iter()
             .find(|tag| !own.contains(*tag) && !listed.contains(*tag))
         {
-            Some(made_up) => Err(format!(
-                "the planned prompt has the tag {made_up}, and nothing goes by it"
-            )),
+            Some(unknown) => Err(format!("the planned prompt has the unknown tag {unknown}")),
             None => Ok(()),
         }
     }
 }
 
-/// `<IMAGE_0>`, `<AUDIO_1>`, … of a text.
+/// Returns the tags in a text: `<IMAGE_0>`, `<AUDIO_1>`, ….
 fn tags(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (at, _) in text.match_indices('<') {
@@ -267,7 +240,7 @@ fn tags(text: &str) -> BTreeSet<String> {
     found
 }
 
-/// Foreign text in one line of bounded length, so that it cannot pass for a part of the brief.
+/// Returns foreign text as a single line of bounded length, so that it cannot imitate the structure of the facts.
 fn line(text: &str) -> String {
     let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((cut, _)) = line.char_indices().nth(MAX_EARLIER) {

@@ -10,8 +10,8 @@ fn reply(status: u16, body: &Value) -> Reply {
     }
 }
 
-fn said(body: &Value) -> Result<String> {
-    answer("plan the prompt", &reply(200, body)).and_then(|answer| answer.reply)
+fn answered(body: &Value) -> Result<String> {
+    read_reply("plan the prompt", &reply(200, body)).and_then(|answer| answer.text)
 }
 
 fn message(text: &str) -> Value {
@@ -36,8 +36,8 @@ fn the_message_is_found_by_its_type() {
                    "output_tokens_details": { "reasoning_tokens": 60 },
                    "num_sources_used": 3, "num_server_side_tools_used": 1, "cost_in_usd_ticks": 16_500_000 },
     });
-    let answer = answer("plan the prompt", &reply(200, &body)).unwrap();
-    assert_eq!(answer.reply.unwrap(), "{}");
+    let answer = read_reply("plan the prompt", &reply(200, &body)).unwrap();
+    assert_eq!(answer.text.unwrap(), "{}");
     assert_eq!(answer.model.as_deref(), Some("grok-4.3-0101"));
     assert_eq!(answer.web_searches, 2);
     assert_eq!(answer.cost.unwrap().ticks(), 16_500_000);
@@ -49,15 +49,15 @@ fn the_message_is_found_by_its_type() {
 }
 
 #[test]
-fn pieces_of_one_message_are_joined() {
+fn the_parts_of_one_message_are_joined() {
     let body = json!({ "output": [{ "type": "message", "content": [
         { "type": "output_text", "text": "{\"prompt\":" }, 7, { "type": "new" },
         { "type": "output_text", "text": "\"a\"}" }] }] });
-    assert_eq!(said(&body).unwrap(), "{\"prompt\":\"a\"}");
+    assert_eq!(answered(&body).unwrap(), "{\"prompt\":\"a\"}");
 }
 
 #[test]
-fn what_is_no_answer_is_told_apart() {
+fn unusable_answers_are_distinguished() {
     let refusal = json!({ "status": "completed", "output": [{ "type": "message", "content": [
         { "type": "refusal", "refusal": "I can't help with that." }] }] });
     let filtered =
@@ -105,7 +105,12 @@ fn what_is_no_answer_is_told_apart() {
             Charge::Yes,
             "no text",
         ),
-        (json!([1]), ErrorKind::Protocol, Charge::Unknown, "no JSON object"),
+        (
+            json!([1]),
+            ErrorKind::Protocol,
+            Charge::Unknown,
+            "not a JSON object",
+        ),
         (
             json!({ "code": "c", "error": "Down." }),
             ErrorKind::Protocol,
@@ -113,7 +118,7 @@ fn what_is_no_answer_is_told_apart() {
             "Down",
         ),
     ] {
-        let error = said(&body).unwrap_err();
+        let error = answered(&body).unwrap_err();
         let line = error.to_string();
         assert_eq!(
             (error.kind(), error.may_have_been_charged()),
@@ -124,7 +129,7 @@ fn what_is_no_answer_is_told_apart() {
             line.starts_with("plan the prompt: ") && line.contains(words),
             "{line}"
         );
-        assert!(!error.is_retryable(), "paid, or perhaps: {line}");
+        assert!(!error.is_retryable(), "it is paid, or may be: {line}");
     }
 }
 
@@ -139,7 +144,7 @@ fn statuses_keep_their_meaning() {
         (529, ErrorKind::Network, Charge::Unknown, true),
         (302, ErrorKind::Config, Charge::No, false),
     ] {
-        let error = answer("plan the prompt", &reply(status, &json!({ "error": "No." }))).unwrap_err();
+        let error = read_reply("plan the prompt", &reply(status, &json!({ "error": "No." }))).unwrap_err();
         assert_eq!(
             (error.kind(), error.may_have_been_charged()),
             (kind, charge),
@@ -151,32 +156,32 @@ fn statuses_keep_their_meaning() {
 }
 
 #[test]
-fn nothing_of_a_picture_is_printed() {
-    let ask = Ask {
-        doing: "plan the prompt",
+fn content_is_not_printed() {
+    let query = ModelQuery {
+        action: "plan the prompt",
         model: "grok-4.3".into(),
         instructions: "i",
         parts: vec![
-            Part::Text("SECRET".into()),
-            Part::Picture {
+            QueryPart::Text("SECRET".into()),
+            QueryPart::Image {
                 mime: "image/png",
                 bytes: Bytes::from_static(b"SECRET"),
             },
-            Part::Link("https://host/a.png?sig=SECRET".into()),
+            QueryPart::ImageUrl("https://host/a.png?sig=SECRET".into()),
         ],
         schema_name: "s",
         schema: json!({}),
         web_search: false,
-        effort: None,
+        reasoning_effort: None,
         max_output_tokens: 1,
-        deadline: Duration::from_secs(1),
+        timeout: Duration::from_secs(1),
     };
-    let shown = format!("{ask:?}");
+    let shown = format!("{query:?}");
     assert!(
         !shown.contains("SECRET") && !shown.contains("U0VDUkVU"),
         "{shown}"
     );
-    let body: Value = serde_json::from_slice(&body(&ask).unwrap()).unwrap();
+    let body: Value = serde_json::from_slice(&body(&query).unwrap()).unwrap();
     assert_eq!(
         body["input"][0]["content"][1]["image_url"],
         "data:image/png;base64,U0VDUkVU"

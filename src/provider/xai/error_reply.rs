@@ -1,0 +1,248 @@
+//! The error replies of the service: parses their bodies, which come in eight shapes, and classifies them.
+//!
+//! What an error means for a create, a poll or an upload is decided by the module of that request.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::error::{Charge, Error, ErrorKind, RetryAdvice};
+use crate::http::Reply;
+
+/// The maximum length of the service's text in a message, in bytes.
+const MAX_TEXT: usize = 300;
+
+/// An HTTP reply that is not a success.
+#[derive(Debug)]
+pub(super) struct ErrorReply {
+    pub(super) status: u16,
+    pub(super) code: Option<String>,
+    pub(super) message: Option<String>,
+    retry_after: Option<Duration>,
+}
+
+impl ErrorReply {
+    /// Reads any of `{code, error}`, `{error: {message, code}}` with a string or a number as code,
+    /// `{error: "…"}`, plain text, HTML and an empty body.
+    pub(super) fn read(reply: &Reply) -> Self {
+        let mut error_reply = Self {
+            status: reply.status,
+            code: None,
+            message: None,
+            retry_after: reply.retry_after,
+        };
+        if let Ok(value) = serde_json::from_slice::<Value>(&reply.body) {
+            let nested = value.get("error").filter(|error| error.is_object());
+            let code = nested
+                .and_then(|error| error.get("code"))
+                .or_else(|| value.get("code"));
+            error_reply.code = code.and_then(|code| match code {
+                Value::String(word) => Some(word.clone()),
+                Value::Number(number) => Some(number.to_string()),
+                _ => None,
+            });
+            let message = nested
+                .and_then(|error| error.get("message"))
+                .or_else(|| value.get("error"));
+            let message = message.or_else(|| value.get("message")).and_then(Value::as_str);
+            error_reply.message = message.map(sanitize);
+        } else if let Ok(text) = std::str::from_utf8(&reply.body) {
+            let text = text.trim();
+            // An HTML page has no message: it begins with "<!doctype html>".
+            if !text.is_empty() && !text.starts_with('<') {
+                error_reply.message = Some(sanitize(text));
+            }
+        }
+        error_reply
+    }
+
+    /// Returns the status and the service's message, if there is one.
+    pub(super) fn summary(&self) -> String {
+        match &self.message {
+            Some(message) => format!("http {}: {message}", self.status),
+            None => format!("http {}", self.status),
+        }
+    }
+
+    /// Returns whether moderation rejected the content.
+    ///
+    /// The status is checked first: a service that is failing or busy, or does not know the caller, has not judged
+    /// the content, whatever its message says. Then the code counts, then the message.
+    pub(super) fn is_moderation(&self) -> bool {
+        let (code, message) = (self.code.as_deref(), self.message.as_deref());
+        match self.status {
+            // A success can contain an error. A failed safety check is a 403.
+            200..=299 | 400 | 403 => is_moderation_verdict(code, message),
+            405..=499 if ![408, 429].contains(&self.status) => code.is_some_and(is_moderation_code),
+            _ => false,
+        }
+    }
+
+    /// Returns whether the code or the message contains one of `phrases`, which are lower case.
+    fn mentions(&self, phrases: &[&str]) -> bool {
+        let text = format!(
+            "{} {}",
+            self.code.as_deref().unwrap_or_default(),
+            self.message.as_deref().unwrap_or_default()
+        );
+        let text = text.to_lowercase();
+        phrases.iter().any(|phrase| text.contains(phrase))
+    }
+
+    /// Classifies the error.
+    ///
+    /// A status that describes the service itself decides alone. Otherwise the message counts too, because the
+    /// service answers a wrong key with 400.
+    pub(super) fn kind(&self) -> ErrorKind {
+        match self.status {
+            402 | 429 => return ErrorKind::RateLimited,
+            408 | 500.. => return ErrorKind::Network,
+            _ => {}
+        }
+        if self.is_moderation() {
+            return ErrorKind::Moderated;
+        }
+        if self.mentions(&[
+            "api key",
+            "bad-credentials",
+            "unauthenticated",
+            "unauthorized",
+            "dpop",
+        ]) {
+            return ErrorKind::Auth;
+        }
+        match self.status {
+            401 | 403 => ErrorKind::Auth,
+            404 => ErrorKind::NotFound,
+            400..=499 => ErrorKind::InvalidRequest,
+            _ => ErrorKind::Protocol,
+        }
+    }
+
+    /// Converts the reply to an error whose message begins with `action`.
+    pub(super) fn into_error(self, action: &str) -> Error {
+        let kind = self.kind();
+        let is_temporary = self.is_temporary();
+        let error = match kind {
+            // The service's message may quote the key, so it is left out.
+            ErrorKind::Auth if self.mentions(&["api key"]) => Error::new(
+                kind,
+                format!("{action}: the service says that the API key is wrong (http {})", self.status),
+            )
+            .with_guidance("check XAI_API_KEY, or create a key at https://console.x.ai"),
+            ErrorKind::Auth if self.status == 401 => Error::new(
+                kind,
+                format!("{action}: the service does not accept the key or token (http 401)"),
+            )
+            .with_guidance("check XAI_API_KEY; an OAuth token may have expired"),
+            ErrorKind::InvalidRequest if self.mentions(&["must provide output.upload_url"]) => {
+                Error::new(kind, format!("{action}: {}", self.summary())).with_guidance(
+                    "your team has zero data retention: give the request an upload target (output), a signed URL of your own bucket",
+                )
+            }
+            ErrorKind::RateLimited if self.mentions(&["credit", "spending", "billing"]) => {
+                Error::new(kind, format!("{action}: {}", self.summary()))
+                    .with_guidance("the account has no credit left: add some, or raise its limit")
+            }
+            _ => Error::new(kind, format!("{action}: {}", self.summary())),
+        };
+        let error = match kind {
+            ErrorKind::RateLimited if !is_temporary => error.with_advice(RetryAdvice::Change),
+            _ => error,
+        };
+        // Before a job exists, only a moderated request can be charged.
+        let charge = if kind == ErrorKind::Moderated {
+            Charge::Unknown
+        } else {
+            Charge::No
+        };
+        let error = error
+            .with_status(self.status)
+            .with_charge(charge)
+            .with_retry_after(self.retry_after);
+        match self.code {
+            Some(code) => error.with_service_code(code),
+            None => error,
+        }
+    }
+
+    /// Returns whether waiting can help after a 429. It cannot if the credit is used up or the limit is zero.
+    fn is_temporary(&self) -> bool {
+        !self.mentions(&["credit", "spending", "billing", "0/0", "not enabled"])
+    }
+}
+
+/// Returns whether an error says that moderation rejected a clip or a query.
+///
+/// The code decides if it is one of moderation. The service also reports moderation without such a code: then the
+/// message has a known phrase, and the code is absent or means a bad request or a missing permission. "The moderation
+/// service timed out" is not a verdict.
+pub(super) fn is_moderation_verdict(code: Option<&str>, message: Option<&str>) -> bool {
+    let code = code.map(|code| code.to_lowercase().replace(['-', ' '], "_"));
+    let message_counts = match code.as_deref() {
+        Some(code) if is_moderation_code(code) => return true,
+        Some(code) => [
+            "invalid_argument",
+            "client_specified_an_invalid_argument",
+            "permission_denied",
+        ]
+        .contains(&code),
+        None => true,
+    };
+    let message = message
+        .filter(|_| message_counts)
+        .unwrap_or_default()
+        .to_lowercase();
+    [
+        "rejected by content moderation",
+        "blocked by content moderation",
+        "blocked by moderation",
+        "content violates usage guidelines",
+        "safety_check_type",
+    ]
+    .iter()
+    .any(|phrase| message.contains(phrase))
+}
+
+/// Returns whether a code is one of moderation, such as `imagine:content-moderated`.
+fn is_moderation_code(code: &str) -> bool {
+    let code = code.to_lowercase().replace('-', "_");
+    code.rsplit(':').next() == Some("content_moderated")
+}
+
+/// Returns text of the service as a single line that is safe to show.
+///
+/// The line has a bounded length and no control characters. Anything that looks like an API key or like the query of
+/// a URL is removed.
+pub(super) fn sanitize(text: &str) -> String {
+    let mut line = String::new();
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
+    for word in words.filter(|word| !word.is_empty()) {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        // After a slash it is the name of a file of the service.
+        let is_key = word.match_indices("xai-").any(|(at, _)| {
+            let before = word[..at].chars().next_back();
+            before.is_none_or(|c| !c.is_alphanumeric() && !"/-_".contains(c))
+        });
+        match word.split_once('?') {
+            _ if is_key => line.push_str("[key]"),
+            Some((before, query)) if before.contains("://") && !query.is_empty() => line.push_str(before),
+            _ => line.push_str(word),
+        }
+        if line.len() >= MAX_TEXT {
+            let cut = (0..=MAX_TEXT)
+                .rev()
+                .find(|at| line.is_char_boundary(*at))
+                .unwrap_or(0);
+            line.truncate(cut);
+            line.push('…');
+            break;
+        }
+    }
+    line.trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests;
