@@ -217,7 +217,7 @@ impl Ticket {
             if let Err(unwritten) = changed.await {
                 tracing::warn!(error = %unwritten, "the journal has the create as intended only");
             }
-            return error.with_record(id);
+            return error.with_record_id(id);
         }
         if error.may_have_been_charged() == Charge::No {
             return self.give_back(error).await;

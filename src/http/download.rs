@@ -17,7 +17,7 @@ use url::Url;
 use super::checksum::Checksum;
 use super::{Http, guard, network, retry_after};
 use crate::backoff::{Backoff, check_wait};
-use crate::error::{Error, ErrorKind, Result, redacted_url};
+use crate::error::{Error, ErrorKind, Result, redact_url};
 use crate::telemetry;
 
 const MAX_REDIRECTS: u32 = 5;
@@ -149,7 +149,7 @@ impl Http {
         guard::check_url(url, &self.0.base).map_err(|why| {
             Error::new(
                 ErrorKind::Protocol,
-                format!("download {}: refused, {why}", redacted_url(url.as_str())),
+                format!("download {}: refused, {why}", redact_url(url.as_str())),
             )
         })
     }
@@ -236,7 +236,7 @@ impl Http {
         file: &mut KnownFile,
         progress: &mut (impl FnMut(u64, Option<u64>) + Send),
     ) -> Result<(), Broken> {
-        let doing = format!("download {}", redacted_url(url.as_str()));
+        let doing = format!("download {}", redact_url(url.as_str()));
         if sink.position() > 0 && file.validator.is_none() {
             // Without a validator nobody can say that the rest belongs to the same file.
             sink.restart().await?;

@@ -41,7 +41,7 @@ use connect::Clients;
 use proxy::Proxies;
 use trust::Trust;
 
-use crate::error::{Error, ErrorKind, Result, redacted_url};
+use crate::error::{Error, ErrorKind, Result, redact_url};
 use crate::stop::{BeforeSend, Sending, StopSignal};
 
 /// Replies are small JSON; more than this is not read.
@@ -92,7 +92,7 @@ impl SendFailure {
 impl std::fmt::Debug for Http {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Http")
-            .field("base", &redacted_url(self.0.base.as_str()))
+            .field("base", &redact_url(self.0.base.as_str()))
             .finish_non_exhaustive()
     }
 }
@@ -253,7 +253,7 @@ impl Http {
         let doing = format!(
             "{} {}{}",
             method.as_str().to_ascii_lowercase(),
-            redacted_url(url.as_str()),
+            redact_url(url.as_str()),
             self.0.through
         );
         let token = self.token().await.map_err(SendFailure::NotSent)?;
@@ -330,7 +330,7 @@ fn parse_base(text: &str) -> Result<Url> {
     let bad = |why: &str| {
         Error::new(
             ErrorKind::Config,
-            format!("read the base URL {}: {why}", redacted_url(text)),
+            format!("read the base URL {}: {why}", redact_url(text)),
         )
     };
     let url = Url::parse(text).map_err(|_| bad("it is not a URL; write it as https://api.x.ai/v1"))?;

@@ -47,7 +47,7 @@ impl fmt::Debug for Part {
         match self {
             Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
             Self::Picture { mime, bytes } => write!(f, "Picture({mime}, {} bytes)", bytes.len()),
-            Self::Link(url) => write!(f, "Link({})", crate::error::redacted_url(url)),
+            Self::Link(url) => write!(f, "Link({})", crate::error::redact_url(url)),
         }
     }
 }

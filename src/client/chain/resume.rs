@@ -75,7 +75,7 @@ impl Driver {
             .with_charge(Charge::No)
             .with_advice(RetryAdvice::Change);
         Err(match &step.record {
-            Some(id) if charge != Charge::No => error.with_record(id.clone()),
+            Some(id) if charge != Charge::No => error.with_record_id(id.clone()),
             _ => error,
         })
     }
@@ -191,7 +191,7 @@ fn unknown(record: &ChainRecord, index: usize) -> Error {
             record.number(index)
         ),
     )
-    .with_record(id)
+    .with_record_id(id)
 }
 
 fn busy(record: &JobRecord) -> Error {
