@@ -177,9 +177,9 @@ impl Http {
             .download_in_tries(url, sink, progress)
             .instrument(span.clone())
             .await;
-        span.record("reelkin.bytes", telemetry::number(sink.position()));
+        span.record("reelkin.bytes", telemetry::to_signed(sink.position()));
         if let Err(DownloadError::LinkExpired(error) | DownloadError::Failed(error)) = &done {
-            telemetry::failed(&span, error);
+            telemetry::mark_failed(&span, error);
         }
         done
     }

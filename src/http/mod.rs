@@ -154,7 +154,7 @@ impl Http {
             self.0.limiter.turn(lane).await;
             Ok(())
         };
-        let given = stop.before_sending(turn).await;
+        let given = stop.run_before_send(turn).await;
         given
             .and_then(|()| stop.begin_sending())
             .map_err(SendFailure::NotSent)

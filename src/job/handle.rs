@@ -147,7 +147,7 @@ impl<E: Event> Reporter<E> {
 
     /// Runs a part of the work that may be broken off: waiting and downloading, never a submit.
     pub(crate) async fn until_stopped<O>(&self, work: impl Future<Output = Result<O>>) -> Result<O> {
-        self.stop.until(work).await.unwrap_or_else(|| {
+        self.stop.run_until_stopped(work).await.unwrap_or_else(|| {
             Err(Error::new(
                 ErrorKind::Stopped,
                 "wait for the job: stopped on request; it goes on at the service, and can be picked up by its id",
@@ -206,7 +206,7 @@ where
     };
     tokio::spawn(async move {
         // What a panic leaves behind is dropped with the future, and nothing else can see it.
-        let result = AssertUnwindSafe(telemetry::within(span, work))
+        let result = AssertUnwindSafe(telemetry::instrument(span, work))
             .catch_unwind()
             .await;
         let result = result.unwrap_or_else(|_| Err(panicked()));

@@ -71,7 +71,7 @@ pub(crate) async fn wait_until_over(
         reelkin.polls = Empty,
     );
     let result = watch.run(provider, job).instrument(span.clone()).await;
-    span.record("reelkin.polls", telemetry::number(watch.polls));
+    span.record("reelkin.polls", telemetry::to_signed(watch.polls));
     match result {
         Ok(finished) => {
             span.record(
@@ -79,12 +79,15 @@ pub(crate) async fn wait_until_over(
                 finished.model.as_ref().map(VideoModel::as_str),
             );
             if let Some(cost) = finished.cost {
-                span.record("gen_ai.usage.cost_in_usd_ticks", telemetry::number(cost.ticks()));
+                span.record(
+                    "gen_ai.usage.cost_in_usd_ticks",
+                    telemetry::to_signed(cost.ticks()),
+                );
             }
             Ok(finished)
         }
         Err(error) => {
-            telemetry::failed(&span, &error);
+            telemetry::mark_failed(&span, &error);
             Err(error.with_job_id(job.as_str()))
         }
     }
@@ -106,7 +109,7 @@ struct Watch<'a> {
 impl Watch<'_> {
     async fn run(&mut self, provider: &dyn Provider, job: &JobId) -> Result<Finished> {
         let deadline = self.start + self.policy.deadline;
-        let is_known = matches!(self.begin, Begin::Submitted { .. }) && !is_on(Mutation::UnknownJobIsOver);
+        let is_known = matches!(self.begin, Begin::Submitted { .. }) && !is_on(Mutation::EndUnknownJobs);
         let mut backoff = self.backoff();
         let mut doubtful = 0;
         let mut last_failure;
@@ -156,7 +159,7 @@ impl Watch<'_> {
                             doubtful >= DOUBTFUL_POLLS
                         }
                     };
-                    if ends && failure.verdict == Verdict::UnknownJob && is_on(Mutation::UnknownJobIsOver) {
+                    if ends && failure.verdict == Verdict::UnknownJob && is_on(Mutation::EndUnknownJobs) {
                         return Err(Error::new(ErrorKind::JobExpired, "poll the job: it expired"));
                     }
                     if ends {

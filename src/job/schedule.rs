@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::pace::Pace;
 use super::times::Expected;
-use crate::backoff::LONGEST_WAIT;
+use crate::backoff::MAX_WAIT;
 use crate::mutation::{Mutation, is_on};
 
 /// Of the time until the earliest end so much is slept at once. What is left is for a pace that changes.
@@ -55,18 +55,18 @@ impl Default for PollPolicy {
 }
 
 impl PollPolicy {
-    /// Returns the policy with no time above [`LONGEST_WAIT`].
+    /// Returns the policy with no time above [`MAX_WAIT`].
     pub(crate) fn clamped(self) -> Self {
-        if is_on(Mutation::TimesAreNotClamped) {
+        if is_on(Mutation::SkipClamping) {
             return self;
         }
         Self {
-            first: self.first.min(LONGEST_WAIT),
-            expected: self.expected.min(LONGEST_WAIT),
-            shortest: self.shortest.min(LONGEST_WAIT),
-            longest: self.longest.min(LONGEST_WAIT),
-            deadline: self.deadline.min(LONGEST_WAIT),
-            stalled_after: self.stalled_after.min(LONGEST_WAIT),
+            first: self.first.min(MAX_WAIT),
+            expected: self.expected.min(MAX_WAIT),
+            shortest: self.shortest.min(MAX_WAIT),
+            longest: self.longest.min(MAX_WAIT),
+            deadline: self.deadline.min(MAX_WAIT),
+            stalled_after: self.stalled_after.min(MAX_WAIT),
         }
     }
 

@@ -105,7 +105,7 @@ impl ClipId {
     pub(super) fn at_now(digits: u32) -> Self {
         let now = now_millis().min(LATEST);
         let step = |last: u64| now.max(last.saturating_add(1));
-        let last = host::with_last_name(|last| {
+        let last = host::with_last_name_millis(|last| {
             last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(step(last)))
         });
         Self::at(step(last.unwrap_or_default()), digits)

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use super::bucket::Object;
 use super::{ClipId, Library};
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::reading_runtime;
+use crate::host::read_runtime;
 
 /// What is kept and fetched at least: a clip in fragments is a chain of small tables with much between them.
 const BLOCK: u64 = 16 << 10;
@@ -76,7 +76,7 @@ impl Library {
             name: name.into(),
             object: Arc::new(object),
             kept: Arc::default(),
-            runtime: reading_runtime(),
+            runtime: read_runtime(),
             stop: watch::channel(false).1,
             position: 0,
             next: 0,

@@ -389,7 +389,7 @@ pub(super) struct Scratch(pub(super) PathBuf);
 
 impl Scratch {
     pub(super) fn new() -> Result<Self> {
-        let unique = host::unique().map_err(|error| {
+        let unique = host::os_random().map_err(|error| {
             Error::new(ErrorKind::Library, "draw a name for a temporary folder").with_source(error)
         })?;
         let path = std::env::temp_dir().join(format!("reelkin-{unique:016x}"));

@@ -161,7 +161,7 @@ pub(crate) async fn plan(
         reelkin.fell_back = Empty,
     );
     let recorded = span.clone();
-    let plan = telemetry::within(span, plan_or_fall_back(provider, settings, brief, bill)).await?;
+    let plan = telemetry::instrument(span, plan_or_fall_back(provider, settings, brief, bill)).await?;
     recorded.record("reelkin.fell_back", plan.fell_back.is_some());
     Ok(plan)
 }

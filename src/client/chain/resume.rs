@@ -18,7 +18,7 @@ impl Driver {
     /// # Errors
     /// Why it is not sent.
     pub(super) async fn check_again(&self, record: &ChainRecord, index: usize) -> Result<()> {
-        if is_on(Mutation::ChainPaysAgain) {
+        if is_on(Mutation::ResendPaidStep) {
             return Ok(());
         }
         let step = &record.steps[index];

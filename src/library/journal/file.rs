@@ -40,7 +40,7 @@ impl JobFile {
         let is_ours = |found: &JobRecord| found.owner.as_ref() == Some(&us) && !found.state.is_over();
         match self.write(&change, is_ours).await? {
             Written::Done => Ok(()),
-            Written::Gone if is_on(Mutation::LeaseIsNotChecked) => Ok(()),
+            Written::Gone if is_on(Mutation::SkipLeaseCheck) => Ok(()),
             Written::Gone | Written::Kept(_) => Err(taken_over(&self.0.record.id)),
         }
     }
@@ -51,7 +51,7 @@ impl JobFile {
     /// # Errors
     /// As for [`change_unsent`](Self::change_unsent). Nothing may be sent then.
     pub(crate) async fn check_unsent(&mut self) -> Result<()> {
-        if is_on(Mutation::LeaseIsNotChecked) {
+        if is_on(Mutation::SkipLeaseCheck) {
             return Ok(());
         }
         let library = self.0.held.library.clone();
@@ -73,7 +73,7 @@ impl JobFile {
             clip: clip.to_string(),
         });
         let written = self.change(|record| record.error = None).await;
-        if is_on(Mutation::JobIsNotNamedAgain) {
+        if is_on(Mutation::SkipJobIdRetry) {
             self.0.job = None;
         }
         written
@@ -240,7 +240,7 @@ impl JobFile {
         changed.changed_at = now_millis();
         let (now, json) = (Reading::now(), changed.to_json()?);
         let written = match over {
-            Some(version) if is_on(Mutation::RecordsAreOverwritten) => {
+            Some(version) if is_on(Mutation::OverwriteRecords) => {
                 documents.put(&opened.name, json).await?;
                 Some(version.clone())
             }

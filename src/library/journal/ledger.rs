@@ -82,7 +82,7 @@ impl Library {
         let today = ours.created_at() - ours.created_at() % DAY;
         let sums = async {
             let mut open = self.open_entries().await?;
-            if is_on(Mutation::ReservationsAreNotCounted) {
+            if is_on(Mutation::IgnoreReservations) {
                 open.retain(|entry| entry.id == ours.id);
             }
             let times = [today..=today.saturating_add(DAY - 1), 0..=u64::MAX];

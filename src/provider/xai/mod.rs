@@ -103,7 +103,7 @@ impl Provider for Xai {
     ) -> BoxFuture<'a, Result<JobId>> {
         let span = spans::submit(&self.http, submission, self.content);
         let recorded = span.clone();
-        Box::pin(telemetry::within(span, async move {
+        Box::pin(telemetry::instrument(span, async move {
             let id = match submission {
                 Submission::Generate(generate) => {
                     let body = convert::generate_body(generate)?;
@@ -154,7 +154,7 @@ impl Provider for Xai {
 
     fn upload<'a>(&'a self, upload: &'a Upload) -> BoxFuture<'a, Result<String>> {
         let span = spans::upload(&self.http, upload);
-        Box::pin(telemetry::within(span, files::upload(&self.http, upload)))
+        Box::pin(telemetry::instrument(span, files::upload(&self.http, upload)))
     }
 
     fn delete_file<'a>(&'a self, file_id: &'a str) -> BoxFuture<'a, Result<()>> {
@@ -164,7 +164,7 @@ impl Provider for Xai {
     fn respond<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Answer>> {
         let span = spans::question(&self.http, ask, self.content);
         let recorded = span.clone();
-        Box::pin(telemetry::within(span, async move {
+        Box::pin(telemetry::instrument(span, async move {
             let answer = responses::respond(&self.http, ask).await?;
             spans::answered(&recorded, &answer);
             Ok(answer)

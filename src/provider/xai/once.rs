@@ -52,7 +52,7 @@ where
             tokio::time::sleep(pause).await;
             Ok(())
         };
-        stop.before_sending(paused).await?;
+        stop.run_before_send(paused).await?;
         attempt += 1;
     }
 }
