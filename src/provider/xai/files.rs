@@ -8,7 +8,7 @@ use super::errors::Refusal;
 use super::wire;
 use crate::backoff::Backoff;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Body, Content, Http, Piece, SendFailure};
+use crate::http::{Body, Content, Http, Piece, SendError};
 use crate::provider::Upload;
 use crate::request::MediaContent;
 
@@ -50,7 +50,7 @@ pub(super) async fn delete(http: &Http, file_id: &str) -> Result<()> {
     let reply = http
         .delete(&["files", file_id])
         .await
-        .map_err(SendFailure::into_error)?;
+        .map_err(SendError::into_error)?;
     match reply.status {
         200..=299 | 404 => Ok(()),
         _ => Err(Refusal::read(&reply).into_error("delete the uploaded file")),

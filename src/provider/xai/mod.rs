@@ -20,7 +20,7 @@ use super::{
     Answer, Ask, Finished, JobId, PollFailure, PollReply, Provider, Submission, Upload, Verdict, VisibleModel,
 };
 use crate::error::{Charge, Error, ErrorKind, Result};
-use crate::http::{Body, DownloadError, Http, Reply, SendFailure, Sink};
+use crate::http::{Body, DownloadError, Http, Reply, SendError, Sink};
 use crate::stop::BeforeSend;
 use crate::telemetry;
 use errors::Refusal;
@@ -42,7 +42,10 @@ impl Xai {
         let send = || {
             let body = body.clone();
             async move {
-                let reply = self.http.post_once(&["videos", path], body, Some(before)).await?;
+                let reply = self
+                    .http
+                    .post_create(&["videos", path], body, Some(before))
+                    .await?;
                 Ok(accepted(&reply))
             }
         };
@@ -72,7 +75,7 @@ impl Xai {
             .http
             .get(&["video-generation-models"])
             .await
-            .map_err(SendFailure::into_error)?;
+            .map_err(SendError::into_error)?;
         match reply.status {
             200 => wire::ModelList::read(&reply.body)
                 .map(convert::visible_models)

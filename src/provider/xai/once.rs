@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::SendFailure;
+use crate::http::SendError;
 use crate::stop::StopSignal;
 
 /// Tries in all. The service's own client waits twice at the most.
@@ -27,7 +27,7 @@ pub(super) async fn sent_once<T, F>(
     refused: impl Fn(Duration),
 ) -> Result<T>
 where
-    F: Future<Output = Result<Result<T>, SendFailure>>,
+    F: Future<Output = Result<Result<T>, SendError>>,
 {
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
     let mut attempt = 1;
@@ -36,9 +36,9 @@ where
             Ok(Err(error)) if error.kind() == ErrorKind::RateLimited && error.is_retryable() => error,
             Ok(answered) => return answered.map_err(|error| error.with_attempts(attempt)),
             // A source of tokens or a setting that fails will fail again.
-            Err(SendFailure::NotSent(error)) if error.kind() != ErrorKind::Network => return Err(error),
-            Err(SendFailure::NotSent(error)) => error,
-            Err(SendFailure::Unknown(error)) => return Err(unknown(&error).with_attempts(attempt)),
+            Err(SendError::NotSent(error)) if error.kind() != ErrorKind::Network => return Err(error),
+            Err(SendError::NotSent(error)) => error,
+            Err(SendError::Unknown(error)) => return Err(unknown(&error).with_attempts(attempt)),
         };
         let pause = backoff.next(error.retry_after());
         if attempt == ATTEMPTS || until.is_some_and(|until| Instant::now() + pause >= until) {

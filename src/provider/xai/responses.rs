@@ -29,7 +29,7 @@ pub(super) async fn respond(http: &Http, ask: &Ask) -> Result<Answer> {
     let body = body(ask)?;
     let until = Instant::now() + ask.deadline;
     let send = || {
-        let post = http.post_within(&["responses"], body.clone(), ask.deadline + GRACE);
+        let post = http.post_with_timeout(&["responses"], body.clone(), ask.deadline + GRACE);
         async move {
             match timeout_at(until, post).await {
                 Ok(reply) => Ok(answer(ask.doing, &reply?)),
