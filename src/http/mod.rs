@@ -39,8 +39,8 @@ use root_certificates::RootCertificates;
 use crate::error::{Result, redact_url};
 use crate::stop::StopSignal;
 
-/// The HTTP settings of a client.
-#[derive(Debug, Clone, Default)]
+/// The HTTP settings of a client. Not `Debug`, because the URL of a proxy can contain a password.
+#[derive(Clone, Default)]
 pub(crate) struct HttpConfig {
     pub(crate) rate_limit: RateLimit,
     pub(crate) download: DownloadPolicy,
