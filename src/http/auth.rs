@@ -276,9 +276,8 @@ impl TokenCache {
             }
             return Ok(header);
         }
-        let result = timeout(deadline, Arc::clone(&self.last_result).lock_owned())
-            .await
-            .map_err(|_| timed_out(deadline))?;
+        let lock = timeout(deadline, Arc::clone(&self.last_result).lock_owned());
+        let result = lock.await.map_err(|_| timed_out(deadline))?;
         // A call that completed during the wait for the lock serves this request too.
         if self.completed_calls.load(Ordering::Acquire) != completed_before
             && let Some(result) = &*result
