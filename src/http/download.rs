@@ -7,18 +7,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use reqwest::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAST_MODIFIED,
-    LOCATION, RANGE, RETRY_AFTER,
-};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderValue, IF_RANGE, LOCATION, RANGE, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 use url::Url;
 
-use super::checksum::Checksum;
 use super::exchange::{network_error, retry_after};
+use super::remote_file::RemoteFile;
 use super::{Http, ssrf_guard};
 use crate::backoff::Backoff;
 use crate::error::{Error, ErrorKind, Result, redact_url};
@@ -65,16 +62,6 @@ impl From<Error> for AttemptError {
     fn from(error: Error) -> Self {
         Self::Final(DownloadError::Failed(error))
     }
-}
-
-/// What earlier attempts learned about the file on the server.
-#[derive(Default)]
-struct RemoteFile {
-    /// Identifies this version of the file. Without it a download cannot be resumed.
-    validator: Option<HeaderValue>,
-    checksum: Checksum,
-    /// Whether its first bytes are not those of an MP4.
-    is_not_mp4: bool,
 }
 
 impl Http {
@@ -193,14 +180,11 @@ impl Http {
             .request_clip(&doing, url, sink.position(), file.validator.as_ref())
             .await?;
         check_status(&doing, &response, sink.position(), file)?;
-        if response.status() == StatusCode::OK {
-            if sink.position() > 0 {
-                sink.restart().await?;
-            }
-            file.checksum = Checksum::from_headers(response.headers());
-            file.is_not_mp4 = false;
+        let is_whole = response.status() == StatusCode::OK;
+        if is_whole && sink.position() > 0 {
+            sink.restart().await?;
         }
-        file.validator = strong_validator(response.headers());
+        file.update(response.headers(), is_whole);
         self.receive(&doing, response, sink, file, progress).await
     }
 
@@ -363,11 +347,7 @@ fn check_status(
     match status {
         200 => Ok(()),
         // A server that ignores `If-Range` could send the rest of another file.
-        206 if content_range_start(headers) == Some(position)
-            && is_same_file(file.validator.as_ref(), headers) =>
-        {
-            Ok(())
-        }
+        206 if file.is_continued_by(headers, position) => Ok(()),
         206 | 416 => Err(AttemptError::Restart(failed(
             ErrorKind::Network,
             "the server could not resume the download",
@@ -394,29 +374,4 @@ fn is_text(head: &[u8]) -> bool {
 fn bytes_in(time: Duration, bytes_per_second: u64) -> u64 {
     let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     bytes_per_second.saturating_mul(millis) / 1000
-}
-
-/// Returns what identifies a version of a file: a strong `ETag`, else `Last-Modified`.
-fn strong_validator(headers: &HeaderMap) -> Option<HeaderValue> {
-    let etag = headers
-        .get(ETAG)
-        .filter(|etag| !etag.as_bytes().starts_with(b"W/"));
-    etag.or_else(|| headers.get(LAST_MODIFIED)).cloned()
-}
-
-/// Returns whether a response has the same validator as the earlier part, or none.
-fn is_same_file(validator: Option<&HeaderValue>, headers: &HeaderMap) -> bool {
-    strong_validator(headers).is_none_or(|now| Some(&now) == validator)
-}
-
-/// Parses the first position of a `Content-Range`: 7 for `bytes 7-99/100`.
-fn content_range_start(headers: &HeaderMap) -> Option<u64> {
-    let range = headers.get(CONTENT_RANGE)?.to_str().ok()?;
-    range
-        .strip_prefix("bytes ")?
-        .split_once('-')?
-        .0
-        .trim()
-        .parse()
-        .ok()
 }

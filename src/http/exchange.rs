@@ -56,7 +56,7 @@ impl Http {
         self.send_without_body(Method::DELETE, segments).await
     }
 
-    /// Sends a create: a paid POST of JSON, on a new connection. `before` runs after the wait for the rate limit.
+    /// Sends a create: a paid POST of JSON, on a new connection. `before` runs immediately before it is sent.
     pub(crate) async fn post_create(
         &self,
         segments: &[&str],

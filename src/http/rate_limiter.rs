@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use crate::error::{Error, ErrorKind, Result};
+use super::limits::{MIN_RATE, RateLimit};
 
 /// Maximum creates in a row while another request waits.
 const MAX_CREATES_IN_A_ROW: u32 = 8;
@@ -19,59 +19,6 @@ const MAX_CREATES_IN_A_ROW: u32 = 8;
 const TIMER_RESOLUTION: Duration = Duration::from_millis(2);
 /// Maximum time until a waiter recomputes when it is due.
 const MAX_SLEEP: Duration = Duration::from_secs(3600);
-
-/// Minimum rate: one request per hour.
-const MIN_RATE: f64 = 1.0 / 3600.0;
-
-/// Limits the requests that a client sends per second.
-///
-/// Building the client fails with kind `Config` if a rate is not finite or less than one per hour.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[non_exhaustive]
-#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
-pub struct RateLimit {
-    /// Maximum requests per second, for all jobs and kinds of requests together. Defaults to 10.
-    pub requests_per_second: f64,
-    /// Maximum creates per second. Defaults to 2, the limit that the service applied to teams in 2026-08 and 2026-09.
-    pub creates_per_second: f64,
-}
-
-impl Default for RateLimit {
-    fn default() -> Self {
-        Self {
-            requests_per_second: 10.0,
-            creates_per_second: 2.0,
-        }
-    }
-}
-
-impl RateLimit {
-    /// Creates a limit of `requests` per second, at most `creates` of which are creates.
-    pub const fn per_second(requests: f64, creates: f64) -> Self {
-        Self {
-            requests_per_second: requests,
-            creates_per_second: creates,
-        }
-    }
-
-    /// Checks that both rates are finite and at least one per hour.
-    pub(super) fn check(&self) -> Result<()> {
-        for (name, rate) in [
-            ("requests_per_second", self.requests_per_second),
-            ("creates_per_second", self.creates_per_second),
-        ] {
-            if !rate.is_finite() || rate < MIN_RATE {
-                return Err(Error::new(
-                    ErrorKind::Config,
-                    format!(
-                        "set up the rate limit: {name} is {rate}; use a finite number of at least 0.00028 (one per hour)"
-                    ),
-                ));
-            }
-        }
-        Ok(())
-    }
-}
 
 /// Which queue of the limiter a request waits in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -429,18 +376,5 @@ mod tests {
         }
         drop(first);
         waits.join().unwrap();
-    }
-
-    #[test]
-    fn invalid_rates_are_rejected() {
-        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e-9] {
-            for rate in [RateLimit::per_second(bad, 1.0), RateLimit::per_second(1.0, bad)] {
-                let error = rate.check().unwrap_err();
-                assert_eq!(error.kind(), ErrorKind::Config);
-                assert!(error.to_string().contains("_per_second is"), "{error}");
-            }
-        }
-        RateLimit::default().check().unwrap();
-        RateLimit::per_second(1e9, MIN_RATE).check().unwrap();
     }
 }
