@@ -19,7 +19,7 @@ pub(super) struct Clients {
     /// For requests without a body, such as polls. Keeps connections alive.
     pub(super) read: reqwest::Client,
     /// For requests with a body. Opens a new connection for each: if the server closes an idle connection while a paid
-    /// request is written to it, nobody can tell whether the request arrived.
+    /// request is written to it, it is unknown whether the request arrived.
     pub(super) post: reqwest::Client,
     /// For downloads without a proxy. Resolves names to public addresses only.
     pub(super) download: reqwest::Client,

@@ -33,7 +33,7 @@ impl Default for RateLimit {
 }
 
 impl RateLimit {
-    /// Creates a limit of `requests` per second, at most `creates` of which are creates.
+    /// Creates a limit of `requests` requests per second, of which at most `creates` can be creates.
     pub const fn per_second(requests: f64, creates: f64) -> Self {
         Self {
             requests_per_second: requests,

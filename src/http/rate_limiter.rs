@@ -369,8 +369,8 @@ mod tests {
         limiter.pause(Duration::from_millis(50));
         let first = runtime();
         wait_in(&first, &limiter, 3);
-        let behind = limiter.clone();
-        let waits = std::thread::spawn(move || assert_admits(&behind));
+        let other = limiter.clone();
+        let waits = std::thread::spawn(move || assert_admits(&other));
         while limiter.lock().others.len() < 4 && !waits.is_finished() {
             std::thread::yield_now();
         }
