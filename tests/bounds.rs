@@ -221,7 +221,7 @@ const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/ffi/works.rs", Wait, 9, "the work, which has the deadline of its job; an order, beside it; the deadline of closing"),
     ("src/host.rs", Wait, 1, "none: it starts the work, and the owner of the handle waits"),
     ("src/http/auth.rs", Wait, 2, "Timeouts::token, which limits the call of the source"),
-    ("src/http/body.rs", Wait, 1, "CHUNK bytes of a file"),
+    ("src/http/body.rs", Wait, 2, "CHUNK bytes of a file, read by the task that is awaited"),
     ("src/http/download.rs", Wait, 2, "the backoff of the policy's attempts; its stall timeout"),
     ("src/http/exchange.rs", Wait, 2, "the timeout of the exchange, which covers the body"),
     ("src/http/rate_limiter.rs", Wait, 1, "the requests ahead at the configured rate, or a pause that the service asked for"),
