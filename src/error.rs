@@ -1,11 +1,13 @@
-//! The one error of the crate.
+//! The crate's error type.
 //!
-//! Owns what went wrong, in which words, and the questions a caller may ask of it: is it worth
-//! another try, may it have cost money, which job is it about. Knows nothing of HTTP, libav or the
-//! service: modules keep private error enums and fold them by meaning into [`ErrorKind`].
+//! Owns the message of an error and what a caller can ask of it: what it means, whether to retry, whether it may have
+//! cost money, and which job it concerns. Does not know HTTP, libav or the service. Each module maps its own failures to
+//! an [`ErrorKind`].
 //!
-//! A message is lower case, has no full stop, and says what was being done to what. It never holds a
-//! key, a signed URL or a response body.
+//! A message is lower case, has no full stop, and says what was being done to what. It never contains a key, a signed
+//! URL or a response body.
+
+mod kind;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,15 +16,17 @@ use std::time::Duration;
 
 use crate::ids::{InvalidId, JobId, RecordId};
 
-/// What the crate's functions return.
+pub use kind::{Charge, ErrorKind, RetryAdvice};
+
+/// A [`Result`](std::result::Result) whose error defaults to [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-type Source = Arc<dyn std::error::Error + Send + Sync + 'static>;
-
-/// Anything that can go wrong, one pointer wide.
+/// The error of every operation in this crate.
 ///
-/// Match on [`kind`](Self::kind); ask the questions for the rest. `Display` is one line that names
-/// what was being done to what. Cheap to clone: everybody who waits for one job gets the same error.
+/// Match on [`kind`](Self::kind) to see what happened, and use [`retry_advice`](Self::retry_advice) to decide what to do
+/// next. `Display` writes one line that says what was being done to what, and why it failed.
+///
+/// An `Error` is one pointer wide and cheap to clone. All waiters of one job receive the same error.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -32,226 +36,62 @@ struct Inner {
     message: String,
     guidance: Option<Cow<'static, str>>,
     job_id: Option<JobId>,
-    record: Option<RecordId>,
+    record_id: Option<RecordId>,
     status: Option<u16>,
     service_code: Option<String>,
     retry_after: Option<Duration>,
     charge: Option<Charge>,
     advice: Option<RetryAdvice>,
     attempts: u32,
-    source: Option<Source>,
-}
-
-/// The meaning of an [`Error`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// The client was set up wrongly: no key, a base URL that is none, a table that does not parse.
-    Config,
-    /// The service refused the key, or the key lacks the right.
-    Auth,
-    /// The request cannot be sent as it is. Nothing was paid.
-    InvalidRequest,
-    /// A clip, a file or a job that was named does not exist.
-    NotFound,
-    /// The service asked for fewer requests, or has no capacity, or the credit is used up.
-    RateLimited,
-    /// Moderation withheld the clip or refused the request. Not to be sent again unchanged.
-    Moderated,
-    /// The service took the job and reported its failure.
-    JobFailed,
-    /// The service let the job or the link to its clip expire. A job that it does not know is
-    /// [`NotFound`](Self::NotFound).
-    JobExpired,
-    /// A create left this machine and no answer came back: a job may exist and may be charged.
-    SubmissionUnknown,
-    /// The deadline passed. The job, where there is one, goes on: pick it up by its id.
-    Timeout,
-    /// The caller stopped waiting. The job goes on and its charge stands.
-    Stopped,
-    /// A spending limit forbids the request. Nothing was paid.
-    Budget,
-    /// The network or the service failed, and trying again did not help.
-    Network,
-    /// The service answered in a way its contract does not allow.
-    Protocol,
-    /// A clip or a picture cannot be read: damaged, unsupported, or above a limit.
-    Media,
-    /// The crate was built without the feature `media`, and a frame was asked for.
-    FramesUnavailable,
-    /// The library could not be read or written.
-    Library,
-    /// A defect of this crate ended the work. A job that was sent goes on, and a recovery finishes it.
-    Internal,
-}
-
-impl ErrorKind {
-    const ALL: [Self; 18] = [
-        Self::Config,
-        Self::Auth,
-        Self::InvalidRequest,
-        Self::NotFound,
-        Self::RateLimited,
-        Self::Moderated,
-        Self::JobFailed,
-        Self::JobExpired,
-        Self::SubmissionUnknown,
-        Self::Timeout,
-        Self::Stopped,
-        Self::Budget,
-        Self::Network,
-        Self::Protocol,
-        Self::Media,
-        Self::FramesUnavailable,
-        Self::Library,
-        Self::Internal,
-    ];
-
-    /// The kind of a word that [`code`](Self::code) gave.
-    pub(crate) fn from_code(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.code() == code)
-    }
-
-    /// The word for this kind in the JSON of the command line and in every other language.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Config => "config",
-            Self::Auth => "auth",
-            Self::InvalidRequest => "invalid_request",
-            Self::NotFound => "not_found",
-            Self::RateLimited => "rate_limited",
-            Self::Moderated => "moderated",
-            Self::JobFailed => "job_failed",
-            Self::JobExpired => "job_expired",
-            Self::SubmissionUnknown => "submission_unknown",
-            Self::Timeout => "timeout",
-            Self::Stopped => "stopped",
-            Self::Budget => "budget",
-            Self::Network => "network",
-            Self::Protocol => "protocol",
-            Self::Media => "media",
-            Self::FramesUnavailable => "frames_unavailable",
-            Self::Library => "library",
-            Self::Internal => "internal",
-        }
-    }
-}
-
-impl fmt::Display for ErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code())
-    }
-}
-
-/// Whether money may be gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
-pub enum Charge {
-    /// Nothing was charged.
-    No,
-    /// The service charges for this outcome.
-    Yes,
-    /// Nobody here can know: look at the account.
-    Unknown,
-}
-
-impl Charge {
-    /// `no`, `yes` or `unknown`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::No => "no",
-            Self::Yes => "yes",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-impl fmt::Display for Charge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// What to do about an [`Error`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-#[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
-pub enum RetryAdvice {
-    /// The same call may be made again at once: nothing was paid.
-    Retry,
-    /// The same call may be made again after a pause ([`Error::retry_after`], else a minute).
-    Wait,
-    /// The job goes on: pick it up by its id. A new create would be paid for a second time.
-    Resume,
-    /// Only a changed request, key or setting can succeed.
-    Change,
-    /// A person has to look at the account before anything is sent again.
-    CheckAccount,
-}
-
-impl RetryAdvice {
-    /// `retry`, `wait`, `resume`, `change` or `check_account`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Retry => "retry",
-            Self::Wait => "wait",
-            Self::Resume => "resume",
-            Self::Change => "change",
-            Self::CheckAccount => "check_account",
-        }
-    }
-}
-
-impl fmt::Display for RetryAdvice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
-    /// What it means.
+    /// Returns what the error means.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// A sentence or two that help to do better, where there are any: what a prompt should describe,
-    /// how to get a key.
+    /// Returns one or two sentences on how to avoid the error, such as how to get a key or what to change in a
+    /// prompt.
     pub fn guidance(&self) -> Option<&str> {
         self.0.guidance.as_deref()
     }
 
-    /// The service's id of the job. Present in every error after the submit.
+    /// Returns the service's id of the job. Every error that occurs after a job was submitted has one.
     pub fn job_id(&self) -> Option<&JobId> {
         self.0.job_id.as_ref()
     }
 
-    /// The id of the request's record in the library's journal, where a person can settle it: its submission is
-    /// unknown, or what was downloaded of it is in quarantine. See [`Library::settle`](crate::Library::settle).
+    /// Returns the id of the request's record in the library's journal, if the record has to be settled by a person.
+    ///
+    /// That is the case for an unknown submission, and for a download that is in quarantine. Pass the id to
+    /// [`Library::settle`](crate::Library::settle).
     pub fn record(&self) -> Option<&RecordId> {
-        self.0.record.as_ref()
+        self.0.record_id.as_ref()
     }
 
-    /// The HTTP status, where the service answered.
+    /// Returns the HTTP status, if the service replied.
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
 
-    /// The service's own code (`invalid-argument`, `imagine:content-moderated`, …), as it was sent.
+    /// Returns the service's error code unchanged, such as `invalid-argument` or `imagine:content-moderated`.
     pub fn service_code(&self) -> Option<&str> {
         self.0.service_code.as_deref()
     }
 
-    /// How long the service asked to wait.
+    /// Returns how long the service asked to wait before the next request.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// How many requests were made for the step that failed.
+    /// Returns how many times the failed step was attempted, or 0 if the step is not retried.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
 
-    /// Whether money may be gone.
+    /// Returns whether the operation may have cost money.
     pub fn may_have_been_charged(&self) -> Charge {
         if let Some(charge) = self.0.charge {
             return charge;
@@ -263,7 +103,7 @@ impl Error {
         }
     }
 
-    /// What to do next.
+    /// Returns what to do next.
     pub fn retry_advice(&self) -> RetryAdvice {
         if let Some(advice) = self.0.advice {
             return advice;
@@ -275,26 +115,26 @@ impl Error {
                 Some("service_unavailable" | "internal_error") => RetryAdvice::Wait,
                 _ => RetryAdvice::Change,
             },
-            // The job exists, whatever went wrong after it: another create would be paid again.
+            // The job exists, so another create would be charged a second time.
             _ if self.0.job_id.is_some() => RetryAdvice::Resume,
             ErrorKind::Internal => RetryAdvice::CheckAccount,
             ErrorKind::RateLimited | ErrorKind::Protocol => RetryAdvice::Wait,
             ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Stopped => RetryAdvice::Retry,
-            // Without a status it is no refusal of the service's: there was no token, and nothing was sent.
+            // Without a status the service was never asked: there was no token, so nothing was sent.
             ErrorKind::Auth if self.0.status.is_none() => RetryAdvice::Retry,
             _ => RetryAdvice::Change,
         }
     }
 
-    /// Whether the same call may be made again as it is, now or after a pause, without paying twice.
+    /// Returns whether the same call can be made again, at once or after a pause, without being charged twice.
     pub fn is_retryable(&self) -> bool {
         matches!(self.retry_advice(), RetryAdvice::Retry | RetryAdvice::Wait)
     }
 }
 
 impl Error {
-    /// Whether a job that ended with this error is over for good, without a clip. Every other error leaves it open:
-    /// its clip may still be had.
+    /// Returns whether this error ends its job for good, without a clip. After any other error the clip may still be
+    /// obtained.
     pub(crate) fn is_final(&self) -> bool {
         matches!(
             self.kind(),
@@ -303,16 +143,17 @@ impl Error {
     }
 }
 
-/// A URL as messages and records may show it: scheme, host, port and path. User, password, query and
-/// fragment are where signatures and tokens live.
-pub(crate) fn redacted_url(url: &str) -> String {
+/// Reduces a URL to scheme, host, port and path, for messages and records.
+///
+/// Removes the user name, password, query and fragment, because signatures and tokens are in these.
+pub(crate) fn redact_url(url: &str) -> String {
     let Ok(mut parsed) = url::Url::parse(url) else {
         return "a URL that does not parse".to_owned();
     };
     if parsed.cannot_be_a_base() {
         return format!("a {} URL", parsed.scheme());
     }
-    // These two fail only for URLs that cannot be a base.
+    // Both fail only for URLs that cannot be a base.
     let _ = parsed.set_username("");
     let _ = parsed.set_password(None);
     parsed.set_query(None);
@@ -320,7 +161,7 @@ pub(crate) fn redacted_url(url: &str) -> String {
     parsed.into()
 }
 
-/// Constructors for the crate: one a kind that is made in more than one place, then what is known.
+/// Constructors and setters for the crate's modules.
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Arc::new(Inner {
@@ -328,7 +169,7 @@ impl Error {
             message: message.into(),
             guidance: None,
             job_id: None,
-            record: None,
+            record_id: None,
             status: None,
             service_code: None,
             retry_after: None,
@@ -339,6 +180,7 @@ impl Error {
         }))
     }
 
+    /// Creates an error of kind [`ErrorKind::InvalidRequest`].
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidRequest, message)
     }
@@ -360,14 +202,14 @@ impl Error {
         self.set(|inner| inner.job_id = Some(job_id.clone()))
     }
 
-    /// Adds words at the end of the line, after the source.
-    pub(crate) fn with_words(self, words: &str) -> Self {
-        let line = format!("{self}; {words}");
-        self.set(|inner| (inner.message, inner.source) = (line, None))
+    /// Appends text to the message. The source becomes part of the message, so that the text comes after it.
+    pub(crate) fn with_suffix(self, suffix: &str) -> Self {
+        let message = format!("{self}; {suffix}");
+        self.set(|inner| (inner.message, inner.source) = (message, None))
     }
 
-    pub(crate) fn with_record(self, record: &RecordId) -> Self {
-        self.set(|inner| inner.record = Some(record.clone()))
+    pub(crate) fn with_record_id(self, record_id: &RecordId) -> Self {
+        self.set(|inner| inner.record_id = Some(record_id.clone()))
     }
 
     pub(crate) fn with_status(self, status: u16) -> Self {
@@ -398,8 +240,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
-        // A cause that is itself an `Error` of ours has a message made for reading; others (I/O,
-        // libav) are appended too, since the line must say what went wrong on its own.
+        // Callers often print only this line, so it includes the cause.
         if let Some(source) = &self.0.source {
             write!(f, ": {source}")?;
         }
@@ -469,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_submission_is_for_a_person() {
+    fn an_unknown_submission_advises_to_check_the_account() {
         let error = Error::new(ErrorKind::SubmissionUnknown, "submit the job");
         assert_eq!(error.retry_advice(), RetryAdvice::CheckAccount);
         assert_eq!(error.may_have_been_charged(), Charge::Unknown);
@@ -477,15 +318,15 @@ mod tests {
     }
 
     #[test]
-    fn a_shown_url_has_no_secret() {
-        let shown = redacted_url("https://me:pw@cdn.example/a/b.mp4?Signature=S#t");
+    fn a_redacted_url_has_no_secret() {
+        let shown = redact_url("https://me:pw@cdn.example/a/b.mp4?Signature=S#t");
         assert_eq!(shown, "https://cdn.example/a/b.mp4");
-        assert_eq!(redacted_url("data:image/png;base64,AAAA"), "a data URL");
-        assert_eq!(redacted_url("::"), "a URL that does not parse");
+        assert_eq!(redact_url("data:image/png;base64,AAAA"), "a data URL");
+        assert_eq!(redact_url("::"), "a URL that does not parse");
     }
 
     #[test]
-    fn the_line_ends_with_the_cause() {
+    fn the_message_ends_with_the_cause() {
         let cause = std::io::Error::other("disk on fire");
         let error = Error::new(ErrorKind::Library, "write clip.mp4").with_source(cause);
         assert_eq!(error.to_string(), "write clip.mp4: disk on fire");

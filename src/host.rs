@@ -1,8 +1,7 @@
-//! What differs from run to run besides files and sockets: the wall clock, random numbers, and threads that may wait.
+//! The sources of nondeterminism besides files and sockets: the wall clock, random numbers, and blocking threads.
 //!
-//! Owns the one place where each is asked for, so that the simulation (`tests/simulation`) can run the rest of the
-//! crate with values of its own. Refuses to know what they are used for. Time that only passes is tokio's, whose clock
-//! can be paused.
+//! Owns the only access to each, so that the simulation (`tests/simulation`) can replace them. Does not know what they
+//! are used for. Monotonic time comes from tokio, whose clock tests can pause.
 
 use std::sync::atomic::AtomicU64;
 use std::time::SystemTime;
@@ -11,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 pub(crate) use tokio::time::Instant;
 
-/// Returns the time of day, which can be wrong and can jump.
+/// Returns the wall-clock time, which can be wrong and can jump.
 pub(crate) fn wall_clock() -> SystemTime {
     #[cfg(all(test, feature = "media"))]
     if let Some(machine) = simulated::machine() {
@@ -37,8 +36,10 @@ pub(crate) fn random() -> Result<u32, getrandom::Error> {
     getrandom::u32()
 }
 
-/// Passes the time in the last name that this process made, in milliseconds since 1970 UTC, to `change`.
-pub(crate) fn with_last_name<T>(change: impl FnOnce(&AtomicU64) -> T) -> T {
+/// Passes the timestamp of the newest clip name that this process generated to `change`.
+///
+/// The timestamp is in milliseconds since the Unix epoch.
+pub(crate) fn with_last_name_millis<T>(change: impl FnOnce(&AtomicU64) -> T) -> T {
     static LAST: AtomicU64 = AtomicU64::new(0);
     #[cfg(all(test, feature = "media"))]
     if let Some(machine) = simulated::machine() {
@@ -47,22 +48,21 @@ pub(crate) fn with_last_name<T>(change: impl FnOnce(&AtomicU64) -> T) -> T {
     change(&LAST)
 }
 
-/// Runs work that waits for a disk or computes for long on a thread of its own. It continues when the handle is
-/// dropped.
+/// Runs blocking I/O or a long computation on a thread for blocking work. The work continues if the handle is dropped.
 pub(crate) fn spawn_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     #[cfg(all(test, feature = "media"))]
     if simulated::machine().is_some() {
-        // On the thread of the simulation, so that its order is that of the seed.
+        // On the thread of the simulation, so that the seed determines the order.
         return tokio::spawn(async move { work() });
     }
     tokio::task::spawn_blocking(work)
 }
 
-/// Returns the runtime in which reads are carried out that a blocking thread waits for: the one of the caller.
-pub(crate) fn reading_runtime() -> Handle {
+/// Returns the runtime that performs reads for a blocking thread: the caller's.
+pub(crate) fn read_runtime() -> Handle {
     #[cfg(all(test, feature = "media"))]
     if simulated::machine().is_some() {
-        return simulated::reading_runtime();
+        return simulated::read_runtime();
     }
     Handle::current()
 }
@@ -76,7 +76,7 @@ pub(crate) mod simulated {
 
     use tokio::runtime::{Builder, Handle, Runtime};
 
-    /// A machine that a process of the simulation runs on.
+    /// A simulated machine, on which a simulated process runs.
     pub(crate) trait Machine: Send + Sync {
         fn wall_clock(&self) -> SystemTime;
         fn random(&self) -> u32;
@@ -91,8 +91,9 @@ pub(crate) mod simulated {
         MACHINE.with_borrow(Clone::clone)
     }
 
-    /// A runtime of its own: the thread of the simulation is the one that waits, so nothing runs beside the read.
-    pub(super) fn reading_runtime() -> Handle {
+    /// Returns a runtime on other threads. The thread of the simulation blocks during a read, so it cannot perform the
+    /// read itself.
+    pub(super) fn read_runtime() -> Handle {
         static RUNTIME: OnceLock<Runtime> = OnceLock::new();
         let runtime = RUNTIME.get_or_init(|| {
             Builder::new_multi_thread()
@@ -103,11 +104,11 @@ pub(crate) mod simulated {
         runtime.handle().clone()
     }
 
-    /// Runs `work` on a machine: everything that is asked of the host on this thread comes from it.
-    pub(crate) fn on<T>(machine: &Arc<dyn Machine>, work: impl FnOnce() -> T) -> T {
+    /// Runs `work` with this thread's clock and random numbers taken from `machine`.
+    pub(crate) fn run_on<T>(machine: &Arc<dyn Machine>, work: impl FnOnce() -> T) -> T {
         let before = MACHINE.replace(Some(Arc::clone(machine)));
-        let done = work();
+        let output = work();
         MACHINE.set(before);
-        done
+        output
     }
 }

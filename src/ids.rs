@@ -195,7 +195,7 @@ pub(crate) fn leading_millis(stem: &str) -> Option<u64> {
 fn timestamped(digits: u32) -> String {
     let now = host::now_millis().min(LATEST_MILLIS);
     let step = |last: u64| now.max(last.saturating_add(1));
-    let last = host::with_last_name(|last| {
+    let last = host::with_last_name_millis(|last| {
         last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(step(last)))
     });
     format_timestamped(step(last.unwrap_or_default()), digits)

@@ -1,9 +1,18 @@
-//! Make AI video with Grok Imagine: nothing that was paid for is lost, paid twice, or silently changed, and
-//! a frame is exactly the frame.
+//! Makes, edits, extends, continues and analyzes AI video with Grok Imagine.
 //!
-//! [`VideoClient`] makes clips and keeps them in a [`Library`], a flat folder in which every clip has a
-//! sidecar. [`media`] reads frames out of clips in the process, through libav. [`sandbox`] is the service
-//! on loopback, with real video and scripted faults, for tests and for trying things at no cost.
+//! A paid request is sent once and its job is never lost. Options are never changed silently, and frames are exact to the
+//! pixel.
+//!
+//! * [`VideoClient`] makes clips and keeps them in a [`Library`].
+//! * [`Library`] is a flat folder, or a bucket, that holds each clip next to its sidecar: a JSON file that says how the
+//!   clip was made.
+//! * [`media`] probes clips and reads frames in-process, through libav.
+//! * [`sandbox`] is a local server that speaks the service's protocol, renders real video and injects faults. It needs no
+//!   key and costs nothing.
+//!
+//! Every operation fails with [`Error`]. It says what happened, whether it may have cost money, and what to do next.
+//!
+//! # Example
 //!
 //! ```
 //! # #[cfg(feature = "sandbox")]
@@ -17,7 +26,7 @@
 //! # let folder = folder.path();
 //! let sandbox = Sandbox::builder().seconds_per_job(0.1).start().await?;
 //! let mut poll = PollPolicy::default();
-//! poll.first = Duration::from_millis(100); // the sandbox has no queue
+//! poll.first = Duration::from_millis(100); // the sandbox does not queue jobs
 //!
 //! let client = VideoClient::builder()
 //!     .base_url(sandbox.base_url())
@@ -36,21 +45,23 @@
 //!
 //! # Features
 //!
-//! | feature | brings | needs |
+//! | feature | adds | requires |
 //! |---|---|---|
-//! | `media` (default) | [`media`]: frames, probes, the full check of a download | FFmpeg's libraries |
+//! | `media` (default) | [`media`]: frames, probing, and decoding as a check of downloads | FFmpeg's libraries |
 //! | `sandbox` | [`sandbox`] | `media` |
 //! | `cli` | the program `reelkin` | `media`, `sandbox` |
-//! | `s3` | a library in a bucket, [`Library::open_url`] | |
-//! | `otel` | the example `telemetry`: spans over OTLP to a collector | `sandbox` |
-//! | `ffi` | what the packages for Python, Kotlin and Swift are made of | `sandbox` |
+//! | `s3` | libraries in a bucket: [`Library::open_url`] | |
+//! | `otel` | the example `telemetry`, which exports spans over OTLP | `sandbox` |
+//! | `ffi` | the interface of the Python, Kotlin and Swift packages | `sandbox` |
 //!
-//! Without `media` the crate links no C library; a download is then checked by the outline of its
-//! container alone.
+//! Without `media` the crate links no C library. A download is then checked only by the structure of its container.
 
 #![cfg_attr(
     not(feature = "media"),
-    expect(rustdoc::broken_intra_doc_links, reason = "parts are left out")
+    expect(
+        rustdoc::broken_intra_doc_links,
+        reason = "links to `media` items have no target"
+    )
 )]
 
 mod backoff;
@@ -108,7 +119,7 @@ pub use request::{
 #[cfg(feature = "media")]
 pub use request::{ChainRequest, ChainStart};
 
-/// What the fuzzer reaches and no caller does; not part of the interface.
+/// Entry points for the fuzz targets. Not part of the public API.
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing {
@@ -122,18 +133,18 @@ uniffi::setup_scaffolding!();
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// What callers rely on without saying so: a client can be shared and its futures sent.
+/// Asserts at compile time that the main types can be shared between threads and the futures sent to other threads.
 #[cfg(test)]
 fn _assert_impls() {
-    fn shared<T: Send + Sync + Clone + 'static>() {}
-    fn sent<T: Send + 'static>() {}
-    shared::<VideoClient>();
-    shared::<JobHandle>();
-    shared::<Library>();
-    shared::<Error>();
-    sent::<Analyze>();
-    sent::<Generate>();
-    sent::<JobEvents>();
+    fn is_shareable<T: Send + Sync + Clone + 'static>() {}
+    fn is_sendable<T: Send + 'static>() {}
+    is_shareable::<VideoClient>();
+    is_shareable::<JobHandle>();
+    is_shareable::<Library>();
+    is_shareable::<Error>();
+    is_sendable::<Analyze>();
+    is_sendable::<Generate>();
+    is_sendable::<JobEvents>();
 }
 
 #[cfg(all(test, feature = "media"))]

@@ -1,47 +1,48 @@
-//! Guards that can be taken out of the code, in tests alone, to show that the simulation (`tests/simulation`) notices.
+//! Mutations: safety checks that tests can disable, to prove that the simulation (`tests/simulation`) notices.
 //!
-//! Owns their names. Outside of tests every guard holds, and the compiler removes the question.
+//! Owns the names of the mutations. Outside of tests no mutation is ever active, and the compiler removes the checks for
+//! them.
 
-/// One guard that is taken out, and what the code does without it.
+/// A safety check to disable, named after what the code does without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mutation {
-    /// A few polls with "unknown job" end the job for good.
-    UnknownJobIsOver,
-    /// A recovery takes up the jobs of every service.
-    AnyServiceIsOurs,
-    /// A create leaves without a look at its record and its lease.
-    LeaseIsNotChecked,
-    /// Times of a caller are used as they are.
-    TimesAreNotClamped,
-    /// A failed step of a chain is sent again, whatever it may have cost.
+    /// Ends a job for good after a few "unknown job" replies.
+    EndUnknownJobs,
+    /// Recovers the jobs of every service, not only of the client's own.
+    RecoverAnyService,
+    /// Sends a create without checking its record and its lease.
+    SkipLeaseCheck,
+    /// Uses the durations of a poll policy unclamped.
+    SkipClamping,
+    /// Sends a failed step of a chain again although it may have been charged.
     #[cfg(feature = "media")]
-    ChainPaysAgain,
-    /// A step of a chain is given up whose job only its record names.
+    ResendPaidStep,
+    /// Reopens a step of a chain although its journal record names a job.
     #[cfg(feature = "media")]
-    ChainForgetsJob,
-    /// A clip is saved without a look at it.
-    DamagedIsSaved,
-    /// A record is written without a condition.
-    RecordsAreOverwritten,
-    /// A create that was cut off counts as never sent.
-    IntendedIsDropped,
-    /// A create without an answer is closed as failed.
-    NoAnswerIsFailure,
-    /// What other requests have reserved does not count against a budget.
-    ReservationsAreNotCounted,
-    /// The id of a job is written down once, and not again when that failed.
-    JobIsNotNamedAgain,
-    /// A job that is over is closed whatever becomes of its clip.
-    UnsavedIsOver,
+    AbandonRecordedStep,
+    /// Saves a clip without verifying it.
+    SkipVerification,
+    /// Writes a journal record unconditionally.
+    OverwriteRecords,
+    /// Treats a create that was interrupted as never sent.
+    DropIntended,
+    /// Closes a create that got no reply as failed.
+    FailUnansweredCreate,
+    /// Ignores the reservations of other requests when it checks a budget.
+    IgnoreReservations,
+    /// Writes a job id to the journal only once, even if the write fails.
+    SkipJobIdRetry,
+    /// Closes the record of a finished job whose clip was not saved.
+    CloseUnsavedJob,
 }
 
-/// Whether a guard is taken out of the run of this thread.
+/// Returns whether a mutation is active on this thread.
 #[cfg(all(test, feature = "media"))]
 pub(crate) fn is_on(mutation: Mutation) -> bool {
-    tests::ON.get() == Some(mutation)
+    tests::ACTIVE.get() == Some(mutation)
 }
 
-/// Whether a guard is taken out: never, outside of tests.
+/// Returns whether a mutation is active, which is never the case outside of tests.
 #[cfg(not(all(test, feature = "media")))]
 pub(crate) const fn is_on(_: Mutation) -> bool {
     false
@@ -54,14 +55,14 @@ pub(crate) mod tests {
     use super::Mutation;
 
     thread_local! {
-        pub(super) static ON: Cell<Option<Mutation>> = const { Cell::new(None) };
+        pub(super) static ACTIVE: Cell<Option<Mutation>> = const { Cell::new(None) };
     }
 
-    /// Runs `work` with a guard taken out on this thread.
+    /// Runs `work` with a mutation active on this thread.
     pub(crate) fn with<T>(mutation: Option<Mutation>, work: impl FnOnce() -> T) -> T {
-        let before = ON.replace(mutation);
-        let done = work();
-        ON.set(before);
-        done
+        let before = ACTIVE.replace(mutation);
+        let output = work();
+        ACTIVE.set(before);
+        output
     }
 }

@@ -1,7 +1,7 @@
-//! The signal that ends work early.
+//! The signal that stops work early.
 //!
-//! Owns whether work was told to stop, and which paid requests are on their way at that moment. After the signal
-//! nothing paid is sent any more; what was sent before it is finished. Knows no verb and no HTTP.
+//! Owns whether work was asked to stop, and how many paid requests are in flight. After the signal no paid request is
+//! sent; a request that was sent before it is completed. Does not know the verbs or HTTP.
 
 use std::future::Future;
 use std::pin::pin;
@@ -13,29 +13,29 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{Charge, Error, ErrorKind, Result};
 
-/// Asked immediately before a paid request leaves. An error keeps it here.
+/// A check that runs immediately before a paid request is sent. If it fails, the request is not sent.
 pub(crate) type BeforeSend<'a> = &'a (dyn Fn() -> BoxFuture<'a, Result<()>> + Send + Sync);
 
-/// Tells work to stop. Clones are the same signal; a child is stopped by its parent and does not stop it.
+/// A signal to stop work. Clones share one signal. Stopping a parent stops its children, but not the reverse.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StopSignal {
     token: CancellationToken,
-    /// Paid requests that were begun and not answered yet.
+    /// Number of paid requests in flight.
     sending: Arc<AtomicUsize>,
 }
 
-/// One paid request on its way, until it is dropped.
+/// Counts one paid request as in flight until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Sending(Arc<AtomicUsize>);
+pub(crate) struct InFlightGuard(Arc<AtomicUsize>);
 
-impl Drop for Sending {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
 impl StopSignal {
-    /// Returns a signal for a part of the work.
+    /// Returns a signal for one part of the work.
     pub(crate) fn child(&self) -> Self {
         Self {
             token: self.token.child_token(),
@@ -51,47 +51,49 @@ impl StopSignal {
         self.token.is_cancelled()
     }
 
-    /// Whether a paid request is on its way.
+    /// Returns whether a paid request is in flight.
     pub(crate) fn is_sending(&self) -> bool {
         self.sending.load(Ordering::Acquire) > 0
     }
 
-    /// Counts a paid request from here until the returned value is dropped.
+    /// Counts a paid request as in flight until the returned guard is dropped.
     ///
     /// # Errors
-    /// `Stopped` when the signal was given before: then the request must not be sent.
-    pub(crate) fn begin_sending(&self) -> Result<Sending> {
-        // Counted first: whoever gives the signal and then sees no request knows that none will follow.
+    /// `Stopped` if the signal was given before. The request must not be sent then.
+    pub(crate) fn begin_sending(&self) -> Result<InFlightGuard> {
+        // Counted before the check, so that no request can start after `stop` returned and `is_sending` was false.
         self.sending.fetch_add(1, Ordering::AcqRel);
-        let sending = Sending(Arc::clone(&self.sending));
+        let guard = InFlightGuard(Arc::clone(&self.sending));
         if self.is_stopped() {
-            return Err(not_sent());
+            return Err(stopped_before_send());
         }
-        Ok(sending)
+        Ok(guard)
     }
 
-    /// Runs work until it is done or the signal comes; `None` for the latter.
-    pub(crate) async fn until<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+    /// Runs work until it completes. Returns `None`, and drops the work, if the signal arrives first.
+    pub(crate) async fn run_until_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         match select(pin!(work), pin!(self.token.cancelled())).await {
-            Either::Left((done, _)) => Some(done),
+            Either::Left((output, _)) => Some(output),
             Either::Right(_) => None,
         }
     }
 
-    /// Runs what comes before anything is sent. When the signal comes, the work is dropped.
+    /// Runs work that precedes a paid request. Drops the work if the signal arrives.
     ///
     /// # Errors
-    /// Those of the work, and `Stopped`.
-    pub(crate) async fn before_sending<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+    /// The errors of the work, and `Stopped` if the signal arrives first.
+    pub(crate) async fn run_before_send<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         if self.is_stopped() {
-            return Err(not_sent());
+            return Err(stopped_before_send());
         }
-        self.until(work).await.unwrap_or_else(|| Err(not_sent()))
+        self.run_until_stopped(work)
+            .await
+            .unwrap_or_else(|| Err(stopped_before_send()))
     }
 }
 
-/// The error of work that was stopped before it sent anything.
-pub(crate) fn not_sent() -> Error {
+/// Returns the error of work that was stopped before it sent a paid request.
+pub(crate) fn stopped_before_send() -> Error {
     Error::new(
         ErrorKind::Stopped,
         "send the request: stopped before it was sent, and nothing was charged for it",
@@ -106,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn after_the_signal_nothing_is_sent() {
+    fn after_the_signal_no_request_is_sent() {
         let signal = StopSignal::default();
         let before = signal.begin_sending().unwrap();
         signal.stop();
@@ -119,17 +121,20 @@ mod tests {
     }
 
     #[test]
-    fn a_child_is_stopped_by_its_parent_and_not_the_other_way() {
+    fn a_parent_stops_its_children_but_not_the_reverse() {
         let parent = StopSignal::default();
         let (one, other) = (parent.child(), parent.child());
         one.stop();
         assert!(one.is_stopped() && !parent.is_stopped() && !other.is_stopped());
         parent.stop();
         assert!(other.is_stopped());
-        let waits = other.until(std::future::pending::<()>());
+        let waits = other.run_until_stopped(std::future::pending::<()>());
         assert_eq!(waits.now_or_never(), Some(None));
-        assert_eq!(other.until(std::future::ready(7)).now_or_never(), Some(Some(7)));
-        let skipped = other.before_sending(async { Ok(7) }).now_or_never().unwrap();
+        assert_eq!(
+            other.run_until_stopped(std::future::ready(7)).now_or_never(),
+            Some(Some(7))
+        );
+        let skipped = other.run_before_send(async { Ok(7) }).now_or_never().unwrap();
         assert_eq!(skipped.unwrap_err().kind(), ErrorKind::Stopped);
     }
 }

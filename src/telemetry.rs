@@ -1,17 +1,17 @@
-//! What is told of the work, while it goes on, to whoever listens: `tracing` spans.
+//! `tracing` spans for the client's verbs.
 //!
-//! Owns the spans of the verbs, and how a span is marked when its work fails. Their fields have the names
-//! that the service's own SDK gives them (`gen_ai.*`) and that OpenTelemetry knows (`otel.*`, `error.type`).
-//! Knows nothing of exporters, and no prompt: those are put in, where that was asked for, by who sends them.
+//! Owns the spans of the verbs and how a span is marked as failed. Field names are those of the service's own SDK
+//! (`gen_ai.*`) and of OpenTelemetry (`otel.*`, `error.type`). Does not know exporters or prompts: a span gets a prompt
+//! only where the request is sent, and only if the user enabled that.
 //!
-//! A span is never held across a wait: it goes along with the future.
+//! A span is never entered across an `.await`. It is attached to the future instead.
 
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span, info_span};
 
 use crate::error::{Error, Result};
 
-/// A verb of the client, in telemetry.
+/// A verb of the client, as telemetry names it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Verb {
     Generate,
@@ -29,11 +29,11 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
-    /// The span of one call: everything that is done for it lies within.
+    /// Creates the span of one call. The spans of its steps are children of it.
     pub(crate) fn span(self) -> Span {
         let (name, operation) = match self {
             Self::Generate => ("video.generate", Some("generate_video")),
-            // An edit is a generation to the SDK; the verb tells them apart.
+            // The SDK reports an edit as a generation. The span's name distinguishes them.
             Self::Edit => ("video.edit", Some("generate_video")),
             Self::Extend => ("video.extend", Some("extend_video")),
             #[cfg(feature = "media")]
@@ -57,27 +57,27 @@ impl Verb {
     }
 }
 
-/// Names the model in the span of the verb that is at work.
-pub(crate) fn model(model: &str) {
+/// Records the model in the current span, which must be that of a verb.
+pub(crate) fn record_model(model: &str) {
     Span::current().record("gen_ai.request.model", model);
 }
 
-/// A count as a number of OpenTelemetry, which knows signed ones alone: others are exported as text.
-pub(crate) fn number(count: impl Into<u64>) -> Option<i64> {
+/// Converts a count to a signed integer. OpenTelemetry has no unsigned ones and would export the count as text.
+pub(crate) fn to_signed(count: impl Into<u64>) -> Option<i64> {
     i64::try_from(count.into()).ok()
 }
 
-/// Does work within a span, and marks the span when it fails.
-pub(crate) async fn within<T>(span: Span, work: impl Future<Output = Result<T>>) -> Result<T> {
-    let done = work.instrument(span.clone()).await;
-    if let Err(error) = &done {
-        failed(&span, error);
+/// Runs work in a span, and marks the span as failed if the work fails.
+pub(crate) async fn instrument<T>(span: Span, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let result = work.instrument(span.clone()).await;
+    if let Err(error) = &result {
+        mark_failed(&span, error);
     }
-    done
+    result
 }
 
-/// Marks a span as failed, with the kind of error. Its words may quote the service, and stay out.
-pub(crate) fn failed(span: &Span, error: &Error) {
+/// Marks a span as failed, with the kind of the error. Leaves out the message, because it may quote the service.
+pub(crate) fn mark_failed(span: &Span, error: &Error) {
     span.record("otel.status_code", "ERROR");
     span.record("error.type", error.kind().code());
 }

@@ -84,7 +84,7 @@ impl IntoFuture for Analyze {
     type IntoFuture = Pin<Box<dyn Future<Output = Result<ClipNotes>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(telemetry::within(Verb::Analyze.span(), run(self)))
+        Box::pin(telemetry::instrument(Verb::Analyze.span(), run(self)))
     }
 }
 
@@ -108,7 +108,7 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
     options.check(&input)?;
     let until = Instant::now() + options.deadline;
     let stop = client.stop_signal().clone();
-    let found = stop.before_sending(Source::find(&client, &input)).await?;
+    let found = stop.run_before_send(Source::find(&client, &input)).await?;
     let local = found.local.ok_or_else(|| {
         // The check of the options refuses these, in better words.
         Error::invalid(format!("analyze {}: the clip has to be here", found.name))
@@ -116,7 +116,7 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
     let count = options.frame_count();
     let bounds = MediaOptions::default().with_deadline(options.deadline);
     let look = bridge::run(bounds, move |bounds| look(&local, &found.name, count, bounds));
-    let clip = stop.before_sending(look).await?;
+    let clip = stop.run_before_send(look).await?;
 
     // A question is paid, too, and its record has to be safe.
     client.inner.library.writable().await?;
@@ -128,7 +128,7 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
     let file = ticket::book(&client, record).await?;
     if stop.is_stopped() {
         file.discard().await?;
-        return Err(crate::stop::not_sent());
+        return Err(crate::stop::stopped_before_send());
     }
     let asking = tokio::spawn(ask(client, options, until, clip, file).in_current_span()).await;
     asking.unwrap_or_else(|ended| {

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::VideoClient;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{DownloadPolicy, Http, ProxySettings, RateLimit, Timeouts, Token, TokenSource};
+use crate::http::{Credential, DownloadPolicy, Http, HttpConfig, RateLimit, Timeouts, TokenSource};
 use crate::job::PollPolicy;
 use crate::library::Library;
 use crate::model::{ModelTable, Validation};
@@ -22,18 +22,14 @@ const KEY_VARIABLE: &str = "XAI_API_KEY";
 #[derive(Default)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct VideoClientBuilder {
-    token: Option<Result<Token>>,
+    credential: Option<Result<Credential>>,
     base_url: Option<String>,
     library: Option<Place>,
     models: Option<ModelTable>,
     defaults: Defaults,
     validation: Validation,
     poll: PollPolicy,
-    download: DownloadPolicy,
-    rate: RateLimit,
-    timeouts: Timeouts,
-    proxy: ProxySettings,
-    root_certificates: Vec<Vec<u8>>,
+    http: HttpConfig,
     planner: PlannerSettings,
     budget: Budget,
     telemetry_content: bool,
@@ -64,13 +60,13 @@ impl std::fmt::Debug for VideoClientBuilder {
 impl VideoClientBuilder {
     /// The key of your account. It is zeroed when the client goes, and never printed.
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
-        self.token = Some(checked_key(&SecretString::from(key.into())));
+        self.credential = Some(checked_key(&SecretString::from(key.into())));
         self
     }
 
     /// The key from the environment variable `XAI_API_KEY`.
     pub fn api_key_from_env(mut self) -> Self {
-        self.token = Some(match variable(KEY_VARIABLE) {
+        self.credential = Some(match variable(KEY_VARIABLE) {
             Some(key) => checked_key(&SecretString::from(key)),
             None => Err(no_key()),
         });
@@ -80,7 +76,7 @@ impl VideoClientBuilder {
     /// A source of tokens instead of a key: for OAuth, and for programs that must not hold the key, such as
     /// mobile apps. [`TokenSource`] tells when it is asked; [`Timeouts::token`] bounds each call.
     pub fn bearer(mut self, source: impl TokenSource) -> Self {
-        self.token = Some(Ok(Token::from_source(source)));
+        self.credential = Some(Ok(Credential::from_source(source)));
         self
     }
 
@@ -130,19 +126,19 @@ impl VideoClientBuilder {
 
     /// The bounds of a download.
     pub const fn download(mut self, policy: DownloadPolicy) -> Self {
-        self.download = policy;
+        self.http.download = policy;
         self
     }
 
     /// How fast the client may talk to the service.
     pub const fn rate_limit(mut self, rate: RateLimit) -> Self {
-        self.rate = rate;
+        self.http.rate_limit = rate;
         self
     }
 
     /// How long one exchange with the service may take.
     pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.timeouts = timeouts;
+        self.http.timeouts = timeouts;
         self
     }
 
@@ -157,7 +153,7 @@ impl VideoClientBuilder {
     ///
     /// A library in a bucket has connections of its own, which this does not change.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
-        self.proxy.proxy = Some(url.into());
+        self.http.proxy = Some(url.into());
         self
     }
 
@@ -166,7 +162,7 @@ impl VideoClientBuilder {
     ///
     /// [`build`](Self::build) fails with `Config` for an entry that is none of those.
     pub fn no_proxy(mut self, hosts: impl Into<String>) -> Self {
-        self.proxy.no_proxy = Some(hosts.into());
+        self.http.no_proxy = Some(hosts.into());
         self
     }
 
@@ -178,7 +174,7 @@ impl VideoClientBuilder {
     ///
     /// [`build`](Self::build) fails with `Config` for what is no certificate.
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.root_certificates.push(pem.into());
+        self.http.root_certificates.push(pem.into());
         self
     }
 
@@ -212,16 +208,9 @@ impl VideoClientBuilder {
     /// call can be made with.
     pub fn build(self) -> Result<VideoClient> {
         self.planner.check()?;
-        let token = self.token.unwrap_or_else(|| Err(no_key()))?;
+        let credential = self.credential.unwrap_or_else(|| Err(no_key()))?;
         let base_url = self.base_url.as_deref().unwrap_or(BASE_URL);
-        let http = Http::new(
-            base_url,
-            token,
-            (self.rate, self.download, self.timeouts),
-            &self.proxy,
-            &self.root_certificates,
-            &variable,
-        )?;
+        let http = Http::new(base_url, credential, self.http, &variable)?;
         let library = match self.library {
             Some(Place::Folder(folder)) => Library::open(folder)?,
             Some(Place::Opened(library)) => library,
@@ -258,13 +247,13 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-fn checked_key(key: &SecretString) -> Result<Token> {
+fn checked_key(key: &SecretString) -> Result<Credential> {
     let text = key.expose_secret().trim();
     if text.is_empty() {
         return Err(no_key());
     }
     // Keys are pasted, and a line break comes along.
-    Ok(Token::Key(SecretString::from(text.to_owned())))
+    Ok(Credential::Key(SecretString::from(text.to_owned())))
 }
 
 fn no_key() -> Error {

@@ -107,7 +107,7 @@ pub(super) async fn run(
     reporter.emit(JobEvent::Planning);
     // In a box of its own: the frame goes with it, before the job is waited for.
     let way = Box::pin(choose_way(&client, from, request));
-    match reporter.stop_signal().before_sending(way).await? {
+    match reporter.stop_signal().run_before_send(way).await? {
         Way::Extension(extension) => {
             Box::pin(video::run_extension(client, *extension, witness, reporter)).await
         }

@@ -10,7 +10,7 @@ use tracing::Span;
 use url::Url;
 
 use crate::error::Result;
-use crate::http::{DownloadError, Lane, Limiter, RateLimit, Sink};
+use crate::http::{DownloadError, RateLimit, RateLimiter, RequestKind, Sink};
 use crate::ids::JobId;
 use crate::job::rows::Row;
 use crate::job::{DurationStats, PollPolicy, PollStart, pause, spawn, wait_until_over};
@@ -62,7 +62,7 @@ impl Story {
 
 /// A service without a network, behind the limiter of the client.
 struct Service {
-    limiter: Limiter,
+    limiter: RateLimiter,
     start: Instant,
     stories: Mutex<HashMap<String, Story>>,
 }
@@ -76,7 +76,7 @@ impl std::fmt::Debug for Service {
 impl Service {
     async fn create(&self, id: &JobId, takes: Duration) {
         let asked = self.start.elapsed();
-        self.limiter.turn(Lane::Create).await;
+        self.limiter.acquire(RequestKind::Create).await;
         let taken = self.start.elapsed();
         let story = Story {
             create_waited: taken.saturating_sub(asked),
@@ -106,7 +106,7 @@ impl Service {
 impl Provider for Service {
     fn poll<'a>(&'a self, job: &'a JobId) -> BoxFuture<'a, Result<PollReply, PollFailure>> {
         Box::pin(async move {
-            self.limiter.turn(Lane::Read).await;
+            self.limiter.acquire(RequestKind::Other).await;
             Ok(self.look(job))
         })
     }
@@ -164,7 +164,7 @@ fn run(from: f64, to: f64) -> Shared {
         .unwrap();
     runtime.block_on(async {
         let service = Arc::new(Service {
-            limiter: Limiter::new(RateLimit::per_second(PER_SECOND, PER_SECOND)),
+            limiter: RateLimiter::new(RateLimit::per_second(PER_SECOND, PER_SECOND)),
             start: Instant::now(),
             stories: Mutex::default(),
         });

@@ -52,7 +52,7 @@ impl IntoFuture for ExtractFrame {
     type IntoFuture = Pin<Box<dyn Future<Output = Result<Frame>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(telemetry::within(Verb::Frame.span(), async move {
+        Box::pin(telemetry::instrument(Verb::Frame.span(), async move {
             // A file is called by its path.
             let source = match &self.clip.path {
                 Some(path) => MediaSource::from(path),

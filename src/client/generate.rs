@@ -96,8 +96,8 @@ async fn prepare(
 ) -> Result<(Ticket, Submission, Box<Brief>)> {
     let inner = &client.inner;
     let mut checked = client.estimate(&request)?;
-    telemetry::model(checked.model.as_str());
-    let resolved = stop.before_sending(inputs::generate(&client, &request)).await?;
+    telemetry::record_model(checked.model.as_str());
+    let resolved = stop.run_before_send(inputs::generate(&client, &request)).await?;
     // That a clip cannot be saved is better known before it is paid for.
     inner.library.writable().await?;
     client.warn_if_unverified();

@@ -80,8 +80,8 @@ pub(super) async fn explain(library: &Library, record: &JobRecord, error: Error)
     }
     match library.quarantined_clip(&record.id).await {
         Ok(Some(kept)) => error
-            .with_words(&format!("what was downloaded is kept as {}", kept.file_name))
-            .with_record(&record.id)
+            .with_suffix(&format!("what was downloaded is kept as {}", kept.file_name))
+            .with_record_id(&record.id)
             .with_advice(RetryAdvice::Resume)
             .with_guidance(
                 "the bytes in quarantine are paid for: play them, and accept them as the clip, or recover the job again later",

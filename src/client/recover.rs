@@ -270,7 +270,10 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
             break;
         }
         left = busy;
-        reporter.stop_signal().until(job::pause(WATCH_INTERVAL * 2)).await;
+        reporter
+            .stop_signal()
+            .run_until_stopped(job::pause(WATCH_INTERVAL * 2))
+            .await;
     }
     saved.sort_by(|a, b| a.0.cmp(&b.0));
     recovered.saved = saved.into_iter().map(|(_, clip)| clip).collect();
@@ -349,7 +352,7 @@ pub(super) async fn take_up(
     };
     match file.record().state {
         JobState::Reserved => drop_reservation(file).await,
-        JobState::Intended if is_on(Mutation::IntendedIsDropped) => drop_reservation(file).await,
+        JobState::Intended if is_on(Mutation::DropIntended) => drop_reservation(file).await,
         JobState::Intended if file.record().is_question() => lose_answer(file).await.map(Look::Failed),
         JobState::Intended | JobState::Unknown if file.record().job_id.is_none() => {
             mark_unresolved(&mut file).await?;

@@ -127,7 +127,7 @@ async fn end(
 /// Writes down why there is no clip: for good, or until somebody looks again.
 async fn note(mut file: OwnedRecord, error: &Error) -> Result<JobRecord> {
     let told = JobError::from(error);
-    if error.is_final() || is_mistyped(file.record(), error) || is_on(Mutation::UnsavedIsOver) {
+    if error.is_final() || is_mistyped(file.record(), error) || is_on(Mutation::CloseUnsavedJob) {
         let closed = file.close(|record| {
             record.state = JobState::Failed;
             record.error = Some(told.clone());

@@ -140,7 +140,7 @@ impl Ticket {
         reporter: &Reporter,
     ) -> Result<Box<save::Job>> {
         if reporter.is_stopped() {
-            return Err(self.give_back(stop::not_sent()).await);
+            return Err(self.give_back(stop::stopped_before_send()).await);
         }
         let digest = brief.digest();
         let kept = serde_json::to_value(&brief).ok().as_ref().map(Into::into);
@@ -183,7 +183,7 @@ impl Ticket {
     /// Writes down the job, after an attempt that failed. It exists, so nothing that fails here may end the work; but a
     /// process that ends before it is written down leaves a request of which nobody knows the job.
     async fn accept_again(&mut self, id: &JobId, clip: &ClipId) {
-        if is_on(Mutation::JobIsNotNamedAgain) {
+        if is_on(Mutation::SkipJobIdRetry) {
             return;
         }
         let mut backoff = Backoff::new(ACCEPT_PAUSE, 25 * ACCEPT_PAUSE);
@@ -205,7 +205,7 @@ impl Ticket {
 
     /// A create that brought no job.
     async fn not_taken(mut self, error: Error) -> Error {
-        if error.kind() == ErrorKind::SubmissionUnknown && !is_on(Mutation::NoAnswerIsFailure) {
+        if error.kind() == ErrorKind::SubmissionUnknown && !is_on(Mutation::FailUnansweredCreate) {
             let told = JobError::from(&error);
             let id = self.file.record().id.clone();
             let changed = self.file.change(|record| {
@@ -220,7 +220,7 @@ impl Ticket {
             if let Err(unwritten) = changed.await {
                 tracing::warn!(error = %unwritten, "the journal has the create as intended only");
             }
-            return error.with_record(&id);
+            return error.with_record_id(&id);
         }
         if error.may_have_been_charged() == Charge::No {
             return self.give_back(error).await;

@@ -169,10 +169,10 @@ async fn prepare(
 ) -> Result<Prepared> {
     let inner = &client.inner;
     let (mut checked, parts) = check(client, request)?;
-    telemetry::model(checked.model.as_str());
-    let source = stop.before_sending(Source::find(client, &parts.video)).await?;
+    telemetry::record_model(checked.model.as_str());
+    let source = stop.run_before_send(Source::find(client, &parts.video)).await?;
     let measured = match &source.local {
-        Some(local) => stop.before_sending(local.measure(&source.name)).await?,
+        Some(local) => stop.run_before_send(local.measure(&source.name)).await?,
         None => Measured::default(),
     };
     if let Some(length) = measured.length {
@@ -183,7 +183,7 @@ async fn prepare(
     client.warn_if_unverified();
 
     if let (Some(local), Some(_)) = (&source.local, checked.added_seconds) {
-        stop.before_sending(local.check_end(&source.name)).await?;
+        stop.run_before_send(local.check_end(&source.name)).await?;
     }
     let estimate = measured
         .length
@@ -220,7 +220,7 @@ async fn prepare(
     let local = source.local.clone();
     // In a box of its own, as all that is large.
     let sent = Box::pin(source.send(client, parts.transport));
-    let sent = match stop.before_sending(sent).await {
+    let sent = match stop.run_before_send(sent).await {
         Ok(sent) => sent,
         Err(error) => return Err(ticket.give_back(error).await),
     };

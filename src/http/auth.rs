@@ -1,7 +1,7 @@
-//! The bearer: where it comes from, how long it is used, and the only form it leaves in.
+//! API keys and bearer tokens.
 //!
-//! Owns the token that a source gave: one request for a new one at a time, made before the old one expires and
-//! bounded by a deadline. Refuses to know what a token is for.
+//! Owns the credential of a client and the `Authorization` header made from it. Caches the token of a source, refreshes
+//! it before it expires, and makes one bounded call to the source at a time. Does not know what a token grants.
 
 use std::fmt;
 use std::future::Future;
@@ -20,19 +20,21 @@ use tokio::time::{Instant, timeout};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A token is replaced this long before it expires, or after four fifths of its life if that is later.
+/// How long before its expiry a token is refreshed, unless four fifths of its lifetime end later.
 const REFRESH_BEFORE: Duration = Duration::from_secs(60);
-/// After an early refresh that failed, the old token is used for this long before the next attempt.
-const REFRESH_PAUSE: Duration = Duration::from_secs(5);
-/// Maximum length of a source's own words in an error, in characters.
+/// Minimum time between two attempts to refresh a token that is still valid.
+const REFRESH_RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// Maximum characters of the message of a [`TokenError`].
 const MAX_REASON: usize = 300;
-/// What is shorter than this, in bytes, is a word and no key: it would be cut out of innocent text.
-const SHORTEST_SECRET: usize = 8;
+/// Minimum bytes of a secret that is redacted. A shorter one could be an ordinary word of the text.
+const MIN_REDACTED_SECRET: usize = 8;
+/// Why a secret cannot be sent.
+const NOT_A_HEADER_VALUE: &str = "it has a line break or another character that a header cannot contain";
 
-/// A token, and the time until which it may be used.
+/// A bearer token and the time at which it expires.
 ///
-/// A [`SecretString`] or a `String` converts into one without an expiry: its source is then asked before every
-/// request.
+/// A [`SecretString`] or a `String` converts into a token without an expiry. Such a token is used for one request, and
+/// its source is called before every request.
 #[derive(Clone)]
 pub struct AccessToken {
     secret: SecretString,
@@ -40,7 +42,7 @@ pub struct AccessToken {
 }
 
 impl AccessToken {
-    /// Creates a token that is used for one request.
+    /// Creates a token without an expiry. It is used for one request.
     pub fn new(secret: impl Into<SecretString>) -> Self {
         Self {
             secret: secret.into(),
@@ -48,10 +50,10 @@ impl AccessToken {
         }
     }
 
-    /// Sets how long the token may be used, counted from now: `expires_in` of an OAuth answer.
-    pub fn expires_in(self, life: Duration) -> Self {
+    /// Sets the lifetime of the token, counted from now. This is `expires_in` in an OAuth response.
+    pub fn expires_in(self, lifetime: Duration) -> Self {
         Self {
-            expires_at: SystemTime::now().checked_add(life),
+            expires_at: SystemTime::now().checked_add(lifetime),
             ..self
         }
     }
@@ -85,17 +87,16 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// Why a source has no token.
+/// The error of a [`TokenSource`].
 ///
-/// Every [`std::error::Error`] converts into one, so `?` works in a source. Its text becomes part of the error that
-/// the caller sees, so it must not hold a secret.
+/// Every [`std::error::Error`] converts into a `TokenError`, so `?` works in a source. Its message becomes part of the
+/// error that the caller sees, so it must not contain a secret.
 #[derive(Debug, Clone)]
 pub struct TokenError(String);
 
 impl TokenError {
-    /// Creates an error with a reason, in one line.
+    /// Creates an error from a message. Replaces control characters by spaces, and cuts a message over 300 characters.
     pub fn new(reason: impl fmt::Display) -> Self {
-        // Line breaks and control characters have no place in an error of one line.
         let one_line = reason.to_string().replace(char::is_control, " ");
         Self(one_line.chars().take(MAX_REASON).collect())
     }
@@ -107,22 +108,24 @@ impl fmt::Display for TokenError {
     }
 }
 
-// Not itself a `std::error::Error`, which would make this conversion overlap with that of a type into itself.
+// `TokenError` itself is not a `std::error::Error`. This conversion would overlap with `impl From<T> for T` otherwise.
 impl<E: std::error::Error> From<E> for TokenError {
     fn from(error: E) -> Self {
         Self::new(error)
     }
 }
 
-/// Gives the bearer of requests, for OAuth and for programs that must not hold the key of an account.
+/// Supplies bearer tokens, for OAuth and for programs that must not contain the account's API key.
 ///
-/// Any async closure that returns a [`SecretString`], a `String` or an [`AccessToken`] is one. A token with an
-/// expiry is kept, and replaced before it expires; without one the source is asked before every request. Requests
-/// that need a token at the same time share one call. A call that takes longer than
-/// [`Timeouts::token`](crate::Timeouts::token), fails or panics is an error of kind
-/// [`Auth`](ErrorKind::Auth), and nothing is sent; waiting for a job outlasts it.
+/// Every async closure that returns `Ok` with a [`SecretString`], a `String` or an [`AccessToken`] implements this trait.
+///
+/// A token with an expiry is cached, and refreshed before it expires. Without an expiry, the source is called before
+/// every request. Concurrent requests share one call.
+///
+/// A call that fails, panics, or exceeds [`Timeouts::token`](crate::Timeouts::token) is an error of kind
+/// [`Auth`](ErrorKind::Auth), and the request is not sent. Polls of a job continue after such an error.
 pub trait TokenSource: Send + Sync + 'static {
-    /// Returns the token to use from now on.
+    /// Requests a new token.
     fn token(&self) -> BoxFuture<'_, Result<AccessToken, TokenError>>;
 }
 
@@ -138,48 +141,49 @@ where
     }
 }
 
-/// A fixed key or a source of tokens.
+/// What authorizes requests: a fixed API key or a source of tokens.
 #[derive(Clone)]
-pub(crate) enum Token {
+pub(crate) enum Credential {
     Key(SecretString),
-    Source(Arc<Cache>),
+    Source(Arc<TokenCache>),
 }
 
-impl Token {
-    /// The tokens of a source.
+impl Credential {
+    /// Creates a credential that takes its tokens from a source.
     pub(crate) fn from_source(source: impl TokenSource) -> Self {
-        Self::Source(Arc::new(Cache {
+        Self::Source(Arc::new(TokenCache {
             source: Box::new(source),
-            held: Mutex::new(None),
-            rounds: AtomicU64::new(0),
-            last: Arc::default(),
+            cached: Mutex::new(None),
+            completed_calls: AtomicU64::new(0),
+            last_result: Arc::default(),
         }))
     }
 
-    /// Returns the `Authorization` header, marked so that nothing prints it.
+    /// Returns the `Authorization` header. It is marked as sensitive, so that it is never printed.
     ///
     /// # Errors
-    /// `Config` for a key that no header can hold, `Auth` when the source gives no token before the deadline.
+    /// `Config` for a key that is not a valid header value, `Auth` if the source returns no token before the deadline.
     pub(super) async fn header(&self, deadline: Duration) -> Result<HeaderValue> {
         match self {
-            Self::Key(key) => bearer(key).ok_or_else(|| {
+            Self::Key(key) => bearer_header(key).ok_or_else(|| {
                 Error::new(
                     ErrorKind::Config,
-                    "use the key: it has a line break or another character that no header can hold",
+                    format!("use the API key: {NOT_A_HEADER_VALUE}"),
                 )
             }),
             Self::Source(cache) => Arc::clone(cache).header(deadline).await,
         }
     }
 
-    /// Forgets a token that the service refused. Returns whether the next one may be another.
-    pub(super) fn refused(&self, header: &HeaderValue) -> bool {
+    /// Discards a token that the service rejected. Returns whether the next request can get a different one.
+    pub(super) fn invalidate(&self, header: &HeaderValue) -> bool {
         match self {
             Self::Key(_) => false,
             Self::Source(cache) => {
-                let mut held = cache.held();
-                if held.as_ref().is_some_and(|held| held.header == *header) {
-                    *held = None;
+                let mut cached = cache.cached();
+                // Another request may have replaced the token already.
+                if cached.as_ref().is_some_and(|token| token.header == *header) {
+                    *cached = None;
                 }
                 true
             }
@@ -187,45 +191,49 @@ impl Token {
     }
 }
 
-fn bearer(secret: &SecretString) -> Option<HeaderValue> {
+/// Returns the header for a secret, or `None` if the secret is not a valid header value.
+fn bearer_header(secret: &SecretString) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(&format!("Bearer {}", secret.expose_secret())).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
 
-/// Returns a text without the bearer that its request had, which a server may repeat.
-pub(super) fn without(header: &HeaderValue, text: Bytes) -> Bytes {
+/// Removes the secret of a request from the text of its reply, in which a server may repeat it.
+pub(super) fn redact(header: &HeaderValue, text: Bytes) -> Bytes {
     let secret = header
         .to_str()
         .ok()
         .and_then(|value| value.strip_prefix("Bearer "));
     match (secret, std::str::from_utf8(&text)) {
-        (Some(secret), Ok(found)) if secret.len() >= SHORTEST_SECRET && found.contains(secret) => {
+        (Some(secret), Ok(found)) if secret.len() >= MIN_REDACTED_SECRET && found.contains(secret) => {
             found.replace(secret, "[key]").into()
         }
         _ => text,
     }
 }
 
-impl fmt::Debug for Token {
+impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(..)")
+        f.write_str("Credential(..)")
     }
 }
 
-/// The tokens of one source.
-pub(crate) struct Cache {
+/// Calls one token source and caches its token.
+pub(crate) struct TokenCache {
     source: Box<dyn TokenSource>,
-    /// A token that may be used again.
-    held: Mutex<Option<Held>>,
-    /// How many calls of the source are over.
-    rounds: AtomicU64,
-    /// What the last call brought. Locked while a call is under way.
-    last: Arc<tokio::sync::Mutex<Option<Result<HeaderValue>>>>,
+    /// A token with an expiry, which can be used for more than one request.
+    cached: Mutex<Option<CachedToken>>,
+    /// Number of completed calls of the source.
+    completed_calls: AtomicU64,
+    /// The result of the last call. Locked during a call.
+    last_result: Arc<tokio::sync::Mutex<Option<Result<HeaderValue>>>>,
 }
 
-/// A token with an expiry, by both clocks: one may be set, and the other may stand still while a machine sleeps.
-struct Held {
+/// A token with an expiry.
+///
+/// Times are kept on both clocks, and the earlier one counts: the wall clock can be set, and the monotonic clock can
+/// stop while the machine sleeps.
+struct CachedToken {
     header: HeaderValue,
     refresh: (SystemTime, Instant),
     expiry: (SystemTime, Instant),
@@ -235,91 +243,90 @@ fn is_past((wall, monotonic): (SystemTime, Instant)) -> bool {
     SystemTime::now() >= wall || Instant::now() >= monotonic
 }
 
-impl Held {
-    /// A token to keep. Nothing when it has no expiry, or one that is past.
+impl CachedToken {
+    /// Returns the token to cache, or `None` if it has no expiry or has expired.
     fn new(header: &HeaderValue, expires_at: Option<SystemTime>) -> Option<Self> {
         let (wall, monotonic) = (SystemTime::now(), Instant::now());
-        let life = expires_at?.duration_since(wall).ok()?;
-        let fresh = life.saturating_sub(REFRESH_BEFORE).max(life / 5 * 4);
+        let lifetime = expires_at?.duration_since(wall).ok()?;
+        let fresh = lifetime.saturating_sub(REFRESH_BEFORE).max(lifetime / 5 * 4);
         let after = |time| Some((wall.checked_add(time)?, monotonic.checked_add(time)?));
         Some(Self {
             header: header.clone(),
             refresh: after(fresh)?,
-            expiry: after(life)?,
+            expiry: after(lifetime)?,
         })
     }
 }
 
-impl Cache {
-    fn held(&self) -> MutexGuard<'_, Option<Held>> {
-        // A plain value, whole between any two statements.
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+impl TokenCache {
+    fn cached(&self) -> MutexGuard<'_, Option<CachedToken>> {
+        // Every critical section leaves the value consistent, so a poisoned lock can be used.
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn header(self: Arc<Self>, deadline: Duration) -> Result<HeaderValue> {
-        let round = self.rounds.load(Ordering::Acquire);
-        let usable = self
-            .held()
-            .as_ref()
-            .and_then(|held| (!is_past(held.expiry)).then(|| (held.header.clone(), is_past(held.refresh))));
-        if let Some((header, refresh)) = usable {
-            // The old token is good until the new one is there, and nobody waits for that.
-            if refresh && let Ok(turn) = Arc::clone(&self.last).try_lock_owned() {
-                tokio::spawn(Arc::clone(&self).ask(turn, deadline));
+        let completed_before = self.completed_calls.load(Ordering::Acquire);
+        let valid = self.cached().as_ref().and_then(|token| {
+            (!is_past(token.expiry)).then(|| (token.header.clone(), is_past(token.refresh)))
+        });
+        if let Some((header, needs_refresh)) = valid {
+            // Refreshed in the background: the old token is valid until the new one arrives.
+            if needs_refresh && let Ok(result) = Arc::clone(&self.last_result).try_lock_owned() {
+                tokio::spawn(Arc::clone(&self).call_source(result, deadline));
             }
             return Ok(header);
         }
-        let turn = timeout(deadline, Arc::clone(&self.last).lock_owned());
-        let turn = turn.await.map_err(|_| too_late(deadline))?;
-        if self.rounds.load(Ordering::Acquire) != round
-            && let Some(answer) = &*turn
+        let lock = timeout(deadline, Arc::clone(&self.last_result).lock_owned());
+        let result = lock.await.map_err(|_| timed_out(deadline))?;
+        // A call that completed during the wait for the lock serves this request too.
+        if self.completed_calls.load(Ordering::Acquire) != completed_before
+            && let Some(result) = &*result
         {
-            return answer.clone();
+            return result.clone();
         }
-        // In a task of its own: a caller that goes away must not break off what others wait for.
-        let asked = tokio::spawn(self.ask(turn, deadline)).await;
-        asked.unwrap_or_else(|_| Err(refusal("the runtime ended before there was one")))
+        // In a separate task, so that dropping this request does not cancel a call that others wait for.
+        let call = tokio::spawn(self.call_source(result, deadline)).await;
+        call.unwrap_or_else(|_| Err(token_error("the runtime ended before there was one")))
     }
 
-    /// Calls the source, and keeps what it gives.
-    async fn ask(
+    /// Calls the source, caches its token and stores the result for concurrent requests.
+    async fn call_source(
         self: Arc<Self>,
-        mut turn: OwnedMutexGuard<Option<Result<HeaderValue>>>,
+        mut last_result: OwnedMutexGuard<Option<Result<HeaderValue>>>,
         deadline: Duration,
     ) -> Result<HeaderValue> {
         let call = AssertUnwindSafe(async { self.source.token().await }).catch_unwind();
-        let answer = match timeout(deadline, call).await {
-            Err(_) => Err(too_late(deadline)),
-            Ok(Err(_panic)) => Err(refusal("the token source panicked")),
-            Ok(Ok(Err(error))) => Err(refusal(&error.0)),
-            Ok(Ok(Ok(token))) => match bearer(&token.secret) {
+        let result = match timeout(deadline, call).await {
+            Err(_) => Err(timed_out(deadline)),
+            Ok(Err(_panic)) => Err(token_error("the token source panicked")),
+            Ok(Ok(Err(error))) => Err(token_error(&error.0)),
+            Ok(Ok(Ok(token))) => match bearer_header(&token.secret) {
                 Some(header) => {
-                    *self.held() = Held::new(&header, token.expires_at);
+                    *self.cached() = CachedToken::new(&header, token.expires_at);
                     Ok(header)
                 }
-                None => Err(refusal(
-                    "it has a line break or another character that no header can hold",
-                )),
+                None => Err(token_error(NOT_A_HEADER_VALUE)),
             },
         };
-        if let (Err(error), Some(held)) = (&answer, self.held().as_mut()) {
-            tracing::debug!(error = %error, "no new token, the old one is used until it expires");
-            held.refresh = (SystemTime::now() + REFRESH_PAUSE, Instant::now() + REFRESH_PAUSE);
+        if let (Err(error), Some(token)) = (&result, self.cached().as_mut()) {
+            tracing::debug!(error = %error, "token refresh failed, using the old token until it expires");
+            token.refresh = (
+                SystemTime::now() + REFRESH_RETRY_PAUSE,
+                Instant::now() + REFRESH_RETRY_PAUSE,
+            );
         }
-        *turn = Some(answer.clone());
-        self.rounds.fetch_add(1, Ordering::Release);
-        answer
+        *last_result = Some(result.clone());
+        self.completed_calls.fetch_add(1, Ordering::Release);
+        result
     }
 }
 
-fn too_late(deadline: Duration) -> Error {
-    refusal(&format!(
-        "the token source gave none within {} s",
-        deadline.as_secs_f64()
-    ))
+fn timed_out(deadline: Duration) -> Error {
+    let seconds = deadline.as_secs_f64();
+    token_error(&format!("the token source returned none within {seconds} s"))
 }
 
-fn refusal(reason: &str) -> Error {
+fn token_error(reason: &str) -> Error {
     Error::new(ErrorKind::Auth, format!("get a token: {reason}"))
 }
 

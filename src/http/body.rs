@@ -1,10 +1,11 @@
-//! Request bodies that are sent as they are made: files and base64 on the fly, of known length, never a
-//! whole copy in memory.
+//! Streaming request bodies of known length.
+//!
+//! Owns reading files and encoding base64 in chunks while a body is sent, so that a body is never in memory as a whole.
 
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use base64::Engine as _;
 use bytes::Bytes;
@@ -12,14 +13,14 @@ use futures_util::stream::{self, Stream, StreamExt as _};
 
 use crate::error::{Error, ErrorKind};
 
-/// Bytes read at a time. A multiple of three, so that base64 has no padding before its end.
+/// Bytes per chunk. A multiple of three, so that only the last chunk has base64 padding.
 const CHUNK: usize = 384 * 1024;
 
-/// Content in memory or in a file of this machine.
+/// Content in memory or in a local file.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Content {
     Memory(Bytes),
-    /// A file and the length it had when it was looked at.
+    /// A file and its length. Sending fails if the file has another length by then.
     File {
         path: PathBuf,
         length: u64,
@@ -41,7 +42,7 @@ impl std::fmt::Debug for Content {
     }
 }
 
-/// One piece of a body.
+/// One piece of a body: text as it is, or content raw or as base64.
 #[derive(Debug, Clone)]
 pub(crate) enum Piece {
     Text(Bytes),
@@ -59,7 +60,7 @@ impl Piece {
     }
 }
 
-/// A body that can be sent again from its beginning.
+/// A request body. It can be sent more than once.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Body {
     pieces: Vec<Piece>,
@@ -79,80 +80,82 @@ impl From<Vec<Piece>> for Body {
     }
 }
 
-/// Where a body that could not be read to its end leaves its reason: the request it belonged to was
-/// never complete, so the service cannot have taken it.
-pub(super) type Broken = Arc<Mutex<Option<Error>>>;
-
 impl Body {
-    /// The exact length.
+    /// Returns the exact length in bytes.
     pub(crate) fn len(&self) -> u64 {
         self.pieces.iter().map(Piece::len).sum()
     }
 
-    /// The bytes, made while they are sent.
+    /// Returns the bytes as a stream, and a cell that holds the error if the content could not be read.
+    ///
+    /// The cell is needed because HTTP/2 connections drop the error of a body. A request whose body failed is incomplete,
+    /// so the service cannot have accepted it.
     pub(super) fn stream(
         &self,
     ) -> (
-        impl Stream<Item = Result<Bytes, BrokenOff>> + Send + 'static,
-        Broken,
+        impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+        Arc<OnceLock<Error>>,
     ) {
-        let broken = Broken::default();
-        let told = Arc::clone(&broken);
-        let pieces = stream::iter(self.pieces.clone()).flat_map(chunks);
-        let stream = pieces.map(move |chunk| {
+        let body_error = Arc::<OnceLock<Error>>::default();
+        let cell = Arc::clone(&body_error);
+        let chunks = stream::iter(self.pieces.clone()).flat_map(stream_piece);
+        let stream = chunks.map(move |chunk| {
             chunk.map_err(|error| {
-                *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                BrokenOff
+                let _ = cell.set(error.clone());
+                io::Error::other(error)
             })
         });
-        (stream, broken)
+        (stream, body_error)
     }
 }
 
-/// What the connection is told when a body ends before its end.
-#[derive(Debug, thiserror::Error)]
-#[error("the content could not be read to its end")]
-pub(super) struct BrokenOff;
-
-/// One piece, a chunk at a time.
-fn chunks(piece: Piece) -> stream::BoxStream<'static, Result<Bytes, Error>> {
+/// Returns the chunks of a piece.
+fn stream_piece(piece: Piece) -> stream::BoxStream<'static, Result<Bytes, Error>> {
     match piece {
         Piece::Text(bytes) => stream::once(async { Ok(bytes) }).boxed(),
         Piece::Raw(Content::Memory(bytes)) => stream::once(async { Ok(bytes) }).boxed(),
-        Piece::Raw(Content::File { path, length }) => read(path, length, Bytes::from).boxed(),
+        Piece::Raw(Content::File { path, length }) => stream_file(path, length, Bytes::from).boxed(),
         Piece::Base64(Content::Memory(bytes)) => {
             let parts = (0..bytes.len())
                 .step_by(CHUNK)
-                .map(move |at| Ok(base64(&bytes[at..bytes.len().min(at + CHUNK)])));
+                .map(move |at| Ok(encode_base64(&bytes[at..bytes.len().min(at + CHUNK)])));
             stream::iter(parts).boxed()
         }
-        Piece::Base64(Content::File { path, length }) => read(path, length, |chunk| base64(&chunk)).boxed(),
+        Piece::Base64(Content::File { path, length }) => {
+            stream_file(path, length, |chunk| encode_base64(&chunk)).boxed()
+        }
     }
 }
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-fn base64(bytes: &[u8]) -> Bytes {
+fn encode_base64(bytes: &[u8]) -> Bytes {
     use base64::engine::{Simd, general_purpose::PAD};
     Simd::standard(PAD).encode(bytes).into()
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn base64(bytes: &[u8]) -> Bytes {
+fn encode_base64(bytes: &[u8]) -> Bytes {
     base64::engine::general_purpose::STANDARD.encode(bytes).into()
 }
 
-/// A file that is being read, and how much of it is to come.
-struct Reading {
+/// Reads a file in chunks and checks its length.
+struct FileReader {
     path: PathBuf,
     file: Option<File>,
-    rest: u64,
+    remaining: u64,
 }
 
-impl Reading {
-    /// The next bytes: as many as a chunk has, but for the last one. `None` at the end, which must be where it
-    /// was when the file was looked at.
+impl FileReader {
+    /// Returns the next chunk, or `None` at the end of the file.
+    ///
+    /// # Errors
+    /// `InvalidRequest` if the file cannot be read, or is shorter or longer than expected.
     fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
-        let Self { path, file, rest } = self;
+        let Self {
+            path,
+            file,
+            remaining,
+        } = self;
         let failed = |error: io::Error| {
             Error::new(ErrorKind::InvalidRequest, format!("read {}", path.display())).with_source(error)
         };
@@ -160,50 +163,48 @@ impl Reading {
             Some(file) => file,
             None => file.insert(File::open(&*path).map_err(failed)?),
         };
-        let want = (*rest).min(CHUNK as u64);
-        // At the end one more, which is not to be there.
-        let ask = want.max(1);
-        let mut chunk = Vec::with_capacity(usize::try_from(ask).unwrap_or(CHUNK));
-        let read = file.take(ask).read_to_end(&mut chunk).map_err(failed)? as u64;
-        if read != want {
-            return Err(changed(path));
+        let expected = (*remaining).min(CHUNK as u64);
+        // At the end, one byte more is requested to detect a file that grew.
+        let limit = expected.max(1);
+        let mut chunk = Vec::with_capacity(usize::try_from(limit).unwrap_or(CHUNK));
+        let read = file.take(limit).read_to_end(&mut chunk).map_err(failed)? as u64;
+        if read != expected {
+            return Err(Error::invalid(format!(
+                "read {}: the file changed while it was being sent",
+                path.display()
+            )));
         }
-        *rest -= read;
+        *remaining -= read;
         Ok((read > 0).then_some(chunk))
     }
 }
 
-/// The chunks of a file, each made into what is sent. While one is on its way the next one is read, on a thread
-/// that may wait.
-fn read(
+/// Returns the encoded chunks of a file. Reads the next chunk on a blocking thread while the current one is sent.
+fn stream_file(
     path: PathBuf,
     length: u64,
-    made: fn(Vec<u8>) -> Bytes,
+    encode: fn(Vec<u8>) -> Bytes,
 ) -> impl Stream<Item = Result<Bytes, Error>> + Send {
-    let begin = move |mut reading: Reading| {
+    let read_next = move |mut reader: FileReader| {
         crate::host::spawn_blocking(move || {
-            let chunk = reading.next();
-            chunk.map(|chunk| chunk.map(|chunk| (made(chunk), reading)))
+            let chunk = reader.next();
+            chunk.map(|chunk| chunk.map(|chunk| (encode(chunk), reader)))
         })
     };
-    let first = begin(Reading {
+    let first = read_next(FileReader {
         path,
         file: None,
-        rest: length,
+        remaining: length,
     });
     stream::try_unfold(first, move |chunk| async move {
-        let read = chunk
-            .await
-            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Stopped, "read what is sent: broken off")));
-        Ok(read?.map(|(chunk, reading)| (chunk, begin(reading))))
+        let read = chunk.await.unwrap_or_else(|_| {
+            Err(Error::new(
+                ErrorKind::Stopped,
+                "read the request body: interrupted",
+            ))
+        });
+        Ok(read?.map(|(chunk, reader)| (chunk, read_next(reader))))
     })
-}
-
-fn changed(path: &std::path::Path) -> Error {
-    Error::invalid(format!(
-        "read {}: the file changed while it was being sent",
-        path.display()
-    ))
 }
 
 #[cfg(test)]
@@ -213,20 +214,20 @@ mod tests {
     use super::*;
 
     async fn collect(body: &Body) -> Result<Vec<u8>, Error> {
-        let (stream, broken) = body.stream();
+        let (stream, body_error) = body.stream();
         let mut out = Vec::new();
         let mut stream = std::pin::pin!(stream);
         while let Some(chunk) = stream.next().await {
             match chunk {
                 Ok(chunk) => out.extend_from_slice(&chunk),
-                Err(_) => return Err(broken.lock().unwrap().take().unwrap()),
+                Err(_) => return Err(body_error.get().unwrap().clone()),
             }
         }
         Ok(out)
     }
 
     #[tokio::test]
-    async fn base64_in_chunks_is_base64_of_the_whole() {
+    async fn base64_in_chunks_equals_base64_of_the_whole() {
         let folder = tempfile::tempdir().unwrap();
         for length in [0, 1, 2, 3, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7] {
             let bytes: Vec<u8> = (0..=250_u8).cycle().take(length).collect();
@@ -255,7 +256,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_grew_or_shrank_is_not_sent_as_whole() {
+    async fn a_file_that_grew_or_shrank_fails_the_body() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("clip.mp4");
         std::fs::write(&path, b"0123456789").unwrap();

@@ -1,163 +1,98 @@
-//! Fetching a clip: streamed, bounded, resumed, guarded.
+//! Downloads a clip: streaming, size-limited, resumable, and guarded against private addresses.
+//!
+//! Owns attempts and resumption, redirects, and the checks of what was received: its length, its type and its declared
+//! hash. Does not know where the bytes are stored.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use reqwest::StatusCode;
-use reqwest::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAST_MODIFIED,
-    LOCATION, RANGE,
-};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderValue, IF_RANGE, LOCATION, RANGE, RETRY_AFTER};
+use reqwest::{Response, StatusCode};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 use url::Url;
 
-use super::checksum::Checksum;
-use super::{Http, guard, network, retry_after};
-use crate::backoff::{Backoff, check_wait};
-use crate::error::{Error, ErrorKind, Result, redacted_url};
+use super::exchange::{network_error, retry_after};
+use super::remote_file::RemoteFile;
+use super::{Http, ssrf_guard};
+use crate::backoff::Backoff;
+use crate::error::{Error, ErrorKind, Result, redact_url};
 use crate::telemetry;
 
 const MAX_REDIRECTS: u32 = 5;
-/// An MP4 names its type in bytes 4 to 8, so this much tells a clip from an error page.
-const SNIFF: usize = 12;
+/// Bytes at the start of a file that distinguish an MP4 from an error page. Bytes 4 to 8 of an MP4 are its type.
+const HEAD_BYTES: usize = 12;
 
-/// The speed beyond which a limit from below could never be kept.
-const FASTEST: u64 = 1 << 30;
-
-/// The bounds of a download.
-///
-/// A limit of 0 bytes, a least speed of more than 1 GiB/s, and a `stall_timeout` of zero or of more than a year are
-/// errors of kind `Config` when the client is built.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
-pub struct DownloadPolicy {
-    /// Most bytes of a clip. 15 s at 1080p are some 30 MB.
-    pub max_bytes: u64,
-    /// Least bytes a second, measured over `stall_timeout`.
-    pub min_bytes_per_second: u64,
-    /// How long the line may be silent, and the window of the least speed.
-    pub stall_timeout: Duration,
-    /// How many times a broken download is taken up again.
-    pub attempts: u32,
-}
-
-impl Default for DownloadPolicy {
-    /// 2 GiB, 1 KiB/s over 30 s, 6 attempts.
-    fn default() -> Self {
-        Self {
-            max_bytes: 2 << 30,
-            min_bytes_per_second: 1024,
-            stall_timeout: Duration::from_secs(30),
-            attempts: 6,
-        }
-    }
-}
-
-impl DownloadPolicy {
-    /// Returns an error for limits under which no clip could be downloaded.
-    pub(super) fn check(&self) -> Result<()> {
-        let bad = |why: String| Error::new(ErrorKind::Config, format!("set up downloads: {why}"));
-        if self.max_bytes == 0 {
-            return Err(bad(
-                "max_bytes is 0; use the size of the largest clip to accept".to_owned()
-            ));
-        }
-        if self.min_bytes_per_second > FASTEST {
-            return Err(bad(format!(
-                "min_bytes_per_second is {}; use at most {FASTEST}",
-                self.min_bytes_per_second
-            )));
-        }
-        check_wait(self.stall_timeout).map_err(|why| bad(format!("stall_timeout {why}")))
-    }
-}
-
-/// Where the bytes go. Dropping a future of these leaves the sink as after the last finished call.
+/// Where a download stores its bytes. Dropping one of these futures leaves the sink as it was before the call.
 pub(crate) trait Sink: Send {
-    /// Bytes written so far.
+    /// Returns the number of bytes written so far.
     fn position(&self) -> u64;
-    /// Adds bytes at the end.
+    /// Appends bytes.
     fn append(&mut self, chunk: Bytes) -> BoxFuture<'_, Result<()>>;
-    /// Throws away what was written.
+    /// Discards everything that was written.
     fn restart(&mut self) -> BoxFuture<'_, Result<()>>;
-    /// Begins anew after a file that came whole and is not the clip, for this reason.
+    /// Starts again after a complete file that is not the clip, for the reason `why`.
     fn reject<'a>(&'a mut self, why: &'a Error) -> BoxFuture<'a, Result<()>>;
 }
 
-/// Why a download ended without a clip.
+/// Why a download failed.
 #[derive(Debug)]
 pub(crate) enum DownloadError {
-    /// The link is no longer good; the job may give a fresh one.
+    /// The link has expired. Polling the job may return a new one.
     LinkExpired(Error),
-    /// Anything else; trying again here did not help.
+    /// Another failure, after the permitted attempts.
     Failed(Error),
 }
 
-/// One try's outcome when it did not finish the clip.
-enum Broken {
-    /// Another try may go on where this one stopped.
-    Retry(Error, Option<Duration>),
-    /// What was written is of no use to another try.
+/// Why one attempt failed, and how the next one starts.
+enum AttemptError {
+    /// The next attempt can resume the file, after the wait that the server asked for.
+    Resume(Error, Option<Duration>),
+    /// The next attempt must start from the beginning.
     Restart(Error),
-    /// All of the file came, and it is not the clip.
+    /// The file was received completely and is not the clip.
     Rejected(Error),
+    /// There is no next attempt.
     Final(DownloadError),
 }
 
-/// What earlier tries learned of the file.
-#[derive(Default)]
-struct KnownFile {
-    validator: Option<HeaderValue>,
-    checksum: Checksum,
-    /// Whether it was seen to begin in another way than an MP4.
-    is_other: bool,
-}
-
-impl From<Error> for Broken {
+impl From<Error> for AttemptError {
     fn from(error: Error) -> Self {
         Self::Final(DownloadError::Failed(error))
     }
 }
 
 impl Http {
-    /// The URL of a clip, from what the service wrote: absolute, or relative to the API.
+    /// Returns the URL of a clip, which the service sends as an absolute URL or relative to the API.
     ///
     /// # Errors
-    /// [`ErrorKind::Protocol`] when it is no URL, or points where a clip must not be fetched from.
+    /// [`ErrorKind::Protocol`] if it does not parse, or clips must not be downloaded from there.
     pub(crate) fn clip_url(&self, text: &str) -> Result<Url> {
-        let base = &self.0.base;
-        let url = base.join(text).map_err(|_| {
+        let url = self.0.base.join(text).map_err(|_| {
             Error::new(
                 ErrorKind::Protocol,
-                "read the clip's URL: the service sent none that parses",
+                "read the clip's URL: the service sent an invalid one",
             )
         })?;
         self.check_url(&url)?;
         Ok(url)
     }
 
-    /// The URL of one of the service's own resources.
-    pub(crate) fn api_url(&self, segments: &[&str]) -> Url {
-        self.url(segments)
-    }
-
     fn check_url(&self, url: &Url) -> Result<()> {
-        guard::check_url(url, &self.0.base).map_err(|why| {
+        ssrf_guard::check_url(url, &self.0.base).map_err(|reason| {
             Error::new(
                 ErrorKind::Protocol,
-                format!("download {}: refused, {why}", redacted_url(url.as_str())),
+                format!("download {}: refused, {reason}", redact_url(url.as_str())),
             )
         })
     }
 
-    /// Fetches a clip into a sink. Progress is told after every chunk: bytes so far, bytes in all.
+    /// Downloads a clip into a sink. Calls `progress` after each chunk with the bytes so far and the total, if known.
     ///
     /// # Cancel safety
-    /// Dropping it leaves the sink at the last finished chunk.
+    /// Dropping the future leaves the sink after the last complete chunk.
     pub(crate) async fn download(
         &self,
         url: &Url,
@@ -173,152 +108,127 @@ impl Http {
             server.address = url.host_str(),
             reelkin.bytes = Empty,
         );
-        let done = self
-            .download_in_tries(url, sink, progress)
+        let result = self
+            .download_with_retries(url, sink, progress)
             .instrument(span.clone())
             .await;
-        span.record("reelkin.bytes", telemetry::number(sink.position()));
-        if let Err(DownloadError::LinkExpired(error) | DownloadError::Failed(error)) = &done {
-            telemetry::failed(&span, error);
+        span.record("reelkin.bytes", telemetry::to_signed(sink.position()));
+        if let Err(DownloadError::LinkExpired(error) | DownloadError::Failed(error)) = &result {
+            telemetry::mark_failed(&span, error);
         }
-        done
+        result
     }
 
-    async fn download_in_tries(
+    async fn download_with_retries(
         &self,
         url: &Url,
         sink: &mut dyn Sink,
         mut progress: impl FnMut(u64, Option<u64>) + Send,
     ) -> Result<(), DownloadError> {
         let policy = &self.0.policy;
-        let fresh_backoff = || Backoff::new(Duration::from_millis(500), Duration::from_secs(15));
-        let mut backoff = fresh_backoff();
-        // What the slowest line that counts as alive brings in the time it may be silent.
-        let worth = bytes_in(policy.stall_timeout, policy.min_bytes_per_second);
-        let mut file = KnownFile::default();
+        let new_backoff = || Backoff::new(Duration::from_millis(500), Duration::from_secs(15));
+        let mut backoff = new_backoff();
+        // What a connection delivers at the minimum speed before it counts as stalled.
+        let min_progress = bytes_in(policy.stall_timeout, policy.min_bytes_per_second);
+        let mut file = RemoteFile::default();
         let mut attempt = 1;
         loop {
             let before = sink.position();
-            let (error, pause) = match self.try_download(url, sink, &mut file, &mut progress).await {
+            let (error, pause) = match self.attempt_download(url, sink, &mut file, &mut progress).await {
                 Ok(()) => return Ok(()),
-                Err(Broken::Final(error)) => return Err(error),
-                Err(Broken::Retry(error, asked)) => (error, backoff.next(asked)),
-                Err(Broken::Restart(error)) => {
-                    file = KnownFile::default();
+                Err(AttemptError::Final(error)) => return Err(error),
+                Err(AttemptError::Resume(error, retry_after)) => (error, backoff.next(retry_after)),
+                Err(AttemptError::Restart(error)) => {
+                    file = RemoteFile::default();
                     sink.restart().await.map_err(DownloadError::Failed)?;
                     (error, backoff.next(None))
                 }
-                Err(Broken::Rejected(error)) => {
-                    file = KnownFile::default();
+                Err(AttemptError::Rejected(error)) => {
+                    file = RemoteFile::default();
                     sink.reject(&error).await.map_err(DownloadError::Failed)?;
                     (error, backoff.next(None))
                 }
             };
-            // A line that is cut often but moves is not a broken one: only tries that brought next to
-            // nothing count. Were one byte enough, a server could keep us for days.
-            if sink.position() > before.saturating_add(worth) {
-                backoff = fresh_backoff();
+            // A connection that is often interrupted but makes progress is usable, so only attempts without progress
+            // count. One byte is not enough: a server could prolong a download for days that way.
+            if sink.position() > before.saturating_add(min_progress) {
+                backoff = new_backoff();
             } else {
                 attempt += 1;
             }
             if attempt > policy.attempts {
                 return Err(DownloadError::Failed(error.with_attempts(policy.attempts)));
             }
-            tracing::debug!(attempt, error = %error, "download broken off, trying again");
+            tracing::debug!(attempt, error = %error, "download interrupted, retrying");
             tokio::time::sleep(pause).await;
         }
     }
 
-    async fn try_download(
+    async fn attempt_download(
         &self,
         url: &Url,
         sink: &mut dyn Sink,
-        file: &mut KnownFile,
+        file: &mut RemoteFile,
         progress: &mut (impl FnMut(u64, Option<u64>) + Send),
-    ) -> Result<(), Broken> {
-        let doing = format!("download {}", redacted_url(url.as_str()));
+    ) -> Result<(), AttemptError> {
+        let doing = format!("download {}", redact_url(url.as_str()));
         if sink.position() > 0 && file.validator.is_none() {
-            // Without a validator nobody can say that the rest belongs to the same file.
+            // Without a validator the rest could be that of another file.
             sink.restart().await?;
         }
-        let mut response = self
-            .follow(&doing, url, sink.position(), file.validator.as_ref())
+        let response = self
+            .request_clip(&doing, url, sink.position(), file.validator.as_ref())
             .await?;
+        check_status(&doing, &response, sink.position(), file)?;
+        let is_whole = response.status() == StatusCode::OK;
+        if is_whole && sink.position() > 0 {
+            sink.restart().await?;
+        }
+        file.update(response.headers(), is_whole);
+        self.receive(&doing, response, sink, file, progress).await
+    }
+
+    /// Writes the body of a response to the sink and checks what was received.
+    async fn receive(
+        &self,
+        doing: &str,
+        mut response: Response,
+        sink: &mut dyn Sink,
+        file: &mut RemoteFile,
+        progress: &mut (impl FnMut(u64, Option<u64>) + Send),
+    ) -> Result<(), AttemptError> {
+        let policy = &self.0.policy;
         let status = response.status().as_u16();
         let failed = |kind, what: &str| Error::new(kind, format!("{doing}: {what}")).with_status(status);
-        match status {
-            200 => {
-                if sink.position() > 0 {
-                    sink.restart().await?;
-                }
-                file.checksum = Checksum::declared_by(response.headers());
-                file.is_other = false;
-            }
-            // A server that ignores the condition would have us glue two files together.
-            206 if content_range_start(response.headers()) == Some(sink.position())
-                && is_same(file.validator.as_ref(), response.headers()) => {}
-            206 | 416 => {
-                return Err(Broken::Restart(failed(
-                    ErrorKind::Network,
-                    "the server could not go on where the download broke off",
-                )));
-            }
-            401 | 403 | 404 | 410 => {
-                return Err(Broken::Final(DownloadError::LinkExpired(failed(
-                    ErrorKind::JobExpired,
-                    &format!("the link is no longer good (http {status})"),
-                ))));
-            }
-            429 | 500.. => {
-                let asked = retry_after(response.headers().get(reqwest::header::RETRY_AFTER));
-                return Err(Broken::Retry(
-                    failed(ErrorKind::Network, &format!("the server answered http {status}")),
-                    asked,
-                ));
-            }
-            _ => {
-                return Err(
-                    failed(ErrorKind::Protocol, &format!("the server answered http {status}")).into(),
-                );
-            }
-        }
-        file.validator = strong_validator(response.headers());
-        let total = response.content_length().map(|rest| sink.position() + rest);
-        let policy = &self.0.policy;
+        let interrupted = |what: &str| AttemptError::Resume(failed(ErrorKind::Network, what), None);
+        let not_mp4 = || failed(ErrorKind::Protocol, "the file is not an MP4");
         let too_large = || {
             failed(
                 ErrorKind::Protocol,
                 &format!("the clip is larger than the limit of {} bytes", policy.max_bytes),
             )
         };
+        let total = response.content_length().map(|rest| sink.position() + rest);
         if total.is_some_and(|total| total > policy.max_bytes) {
             return Err(too_large().into());
         }
-
-        // Only a try that starts at the beginning sees the beginning.
-        let sniffs = sink.position() == 0;
-        let mut head: Vec<u8> = Vec::with_capacity(SNIFF);
-        let no_mp4 = || failed(ErrorKind::Protocol, "what the server sent is not an MP4");
+        let is_from_start = sink.position() == 0;
+        let mut head: Vec<u8> = Vec::with_capacity(HEAD_BYTES);
         let (mut window_start, mut window_bytes) = (Instant::now(), 0);
         loop {
             let chunk = match tokio::time::timeout(policy.stall_timeout, response.chunk()).await {
                 Ok(Ok(Some(chunk))) => chunk,
                 Ok(Ok(None)) => break,
-                Ok(Err(error)) => return Err(Broken::Retry(network(&doing, error), None)),
-                Err(_) => {
-                    return Err(Broken::Retry(
-                        failed(ErrorKind::Network, "the line fell silent"),
-                        None,
-                    ));
-                }
+                Ok(Err(error)) => return Err(AttemptError::Resume(network_error(doing, error), None)),
+                Err(_) => return Err(interrupted("the connection stalled")),
             };
-            if sniffs && head.len() < SNIFF {
-                head.extend(chunk.iter().take(SNIFF - head.len()));
+            if is_from_start && head.len() < HEAD_BYTES {
+                head.extend(chunk.iter().take(HEAD_BYTES - head.len()));
                 if head.len() >= 8 {
-                    file.is_other = head[4..8] != *b"ftyp";
-                    // What is no text may be a clip in a container that was not expected, and is paid for.
-                    if file.is_other && is_text(&head) {
-                        return Err(Broken::Restart(no_mp4()));
+                    file.is_not_mp4 = head[4..8] != *b"ftyp";
+                    // Binary data is received completely: it may be a paid clip in an unexpected container.
+                    if file.is_not_mp4 && is_text(&head) {
+                        return Err(AttemptError::Restart(not_mp4()));
                     }
                 }
             }
@@ -332,59 +242,62 @@ impl Http {
             let window = window_start.elapsed();
             if window >= policy.stall_timeout {
                 if window_bytes < bytes_in(window, policy.min_bytes_per_second) {
-                    let what = format!("slower than {} bytes a second", policy.min_bytes_per_second);
-                    return Err(Broken::Retry(failed(ErrorKind::Network, &what), None));
+                    return Err(interrupted(&format!(
+                        "slower than {} bytes a second",
+                        policy.min_bytes_per_second
+                    )));
                 }
                 (window_start, window_bytes) = (Instant::now(), 0);
             }
         }
         match total {
-            Some(total) if sink.position() < total => {
-                let what = format!("the line closed at {} of {total} bytes", sink.position());
-                Err(Broken::Retry(failed(ErrorKind::Network, &what), None))
-            }
-            _ if sink.position() < SNIFF as u64 => Err(Broken::Restart(failed(
+            Some(total) if sink.position() < total => Err(interrupted(&format!(
+                "the connection closed at {} of {total} bytes",
+                sink.position()
+            ))),
+            _ if sink.position() < HEAD_BYTES as u64 => Err(AttemptError::Restart(failed(
                 ErrorKind::Protocol,
                 "the server sent an empty file",
             ))),
-            _ if file.is_other => Err(Broken::Rejected(no_mp4())),
-            _ if !file.checksum.holds() => Err(Broken::Rejected(failed(
+            _ if file.is_not_mp4 => Err(AttemptError::Rejected(not_mp4())),
+            _ if !file.checksum.is_match() => Err(AttemptError::Rejected(failed(
                 ErrorKind::Network,
-                "the bytes are not those that the server has, by its own checksum",
+                "the file does not match the checksum that the server declares",
             ))),
             _ => Ok(()),
         }
     }
 
-    /// Sends the request and follows redirects by hand: each place is checked, and the key goes to
-    /// the API's own origin and never across a redirect.
-    async fn follow(
+    /// Requests a clip from byte `from` on, and follows redirects.
+    ///
+    /// Checks the URL of every redirect, and sends the token only to the origin of the API and never after a redirect.
+    async fn request_clip(
         &self,
         doing: &str,
         url: &Url,
         from: u64,
         validator: Option<&HeaderValue>,
-    ) -> Result<reqwest::Response, Broken> {
+    ) -> Result<Response, AttemptError> {
         let mut url = url.clone();
         for hop in 0..=MAX_REDIRECTS {
-            // Behind a proxy this is the whole guard: the proxy resolves the name.
+            // With a proxy this is the only check of the target, because the proxy resolves the name.
             self.check_url(&url)?;
             let clients = &self.0.clients;
-            let client = match (self.0.proxies.of(&url)?, &clients.proxied_download) {
+            let client = match (self.0.proxies.for_url(&url)?, &clients.proxied_download) {
                 (Some(_), Some(proxied)) => proxied,
                 _ => &clients.download,
             };
-            // Compressed transfer would make lengths and ranges mean something else.
+            // With compression, lengths and ranges would not be those of the file.
             let mut request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
-            let mut sent = None;
+            let mut sent_token = None;
             if hop == 0 && url.origin() == self.0.base.origin() {
-                // A source that has no token now may have one for the next try.
+                // A token source that fails now may succeed at the next attempt.
                 let token = self.token().await.map_err(|error| match error.kind() {
-                    ErrorKind::Auth => Broken::Retry(error, None),
+                    ErrorKind::Auth => AttemptError::Resume(error, None),
                     _ => error.into(),
                 })?;
                 request = request.header(AUTHORIZATION, token.clone());
-                sent = Some(token);
+                sent_token = Some(token);
             }
             if let (1.., Some(validator)) = (from, validator) {
                 request = request
@@ -394,21 +307,24 @@ impl Http {
             let response = request
                 .send()
                 .await
-                .map_err(|error| Broken::Retry(network(doing, error), None))?;
+                .map_err(|error| AttemptError::Resume(network_error(doing, error), None))?;
             if response.status() == StatusCode::UNAUTHORIZED
-                && sent.is_some_and(|token| self.0.token.refused(&token))
+                && sent_token.is_some_and(|token| self.0.credential.invalidate(&token))
             {
-                let what = format!("{doing}: the service refused the token (http 401)");
+                let what = format!("{doing}: the service rejected the token (http 401)");
                 let error = Error::new(ErrorKind::Auth, what).with_status(401);
-                return Err(Broken::Retry(error, None));
+                return Err(AttemptError::Resume(error, None));
             }
             if !response.status().is_redirection() {
                 return Ok(response);
             }
-            let next = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-            url = next
-                .and_then(|to| url.join(to).ok())
-                .ok_or_else(|| Error::new(ErrorKind::Protocol, format!("{doing}: redirected to nowhere")))?;
+            let location = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+            url = location.and_then(|to| url.join(to).ok()).ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Protocol,
+                    format!("{doing}: the redirect has no valid location"),
+                )
+            })?;
         }
         Err(Error::new(
             ErrorKind::Protocol,
@@ -418,39 +334,44 @@ impl Http {
     }
 }
 
-/// Whether a file begins as a page or a message does, and not as media.
+/// Checks that a response contains the file, from its start or from `position` on.
+fn check_status(
+    doing: &str,
+    response: &Response,
+    position: u64,
+    file: &RemoteFile,
+) -> Result<(), AttemptError> {
+    let (headers, status) = (response.headers(), response.status().as_u16());
+    let failed = |kind, what: &str| Error::new(kind, format!("{doing}: {what}")).with_status(status);
+    let replied = format!("the server answered http {status}");
+    match status {
+        200 => Ok(()),
+        // A server that ignores `If-Range` could send the rest of another file.
+        206 if file.is_continued_by(headers, position) => Ok(()),
+        206 | 416 => Err(AttemptError::Restart(failed(
+            ErrorKind::Network,
+            "the server could not resume the download",
+        ))),
+        401 | 403 | 404 | 410 => Err(AttemptError::Final(DownloadError::LinkExpired(failed(
+            ErrorKind::JobExpired,
+            &format!("the link has expired (http {status})"),
+        )))),
+        429 | 500.. => Err(AttemptError::Resume(
+            failed(ErrorKind::Network, &replied),
+            retry_after(headers.get(RETRY_AFTER)),
+        )),
+        _ => Err(failed(ErrorKind::Protocol, &replied).into()),
+    }
+}
+
+/// Returns whether a file starts like a page or a message instead of media.
 fn is_text(head: &[u8]) -> bool {
     head.iter()
         .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
 }
 
-/// What a line of that speed brings in a time.
+/// Returns how many bytes arrive in a time at a speed.
 fn bytes_in(time: Duration, bytes_per_second: u64) -> u64 {
     let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     bytes_per_second.saturating_mul(millis) / 1000
-}
-
-/// What proves that two answers are of the same file: a strong `ETag`, else `Last-Modified`.
-fn strong_validator(headers: &HeaderMap) -> Option<HeaderValue> {
-    let etag = headers
-        .get(ETAG)
-        .filter(|etag| !etag.as_bytes().starts_with(b"W/"));
-    etag.or_else(|| headers.get(LAST_MODIFIED)).cloned()
-}
-
-/// Whether an answer does not contradict what the earlier part was of.
-fn is_same(validator: Option<&HeaderValue>, headers: &HeaderMap) -> bool {
-    strong_validator(headers).is_none_or(|now| Some(&now) == validator)
-}
-
-/// `7` from `bytes 7-99/100`.
-fn content_range_start(headers: &HeaderMap) -> Option<u64> {
-    let range = headers.get(CONTENT_RANGE)?.to_str().ok()?;
-    range
-        .strip_prefix("bytes ")?
-        .split_once('-')?
-        .0
-        .trim()
-        .parse()
-        .ok()
 }

@@ -1,61 +1,51 @@
-//! Which requests go through a proxy.
+//! Decides which requests go through a proxy.
 //!
-//! Decided in one place, before a request is made, because the answer changes what the guard of downloads can check.
-//! Only https is ever proxied: the proxy sees a name and a port, and neither the key nor the content. http is for this
-//! machine alone, and what stays on this machine goes through no proxy.
+//! Owns the proxy of a client and the targets that bypass it. The decision is made before a request, because
+//! [`ssrf_guard`] can check less when a proxy resolves the name. Only https is proxied, so a proxy sees a host name and a
+//! port, but neither the API key nor the content. Requests to this machine are never proxied.
 
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use url::Url;
 
-use super::guard;
+use super::{HttpConfig, ssrf_guard};
 use crate::error::{Error, ErrorKind, Result};
 
-/// A target that no exception names, to ask a set of rules for its proxy.
+/// A target that no exception names. Used to look up the proxy of a [`Matcher`].
 const ANY_TARGET: &str = "https://target.invalid/";
-/// A proxy that is never used: the rules of an exception list need one to say what they exempt.
+/// A proxy that is never used. A [`Matcher`] needs one to evaluate a list of exceptions.
 const ANY_PROXY: &str = "http://proxy.invalid/";
 
-/// What a caller says of proxies. What is left open is read from the environment.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct ProxySettings {
-    pub(crate) proxy: Option<String>,
-    pub(crate) no_proxy: Option<String>,
-}
-
-/// The proxy for https, and the targets that are exempt from it.
+/// The proxy for https, and the rules for which targets use it.
 pub(super) struct Proxies {
     proxy: Result<Option<Intercept>>,
-    /// A target is proxied when all of these say so.
+    /// A target is proxied if all of these match it.
     rules: Vec<Matcher>,
 }
 
 impl Proxies {
-    /// The caller's proxy, else that of the environment, else that of the system's settings where it has such.
+    /// Selects the proxy of the configuration, else of the environment, else of the settings of macOS or Windows.
     ///
-    /// A proxy of the environment that cannot be used is an error once a request needs it, so that what stays on this
-    /// machine works without.
+    /// An invalid proxy in the environment is an error only when a request needs it, so that requests to this machine
+    /// work regardless.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] for a proxy or exceptions of the caller's that cannot be used.
-    pub(super) fn new(
-        settings: &ProxySettings,
-        environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Self> {
-        if let Some(list) = &settings.no_proxy {
+    /// [`ErrorKind::Config`] for an invalid proxy or exception in the configuration.
+    pub(super) fn new(config: &HttpConfig, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
+        if let Some(list) = &config.no_proxy {
             check_exceptions(list)?;
         }
-        let exceptions = settings.no_proxy.clone();
-        if let Some(text) = &settings.proxy {
+        let exceptions = config.no_proxy.clone();
+        if let Some(text) = &config.proxy {
             let proxy = parse_proxy(text, "the proxy")?;
-            return Ok(Self::fixed(Ok(proxy), &exceptions.unwrap_or_default()));
+            return Ok(Self::with_exceptions(Ok(proxy), &exceptions.unwrap_or_default()));
         }
-        // The order and the spellings are those of reqwest and most programs. `HTTP_PROXY` is not among them: a CGI
-        // server fills it from a header of the request.
+        // Names and order are those of reqwest and most programs. `HTTP_PROXY` is ignored, because a CGI server sets it
+        // from a header of the request.
         for names in [["HTTPS_PROXY", "https_proxy"], ["ALL_PROXY", "all_proxy"]] {
             if let Some((name, text)) = first_set(environment, names).filter(|(_, text)| !text.is_empty()) {
                 let exceptions = exceptions
                     .or_else(|| first_set(environment, ["NO_PROXY", "no_proxy"]).map(|(_, list)| list));
-                return Ok(Self::fixed(
+                return Ok(Self::with_exceptions(
                     parse_proxy(&text, &format!("the proxy of the environment variable {name}")),
                     &exceptions.unwrap_or_default(),
                 ));
@@ -67,29 +57,29 @@ impl Proxies {
             .ok()
             .and_then(|target| system.intercept(&target));
         let mut rules = vec![system];
-        rules.extend(exceptions.map(|list| exempting(&list)));
+        rules.extend(exceptions.map(|list| match_all_except(&list)));
         Ok(Self {
             proxy: Ok(proxy),
             rules,
         })
     }
 
-    fn fixed(proxy: Result<Intercept>, exceptions: &str) -> Self {
+    fn with_exceptions(proxy: Result<Intercept>, exceptions: &str) -> Self {
         Self {
             proxy: proxy.map(Some),
-            rules: vec![exempting(exceptions)],
+            rules: vec![match_all_except(exceptions)],
         }
     }
 
-    /// The proxy that a request to a URL goes through.
+    /// Returns the proxy for requests to a URL.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when the environment names one that cannot be used.
-    pub(super) fn of(&self, url: &Url) -> Result<Option<&Intercept>> {
+    /// [`ErrorKind::Config`] if the environment names an invalid proxy and the URL would use it.
+    pub(super) fn for_url(&self, url: &Url) -> Result<Option<&Intercept>> {
         let Some(host) = url.host() else {
             return Ok(None);
         };
-        if url.scheme() != "https" || guard::is_this_machine(&host) {
+        if url.scheme() != "https" || ssrf_guard::is_this_machine(&host) {
             return Ok(None);
         }
         let Ok(target) = format!("https://{host}/").parse() else {
@@ -101,24 +91,24 @@ impl Proxies {
         self.any()
     }
 
-    /// The proxy, if requests to some targets go through one.
+    /// Returns the proxy without considering a target.
     pub(super) fn any(&self) -> Result<Option<&Intercept>> {
         self.proxy.as_ref().map(Option::as_ref).map_err(Clone::clone)
     }
 }
 
-/// Rules that proxy everything but what a list exempts.
-fn exempting(list: &str) -> Matcher {
+/// Returns a matcher for all targets except those in a list.
+fn match_all_except(list: &str) -> Matcher {
     let rules = Matcher::builder();
-    // A `*` exempts names alone there, and is meant for addresses as well.
+    // In `Matcher` a `*` matches only names, but users mean addresses as well.
     if list.split(',').any(|entry| entry.trim() == "*") {
         return rules.build();
     }
     rules.https(ANY_PROXY).no(list.to_owned()).build()
 }
 
-/// Has a client send every https request through a proxy.
-pub(super) fn through(client: reqwest::ClientBuilder, proxy: &Intercept) -> Result<reqwest::ClientBuilder> {
+/// Configures a client to send every https request through a proxy.
+pub(super) fn apply(client: reqwest::ClientBuilder, proxy: &Intercept) -> Result<reqwest::ClientBuilder> {
     let uri = proxy.uri().to_string();
     let all = reqwest::Proxy::https(uri).map_err(|error| {
         Error::new(ErrorKind::Config, "set up the proxy").with_source(error.without_url())
@@ -129,8 +119,8 @@ pub(super) fn through(client: reqwest::ClientBuilder, proxy: &Intercept) -> Resu
     }))
 }
 
-/// Host and port of a proxy, for messages.
-pub(super) fn name(proxy: &Intercept) -> String {
+/// Returns host and port of a proxy, for messages.
+pub(super) fn host_and_port(proxy: &Intercept) -> String {
     let uri = proxy.uri();
     let host = uri.host().unwrap_or_default();
     match uri.port_u16() {
@@ -148,9 +138,10 @@ fn first_set(
         .find_map(|name| environment(name).map(|value| (name, value.trim().to_owned())))
 }
 
-/// Reads the URL of a proxy; without a scheme it is that of an http proxy. Never shows it: it may have a password.
+/// Parses the URL of a proxy, whose scheme defaults to `http`. Errors never contain the URL, because it can have a
+/// password.
 fn parse_proxy(text: &str, what: &str) -> Result<Intercept> {
-    let bad = |why: &str| {
+    let invalid = |why: &str| {
         Error::new(
             ErrorKind::Config,
             format!("read {what}: {why}; write it as http://proxy.example:3128"),
@@ -162,29 +153,29 @@ fn parse_proxy(text: &str, what: &str) -> Result<Intercept> {
     } else {
         format!("http://{text}")
     };
-    let url = Url::parse(&with_scheme).map_err(|_| bad("it is not a URL"))?;
+    let url = Url::parse(&with_scheme).map_err(|_| invalid("it is not a URL"))?;
     match url.scheme() {
         "http" | "https" => {}
         scheme if scheme.starts_with("socks") => {
-            return Err(bad("SOCKS is not supported, only http and https proxies are"));
+            return Err(invalid("SOCKS proxies are not supported, only http and https"));
         }
-        _ => return Err(bad("its scheme is neither http nor https")),
+        _ => return Err(invalid("its scheme is neither http nor https")),
     }
     if url.host_str().is_none_or(str::is_empty) {
-        return Err(bad("it has no host"));
+        return Err(invalid("it has no host"));
     }
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
-        return Err(bad("it has more than a host and a port"));
+        return Err(invalid("it has more than a host and a port"));
     }
-    let target = ANY_TARGET.parse().map_err(|_| bad("it cannot be used"))?;
+    let target = ANY_TARGET.parse().map_err(|_| invalid("it cannot be used"))?;
     Matcher::builder()
         .https(url.to_string())
         .build()
         .intercept(&target)
-        .ok_or_else(|| bad("it cannot be used"))
+        .ok_or_else(|| invalid("it cannot be used"))
 }
 
-/// Whether every entry of a list is one that exempts something.
+/// Checks that every entry of a list is `*`, a host name, an address or a network.
 fn check_exceptions(list: &str) -> Result<()> {
     for entry in list.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
         let is_network = entry.split_once('/').is_some_and(|(address, bits)| {
@@ -196,7 +187,7 @@ fn check_exceptions(list: &str) -> Result<()> {
             return Err(Error::new(
                 ErrorKind::Config,
                 format!(
-                    "read the exceptions from the proxy: {entry:?} is none; separate host names, addresses and networks by commas, as in .example.com,10.0.0.0/8"
+                    "read the proxy exceptions: {entry:?} is not a host name, an address or a network; separate them by commas, as in .example.com,10.0.0.0/8"
                 ),
             ));
         }
@@ -209,27 +200,35 @@ mod tests {
     use super::*;
 
     fn proxies(proxy: Option<&str>, no_proxy: Option<&str>, environment: &[(&str, &str)]) -> Result<Proxies> {
-        let settings = ProxySettings {
+        let config = HttpConfig {
             proxy: proxy.map(str::to_owned),
             no_proxy: no_proxy.map(str::to_owned),
+            ..HttpConfig::default()
         };
-        let look = |name: &str| {
-            let found = environment.iter().find(|(have, _)| *have == name);
-            found.map(|(_, value)| (*value).to_owned())
+        let look_up = |name: &str| {
+            let variable = environment.iter().find(|(variable, _)| *variable == name);
+            variable.map(|(_, value)| (*value).to_owned())
         };
-        Proxies::new(&settings, &look)
+        Proxies::new(&config, &look_up)
     }
 
-    /// Host and port of the proxy for a URL.
-    fn of(proxies: &Proxies, url: &str) -> Option<String> {
-        proxies.of(&Url::parse(url).unwrap()).unwrap().map(name)
+    /// Returns host and port of the proxy for a URL.
+    fn proxy_for(proxies: &Proxies, url: &str) -> Option<String> {
+        let proxy = proxies.for_url(&Url::parse(url).unwrap()).unwrap();
+        proxy.map(host_and_port)
     }
 
     #[test]
     fn this_machine_and_http_are_never_proxied() {
         let all = proxies(Some("http://proxy:3128"), None, &[]).unwrap();
-        assert_eq!(of(&all, "https://api.x.ai/v1").as_deref(), Some("proxy:3128"));
-        assert_eq!(of(&all, "https://10.0.0.1/v1").as_deref(), Some("proxy:3128"));
+        assert_eq!(
+            proxy_for(&all, "https://api.x.ai/v1").as_deref(),
+            Some("proxy:3128")
+        );
+        assert_eq!(
+            proxy_for(&all, "https://10.0.0.1/v1").as_deref(),
+            Some("proxy:3128")
+        );
         for url in [
             "http://api.x.ai/v1",
             "https://localhost/",
@@ -238,12 +237,12 @@ mod tests {
             "https://[::1]/",
             "https://[::ffff:127.0.0.1]/",
         ] {
-            assert_eq!(of(&all, url), None, "{url}");
+            assert_eq!(proxy_for(&all, url), None, "{url}");
         }
     }
 
     #[test]
-    fn the_environment_is_read_in_the_order_of_other_programs() {
+    fn environment_variables_are_read_in_the_usual_order() {
         let target = "https://api.x.ai/v1";
         for (environment, found) in [
             (&[][..], None),
@@ -275,32 +274,32 @@ mod tests {
             (&[("https_proxy", "http://a:1"), ("NO_PROXY", "*")], None),
         ] {
             let proxies = proxies(None, None, environment).unwrap();
-            assert_eq!(of(&proxies, target).as_deref(), found, "{environment:?}");
+            assert_eq!(proxy_for(&proxies, target).as_deref(), found, "{environment:?}");
         }
     }
 
     #[test]
-    fn what_the_caller_says_takes_the_place_of_the_environment() {
+    fn the_configuration_overrides_the_environment() {
         let environment = [("https_proxy", "http://a:1"), ("no_proxy", "x.ai")];
         let given = proxies(Some("https://user:word@b:2"), None, &environment).unwrap();
-        assert_eq!(of(&given, "https://api.x.ai/").as_deref(), Some("b:2"));
+        assert_eq!(proxy_for(&given, "https://api.x.ai/").as_deref(), Some("b:2"));
         assert!(given.any().unwrap().unwrap().basic_auth().unwrap().is_sensitive());
         let given = proxies(None, Some("cdn.example, 10.0.0.0/8"), &environment).unwrap();
-        assert_eq!(of(&given, "https://api.x.ai/").as_deref(), Some("a:1"));
-        assert_eq!(of(&given, "https://a.cdn.example/"), None);
-        assert_eq!(of(&given, "https://10.1.2.3/"), None);
+        assert_eq!(proxy_for(&given, "https://api.x.ai/").as_deref(), Some("a:1"));
+        assert_eq!(proxy_for(&given, "https://a.cdn.example/"), None);
+        assert_eq!(proxy_for(&given, "https://10.1.2.3/"), None);
         let none = proxies(None, Some("*"), &environment).unwrap();
-        assert_eq!(of(&none, "https://api.x.ai/"), None);
-        assert_eq!(of(&none, "https://9.9.9.9/"), None);
-        assert_eq!(of(&none, "https://[2606:4700::1111]/"), None);
+        assert_eq!(proxy_for(&none, "https://api.x.ai/"), None);
+        assert_eq!(proxy_for(&none, "https://9.9.9.9/"), None);
+        assert_eq!(proxy_for(&none, "https://[2606:4700::1111]/"), None);
         let some = proxies(None, Some("9.9.9.0/24,2606:4700::/32"), &environment).unwrap();
-        assert_eq!(of(&some, "https://9.9.9.9/"), None);
-        assert_eq!(of(&some, "https://[2606:4700::1111]/"), None);
-        assert_eq!(of(&some, "https://9.9.8.9/").as_deref(), Some("a:1"));
+        assert_eq!(proxy_for(&some, "https://9.9.9.9/"), None);
+        assert_eq!(proxy_for(&some, "https://[2606:4700::1111]/"), None);
+        assert_eq!(proxy_for(&some, "https://9.9.8.9/").as_deref(), Some("a:1"));
     }
 
     #[test]
-    fn a_proxy_that_cannot_be_used_is_one_clear_line_without_its_password() {
+    fn an_invalid_proxy_is_a_clear_error_without_its_password() {
         for (text, word) in [
             ("", "not a URL"),
             ("http://", "not a URL"),
@@ -318,7 +317,7 @@ mod tests {
         for list in ["https://a.example", "*.example.com", "a b", "a:80", "10.0.0.0/x"] {
             let error = proxies(None, Some(list), &[]).err().unwrap();
             assert!(
-                error.to_string().contains("separate host names"),
+                error.to_string().contains("separate them by commas"),
                 "{list}: {error}"
             );
         }
@@ -333,11 +332,11 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_of_the_environment_that_cannot_be_used_fails_what_needs_it() {
+    fn an_invalid_proxy_in_the_environment_fails_only_requests_that_need_it() {
         let proxies = proxies(None, None, &[("all_proxy", "socks5://user:SECRET@proxy")]).unwrap();
-        assert_eq!(of(&proxies, "http://127.0.0.1:8080/v1"), None);
+        assert_eq!(proxy_for(&proxies, "http://127.0.0.1:8080/v1"), None);
         let error = proxies
-            .of(&Url::parse("https://api.x.ai/v1").unwrap())
+            .for_url(&Url::parse("https://api.x.ai/v1").unwrap())
             .err()
             .unwrap();
         let line = error.to_string();

@@ -1,4 +1,6 @@
-//! How long one exchange with the service may take.
+//! Timeouts of one exchange with the service.
+//!
+//! Owns the configurable values and how they are applied. Does not know what is exchanged.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -8,34 +10,35 @@ use tokio::time::timeout;
 use crate::backoff::check_wait;
 use crate::error::{Error, ErrorKind, Result};
 
-/// A large inline body may take longer to send: what a line of 64 KiB/s needs is added.
-const SLOWEST_UPLOAD: u64 = 64 * 1024;
+/// Bytes per second at which a request body must be sent. The time for a larger body is added to its timeout.
+const MIN_UPLOAD_SPEED: u64 = 64 * 1024;
 
-/// The last part of every time; see [`within`].
-const LAST: Duration = Duration::from_secs(2);
+/// How much of a timeout is counted after the process had a chance to run. See [`run_with_timeout`].
+const GRACE: Duration = Duration::from_secs(2);
 
-/// How long one exchange with the service may take. Downloads of clips have their own bounds, in
+/// Timeouts for requests to the service. Downloads of clips have their own limits in
 /// [`DownloadPolicy`](crate::DownloadPolicy).
 ///
-/// Zero and more than a year are errors of kind `Config` when the client is built.
+/// Building the client fails with kind `Config` if a timeout is zero or longer than a year.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Timeouts {
-    /// Until there is a connection, TLS included.
+    /// Limits how long connecting takes, including the TLS handshake. Defaults to 10 s.
     pub connect: Duration,
-    /// From the connection to the last byte of the reply to a create or an upload; what a large body
-    /// needs on a line of 64 KiB/s comes on top. Too short, and creates that were paid for end as
-    /// submission unknown.
+    /// Limits a create or an upload, until the last byte of the reply. Defaults to 60 s.
+    ///
+    /// The time that a large body needs at 64 KiB/s is added. With a timeout that is too short, creates end as
+    /// [`SubmissionUnknown`](crate::ErrorKind::SubmissionUnknown) although they were paid.
     pub create: Duration,
-    /// The same for polls, listings and deletes.
+    /// Limits a poll, a listing or a delete, until the last byte of the reply. Defaults to 30 s.
     pub read: Duration,
-    /// Until the source of tokens has given one; see [`TokenSource`](crate::TokenSource).
+    /// Limits one call of a [`TokenSource`](crate::TokenSource). Defaults to 30 s.
     pub token: Duration,
 }
 
 impl Default for Timeouts {
-    /// 10 s, 60 s, 30 s: what the service's own client gives; 30 s for a token.
+    /// Returns the timeouts of the service's own client, and 30 s for a token.
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
@@ -47,7 +50,7 @@ impl Default for Timeouts {
 }
 
 impl Timeouts {
-    /// Returns an error for a time in which nothing can be done, or that no clock can hold.
+    /// Checks that every timeout is more than zero and at most a year.
     pub(super) fn check(&self) -> Result<()> {
         for (name, time) in [
             ("connect", self.connect),
@@ -61,23 +64,23 @@ impl Timeouts {
         Ok(())
     }
 
-    /// For a request with a body.
+    /// Returns the timeout of a request with a body of this many bytes.
     pub(super) fn upload(&self, bytes: u64) -> Duration {
         self.create
-            .saturating_add(Duration::from_secs(bytes / SLOWEST_UPLOAD))
+            .saturating_add(Duration::from_secs(bytes / MIN_UPLOAD_SPEED))
     }
 }
 
-/// Waits for an exchange for `limit` at most; none if it took longer.
+/// Runs an exchange for at most `limit`. Returns `None` if it takes longer.
 ///
-/// A process that was stopped wakes up with its deadline over, and with a reply that nobody has read yet. So the last
-/// part of the time is counted from when the rest of it was seen to be over.
-pub(super) async fn within<T>(limit: Duration, exchange: impl Future<Output = T>) -> Option<T> {
-    let last = LAST.min(limit / 2);
+/// A process that was suspended resumes with its deadline passed, and possibly with a reply that it has not read. So the
+/// last part of the limit only starts when the rest of it is observed to be over.
+pub(super) async fn run_with_timeout<T>(limit: Duration, exchange: impl Future<Output = T>) -> Option<T> {
+    let grace = GRACE.min(limit / 2);
     let mut exchange = pin!(exchange);
-    match timeout(limit.saturating_sub(last), &mut exchange).await {
-        Ok(done) => Some(done),
-        Err(_) => timeout(last, exchange).await.ok(),
+    match timeout(limit.saturating_sub(grace), &mut exchange).await {
+        Ok(output) => Some(output),
+        Err(_) => timeout(grace, exchange).await.ok(),
     }
 }
 
@@ -86,10 +89,10 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_reply_that_came_while_the_process_was_stopped_is_read() {
+    async fn a_reply_that_arrived_while_the_process_was_suspended_is_read() {
         let limit = Duration::from_secs(60);
         let (reply, came) = tokio::sync::oneshot::channel();
-        let waiting = tokio::spawn(within(limit, came));
+        let waiting = tokio::spawn(run_with_timeout(limit, came));
         tokio::task::yield_now().await;
         tokio::time::advance(10 * limit).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -98,37 +101,27 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_exchange_takes_no_longer_than_its_limit() {
+    async fn an_exchange_takes_at_most_its_limit() {
         for limit in [Duration::from_millis(1), Duration::from_secs(60)] {
             let begun = tokio::time::Instant::now();
-            assert_eq!(within(limit, std::future::pending::<()>()).await, None);
+            assert_eq!(run_with_timeout(limit, std::future::pending::<()>()).await, None);
             assert!(begun.elapsed() <= limit + Duration::from_millis(3));
         }
     }
 
     #[test]
-    fn a_time_that_cannot_be_waited_is_refused() {
+    fn invalid_timeouts_are_rejected() {
         Timeouts::default().check().unwrap();
         for bad in [Duration::ZERO, Duration::MAX, Duration::from_secs(366 * 86400)] {
-            let default = Timeouts::default;
-            for timeouts in [
-                Timeouts {
-                    connect: bad,
-                    ..default()
-                },
-                Timeouts {
-                    create: bad,
-                    ..default()
-                },
-                Timeouts {
-                    read: bad,
-                    ..default()
-                },
-                Timeouts {
-                    token: bad,
-                    ..default()
-                },
-            ] {
+            let fields: [fn(&mut Timeouts) -> &mut Duration; 4] = [
+                |timeouts| &mut timeouts.connect,
+                |timeouts| &mut timeouts.create,
+                |timeouts| &mut timeouts.read,
+                |timeouts| &mut timeouts.token,
+            ];
+            for field in fields {
+                let mut timeouts = Timeouts::default();
+                *field(&mut timeouts) = bad;
                 let error = timeouts.check().unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::Config);
                 assert!(error.to_string().contains("use more than 0 s"), "{error}");

@@ -159,7 +159,7 @@ impl<E: Event> Reporter<E> {
 
     /// Runs a part of the work that may be interrupted: polls and downloads, never a submission.
     pub(crate) async fn until_stopped<O>(&self, work: impl Future<Output = Result<O>>) -> Result<O> {
-        self.stop.until(work).await.unwrap_or_else(|| {
+        self.stop.run_until_stopped(work).await.unwrap_or_else(|| {
             Err(Error::new(
                 ErrorKind::Stopped,
                 "wait for the job: stopped on request; the job continues at the service and can be resumed by its id",
@@ -216,7 +216,7 @@ where
     };
     tokio::spawn(async move {
         // A panic drops the future with everything in it, so no broken state remains visible.
-        let result = AssertUnwindSafe(telemetry::within(span, work))
+        let result = AssertUnwindSafe(telemetry::instrument(span, work))
             .catch_unwind()
             .await;
         let result = result.unwrap_or_else(|_| Err(panicked()));

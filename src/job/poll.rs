@@ -74,7 +74,7 @@ pub(crate) async fn wait_until_over(
         reelkin.polls = Empty,
     );
     let result = poll_loop.run(provider, job).instrument(span.clone()).await;
-    span.record("reelkin.polls", telemetry::number(poll_loop.polls));
+    span.record("reelkin.polls", telemetry::to_signed(poll_loop.polls));
     match result {
         Ok(finished) => {
             span.record(
@@ -82,12 +82,15 @@ pub(crate) async fn wait_until_over(
                 finished.model.as_ref().map(VideoModel::as_str),
             );
             if let Some(cost) = finished.cost {
-                span.record("gen_ai.usage.cost_in_usd_ticks", telemetry::number(cost.ticks()));
+                span.record(
+                    "gen_ai.usage.cost_in_usd_ticks",
+                    telemetry::to_signed(cost.ticks()),
+                );
             }
             Ok(finished)
         }
         Err(error) => {
-            telemetry::failed(&span, &error);
+            telemetry::mark_failed(&span, &error);
             Err(error.with_job_id(job))
         }
     }
@@ -109,7 +112,7 @@ struct PollLoop<'a> {
 impl PollLoop<'_> {
     async fn run(&mut self, provider: &dyn Provider, job: &JobId) -> Result<FinishedJob> {
         let deadline = self.started_at + self.policy.deadline;
-        let exists = matches!(self.start, PollStart::Submitted { .. }) && !is_on(Mutation::UnknownJobIsOver);
+        let exists = matches!(self.start, PollStart::Submitted { .. }) && !is_on(Mutation::EndUnknownJobs);
         let mut backoff = self.backoff();
         let mut doubtful = 0;
         let mut last_failure;
@@ -163,9 +166,7 @@ impl PollLoop<'_> {
                             doubtful >= MAX_DOUBTFUL_POLLS
                         }
                     };
-                    if ends
-                        && failure.kind == PollFailureKind::UnknownJob
-                        && is_on(Mutation::UnknownJobIsOver)
+                    if ends && failure.kind == PollFailureKind::UnknownJob && is_on(Mutation::EndUnknownJobs)
                     {
                         return Err(Error::new(ErrorKind::JobExpired, "poll the job: it expired"));
                     }

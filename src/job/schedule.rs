@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::duration_stats::ExpectedDuration;
 use super::progress::ProgressEstimator;
-use crate::backoff::LONGEST_WAIT;
+use crate::backoff::MAX_WAIT;
 use crate::mutation::{Mutation, is_on};
 
 /// Share of the time until the earliest end that is slept at once. The rest allows for a rate that changes.
@@ -54,18 +54,18 @@ impl Default for PollPolicy {
 }
 
 impl PollPolicy {
-    /// Returns the policy with every duration limited to [`LONGEST_WAIT`].
+    /// Returns the policy with every duration limited to [`MAX_WAIT`].
     pub(crate) fn clamped(self) -> Self {
-        if is_on(Mutation::TimesAreNotClamped) {
+        if is_on(Mutation::SkipClamping) {
             return self;
         }
         Self {
-            first: self.first.min(LONGEST_WAIT),
-            expected: self.expected.min(LONGEST_WAIT),
-            shortest: self.shortest.min(LONGEST_WAIT),
-            longest: self.longest.min(LONGEST_WAIT),
-            deadline: self.deadline.min(LONGEST_WAIT),
-            stalled_after: self.stalled_after.min(LONGEST_WAIT),
+            first: self.first.min(MAX_WAIT),
+            expected: self.expected.min(MAX_WAIT),
+            shortest: self.shortest.min(MAX_WAIT),
+            longest: self.longest.min(MAX_WAIT),
+            deadline: self.deadline.min(MAX_WAIT),
+            stalled_after: self.stalled_after.min(MAX_WAIT),
         }
     }
 

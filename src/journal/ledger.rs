@@ -74,7 +74,7 @@ impl Journal {
         let today = ours.id.millis() - ours.id.millis() % DAY_MILLIS;
         let sums = async {
             let mut open = self.open_entries().await?;
-            if is_on(Mutation::ReservationsAreNotCounted) {
+            if is_on(Mutation::IgnoreReservations) {
                 open.retain(|entry| entry.id == ours.id);
             }
             let ranges = [today..=today.saturating_add(DAY_MILLIS - 1), 0..=u64::MAX];

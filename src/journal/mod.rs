@@ -310,7 +310,7 @@ impl Journal {
         let has_job = matches!(record.state, JobState::Accepted | JobState::Done);
         if let (true, Some(ours), Some(theirs)) = (has_job, service, &record.service)
             && ours != theirs
-            && !is_on(Mutation::AnyServiceIsOurs)
+            && !is_on(Mutation::RecoverAnyService)
         {
             return Ok(Claim::OtherService(Box::new(record)));
         }

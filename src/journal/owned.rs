@@ -89,7 +89,7 @@ impl OwnedRecord {
         let is_ours = |found: &JobRecord| found.owner.as_ref() == Some(&us) && !found.state.is_over();
         match self.write(&change, is_ours).await? {
             WriteResult::Written => Ok(()),
-            WriteResult::Gone if is_on(Mutation::LeaseIsNotChecked) => Ok(()),
+            WriteResult::Gone if is_on(Mutation::SkipLeaseCheck) => Ok(()),
             WriteResult::Gone | WriteResult::Refused(_) => Err(taken_over(&self.0.record.id)),
         }
     }
@@ -100,7 +100,7 @@ impl OwnedRecord {
     /// # Errors
     /// As for [`change_unsent`](Self::change_unsent). Nothing may be sent then.
     pub(crate) async fn check_unsent(&mut self) -> Result<()> {
-        if is_on(Mutation::LeaseIsNotChecked) {
+        if is_on(Mutation::SkipLeaseCheck) {
             return Ok(());
         }
         let journal = self.journal().clone();
@@ -122,7 +122,7 @@ impl OwnedRecord {
             clip: clip.clone(),
         });
         let written = self.change(|record| record.error = None).await;
-        if is_on(Mutation::JobIsNotNamedAgain) {
+        if is_on(Mutation::SkipJobIdRetry) {
             self.0.job = None;
         }
         written
@@ -286,7 +286,7 @@ impl OwnedRecord {
         changed.changed_at = now_millis();
         let (now, json) = (Moment::now(), changed.to_json()?);
         let written = match over {
-            Some(version) if is_on(Mutation::RecordsAreOverwritten) => {
+            Some(version) if is_on(Mutation::OverwriteRecords) => {
                 store.put(&owned.name, json).await?;
                 Some(version.clone())
             }

@@ -89,7 +89,7 @@ async fn run_as<T: Send + 'static>(
         otel.status_code = Empty,
         "error.type" = Empty,
     );
-    telemetry::within(span, run_blocking(options, work)).await
+    telemetry::instrument(span, run_blocking(options, work)).await
 }
 
 async fn run_blocking<T: Send + 'static>(

@@ -85,7 +85,7 @@ pub(crate) async fn plan(
         reelkin.fell_back = Empty,
     );
     let recorded = span.clone();
-    let planned = telemetry::within(span, plan_or_fall_back(provider, settings, input, cost)).await?;
+    let planned = telemetry::instrument(span, plan_or_fall_back(provider, settings, input, cost)).await?;
     recorded.record("reelkin.fell_back", planned.fell_back.is_some());
     Ok(planned)
 }

@@ -50,7 +50,7 @@ impl fmt::Debug for QueryPart {
         match self {
             Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
             Self::Image { mime, bytes } => write!(f, "Image({mime}, {} bytes)", bytes.len()),
-            Self::ImageUrl(url) => write!(f, "ImageUrl({})", crate::error::redacted_url(url)),
+            Self::ImageUrl(url) => write!(f, "ImageUrl({})", crate::error::redact_url(url)),
         }
     }
 }

@@ -97,7 +97,7 @@ impl MediaInput {
     pub fn display_name(&self) -> String {
         match self {
             Self::Path(path) => path.display().to_string(),
-            Self::Url(url) => crate::error::redacted_url(url),
+            Self::Url(url) => crate::error::redact_url(url),
             Self::DataUrl(url) => format!("data URL of {} characters", url.len()),
             Self::Bytes { name, .. } | Self::FileId(name) | Self::Clip(name) => name.clone(),
         }

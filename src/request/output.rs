@@ -83,10 +83,10 @@ impl UploadTarget {
 impl fmt::Debug for UploadTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UploadTarget")
-            .field("upload_url", &crate::error::redacted_url(&self.upload_url))
+            .field("upload_url", &crate::error::redact_url(&self.upload_url))
             .field(
                 "fetch_url",
-                &self.fetch_url.as_deref().map(crate::error::redacted_url),
+                &self.fetch_url.as_deref().map(crate::error::redact_url),
             )
             .finish()
     }

@@ -88,7 +88,7 @@ impl fmt::Debug for ResolvedMedia {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Inline { mime, content } => write!(f, "Inline({mime}, {} bytes)", content.len()),
-            Self::Url(url) => write!(f, "Url({})", crate::error::redacted_url(url)),
+            Self::Url(url) => write!(f, "Url({})", crate::error::redact_url(url)),
             Self::FileId(id) => write!(f, "FileId({id})"),
         }
     }

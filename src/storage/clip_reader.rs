@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use super::bucket::Object;
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::reading_runtime;
+use crate::host::read_runtime;
 
 /// The size of a block. Small, since a fragmented clip is a chain of small tables that are far apart.
 const BLOCK: u64 = 16 << 10;
@@ -66,7 +66,7 @@ impl ClipReader {
             name: name.into(),
             object: Arc::new(object),
             cache: Arc::default(),
-            runtime: reading_runtime(),
+            runtime: read_runtime(),
             stop: watch::channel(false).1,
             position: 0,
             next: 0,

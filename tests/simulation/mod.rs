@@ -169,31 +169,28 @@ fn a_seed_does_the_same_each_time() {
 type Missed = (Mutation, &'static [&'static str]);
 
 /// Guards that are missed within a few seeds. The first two and the two on times and chains were missing once,
-/// and so was the one on the name of a job, which the simulation found, as it did `ChainForgetsJob`.
+/// and so was the one on the name of a job, which the simulation found, as it did `AbandonRecordedStep`.
 const SOON: [Missed; 10] = [
+    (Mutation::EndUnknownJobs, &["and its record is closed as failed"]),
     (
-        Mutation::UnknownJobIsOver,
-        &["and its record is closed as failed"],
-    ),
-    (
-        Mutation::AnyServiceIsOurs,
+        Mutation::RecoverAnyService,
         &["and its record is closed as failed", "and it is not what"],
     ),
     (
-        Mutation::DamagedIsSaved,
+        Mutation::SkipVerification,
         &["with other bytes", "and it is not what"],
     ),
-    (Mutation::TimesAreNotClamped, &["panicked"]),
-    (Mutation::ChainPaysAgain, &["was asked for once, and both"]),
-    (Mutation::IntendedIsDropped, &["has no record"]),
+    (Mutation::SkipClamping, &["panicked"]),
+    (Mutation::ResendPaidStep, &["was asked for once, and both"]),
+    (Mutation::DropIntended, &["has no record"]),
     (
-        Mutation::NoAnswerIsFailure,
+        Mutation::FailUnansweredCreate,
         &["and its record is closed as failed"],
     ),
-    (Mutation::ReservationsAreNotCounted, &["of a budget of"]),
-    (Mutation::JobIsNotNamedAgain, &["is in no record"]),
+    (Mutation::IgnoreReservations, &["of a budget of"]),
+    (Mutation::SkipJobIdRetry, &["is in no record"]),
     (
-        Mutation::UnsavedIsOver,
+        Mutation::CloseUnsavedJob,
         &[
             "and its record is closed as failed",
             "was asked for once, and both",
@@ -202,12 +199,9 @@ const SOON: [Missed; 10] = [
 ];
 /// Guards that only rare coincidences need. The first was missing once.
 const LATE: [Missed; 3] = [
-    (Mutation::LeaseIsNotChecked, &["has no record"]),
-    (Mutation::ChainForgetsJob, &["was asked for once, and both"]),
-    (
-        Mutation::RecordsAreOverwritten,
-        &["has no record", "of a budget of"],
-    ),
+    (Mutation::SkipLeaseCheck, &["has no record"]),
+    (Mutation::AbandonRecordedStep, &["was asked for once, and both"]),
+    (Mutation::OverwriteRecords, &["has no record", "of a budget of"]),
 ];
 
 thread_local! {

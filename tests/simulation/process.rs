@@ -192,7 +192,7 @@ impl Process {
     }
 
     fn run<T>(&self, work: impl Future<Output = T>) -> T {
-        simulated::on(&self.machine, || self.runtime.block_on(work))
+        simulated::run_on(&self.machine, || self.runtime.block_on(work))
     }
 
     /// Begins something. `prompt` is what the caller's one request asks for.
@@ -296,7 +296,7 @@ impl Process {
             elsewhere,
             ..
         } = self;
-        simulated::on(&machine, || {
+        simulated::run_on(&machine, || {
             drop(runtime);
             drop((client, elsewhere));
         });

@@ -120,7 +120,7 @@ def test_one_that_blocks_ends_at_the_deadline(tmp_path: Path) -> None:
     # The thread that still waits does not keep the process.
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout == "get a token: the token source gave none within 0.3 s\n"
+    assert ended.stdout == "get a token: the token source returned none within 0.3 s\n"
 
 
 def test_what_is_no_token(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ impl Driver {
     /// # Errors
     /// Why it is not sent.
     pub(super) async fn check_again(&self, record: &ChainRecord, index: usize) -> Result<()> {
-        if is_on(Mutation::ChainPaysAgain) {
+        if is_on(Mutation::ResendPaidStep) {
             return Ok(());
         }
         let step = &record.steps[index];
@@ -76,7 +76,7 @@ impl Driver {
             .with_charge(Charge::No)
             .with_advice(RetryAdvice::Change);
         Err(match &step.record {
-            Some(id) if charge != Charge::No => error.with_record(id),
+            Some(id) if charge != Charge::No => error.with_record_id(id),
             _ => error,
         })
     }
@@ -213,7 +213,7 @@ fn unknown(record: &ChainRecord, index: usize) -> Error {
         ),
     );
     match id {
-        Some(id) => error.with_record(id),
+        Some(id) => error.with_record_id(id),
         None => error,
     }
 }

@@ -267,11 +267,11 @@ impl Driver {
         let change = |record: &mut ChainRecord| {
             let step = &mut record.steps[index];
             // The process that sent it may have died before it wrote down the job.
-            if step.job_id.is_none() && !is_on(Mutation::ChainForgetsJob) {
+            if step.job_id.is_none() && !is_on(Mutation::AbandonRecordedStep) {
                 step.job_id = error.job_id().cloned();
             }
             let may_be_paid =
-                error.may_have_been_charged() != Charge::No && !is_on(Mutation::ChainForgetsJob);
+                error.may_have_been_charged() != Charge::No && !is_on(Mutation::AbandonRecordedStep);
             step.state = if error.kind() == ErrorKind::SubmissionUnknown {
                 ChainStepState::Unknown
             } else if over {

@@ -1,4 +1,4 @@
-//! When a source is asked, and what becomes of its answers. On a clock that stands still unless it is moved.
+//! Tests when a token source is called and how its tokens are used. The clock is paused and moves only by `advance`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,9 +12,9 @@ use super::*;
 const DEADLINE: Duration = Duration::from_secs(30);
 const LIFE: Duration = Duration::from_secs(1000);
 
-/// A source whose answers the test lets through one by one: `token-0`, `token-1`, ..., or an error.
+/// A source that returns `token-0`, `token-1`, ... or errors, each after the test permits it.
 struct Bench {
-    token: Token,
+    credential: Credential,
     asked: Arc<AtomicUsize>,
     answers: Arc<Semaphore>,
 }
@@ -23,7 +23,7 @@ impl Bench {
     fn new(life: Option<Duration>, fails: impl Fn(usize) -> bool + Send + Sync + 'static) -> Self {
         let (asked, answers) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
         let (count, leave) = (Arc::clone(&asked), Arc::clone(&answers));
-        let token = Token::from_source(move || {
+        let credential = Credential::from_source(move || {
             let number = count.fetch_add(1, Ordering::SeqCst);
             let (leave, fails) = (Arc::clone(&leave), fails(number));
             async move {
@@ -39,15 +39,15 @@ impl Bench {
             }
         });
         Self {
-            token,
+            credential,
             asked,
             answers,
         }
     }
 
-    /// The token of a request, without the word before it.
+    /// Returns the token of a request, without the `Bearer` prefix.
     async fn get(&self) -> Result<String> {
-        let header = self.token.header(DEADLINE).await?;
+        let header = self.credential.header(DEADLINE).await?;
         assert!(header.is_sensitive());
         Ok(header.to_str().unwrap().replacen("Bearer ", "", 1))
     }
@@ -56,7 +56,7 @@ impl Bench {
         self.asked.load(Ordering::SeqCst)
     }
 
-    /// Lets tasks run that have something to do.
+    /// Runs all tasks that are ready.
     async fn settle(&self) {
         for _ in 0..20 {
             tokio::task::yield_now().await;
@@ -65,7 +65,7 @@ impl Bench {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_at_the_same_time_share_a_call() {
+async fn concurrent_requests_share_a_call() {
     for life in [None, Some(LIFE)] {
         let bench = Bench::new(life, |_| false);
         bench.answers.add_permits(1);
@@ -76,7 +76,7 @@ async fn requests_at_the_same_time_share_a_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_is_shared_too_and_the_next_request_asks_again() {
+async fn a_failure_is_shared_and_the_next_request_calls_again() {
     let bench = Bench::new(Some(LIFE), |number| number == 0);
     bench.answers.add_permits(2);
     for failed in join_all((0..50).map(|_| bench.get())).await {
@@ -101,7 +101,7 @@ async fn without_an_expiry_a_token_is_used_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_is_replaced_before_it_expires_and_nobody_waits_for_it() {
+async fn a_token_is_refreshed_in_the_background_before_it_expires() {
     let bench = Bench::new(Some(LIFE), |_| false);
     bench.answers.add_permits(1);
     assert_eq!(bench.get().await.unwrap(), "token-0");
@@ -109,7 +109,7 @@ async fn a_token_is_replaced_before_it_expires_and_nobody_waits_for_it() {
     assert_eq!(bench.get().await.unwrap(), "token-0");
     assert_eq!(bench.asked(), 1);
     advance(Duration::from_secs(2)).await;
-    // The source is asked, and has no answer yet.
+    // The source was called and has not returned yet.
     for _ in 0..3 {
         assert_eq!(bench.get().await.unwrap(), "token-0");
         bench.settle().await;
@@ -122,7 +122,7 @@ async fn a_token_is_replaced_before_it_expires_and_nobody_waits_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_fails_early_is_asked_again_and_the_old_token_serves_until_it_expires() {
+async fn after_a_failed_refresh_the_old_token_is_used_until_it_expires() {
     let bench = Bench::new(Some(LIFE), |number| number > 0);
     bench.answers.add_permits(10);
     assert_eq!(bench.get().await.unwrap(), "token-0");
@@ -132,7 +132,7 @@ async fn a_source_that_fails_early_is_asked_again_and_the_old_token_serves_until
         bench.settle().await;
         assert_eq!(bench.asked(), asked, "not at every request");
     }
-    advance(REFRESH_PAUSE).await;
+    advance(REFRESH_RETRY_PAUSE).await;
     assert_eq!(bench.get().await.unwrap(), "token-0");
     bench.settle().await;
     assert_eq!(bench.asked(), 3);
@@ -141,7 +141,7 @@ async fn a_source_that_fails_early_is_asked_again_and_the_old_token_serves_until
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_hangs_ends_at_the_deadline_for_all() {
+async fn a_call_that_hangs_fails_at_the_deadline_for_all() {
     let bench = Bench::new(Some(LIFE), |_| false);
     let started = Instant::now();
     for failed in join_all((0..5).map(|_| bench.get())).await {
@@ -157,7 +157,7 @@ async fn a_source_that_hangs_ends_at_the_deadline_for_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_is_given_up_leaves_the_call_to_the_others() {
+async fn dropping_a_request_does_not_cancel_the_call() {
     let bench = Bench::new(Some(LIFE), |_| false);
     let first = tokio::time::timeout(Duration::from_secs(1), bench.get());
     assert!(first.await.is_err());
@@ -171,31 +171,31 @@ async fn a_panic_is_an_error() {
     fn panics(name: &str) -> String {
         panic!("on purpose: {name}")
     }
-    let token = Token::from_source(|| async { Ok(panics("token")) });
+    let credential = Credential::from_source(|| async { Ok(panics("token")) });
     for _ in 0..2 {
-        let error = token.header(DEADLINE).await.unwrap_err();
+        let error = credential.header(DEADLINE).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Auth);
         assert_eq!(error.to_string(), "get a token: the token source panicked");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_refused_is_forgotten_unless_it_was_replaced_meanwhile() {
+async fn a_rejected_token_is_discarded_unless_it_was_replaced() {
     let bench = Bench::new(Some(LIFE), |_| false);
     bench.answers.add_permits(2);
-    let old = bench.token.header(DEADLINE).await.unwrap();
-    assert!(bench.token.refused(&old));
+    let old = bench.credential.header(DEADLINE).await.unwrap();
+    assert!(bench.credential.invalidate(&old));
     assert_eq!(bench.get().await.unwrap(), "token-1");
-    // A request that took long, sent with the first token.
-    assert!(bench.token.refused(&old));
+    // A slow request that was sent with the first token.
+    assert!(bench.credential.invalidate(&old));
     assert_eq!(bench.get().await.unwrap(), "token-1");
     assert_eq!(bench.asked(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_header_can_hold_it() {
-    let token = Token::from_source(|| async { Ok("two\nlines".to_owned()) });
-    let error = token.header(DEADLINE).await.unwrap_err();
+async fn a_token_that_is_not_a_header_value_is_an_error() {
+    let credential = Credential::from_source(|| async { Ok("two\nlines".to_owned()) });
+    let error = credential.header(DEADLINE).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Auth);
     assert!(
         error.to_string().contains("line break") && !error.to_string().contains("two"),

@@ -28,7 +28,7 @@ pub(super) async fn create(http: &Http, submission: &Submission, before: BeforeS
     let send = || {
         let body = body.clone();
         async move {
-            let reply = http.post_once(&["videos", path], body, Some(before)).await?;
+            let reply = http.post_create(&["videos", path], body, Some(before)).await?;
             Ok(read_reply(&reply))
         }
     };

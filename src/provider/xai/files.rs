@@ -9,7 +9,7 @@ use super::error_reply::ErrorReply;
 use super::json_body::body_content;
 use crate::backoff::Backoff;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Body, Http, Piece, SendFailure};
+use crate::http::{Body, Http, Piece, SendError};
 use crate::provider::Upload;
 
 /// Attempts in total. Retrying is safe: an upload is free, and at worst it leaves a file that expires.
@@ -60,7 +60,7 @@ pub(super) async fn delete(http: &Http, file_id: &str) -> Result<()> {
     let reply = http
         .delete(&["files", file_id])
         .await
-        .map_err(SendFailure::into_error)?;
+        .map_err(SendError::into_error)?;
     match reply.status {
         200..=299 | 404 => Ok(()),
         _ => Err(ErrorReply::read(&reply).into_error("delete the uploaded file")),

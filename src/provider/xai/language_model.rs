@@ -27,7 +27,7 @@ pub(super) async fn query(http: &Http, query: &ModelQuery) -> Result<ModelAnswer
     let body = body(query)?;
     let deadline = Instant::now() + query.timeout;
     let send = || {
-        let post = http.post_within(&["responses"], body.clone(), query.timeout + GRACE);
+        let post = http.post_with_timeout(&["responses"], body.clone(), query.timeout + GRACE);
         async move {
             match timeout_at(deadline, post).await {
                 Ok(reply) => Ok(read_reply(query.action, &reply?)),

@@ -58,7 +58,7 @@ impl Provider for Xai {
     ) -> BoxFuture<'a, Result<JobId>> {
         let span = spans::submit(&self.http, submission, self.record_prompts);
         let recorded = span.clone();
-        Box::pin(telemetry::within(span, async move {
+        Box::pin(telemetry::instrument(span, async move {
             let id = create::create(&self.http, submission, before).await?;
             recorded.record("gen_ai.response.id", id.as_str());
             Ok(id)
@@ -100,7 +100,7 @@ impl Provider for Xai {
 
     fn upload<'a>(&'a self, upload: &'a Upload) -> BoxFuture<'a, Result<String>> {
         let span = spans::upload(&self.http, upload);
-        Box::pin(telemetry::within(span, files::upload(&self.http, upload)))
+        Box::pin(telemetry::instrument(span, files::upload(&self.http, upload)))
     }
 
     fn delete_file<'a>(&'a self, file_id: &'a str) -> BoxFuture<'a, Result<()>> {
@@ -110,7 +110,7 @@ impl Provider for Xai {
     fn query_model<'a>(&'a self, query: &'a ModelQuery) -> BoxFuture<'a, Result<ModelAnswer>> {
         let span = spans::model_query(&self.http, query, self.record_prompts);
         let recorded = span.clone();
-        Box::pin(telemetry::within(span, async move {
+        Box::pin(telemetry::instrument(span, async move {
             let answer = language_model::query(&self.http, query).await?;
             spans::record_answer(&recorded, &answer);
             Ok(answer)

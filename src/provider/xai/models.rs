@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::error_reply::ErrorReply;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Http, SendFailure};
+use crate::http::{Http, SendError};
 use crate::model::VideoModel;
 use crate::provider::VisibleModel;
 
@@ -14,7 +14,7 @@ pub(super) async fn list(http: &Http) -> Result<Vec<VisibleModel>> {
     let reply = http
         .get(&["video-generation-models"])
         .await
-        .map_err(SendFailure::into_error)?;
+        .map_err(SendError::into_error)?;
     if reply.status != 200 {
         return Err(ErrorReply::read(&reply).into_error(ACTION));
     }

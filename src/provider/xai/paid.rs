@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::error_reply::ErrorReply;
 use crate::backoff::Backoff;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Reply, SendFailure};
+use crate::http::{Reply, SendError};
 use crate::stop::StopSignal;
 
 /// Attempts in total. The service's own client retries twice.
@@ -30,7 +30,7 @@ pub(super) async fn send_paid<T, F>(
     on_rate_limit: impl Fn(Duration),
 ) -> Result<T>
 where
-    F: Future<Output = Result<Result<T>, SendFailure>>,
+    F: Future<Output = Result<Result<T>, SendError>>,
 {
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
     let mut attempt = 1;
@@ -39,9 +39,9 @@ where
             Ok(Err(error)) if error.kind() == ErrorKind::RateLimited && error.is_retryable() => error,
             Ok(result) => return result.map_err(|error| error.with_attempts(attempt)),
             // A failing token source or an invalid setting would fail again.
-            Err(SendFailure::NotSent(error)) if error.kind() != ErrorKind::Network => return Err(error),
-            Err(SendFailure::NotSent(error)) => error,
-            Err(SendFailure::Unknown(error)) => return Err(outcome_unknown(&error).with_attempts(attempt)),
+            Err(SendError::NotSent(error)) if error.kind() != ErrorKind::Network => return Err(error),
+            Err(SendError::NotSent(error)) => error,
+            Err(SendError::Unknown(error)) => return Err(outcome_unknown(&error).with_attempts(attempt)),
         };
         let pause = backoff.next(error.retry_after());
         if attempt == ATTEMPTS || deadline.is_some_and(|deadline| Instant::now() + pause >= deadline) {
@@ -55,7 +55,7 @@ where
             tokio::time::sleep(pause).await;
             Ok(())
         };
-        stop.before_sending(paused).await?;
+        stop.run_before_send(paused).await?;
         attempt += 1;
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn submit(http: &Http, submission: &Submission, record_prompts: bool)
             let checked = &generate.checked;
             span.record(
                 "gen_ai.request.video.duration",
-                telemetry::number(checked.seconds),
+                telemetry::to_signed(checked.seconds),
             );
             span.record("gen_ai.request.video.resolution", checked.resolution.as_str());
             let ratio = checked.aspect_ratio.as_ref().map(AspectRatio::as_str);
@@ -64,7 +64,7 @@ pub(super) fn submit(http: &Http, submission: &Submission, record_prompts: bool)
         Submission::Video(video) => {
             span.record(
                 "gen_ai.request.video.duration",
-                video.added_seconds.and_then(telemetry::number),
+                video.added_seconds.and_then(telemetry::to_signed),
             );
             (Some(video.prompt.as_str()), video.storage.as_ref())
         }
@@ -126,20 +126,20 @@ pub(super) fn record_answer(span: &Span, answer: &ModelAnswer) {
     span.record("gen_ai.response.model", answer.model.as_deref());
     span.record(
         "gen_ai.usage.cost_in_usd_ticks",
-        answer.cost.map(UsdTicks::ticks).and_then(telemetry::number),
+        answer.cost.map(UsdTicks::ticks).and_then(telemetry::to_signed),
     );
     let usage = &answer.usage;
-    span.record("gen_ai.usage.input_tokens", telemetry::number(usage.input));
-    span.record("gen_ai.usage.output_tokens", telemetry::number(usage.output));
+    span.record("gen_ai.usage.input_tokens", telemetry::to_signed(usage.input));
+    span.record("gen_ai.usage.output_tokens", telemetry::to_signed(usage.output));
     span.record(
         "gen_ai.usage.reasoning_tokens",
-        telemetry::number(usage.reasoning),
+        telemetry::to_signed(usage.reasoning),
     );
     span.record(
         "gen_ai.usage.cached_prompt_text_tokens",
-        telemetry::number(usage.cached),
+        telemetry::to_signed(usage.cached),
     );
     if let Err(error) = &answer.text {
-        telemetry::failed(span, error);
+        telemetry::mark_failed(span, error);
     }
 }

@@ -1,11 +1,11 @@
-//! Which addresses a download may reach.
+//! Protects downloads against server-side request forgery (SSRF).
 //!
-//! A clip's URL comes from a server's reply. Were it to point into the caller's own network, fetching
-//! it would be an attack carried out by us; so only public addresses are reached, and the API's own
-//! host, wherever the caller put that.
+//! A clip's URL comes from the service's reply. If it pointed into the caller's private network, downloading it would be
+//! an attack on that network. Owns the rule that downloads reach only public addresses and the host of the API, which
+//! the caller has configured.
 //!
-//! A name is judged by what it resolves to, where it is resolved here. Behind a proxy it is not: there the checks
-//! before the request are all there is, of literal addresses and of names that are local by their form.
+//! [`check_url`] rejects literal private addresses and names that are local by convention. [`PublicResolver`] checks the
+//! addresses that a name resolves to. With a proxy only the first check applies, because the proxy resolves the name.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -13,17 +13,17 @@ use std::sync::Arc;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-/// Resolves names to their public addresses.
+/// A DNS resolver that returns only public addresses.
 #[derive(Debug)]
 pub(super) struct PublicResolver {
     allowed: Option<String>,
 }
 
 impl PublicResolver {
-    /// A resolver that lets one host be anywhere.
-    pub(super) fn allowing(host: Option<&str>) -> Arc<Self> {
+    /// Creates a resolver that returns all addresses of the host `allowed`.
+    pub(super) fn new(allowed: Option<&str>) -> Arc<Self> {
         Arc::new(Self {
-            allowed: host.map(str::to_owned),
+            allowed: allowed.map(str::to_owned),
         })
     }
 }
@@ -31,54 +31,57 @@ impl PublicResolver {
 impl Resolve for PublicResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let host = name.as_str().to_owned();
-        let anywhere = self.allowed.as_deref() == Some(name.as_str());
+        let allow_private = self.allowed.as_deref() == Some(name.as_str());
         Box::pin(async move {
-            let found = tokio::net::lookup_host((host.as_str(), 0)).await?;
-            let reachable = reachable(found, anywhere);
-            if reachable.is_empty() {
+            let resolved = tokio::net::lookup_host((host.as_str(), 0)).await?;
+            let addresses = filter_addresses(resolved, allow_private);
+            if addresses.is_empty() {
                 return Err(format!("{host} has no public address").into());
             }
-            // The connection is made to these, so an answer that changes later changes nothing.
-            Ok(Box::new(reachable.into_iter()) as Addrs)
+            // The connection uses these addresses, so a later change of the DNS record has no effect.
+            Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }
 }
 
-/// Those of a name's addresses that a download may reach. One private answer among public ones is left out.
-fn reachable(found: impl Iterator<Item = SocketAddr>, anywhere: bool) -> Vec<SocketAddr> {
-    found
-        .filter(|address| anywhere || is_public(address.ip()))
+/// Removes the private addresses, unless they are allowed.
+fn filter_addresses(resolved: impl Iterator<Item = SocketAddr>, allow_private: bool) -> Vec<SocketAddr> {
+    resolved
+        .filter(|address| allow_private || is_public(address.ip()))
         .collect()
 }
 
-/// Whether a clip may be fetched from this URL, as far as can be said before its name is resolved.
+/// Checks whether a clip may be downloaded from a URL, before its host name is resolved.
+///
+/// # Errors
+/// The reason why not.
 pub(super) fn check_url(url: &Url, api: &Url) -> Result<(), &'static str> {
     let Some(host) = url.host() else {
         return Err("it has no host");
     };
-    let own_host = url.host_str() == api.host_str();
+    let is_api_host = url.host_str() == api.host_str();
     match url.scheme() {
         "https" => {}
-        "http" if own_host && is_loopback(&host) => {}
+        "http" if is_api_host && is_loopback(&host) => {}
         "http" => return Err("it is not https"),
         _ => return Err("its scheme is not https"),
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("it holds a user name");
+        return Err("it contains a user name");
     }
-    let public = match host {
+    let is_public = match host {
         Host::Domain(name) => !is_local_name(name),
         Host::Ipv4(address) => is_public(IpAddr::V4(address)),
         Host::Ipv6(address) => is_public(IpAddr::V6(address)),
     };
-    if public || own_host {
+    if is_public || is_api_host {
         Ok(())
     } else {
         Err("it points into a private network")
     }
 }
 
-/// Whether a host is this machine, by its literal form.
+/// Returns whether a host is literally `localhost` or a loopback address, so that the key may be sent without TLS.
 pub(super) fn is_loopback(host: &Host<&str>) -> bool {
     match host {
         Host::Domain(name) => *name == "localhost",
@@ -87,8 +90,10 @@ pub(super) fn is_loopback(host: &Host<&str>) -> bool {
     }
 }
 
-/// Whether a request to a host stays on this machine, so that no proxy may see it. Wider than [`is_loopback`], which
-/// says where a key may travel without TLS: names below `localhost` are this machine by RFC 6761.
+/// Returns whether requests to a host stay on this machine, so that they bypass the proxy.
+///
+/// Broader than [`is_loopback`]: it includes names below `localhost` (RFC 6761), unspecified addresses, and IPv4 addresses
+/// mapped to IPv6.
 pub(super) fn is_this_machine(host: &Host<&str>) -> bool {
     match host {
         Host::Domain(name) => last_label(name) == "localhost",
@@ -102,8 +107,8 @@ pub(super) fn is_this_machine(host: &Host<&str>) -> bool {
     }
 }
 
-/// Whether a name means a place in the network of whoever resolves it: reserved for that, in use for that, or a bare
-/// host name.
+/// Returns whether a name refers to the local network: a bare host name, or a name in a zone that is reserved or commonly
+/// used for local networks.
 fn is_local_name(name: &str) -> bool {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     !name.contains('.')
@@ -134,7 +139,7 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// IANA's special-purpose registry for IPv4, everything that is not globally reachable.
+/// Returns whether an IPv4 address is globally reachable by IANA's special-purpose address registry.
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
     !(address.is_unspecified()
@@ -149,15 +154,15 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || (a == 100 && (64..128).contains(&b))
         || (a == 192 && b == 0 && c == 0)
         || (a == 198 && (18..20).contains(&b))
-        // The relays of 6to4, which lead into whatever network is near.
+        // 6to4 relays, which lead into the nearest network that has one.
         || (a == 192 && b == 88 && c == 99)
-        // In the registry it is public; in a machine of Azure it is the machine's own host.
+        // Public in the registry, but the host of the virtual machine on Azure.
         || address == AZURE_HOST)
 }
 
 const AZURE_HOST: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
 
-/// Global unicast only, and what carries an IPv4 address inside is judged by that.
+/// Returns whether an IPv6 address is global unicast. An address that embeds an IPv4 address counts as that address.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     if let Some(inner) = address.to_ipv4() {
         return is_public_v4(inner);
@@ -167,7 +172,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         is_public_v4(Ipv4Addr::from_bits(bits))
     };
     match address.segments() {
-        // NAT64 and 6to4 carry an IPv4 address.
+        // NAT64 and 6to4 embed an IPv4 address.
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => embedded(high, low),
         // Teredo, benchmarking, documentation, ORCHID.
         [0x2001, 0 | 0xdb8, ..] | [0x2001, 0x2, 0, ..] => false,
@@ -181,12 +186,12 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 mod tests {
     use super::*;
 
-    fn verdict(url: &str, api: &str) -> Result<(), &'static str> {
+    fn check(url: &str, api: &str) -> Result<(), &'static str> {
         check_url(&Url::parse(url).unwrap(), &Url::parse(api).unwrap())
     }
 
     #[test]
-    fn private_places_are_refused_in_every_spelling() {
+    fn private_addresses_are_rejected_in_every_notation() {
         for url in [
             "https://10.0.0.1/a",
             "https://172.16.0.1/a",
@@ -217,22 +222,22 @@ mod tests {
             "file:///etc/passwd",
             "https://user@cdn.example/a",
         ] {
-            assert!(verdict(url, "https://api.x.ai/v1").is_err(), "{url}");
+            assert!(check(url, "https://api.x.ai/v1").is_err(), "{url}");
         }
-        assert!(verdict("https://vidgen.x.ai/a.mp4?sig=1", "https://api.x.ai/v1").is_ok());
-        assert!(verdict("https://[2606:4700::1111]/a", "https://api.x.ai/v1").is_ok());
+        assert!(check("https://vidgen.x.ai/a.mp4?sig=1", "https://api.x.ai/v1").is_ok());
+        assert!(check("https://[2606:4700::1111]/a", "https://api.x.ai/v1").is_ok());
     }
 
     #[test]
-    fn the_api_host_may_be_anywhere_and_nothing_else() {
-        assert!(verdict("http://127.0.0.1:9/a", "http://127.0.0.1:8/v1").is_ok());
-        assert!(verdict("https://10.0.0.5/a", "https://10.0.0.5/v1").is_ok());
-        assert!(verdict("https://10.0.0.6/a", "https://10.0.0.5/v1").is_err());
-        assert!(verdict("http://10.0.0.5/a", "https://10.0.0.5/v1").is_err());
+    fn only_the_api_host_may_be_private() {
+        assert!(check("http://127.0.0.1:9/a", "http://127.0.0.1:8/v1").is_ok());
+        assert!(check("https://10.0.0.5/a", "https://10.0.0.5/v1").is_ok());
+        assert!(check("https://10.0.0.6/a", "https://10.0.0.5/v1").is_err());
+        assert!(check("http://10.0.0.5/a", "https://10.0.0.5/v1").is_err());
     }
 
     #[test]
-    fn this_machine_is_known_in_every_spelling() {
+    fn this_machine_is_recognized_in_every_notation() {
         for (url, here) in [
             ("http://localhost/", true),
             ("http://LOCALHOST./", true),
@@ -255,9 +260,9 @@ mod tests {
     }
 
     #[test]
-    fn every_address_that_is_not_for_everybody_is_refused() {
+    fn every_address_that_is_not_global_is_rejected() {
         for address in [
-            // This network, private, shared by a carrier, loopback, link-local and the hosts' services there.
+            // This network, private, carrier-grade NAT, loopback, link-local including metadata services.
             "0.0.0.0",
             "0.1.2.3",
             "10.0.0.0",
@@ -290,7 +295,7 @@ mod tests {
             "255.255.255.255",
             "::",
             "::1",
-            // IPv4 inside: mapped, compatible, NAT64 of both kinds, 6to4, Teredo.
+            // Embedded IPv4: mapped, compatible, NAT64 of both kinds, 6to4, Teredo.
             "::ffff:10.0.0.1",
             "::ffff:169.254.169.254",
             "::10.0.0.1",
@@ -311,7 +316,7 @@ mod tests {
             "3fff::1",
             "3fff:fff::1",
             "5f00::1",
-            // Unique local, with the services of clouds; link-local, site-local, multicast.
+            // Unique local including metadata services, link-local, site-local, multicast.
             "fc00::1",
             "fd00:ec2::254",
             "fd20:ce::254",
@@ -350,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn one_private_answer_among_public_ones_is_left_out() {
+    fn private_addresses_among_public_ones_are_removed() {
         let answers = [
             "1.1.1.1:0",
             "10.0.0.1:0",
@@ -359,26 +364,26 @@ mod tests {
             "127.0.0.1:0",
         ];
         let found = || answers.iter().map(|answer| answer.parse().unwrap());
-        let kept: Vec<String> = reachable(found(), false)
+        let kept: Vec<String> = filter_addresses(found(), false)
             .iter()
             .map(ToString::to_string)
             .collect();
         assert_eq!(kept, ["1.1.1.1:0", "[2606:4700::1111]:0"]);
-        assert!(reachable(found().skip(1).take(2), false).is_empty());
-        assert_eq!(reachable(found(), true).len(), answers.len());
+        assert!(filter_addresses(found().skip(1).take(2), false).is_empty());
+        assert_eq!(filter_addresses(found(), true).len(), answers.len());
     }
 
     #[tokio::test]
-    async fn a_name_that_resolves_to_this_machine_is_refused() {
+    async fn a_name_that_resolves_to_this_machine_is_rejected() {
         let name = |text: &str| text.parse::<Name>().unwrap();
         assert!(
-            PublicResolver::allowing(Some("api.x.ai"))
+            PublicResolver::new(Some("api.x.ai"))
                 .resolve(name("localhost"))
                 .await
                 .is_err()
         );
         assert!(
-            PublicResolver::allowing(Some("localhost"))
+            PublicResolver::new(Some("localhost"))
                 .resolve(name("localhost"))
                 .await
                 .is_ok()

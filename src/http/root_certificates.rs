@@ -1,9 +1,8 @@
-//! The CAs that TLS trusts.
+//! The certificate authorities (CAs) that TLS connections trust.
 //!
-//! Those of the system, and those that the caller adds. Android is the exception: its verifier has to be set up from
-//! Java with a context of the app, and panics at the first handshake where nobody did. There the CAs of Mozilla are
-//! used that come with the library, so CAs that a user or a company installed on the device count for nothing; whoever
-//! needs one adds it.
+//! Owns the choice: the CAs of the system and those that the caller adds. On Android the CAs of the system cannot be used,
+//! because their verifier panics unless Java code has initialized it. There the built-in CAs of Mozilla replace them, and
+//! a CA that a user or a company installed on the device has to be added by the caller.
 
 use reqwest::Certificate;
 use rustls::RootCertStore;
@@ -12,18 +11,18 @@ use rustls::pki_types::pem::PemObject as _;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// The CAs that the connections of a client trust.
-pub(super) struct Trust {
-    /// These take the place of the system's.
+/// The CAs that a client trusts.
+pub(super) struct RootCertificates {
+    /// CAs that replace those of the system.
     bundled: Option<Vec<Certificate>>,
     extra: Vec<Certificate>,
 }
 
-impl Trust {
-    /// The CAs of this platform, and those in the PEM texts.
+impl RootCertificates {
+    /// Reads additional CAs from PEM files.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] for a text without a certificate, or with one that is none.
+    /// [`ErrorKind::Config`] for a file that has no certificate or an invalid one.
     pub(super) fn new(pems: &[Vec<u8>]) -> Result<Self> {
         #[cfg(target_os = "android")]
         let bundled = Some(mozilla()?);
@@ -35,12 +34,12 @@ impl Trust {
     fn with(bundled: Option<Vec<Certificate>>, pems: &[Vec<u8>]) -> Result<Self> {
         let mut extra = Vec::new();
         for pem in pems {
-            extra.extend(certificates(pem)?);
+            extra.extend(parse_pem(pem)?);
         }
         Ok(Self { bundled, extra })
     }
 
-    /// Has a client trust them.
+    /// Configures a client to trust these CAs.
     pub(super) fn apply(&self, client: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
         match &self.bundled {
             Some(bundled) => client.tls_certs_only(bundled.iter().chain(&self.extra).cloned()),
@@ -48,38 +47,39 @@ impl Trust {
         }
     }
 
-    /// Has a client trust what the caller added and nothing else.
-    pub(super) fn apply_extra(&self, client: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
+    /// Configures a client to trust only the CAs that the caller added.
+    pub(super) fn apply_extra_only(&self, client: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
         client.tls_certs_only(self.extra.iter().cloned())
     }
 }
 
-/// The certificates of a PEM text, each held against what TLS can use: a client would only say that one is bad.
-fn certificates(pem: &[u8]) -> Result<Vec<Certificate>> {
-    let bad = |why: &str| {
+/// Parses the certificates of a PEM file. Checks each one here, because reqwest does not say which one is invalid.
+fn parse_pem(pem: &[u8]) -> Result<Vec<Certificate>> {
+    let invalid = |why: &str| {
         Error::new(
             ErrorKind::Config,
             format!(
-                "read the root certificates: {why}; give one or more in PEM, each from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----"
+                "read the root certificates: {why}; pass one or more in PEM, each from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----"
             ),
         )
     };
-    let mut found = Vec::new();
+    let mut certificates = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(pem) {
-        let der = certificate.map_err(|_| bad("they are not PEM"))?;
+        let der = certificate.map_err(|_| invalid("they are not PEM"))?;
         let mut store = RootCertStore::empty();
-        store
-            .add(der.clone())
-            .map_err(|_| bad(&format!("number {} is not an X.509 certificate", found.len() + 1)))?;
-        found.push(Certificate::from_der(&der).map_err(|_| bad("one cannot be used"))?);
+        store.add(der.clone()).map_err(|_| {
+            let number = certificates.len() + 1;
+            invalid(&format!("number {number} is not an X.509 certificate"))
+        })?;
+        certificates.push(Certificate::from_der(&der).map_err(|_| invalid("one cannot be used"))?);
     }
-    if found.is_empty() {
-        return Err(bad("there is none"));
+    if certificates.is_empty() {
+        return Err(invalid("there is none"));
     }
-    Ok(found)
+    Ok(certificates)
 }
 
-/// The CAs of Mozilla, as they were when this version was built.
+/// Returns the CAs of Mozilla as of the build of this version.
 #[cfg(any(target_os = "android", test))]
 fn mozilla() -> Result<Vec<Certificate>> {
     let all = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
@@ -103,7 +103,7 @@ mod tests {
     const SERVER: &[u8] = include_bytes!("../../tests/fixtures/tls/server.pem");
     const SERVER_KEY: &[u8] = include_bytes!("../../tests/fixtures/tls/server-key.pem");
 
-    /// A server whose certificate is of the CA above; it answers every request with 204.
+    /// Starts a server whose certificate is signed by the CA above. It replies to every request with 204.
     async fn server() -> SocketAddr {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let chain = vec![CertificateDer::from_pem_slice(SERVER).unwrap()];
@@ -118,7 +118,7 @@ mod tests {
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                // A client that does not trust the certificate goes away here.
+                // Fails for a client that does not trust the certificate.
                 if let Ok(mut tls) = acceptor.accept(stream).await {
                     let _ = tls.read(&mut [0; 4096]).await;
                     let _ = tls
@@ -131,8 +131,8 @@ mod tests {
         address
     }
 
-    async fn reaches(trust: &Trust, address: SocketAddr) -> bool {
-        let client = trust
+    async fn reaches(roots: &RootCertificates, address: SocketAddr) -> bool {
+        let client = roots
             .apply(reqwest::Client::builder().no_proxy())
             .build()
             .unwrap();
@@ -140,27 +140,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bundled_cas_take_the_place_of_the_systems_and_others_can_be_added() {
+    async fn bundled_cas_replace_those_of_the_system_and_others_can_be_added() {
         let address = server().await;
-        let own = certificates(CA).unwrap();
-        // What Android does: the bundled CAs alone, and the bundled CAs with one of the caller's.
+        let own = parse_pem(CA).unwrap();
+        // As on Android: the bundled CAs alone, and with one that the caller added.
         let bundled = || Some(mozilla().unwrap());
         assert!(mozilla().unwrap().len() > 100);
-        assert!(!reaches(&Trust::with(bundled(), &[]).unwrap(), address).await);
-        assert!(reaches(&Trust::with(bundled(), &[CA.to_vec()]).unwrap(), address).await);
-        assert!(reaches(&Trust::with(Some(own), &[]).unwrap(), address).await);
-        // What everything else does, with and without.
-        assert!(reaches(&Trust::new(&[CA.to_vec()]).unwrap(), address).await);
-        let client = Trust::new(&[CA.to_vec()]).unwrap();
+        assert!(!reaches(&RootCertificates::with(bundled(), &[]).unwrap(), address).await);
+        assert!(
+            reaches(
+                &RootCertificates::with(bundled(), &[CA.to_vec()]).unwrap(),
+                address
+            )
+            .await
+        );
+        assert!(reaches(&RootCertificates::with(Some(own), &[]).unwrap(), address).await);
+        // As on other platforms.
+        assert!(reaches(&RootCertificates::new(&[CA.to_vec()]).unwrap(), address).await);
+        let client = RootCertificates::new(&[CA.to_vec()]).unwrap();
         let client = client
-            .apply_extra(reqwest::Client::builder().no_proxy())
+            .apply_extra_only(reqwest::Client::builder().no_proxy())
             .build()
             .unwrap();
         assert!(client.get(format!("https://{address}/")).send().await.is_ok());
     }
 
     #[test]
-    fn what_is_no_certificate_is_one_clear_line() {
+    fn an_invalid_certificate_is_a_clear_error_in_one_line() {
         let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let half = [CA, broken].concat();
         for (pem, word) in [
@@ -171,10 +177,13 @@ mod tests {
             (broken, "number 1 is not"),
             (&half, "number 2 is not"),
         ] {
-            let error = Trust::new(&[pem.to_vec()]).err().unwrap();
+            let error = RootCertificates::new(&[pem.to_vec()]).err().unwrap();
             assert_eq!(error.kind(), ErrorKind::Config);
             assert!(error.to_string().contains(word), "{error}");
         }
-        assert_eq!(Trust::new(&[[CA, CA].concat()]).unwrap().extra.len(), 2);
+        assert_eq!(
+            RootCertificates::new(&[[CA, CA].concat()]).unwrap().extra.len(),
+            2
+        );
     }
 }

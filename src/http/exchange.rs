@@ -1,0 +1,274 @@
+//! Sends one request and reads its reply.
+//!
+//! Owns the steps of a request: the rate limit, the token, the check before a paid request, and the exchange under its
+//! deadline. Says of every failure whether the request may have reached the service. Retries nothing, except that a
+//! request without a body is sent once more if its token was rejected.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::Method;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+
+use super::timeouts::run_with_timeout;
+use super::{Body, Credential, Http, RequestKind, auth};
+use crate::error::{Error, ErrorKind, Result, redact_url};
+use crate::stop::{BeforeSend, InFlightGuard};
+
+/// Maximum bytes of a reply that are read. Replies of the service are small JSON documents.
+const MAX_REPLY: usize = 1 << 20;
+/// Maximum wait that `Retry-After` can ask for. The service's own client has the same limit.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
+
+/// A reply of the service, read completely.
+#[derive(Debug, Clone)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) body: Bytes,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// Why a request has no reply.
+#[derive(Debug)]
+pub(crate) enum SendError {
+    /// The service cannot have received the request: it was not sent, or not completely.
+    NotSent(Error),
+    /// The service may have received the request.
+    Unknown(Error),
+}
+
+impl SendError {
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            Self::NotSent(error) | Self::Unknown(error) => error,
+        }
+    }
+}
+
+impl Http {
+    /// Sends a GET request.
+    pub(crate) async fn get(&self, segments: &[&str]) -> Result<Reply, SendError> {
+        self.send_without_body(Method::GET, segments).await
+    }
+
+    /// Sends a DELETE request.
+    pub(crate) async fn delete(&self, segments: &[&str]) -> Result<Reply, SendError> {
+        self.send_without_body(Method::DELETE, segments).await
+    }
+
+    /// Sends a create: a paid POST of JSON, on a new connection. `before` runs immediately before it is sent.
+    pub(crate) async fn post_create(
+        &self,
+        segments: &[&str],
+        body: impl Into<Body>,
+        before: Option<BeforeSend<'_>>,
+    ) -> Result<Reply, SendError> {
+        let _in_flight = self.begin_paid_request(RequestKind::Create).await?;
+        let body = body.into();
+        let timeout = self.0.timeouts.upload(body.len());
+        self.send(Method::POST, segments, Some((json(), body)), timeout, before)
+            .await
+    }
+
+    /// Sends a paid POST of JSON on a new connection, with a deadline of the caller's choice.
+    pub(crate) async fn post_with_timeout(
+        &self,
+        segments: &[&str],
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<Reply, SendError> {
+        // Not a create: the rate of creates is that of the video models.
+        let _in_flight = self.begin_paid_request(RequestKind::Other).await?;
+        let body = Some((json(), body.into()));
+        self.send(Method::POST, segments, body, timeout, None).await
+    }
+
+    /// Sends a POST of a multipart form, on a new connection.
+    pub(crate) async fn post_form(
+        &self,
+        segments: &[&str],
+        boundary: &str,
+        body: Body,
+    ) -> Result<Reply, SendError> {
+        let content_type = HeaderValue::from_str(&format!("multipart/form-data; boundary={boundary}"))
+            .map_err(|_| {
+                SendError::NotSent(Error::invalid("send a form: its boundary is not a header value"))
+            })?;
+        self.0.limiter.acquire(RequestKind::Other).await;
+        let timeout = self.0.timeouts.upload(body.len());
+        self.send(Method::POST, segments, Some((content_type, body)), timeout, None)
+            .await
+    }
+
+    /// Delays every request of the client by at least `pause` from now.
+    pub(crate) fn pause(&self, pause: Duration) {
+        self.0.limiter.pause(pause);
+    }
+
+    /// Waits for the rate limit, then counts a paid request as in flight.
+    async fn begin_paid_request(&self, kind: RequestKind) -> Result<InFlightGuard, SendError> {
+        let stop = &self.0.stop;
+        let acquire = async {
+            self.0.limiter.acquire(kind).await;
+            Ok(())
+        };
+        stop.run_before_send(acquire)
+            .await
+            .and_then(|()| stop.begin_sending())
+            .map_err(SendError::NotSent)
+    }
+
+    /// Sends a request without a body, and once more with a new token if its token was rejected.
+    async fn send_without_body(&self, method: Method, segments: &[&str]) -> Result<Reply, SendError> {
+        let send = || async {
+            self.0.limiter.acquire(RequestKind::Other).await;
+            self.send(method.clone(), segments, None, self.0.timeouts.read, None)
+                .await
+        };
+        let reply = send().await?;
+        match (reply.status, &self.0.credential) {
+            (401, Credential::Source(_)) => send().await,
+            _ => Ok(reply),
+        }
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        segments: &[&str],
+        body: Option<(HeaderValue, Body)>,
+        timeout: Duration,
+        before: Option<BeforeSend<'_>>,
+    ) -> Result<Reply, SendError> {
+        let url = self.api_url(segments);
+        let doing = format!(
+            "{} {}{}",
+            method.as_str().to_ascii_lowercase(),
+            redact_url(url.as_str()),
+            self.0.via_proxy
+        );
+        let token = self.token().await.map_err(SendError::NotSent)?;
+        if let Some(before) = before {
+            before().await.map_err(SendError::NotSent)?;
+        }
+        let client = match body {
+            Some(_) => &self.0.clients.post,
+            None => &self.0.clients.read,
+        };
+        let mut request = client
+            .request(method, url)
+            .header(AUTHORIZATION, token.clone())
+            .header(ACCEPT, HeaderValue::from_static("application/json"));
+        let mut body_error = None;
+        if let Some((content_type, body)) = body {
+            let length = body.len();
+            let (stream, error) = body.stream();
+            body_error = Some(error);
+            request = request
+                .header(CONTENT_TYPE, content_type)
+                .header(CONTENT_LENGTH, length)
+                .body(reqwest::Body::wrap_stream(stream));
+        }
+        let exchange = async {
+            let response = request.send().await.map_err(|error| {
+                match body_error.as_ref().and_then(|error| error.get()) {
+                    // The request was never complete, so the service cannot have accepted it.
+                    Some(error) => SendError::NotSent(error.clone()),
+                    None => classify(&doing, error),
+                }
+            })?;
+            let status = response.status().as_u16();
+            if status == 401 {
+                self.0.credential.invalidate(&token);
+            }
+            let retry_after = retry_after(response.headers().get(RETRY_AFTER));
+            let body = read_bounded(response)
+                .await
+                .map_err(|error| SendError::Unknown(network_error(&doing, error).with_status(status)))?;
+            tracing::debug!(request = doing, status, bytes = body.len(), "reply");
+            Ok(Reply {
+                status,
+                // Error bodies are shown and stored, so they must not contain the key. Other bodies are data.
+                body: if status < 400 {
+                    body
+                } else {
+                    auth::redact(&token, body)
+                },
+                retry_after,
+            })
+        };
+        run_with_timeout(timeout, exchange).await.unwrap_or_else(|| {
+            let late = format!("{doing}: no answer in time");
+            Err(SendError::Unknown(Error::new(ErrorKind::Network, late)))
+        })
+    }
+
+    /// Returns the `Authorization` header of a request.
+    pub(super) async fn token(&self) -> Result<HeaderValue> {
+        self.0.credential.header(self.0.timeouts.token).await
+    }
+}
+
+const fn json() -> HeaderValue {
+    HeaderValue::from_static("application/json")
+}
+
+/// Decides whether a request that failed may have been sent.
+fn classify(doing: &str, error: reqwest::Error) -> SendError {
+    if error.is_connect() || error.is_builder() {
+        SendError::NotSent(network_error(doing, error))
+    } else {
+        SendError::Unknown(network_error(doing, error))
+    }
+}
+
+/// Describes a failure of the network in one line. Uses only the innermost cause, because the outer ones are generic.
+pub(super) fn network_error(doing: &str, error: reqwest::Error) -> Error {
+    let error = error.without_url();
+    let what = if error.is_timeout() {
+        "no answer in time".to_owned()
+    } else {
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(next) = cause.source() {
+            cause = next;
+        }
+        cause.to_string().to_lowercase()
+    };
+    Error::new(ErrorKind::Network, format!("{doing}: {what}"))
+}
+
+/// Reads the body of a reply, at most [`MAX_REPLY`] bytes of it.
+async fn read_bounded(mut response: reqwest::Response) -> Result<Bytes, reqwest::Error> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await? {
+        let room = MAX_REPLY - body.len();
+        if chunk.len() >= room {
+            body.extend_from_slice(&chunk[..room]);
+            break;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// Parses `Retry-After` in seconds, up to [`MAX_RETRY_AFTER`]. Ignores dates, which the service does not send.
+pub(super) fn retry_after(header: Option<&HeaderValue>) -> Option<Duration> {
+    let seconds: f64 = header?.to_str().ok()?.trim().parse().ok()?;
+    (seconds.is_finite() && seconds >= 0.0)
+        .then(|| Duration::from_secs_f64(seconds.min(MAX_RETRY_AFTER.as_secs_f64())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_parsed_and_limited() {
+        let parse = |text: &'static str| retry_after(Some(&HeaderValue::from_static(text)));
+        assert_eq!(parse("3"), Some(Duration::from_secs(3)));
+        assert_eq!(parse("86400"), Some(Duration::from_secs(120)));
+        for text in ["-1", "soon", "NaN", "inf", "Wed, 21 Oct 2026 07:28:00 GMT", ""] {
+            assert_eq!(parse(text), None, "{text:?}");
+        }
+    }
+}
