@@ -25,31 +25,31 @@ def client(tmp_path: Path) -> reelkin.VideoClient:
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ({"prompt": 7}, TypeError, "prompt is to be a str, not int"),
-        ({"prompt": b"x"}, TypeError, "prompt is to be a str, not bytes"),
-        ({"prompt": "\ud800"}, ValueError, "prompt has characters that are no Unicode text"),
+        ({"prompt": 7}, TypeError, "prompt must be a str, not int"),
+        ({"prompt": b"x"}, TypeError, "prompt must be a str, not bytes"),
+        ({"prompt": "\ud800"}, ValueError, "prompt must be valid Unicode"),
         ({"prompt": None}, reelkin.InvalidRequestError, "prompt"),
-        ({"prompt": "x", "duration": "6"}, TypeError, "duration is to be seconds or a timedelta, not str"),
-        ({"prompt": "x", "duration": True}, TypeError, "duration is to be seconds or a timedelta, not bool"),
-        ({"prompt": "x", "duration": -1}, ValueError, "duration is to be 0 or more"),
-        ({"prompt": "x", "duration": float("nan")}, ValueError, "duration is to be a number of seconds"),
-        ({"prompt": "x", "duration": float("inf")}, ValueError, "duration is to be a number of seconds"),
+        ({"prompt": "x", "duration": "6"}, TypeError, "duration must be seconds or a timedelta, not str"),
+        ({"prompt": "x", "duration": True}, TypeError, "duration must be seconds or a timedelta, not bool"),
+        ({"prompt": "x", "duration": -1}, ValueError, "duration must be 0 or more"),
+        ({"prompt": "x", "duration": float("nan")}, ValueError, "duration must be a finite number of seconds"),
+        ({"prompt": "x", "duration": float("inf")}, ValueError, "duration must be a finite number of seconds"),
         ({"prompt": "x", "duration": 99}, reelkin.InvalidRequestError, "99"),
         ({"prompt": "x", "duration": 1.5}, reelkin.InvalidRequestError, "1.5"),
-        ({"prompt": "x", "resolution": 720}, TypeError, "resolution is to be a str, not int"),
+        ({"prompt": "x", "resolution": 720}, TypeError, "resolution must be a str, not int"),
         ({"prompt": "x", "resolution": "9999p"}, reelkin.InvalidRequestError, "9999p"),
-        ({"prompt": "x", "audio": 1}, TypeError, "audio is to be True or False, not int"),
-        ({"prompt": "x", "image": 7}, TypeError, "image is to be a path, a URL, bytes"),
+        ({"prompt": "x", "audio": 1}, TypeError, "audio must be True or False, not int"),
+        ({"prompt": "x", "image": 7}, TypeError, "image must be a path, a URL, bytes"),
         ({"prompt": "x", "image": "gopher://host/a.png"}, reelkin.InvalidRequestError, "gopher"),
         ({"prompt": "x", "image": ""}, reelkin.InvalidRequestError, "empty"),
         ({"prompt": "x", "image": Path("/nowhere/a.png")}, FileNotFoundError, "/nowhere/a.png"),
         ({"prompt": "x", "image": b"not a picture"}, reelkin.Error, "image"),
-        ({"prompt": "x", "references": "a.png"}, TypeError, "references is to be a list of pictures, not str"),
-        ({"prompt": "x", "references": [b"a"], "last_frame": b"b"}, ValueError, "do not go together"),
-        ({"prompt": "x", "keyframes": [1]}, TypeError, "keyframes is to be a dict"),
-        ({"prompt": "x", "voices": "eve"}, TypeError, "voices is to be a list of str, not str"),
-        ({"prompt": "x", "plan": "yes"}, TypeError, "plan is to be a reelkin.PlannerSettings, not str"),
-        ({"prompt": "x", "storage": "f.mp4"}, TypeError, "StorageOptions is wanted, not str"),
+        ({"prompt": "x", "references": "a.png"}, TypeError, "references must be a list of images, not str"),
+        ({"prompt": "x", "references": [b"a"], "last_frame": b"b"}, ValueError, "cannot be combined"),
+        ({"prompt": "x", "keyframes": [1]}, TypeError, "keyframes must be a dict"),
+        ({"prompt": "x", "voices": "eve"}, TypeError, "voices must be a list of str, not str"),
+        ({"prompt": "x", "plan": "yes"}, TypeError, "plan must be a reelkin.PlannerSettings, not str"),
+        ({"prompt": "x", "storage": "f.mp4"}, TypeError, "expected a reelkin.StorageOptions, not str"),
         ({"prompt": "x", "seconds": 6}, TypeError, "unexpected keyword argument 'seconds'"),
     ],
 )
@@ -63,7 +63,7 @@ def test_a_wrong_argument_of_generate(
 @pytest.mark.parametrize(
     ("amount", "error", "words"),
     [
-        (0.1, TypeError, "write Decimal('0.1') or '0.1' instead of a float"),
+        (0.1, TypeError, "use Decimal('0.1') or '0.1' instead of a float"),
         (None, None, ""),
         ("5 dollars", ValueError, "at most ten decimals"),
         ("NaN", ValueError, "dollars"),
@@ -108,9 +108,9 @@ def test_set_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(caught.value, ValueError) and caught.value.code == "config"
     with pytest.raises(reelkin.ConfigError):
         reelkin.VideoClient(tmp_path / "clips", api_key="k", base_url="http://example.com/v1")
-    with pytest.raises(TypeError, match="a reelkin.Budget is wanted, not str"):
+    with pytest.raises(TypeError, match="expected a reelkin.Budget, not str"):
         reelkin.VideoClient(tmp_path / "clips", api_key="k", budget="5.00")  # type: ignore[arg-type]  # pyright: ignore
-    with pytest.raises(TypeError, match="a reelkin.PollPolicy is wanted, not dict"):
+    with pytest.raises(TypeError, match="expected a reelkin.PollPolicy, not dict"):
         reelkin.VideoClient(tmp_path / "clips", api_key="k", poll={})  # type: ignore[arg-type]  # pyright: ignore
     with pytest.raises(reelkin.ConfigError, match="this build has no buckets: it lacks the feature s3"):
         reelkin.VideoClient("s3://films/team", api_key="k")
@@ -128,15 +128,15 @@ def test_what_is_not_there(client: reelkin.VideoClient) -> None:
             assert isinstance(caught.value, reelkin.NotFoundError) and caught.value.code == "not_found"
         with pytest.raises(reelkin.Error):
             await client.library.job_record("nobody")
-        with pytest.raises(TypeError, match="settlement is to be a reelkin.Settlement"):
+        with pytest.raises(TypeError, match="settlement must be a reelkin.Settlement"):
             await client.library.settle("nobody", "lost")  # type: ignore[arg-type]  # pyright: ignore
-        with pytest.raises(TypeError, match="id is to be a str, not NoneType"):
+        with pytest.raises(TypeError, match="id must be a str, not NoneType"):
             await client.job(None)  # type: ignore[arg-type]  # pyright: ignore
         with pytest.raises(reelkin.Error):
             await client.job("")
         with pytest.raises(ValueError, match="time zone"):
             await client.spent(datetime.datetime(2026, 1, 1))
-        with pytest.raises(ValueError, match="limit is to be 0 or more"):
+        with pytest.raises(ValueError, match="limit must be 0 or more"):
             await client.library.list(limit=-1)
         with pytest.raises(ValueError):
             await client.library.list(limit=1 << 40)

@@ -22,17 +22,17 @@ from reelkin import _native
 PROTOCOLS = range(2, pickle.HIGHEST_PROTOCOL + 1)
 # A class with a handle of the native library gets its line here, once somebody has decided what a copy of it is.
 NATIVE = {
-    "ChainEvents": "make it in the process that uses it",
-    "ChainHandle": "the same request goes on with the same chain",
+    "ChainEvents": "create it in the process that uses it",
+    "ChainHandle": "the same request continues the same chain",
     "Family": r"pass its members\(\)",
     "Frame": "use a reelkin.Frame",
-    "JobEvents": "make it in the process that uses it",
+    "JobEvents": "create it in the process that uses it",
     "JobHandle": r"client.job\(id\)",
     "Library": "open the library in the worker",
-    "RecoveryEvents": "make it in the process that uses it",
-    "RecoveryHandle": "begin a recovery in the worker",
+    "RecoveryEvents": "create it in the process that uses it",
+    "RecoveryHandle": "start a recovery in the worker",
     "Sandbox": "pass its base_url and its api_key",
-    "TokenAnswer": "make it in the process that uses it",
+    "TokenAnswer": "create it in the process that uses it",
     "VideoClient": "create a client in the worker",
 }
 
@@ -87,7 +87,7 @@ def test_live_objects(studio: Studio) -> None:
                 (box, "pass its base_url"),
                 (job, "client.job"),
                 (chain, "the same request"),
-                (recovery, "begin a recovery"),
+                (recovery, "start a recovery"),
                 (family, "members"),
                 ((await client.frame(clip))._native, "use a reelkin.Frame"),
             ):

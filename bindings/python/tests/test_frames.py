@@ -49,7 +49,7 @@ def test_pictures(small: reelkin.Frame) -> None:
     assert small.psnr(small) == float("inf")
     with pytest.raises(reelkin.Error):
         small.to_jpeg(101)
-    with pytest.raises(TypeError, match="other is to be a reelkin.Frame"):
+    with pytest.raises(TypeError, match="other must be a reelkin.Frame"):
         small.psnr(png)  # type: ignore[arg-type]  # pyright: ignore
     with pytest.raises(reelkin.MediaError) as caught:
         reelkin.Frame.from_rgb(2, 2, b"short")

@@ -127,12 +127,12 @@ def test_what_is_no_token(tmp_path: Path) -> None:
     async def run() -> None:
         async with reelkin.Sandbox() as box:
             async with client_of(box, tmp_path, lambda: 5) as client:
-                with pytest.raises(reelkin.AuthError, match="TypeError: what a token source returns is to be a str or a reelkin"):
+                with pytest.raises(reelkin.AuthError, match="TypeError: the result of the token source must be a str or a reelkin"):
                     await client.visible_models()
             async with client_of(box, tmp_path, lambda: "two\nlines") as client:
                 with pytest.raises(reelkin.AuthError, match="line break"):
                     await client.visible_models()
-            with pytest.raises(TypeError, match="token is to be a function"):
+            with pytest.raises(TypeError, match="token must be a function"):
                 client_of(box, tmp_path, box.api_key)
             with pytest.raises(reelkin.ConfigError, match="give one of them"):
                 client_of(box, tmp_path, lambda: "x", api_key="y")
