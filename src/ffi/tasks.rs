@@ -1,186 +1,161 @@
-//! What a client has begun, so that it can be brought to an end.
+//! Tracks the jobs that a client has in flight.
 //!
-//! Owns one task for each job in flight, which goes when the job is over, and the order to stop waiting for all of
-//! them. Knows no verb and no money: a job that is stopped here stays in the library's journal.
+//! Owns one background task per job and the signal that makes it stop waiting. Knows nothing about verbs or money: a
+//! job that is abandoned here stays in the library's journal.
 
-use std::convert::Infallible;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use futures_util::future::join_all;
+use tokio::sync::oneshot;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::error::{Result, VideoError};
 use super::runtime;
 use crate::{ErrorKind, Event, Handle};
 
-/// How long a recovery waits for works that were left a moment ago.
-const LEAVING: Duration = Duration::from_secs(10);
+/// Maximum time a recovery waits for abandoned jobs to update the journal.
+const ABANDON_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The works of one client.
-#[derive(Debug)]
-pub(super) struct Works {
-    closing: watch::Sender<bool>,
-    /// A clone of it is in every task; gone when the client is closed.
-    open: Mutex<Option<mpsc::Sender<Infallible>>>,
-    /// Ends when the last of these is gone.
-    ended: tokio::sync::Mutex<mpsc::Receiver<Infallible>>,
-    leaving: Arc<Leaving>,
-}
-
-/// The tasks of works that nobody waits for any more.
+/// The background tasks of one client.
 #[derive(Debug, Default)]
-struct Leaving(Mutex<Vec<JoinHandle<()>>>);
-
-/// A work that can be watched. Dropped before its end, it stops waiting.
-struct Begun<T, E: Event> {
-    work: Handle<T, E>,
-    caller: Caller,
+pub(super) struct JobTasks {
+    /// Parent of every `stop` token, cancelled when the client is closed.
+    closing: CancellationToken,
+    running: Mutex<Vec<JobTask>>,
 }
 
-/// Somebody who waits for a work, and tells its task on going away.
-struct Caller {
-    waits: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
-    leaving: Arc<Leaving>,
+/// The two signals of a background task.
+#[derive(Debug)]
+struct JobTask {
+    /// Tells the task to stop waiting for its job.
+    stop: CancellationToken,
+    /// Cancelled when the task ends, in whatever way.
+    done: CancellationToken,
 }
 
-impl Caller {
-    /// The work needs nobody who waits.
-    fn release(mut self) {
-        self.waits.take();
-    }
-}
-
-impl Drop for Caller {
-    fn drop(&mut self) {
-        if let Some((leave, task)) = self.waits.take() {
-            let _ = leave.send(());
-            let mut leaving = self.leaving.0.lock().unwrap_or_else(PoisonError::into_inner);
-            leaving.retain(|task| !task.is_finished());
-            leaving.push(task);
-        }
-    }
-}
-
-impl Works {
-    pub(super) fn new() -> Self {
-        let (open, ended) = mpsc::channel(1);
-        Self {
-            closing: watch::Sender::new(false),
-            open: Mutex::new(Some(open)),
-            ended: tokio::sync::Mutex::new(ended),
-            leaving: Arc::default(),
-        }
-    }
-
+impl JobTasks {
     /// # Errors
     /// `Config` when the client is closed.
     pub(super) fn check_open(&self) -> Result<()> {
-        self.ticket().map(drop)
-    }
-
-    fn ticket(&self) -> Result<mpsc::Sender<Infallible>> {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.clone().ok_or_else(|| {
-            VideoError::here(
+        if self.closing.is_cancelled() {
+            return Err(VideoError::local(
                 ErrorKind::Config,
-                "use the client: it is closed; make a new one, and its recovery finishes what was left",
-            )
-        })
+                "use the client: it is closed; create a new one and call its recover to finish open jobs",
+            ));
+        }
+        Ok(())
     }
 
-    /// Begins a work that nobody else gets a handle of, and waits for its end. Dropped before that, it stops waiting.
+    /// Starts a job and waits for its outcome. If the future is dropped first, the task stops waiting for the job.
     pub(super) async fn finish<T, E, S>(&self, start: S) -> Result<T>
     where
         T: Clone + Send + Sync + 'static,
         E: Event,
         S: Future<Output = crate::Result<Handle<T, E>>> + Send + 'static,
     {
-        let Begun { work, caller } = self.begin(start).await?;
-        let outcome = work.wait().await;
-        caller.release();
+        let (handle, stop_on_drop) = self.spawn(start).await?;
+        let outcome = handle.wait().await;
+        stop_on_drop.disarm();
         Ok(outcome?)
     }
 
-    /// Begins a work, and gives its handle. From then on it goes on whether anybody waits or not.
+    /// Starts a job and returns its handle. From then on the job runs whether or not anyone waits for it.
     pub(super) async fn start<T, E, S>(&self, start: S) -> Result<Handle<T, E>>
     where
         T: Clone + Send + Sync + 'static,
         E: Event,
         S: Future<Output = crate::Result<Handle<T, E>>> + Send + 'static,
     {
-        let Begun { work, caller } = self.begin(start).await?;
-        caller.release();
-        Ok(work)
+        let (handle, stop_on_drop) = self.spawn(start).await?;
+        stop_on_drop.disarm();
+        Ok(handle)
     }
 
-    /// Begins a work in a task of its own, and returns when it can be watched.
-    async fn begin<T, E, S>(&self, start: S) -> Result<Begun<T, E>>
+    /// Starts a job in a background task and returns its handle. Dropping the guard stops the waiting.
+    async fn spawn<T, E, S>(&self, start: S) -> Result<(Handle<T, E>, DropGuard)>
     where
         T: Clone + Send + Sync + 'static,
         E: Event,
         S: Future<Output = crate::Result<Handle<T, E>>> + Send + 'static,
     {
-        let ticket = self.ticket()?;
-        let mut closing = self.closing.subscribe();
-        let (leave, left) = oneshot::channel();
-        let (tell, started) = oneshot::channel();
-        let task = runtime::handle()?.spawn(async move {
-            let _ticket = ticket;
-            let work = match start.await {
-                Ok(work) => work,
+        let runtime = runtime::handle()?;
+        let stop = self.closing.child_token();
+        let stop_on_drop = stop.clone().drop_guard();
+        let done = self.register(&stop)?;
+        let (send_started, started) = oneshot::channel();
+        runtime.spawn(async move {
+            let _done = done;
+            let handle = match start.await {
+                Ok(handle) => handle,
                 Err(error) => {
-                    let _ = tell.send(Err(error.into()));
+                    let _ = send_started.send(Err(error.into()));
                     return;
                 }
             };
-            let _ = tell.send(Ok(work.clone()));
+            let _ = send_started.send(Ok(handle.clone()));
             tokio::select! {
-                _ = work.wait() => return,
-                () = told(left) => {}
-                () = told(closing.wait_for(|closing| *closing)) => {}
+                _ = handle.wait() => return,
+                () = stop.cancelled() => {}
             }
-            work.stop_waiting();
-            // For what it still writes down.
-            let _ = work.wait().await;
+            handle.stop_waiting();
+            // The job still has to update the journal.
+            let _ = handle.wait().await;
         });
-        let caller = Caller {
-            waits: Some((leave, task)),
-            leaving: Arc::clone(&self.leaving),
-        };
-        let work = started.await.unwrap_or_else(|_| Err(runtime::gone()))?;
-        Ok(Begun { work, caller })
+        let handle = started.await.unwrap_or_else(|_| Err(runtime::task_lost()))?;
+        Ok((handle, stop_on_drop))
     }
 
-    /// Waits until the works that were left a moment ago have written down where they are.
-    pub(super) async fn left(&self) -> Result<()> {
-        let tasks = std::mem::take(&mut *self.leaving.0.lock().unwrap_or_else(PoisonError::into_inner));
-        if tasks.is_empty() {
+    /// Adds a task. It counts as running until the returned guard is dropped.
+    fn register(&self, stop: &CancellationToken) -> Result<DropGuard> {
+        let mut running = self.lock();
+        // Under the lock, so that `close` sees every task that got past this check.
+        self.check_open()?;
+        running.retain(|task| !task.done.is_cancelled());
+        let done = CancellationToken::new();
+        running.push(JobTask {
+            stop: stop.clone(),
+            done: done.clone(),
+        });
+        Ok(done.drop_guard())
+    }
+
+    /// Waits until abandoned jobs have updated the journal, so that a recovery sees their final state.
+    pub(super) async fn wait_for_abandoned(&self) -> Result<()> {
+        let abandoned = self.running_where(|task| task.stop.is_cancelled());
+        if abandoned.is_empty() {
             return Ok(());
         }
         runtime::run(async move {
-            let _ = tokio::time::timeout(LEAVING, futures_util::future::join_all(tasks)).await;
+            all_done(&abandoned, ABANDON_TIMEOUT).await;
             Ok(())
         })
         .await
     }
 
-    /// Takes no more work, and stops waiting for what there is. Says whether all of it ended in time: a create
-    /// that is being sent is not broken off.
+    /// Refuses new jobs and stops waiting for the running ones. Returns whether all tasks ended before the deadline.
+    ///
+    /// A create request that is being sent is not interrupted.
     pub(super) async fn close(&self, deadline: Duration) -> bool {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.closing.send_replace(true);
-        let all = async { self.ended.lock().await.recv().await };
-        tokio::time::timeout(deadline, all).await.is_ok()
+        self.closing.cancel();
+        all_done(&self.running_where(|_| true), deadline).await
+    }
+
+    /// Returns the `done` tokens of the running tasks that match.
+    fn running_where(&self, matches: impl Fn(&JobTask) -> bool) -> Vec<CancellationToken> {
+        let running = self.lock();
+        let matching = running.iter().filter(|task| matches(task));
+        matching.map(|task| task.done.clone()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<JobTask>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Waits for an order. One that can no longer come never does: a client that is dropped without being closed, and
-/// a handle that is, leave the work alone.
-async fn told<O, E>(order: impl Future<Output = std::result::Result<O, E>>) {
-    let told = order.await.is_ok();
-    if !told {
-        std::future::pending::<()>().await;
-    }
+/// Waits until every token is cancelled. Returns whether that happened before the deadline.
+async fn all_done(tokens: &[CancellationToken], deadline: Duration) -> bool {
+    let all = join_all(tokens.iter().map(CancellationToken::cancelled));
+    tokio::time::timeout(deadline, all).await.is_ok()
 }
