@@ -1,4 +1,4 @@
-"""Measures size, import time and memory for docs/bindings.md, as JSON lines. bench.sh runs it with the installed package."""
+"""Measures size, import time and memory for docs/bindings.md, as JSON lines. Run by bench.sh."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ get_requires_for_build_sdist = get_requires_for_build_wheel
 
 def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
     raise RuntimeError(
-        "build a source distribution: not supported, because it needs the Rust crate; build a wheel or install from a clone"
+        "build a source distribution: it would lack the Rust crate; build a wheel or install from a clone"
     )
 
 
@@ -135,7 +135,6 @@ class _Archive(zipfile.ZipFile):
 
 class _LibdeflateCompressor:
     """A compressor for zipfile. It collects all input until the end, because libdeflate does not stream."""
-
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []

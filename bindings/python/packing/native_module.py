@@ -102,7 +102,7 @@ def _bind_objects_to_process(tree: ast.Module) -> None:
         and any(isinstance(part, ast.FunctionDef) and part.name == "_uniffi_make_instance" for part in node.body)
     ]
     if not objects:
-        raise ValueError("find the objects in the generated module: there are none; adapt native_module.py to the new generator")
+        raise ValueError("find the objects in the generated module: none found, so the generator has changed")
     for node in objects:
         node.bases = [ast.Name(OBJECT, ast.Load())]
 
@@ -116,7 +116,7 @@ def _deliver_cancellation(tree: ast.Module) -> None:
                 # Inside the `try`, so that prepared arguments are freed.
                 guarded[0].body[:0] = ast.parse("await deliver_cancellation()").body
                 return
-    raise ValueError("find the async call in the generated module: not found; adapt native_module.py to the new generator")
+    raise ValueError("find the async call in the generated module: not found, so the generator has changed")
 
 
 class _Renamer(ast.NodeTransformer):
@@ -242,7 +242,7 @@ def _bind_lazily(body: Iterator[ast.stmt]) -> Iterator[ast.stmt]:
         else:
             rest.append(node)
     if library is None:
-        raise ValueError("find the library in the generated module: not found; adapt native_module.py to the new generator")
+        raise ValueError("find the library in the generated module: not found, so the generator has changed")
     entries = ", ".join(
         f"'{name}': lambda: ({ast.unparse(parts['argtypes'])}, {ast.unparse(parts['restype'])})"
         for name, parts in signatures.items()

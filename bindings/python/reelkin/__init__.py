@@ -298,5 +298,5 @@ __all__ = [
     "progress",
 ]
 
-# Closes every client before the interpreter shuts down, so that nothing calls back into it. Takes a few seconds at most.
+# Closes every client before the interpreter shuts down, so that nothing calls back into it.
 atexit.register(_native.shut_down)

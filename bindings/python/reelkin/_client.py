@@ -242,7 +242,10 @@ class VideoClient(BaseClient):
 
     @verb(_requests.extend_request, _native.VideoClient.extend, unchanged)
     def extend(self: BaseClient) -> None:
-        """Extends a clip. The new clip holds the original and the added seconds. Cost and errors are as for `generate`."""
+        """Extends a clip. The new clip holds the original and the added seconds.
+
+        Cost and errors are as for `generate`.
+        """
 
     @verb(_requests.extend_request, _native.VideoClient.start_extend, Job)
     def start_extend(self: BaseClient) -> None:

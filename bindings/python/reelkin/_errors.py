@@ -160,7 +160,6 @@ class InternalError(Error, RuntimeError):
 class VideoError:
     """The exceptions under the names that the generated module uses."""
 
-
     Config = ConfigError
     Auth = AuthError
     InvalidRequest = InvalidRequestError

@@ -93,4 +93,3 @@ class Chain(Work[_native.ChainEvent, _native.ChainOutcome]):
 
 class Recovery(Work[_native.RecoveryEvent, _native.Recovered]):
     """A handle for a recovery."""
-

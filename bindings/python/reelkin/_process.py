@@ -46,4 +46,3 @@ class ProcessBound:
             f"a reelkin {kind.__qualname__} cannot be pickled or copied, because it belongs to the process that "
             f"created it: {alternative or 'create it in the process that uses it'}"
         )
-

@@ -100,7 +100,7 @@ class TokenProvider(_native.TokenCallback):
 
 
 async def _run_in_thread(call: Callable[[], Any]) -> Any:
-    """Runs a blocking function in a daemon thread, so that one that hangs delays neither the loop's end nor the exit."""
+    """Runs a blocking function in a daemon thread, so that a function that hangs does not delay the exit."""
 
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[tuple[Any, Optional[BaseException]]] = loop.create_future()

@@ -200,6 +200,7 @@ class VideoClient(BaseClient):
 class Sandbox(BaseSandbox):
     """A local server that speaks the service's protocol, renders real video and injects faults. It costs nothing.
 
+    Example:
         with Sandbox() as sandbox:
             client = VideoClient("clips", api_key=sandbox.api_key, base_url=sandbox.base_url)
     """

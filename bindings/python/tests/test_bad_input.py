@@ -1,4 +1,4 @@
-"""What is wrong gets a clear error: of the builtin kind where it never leaves Python, else the library's own."""
+"""Invalid input raises a clear error: a builtin one for values that never leave Python, else one of the package."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from conftest import Studio
 
 @pytest.fixture
 def client(tmp_path: Path) -> reelkin.VideoClient:
-    """One that would reach nobody."""
+    """A client without a server."""
     return reelkin.VideoClient(tmp_path / "clips", api_key="k", base_url="http://127.0.0.1:9/v1")
 
 
@@ -53,7 +53,7 @@ def client(tmp_path: Path) -> reelkin.VideoClient:
         ({"prompt": "x", "seconds": 6}, TypeError, "unexpected keyword argument 'seconds'"),
     ],
 )
-def test_a_wrong_argument_of_generate(
+def test_invalid_arguments_of_generate(
     client: reelkin.VideoClient, arguments: dict[str, Any], error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=re.escape(words)):
@@ -96,12 +96,12 @@ def test_money_is_exact_in_any_context(client: reelkin.VideoClient, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", [None, 7, b"clips", ["clips"]])
-def test_a_library_that_is_no_path(name: Any) -> None:
+def test_a_library_that_is_not_a_path(name: Any) -> None:
     with pytest.raises(TypeError, match="library"):
         reelkin.VideoClient(name, api_key="k")
 
 
-def test_set_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XAI_API_KEY", raising=False)
     with pytest.raises(reelkin.ConfigError, match="XAI_API_KEY") as caught:
         reelkin.VideoClient(tmp_path / "clips")
@@ -120,7 +120,7 @@ def test_set_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(broken.value, OSError)
 
 
-def test_what_is_not_there(client: reelkin.VideoClient) -> None:
+def test_missing_clips_and_records(client: reelkin.VideoClient) -> None:
     async def run() -> None:
         for call in (client.library.clip("nobody"), client.frame("nobody"), client.library.family("nobody")):
             with pytest.raises(FileNotFoundError) as caught:
@@ -144,7 +144,7 @@ def test_what_is_not_there(client: reelkin.VideoClient) -> None:
     asyncio.run(run())
 
 
-def test_a_chain_begins_somewhere(client: reelkin.VideoClient) -> None:
+def test_invalid_chains(client: reelkin.VideoClient) -> None:
     for arguments in (
         {},
         {"start": "a", "resume": "b"},
@@ -170,7 +170,7 @@ def test_a_closed_client(client: reelkin.VideoClient) -> None:
     asyncio.run(run())
 
 
-def test_closing_ends_what_waits(studio: Studio) -> None:
+def test_closing_ends_waits(studio: Studio) -> None:
     async def run() -> None:
         async with studio(seconds_per_job=60) as (client, _):
             job = await client.start_generate("x", duration=1)
@@ -184,21 +184,21 @@ def test_closing_ends_what_waits(studio: Studio) -> None:
 
 
 def test_two_event_loops_use_one_client(studio: Studio) -> None:
-    """Both at once, and one after the other."""
+    """Uses them at the same time and one after the other."""
 
     async def run() -> None:
         async with studio() as (client, box):
             job = await client.start_generate("shared", duration=1)
             clips: list[str] = []
 
-            def elsewhere() -> None:
+            def other_loop() -> None:
                 async def wait() -> None:
                     clips.append((await job).id)
                     clips.append((await client.generate("another", duration=1)).id)
 
                 asyncio.run(wait())
 
-            thread = threading.Thread(target=elsewhere)
+            thread = threading.Thread(target=other_loop)
             thread.start()
             clips.append((await job).id)
             await asyncio.to_thread(thread.join)
@@ -208,8 +208,7 @@ def test_two_event_loops_use_one_client(studio: Studio) -> None:
     asyncio.run(run())
 
 
-def test_a_loop_that_is_gone_harms_nobody(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
-    """A call that was begun in a loop which was closed under it."""
+def test_closing_the_loop_during_a_call(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     loop = asyncio.new_event_loop()
 
     async def begin(client: reelkin.VideoClient) -> None:
