@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::error::Result;
 use super::job::{ChainHandle, JobHandle, RecoveryHandle};
 use super::journal::Recovered;
-use super::library::{Library, time_range};
+use super::library::Library;
 use super::media::{Frame, MediaOptions};
 use super::runtime::{self, ProcessBound};
 use super::settings::ClientOptions;
@@ -18,7 +18,7 @@ use super::token::{Callback, TokenCallback};
 use crate::media::FramePosition;
 use crate::{
     AnalyzeOptions, ChainOutcome, ChainRequest, Checked, Clip, ClipNotes, ContinueRequest, EditRequest,
-    ExtendRequest, GenerateRequest, MediaInput, ModelTable, Spent, VisibleModel,
+    ExtendRequest, GenerateRequest, MediaInput, ModelTable, VisibleModel,
 };
 
 /// Maximum time to wait for create requests that are being sent. What is unfinished then stays in the journal.
@@ -202,14 +202,6 @@ impl VideoClient {
         tasks.wait_for_abandoned().await?;
         let start = async move { Ok(client.recover().start()) };
         Ok(RecoveryHandle::new(tasks.start(start).await?))
-    }
-
-    /// Returns what was spent on requests started at or after `from` and before `before`, in milliseconds since the
-    /// Unix epoch. A missing bound is open.
-    pub async fn spent(&self, from: Option<u64>, before: Option<u64>) -> Result<Spent> {
-        let (client, _) = self.open()?;
-        let time = time_range(from, before);
-        runtime::run(async move { Ok(client.spent(time).await?) }).await
     }
 
     /// Lists the models that the key has access to.

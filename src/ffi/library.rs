@@ -185,7 +185,7 @@ impl Library {
 }
 
 /// Returns the half-open range between two instants. A missing bound is open.
-pub(super) fn time_range(from: Option<u64>, before: Option<u64>) -> (Bound<u64>, Bound<u64>) {
+fn time_range(from: Option<u64>, before: Option<u64>) -> (Bound<u64>, Bound<u64>) {
     let start = from.map_or(Bound::Unbounded, Bound::Included);
     (start, before.map_or(Bound::Unbounded, Bound::Excluded))
 }

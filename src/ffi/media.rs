@@ -64,20 +64,15 @@ pub struct FrameOrigin {
     pub rotation: Rotation,
 }
 
-impl From<(u32, u32)> for TimeBase {
-    fn from((numerator, denominator): (u32, u32)) -> Self {
-        Self {
-            numerator,
-            denominator,
-        }
-    }
-}
-
 impl From<media::FrameOrigin> for FrameOrigin {
     fn from(origin: media::FrameOrigin) -> Self {
+        let (numerator, denominator) = origin.time_base;
         Self {
             pts: origin.pts,
-            time_base: origin.time_base.into(),
+            time_base: TimeBase {
+                numerator,
+                denominator,
+            },
             time: origin.time,
             number: origin.number,
             color: origin.color,
@@ -152,37 +147,6 @@ impl Frame {
     /// Returns the size of the pixels in bytes.
     pub fn rgb_length(&self) -> u64 {
         self.0.rgb().len() as u64
-    }
-
-    /// Returns the presentation timestamp (PTS), in units of the time base.
-    pub fn pts(&self) -> i64 {
-        self.0.pts()
-    }
-
-    /// Returns the time base of the stream.
-    pub fn time_base(&self) -> TimeBase {
-        self.0.time_base().into()
-    }
-
-    /// Returns the playback time at which a player shows this frame.
-    pub fn time(&self) -> Duration {
-        self.0.time()
-    }
-
-    /// Returns the index of the frame in presentation order, from 0, if known.
-    pub fn number(&self) -> Option<u64> {
-        self.0.number()
-    }
-
-    /// Returns the color matrix and range used for the conversion, and whether the clip states them or they were
-    /// assumed.
-    pub fn colour(&self) -> ColourInfo {
-        self.0.colour().clone()
-    }
-
-    /// Returns the rotation stated by the clip. It is already applied.
-    pub fn rotation(&self) -> Rotation {
-        self.0.rotation()
     }
 
     /// Encodes the frame as a PNG file.

@@ -1,6 +1,6 @@
 //! Runs the work of a package on one tokio runtime per process.
 //!
-//! Owns the runtime's start and shutdown, and keeps objects from being used across a fork. Knows nothing about verbs.
+//! Owns the runtime's start and shutdown, and keeps objects from being used across a fork. Knows nothing about requests.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,6 +1,6 @@
 //! Tracks the jobs that a client has in flight.
 //!
-//! Owns one background task per job and the signal that makes it stop waiting. Knows nothing about verbs or money: a
+//! Owns one background task per job and the signal that makes it stop waiting. Knows nothing about requests or money: a
 //! job that is abandoned here stays in the library's journal.
 
 use std::future::Future;

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 from . import _media, _native, _requests, _values
 from ._frame import Frame
 from ._jobs import Chain, Job, Recovery
-from ._library import Library, spent
+from ._library import Library
 from ._native import FramePosition, MediaInput
 from ._process import ProcessBound
 from ._token import TokenProvider, TokenSource
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ._values import Seconds, Usd
 
     P = ParamSpec("P")
-    Verb = Callable[Concatenate["BaseClient", P], Coroutine[Any, Any, "S"]]
+    AsyncMethod = Callable[Concatenate["BaseClient", P], Coroutine[Any, Any, "S"]]
 
 Request = TypeVar("Request")
 R = TypeVar("R")
@@ -60,14 +60,14 @@ class Budget(_native.Budget):
         )
 
 
-def verb(
+def request_method(
     build: Callable[P, Request],
     call: Callable[[_native.VideoClient, Request], Coroutine[Any, Any, R]],
     convert: Callable[[R], S],
-) -> Callable[[Callable[[BaseClient], None]], Verb[P, S]]:
+) -> Callable[[Callable[[BaseClient], None]], AsyncMethod[P, S]]:
     """Turns a documented stub into an async method that takes the arguments of a request builder."""
 
-    def decorate(stub: Callable[[BaseClient], None]) -> Verb[P, S]:
+    def decorate(stub: Callable[[BaseClient], None]) -> AsyncMethod[P, S]:
         async def method(self: BaseClient, /, *args: P.args, **kwargs: P.kwargs) -> S:
             self._remember_loop()
             return convert(await call(self._native, build(*args, **kwargs)))
@@ -77,7 +77,7 @@ def verb(
     return decorate
 
 
-def estimate_verb(
+def estimate_method(
     build: Callable[P, _native.GenerateRequest],
 ) -> Callable[[Callable[[BaseClient], None]], Callable[Concatenate[BaseClient, P], _native.Checked]]:
     """Turns a documented stub into a method that estimates the cost of a request."""
@@ -189,7 +189,7 @@ class BaseClient(ProcessBound):
         """The model table that requests are checked against: models, limits and prices."""
         return self._native.models()
 
-    @estimate_verb(_requests.generate_request)
+    @estimate_method(_requests.generate_request)
     def estimate(self: BaseClient) -> None:
         """Checks a request and estimates its cost. Sends nothing and costs nothing.
 
@@ -220,7 +220,7 @@ class VideoClient(BaseClient):
         """The client's library."""
         return Library(self._native.library())
 
-    @verb(_requests.generate_request, _native.VideoClient.generate, unchanged)
+    @request_method(_requests.generate_request, _native.VideoClient.generate, unchanged)
     def generate(self: BaseClient) -> None:
         """Generates a new clip. The cost is what `estimate` returns. The paid request is sent only once.
 
@@ -228,30 +228,30 @@ class VideoClient(BaseClient):
         `JobFailedError`, `SubmissionUnknownError`, `TimeoutError`, `NetworkError` and other subclasses of `Error`.
         """
 
-    @verb(_requests.generate_request, _native.VideoClient.start_generate, Job)
+    @request_method(_requests.generate_request, _native.VideoClient.start_generate, Job)
     def start_generate(self: BaseClient) -> None:
         """Starts generating a new clip. Returns once the job has an id."""
 
-    @verb(_requests.edit_request, _native.VideoClient.edit, unchanged)
+    @request_method(_requests.edit_request, _native.VideoClient.edit, unchanged)
     def edit(self: BaseClient) -> None:
         """Creates an edited copy of a clip. Cost and errors are as for `generate`."""
 
-    @verb(_requests.edit_request, _native.VideoClient.start_edit, Job)
+    @request_method(_requests.edit_request, _native.VideoClient.start_edit, Job)
     def start_edit(self: BaseClient) -> None:
         """Starts creating an edited copy of a clip. Returns once the job has an id."""
 
-    @verb(_requests.extend_request, _native.VideoClient.extend, unchanged)
+    @request_method(_requests.extend_request, _native.VideoClient.extend, unchanged)
     def extend(self: BaseClient) -> None:
         """Extends a clip. The new clip holds the original and the added seconds.
 
         Cost and errors are as for `generate`.
         """
 
-    @verb(_requests.extend_request, _native.VideoClient.start_extend, Job)
+    @request_method(_requests.extend_request, _native.VideoClient.start_extend, Job)
     def start_extend(self: BaseClient) -> None:
         """Starts extending a clip. Returns once the job has an id."""
 
-    @verb(
+    @request_method(
         _requests.with_clip(_requests.continue_request),
         lambda client, request: client.continue_from(*request),
         unchanged,
@@ -259,7 +259,7 @@ class VideoClient(BaseClient):
     def continue_from(self: BaseClient) -> None:
         """Creates a clip that continues where another clip ends. Cost and errors are as for `generate`."""
 
-    @verb(
+    @request_method(
         _requests.with_clip(_requests.continue_request),
         lambda client, request: client.start_continue_from(*request),
         Job,
@@ -267,7 +267,7 @@ class VideoClient(BaseClient):
     def start_continue_from(self: BaseClient) -> None:
         """Starts creating a clip that continues where another clip ends. Returns once the job has an id."""
 
-    @verb(_requests.chain_request, _native.VideoClient.chain, unchanged)
+    @request_method(_requests.chain_request, _native.VideoClient.chain, unchanged)
     def chain(self: BaseClient) -> None:
         """Creates several clips in sequence. Each continues where the previous one ends.
 
@@ -275,11 +275,11 @@ class VideoClient(BaseClient):
         be resumed with `resume`.
         """
 
-    @verb(_requests.chain_request, _native.VideoClient.start_chain, Chain)
+    @request_method(_requests.chain_request, _native.VideoClient.start_chain, Chain)
     def start_chain(self: BaseClient) -> None:
         """Starts creating several clips in sequence."""
 
-    @verb(
+    @request_method(
         _requests.with_clip(_requests.analyze_options),
         lambda client, request: client.analyze(*request),
         unchanged,
@@ -335,7 +335,7 @@ class VideoClient(BaseClient):
 
         A bound that is left out is open. Times must have a time zone.
         """
-        return await spent(self._native, since, before)
+        return await self.library.spent(since, before)
 
     async def visible_models(self) -> list[_native.VisibleModel]:
         """Lists the models that the key has access to."""

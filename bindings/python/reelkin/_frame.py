@@ -57,32 +57,32 @@ class Frame:
     @property
     def pts(self) -> int:
         """The presentation timestamp (PTS), in units of `time_base`."""
-        return self._native.pts()
+        return self._native.origin().pts
 
     @property
     def time_base(self) -> _native.TimeBase:
         """The time base of the stream."""
-        return self._native.time_base()
+        return self._native.origin().time_base
 
     @property
     def time(self) -> datetime.timedelta:
         """The playback time at which a player shows this frame."""
-        return self._native.time()
+        return self._native.origin().time
 
     @property
     def number(self) -> Optional[int]:
         """The index of the frame in presentation order, from 0, if known."""
-        return self._native.number()
+        return self._native.origin().number
 
     @property
     def colour(self) -> _native.ColourInfo:
         """The color matrix and range used for the conversion, and whether the clip states them or they were assumed."""
-        return self._native.colour()
+        return self._native.origin().color
 
     @property
     def rotation(self) -> _native.Rotation:
         """The rotation stated by the clip. It is already applied."""
-        return self._native.rotation()
+        return self._native.origin().rotation
 
     @property
     def pixels(self) -> memoryview:

@@ -108,14 +108,6 @@ class Library(BaseLibrary):
         A bound that is left out is open. Times must have a time zone.
         """
 
-        return await spent(self._native, since, before)
-
-
-async def spent(
-    source: Union[_native.Library, _native.VideoClient],
-    since: Optional[datetime.datetime],
-    before: Optional[datetime.datetime],
-) -> _native.Spent:
-    return await source.spent(
-        optional(_values.milliseconds, "since", since), optional(_values.milliseconds, "before", before)
-    )
+        return await self._native.spent(
+            optional(_values.milliseconds, "since", since), optional(_values.milliseconds, "before", before)
+        )

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 ALTERNATIVES = {
-    "VideoClient": "create a client in the worker, on the same library",
-    "Library": "pass its folder, and open the library in the worker",
+    "VideoClient": "create a client in the worker for the same library",
+    "Library": "pass its folder and open the library in the worker",
     "Sandbox": "pass its base_url and its api_key",
-    "Job": "pass its id, and pick the job up in the worker with client.job(id)",
-    "JobHandle": "pass its id, and pick the job up in the worker with client.job(id)",
+    "Job": "pass its id and resume the job in the worker with client.job(id)",
+    "JobHandle": "pass its id and resume the job in the worker with client.job(id)",
     "Chain": "pass its request: in the worker, the same request continues the same chain",
     "ChainHandle": "pass its request: in the worker, the same request continues the same chain",
     "Recovery": "start a recovery in the worker",

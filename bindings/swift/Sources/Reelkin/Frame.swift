@@ -43,17 +43,17 @@ public final class Frame: Sendable {
     /// The height in pixels, after rotation.
     public var height: Int { Int(core.height()) }
     /// The presentation timestamp (PTS), in units of ``timeBase``.
-    public var pts: Int64 { core.pts() }
+    public var pts: Int64 { core.origin().pts }
     /// The time base of the stream.
-    public var timeBase: TimeBase { core.timeBase() }
+    public var timeBase: TimeBase { core.origin().timeBase }
     /// The playback time at which a player shows this frame.
-    public var time: Duration { core.time() }
+    public var time: Duration { core.origin().time }
     /// The index of the frame in presentation order, from 0, if known.
-    public var number: UInt64? { core.number() }
+    public var number: UInt64? { core.origin().number }
     /// The color matrix and range used for the conversion, and whether the clip states them or they were assumed.
-    public var colour: ColourInfo { core.colour() }
+    public var colour: ColourInfo { core.origin().color }
     /// The rotation stated by the clip. It is already applied.
-    public var rotation: Rotation { core.rotation() }
+    public var rotation: Rotation { core.origin().rotation }
 
     /// Encodes the frame as a PNG file. Blocks the calling thread for some milliseconds.
     public func toPng() throws -> Data {

@@ -198,7 +198,7 @@ extension VideoClient {
 
     /// Returns what was spent on requests started at or after `from` and before `before`. A `nil` bound is open.
     public func spent(from: Date? = nil, before: Date? = nil) async throws -> Spent {
-        try await core.spent(from: from?.milliseconds, before: before?.milliseconds)
+        try await library.spent(from: from, before: before)
     }
 
     /// Lists the models that the key has access to.

@@ -19,22 +19,22 @@ public class Frame internal constructor(private val native: NativeFrame) : Media
     public val height: Int get() = open().height().toInt()
 
     /** The playback time at which a player shows this frame. */
-    public val time: Duration get() = open().time()
+    public val time: Duration get() = open().origin().time
 
     /** The presentation timestamp (PTS), in units of [timeBase]. */
-    public val pts: Long get() = open().pts()
+    public val pts: Long get() = open().origin().pts
 
     /** The time base of the stream. */
-    public val timeBase: TimeBase get() = open().timeBase()
+    public val timeBase: TimeBase get() = open().origin().timeBase
 
     /** The index of the frame in presentation order, from 0, or `null` if unknown. */
-    public val number: ULong? get() = open().number()
+    public val number: ULong? get() = open().origin().number
 
     /** The color matrix and range used for the conversion, and whether the clip states them or they were assumed. */
-    public val colour: ColourInfo get() = open().colour()
+    public val colour: ColourInfo get() = open().origin().color
 
     /** The rotation stated by the clip. It is already applied. */
-    public val rotation: Rotation get() = open().rotation()
+    public val rotation: Rotation get() = open().origin().rotation
 
     /** Returns a copy of the pixels: red, green, blue, row by row from the top, without padding. */
     public fun toByteArray(): ByteArray = open().rgb()
