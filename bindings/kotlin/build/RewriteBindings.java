@@ -27,7 +27,7 @@ final class RewriteBindings {
         this.text = text;
     }
 
-    /** Removes what Convert.kt and VideoError.kt define. A test compares the error kinds with the generated converter. */
+    /** Removes what Convert.kt and VideoError.kt define. The generated converter does not compile if an error is missing. */
     private void removeHandWritten() {
         rule("(?ms)^public object FfiConverterDuration: .*?^\\}\\n", "");
         rule("(?ms)^sealed class VideoException: .*?(?=^/\\*\\*\\n \\* @suppress\\n)", "");

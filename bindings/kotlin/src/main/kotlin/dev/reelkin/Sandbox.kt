@@ -68,7 +68,7 @@ public class Sandbox private constructor(private val native: NativeSandbox) : Au
             linkLifetime: Duration? = null,
             faults: List<String> = emptyList(),
         ): Sandbox {
-            ShutdownHook.isRegistered
+            ShutdownHook.register()
             val options = SandboxOptions(listen, apiKey, secondsPerJob, zeroDataRetention, linkLifetime, faults)
             return Sandbox(nativeStartSandbox(options))
         }

@@ -6,11 +6,14 @@ package dev.reelkin
  * Every client is closed. Create requests that are being sent are waited for, at most 10 s.
  */
 internal object ShutdownHook {
-    /** Registers the shutdown hook on first use. False if the JVM is already shutting down; native calls then fail. */
-    val isRegistered: Boolean = try {
-        Runtime.getRuntime().addShutdownHook(Thread(::nativeShutDown, "reelkin-end"))
-        true
-    } catch (_: IllegalStateException) {
-        false
+    init {
+        try {
+            Runtime.getRuntime().addShutdownHook(Thread(::nativeShutDown, "reelkin-end"))
+        } catch (_: IllegalStateException) {
+            // The JVM is already shutting down, and native calls fail.
+        }
     }
+
+    /** Registers the hook on the first call, which initializes this object. */
+    fun register() {}
 }

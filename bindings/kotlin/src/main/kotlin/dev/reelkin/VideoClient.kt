@@ -54,7 +54,7 @@ public class VideoClient(
     token: (suspend () -> AccessToken)? = null,
 ) : AutoCloseable {
     private val native = run {
-        ShutdownHook.isRegistered
+        ShutdownHook.register()
         NativeClient(
             ClientOptions(
                 library, apiKey, baseUrl, budget, defaults, validation, poll, download, rateLimit, timeouts, planner, models,
