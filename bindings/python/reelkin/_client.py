@@ -335,7 +335,8 @@ class VideoClient(BaseClient):
 
         A bound that is left out is open. Times must have a time zone.
         """
-        return await self.library.spent(since, before)
+        # Not `self.library`, which is blocking in the blocking client.
+        return await Library(self._native.library()).spent(since, before)
 
     async def visible_models(self) -> list[_native.VisibleModel]:
         """Lists the models that the key has access to."""
