@@ -1,4 +1,4 @@
-//! Writes the private modules of the packages out of the built library.
+//! Generates the language bindings from a built library.
 
 fn main() {
     uniffi::uniffi_bindgen_main();

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The figures of docs/bindings.md for Kotlin, a line of JSON each.
+# Measures the Kotlin package for docs/bindings.md. Prints one line of JSON per figure.
 #
-#   bindings/kotlin/bench.sh NATIVE [RUNS]    NATIVE as for test.sh; RUNS of each program in turn, 15
+#   bindings/kotlin/bench.sh NATIVE [RUNS]    NATIVE as for test.sh; RUNS per program, default 15
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 "$here/build/setup.sh"
 unset XAI_API_KEY
 mkdir -p "$out/quickstart"
-# To standard error, and without the colours that Maven sends even then.
+# Maven's output goes to standard error, without the colors that it prints even in batch mode.
 maven() {
     mvn --batch-mode --quiet "-Dmaven.repo.local=$root/.cache/maven" "-Dreelkin.native=$native" "$@" 2>&1 |
         sed $'s/\e\\[[0-9;]*m//g' >&2
@@ -35,7 +35,7 @@ milliseconds() {
 figure kotlin_jar "$(stat -c %s "$out/package/reelkin-0.1.0.jar")" bytes
 figure kotlin_native_library "$(stat -c %s "$out"/prepared/resources/*/libreelkin.so)" bytes
 
-# Baselines and the real thing in turn, so that what else the machine does falls on both.
+# Baseline and package alternate, so that other load affects both.
 "$root/target/debug/reelkin" generate "a lighthouse" --sandbox --library "$work/clips" --resolution 720p --duration 6 >&2
 clip=$(ls "$work"/clips/*.mp4)
 for ((run = 0; run < runs; run++)); do

@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
-# Builds the Kotlin package, installs it, and runs its tests from a project that has the installed jar.
+# Builds and installs the Kotlin package, then runs its tests from a project that depends on the installed jar.
 #
-#   bindings/kotlin/test.sh NATIVE    NATIVE has libreelkin.so, uniffi-bindgen and what is expected (bindings/native.sh)
+#   bindings/kotlin/test.sh NATIVE    NATIVE is the folder that bindings/native.sh prints
 #
-# Installs a JDK and Maven through apt when they are missing. What it makes goes to target/bindings/kotlin, what it
-# fetches to .cache/maven.
+# Installs a JDK and Maven with apt if they are missing. Output goes to target/bindings/kotlin, downloads to .cache/maven.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -17,18 +16,18 @@ unset XAI_API_KEY "${!REELKIN_@}"
 
 "$here/android/test.sh"
 
-# The build refuses what it cannot make a package of: no generator, or one whose code has changed.
-if "$here/build/prepare.sh" "$out/nothing" "$out/refused" 2>/dev/null || java "$here/build/Shape.java" /dev/null "$out/refused.kt" 2>/dev/null; then
-    echo "kotlin: a package was made of nothing" >&2
+# The build must fail without a generator, and if the generated code has changed.
+if "$here/build/prepare.sh" "$out/nothing" "$out/refused" 2>/dev/null || java "$here/build/RewriteBindings.java" /dev/null "$out/refused.kt" 2>/dev/null; then
+    echo "kotlin: the build did not fail for missing input" >&2
     exit 1
 fi
 
-# The code of the quick start, as it is written there.
+# The code blocks of the quick start.
 mkdir -p "$out/quickstart"
 { echo "package quickstart"; awk '/^```kotlin$/ { code = 1; next } /^```$/ { code = 0 } code' "$root/docs/quickstart-kotlin.md"; } \
     >"$out/quickstart/Quickstart.kt"
 
-# To standard error, and without the colours that Maven sends even then.
+# Maven's output goes to standard error, without the colors that it prints even in batch mode.
 maven() {
     mvn --batch-mode --quiet "-Dmaven.repo.local=$root/.cache/maven" "-Dreelkin.native=$native" "$@" 2>&1 |
         sed $'s/\e\\[[0-9;]*m//g' >&2
@@ -37,7 +36,7 @@ rm -rf "$root/.cache/maven/dev/reelkin" "$out/tests/surefire-reports"
 maven -f "$here/pom.xml" install
 maven -f "$here/tests/pom.xml" test
 
-# What ran is what Surefire wrote down, not what was meant to run.
+# Count the tests that actually ran, from Surefire's reports.
 sum() {
     sed -nE "s/.*<testsuite .* $1=\"([0-9]+)\".*/\1/p" "$out"/tests/surefire-reports/TEST-*.xml |
         awk '{ sum += $1 } END { print sum + 0 }'

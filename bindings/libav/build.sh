@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Builds the libav of the packages: static, position-independent, LGPL, nothing in it that reelkin does not use.
+# Builds the libav of the packages: static, position-independent, LGPL, with only the parts that reelkin uses.
 #
-#   bindings/libav/build.sh            with the sources of Debian's packages
-#   bindings/libav/build.sh FOLDER     with those in FOLDER, named as in the file `sources`
+#   bindings/libav/build.sh            downloads the sources from Debian
+#   bindings/libav/build.sh FOLDER     uses the sources in FOLDER, named as in the file `sources`
 #
-# Prints one line, the folder it is in. Done once for these sources, flags and this compiler: later runs only
-# print. Needs what `scripts/setup.sh bindings` installs. README.md tells what is in it and why.
+# Prints the folder of the result, which is cached per sources, flags and compiler. Requires the tools that
+# `scripts/setup.sh bindings` installs. README.md lists what is included and why.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -31,7 +31,7 @@ done_in=$cache/$key
 [ ! -e "$done_in" ] || { echo "$done_in"; exit 0; }
 
 mkdir -p "$cache"
-# Who comes second waits, and finds it done. Without flock both build, and the second throws its own away.
+# A concurrent run waits for the first one. Without flock, both build and the second result is discarded.
 if command -v flock >/dev/null; then
     exec 9>"$cache/lock"
     flock -n 9 || { say "another run builds it, waiting" && flock 9; }
@@ -50,32 +50,32 @@ if [ -n "$sources_from" ]; then
 else
     # shellcheck disable=SC2046
     "$here/fetch.sh" "$work/sources" $(lines sources | awk '{print $3}') ||
-        die "name a folder that has $(lines sources | awk '{print $4}' | xargs)"
+        die "pass a folder with $(lines sources | awk '{print $4}' | xargs)"
 fi
 while read -r name version _ file sum; do
     [ -e "$work/sources/$file" ] ||
-        die "Debian has another $name than $version now: name a folder that has $file, or move the pin in sources"
+        die "Debian no longer has $name $version: pass a folder with $file, or update the pin in sources"
     echo "$sum  $work/sources/$file" | sha256 -c - >/dev/null ||
-        die "$file is not what was pinned; nothing of it was run"
+        die "$file does not match its pinned SHA-256; it was not unpacked"
     mkdir "$work/$name"
     tar -xf "$work/sources/$file" -C "$work/$name" --strip-components=1
 done < <(lines sources)
 
 # --- building ------------------------------------------------------------------------------------------------
 
-# The libraries think that they live in /libav: no path of this machine gets into them.
+# A fixed prefix, so that no path of this machine ends up in the libraries.
 prefix=$work/out/libav
 mkdir -p "$prefix/lib/pkgconfig" "$prefix/share/licenses"
 jobs=$(getconf _NPROCESSORS_ONLN)
-# Sections let the linker drop what is not called. No tables for unwinding: nothing unwinds through libav.
+# One section per function, so that the linker drops unused ones. No unwind tables, since nothing unwinds through libav.
 sections="-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables"
-# Hidden, nothing of it shows outside of a shared library.
+# Hidden visibility, so that a shared library exports no libav symbols.
 flags="-O2 -fPIC $sections -fvisibility=hidden"
 # From here on only the libraries built here are found.
 export PKG_CONFIG_LIBDIR=$prefix/lib/pkgconfig
 unset PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR CFLAGS CXXFLAGS CPPFLAGS LDFLAGS
 
-# Runs the function of that name. In the background, since bash ignores `set -e` in what `||` follows.
+# Runs the function with this name. In the background, because bash ignores `set -e` in a command followed by `||`.
 step() {
     say "building $1"
     "$1" >"$work/$1.log" 2>&1 &
@@ -84,7 +84,7 @@ step() {
         die "$1 did not build"
     }
 }
-# Has a library's description point to wherever it lies, and name for every linker what a static one needs.
+# Makes a .pc file relocatable, and moves its private libraries to the public ones, as static linking needs.
 describe() {
     awk -v prefix='${pcfiledir}/../..' '
         /^prefix=/ { $0 = "prefix=" prefix }
@@ -122,7 +122,7 @@ openh264() {
     make -j"$jobs" V=No PREFIX=/libav CFLAGS="$flags -DNDEBUG" libopenh264.a
     make V=No PREFIX=/libav DESTDIR="$work/out" CFLAGS="$flags -DNDEBUG" install-static
     if [ "$(uname -s)" = Linux ]; then
-        # Of the C++ library it needs what the language itself stands on; that part is always static.
+        # OpenH264 needs only the language support of the C++ library, which exists as a static library.
         cp "$(c++ -print-file-name=libsupc++.a)" "$prefix/lib/"
         sed -i 's/-lstdc++/-lsupc++/' "$PKG_CONFIG_LIBDIR/openh264.pc"
     fi
@@ -138,10 +138,10 @@ ffmpeg() {
         --disable-avdevice --disable-avfilter --disable-swresample --disable-postproc \
         --disable-shared --enable-static --enable-pic --enable-zlib --enable-libdav1d --enable-libopenh264 \
         "${chosen[@]}"
-    # A name that configure does not know it only warns of.
+    # configure only warns about unknown names.
     while read -r kind name; do
         grep -q "^CONFIG_$(echo "${name}_$kind" | tr '[:lower:]' '[:upper:]')=yes" ffbuild/config.mak ||
-            { echo "$kind $name was left out"; return 1; }
+            { echo "configure did not enable $kind $name"; return 1; }
     done < <(lines components)
     grep -q '^#define FFMPEG_LICENSE "LGPL version 2.1 or later"' config.h || { echo "not LGPL"; return 1; }
     make -j"$jobs"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Holds a library or a program with the packages' libav to what the packages promise.
+# Checks a library or a program that is linked with the packages' libav.
 #
-#   bindings/libav/check.sh LIBRARY          it needs glibc alone
-#   bindings/libav/check.sh PROGRAM          it needs glibc alone, and makes and reads H.264 where nothing else is
-#   bindings/libav/check.sh PROGRAM OTHER    and its frames are those of OTHER, which has the system's libav, byte for byte
+#   bindings/libav/check.sh LIBRARY          depends only on glibc
+#   bindings/libav/check.sh PROGRAM          also encodes and decodes H.264 in an otherwise empty root
+#   bindings/libav/check.sh PROGRAM OTHER    also decodes the same frames as OTHER, which uses the system's libav
 set -euo pipefail
 
 [[ $# -eq 1 || $# -eq 2 ]] || { sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
@@ -14,53 +14,53 @@ trap 'rm -rf "$work"' EXIT
 unset XAI_API_KEY ${!REELKIN_*}
 die() { echo "check: $*" >&2; exit 1; }
 
-# --- needs glibc alone -----------------------------------------------------------------------------------------
+# --- depends only on glibc -------------------------------------------------------------------------------------
 
 needed=$(readelf -d "$program" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
 for library in $needed; do
     case $library in
     libc.so.* | libm.so.* | libgcc_s.so.* | ld-linux*) ;;
-    *) die "$program needs $library" ;;
+    *) die "$program depends on $library; expected only glibc" ;;
     esac
 done
 glibc=$(objdump -T "$program" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -1)
-echo "needs $(echo "$needed" | xargs), $glibc"
+echo "depends on $(echo "$needed" | xargs), $glibc"
 
 case $program in *.so) exit 0 ;; esac
 
-# --- where nothing else is -------------------------------------------------------------------------------------
+# --- works in an otherwise empty root --------------------------------------------------------------------------
 
 bare=$work/bare
 mkdir -p "$bare/tmp"
 cp "$program" "$bare/reelkin"
 ldd "$program" | grep -o '/[^ ]*' | while read -r library; do install -D "$library" "$bare$library"; done
-# Without certificates there is no HTTPS, and the client says so before anything else.
+# The client fails to start without CA certificates.
 [ ! -e /etc/ssl/certs/ca-certificates.crt ] || install -D -t "$bare/etc/ssl/certs" /etc/ssl/certs/ca-certificates.crt
-inside=()
-[ "$(id -u)" = 0 ] || inside=(unshare --map-root-user)
-if "${inside[@]}" chroot "$bare" /reelkin --version >/dev/null 2>&1; then
-    run() { "${inside[@]}" chroot "$bare" /reelkin "$@"; }
+as_root=()
+[ "$(id -u)" = 0 ] || as_root=(unshare --map-root-user)
+if "${as_root[@]}" chroot "$bare" /reelkin --version >/dev/null 2>&1; then
+    run() { "${as_root[@]}" chroot "$bare" /reelkin "$@"; }
 else
-    echo "check: no chroot here: it runs beside what the machine has" >&2
+    echo "check: chroot is not permitted, so the program runs in the machine's root" >&2
     run() { (cd "$bare" && "$program" "${@/#\/tmp/$bare/tmp}"); }
 fi
 run generate "a bell rings twice" --sandbox --duration 2 --resolution 720p -o /tmp/clip.mp4 --library /tmp/library \
-    >"$work/said" 2>&1 || die "the sandbox's clip failed: $(cat "$work/said")"
-run probe /tmp/clip.mp4 --json | grep -q '"codec":"h264"' || die "the sandbox did not make H.264"
+    >"$work/output" 2>&1 || die "generate with the sandbox failed: $(cat "$work/output")"
+run probe /tmp/clip.mp4 --json | grep -q '"codec":"h264"' || die "the sandbox's clip is not H.264"
 run frame --last /tmp/clip.mp4 -o /tmp/last.png >/dev/null
-[ -s "$bare/tmp/last.png" ] || die "no last frame"
-echo "makes H.264 and reads it where nothing else is"
+[ -s "$bare/tmp/last.png" ] || die "frame --last wrote no image"
+echo "encodes and decodes H.264 in an otherwise empty root"
 
-# --- the same frames -------------------------------------------------------------------------------------------
+# --- decodes the same frames -----------------------------------------------------------------------------------
 
 [ -n "$other" ] || exit 0
-readelf -d "$other" | grep -q 'NEEDED.*libavcodec' || die "$other has no libav of the system's"
+readelf -d "$other" | grep -q 'NEEDED.*libavcodec' || die "$other does not use the system's libav"
 export LC_ALL=C
 make_clip() {
     local name=$1
     shift
     ffmpeg -nostdin -v error -f lavfi -i testsrc2=s=318x184:r=25:d=2 "$@" "$work/$name" ||
-        die "this ffmpeg cannot make $name"
+        die "ffmpeg failed to create $name"
 }
 x264=(-c:v libx264 -preset veryfast)
 make_clip h264.mp4 "${x264[@]}" -bf 3 -g 20 -x264-params b-pyramid=normal -pix_fmt yuv420p
@@ -84,9 +84,9 @@ for clip in "$work"/*.{mp4,mov,mkv,webm}; do
         for each in "$program" "$other"; do
             "$each" frame $position "$clip" -o "$work/$([ "$each" = "$program" ] && echo a || echo b).png" >/dev/null
         done
-        cmp -s "$work/a.png" "$work/b.png" || die "$(basename "$clip"), $position: another picture"
+        cmp -s "$work/a.png" "$work/b.png" || die "$(basename "$clip"), $position: the frames differ"
         rm "$work/a.png" "$work/b.png"
         compared=$((compared + 1))
     done
 done
-echo "$compared frames are the same with the system's libav"
+echo "$compared frames match the system's libav"

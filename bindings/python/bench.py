@@ -1,4 +1,4 @@
-"""What the package weighs: JSON lines for docs/bindings.md. Run by bench.sh, where the package is installed."""
+"""Measures size, import time and memory for docs/bindings.md, as JSON lines. Run by bench.sh."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reelkin.sync import Sandbox, VideoClient
 with Sandbox(seconds_per_job=0) as box, VideoClient(sys.argv[1], api_key=box.api_key, base_url=box.base_url) as client:
     print(client.generate("a lighthouse", duration=6, resolution="720p").path)
 """
-# The kernel's high-water mark of resident memory, after the frame is there.
+# Prints the peak resident memory after decoding a frame.
 FRAME = """
 import sys
 import reelkin.sync
@@ -30,7 +30,7 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 """
 
 
-def say(name: str, value: float, unit: str) -> None:
+def report(name: str, value: float, unit: str) -> None:
     print(json.dumps({"name": name, "value": round(value, 2), "unit": unit}), flush=True)
 
 
@@ -53,29 +53,29 @@ def processor_milliseconds(code: str) -> float:
 
 
 def medians(measure: Callable[[str], float]) -> dict[str, float]:
-    """Of whole processes, one after the other in turn, so that what else the machine does hits all of them."""
+    """Returns medians over whole processes. The programs alternate, so that other load affects all of them."""
     codes = {"start": "pass", "asyncio": "import asyncio", "reelkin": "import reelkin"}
-    found: dict[str, list[float]] = {name: [] for name in codes}
+    samples: dict[str, list[float]] = {name: [] for name in codes}
     for _ in range(ROUNDS):
         for name, code in codes.items():
-            found[name].append(measure(code))
-    return {name: statistics.median(values) for name, values in found.items()}
+            samples[name].append(measure(code))
+    return {name: statistics.median(values) for name, values in samples.items()}
 
 
 def main(wheel: Path) -> None:
-    say("wheel", wheel.stat().st_size / 1e6, "MB")
+    report("wheel", wheel.stat().st_size / 1e6, "MB")
     python("import reelkin")
     for kind, measure in (("wall", milliseconds), ("cpu", processor_milliseconds)):
-        found = medians(measure)
-        asyncio, reelkin = found["asyncio"] - found["start"], found["reelkin"] - found["start"]
-        say(f"import asyncio, {kind}", asyncio, "ms")
-        say(f"import reelkin, {kind}", reelkin, "ms")
-        say(f"import reelkin, {kind}, allowed", 1.2 * asyncio + 30, "ms")
+        median = medians(measure)
+        asyncio, reelkin = median["asyncio"] - median["start"], median["reelkin"] - median["start"]
+        report(f"import asyncio, {kind}", asyncio, "ms")
+        report(f"import reelkin, {kind}", reelkin, "ms")
+        report(f"import reelkin, {kind}, allowed", 1.2 * asyncio + 30, "ms")
     with tempfile.TemporaryDirectory() as folder:
         clip = python(CLIP, folder)
         peaks = [int(python(FRAME, clip)) for _ in range(5)]
-        say("peak memory of a 720p last frame", statistics.median(peaks) / 1024, "MiB")
-        say(
+        report("peak memory of a 720p last frame", statistics.median(peaks) / 1024, "MiB")
+        report(
             "of that an interpreter with asyncio",
             int(
                 python(

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures the installed package: JSON lines {"name", "value", "unit"}.
+# Measures the installed package. Prints JSON lines {"name", "value", "unit"}.
 #
 #   bindings/python/bench.sh NATIVE       NATIVE is the folder that bindings/native.sh prints, of a release build
 set -euo pipefail

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the wheel out of a library that was built before, and compiles nothing.
+# Builds a wheel from a prebuilt library, without compiling.
 #
 #   bindings/python/build-wheel.sh "$(bindings/native.sh)" OUT
 set -euo pipefail

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the wheel out of a native library that is there, installs it into a fresh environment, and tests what is
-# installed: types, then everything under tests/.
+# Builds a wheel from a prebuilt native library, installs it into a new environment, and tests the installed package: first
+# its types, then everything in tests/.
 #
 #   bindings/python/test.sh NATIVE [PYTEST ARGUMENTS]     NATIVE is the folder that bindings/native.sh prints
 set -euo pipefail
@@ -14,7 +14,7 @@ cd "$(dirname "$0")/../.."
 here=$PWD/bindings/python
 out=$PWD/target/bindings/python
 mkdir -p "$out"
-# Bytecode is kept, as for a user; nothing of a person's own set-up counts.
+# Bytecode is written, as for users, and the developer's own settings are ignored.
 unset PYTHONDONTWRITEBYTECODE PYTHONPATH XAI_API_KEY ${!REELKIN_*}
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PYRIGHT_PYTHON_IGNORE_WARNINGS=1
 
@@ -33,14 +33,14 @@ PYTHON=$bin/python "$here/build-wheel.sh" "$native" "$out/wheel"
 "$bin/pip" install --quiet --no-deps "$out"/wheel/reelkin-*.whl
 "$bin/pip" install --quiet -r "$here/tests/requirements.txt"
 
-# Not from a folder that has the sources: what is installed is what is tested.
+# From a folder without the sources, so that the installed package is tested.
 cd "$out"
 "$bin/mypy" --strict --cache-dir "$out/mypy" -p reelkin
 MYPYPATH=$here/tests "$bin/mypy" --strict --cache-dir "$out/mypy" "$here"/tests/*.py
 "$bin/pyright" --project "$here/tests/pyrightconfig.json" --pythonpath "$bin/python"
 "$bin/pyright" --pythonpath "$bin/python" "$("$bin/python" -c 'import reelkin, os; print(os.path.dirname(reelkin.__file__))')"/*.py
 
-# Most of them wait: for jobs, for other interpreters.
+# More workers than cores, because most tests wait for jobs or other interpreters.
 REELKIN_EXPECTED=$native/expected "$bin/python" -m pytest -n 4 -c "$here/pyproject.toml" -p no:cacheprovider \
     --junitxml "$out/report.xml" "$here/tests" "$@"
 "$bin/python" "$here/tests/summary.py" "$out/report.xml" "$here/../SCENARIOS.md"

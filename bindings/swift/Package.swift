@@ -1,7 +1,7 @@
 // swift-tools-version: 6.0
 import PackageDescription
 
-// The native library: beside this file on Linux, an XCFramework on Apple's systems (build-xcframework.sh).
+// The native library is in lib/ on Linux, and an XCFramework on Apple platforms (build-xcframework.sh).
 #if os(Linux)
     let native = Target.systemLibrary(name: "ReelkinGeneratedFFI")
     let folder = Context.packageDirectory + "/lib"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures the Swift package: bench.sh NATIVE. Prints a line of JSON a figure.
+# Measures the Swift package: bench.sh NATIVE. Prints one line of JSON per figure.
 set -euo pipefail
 # shellcheck source=bindings/swift/prepare.sh
 . "$(dirname "$0")/prepare.sh"
@@ -12,7 +12,7 @@ say() { printf '{"name": "swift %s", "value": %s, "unit": "%s"}\n' "$@"; }
 say "package, native library" "$(stat -c %s "$products/reelkin-swift/lib/libreelkin.so")" bytes
 say "package, compressed" "$(tar -C "$products" -cz reelkin-swift | wc -c)" bytes
 
-# The baseline and the package in turn, so that what else the machine does meets both.
+# Baseline and package alternate, so that other load affects both.
 # shellcheck disable=SC2016
 "${in_swift[@]}" bash -euc '
     bin=$1 work=$(mktemp -d)

@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
-# Makes the Swift package for Apple's systems: build-xcframework.sh OUT
+# Builds the Swift package for Apple platforms: build-xcframework.sh OUT
 #
-# Untested: written without a Mac at hand. It needs
+# Untested: written without access to a Mac. Requires
 #   * macOS 13 or later with Xcode 16 or later (xcodebuild, xcrun, lipo, Swift 6),
 #   * Rust with its targets: rustup target add aarch64-apple-darwin x86_64-apple-darwin aarch64-apple-ios \
 #       aarch64-apple-ios-sim
-#   * our own static libav for each of them, made by bindings/libav with that target's clang: a folder a target in
-#     $REELKIN_APPLE_LIBAV, named like the target, each with lib/pkgconfig. The systems' own FFmpeg must not be used: an
-#     app has none.
-# OUT is a package with ReelkinGeneratedFFI.xcframework in it; other packages depend on it by its path.
+#   * a static libav for each target in $REELKIN_APPLE_LIBAV/TARGET/lib/pkgconfig, built like bindings/libav with that
+#     target's clang. A system FFmpeg does not work, because apps cannot rely on one.
+# OUT is a package with ReelkinGeneratedFFI.xcframework inside. Other packages depend on it by its path.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 checkout=$(cd "$here/../.." && pwd)
@@ -21,7 +20,7 @@ for tool in xcodebuild xcrun lipo cargo rustup; do
 done
 if command -v rustup >/dev/null; then
     for target in "${targets[@]}"; do
-        rustup target list --installed | grep -qx "$target" || missing+=("Rust's $target")
+        rustup target list --installed | grep -qx "$target" || missing+=("Rust target $target")
     done
 fi
 libav=${REELKIN_APPLE_LIBAV:-}
@@ -30,7 +29,7 @@ for target in "${targets[@]}"; do
         missing+=("a static libav for $target in \$REELKIN_APPLE_LIBAV/$target")
 done
 if [ ${#missing[@]} -gt 0 ]; then
-    echo "an XCFramework needs macOS with Xcode; missing here:" >&2
+    echo "building an XCFramework requires macOS with Xcode; missing:" >&2
     printf '  %s\n' "${missing[@]}" >&2
     exit 1
 fi
@@ -48,7 +47,7 @@ for target in "${targets[@]}"; do
         SDKROOT="$(xcrun --sdk "$sdk" --show-sdk-path)" CARGO_TARGET_DIR="$built" \
         cargo rustc --locked --profile packaged --features ffi,ffmpeg-next/static --lib --crate-type staticlib --target "$target" >&2
 done
-# One file for both processors of a Mac: an XCFramework has one library a platform.
+# An XCFramework has one library per platform, so both architectures of macOS go into one file.
 mkdir -p "$built/macos" "$built/native"
 lipo -create "$built"/{aarch64,x86_64}-apple-darwin/packaged/libreelkin.a -output "$built/macos/libreelkin.a"
 
@@ -56,7 +55,7 @@ cargo build --locked --all-features --bin uniffi-bindgen >&2
 cp target/debug/uniffi-bindgen "$built/macos/libreelkin.a" "$built/native/"
 "$here/package.sh" "$built/native" "$out" >/dev/null
 
-# The header goes into the framework, with its module map: there is no system library beside it.
+# The header and its module map move into the framework, which replaces the system library target.
 headers=$built/headers
 rm -rf "$headers" "$built/ReelkinGeneratedFFI.xcframework"
 mv "$out/Sources/ReelkinGeneratedFFI" "$headers"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Runs a command in a Debian 13 with its Swift: inside.sh FOLDER [BOUND...] -- COMMAND...
+# Runs a command in a Debian 13 chroot with Swift: inside.sh FOLDER [BOUND...] -- COMMAND...
 #
-# FOLDER keeps the Debian (2.5 GB) and is filled when it is empty. Needs root on a Debian or Ubuntu. Each BOUND folder is
-# seen inside at its own path; the network is the machine's.
+# FOLDER holds the Debian (2.5 GB), which is installed on first use. Requires root on Debian or Ubuntu. Each BOUND folder
+# is mounted at the same path inside. The network is shared.
 #
-# What is mounted is mounted in a namespace of the command alone. However that ends, nothing stays mounted: the folder can
-# be removed at any time (`rm -rf --one-file-system`), and what runs inside ends with this process.
+# All mounts are in a mount namespace of the command. They disappear when it ends, so the folder can be removed at any
+# time (`rm -rf --one-file-system`). Processes inside end with this one.
 set -euo pipefail
 
 folder=${1:?usage: inside.sh FOLDER [BOUND...] -- COMMAND...}
@@ -22,9 +22,9 @@ folder=$(cd "$folder" && pwd)
 suite=trixie
 root=$folder/$suite
 
-alone=(unshare --mount --propagation private --pid --fork --kill-child)
-if ! "${alone[@]}" true 2>/dev/null; then
-    echo "inside.sh: this needs root and the right to mount" >&2
+isolated=(unshare --mount --propagation private --pid --fork --kill-child)
+if ! "${isolated[@]}" true 2>/dev/null; then
+    echo "inside.sh: root and permission to mount are required" >&2
     exit 1
 fi
 
@@ -38,15 +38,15 @@ enter='
     done
     exec chroot "$root" env HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 "$@"'
 inside() {
-    local in=$1 count=$2
+    local root=$1 count=$2
     shift 2
-    "${alone[@]}" sh -ec "$enter" inside "$in" "$count" "$@"
+    "${isolated[@]}" sh -ec "$enter" inside "$root" "$count" "$@"
 }
 
-fill() {
+install_debian() {
     local new=$folder/$suite.part
     rm -rf --one-file-system "$new"
-    "${alone[@]}" debootstrap --variant=minbase --include=ca-certificates "$suite" "$new" >"$folder/log" 2>&1 || return
+    "${isolated[@]}" debootstrap --variant=minbase --include=ca-certificates "$suite" "$new" >"$folder/log" 2>&1 || return
     cp /etc/resolv.conf "$new/etc/resolv.conf"
     inside "$new" 0 sh -ec '
         export DEBIAN_FRONTEND=noninteractive
@@ -67,9 +67,9 @@ if [ ! -d "$root" ]; then
             DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends debootstrap debian-archive-keyring
         ) 8>/tmp/apt.lock >&2
     fi
-    echo "filling $root with Debian 13 and its Swift" >&2
-    fill || { tail -n 20 "$folder/log" >&2; exit 1; }
+    echo "installing Debian 13 with Swift in $root" >&2
+    install_debian || { tail -n 20 "$folder/log" >&2; exit 1; }
 fi
 exec 9>&-
 
-exec "${alone[@]}" sh -ec "$enter" inside "$root" ${#bound[@]} "${bound[@]}" "$@"
+exec "${isolated[@]}" sh -ec "$enter" inside "$root" ${#bound[@]} "${bound[@]}" "$@"

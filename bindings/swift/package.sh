@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Puts the Swift package together: package.sh NATIVE OUT
+# Assembles the Swift package: package.sh NATIVE OUT
 #
-# NATIVE is a folder with libreelkin.so (Linux) and the generator uniffi-bindgen, as bindings/native.sh makes it. OUT is
-# made anew: a package that other packages depend on by its path. For Apple's systems see build-xcframework.sh.
+# NATIVE is the folder that bindings/native.sh prints, with libreelkin.so (Linux) and uniffi-bindgen. OUT is replaced by a
+# package that other packages depend on by its path. For Apple platforms see build-xcframework.sh.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 native=$(cd "${1:?usage: package.sh NATIVE OUT}" && pwd)
@@ -17,7 +17,7 @@ mkdir -p "$out.part/generated"
 out=$(cd "$(dirname "$out")" && pwd)/$(basename "$out")
 cp -R "$here/Package.swift" "$here/README.md" "$here/Sources" "$out.part/"
 
-# Run where the crate's own uniffi.toml is.
+# From the crate's folder, where the generator finds uniffi.toml.
 (cd "$here/../.." && "$native/uniffi-bindgen" generate --library "$library" --language swift --no-format \
     --config bindings/swift/uniffi.toml --out-dir "$out.part/generated" >&2)
 perl "$here/adapt/adapt.pl" "$here/adapt/Calls.swift" \
@@ -28,11 +28,11 @@ rm -r "$out.part/generated"
 case $library in
 *.so)
     mkdir "$out.part/lib"
-    # The generator reads symbols; who runs it does not.
+    # After generating, because the generator reads the library's symbols.
     strip --strip-unneeded -o "$out.part/lib/libreelkin.so" "$library"
     ;;
 esac
-# Of what the library has inside.
+# The licenses of the libraries that are linked in, if any.
 [ ! -d "$native/licenses" ] || cp -R "$native/licenses" "$out.part/"
 cp "$here/../../LICENSE-MIT" "$here/../../LICENSE-APACHE" "$out.part/"
 rm -rf "$out"

@@ -1,7 +1,7 @@
-# Read by test.sh and bench.sh: where Swift is, and the package and its tests put together as a user has them.
+# Sourced by test.sh and bench.sh: finds Swift, and assembles the package and its tests as a user would have them.
 #
-# Takes NATIVE as $1. Leaves: native, products, and in_swift, the command before a command that is to run where Swift is.
-# Ends the script, well and with one line, where Swift cannot be.
+# Takes NATIVE as $1. Sets native, products, and in_swift, the prefix for commands that need Swift. If Swift is not
+# available, prints the reason and exits with 0.
 # shellcheck shell=bash
 
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)

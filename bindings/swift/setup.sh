@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fetches what the tests of the Swift package run in, where the machine has no Swift of its own (see test.sh).
+# Installs Swift for the tests in a chroot, if the machine has none (see test.sh).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 # shellcheck source=bindings/swift/where.sh

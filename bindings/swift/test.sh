@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Tests the Swift package as it is installed: test.sh NATIVE
+# Tests the installed Swift package: test.sh NATIVE
 #
-# NATIVE is a folder with libreelkin.so, uniffi-bindgen and what is expected, as bindings/native.sh makes it. Runs with the machine's
-# own Swift (6 or later); without one, as root on a Debian or Ubuntu, with Debian 13's in .cache/swift (2.6 GB, two
-# minutes or more the first time). Where neither can be, it says so and ends well.
+# NATIVE is the folder that bindings/native.sh prints. Uses the machine's Swift (6 or later). Without one, as root on
+# Debian or Ubuntu, installs Debian 13 with Swift in .cache/swift (2.6 GB, at least two minutes the first time). If
+# neither is possible, prints the reason and exits with 0.
 set -euo pipefail
 # shellcheck source=bindings/swift/prepare.sh
 . "$(dirname "$0")/prepare.sh"
 
-# The quick start's own package, as it is written. It shares what is built with the tests, which run it.
+# The package from the quick start. It shares the build folder with the tests, which run it.
 start=$products/quickstart
 rm -rf "$start"
 mkdir -p "$start/QuickStart"

@@ -1,4 +1,6 @@
-//! The verbs.
+//! Exports [`crate::VideoClient`].
+//!
+//! Owns closing: of one client, and of all clients when the process exits.
 
 use std::future::IntoFuture;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -7,163 +9,163 @@ use std::time::Duration;
 use super::error::Result;
 use super::job::{ChainHandle, JobHandle, RecoveryHandle};
 use super::journal::Recovered;
-use super::library::{Library, between};
+use super::library::Library;
 use super::media::{Frame, MediaOptions};
-use super::runtime::{self, Owned};
+use super::runtime::{self, ProcessBound};
 use super::settings::ClientOptions;
+use super::tasks::JobTasks;
 use super::token::{Callback, TokenCallback};
-use super::works::Works;
 use crate::media::FramePosition;
 use crate::{
     AnalyzeOptions, ChainOutcome, ChainRequest, Checked, Clip, ClipNotes, ContinueRequest, EditRequest,
-    ExtendRequest, GenerateRequest, MediaInput, ModelTable, Spent, VisibleModel,
+    ExtendRequest, GenerateRequest, MediaInput, ModelTable, VisibleModel,
 };
 
-/// How long closing waits for creates that are being sent. What is not done then is in the journal.
-const CLOSING: Duration = Duration::from_secs(10);
-/// How long the end of a process waits for its threads.
-const ENDING: Duration = Duration::from_secs(2);
+/// Maximum time to wait for create requests that are being sent. What is unfinished then stays in the journal.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum time to wait for the runtime's threads when the process exits.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The clients of this process, for its end. Those of a parent are told by its id.
+/// The open clients, each with the id of its process. After a fork, the list still holds those of the parent.
 static CLIENTS: Mutex<Vec<(u32, Weak<Inner>)>> = Mutex::new(Vec::new());
 
-/// Makes clips and keeps them in a library.
+/// Creates clips and keeps them in a library.
 #[derive(uniffi::Object)]
 pub struct VideoClient {
-    inner: Owned<Arc<Inner>>,
+    inner: ProcessBound<Arc<Inner>>,
 }
 
 struct Inner {
-    /// Gone when the client is closed, with its lease on the library's jobs.
+    /// Taken when the client is closed, which also releases its leases on the library's jobs.
     client: Mutex<Option<crate::VideoClient>>,
-    works: Works,
+    tasks: JobTasks,
     tokens: Option<Callback>,
 }
 
 impl VideoClient {
-    /// The core's client and what watches over its works.
-    fn parts(&self) -> Result<(crate::VideoClient, &Works)> {
+    /// Returns the core's client and the job tasks, or an error when the client is closed.
+    fn open(&self) -> Result<(crate::VideoClient, &JobTasks)> {
         let inner = self.inner.get()?;
-        inner.works.check_open()?;
+        inner.tasks.check_open()?;
         let client = inner
             .client
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let client = client.ok_or_else(runtime::gone)?;
-        Ok((client, &inner.works))
+        let client = client.ok_or_else(runtime::task_lost)?;
+        Ok((client, &inner.tasks))
     }
 }
 
 #[uniffi::export]
 impl VideoClient {
-    /// A client on a library. Given `tokens`, it asks them for what it sends in the place of a key.
+    /// Creates a client for a library. With `tokens`, the client authenticates with tokens from there instead of a key.
     ///
     /// # Errors
-    /// `Config` without a key, with both a key and `tokens`, or with a base URL that would leak it, `Library` when the folder cannot be made or
-    /// written, `InvalidRequest` for settings that no call can be made with.
+    /// `Config` without a key, with both a key and `tokens`, or when the base URL would leak the key. `Library` when
+    /// the folder cannot be created or written. `InvalidRequest` for settings that no call could use.
     #[uniffi::constructor(default(tokens = None))]
     pub fn new(options: ClientOptions, tokens: Option<Box<dyn TokenCallback>>) -> Result<Arc<Self>> {
-        let _within = runtime::handle()?.enter();
+        let _runtime = runtime::handle()?.enter();
         let tokens = tokens.map(Callback::new);
         let inner = Arc::new(Inner {
             client: Mutex::new(Some(options.build(tokens.clone())?)),
-            works: Works::new(),
+            tasks: JobTasks::default(),
             tokens,
         });
         let mut clients = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);
         clients.retain(|(_, client)| client.strong_count() > 0);
         clients.push((std::process::id(), Arc::downgrade(&inner)));
         Ok(Arc::new(Self {
-            inner: Owned::new(inner),
+            inner: ProcessBound::new(inner),
         }))
     }
 
-    /// Makes a new clip.
+    /// Generates a new clip.
     pub async fn generate(&self, request: GenerateRequest) -> Result<Clip> {
-        let (client, works) = self.parts()?;
-        works.finish(client.generate(request).start()).await
+        let (client, tasks) = self.open()?;
+        tasks.finish(client.generate(request).start()).await
     }
 
-    /// Begins to make a new clip, and returns when the job has its id.
+    /// Starts generating a new clip. Returns once the job has an id.
     pub async fn start_generate(&self, request: GenerateRequest) -> Result<Arc<JobHandle>> {
-        let (client, works) = self.parts()?;
+        let (client, tasks) = self.open()?;
         Ok(JobHandle::new(
-            works.start(client.generate(request).start()).await?,
+            tasks.start(client.generate(request).start()).await?,
         ))
     }
 
-    /// Makes a changed copy of a clip.
+    /// Creates an edited copy of a clip.
     pub async fn edit(&self, request: EditRequest) -> Result<Clip> {
-        let (client, works) = self.parts()?;
-        works.finish(client.edit(request).start()).await
+        let (client, tasks) = self.open()?;
+        tasks.finish(client.edit(request).start()).await
     }
 
-    /// Begins to make a changed copy of a clip.
+    /// Starts creating an edited copy of a clip. Returns once the job has an id.
     pub async fn start_edit(&self, request: EditRequest) -> Result<Arc<JobHandle>> {
-        let (client, works) = self.parts()?;
-        Ok(JobHandle::new(works.start(client.edit(request).start()).await?))
+        let (client, tasks) = self.open()?;
+        Ok(JobHandle::new(tasks.start(client.edit(request).start()).await?))
     }
 
-    /// Adds seconds at the end of a clip: a new clip with both parts.
+    /// Extends a clip. The new clip holds the original and the added seconds.
     pub async fn extend(&self, request: ExtendRequest) -> Result<Clip> {
-        let (client, works) = self.parts()?;
-        works.finish(client.extend(request).start()).await
+        let (client, tasks) = self.open()?;
+        tasks.finish(client.extend(request).start()).await
     }
 
-    /// Begins to add seconds at the end of a clip.
+    /// Starts extending a clip. Returns once the job has an id.
     pub async fn start_extend(&self, request: ExtendRequest) -> Result<Arc<JobHandle>> {
-        let (client, works) = self.parts()?;
-        Ok(JobHandle::new(works.start(client.extend(request).start()).await?))
+        let (client, tasks) = self.open()?;
+        Ok(JobHandle::new(tasks.start(client.extend(request).start()).await?))
     }
 
-    /// Makes a clip that goes on where another one ends.
+    /// Creates a clip that continues where another clip ends.
     pub async fn continue_from(&self, clip: MediaInput, request: ContinueRequest) -> Result<Clip> {
-        let (client, works) = self.parts()?;
-        works.finish(client.continue_from(clip, request).start()).await
+        let (client, tasks) = self.open()?;
+        tasks.finish(client.continue_from(clip, request).start()).await
     }
 
-    /// Begins to make a clip that goes on where another one ends.
+    /// Starts creating a clip that continues where another clip ends. Returns once the job has an id.
     pub async fn start_continue_from(
         &self,
         clip: MediaInput,
         request: ContinueRequest,
     ) -> Result<Arc<JobHandle>> {
-        let (client, works) = self.parts()?;
+        let (client, tasks) = self.open()?;
         Ok(JobHandle::new(
-            works.start(client.continue_from(clip, request).start()).await?,
+            tasks.start(client.continue_from(clip, request).start()).await?,
         ))
     }
 
-    /// Makes several clips one after another, each going on where the one before ends.
+    /// Creates several clips in sequence. Each continues where the previous one ends.
     pub async fn chain(&self, request: ChainRequest) -> Result<ChainOutcome> {
-        let (client, works) = self.parts()?;
-        works.finish(client.chain(request).start()).await
+        let (client, tasks) = self.open()?;
+        tasks.finish(client.chain(request).start()).await
     }
 
-    /// Begins to make several clips one after another.
+    /// Starts creating several clips in sequence.
     pub async fn start_chain(&self, request: ChainRequest) -> Result<Arc<ChainHandle>> {
-        let (client, works) = self.parts()?;
+        let (client, tasks) = self.open()?;
         Ok(ChainHandle::new(
-            works.start(client.chain(request).start()).await?,
+            tasks.start(client.chain(request).start()).await?,
         ))
     }
 
-    /// Has a language model say what is seen in a clip.
+    /// Asks a language model to describe a clip.
     pub async fn analyze(&self, clip: MediaInput, options: AnalyzeOptions) -> Result<ClipNotes> {
-        let (client, _) = self.parts()?;
+        let (client, _) = self.open()?;
         let work = async move { Ok(client.analyze(clip).options(options).into_future().await?) };
         runtime::run(work).await
     }
 
-    /// A frame of a clip of the library, exactly the one that a player shows.
+    /// Decodes one frame of a clip in the library, exactly as a player would show it.
     pub async fn frame(
         &self,
         clip: String,
         position: FramePosition,
         options: Option<MediaOptions>,
     ) -> Result<Arc<Frame>> {
-        let (client, _) = self.parts()?;
+        let (client, _) = self.open()?;
         let work = async move {
             let clip = client.library().resolve(&clip).await?;
             let frame = client.frame(&clip, position);
@@ -173,69 +175,64 @@ impl VideoClient {
         runtime::run(work).await
     }
 
-    /// Checks a request, and says what it would cost. Sends nothing and pays nothing.
+    /// Checks a request and estimates its cost. Sends nothing and costs nothing.
     pub fn estimate(&self, request: GenerateRequest) -> Result<Checked> {
-        Ok(self.parts()?.0.estimate(&request)?)
+        Ok(self.open()?.0.estimate(&request)?)
     }
 
-    /// Picks a job up again from its id alone, in any process.
+    /// Returns a handle for the job with this id. The job may have been started by another process.
     pub async fn job(&self, id: String) -> Result<Arc<JobHandle>> {
-        let (client, works) = self.parts()?;
+        let (client, tasks) = self.open()?;
         let start = async move { client.job(&id) };
-        Ok(JobHandle::new(works.start(start).await?))
+        Ok(JobHandle::new(tasks.start(start).await?))
     }
 
-    /// Finishes every job of the library that something interrupted: waits for it, downloads, checks and saves
-    /// its clip. Costs nothing.
+    /// Finishes every interrupted job of the library: waits for it, then downloads, verifies and saves its clip.
+    /// Costs nothing.
     pub async fn recover(&self) -> Result<Recovered> {
-        let (client, works) = self.parts()?;
-        works.left().await?;
+        let (client, tasks) = self.open()?;
+        tasks.wait_for_abandoned().await?;
         let start = async move { Ok(client.recover().start()) };
-        Ok(works.finish(start).await?.into())
+        Ok(tasks.finish(start).await?.into())
     }
 
-    /// Begins a recovery.
+    /// Starts a recovery.
     pub async fn start_recover(&self) -> Result<Arc<RecoveryHandle>> {
-        let (client, works) = self.parts()?;
-        works.left().await?;
+        let (client, tasks) = self.open()?;
+        tasks.wait_for_abandoned().await?;
         let start = async move { Ok(client.recover().start()) };
-        Ok(RecoveryHandle::new(works.start(start).await?))
+        Ok(RecoveryHandle::new(tasks.start(start).await?))
     }
 
-    /// What was spent on requests that were begun in a time, in milliseconds since 1970 UTC; without ends, on all.
-    pub async fn spent(&self, from: Option<u64>, before: Option<u64>) -> Result<Spent> {
-        let (client, _) = self.parts()?;
-        let time = between(from, before);
-        runtime::run(async move { Ok(client.spent(time).await?) }).await
-    }
-
-    /// The models that the key can see at the service.
+    /// Lists the models that the key has access to.
     pub async fn visible_models(&self) -> Result<Vec<VisibleModel>> {
-        let (client, _) = self.parts()?;
+        let (client, _) = self.open()?;
         runtime::run(async move { Ok(client.visible_models().await?) }).await
     }
 
-    /// The table that requests are checked against.
+    /// Returns the model table that requests are checked against.
     pub fn models(&self) -> Result<ModelTable> {
-        Ok(self.parts()?.0.models().clone())
+        Ok(self.open()?.0.models().clone())
     }
 
-    /// The library.
+    /// Returns the client's library.
     pub fn library(&self) -> Result<Arc<Library>> {
-        Ok(Library::new(self.parts()?.0.library().clone()))
+        Ok(Library::new(self.open()?.0.library().clone()))
     }
 
-    /// Scheme, host and port of the service.
+    /// Returns the scheme, host and port of the service.
     pub fn service(&self) -> Result<String> {
-        Ok(self.parts()?.0.service())
+        Ok(self.open()?.0.service())
     }
 
-    /// Closes the client: it stops waiting for its jobs, which go on at the service and stay in the journal, and
-    /// takes no more calls. A create that is being sent is waited for, at most 10 s. A second call does nothing.
+    /// Closes the client. It stops waiting for its jobs, and later calls fail.
+    ///
+    /// The jobs continue at the service and stay in the journal. Create requests that are being sent are waited for,
+    /// at most 10 s. Closing again does nothing.
     pub async fn close(&self) -> Result<()> {
         let inner = Arc::clone(self.inner.get()?);
         runtime::run(async move {
-            inner.close(CLOSING).await;
+            inner.close(CLOSE_TIMEOUT).await;
             Ok(())
         })
         .await
@@ -244,8 +241,8 @@ impl VideoClient {
 
 impl Inner {
     async fn close(&self, deadline: Duration) {
-        if !self.works.close(deadline).await {
-            tracing::warn!("a client was closed while a create was being sent; the journal has it");
+        if !self.tasks.close(deadline).await {
+            tracing::warn!("client closed while a create request was being sent; the journal has its record");
         }
         self.client.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(tokens) = &self.tokens {
@@ -254,21 +251,22 @@ impl Inner {
     }
 }
 
-/// Ends the package for this process, before the language's own runtime ends: closes every client, then stops the
-/// threads, so that nothing calls back. Every later call is an error.
+/// Shuts the package down before the language's own runtime ends. Later calls fail.
+///
+/// Closes every client and then stops the threads, so that nothing calls back.
 #[uniffi::export]
 pub fn shut_down() {
     let clients: Vec<_> = {
         let mut clients = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);
-        let ours = |(process, _): &(u32, _)| *process == std::process::id();
-        let ours = clients.drain(..).filter(ours);
-        ours.filter_map(|(_, client)| client.upgrade()).collect()
+        let clients = clients.drain(..);
+        let own = clients.filter(|(process, _)| *process == std::process::id());
+        own.filter_map(|(_, client)| client.upgrade()).collect()
     };
     if !clients.is_empty()
         && let Ok(handle) = runtime::handle()
     {
-        let closing = clients.iter().map(|client| client.close(CLOSING));
+        let closing = clients.iter().map(|client| client.close(CLOSE_TIMEOUT));
         handle.block_on(futures_util::future::join_all(closing));
     }
-    runtime::end(ENDING);
+    runtime::shut_down(SHUTDOWN_TIMEOUT);
 }

@@ -1,63 +1,62 @@
-//! The one error that crosses.
+//! Maps [`crate::Error`] to the error type that the other languages see.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::{Charge, Error, ErrorKind, RetryAdvice};
 
-/// What every exported function that can fail ends with.
+/// The result of every exported function that can fail.
 pub(super) type Result<T> = std::result::Result<T, VideoError>;
 
-/// What is known of an error.
+/// The details of an error.
 #[derive(Debug, Clone, uniffi::Record)]
 pub struct ErrorDetails {
-    /// The word for its kind, the same in every language: `submission_unknown`, `moderated`, ...
+    /// The kind as a word, the same in every language: `submission_unknown`, `moderated`, ...
     pub code: String,
     /// One line: what was being done to what, and why it failed.
     pub reason: String,
-    /// A sentence or two that help to do better, where there are any.
+    /// A hint on how to fix the problem, if there is one.
     pub guidance: Option<String>,
-    /// The service's id of the job. Present in every error after the submit.
+    /// The id of the job at the service. Set in every error after the job was submitted.
     pub job_id: Option<String>,
-    /// The id of the request's record in the library's journal, where only a person can settle it.
+    /// The id of the request's journal record, if the request has to be settled by hand.
     pub record: Option<String>,
-    /// The HTTP status, where the service answered.
+    /// The HTTP status, if the service answered.
     pub status: Option<u16>,
-    /// The service's own code, as it was sent.
+    /// The service's own error code, unchanged.
     pub service_code: Option<String>,
     /// How long the service asked to wait.
     pub retry_after: Option<Duration>,
-    /// How many requests were made for the step that failed.
+    /// Number of attempts made for the step that failed.
     pub attempts: u32,
-    /// Whether money may be gone.
+    /// Whether the request may have been charged.
     pub may_have_been_charged: Charge,
     /// What to do next.
     pub retry_advice: RetryAdvice,
-    /// Whether the same call may be made again as it is, now or after a pause, without paying twice.
+    /// Whether the same call can be repeated unchanged, now or after a pause, without paying twice.
     pub is_retryable: bool,
 }
 
 macro_rules! video_error {
-    ($($(#[$about:meta])* $kind:ident,)*) => {
-        /// Anything that can go wrong. The variants are the kinds of errors.
+    ($($(#[$docs:meta])* $kind:ident,)*) => {
+        /// An error of this package. Each variant is one kind of error.
         #[derive(Debug, Clone, uniffi::Error)]
         #[uniffi::export(Display)]
         pub enum VideoError {
-            $($(#[$about])* $kind {
-                /// What is known of it.
+            $($(#[$docs])* $kind {
+                /// The details of the error.
                 details: Box<ErrorDetails>,
             },)*
         }
 
         impl VideoError {
-            fn of(kind: ErrorKind, details: ErrorDetails) -> Self {
+            fn new(kind: ErrorKind, details: ErrorDetails) -> Self {
                 let details = Box::new(details);
                 match kind {
                     $(ErrorKind::$kind => Self::$kind { details },)*
                 }
             }
 
-            /// What is known of it.
             fn details(&self) -> &ErrorDetails {
                 match self {
                     $(Self::$kind { details })|* => details,
@@ -68,47 +67,47 @@ macro_rules! video_error {
 }
 
 video_error! {
-    /// The client was set up wrongly: no key, a base URL that is none, a table that does not parse.
+    /// The client is misconfigured or closed: no key, an invalid base URL, a model table that does not parse.
     Config,
-    /// The service refused the key, or the key lacks the right.
+    /// The service rejected the key, or the key lacks a permission.
     Auth,
-    /// The request cannot be sent as it is. Nothing was paid.
+    /// The request is invalid. Nothing was charged.
     InvalidRequest,
-    /// A clip, a file or a job that was named does not exist.
+    /// The clip, file or job does not exist.
     NotFound,
-    /// The service asked for fewer requests, or has no capacity, or the credit is used up.
+    /// The service limited the request rate, has no capacity, or the account has no credit left.
     RateLimited,
-    /// Moderation withheld the clip or refused the request. Not to be sent again unchanged.
+    /// Moderation blocked the request or the clip. Do not send the request again unchanged.
     Moderated,
-    /// The service took the job and reported its failure.
+    /// The service accepted the job and then reported that it failed.
     JobFailed,
-    /// The service no longer knows the job or its result.
+    /// The service no longer has the job or its result.
     JobExpired,
-    /// A create left this machine and no answer came back: a job may exist and may be charged.
+    /// A create request was sent and no answer arrived. A job may exist and may be charged.
     SubmissionUnknown,
-    /// The deadline passed. The job, where there is one, goes on: pick it up by its id.
+    /// The deadline passed. If there is a job, it continues and can be resumed by its id.
     Timeout,
-    /// The caller stopped waiting. The job goes on and its charge stands.
+    /// The caller stopped waiting. The job continues and is charged.
     Stopped,
-    /// A spending limit forbids the request. Nothing was paid.
+    /// The request would exceed a spending limit. Nothing was charged.
     Budget,
-    /// The network or the service failed, and trying again did not help.
+    /// The network or the service failed, and retries did not help.
     Network,
-    /// The service answered in a way its contract does not allow.
+    /// The service sent a response that violates its API contract.
     Protocol,
-    /// A clip or a picture cannot be read: damaged, unsupported, or above a limit.
+    /// A clip or an image cannot be decoded: it is damaged, unsupported, or above a limit.
     Media,
-    /// The crate was built without frames, and a frame was asked for.
+    /// A frame was requested from a build without media support.
     FramesUnavailable,
-    /// The library could not be read or written.
+    /// The library cannot be read or written.
     Library,
-    /// A defect of this package ended the work. A job that was sent goes on, and a recovery finishes it.
+    /// A bug in this package ended the call. A submitted job continues, and a recovery finishes it.
     Internal,
 }
 
 impl VideoError {
-    /// An error of this side of the boundary: no job and no money has anything to do with it.
-    pub(super) fn here(kind: ErrorKind, reason: &str) -> Self {
+    /// Creates an error of the binding layer itself, which never involves a job or a charge.
+    pub(super) fn local(kind: ErrorKind, reason: &str) -> Self {
         let details = ErrorDetails {
             code: kind.code().to_owned(),
             reason: reason.to_owned(),
@@ -123,7 +122,7 @@ impl VideoError {
             retry_advice: RetryAdvice::Change,
             is_retryable: false,
         };
-        Self::of(kind, details)
+        Self::new(kind, details)
     }
 }
 
@@ -143,7 +142,7 @@ impl From<Error> for VideoError {
             retry_advice: error.retry_advice(),
             is_retryable: error.is_retryable(),
         };
-        Self::of(error.kind(), details)
+        Self::new(error.kind(), details)
     }
 }
 

@@ -1,10 +1,10 @@
-//! The family of a clip.
+//! Exports [`crate::Family`].
 
 use std::sync::Arc;
 
 use crate::lineage::Member;
 
-/// Every clip that is kin of one clip, over any number of hops. A snapshot.
+/// A snapshot of the family of one clip: every clip that is related to it, directly or through other clips.
 #[derive(Debug, uniffi::Object)]
 pub struct Family(crate::Family);
 
@@ -20,67 +20,68 @@ impl Family {
 
 #[uniffi::export]
 impl Family {
-    /// All of them, parents before children.
+    /// Returns all members, parents before children.
     pub fn members(&self) -> Vec<Member> {
         self.0.members().to_vec()
     }
 
-    /// The clip that was asked about.
+    /// Returns the clip that the family was requested for.
     pub fn focus(&self) -> Member {
         self.0.focus().clone()
     }
 
-    /// One of them by its id.
+    /// Returns the member with this id.
     pub fn member(&self, id: &str) -> Option<Member> {
         self.0.member(id).cloned()
     }
 
-    /// The clip that the one asked about goes back to.
+    /// Returns the oldest ancestor of the focus.
     pub fn root(&self) -> Member {
         self.0.root().clone()
     }
 
-    /// What a clip was made from.
+    /// Returns the clips that a clip was made from.
     pub fn parents(&self, id: &str) -> Vec<Member> {
         self.0.parents(id).cloned().collect()
     }
 
-    /// What was made from a clip.
+    /// Returns the clips that were made from a clip.
     pub fn children(&self, id: &str) -> Vec<Member> {
         self.0.children(id).cloned().collect()
     }
 
-    /// All that was ever made from a clip.
+    /// Returns all direct and indirect children of a clip.
     pub fn descendants(&self, id: &str) -> Vec<Member> {
         self.0.descendants(id).into_iter().cloned().collect()
     }
 
-    /// The clips from the root to a clip.
+    /// Returns the clips on the path from the root to a clip.
     pub fn path_to(&self, id: &str) -> Vec<Member> {
         self.0.path_to(id).into_iter().cloned().collect()
     }
 
-    /// What all of them cost, in ticks of 1e-10 USD, as far as is on record.
+    /// Returns the recorded cost of all members, in ticks of 1e-10 USD.
     pub fn cost_usd_ticks(&self) -> u64 {
         self.0.cost_usd_ticks()
     }
 
-    /// What the reader should know: a link that was left out, a clip that was renamed.
+    /// Returns remarks about the family, such as a link that was left out or a clip that was renamed.
     pub fn notes(&self) -> Vec<String> {
         self.0.notes().to_vec()
     }
 
-    /// The family as JSON.
+    /// Formats the family as JSON.
     pub fn to_json(&self) -> String {
         self.0.to_json().to_string()
     }
 
-    /// The family as a Mermaid flowchart.
+    /// Formats the family as a Mermaid flowchart.
     pub fn to_mermaid(&self) -> String {
         self.0.to_mermaid()
     }
 
-    /// The family as a Graphviz graph.
+    /// Formats the family as a Graphviz graph.
+
     pub fn to_graphviz(&self) -> String {
         self.0.to_graphviz()
     }

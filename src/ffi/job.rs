@@ -1,4 +1,4 @@
-//! Works that are watched: a job, a chain, a recovery.
+//! Exports the handles of running jobs, chains and recoveries.
 
 use std::sync::Arc;
 
@@ -6,55 +6,57 @@ use tokio::sync::Mutex;
 
 use super::error::Result;
 use super::journal::Recovered;
-use super::runtime::Owned;
+use super::runtime::ProcessBound;
+
 use crate::{ChainEvent, ChainOutcome, Clip, Events, JobEvent, RecoveryEvent};
 
-/// `UniFFI` has no generics: one object for each [`Handle`](crate::Handle) of the core.
-macro_rules! watched {
-    ($(#[$about:meta])* $handle:ident, $events:ident, $core:ty, $event:ty, $outcome:ty, $(#[$of:meta])*) => {
-        $(#[$about])*
+/// Defines an object for a kind of [`Handle`](crate::Handle) and one for its events. `UniFFI` has no generics.
+macro_rules! export_handle {
+    ($(#[$docs:meta])* $handle:ident, $events:ident, $core:ty, $event:ty, $outcome:ty, $(#[$events_docs:meta])*) => {
+        $(#[$docs])*
         #[derive(uniffi::Object)]
-        pub struct $handle(Owned<$core>);
+        pub struct $handle(ProcessBound<$core>);
 
         impl $handle {
             pub(super) fn new(handle: $core) -> Arc<Self> {
-                Arc::new(Self(Owned::new(handle)))
+                Arc::new(Self(ProcessBound::new(handle)))
             }
         }
 
         #[uniffi::export]
         impl $handle {
-            /// Everything that happens to it, from its beginning.
+            /// Returns all events, including those before this call.
             pub fn events(&self) -> Result<Arc<$events>> {
                 let events = self.0.get()?.events();
-                Ok(Arc::new($events(Owned::new(Mutex::new(events)))))
+                Ok(Arc::new($events(ProcessBound::new(Mutex::new(events)))))
             }
 
-            /// Waits until it is over. Breaking this off stops nothing and loses nothing.
+            /// Waits for the outcome. Cancelling this call affects nothing else.
             pub async fn wait(&self) -> Result<$outcome> {
                 Ok(self.0.get()?.wait().await?.into())
             }
 
-            /// Whether it is over, one way or the other.
+            /// Returns whether it has ended, successfully or not.
             pub fn is_over(&self) -> Result<bool> {
                 Ok(self.0.get()?.is_over())
             }
 
-            /// Stops waiting: polls and downloads end, and `wait` ends with an error of kind `stopped`. The
-            /// service cannot cancel a job: it goes on there, and its charge stands.
+            /// Stops polling and downloading. `wait` then fails with an error of kind `stopped`.
+            ///
+            /// The service cannot cancel a job: it continues there and is charged.
             pub fn stop_waiting(&self) -> Result<()> {
                 self.0.get()?.stop_waiting();
                 Ok(())
             }
         }
 
-        $(#[$of])*
+        $(#[$events_docs])*
         #[derive(uniffi::Object)]
-        pub struct $events(Owned<Mutex<Events<$event>>>);
+        pub struct $events(ProcessBound<Mutex<Events<$event>>>);
 
         #[uniffi::export]
         impl $events {
-            /// The next event; nothing when it is over.
+            /// Waits for the next event. Returns nothing after the last one.
             pub async fn next(&self) -> Result<Option<$event>> {
                 Ok(self.0.get()?.lock().await.next().await)
             }
@@ -62,36 +64,36 @@ macro_rules! watched {
     };
 }
 
-watched! {
-    /// One job on its way to a clip.
+export_handle! {
+    /// A handle for one job, which produces a clip.
     JobHandle, JobEvents, crate::JobHandle, JobEvent, Clip,
-    /// The events of one job.
+    /// The event stream of a job.
 }
 
 #[uniffi::export]
 impl JobHandle {
-    /// The service's id of the job: enough to pick it up again in any process.
+    /// Returns the id of the job at the service. Any process can resume the job with it.
     pub fn id(&self) -> Result<String> {
         Ok(self.0.get()?.id().as_str().to_owned())
     }
 }
 
-watched! {
-    /// A chain on its way.
+export_handle! {
+    /// A handle for a chain of clips.
     ChainHandle, ChainEvents, crate::ChainHandle, ChainEvent, ChainOutcome,
-    /// The events of a chain.
+    /// The event stream of a chain.
 }
 
 #[uniffi::export]
 impl ChainHandle {
-    /// The id of the chain, by which it is gone on with.
+    /// Returns the id of the chain, with which it can be resumed.
     pub fn id(&self) -> Result<String> {
         Ok(self.0.get()?.id().clone())
     }
 }
 
-watched! {
-    /// A recovery on its way.
+export_handle! {
+    /// A handle for a recovery.
     RecoveryHandle, RecoveryEvents, crate::RecoveryHandle, RecoveryEvent, Recovered,
-    /// The events of a recovery.
+    /// The event stream of a recovery.
 }

@@ -1,41 +1,41 @@
-//! What was paid for and what became of it, as it crosses: without what only a recovery needs.
+//! Exports the journal's records without the fields that only a recovery needs.
 
 use super::error::VideoError;
 use crate::library::JobError;
 use crate::{Clip, JobState, UsdTicks};
 
-/// A paid request on its way, and afterwards its entry in the ledger.
+/// The record of a paid request: its state while it is open, its ledger entry afterwards.
 #[derive(Debug, Clone, uniffi::Record)]
 pub struct JobRecord {
-    /// The id of this record. Not the service's id of the job.
+    /// The id of this record, which is not the job id.
     pub id: String,
-    /// How far it is.
+    /// The state of the request.
     pub state: JobState,
-    /// `generate`, `edit`, `extend`, `continue`, `analyze`; `pickup` for a job that was found by its id.
+    /// `generate`, `edit`, `extend`, `continue` or `analyze`; `pickup` for a job that was resumed by its id.
     pub operation: String,
-    /// When it was begun, in milliseconds since 1970 UTC.
+    /// When the request was started, in milliseconds since the Unix epoch.
     pub created_at: u64,
-    /// When it was changed last, in milliseconds since 1970 UTC.
+    /// When the record was last changed, in milliseconds since the Unix epoch.
     pub changed_at: u64,
-    /// The service that it was sent to: scheme, host and port. Nothing in records of earlier versions.
+    /// The scheme, host and port of the service. Not set in records of earlier versions.
     pub service: Option<String>,
-    /// The model that was asked for.
+    /// The requested model.
     pub model: Option<String>,
     /// The prompt that was sent.
     pub prompt: Option<String>,
-    /// The service's id of the job.
+    /// The id of the job at the service.
     pub job_id: Option<String>,
-    /// The clip's id in the library: where it will be, and when it is saved where it is.
+    /// The id that the clip has, or will have, in the library.
     pub clip: Option<String>,
-    /// What the clip was to cost. Nothing when the table has no price for it.
+    /// The estimated cost of the clip. Not set if the model table has no price for it.
     pub estimate: Option<UsdTicks>,
-    /// What the clip cost, in the service's words.
+    /// The cost of the clip as reported by the service.
     pub cost: Option<UsdTicks>,
-    /// What questions to language models cost: before they are answered a bound, then the service's words.
+    /// The cost of language model calls: an upper bound until they are answered, then as reported by the service.
     pub questions: Option<UsdTicks>,
-    /// Whether a question was asked whose price nobody named.
+    /// Whether there was a language model call of unknown price.
     pub unpriced_question: bool,
-    /// Why there is no clip, or not yet.
+    /// Why there is no clip, or no clip yet.
     pub error: Option<JobError>,
 }
 
@@ -61,12 +61,12 @@ impl From<crate::JobRecord> for JobRecord {
     }
 }
 
-/// A record that cannot be taken up, and why.
+/// A journal record that a recovery cannot process.
 #[derive(Debug, Clone, uniffi::Record)]
 pub struct StuckJob {
     /// The id of the record.
     pub record: String,
-    /// What is wrong with it.
+    /// What is wrong with the record.
     pub error: VideoError,
 }
 
@@ -79,44 +79,43 @@ impl From<crate::StuckJob> for StuckJob {
     }
 }
 
-/// What a recovery found and did.
+/// The outcome of a recovery.
 #[derive(Debug, Clone, uniffi::Record)]
 pub struct Recovered {
-    /// Clips that were saved, oldest job first.
+    /// The clips that were saved, oldest job first.
     pub saved: Vec<Clip>,
-    /// Jobs that are over without a clip.
+    /// Jobs that ended without a clip.
     pub failed: Vec<JobRecord>,
-    /// Jobs that could not be finished now, and stay open.
+    /// Jobs that could not be finished now and stay open.
     pub open: Vec<JobRecord>,
-    /// Creates that were sent without a known answer: a person has to look at the account, and settle them.
+    /// Create requests whose answer is unknown. Check the account page, then settle them by hand.
     pub unsettled: Vec<JobRecord>,
-    /// Records that cannot be taken up.
+    /// Records that cannot be processed.
     pub stuck: Vec<StuckJob>,
-    /// Jobs that another client or process is at work on.
+    /// Jobs that another client or process is working on.
     pub elsewhere: Vec<JobRecord>,
-    /// Jobs that were sent to another service than this client's. They are left as they are: recover them with a client
-    /// of that service.
+    /// Jobs of another service, which were left unchanged. Recover them with a client for that service.
     pub other_service: Vec<JobRecord>,
-    /// How many requests had been prepared and never sent. They are dropped.
+    /// Number of requests that were prepared but never sent. They were dropped.
     pub dropped: u64,
 }
 
 impl From<crate::Recovered> for Recovered {
-    fn from(found: crate::Recovered) -> Self {
+    fn from(recovered: crate::Recovered) -> Self {
         Self {
-            saved: found.saved,
-            failed: all(found.failed),
-            open: all(found.open),
-            unsettled: all(found.unsettled),
-            stuck: all(found.stuck),
-            elsewhere: all(found.elsewhere),
-            other_service: all(found.other_service),
-            dropped: found.dropped,
+            saved: recovered.saved,
+            failed: convert_all(recovered.failed),
+            open: convert_all(recovered.open),
+            unsettled: convert_all(recovered.unsettled),
+            stuck: convert_all(recovered.stuck),
+            elsewhere: convert_all(recovered.elsewhere),
+            other_service: convert_all(recovered.other_service),
+            dropped: recovered.dropped,
         }
     }
 }
 
-/// Each of them as it crosses.
-pub(super) fn all<T, F: From<T>>(values: Vec<T>) -> Vec<F> {
-    values.into_iter().map(F::from).collect()
+/// Converts each value.
+pub(super) fn convert_all<T, U: From<T>>(values: Vec<T>) -> Vec<U> {
+    values.into_iter().map(U::from).collect()
 }

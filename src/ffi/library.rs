@@ -1,4 +1,4 @@
-//! A library of clips: what is in it, whether it is whole, what was paid.
+//! Exports [`crate::Library`].
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -8,31 +8,31 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use super::error::{Result, VideoError};
 use super::family::Family;
 use super::journal::{self, JobRecord, StuckJob};
-use super::runtime::{self, Owned};
+use super::runtime::{self, ProcessBound};
 use crate::library::{ClipId, Entry, ListOptions, Verdict};
 use crate::{Clip, QuarantinedClip, Settlement, Spent};
 
 /// A library of clips.
 #[derive(uniffi::Object)]
-pub struct Library(Owned<crate::Library>);
+pub struct Library(ProcessBound<crate::Library>);
 
 /// One page of a listing.
 #[derive(Debug, Clone, uniffi::Record)]
 pub struct Page {
     /// The clips, newest first.
     pub clips: Vec<PageEntry>,
-    /// Where the next page begins. Nothing when this was the last.
+    /// Where the next page starts. Not set on the last page.
     pub next: Option<String>,
 }
 
-/// One clip of a listing: the clip, or why its sidecar cannot be read.
+/// One entry of a listing: a clip, or the reason why its sidecar cannot be read.
 #[derive(Debug, Clone, uniffi::Record)]
 pub struct PageEntry {
-    /// The clip's id.
+    /// The id of the clip.
     pub id: String,
     /// The clip.
     pub clip: Option<Clip>,
-    /// Why it cannot be read.
+    /// Why the sidecar cannot be read.
     pub error: Option<VideoError>,
 }
 
@@ -52,7 +52,7 @@ impl From<Entry> for PageEntry {
 
 impl Library {
     pub(super) fn new(library: crate::Library) -> Arc<Self> {
-        Arc::new(Self(Owned::new(library)))
+        Arc::new(Self(ProcessBound::new(library)))
     }
 
     fn core(&self) -> Result<crate::Library> {
@@ -62,33 +62,33 @@ impl Library {
 
 #[uniffi::export]
 impl Library {
-    /// Opens a folder as a library, and makes it if it is missing.
+    /// Opens a folder as a library. Creates the folder if it does not exist.
     #[uniffi::constructor]
     pub fn open(folder: String) -> Result<Arc<Self>> {
-        let _within = runtime::handle()?.enter();
+        let _runtime = runtime::handle()?.enter();
         Ok(Self::new(crate::Library::open(folder)?))
     }
 
-    /// Opens a folder that exists, to read it.
+    /// Opens an existing folder for reading.
     #[uniffi::constructor]
     pub fn open_to_read(folder: String) -> Result<Arc<Self>> {
-        let _within = runtime::handle()?.enter();
+        let _runtime = runtime::handle()?.enter();
         Ok(Self::new(crate::Library::open_to_read(folder)?))
     }
 
-    /// The folder, if the library is one.
+    /// Returns the folder of the library, if it is stored in a folder.
     pub fn folder(&self) -> Result<Option<String>> {
         let folder = self.0.get()?.folder();
         Ok(folder.map(|folder| folder.to_string_lossy().into_owned()))
     }
 
-    /// A clip by its id, its file name, or the path of its file.
+    /// Finds a clip by its id, file name or path.
     pub async fn clip(&self, name: String) -> Result<Clip> {
         let library = self.core()?;
         runtime::run(async move { Ok(library.resolve(&name).await?) }).await
     }
 
-    /// A page of clips, newest first. `before` comes from the page before.
+    /// Lists a page of clips, newest first. `before` is `next` of the previous page.
     pub async fn list(&self, limit: u32, before: Option<String>) -> Result<Page> {
         let library = self.core()?;
         let before = before
@@ -102,14 +102,14 @@ impl Library {
         runtime::run(async move {
             let page = library.list(options).await?;
             Ok(Page {
-                clips: journal::all(page.clips),
+                clips: journal::convert_all(page.clips),
                 next: page.next.map(|id| id.as_str().to_owned()),
             })
         })
         .await
     }
 
-    /// The family of a clip.
+    /// Returns the family of a clip.
     pub async fn family(&self, clip: String) -> Result<Arc<Family>> {
         let library = self.core()?;
         runtime::run(async move {
@@ -119,19 +119,19 @@ impl Library {
         .await
     }
 
-    /// Holds every clip's bytes against what is on record. Reads all of them.
+    /// Verifies every clip against its recorded hash. Reads all clips.
     pub async fn verify(&self) -> Result<Vec<Verdict>> {
         let library = self.core()?;
         runtime::run(async move { Ok(library.verify().try_collect().await?) }).await
     }
 
-    /// The same for the clips of a family.
+    /// Verifies the clips of a family against their recorded hashes.
     pub async fn verify_family(&self, family: Arc<Family>) -> Result<Vec<Verdict>> {
         let library = self.core()?;
         runtime::run(async move { Ok(library.verify_family(family.core()).collect().await) }).await
     }
 
-    /// The bytes of a clip, at most so many of them.
+    /// Reads the bytes of a clip. Fails if there are more than `limit`.
     pub async fn read(&self, clip: String, limit: u64) -> Result<Vec<u8>> {
         let library = self.core()?;
         runtime::run(async move {
@@ -141,53 +141,54 @@ impl Library {
         .await
     }
 
-    /// Paid requests that are open, oldest first.
+    /// Lists the open paid requests, oldest first.
     pub async fn jobs(&self) -> Result<Vec<JobRecord>> {
         let library = self.core()?;
-        runtime::run(async move { Ok(journal::all(library.jobs().await?)) }).await
+        runtime::run(async move { Ok(journal::convert_all(library.jobs().await?)) }).await
     }
 
-    /// Records that cannot be taken up, and why.
+    /// Lists the records that a recovery cannot process.
     pub async fn stuck_jobs(&self) -> Result<Vec<StuckJob>> {
         let library = self.core()?;
-        runtime::run(async move { Ok(journal::all(library.stuck_jobs().await?)) }).await
+        runtime::run(async move { Ok(journal::convert_all(library.stuck_jobs().await?)) }).await
     }
 
-    /// Bytes that were paid for and failed verification. They are kept until a recovery succeeds, or they are accepted
-    /// or discarded.
+    /// Lists downloads that failed verification. They are kept until a recovery replaces them, or until they are
+    /// accepted or discarded.
     pub async fn quarantined(&self) -> Result<Vec<QuarantinedClip>> {
         let library = self.core()?;
         runtime::run(async move { Ok(library.quarantined().await?) }).await
     }
 
-    /// Removes what is in quarantine of a record, and says whether there was anything. The record stays as it is.
+    /// Deletes the quarantined download of a record. Returns whether there was one. The record stays unchanged.
     pub async fn discard_quarantined(&self, record: String) -> Result<bool> {
         let library = self.core()?;
         runtime::run(async move { Ok(library.discard_quarantined(&record).await?) }).await
     }
 
-    /// The record of a paid request by its id, open or settled.
+    /// Returns the record of a paid request, open or settled, by the record's id.
     pub async fn job_record(&self, id: String) -> Result<JobRecord> {
         let library = self.core()?;
         runtime::run(async move { Ok(library.job_record(&id).await?.into()) }).await
     }
 
-    /// Marks what became of a paid request that is open, as a person knows from the account page.
+    /// Settles an open paid request by hand, with what the account page shows about it.
     pub async fn settle(&self, id: String, settlement: Settlement) -> Result<JobRecord> {
         let library = self.core()?;
         runtime::run(async move { Ok(library.settle(&id, settlement).await?.into()) }).await
     }
 
-    /// What was spent on requests that were begun in a time, in milliseconds since 1970 UTC; without ends, on all.
+    /// Returns what was spent on requests started at or after `from` and before `before`, in milliseconds since the
+    /// Unix epoch. A missing bound is open.
     pub async fn spent(&self, from: Option<u64>, before: Option<u64>) -> Result<Spent> {
         let library = self.core()?;
-        let time = between(from, before);
+        let time = time_range(from, before);
         runtime::run(async move { Ok(library.spent(time).await?) }).await
     }
 }
 
-/// The time between two instants, either of which may be left open.
-pub(super) fn between(from: Option<u64>, before: Option<u64>) -> (Bound<u64>, Bound<u64>) {
-    let first = from.map_or(Bound::Unbounded, Bound::Included);
-    (first, before.map_or(Bound::Unbounded, Bound::Excluded))
+/// Returns the half-open range between two instants. A missing bound is open.
+fn time_range(from: Option<u64>, before: Option<u64>) -> (Bound<u64>, Bound<u64>) {
+    let start = from.map_or(Bound::Unbounded, Bound::Included);
+    (start, before.map_or(Bound::Unbounded, Bound::Excluded))
 }

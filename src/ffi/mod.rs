@@ -1,21 +1,18 @@
-//! The interface of the packages for Python, Kotlin and Swift.
+//! The API that the Python, Kotlin and Swift packages are built on.
 //!
-//! Owns what crosses the boundary and in which form: objects over the clients, handles, frames and libraries of
-//! the crate, one error, and records where a value of the core cannot cross as it is. It uses the public
-//! interface alone, so nothing can be done from another language that Rust cannot do.
+//! Owns what crosses the language boundary and in which form: objects that wrap clients, handles, frames and
+//! libraries, one error type, and records for core values that cannot cross as they are. It uses the crate's public
+//! API only, so the other languages can do nothing that Rust cannot.
 //!
-//! To add to it: derive `uniffi::Record` or `uniffi::Enum` on the value where it is defined, and export one method
-//! that calls the core. Names are the core's. What a language's own users expect (keyword arguments, iteration,
-//! cancellation, pictures of its libraries) is written by hand in `bindings/`.
+//! To extend it, derive `uniffi::Record` or `uniffi::Enum` on a value where it is defined and export one method that
+//! calls the core. Names are the core's. What each language adds (keyword arguments, iteration, cancellation, types of
+//! its image libraries) is written by hand in `bindings/`.
 //!
-//! Exported futures watch; they never own. A call that is dropped before its end stops waiting for its job,
-//! which goes on at the service, stays in the library's journal, and is finished by the next recovery.
+//! Exported futures observe a job; they do not own it. A call that is dropped early stops waiting for its job. The
+//! job continues at the service, stays in the library's journal, and is finished by the next recovery.
 
-#![expect(unreachable_pub, reason = "the module is private, what it exports is not")]
-#![expect(
-    clippy::needless_pass_by_value,
-    reason = "what crosses the boundary arrives owned"
-)]
+#![expect(unreachable_pub, reason = "the module is private, but its exports are public")]
+#![expect(clippy::needless_pass_by_value, reason = "UniFFI passes arguments by value")]
 
 mod client;
 mod error;
@@ -27,6 +24,6 @@ mod media;
 mod runtime;
 mod sandbox;
 mod settings;
+mod tasks;
 mod token;
 mod types;
-mod works;

@@ -1,6 +1,6 @@
-//! The threads that do a package's work: one tokio runtime for the process.
+//! Runs the work of a package on one tokio runtime per process.
 //!
-//! Owns when it begins, that it is not used across a fork, and its end with the process. Knows no verb.
+//! Owns the runtime's start and shutdown, and keeps objects from being used across a fork. Knows nothing about requests.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,58 +12,61 @@ use tokio::task::JoinHandle;
 use super::error::{Result, VideoError};
 use crate::ErrorKind;
 
-/// What is waited on is sockets; decoding has threads of its own.
-const WORKERS: usize = 2;
+/// Two are enough: the work is mostly waiting for sockets, and decoding has its own threads.
+const WORKER_THREADS: usize = 2;
 
-static RUNTIME: Mutex<State> = Mutex::new(State::New);
+static RUNTIME: Mutex<State> = Mutex::new(State::NotStarted);
 
 enum State {
-    New,
+    NotStarted,
     Running { process: u32, runtime: Runtime },
-    Ended,
+    ShutDown,
 }
 
-/// The runtime of this process. Made when it is asked for first.
+/// Returns the runtime of this process and starts it on the first call.
 ///
 /// # Errors
-/// `Stopped` after [`end`], `Config` when the system gives no threads.
+/// `Stopped` after [`shut_down`], `Config` when the threads cannot be started.
 pub(super) fn handle() -> Result<Handle> {
     let mut state = lock();
     let process = std::process::id();
     match &*state {
-        State::Running { process: of, runtime } if *of == process => return Ok(runtime.handle().clone()),
-        State::Ended => {
-            return Err(VideoError::here(
+        State::Running {
+            process: owner,
+            runtime,
+        } if *owner == process => return Ok(runtime.handle().clone()),
+        State::ShutDown => {
+            return Err(VideoError::local(
                 ErrorKind::Stopped,
-                "use the package: it was shut down, because the process ends",
+                "use the package: it was shut down because the process is exiting",
             ));
         }
-        State::New | State::Running { .. } => {}
+        State::NotStarted | State::Running { .. } => {}
     }
     let runtime = Builder::new_multi_thread()
-        .worker_threads(WORKERS)
+        .worker_threads(WORKER_THREADS)
         .thread_name("reelkin")
         .enable_all()
         .build()
         .map_err(|error| {
-            VideoError::here(
+            VideoError::local(
                 ErrorKind::Config,
                 &format!("start the package's threads: {error}"),
             )
         })?;
     let handle = runtime.handle().clone();
-    let before = std::mem::replace(&mut *state, State::Running { process, runtime });
-    if let State::Running { runtime, .. } = before {
-        // The parent's: its threads are not in this process, and ending it would wait for them.
+    let previous = std::mem::replace(&mut *state, State::Running { process, runtime });
+    if let State::Running { runtime, .. } = previous {
+        // This is a forked child. Dropping the parent's runtime would wait for threads that do not exist here.
         std::mem::forget(runtime);
     }
     Ok(handle)
 }
 
-/// Ends the runtime of this process: nothing calls into the other language after this.
-pub(super) fn end(deadline: Duration) {
-    let before = std::mem::replace(&mut *lock(), State::Ended);
-    if let State::Running { process, runtime } = before {
+/// Shuts down the runtime of this process. Nothing calls into the other language afterwards.
+pub(super) fn shut_down(deadline: Duration) {
+    let previous = std::mem::replace(&mut *lock(), State::ShutDown);
+    if let State::Running { process, runtime } = previous {
         if process == std::process::id() {
             runtime.shutdown_timeout(deadline);
         } else {
@@ -76,40 +79,40 @@ fn lock() -> MutexGuard<'static, State> {
     RUNTIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs work on the runtime, and ends it when nobody waits for it any more.
+/// Runs work on the runtime. The work is aborted when the returned future is dropped.
 pub(super) async fn run<T, W>(work: W) -> Result<T>
 where
     T: Send + 'static,
     W: Future<Output = Result<T>> + Send + 'static,
 {
-    struct Aborting<T>(JoinHandle<T>);
-    impl<T> Drop for Aborting<T> {
+    struct AbortOnDrop<T>(JoinHandle<T>);
+    impl<T> Drop for AbortOnDrop<T> {
         fn drop(&mut self) {
             self.0.abort();
         }
     }
-    let mut task = Aborting(handle()?.spawn(work));
-    (&mut task.0).await.unwrap_or_else(|_| Err(gone()))
+    let mut task = AbortOnDrop(handle()?.spawn(work));
+    (&mut task.0).await.unwrap_or_else(|_| Err(task_lost()))
 }
 
-/// The task is gone without a word.
-pub(super) fn gone() -> VideoError {
-    VideoError::here(
+/// Returns the error for a task that ended without an outcome.
+pub(super) fn task_lost() -> VideoError {
+    VideoError::local(
         ErrorKind::Stopped,
-        "wait for the work: it was ended with the package, because the process ends",
+        "wait for the call: it was aborted because the process is exiting",
     )
 }
 
-/// Something of the core that belongs to the process that made it.
+/// A value of the core that belongs to the process that created it.
 ///
-/// A forked child has a copy of it and none of the threads behind it: using it is an error there, and dropping it
-/// is left out, since that could wait for a lock that nobody will ever release.
-pub(super) struct Owned<T> {
+/// A forked child gets a copy of the value but none of the threads it needs. Using it there is an error. It is not
+/// dropped there either, because that could wait for a lock that no thread will ever release.
+pub(super) struct ProcessBound<T> {
     process: u32,
     value: Arc<T>,
 }
 
-impl<T> Owned<T> {
+impl<T> ProcessBound<T> {
     pub(super) fn new(value: T) -> Self {
         Self {
             process: std::process::id(),
@@ -123,14 +126,14 @@ impl<T> Owned<T> {
         if self.process == std::process::id() {
             return Ok(&self.value);
         }
-        Err(VideoError::here(
+        Err(VideoError::local(
             ErrorKind::Config,
-            "use it in a forked process: its connections and threads stayed in the parent; make a new client in the child, or start children with spawn",
+            "use the object in a forked process: its connections and threads stayed in the parent; create a new client in the child, or start children with spawn",
         ))
     }
 }
 
-impl<T> Drop for Owned<T> {
+impl<T> Drop for ProcessBound<T> {
     fn drop(&mut self) {
         if self.process != std::process::id() {
             std::mem::forget(Arc::clone(&self.value));

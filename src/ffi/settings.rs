@@ -1,4 +1,4 @@
-//! How a client is set up, and the values that stand where nothing was said.
+//! Exports the client's settings and their defaults.
 
 use std::fmt;
 
@@ -9,42 +9,42 @@ use crate::{
     RateLimit, Timeouts, Validation, VideoClient,
 };
 
-/// How a client is to be. Only the library has to be named.
+/// The settings of a client. Only `library` is required.
 #[derive(Clone, uniffi::Record)]
 pub struct ClientOptions {
-    /// The folder that keeps the clips, made when missing.
+    /// The folder that stores the clips. Created if it does not exist.
     pub library: String,
-    /// The key of your account. Without it, and without a source of tokens: the environment variable `XAI_API_KEY`.
+    /// The API key. Without it and without a token source, the environment variable `XAI_API_KEY` is read.
     #[uniffi(default = None)]
     pub api_key: Option<String>,
-    /// Another place that speaks the service's protocol, such as the sandbox.
+    /// The base URL of another server that speaks the service's protocol, such as a sandbox.
     #[uniffi(default = None)]
     pub base_url: Option<String>,
-    /// How much may be spent.
+    /// The spending limits.
     #[uniffi(default = None)]
     pub budget: Option<Budget>,
-    /// What is put where a request leaves something open.
+    /// The values for request fields that are not set.
     #[uniffi(default = None)]
     pub defaults: Option<Defaults>,
-    /// What to do with a request that the model table speaks against.
+    /// What to do with a request that violates the model table.
     #[uniffi(default = None)]
     pub validation: Option<Validation>,
-    /// How jobs are waited for.
+    /// How jobs are polled.
     #[uniffi(default = None)]
     pub poll: Option<PollPolicy>,
-    /// The bounds of a download.
+    /// The limits of downloads.
     #[uniffi(default = None)]
     pub download: Option<DownloadPolicy>,
-    /// How fast the client may talk to the service.
+    /// The maximum request rate.
     #[uniffi(default = None)]
     pub rate_limit: Option<RateLimit>,
-    /// How long one exchange with the service may take.
+    /// The timeouts of single requests to the service.
     #[uniffi(default = None)]
     pub timeouts: Option<Timeouts>,
-    /// How prompts are planned, and which are.
+    /// How and when prompts are planned.
     #[uniffi(default = None)]
     pub planner: Option<PlannerSettings>,
-    /// A model table of your own, as the text of its TOML file.
+    /// A custom model table as TOML text.
     #[uniffi(default = None)]
     pub models: Option<String>,
 }
@@ -62,9 +62,9 @@ impl ClientOptions {
         let mut builder = VideoClient::builder().library(self.library);
         builder = match (self.api_key, tokens) {
             (Some(_), Some(_)) => {
-                return Err(VideoError::here(
+                return Err(VideoError::local(
                     ErrorKind::Config,
-                    "set up the client: both a key and a source of tokens; give one of them",
+                    "configure the client: both a key and a token source are set; give one of them",
                 ));
             }
             (Some(key), None) => builder.api_key(key),
@@ -91,58 +91,59 @@ impl ClientOptions {
     }
 }
 
-/// The version of the crate.
+/// Returns the version of the crate.
 #[uniffi::export]
 pub fn version() -> String {
     env!("CARGO_PKG_VERSION").to_owned()
 }
 
-/// The table of models, limits and prices that this version was built with.
+/// Returns the built-in table of models, limits and prices.
 ///
 /// # Errors
-/// `Config` if it does not parse.
+/// `Config` if the table does not parse.
 #[uniffi::export]
 pub fn built_in_models() -> Result<ModelTable> {
     Ok(ModelTable::built_in()?.clone())
 }
 
-/// How jobs are waited for unless something else is said.
+/// Returns the default poll policy.
 #[uniffi::export]
 pub fn default_poll_policy() -> PollPolicy {
     PollPolicy::default()
 }
 
-/// The bounds of a download unless something else is said.
+/// Returns the default limits of downloads.
 #[uniffi::export]
 pub fn default_download_policy() -> DownloadPolicy {
     DownloadPolicy::default()
 }
 
-/// How fast a client may talk to the service unless something else is said.
+/// Returns the default request rate limit.
 #[uniffi::export]
 pub fn default_rate_limit() -> RateLimit {
     RateLimit::default()
 }
 
-/// How long one exchange with the service may take unless something else is said.
+/// Returns the default timeouts of single requests.
 #[uniffi::export]
 pub fn default_timeouts() -> Timeouts {
     Timeouts::default()
 }
 
-/// How prompts are planned unless something else is said.
+/// Returns the default planner settings.
 #[uniffi::export]
 pub fn default_planner_settings() -> PlannerSettings {
     PlannerSettings::default()
 }
 
-/// What is put where a request leaves something open, unless something else is said.
+/// Returns the default values for request fields that are not set.
 #[uniffi::export]
 pub fn default_request_values() -> Defaults {
     Defaults::default()
 }
 
-/// How a clip is looked at unless something else is said.
+/// Returns the default options for analyzing a clip.
+
 #[uniffi::export]
 pub fn default_analyze_options() -> AnalyzeOptions {
     AnalyzeOptions::default()

@@ -1,8 +1,8 @@
-//! A source of tokens on the other side of the boundary.
+//! Requests access tokens from a callback in the other language.
 //!
-//! Owns the question and its answer. A question is a plain call that returns at once; the answer comes later through
-//! an object, from whatever thread, event loop or coroutine the language runs its callback on. So nothing here ever
-//! waits in the other language, and the deadline of the core bounds a callback that hangs.
+//! A request is a plain call that returns at once. The token arrives later through an answer object, from whatever
+//! thread, event loop or coroutine the callback runs on. Nothing here blocks on the other language, and the core's
+//! deadline bounds a callback that hangs.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,15 +12,15 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use super::error::Result;
-use super::runtime::Owned;
+use super::runtime::ProcessBound;
 use crate::TokenError;
 
-/// A token, and how long it may be used.
+/// An access token and its lifetime.
 #[derive(Clone, PartialEq, Eq, Hash, uniffi::Record)]
 pub struct AccessToken {
-    /// The token itself.
+    /// The token.
     pub secret: String,
-    /// How long it may be used from now on. Without it, for one request.
+    /// How long the token stays valid from now on. Without it, the token is used for one request.
     #[uniffi(default = None)]
     pub expires_in: Option<Duration>,
 }
@@ -33,16 +33,16 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// Asks the program for tokens.
+/// A callback that supplies access tokens.
 #[uniffi::export(callback_interface)]
 pub trait TokenCallback: Send + Sync {
-    /// Begins to get a token, and returns at once. What comes of it goes to `answer`.
+    /// Starts fetching a token and returns at once. The outcome goes to `answer`.
     fn ask(&self, answer: Arc<TokenAnswer>);
 }
 
-/// Takes the answer to one question. Dropped without one, it answers that there is no token.
+/// Receives the answer to one token request. Dropping it without an answer fails the request.
 #[derive(uniffi::Object)]
-pub struct TokenAnswer(Owned<mpsc::Sender<Answer>>);
+pub struct TokenAnswer(ProcessBound<mpsc::Sender<Answer>>);
 
 impl fmt::Debug for TokenAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,22 +54,22 @@ type Answer = std::result::Result<crate::AccessToken, TokenError>;
 
 #[uniffi::export]
 impl TokenAnswer {
-    /// Gives the token. Only the first answer counts.
+    /// Answers with a token. Only the first answer counts.
     pub fn give(&self, token: AccessToken) -> Result<()> {
         let answer = crate::AccessToken::new(token.secret);
         let answer = match token.expires_in {
-            Some(life) => answer.expires_in(life),
+            Some(lifetime) => answer.expires_in(lifetime),
             None => answer,
         };
         self.send(Ok(answer))
     }
 
-    /// Says why there is no token. It becomes part of an error, so it must not hold a secret.
+    /// Answers with the reason why there is no token. It becomes part of an error, so it must not contain a secret.
     pub fn refuse(&self, reason: &str) -> Result<()> {
         self.send(Err(TokenError::new(reason)))
     }
 
-    /// Waits until nobody waits for the answer any more: it was given, its deadline passed, or the client was closed.
+    /// Waits until the answer is no longer needed: it was given, its deadline passed, or the client was closed.
     pub async fn over(&self) -> Result<()> {
         self.0.get()?.closed().await;
         Ok(())
@@ -78,14 +78,14 @@ impl TokenAnswer {
 
 impl TokenAnswer {
     fn send(&self, answer: Answer) -> Result<()> {
-        // Full or closed: there was an answer before, or nobody waits for one.
+        // A full channel has an answer already; a closed one has no receiver any more.
         let _ = self.0.get()?.try_send(answer);
         Ok(())
     }
 }
 
-/// The callback of one client, until that is closed: a language's runtime may end while something of the client is
-/// still there, and must not be called then.
+/// The callback of a client. It is released when the client is closed, because the other language's runtime may end
+/// while parts of the client are still alive, and must not be called after that.
 #[derive(Clone)]
 pub(super) struct Callback(Arc<Mutex<Option<Arc<dyn TokenCallback>>>>);
 
@@ -94,10 +94,10 @@ impl Callback {
         Self(Arc::new(Mutex::new(Some(callback.into()))))
     }
 
-    /// Forgets the callback. Later questions are answered by an error.
+    /// Releases the callback. Later token requests fail.
     pub(super) fn close(&self) {
         let callback = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // After the lock: this calls into the other language.
+        // Outside the lock, because this calls into the other language.
         drop(callback);
     }
 
@@ -112,12 +112,12 @@ impl crate::TokenSource for Callback {
             let callback = self
                 .get()
                 .ok_or_else(|| TokenError::new("the client was closed"))?;
-            let (sender, mut answer) = mpsc::channel(1);
-            let question = Arc::new(TokenAnswer(Owned::new(sender)));
-            // Not on a thread that drives connections: entering the other language may wait for a lock of its own.
-            tokio::task::spawn_blocking(move || callback.ask(question));
-            let none = || Err(TokenError::new("the token source ended without an answer"));
-            answer.recv().await.unwrap_or_else(none)
+            let (sender, mut receiver) = mpsc::channel(1);
+            let answer = Arc::new(TokenAnswer(ProcessBound::new(sender)));
+            // On a blocking thread, because entering the other language may wait for its interpreter lock.
+            tokio::task::spawn_blocking(move || callback.ask(answer));
+            let unanswered = || Err(TokenError::new("the token source ended without an answer"));
+            receiver.recv().await.unwrap_or_else(unanswered)
         })
     }
 }

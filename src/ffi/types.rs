@@ -1,8 +1,8 @@
-//! In which form the values cross that are neither records nor enums.
+//! Defines how values cross the boundary that are neither records nor enums.
 //!
-//! A text that does not parse here would reach the caller as a broken boundary, not as an error of ours; what can
-//! be wrong is therefore taken as text by the exported functions and read there. Names of the service are open and
-//! cannot be wrong.
+//! `UniFFI` reports a conversion that fails here as an internal error instead of a `VideoError`. Exported
+//! functions therefore accept text that may be invalid as a `String` and parse it themselves. Names of the service,
+//! such as models, are open sets and always convert.
 
 use std::path::PathBuf;
 
@@ -13,13 +13,13 @@ use crate::library::{ClipId, Seconds};
 use crate::sandbox::Fault;
 use crate::{AspectRatio, JobId, RecordId, Resolution, UsdTicks, VideoModel};
 
-/// An object of JSON, as text.
+/// A JSON object, as text.
 type JsonObject = Map<String, Value>;
-/// Any JSON, as text.
+/// Any JSON value, as text.
 type Json = Value;
-/// Shortest and longest, in whole seconds.
+/// Minimum and maximum, in whole seconds.
 type SecondsRange = [u32; 2];
-/// Shortest and longest, in seconds.
+/// Minimum and maximum, in seconds.
 type ExactSecondsRange = [f64; 2];
 
 uniffi::custom_type!(UsdTicks, u64, {
@@ -58,7 +58,7 @@ uniffi::custom_type!(Seconds, f64, {
     lower: |seconds| seconds.as_f64(),
     try_lift: |seconds| Ok(serde_json::from_value(seconds.into())?),
 });
-// A path that is no Unicode loses what has no letter: it is for showing then.
+// Lossy for paths that are not valid Unicode.
 uniffi::custom_type!(PathBuf, String, {
     remote,
     lower: |path| path.to_string_lossy().into_owned(),
@@ -82,14 +82,17 @@ uniffi::custom_type!(Json, String, {
 uniffi::custom_type!(SecondsRange, Vec<u32>, {
     remote,
     lower: |range| range.to_vec(),
-    try_lift: |range| Ok(range.try_into().map_err(|_| not_two())?),
+    try_lift: |range| Ok(range.try_into().map_err(|_| not_a_range())?),
 });
 uniffi::custom_type!(ExactSecondsRange, Vec<f64>, {
     remote,
     lower: |range| range.to_vec(),
-    try_lift: |range| Ok(range.try_into().map_err(|_| not_two())?),
+    try_lift: |range| Ok(range.try_into().map_err(|_| not_a_range())?),
 });
 
-fn not_two() -> std::io::Error {
-    std::io::Error::new(std::io::ErrorKind::InvalidInput, "a range has two ends")
+fn not_a_range() -> std::io::Error {
+    std::io::Error::new(
+        std::io::ErrorKind::InvalidInput,
+        "expected two values, a minimum and a maximum",
+    )
 }

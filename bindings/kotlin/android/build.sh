@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# Makes the AAR for Android: the classes of the jar without java.awt, the native library for each ABI, the rules for
-# ProGuard.
+# Builds the AAR for Android: the classes of the jar without java.awt, the native library for each ABI, and ProGuard
+# rules.
 #
 #   android/build.sh JAR ANDROID_LIBAV OUT
 #
-#   JAR            what mvn package of bindings/kotlin made
-#   ANDROID_LIBAV  a folder with one FFmpeg for each ABI: <abi>/lib/pkgconfig/*.pc, static, position-independent
-#   OUT            where reelkin.aar goes
+#   JAR            the jar from mvn package in bindings/kotlin
+#   ANDROID_LIBAV  a folder with a static, position-independent FFmpeg per ABI: <abi>/lib/pkgconfig/*.pc
+#   OUT            the folder for reelkin.aar
 #
-# It says what is missing, and then does nothing. It was never run with the toolchain there: see README.md.
+# Lists missing tools and stops. Untested with the Android toolchain: see README.md.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
 
 abis=(arm64-v8a armeabi-v7a x86_64)
-# java.nio.file came with API 26.
+# java.nio.file requires API 26.
 min_sdk=26
-# Google Play wants pages of 16 KB for Android 15 and later.
+# Google Play requires 16 KB pages for Android 15 and later.
 page=16384
 
 triple() {
@@ -27,15 +27,15 @@ triple() {
     esac
 }
 
-# Every segment that is loaded has to be aligned to the page.
+# Checks that every loaded segment is aligned to the page size.
 check_pages() {
     local library=$1 alignment
     local -a alignments
     mapfile -t alignments < <("${READELF:-readelf}" -lW "$library" | awk '$1 == "LOAD" { print $NF }')
-    [ ${#alignments[@]} -gt 0 ] || { echo "$library: no segment is loaded" >&2; return 1; }
+    [ ${#alignments[@]} -gt 0 ] || { echo "$library: no loaded segments; expected a shared library" >&2; return 1; }
     for alignment in "${alignments[@]}"; do
         if ((alignment % page != 0)); then
-            echo "$library: a segment is aligned to $alignment, not to $page" >&2
+            echo "$library: a segment is aligned to $alignment; expected a multiple of $page" >&2
             return 1
         fi
     done
@@ -88,7 +88,7 @@ for abi in "${abis[@]}"; do
     "$strip" --strip-unneeded "$work/jni/$abi/libreelkin.so"
 done
 
-# What the desktop's half and the desktop's library are for is not on Android.
+# Remove the desktop classes and libraries.
 cp "$jar" "$work/classes.jar"
 zip -qd "$work/classes.jar" 'dev/reelkin/ImagesKt.class' 'linux-*/*' 'darwin-*/*' || [ $? = 12 ]
 cp "$here/src/main/AndroidManifest.xml" "$here/proguard.txt" "$work/"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes what the compiler and the jar need beside the sources: the generated half in its final form, the native library
-# under JNA's resource layout, the licences.
+# Prepares what the build needs besides the sources: the rewritten generated code, the native library in JNA's resource
+# layout, and the licenses.
 #
 #   build/prepare.sh NATIVE OUT    NATIVE has libreelkin.so (or .dylib) and uniffi-bindgen
 set -euo pipefail
@@ -10,7 +10,7 @@ root=$(cd "$here/../../.." && pwd)
 native=${1:-}
 out=${2:?usage: prepare.sh NATIVE OUT}
 if [ ! -x "$native/uniffi-bindgen" ]; then
-    echo "no uniffi-bindgen in '$native': run bindings/native.sh, and give the folder that it prints as -Dreelkin.native" >&2
+    echo "no uniffi-bindgen in '$native': run bindings/native.sh and pass the folder it prints as -Dreelkin.native" >&2
     exit 1
 fi
 native=$(cd "$native" && pwd)
@@ -24,16 +24,16 @@ esac
 case $(uname -m) in
 x86_64) machine=x86-64 ;;
 arm64 | aarch64) machine=aarch64 ;;
-*) echo "JNA's name of $(uname -m) is not known here" >&2; exit 1 ;;
+*) echo "unsupported architecture $(uname -m): expected x86_64 or arm64" >&2; exit 1 ;;
 esac
 
-# The generator reads the library's symbols: it comes before strip. It finds uniffi.toml from the crate's folder.
+# Before strip, because the generator reads the library's symbols. From the crate's folder, where it finds uniffi.toml.
 generated=$out/generated
 rm -rf "$out/kotlin" "$generated" "$out/resources"
 mkdir -p "$out/kotlin" "$generated" "$out/resources/$system-$machine" "$out/resources/META-INF/licenses/reelkin"
 (cd "$root" && "$native/uniffi-bindgen" generate --library "$native/$library" --language kotlin --no-format \
     --config "$here/uniffi.toml" --out-dir "$generated") >&2
-java "$here/Shape.java" "$generated/dev/reelkin/reelkin.kt" "$out/kotlin/Generated.kt"
+java "$here/RewriteBindings.java" "$generated/dev/reelkin/reelkin.kt" "$out/kotlin/Generated.kt"
 
 if [ "$system" = darwin ]; then
     strip -x -o "$out/resources/$system-$machine/$library" "$native/$library"
@@ -41,5 +41,5 @@ else
     strip --strip-unneeded -o "$out/resources/$system-$machine/$library" "$native/$library"
 fi
 cp "$root"/LICENSE-* "$out/resources/META-INF/licenses/reelkin/"
-# Of what is linked in, where the build says so.
+# The licenses of the libraries that are linked in, if any.
 [ ! -d "$native/licenses" ] || cp -r "$native/licenses/." "$out/resources/META-INF/licenses/reelkin/"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs a JDK (17 or later) and Maven when they are missing: Debian and Ubuntu through apt, elsewhere it names them.
+# Installs a JDK (17 or later) and Maven if they are missing: with apt on Debian and Ubuntu, elsewhere it only names them.
 set -euo pipefail
 
 missing=()
@@ -9,7 +9,7 @@ command -v mvn >/dev/null || missing+=(maven)
 
 if ! command -v apt-get >/dev/null; then
     cat >&2 <<WORDS
-These are missing and there is no apt to install them: ${missing[*]}
+missing, and there is no apt to install them: ${missing[*]}
   Homebrew:  brew install openjdk@17 maven
   Fedora:    dnf install java-17-openjdk-devel maven
 WORDS

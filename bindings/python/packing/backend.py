@@ -1,11 +1,10 @@
-"""How the package is built: a PEP 517 backend around maturin.
+"""A PEP 517 build backend around maturin.
 
-    pip install bindings/python                                    compiles, with FFmpeg's headers of this machine
-    bindings/libav/with-libav.sh pip install bindings/python       compiles, with our own FFmpeg inside
-    pip install bindings/python -C native=DIR                      compiles nothing: DIR is by bindings/native.sh
+    pip install bindings/python                                 compiles against the system's FFmpeg
+    bindings/libav/with-libav.sh pip install bindings/python    compiles with the bundled FFmpeg
+    pip install bindings/python -C native=DIR                   uses the library in DIR, built by bindings/native.sh
 
-Whatever the library came from, the generated module goes through `native_module`, and the wheel is
-`py3-none-<platform>`.
+In each case `native_module` rewrites the generated module, and the wheel is tagged `py3-none-<platform>`.
 """
 
 from __future__ import annotations
@@ -31,8 +30,7 @@ Settings = Optional[dict[str, Any]]
 
 
 def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
-    # deflate is libdeflate: the same format as zlib's, 3 % smaller in 4 s. Without a wheel of it for this machine it
-    # compiles, in seconds.
+    # deflate wraps libdeflate, which makes the wheel 3 % smaller than zlib does.
     return ["maturin>=1.9,<2", "deflate>=0.7,<1"]
 
 
@@ -41,7 +39,7 @@ get_requires_for_build_sdist = get_requires_for_build_wheel
 
 def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
     raise RuntimeError(
-        "a source package of the bindings alone could not be built: build wheels, or install from a clone"
+        "build a source distribution: it would lack the Rust crate; build a wheel or install from a clone"
     )
 
 
@@ -65,37 +63,37 @@ def build_wheel(
                 PACKAGE / "reelkin", tree / "reelkin", ignore=shutil.ignore_patterns("_native", "__pycache__")
             )
             shutil.move(str(Path(folder) / info), tree / info)
-            tag = f"py3-none-{_prebuilt(Path(native), tree)}"
-        _shape(tree)
+            tag = f"py3-none-{_add_prebuilt(Path(native), tree)}"
+        _rewrite_native_module(tree)
         return _pack(tree, tag, Path(wheel_directory))
 
 
-def _prebuilt(native: Path, tree: Path) -> str:
-    """Takes the library that is there, and says which platforms it is for."""
+def _add_prebuilt(native: Path, tree: Path) -> str:
+    """Adds a prebuilt library and its generated module to the tree. Returns the library's platform tag."""
     name = "libreelkin.dylib" if sys.platform == "darwin" else "libreelkin.so"
     module = tree / "reelkin" / "_native"
-    # Out of the library as it was built: stripping takes away what the generator reads.
+    # From the unstripped library, because the generator reads its symbols.
     generator = [native / "uniffi-bindgen", "generate", "--library", native / name]
     subprocess.run([*generator, "--language", "python", "--no-format", "--out-dir", module], cwd=REPOSITORY, check=True)
     shutil.copy(native / name, module / name)
     if (native / "licenses").is_dir():
         info = next(tree.glob("*.dist-info"))
         shutil.copytree(native / "licenses", info / "licenses", dirs_exist_ok=True)
-    return _platform((native / name).read_bytes())
+    return _platform_tag((native / name).read_bytes())
 
 
-def _platform(library: bytes) -> str:
-    """Any Linux whose C library is new enough, for a library that needs nothing else; else this kind of machine."""
-    here = re.sub(r"[-.]", "_", sysconfig.get_platform())
+def _platform_tag(library: bytes) -> str:
+    """Returns a manylinux tag for a library that needs only glibc, and the tag of this machine otherwise."""
+    machine = re.sub(r"[-.]", "_", sysconfig.get_platform())
     needs_ffmpeg = re.search(rb"\0lib(av|sw)[a-z]+\.so", library)
     versions = [int(minor) for minor in re.findall(rb"\0GLIBC_2\.(\d+)", library)]
-    if not here.startswith("linux_") or needs_ffmpeg or not versions:
-        return here
-    return f"manylinux_2_{max(versions)}_{here[len('linux_') :]}"
+    if not machine.startswith("linux_") or needs_ffmpeg or not versions:
+        return machine
+    return f"manylinux_2_{max(versions)}_{machine[len('linux_') :]}"
 
 
-def _shape(tree: Path) -> None:
-    """The generated module in its final form, and the library without what only the generator reads."""
+def _rewrite_native_module(tree: Path) -> None:
+    """Rewrites the generated module, and strips the library."""
     module = tree / "reelkin" / "_native"
     generated = module / "reelkin.py"
     native_module.write(generated, module)
@@ -123,20 +121,20 @@ def _pack(tree: Path, tag: str, directory: Path) -> str:
 
 
 class _Archive(zipfile.ZipFile):
-    """An archive whose files are packed as tightly as deflate can."""
+    """A ZIP archive compressed with libdeflate."""
 
     def add(self, name: str, content: bytes) -> None:
-        # No time and no rights of this machine: the same input gives the same wheel.
+        # Fixed time and permissions, so that the build is reproducible.
         entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
         entry.compress_type = zipfile.ZIP_DEFLATED
         entry.external_attr = 0o644 << 16
-        # zipfile offers no other way to hand it what is compressed already.
-        with mock.patch.object(zipfile, "_get_compressor", lambda *_: _Tight()):
+        # zipfile has no public way to use another compressor.
+        with mock.patch.object(zipfile, "_get_compressor", lambda *_: _LibdeflateCompressor()):
             self.writestr(entry, content)
 
 
-class _Tight:
-    """What zipfile takes for a compressor: keeps all until the end, since libdeflate does not stream."""
+class _LibdeflateCompressor:
+    """A compressor for zipfile. It collects all input until the end, because libdeflate does not stream."""
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []

@@ -1,19 +1,18 @@
-"""Make AI video with Grok Imagine: exact frames in the process, a family tree for every clip, and nothing that was paid
-for is lost, paid twice or silently changed.
+"""Create, edit, extend and continue AI video with Grok Imagine.
 
     import asyncio, reelkin
 
     async def main():
-        async with reelkin.VideoClient("clips") as client:          # the key is in XAI_API_KEY
+        async with reelkin.VideoClient("clips") as client:  # reads the key from XAI_API_KEY
             clip = await client.generate("a lighthouse at dusk", duration=6, resolution="720p")
-            frame = await client.frame(clip)                        # the last one
+            frame = await client.frame(clip)  # the last frame
             await client.continue_from(clip, "a storm comes in")
 
     asyncio.run(main())
 
-`reelkin.sync` has the same without asyncio. `Sandbox` is the service on this machine: no key, no cost. The exceptions
-are under `Error`. What the calls return and take besides are plain records: shown by `repr`, compared by value,
-changed in a copy by `replace`.
+`reelkin.sync` has the same API without asyncio. `Sandbox` is a local server for development that needs no key and costs
+nothing. All exceptions derive from `Error`. Other arguments and results are records: they compare by value, and
+`replace` returns a copy with some fields changed.
 """
 
 from __future__ import annotations
@@ -43,9 +42,10 @@ from ._errors import (
     SubmissionUnknownError,
     TimeoutError,
 )
-from ._frames import Frame, frame, frames, probe
+from ._frame import Frame
 from ._jobs import Chain, Job, Recovery, Work
 from ._library import Library
+from ._media import frame, frames, probe
 from ._native import (
     AnalyzeOptions,
     Asked,
@@ -298,5 +298,5 @@ __all__ = [
     "progress",
 ]
 
-# Before the interpreter ends: closes every client, so that nothing calls back into it. At most some seconds.
+# Closes every client before the interpreter shuts down, so that nothing calls back into it.
 atexit.register(_native.shut_down)

@@ -1,4 +1,4 @@
-"""How calls of the native library are made: what the private module needs beside the generated code."""
+"""Support code for the generated module `_native`: function binding, cancellation and callbacks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 
 class Functions:
-    """The functions of the native library, each bound to its signature when it is called first."""
+    """The functions of the native library. Each gets its signature on first use, which keeps the import fast."""
 
     def __init__(self, load: Callable[[], ctypes.CDLL], signatures: dict[str, Callable[[], tuple[Any, Any]]]) -> None:
         self._library = load()
@@ -22,17 +22,18 @@ class Functions:
 
 
 async def deliver_cancellation() -> None:
-    """Ends a call whose task was cancelled already, before anything of it is begun: it may be one that is paid.
+    """Raises `CancelledError` if the current task is already cancelled, before a call starts that may cost money.
 
-    One turn of the loop delivers `task.cancel()`. A deadline that passed while the loop was busy is noticed within
-    that turn, after this task has run, and ends it in the next.
+    One iteration of the event loop delivers `task.cancel()`. A deadline that passed while the loop was busy is
+    processed in that iteration too, but possibly after this task ran, so it takes a second one.
     """
     await asyncio.sleep(0)
     await asyncio.sleep(0)
 
 
 def wake(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *arguments: object) -> None:
-    """Has an event loop go on with a call. One that was closed has nobody left who waits."""
+    """Schedules a callback on an event loop from another thread. Does nothing if the loop is closed."""
+
     try:
         loop.call_soon_threadsafe(callback, *arguments)
     except RuntimeError:

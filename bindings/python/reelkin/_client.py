@@ -1,4 +1,4 @@
-"""The verbs."""
+"""The asyncio client, and what it shares with the blocking one."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
-from . import _native, _requests, _values
-from ._frames import Frame, bounds
+from . import _media, _native, _requests, _values
+from ._frame import Frame
 from ._jobs import Chain, Job, Recovery
-from ._library import Library, spent
-from ._native import Clip, FramePosition, MediaInput
+from ._library import Library
+from ._native import FramePosition, MediaInput
 from ._process import ProcessBound
-from ._token import Tokens, TokenSource
-from ._values import given
+from ._token import TokenProvider, TokenSource
+from ._values import optional
 
 if TYPE_CHECKING:
     from typing_extensions import Concatenate, ParamSpec, Self
 
-    from ._values import Media, Seconds, Usd
+    from ._media import Media
+    from ._values import Seconds, Usd
 
     P = ParamSpec("P")
-    Verb = Callable[Concatenate["Client", P], Coroutine[Any, Any, "S"]]
+    AsyncMethod = Callable[Concatenate["BaseClient", P], Coroutine[Any, Any, "S"]]
 
 Request = TypeVar("Request")
 R = TypeVar("R")
@@ -34,10 +35,13 @@ M = TypeVar("M", bound=Callable[..., Any])
 
 
 class Budget(_native.Budget):
-    """How much may be spent, held against the ledger of the library: for each request, a day in UTC, or in all.
+    """Spending limits, checked against the library's ledger.
 
-    Amounts are `Decimal` or text, no floats. A request without a price in the table is refused under a limit unless
-    `unknown_prices`.
+    Args:
+        per_request: Maximum cost of one request, in dollars: a `Decimal` or its text, not a float.
+        per_day: Maximum cost per day in UTC.
+        per_library: Maximum cost of the library in total.
+        unknown_prices: Whether to allow requests that the model table has no price for.
     """
 
     def __init__(
@@ -49,56 +53,61 @@ class Budget(_native.Budget):
         unknown_prices: bool = False,
     ) -> None:
         super().__init__(
-            per_request=given(_values.usd, "per_request", per_request),
-            per_day=given(_values.usd, "per_day", per_day),
-            per_library=given(_values.usd, "per_library", per_library),
-            unknown_prices=_values.switch("unknown_prices", unknown_prices),
+            per_request=optional(_values.usd, "per_request", per_request),
+            per_day=optional(_values.usd, "per_day", per_day),
+            per_library=optional(_values.usd, "per_library", per_library),
+            unknown_prices=_values.flag("unknown_prices", unknown_prices),
         )
 
 
-def verb(
-    request: Callable[P, Request],
+def request_method(
+    build: Callable[P, Request],
     call: Callable[[_native.VideoClient, Request], Coroutine[Any, Any, R]],
-    outcome: Callable[[R], S],
-) -> Callable[[Callable[[Client], None]], Verb[P, S]]:
-    """A method with the arguments of a request, whose own body is nothing but its documentation."""
+    convert: Callable[[R], S],
+) -> Callable[[Callable[[BaseClient], None]], AsyncMethod[P, S]]:
+    """Turns a documented stub into an async method that takes the arguments of a request builder."""
 
-    def documented(about: Callable[[Client], None]) -> Verb[P, S]:
-        async def method(self: Client, /, *arguments: P.args, **options: P.kwargs) -> S:
-            self._notice_loop()
-            return outcome(await call(self._native, request(*arguments, **options)))
+    def decorate(stub: Callable[[BaseClient], None]) -> AsyncMethod[P, S]:
+        async def method(self: BaseClient, /, *args: P.args, **kwargs: P.kwargs) -> S:
+            self._remember_loop()
+            return convert(await call(self._native, build(*args, **kwargs)))
 
-        return _described(method, about, request)
+        return _document(method, stub, build)
 
-    return documented
-
-
-def check(
-    request: Callable[P, _native.GenerateRequest],
-) -> Callable[[Callable[[Client], None]], Callable[Concatenate[Client, P], _native.Checked]]:
-    """The same for a request that is only looked at."""
-
-    def documented(about: Callable[[Client], None]) -> Callable[Concatenate[Client, P], _native.Checked]:
-        def method(self: Client, /, *arguments: P.args, **options: P.kwargs) -> _native.Checked:
-            return self._native.estimate(request(*arguments, **options))
-
-        return _described(method, about, request)
-
-    return documented
+    return decorate
 
 
-def _described(method: M, about: Callable[..., None], request: Callable[..., Any]) -> M:
-    """A method under the name of one function, with its documentation and the arguments of another."""
-    functools.update_wrapper(method, about)
-    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
-    taken = inspect.signature(request).parameters.values()
-    vars(method)["__signature__"] = inspect.Signature([own, *taken])
-    method.__doc__ = f"{inspect.getdoc(about)}\n\n{inspect.getdoc(request)}"
+def estimate_method(
+    build: Callable[P, _native.GenerateRequest],
+) -> Callable[[Callable[[BaseClient], None]], Callable[Concatenate[BaseClient, P], _native.Checked]]:
+    """Turns a documented stub into a method that estimates the cost of a request."""
+
+    def decorate(stub: Callable[[BaseClient], None]) -> Callable[Concatenate[BaseClient, P], _native.Checked]:
+        def method(self: BaseClient, /, *args: P.args, **kwargs: P.kwargs) -> _native.Checked:
+            return self._native.estimate(build(*args, **kwargs))
+
+        return _document(method, stub, build)
+
+    return decorate
+
+
+def _document(method: M, stub: Callable[..., None], build: Callable[..., Any]) -> M:
+    """Gives a method the name and docstring of its stub, and the signature and `Args` section of the builder."""
+    functools.update_wrapper(method, stub)
+    first = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    parameters = inspect.signature(build).parameters.values()
+    vars(method)["__signature__"] = inspect.Signature([first, *parameters])
+    arguments = (inspect.getdoc(build) or "").partition("\n\nArgs:")[2]
+    method.__doc__ = f"{inspect.getdoc(stub)}\n\nArgs:{arguments}"
     return method
 
 
-class Client(ProcessBound):
-    """What the async and the blocking client share: how they are set up, and what needs no waiting."""
+def unchanged(value: R) -> R:
+    return value
+
+
+class BaseClient(ProcessBound):
+    """What the asyncio and the blocking client share: their construction, and the methods that do not wait."""
 
     def __init__(
         self,
@@ -117,21 +126,38 @@ class Client(ProcessBound):
         models: Optional[str] = None,
         token: Optional[TokenSource] = None,
     ) -> None:
-        """`library` is the folder that keeps the clips, made when missing. Without `api_key` the environment variable
-        `XAI_API_KEY` is read; instead of a key, `token` is a function, async or not, that returns a token: a `str`, or an
-        `AccessToken` with the time for which it may be used. `base_url` is another place that speaks the service's protocol, such as a `Sandbox`.
-        The other settings are records: `default_poll_policy().replace(deadline=timedelta(minutes=5))`. `models` is a
-        model table of your own, as the text of its TOML file.
+        """Creates a client for a library.
 
-        Raises `ConfigError` without a key, with both a key and a source of tokens, or with a base URL that would leak it, `LibraryError` when the folder cannot
-        be written, `InvalidRequestError` for settings that no call can be made with.
+        Records such as `poll` start from their default:
+        `default_poll_policy().replace(deadline=timedelta(minutes=5))`.
+
+        Args:
+            library: The folder that stores the clips. Created if it does not exist.
+            api_key: The API key. Defaults to the environment variable `XAI_API_KEY`.
+            base_url: The base URL of another server that speaks the service's protocol, such as a `Sandbox`.
+            budget: The spending limits.
+            defaults: The values for request arguments that are left out.
+            validation: What to do with a request that violates the model table.
+            poll: How jobs are polled.
+            download: The limits of downloads.
+            rate_limit: The maximum request rate.
+            timeouts: The timeouts of single requests to the service.
+            planner: How and when prompts are planned.
+            models: A custom model table as TOML text.
+            token: A function, async or not, that supplies tokens instead of a key. It returns a `str` or an
+                `AccessToken`, which also has a lifetime.
+
+        Raises:
+            ConfigError: There is no key, both a key and `token` are given, or the base URL would leak the key.
+            LibraryError: The folder cannot be written.
+            InvalidRequestError: No call could use these settings.
         """
-        self._tokens = None if token is None else Tokens(token)
+        self._tokens = None if token is None else TokenProvider(token)
         self._native = _native.VideoClient(
             _native.ClientOptions(
                 library=_values.path("library", library),
-                api_key=given(_values.text, "api_key", api_key),
-                base_url=given(_values.text, "base_url", base_url),
+                api_key=optional(_values.text, "api_key", api_key),
+                base_url=optional(_values.text, "base_url", base_url),
                 budget=budget,
                 defaults=defaults,
                 validation=validation,
@@ -140,49 +166,45 @@ class Client(ProcessBound):
                 rate_limit=rate_limit,
                 timeouts=timeouts,
                 planner=planner,
-                models=given(_values.text, "models", models),
+                models=optional(_values.text, "models", models),
             ),
             self._tokens,
         )
-        self._shown = f"<reelkin.{type(self).__name__} on {os.fspath(library)!r}>"
+        self._repr = f"<reelkin.{type(self).__name__} on {os.fspath(library)!r}>"
 
     def __repr__(self) -> str:
-        return self._shown
+        return self._repr
 
-    def _notice_loop(self) -> None:
+    def _remember_loop(self) -> None:
         if self._tokens is not None:
-            self._tokens.notice_loop()
+            self._tokens.remember_loop()
 
     @property
     def service(self) -> str:
-        """Scheme, host and port of the service."""
+        """The scheme, host and port of the service."""
         return self._native.service()
 
     @property
     def models(self) -> _native.ModelTable:
-        """The table of models, limits and prices that requests are checked against."""
+        """The model table that requests are checked against: models, limits and prices."""
         return self._native.models()
 
-    @check(_requests.generate_request)
-    def estimate(self: Client) -> None:
-        """Checks a request, and says what it would cost. Sends nothing and pays nothing.
+    @estimate_method(_requests.generate_request)
+    def estimate(self: BaseClient) -> None:
+        """Checks a request and estimates its cost. Sends nothing and costs nothing.
 
-        Raises `InvalidRequestError` as `generate` would.
+        Raises `InvalidRequestError` for the same requests as `generate`.
         """
 
 
-def clip(made: Clip) -> Clip:
-    return made
+class VideoClient(BaseClient):
+    """Creates clips and stores them in a library, for asyncio. It can be used from several event loops at once.
 
+    Calls that create a clip return once it is complete, verified and saved. If such a call is cancelled, it stops
+    waiting. The job continues at the service, is charged, and stays in the journal until `recover` saves its clip.
+    Calls that begin with `start_` return a `Job` as soon as it has an id. A `Job` only observes.
 
-class VideoClient(Client):
-    """Makes clips and keeps them in a library, for asyncio. Any event loop and several at once may use it.
-
-    A call that makes a clip returns when it is whole, checked and saved. Cancelled before that, it stops waiting: the
-    job goes on at the service, its charge stands, it stays in the journal, and `recover` saves its clip. The calls
-    that begin with `start_` return a `Job` as soon as it has its id, which only watches.
-
-    Every error after the submit has the `job_id`. `async with` closes the client at the end.
+    Errors after the submit have a `job_id`. Use `async with` to close the client at the end.
     """
 
     async def __aenter__(self) -> Self:
@@ -195,71 +217,75 @@ class VideoClient(Client):
 
     @property
     def library(self) -> Library:
-        """The library."""
+        """The client's library."""
         return Library(self._native.library())
 
-    @verb(_requests.generate_request, _native.VideoClient.generate, clip)
-    def generate(self: Client) -> None:
-        """Makes a new clip. Costs what `estimate` says; a create is sent once.
+    @request_method(_requests.generate_request, _native.VideoClient.generate, unchanged)
+    def generate(self: BaseClient) -> None:
+        """Generates a new clip. The cost is what `estimate` returns. The paid request is sent only once.
 
-        Raises `InvalidRequestError` and `BudgetError` before anything is paid, then `ModeratedError`, `JobFailedError`,
-        `SubmissionUnknownError`, `TimeoutError`, `NetworkError` and others under `Error`.
+        Raises `InvalidRequestError` and `BudgetError` before anything is charged. Later errors are `ModeratedError`,
+        `JobFailedError`, `SubmissionUnknownError`, `TimeoutError`, `NetworkError` and other subclasses of `Error`.
         """
 
-    @verb(_requests.generate_request, _native.VideoClient.start_generate, Job)
-    def start_generate(self: Client) -> None:
-        """Begins to make a new clip, and returns when the job has its id."""
+    @request_method(_requests.generate_request, _native.VideoClient.start_generate, Job)
+    def start_generate(self: BaseClient) -> None:
+        """Starts generating a new clip. Returns once the job has an id."""
 
-    @verb(_requests.edit_request, _native.VideoClient.edit, clip)
-    def edit(self: Client) -> None:
-        """Makes a changed copy of a clip. Errors and cost as for `generate`."""
+    @request_method(_requests.edit_request, _native.VideoClient.edit, unchanged)
+    def edit(self: BaseClient) -> None:
+        """Creates an edited copy of a clip. Cost and errors are as for `generate`."""
 
-    @verb(_requests.edit_request, _native.VideoClient.start_edit, Job)
-    def start_edit(self: Client) -> None:
-        """Begins to make a changed copy of a clip."""
+    @request_method(_requests.edit_request, _native.VideoClient.start_edit, Job)
+    def start_edit(self: BaseClient) -> None:
+        """Starts creating an edited copy of a clip. Returns once the job has an id."""
 
-    @verb(_requests.extend_request, _native.VideoClient.extend, clip)
-    def extend(self: Client) -> None:
-        """Adds seconds at the end of a clip. Errors and cost as for `generate`."""
+    @request_method(_requests.extend_request, _native.VideoClient.extend, unchanged)
+    def extend(self: BaseClient) -> None:
+        """Extends a clip. The new clip holds the original and the added seconds.
 
-    @verb(_requests.extend_request, _native.VideoClient.start_extend, Job)
-    def start_extend(self: Client) -> None:
-        """Begins to add seconds at the end of a clip."""
+        Cost and errors are as for `generate`.
+        """
 
-    @verb(
+    @request_method(_requests.extend_request, _native.VideoClient.start_extend, Job)
+    def start_extend(self: BaseClient) -> None:
+        """Starts extending a clip. Returns once the job has an id."""
+
+    @request_method(
         _requests.with_clip(_requests.continue_request),
         lambda client, request: client.continue_from(*request),
-        clip,
+        unchanged,
     )
-    def continue_from(self: Client) -> None:
-        """Makes a clip that goes on where another one ends. Errors and cost as for `generate`."""
+    def continue_from(self: BaseClient) -> None:
+        """Creates a clip that continues where another clip ends. Cost and errors are as for `generate`."""
 
-    @verb(
+    @request_method(
         _requests.with_clip(_requests.continue_request),
         lambda client, request: client.start_continue_from(*request),
         Job,
     )
-    def start_continue_from(self: Client) -> None:
-        """Begins to make a clip that goes on where another one ends."""
+    def start_continue_from(self: BaseClient) -> None:
+        """Starts creating a clip that continues where another clip ends. Returns once the job has an id."""
 
-    @verb(_requests.chain_request, _native.VideoClient.chain, lambda made: made)
-    def chain(self: Client) -> None:
-        """Makes several clips one after another, each going on where the one before ends.
+    @request_method(_requests.chain_request, _native.VideoClient.chain, unchanged)
+    def chain(self: BaseClient) -> None:
+        """Creates several clips in sequence. Each continues where the previous one ends.
 
-        Errors and cost as for `generate`, for each clip. What was made stays, and `resume` goes on with it.
+        Cost and errors are as for `generate`, for each clip. Finished clips are kept after an error, and a chain can
+        be resumed with `resume`.
         """
 
-    @verb(_requests.chain_request, _native.VideoClient.start_chain, Chain)
-    def start_chain(self: Client) -> None:
-        """Begins to make several clips one after another."""
+    @request_method(_requests.chain_request, _native.VideoClient.start_chain, Chain)
+    def start_chain(self: BaseClient) -> None:
+        """Starts creating several clips in sequence."""
 
-    @verb(
+    @request_method(
         _requests.with_clip(_requests.analyze_options),
         lambda client, request: client.analyze(*request),
-        lambda notes: notes,
+        unchanged,
     )
-    def analyze(self: Client) -> None:
-        """Has a language model say what is seen in a clip: one paid question. Makes no clip."""
+    def analyze(self: BaseClient) -> None:
+        """Asks a language model to describe a clip, which is one paid call. Creates no clip."""
 
     async def frame(
         self,
@@ -270,52 +296,58 @@ class VideoClient(Client):
         max_pixels: Optional[int] = None,
         max_decoded_bytes: Optional[int] = None,
     ) -> Frame:
-        """A frame of a clip of the library, or of any file or bytes, exactly the one that a player shows.
+        """Decodes one frame of a clip in the library, of a file or of bytes, exactly as a player would show it.
 
-        As `reelkin.frame`, which needs no client.
+        The other arguments and the errors are those of `reelkin.frame`, which needs no client.
         """
-        source = _values.video("clip", clip)
-        limits = bounds(deadline, max_pixels, max_decoded_bytes)
+        source = _media.video("clip", clip)
+        options = _media.media_options(deadline, max_pixels, max_decoded_bytes)
         if isinstance(source, MediaInput.Clip):
-            return Frame(await self._native.frame(source.value, _values.position(position), limits))
-        return Frame(await _native.frame(source, _values.position(position), limits))
+            return Frame(await self._native.frame(source.value, _values.position(position), options))
+        return Frame(await _native.frame(source, _values.position(position), options))
 
     async def job(self, id: str) -> Job:
-        """Picks a job up again from its id alone, in any process. Costs nothing.
+        """Returns the job with this id, which may have been started by another process. Costs nothing.
 
-        Raises `NotFoundError`, `JobExpiredError`.
+        Raises `NotFoundError` or `JobExpiredError`.
         """
-        self._notice_loop()
+        self._remember_loop()
         return Job(await self._native.job(_values.text("id", id)))
 
     async def recover(self) -> _native.Recovered:
-        """Finishes every job of the library that something interrupted: waits, downloads, checks and saves its clip.
+        """Finishes every interrupted job of the library: waits for it, then downloads, verifies and saves its clip.
 
-        Costs nothing. What only a person can find out is listed in `unsettled`, for `library.settle`.
+        Costs nothing. Requests that have to be checked by hand are listed in `unsettled`; pass them to
+        `library.settle`.
         """
-        self._notice_loop()
+        self._remember_loop()
         return await self._native.recover()
 
     async def start_recover(self) -> Recovery:
-        """Begins a recovery."""
-        self._notice_loop()
+        """Starts a recovery."""
+        self._remember_loop()
         return Recovery(await self._native.start_recover())
 
     async def spent(
         self, since: Optional[datetime.datetime] = None, before: Optional[datetime.datetime] = None
     ) -> _native.Spent:
-        """What was spent on requests that were begun in a time; without ends, on all. Times have a time zone."""
-        return await spent(self._native, since, before)
+        """Returns what was spent on requests started at or after `since` and before `before`.
+
+        A bound that is left out is open. Times must have a time zone.
+        """
+        # Not `self.library`, which is blocking in the blocking client.
+        return await Library(self._native.library()).spent(since, before)
 
     async def visible_models(self) -> list[_native.VisibleModel]:
-        """The models that the key can see at the service."""
-        self._notice_loop()
+        """Lists the models that the key has access to."""
+        self._remember_loop()
         return await self._native.visible_models()
 
     async def close(self) -> None:
-        """Closes the client: it stops waiting for its jobs, which go on at the service and stay in the journal.
+        """Closes the client. It stops waiting for its jobs, and later calls raise `ConfigError`.
 
-        A create that is being sent is waited for, at most 10 s. Every later call raises `ConfigError`; a second `close`
-        does nothing.
+        The jobs continue at the service and stay in the journal. Paid requests that are being sent are waited for, at
+        most 10 s. Closing again does nothing.
         """
+
         await self._native.close()

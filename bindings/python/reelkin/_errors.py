@@ -1,7 +1,8 @@
-"""The exceptions: one class for each kind of error, under one root.
+"""The exceptions, one class per kind of error.
 
-Each is also the builtin exception that fits, so that `except TimeoutError` and `except FileNotFoundError` do what they
-say. Wrong types and values that never reach the library are plain `TypeError` and `ValueError`.
+Where a builtin exception matches, the class also inherits from it, so `except TimeoutError` and
+`except FileNotFoundError` work as expected. Arguments that are rejected before they reach the native library raise a
+plain `TypeError` or `ValueError`.
 """
 
 from __future__ import annotations
@@ -38,32 +39,32 @@ __all__ = [
 
 
 class Error(Exception):
-    """Anything that can go wrong on the way to a clip. `str` of it is the reason, and what helps on a second line."""
+    """The base class of all exceptions of this package. `str` gives the reason and, on a second line, the guidance."""
 
     code: str
-    """The word for its kind, the same in every language: `submission_unknown`, `moderated`, ..."""
+    """The kind as a word, the same in every language: `submission_unknown`, `moderated`, ..."""
     reason: str
     """One line: what was being done to what, and why it failed."""
     guidance: Optional[str]
-    """A sentence or two that help to do better."""
+    """A hint on how to fix the problem."""
     job_id: Optional[str]
-    """The service's id of the job. Present in every error after the submit."""
+    """The id of the job at the service. Set in every error after the job was submitted."""
     record: Optional[str]
-    """The id of the request's record in the library's journal, where only a person can settle it."""
+    """The id of the request's journal record, if the request has to be settled by hand."""
     status: Optional[int]
-    """The HTTP status, where the service answered."""
+    """The HTTP status, if the service answered."""
     service_code: Optional[str]
-    """The service's own code, as it was sent."""
+    """The service's own error code, unchanged."""
     retry_after: Optional[timedelta]
     """How long the service asked to wait."""
     attempts: int
-    """How many requests were made for the step that failed."""
+    """Number of attempts made for the step that failed."""
     may_have_been_charged: Charge
-    """Whether money may be gone."""
+    """Whether the request may have been charged."""
     retry_advice: RetryAdvice
     """What to do next."""
     is_retryable: bool
-    """Whether the same call may be made again as it is, now or after a pause, without paying twice."""
+    """Whether the same call can be repeated unchanged, now or after a pause, without paying twice."""
 
     def __init__(self, details: ErrorDetails) -> None:
         super().__init__(details.reason)
@@ -82,82 +83,82 @@ class Error(Exception):
 
 
 class ConfigError(Error, ValueError):
-    """The client was set up wrongly: no key, a base URL that is none. Also a client that was closed or forked."""
+    """The client is misconfigured, closed, or used in a forked process: no key, an invalid base URL."""
 
 
 class AuthError(Error, PermissionError):
-    """The service refused the key, or the key lacks the right."""
+    """The service rejected the key, or the key lacks a permission."""
 
 
 class InvalidRequestError(Error, ValueError):
-    """The request cannot be sent as it is. Nothing was paid."""
+    """The request is invalid. Nothing was charged."""
 
 
 class NotFoundError(Error, FileNotFoundError):
-    """A clip, a file or a job that was named does not exist."""
+    """The clip, file or job does not exist."""
 
 
 class RateLimitedError(Error):
-    """The service asked for fewer requests, or has no capacity, or the credit is used up."""
+    """The service limited the request rate, has no capacity, or the account has no credit left."""
 
 
 class ModeratedError(Error):
-    """Moderation withheld the clip or refused the request. Not to be sent again unchanged."""
+    """Moderation blocked the request or the clip. Do not send the request again unchanged."""
 
 
 class JobFailedError(Error):
-    """The service took the job and reported its failure."""
+    """The service accepted the job and then reported that it failed."""
 
 
 class JobExpiredError(Error):
-    """The service no longer knows the job or its result."""
+    """The service no longer has the job or its result."""
 
 
 class SubmissionUnknownError(Error):
-    """A create left this machine and no answer came back: a job may exist and may be charged.
+    """A paid request was sent and no answer arrived. A job may exist and may be charged.
 
-    `record` is what `library.settle` takes, once a person has looked at the account.
+    Check the account page, then pass `record` to `library.settle`.
     """
 
 
 class TimeoutError(Error, builtins.TimeoutError):
-    """The deadline passed. The job, where there is one, goes on: pick it up by its id."""
+    """The deadline passed. If there is a job, it continues and can be resumed by its id."""
 
 
 class StoppedError(Error):
-    """The caller stopped waiting. The job goes on and its charge stands."""
+    """The caller stopped waiting. The job continues and is charged."""
 
 
 class BudgetError(Error):
-    """A spending limit forbids the request. Nothing was paid."""
+    """The request would exceed a spending limit. Nothing was charged."""
 
 
 class NetworkError(Error, ConnectionError):
-    """The network or the service failed, and trying again did not help."""
+    """The network or the service failed, and retries did not help."""
 
 
 class ProtocolError(Error):
-    """The service answered in a way its contract does not allow."""
+    """The service sent a response that violates its API contract."""
 
 
 class MediaError(Error, ValueError):
-    """A clip or a picture cannot be read: damaged, unsupported, or above a limit."""
+    """A clip or an image cannot be decoded: it is damaged, unsupported, or above a limit."""
 
 
 class FramesUnavailableError(Error, NotImplementedError):
-    """The native library was built without frames, and a frame was asked for."""
+    """A frame was requested from a native library that was built without media support."""
 
 
 class LibraryError(Error, OSError):
-    """The library could not be read or written."""
+    """The library cannot be read or written."""
 
 
 class InternalError(Error, RuntimeError):
-    """A defect of this package ended the work. A job that was sent goes on, and a recovery finishes it."""
+    """A bug in this package ended the call. A submitted job continues, and a recovery finishes it."""
 
 
 class VideoError:
-    """The kinds, under the names by which the private module raises them."""
+    """The exceptions under the names that the generated module uses."""
 
     Config = ConfigError
     Auth = AuthError

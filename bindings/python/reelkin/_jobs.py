@@ -1,4 +1,4 @@
-"""Works that are watched: a job, a chain, a recovery."""
+"""Handles that observe running jobs, chains and recoveries."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ class _Handle(Protocol[E, O]):
 
 
 class Work(ProcessBound, Generic[Event, Outcome]):
-    """Something on its way that can be watched. `await work` waits for its outcome, `async for` reads its events.
+    """A handle for a running job, chain or recovery. `await` it for its outcome, or iterate over its events.
 
-    It only watches: cancelling a wait, or dropping this object, stops nothing and loses nothing.
+    A handle only observes: cancelling a wait or dropping the handle does not affect the job.
     """
 
     def __init__(self, native: _Handle[Event, Outcome]) -> None:
         self._native = native
 
     async def wait(self) -> Outcome:
-        """Waits until it is over. May be called more than once, and from several tasks."""
+        """Waits for the outcome. Can be called more than once and from several tasks."""
         return await self._native.wait()
 
     def __await__(self) -> Generator[Any, None, Outcome]:
         return self.wait().__await__()
 
     async def events(self) -> AsyncIterator[Event]:
-        """Everything that happens to it, from its beginning, however late it is asked."""
+        """Iterates over all events, including those before this call."""
         events = self._native.events()
         while (event := await events.next()) is not None:
             yield event
@@ -52,25 +52,25 @@ class Work(ProcessBound, Generic[Event, Outcome]):
 
     @property
     def is_over(self) -> bool:
-        """Whether it is over, one way or the other."""
+        """Whether it has ended, successfully or not."""
         return self._native.is_over()
 
     def stop_waiting(self) -> None:
-        """Stops waiting: `wait` ends with `StoppedError`.
+        """Stops polling and downloading. `wait` then raises `StoppedError`.
 
-        The service cannot cancel a job: it goes on there, its charge stands, and `VideoClient.recover` saves its clip.
+        The service cannot cancel a job: it continues there and is charged. `VideoClient.recover` saves its clip.
         """
         self._native.stop_waiting()
 
 
 class Job(Work[_native.JobEvent, _native.Clip]):
-    """One job on its way to a clip."""
+    """A handle for one job, which produces a clip."""
 
     _native: _native.JobHandle
 
     @property
     def id(self) -> str:
-        """The service's id of the job: enough to pick it up again in any process."""
+        """The id of the job at the service. Pass it to `VideoClient.job` in any process to resume the job."""
         return self._native.id()
 
     def __repr__(self) -> str:
@@ -78,13 +78,13 @@ class Job(Work[_native.JobEvent, _native.Clip]):
 
 
 class Chain(Work[_native.ChainEvent, _native.ChainOutcome]):
-    """A chain on its way."""
+    """A handle for a chain of clips."""
 
     _native: _native.ChainHandle
 
     @property
     def id(self) -> str:
-        """The id of the chain, by which it is gone on with."""
+        """The id of the chain. Pass it as `resume` to resume the chain."""
         return self._native.id()
 
     def __repr__(self) -> str:
@@ -92,4 +92,4 @@ class Chain(Work[_native.ChainEvent, _native.ChainOutcome]):
 
 
 class Recovery(Work[_native.RecoveryEvent, _native.Recovered]):
-    """A recovery on its way."""
+    """A handle for a recovery."""

@@ -1,4 +1,7 @@
-"""The package's own event loop, in a thread of its own: for blocking calls, and for callbacks where no other loop runs."""
+"""The package's own event loop, which runs in a background thread.
+
+Blocking calls use it, and so do token sources when no other event loop is running.
+"""
 
 from __future__ import annotations
 
@@ -8,36 +11,36 @@ import threading
 from typing import Optional
 
 
-class Background:
-    """An event loop that is started when it is used first; in a forked child anew."""
+class BackgroundLoop:
+    """An event loop that starts on first use and runs until the process ends."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: Optional[asyncio.AbstractEventLoop] = None
 
-    def running(self) -> asyncio.AbstractEventLoop:
-        """The loop, which runs until the process ends."""
+    def get(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
                 loop = asyncio.new_event_loop()
-                # Refused while the interpreter ends.
+                # Raises RuntimeError while the interpreter shuts down.
                 threading.Thread(target=loop.run_forever, name="reelkin-sync", daemon=True).start()
                 self._loop = loop
             return self._loop
 
 
-_background = Background()
+_background = BackgroundLoop()
 
 
-def running() -> asyncio.AbstractEventLoop:
-    """The package's own event loop of this process."""
-    return _background.running()
+def background_loop() -> asyncio.AbstractEventLoop:
+    """Returns the package's event loop of this process."""
+    return _background.get()
 
 
-def _begin_anew() -> None:
+def _reset() -> None:
     global _background
-    _background = Background()
+    _background = BackgroundLoop()
 
 
+# A forked child has no copy of the thread.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(after_in_child=_reset)

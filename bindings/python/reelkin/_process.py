@@ -1,30 +1,30 @@
-"""What every object of the native library has in common: it belongs to the process that made it.
+"""The base class of objects that wrap native objects. They belong to the process that created them.
 
-A copy of such an object, or one that was pickled and loaded, would hold the address of memory that it does not own. So
-both are refused, with what to do instead. What can be copied, a frame above all, says so in its own class.
+A copied or unpickled object would hold the address of memory that it does not own. Both operations therefore raise a
+`TypeError` that says what to do instead. Classes that support copying, such as `Frame`, define it themselves.
 """
 
 from __future__ import annotations
 
 from typing import Any, NoReturn
 
-INSTEAD = {
-    "VideoClient": "create a client in the worker, on the same library",
-    "Library": "pass its folder, and open the library in the worker",
+ALTERNATIVES = {
+    "VideoClient": "create a client in the worker for the same library",
+    "Library": "pass its folder and open the library in the worker",
     "Sandbox": "pass its base_url and its api_key",
-    "Job": "pass its id, and pick the job up in the worker with client.job(id)",
-    "JobHandle": "pass its id, and pick the job up in the worker with client.job(id)",
-    "Chain": "pass its request: in the worker, the same request goes on with the same chain",
-    "ChainHandle": "pass its request: in the worker, the same request goes on with the same chain",
-    "Recovery": "begin a recovery in the worker",
-    "RecoveryHandle": "begin a recovery in the worker",
+    "Job": "pass its id and resume the job in the worker with client.job(id)",
+    "JobHandle": "pass its id and resume the job in the worker with client.job(id)",
+    "Chain": "pass its request: in the worker, the same request continues the same chain",
+    "ChainHandle": "pass its request: in the worker, the same request continues the same chain",
+    "Recovery": "start a recovery in the worker",
+    "RecoveryHandle": "start a recovery in the worker",
     "Family": "pass its members() or its to_json()",
     "Frame": "use a reelkin.Frame, which is copied by value",
 }
 
 
 class ProcessBound:
-    """An object that can be neither copied nor pickled."""
+    """An object that cannot be copied or pickled."""
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         self._refuse()
@@ -40,8 +40,9 @@ class ProcessBound:
 
     def _refuse(self) -> NoReturn:
         kind = type(self)
-        instead = next((INSTEAD[base.__name__] for base in kind.__mro__ if base.__name__ in INSTEAD), None)
+        names = (base.__name__ for base in kind.__mro__)
+        alternative = next((ALTERNATIVES[name] for name in names if name in ALTERNATIVES), None)
         raise TypeError(
-            f"a {kind.__qualname__} of reelkin cannot be pickled or copied, because it belongs to the process that made "
-            f"it: {instead or 'make it in the process that uses it'}"
+            f"a reelkin {kind.__qualname__} cannot be pickled or copied, because it belongs to the process that "
+            f"created it: {alternative or 'create it in the process that uses it'}"
         )

@@ -1,6 +1,6 @@
-"""What every record of the package can do: be shown, compared, changed in a copy, pickled.
+"""The base classes of generated records: `repr`, comparison, `replace`, and the notebook player of a clip.
 
-Owns no name of the interface. What is shown never has a key, a signed URL or a file's content in it.
+`repr` never contains a key, the query of a URL, or the content of a file.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any, Optional
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-SECRET = frozenset({"api_key", "secret", "upload_url"})
-LONGEST_TEXT = 400
-LONGEST_CLIP = 16 * 1024 * 1024
+SECRET_FIELDS = frozenset({"api_key", "secret", "upload_url"})
+MAX_TEXT_LENGTH = 400
+MAX_PLAYER_BYTES = 16 * 1024 * 1024
 
 
-def _shown(name: str, value: object) -> str:
-    if name in SECRET and value is not None:
+def _format(name: str, value: object) -> str:
+    if name in SECRET_FIELDS and value is not None:
         return "'...'"
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"<{len(value)} bytes>"
     if isinstance(value, str):
         if value[:8].lower().startswith(("http://", "https://")) and "?" in value:
             value = value.split("?", 1)[0] + "?..."
-        if len(value) > LONGEST_TEXT:
-            value = value[:LONGEST_TEXT] + "..."
+        if len(value) > MAX_TEXT_LENGTH:
+            value = value[:MAX_TEXT_LENGTH] + "..."
     return repr(value)
 
 
@@ -33,7 +33,7 @@ class Record:
     """A value with named fields."""
 
     def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={_shown(name, value)}" for name, value in vars(self).items())
+        fields = ", ".join(f"{name}={_format(name, value)}" for name, value in vars(self).items())
         return f"{type(self).__qualname__}({fields})"
 
     def __eq__(self, other: object) -> bool:
@@ -41,13 +41,13 @@ class Record:
             return NotImplemented
         return vars(self) == vars(other)
 
-    # They can be changed.
+    # Records are mutable.
     __hash__ = None  # type: ignore[assignment]
 
-    if not TYPE_CHECKING:  # The stub has it with the fields of each record.
+    if not TYPE_CHECKING:  # The stub declares it with the fields of each record.
 
         def replace(self, **changes: Any) -> Self:
-            """A copy with other values in some fields."""
+            """Returns a copy with some fields changed."""
             unknown = changes.keys() - vars(self).keys()
             if unknown:
                 raise TypeError(f"{type(self).__qualname__} has no field {', '.join(sorted(unknown))}")
@@ -57,10 +57,10 @@ class Record:
 
 
 class Variant(Record):
-    """One of several kinds of a value: told apart with `isinstance` or `match`."""
+    """A value of one of several kinds. Use `isinstance` or `match` to tell them apart."""
 
     def __init__(self) -> None:
-        raise TypeError(f"choose one of the kinds of {type(self).__qualname__}, such as {self._kinds()}")
+        raise TypeError(f"cannot create a {type(self).__qualname__} directly: use one of {self._kinds()}")
 
     @classmethod
     def _kinds(cls) -> str:
@@ -71,13 +71,13 @@ class Variant(Record):
         values = vars(self).get("_values")
         if values is None:
             return super().__repr__()
-        return f"{type(self).__qualname__}({', '.join(_shown('', value) for value in values)})"
+        return f"{type(self).__qualname__}({', '.join(_format('', value) for value in values)})"
 
     if not TYPE_CHECKING:
 
         @property
         def value(self) -> Any:
-            """The value of a kind that has one without a name."""
+            """The value of a kind with a single unnamed field."""
             try:
                 return self._values[0]
             except (AttributeError, IndexError):
@@ -85,7 +85,7 @@ class Variant(Record):
 
 
 class PlayableClip(Record):
-    """A clip that plays in a notebook."""
+    """The base class of `Clip`, which notebooks display as a player."""
 
     if TYPE_CHECKING:
         id: str
@@ -93,12 +93,12 @@ class PlayableClip(Record):
         path: Optional[Path]
 
     def _repr_html_(self) -> Optional[str]:
-        """The clip as a player, with its bytes in the page. Above 16 MiB, or without a file, the words of `repr`."""
+        """Embeds the clip in a video player. Returns `None` for clips without a file or above 16 MiB."""
         import base64
         import html
 
         try:
-            if self.path is None or self.path.stat().st_size > LONGEST_CLIP:
+            if self.path is None or self.path.stat().st_size > MAX_PLAYER_BYTES:
                 return None
             content = base64.b64encode(self.path.read_bytes()).decode("ascii")
         except OSError:

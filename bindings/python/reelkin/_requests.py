@@ -1,4 +1,7 @@
-"""What is asked for: keyword arguments made into requests. What is left out is the client's default."""
+"""Builds request records from keyword arguments. The client's defaults apply to arguments that are left out.
+
+The `Args` section of each builder also documents the client methods that take the same arguments.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Optional, TypeVar, Union
 
-from . import _native, _values
+from . import _media, _native, _values
 from ._native import (
     AnalyzeOptions,
     ChainRequest,
@@ -25,12 +28,13 @@ from ._native import (
     TransportChoice,
     UploadTarget,
 )
-from ._values import given
+from ._values import optional
 
 if TYPE_CHECKING:
     from typing_extensions import Concatenate, ParamSpec
 
-    from ._values import Media, Seconds, Usd
+    from ._media import Media
+    from ._values import Seconds, Usd
 
     P = ParamSpec("P")
 R = TypeVar("R")
@@ -55,27 +59,40 @@ def generate_request(
     storage: Optional[StorageOptions] = None,
     output: Optional[UploadTarget] = None,
 ) -> GenerateRequest:
-    """A new clip.
+    """Builds a request for a new clip.
 
-    `image` is its first frame. `references` are up to 14 pictures to go by; `<IMAGE_0>` in the prompt names the
-    first. `last_frame` and `keyframes` (seconds to pictures, up to 4) pin other frames. `duration` is whole seconds,
-    `resolution` such as `"720p"`, `aspect_ratio` such as `"16:9"`. With `plan` a language model rewrites the prompt
-    first, which is one paid question more. `topic` is the series that the clip belongs to.
+    Args:
+        prompt: What the clip shows. Optional if there are images.
+        image: The first frame of the clip.
+        references: Up to 14 images to guide the style and content. `<IMAGE_0>` in the prompt refers to the first.
+        last_frame: The last frame of the clip.
+        keyframes: Up to 4 images to show at the given times in seconds.
+        voices: Voices for speech. `<AUDIO_0>` in the prompt refers to the first.
+        model: The model to use.
+        duration: The length of the clip in whole seconds.
+        resolution: The resolution, such as `"720p"`.
+        aspect_ratio: The aspect ratio, such as `"16:9"`.
+        audio: Whether the clip has sound.
+        plan: Whether a language model rewrites the prompt first, which is an additional paid call.
+        topic: The series that the clip belongs to.
+        user: The id of your end user, for the service's abuse monitoring.
+        storage: Also stores the clip in the service's Files.
+        output: Where the service uploads the clip instead of its own CDN.
     """
     return GenerateRequest(
-        prompt=given(_values.text, "prompt", prompt),
+        prompt=optional(_values.text, "prompt", prompt),
         mode=_mode(image, references, last_frame, keyframes),
         voices=_values.texts("voices", voices),
-        model=given(_values.text, "model", model),
-        duration=given(_values.duration, "duration", duration),
-        resolution=given(_values.text, "resolution", resolution),
-        aspect_ratio=given(_values.text, "aspect_ratio", aspect_ratio),
-        audio=given(_values.switch, "audio", audio),
-        user=given(_values.text, "user", user),
+        model=optional(_values.text, "model", model),
+        duration=optional(_values.duration, "duration", duration),
+        resolution=optional(_values.text, "resolution", resolution),
+        aspect_ratio=optional(_values.text, "aspect_ratio", aspect_ratio),
+        audio=optional(_values.flag, "audio", audio),
+        user=optional(_values.text, "user", user),
         storage=storage,
         output=output,
         plan=_values.plan(plan),
-        topic=given(_values.text, "topic", topic),
+        topic=optional(_values.text, "topic", topic),
     )
 
 
@@ -85,25 +102,25 @@ def _mode(
     last_frame: Optional[Media],
     keyframes: Optional[Mapping[float, Media]],
 ) -> GenerateMode:
-    first = given(_values.media, "image", image)
+    first = optional(_media.media, "image", image)
     if isinstance(references, (str, bytes)) or not isinstance(references, Sequence):
-        raise _values.wrong("references", references, "a list of pictures")
+        raise _values.type_error("references", references, "a list of images")
     if keyframes is not None and not isinstance(keyframes, Mapping):
-        raise _values.wrong("keyframes", keyframes, "a dict of seconds to pictures")
+        raise _values.type_error("keyframes", keyframes, "a dict of seconds to images")
     pinned = last_frame is not None or keyframes
     if pinned and references:
-        raise ValueError("references and pinned frames do not go together: leave one of them out")
+        raise ValueError("references cannot be combined with last_frame or keyframes: leave one of them out")
     if pinned:
         return GenerateMode.Frames(
             first,
-            given(_values.media, "last_frame", last_frame),
+            optional(_media.media, "last_frame", last_frame),
             [
-                Keyframe(at=_values.duration("keyframes", at), image=_values.media("keyframe", picture))
-                for at, picture in (keyframes or {}).items()
+                Keyframe(at=_values.duration("keyframes", at), image=_media.media("keyframe", frame))
+                for at, frame in (keyframes or {}).items()
             ],
         )
     if references:
-        return GenerateMode.References([_values.media("reference", picture) for picture in references], first)
+        return GenerateMode.References([_media.media("reference", reference) for reference in references], first)
     return GenerateMode.Image(first) if first is not None else GenerateMode.Text()
 
 
@@ -118,14 +135,25 @@ def edit_request(
     storage: Optional[StorageOptions] = None,
     output: Optional[UploadTarget] = None,
 ) -> EditRequest:
-    """A changed copy of a clip: `prompt` says what is to change."""
+    """Builds a request to edit a clip.
+
+    Args:
+        clip: The clip to edit.
+        prompt: What to change.
+        model: The model to use.
+        plan: Whether a language model rewrites the prompt first, which is an additional paid call.
+        transport: How a local clip is sent to the service.
+        user: The id of your end user, for the service's abuse monitoring.
+        storage: Also stores the clip in the service's Files.
+        output: Where the service uploads the clip instead of its own CDN.
+    """
     return EditRequest(
-        video=_values.video("clip", clip),
+        video=_media.video("clip", clip),
         prompt=_values.text("prompt", prompt),
-        model=given(_values.text, "model", model),
+        model=optional(_values.text, "model", model),
         transport=transport,
         plan=_values.plan(plan),
-        user=given(_values.text, "user", user),
+        user=optional(_values.text, "user", user),
         storage=storage,
         output=output,
     )
@@ -142,15 +170,23 @@ def extend_request(
     storage: Optional[StorageOptions] = None,
     output: Optional[UploadTarget] = None,
 ) -> ExtendRequest:
-    """Seconds added at the end of a clip, which may have 2 to 15 s: the result has both parts.
+    """Builds a request to extend a clip. The result holds the original and the added seconds.
 
-    `duration` is what is added, 2 to 10 whole seconds; 6 when left out.
+    Args:
+        clip: The clip to extend, 2 to 15 s long.
+        prompt: What happens in the added seconds.
+        duration: The length to add, 2 to 10 whole seconds. Defaults to 6.
+        model: The model to use.
+        plan: Whether a language model rewrites the prompt first, which is an additional paid call.
+        transport: How a local clip is sent to the service.
+        storage: Also stores the clip in the service's Files.
+        output: Where the service uploads the clip instead of its own CDN.
     """
     return ExtendRequest(
-        video=_values.video("clip", clip),
+        video=_media.video("clip", clip),
         prompt=_values.text("prompt", prompt),
-        model=given(_values.text, "model", model),
-        duration=given(_values.duration, "duration", duration),
+        model=optional(_values.text, "model", model),
+        duration=optional(_values.duration, "duration", duration),
         transport=transport,
         plan=_values.plan(plan),
         storage=storage,
@@ -172,37 +208,47 @@ def continue_request(
     user: Optional[str] = None,
     storage: Optional[StorageOptions] = None,
 ) -> ContinueRequest:
-    """A clip that goes on where another one ends.
+    """Builds a request for a clip that continues another clip.
 
-    `strategy` is by the last frame, by the service's extension, or whichever fits. `sharpest_of_last` takes the
-    sharpest of so many last frames (2 to 48), for clips that end in a fade. The prompt is planned, which is one paid
-    question more, unless `plan` or the client's settings say otherwise.
+    Args:
+        prompt: What happens next. Without it, the planner writes a prompt.
+        strategy: Whether to start from the last frame, to use the service's extension, or to choose automatically.
+        sharpest_of_last: Starts from the sharpest of this many last frames (2 to 48), for clips that end in a fade.
+        model: The model to use.
+        duration: The length of the clip in whole seconds.
+        resolution: The resolution, such as `"720p"`.
+        aspect_ratio: The aspect ratio, such as `"16:9"`.
+        audio: Whether the clip has sound.
+        plan: Whether a language model rewrites the prompt first, which is an additional paid call. Defaults to true
+            unless the client's planner settings differ.
+        user: The id of your end user, for the service's abuse monitoring.
+        storage: Also stores the clip in the service's Files.
     """
-    last = FrameChoice.Last() if sharpest_of_last is None else FrameChoice.SharpestOfLast(sharpest_of_last)
+    frame = FrameChoice.Last() if sharpest_of_last is None else FrameChoice.SharpestOfLast(sharpest_of_last)
     return ContinueRequest(
-        prompt=given(_values.text, "prompt", prompt),
+        prompt=optional(_values.text, "prompt", prompt),
         strategy=strategy,
-        frame=last,
-        model=given(_values.text, "model", model),
-        duration=given(_values.duration, "duration", duration),
-        resolution=given(_values.text, "resolution", resolution),
-        aspect_ratio=given(_values.text, "aspect_ratio", aspect_ratio),
-        audio=given(_values.switch, "audio", audio),
-        user=given(_values.text, "user", user),
+        frame=frame,
+        model=optional(_values.text, "model", model),
+        duration=optional(_values.duration, "duration", duration),
+        resolution=optional(_values.text, "resolution", resolution),
+        aspect_ratio=optional(_values.text, "aspect_ratio", aspect_ratio),
+        audio=optional(_values.flag, "audio", audio),
+        user=optional(_values.text, "user", user),
         storage=storage,
         plan=_values.plan(plan),
     )
 
 
 def with_clip(request: Callable[P, R]) -> Callable[Concatenate[Media, P], tuple[MediaInput, R]]:
-    """A clip, and the request that is made of it with the other arguments."""
+    """Adds a positional argument for a clip in front of a builder's arguments."""
 
-    def with_clip(clip: Media, /, *arguments: P.args, **options: P.kwargs) -> tuple[MediaInput, R]:
-        return _values.video("clip", clip), request(*arguments, **options)
+    def with_clip(clip: Media, /, *args: P.args, **kwargs: P.kwargs) -> tuple[MediaInput, R]:
+        return _media.video("clip", clip), request(*args, **kwargs)
 
-    own = inspect.Parameter("clip", inspect.Parameter.POSITIONAL_ONLY)
+    first = inspect.Parameter("clip", inspect.Parameter.POSITIONAL_ONLY)
     signature = inspect.signature(request)
-    vars(with_clip)["__signature__"] = signature.replace(parameters=[own, *signature.parameters.values()])
+    vars(with_clip)["__signature__"] = signature.replace(parameters=[first, *signature.parameters.values()])
     with_clip.__doc__ = request.__doc__
     return with_clip
 
@@ -215,21 +261,24 @@ def chain_request(
     budget: Optional[Usd] = None,
     name: Optional[str] = None,
 ) -> ChainRequest:
-    """Several clips, each going on where the one before ends.
+    """Builds a request for several clips, each continuing where the previous one ends.
 
-    `start` is a clip that exists, or a `generate_request` that is made first. `steps` are prompts, or requests by
-    `continue_request`, at most 100. `resume` goes on with a chain by its id; `steps` then take the place of those
-    that are not sent yet. `budget` is what all clips together may cost.
+    Args:
+        start: An existing clip, or a request by `generate_request` for the first clip.
+        steps: At most 100 prompts, or requests by `continue_request`, one per clip.
+        resume: The id of a chain to resume, instead of `start`. `steps` then replace those that are not sent yet.
+        budget: The maximum cost of all clips together, in dollars.
+        name: The id of the new chain.
     """
     if (start is None) == (resume is None):
-        raise ValueError("a chain begins with start or goes on with resume: give one of them")
+        raise ValueError("a chain needs either start or resume: give one of them")
     if isinstance(steps, str) or not isinstance(steps, Sequence):
-        raise _values.wrong("steps", steps, "a list of prompts and continue requests")
+        raise _values.type_error("steps", steps, "a list of prompts and continue requests")
     return ChainRequest(
         start=_chain_start(start, resume),
         steps=[step if isinstance(step, ContinueRequest) else continue_request(step) for step in steps],
-        budget=given(_values.usd, "budget", budget),
-        name=given(_values.text, "name", name),
+        budget=optional(_values.usd, "budget", budget),
+        name=optional(_values.text, "name", name),
     )
 
 
@@ -238,7 +287,7 @@ def _chain_start(start: Union[Media, GenerateRequest, None], resume: Optional[st
         return ChainStart.Record(_values.text("resume", resume))
     if isinstance(start, GenerateRequest):
         return ChainStart.Generate(start)
-    return ChainStart.Clip(_values.video("start", start))
+    return ChainStart.Clip(_media.video("start", start))
 
 
 def analyze_options(
@@ -248,7 +297,15 @@ def analyze_options(
     reasoning_effort: Optional[str] = None,
     deadline: Optional[Seconds] = None,
 ) -> AnalyzeOptions:
-    """`frames` is how many are looked at, 2 to 32: the first and the last when left out. `deadline` is for all."""
+    """Builds the options for analyzing a clip.
+
+    Args:
+        frames: Number of frames to send, 2 to 32. Defaults to the first and the last.
+        model: The language model to use.
+        reasoning_effort: The reasoning effort of the language model.
+        deadline: Maximum duration of the call.
+    """
+
     options = _native.default_analyze_options()
     if frames is not None:
         options.frames = _values.count("frames", frames)

@@ -1,4 +1,4 @@
-"""The sandbox: the service on loopback, with real video and scripted faults, at no cost."""
+"""The asyncio sandbox, and what it shares with the blocking one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Optional
 from . import _native as native
 from . import _values
 from ._process import ProcessBound
-from ._values import given
+from ._values import optional
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from ._values import Seconds
 
 
-class Server(ProcessBound):
-    """What the async and the blocking sandbox share."""
+class BaseSandbox(ProcessBound):
+    """What the asyncio and the blocking sandbox share: everything but starting and stopping."""
 
     def __init__(
         self,
@@ -30,24 +30,31 @@ class Server(ProcessBound):
         link_lifetime: Optional[Seconds] = None,
         faults: Sequence[str] = (),
     ) -> None:
-        """`listen` is an address and a port, a free port of 127.0.0.1 unless given; `api_key` the key that is right,
-        a random one unless given; `seconds_per_job` how long a job takes at least, 2. `faults` is what is to go wrong,
-        as `reelkin sandbox --help` spells it, such as `"create:lost-reply,times=1"`.
+        """Configures a sandbox without starting it.
+
+        Args:
+            listen: The address and port to listen on. Defaults to a free port of 127.0.0.1.
+            api_key: The API key to accept. Defaults to a random one.
+            seconds_per_job: Minimum duration of a job in seconds. Defaults to 2.
+            zero_data_retention: Whether every request needs an upload URL, as for teams with zero data retention.
+            link_lifetime: How long download links stay valid. Defaults to 24 hours.
+            faults: The faults to inject, in the syntax of `reelkin sandbox --help`, such as
+                `"create:lost-reply,times=1"`.
         """
         self._running: Optional[native.Sandbox] = None
         self._options = native.SandboxOptions(
-            listen=given(_values.text, "listen", listen),
-            api_key=given(_values.text, "api_key", api_key),
+            listen=optional(_values.text, "listen", listen),
+            api_key=optional(_values.text, "api_key", api_key),
             seconds_per_job=seconds_per_job,
-            zero_data_retention=_values.switch("zero_data_retention", zero_data_retention),
-            link_lifetime=given(_values.duration, "link_lifetime", link_lifetime),
+            zero_data_retention=_values.flag("zero_data_retention", zero_data_retention),
+            link_lifetime=optional(_values.duration, "link_lifetime", link_lifetime),
             faults=_values.texts("faults", faults),
         )
 
     @property
     def _native(self) -> native.Sandbox:
         if self._running is None:
-            raise RuntimeError("the sandbox is not started: use it in a with statement, or call start()")
+            raise RuntimeError("the sandbox is not started: use it in a with statement or call start()")
         return self._running
 
     def __repr__(self) -> str:
@@ -55,48 +62,54 @@ class Server(ProcessBound):
 
     @property
     def base_url(self) -> str:
-        """What a client takes for its base URL."""
+        """The base URL for clients of this sandbox."""
         return self._native.base_url()
 
     @property
     def api_key(self) -> str:
-        """The key that is right."""
+        """The API key that the sandbox accepts."""
         return self._native.api_key()
 
     @property
     def state(self) -> native.SandboxState:
-        """What was asked of it so far: creates, polls, downloads, jobs."""
+        """Counters and jobs: the creates, polls and downloads so far."""
         return self._native.state()
 
     def add_faults(self, faults: Sequence[str]) -> None:
-        """Adds faults to the script. Raises `InvalidRequestError` for one that is none."""
+        """Adds faults after the existing ones. Raises `InvalidRequestError` if one does not parse."""
         self._native.add_faults(_values.texts("faults", faults))
 
     def clear_faults(self) -> None:
-        """Takes all faults out of the script."""
+        """Removes all faults."""
         self._native.clear_faults()
 
     def expire_links(self) -> None:
-        """Ends all links to clips that were given so far."""
+        """Expires all download links issued so far."""
         self._native.expire_links()
 
 
-class Sandbox(Server):
-    """The service on loopback, for asyncio: `async with Sandbox() as box`, then a client at `box.base_url`."""
+class Sandbox(BaseSandbox):
+    """A local server that speaks the service's protocol, renders real video and injects faults. It costs nothing.
+
+    Example:
+        async with Sandbox() as sandbox:
+            client = VideoClient("clips", api_key=sandbox.api_key, base_url=sandbox.base_url)
+    """
 
     async def start(self) -> Self:
-        """Starts it. Raises `ConfigError` when the address cannot be bound."""
+        """Starts the sandbox. Raises `ConfigError` if the address cannot be bound."""
         if self._running is not None:
-            raise RuntimeError("the sandbox was started before: make a new one")
+            raise RuntimeError("the sandbox was started before: create a new one")
         self._running = await native.start_sandbox(self._options)
         return self
 
     async def restart(self, downtime: Seconds) -> None:
-        """Goes down, and comes back at the same address."""
+        """Stops serving for a time, then continues at the same address."""
         await self._native.restart(_values.duration("downtime", downtime))
 
     async def stop(self) -> None:
-        """Stops it and removes its clips. A second call does nothing."""
+        """Stops the sandbox and deletes its clips. Stopping again does nothing."""
+
         if self._running is not None:
             await self._running.stop()
 

@@ -1,4 +1,4 @@
-"""A caller's own source of tokens, in place of the key of an account."""
+"""Access tokens from a function of the caller, which replace an API key."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from . import _loop, _native, _values
 from ._calls import wake
-from ._values import given
+from ._values import optional
 
 if TYPE_CHECKING:
     from ._values import Seconds
 
 
 class AccessToken(_native.AccessToken):
-    """A token, and how long it may be used from now on: `expires_in` of an OAuth answer, in seconds or a timedelta.
+    """An access token.
 
-    One with `expires_in` is kept and replaced before it expires; one without is used for one request.
+    Args:
+        secret: The token.
+        expires_in: How long the token stays valid from now on, as in an OAuth response: seconds or a `timedelta`. Such
+            a token is cached and replaced before it expires. Without a lifetime, a token is used for one request.
     """
 
     def __init__(self, secret: str, expires_in: Optional[Seconds] = None) -> None:
         super().__init__(
-            secret=_values.text("secret", secret), expires_in=given(_values.duration, "expires_in", expires_in)
+            secret=_values.text("secret", secret), expires_in=optional(_values.duration, "expires_in", expires_in)
         )
 
 
@@ -33,44 +36,43 @@ Token = Union[str, _native.AccessToken]
 TokenSource = Callable[[], Union[Token, Awaitable[Token]]]
 
 
-class Tokens(_native.TokenCallback):
-    """Answers the library's questions for a token with a function of the caller's.
+class TokenProvider(_native.TokenCallback):
+    """Answers the native library's token requests with a function of the caller.
 
-    The function runs in the event loop that last ran a call of the client, since what it uses may belong to that loop;
-    where that one has ended, in the package's own. One that is not async runs in a thread. The library never waits
-    here: it asks, gives up at its deadline, and then cancels what still runs.
+    An async function runs in the event loop that last ran a call of the client, because its resources may belong to
+    that loop, or in the package's own loop if that one has ended. Other functions run in a thread. The native library
+    does not block on the function, and the function is cancelled when the deadline for the token passes.
     """
 
     def __init__(self, source: TokenSource) -> None:
         if not callable(source):
-            raise _values.wrong("token", source, "a function that returns a token, async or not")
+            raise _values.type_error("token", source, "a function that returns a token, async or not")
         self._source = source
         self._loop: Optional[asyncio.AbstractEventLoop] = None
 
-    def notice_loop(self) -> None:
-        """Remembers the loop that runs here."""
+    def remember_loop(self) -> None:
         self._loop = asyncio.get_running_loop()
 
     def ask(self, answer: _native.TokenAnswer) -> None:
-        """Begins to get a token. Called by the library, in a thread of its own."""
+        """Starts fetching a token. The native library calls this from one of its threads."""
         loop = self._loop
-        work = self._reply(answer)
+        reply = self._reply(answer)
         try:
             if loop is None or not loop.is_running():
-                loop = _loop.running()
-            asyncio.run_coroutine_threadsafe(work, loop)
+                loop = _loop.background_loop()
+            asyncio.run_coroutine_threadsafe(reply, loop)
         except RuntimeError as error:
-            # The loop was closed just now, or the interpreter ends.
-            work.close()
+            # The loop was just closed, or the interpreter is shutting down.
+            reply.close()
             answer.refuse(f"there is no event loop to run the token source in: {error}")
 
     async def _reply(self, answer: _native.TokenAnswer) -> None:
-        work = asyncio.ensure_future(self._token())
+        token = asyncio.ensure_future(self._fetch())
         over = asyncio.ensure_future(answer.over())
         try:
-            await asyncio.wait([work, over], return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                answer.give(work.result())
+            await asyncio.wait([token, over], return_when=asyncio.FIRST_COMPLETED)
+            if token.done():
+                answer.give(token.result())
         except asyncio.CancelledError:
             answer.refuse("the token source was cancelled")
             raise
@@ -79,26 +81,27 @@ class Tokens(_native.TokenCallback):
             if not isinstance(error, Exception):
                 raise
         finally:
-            work.cancel()
+            token.cancel()
             over.cancel()
 
-    async def _token(self) -> _native.AccessToken:
+    async def _fetch(self) -> _native.AccessToken:
         source = self._source
         if inspect.iscoroutinefunction(source) or inspect.iscoroutinefunction(getattr(source, "__call__", None)):
             token: Any = source()
         else:
-            token = await _in_a_thread(source)
+            token = await _run_in_thread(source)
         if inspect.isawaitable(token):
             token = await token
         if isinstance(token, str):
             return AccessToken(token)
         if not isinstance(token, _native.AccessToken):
-            raise _values.wrong("what a token source returns", token, "a str or a reelkin.AccessToken")
+            raise _values.type_error("the result of the token source", token, "a str or a reelkin.AccessToken")
         return token
 
 
-async def _in_a_thread(call: Callable[[], Any]) -> Any:
-    """What a blocking function returns. Nothing at the end of a loop or of the process waits for one that hangs."""
+async def _run_in_thread(call: Callable[[], Any]) -> Any:
+    """Runs a blocking function in a daemon thread, so that a function that hangs does not delay the exit."""
+
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[tuple[Any, Optional[BaseException]]] = loop.create_future()
     context = contextvars.copy_context()

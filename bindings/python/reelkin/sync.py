@@ -1,10 +1,10 @@
-"""The same package for code without asyncio: the calls block, and other threads go on meanwhile.
+"""A blocking version of `reelkin`, for code without asyncio.
 
     from reelkin.sync import Sandbox, VideoClient
 
-Everything has the arguments and the errors of `reelkin`. Ctrl-C in the main thread ends a call as cancelling does: it
-stops waiting, the job goes on, and `recover` saves its clip. The calls run in an event loop of the package's own, in
-one thread; any thread may use any object. Inside of a running event loop use `reelkin` itself.
+The arguments and errors are the same. Objects can be used from any thread, and other threads run while a call blocks.
+Ctrl-C in the main thread stops waiting: the job continues, and `recover` saves its clip. Inside a running event loop,
+use `reelkin` itself.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from collections.abc import Coroutine, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar
 
-from . import _client, _frames, _jobs, _library, _loop, _native, _progress, _sandbox
-from ._client import Client
+from . import _client, _jobs, _library, _loop, _media, _native, _progress, _sandbox
+from ._client import BaseClient, unchanged
 from ._jobs import Event, Outcome
+from ._library import BaseLibrary
 from ._process import ProcessBound
-from ._sandbox import Server
+from ._sandbox import BaseSandbox
 
 if TYPE_CHECKING:
     from typing_extensions import Concatenate, ParamSpec, Self
@@ -32,64 +33,60 @@ __all__ = ["Chain", "Job", "Library", "Recovery", "Sandbox", "VideoClient", "fra
 R = TypeVar("R")
 S = TypeVar("S")
 
-# How long an interrupted call waits for its own end. Nothing is lost if that takes longer.
-LEAVING = 2.0
+# Maximum seconds that an interrupted call waits for its cancellation. Nothing is lost if that takes longer.
+CANCEL_TIMEOUT = 2.0
 
 
-def _run(work: Coroutine[Any, Any, R]) -> R:
-    """Runs a call in the package's own event loop, and waits for its outcome."""
+def _run(call: Coroutine[Any, Any, R]) -> R:
+    """Runs a call in the package's own event loop and waits for its outcome."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         pass
     else:
-        work.close()
-        raise RuntimeError("a blocking call would stop the event loop that runs here: use reelkin, not reelkin.sync")
-    left = threading.Event()
+        call.close()
+        raise RuntimeError("a blocking call would block the running event loop: use reelkin, not reelkin.sync")
+    ended = threading.Event()
 
-    async def carried() -> R:
+    async def run() -> R:
         try:
-            return await work
+            return await call
         finally:
-            left.set()
+            ended.set()
 
-    future = asyncio.run_coroutine_threadsafe(carried(), _loop.running())
+    future = asyncio.run_coroutine_threadsafe(run(), _loop.background_loop())
     try:
         return future.result()
     except BaseException:
         if future.cancel():
-            left.wait(LEAVING)
+            ended.wait(CANCEL_TIMEOUT)
         raise
 
 
 def _blocking(call: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
-    """A function that waits for the outcome of another."""
+    """Wraps an async function as a blocking one."""
 
     @functools.wraps(call)
-    def waiting(*arguments: P.args, **options: P.kwargs) -> R:
-        return _run(call(*arguments, **options))
+    def blocking(*args: P.args, **kwargs: P.kwargs) -> R:
+        return _run(call(*args, **kwargs))
 
-    return waiting
+    return blocking
 
 
 def _method(
-    call: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], outcome: Callable[[R], S]
+    call: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], convert: Callable[[R], S]
 ) -> Callable[Concatenate[Any, P], S]:
-    """A method that waits for the outcome of another class's."""
+    """Wraps an async method as a blocking one and converts its result."""
 
     @functools.wraps(call)
-    def waiting(self: Any, /, *arguments: P.args, **options: P.kwargs) -> S:
-        return outcome(_run(call(self, *arguments, **options)))
+    def blocking(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> S:
+        return convert(_run(call(self, *args, **kwargs)))
 
-    return waiting
-
-
-def _as_it_is(outcome: R) -> R:
-    return outcome
+    return blocking
 
 
 class Work(ProcessBound, Generic[Event, Outcome]):
-    """Something on its way that can be watched: `wait` for its outcome, or iterate over its events."""
+    """A handle for a running job, chain or recovery: `wait` for its outcome, or iterate over its events."""
 
     def __init__(self, work: _jobs.Work[Event, Outcome]) -> None:
         self._work = work
@@ -98,11 +95,11 @@ class Work(ProcessBound, Generic[Event, Outcome]):
         return repr(self._work)
 
     def wait(self) -> Outcome:
-        """Waits until it is over. Ctrl-C stops nothing but the wait."""
+        """Waits for the outcome. Ctrl-C only ends the wait."""
         return _run(self._work.wait())
 
     def events(self) -> Iterator[Event]:
-        """Everything that happens to it, from its beginning, however late it is asked."""
+        """Iterates over all events, including those before this call."""
         events = self._work._native.events()
         while (event := _run(events.next())) is not None:
             yield event
@@ -112,83 +109,83 @@ class Work(ProcessBound, Generic[Event, Outcome]):
 
     @property
     def is_over(self) -> bool:
-        """Whether it is over, one way or the other."""
+        """Whether it has ended, successfully or not."""
         return self._work.is_over
 
     def stop_waiting(self) -> None:
-        """Stops waiting: `wait` ends with `StoppedError`. The job goes on at the service, and its charge stands."""
+        """Stops polling and downloading. `wait` then raises `StoppedError`. The job continues and is charged."""
         self._work.stop_waiting()
 
 
 class Job(Work[_native.JobEvent, _native.Clip]):
-    """One job on its way to a clip."""
+    """A handle for one job, which produces a clip."""
 
     _work: _jobs.Job
 
     @property
     def id(self) -> str:
-        """The service's id of the job: enough to pick it up again in any process."""
+        """The id of the job at the service. Pass it to `VideoClient.job` in any process to resume the job."""
         return self._work.id
 
 
 class Chain(Work[_native.ChainEvent, _native.ChainOutcome]):
-    """A chain on its way."""
+    """A handle for a chain of clips."""
 
     _work: _jobs.Chain
 
     @property
     def id(self) -> str:
-        """The id of the chain, by which it is gone on with."""
+        """The id of the chain. Pass it as `resume` to resume the chain."""
         return self._work.id
 
 
 class Recovery(Work[_native.RecoveryEvent, _native.Recovered]):
-    """A recovery on its way."""
+    """A handle for a recovery."""
 
 
-class Library(_library.Folder):
-    """A library of clips. A clip is named by a `Clip`, its id, its file name or the path of its file."""
+class Library(BaseLibrary):
+    """A library of clips. Methods accept a `Clip`, its id, its file name or its path."""
 
-    clip = _method(_library.Library.clip, _as_it_is)
-    list = _method(_library.Library.list, _as_it_is)
-    family = _method(_library.Library.family, _as_it_is)
-    verify = _method(_library.Library.verify, _as_it_is)
-    verify_family = _method(_library.Library.verify_family, _as_it_is)
-    read = _method(_library.Library.read, _as_it_is)
-    jobs = _method(_library.Library.jobs, _as_it_is)
-    stuck_jobs = _method(_library.Library.stuck_jobs, _as_it_is)
-    quarantined = _method(_library.Library.quarantined, _as_it_is)
-    discard_quarantined = _method(_library.Library.discard_quarantined, _as_it_is)
-    job_record = _method(_library.Library.job_record, _as_it_is)
-    settle = _method(_library.Library.settle, _as_it_is)
-    spent = _method(_library.Library.spent, _as_it_is)
+    clip = _method(_library.Library.clip, unchanged)
+    list = _method(_library.Library.list, unchanged)
+    family = _method(_library.Library.family, unchanged)
+    verify = _method(_library.Library.verify, unchanged)
+    verify_family = _method(_library.Library.verify_family, unchanged)
+    read = _method(_library.Library.read, unchanged)
+    jobs = _method(_library.Library.jobs, unchanged)
+    stuck_jobs = _method(_library.Library.stuck_jobs, unchanged)
+    quarantined = _method(_library.Library.quarantined, unchanged)
+    discard_quarantined = _method(_library.Library.discard_quarantined, unchanged)
+    job_record = _method(_library.Library.job_record, unchanged)
+    settle = _method(_library.Library.settle, unchanged)
+    spent = _method(_library.Library.spent, unchanged)
 
 
-class VideoClient(Client):
-    """Makes clips and keeps them in a library. The calls block; any thread may use it. `with` closes it at the end."""
+class VideoClient(BaseClient):
+    """Creates clips and stores them in a library, with blocking calls. Use `with` to close the client at the end."""
 
-    generate = _method(_client.VideoClient.generate, _as_it_is)
+    generate = _method(_client.VideoClient.generate, unchanged)
     start_generate = _method(_client.VideoClient.start_generate, Job)
-    edit = _method(_client.VideoClient.edit, _as_it_is)
+    edit = _method(_client.VideoClient.edit, unchanged)
     start_edit = _method(_client.VideoClient.start_edit, Job)
-    extend = _method(_client.VideoClient.extend, _as_it_is)
+    extend = _method(_client.VideoClient.extend, unchanged)
     start_extend = _method(_client.VideoClient.start_extend, Job)
-    continue_from = _method(_client.VideoClient.continue_from, _as_it_is)
+    continue_from = _method(_client.VideoClient.continue_from, unchanged)
     start_continue_from = _method(_client.VideoClient.start_continue_from, Job)
-    chain = _method(_client.VideoClient.chain, _as_it_is)
+    chain = _method(_client.VideoClient.chain, unchanged)
     start_chain = _method(_client.VideoClient.start_chain, Chain)
-    analyze = _method(_client.VideoClient.analyze, _as_it_is)
-    frame = _method(_client.VideoClient.frame, _as_it_is)
+    analyze = _method(_client.VideoClient.analyze, unchanged)
+    frame = _method(_client.VideoClient.frame, unchanged)
     job = _method(_client.VideoClient.job, Job)
-    recover = _method(_client.VideoClient.recover, _as_it_is)
+    recover = _method(_client.VideoClient.recover, unchanged)
     start_recover = _method(_client.VideoClient.start_recover, Recovery)
-    spent = _method(_client.VideoClient.spent, _as_it_is)
-    visible_models = _method(_client.VideoClient.visible_models, _as_it_is)
-    close = _method(_client.VideoClient.close, _as_it_is)
+    spent = _method(_client.VideoClient.spent, unchanged)
+    visible_models = _method(_client.VideoClient.visible_models, unchanged)
+    close = _method(_client.VideoClient.close, unchanged)
 
     @property
     def library(self) -> Library:
-        """The library."""
+        """The client's library."""
         return Library(self._native.library())
 
     def __enter__(self) -> Self:
@@ -200,12 +197,17 @@ class VideoClient(Client):
         self.close()
 
 
-class Sandbox(Server):
-    """The service on loopback: `with Sandbox() as box`, then `VideoClient(..., base_url=box.base_url)`."""
+class Sandbox(BaseSandbox):
+    """A local server that speaks the service's protocol, renders real video and injects faults. It costs nothing.
 
-    start = _method(_sandbox.Sandbox.start, _as_it_is)
-    restart = _method(_sandbox.Sandbox.restart, _as_it_is)
-    stop = _method(_sandbox.Sandbox.stop, _as_it_is)
+    Example:
+        with Sandbox() as sandbox:
+            client = VideoClient("clips", api_key=sandbox.api_key, base_url=sandbox.base_url)
+    """
+
+    start = _method(_sandbox.Sandbox.start, unchanged)
+    restart = _method(_sandbox.Sandbox.restart, unchanged)
+    stop = _method(_sandbox.Sandbox.stop, unchanged)
 
     def __enter__(self) -> Self:
         self.start()
@@ -217,11 +219,11 @@ class Sandbox(Server):
         self.stop()
 
 
-frame = _blocking(_frames.frame)
-frames = _blocking(_frames.frames)
-probe = _blocking(_frames.probe)
+frame = _blocking(_media.frame)
+frames = _blocking(_media.frames)
+probe = _blocking(_media.probe)
 
 
 def progress(work: Work[Any, Outcome]) -> Outcome:
-    """Waits for a work with a bar on standard error, and returns its outcome."""
+    """Waits for a job with a progress bar on standard error, and returns its outcome."""
     return _run(_progress.progress(work._work))

@@ -1,4 +1,4 @@
-"""A sandbox and a client for each test, both its own."""
+"""Fixtures: a sandbox and a client per test."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ import reelkin.sync
 Studio = Callable[..., AbstractAsyncContextManager[tuple[reelkin.VideoClient, reelkin.Sandbox]]]
 SyncStudio = Callable[..., AbstractContextManager[tuple[reelkin.sync.VideoClient, reelkin.sync.Sandbox]]]
 
-# Nothing of a person's own set-up may change what is tested.
+# The developer's settings must not affect the tests.
 for name in list(os.environ):
     if name == "XAI_API_KEY" or name.startswith(("REELKIN_LIBRARY", "REELKIN_LOG", "REELKIN_BUDGET")):
         del os.environ[name]
 
-# The jobs of a test take 0.2 s; by default a client asks for the first time after 5.
+# Jobs in tests take 0.2 s, but the first poll is after 5 s by default.
 QUICK = reelkin.default_poll_policy().replace(
     first=timedelta(milliseconds=50), shortest=timedelta(milliseconds=50), longest=timedelta(milliseconds=200)
 )
@@ -30,7 +30,7 @@ QUICK = reelkin.default_poll_policy().replace(
 
 @pytest.fixture
 def studio(tmp_path: Path) -> Studio:
-    """`async with studio(faults=[...], budget=...) as (client, box)`: options of the sandbox, then of the client."""
+    """Opens a sandbox and a client: `async with studio(faults=[...], budget=...) as (client, box)`."""
 
     @asynccontextmanager
     async def open_studio(
@@ -46,7 +46,7 @@ def studio(tmp_path: Path) -> Studio:
 
 @pytest.fixture
 def sync_studio(tmp_path: Path) -> SyncStudio:
-    """The same for the blocking client."""
+    """Opens a sandbox and a blocking client."""
 
     @contextmanager
     def open_studio(

@@ -1,4 +1,4 @@
-"""The last line of test.sh, out of pytest's own report; fails when a scenario of the list did not run and pass."""
+"""Prints the summary line of test.sh from pytest's report. Fails if a listed scenario did not run or did not pass."""
 
 from __future__ import annotations
 

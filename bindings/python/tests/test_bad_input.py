@@ -1,4 +1,4 @@
-"""What is wrong gets a clear error: of the builtin kind where it never leaves Python, else the library's own."""
+"""Invalid input raises a clear error: a builtin one for values that never leave Python, else one of the package."""
 
 from __future__ import annotations
 
@@ -18,42 +18,42 @@ from conftest import Studio
 
 @pytest.fixture
 def client(tmp_path: Path) -> reelkin.VideoClient:
-    """One that would reach nobody."""
+    """A client without a server."""
     return reelkin.VideoClient(tmp_path / "clips", api_key="k", base_url="http://127.0.0.1:9/v1")
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ({"prompt": 7}, TypeError, "prompt is to be a str, not int"),
-        ({"prompt": b"x"}, TypeError, "prompt is to be a str, not bytes"),
-        ({"prompt": "\ud800"}, ValueError, "prompt has characters that are no Unicode text"),
+        ({"prompt": 7}, TypeError, "prompt must be a str, not int"),
+        ({"prompt": b"x"}, TypeError, "prompt must be a str, not bytes"),
+        ({"prompt": "\ud800"}, ValueError, "prompt must be valid Unicode"),
         ({"prompt": None}, reelkin.InvalidRequestError, "prompt"),
-        ({"prompt": "x", "duration": "6"}, TypeError, "duration is to be seconds or a timedelta, not str"),
-        ({"prompt": "x", "duration": True}, TypeError, "duration is to be seconds or a timedelta, not bool"),
-        ({"prompt": "x", "duration": -1}, ValueError, "duration is to be 0 or more"),
-        ({"prompt": "x", "duration": float("nan")}, ValueError, "duration is to be a number of seconds"),
-        ({"prompt": "x", "duration": float("inf")}, ValueError, "duration is to be a number of seconds"),
+        ({"prompt": "x", "duration": "6"}, TypeError, "duration must be seconds or a timedelta, not str"),
+        ({"prompt": "x", "duration": True}, TypeError, "duration must be seconds or a timedelta, not bool"),
+        ({"prompt": "x", "duration": -1}, ValueError, "duration must be 0 or more"),
+        ({"prompt": "x", "duration": float("nan")}, ValueError, "duration must be a finite number of seconds"),
+        ({"prompt": "x", "duration": float("inf")}, ValueError, "duration must be a finite number of seconds"),
         ({"prompt": "x", "duration": 99}, reelkin.InvalidRequestError, "99"),
         ({"prompt": "x", "duration": 1.5}, reelkin.InvalidRequestError, "1.5"),
-        ({"prompt": "x", "resolution": 720}, TypeError, "resolution is to be a str, not int"),
+        ({"prompt": "x", "resolution": 720}, TypeError, "resolution must be a str, not int"),
         ({"prompt": "x", "resolution": "9999p"}, reelkin.InvalidRequestError, "9999p"),
-        ({"prompt": "x", "audio": 1}, TypeError, "audio is to be True or False, not int"),
-        ({"prompt": "x", "image": 7}, TypeError, "image is to be a path, a URL, bytes"),
+        ({"prompt": "x", "audio": 1}, TypeError, "audio must be True or False, not int"),
+        ({"prompt": "x", "image": 7}, TypeError, "image must be a path, a URL, bytes"),
         ({"prompt": "x", "image": "gopher://host/a.png"}, reelkin.InvalidRequestError, "gopher"),
         ({"prompt": "x", "image": ""}, reelkin.InvalidRequestError, "empty"),
         ({"prompt": "x", "image": Path("/nowhere/a.png")}, FileNotFoundError, "/nowhere/a.png"),
         ({"prompt": "x", "image": b"not a picture"}, reelkin.Error, "image"),
-        ({"prompt": "x", "references": "a.png"}, TypeError, "references is to be a list of pictures, not str"),
-        ({"prompt": "x", "references": [b"a"], "last_frame": b"b"}, ValueError, "do not go together"),
-        ({"prompt": "x", "keyframes": [1]}, TypeError, "keyframes is to be a dict"),
-        ({"prompt": "x", "voices": "eve"}, TypeError, "voices is to be a list of str, not str"),
-        ({"prompt": "x", "plan": "yes"}, TypeError, "plan is to be a reelkin.PlannerSettings, not str"),
-        ({"prompt": "x", "storage": "f.mp4"}, TypeError, "StorageOptions is wanted, not str"),
+        ({"prompt": "x", "references": "a.png"}, TypeError, "references must be a list of images, not str"),
+        ({"prompt": "x", "references": [b"a"], "last_frame": b"b"}, ValueError, "cannot be combined"),
+        ({"prompt": "x", "keyframes": [1]}, TypeError, "keyframes must be a dict"),
+        ({"prompt": "x", "voices": "eve"}, TypeError, "voices must be a list of str, not str"),
+        ({"prompt": "x", "plan": "yes"}, TypeError, "plan must be a reelkin.PlannerSettings, not str"),
+        ({"prompt": "x", "storage": "f.mp4"}, TypeError, "expected a reelkin.StorageOptions, not str"),
         ({"prompt": "x", "seconds": 6}, TypeError, "unexpected keyword argument 'seconds'"),
     ],
 )
-def test_a_wrong_argument_of_generate(
+def test_invalid_arguments_of_generate(
     client: reelkin.VideoClient, arguments: dict[str, Any], error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=re.escape(words)):
@@ -63,7 +63,7 @@ def test_a_wrong_argument_of_generate(
 @pytest.mark.parametrize(
     ("amount", "error", "words"),
     [
-        (0.1, TypeError, "write Decimal('0.1') or '0.1' instead of a float"),
+        (0.1, TypeError, "use Decimal('0.1') or '0.1' instead of a float"),
         (None, None, ""),
         ("5 dollars", ValueError, "at most ten decimals"),
         ("NaN", ValueError, "dollars"),
@@ -96,21 +96,21 @@ def test_money_is_exact_in_any_context(client: reelkin.VideoClient, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", [None, 7, b"clips", ["clips"]])
-def test_a_library_that_is_no_path(name: Any) -> None:
+def test_a_library_that_is_not_a_path(name: Any) -> None:
     with pytest.raises(TypeError, match="library"):
         reelkin.VideoClient(name, api_key="k")
 
 
-def test_set_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XAI_API_KEY", raising=False)
     with pytest.raises(reelkin.ConfigError, match="XAI_API_KEY") as caught:
         reelkin.VideoClient(tmp_path / "clips")
     assert isinstance(caught.value, ValueError) and caught.value.code == "config"
     with pytest.raises(reelkin.ConfigError):
         reelkin.VideoClient(tmp_path / "clips", api_key="k", base_url="http://example.com/v1")
-    with pytest.raises(TypeError, match="a reelkin.Budget is wanted, not str"):
+    with pytest.raises(TypeError, match="expected a reelkin.Budget, not str"):
         reelkin.VideoClient(tmp_path / "clips", api_key="k", budget="5.00")  # type: ignore[arg-type]  # pyright: ignore
-    with pytest.raises(TypeError, match="a reelkin.PollPolicy is wanted, not dict"):
+    with pytest.raises(TypeError, match="expected a reelkin.PollPolicy, not dict"):
         reelkin.VideoClient(tmp_path / "clips", api_key="k", poll={})  # type: ignore[arg-type]  # pyright: ignore
     with pytest.raises(reelkin.ConfigError, match="this build has no buckets: it lacks the feature s3"):
         reelkin.VideoClient("s3://films/team", api_key="k")
@@ -120,7 +120,7 @@ def test_set_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(broken.value, OSError)
 
 
-def test_what_is_not_there(client: reelkin.VideoClient) -> None:
+def test_missing_clips_and_records(client: reelkin.VideoClient) -> None:
     async def run() -> None:
         for call in (client.library.clip("nobody"), client.frame("nobody"), client.library.family("nobody")):
             with pytest.raises(FileNotFoundError) as caught:
@@ -128,15 +128,15 @@ def test_what_is_not_there(client: reelkin.VideoClient) -> None:
             assert isinstance(caught.value, reelkin.NotFoundError) and caught.value.code == "not_found"
         with pytest.raises(reelkin.Error):
             await client.library.job_record("nobody")
-        with pytest.raises(TypeError, match="settlement is to be a reelkin.Settlement"):
+        with pytest.raises(TypeError, match="settlement must be a reelkin.Settlement"):
             await client.library.settle("nobody", "lost")  # type: ignore[arg-type]  # pyright: ignore
-        with pytest.raises(TypeError, match="id is to be a str, not NoneType"):
+        with pytest.raises(TypeError, match="id must be a str, not NoneType"):
             await client.job(None)  # type: ignore[arg-type]  # pyright: ignore
         with pytest.raises(reelkin.Error):
             await client.job("")
         with pytest.raises(ValueError, match="time zone"):
             await client.spent(datetime.datetime(2026, 1, 1))
-        with pytest.raises(ValueError, match="limit is to be 0 or more"):
+        with pytest.raises(ValueError, match="limit must be 0 or more"):
             await client.library.list(limit=-1)
         with pytest.raises(ValueError):
             await client.library.list(limit=1 << 40)
@@ -144,7 +144,7 @@ def test_what_is_not_there(client: reelkin.VideoClient) -> None:
     asyncio.run(run())
 
 
-def test_a_chain_begins_somewhere(client: reelkin.VideoClient) -> None:
+def test_invalid_chains(client: reelkin.VideoClient) -> None:
     for arguments in (
         {},
         {"start": "a", "resume": "b"},
@@ -170,7 +170,7 @@ def test_a_closed_client(client: reelkin.VideoClient) -> None:
     asyncio.run(run())
 
 
-def test_closing_ends_what_waits(studio: Studio) -> None:
+def test_closing_ends_waits(studio: Studio) -> None:
     async def run() -> None:
         async with studio(seconds_per_job=60) as (client, _):
             job = await client.start_generate("x", duration=1)
@@ -184,21 +184,21 @@ def test_closing_ends_what_waits(studio: Studio) -> None:
 
 
 def test_two_event_loops_use_one_client(studio: Studio) -> None:
-    """Both at once, and one after the other."""
+    """Uses them at the same time and one after the other."""
 
     async def run() -> None:
         async with studio() as (client, box):
             job = await client.start_generate("shared", duration=1)
             clips: list[str] = []
 
-            def elsewhere() -> None:
+            def other_loop() -> None:
                 async def wait() -> None:
                     clips.append((await job).id)
                     clips.append((await client.generate("another", duration=1)).id)
 
                 asyncio.run(wait())
 
-            thread = threading.Thread(target=elsewhere)
+            thread = threading.Thread(target=other_loop)
             thread.start()
             clips.append((await job).id)
             await asyncio.to_thread(thread.join)
@@ -208,8 +208,7 @@ def test_two_event_loops_use_one_client(studio: Studio) -> None:
     asyncio.run(run())
 
 
-def test_a_loop_that_is_gone_harms_nobody(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
-    """A call that was begun in a loop which was closed under it."""
+def test_closing_the_loop_during_a_call(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     loop = asyncio.new_event_loop()
 
     async def begin(client: reelkin.VideoClient) -> None:

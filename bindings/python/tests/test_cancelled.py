@@ -1,4 +1,4 @@
-"""A call that is cancelled before it begins sends nothing: no create, no question, nothing that is paid."""
+"""A call that is cancelled before it starts sends no paid request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import reelkin
 from conftest import QUICK, Studio
 
 Call = Callable[[reelkin.VideoClient, reelkin.Clip], Coroutine[Any, Any, Any]]
-# Every verb that is paid, and those whose prompt is planned first, by a paid question.
+# All paid operations, also with planning of the prompt, which is a paid call that comes first.
 PAID: dict[str, Call] = {
     "generate": lambda client, clip: client.generate("a bay", duration=1),
     "generate planned": lambda client, clip: client.generate("a bay", duration=1, plan=True),
@@ -35,9 +35,9 @@ PAID: dict[str, Call] = {
 FREE = {"frame", "job", "recover", "start_recover", "spent", "visible_models", "close"}
 
 
-def test_every_verb_is_listed() -> None:
-    verbs = {name for name, part in vars(reelkin.VideoClient).items() if inspect.iscoroutinefunction(part)}
-    assert {name for name in verbs if not name.startswith("_")} == FREE | {name.split()[0] for name in PAID}
+def test_every_operation_is_listed() -> None:
+    operations = {name for name, part in vars(reelkin.VideoClient).items() if inspect.iscoroutinefunction(part)}
+    assert {name for name in operations if not name.startswith("_")} == FREE | {name.split()[0] for name in PAID}
 
 
 def this_task() -> asyncio.Task[Any]:
@@ -51,32 +51,32 @@ async def cancelled_task(call: Coroutine[Any, Any, Any]) -> None:
     await call
 
 
-async def deadline_that_passed_while_the_loop_was_busy(call: Coroutine[Any, Any, Any]) -> None:
+async def deadline_passed_while_loop_was_busy(call: Coroutine[Any, Any, Any]) -> None:
     asyncio.get_running_loop().call_later(0.001, this_task().cancel)
     time.sleep(0.005)
     await call
 
 
-async def wait_for_nothing(call: Coroutine[Any, Any, Any]) -> None:
+async def wait_for_zero(call: Coroutine[Any, Any, Any]) -> None:
     await asyncio.wait_for(call, 0)
 
 
-async def timeout_of_nothing(call: Coroutine[Any, Any, Any]) -> None:
+async def timeout_of_zero(call: Coroutine[Any, Any, Any]) -> None:
     async with asyncio.timeout(0):
         await call
 
 
-WAYS: list[Callable[[Coroutine[Any, Any, Any]], Awaitable[None]]] = [
+CANCELLATIONS: list[Callable[[Coroutine[Any, Any, Any]], Awaitable[None]]] = [
     cancelled_task,
-    deadline_that_passed_while_the_loop_was_busy,
-    wait_for_nothing,
+    deadline_passed_while_loop_was_busy,
+    wait_for_zero,
 ]
 if sys.version_info >= (3, 11):
-    WAYS.append(timeout_of_nothing)
+    CANCELLATIONS.append(timeout_of_zero)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_nothing_is_sent(way: Callable[[Coroutine[Any, Any, Any]], Awaitable[None]], tmp_path: Path) -> None:
+@pytest.mark.parametrize("cancel", CANCELLATIONS)
+def test_nothing_is_sent(cancel: Callable[[Coroutine[Any, Any, Any]], Awaitable[None]], tmp_path: Path) -> None:
     async def run() -> None:
         async with reelkin.Sandbox(seconds_per_job=0.1) as box:
             async with reelkin.VideoClient(tmp_path, api_key=box.api_key, base_url=box.base_url, poll=QUICK) as client:
@@ -84,10 +84,10 @@ def test_nothing_is_sent(way: Callable[[Coroutine[Any, Any, Any]], Awaitable[Non
                 before = box.state
                 for name, call in PAID.items():
                     outcome = await asyncio.gather(
-                        asyncio.ensure_future(way(call(client, clip))), return_exceptions=True
+                        asyncio.ensure_future(cancel(call(client, clip))), return_exceptions=True
                     )
                     assert isinstance(outcome[0], (asyncio.CancelledError, asyncio.TimeoutError)), (name, outcome)
-            # Closing waited for whatever was on its way.
+            # Closing the client has waited for requests that were being sent.
             after = box.state
             sent = ("creates", "create_requests", "answers", "uploads")
             assert [getattr(after, what) for what in sent] == [getattr(before, what) for what in sent]
@@ -96,9 +96,7 @@ def test_nothing_is_sent(way: Callable[[Coroutine[Any, Any, Any]], Awaitable[Non
     asyncio.run(run())
 
 
-def test_a_call_that_is_not_cancelled_goes_through(studio: Studio) -> None:
-    """A cancellation that was caught is over, and one of another task does not count."""
-
+def test_a_caught_cancellation_does_not_affect_the_next_call(studio: Studio) -> None:
     async def run() -> None:
         async with studio() as (client, box):
             this_task().cancel()

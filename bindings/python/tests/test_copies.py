@@ -1,4 +1,4 @@
-"""Values are copied and pickled by value; what lives in the native library is neither, and says what to do instead."""
+"""Values can be copied and pickled. Native objects cannot, and the error says what to do instead."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from conftest import Studio, SyncStudio
 from reelkin import _native
 
 PROTOCOLS = range(2, pickle.HIGHEST_PROTOCOL + 1)
-# A class with a handle of the native library gets its line here, once somebody has decided what a copy of it is.
+# All classes with a native handle, and the alternative to copying. New classes must be added.
 NATIVE = {
-    "ChainEvents": "make it in the process that uses it",
-    "ChainHandle": "the same request goes on with the same chain",
+    "ChainEvents": "create it in the process that uses it",
+    "ChainHandle": "the same request continues the same chain",
     "Family": r"pass its members\(\)",
     "Frame": "use a reelkin.Frame",
-    "JobEvents": "make it in the process that uses it",
+    "JobEvents": "create it in the process that uses it",
     "JobHandle": r"client.job\(id\)",
     "Library": "open the library in the worker",
-    "RecoveryEvents": "make it in the process that uses it",
-    "RecoveryHandle": "begin a recovery in the worker",
+    "RecoveryEvents": "create it in the process that uses it",
+    "RecoveryHandle": "start a recovery in the worker",
     "Sandbox": "pass its base_url and its api_key",
-    "TokenAnswer": "make it in the process that uses it",
+    "TokenAnswer": "create it in the process that uses it",
     "VideoClient": "create a client in the worker",
 }
 
 
-def refuses(thing: object, instead: str) -> None:
-    words = f"cannot be pickled or copied.*: .*{instead}"
+def assert_not_copyable(thing: object, alternative: str) -> None:
+    words = f"cannot be pickled or copied.*: .*{alternative}"
     with pytest.raises(TypeError, match=words):
         copy.copy(thing)
     with pytest.raises(TypeError, match=words):
@@ -46,7 +46,7 @@ def refuses(thing: object, instead: str) -> None:
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         with pytest.raises(TypeError, match=words):
             pickle.dumps(thing, protocol)
-    # Inside of what can be copied.
+    # Also inside a list or a dict.
     with pytest.raises(TypeError, match=words):
         copy.deepcopy({"one": [thing]})
     with pytest.raises(TypeError, match=words):
@@ -58,7 +58,7 @@ def copies(thing: Any) -> list[Any]:
     return [copy.copy(thing), copy.deepcopy(thing), copy.deepcopy([thing])[0], *pickled]
 
 
-def test_every_native_class_has_a_decision() -> None:
+def test_every_native_class_is_listed() -> None:
     classes = {
         name: kind
         for name, kind in vars(_native).items()
@@ -67,8 +67,8 @@ def test_every_native_class_has_a_decision() -> None:
     assert set(classes) == set(NATIVE)
     for name, kind in classes.items():
         assert hasattr(kind, "__del__"), name
-        # Without a handle: nothing but the class itself decides.
-        refuses(object.__new__(kind), NATIVE[name])
+        # Without a handle, so only the class matters.
+        assert_not_copyable(object.__new__(kind), NATIVE[name])
 
 
 def test_live_objects(studio: Studio) -> None:
@@ -81,18 +81,18 @@ def test_live_objects(studio: Studio) -> None:
             recovery = await client.start_recover()
             await recovery
             family = await client.library.family(clip)
-            for thing, instead in (
+            for thing, alternative in (
                 (client, "create a client in the worker"),
                 (client.library, "open the library in the worker"),
                 (box, "pass its base_url"),
                 (job, "client.job"),
                 (chain, "the same request"),
-                (recovery, "begin a recovery"),
+                (recovery, "start a recovery"),
                 (family, "members"),
                 ((await client.frame(clip))._native, "use a reelkin.Frame"),
             ):
-                refuses(thing, instead)
-            # What was refused is as good as before.
+                assert_not_copyable(thing, alternative)
+            # The objects still work.
             assert (await client.library.family(clip)).focus().id == family.focus().id == clip.id
 
     asyncio.run(run())
@@ -102,14 +102,14 @@ def test_live_objects_of_the_blocking_package(sync_studio: SyncStudio) -> None:
     with sync_studio() as (client, box):
         job = client.start_generate("a bay", duration=1)
         job.wait()
-        refuses(client, "create a client in the worker")
-        refuses(client.library, "open the library in the worker")
-        refuses(box, "pass its base_url")
-        refuses(job, "client.job")
+        assert_not_copyable(client, "create a client in the worker")
+        assert_not_copyable(client.library, "open the library in the worker")
+        assert_not_copyable(box, "pass its base_url")
+        assert_not_copyable(job, "client.job")
         assert job.wait().path is not None
 
 
-def seen(frame: reelkin.Frame) -> list[object]:
+def content(frame: reelkin.Frame) -> list[object]:
     return [
         *(frame.width, frame.height, bytes(frame), frame.pts, frame.time_base, frame.time, frame.number),
         *(frame.colour, frame.rotation, frame.to_png()),
@@ -122,12 +122,12 @@ def test_frames(studio: Studio) -> None:
             clip = await client.generate("a bay", duration=1)
             frame = await client.frame(clip, 0.5)
             assert frame.pts > 0 and frame.number == 12
-            before = seen(frame)
+            before = content(frame)
             copied = copies(frame)
-            assert [seen(again) for again in copied] == [before] * len(copied)
-            # Each has its own pixels.
+            assert [content(again) for again in copied] == [before] * len(copied)
+            # The copies have their own pixels.
             del frame
-            assert [seen(again) for again in copied] == [before] * len(copied)
+            assert [content(again) for again in copied] == [before] * len(copied)
 
     asyncio.run(run())
 
@@ -148,7 +148,11 @@ def test_values(studio: Studio) -> None:
                 *(clip, clip.record, await client.library.jobs(), await client.library.list(), events, box.state),
                 *(await client.recover(), await client.spent(), await client.library.verify(), client.models),
                 *((await client.library.family(clip)).members(), client.estimate("x", duration=1)),
-                *(reelkin.Budget(per_day="5.00"), reelkin.generate_request("x", image=b"GIF89a"), await client.analyze(clip)),
+                *(
+                    reelkin.Budget(per_day="5.00"),
+                    reelkin.generate_request("x", image=b"GIF89a"),
+                    await client.analyze(clip),
+                ),
                 *(reelkin.default_poll_policy(), reelkin.AccessToken("secret", 60), reelkin.Charge.NO),
             ]
             for value in values:
@@ -175,15 +179,15 @@ WORKER = """
         return client.service
 
     if __name__ == "__main__":
-        folder, key, url, way = sys.argv[1:]
+        folder, key, url, method = sys.argv[1:]
         client = reelkin.sync.VideoClient(folder, api_key=key, base_url=url)
         clip = client.library.clip(client.library.list().clips[0].id).path
-        here = client.frame(clip)
-        with concurrent.futures.ProcessPoolExecutor(2, multiprocessing.get_context(way)) as pool:
-            there = pool.submit(last, clip).result(60)
-            assert bytes(there) == bytes(here) and there.pts == here.pts and there.to_png() == here.to_png()
-            assert pool.submit(size, here).result(60) == (len(bytes(here)), here.number)
-            assert [len(bytes(frame)) for frame in pool.map(last, [clip] * 4)] == [len(bytes(here))] * 4
+        local = client.frame(clip)
+        with concurrent.futures.ProcessPoolExecutor(2, multiprocessing.get_context(method)) as pool:
+            remote = pool.submit(last, clip).result(60)
+            assert bytes(remote) == bytes(local) and remote.pts == local.pts and remote.to_png() == local.to_png()
+            assert pool.submit(size, local).result(60) == (len(bytes(local)), local.number)
+            assert [len(bytes(frame)) for frame in pool.map(last, [clip] * 4)] == [len(bytes(local))] * 4
             error = pool.submit(fail, pathlib.Path(folder) / "nobody.mp4").exception(60)
             assert isinstance(error, reelkin.NotFoundError), error
             error = pool.submit(use, client).exception(60)
@@ -193,12 +197,13 @@ WORKER = """
     """
 
 
-@pytest.mark.parametrize("way", ["fork", "spawn"])
-def test_a_pool_of_processes(way: str, sync_studio: SyncStudio, tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_process_pools(method: str, sync_studio: SyncStudio, tmp_path: Path) -> None:
     script = tmp_path / "worker.py"
     script.write_text(textwrap.dedent(WORKER))
     with sync_studio() as (client, box):
         client.generate("a bay", duration=1)
-        command = [sys.executable, "-W", "ignore", str(script), str(tmp_path / "clips"), box.api_key, box.base_url, way]
+        arguments = [str(tmp_path / "clips"), box.api_key, box.base_url, method]
+        command = [sys.executable, "-W", "ignore", str(script), *arguments]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=180)
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, "whole\n", "")

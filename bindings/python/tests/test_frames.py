@@ -1,4 +1,4 @@
-"""Frames, probes, and where they go."""
+"""Frames, probes, and their conversions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def small() -> reelkin.Frame:
     return reelkin.Frame.from_rgb(2, 2, RED_GREEN)
 
 
-def test_pixels_in_place(small: reelkin.Frame) -> None:
+def test_pixels_are_not_copied(small: reelkin.Frame) -> None:
     view = small.pixels
     assert view.readonly and view.nbytes == 12 and bytes(view) == bytes(small) == RED_GREEN
     array = small.to_numpy()
@@ -33,14 +33,14 @@ def test_pixels_in_place(small: reelkin.Frame) -> None:
     assert array.__array_interface__["data"][0] == numpy.frombuffer(view, numpy.uint8).__array_interface__["data"][0]
     del small, view
     gc.collect()
-    # What they look at lives as long as they do.
+    # The array keeps the pixels alive.
     others = [reelkin.Frame.from_rgb(2, 2, bytes(12)) for _ in range(1000)]
     assert array.tobytes() == RED_GREEN and len(others) == 1000
     if sys.version_info >= (3, 12):
         assert bytes(memoryview(others[0])) == bytes(12)
 
 
-def test_pictures(small: reelkin.Frame) -> None:
+def test_image_formats(small: reelkin.Frame) -> None:
     image = small.to_pil()
     assert image.size == (2, 2) and image.getpixel((1, 0)) == (0, 255, 0)
     png = small._repr_png_()
@@ -49,22 +49,22 @@ def test_pictures(small: reelkin.Frame) -> None:
     assert small.psnr(small) == float("inf")
     with pytest.raises(reelkin.Error):
         small.to_jpeg(101)
-    with pytest.raises(TypeError, match="other is to be a reelkin.Frame"):
+    with pytest.raises(TypeError, match="other must be a reelkin.Frame"):
         small.psnr(png)  # type: ignore[arg-type]  # pyright: ignore
     with pytest.raises(reelkin.MediaError) as caught:
         reelkin.Frame.from_rgb(2, 2, b"short")
     assert isinstance(caught.value, ValueError)
 
 
-def test_every_form_of_a_picture_is_the_same_input(studio: Studio, tmp_path: Path) -> None:
+def test_every_image_type_is_the_same_input(studio: Studio, tmp_path: Path) -> None:
     async def run() -> None:
         async with studio() as (client, _):
             frame = await client.frame(await client.generate("a bay", duration=1), "first")
             file = tmp_path / "start.png"
             file.write_bytes(frame.to_png())
             hashes = set()
-            for picture in (frame, frame.to_pil(), frame.to_numpy(), frame.to_png(), file, str(file)):
-                clip = await client.generate("go", image=picture, duration=1)
+            for image in (frame, frame.to_pil(), frame.to_numpy(), frame.to_png(), file, str(file)):
+                clip = await client.generate("go", image=image, duration=1)
                 assert clip.record and clip.record.reelkin and clip.record.reelkin.inputs
                 hashes.add(clip.record.reelkin.inputs[0].sha256)
             assert len(hashes) == 1
@@ -84,8 +84,8 @@ def test_positions(studio: Studio, tmp_path: Path) -> None:
             assert (await client.frame(clip.id, 0.5)).to_png() == frames[2].to_png()
             assert (await client.frame(clip.path)).number == 23
             assert frames[0].time == datetime.timedelta(0) and frames[0].time_base.numerator == 1
-            found = await reelkin.probe(clip.path)
-            assert found.video.frames == 24 and (found.video.width, found.video.height) == (
+            probe = await reelkin.probe(clip.path)
+            assert probe.video.frames == 24 and (probe.video.width, probe.video.height) == (
                 frames[0].width,
                 frames[0].height,
             )
@@ -107,7 +107,7 @@ def test_positions(studio: Studio, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"junk" * 1000, b"\x00\x00\x00\x18ftypisom" + zlib.compress(b"x" * 4096)])
-def test_what_is_no_clip(content: bytes, tmp_path: Path) -> None:
+def test_invalid_clips(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "a.mp4"
     file.write_bytes(content)
     for source in (content, file):
@@ -118,7 +118,7 @@ def test_what_is_no_clip(content: bytes, tmp_path: Path) -> None:
         asyncio.run(reelkin.probe(tmp_path / "nobody.mp4"))
 
 
-def test_arrays_that_are_no_picture(studio: Studio) -> None:
+def test_arrays_that_are_not_images(studio: Studio) -> None:
     async def run() -> None:
         async with studio() as (client, _):
             for array in (numpy.zeros((4, 4)), numpy.zeros((4, 4, 4), numpy.uint8), numpy.zeros((4, 4, 3))):

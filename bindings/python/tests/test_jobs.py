@@ -1,4 +1,4 @@
-"""Events, waiting, stopping, cancelling, progress."""
+"""Job handles: events, waiting, stopping, cancellation, progress bars."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from conftest import Studio
 from reelkin import _progress
 
 
-def test_events_from_the_beginning_for_everybody(studio: Studio) -> None:
+def test_every_iteration_sees_all_events(studio: Studio) -> None:
     async def run() -> None:
         async with studio() as (client, _):
             job = await client.start_generate("a bay", duration=1)
@@ -31,7 +31,7 @@ def test_events_from_the_beginning_for_everybody(studio: Studio) -> None:
     asyncio.run(run())
 
 
-def test_cancelling_a_wait_stops_nothing(studio: Studio) -> None:
+def test_cancelling_a_wait_does_not_stop_the_job(studio: Studio) -> None:
     async def run() -> None:
         async with studio(seconds_per_job=1) as (client, box):
             job = await client.start_generate("a bay", duration=1)
@@ -52,13 +52,13 @@ def test_stop_waiting(studio: Studio) -> None:
             with pytest.raises(reelkin.StoppedError) as caught:
                 await job
             assert caught.value.job_id == job.id and caught.value.code == "stopped"
-            found = await (await client.start_recover())
-            assert len(found.saved) == 1 and box.state.creates == 1
+            recovered = await (await client.start_recover())
+            assert len(recovered.saved) == 1 and box.state.creates == 1
 
     asyncio.run(run())
 
 
-def test_the_deadline_is_the_builtin_error(studio: Studio) -> None:
+def test_a_deadline_raises_the_builtin_timeout_error(studio: Studio) -> None:
     async def run() -> None:
         poll = reelkin.default_poll_policy().replace(deadline=datetime.timedelta(seconds=1))
         async with studio(seconds_per_job=60, poll=poll) as (client, _):
@@ -80,11 +80,11 @@ def test_a_chain(studio: Studio) -> None:
             chain = await client.start_chain(start, steps, budget="9.00", name="day")
             assert chain.id == "day"
             kinds = {type(event).__name__ async for event in chain}
-            made = await chain
+            outcome = await chain
             assert kinds == {"StepStarted", "Step", "StepFinished"}
-            assert len(made.clips) == 3 == box.state.creates
+            assert len(outcome.clips) == 3 == box.state.creates
             with pytest.raises(reelkin.BudgetError):
-                await client.chain(made.clips[-1], ["on"], budget="0.01")
+                await client.chain(outcome.clips[-1], ["on"], budget="0.01")
 
     asyncio.run(run())
 
@@ -99,11 +99,11 @@ def test_progress(studio: Studio, monkeypatch: pytest.MonkeyPatch, capsys: pytes
             await reelkin.progress(await client.start_recover())
 
     asyncio.run(run())
-    words = capsys.readouterr().err.splitlines()
-    assert words[0] == "planning" and "saved" in words
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "planning" and "saved" in lines
 
 
-def test_a_bar_of_tqdm() -> None:
+def test_tqdm_bar() -> None:
     shown: list[tuple[int, str]] = []
 
     class Tqdm:
@@ -112,16 +112,16 @@ def test_a_bar_of_tqdm() -> None:
         def __init__(self, total: int, unit: str, bar_format: str) -> None:
             assert total == 100
 
-        def set_description(self, words: str, refresh: bool) -> None:
-            self.words = words
+        def set_description(self, description: str, refresh: bool) -> None:
+            self.description = description
 
         def refresh(self) -> None:
-            shown.append((self.n, self.words))
+            shown.append((self.n, self.description))
 
         def close(self) -> None:
             shown.append((-1, ""))
 
     bar = _progress.TqdmBar(Tqdm)
-    bar.show(0.25, "making")
+    bar.show(0.25, "generating")
     bar.close()
-    assert shown == [(25, "making"), (-1, "")]
+    assert shown == [(25, "generating"), (-1, "")]

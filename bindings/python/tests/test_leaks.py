@@ -1,4 +1,4 @@
-"""Ten thousand calls across the boundary leave nothing behind."""
+"""Ten thousand native calls of each kind do not leak memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reelkin import _native
 
 CALLS = 10_000
 WARM_UP = 1_000
-# What the allocator of a process of this size keeps or gives back as it likes.
+# Fluctuations of the allocator.
 ALLOWED_KIB = 4 * 1024
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -30,14 +30,14 @@ def resident_kib() -> int:
     raise AssertionError("no VmRSS")
 
 
-async def flat(call: Callable[[], Awaitable[object]], calls: int = CALLS) -> None:
+async def assert_no_leak(call: Callable[[], Awaitable[object]], calls: int = CALLS) -> None:
     for _ in range(WARM_UP):
         await call()
     before = resident_kib()
     for _ in range(calls):
         await call()
-    grown = resident_kib() - before
-    assert grown < ALLOWED_KIB, f"{grown} KiB more after {calls} calls"
+    growth = resident_kib() - before
+    assert growth < ALLOWED_KIB, f"memory grew by {growth} KiB after {calls} calls"
     assert len(_native._UniffiContinuationHandleMap) == 0  # type: ignore[attr-defined]  # pyright: ignore
 
 
@@ -46,7 +46,7 @@ def test_values(studio: Studio) -> None:
         _native.default_poll_policy()
         reelkin.built_in_models()
 
-    asyncio.run(flat(call, CALLS // 2))
+    asyncio.run(assert_no_leak(call, CALLS // 2))
 
 
 def test_async_calls_and_records(studio: Studio) -> None:
@@ -58,7 +58,7 @@ def test_async_calls_and_records(studio: Studio) -> None:
             async def call() -> None:
                 await library.list(limit=1)
 
-            await flat(call)
+            await assert_no_leak(call)
 
     asyncio.run(run())
 
@@ -77,7 +77,7 @@ def test_errors(tmp_path: Path) -> None:
             except reelkin.Error:
                 pass
 
-        await flat(call, CALLS // 2)
+        await assert_no_leak(call, CALLS // 2)
         await client.close()
 
     asyncio.run(run())
@@ -92,7 +92,7 @@ def test_frames_and_their_views() -> None:
         array = frame.to_numpy()
         assert len(view) == array.size
 
-    asyncio.run(flat(call))
+    asyncio.run(assert_no_leak(call))
 
 
 def test_cancelled_calls(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_cancelled_calls(tmp_path: Path) -> None:
             except asyncio.CancelledError:
                 pass
 
-        await flat(call)
+        await assert_no_leak(call)
         await client.close()
 
     asyncio.run(run())

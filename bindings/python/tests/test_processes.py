@@ -1,4 +1,4 @@
-"""Ends of processes, forks, and what is loaded into one."""
+"""Exits, forks, worker processes, and loaded libraries."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def run(script: str, *arguments: str, deadline: float = 60) -> subprocess.Comple
     return subprocess.run(command, capture_output=True, text=True, timeout=deadline)
 
 
-LEAVING = {
+EXITING = {
     "async": """
         import asyncio, sys, reelkin
         async def main():
@@ -53,13 +53,13 @@ LEAVING = {
 }
 
 
-@pytest.mark.parametrize("way", LEAVING)
-def test_an_interpreter_that_ends_with_jobs_in_flight(way: str, sync_studio: SyncStudio, tmp_path: Path) -> None:
+@pytest.mark.parametrize("script", EXITING)
+def test_exit_with_jobs_in_flight(script: str, sync_studio: SyncStudio, tmp_path: Path) -> None:
     with sync_studio(seconds_per_job=5) as (client, box):
-        begun = time.monotonic()
-        ended = run(LEAVING[way], str(tmp_path / "clips"), box.api_key, box.base_url)
+        started = time.monotonic()
+        ended = run(EXITING[script], str(tmp_path / "clips"), box.api_key, box.base_url)
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
-        assert time.monotonic() - begun < 30
+        assert time.monotonic() - started < 30
         assert box.state.creates == 3
         assert len(client.recover().saved) == 3
         assert box.state.creates == 3
@@ -94,7 +94,7 @@ FORKED = """
     """
 
 
-def test_a_fork_while_a_job_runs(sync_studio: SyncStudio, tmp_path: Path) -> None:
+def test_fork_while_a_job_runs(sync_studio: SyncStudio, tmp_path: Path) -> None:
     with sync_studio(seconds_per_job=2) as (client, box):
         ended = run(FORKED, str(tmp_path / "clips"), box.api_key, box.base_url)
         assert (ended.returncode, ended.stderr) == (0, "")
@@ -102,18 +102,18 @@ def test_a_fork_while_a_job_runs(sync_studio: SyncStudio, tmp_path: Path) -> Non
         assert box.state.creates == 2
 
 
-def test_a_fork_that_ends_at_once_does_not_wait_for_the_parents_jobs(sync_studio: SyncStudio, tmp_path: Path) -> None:
+def test_a_forked_child_exits_without_waiting_for_the_parents_jobs(sync_studio: SyncStudio, tmp_path: Path) -> None:
     with sync_studio(seconds_per_job=20) as (_, box):
         script = """
             import os, sys, time, reelkin.sync
             client = reelkin.sync.VideoClient(sys.argv[1], api_key=sys.argv[2], base_url=sys.argv[3])
             job = client.start_generate("comet", duration=1)
-            begun = time.monotonic()
+            started = time.monotonic()
             child = os.fork()
             if child == 0:
                 sys.exit(7)
             assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-            print(time.monotonic() - begun < 5)
+            print(time.monotonic() - started < 5)
             """
         ended = run(script, str(tmp_path / "clips"), box.api_key, box.base_url)
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, "True\n", "")
@@ -128,26 +128,27 @@ WORKER = """
             return client.generate(prompt, duration=1).id
 
     if __name__ == "__main__":
-        library, key, url, way = sys.argv[1:]
-        mine = reelkin.sync.VideoClient(library, api_key=key, base_url=url)
-        mine.spent()
-        with multiprocessing.get_context(way).Pool(2) as pool:
+        library, key, url, method = sys.argv[1:]
+        client = reelkin.sync.VideoClient(library, api_key=key, base_url=url)
+        client.spent()
+        with multiprocessing.get_context(method).Pool(2) as pool:
             print(len(set(pool.map(work, [(library, key, url, f"comet {n}") for n in range(4)]))))
     """
 
 
-@pytest.mark.parametrize("way", ["fork", "spawn"])
-def test_multiprocessing(way: str, sync_studio: SyncStudio, tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_multiprocessing(method: str, sync_studio: SyncStudio, tmp_path: Path) -> None:
     script = tmp_path / "worker.py"
     script.write_text(textwrap.dedent(WORKER))
     with sync_studio() as (client, box):
-        command = [sys.executable, "-W", "ignore", str(script), str(tmp_path / "clips"), box.api_key, box.base_url, way]
+        arguments = [str(tmp_path / "clips"), box.api_key, box.base_url, method]
+        command = [sys.executable, "-W", "ignore", str(script), *arguments]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, "4\n", "")
         assert len(client.library.list().clips) == 4
 
 
-def test_nothing_works_after_the_end() -> None:
+def test_calls_fail_after_the_shutdown() -> None:
     ended = run(
         """
         import reelkin, reelkin._native
@@ -161,10 +162,10 @@ def test_nothing_works_after_the_end() -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "stopped\n", "")
 
 
-def test_only_the_wheels_own_ffmpeg_is_loaded(tmp_path: Path) -> None:
+def test_only_the_bundled_ffmpeg_is_loaded(tmp_path: Path) -> None:
     wheel = importlib.metadata.distribution("reelkin").read_text("WHEEL") or ""
     if "manylinux" not in wheel:
-        pytest.skip("this wheel was built with the FFmpeg of the machine, or for another system")
+        pytest.skip("the wheel uses the system's FFmpeg, or is not for Linux")
     frame = reelkin.Frame.from_rgb(2, 2, bytes(12))
     (tmp_path / "a.png").write_bytes(frame.to_png())
     reelkin.sync.probe(tmp_path / "a.png")

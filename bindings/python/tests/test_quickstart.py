@@ -1,4 +1,4 @@
-"""The quick start, as it is written."""
+"""Runs the code of docs/quickstart-python.md."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ QUICKSTART = Path(__file__).resolve().parents[3] / "docs" / "quickstart-python.m
 def test_the_quick_start_runs(tmp_path: Path) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", QUICKSTART.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     assert len(blocks) == 3
-    said = ""
+    output = ""
     for block in blocks:
         ended = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, timeout=300)
         assert ended.returncode == 0, ended.stderr
-        said += ended.stdout
+        output += ended.stdout
     assert (tmp_path / "last.png").read_bytes()[:4] == b"\x89PNG"
-    assert said.count("1 saved") == 2
+    assert output.count("1 saved") == 2

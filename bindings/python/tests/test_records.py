@@ -1,4 +1,4 @@
-"""Records, errors and the private module: what they can do, and that nothing was lost in bringing it into form."""
+"""Records, errors, documentation, and that the rewritten native module matches its stub."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reelkin import _errors, _native
 STUB = ast.parse(Path(_native.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
 
 
-def test_the_stub_says_what_is_there() -> None:
+def test_the_stub_matches_the_module() -> None:
     classes = [node for node in STUB.body if isinstance(node, ast.ClassDef)]
     assert len(classes) > 100
     for node in classes:
@@ -55,7 +55,7 @@ def test_every_kind_of_error_has_a_class() -> None:
     assert f"variant == {len(kinds)}" in source and f"variant == {len(kinds) + 1}" not in source
 
 
-def test_errors_pickle_and_speak(tmp_path: Path) -> None:
+def test_errors_can_be_pickled_and_printed(tmp_path: Path) -> None:
     with pytest.raises(reelkin.NotFoundError) as caught:
         asyncio.run(reelkin.probe(tmp_path / "nobody.mp4"))
     error = caught.value
@@ -116,11 +116,11 @@ def test_everything_public_is_documented() -> None:
 
 def test_the_blocking_package_has_the_same_calls() -> None:
     for name in ("VideoClient", "Library", "Job", "Chain", "Recovery", "Sandbox"):
-        there, here = getattr(reelkin, name), getattr(reelkin.sync, name)
-        ours = {part for part in dir(here) if not part.startswith("_")}
-        theirs = {part for part in dir(there) if not part.startswith("_")}
-        assert ours == theirs, name
-        for part in ours:
-            if inspect.isfunction(getattr(there, part)):
-                blocking, waiting = inspect.signature(getattr(here, part)), inspect.signature(getattr(there, part))
-                assert str(blocking.parameters) == str(waiting.parameters), part
+        asynchronous, blocking = getattr(reelkin, name), getattr(reelkin.sync, name)
+        blocking_parts = {part for part in dir(blocking) if not part.startswith("_")}
+        asynchronous_parts = {part for part in dir(asynchronous) if not part.startswith("_")}
+        assert blocking_parts == asynchronous_parts, name
+        for part in blocking_parts:
+            if inspect.isfunction(getattr(asynchronous, part)):
+                parameters = [inspect.signature(getattr(kind, part)).parameters for kind in (blocking, asynchronous)]
+                assert str(parameters[0]) == str(parameters[1]), part

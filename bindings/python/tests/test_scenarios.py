@@ -1,4 +1,4 @@
-"""The scenarios of bindings/SCENARIOS.md, one test of the same name each."""
+"""The scenarios of bindings/SCENARIOS.md. Each is a test of the same name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 import reelkin
 from conftest import Studio
 
-# A clip, and its last frame by the Rust program.
+# A clip, and its last frame as decoded by the Rust program.
 EXPECTED = Path(os.environ.get("REELKIN_EXPECTED", ""))
 
 
@@ -152,8 +152,8 @@ def test_submission_unknown(studio: Studio) -> None:
             unknown = caught.value.record
             assert unknown is not None
             assert box.state.creates == 1
-            found = await client.recover()
-            assert [entry.id for entry in found.unsettled] == [unknown]
+            recovered = await client.recover()
+            assert [entry.id for entry in recovered.unsettled] == [unknown]
             await client.library.settle(unknown, reelkin.Settlement.NeverMade())
             assert (await client.recover()).unsettled == []
             assert await client.library.jobs() == []

@@ -17,7 +17,7 @@ import reelkin.sync
 from conftest import SyncStudio
 
 
-def test_every_verb(sync_studio: SyncStudio) -> None:
+def test_every_operation(sync_studio: SyncStudio) -> None:
     with sync_studio() as (client, box):
         clip = client.generate("a bay", duration=2)
         job = client.start_edit(clip, "make it night")
@@ -48,7 +48,7 @@ def test_every_verb(sync_studio: SyncStudio) -> None:
         client.recover()
 
 
-def test_not_inside_of_an_event_loop(sync_studio: SyncStudio) -> None:
+def test_blocking_calls_fail_inside_an_event_loop(sync_studio: SyncStudio) -> None:
     with sync_studio() as (client, _):
 
         async def run() -> None:
@@ -58,8 +58,7 @@ def test_not_inside_of_an_event_loop(sync_studio: SyncStudio) -> None:
         asyncio.run(run())
 
 
-def test_other_threads_go_on(sync_studio: SyncStudio) -> None:
-    """Eight threads wait on one client at once, while this one counts."""
+def test_other_threads_keep_running(sync_studio: SyncStudio) -> None:
     with sync_studio(seconds_per_job=1) as (client, box):
         clips: list[reelkin.Clip] = []
         threads = [
@@ -72,7 +71,7 @@ def test_other_threads_go_on(sync_studio: SyncStudio) -> None:
             time.sleep(0.001)
             turns += 1
         assert len({clip.id for clip in clips}) == 8 == box.state.creates
-        # A lock that was held while waiting would leave a handful.
+        # It would be a handful if a blocking call held the interpreter lock.
         assert turns > 100
 
 
@@ -91,7 +90,7 @@ except KeyboardInterrupt:
 """
 
 
-def test_ctrl_c_stops_waiting_and_loses_nothing(sync_studio: SyncStudio, tmp_path: Path) -> None:
+def test_ctrl_c_stops_waiting_and_recover_saves_the_clip(sync_studio: SyncStudio, tmp_path: Path) -> None:
     with sync_studio(seconds_per_job=3) as (client, box):
         command = [sys.executable, "-c", INTERRUPTED, str(tmp_path / "clips"), box.api_key, box.base_url]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
@@ -99,10 +98,10 @@ def test_ctrl_c_stops_waiting_and_loses_nothing(sync_studio: SyncStudio, tmp_pat
             while box.state.creates == 0:
                 time.sleep(0.01)
             time.sleep(0.2)
-            begun = time.monotonic()
+            interrupted = time.monotonic()
             child.send_signal(signal.SIGINT)
             assert child.stdout.readline() == "interrupted\n"
-            assert time.monotonic() - begun < 2.5
+            assert time.monotonic() - interrupted < 2.5
             assert child.stdout.readline() == "1\n"
             assert child.wait(30) == 0
         assert box.state.creates == 1

@@ -1,7 +1,7 @@
 // swift-tools-version: 6.0
 import PackageDescription
 
-// A package that depends on the finished one by its path, as a user's does. test.sh puts it beside it.
+// A package that depends on the installed one by its path, like a user's package. test.sh puts both next to each other.
 let reelkin = Target.Dependency.product(name: "Reelkin", package: "reelkin-swift")
 
 let package = Package(
@@ -9,7 +9,7 @@ let package = Package(
     platforms: [.macOS(.v13)],
     dependencies: [.package(path: "../reelkin-swift")],
     targets: [
-        // Another process of a user's, for those that end early.
+        // A process that exits or is killed early.
         .executableTarget(name: "Child", dependencies: [reelkin], path: "Child"),
         // For bench.sh.
         .executableTarget(name: "Bench", dependencies: [reelkin], path: "Bench"),

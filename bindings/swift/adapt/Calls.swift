@@ -1,7 +1,7 @@
 
-// MARK: - By hand. Appended to the generated module by adapt.pl, because it needs its private parts.
+// MARK: - Hand-written code that adapt.pl appends to the generated module, because it uses private declarations.
 
-/// A future on the other side; freed with the last reference.
+/// A Rust future, freed with the last reference.
 fileprivate final class RustFuture: Sendable {
     let handle: UInt64
     private let free: @Sendable (UInt64) -> Void
@@ -14,11 +14,10 @@ fileprivate final class RustFuture: Sendable {
     deinit { free(handle) }
 }
 
-/// Waits for a future of Rust, and drops it when the task is cancelled: the call then throws `CancellationError`.
+/// Awaits a Rust future. If the task is canceled, drops the future and throws `CancellationError`.
 ///
-/// The generated code would go on waiting. Dropping is what every call of the core is made for: one that makes a clip
-/// stops waiting for its job and leaves it in the journal, one that decodes is interrupted, one that watches stops
-/// nothing.
+/// The generated code would continue to wait. All calls of the core support being dropped: a call that creates a clip
+/// stops waiting and leaves its job in the journal, decoding is interrupted, and observing affects nothing.
 fileprivate func cancellableRustCall<F, T>(
     rustFutureFunc: () -> UInt64,
     pollFunc: (UInt64, @escaping UniffiRustFutureContinuationCallback, UInt64) -> Void,
@@ -50,19 +49,19 @@ fileprivate func cancellableRustCall<F, T>(
         try uniffiCheckCallStatus(callStatus: status, errorHandler: errorHandler)
         return try liftFunc(value)
     } onCancel: {
-        // Elsewhere: this runs under a lock of the task, which resuming its continuation may take again.
+        // On another thread, because this handler holds a lock of the task that resuming its continuation may take too.
         DispatchQueue.global().async { cancelFunc(future.handle) }
     }
 }
 
-/// A length of time, to the nanosecond. `Reelkin.checked` has refused negative ones.
+/// Converts durations with nanosecond precision. `Reelkin.checked` has already rejected negative ones.
 fileprivate struct FfiConverterDuration: FfiConverterRustBuffer {
     typealias SwiftType = Duration
 
     static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> Duration {
         let seconds: UInt64 = try readInt(&buf)
         let nanoseconds: UInt32 = try readInt(&buf)
-        // `Duration::MAX` of Rust has no place in 64 signed bits.
+        // Rust's `Duration::MAX` does not fit into a signed 64-bit integer.
         return .seconds(Int64(clamping: seconds)) + .nanoseconds(Int64(nanoseconds))
     }
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env perl
-# Makes the generated module what Swift expects, on its way to the package: adapt.pl Calls.swift <generated >adapted
+# Adapts the generated module to Swift conventions: adapt.pl Calls.swift <generated >adapted
 #
-#   cancellation   every async call goes through cancellableRustCall of Calls.swift, which drops the Rust future
-#   Duration       in the place of TimeInterval, which is a Double, and ends the process when it is negative
-#   case names     of the error begin small, as all others do
+#   cancellation   async calls use cancellableRustCall of Calls.swift, which drops the Rust future
+#   Duration       replaces TimeInterval, which is a Double and crashes the process if it is negative
+#   error cases    start with a lowercase letter, like all other cases
 #
-# Each step dies if it finds nothing to do: then the generator has changed, and this has to be looked at.
+# A step that matches nothing ends the build, because the generator has changed and the step has to follow.
 use strict;
 use warnings;
 
@@ -14,14 +14,14 @@ my $text = do { local $/; <STDIN> };
 
 sub step {
     my ($name, $done) = @_;
-    die "adapt.pl: $name: nothing found in the generated module\n" unless $done;
+    die "adapt.pl: $name: no match in the generated module\n" unless $done;
 }
 
 step 'async calls', $text =~ s/\buniffiRustCallAsync\(/cancellableRustCall(/g;
 step 'cancel functions', $text =~ s/(freeFunc: (ffi_\w+?_rust_future_)free_(\w+))/cancelFunc: $2cancel_$3,\n            $1/g;
-step 'the old call', $text =~ s/^fileprivate func uniffiRustCallAsync<.*?^}\n//ms;
+step 'generated call', $text =~ s/^fileprivate func uniffiRustCallAsync<.*?^}\n//ms;
 
-step 'the old Duration', $text =~ s/^fileprivate struct FfiConverterDuration:.*?^}\n//ms;
+step 'generated Duration', $text =~ s/^fileprivate struct FfiConverterDuration:.*?^}\n//ms;
 step 'Duration', $text =~ s/\bTimeInterval\b/Duration/g;
 
 my ($kinds) = $text =~ /^enum VideoError:(.*?)^}/ms or die "adapt.pl: no enum VideoError\n";

@@ -1,10 +1,10 @@
 import Foundation
 import ReelkinGenerated
 
-/// A value that is to cross, when it can.
+/// Validates a value before it is passed to the native library, and returns it.
 ///
-/// Swift's types for time and money hold more than the core's: what is negative, endless or finer than the unit in
-/// which it crosses is refused here, in one place, wherever in a request it stands. Everything else the core checks.
+/// Swift's `Duration` and `Decimal` can hold values that the native types cannot: negative, infinite or too precise
+/// ones. This function rejects them wherever they occur in a request. The native library validates everything else.
 ///
 /// - Throws: ``VideoError/invalidRequest(details:)``, which names the field.
 func checked<Value>(_ value: Value, _ name: String = "value") throws -> Value {
@@ -14,10 +14,11 @@ func checked<Value>(_ value: Value, _ name: String = "value") throws -> Value {
 
 private func check(_ value: Any, _ name: String) throws {
     switch value {
-    case let time as Duration where time < .zero || time.components.seconds == .max:
-        throw VideoError.refused("take \(name) of \(time): it has to be a time from 0 on")
-    case let amount as Decimal where !isMoney(amount):
-        throw VideoError.refused("take \(name) of \(amount): it has to be dollars from 0 on, down to 1e-10")
+    case let duration as Duration where duration < .zero || duration.components.seconds == .max:
+        throw VideoError.invalidArgument("convert \(name): must be a finite duration of 0 or more, not \(duration)")
+    case let amount as Decimal where !isValidAmount(amount):
+        throw VideoError.invalidArgument(
+            "convert \(name): must be an amount in dollars of 0 or more with at most 10 decimals, not \(amount)")
     case is Duration, is Decimal, is Data, is String:
         return
     default:
@@ -27,7 +28,7 @@ private func check(_ value: Any, _ name: String) throws {
     }
 }
 
-private func isMoney(_ amount: Decimal) -> Bool {
+private func isValidAmount(_ amount: Decimal) -> Bool {
     guard !amount.isNaN, amount >= 0 else { return false }
     return UInt64((amount * ticksPerDollar).description) != nil
 }

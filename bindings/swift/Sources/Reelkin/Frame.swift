@@ -5,12 +5,13 @@ import ReelkinGenerated
     import CoreGraphics
 #endif
 
-/// A picture as a player shows it: packed RGB, 8 bits a channel, rows from the top, turned upright.
+/// A decoded frame as a player shows it: packed RGB, 8 bits per channel, top row first, rotated upright.
 public final class Frame: Sendable {
     private let core: ReelkinGenerated.Frame
 
-    /// The pixels: red, green, blue, row by row from the top, without padding. Not a copy: they live as long as this
-    /// data does, or the frame. Changing the data makes a copy as always.
+    /// The pixels: red, green, blue, row by row from the top, without padding.
+    ///
+    /// The data refers to the frame's memory and keeps it alive. Mutating the data makes a copy.
     public let rgb: Data
 
     init(_ core: ReelkinGenerated.Frame) {
@@ -19,58 +20,59 @@ public final class Frame: Sendable {
             rgb = core.rgb()
             return
         }
-        // The core's object keeps the pixels where they are, so the data keeps the object. That this frame has the data,
-        // too, makes every change of it elsewhere a change of a copy.
+        // The data keeps the object alive that owns the pixels. Since this frame also holds the data, a mutation
+        // elsewhere triggers copy-on-write.
         rgb = Data(
             bytesNoCopy: pixels, count: Int(core.rgbLength()),
             deallocator: .custom { _, _ in withExtendedLifetime(core) {} })
     }
 
-    /// A frame out of packed RGB pixels, width times height times 3 bytes.
+    /// Creates a frame from packed RGB pixels.
     ///
-    /// - Throws: `invalid_request` when they are not so many, or none.
+    /// - Parameter rgb: `width` × `height` × 3 bytes.
+    /// - Throws: `invalid_request` if `rgb` has another size, or if the frame would be empty.
     public convenience init(width: Int, height: Int, rgb: Data) throws {
         guard let width = UInt32(exactly: width), let height = UInt32(exactly: height) else {
-            throw VideoError.refused("make a frame of \(width)x\(height): both have to be positive")
+            throw VideoError.invalidArgument("create a frame of \(width)x\(height) pixels: both must be positive")
         }
         try self.init(.fromRgb(width: width, height: height, rgb: rgb))
     }
 
-    /// Pixels a row, as shown.
+    /// The width in pixels, after rotation.
     public var width: Int { Int(core.width()) }
-    /// Rows, as shown.
+    /// The height in pixels, after rotation.
     public var height: Int { Int(core.height()) }
-    /// The timestamp in the stream, in units of its time base.
-    public var pts: Int64 { core.pts() }
-    /// The unit of the timestamp.
-    public var timeBase: TimeBase { core.timeBase() }
-    /// What a player's clock shows when this frame appears.
-    public var time: Duration { core.time() }
-    /// Its place in presentation order, from 0, where that is known.
-    public var number: UInt64? { core.number() }
-    /// Which matrix and range made the pixels, and whether the clip said so or it was assumed.
-    public var colour: ColourInfo { core.colour() }
-    /// How the coded picture was turned. Already applied.
-    public var rotation: Rotation { core.rotation() }
+    /// The presentation timestamp (PTS), in units of ``timeBase``.
+    public var pts: Int64 { core.origin().pts }
+    /// The time base of the stream.
+    public var timeBase: TimeBase { core.origin().timeBase }
+    /// The playback time at which a player shows this frame.
+    public var time: Duration { core.origin().time }
+    /// The index of the frame in presentation order, from 0, if known.
+    public var number: UInt64? { core.origin().number }
+    /// The color matrix and range used for the conversion, and whether the clip states them or they were assumed.
+    public var colour: ColourInfo { core.origin().color }
+    /// The rotation stated by the clip. It is already applied.
+    public var rotation: Rotation { core.origin().rotation }
 
-    /// The picture as a PNG file. Takes some milliseconds of the calling thread.
+    /// Encodes the frame as a PNG file. Blocks the calling thread for some milliseconds.
     public func toPng() throws -> Data {
         try core.toPng()
     }
 
-    /// The picture as a JPEG file; quality from 1 to 100.
+    /// Encodes the frame as a JPEG file with a quality from 1 to 100.
     public func toJpeg(quality: Int = 90) throws -> Data {
-        // What has no place in a byte is no quality either.
+        // The native library rejects the clamped values 0 and 255.
         try core.toJpeg(quality: UInt8(clamping: quality))
     }
 
-    /// How alike two frames of one size are, in decibels; infinite for equal ones.
+    /// Returns the PSNR of two frames of the same size in decibels. It is infinite for identical frames.
     public func psnr(_ other: Frame) throws -> Double {
         try core.psnr(other: other.core)
     }
 
     #if canImport(CoreGraphics)
-        /// The picture for Core Graphics, over the same pixels.
+        /// Returns a Core Graphics image over the same pixels.
         public func cgImage() -> CGImage? {
             guard let provider = CGDataProvider(data: rgb as CFData),
                 let space = CGColorSpace(name: CGColorSpace.sRGB)
@@ -83,13 +85,13 @@ public final class Frame: Sendable {
     #endif
 }
 
-/// Frames and facts of any file or bytes, without a client and without a library.
+/// Reads frames and properties of files and bytes, without a client or a library.
 ///
-/// Works are bounded by ``MediaOptions``; cancelling the task interrupts the decoder.
+/// ``MediaOptions`` limits each call. Canceling the task interrupts the decoder.
 public enum Media {
-    /// One frame, exactly the one that a player shows.
+    /// Decodes one frame, exactly as a player would show it.
     ///
-    /// - Throws: `media` for what cannot be read, `invalid_request` for an input that is neither file nor bytes.
+    /// - Throws: `media` if the source cannot be decoded, `invalid_request` if it is neither a file nor bytes.
     public static func frame(
         _ source: some MediaInputConvertible, _ position: FramePosition, options: MediaOptions? = nil
     ) async throws -> Frame {
@@ -98,7 +100,7 @@ public enum Media {
                 source: source.mediaInput, position: checked(position), options: checked(options)))
     }
 
-    /// Several frames, in the order in which they were asked for.
+    /// Decodes several frames in one pass, in the order of `positions`.
     public static func frames(
         _ source: some MediaInputConvertible, _ positions: [FramePosition], options: MediaOptions? = nil
     ) async throws -> [Frame] {
@@ -107,7 +109,7 @@ public enum Media {
         ).map(Frame.init)
     }
 
-    /// What a clip or a picture is: size, length, codecs, colours.
+    /// Reads the properties of a clip or an image: dimensions, duration, codecs, colors.
     public static func probe(
         _ source: some MediaInputConvertible, options: MediaOptions? = nil
     ) async throws -> Probe {

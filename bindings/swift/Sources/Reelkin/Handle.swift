@@ -1,59 +1,60 @@
 import ReelkinGenerated
 
-/// A work on its way: a job, a chain, a recovery.
+/// A handle for a running job, chain or recovery.
 ///
-/// A handle watches and owns nothing. Dropping it, breaking off ``wait()`` or leaving the loop over ``events`` stops
-/// nothing and loses nothing; ``stopWaiting()`` does what it says. Any number of tasks may use one.
+/// A handle only observes. Releasing it, canceling ``wait()`` or leaving the loop over ``events`` does not affect the
+/// job. Any number of tasks can use the same handle.
 public struct Handle<Outcome: Sendable, Event: Sendable>: Sendable {
-    let core: any Watched<Outcome, Event>
+    let core: any NativeHandle<Outcome, Event>
 
-    /// Everything that happens to it, from its beginning. Each loop sees all of it.
+    /// The asynchronous sequence of all events. Each iteration starts with the first one.
     public var events: Events<Event> {
         Events(open: core.source)
     }
 
-    /// Waits until it is over. Cancelling the task ends this wait with `CancellationError` and stops nothing.
+    /// Waits for the outcome. Canceling the task only ends the wait, with `CancellationError`.
     ///
-    /// - Throws: ``VideoError`` of the kind that ended it; ``VideoError/stopped(details:)`` after ``stopWaiting()`` or
-    ///   when the client was closed.
+    /// - Throws: ``VideoError`` if it failed; ``VideoError/stopped(details:)`` after ``stopWaiting()`` or when the
+    ///   client was closed.
     public func wait() async throws -> Outcome {
         try await core.wait()
     }
 
-    /// Whether it is over, one way or the other.
+    /// A Boolean value that indicates whether it has ended, successfully or not.
     public var isOver: Bool {
         get throws { try core.isOver() }
     }
 
-    /// Stops waiting: polls and downloads end, and ``wait()`` throws ``VideoError/stopped(details:)``. The service cannot
-    /// cancel a job: it goes on there, its charge stands, and ``VideoClient/recover()`` saves its clip.
+    /// Stops polling and downloading. ``wait()`` then throws ``VideoError/stopped(details:)``.
+    ///
+    /// The service cannot cancel a job: it continues there and is charged. ``VideoClient/recover()`` saves its clip.
     public func stopWaiting() throws {
         try core.stopWaiting()
     }
 }
 
-/// One job on its way to a clip.
+/// A handle for one job, which produces a clip.
 public typealias JobHandle = Handle<Clip, JobEvent>
-/// A chain on its way.
+/// A handle for a chain of clips.
 public typealias ChainHandle = Handle<ChainOutcome, ChainEvent>
-/// A recovery on its way.
+/// A handle for a recovery.
 public typealias RecoveryHandle = Handle<Recovered, RecoveryEvent>
 
 extension JobHandle {
-    /// The service's id of the job: enough to pick it up again in any process.
+    /// The id of the job at the service. ``VideoClient/job(_:)`` resumes the job with it in any process.
     public var id: String {
         get throws { try core.name() }
     }
 }
 
 extension ChainHandle {
-    /// The id of the chain, by which it is gone on with.
+    /// The id of the chain, with which it can be resumed.
     public var id: String {
         get throws { try core.name() }
     }
 }
 
-/// What happens to a work: `for try await event in job.events`. The loop ends when the work is over.
+/// An asynchronous sequence of events: `for try await event in job.events`. It ends when the job does.
 public struct Events<Event: Sendable>: AsyncSequence, Sendable {
     public typealias Element = Event
     let open: @Sendable () throws -> any EventSource<Event>
@@ -66,7 +67,7 @@ public struct Events<Event: Sendable>: AsyncSequence, Sendable {
         let open: @Sendable () throws -> any EventSource<Event>
         var source: (any EventSource<Event>)?
 
-        /// The next event; `nil` when the work is over. Throws `CancellationError` in a cancelled task.
+        /// Returns the next event, or `nil` after the last one. Throws `CancellationError` in a canceled task.
         public mutating func next() async throws -> Event? {
             let source = try source ?? open()
             self.source = source
@@ -75,8 +76,8 @@ public struct Events<Event: Sendable>: AsyncSequence, Sendable {
     }
 }
 
-/// UniFFI has no generics: what its three handles have in common.
-protocol Watched<Outcome, Event>: Sendable {
+/// The common interface of the three generated handle classes. UniFFI has no generics.
+protocol NativeHandle<Outcome, Event>: Sendable {
     associatedtype Outcome
     associatedtype Event
     associatedtype Source: EventSource<Event>
@@ -87,7 +88,7 @@ protocol Watched<Outcome, Event>: Sendable {
     func name() throws -> String
 }
 
-extension Watched {
+extension NativeHandle {
     @Sendable func source() throws -> any EventSource<Event> {
         try events()
     }
@@ -102,13 +103,13 @@ extension ReelkinGenerated.JobEvents: EventSource {}
 extension ReelkinGenerated.ChainEvents: EventSource {}
 extension ReelkinGenerated.RecoveryEvents: EventSource {}
 
-extension ReelkinGenerated.JobHandle: Watched {
+extension ReelkinGenerated.JobHandle: NativeHandle {
     func name() throws -> String { try id() }
 }
-extension ReelkinGenerated.ChainHandle: Watched {
+extension ReelkinGenerated.ChainHandle: NativeHandle {
     func name() throws -> String { try id() }
 }
-extension ReelkinGenerated.RecoveryHandle: Watched {
-    // A recovery has none, and nobody can ask for it.
+extension ReelkinGenerated.RecoveryHandle: NativeHandle {
+    // A recovery has no name, and no public API asks for one.
     func name() throws -> String { "" }
 }

@@ -1,9 +1,9 @@
 import Foundation
 import ReelkinGenerated
 
-/// A library of clips: what is in it, whether it is whole, what was paid.
+/// A library of clips: its content, its integrity, and its ledger.
 ///
-/// All of it reads, but ``settle(_:_:)``. Cancelling a task ends its call with `CancellationError`.
+/// Canceling a task ends its call with `CancellationError`.
 public final class Library: Sendable {
     private let core: ReelkinGenerated.Library
 
@@ -11,15 +11,15 @@ public final class Library: Sendable {
         self.core = core
     }
 
-    /// Opens a folder as a library, and makes it if it is missing.
+    /// Opens a folder as a library. Creates the folder if it does not exist.
     public convenience init(open folder: URL) throws {
-        _ = endsWithTheProcess
+        _ = exitHandler
         try self.init(.open(folder: Self.address(folder)))
     }
 
-    /// Opens a folder that exists, to read it.
+    /// Opens an existing folder for reading.
     public convenience init(openToRead folder: URL) throws {
-        _ = endsWithTheProcess
+        _ = exitHandler
         try self.init(.openToRead(folder: Self.address(folder)))
     }
 
@@ -27,83 +27,89 @@ public final class Library: Sendable {
         library.isFileURL ? library.path : library.absoluteString
     }
 
-    /// The folder, if the library is one.
+    /// The folder of the library, if it is stored in a folder.
     public var folder: URL? {
         get throws { try core.folder().map { URL(fileURLWithPath: $0, isDirectory: true) } }
     }
 
-    /// A clip by its id, its file name, or the path of its file.
+    /// Finds a clip by its id, file name or path.
     ///
-    /// - Throws: `not_found`.
+    /// - Throws: `not_found` if there is no such clip.
     public func clip(_ name: String) async throws -> Clip {
         try await core.clip(name: name)
     }
 
-    /// A page of clips, newest first. `before` comes from the page before.
+    /// Lists a page of clips, newest first.
+    ///
+    /// - Parameter before: where the page starts: `next` of the previous page.
     public func list(limit: Int = 50, before: String? = nil) async throws -> Page {
-        guard let most = UInt32(exactly: limit) else {
-            throw VideoError.refused("list \(limit) clips: a page has from 1 on")
+        guard let limit = UInt32(exactly: limit) else {
+            throw VideoError.invalidArgument("list \(limit) clips: limit must be from 1 to \(UInt32.max)")
         }
-        return try await core.list(limit: most, before: before)
+        return try await core.list(limit: limit, before: before)
     }
 
-    /// The family of a clip.
+    /// Returns the family of a clip.
     public func family(_ clip: Clip) async throws -> Family {
         try await Family(core.family(clip: clip.id))
     }
 
-    /// Holds every clip's bytes against what is on record. Reads all of them.
+    /// Verifies every clip against its recorded hash. Reads all clips.
     public func verify() async throws -> [Verdict] {
         try await core.verify()
     }
 
-    /// The same for the clips of a family.
+    /// Verifies the clips of a family against their recorded hashes.
     public func verifyFamily(_ family: Family) async throws -> [Verdict] {
         try await core.verifyFamily(family: family.core)
     }
 
-    /// The bytes of a clip, at most so many of them.
+    /// Reads the bytes of a clip.
+    ///
+    /// - Throws: `invalid_request` if there are more than `limit`.
     public func read(_ clip: Clip, limit: UInt64 = 1 << 30) async throws -> Data {
         try await core.read(clip: clip.id, limit: limit)
     }
 
-    /// Paid requests that are open, oldest first.
+    /// Lists the open paid requests, oldest first.
     public func jobs() async throws -> [JobRecord] {
         try await core.jobs()
     }
 
-    /// Records that cannot be taken up, and why.
+    /// Lists the records that a recovery cannot process.
     public func stuckJobs() async throws -> [StuckJob] {
         try await core.stuckJobs()
     }
 
-    /// Bytes that were paid for and failed verification, kept until they are accepted, discarded or replaced.
+    /// Lists downloads that failed verification, kept until they are accepted, discarded or replaced.
     public func quarantined() async throws -> [QuarantinedClip] {
         try await core.quarantined()
     }
 
-    /// Removes what is in quarantine of a record, and says whether there was anything. The record stays as it is.
+    /// Deletes the quarantined download of a record. The record stays unchanged.
+    ///
+    /// - Returns: `true` if there was one.
     public func discardQuarantined(_ record: String) async throws -> Bool {
         try await core.discardQuarantined(record: record)
     }
 
-    /// The record of a paid request by its id, open or settled.
+    /// Returns the record of a paid request, open or settled, by the record's id.
     public func jobRecord(_ id: String) async throws -> JobRecord {
         try await core.jobRecord(id: id)
     }
 
-    /// Marks what became of a paid request that is open, as a person knows from the account page.
+    /// Settles an open paid request by hand, with what the account page shows about it.
     public func settle(_ record: String, _ settlement: Settlement) async throws -> JobRecord {
         try await core.settle(id: record, settlement: checked(settlement))
     }
 
-    /// What was spent on requests that were begun from a time on and before another; without them, on all.
+    /// Returns what was spent on requests started at or after `from` and before `before`. A `nil` bound is open.
     public func spent(from: Date? = nil, before: Date? = nil) async throws -> Spent {
         try await core.spent(from: from?.milliseconds, before: before?.milliseconds)
     }
 }
 
-/// Every clip that is kin of one clip, over any number of hops. A snapshot.
+/// A snapshot of the family of one clip: every clip that is related to it, directly or through other clips.
 public final class Family: Sendable {
     let core: ReelkinGenerated.Family
 
@@ -111,43 +117,43 @@ public final class Family: Sendable {
         self.core = core
     }
 
-    /// All of them, parents before children.
+    /// All members, parents before children.
     public var members: [Member] { core.members() }
-    /// The clip that was asked about.
+    /// The clip that the family was requested for.
     public var focus: Member { core.focus() }
-    /// The clip that the one asked about goes back to.
+    /// The oldest ancestor of ``focus``.
     public var root: Member { core.root() }
-    /// What all of them cost, in dollars, as far as is on record.
+    /// The recorded cost of all members in dollars.
     public var cost: Decimal { Decimal(core.costUsdTicks()) / ticksPerDollar }
-    /// What the reader should know: a link that was left out, a clip that was renamed.
+    /// Remarks about the family, such as a link that was left out or a clip that was renamed.
     public var notes: [String] { core.notes() }
 
-    /// One of them by its id.
+    /// Returns the member with the given id.
     public func member(_ id: String) -> Member? { core.member(id: id) }
-    /// What a clip was made from.
+    /// Returns the clips that a clip was made from.
     public func parents(_ id: String) -> [Member] { core.parents(id: id) }
-    /// What was made from a clip.
+    /// Returns the clips that were made from a clip.
     public func children(_ id: String) -> [Member] { core.children(id: id) }
-    /// All that was ever made from a clip.
+    /// Returns all direct and indirect children of a clip.
     public func descendants(_ id: String) -> [Member] { core.descendants(id: id) }
-    /// The clips from the root to a clip.
+    /// Returns the clips on the path from ``root`` to a clip.
     public func pathTo(_ id: String) -> [Member] { core.pathTo(id: id) }
 
-    /// The family as JSON.
+    /// Formats the family as JSON.
     public func toJson() -> String { core.toJson() }
-    /// The family as a Mermaid flowchart.
+    /// Formats the family as a Mermaid flowchart.
     public func toMermaid() -> String { core.toMermaid() }
-    /// The family as a Graphviz graph.
+    /// Formats the family as a Graphviz graph.
     public func toGraphviz() -> String { core.toGraphviz() }
 }
 
 extension Date {
-    /// Since 1970 UTC; what is before that is 1970.
+    /// The milliseconds since the Unix epoch, or 0 for earlier dates.
     var milliseconds: UInt64 {
         UInt64(exactly: max(0, min(timeIntervalSince1970 * 1000, 0x1p62)).rounded()) ?? 0
     }
 
-    /// A time of a record, in milliseconds since 1970 UTC.
+    /// Creates a date from a time of a record, in milliseconds since the Unix epoch.
     public init(milliseconds: UInt64) {
         self.init(timeIntervalSince1970: Double(milliseconds) / 1000)
     }

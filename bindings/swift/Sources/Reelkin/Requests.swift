@@ -1,9 +1,9 @@
 import Foundation
 import ReelkinGenerated
 
-/// What a verb takes where it wants a clip or a picture: a ``MediaInput``, a ``Clip``, or the `URL` of a file.
+/// A type that can be passed to a request as a clip or an image: a ``MediaInput``, a ``Clip``, or a `URL`.
 public protocol MediaInputConvertible: Sendable {
-    /// It, as an input.
+    /// The input that requests use.
     var mediaInput: MediaInput { get }
 }
 
@@ -12,23 +12,32 @@ extension MediaInput: MediaInputConvertible {
 }
 
 extension Clip: MediaInputConvertible {
-    /// The clip by its id in the library.
+    /// The clip in the library, by its id.
     public var mediaInput: MediaInput { .clip(id) }
 }
 
 extension URL: MediaInputConvertible {
-    /// A file by its path, anything else as an address for the service.
+    /// The path of a file URL; any other URL is fetched by the service.
     public var mediaInput: MediaInput { isFileURL ? .path(self) : .url(absoluteString) }
 }
 
 extension GenerateRequest {
-    /// A new clip. What is left open is decided by the client's ``Defaults``.
+    /// Creates a request for a new clip. The client's ``Defaults`` apply to parameters that are `nil`.
     ///
     /// - Parameters:
-    ///   - prompt: what is to be seen; may be left out with pictures.
-    ///   - mode: from words alone, from a first picture, from references, or from pinned frames.
-    ///   - duration: whole seconds.
-    ///   - topic: a word by which clips are kept together.
+    ///   - prompt: What the clip shows. Optional if there are images.
+    ///   - mode: The input besides the prompt: none, a start image, references, or pinned frames.
+    ///   - voices: Voices for speech. `<AUDIO_0>` in the prompt refers to the first.
+    ///   - model: The model to use.
+    ///   - duration: The length of the clip in whole seconds.
+    ///   - resolution: The resolution.
+    ///   - aspectRatio: The aspect ratio.
+    ///   - audio: Whether the clip has sound. A silent clip costs the same.
+    ///   - user: The id of your end user, for the service's abuse monitoring.
+    ///   - storage: Also stores the clip in the service's Files.
+    ///   - output: Where the service uploads the clip instead of its own CDN.
+    ///   - plan: Whether a language model rewrites the prompt first.
+    ///   - topic: The series that the clip belongs to.
     public init(
         _ prompt: String? = nil, mode: GenerateMode = .text, voices: [String] = [], model: VideoModel? = nil,
         duration: Duration? = nil, resolution: Resolution? = nil, aspectRatio: AspectRatio? = nil,
@@ -43,14 +52,19 @@ extension GenerateRequest {
 }
 
 extension GenerateMode {
-    /// From a picture, on which the clip starts.
+    /// Starts the clip with an image.
     public static func image(_ image: some MediaInputConvertible) -> Self {
         .image(image: image.mediaInput)
     }
 }
 
 extension EditRequest {
-    /// A changed copy of a clip.
+    /// Creates a request for an edited copy of a clip.
+    ///
+    /// - Parameters:
+    ///   - video: The clip to edit, at most 8.7 s long.
+    ///   - prompt: What to change.
+    ///   - transport: How a local clip is sent to the service.
     public init(
         _ video: some MediaInputConvertible, _ prompt: String, model: VideoModel? = nil,
         transport: TransportChoice = .auto, plan: PlanChoice = .default, user: String? = nil,
@@ -63,7 +77,13 @@ extension EditRequest {
 }
 
 extension ExtendRequest {
-    /// Seconds at the end of a clip; `duration` is what is added.
+    /// Creates a request to extend a clip.
+    ///
+    /// - Parameters:
+    ///   - video: The clip to extend, 2 to 15 s long.
+    ///   - prompt: What happens in the added seconds.
+    ///   - duration: The length to add, 2 to 10 s. Defaults to 6 s.
+    ///   - transport: How a local clip is sent to the service.
     public init(
         _ video: some MediaInputConvertible, _ prompt: String, model: VideoModel? = nil, duration: Duration? = nil,
         transport: TransportChoice = .auto, plan: PlanChoice = .default, storage: StorageOptions? = nil,
@@ -76,7 +96,12 @@ extension ExtendRequest {
 }
 
 extension ContinueRequest {
-    /// A clip that goes on where another one ends. Without a prompt the planner writes one.
+    /// Creates a request for a clip that continues another clip.
+    ///
+    /// - Parameters:
+    ///   - prompt: What happens next. Without it, the planner writes a prompt.
+    ///   - strategy: Whether to start from the last frame, to use the service's extension, or to choose automatically.
+    ///   - frame: Which of the last frames the new clip starts from.
     public init(
         _ prompt: String? = nil, strategy: ContinueStrategy = .lastFrame, frame: FrameChoice = .last,
         model: VideoModel? = nil, duration: Duration? = nil, resolution: Resolution? = nil,
@@ -90,14 +115,20 @@ extension ContinueRequest {
 }
 
 extension ChainRequest {
-    /// Several clips one after another. `budget` is what all of them together may cost.
+    /// Creates a request for several clips in sequence.
+    ///
+    /// - Parameters:
+    ///   - start: An existing clip, a request for the first clip, or a chain to resume.
+    ///   - steps: One request per clip.
+    ///   - budget: The maximum cost of all clips together, in dollars.
+    ///   - name: The id of the new chain.
     public init(_ start: ChainStart, _ steps: [ContinueRequest], budget: Decimal? = nil, name: String? = nil) {
         self.init(start: start, steps: steps, budget: budget, name: name)
     }
 }
 
 extension StorageOptions {
-    /// A file of that name in the service's Files, kept for ever, without a public link.
+    /// Stores the clip under this name in the service's Files, without expiration and without a public link.
     public init(_ filename: String) {
         self.init(filename: filename, expiresAfter: nil, publicUrl: nil)
     }

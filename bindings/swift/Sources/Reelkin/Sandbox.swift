@@ -1,7 +1,8 @@
 import Foundation
 import ReelkinGenerated
 
-/// The service on loopback: same routes, same strictness, real video, scripted faults. No key of yours, no cost.
+/// A local server that speaks the service's protocol, renders real video and injects faults. It needs no account and
+/// costs nothing.
 public final class Sandbox: Sendable {
     private let core: ReelkinGenerated.Sandbox
 
@@ -12,55 +13,55 @@ public final class Sandbox: Sendable {
     /// Starts a sandbox.
     ///
     /// - Parameters:
-    ///   - listen: address and port; a free port of 127.0.0.1.
-    ///   - apiKey: the key that is right; a random one.
-    ///   - secondsPerJob: how long a job takes at least; 2.
-    ///   - zeroDataRetention: whether every request must bring an upload address.
-    ///   - linkLifetime: how long a link to a clip works; 24 hours.
-    ///   - faults: what is to go wrong, as `reelkin sandbox --help` spells it.
-    /// - Throws: `config` when the address cannot be bound, `invalid_request` for a fault that is none.
+    ///   - listen: The address and port to listen on. Defaults to a free port of 127.0.0.1.
+    ///   - apiKey: The API key to accept. Defaults to a random one.
+    ///   - secondsPerJob: The minimum duration of a job. Defaults to 2.
+    ///   - zeroDataRetention: Whether every request needs an upload URL, as for teams with zero data retention.
+    ///   - linkLifetime: How long download links stay valid. Defaults to 24 hours.
+    ///   - faults: The faults to inject, in the syntax of `reelkin sandbox --help`.
+    /// - Throws: `config` if the address cannot be bound, `invalid_request` if a fault does not parse.
     public static func start(
         listen: String? = nil, apiKey: String? = nil, secondsPerJob: Double? = nil, zeroDataRetention: Bool = false,
         linkLifetime: Duration? = nil, faults: [String] = []
     ) async throws -> Sandbox {
-        _ = endsWithTheProcess
+        _ = exitHandler
         let options = SandboxOptions(
             listen: listen, apiKey: apiKey, secondsPerJob: secondsPerJob, zeroDataRetention: zeroDataRetention,
             linkLifetime: linkLifetime, faults: faults)
         return try await Sandbox(startSandbox(options: checked(options)))
     }
 
-    /// What a client takes for its base URL.
+    /// The base URL for clients of this sandbox.
     public var baseUrl: String { core.baseUrl() }
-    /// The key that is right.
+    /// The API key that the sandbox accepts.
     public var apiKey: String { core.apiKey() }
 
-    /// What it has been asked, and what came of it.
+    /// Counters and jobs: what the sandbox was asked for and what it did.
     public var state: SandboxState {
         get throws { try core.state() }
     }
 
-    /// Adds faults to the script, behind those in force.
+    /// Adds faults after the existing ones.
     public func addFaults(_ faults: [String]) throws {
         try core.addFaults(faults: faults)
     }
 
-    /// Takes all faults out of the script.
+    /// Removes all faults.
     public func clearFaults() throws {
         try core.clearFaults()
     }
 
-    /// Goes down, and comes back at the same address.
+    /// Stops serving for a time, then continues at the same address.
     public func restart(downtime: Duration) async throws {
         try await core.restart(downtime: checked(downtime, "downtime"))
     }
 
-    /// Ends all links to clips that were given so far.
+    /// Expires all download links issued so far.
     public func expireLinks() throws {
         try core.expireLinks()
     }
 
-    /// Stops it and removes its clips. A second call does nothing. Runs to its end in a cancelled task, too.
+    /// Stops the sandbox and deletes its clips. Stopping again does nothing. A canceled task still completes the call.
     public func stop() async throws {
         try await Task { [core] in try await core.stop() }.value
     }

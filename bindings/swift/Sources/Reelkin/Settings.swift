@@ -1,13 +1,15 @@
 import Foundation
 import ReelkinGenerated
 
-// Take the default, and change what is to be different: `var poll = PollPolicy.default; poll.deadline = .seconds(60)`.
+// Start from a default and change it: `var poll = PollPolicy.default; poll.deadline = .seconds(60)`.
 
 extension Budget {
     /// No limits.
     public static let none = Budget(perRequest: nil, perDay: nil, perLibrary: nil, unknownPrices: false)
 
-    /// Limits in dollars. A request whose price is not in the table is refused unless `unknownPrices`.
+    /// Creates spending limits in dollars.
+    ///
+    /// - Parameter unknownPrices: Whether to allow requests that the model table has no price for.
     public static func limits(
         perRequest: Decimal? = nil, perDay: Decimal? = nil, perLibrary: Decimal? = nil, unknownPrices: Bool = false
     ) -> Self {
@@ -16,42 +18,42 @@ extension Budget {
 }
 
 extension Defaults {
-    /// What is put where a request leaves something open.
+    /// The built-in values for request fields that are not set.
     public static var `default`: Self { defaultRequestValues() }
 }
 
 extension PollPolicy {
-    /// How jobs are waited for.
+    /// The default poll policy.
     public static var `default`: Self { defaultPollPolicy() }
 }
 
 extension DownloadPolicy {
-    /// The bounds of a download.
+    /// The default limits of downloads.
     public static var `default`: Self { defaultDownloadPolicy() }
 }
 
 extension RateLimit {
-    /// How fast a client may talk to the service.
+    /// The default request rate limit.
     public static var `default`: Self { defaultRateLimit() }
 }
 
 extension Timeouts {
-    /// How long one exchange with the service may take.
+    /// The default timeouts of single requests.
     public static var `default`: Self { defaultTimeouts() }
 }
 
 extension PlannerSettings {
-    /// How prompts are planned, and which are.
+    /// The default planner settings.
     public static var `default`: Self { defaultPlannerSettings() }
 }
 
 extension AnalyzeOptions {
-    /// How a clip is looked at.
+    /// The default options for analyzing a clip.
     public static var `default`: Self { defaultAnalyzeOptions() }
 }
 
 extension ModelTable {
-    /// The table of models, limits and prices that this version was built with.
+    /// The built-in table of models, limits and prices.
     public static var builtIn: Self {
         get throws { try builtInModels() }
     }
@@ -60,16 +62,17 @@ extension ModelTable {
 /// The version of the package.
 public var version: String { ReelkinGenerated.version() }
 
-/// Ends the package for this process: closes every client, then stops its threads. Waits for creates that are being
-/// sent, at most 10 s. Every later call throws. Runs by itself when the process ends in the ordinary way.
+/// Shuts the package down: closes every client, then stops its threads. Later calls throw.
+///
+/// Waits for create requests that are being sent, at most 10 s. Called automatically on a normal exit of the process.
 public func shutDown() {
     ReelkinGenerated.shutDown()
 }
 
-/// Lets an ordinary end of the process wait for creates that are being sent, once.
-let endsWithTheProcess: Void = {
+/// Registers ``shutDown()`` to run on a normal exit of the process, once.
+let exitHandler: Void = {
     _ = atexit {
-        // On a thread of its own: the one that ends the process has lost the values that the core keeps for each thread.
+        // On a new thread, because the thread-local values of the exiting thread are already gone.
         let done = DispatchSemaphore(value: 0)
         Thread.detachNewThread {
             ReelkinGenerated.shutDown()

@@ -1,9 +1,8 @@
 import ReelkinGenerated
 
-// The values of the package. They are the records of the generated module under their own names: what is not named here
-// is not part of the package.
+// The records of the package. Only records of the generated module that are listed here are public.
 
-// MARK: What is asked for
+// MARK: Requests
 
 public typealias GenerateRequest = ReelkinGenerated.GenerateRequest
 public typealias GenerateMode = ReelkinGenerated.GenerateMode
@@ -32,7 +31,7 @@ public typealias PlannerSettings = ReelkinGenerated.PlannerSettings
 public typealias PlanWhen = ReelkinGenerated.PlanWhen
 public typealias PlannerFailure = ReelkinGenerated.PlannerFailure
 
-// MARK: How a client is
+// MARK: Client settings
 
 public typealias Budget = ReelkinGenerated.Budget
 public typealias Defaults = ReelkinGenerated.Defaults
@@ -43,7 +42,7 @@ public typealias RateLimit = ReelkinGenerated.RateLimit
 public typealias Timeouts = ReelkinGenerated.Timeouts
 public typealias AccessToken = ReelkinGenerated.AccessToken
 
-// MARK: What comes back
+// MARK: Results
 
 public typealias Clip = ReelkinGenerated.Clip
 public typealias ClipRecord = ReelkinGenerated.ClipRecord
@@ -69,7 +68,7 @@ public typealias ColourMatrix = ReelkinGenerated.ColourMatrix
 public typealias ColourRange = ReelkinGenerated.ColourRange
 public typealias TimeBase = ReelkinGenerated.TimeBase
 
-// MARK: What is on record
+// MARK: Sidecars
 
 public typealias ReelkinRecord = ReelkinGenerated.ReelkinRecord
 public typealias DeliveryReport = ReelkinGenerated.DeliveryReport

@@ -2,7 +2,7 @@ import Foundation
 import ReelkinGenerated
 
 extension VideoError {
-    /// What is known of it: status, retry advice, whether money may be gone, and all that follows here.
+    /// The details of the error, such as the HTTP status, the retry advice and whether it may have been charged.
     public var details: ErrorDetails {
         switch self {
         case .config(let details), .auth(let details), .invalidRequest(let details), .notFound(let details),
@@ -14,21 +14,22 @@ extension VideoError {
         }
     }
 
-    /// The word for its kind, the same in every language: `submission_unknown`, `moderated`, ...
+    /// The kind as a word, the same in every language: `submission_unknown`, `moderated`, ...
     public var code: String { details.code }
     /// One line: what was being done to what, and why it failed.
     public var reason: String { details.reason }
-    /// A sentence or two that help to do better, where there are any.
+    /// A hint on how to fix the problem, if there is one.
     public var guidance: String? { details.guidance }
-    /// The service's id of the job. Present in every error after the submit: ``VideoClient/job(_:)`` takes it.
+    /// The id of the job at the service, for ``VideoClient/job(_:)``. Set in every error after the job was submitted.
     public var jobId: String? { details.jobId }
-    /// The id of the request's record in the journal, where only a person can settle it: ``Library/settle(_:_:)``.
+    /// The id of the request's journal record, if it has to be settled by hand with ``Library/settle(_:_:)``.
     public var record: String? { details.record }
-    /// Whether the same call may be made again as it is, now or after a pause, without paying twice.
+    /// A Boolean value that indicates whether the same call can be repeated unchanged, now or after a pause, without
+    /// paying twice.
     public var isRetryable: Bool { details.isRetryable }
 
-    /// An error of this side of the boundary: nothing was sent, nothing was paid.
-    static func refused(_ reason: String) -> Self {
+    /// Creates an error for an argument that is rejected before it reaches the native library.
+    static func invalidArgument(_ reason: String) -> Self {
         .invalidRequest(
             details: ErrorDetails(
                 code: "invalid_request", reason: reason, guidance: nil, jobId: nil, record: nil, status: nil,
@@ -38,7 +39,7 @@ extension VideoError {
 }
 
 extension VideoError: CustomStringConvertible, CustomDebugStringConvertible {
-    /// The reason, and the guidance on a line of its own. `localizedDescription` says the same.
+    /// The reason and, on a second line, the guidance. `localizedDescription` is the same.
     public var debugDescription: String {
         [reason, guidance].compactMap { $0 }.joined(separator: "\n")
     }

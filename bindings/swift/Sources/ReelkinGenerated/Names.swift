@@ -1,4 +1,4 @@
-/// A name of the service's. The list is open: one that this version does not know is sent and kept as it is.
+/// A name that the service defines. The set is open: names that this version does not know are passed through unchanged.
 public protocol ServiceName: RawRepresentable<String>, Hashable, Sendable, ExpressibleByStringLiteral,
     CustomStringConvertible
 {
@@ -18,7 +18,7 @@ public struct VideoModelName: ServiceName {
     public let rawValue: String
     public init(rawValue: String) { self.rawValue = rawValue }
 
-    /// `grok-imagine-video`, the classic model: the only one with every verb.
+    /// `grok-imagine-video`, the classic model and the only one that supports every operation.
     public static let classic: Self = "grok-imagine-video"
     /// `grok-imagine-video-1.5`: 1080p, voices, pinned frames; no edit, no extend.
     public static let v1_5: Self = "grok-imagine-video-1.5"
@@ -26,7 +26,7 @@ public struct VideoModelName: ServiceName {
     public static let v1_5Lite: Self = "grok-imagine-video-1.5-lite"
 }
 
-/// The class of a clip's size: the number is the length of its short side, roughly.
+/// The resolution of a clip: roughly the number of pixels of its short side.
 public struct ResolutionName: ServiceName {
     public let rawValue: String
     public init(rawValue: String) { self.rawValue = rawValue }
@@ -39,7 +39,7 @@ public struct ResolutionName: ServiceName {
     public static let p1080: Self = "1080p"
 }
 
-/// Width to height, as in `16:9`.
+/// The ratio of width to height, such as `16:9`.
 public struct AspectRatioName: ServiceName {
     public let rawValue: String
     public init(rawValue: String) { self.rawValue = rawValue }

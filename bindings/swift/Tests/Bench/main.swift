@@ -1,4 +1,4 @@
-// Bench start | Bench frame CLIP
+// The programs that bench.sh measures: Bench start | frame CLIP | clip LIBRARY
 import Foundation
 import Reelkin
 
@@ -18,5 +18,5 @@ case "clip":
     try await client.close()
     try await sandbox.stop()
 default:
-    fatalError("Bench start | frame CLIP | clip LIBRARY")
+    fatalError("usage: Bench start | frame CLIP | clip LIBRARY")
 }

@@ -2,9 +2,9 @@ import Foundation
 import Reelkin
 import XCTest
 
-/// What is wrong is said in the words of Rust, as a `VideoError` with its code, and never ends the process.
+/// Invalid input throws a `VideoError` with the right code and never crashes the process.
 final class BadInputTests: XCTestCase {
-    func testTimesThatAreNone() async throws {
+    func testInvalidDurations() async throws {
         try await inStudio { studio in
             let client = studio.client
             let clip = try await studio.clip()
@@ -27,14 +27,14 @@ final class BadInputTests: XCTestCase {
             try await failure("invalid_request") {
                 try VideoClient(library: studio.folder, apiKey: "k", baseUrl: studio.sandbox.baseUrl, poll: poll)
             }
-            // No end is none either, and one that is far away is the core's to judge.
+            // An infinite duration is invalid, and the native library rejects very long ones.
             try await failure("invalid_request") { try await client.generate("a", duration: .seconds(Int64.max)) }
             try await failure("invalid_request") { try await client.generate("a", duration: .seconds(1 << 62)) }
             XCTAssertEqual(try studio.creates, 1)
         }
     }
 
-    func testMoneyThatIsNone() async throws {
+    func testInvalidAmounts() async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
         for amount in ["-0.01", "NaN", "0.00000000001", "1844674407.3709551616", "1e40"] {
             let limit = Budget.limits(perDay: Decimal(string: amount) ?? .nan)
@@ -50,7 +50,7 @@ final class BadInputTests: XCTestCase {
         try? FileManager.default.removeItem(at: folder)
     }
 
-    func testSettings() async throws {
+    func testInvalidSettings() async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
         try await failure("config") { try VideoClient(library: folder) }
         try await failure("config") { try VideoClient(library: folder, apiKey: "k", baseUrl: "not an address") }
@@ -64,7 +64,7 @@ final class BadInputTests: XCTestCase {
         try? FileManager.default.removeItem(at: folder)
     }
 
-    func testRequests() async throws {
+    func testInvalidRequests() async throws {
         try await inStudio { studio in
             let client = studio.client
             try await failure("invalid_request") { try await client.generate() }
@@ -85,7 +85,7 @@ final class BadInputTests: XCTestCase {
         }
     }
 
-    func testPictures() async throws {
+    func testInvalidImages() async throws {
         let garbage = MediaInput.bytes(bytes: Data("no clip".utf8), name: "clip.mp4")
         try await failure("media") { try await Media.frame(garbage, .last) }
         try await failure("media") { try await Media.probe(MediaInput.bytes(bytes: Data(), name: "nothing")) }
@@ -102,7 +102,7 @@ final class BadInputTests: XCTestCase {
         try await failure { try frame.psnr(Frame(width: 1, height: 1, rgb: Data(count: 3))) }
     }
 
-    func testAClosedClient() async throws {
+    func testCallsOnAClosedClient() async throws {
         try await inStudio { studio in
             let clip = try await studio.clip()
             let library = try studio.client.library
@@ -116,7 +116,7 @@ final class BadInputTests: XCTestCase {
             try await failure("config") { try await client.recover() }
             try await failure("config") { try client.library }
             try await failure("config") { try client.estimate(GenerateRequest("a")) }
-            // A library that was taken out of it goes on.
+            // A library object from before still works.
             let page = try await library.list()
             XCTAssertEqual(page.clips.map(\.id), [clip.id])
             try await studio.sandbox.stop()
@@ -125,7 +125,7 @@ final class BadInputTests: XCTestCase {
         }
     }
 
-    func testManyThreads() async throws {
+    func testThreadsShareAClient() async throws {
         try await inStudio { studio in
             let clip = try await studio.clip()
             let frame = try await studio.client.frame(clip, .last)
@@ -133,7 +133,7 @@ final class BadInputTests: XCTestCase {
             done.expectedFulfillmentCount = 8
             for _ in 0..<8 {
                 Thread.detachNewThread {
-                    // A thread of its own, with a task of its own, on the same client.
+                    // Each thread has its own task on the same client.
                     let waits = DispatchSemaphore(value: 0)
                     Task {
                         for _ in 0..<20 {
@@ -151,25 +151,25 @@ final class BadInputTests: XCTestCase {
         }
     }
 
-    func testAProcessThatEnds() async throws {
-        // More than once: which thread ends a process is different every time.
-        let ends = Array(repeating: "start-and-end", count: 5) + ["end-while-creating"]
-        for what in ends {
-            let longest = Duration.seconds(15)
-            let faults = what == "end-while-creating" ? ["create:delay=2,times=1"] : []
+    func testExitWithAJobInFlight() async throws {
+        // Repeated, because any thread can end the process.
+        let actions = Array(repeating: "start-and-end", count: 5) + ["end-while-creating"]
+        for action in actions {
+            let limit = Duration.seconds(15)
+            let faults = action == "end-while-creating" ? ["create:delay=2,times=1"] : []
             try await inStudio(faults: faults, secondsPerJob: 1) { studio in
-                let begin = ContinuousClock.now
+                let start = ContinuousClock.now
                 let child = try Program(
-                    "Child", [what, studio.sandbox.baseUrl, studio.folder.path],
+                    "Child", [action, studio.sandbox.baseUrl, studio.folder.path],
                     environment: ["XAI_API_KEY": studio.sandbox.apiKey])
                 _ = try child.end()
                 XCTAssertEqual(child.process.terminationReason, .exit)
                 XCTAssertEqual(child.process.terminationStatus, 0)
-                XCTAssertLessThan(ContinuousClock.now - begin, longest)
-                let found = try await studio.client.recover()
-                XCTAssertEqual(found.saved.count, 1, what)
-                XCTAssertEqual(found.unsettled, [], what)
-                XCTAssertEqual(try studio.creates, 1, what)
+                XCTAssertLessThan(ContinuousClock.now - start, limit)
+                let recovered = try await studio.client.recover()
+                XCTAssertEqual(recovered.saved.count, 1, action)
+                XCTAssertEqual(recovered.unsettled, [], action)
+                XCTAssertEqual(try studio.creates, 1, action)
             }
         }
     }

@@ -2,9 +2,9 @@ import Foundation
 import Reelkin
 import XCTest
 
-/// Cancelling ends the call at once, and loses nothing that was paid.
+/// Cancellation ends a call at once and loses nothing that was paid for.
 final class CancellationTests: XCTestCase {
-    func testATaskThatIsCancelledAlreadySendsNothing() async throws {
+    func testACancelledTaskSendsNothing() async throws {
         try await inStudio { studio in
             let task = Task {
                 try? await Task.sleep(for: .seconds(60))
@@ -15,9 +15,9 @@ final class CancellationTests: XCTestCase {
         }
     }
 
-    func testNoVerbOfACancelledTaskSendsAnything() async throws {
+    func testNoOperationOfACancelledTaskSendsAnything() async throws {
         typealias Call = @Sendable (VideoClient, Clip) async throws -> Void
-        // Every verb that is paid, and those whose prompt is planned first, by a paid question.
+        // All paid operations, also with planning of the prompt, which is a paid call that comes first.
         let steps: @Sendable (Clip) -> ChainRequest = { clip in
             ChainRequest(.clip(clip.mediaInput), [ContinueRequest("storm", duration: .seconds(1))])
         }
@@ -45,7 +45,7 @@ final class CancellationTests: XCTestCase {
                 }
                 await cancelled(task)
             }
-            // Waits for whatever is on its way.
+            // Waits for requests that are being sent.
             try await studio.client.close()
             let after = try studio.sandbox.state
             XCTAssertEqual(before.createRequests, after.createRequests)
@@ -54,18 +54,18 @@ final class CancellationTests: XCTestCase {
         }
     }
 
-    func testWhileTheCreateIsSent() async throws {
+    func testCancellationWhileACreateIsSent() async throws {
         try await inStudio(faults: ["create:delay=4,times=1"]) { studio in
             let task = Task { try await studio.clip() }
             try await until("the create is there") { try studio.sandbox.state.createRequests == 1 }
             await cancelled(task)
-            let found = try await studio.client.recover()
-            XCTAssertEqual(found.saved.count, 1)
+            let recovered = try await studio.client.recover()
+            XCTAssertEqual(recovered.saved.count, 1)
             XCTAssertEqual(try studio.creates, 1)
         }
     }
 
-    func testWaitingForAHandleStopsNothing() async throws {
+    func testCancellingAWaitDoesNotStopTheJob() async throws {
         try await inStudio(secondsPerJob: 5) { studio in
             let job = try await studio.client.startGenerate(GenerateRequest("a", duration: .seconds(1)))
             let waiting = Task { try await job.wait() }
@@ -74,7 +74,7 @@ final class CancellationTests: XCTestCase {
             }
             try await Task.sleep(for: .milliseconds(300))
             await cancelled(waiting)
-            // The loop may have been between two events; it ends either way.
+            // The iteration may have been between two events, and then ends without an error.
             watching.cancel()
             _ = await watching.result
             XCTAssertFalse(try job.isOver)
@@ -91,13 +91,13 @@ final class CancellationTests: XCTestCase {
             try job.stopWaiting()
             let error = try await failure("stopped") { try await waiting.value }
             XCTAssertEqual(error.jobId, try job.id)
-            let found = try await studio.client.recover()
-            XCTAssertEqual(found.saved.map { $0.record?.reelkin?.jobId }, [try job.id])
+            let recovered = try await studio.client.recover()
+            XCTAssertEqual(recovered.saved.map { $0.record?.reelkin?.jobId }, [try job.id])
             XCTAssertEqual(try studio.creates, 1)
         }
     }
 
-    func testAnAnalysis() async throws {
+    func testCancellationOfAnAnalysis() async throws {
         try await inStudio(faults: ["answer:delay=60"]) { studio in
             let clip = try await studio.clip()
             let task = Task { try await studio.client.analyze(clip) }
@@ -106,7 +106,7 @@ final class CancellationTests: XCTestCase {
         }
     }
 
-    func testARecovery() async throws {
+    func testCancellationOfARecovery() async throws {
         try await inStudio(secondsPerJob: 6) { studio in
             let job = try await studio.client.startGenerate(GenerateRequest("a", duration: .seconds(1)))
             try job.stopWaiting()
@@ -114,14 +114,14 @@ final class CancellationTests: XCTestCase {
             let task = Task { try await studio.client.recover() }
             try await Task.sleep(for: .milliseconds(500))
             await cancelled(task)
-            let found = try await studio.client.recover()
-            XCTAssertEqual(found.saved.count, 1)
+            let recovered = try await studio.client.recover()
+            XCTAssertEqual(recovered.saved.count, 1)
             XCTAssertEqual(try studio.creates, 1)
         }
     }
 
-    func testATaskGroupThatFails() async throws {
-        // What one of them throws cancels the others: all that was created is saved later, and nothing twice.
+    func testAFailingTaskGroup() async throws {
+        // An error of one task cancels the others. Every created clip is saved later, and none twice.
         try await inStudio(faults: ["moderated=400,prompt=bad"], secondsPerJob: 1) { studio in
             _ = try? await withThrowingTaskGroup(of: Void.self) { group in
                 for prompt in ["good", "bad", "fair", "fine"] {
@@ -130,9 +130,9 @@ final class CancellationTests: XCTestCase {
                 try await group.waitForAll()
             }
             let creates = try studio.creates
-            let found = try await studio.client.recover()
-            XCTAssertEqual(found.unsettled, [])
-            XCTAssertEqual(found.elsewhere, [])
+            let recovered = try await studio.client.recover()
+            XCTAssertEqual(recovered.unsettled, [])
+            XCTAssertEqual(recovered.elsewhere, [])
             let page = try await studio.client.library.list()
             XCTAssertEqual(page.clips.count, Int(creates) - 1)
             XCTAssertEqual(try studio.creates, creates)
@@ -155,7 +155,7 @@ final class CancellationTests: XCTestCase {
     }
 
     func testAThousandCancellations() async throws {
-        // At every moment of a call, from before it begins to after it is over.
+        // At different moments, from before the call starts to after it has ended.
         try await inStudio { studio in
             let library = try studio.client.library
             _ = try await studio.clip()

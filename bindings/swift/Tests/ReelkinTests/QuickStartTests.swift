@@ -1,17 +1,17 @@
 import Foundation
 import XCTest
 
-/// The package of docs/quickstart-swift.md, as it is written there; test.sh has built it beside the tests.
+/// Runs the package of docs/quickstart-swift.md, which test.sh has built.
 final class QuickStartTests: XCTestCase {
-    func testItRunsAsWritten() throws {
+    func testQuickStart() throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
         let program = try Program("/usr/bin/env", ["-C", folder.path, Program.built.appendingPathComponent("QuickStart").path])
-        let said = try program.end()
-        XCTAssertEqual(program.process.terminationStatus, 0, said)
+        let output = try program.end()
+        XCTAssertEqual(program.process.terminationStatus, 0, output)
         for word in ["$0.05", "saved", "flowchart", "moderated", "recovered 1"] {
-            XCTAssertTrue(said.contains(word), "\(word) is missing in:\n\(said)")
+            XCTAssertTrue(output.contains(word), "\(word) is missing in:\n\(output)")
         }
         XCTAssertTrue(FileManager.default.fileExists(atPath: folder.appendingPathComponent("last.png").path))
     }

@@ -2,7 +2,7 @@ import Foundation
 import Reelkin
 import XCTest
 
-/// The rows of bindings/SCENARIOS.md.
+/// The scenarios of bindings/SCENARIOS.md.
 final class ScenariosTests: XCTestCase {
     func testGenerateFromText() async throws {
         try await inStudio { studio in
@@ -122,9 +122,9 @@ final class ScenariosTests: XCTestCase {
             let record = try XCTUnwrap(error.record)
             XCTAssertEqual(error.details.mayHaveBeenCharged, .unknown)
             XCTAssertEqual(try studio.creates, 1)
-            let found = try await studio.client.recover()
-            XCTAssertEqual(found.unsettled.map(\.id), [record])
-            XCTAssertEqual(found.saved, [])
+            let recovered = try await studio.client.recover()
+            XCTAssertEqual(recovered.unsettled.map(\.id), [record])
+            XCTAssertEqual(recovered.saved, [])
             let settled = try await studio.client.library.settle(record, .neverMade)
             XCTAssertEqual(settled.id, record)
             let open = try await studio.client.library.jobs()
@@ -151,12 +151,12 @@ final class ScenariosTests: XCTestCase {
             let id = try child.line()
             kill(child.process.processIdentifier, SIGKILL)
             child.process.waitUntilExit()
-            let found = try await studio.client.recover()
-            XCTAssertEqual(found.saved.count, 1)
-            XCTAssertEqual(found.saved.first?.record?.reelkin?.jobId, id)
+            let recovered = try await studio.client.recover()
+            XCTAssertEqual(recovered.saved.count, 1)
+            XCTAssertEqual(recovered.saved.first?.record?.reelkin?.jobId, id)
             XCTAssertEqual(try studio.creates, 1)
             let clip = try await studio.client.job(id).wait()
-            XCTAssertEqual(clip.id, found.saved.first?.id)
+            XCTAssertEqual(clip.id, recovered.saved.first?.id)
         }
     }
 
@@ -167,8 +167,8 @@ final class ScenariosTests: XCTestCase {
                 try await studio.client.library.jobs().contains { $0.jobId != nil }
             }
             await cancelled(task)
-            let found = try await studio.client.recover()
-            XCTAssertEqual(found.saved.count, 1)
+            let recovered = try await studio.client.recover()
+            XCTAssertEqual(recovered.saved.count, 1)
             XCTAssertEqual(try studio.creates, 1)
             let open = try await studio.client.library.jobs()
             XCTAssertEqual(open, [])

@@ -2,7 +2,7 @@ import Foundation
 import Reelkin
 import XCTest
 
-/// A sandbox and a client of it, with a library of its own.
+/// A test fixture: a sandbox, a client and a library.
 struct Studio {
     let sandbox: Sandbox
     let client: VideoClient
@@ -22,12 +22,12 @@ struct Studio {
             rateLimit: RateLimit(requestsPerSecond: 200, createsPerSecond: 100))
     }
 
-    /// The smallest clip there is.
+    /// Generates the smallest possible clip.
     func clip(_ prompt: String = "a lighthouse", seconds: Int = 1) async throws -> Clip {
         try await client.generate(prompt, duration: .seconds(seconds), resolution: .p480)
     }
 
-    /// What a client does that is not told to wait at all.
+    /// Closes the client and the sandbox, and deletes the library.
     func end() async throws {
         try await client.close()
         try await sandbox.stop()
@@ -39,7 +39,7 @@ struct Studio {
     }
 }
 
-/// Runs a test in a studio, and ends it however the test ends.
+/// Runs a test with a studio, and cleans up afterwards.
 func inStudio(
     faults: [String] = [], budget: Budget? = nil, secondsPerJob: Double = 0.2,
     _ test: (Studio) async throws -> Void
@@ -54,14 +54,14 @@ func inStudio(
     try await studio.end()
 }
 
-/// The error of a call that has to fail.
+/// Returns the error of a call that must fail.
 @discardableResult
 func failure<T>(
     _ code: String? = nil, _ call: () async throws -> T, file: StaticString = #filePath, line: UInt = #line
 ) async throws -> VideoError {
     do {
         let value = try await call()
-        XCTFail("no error but \(value)", file: file, line: line)
+        XCTFail("expected an error, got \(value)", file: file, line: line)
         throw CancellationError()
     } catch let error as VideoError {
         if let code { XCTAssertEqual(error.code, code, "\(error)", file: file, line: line) }
@@ -70,34 +70,34 @@ func failure<T>(
     }
 }
 
-/// That a call ends with `CancellationError`.
+/// Cancels a task and asserts that it throws `CancellationError`.
 func cancelled<T>(
     _ task: Task<T, any Error>, within limit: Duration = .seconds(5), file: StaticString = #filePath, line: UInt = #line
 ) async {
-    let begin = ContinuousClock.now
+    let start = ContinuousClock.now
     task.cancel()
     do {
         let value = try await task.value
-        XCTFail("not cancelled: \(value)", file: file, line: line)
+        XCTFail("expected a cancellation, got \(value)", file: file, line: line)
     } catch {
         XCTAssertTrue(error is CancellationError, "\(error)", file: file, line: line)
     }
-    XCTAssertLessThan(ContinuousClock.now - begin, limit, file: file, line: line)
+    XCTAssertLessThan(ContinuousClock.now - start, limit, file: file, line: line)
 }
 
-/// Waits until something is so, at most 30 s.
-func until(_ what: String, _ isSo: () async throws -> Bool) async throws {
+/// Waits until a condition is true, at most 30 s.
+func until(_ description: String, _ condition: () async throws -> Bool) async throws {
     let deadline = ContinuousClock.now + .seconds(30)
-    while try await !isSo() {
+    while try await !condition() {
         guard ContinuousClock.now < deadline else {
-            XCTFail("never: \(what)")
+            XCTFail("timed out: \(description)")
             throw CancellationError()
         }
         try await Task.sleep(for: .milliseconds(10))
     }
 }
 
-/// Another program: of this build when it is a bare name.
+/// A running program. A bare name refers to a program of this build.
 struct Program {
     let process = Process()
     private let output = Pipe()
@@ -111,7 +111,7 @@ struct Program {
         try process.run()
     }
 
-    /// Where the programs of this build are.
+    /// The folder with the programs of this build.
     static var built: URL {
         #if os(Linux)
             Bundle.main.bundleURL
@@ -120,7 +120,7 @@ struct Program {
         #endif
     }
 
-    /// The first line that it prints.
+    /// Reads the next line of output.
     func line() throws -> String {
         var line = Data()
         while let byte = try output.fileHandleForReading.read(upToCount: 1), byte != Data("\n".utf8) {
@@ -129,7 +129,7 @@ struct Program {
         return String(decoding: line, as: UTF8.self)
     }
 
-    /// All that it still prints; its status is in `process` then.
+    /// Waits for the program to exit and returns the remaining output.
     func end() throws -> String {
         let rest = try output.fileHandleForReading.readToEnd() ?? Data()
         process.waitUntilExit()
@@ -137,7 +137,7 @@ struct Program {
     }
 }
 
-/// Every file below a folder.
+/// Returns all files below a folder.
 func files(below folder: URL) throws -> [URL] {
     try FileManager.default.subpathsOfDirectory(atPath: folder.path).map(folder.appendingPathComponent)
         .filter { url in

@@ -2,12 +2,12 @@ import Foundation
 import Reelkin
 import XCTest
 
-/// A closure of the caller's that gives tokens, in place of a key. The sandbox's key is the token that is right.
+/// Tokens from a closure instead of a key. The sandbox accepts its key as a token.
 final class TokenTests: XCTestCase {
     actor Counter {
-        var asked = 0
+        var calls = 0
         var cancelled = false
-        func ask() { asked += 1 }
+        func call() { calls += 1 }
         func cancel() { cancelled = true }
     }
 
@@ -15,7 +15,7 @@ final class TokenTests: XCTestCase {
         let description = "no token\nfor you"
     }
 
-    /// A client of the studio's sandbox with another library and no key.
+    /// Runs a test with another client of the sandbox, which has a token source, no key and its own library.
     private func withClient(
         _ studio: Studio, timeouts: Timeouts? = nil, _ token: @escaping @Sendable () async throws -> AccessToken,
         _ test: (VideoClient) async throws -> Void
@@ -32,40 +32,40 @@ final class TokenTests: XCTestCase {
         try await client.close()
     }
 
-    func testOneCallServesAWholeJob() async throws {
+    func testOneTokenIsEnoughForAJob() async throws {
         try await inStudio { studio in
             let (counter, key) = (Counter(), try studio.sandbox.apiKey)
             let source: @Sendable () async throws -> AccessToken = {
-                await counter.ask()
+                await counter.call()
                 return AccessToken(secret: key, expiresIn: .seconds(3600))
             }
             try await withClient(studio, source) { client in
                 _ = try await client.generate("a bay", duration: .seconds(1), resolution: .p480)
                 _ = try await client.visibleModels()
             }
-            let asked = await counter.asked
-            XCTAssertEqual(asked, 1)
+            let calls = await counter.calls
+            XCTAssertEqual(calls, 1)
             XCTAssertEqual(try studio.creates, 1)
         }
     }
 
-    func testWithoutAnExpiryItIsAskedForEachRequest() async throws {
+    func testATokenWithoutALifetimeIsUsedForOneRequest() async throws {
         try await inStudio { studio in
             let (counter, key) = (Counter(), try studio.sandbox.apiKey)
             let source: @Sendable () async throws -> AccessToken = {
-                await counter.ask()
+                await counter.call()
                 return AccessToken(secret: key)
             }
             try await withClient(studio, source) { client in
                 _ = try await client.visibleModels()
                 _ = try await client.visibleModels()
             }
-            let asked = await counter.asked
-            XCTAssertEqual(asked, 2)
+            let calls = await counter.calls
+            XCTAssertEqual(calls, 2)
         }
     }
 
-    func testWhatItThrowsIsTheErrorAndNothingIsSent() async throws {
+    func testAnErrorBecomesAnAuthErrorAndNothingIsSent() async throws {
         try await inStudio { studio in
             try await withClient(studio, { throw NoToken() }) { client in
                 let error = try await failure("auth") {
@@ -81,11 +81,11 @@ final class TokenTests: XCTestCase {
         }
     }
 
-    func testOneThatHangsEndsAtTheDeadlineAndIsCancelled() async throws {
+    func testAClosureThatHangsIsCancelledAtTheDeadline() async throws {
         try await inStudio { studio in
             let counter = Counter()
-            var soon = Timeouts.default
-            soon.token = .milliseconds(300)
+            var timeouts = Timeouts.default
+            timeouts.token = .milliseconds(300)
             let source: @Sendable () async throws -> AccessToken = {
                 do {
                     try await Task.sleep(for: .seconds(3600))
@@ -95,7 +95,7 @@ final class TokenTests: XCTestCase {
                 }
                 return AccessToken(secret: "never")
             }
-            try await withClient(studio, timeouts: soon, source) { client in
+            try await withClient(studio, timeouts: timeouts, source) { client in
                 let error = try await failure("auth") {
                     try await client.generate("a bay", duration: .seconds(1), resolution: .p480)
                 }
@@ -106,7 +106,7 @@ final class TokenTests: XCTestCase {
         }
     }
 
-    func testATokenIsNotShownAndNoKeyIsGivenBesides() async throws {
+    func testTokensAreNotPrintedAndExcludeAKey() async throws {
         try await inStudio { studio in
             let token = AccessToken(secret: "SECRET", expiresIn: .seconds(60))
             var dumped = ""
@@ -119,7 +119,7 @@ final class TokenTests: XCTestCase {
                     AccessToken(secret: "token")
                 }
             }
-            // A time that Swift can say and the core cannot.
+            // A duration that Swift can represent but the native library cannot.
             try await withClient(studio, { AccessToken(secret: "x", expiresIn: .seconds(-1)) }) { client in
                 try await failure("auth") { try await client.visibleModels() }
             }

@@ -2,14 +2,14 @@ import Foundation
 import Reelkin
 import XCTest
 
-/// What crosses arrives as it was, and as Swift expects it.
+/// Values keep their content across the language boundary and have idiomatic types.
 final class ValuesTests: XCTestCase {
     func testEvents() async throws {
         try await inStudio(secondsPerJob: 0.5) { studio in
             let job = try await studio.client.startGenerate(GenerateRequest("a", duration: .seconds(1)))
             async let first = job.events.reduce(into: [JobEvent]()) { $0.append($1) }
             let clip = try await job.wait()
-            // One that comes late sees all of it, too.
+            // A late iteration also sees all events.
             let second = try await job.events.reduce(into: [JobEvent]()) { $0.append($1) }
             let events = try await first
             XCTAssertEqual(events.last, second.last)
@@ -48,22 +48,22 @@ final class ValuesTests: XCTestCase {
             XCTAssertEqual(try studio.client.models, try ModelTable.builtIn)
             XCTAssertEqual(PollPolicy.default.deadline, .seconds(900))
             XCTAssertEqual(try studio.client.service, studio.sandbox.baseUrl.replacingOccurrences(of: "/v1", with: ""))
-            let seen = try await studio.client.visibleModels()
-            XCTAssertFalse(seen.isEmpty)
+            let visible = try await studio.client.visibleModels()
+            XCTAssertFalse(visible.isEmpty)
             XCTAssertFalse(version.isEmpty)
         }
     }
 
-    func testErrorsInWords() async throws {
+    func testErrorDescriptions() async throws {
         try await inStudio(faults: ["moderated=400"]) { studio in
             let error = try await failure("moderated") { try await studio.clip() }
-            let words = error.localizedDescription
-            XCTAssertTrue(words.hasPrefix(error.reason), words)
-            XCTAssertFalse(words.contains("ErrorDetails"), words)
+            let description = error.localizedDescription
+            XCTAssertTrue(description.hasPrefix(error.reason), description)
+            XCTAssertFalse(description.contains("ErrorDetails"), description)
             XCTAssertEqual("\(error)", error.reason)
-            if let guidance = error.guidance { XCTAssertEqual(words, error.reason + "\n" + guidance) }
-            // What Foundation shows of any error.
-            XCTAssertEqual((error as any Error).localizedDescription, words)
+            if let guidance = error.guidance { XCTAssertEqual(description, error.reason + "\n" + guidance) }
+            // Also through Foundation's `Error`.
+            XCTAssertEqual((error as any Error).localizedDescription, description)
         }
     }
 
@@ -74,12 +74,12 @@ final class ValuesTests: XCTestCase {
         let address = { (data: Data) in data.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) } }
         XCTAssertEqual(address(rgb), address(try XCTUnwrap(frame).rgb))
         XCTAssertEqual(rgb, pixels)
-        // To change it is to copy it.
+        // Mutation makes a copy.
         var changed = try XCTUnwrap(frame).rgb
         changed[0] = 200
         XCTAssertNotEqual(address(changed), address(rgb))
         XCTAssertEqual(frame?.rgb, pixels)
-        // It is there as long as somebody has it.
+        // The data keeps the pixels alive.
         frame = nil
         for _ in 0..<100 { _ = try Frame(width: 64, height: 48, rgb: Data(count: 64 * 48 * 3)) }
         XCTAssertEqual(rgb, pixels)

@@ -2,9 +2,9 @@ package dev.reelkin
 
 import java.awt.image.BufferedImage
 
-// For the JVM on a desktop or a server: Android has no java.awt.
+// Not on Android, which has no java.awt.
 
-/** The picture as an image of `TYPE_3BYTE_BGR`. A copy. */
+/** Copies the frame to an image of `TYPE_3BYTE_BGR`. */
 public fun Frame.toBufferedImage(): BufferedImage {
     val image = BufferedImage(width, height, BufferedImage.TYPE_3BYTE_BGR)
     image.raster.setDataElements(0, 0, width, height, toByteArray())

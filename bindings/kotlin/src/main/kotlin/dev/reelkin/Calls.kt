@@ -5,11 +5,11 @@ import kotlinx.coroutines.ensureActive
 import kotlinx.coroutines.yield
 
 /**
- * Ends a call whose coroutine was cancelled already, before anything of it is begun: it may be one that is paid. Called by
- * the generated code.
+ * Throws a `CancellationException` if the coroutine is already cancelled, before a call starts that may cost money. The
+ * generated code calls it.
  *
- * Looking is not enough where the coroutine shares its thread with the one that cancels it: in one turn the event loop
- * notices that a delay is over, in the next the coroutine that waited for it cancels.
+ * A check alone is not enough if the coroutine shares its thread with the one that cancels it. The event loop first
+ * resumes a coroutine whose delay is over, and that coroutine cancels this one in the next iteration.
  */
 internal suspend fun deliverCancellation() {
     currentCoroutineContext().ensureActive()

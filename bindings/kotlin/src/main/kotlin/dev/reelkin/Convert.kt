@@ -8,13 +8,13 @@ import kotlin.time.Duration
 import kotlin.time.Duration.Companion.nanoseconds
 import kotlin.time.Duration.Companion.seconds
 
-// In which form money, time and texts cross. The generated code calls these.
+// Conversions of money, durations and text for the generated code.
 
-/** A tick is 1e-10 USD. */
+/** Number of decimals of an amount in dollars: a tick is 1e-10 USD. */
 private const val TICK_DIGITS = 10
-private val MOST_TICKS = BigDecimal(ULong.MAX_VALUE.toString())
+private val MAX_TICKS = BigDecimal(ULong.MAX_VALUE.toString())
 
-/** With two decimals, and more where parts of a cent are in it. */
+/** Converts ticks to dollars with at least two decimals. */
 internal fun dollars(ticks: ULong): BigDecimal {
     val dollars = BigDecimal(ticks.toString()).movePointLeft(TICK_DIGITS).stripTrailingZeros()
     return if (dollars.scale() < 2) dollars.setScale(2) else dollars
@@ -22,10 +22,10 @@ internal fun dollars(ticks: ULong): BigDecimal {
 
 internal fun ticks(dollars: BigDecimal): ULong {
     val ticks = dollars.movePointRight(TICK_DIGITS).stripTrailingZeros()
-    if (ticks.signum() < 0 || ticks.scale() > 0 || ticks > MOST_TICKS) {
+    if (ticks.signum() < 0 || ticks.scale() > 0 || ticks > MAX_TICKS) {
         throw VideoError.invalidRequest(
-            "take ${dollars.toPlainString()} for an amount of dollars: " +
-                "it is below 0, above 1844674407, or has more than $TICK_DIGITS decimals",
+            "convert ${dollars.toPlainString()} to an amount in dollars: " +
+                "it must be from 0 to 1844674407 with at most $TICK_DIGITS decimals",
         )
     }
     return ticks.toBigIntegerExact().toString().toULong()
@@ -38,7 +38,7 @@ internal object FfiConverterDuration : FfiConverterRustBuffer<Duration> {
 
     override fun write(value: Duration, buf: ByteBuffer) {
         if (value.isNegative() || value.isInfinite()) {
-            throw VideoError.invalidRequest("take $value for a length of time: it must be finite, and not below 0")
+            throw VideoError.invalidRequest("convert $value to a duration: it must be finite and not negative")
         }
         value.toComponents { seconds, nanoseconds -> buf.putLong(seconds).putInt(nanoseconds) }
     }
@@ -47,5 +47,5 @@ internal object FfiConverterDuration : FfiConverterRustBuffer<Duration> {
 internal fun utf8(text: String): ByteBuffer = try {
     Charsets.UTF_8.newEncoder().encode(CharBuffer.wrap(text))
 } catch (_: CharacterCodingException) {
-    throw VideoError.invalidRequest("take a text that is no Unicode: it has half of a surrogate pair")
+    throw VideoError.invalidRequest("encode a text as UTF-8: it must not contain an unpaired surrogate")
 }

@@ -2,45 +2,49 @@ package dev.reelkin
 
 import java.math.BigDecimal
 
-/** Every clip that is kin of one clip, over any number of hops. A snapshot: what is made later is not in it. */
+/**
+ * A snapshot of the family of one clip: every clip that is related to it, directly or through other clips.
+ *
+ * Clips that are created later are not included.
+ */
 public class Family internal constructor(internal val native: NativeFamily) {
-    /** All of them, parents before children. */
+    /** All members, parents before children. */
     public val members: List<Member> by lazy { native.members() }
 
-    /** The clip that was asked about. */
+    /** The clip that the family was requested for. */
     public val focus: Member get() = native.focus()
 
-    /** The clip that the one asked about goes back to. */
+    /** The oldest ancestor of [focus]. */
     public val root: Member get() = native.root()
 
-    /** What all of them cost in dollars, as far as is on record. */
+    /** The recorded cost of all members in dollars. */
     public val cost: BigDecimal get() = dollars(native.costUsdTicks())
 
-    /** What the reader should know: a link that was left out, a clip that was renamed. */
+    /** Remarks about the family, such as a link that was left out or a clip that was renamed. */
     public val notes: List<String> get() = native.notes()
 
-    /** One of them by its id. */
+    /** Returns the member with the given [id], or `null` if there is none. */
     public operator fun get(id: String): Member? = native.member(id)
 
-    /** What a clip was made from; the first one is what it goes on from. */
+    /** Returns the clips that a clip was made from. The first one is the clip that it continues. */
     public fun parents(id: String): List<Member> = native.parents(id)
 
-    /** What was made from a clip. */
+    /** Returns the clips that were made from a clip. */
     public fun children(id: String): List<Member> = native.children(id)
 
-    /** All that was ever made from a clip. */
+    /** Returns all direct and indirect children of a clip. */
     public fun descendants(id: String): List<Member> = native.descendants(id)
 
-    /** The clips from the root to a clip. */
+    /** Returns the clips on the path from [root] to a clip. */
     public fun pathTo(id: String): List<Member> = native.pathTo(id)
 
-    /** The family as JSON. */
+    /** Formats the family as JSON. */
     public fun toJson(): String = native.toJson()
 
-    /** The family as a Mermaid flowchart. */
+    /** Formats the family as a Mermaid flowchart. */
     public fun toMermaid(): String = native.toMermaid()
 
-    /** The family as a Graphviz graph. */
+    /** Formats the family as a Graphviz graph. */
     public fun toGraphviz(): String = native.toGraphviz()
 
     override fun toString(): String = "Family(${members.size} of ${focus.id})"

@@ -6,75 +6,77 @@ import java.nio.ByteBuffer
 import kotlin.time.Duration
 
 /**
- * A picture as a player shows it: packed RGB, 8 bits a channel, rows from the top, turned upright.
+ * A decoded frame as a player shows it: packed RGB, 8 bits per channel, top row first, rotated upright.
  *
- * Its pixels lie outside of the JVM's heap, so that the garbage collector does not know how large they are: close it
- * (`use {}`) where many are made. Buffers from [toByteBuffer] outlive it.
+ * The pixels are outside the JVM heap, so the garbage collector does not account for their size. Close frames with
+ * `use {}` when you create many. Buffers from [toByteBuffer] outlive the frame.
  */
 public class Frame internal constructor(private val native: NativeFrame) : Media, AutoCloseable {
-    /** Pixels a row, as shown. */
+    /** The width in pixels, after rotation. */
     public val width: Int get() = open().width().toInt()
 
-    /** Rows, as shown. */
+    /** The height in pixels, after rotation. */
     public val height: Int get() = open().height().toInt()
 
-    /** What a player's clock shows when this frame appears. */
-    public val time: Duration get() = open().time()
+    /** The playback time at which a player shows this frame. */
+    public val time: Duration get() = open().origin().time
 
-    /** The time stamp in the stream, in units of [timeBase]. */
-    public val pts: Long get() = open().pts()
+    /** The presentation timestamp (PTS), in units of [timeBase]. */
+    public val pts: Long get() = open().origin().pts
 
-    /** The unit of the time stamp, in seconds. */
-    public val timeBase: TimeBase get() = open().timeBase()
+    /** The time base of the stream. */
+    public val timeBase: TimeBase get() = open().origin().timeBase
 
-    /** Its place in presentation order, from 0, where that is known. */
-    public val number: ULong? get() = open().number()
+    /** The index of the frame in presentation order, from 0, or `null` if unknown. */
+    public val number: ULong? get() = open().origin().number
 
-    /** Which matrix and range made the pixels, and whether the clip said so or it was assumed. */
-    public val colour: ColourInfo get() = open().colour()
+    /** The color matrix and range used for the conversion, and whether the clip states them or they were assumed. */
+    public val colour: ColourInfo get() = open().origin().color
 
-    /** How the coded picture was turned. Already applied. */
-    public val rotation: Rotation get() = open().rotation()
+    /** The rotation stated by the clip. It is already applied. */
+    public val rotation: Rotation get() = open().origin().rotation
 
-    /** The pixels: red, green, blue, row by row from the top, without padding. A copy. */
+    /** Returns a copy of the pixels: red, green, blue, row by row from the top, without padding. */
     public fun toByteArray(): ByteArray = open().rgb()
 
     /**
-     * The pixels, to be read only, without a copy: they stay where they are until the buffer and all its views are
-     * garbage, also when the frame is closed before. On Android, which keeps no such track of views, a copy.
+     * Returns a read-only buffer over the pixels, without a copy.
+     *
+     * The pixels stay valid until the buffer and all its views are garbage collected, even if the frame is closed
+     * earlier. On Android, which does not track views, the buffer is a copy.
      */
     public fun toByteBuffer(): ByteBuffer {
         val frame = open()
         if (Platform.isAndroid()) return ByteBuffer.wrap(frame.rgb()).asReadOnlyBuffer()
-        // An owner of its own: the buffer's pixels must not depend on this object.
+        // A separate owner, because the buffer can outlive this object.
         val owner = NativeFrame(UniffiWithHandle, frame.uniffiCloneHandle())
         val pixels = Pointer(owner.rgbAddress().toLong()).getByteBuffer(0, owner.rgbLength().toLong())
         UniffiLib.CLEANER.register(pixels, owner::destroy)
         return pixels.asReadOnlyBuffer()
     }
 
-    /** The picture as a PNG file. Takes some 10 ms of the calling thread for 720 lines. */
+    /** Encodes the frame as a PNG file. Blocks the calling thread for about 10 ms for a 720p frame. */
     public fun toPng(): ByteArray = open().toPng()
 
     /**
-     * The picture as a JPEG file.
+     * Encodes the frame as a JPEG file.
      *
      * @param quality from 1 to 100.
-     * @throws VideoError.InvalidRequest for another quality.
+     * @throws VideoError.InvalidRequest if [quality] is out of range.
      */
     public fun toJpeg(quality: Int = 90): ByteArray {
-        if (quality !in 1..100) throw VideoError.invalidRequest("encode JPEG: quality $quality is not from 1 to 100")
+        if (quality !in 1..100) throw VideoError.invalidRequest("encode a JPEG: quality must be from 1 to 100, not $quality")
         return open().toJpeg(quality.toUByte())
     }
 
     /**
-     * How alike two frames of one size are, in decibels; infinite for equal ones.
+     * Returns the PSNR of two frames of the same size in decibels. It is infinite for identical frames.
      *
-     * @throws VideoError when their sizes differ.
+     * @throws VideoError if the sizes differ.
      */
     public fun psnr(other: Frame): Double = open().psnr(other.open())
 
-    /** Lets go of the pixels. A second call does nothing; every other call then ends with an `IllegalStateException`. */
+    /** Releases the pixels. Later calls throw an `IllegalStateException`; closing again does nothing. */
     override fun close(): Unit = native.destroy()
 
     override fun toString(): String = if (native.uniffiIsDestroyed) "Frame(closed)" else "Frame(${width}x$height at $time)"
@@ -86,13 +88,15 @@ public class Frame internal constructor(private val native: NativeFrame) : Media
 
     public companion object {
         /**
-         * A frame out of packed RGB pixels.
+         * Creates a frame from a copy of packed RGB pixels.
          *
-         * @param rgb width times height times 3 bytes; copied.
-         * @throws VideoError when the size does not fit.
+         * @param rgb [width] × [height] × 3 bytes.
+         * @throws VideoError if [rgb] has another size.
          */
         public fun fromRgb(width: Int, height: Int, rgb: ByteArray): Frame {
-            if (width < 1 || height < 1) throw VideoError.invalidRequest("make a frame of $width x $height pixels")
+            if (width < 1 || height < 1) {
+                throw VideoError.invalidRequest("create a frame of ${width}x$height pixels: both must be positive")
+            }
             return Frame(NativeFrame.fromRgb(width.toUInt(), height.toUInt(), rgb))
         }
     }

@@ -4,37 +4,42 @@ import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
 
 /**
- * A work on its way. It only watches: letting go of it, cancelling [await] or a collection of [events] stops nothing.
+ * A handle for a running job, chain or recovery.
+ *
+ * A handle only observes. Dropping it, cancelling [await] or cancelling the collection of [events] does not affect the
+ * job.
  */
 public sealed class Handle<out T, out E> {
-    /** Whether it is over, one way or the other. */
+    /** Returns `true` if it has ended, successfully or not. */
     public abstract val isOver: Boolean
 
     /**
-     * Waits until it is over, and gives what came of it. May be called again, also from elsewhere.
+     * Awaits and returns the outcome. It can be called more than once and from several coroutines.
      *
-     * Cancelling the coroutine ends the waiting and nothing else.
+     * Cancelling the coroutine only ends the wait.
      *
-     * @throws VideoError what the work ended with; [VideoError.Stopped] when somebody stopped waiting for it.
+     * @throws VideoError if it failed; [VideoError.Stopped] after [stopWaiting] or when the client was closed.
      */
     public abstract suspend fun await(): T
 
     /**
-     * Everything that happens to it, from its beginning to its end, for each collector. The flow ends normally also
-     * when the work fails: [await] says how it ended.
+     * Returns a cold flow of all events, including those before this call.
+     *
+     * The flow completes normally even if the job fails; [await] throws the error.
      */
     public abstract fun events(): Flow<E>
 
     /**
-     * Stops waiting: polls and downloads end, and [await] with [VideoError.Stopped]. The service cannot cancel a job:
-     * it goes on there, its charge stands, and [VideoClient.recover] saves its clip.
+     * Stops polling and downloading. [await] then throws [VideoError.Stopped].
+     *
+     * The service cannot cancel a job: it continues there and is charged. [VideoClient.recover] saves its clip.
      */
     public abstract fun stopWaiting()
 }
 
-/** One job on its way to a clip. */
+/** A handle for one job, which produces a clip. */
 public class JobHandle internal constructor(private val native: NativeJob) : Handle<Clip, JobEvent>() {
-    /** The service's id of the job: enough to pick it up again in any process with [VideoClient.job]. */
+    /** The id of the job at the service. [VideoClient.job] resumes the job with it in any process. */
     public val id: String = native.id()
 
     override val isOver: Boolean get() = native.isOver()
@@ -44,9 +49,9 @@ public class JobHandle internal constructor(private val native: NativeJob) : Han
     override fun toString(): String = "JobHandle($id)"
 }
 
-/** A chain of clips on its way. */
+/** A handle for a chain of clips. */
 public class ChainHandle internal constructor(private val native: NativeChain) : Handle<ChainOutcome, ChainEvent>() {
-    /** The id of the chain, by which it is gone on with: [ChainStart.Record]. */
+    /** The id of the chain. [ChainStart.Record] resumes the chain with it. */
     public val id: String = native.id()
 
     override val isOver: Boolean get() = native.isOver()
@@ -56,7 +61,7 @@ public class ChainHandle internal constructor(private val native: NativeChain) :
     override fun toString(): String = "ChainHandle($id)"
 }
 
-/** A recovery on its way. */
+/** A handle for a recovery. */
 public class RecoveryHandle internal constructor(private val native: NativeRecovery) :
     Handle<Recovered, RecoveryEvent>() {
     override val isOver: Boolean get() = native.isOver()
@@ -66,7 +71,7 @@ public class RecoveryHandle internal constructor(private val native: NativeRecov
     override fun toString(): String = "RecoveryHandle"
 }
 
-/** A flow over what has a `next()`, with a reader of its own for each collector. */
+/** Returns a flow that opens a separate native event stream for each collector. */
 private fun <S : Disposable, E : Any> events(open: () -> S, next: suspend (S) -> E?): Flow<E> = flow {
     open().use { source ->
         while (true) emit(next(source) ?: break)

@@ -7,29 +7,29 @@ import java.time.Instant
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
 
-/** A library of clips: what is in it, whether it is whole, what was paid. Nothing here costs anything. */
+/** A library of clips: its content, its integrity, and its ledger. All calls are free of charge. */
 public class Library internal constructor(private val native: NativeLibrary) {
-    /** The folder, if the library is one. */
+    /** The folder of the library, or `null` if it is stored in a bucket. */
     public val folder: Path? get() = native.folder()?.let { Paths.get(it) }
 
     /**
-     * A clip by its id, its file name, or the path of its file.
+     * Finds a clip by its id, file name or path.
      *
-     * @throws VideoError.NotFound when there is none.
+     * @throws VideoError.NotFound if there is no such clip.
      */
     public suspend fun clip(name: String): Clip = native.clip(name)
 
     /**
-     * A page of clips, newest first.
+     * Lists a page of clips, newest first.
      *
-     * @param before where the page begins: [Page.next] of the page before.
+     * @param before where the page starts: [Page.next] of the previous page.
      */
     public suspend fun list(limit: Int = 100, before: String? = null): Page {
-        if (limit < 1) throw VideoError.invalidRequest("list clips: a page of $limit is none")
+        if (limit < 1) throw VideoError.invalidRequest("list clips: limit must be positive, not $limit")
         return native.list(limit.toUInt(), before)
     }
 
-    /** All clips, newest first, read page by page while they are collected. */
+    /** Returns a cold flow of all clips, newest first. Pages are read while it is collected. */
     public fun clips(): Flow<PageEntry> = flow {
         var before: String? = null
         do {
@@ -39,74 +39,74 @@ public class Library internal constructor(private val native: NativeLibrary) {
         } while (before != null)
     }
 
-    /** The family of a clip. */
+    /** Returns the family of a clip. */
     public suspend fun family(clip: Clip): Family = family(clip.id)
 
-    /** The family of a clip, by its id, its file name, or the path of its file. */
+    /** Returns the family of a clip, given its id, file name or path. */
     public suspend fun family(clip: String): Family = Family(native.family(clip))
 
-    /** Holds every clip's bytes against what is on record. Reads all of them. */
+    /** Verifies every clip against its recorded hash. Reads all clips. */
     public suspend fun verify(): List<Verdict> = native.verify()
 
-    /** The same for the clips of a family. */
+    /** Verifies the clips of a family against their recorded hashes. */
     public suspend fun verify(family: Family): List<Verdict> = native.verifyFamily(family.native)
 
     /**
-     * The bytes of a clip.
+     * Reads the bytes of a clip.
      *
-     * @param limit the most bytes that may be read.
-     * @throws VideoError when the clip is larger.
+     * @param limit maximum number of bytes.
+     * @throws VideoError.InvalidRequest if the clip is larger.
      */
     public suspend fun read(clip: Clip, limit: Long = 64L shl 20): ByteArray {
-        if (limit < 0) throw VideoError.invalidRequest("read a clip: a limit of $limit bytes is none")
+        if (limit < 0) throw VideoError.invalidRequest("read a clip: limit must not be negative, but is $limit")
         return native.read(clip.id, limit.toULong())
     }
 
-    /** Paid requests that are open, oldest first. */
+    /** Lists the open paid requests, oldest first. */
     public suspend fun jobs(): List<JobRecord> = native.jobs()
 
-    /** Records that cannot be taken up, and why. */
+    /** Lists the records that a recovery cannot process. */
     public suspend fun stuckJobs(): List<StuckJob> = native.stuckJobs()
 
-    /** Bytes that were paid for and failed verification, kept until they are accepted, discarded or replaced. */
+    /** Lists downloads that failed verification, kept until they are accepted, discarded or replaced. */
     public suspend fun quarantined(): List<QuarantinedClip> = native.quarantined()
 
-    /** Removes what is in quarantine of a record, and says whether there was anything. The record stays as it is. */
+    /** Deletes the quarantined download of a record. Returns `true` if there was one. The record stays unchanged. */
     public suspend fun discardQuarantined(record: String): Boolean = native.discardQuarantined(record)
 
-    /** The record of a paid request by its id, open or settled. */
+    /** Returns the record of a paid request, open or settled, by the record's id. */
     public suspend fun jobRecord(id: String): JobRecord = native.jobRecord(id)
 
-    /** Marks what became of a paid request that is open, as a person knows from the account page. */
+    /** Settles an open paid request by hand, with what the account page shows about it. */
     public suspend fun settle(id: String, settlement: Settlement): JobRecord = native.settle(id, settlement)
 
-    /** What was spent on requests that were begun in a time; without ends, on all. */
+    /** Returns what was spent on requests started at or after [from] and before [before]. A `null` bound is open. */
     public suspend fun spent(from: Instant? = null, before: Instant? = null): Spent =
-        native.spent(from?.millis(), (before ?: LAST).millis())
+        native.spent(from?.millis(), (before ?: MAX_TIME).millis())
 
     override fun toString(): String = "Library(${folder ?: "in a bucket"})"
 
     public companion object {
-        /** Opens a folder as a library, and makes it if it is missing. */
+        /** Opens a folder as a library. Creates the folder if it does not exist. */
         public fun open(folder: Path): Library = Library(NativeLibrary.open(folder.toString()))
 
         /**
-         * Opens a folder that exists, to read it.
+         * Opens an existing folder for reading.
          *
-         * @throws VideoError when it does not exist.
+         * @throws VideoError if the folder does not exist.
          */
         public fun openToRead(folder: Path): Library = Library(NativeLibrary.openToRead(folder.toString()))
     }
 }
 
-/** What the ledger says in all: paid, and expected where the service named no amount. */
+/** The total of what was paid, estimated and reserved. */
 public val Spent.total: BigDecimal get() = paid + estimated + reserved
 
-private val LAST: Instant = Instant.parse("9999-12-31T23:59:59.999Z")
+private val MAX_TIME: Instant = Instant.parse("9999-12-31T23:59:59.999Z")
 
 private fun Instant.millis(): ULong {
-    if (this < Instant.EPOCH || this > LAST) {
-        throw VideoError.invalidRequest("look at what was spent from or before $this: it is not from 1970 to 9999")
+    if (this < Instant.EPOCH || this > MAX_TIME) {
+        throw VideoError.invalidRequest("read what was spent: times must be in the years 1970 to 9999, not $this")
     }
     return toEpochMilli().toULong()
 }

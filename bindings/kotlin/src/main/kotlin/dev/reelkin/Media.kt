@@ -3,12 +3,12 @@ package dev.reelkin
 import java.nio.file.Path
 
 /**
- * What can be handed to a verb as a picture or a clip: a [Clip] of the library, a [Frame], or a [MediaInput] (a file,
+ * An image or a clip that can be passed to a request: a [Clip] in the library, a [Frame], or a [MediaInput] (a file,
  * bytes, a URL, …).
  */
 public sealed interface Media
 
-/** The form in which a request names it. A frame is encoded as PNG for it. */
+/** Converts this media to the form that requests use. Encodes a frame as PNG. */
 public val Media.input: MediaInput
     get() = when (this) {
         is Clip -> MediaInput.Clip(id)
@@ -16,25 +16,26 @@ public val Media.input: MediaInput
         is MediaInput -> this
     }
 
-/** This file as input of a request. It is read when the request is checked. */
+/** Converts this path to the form that requests use. The file is read when the request is checked. */
 public val Path.input: MediaInput get() = MediaInput.Path(this)
 
 /**
- * What a clip or a picture is: size, length, codecs, colours. Free of charge.
+ * Reads the properties of a clip or an image: dimensions, duration, codecs, colors. Free of charge.
  *
- * Cancelling the coroutine interrupts the reading.
+ * Cancelling the coroutine interrupts the decoder.
  *
- * @param source a file or bytes; clips of a library have a [Clip.path].
- * @throws VideoError.Media when it cannot be read, [VideoError.NotFound] when there is no such file.
+ * @param source a file or bytes. For a clip in a library, pass its [Clip.path].
+ * @throws VideoError.Media if it cannot be decoded.
+ * @throws VideoError.NotFound if the file does not exist.
  */
 public suspend fun probe(source: MediaInput, options: MediaOptions? = null): Probe = nativeProbe(source, options)
 
 /**
- * One frame of a file or of bytes, exactly the one that a player shows. Free of charge.
+ * Decodes one frame of a file or of bytes, exactly as a player would show it. Free of charge.
  *
  * Cancelling the coroutine interrupts the decoder.
  *
- * @throws VideoError.Media when it cannot be decoded, or there is no frame at that position.
+ * @throws VideoError.Media if it cannot be decoded or has no frame at that position.
  */
 public suspend fun frame(
     source: MediaInput,
@@ -42,7 +43,7 @@ public suspend fun frame(
     options: MediaOptions? = null,
 ): Frame = Frame(nativeFrame(source, position, options))
 
-/** Several frames of a file or of bytes in one reading, in the order in which they were asked for. See [frame]. */
+/** Decodes several frames of a file or of bytes in one pass, in the order of [positions]. See [frame]. */
 public suspend fun frames(
     source: MediaInput,
     positions: List<FramePosition>,

@@ -4,7 +4,8 @@ import kotlin.time.Duration
 import kotlinx.coroutines.runBlocking
 
 /**
- * The service on loopback: same routes, same strictness, real video, scripted faults. No account and no cost.
+ * A local server that speaks the service's protocol, renders real video and injects faults. It needs no account and
+ * costs nothing.
  *
  * ```
  * Sandbox.start().use { sandbox ->
@@ -13,35 +14,35 @@ import kotlinx.coroutines.runBlocking
  * ```
  */
 public class Sandbox private constructor(private val native: NativeSandbox) : AutoCloseable {
-    /** What a client takes for its base URL. */
+    /** The base URL for clients of this sandbox. */
     public val baseUrl: String = native.baseUrl()
 
-    /** The key that is right. */
+    /** The API key that the sandbox accepts. */
     public val apiKey: String = native.apiKey()
 
-    /** What it has been asked, and what came of it. */
+    /** Counters and jobs: what the sandbox was asked for and what it did. */
     public val state: SandboxState get() = native.state()
 
     /**
-     * Adds faults to the script, behind those in force, as `reelkin sandbox --help` spells them.
+     * Adds faults after the existing ones, in the syntax of `reelkin sandbox --help`.
      *
-     * @throws VideoError.InvalidRequest for one that is none.
+     * @throws VideoError.InvalidRequest if one does not parse.
      */
     public fun addFaults(vararg faults: String): Unit = native.addFaults(faults.toList())
 
-    /** Takes all faults out of the script. */
+    /** Removes all faults. */
     public fun clearFaults(): Unit = native.clearFaults()
 
-    /** Ends all links to clips that were given so far. */
+    /** Expires all download links issued so far. */
     public fun expireLinks(): Unit = native.expireLinks()
 
-    /** Goes down, and comes back at the same address. */
+    /** Stops serving for a time, then continues at the same address. */
     public suspend fun restart(downtime: Duration): Unit = native.restart(downtime)
 
-    /** Stops it and removes its clips. A second call does nothing. */
+    /** Stops the sandbox and deletes its clips. Stopping again does nothing. */
     public suspend fun stop(): Unit = native.stop()
 
-    /** As [stop], blocking the thread, for `use {}`. */
+    /** Stops the sandbox like [stop], but blocks the thread. For `use {}`. */
     override fun close(): Unit = runBlocking { stop() }
 
     override fun toString(): String = "Sandbox($baseUrl)"
@@ -50,13 +51,14 @@ public class Sandbox private constructor(private val native: NativeSandbox) : Au
         /**
          * Starts a sandbox.
          *
-         * @param listen address and port; a free port of 127.0.0.1.
-         * @param apiKey the key that is right; a random one.
-         * @param secondsPerJob how long a job takes at least; 2.
-         * @param zeroDataRetention whether every request must bring an upload address, as for a team that keeps no data.
-         * @param linkLifetime how long a link to a clip works; 24 hours.
-         * @param faults what is to go wrong, as `reelkin sandbox --help` spells it.
-         * @throws VideoError.Config when the address cannot be bound, [VideoError.InvalidRequest] for a fault that is none.
+         * @param listen the address and port to listen on. Defaults to a free port of 127.0.0.1.
+         * @param apiKey the API key to accept. Defaults to a random one.
+         * @param secondsPerJob minimum duration of a job. Defaults to 2.
+         * @param zeroDataRetention whether every request needs an upload URL, as for teams with zero data retention.
+         * @param linkLifetime how long download links stay valid. Defaults to 24 hours.
+         * @param faults the faults to inject, in the syntax of `reelkin sandbox --help`.
+         * @throws VideoError.Config if the address cannot be bound.
+         * @throws VideoError.InvalidRequest if a fault does not parse.
          */
         public suspend fun start(
             listen: String? = null,
@@ -66,7 +68,7 @@ public class Sandbox private constructor(private val native: NativeSandbox) : Au
             linkLifetime: Duration? = null,
             faults: List<String> = emptyList(),
         ): Sandbox {
-            EndOfProcess.isAwaited
+            ShutdownHook.register()
             val options = SandboxOptions(listen, apiKey, secondsPerJob, zeroDataRetention, linkLifetime, faults)
             return Sandbox(nativeStartSandbox(options))
         }

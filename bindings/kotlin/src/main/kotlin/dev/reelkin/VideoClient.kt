@@ -5,33 +5,38 @@ import kotlin.time.Duration
 import kotlinx.coroutines.runBlocking
 
 /**
- * Makes clips and keeps them in a library. Safe to use from any number of coroutines and threads.
+ * Creates clips and stores them in a library. It is safe to use from any number of coroutines and threads.
  *
- * **Cancellation.** [generate], [edit], [extend], [continueFrom], [chain] and [recover] wait for their jobs. Cancel the
- * coroutine, and they stop waiting: the job goes on at the service (which cannot cancel one), its charge stands, it is
- * in the library's journal, and [recover] saves its clip. The `start…` verbs give a handle, which only watches.
+ * **Cancellation.** [generate], [edit], [extend], [continueFrom], [chain] and [recover] wait for their jobs. If the
+ * coroutine is cancelled, they stop waiting. The job continues at the service, which cannot cancel it, and is charged.
+ * It stays in the library's journal until [recover] saves its clip. The `start…` functions return a handle that only
+ * observes the job.
  *
- * **Money.** A create is sent once. What it will cost says [estimate], what it did cost the clip's record and [spent].
+ * **Cost.** A paid request is sent only once. [estimate] returns its cost in advance; the clip's record and [spent]
+ * state the actual cost.
  *
- * **Errors.** Everything that can go wrong is a [VideoError].
+ * **Errors.** All errors are [VideoError]s.
  *
- * @param library the folder that keeps the clips, made when missing; or `s3://bucket/prefix` where that is built in.
- * @param apiKey the key of your account. Without it: the environment variable `XAI_API_KEY`.
- * @param baseUrl another place that speaks the service's protocol, such as [Sandbox.baseUrl].
- * @param budget how much may be spent.
- * @param defaults what is put where a request leaves something open: [defaultRequestValues], changed with `copy`.
- * @param validation what to do with a request that the model table speaks against; strict.
- * @param poll how jobs are waited for: [defaultPollPolicy], changed with `copy`.
- * @param download the bounds of a download: [defaultDownloadPolicy].
- * @param rateLimit how fast the client may talk to the service: [defaultRateLimit].
- * @param timeouts how long one exchange with the service may take: [defaultTimeouts].
- * @param planner how prompts are planned, and which are: [defaultPlannerSettings].
- * @param models a model table of your own, as the text of its TOML file.
- * @param token instead of a key: gives a token, such as one that your own server made. One with [AccessToken.expiresIn] is
- *   kept and replaced before it expires; one without is used for one request. It runs on [kotlinx.coroutines.Dispatchers.IO],
- *   and is cancelled after [Timeouts.token]. What it throws becomes a [VideoError.Auth], and nothing is sent.
- * @throws VideoError.Config without a key, with both a key and a source of tokens, or with a base URL that would leak it; [VideoError.Library] when the folder
- *   cannot be made or written; [VideoError.InvalidRequest] for settings that no call can be made with.
+ * @param library the folder that stores the clips, created if it does not exist, or `s3://bucket/prefix` if the build
+ *   supports it.
+ * @param apiKey the API key. Defaults to the environment variable `XAI_API_KEY`.
+ * @param baseUrl the base URL of another server that speaks the service's protocol, such as [Sandbox.baseUrl].
+ * @param budget the spending limits.
+ * @param defaults the values for request parameters that are not set: [defaultRequestValues], changed with `copy`.
+ * @param validation what to do with a request that violates the model table. Strict by default.
+ * @param poll how jobs are polled: [defaultPollPolicy], changed with `copy`.
+ * @param download the limits of downloads: [defaultDownloadPolicy].
+ * @param rateLimit the maximum request rate: [defaultRateLimit].
+ * @param timeouts the timeouts of single requests to the service: [defaultTimeouts].
+ * @param planner how and when prompts are planned: [defaultPlannerSettings].
+ * @param models a custom model table as TOML text.
+ * @param token supplies tokens instead of a key, for example from your own server. A token with
+ *   [AccessToken.expiresIn] is cached and replaced before it expires; any other is used for one request. The function
+ *   runs on [kotlinx.coroutines.Dispatchers.IO] and is cancelled after [Timeouts.token]. If it throws, the call fails
+ *   with [VideoError.Auth] and nothing is sent.
+ * @throws VideoError.Config if there is no key, both a key and [token] are given, or the base URL would leak the key.
+ * @throws VideoError.Library if the folder cannot be created or written.
+ * @throws VideoError.InvalidRequest if no call could use the settings.
  */
 public class VideoClient(
     library: String,
@@ -49,42 +54,43 @@ public class VideoClient(
     token: (suspend () -> AccessToken)? = null,
 ) : AutoCloseable {
     private val native = run {
-        EndOfProcess.isAwaited
+        ShutdownHook.register()
         NativeClient(
             ClientOptions(
                 library, apiKey, baseUrl, budget, defaults, validation, poll, download, rateLimit, timeouts, planner, models,
             ),
-            token?.let(::Tokens),
+            token?.let(::TokenProvider),
         )
     }
 
-    /** The library. */
+    /** The client's library. */
     public val library: Library get() = Library(native.library())
 
-    /** The table that requests are checked against. */
+    /** The model table that requests are checked against. */
     public val models: ModelTable get() = native.models()
 
-    /** Scheme, host and port of the service. */
+    /** The scheme, host and port of the service. */
     public val service: String get() = native.service()
 
     /**
-     * Makes a new clip: checks, sends, waits, downloads, verifies, saves. What is left open takes the client's defaults.
+     * Generates a new clip: checks and submits the request, then waits for the clip, downloads, verifies and saves it.
      *
-     * Costs what [estimate] says. Cancelled, it stops waiting and loses nothing.
+     * The cost is what [estimate] returns. The client's defaults apply to parameters that are `null`. If the coroutine
+     * is cancelled, the call stops waiting and [recover] saves the clip.
      *
-     * @param prompt what the clip shows. May be left out where pictures say it.
-     * @param mode text alone, a start image, references, or pinned frames.
-     * @param duration in whole seconds.
-     * @param resolution `480p`, `720p`, `1080p`.
+     * @param prompt what the clip shows. Optional if there are images.
+     * @param mode the input besides the prompt: none, a start image, references, or pinned frames.
+     * @param duration the length of the clip in whole seconds.
+     * @param resolution `480p`, `720p` or `1080p`.
      * @param aspectRatio `16:9`, `9:16`, …
-     * @param audio whether the clip has sound. Silence is not cheaper.
-     * @param model the model.
-     * @param voices voices to speak with; `<AUDIO_0>` in the prompt names the first.
+     * @param audio whether the clip has sound. A silent clip costs the same.
+     * @param model the model to use.
+     * @param voices voices for speech. `<AUDIO_0>` in the prompt refers to the first.
      * @param plan whether a language model rewrites the prompt first.
      * @param topic the series that the clip belongs to.
-     * @param user your end user's id, for the service's abuse monitoring.
-     * @param storage keeps the result in the service's Files as well.
-     * @param output where the service puts the clip instead of on its own CDN.
+     * @param user the id of your end user, for the service's abuse monitoring.
+     * @param storage also stores the clip in the service's Files.
+     * @param output where the service uploads the clip instead of its own CDN.
      */
     public suspend fun generate(
         prompt: String? = null,
@@ -106,20 +112,20 @@ public class VideoClient(
         ),
     )
 
-    /** Makes a new clip. */
+    /** Generates a new clip. */
     public suspend fun generate(request: GenerateRequest): Clip = native.generate(request)
 
-    /** Begins to make a new clip, and returns when the job has its id. */
+    /** Starts generating a new clip. Returns once the job has an id. */
     public suspend fun startGenerate(request: GenerateRequest): JobHandle = JobHandle(native.startGenerate(request))
 
     /**
-     * Makes a changed copy of a clip: the same length, shape and size (at most 720p).
+     * Creates an edited copy of a clip, with the same duration, aspect ratio and resolution (at most 720p).
      *
-     * Cancelled, it stops waiting and loses nothing.
+     * If the coroutine is cancelled, the call stops waiting and [recover] saves the clip.
      *
-     * @param video the clip, of at most 8.7 s.
-     * @param prompt what is to change.
-     * @param transport how a local clip travels.
+     * @param video the clip to edit, at most 8.7 s long.
+     * @param prompt what to change.
+     * @param transport how a local clip is sent to the service.
      */
     public suspend fun edit(
         video: Media,
@@ -132,20 +138,20 @@ public class VideoClient(
         output: UploadTarget? = null,
     ): Clip = edit(EditRequest(video.input, prompt, model, transport, plan, user, storage, output))
 
-    /** Makes a changed copy of a clip. */
+    /** Creates an edited copy of a clip. */
     public suspend fun edit(request: EditRequest): Clip = native.edit(request)
 
-    /** Begins to make a changed copy of a clip. */
+    /** Starts creating an edited copy of a clip. Returns once the job has an id. */
     public suspend fun startEdit(request: EditRequest): JobHandle = JobHandle(native.startEdit(request))
 
     /**
-     * Adds seconds at the end of a clip: a new clip with both parts.
+     * Extends a clip. The new clip holds the original and the added seconds.
      *
-     * Cancelled, it stops waiting and loses nothing.
+     * If the coroutine is cancelled, the call stops waiting and [recover] saves the clip.
      *
-     * @param video the clip, of 2 to 15 s.
-     * @param prompt how it goes on.
-     * @param duration what is added, 2 to 10 s; 6 s when left open.
+     * @param video the clip to extend, 2 to 15 s long.
+     * @param prompt what happens in the added seconds.
+     * @param duration the length to add, 2 to 10 s. Defaults to 6 s.
      */
     public suspend fun extend(
         video: Media,
@@ -158,22 +164,23 @@ public class VideoClient(
         output: UploadTarget? = null,
     ): Clip = extend(ExtendRequest(video.input, prompt, model, duration, transport, plan, storage, output))
 
-    /** Adds seconds at the end of a clip. */
+    /** Extends a clip. The new clip holds the original and the added seconds. */
     public suspend fun extend(request: ExtendRequest): Clip = native.extend(request)
 
-    /** Begins to add seconds at the end of a clip. */
+    /** Starts extending a clip. Returns once the job has an id. */
     public suspend fun startExtend(request: ExtendRequest): JobHandle = JobHandle(native.startExtend(request))
 
     /**
-     * Makes a clip that goes on where another one ends. What is left open: 5 s, `720p`, sound, the prompt planned by a
-     * language model, which costs a little more; `plan = PlanChoice.Off` sends the words as they are.
+     * Creates a clip that continues where another clip ends.
      *
-     * Cancelled, it stops waiting and loses nothing.
+     * Defaults to 5 s, `720p` and sound. A language model plans the prompt, which costs a little more; with
+     * `plan = PlanChoice.Off`, the prompt is sent unchanged. If the coroutine is cancelled, the call stops waiting and
+     * [recover] saves the clip.
      *
-     * @param clip the clip before.
-     * @param prompt how it goes on.
-     * @param strategy by the last frame, by the service's extension, or whichever fits.
-     * @param frame which of the last frames the new clip starts on.
+     * @param clip the clip to continue.
+     * @param prompt what happens next.
+     * @param strategy whether to start from the last frame, to use the service's extension, or to choose automatically.
+     * @param frame which of the last frames the new clip starts from.
      */
     public suspend fun continueFrom(
         clip: Media,
@@ -195,27 +202,29 @@ public class VideoClient(
         ),
     )
 
-    /** Makes a clip that goes on where another one ends. */
+    /** Creates a clip that continues where another clip ends. */
     public suspend fun continueFrom(clip: Media, request: ContinueRequest): Clip =
         native.continueFrom(clip.input, request)
 
-    /** Begins to make a clip that goes on where another one ends. */
+    /** Starts creating a clip that continues where another clip ends. Returns once the job has an id. */
     public suspend fun startContinueFrom(clip: Media, request: ContinueRequest): JobHandle =
         JobHandle(native.startContinueFrom(clip.input, request))
 
     /**
-     * Makes several clips one after another, each going on where the one before ends, under one budget. The same request
-     * is the same chain: made again, it goes on at the first clip that is not there.
+     * Creates several clips in sequence under one budget. Each continues where the previous one ends.
      *
-     * Cancelled, it stops waiting and loses nothing.
+     * Sending the same request again resumes the chain at the first missing clip. If the coroutine is cancelled, the
+     * call stops waiting and keeps what was created.
      */
     public suspend fun chain(request: ChainRequest): ChainOutcome = native.chain(request)
 
-    /** Begins to make several clips one after another. */
+    /** Starts creating several clips in sequence. */
     public suspend fun startChain(request: ChainRequest): ChainHandle = ChainHandle(native.startChain(request))
 
     /**
-     * Has a language model say what is seen in a clip. Paid; the price is in the notes. Cancelled, the answer is lost.
+     * Asks a language model to describe a clip, which is a paid call. The result includes its cost.
+     *
+     * If the coroutine is cancelled, the answer is lost.
      *
      * @param options [defaultAnalyzeOptions], changed with `copy`.
      */
@@ -223,9 +232,11 @@ public class VideoClient(
         native.analyze(clip.input, options ?: defaultAnalyzeOptions())
 
     /**
-     * A frame of a clip of the library, exactly the one that a player shows. Free. Cancelled, it interrupts the decoder.
+     * Decodes one frame of a clip in the library, exactly as a player would show it. Free of charge.
      *
-     * @throws VideoError.Media when the clip cannot be decoded, or there is no frame at that position.
+     * Cancelling the coroutine interrupts the decoder.
+     *
+     * @throws VideoError.Media if the clip cannot be decoded or has no frame at that position.
      */
     public suspend fun frame(
         clip: Clip,
@@ -233,41 +244,44 @@ public class VideoClient(
         options: MediaOptions? = null,
     ): Frame = frame(clip.id, position, options)
 
-    /** The same for a clip by its id, its file name, or the path of its file. */
+    /** Decodes one frame of a clip in the library, given the clip's id, file name or path. */
     public suspend fun frame(
         clip: String,
         position: FramePosition = FramePosition.Last,
         options: MediaOptions? = null,
     ): Frame = Frame(native.frame(clip, position, options))
 
-    /** Checks a request, and says what it would cost. Sends nothing and pays nothing. */
+    /** Checks a request and estimates its cost. Sends nothing and is free of charge. */
     public fun estimate(request: GenerateRequest): Checked = native.estimate(request)
 
-    /** Picks a job up again from its id alone, in any process. Free. */
+    /** Returns a handle for the job with this id, which may have been started by another process. Free of charge. */
     public suspend fun job(id: String): JobHandle = JobHandle(native.job(id))
 
     /**
-     * Finishes every job of the library that something interrupted: waits for it, downloads, checks and saves its clip.
-     * Free. Cancelled, it stops waiting; the next one goes on.
+     * Finishes every interrupted job of the library: waits for it, then downloads, verifies and saves its clip.
+     *
+     * Free of charge. If the coroutine is cancelled, the next recovery continues.
      */
     public suspend fun recover(): Recovered = native.recover()
 
-    /** Begins a recovery. */
+    /** Starts a recovery. */
     public suspend fun startRecover(): RecoveryHandle = RecoveryHandle(native.startRecover())
 
-    /** What was spent on requests that were begun in a time; without ends, on all. */
+    /** Returns what was spent on requests started at or after [from] and before [before]. A `null` bound is open. */
     public suspend fun spent(from: Instant? = null, before: Instant? = null): Spent = library.spent(from, before)
 
-    /** The models that the key can see at the service. */
+    /** Lists the models that the key has access to. */
     public suspend fun visibleModels(): List<VisibleModel> = native.visibleModels()
 
     /**
-     * Stops waiting for its jobs, which go on at the service and stay in the journal, and takes no more calls: they end
-     * with [VideoError.Config]. A create that is being sent is waited for, at most 10 s. A second call does nothing.
+     * Closes the client. It stops waiting for its jobs, and later calls throw [VideoError.Config].
+     *
+     * The jobs continue at the service and stay in the journal. Create requests that are being sent are waited for, at
+     * most 10 s. Closing again does nothing.
      */
     public suspend fun shut(): Unit = native.shut()
 
-    /** As [shut], blocking the thread, for `use {}`. */
+    /** Closes the client like [shut], but blocks the thread. For `use {}`. */
     override fun close(): Unit = runBlocking { shut() }
 
     override fun toString(): String = "VideoClient"

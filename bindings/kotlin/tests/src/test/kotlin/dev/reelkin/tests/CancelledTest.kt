@@ -21,9 +21,9 @@ import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 
-/** A call that is cancelled before it begins sends nothing: no create, no question, nothing that is paid. */
+/** A call that is cancelled before it starts sends no paid request. */
 class CancelledTest {
-    // Every verb that is paid, and those whose prompt is planned first, by a paid question.
+    // All paid operations, also with planning of the prompt, which is a paid call that comes first.
     private val paid: Map<String, suspend VideoClient.(Clip) -> Any> = mapOf(
         "generate" to { generate("a bay", duration = 1.seconds) },
         "generate planned" to { generate("a bay", duration = 1.seconds, plan = PlanChoice.On(null)) },
@@ -47,14 +47,14 @@ class CancelledTest {
     )
 
     @Test
-    fun everyVerbIsListed() {
-        val verbs = VideoClient::class.declaredMemberFunctions
+    fun everyOperationIsListed() {
+        val operations = VideoClient::class.declaredMemberFunctions
             .filter { it.isSuspend && it.visibility == KVisibility.PUBLIC }.map { it.name }.toSet()
-        assertEquals(verbs, free + paid.keys.map { it.substringBefore(' ') })
+        assertEquals(operations, free + paid.keys.map { it.substringBefore(' ') })
     }
 
     @Test
-    fun aCancelledCoroutine() = sendsNothing { call ->
+    fun cancelledCoroutine() = sendsNothing { call ->
         runBlocking(Dispatchers.Default) {
             val work = async {
                 currentCoroutineContext().cancel()
@@ -66,7 +66,7 @@ class CancelledTest {
     }
 
     @Test
-    fun aCoroutineThatIsCancelledWhereItWasBegun() = sendsNothing { call ->
+    fun undispatchedCancelledCoroutine() = sendsNothing { call ->
         runBlocking(Dispatchers.Default) {
             val work = async(Dispatchers.Unconfined, CoroutineStart.UNDISPATCHED) {
                 currentCoroutineContext().cancel()
@@ -78,8 +78,8 @@ class CancelledTest {
     }
 
     @Test
-    fun aDelayThatPassedWhileItsThreadWasBusy() = sendsNothing { call ->
-        // One thread for the call and for the coroutine that cancels it, whose time has come when the call begins.
+    fun delayPassedWhileTheThreadWasBusy() = sendsNothing { call ->
+        // The call and the coroutine that cancels it share a thread, and the delay is over when the call starts.
         runBlocking {
             val work = async(start = CoroutineStart.LAZY) {
                 Thread.sleep(20)
@@ -95,18 +95,18 @@ class CancelledTest {
     }
 
     @Test
-    fun aTimeoutOfNothing() = sendsNothing { call ->
+    fun timeoutOfZero() = sendsNothing { call ->
         runBlocking { runCatching { withTimeout(Duration.ZERO) { call() } }.exceptionOrNull() }
     }
 
-    private fun sendsNothing(way: (suspend () -> Any) -> Throwable?) = Bench.run(secondsPerJob = 0.1) {
+    private fun sendsNothing(cancel: (suspend () -> Any) -> Throwable?) = Studio.run(secondsPerJob = 0.1) {
         val clip = client.generate("a bay", duration = 2.seconds)
         val before = sandbox.state
         for ((name, call) in paid) {
-            val error = way { client.call(clip) }
+            val error = cancel { client.call(clip) }
             assertTrue(error is CancellationException, "$name: $error")
         }
-        // Waits for whatever is on its way.
+        // Waits for requests that are being sent.
         client.shut()
         val after = sandbox.state
         assertEquals(before.creates to before.createRequests, after.creates to after.createRequests)
@@ -115,7 +115,7 @@ class CancelledTest {
     }
 
     @Test
-    fun aCallInAnotherCoroutineGoesThrough() = Bench.run {
+    fun anotherCancelledCoroutineDoesNotMatter() = Studio.run {
         coroutineScope {
             val cancelled = async(start = CoroutineStart.LAZY) { client.generate("a bay", duration = 1.seconds) }
             cancelled.cancel()

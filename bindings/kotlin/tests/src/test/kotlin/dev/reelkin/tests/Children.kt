@@ -12,10 +12,10 @@ import kotlinx.coroutines.delay
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
 
-// Programs that the tests start in a JVM of their own.
+// Programs that the tests run in other JVMs.
 
 private fun client(arguments: Array<String>) =
-    VideoClient(arguments[1], baseUrl = arguments[0], poll = Bench.quick)
+    VideoClient(arguments[1], baseUrl = arguments[0], poll = Studio.quick)
 
 /** Starts a job, prints its id, and waits to be killed. */
 object StartAndHang {
@@ -26,7 +26,7 @@ object StartAndHang {
     }
 }
 
-/** Ends while a coroutine waits for a job: the third argument says how. */
+/** Exits while a coroutine waits for a job. The third argument says how. */
 object EndInFlight {
     @OptIn(DelicateCoroutinesApi::class)
     @JvmStatic
@@ -36,7 +36,7 @@ object EndInFlight {
             try {
                 client.generate("a street", duration = 1.seconds)
             } catch (_: VideoError.Stopped) {
-                // What a coroutine may still hear at the end of the process.
+                // Possible while the process exits.
             }
         }
         runBlocking {
@@ -51,7 +51,7 @@ object EndInFlight {
     }
 }
 
-/** Calls across the boundary, so many of them after as many to warm up; prints how much memory grew, in KiB. */
+/** Makes native calls after a warm-up, and prints by how many KiB memory grew. */
 object CallAndMeasure {
     @JvmStatic
     fun main(arguments: Array<String>): Unit = runBlocking {
@@ -60,7 +60,7 @@ object CallAndMeasure {
             calls(client, calls / 2)
             val before = residentKib()
             calls(client, calls)
-            println(grown(before))
+            println(growth(before))
         }
     }
 
@@ -75,14 +75,14 @@ object CallAndMeasure {
                 3 -> check(Frame.fromRgb(160, 120, pixels).toByteBuffer().get(1) == 1.toByte())
                 else -> check(runCatching { library.clip("nothing") }.exceptionOrNull() is VideoError.NotFound)
             }
-            // Frames are freed with their buffers, which are garbage by now.
+            // Collecting the buffers frees their frames.
             if (call % 1000 == 999) collect()
         }
         collect()
     }
 
-    /** Garbage is freed by a thread that takes its time on a busy machine: what counts is what stays. */
-    private suspend fun grown(before: Long): Long {
+    /** Returns the minimum of several measurements, because buffers are freed by a thread that may be delayed. */
+    private suspend fun growth(before: Long): Long {
         var least = Long.MAX_VALUE
         repeat(100) {
             least = minOf(least, residentKib() - before)

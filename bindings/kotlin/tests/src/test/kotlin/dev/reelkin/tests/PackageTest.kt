@@ -23,10 +23,10 @@ import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 
-/** What the package adds to the generated half: flows, cancellation, pictures, money, time, closing. */
+/** What the package adds to the generated code: flows, cancellation, images, money, durations, closing. */
 class PackageTest {
     @Test
-    fun eventsAreAFlowFromTheBeginningForEveryCollector() = Bench.run {
+    fun everyCollectorSeesAllEvents() = Studio.run {
         val handle = client.startGenerate(GenerateRequest("a street", duration = 1.seconds))
         val (one, two) = coroutineScope {
             listOf(async { handle.events().toList() }, async(Dispatchers.Default) { handle.events().toList() })
@@ -41,7 +41,7 @@ class PackageTest {
     }
 
     @Test
-    fun cancellingAWatcherStopsNothing() = Bench.run(secondsPerJob = 1.0) {
+    fun cancellingAnObserverDoesNotStopTheJob() = Studio.run(secondsPerJob = 1.0) {
         val handle = client.startGenerate(GenerateRequest("a street", duration = 1.seconds))
         assertTrue(handle.events().first() is JobEvent.Planning)
         assertNull(withTimeoutOrNull(100.milliseconds) { handle.await() })
@@ -52,24 +52,24 @@ class PackageTest {
     }
 
     @Test
-    fun stopWaitingEndsTheWaitAndTheJobGoesOn() = Bench.run(secondsPerJob = 1.0) {
+    fun stopWaitingEndsTheWaitAndTheJobContinues() = Studio.run(secondsPerJob = 1.0) {
         val handle = client.startGenerate(GenerateRequest("a street", duration = 1.seconds))
         handle.stopWaiting()
-        val error = refused<VideoError.Stopped> { handle.await() }
+        val error = expectError<VideoError.Stopped> { handle.await() }
         assertEquals(handle.id, error.jobId)
         assertEquals(handle.id, client.recover().saved.single().record!!.reelkin!!.jobId)
         assertEquals(1, creates)
     }
 
     @Test
-    fun aTimeoutOfCoroutinesLosesNothing() = Bench.run(secondsPerJob = 1.5) {
+    fun aTimeoutLosesNothing() = Studio.run(secondsPerJob = 1.5) {
         assertNull(withTimeoutOrNull(700.milliseconds) { client.generate("a street", duration = 1.seconds) })
         assertEquals(creates, client.recover().saved.size)
         assertEquals(1, creates)
     }
 
     @Test
-    fun cancelledAtOnceAHundredTimesNothingIsLost() = Bench.run {
+    fun aHundredCancellationsLoseNothing() = Studio.run {
         repeat(100) { wait ->
             coroutineScope {
                 val call = launch(Dispatchers.Default) { client.generate("street $wait", duration = 1.seconds) }
@@ -77,15 +77,15 @@ class PackageTest {
                 call.cancelAndJoin()
             }
         }
-        // A create that was being sent when its caller left is not broken off: wait for those.
-        val found = client.recover()
-        assertEquals(emptyList<JobRecord>(), found.open + found.unsettled + found.failed)
+        // Create requests that were being sent are not interrupted; the recovery waits for them.
+        val recovered = client.recover()
+        assertEquals(emptyList<JobRecord>(), recovered.open + recovered.unsettled + recovered.failed)
         assertEquals(creates, client.library.list(limit = 200).clips.size)
         assertEquals(emptyList<JobRecord>(), client.library.jobs())
     }
 
     @Test
-    fun cancellationIsACancellationException() = Bench.run(secondsPerJob = 5.0) {
+    fun cancellationThrowsACancellationException() = Studio.run(secondsPerJob = 5.0) {
         coroutineScope {
             val caught = async(Dispatchers.Default) {
                 try {
@@ -104,13 +104,13 @@ class PackageTest {
     }
 
     @Test
-    fun manyThreadsUseOneClient() = Bench.run {
+    fun threadsShareAClient() = Studio.run {
         val barrier = CyclicBarrier(4)
         val ids = java.util.concurrent.ConcurrentLinkedQueue<String>()
         (1..4).map { number ->
             thread {
                 barrier.await()
-                // An event loop of its own in each.
+                // Each thread has its own event loop.
                 runBlocking { ids += client.generate("street $number", duration = 1.seconds).id }
             }
         }.forEach { it.join() }
@@ -118,7 +118,7 @@ class PackageTest {
     }
 
     @Test
-    fun closingStopsWaitingAndKeepsTheJob() = Bench.run(secondsPerJob = 2.0) {
+    fun closingStopsWaitingAndKeepsTheJob() = Studio.run(secondsPerJob = 2.0) {
         coroutineScope {
             val waiting = async(Dispatchers.Default) { runCatching { client.generate("a street", duration = 1.seconds) } }
             untilSent()
@@ -131,7 +131,7 @@ class PackageTest {
     }
 
     @Test
-    fun aChainAndItsEvents() = Bench.run {
+    fun chainEvents() = Studio.run {
         val request = ChainRequest(
             ChainStart.Generate(GenerateRequest("a bay", duration = 1.seconds)),
             steps = listOf(ContinueRequest("boats leave", duration = 1.seconds, plan = PlanChoice.Off)),
@@ -144,16 +144,16 @@ class PackageTest {
         assertEquals(2, events.filterIsInstance<ChainEvent.StepFinished>().size)
         assertEquals(handle.id, outcome.id)
         assertTrue(outcome.cost > BigDecimal.ZERO)
-        // The same request is the same chain.
+        // Sending the same request again resumes the chain.
         assertEquals(outcome.clips.map { it.id }, client.chain(request).clips.map { it.id })
         assertEquals(2, creates)
     }
 
     @Test
-    fun aRecoveryAndItsEvents() = Bench.run {
+    fun recoveryEvents() = Studio.run {
         val handle = client.startGenerate(GenerateRequest("a street", duration = 1.seconds))
         handle.stopWaiting()
-        refused<VideoError.Stopped> { handle.await() }
+        expectError<VideoError.Stopped> { handle.await() }
         val recovery = client.startRecover()
         val events = recovery.events().toList()
         assertEquals(1, recovery.await().saved.size)
@@ -161,21 +161,21 @@ class PackageTest {
     }
 
     @Test
-    fun moneyIsExact() = Bench.run {
+    fun moneyIsExact() = Studio.run {
         val checked = client.estimate(GenerateRequest("a street", duration = 6.seconds, resolution = "720p"))
         val price = checked.estimate!!
         client(budget = Budget(perRequest = price)).use { it.estimate(GenerateRequest("a street", duration = 6.seconds)) }
         assertTrue(price.scale() >= 2 && price.stripTrailingZeros().scale() <= 10, "$price")
         val smallest = BigDecimal("0.0000000001")
         client(budget = Budget(perRequest = smallest)).use { poor ->
-            val error = refused<VideoError.Budget> { poor.generate("a street", duration = 1.seconds) }
+            val error = expectError<VideoError.Budget> { poor.generate("a street", duration = 1.seconds) }
             assertTrue("0.0000000001" in error.message || "1e-10" in error.message || "budget" in error.message, error.message)
         }
         assertEquals(0, creates)
     }
 
     @Test
-    fun theLibraryIsRead() = Bench.run {
+    fun libraryCalls() = Studio.run {
         val clips = (1..3).map { client.generate("street $it", duration = 1.seconds) }
         assertEquals(clips.map { it.id }.reversed(), client.library.clips().toList().map { it.id })
         val page = client.library.list(limit = 2)
@@ -185,7 +185,7 @@ class PackageTest {
         assertEquals(client.library.verify(client.library.family(clips[0])).single().id, clips[0].id)
         val bytes = client.library.read(clips[0])
         assertEquals(java.nio.file.Files.size(clips[0].path!!), bytes.size.toLong())
-        refused<VideoError> { client.library.read(clips[0], limit = 10) }
+        expectError<VideoError> { client.library.read(clips[0], limit = 10) }
         val reader = Library.openToRead(folder)
         assertEquals(clips[1].id, reader.clip(clips[1].fileName).id)
         assertEquals(folder, reader.folder)
@@ -193,8 +193,8 @@ class PackageTest {
         assertEquals(3uL, client.spent(from = now.minusSeconds(3600), before = now.plusSeconds(60)).requests)
         assertEquals(0uL, client.spent(before = now.minusSeconds(3600)).requests)
         assertEquals(3uL, client.spent().requests)
-        refused<VideoError.InvalidRequest> { client.spent(before = java.time.Instant.MAX) }
-        refused<VideoError.InvalidRequest> { client.spent(from = java.time.Instant.MIN) }
+        expectError<VideoError.InvalidRequest> { client.spent(before = java.time.Instant.MAX) }
+        expectError<VideoError.InvalidRequest> { client.spent(from = java.time.Instant.MIN) }
     }
 
     @Test
@@ -206,7 +206,7 @@ class PackageTest {
         frame.close()
         repeat(20) {
             System.gc()
-            // What would take the place of pixels that are gone.
+            // Would reuse the memory of freed pixels.
             Frame.fromRgb(64, 64, ByteArray(64 * 64 * 3))
         }
         Thread.sleep(200)
@@ -215,7 +215,7 @@ class PackageTest {
     }
 
     @Test
-    fun aFrameIsABufferedImage() = Bench.run {
+    fun frameConversions() = Studio.run {
         val clip = client.generate("a street", duration = 1.seconds)
         client.frame(clip, FramePosition.First).use { frame ->
             val image = frame.toBufferedImage()
@@ -232,7 +232,7 @@ class PackageTest {
     }
 
     @Test
-    fun theSandboxComesBack() = Bench.run {
+    fun sandboxFaultsAndRestart() = Studio.run {
         client.generate("a street", duration = 1.seconds)
         sandbox.addFaults("create:429=1,times=1")
         assertEquals(1, sandbox.state.faults.size)
@@ -245,7 +245,7 @@ class PackageTest {
     }
 
     @Test
-    fun onlyWhatIsMeantIsPublic() {
+    fun internalsAreNotPublic() {
         val jar = java.util.jar.JarFile(VideoClient::class.java.protectionDomain.codeSource.location.path)
         val names = jar.use { file -> file.entries().asSequence().map { it.name }.toList() }
             .filter { Regex("dev/reelkin/\\w+\\.class").matches(it) && !it.endsWith("Kt.class") }
@@ -260,7 +260,7 @@ class PackageTest {
     private val openOptions = setOf("AnalyzeOptions", "MediaOptions", "StorageOptions")
 
     @Test
-    fun theVersionIsTheCrates() {
+    fun versionAndModels() {
         assertTrue(Regex("\\d+\\.\\d+\\.\\d+").matches(version()))
         assertEquals(builtInModels(), builtInModels())
     }

@@ -8,17 +8,17 @@ import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 
-/** The code of docs/quickstart-kotlin.md, compiled as it is written there and run in a JVM of its own. */
+/** Runs the code of docs/quickstart-kotlin.md in another JVM. */
 class QuickstartTest {
     @OptIn(ExperimentalPathApi::class)
     @Test
-    fun theTourRuns() {
-        val folder = Files.createTempDirectory("reelkin-tour")
+    fun quickStartRuns() {
+        val folder = Files.createTempDirectory("reelkin-quickstart")
         val process = jvm("quickstart.QuickstartKt").directory(folder.toFile()).redirectErrorStream(true).start()
-        val said = process.output()
-        assertEquals(0, process.exitValue(), said)
+        val output = process.output()
+        assertEquals(0, process.exitValue(), output)
         for (words in listOf("will cost $0.", "job ", "saved ", "flowchart", "invalid_request: ", "recovered 0 clips", "paid $0.")) {
-            assertTrue(words in said, "no \"$words\" in:\n$said")
+            assertTrue(words in output, "no \"$words\" in:\n$output")
         }
         assertTrue(folder.resolve("last.png").exists())
         assertEquals(3, Files.list(folder.resolve("clips")).use { files -> files.filter { "$it".endsWith(".mp4") }.count() })

@@ -24,10 +24,10 @@ import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 
-/** The list of bindings/SCENARIOS.md. */
+/** The scenarios of bindings/SCENARIOS.md. */
 class ScenariosTest {
     @Test
-    fun generateFromText() = Bench.run {
+    fun generateFromText() = Studio.run {
         val clip = client.generate("a lighthouse at dusk", duration = 1.seconds)
         assertTrue(clip.path!!.exists())
         val record = clip.record!!
@@ -42,7 +42,7 @@ class ScenariosTest {
     }
 
     @Test
-    fun generateFromAnImage() = Bench.run {
+    fun generateFromAnImage() = Studio.run {
         val first = client.generate("a red kite", duration = 1.seconds)
         val png = client.frame(first).use { it.toPng() }
         val image = MediaInput.Bytes(png, "last frame")
@@ -53,7 +53,7 @@ class ScenariosTest {
     }
 
     @Test
-    fun continueTwiceAndReadTheFamily() = Bench.run {
+    fun continueTwiceAndReadTheFamily() = Studio.run {
         val one = client.generate("a bay at dawn", duration = 1.seconds)
         val two = client.continueFrom(one, "boats leave", duration = 1.seconds)
         val three = client.continueFrom(two, "noon", duration = 1.seconds)
@@ -67,7 +67,7 @@ class ScenariosTest {
     }
 
     @Test
-    fun edit() = Bench.run {
+    fun edit() = Studio.run {
         val clip = client.generate("a street", duration = 1.seconds)
         val night = client.edit(clip, "make it night")
         assertEquals("edit", night.record!!.reelkin!!.operation)
@@ -75,7 +75,7 @@ class ScenariosTest {
     }
 
     @Test
-    fun extend() = Bench.run {
+    fun extend() = Studio.run {
         val clip = client.generate("a street", duration = 2.seconds)
         val long = client.extend(clip, "rain begins", duration = 2.seconds)
         val added = probe(long.path!!.input).duration - probe(clip.path!!.input).duration
@@ -84,7 +84,7 @@ class ScenariosTest {
     }
 
     @Test
-    fun analyse() = Bench.run {
+    fun analyse() = Studio.run {
         val clip = client.generate("a street", duration = 1.seconds)
         val notes = client.analyze(clip)
         assertTrue(notes.prompt.isNotEmpty())
@@ -95,7 +95,7 @@ class ScenariosTest {
     }
 
     @Test
-    fun frameEqualsRusts() = Bench.run {
+    fun frameEqualsRusts() = Studio.run {
         val expected = Path.of(System.getProperty("reelkin.expected"))
         frame(expected.resolve("clip.mp4").input).use { rusts ->
             assertArrayEquals(expected.resolve("last.png").readBytes(), rusts.toPng())
@@ -110,8 +110,8 @@ class ScenariosTest {
     }
 
     @Test
-    fun moderation() = Bench.run(faults = listOf("moderated=400")) {
-        val error = refused<VideoError.Moderated> { client.generate("a street", duration = 1.seconds) }
+    fun moderation() = Studio.run(faults = listOf("moderated=400")) {
+        val error = expectError<VideoError.Moderated> { client.generate("a street", duration = 1.seconds) }
         assertEquals("moderated", error.code)
         assertEquals(sandbox.state.jobs.firstOrNull()?.id, error.jobId)
         assertNotNull(error.jobId)
@@ -120,8 +120,8 @@ class ScenariosTest {
     }
 
     @Test
-    fun submissionUnknown() = Bench.run(faults = listOf("create:lost-reply")) {
-        val error = refused<VideoError.SubmissionUnknown> { client.generate("a street", duration = 1.seconds) }
+    fun submissionUnknown() = Studio.run(faults = listOf("create:lost-reply")) {
+        val error = expectError<VideoError.SubmissionUnknown> { client.generate("a street", duration = 1.seconds) }
         assertEquals("submission_unknown", error.code)
         val record = error.record!!
         assertEquals(1, creates)
@@ -132,9 +132,9 @@ class ScenariosTest {
     }
 
     @Test
-    fun budget() = Bench.run {
+    fun budget() = Studio.run {
         client(budget = Budget(perRequest = BigDecimal("0.01"))).use { poor ->
-            val error = refused<VideoError.Budget> { poor.generate("a street", duration = 6.seconds) }
+            val error = expectError<VideoError.Budget> { poor.generate("a street", duration = 6.seconds) }
             assertEquals("budget", error.code)
             assertEquals(Charge.NO, error.mayHaveBeenCharged)
         }
@@ -142,7 +142,7 @@ class ScenariosTest {
     }
 
     @Test
-    fun pickUpInAnotherProcess() = Bench.run(secondsPerJob = 1.5) {
+    fun pickUpInAnotherProcess() = Studio.run(secondsPerJob = 1.5) {
         client.close()
         val child = jvm("dev.reelkin.tests.StartAndHang", sandbox.baseUrl, folder.toString())
             .also { it.environment()["XAI_API_KEY"] = sandbox.apiKey }
@@ -159,7 +159,7 @@ class ScenariosTest {
     }
 
     @Test
-    fun cancelThenRecover() = Bench.run(secondsPerJob = 1.0) {
+    fun cancelThenRecover() = Studio.run(secondsPerJob = 1.0) {
         coroutineScope {
             val waiting = launch(Dispatchers.Default) { client.generate("a street", duration = 1.seconds) }
             untilSent()
@@ -171,7 +171,7 @@ class ScenariosTest {
     }
 
     @Test
-    fun twentyAtOnce() = Bench.run {
+    fun twentyAtOnce() = Studio.run {
         val clips = coroutineScope {
             (1..20).map { async(Dispatchers.Default) { client.generate("street $it", duration = 1.seconds) } }.awaitAll()
         }
@@ -180,15 +180,15 @@ class ScenariosTest {
     }
 
     @Test
-    fun keyNeverShown() = Bench.run {
+    fun keyNeverShown() = Studio.run {
         val key = "xai-0123456789abcdefghijklmnopqrstuvwxyz"
         val said = mutableListOf<String>()
         client(apiKey = key).use { wrong ->
-            val error = refused<VideoError.Auth> { wrong.generate("a street", duration = 1.seconds) }
+            val error = expectError<VideoError.Auth> { wrong.generate("a street", duration = 1.seconds) }
             assertNull(error.jobId)
             said += listOf(error.stackTraceToString(), error.details.toString(), wrong.toString(), wrong.service)
         }
-        // With the right key: whatever has a text.
+        // With the right key: everything that can be printed.
         val handle = client.startGenerate(GenerateRequest("a street", duration = 1.seconds))
         val events = handle.events().toList()
         val clip = handle.await()

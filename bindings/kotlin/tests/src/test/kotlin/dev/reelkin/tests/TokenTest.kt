@@ -14,48 +14,48 @@ import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 
-/** A function of the caller's that gives tokens, in place of a key. The sandbox's key is the token that is right. */
+/** Tokens from a function instead of a key. The sandbox accepts its key as a token. */
 class TokenTest {
-    private fun Bench.client(timeouts: Timeouts? = null, token: suspend () -> AccessToken) = VideoClient(
+    private fun Studio.client(timeouts: Timeouts? = null, token: suspend () -> AccessToken) = VideoClient(
         folder.resolve("tokens").toString(),
         baseUrl = sandbox.baseUrl,
-        poll = Bench.quick,
+        poll = Studio.quick,
         timeouts = timeouts,
         token = token,
     )
 
     @Test
-    fun oneCallServesAWholeJob() = Bench.run {
-        val asked = AtomicInteger()
+    fun oneTokenIsEnoughForAJob() = Studio.run {
+        val calls = AtomicInteger()
         val source = client {
             delay(10.milliseconds)
-            asked.incrementAndGet()
+            calls.incrementAndGet()
             AccessToken(sandbox.apiKey, 1.hours)
         }
         source.use {
             it.generate("a bay", duration = 1.seconds)
             it.visibleModels()
         }
-        assertEquals(1, asked.get())
+        assertEquals(1, calls.get())
         assertEquals(1, creates)
     }
 
     @Test
-    fun withoutAnExpiryItIsAskedForEachRequest() = Bench.run {
-        val asked = AtomicInteger()
+    fun aTokenWithoutALifetimeIsUsedForOneRequest() = Studio.run {
+        val calls = AtomicInteger()
         val source = client {
-            asked.incrementAndGet()
+            calls.incrementAndGet()
             AccessToken(sandbox.apiKey)
         }
         source.use { repeat(2) { _ -> it.visibleModels() } }
-        assertEquals(2, asked.get())
+        assertEquals(2, calls.get())
     }
 
     @Test
-    fun whatItThrowsIsTheErrorAndNothingIsSent() = Bench.run {
+    fun anExceptionBecomesAnAuthErrorAndNothingIsSent() = Studio.run {
         for (thrown in listOf(IllegalStateException("no token\nfor you"), StackOverflowError("no token\nfor you"))) {
             client { throw thrown }.use {
-                val error = refused<VideoError.Auth> { it.generate("a bay", duration = 1.seconds) }
+                val error = expectError<VideoError.Auth> { it.generate("a bay", duration = 1.seconds) }
                 assertEquals("get a token: ${thrown::class.simpleName}: no token for you", error.reason)
                 assertEquals(Charge.NO, error.mayHaveBeenCharged)
                 assertTrue(error.isRetryable)
@@ -66,10 +66,10 @@ class TokenTest {
     }
 
     @Test
-    fun oneThatHangsEndsAtTheDeadlineAndIsCancelled() = Bench.run {
+    fun aFunctionThatHangsIsCancelledAtTheDeadline() = Studio.run {
         val ended = CompletableDeferred<Unit>()
-        val soon = defaultTimeouts().copy(token = 300.milliseconds)
-        val source = client(soon) {
+        val timeouts = defaultTimeouts().copy(token = 300.milliseconds)
+        val source = client(timeouts) {
             try {
                 awaitCancellation()
             } finally {
@@ -77,7 +77,7 @@ class TokenTest {
             }
         }
         source.use {
-            val error = refused<VideoError.Auth> { it.generate("a bay", duration = 1.seconds) }
+            val error = expectError<VideoError.Auth> { it.generate("a bay", duration = 1.seconds) }
             assertTrue("within 0.3 s" in error.reason, error.reason)
             withTimeout(30.seconds) { ended.await() }
         }
@@ -85,7 +85,7 @@ class TokenTest {
     }
 
     @Test
-    fun aThreadThatItBlocksHoldsUpNobody() = Bench.run {
+    fun aBlockedThreadDoesNotDelayOtherCalls() = Studio.run {
         val blocked = CompletableDeferred<Unit>()
         val source = client(defaultTimeouts().copy(token = 300.milliseconds)) {
             Thread.sleep(3_000)
@@ -93,22 +93,22 @@ class TokenTest {
             AccessToken(sandbox.apiKey)
         }
         source.use {
-            refused<VideoError.Auth> { it.visibleModels() }
+            expectError<VideoError.Auth> { it.visibleModels() }
             assertFalse(blocked.isCompleted)
-            // Another client of the process goes on meanwhile.
+            // Another client of the process is not affected.
             client.generate("a street", duration = 1.seconds)
         }
     }
 
     @Test
-    fun aTokenIsNotShownAndNoKeyIsGivenBesides() = Bench.run {
+    fun tokensAreNotPrintedAndExcludeAKey() = Studio.run {
         assertFalse("SECRET" in AccessToken("SECRET", 1.hours).toString())
-        val error = refused<VideoError.Config> {
+        val error = expectError<VideoError.Config> {
             VideoClient(folder.toString(), apiKey = "key", baseUrl = sandbox.baseUrl) { AccessToken("token") }
         }
         assertTrue("give one of them" in error.reason, error.reason)
         client { AccessToken("two\nlines") }.use {
-            assertTrue("line break" in refused<VideoError.Auth> { it.visibleModels() }.reason)
+            assertTrue("line break" in expectError<VideoError.Auth> { it.visibleModels() }.reason)
         }
     }
 }

@@ -12,8 +12,8 @@ import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeout
 import org.junit.jupiter.api.Assertions.assertThrows
 
-/** A sandbox of its own, a library of its own, and a client that is not patient. */
-class Bench(val sandbox: Sandbox, val folder: Path) : AutoCloseable {
+/** A test fixture: a sandbox, a library, and a client with short poll intervals. */
+class Studio(val sandbox: Sandbox, val folder: Path) : AutoCloseable {
     val client = client()
 
     fun client(
@@ -51,10 +51,10 @@ class Bench(val sandbox: Sandbox, val folder: Path) : AutoCloseable {
         fun run(
             secondsPerJob: Double = 0.2,
             faults: List<String> = emptyList(),
-            test: suspend Bench.() -> Unit,
+            test: suspend Studio.() -> Unit,
         ): Unit = runBlocking {
             val sandbox = Sandbox.start(secondsPerJob = secondsPerJob, faults = faults)
-            Bench(sandbox, Files.createTempDirectory("reelkin")).use { withTimeout(120.seconds) { it.test() } }
+            Studio(sandbox, Files.createTempDirectory("reelkin")).use { withTimeout(120.seconds) { it.test() } }
         }
     }
 }
@@ -63,19 +63,19 @@ suspend fun until(done: suspend () -> Boolean): Unit = withTimeout(30.seconds) {
     while (!done()) delay(20.milliseconds)
 }
 
-inline fun <reified E : Throwable> refused(crossinline call: suspend () -> Unit): E =
+inline fun <reified E : Throwable> expectError(crossinline call: suspend () -> Unit): E =
     assertThrows(E::class.java) { runBlocking { call() } }
 
-/** A program in a JVM of its own. */
+/** Prepares a program to run in another JVM. */
 fun jvm(main: String, vararg arguments: String, options: List<String> = listOf("-Xmx64m")): ProcessBuilder {
     val java = ProcessHandle.current().info().command().orElse("java")
     val classPath = System.getProperty("surefire.test.class.path") ?: System.getProperty("java.class.path")
     return ProcessBuilder(listOf(java) + options + listOf("-cp", classPath, main) + arguments)
 }
 
-/** What a process prints until it ends, which it has to within a minute. */
+/** Returns the output of a process, which must exit within a minute. */
 fun Process.output(): String {
     val text = inputStream.bufferedReader().readText()
-    check(waitFor(60, java.util.concurrent.TimeUnit.SECONDS)) { "the process does not end" }
+    check(waitFor(60, java.util.concurrent.TimeUnit.SECONDS)) { "the process did not exit" }
     return text
 }

@@ -3,31 +3,32 @@ import java.nio.file.Path;
 import java.util.regex.Pattern;
 
 /**
- * Brings the generated half of the package into its final form. Values keep their place in the public interface; the
- * machinery that moves them, and the objects behind the classes written by hand, become internal; what is written by
- * hand is left out.
+ * Rewrites the code that uniffi-bindgen generates for Kotlin.
  *
- * <p>A rule that finds nothing ends the build: the generator has changed, and so must the rule.
+ * <p>Records and enums stay public. Converters and the objects behind the hand-written classes become internal, and
+ * declarations that are written by hand are removed.
+ *
+ * <p>A rule that matches nothing ends the build, because the generator has changed and the rule has to follow.
  */
-final class Shape {
+final class RewriteBindings {
     private String text;
 
     public static void main(String[] paths) throws Exception {
-        Shape shape = new Shape(Files.readString(Path.of(paths[0])));
-        shape.leaveOutWhatIsWrittenByHand();
-        shape.hideTheMachinery();
-        shape.deliverCancellation();
-        shape.makeValuesKotlins();
-        shape.makeDocsKotlins();
-        Files.writeString(Path.of(paths[1]), shape.text);
+        RewriteBindings rewrite = new RewriteBindings(Files.readString(Path.of(paths[0])));
+        rewrite.removeHandWritten();
+        rewrite.hideInternals();
+        rewrite.deliverCancellation();
+        rewrite.adaptRecords();
+        rewrite.adaptDocs();
+        Files.writeString(Path.of(paths[1]), rewrite.text);
     }
 
-    private Shape(String text) {
+    private RewriteBindings(String text) {
         this.text = text;
     }
 
-    /** In Convert.kt and VideoError.kt. The list of the errors' kinds is held against the generated converter. */
-    private void leaveOutWhatIsWrittenByHand() {
+    /** Removes what Convert.kt and VideoError.kt define. The generated converter does not compile if an error is missing. */
+    private void removeHandWritten() {
         rule("(?ms)^public object FfiConverterDuration: .*?^\\}\\n", "");
         rule("(?ms)^sealed class VideoException: .*?(?=^/\\*\\*\\n \\* @suppress\\n)", "");
         rule("(?ms)(    fun toUtf8\\(value: String\\): ByteBuffer) \\{.*?^    \\}\\n", "$1 = utf8(value)\n");
@@ -35,31 +36,31 @@ final class Shape {
         rule("\\bjava\\.time\\.Duration\\b", "kotlin.time.Duration");
     }
 
-    private void hideTheMachinery() {
-        // The generator forgets its renames in the types of constructors with a name.
+    private void hideInternals() {
+        // The generator does not apply renames to the types of named constructors.
         rule("\\bFfiConverterType(?=(Frame|Library)\\.lift)", "FfiConverterTypeNative");
         rule("(\\) ?: ?)(?=(Frame|Library) \\{)", "$1Native");
         rule("(?m)^public (object|interface|typealias) (?=FfiConverter|Native)", "internal $1 ");
         rule("(?m)^open class (?=RustBuffer|Native)", "internal open class ");
         rule("(?m)^(class|interface|object|inline fun|public fun) (?=InternalException|Uniffi|uniffi|Disposable|NoHandle|<T : Disposable)",
                 "internal $1 ");
-        // Renamed, it would be looked for in the native library under a name that is not there.
+        // Not renamed in uniffi.toml, because its symbol in the native library would not be found.
         rule("(?m)^public (?=interface TokenCallback)", "internal ");
         rule("(?m)^public (?=abstract class FfiConverterCallbackInterface)", "internal ");
         rule("internal public ", "internal ");
         rule("(?m)^( *suspend)? fun (?=`native)", "internal$1 fun ");
-        // The classes that take their fields as named arguments are written by hand.
+        // Hand-written functions take their fields as named arguments.
         rule("(?m)^data class (?=ClientOptions|SandboxOptions)", "internal data class ");
     }
 
-    /** Inside of the block whose end frees what was prepared, before the native library begins with anything. */
+    /** Adds a check for cancellation before a native call starts, inside the block that frees prepared arguments. */
     private void deliverCancellation() {
         rule("(?s)(suspend fun ?<T, F, E: kotlin\\.Exception> uniffiRustCallAsync\\(.*?\\): T \\{\\s*try \\{\\n)",
                 "$1        deliverCancellation()\n");
     }
 
-    private void makeValuesKotlins() {
-        // What is left out of a request or of settings is left open.
+    private void adaptRecords() {
+        // Nullable fields default to null, others to the default of the core.
         rule("(?m)^(    val `\\w+`: [^=\\n]+\\?) *$", "$1 = null");
         rule("(?m)^(        val `\\w+`: [^=,\\n]+\\?)(?=, *$|\\) :)", "$1 = null");
         rule("(?m)^(        val `keyframes`: List<[^=,\\n]+>)(?=\\) :)", "$1 = listOf()");
@@ -70,26 +71,27 @@ final class Shape {
         rule("(?m)^(    val `frame`: FrameChoice) *$", "$1 = FrameChoice.Last");
         rule("(?m)^(    val `(?:voices|steps)`: List<\\S+>) *$", "$1 = listOf()");
         rule("(?m)^(    val `unknownPrices`: kotlin.Boolean) *$", "$1 = false");
-        // Whatever is a picture or a clip, see Media.kt.
+        // See Media.kt.
         rule("(?ms)(^data class Clip \\(.*?^\\))\\{", "$1 : Media {");
         rule("(?m)^sealed class MediaInput \\{", "sealed class MediaInput : Media {");
-        // Signed URLs and tokens are never shown.
+        // Signed URLs and tokens must not be printed.
         for (var secret : new String[] {"UploadTarget", "AccessToken"}) {
             rule("(?ms)(^data class " + secret + " \\(.*?)^    companion object",
                     "$1    override fun toString(): String = \"" + secret + "\"\n\n    companion object");
         }
     }
 
-    private void makeDocsKotlins() {
-        rule("(?ms)^ *\\* ```\\n.*?^ *\\* ```\\n", "");
-        rule("\\[(`[^`\\]]+`)\\](\\([^)\\n]*\\))?", "$1");
-        rule("(?m)^( *\\*.*)`None`", "$1`null`");
+    /** Removes Rust examples and links from the docs. No match is not an error here, since docs change often. */
+    private void adaptDocs() {
+        text = text.replaceAll("(?ms)^ *\\* ```\\n.*?^ *\\* ```\\n", "")
+                .replaceAll("\\[(`[^`\\]]+`)\\](\\([^)\\n]*\\))?", "$1")
+                .replaceAll("(?m)^( *\\*.*)`None`", "$1`null`");
     }
 
     private void rule(String find, String replacement) {
         var matcher = Pattern.compile(find).matcher(text);
         if (!matcher.find()) {
-            throw new IllegalStateException("the generator has changed: nothing is found by " + find);
+            throw new IllegalStateException("rewrite the generated code: no match for " + find);
         }
         text = matcher.replaceAll(replacement);
     }

@@ -6,13 +6,13 @@ import kotlin.io.path.readText
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.runBlocking
 
-// What bench.sh measures, each in a JVM of its own.
+// Programs that bench.sh measures, each in its own JVM.
 
-/** The most memory that the process ever had, in KiB. */
+/** Returns the peak resident memory of the process in KiB. */
 private fun peakKib(): String =
     Path.of("/proc/self/status").readText().lines().first { it.startsWith("VmHWM:") }.filter { it.isDigit() }
 
-/** The baseline: a coroutine, and nothing of the package. */
+/** The baseline: a coroutine without the package. */
 object Nothing {
     @JvmStatic
     fun main(arguments: Array<String>): Unit = runBlocking {
@@ -21,7 +21,7 @@ object Nothing {
     }
 }
 
-/** Loads the package: its first call. */
+/** Loads the package and makes one call. */
 object Start {
     @JvmStatic
     fun main(arguments: Array<String>): Unit = runBlocking {
@@ -30,7 +30,7 @@ object Start {
     }
 }
 
-/** The last frame of a clip as PNG. */
+/** Encodes the last frame of a clip as PNG. */
 object LastFrame {
     @JvmStatic
     fun main(arguments: Array<String>): Unit = runBlocking {

@@ -8,21 +8,23 @@ import kotlinx.coroutines.selects.select
 import kotlinx.coroutines.supervisorScope
 
 /**
- * Answers the library's questions for a token with a function of the caller's, in coroutines of its own. The library
- * never waits here: it asks, gives up at its deadline, and then the function is cancelled.
+ * Answers the native library's token requests with a function of the caller.
+ *
+ * Each request runs in its own coroutine. The native library does not block on it, and the coroutine is cancelled when
+ * the deadline for the token passes.
  */
-internal class Tokens(private val source: suspend () -> AccessToken) : TokenCallback {
+internal class TokenProvider(private val source: suspend () -> AccessToken) : TokenCallback {
     private val scope = CoroutineScope(SupervisorJob() + Dispatchers.IO)
 
     override fun ask(answer: NativeTokenAnswer) {
         scope.launch {
             answer.use {
                 supervisorScope {
-                    val work = launch { reply(it) }
+                    val reply = launch { reply(it) }
                     val over = launch { it.over() }
                     select {
-                        work.onJoin { over.cancel() }
-                        over.onJoin { work.cancel() }
+                        reply.onJoin { over.cancel() }
+                        over.onJoin { reply.cancel() }
                     }
                 }
             }
@@ -33,7 +35,7 @@ internal class Tokens(private val source: suspend () -> AccessToken) : TokenCall
         try {
             answer.give(source())
         } catch (error: Throwable) {
-            // Whatever it is: one that got away from here would be nobody's.
+            // Including errors such as StackOverflowError, which no other code would report.
             answer.refuse(error.message?.let { "${error::class.simpleName}: $it" } ?: error.toString())
         }
     }

@@ -1,8 +1,10 @@
 import ReelkinGenerated
 
-/// Answers the library's questions for a token with a closure of the caller's, in a task of its own. The library never
-/// waits here: it asks, gives up at its deadline, and then the task is cancelled.
-final class Tokens: TokenCallback {
+/// Answers the native library's token requests with a closure of the caller.
+///
+/// Each request runs in its own task. The native library does not block on it, and the task is canceled when the
+/// deadline for the token passes.
+final class TokenProvider: TokenCallback {
     private let source: @Sendable () async throws -> AccessToken
 
     init(_ source: @escaping @Sendable () async throws -> AccessToken) {
@@ -16,7 +18,7 @@ final class Tokens: TokenCallback {
                     do {
                         try answer.give(token: checked(try await source()))
                     } catch {
-                        // It fails where nobody waits any more.
+                        // Fails only if the answer is no longer needed.
                         try? answer.refuse(reason: "\(error)")
                     }
                 }
@@ -29,10 +31,10 @@ final class Tokens: TokenCallback {
 }
 
 extension AccessToken: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-    /// The token itself is never shown.
+    /// A description without the token.
     public var description: String { "AccessToken" }
-    /// The token itself is never shown.
+    /// A description without the token.
     public var debugDescription: String { description }
-    /// Without the token itself.
+    /// A mirror without the token.
     public var customMirror: Mirror { Mirror(self, children: ["expiresIn": expiresIn as Any]) }
 }
