@@ -41,14 +41,14 @@ enum Place {
 }
 
 /// What the client keeps of the builder.
-pub(super) struct Settings {
-    pub(super) models: ModelTable,
-    pub(super) defaults: Defaults,
-    pub(super) validation: Validation,
-    pub(super) poll: PollPolicy,
-    pub(super) planner: PlannerSettings,
-    pub(super) budget: Budget,
-    pub(super) telemetry_content: bool,
+pub(crate) struct Settings {
+    pub(crate) models: ModelTable,
+    pub(crate) defaults: Defaults,
+    pub(crate) validation: Validation,
+    pub(crate) poll: PollPolicy,
+    pub(crate) planner: PlannerSettings,
+    pub(crate) budget: Budget,
+    pub(crate) telemetry_content: bool,
 }
 
 impl std::fmt::Debug for VideoClientBuilder {

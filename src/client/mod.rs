@@ -3,47 +3,24 @@
 //! Owns [`VideoClient`] and the order in which the capabilities below it are used. Refuses to know how
 //! any of them works: no HTTP, no libav, no file names.
 
-mod analyze;
 mod builder;
-#[cfg(feature = "media")]
-mod chain;
-#[cfg(feature = "media")]
-mod continue_from;
-#[cfg(feature = "media")]
-mod frames;
-mod generate;
-mod given;
-mod inputs;
-mod measure;
 mod outcome;
-mod plan;
-mod quarantine;
-mod record;
-mod recover;
-mod save;
-mod source;
-mod ticket;
-mod verify;
-mod video;
+mod pipeline;
+mod verbs;
 
 use std::fmt;
 use std::ops::RangeBounds;
 use std::sync::{Arc, Once};
 
-pub use analyze::Analyze;
-pub use builder::VideoClientBuilder;
+pub use self::builder::VideoClientBuilder;
+pub use self::outcome::Outcome;
+pub use self::pipeline::recover::{Recover, Recovered, RecoveryEvent, RecoveryHandle};
+pub use self::verbs::{Analyze, Generate, Transform};
 #[cfg(feature = "media")]
-pub use chain::{Chain, ChainEvent, ChainHandle, ChainOutcome};
-#[cfg(feature = "media")]
-pub use continue_from::ContinueFrom;
-#[cfg(feature = "media")]
-pub use frames::ExtractFrame;
-pub use generate::Generate;
-pub use outcome::Outcome;
-pub use recover::{Recover, Recovered, RecoveryEvent, RecoveryHandle};
-use verify::Verification;
-pub use video::Transform;
+pub use self::verbs::{Chain, ChainEvent, ChainHandle, ChainOutcome, ContinueFrom, ExtractFrame};
 
+use self::pipeline::recover;
+use self::pipeline::verify::Verification;
 use crate::error::Result;
 use crate::http::Http;
 use crate::ids::JobId;
@@ -58,7 +35,7 @@ use crate::stop::StopSignal;
 use crate::telemetry::Verb;
 
 /// How many clips a client downloads, checks and saves at a time.
-const FINISHING: usize = 32;
+const CONCURRENT_SAVES: usize = 32;
 
 /// One job on its way to a clip.
 pub type JobHandle = Handle<Clip>;
@@ -163,7 +140,7 @@ impl VideoClient {
                 defaults: settings.defaults,
                 validation: settings.validation,
                 poll: settings.poll,
-                finishing: tokio::sync::Semaphore::new(FINISHING),
+                finishing: tokio::sync::Semaphore::new(CONCURRENT_SAVES),
                 times: job::DurationStats::default(),
                 planner: settings.planner,
                 budget: settings.budget,
@@ -278,5 +255,3 @@ impl VideoClient {
 
 #[cfg(test)]
 mod fairness_tests;
-#[cfg(all(test, feature = "cli"))]
-mod verify_tests;

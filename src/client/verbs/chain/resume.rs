@@ -1,7 +1,7 @@
 //! A step that was sent before: the journal tells what became of it.
 
-use super::run::Driver;
-use crate::client::recover::{self, Look};
+use super::run::ChainRun;
+use crate::client::pipeline::recover::{self, RecoveryResult};
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::ids::JobId;
 use crate::journal::{JobRecord, JobState};
@@ -10,15 +10,15 @@ use crate::money::UsdTicks;
 use crate::mutation::{Mutation, is_on};
 
 /// Maximum number of times that a step is sent whose jobs fail at no charge.
-const MAX_TRIES: u32 = 3;
+const MAX_FREE_ATTEMPTS: u32 = 3;
 
-impl Driver {
+impl ChainRun {
     /// Whether a step whose job is over without a clip may be sent again: only when it is known that the job cost
     /// nothing, or a person has settled it, and where that can help.
     ///
     /// # Errors
     /// Why it is not sent.
-    pub(super) async fn check_again(&self, record: &ChainRecord, index: usize) -> Result<()> {
+    pub(crate) async fn check_again(&self, record: &ChainRecord, index: usize) -> Result<()> {
         if is_on(Mutation::ResendPaidStep) {
             return Ok(());
         }
@@ -33,7 +33,7 @@ impl Driver {
             None => None,
         };
         let charge = match &job {
-            // Given back: nothing was sent.
+            // InputContext back: nothing was sent.
             None => Charge::No,
             Some((_, Err(error))) if error.kind() == ErrorKind::NotFound => {
                 // Without a job it was given back, and nothing was sent. Else its record was removed by hand.
@@ -64,10 +64,12 @@ impl Driver {
                     "clip {number} failed and may have been charged, so it is not sent again; look at the account and settle record {id}, or change the prompts of the remaining clips"
                 ),
             )
-        } else if step.tries >= MAX_TRIES {
+        } else if step.tries >= MAX_FREE_ATTEMPTS {
             (
                 ErrorKind::JobFailed,
-                format!("clip {number} failed {MAX_TRIES} times; change the prompts of the remaining clips"),
+                format!(
+                    "clip {number} failed {MAX_FREE_ATTEMPTS} times; change the prompts of the remaining clips"
+                ),
             )
         } else {
             return Ok(());
@@ -83,7 +85,7 @@ impl Driver {
 
     /// The clip of a step that was sent before, finished where it has to be. `None` when the step is to be
     /// sent now: the journal says that it was not, or that its job made nothing.
-    pub(super) async fn taken_up(&self, index: usize, number: usize) -> Result<Option<Clip>> {
+    pub(crate) async fn taken_up(&self, index: usize, number: usize) -> Result<Option<Clip>> {
         let step = self.ledger.record().await.steps[index].clone();
         let library = self.client.library();
         match step.state {
@@ -111,33 +113,33 @@ impl Driver {
                 let claim = journal
                     .claim_after_watching(&job, Some(&self.client.service()))
                     .await?;
-                recover::take_up(&self.client, |_| self.part(number), claim).await?
+                recover::resume_claimed(&self.client, |_| self.part(number), claim).await?
             }
-            None => Look::Gone,
+            None => RecoveryResult::Gone,
         };
         match found {
-            Look::Saved(clip) => Ok(Some(*clip)),
-            Look::Dropped => self.reopen(index, UsdTicks::ZERO).await.map(|()| None),
-            Look::Unsettled(_) => {
+            RecoveryResult::Saved(clip) => Ok(Some(*clip)),
+            RecoveryResult::Dropped => self.reopen(index, UsdTicks::ZERO).await.map(|()| None),
+            RecoveryResult::Unsettled(_) => {
                 self.ledger
                     .change(|record| record.steps[index].state = ChainStepState::Unknown)
                     .await?;
                 Err(unknown(&self.ledger.record().await, index))
             }
-            Look::Open(record) | Look::Failed(record) => Err(match record.failure() {
+            RecoveryResult::Open(record) | RecoveryResult::Failed(record) => Err(match record.failure() {
                 Some(error) => self.failed(index, error).await,
                 None => busy(&record),
             }),
-            Look::OtherService(record) => {
+            RecoveryResult::OtherService(record) => {
                 let ours = self.client.service();
-                Err(recover::at_other_service(&record, &ours))
+                Err(recover::other_service_error(&record, &ours))
             }
-            Look::HeldByOther { record, .. } => match &record.job_id {
+            RecoveryResult::HeldByOther { record, .. } => match &record.job_id {
                 Some(id) => self.pick_up(index, number, id).await,
                 None => Err(busy(&record)),
             },
-            Look::Stuck(stuck) => Err(stuck.error),
-            Look::Gone => match self.record_of(&step).await? {
+            RecoveryResult::Stuck(stuck) => Err(stuck.error),
+            RecoveryResult::Gone => match self.record_of(&step).await? {
                 Some(settled) => self.settled(index, settled).await,
                 None => match &step.job_id {
                     // Its record was removed by hand: the job is there all the same.
@@ -146,7 +148,7 @@ impl Driver {
                     None if step.state == ChainStepState::Unknown => {
                         Err(unknown(&self.ledger.record().await, index))
                     }
-                    // Given back: nothing was sent.
+                    // InputContext back: nothing was sent.
                     None => self.reopen(index, UsdTicks::ZERO).await.map(|()| None),
                 },
             },

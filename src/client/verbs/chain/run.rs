@@ -7,12 +7,13 @@ use futures_util::future::BoxFuture;
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use super::plan::{Adopted, Plan, Step};
-use super::price::{self, Shape};
+use super::price::{self, ClipShape};
+use super::resolve::{Plan, ResolvedChain, Step};
 use super::{ChainEvent, ChainOutcome, drift};
-use crate::client::source::Source;
-use crate::client::ticket::Witness;
-use crate::client::{VideoClient, continue_from, generate};
+use crate::client::VideoClient;
+use crate::client::pipeline::clip_source::ClipSource;
+use crate::client::pipeline::submit::SubmissionObserver;
+use crate::client::verbs::{continue_from, generate};
 use crate::error::{Charge, Error, ErrorKind, Result};
 use crate::ids::{ClipId, JobId, RecordId};
 use crate::job::{JobEvent, Reporter};
@@ -22,7 +23,7 @@ use crate::money::UsdTicks;
 use crate::mutation::{Mutation, is_on};
 use crate::request::{ChainRequest, MediaInput};
 
-pub(super) async fn run(
+pub(crate) async fn run(
     client: VideoClient,
     request: ChainRequest,
     reporter: Reporter<ChainEvent>,
@@ -32,9 +33,9 @@ pub(super) async fn run(
         client.library().chain(&plan.id).await?;
     }
     let file = client.library().open_chain(&plan.id).await?;
-    let Adopted { record, start, steps } = plan.adopt(file.load().await?)?;
+    let ResolvedChain { record, start, steps } = plan.adopt(file.load().await?)?;
     let id = record.id.clone();
-    let driver = Driver {
+    let driver = ChainRun {
         last: record.number(record.steps.len().saturating_sub(1)),
         ledger: Arc::new(Ledger {
             file,
@@ -51,31 +52,31 @@ pub(super) async fn run(
 }
 
 /// The record of the chain, in memory and in the library.
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     file: ChainFile,
     record: Mutex<ChainRecord>,
 }
 
 impl Ledger {
-    pub(super) async fn change(&self, change: impl FnOnce(&mut ChainRecord) + Send) -> Result<()> {
+    pub(crate) async fn change(&self, change: impl FnOnce(&mut ChainRecord) + Send) -> Result<()> {
         let mut record = self.record.lock().await;
         change(&mut record);
         self.file.store(&record).await
     }
 
-    pub(super) async fn record(&self) -> ChainRecord {
+    pub(crate) async fn record(&self) -> ChainRecord {
         self.record.lock().await.clone()
     }
 }
 
 /// Writes down under which record of the journal a step is sent.
-struct StepWitness {
+struct StepObserver {
     ledger: Arc<Ledger>,
     index: usize,
     estimate: Option<UsdTicks>,
 }
 
-impl Witness for StepWitness {
+impl SubmissionObserver for StepObserver {
     fn booked<'a>(&'a self, record_id: &'a RecordId) -> BoxFuture<'a, Result<()>> {
         let change = move |record: &mut ChainRecord| {
             let step = &mut record.steps[self.index];
@@ -103,9 +104,9 @@ impl Witness for StepWitness {
     }
 }
 
-pub(super) struct Driver {
-    pub(super) client: VideoClient,
-    pub(super) ledger: Arc<Ledger>,
+pub(crate) struct ChainRun {
+    pub(crate) client: VideoClient,
+    pub(crate) ledger: Arc<Ledger>,
     start: Option<MediaInput>,
     steps: Vec<Option<Step>>,
     reporter: Reporter<ChainEvent>,
@@ -115,7 +116,7 @@ pub(super) struct Driver {
     last: usize,
 }
 
-impl Driver {
+impl ChainRun {
     async fn run(mut self) -> Result<ChainOutcome> {
         let record = self.ledger.record().await;
         let first = record.unfinished().unwrap_or(record.steps.len());
@@ -160,7 +161,7 @@ impl Driver {
         };
         let costs = self.costs(&record, index, from.as_ref()).await?;
         price::check_budget(&record, index, &costs)?;
-        let witness = Arc::new(StepWitness {
+        let witness = Arc::new(StepObserver {
             ledger: Arc::clone(&self.ledger),
             index,
             estimate: costs.first().copied().flatten(),
@@ -172,7 +173,7 @@ impl Driver {
         }
     }
 
-    pub(super) fn begin(&self, number: usize, job_id: Option<&JobId>) {
+    pub(crate) fn begin(&self, number: usize, job_id: Option<&JobId>) {
         self.reporter.emit(ChainEvent::StepStarted {
             clip: counted(number),
             of: counted(self.last),
@@ -180,7 +181,7 @@ impl Driver {
         });
     }
 
-    pub(super) fn part(&self, number: usize) -> Reporter {
+    pub(crate) fn part(&self, number: usize) -> Reporter {
         self.reporter.part(move |job| ChainEvent::Step {
             clip: counted(number),
             job,
@@ -192,7 +193,7 @@ impl Driver {
         index: usize,
         number: usize,
         from: Option<MediaInput>,
-        witness: Arc<dyn Witness>,
+        witness: Arc<dyn SubmissionObserver>,
     ) -> Result<Clip> {
         let part = self.part(number);
         let client = self.client.clone();
@@ -237,8 +238,8 @@ impl Driver {
         price::steps(&self.client, record, &steps, shape)
     }
 
-    async fn shape(&self, clip: &MediaInput) -> Result<Option<Shape>> {
-        let source = Source::find(&self.client, clip).await?;
+    async fn shape(&self, clip: &MediaInput) -> Result<Option<ClipShape>> {
+        let source = ClipSource::find(&self.client, clip).await?;
         let Some(local) = source.local else {
             return Ok(None);
         };
@@ -247,11 +248,11 @@ impl Driver {
         Ok(measured
             .length
             .zip(measured.lines)
-            .map(|(length, lines)| Shape { length, lines }))
+            .map(|(length, lines)| ClipShape { length, lines }))
     }
 
     /// Writes down how a step ended without a clip.
-    pub(super) async fn failed(&self, index: usize, error: Error) -> Error {
+    pub(crate) async fn failed(&self, index: usize, error: Error) -> Error {
         let untouched = {
             let record = self.ledger.record.lock().await;
             matches!(

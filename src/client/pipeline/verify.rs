@@ -2,22 +2,22 @@
 
 use std::path::Path;
 
-use super::VideoClient;
+use crate::client::VideoClient;
 use crate::error::Result;
 use crate::library::Delivered;
 use crate::mutation::{Mutation, is_on};
 
 /// What was found in a whole clip.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Verified {
-    pub(super) delivered: Delivered,
+pub(crate) struct VerifiedClip {
+    pub(crate) delivered: Delivered,
     /// What the user should know of the check.
-    pub(super) note: Option<String>,
+    pub(crate) note: Option<String>,
 }
 
 /// What can be checked of a clip, which the service delivers as H.264.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verification {
+pub(crate) enum Verification {
     /// Its container, and that its first and last frame decode.
     #[cfg(feature = "media")]
     Frames,
@@ -27,7 +27,7 @@ pub(super) enum Verification {
 
 impl Verification {
     /// What this build can check.
-    pub(super) fn available() -> Self {
+    pub(crate) fn available() -> Self {
         #[cfg(feature = "media")]
         {
             let decodes = crate::media::libav().decoders.contains(&("h264", true));
@@ -46,7 +46,7 @@ impl Verification {
 
 impl VideoClient {
     /// Warns, before the first request of this client is paid for, when its clips cannot be verified.
-    pub(super) fn warn_if_unverified(&self) {
+    pub(crate) fn warn_if_unverified(&self) {
         match self.inner.verification {
             #[cfg(feature = "media")]
             Verification::Frames => {}
@@ -66,30 +66,30 @@ const DEADLINE: std::time::Duration = std::time::Duration::from_secs(60);
 ///
 /// # Errors
 /// `Media`, naming what is wrong. The path is a temporary one, so the message says "the clip".
-pub(super) async fn clip(path: &Path, verification: Verification) -> Result<Verified> {
+pub(crate) async fn clip(path: &Path, verification: Verification) -> Result<VerifiedClip> {
     match verification {
-        _ if is_on(Mutation::SkipVerification) => Ok(Verified::default()),
+        _ if is_on(Mutation::SkipVerification) => Ok(VerifiedClip::default()),
         #[cfg(feature = "media")]
         Verification::Frames => frames(path).await,
         Verification::Container(why) => {
             let path = path.to_owned();
             let checked = crate::host::spawn_blocking(move || boxes::check(&path)).await;
             checked.unwrap_or_else(|_| Err(boxes::damaged("the check was broken off")))?;
-            Ok(Verified {
+            Ok(VerifiedClip {
                 note: Some(format!("not verified: {why}; only its container was checked")),
-                ..Verified::default()
+                ..VerifiedClip::default()
             })
         }
     }
 }
 
 #[cfg(feature = "media")]
-async fn frames(path: &Path) -> Result<Verified> {
+async fn frames(path: &Path) -> Result<VerifiedClip> {
     use crate::media::{MediaOptions, MediaSource, bridge};
 
     let source = MediaSource::from(path).with_name("the downloaded clip");
     let probe = bridge::check_whole(source, MediaOptions::default().with_deadline(DEADLINE)).await?;
-    Ok(Verified {
+    Ok(VerifiedClip {
         delivered: Delivered {
             duration: Some(probe.duration),
             width: Some(probe.video.width),
@@ -109,12 +109,12 @@ mod boxes {
 
     use crate::error::{Error, ErrorKind, Result};
 
-    pub(super) fn damaged(what: &str) -> Error {
+    pub(crate) fn damaged(what: &str) -> Error {
         Error::new(ErrorKind::Media, format!("check the downloaded clip: {what}"))
     }
 
     /// Walks the top-level boxes of an MP4.
-    pub(super) fn check(path: &Path) -> Result<()> {
+    pub(crate) fn check(path: &Path) -> Result<()> {
         let io = |error| damaged("it cannot be read").with_source(error);
         let mut file = File::open(path).map_err(io)?;
         let length = file.metadata().map_err(io)?.len();

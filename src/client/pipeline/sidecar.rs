@@ -8,15 +8,14 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use super::VideoClient;
-use super::inputs::Resolved;
-use super::measure::{Found, Measure};
-use super::plan::Planned;
-use super::source::Measured;
-use super::verify::Verified;
+use crate::client::VideoClient;
+use crate::client::pipeline::clip_source::ClipFacts;
+use crate::client::pipeline::content_checks::{CheckResults, ContentChecks};
+use crate::client::pipeline::images::ReadImages;
+use crate::client::pipeline::planning::PromptPlan;
+use crate::client::pipeline::verify::VerifiedClip;
 use crate::host::now_millis;
-use crate::ids::ClipId;
-use crate::ids::JobId;
+use crate::ids::{ClipId, JobId};
 use crate::journal::JobRecord;
 use crate::library::{
     Asked, ClipRecord, DeliveryReport, FrameRecord, InputRecord, InputTransport, Parent, ReelkinRecord,
@@ -35,26 +34,26 @@ use crate::storage::to_hex;
 /// sidecar that it would have had.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct Brief {
-    pub(super) model: Option<VideoModel>,
+pub(crate) struct ClipDraft {
+    pub(crate) model: Option<VideoModel>,
     /// Where the caller wants the clip fetched from.
-    pub(super) fetch_url: Option<String>,
+    pub(crate) fetch_url: Option<String>,
     /// Whether the service was told to put the clip somewhere.
-    pub(super) uploaded: bool,
+    pub(crate) uploaded: bool,
     prompt: Option<String>,
     asked: Asked,
     request: Option<serde_json::Value>,
     inputs: Vec<InputRecord>,
     source_image: Option<String>,
     warnings: Vec<String>,
-    plan: Option<Planned>,
+    plan: Option<PromptPlan>,
     /// When the work on it began, by this process's clock.
     #[serde(skip)]
     started: Option<Instant>,
     /// The same by the wall's, in milliseconds since 1970 UTC.
     began_at: u64,
     /// Whether the job was found by its id, and nothing else is known of it.
-    pub(super) picked_up: bool,
+    pub(crate) picked_up: bool,
     /// `generate`, `edit`, `extend` or `continue`.
     operation: String,
     /// For edit and extend: what the clip is made of.
@@ -64,10 +63,10 @@ pub(super) struct Brief {
     /// The frame of it that this one starts on.
     frame: Option<FrameRecord>,
     /// What the finished clip is to be held against.
-    pub(super) measure: Measure,
+    pub(crate) measure: ContentChecks,
 }
 
-impl Default for Brief {
+impl Default for ClipDraft {
     fn default() -> Self {
         Self {
             model: None,
@@ -87,44 +86,44 @@ impl Default for Brief {
             source: None,
             parent: None,
             frame: None,
-            measure: Measure::default(),
+            measure: ContentChecks::default(),
         }
     }
 }
 
 /// The brief of a job that is waited for.
 #[derive(Debug)]
-pub(super) enum HeldBrief {
-    Here(Box<Brief>),
+pub(crate) enum PendingDraft {
+    Here(Box<ClipDraft>),
     /// In the record of the job, but for the moment its work began.
     InRecord(Option<Instant>),
 }
 
-impl HeldBrief {
+impl PendingDraft {
     /// What is not held is read out of the record. To be taken once.
-    pub(super) fn take(&mut self, record: &JobRecord) -> Box<Brief> {
+    pub(crate) fn take(&mut self, record: &JobRecord) -> Box<ClipDraft> {
         match std::mem::replace(self, Self::InRecord(None)) {
             Self::Here(brief) => brief,
-            Self::InRecord(started) => Box::new(Brief {
+            Self::InRecord(started) => Box::new(ClipDraft {
                 started,
-                ..Brief::kept(record)
+                ..ClipDraft::from_record(record)
             }),
         }
     }
 }
 
-impl Brief {
+impl ClipDraft {
     /// What has to be held of it during the wait. `written`: whether it is in the record.
-    pub(super) fn held(self: Box<Self>, written: bool) -> HeldBrief {
+    pub(crate) fn held(self: Box<Self>, written: bool) -> PendingDraft {
         if written && !self.measure.has_bytes() {
-            HeldBrief::InRecord(self.started)
+            PendingDraft::InRecord(self.started)
         } else {
-            HeldBrief::Here(self)
+            PendingDraft::Here(self)
         }
     }
 
     /// Of a job that is known by its id alone.
-    pub(super) fn unknown() -> Self {
+    pub(crate) fn unknown() -> Self {
         Self {
             picked_up: true,
             ..Self::begun()
@@ -139,7 +138,7 @@ impl Brief {
     }
 
     /// Of a job whose work another process began.
-    pub(super) fn kept(record: &JobRecord) -> Self {
+    pub(crate) fn from_record(record: &JobRecord) -> Self {
         let kept = record
             .draft
             .as_ref()
@@ -148,12 +147,12 @@ impl Brief {
     }
 
     /// The prompt that is sent.
-    pub(super) fn prompt(&self) -> Option<&str> {
+    pub(crate) fn prompt(&self) -> Option<&str> {
         self.prompt.as_deref()
     }
 
     /// What jobs take alike long that have it in common; `None` for one that this process has not sent.
-    pub(super) fn kind(&self) -> Option<String> {
+    pub(crate) fn kind(&self) -> Option<String> {
         let asked = &self.asked;
         let kind = || {
             format!(
@@ -165,7 +164,7 @@ impl Brief {
     }
 
     /// SHA-256 over all that is asked for, media by their hashes.
-    pub(super) fn digest(&self) -> String {
+    pub(crate) fn digest(&self) -> String {
         let all = json!([
             self.operation,
             self.request,
@@ -185,10 +184,10 @@ impl Brief {
         Duration::from_millis(u64::try_from(elapsed.as_millis()).unwrap_or(0))
     }
 
-    pub(super) fn generate(
+    pub(crate) fn generate(
         request: &GenerateRequest,
         checked: &Checked,
-        resolved: &Resolved,
+        resolved: &ReadImages,
         table: &ModelTable,
     ) -> Self {
         let asked = Asked {
@@ -230,19 +229,19 @@ impl Brief {
     }
 
     /// The same with what the planner did.
-    pub(super) fn planned(mut self, plan: Planned) -> Self {
+    pub(crate) fn planned(mut self, plan: PromptPlan) -> Self {
         self.plan = Some(plan);
         self
     }
 
     /// An edit or an extension.
-    pub(super) fn video(
+    pub(crate) fn video(
         checked: &CheckedVideo,
         output: Option<&UploadTarget>,
-        source: VideoSource,
+        source: SentSource,
         table: &ModelTable,
     ) -> Self {
-        let VideoSource {
+        let SentSource {
             parent,
             summary,
             measured,
@@ -285,30 +284,30 @@ impl Brief {
     }
 
     /// The clip continues another by a frame of it.
-    pub(super) fn continues(&mut self, parent: Option<&Parent>, frame: FrameRecord) {
+    pub(crate) fn continues(&mut self, parent: Option<&Parent>, frame: FrameRecord) {
         "continue".clone_into(&mut self.operation);
         self.parent = parent.map(SavedParent::from);
         self.frame = Some(frame);
     }
 
-    pub(super) fn warn(&mut self, warning: Option<String>) {
+    pub(crate) fn warn(&mut self, warning: Option<String>) {
         self.warnings.extend(warning);
     }
 
     /// Holds the finished clip against what went in, once.
-    pub(super) async fn compare(&mut self, client: &VideoClient, clip: &Path) -> Found {
+    pub(crate) async fn compare(&mut self, client: &VideoClient, clip: &Path) -> CheckResults {
         std::mem::take(&mut self.measure).take(client, clip).await
     }
 
     /// The sidecar of the finished clip.
-    pub(super) fn into_record(
+    pub(crate) fn into_record(
         self,
         client: &VideoClient,
         id: &JobId,
         name: &ClipId,
         finished: &FinishedJob,
-        verified: &Verified,
-        found: Found,
+        verified: &VerifiedClip,
+        found: CheckResults,
     ) -> ClipRecord {
         let created_at = name.millis().unwrap_or_else(now_millis);
         let cost = finished.cost.map(UsdTicks::ticks);
@@ -398,14 +397,14 @@ impl Brief {
 }
 
 /// What is known of the clip that an edit or an extension is made of, when the request has been sent.
-pub(super) struct VideoSource {
-    pub(super) parent: Option<Parent>,
-    pub(super) summary: SourceSummary,
-    pub(super) measured: Measured,
-    pub(super) sent_record: InputRecord,
-    pub(super) transport: InputTransport,
-    pub(super) warning: Option<String>,
-    pub(super) estimate: Option<UsdTicks>,
+pub(crate) struct SentSource {
+    pub(crate) parent: Option<Parent>,
+    pub(crate) summary: SourceSummary,
+    pub(crate) measured: ClipFacts,
+    pub(crate) sent_record: InputRecord,
+    pub(crate) transport: InputTransport,
+    pub(crate) warning: Option<String>,
+    pub(crate) estimate: Option<UsdTicks>,
 }
 
 /// All names of a model: a service that answers with one of them has not replaced it.

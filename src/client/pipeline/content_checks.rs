@@ -10,46 +10,46 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::VideoClient;
+use crate::client::VideoClient;
 use crate::library::{DeliveryReport, PictureMatch, SeamReport};
 
 /// Below this the first frame has little to do with the picture: encoders leave 35 dB and more, and an
 /// unrelated picture some 10.
-const LEAST_START_DB: f64 = 20.0;
+const MIN_START_DB: f64 = 20.0;
 
 /// What a finished clip is to be held against.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct Measure {
+pub(crate) struct ContentChecks {
     /// The picture that the clip was to start on.
-    pub(super) start: Option<Shown>,
+    pub(crate) start: Option<ReferenceImage>,
     /// The clip that was extended, and its length.
-    pub(super) old_part: Option<(Whence, Duration)>,
+    pub(crate) old_part: Option<(MediaOrigin, Duration)>,
 }
 
-impl Measure {
+impl ContentChecks {
     /// Whether some of it was given as bytes, which are not written down.
-    pub(super) fn has_bytes(&self) -> bool {
+    pub(crate) fn has_bytes(&self) -> bool {
         let start = self.start.as_ref().map(|shown| match shown {
-            Shown::Picture(whence) | Shown::FrameOf(whence, _) => whence,
+            ReferenceImage::Picture(origin) | ReferenceImage::FrameOf(origin, _) => origin,
         });
-        let old_part = self.old_part.as_ref().map(|(whence, _)| whence);
-        let is_bytes = |whence: &Whence| matches!(whence, Whence::Memory { .. });
+        let old_part = self.old_part.as_ref().map(|(origin, _)| origin);
+        let is_bytes = |origin: &MediaOrigin| matches!(origin, MediaOrigin::Memory { .. });
         start.into_iter().chain(old_part).any(is_bytes)
     }
 }
 
 /// A picture.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) enum Shown {
-    Picture(Whence),
+pub(crate) enum ReferenceImage {
+    Picture(MediaOrigin),
     /// The frame of a clip at a time of it.
-    FrameOf(Whence, Duration),
+    FrameOf(MediaOrigin, Duration),
 }
 
 /// Where a picture or a clip can be read again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) enum Whence {
+pub(crate) enum MediaOrigin {
     /// A clip of the library.
     Clip(String),
     /// A file of this machine, as long as it has this hash.
@@ -63,17 +63,17 @@ pub(super) enum Whence {
 
 /// What was found.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(crate) struct CheckResults {
     start: Option<PictureMatch>,
     seam: Option<SeamReport>,
     warnings: Vec<String>,
 }
 
-impl Found {
+impl CheckResults {
     /// Adds what was found to a report; returns what the user should know.
-    pub(super) fn add_to(self, report: DeliveryReport) -> (DeliveryReport, Vec<String>) {
+    pub(crate) fn add_to(self, report: DeliveryReport) -> (DeliveryReport, Vec<String>) {
         let mut report = match self.start {
-            Some(start) => report.with_start(start, LEAST_START_DB),
+            Some(start) => report.with_start(start, MIN_START_DB),
             None => report,
         };
         report.seam = self.seam;
@@ -86,9 +86,9 @@ mod look {
     use std::path::Path;
     use std::time::Duration;
 
-    use super::super::VideoClient;
-    use super::super::source::{self, Local, Source};
-    use super::{Found, Measure, Shown, Whence};
+    use super::{CheckResults, ContentChecks, MediaOrigin, ReferenceImage};
+    use crate::client::VideoClient;
+    use crate::client::pipeline::clip_source::{self, ClipSource, LocalClip};
     use crate::error::{Error, ErrorKind, Result};
     use crate::library::{PictureMatch, SeamReport};
     use crate::media::{Frame, FramePosition, Likeness, MediaOptions, MediaSource, bridge, likeness, seam};
@@ -97,10 +97,10 @@ mod look {
     /// A frame's time is cut to whole nanoseconds: a little later it is surely the one on the screen.
     const LITTLE: Duration = Duration::from_millis(1);
 
-    impl Measure {
-        pub(super) async fn look(self, client: &VideoClient, clip: &Path) -> Found {
+    impl ContentChecks {
+        pub(crate) async fn look(self, client: &VideoClient, clip: &Path) -> CheckResults {
             let source = || MediaSource::from(clip).with_name("the downloaded clip");
-            let mut found = Found::default();
+            let mut found = CheckResults::default();
             if let Some(shown) = self.start {
                 match start(client, shown, source()).await {
                     Ok(start) => found.start = Some(start),
@@ -124,13 +124,13 @@ mod look {
         }
     }
 
-    async fn start(client: &VideoClient, shown: Shown, clip: MediaSource) -> Result<PictureMatch> {
+    async fn start(client: &VideoClient, shown: ReferenceImage, clip: MediaSource) -> Result<PictureMatch> {
         let options = MediaOptions::default;
         let sent = match shown {
-            Shown::Picture(whence) => bridge::picture(whence.open(client).await?, options()).await?,
-            Shown::FrameOf(whence, time) => {
+            ReferenceImage::Picture(origin) => bridge::picture(origin.open(client).await?, options()).await?,
+            ReferenceImage::FrameOf(origin, time) => {
                 let position = FramePosition::At(time + LITTLE);
-                bridge::frame(whence.open(client).await?, position, options()).await?
+                bridge::frame(origin.open(client).await?, position, options()).await?
             }
         };
         let first = bridge::frame(clip, FramePosition::First, options()).await?;
@@ -139,7 +139,7 @@ mod look {
 
     async fn old_part(
         client: &VideoClient,
-        old: &Whence,
+        old: &MediaOrigin,
         length: Duration,
         clip: MediaSource,
     ) -> Result<Option<SeamReport>> {
@@ -153,33 +153,33 @@ mod look {
         }))
     }
 
-    impl Whence {
+    impl MediaOrigin {
         async fn open(&self, client: &VideoClient) -> Result<MediaSource> {
             const NAME: &str = "what the clip was made from";
             let gone = |why: &str| Error::new(ErrorKind::NotFound, format!("read {NAME}: {why}"));
             match self {
                 Self::Clip(id) => {
-                    let found = Source::find(client, &MediaInput::clip(id)).await?;
+                    let found = ClipSource::find(client, &MediaInput::clip(id)).await?;
                     let local = found.local.ok_or_else(|| gone("it is not here"))?;
                     Ok(local.media(&found.name))
                 }
                 Self::File { path, sha256 } => {
-                    let length = crate::client::given::facts(path)
+                    let length = crate::client::pipeline::input_context::facts(path)
                         .await
                         .map_or(0, |about| about.len());
                     let content = MediaContent::File {
                         path: path.clone(),
                         length,
                     };
-                    if source::hash(&content).await? != *sha256 {
+                    if clip_source::hash(&content).await? != *sha256 {
                         return Err(gone("the file was changed since"));
                     }
-                    Ok(Local::File(path.clone()).media(NAME))
+                    Ok(LocalClip::File(path.clone()).media(NAME))
                 }
                 Self::Memory { bytes } if bytes.is_empty() => Err(gone(
                     "it was given as bytes, and they are gone with the process that had them",
                 )),
-                Self::Memory { bytes } => Ok(Local::Memory(bytes.clone()).media(NAME)),
+                Self::Memory { bytes } => Ok(LocalClip::Memory(bytes.clone()).media(NAME)),
             }
         }
     }
@@ -193,17 +193,17 @@ mod look {
     }
 }
 
-impl Measure {
+impl ContentChecks {
     /// Measures a finished clip. A clip that was verified is not thrown away because a measurement
     /// failed: that is a warning.
     #[cfg(feature = "media")]
-    pub(super) async fn take(self, client: &VideoClient, clip: &Path) -> Found {
+    pub(crate) async fn take(self, client: &VideoClient, clip: &Path) -> CheckResults {
         self.look(client, clip).await
     }
 
     #[cfg(not(feature = "media"))]
     #[expect(clippy::unused_async, reason = "the other variant waits")]
-    pub(super) async fn take(self, _client: &VideoClient, _clip: &Path) -> Found {
-        Found::default()
+    pub(crate) async fn take(self, _client: &VideoClient, _clip: &Path) -> CheckResults {
+        CheckResults::default()
     }
 }

@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use super::quarantine::{self, Quarantine};
-use super::record::{Brief, HeldBrief};
-use super::{VideoClient, verify};
+use crate::client::VideoClient;
+use crate::client::pipeline::quarantine::{self, Quarantine};
+use crate::client::pipeline::sidecar::{ClipDraft, PendingDraft};
+use crate::client::pipeline::verify;
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::http::{DownloadError, Sink};
-use crate::ids::ClipId;
-use crate::ids::JobId;
+use crate::ids::{ClipId, JobId};
 use crate::job::{self, JobEvent, PollStart, Reporter};
 use crate::journal::{JobError, JobRecord, JobState, OwnedRecord};
 use crate::library::{Clip, Staged};
@@ -18,10 +18,10 @@ use crate::mutation::{Mutation, is_on};
 use crate::provider::FinishedJob;
 
 /// How often a link that went stale, or a file that arrived damaged, is fetched anew.
-const FRESH_LINKS: u32 = 3;
+const MAX_FRESH_LINKS: u32 = 3;
 
 /// A job of the service that is to become a clip.
-pub(super) struct Job {
+pub(crate) struct PendingJob {
     id: JobId,
     /// The name that its clip has or will have.
     name: ClipId,
@@ -29,12 +29,18 @@ pub(super) struct Job {
     /// What jobs take alike long that have it in common.
     kind: Option<String>,
     picked_up: bool,
-    brief: HeldBrief,
+    brief: PendingDraft,
 }
 
-impl Job {
+impl PendingJob {
     /// `written`: whether the brief is in the record, and need not be held.
-    pub(super) fn new(id: JobId, name: ClipId, file: OwnedRecord, brief: Box<Brief>, written: bool) -> Self {
+    pub(crate) fn new(
+        id: JobId,
+        name: ClipId,
+        file: OwnedRecord,
+        brief: Box<ClipDraft>,
+        written: bool,
+    ) -> Self {
         Self {
             id,
             name,
@@ -45,12 +51,12 @@ impl Job {
         }
     }
 
-    pub(super) const fn id(&self) -> &JobId {
+    pub(crate) const fn id(&self) -> &JobId {
         &self.id
     }
 
     /// One that the journal has.
-    pub(super) fn kept(file: OwnedRecord) -> Result<Box<Self>> {
+    pub(crate) fn from_record(file: OwnedRecord) -> Result<Box<Self>> {
         let record = file.record();
         let Some(id) = record.job_id.clone() else {
             let message = format!("finish the job of record {}: it names no job", record.id);
@@ -58,37 +64,37 @@ impl Job {
         };
         let name = record.clip.clone().unwrap_or_else(|| ClipId::of_job(id.as_str()));
         let written = record.draft.is_some();
-        let brief = Box::new(Brief::kept(record));
+        let brief = Box::new(ClipDraft::from_record(record));
         Ok(Box::new(Self::new(id, name, file, brief, written)))
     }
 }
 
 /// Finishes a job, and writes down how. Every error has its id.
-pub(super) async fn finish(client: &VideoClient, reporter: &Reporter, job: Box<Job>) -> Result<Clip> {
+pub(crate) async fn finish(client: &VideoClient, reporter: &Reporter, job: Box<PendingJob>) -> Result<Clip> {
     let concluded = Box::pin(conclude(client, reporter, job)).await;
     concluded.map_err(|(error, _)| error)
 }
 
 /// As [`finish`]. Beside an error stands the record as it is now, which the journal need not be searched for.
-pub(super) async fn conclude(
+pub(crate) async fn conclude(
     client: &VideoClient,
     reporter: &Reporter,
-    mut job: Box<Job>,
+    mut job: Box<PendingJob>,
 ) -> Result<Clip, (Error, Box<JobRecord>)> {
     // Most of a job's life is the wait. What comes before and after it is in boxes of its own, so that ten thousand
     // that wait hold no memory for it.
-    let made = Box::pin(make(client, reporter, &mut job)).await;
-    Box::pin(end(client, reporter, job, made)).await
+    let made = Box::pin(run_job(client, reporter, &mut job)).await;
+    Box::pin(record_result(client, reporter, job, made)).await
 }
 
 /// Writes down how a job ended, and tells it.
-async fn end(
+async fn record_result(
     client: &VideoClient,
     reporter: &Reporter,
-    job: Box<Job>,
+    job: Box<PendingJob>,
     made: Result<(Clip, Option<UsdTicks>)>,
 ) -> Result<Clip, (Error, Box<JobRecord>)> {
-    let Job { id, file, .. } = *job;
+    let PendingJob { id, file, .. } = *job;
     let library = &client.inner.library;
     match made {
         Ok((clip, cost)) => {
@@ -151,9 +157,13 @@ fn is_mistyped(record: &JobRecord, error: &Error) -> bool {
         && error.status() == Some(404)
 }
 
-async fn make(client: &VideoClient, reporter: &Reporter, job: &mut Job) -> Result<(Clip, Option<UsdTicks>)> {
+async fn run_job(
+    client: &VideoClient,
+    reporter: &Reporter,
+    job: &mut PendingJob,
+) -> Result<(Clip, Option<UsdTicks>)> {
     // What a crash left: the clip with its sidecar, or the clip alone.
-    let there = Box::pin(there(client, job)).await?.map(Box::new);
+    let there = Box::pin(find_existing_clip(client, job)).await?.map(Box::new);
     match there {
         Some(clip) if clip.record.is_some() => {
             let cost = saved_cost(&clip);
@@ -166,14 +176,14 @@ async fn make(client: &VideoClient, reporter: &Reporter, job: &mut Job) -> Resul
         }
     }
     let finished = Box::pin(wait(client, reporter, job)).await?;
-    Box::pin(keep(client, reporter, job, there, finished)).await
+    Box::pin(save_clip(client, reporter, job, there, finished)).await
 }
 
 /// From a job that is done to its clip.
-async fn keep(
+async fn save_clip(
     client: &VideoClient,
     reporter: &Reporter,
-    job: &mut Job,
+    job: &mut PendingJob,
     there: Option<Box<Clip>>,
     finished: FinishedJob,
 ) -> Result<(Clip, Option<UsdTicks>)> {
@@ -226,7 +236,7 @@ async fn keep(
 
 /// Waits for the end of a job. When the service does not know it any more, its last word counts: the link in
 /// it may well be good.
-async fn wait(client: &VideoClient, reporter: &Reporter, job: &Job) -> Result<FinishedJob> {
+async fn wait(client: &VideoClient, reporter: &Reporter, job: &PendingJob) -> Result<FinishedJob> {
     let inner = &client.inner;
     let provider = &*inner.provider;
     let start = match &job.kind {
@@ -248,7 +258,7 @@ async fn wait(client: &VideoClient, reporter: &Reporter, job: &Job) -> Result<Fi
 }
 
 /// The clip of a job, if it is in the library already, with or without its sidecar.
-async fn there(client: &VideoClient, job: &Job) -> Result<Option<Clip>> {
+async fn find_existing_clip(client: &VideoClient, job: &PendingJob) -> Result<Option<Clip>> {
     let library = &client.inner.library;
     match library.clip(&job.name).await {
         Ok(clip) => return Ok(Some(clip)),
@@ -269,10 +279,10 @@ fn saved_cost(clip: &Clip) -> Option<UsdTicks> {
 async fn fetch(
     reporter: &Reporter,
     mut finished: FinishedJob,
-    brief: &Brief,
+    brief: &ClipDraft,
     staged: &mut Staged,
     quarantine: &mut Quarantine<'_>,
-) -> Result<(FinishedJob, verify::Verified)> {
+) -> Result<(FinishedJob, verify::VerifiedClip)> {
     let (client, id) = (quarantine.client, quarantine.id);
     let mut fresh = 0;
     loop {
@@ -292,7 +302,7 @@ async fn fetch(
             Err(DownloadError::Failed(error)) => return Err(paid(error)),
         };
         fresh += 1;
-        if fresh >= FRESH_LINKS {
+        if fresh >= MAX_FRESH_LINKS {
             return Err(paid(error));
         }
         tracing::debug!(job = %id, error = %error, "asking for a fresh link");
@@ -311,7 +321,7 @@ fn paid(error: Error) -> Error {
 async fn download(
     reporter: &Reporter,
     finished: &FinishedJob,
-    brief: &Brief,
+    brief: &ClipDraft,
     staged: &mut Staged,
     quarantine: &mut Quarantine<'_>,
 ) -> Result<(), DownloadError> {
@@ -335,7 +345,7 @@ async fn download(
 }
 
 /// A job is done, and there is no link.
-fn no_link(finished: &FinishedJob, brief: &Brief) -> DownloadError {
+fn no_link(finished: &FinishedJob, brief: &ClipDraft) -> DownloadError {
     if brief.uploaded {
         DownloadError::Failed(Error::new(
             ErrorKind::NotFound,

@@ -4,10 +4,11 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::measure::Shown;
-use super::record::Brief;
-use super::ticket::{Draft, Ticket, Witness};
-use super::{JobHandle, VideoClient, inputs, plan};
+use crate::client::pipeline::content_checks::ReferenceImage;
+use crate::client::pipeline::sidecar::ClipDraft;
+use crate::client::pipeline::submit::{Reservation, ReservedJob, SubmissionObserver};
+use crate::client::pipeline::{images, planning};
+use crate::client::{JobHandle, VideoClient};
 use crate::error::Result;
 use crate::job::{self, JobEvent, Reporter};
 use crate::library::{Clip, FrameRecord, Parent};
@@ -25,7 +26,7 @@ pub struct Generate {
 }
 
 impl Generate {
-    pub(super) const fn new(client: VideoClient, request: GenerateRequest) -> Self {
+    pub(crate) const fn new(client: VideoClient, request: GenerateRequest) -> Self {
         Self { client, request }
     }
 
@@ -58,23 +59,23 @@ impl IntoFuture for Generate {
 }
 
 /// Where a clip comes from that continues another.
-pub(super) struct Origin {
+pub(crate) struct ContinuedFrom {
     /// The clip of the library that it continues, where it is one.
-    pub(super) parent: Option<Parent>,
+    pub(crate) parent: Option<Parent>,
     /// The frame of it that is sent.
-    pub(super) frame: FrameRecord,
+    pub(crate) frame: FrameRecord,
     /// The same, to be read again.
-    pub(super) start: Shown,
+    pub(crate) start: ReferenceImage,
     /// What the record should say.
-    pub(super) note: Option<String>,
+    pub(crate) note: Option<String>,
 }
 
 /// From the request to the clip in the library.
-pub(super) fn run(
+pub(crate) fn run(
     client: VideoClient,
     request: GenerateRequest,
-    origin: Option<Origin>,
-    witness: Option<Arc<dyn Witness>>,
+    origin: Option<ContinuedFrom>,
+    witness: Option<Arc<dyn SubmissionObserver>>,
     reporter: Reporter,
 ) -> impl Future<Output = Result<Clip>> + Send {
     // In a box of its own: the pictures and what was read of them go with it, before the job is waited for.
@@ -90,32 +91,32 @@ pub(super) fn run(
 async fn prepare(
     client: VideoClient,
     request: GenerateRequest,
-    origin: Option<Origin>,
-    witness: Option<Arc<dyn Witness>>,
+    origin: Option<ContinuedFrom>,
+    witness: Option<Arc<dyn SubmissionObserver>>,
     stop: StopSignal,
-) -> Result<(Ticket, Submission, Box<Brief>)> {
+) -> Result<(ReservedJob, Submission, Box<ClipDraft>)> {
     let inner = &client.inner;
     let mut checked = client.estimate(&request)?;
     telemetry::record_model(checked.model.as_str());
-    let resolved = stop.run_before_send(inputs::generate(&client, &request)).await?;
+    let resolved = stop.run_before_send(images::generate(&client, &request)).await?;
     // That a clip cannot be saved is better known before it is paid for.
     inner.library.writable().await?;
     client.warn_if_unverified();
 
     let lineage = origin.as_ref().and_then(|origin| origin.parent.as_ref());
     let lineage = lineage.map_or(&[][..], Parent::entries);
-    let wanted = plan::Wanted::generate(&request, &checked, &resolved.media, lineage);
-    let draft = Draft {
+    let wanted = planning::PlanningRequest::generate(&request, &checked, &resolved.media, lineage);
+    let draft = Reservation {
         operation: if origin.is_some() { "continue" } else { "generate" },
         model: checked.model.clone(),
         estimate: checked.estimate,
         witness,
     };
-    let ticket = Ticket::reserve(&client, draft, &wanted).await?;
+    let ticket = ReservedJob::reserve(&client, draft, &wanted).await?;
     let (ticket, planned) = Box::pin(ticket.plan(wanted)).await?;
     checked.prompt.clone_from(&planned.prompt);
-    let mut brief = Brief::generate(&request, &checked, &resolved, &inner.models).planned(planned);
-    brief.measure.start = resolved.start.map(Shown::Picture);
+    let mut brief = ClipDraft::generate(&request, &checked, &resolved, &inner.models).planned(planned);
+    brief.measure.start = resolved.start.map(ReferenceImage::Picture);
     if let Some(origin) = origin {
         brief.measure.start = Some(origin.start);
         brief.warn(origin.note);

@@ -4,11 +4,12 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::measure::Whence;
-use super::record::{Brief, VideoSource};
-use super::source::{Measured, Source};
-use super::ticket::{Draft, Ticket, Witness};
-use super::{JobHandle, VideoClient, plan};
+use crate::client::pipeline::clip_source::{ClipFacts, ClipSource};
+use crate::client::pipeline::content_checks::MediaOrigin;
+use crate::client::pipeline::planning;
+use crate::client::pipeline::sidecar::{ClipDraft, SentSource};
+use crate::client::pipeline::submit::{Reservation, ReservedJob, SubmissionObserver};
+use crate::client::{JobHandle, VideoClient};
 use crate::error::Result;
 use crate::job::{self, JobEvent, Reporter};
 use crate::library::{Clip, Parent};
@@ -120,10 +121,10 @@ impl IntoFuture for Transform {
 
 /// A continuation that the service's own extension makes.
 #[cfg(feature = "media")]
-pub(super) async fn run_extension(
+pub(crate) async fn run_extension(
     client: VideoClient,
     request: ExtendRequest,
-    witness: Option<Arc<dyn Witness>>,
+    witness: Option<Arc<dyn SubmissionObserver>>,
     reporter: Reporter,
 ) -> Result<Clip> {
     Box::pin(run(client, Request::Extend(request), witness, reporter)).await
@@ -133,7 +134,7 @@ pub(super) async fn run_extension(
 async fn run(
     client: VideoClient,
     request: Request,
-    witness: Option<Arc<dyn Witness>>,
+    witness: Option<Arc<dyn SubmissionObserver>>,
     reporter: Reporter,
 ) -> Result<Clip> {
     // In a box of its own: what was read of the clip goes with it, before the job is waited for.
@@ -152,9 +153,9 @@ async fn run(
 
 /// What is ready to be sent, and what has to be there until it is.
 struct Prepared {
-    ticket: Ticket,
+    ticket: ReservedJob,
     submission: Submission,
-    brief: Box<Brief>,
+    brief: Box<ClipDraft>,
     /// A file at the service that is to be deleted when the job is over.
     delete: Option<String>,
     /// A file here that what is sent may be read from, removed with this.
@@ -164,16 +165,18 @@ struct Prepared {
 async fn prepare(
     client: &VideoClient,
     request: Request,
-    witness: Option<Arc<dyn Witness>>,
+    witness: Option<Arc<dyn SubmissionObserver>>,
     stop: &StopSignal,
 ) -> Result<Prepared> {
     let inner = &client.inner;
     let (mut checked, parts) = check(client, request)?;
     telemetry::record_model(checked.model.as_str());
-    let source = stop.run_before_send(Source::find(client, &parts.video)).await?;
+    let source = stop
+        .run_before_send(ClipSource::find(client, &parts.video))
+        .await?;
     let measured = match &source.local {
         Some(local) => stop.run_before_send(local.measure(&source.name)).await?,
-        None => Measured::default(),
+        None => ClipFacts::default(),
     };
     if let Some(length) = measured.length {
         checked.check_input(&source.name, length)?;
@@ -195,8 +198,8 @@ async fn prepare(
     };
     let lineage = parent.as_ref().map_or(&[][..], Parent::entries);
     let (local, name) = (source.local.as_ref(), source.name.as_str());
-    let wanted = plan::Wanted::video(&parts.plan, &checked, local, name, measured, lineage);
-    let draft = Draft {
+    let wanted = planning::PlanningRequest::video(&parts.plan, &checked, local, name, measured, lineage);
+    let draft = Reservation {
         operation: if checked.added_seconds.is_some() {
             "extend"
         } else {
@@ -206,26 +209,26 @@ async fn prepare(
         estimate,
         witness,
     };
-    let ticket = Ticket::reserve(client, draft, &wanted).await?;
+    let ticket = ReservedJob::reserve(client, draft, &wanted).await?;
     let (ticket, planned) = Box::pin(ticket.plan(wanted)).await?;
     // An edit has words, so its plan has some too.
     if let Some(prompt) = &planned.prompt {
         checked.prompt.clone_from(prompt);
     }
     let summary = source.summary.clone();
-    let whence = source
+    let origin = source
         .parent
         .as_ref()
-        .map(|clip| Whence::Clip(clip.id.to_string()));
+        .map(|clip| MediaOrigin::Clip(clip.id.to_string()));
     let local = source.local.clone();
     // In a box of its own, as all that is large.
     let sent = Box::pin(source.send(client, parts.transport));
     let sent = match stop.run_before_send(sent).await {
         Ok(sent) => sent,
-        Err(error) => return Err(ticket.give_back(error).await),
+        Err(error) => return Err(ticket.release(error).await),
     };
-    let whence = whence.or_else(|| local?.whence(sent.record.sha256.as_deref()));
-    let described = VideoSource {
+    let origin = origin.or_else(|| local?.origin(sent.record.sha256.as_deref()));
+    let described = SentSource {
         parent,
         summary,
         measured,
@@ -234,9 +237,10 @@ async fn prepare(
         warning: sent.warning,
         estimate,
     };
-    let mut brief = Brief::video(&checked, parts.output.as_ref(), described, &inner.models).planned(planned);
+    let mut brief =
+        ClipDraft::video(&checked, parts.output.as_ref(), described, &inner.models).planned(planned);
     if checked.added_seconds.is_some() {
-        brief.measure.old_part = whence.zip(measured.length);
+        brief.measure.old_part = origin.zip(measured.length);
     }
 
     let submission = Submission::Video(Box::new(VideoSubmission {

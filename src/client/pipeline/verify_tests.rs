@@ -6,13 +6,13 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use super::measure::Found;
-use super::record::Brief;
-use super::verify::{self, Verification};
-use super::{VideoClient, builder::VideoClientBuilder};
+use crate::client::VideoClient;
+use crate::client::builder::VideoClientBuilder;
+use crate::client::pipeline::content_checks::CheckResults;
+use crate::client::pipeline::sidecar::ClipDraft;
+use crate::client::pipeline::verify::{self, Verification};
 use crate::error::ErrorKind;
-use crate::ids::ClipId;
-use crate::ids::JobId;
+use crate::ids::{ClipId, JobId};
 use crate::money::{Budget, UsdTicks};
 use crate::provider::FinishedJob;
 use crate::request::GenerateRequest;
@@ -101,7 +101,8 @@ async fn a_clip_that_cannot_be_decoded_here_is_kept_with_a_note() {
     let client = client(&folder.path().join("clips"), NO_DECODER);
     let (id, finished) = (JobId::parse("job").unwrap(), FinishedJob::default());
     let name = ClipId::of_job("job");
-    let record = Brief::unknown().into_record(&client, &id, &name, &finished, &verified, Found::default());
+    let record =
+        ClipDraft::unknown().into_record(&client, &id, &name, &finished, &verified, CheckResults::default());
     let warnings = record.reelkin.unwrap().warnings.unwrap();
     assert!(
         warnings

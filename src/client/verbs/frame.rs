@@ -3,8 +3,8 @@
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
-use super::VideoClient;
-use super::source::local_of;
+use crate::client::VideoClient;
+use crate::client::pipeline::clip_source::local_of;
 use crate::error::Result;
 use crate::library::Clip;
 use crate::media::{Frame, FramePosition, MediaOptions, MediaSource, bridge};

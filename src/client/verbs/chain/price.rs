@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::plan::Step;
+use super::resolve::Step;
 use crate::client::VideoClient;
-use crate::client::continue_from::{by_last_frame, extension, extension_fits};
+use crate::client::verbs::continue_from::{by_last_frame, extension, extension_fits};
 use crate::error::{Error, ErrorKind, Result};
 use crate::library::ChainRecord;
 use crate::money::UsdTicks;
@@ -14,32 +14,32 @@ use crate::request::{ContinueRequest, ContinueStrategy, MediaInput};
 
 /// Length and height of a clip, measured or to be expected.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Shape {
-    pub(super) length: Duration,
-    pub(super) lines: u32,
+pub(crate) struct ClipShape {
+    pub(crate) length: Duration,
+    pub(crate) lines: u32,
 }
 
 /// What a step will cost, and the clip that comes of it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Expected {
-    pub(super) cost: Option<UsdTicks>,
-    shape: Option<Shape>,
+pub(crate) struct StepEstimate {
+    pub(crate) cost: Option<UsdTicks>,
+    shape: Option<ClipShape>,
 }
 
 /// Checks the steps from one on, and says what each will cost. `before` is the clip that they go on from.
-pub(super) fn steps(
+pub(crate) fn steps(
     client: &VideoClient,
     record: &ChainRecord,
     steps: &[(usize, &Step)],
-    before: Option<Shape>,
+    before: Option<ClipShape>,
 ) -> Result<Vec<Option<UsdTicks>>> {
     let mut shape = before;
     let mut costs = Vec::with_capacity(steps.len());
     for (index, step) in steps {
         let expected = match step {
-            Step::Generate(request) => client.estimate(request).map(|checked| Expected {
+            Step::Generate(request) => client.estimate(request).map(|checked| StepEstimate {
                 cost: checked.estimate,
-                shape: Some(Shape {
+                shape: Some(ClipShape {
                     length: Duration::from_secs(u64::from(checked.seconds)),
                     lines: checked.resolution.lines().unwrap_or(720),
                 }),
@@ -53,7 +53,11 @@ pub(super) fn steps(
     Ok(costs)
 }
 
-fn continuation(client: &VideoClient, request: &ContinueRequest, before: Option<Shape>) -> Result<Expected> {
+fn continuation(
+    client: &VideoClient,
+    request: &ContinueRequest,
+    before: Option<ClipShape>,
+) -> Result<StepEstimate> {
     match request.strategy {
         ContinueStrategy::Extend => longer_clip(client, request, before),
         ContinueStrategy::Auto
@@ -61,7 +65,7 @@ fn continuation(client: &VideoClient, request: &ContinueRequest, before: Option<
         {
             // Which it will be shows with the clip itself: the dearer one is taken.
             let (new, longer) = (new_clip(client, request)?, longer_clip(client, request, before)?);
-            Ok(Expected {
+            Ok(StepEstimate {
                 cost: new.cost.zip(longer.cost).map(|(new, longer)| new.max(longer)),
                 ..longer
             })
@@ -70,32 +74,36 @@ fn continuation(client: &VideoClient, request: &ContinueRequest, before: Option<
     }
 }
 
-fn new_clip(client: &VideoClient, request: &ContinueRequest) -> Result<Expected> {
+fn new_clip(client: &VideoClient, request: &ContinueRequest) -> Result<StepEstimate> {
     let checked = client.estimate(&by_last_frame(client, request, Bytes::new()))?;
-    Ok(Expected {
+    Ok(StepEstimate {
         cost: checked.estimate,
-        shape: Some(Shape {
+        shape: Some(ClipShape {
             length: Duration::from_secs(u64::from(checked.seconds)),
             lines: checked.resolution.lines().unwrap_or(720),
         }),
     })
 }
 
-fn longer_clip(client: &VideoClient, request: &ContinueRequest, before: Option<Shape>) -> Result<Expected> {
+fn longer_clip(
+    client: &VideoClient,
+    request: &ContinueRequest,
+    before: Option<ClipShape>,
+) -> Result<StepEstimate> {
     let inner = &client.inner;
     let request = extension(&MediaInput::clip("the clip before"), request)?;
     let mut checked = request.check(&inner.models, &inner.defaults, inner.validation)?;
     let Some(before) = before else {
-        return Ok(Expected {
+        return Ok(StepEstimate {
             cost: None,
             shape: None,
         });
     };
     checked.check_input("the clip before", before.length)?;
     let added = Duration::from_secs(checked.added_seconds.unwrap_or_default().into());
-    Ok(Expected {
+    Ok(StepEstimate {
         cost: checked.estimate(&inner.models, before.length, before.lines),
-        shape: Some(Shape {
+        shape: Some(ClipShape {
             length: before.length.saturating_add(added),
             lines: before.lines.min(720),
         }),
@@ -103,7 +111,7 @@ fn longer_clip(client: &VideoClient, request: &ContinueRequest, before: Option<S
 }
 
 /// Whether the rest fits the budget, with what the finished steps did cost.
-pub(super) fn check_budget(record: &ChainRecord, first: usize, costs: &[Option<UsdTicks>]) -> Result<()> {
+pub(crate) fn check_budget(record: &ChainRecord, first: usize, costs: &[Option<UsdTicks>]) -> Result<()> {
     let Some(budget) = record.budget else {
         return Ok(());
     };

@@ -7,44 +7,43 @@ use std::time::Duration;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::VideoClient;
-use super::given::{Given, NoContent, decode_data_url};
-use super::measure::Whence;
+use crate::client::VideoClient;
+use crate::client::pipeline::content_checks::MediaOrigin;
+use crate::client::pipeline::input_context::{InputContext, NoContent, decode_data_url};
 use crate::error::{Error, ErrorKind, Result};
 use crate::library::{Clip, InputRecord, InputTransport, SourceSummary};
 use crate::provider::Upload;
 use crate::request::{MediaContent, MediaInput, ResolvedMedia, Transport, TransportChoice};
-use crate::storage::ClipReader;
-use crate::storage::to_hex;
+use crate::storage::{ClipReader, to_hex};
 use tempfile::TempPath;
 
 /// Up to this a clip goes inside the request: one exchange instead of three.
-const MOST_INLINE: u64 = 8 << 20;
+const MAX_INLINE_BYTES: u64 = 8 << 20;
 /// What every source agrees a file of the service's Files may have.
-const MOST_UPLOAD: u64 = 48_000_000;
+const MAX_UPLOAD_BYTES: u64 = 48_000_000;
 /// Most bytes of a clip that goes in.
-const MOST_CLIP: u64 = 2 << 30;
+const MAX_CLIP_BYTES: u64 = 2 << 30;
 /// Life of an uploaded clip: longer than any job, short enough that a crash leaves nothing for long.
-const UPLOAD_LIFE: u64 = 24 * 3600;
+const UPLOAD_TTL_SECONDS: u64 = 24 * 3600;
 
 /// A clip that goes in.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(crate) struct ClipSource {
     /// How messages call it.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// The clip of the library that it is, where it is one.
-    pub(super) parent: Option<Clip>,
+    pub(crate) parent: Option<Clip>,
     /// What can be looked at here; `None` for a URL and a `file_id`.
-    pub(super) local: Option<Local>,
+    pub(crate) local: Option<LocalClip>,
     /// For a URL and a `file_id`: what is sent.
     remote: Option<ResolvedMedia>,
     /// What the record says of it.
-    pub(super) summary: SourceSummary,
+    pub(crate) summary: SourceSummary,
 }
 
 /// A clip that can be looked at: of this machine, or of a library in a bucket.
 #[derive(Debug, Clone)]
-pub(super) enum Local {
+pub(crate) enum LocalClip {
     File(PathBuf),
     Memory(Bytes),
     Stored(ClipReader),
@@ -52,34 +51,34 @@ pub(super) enum Local {
 
 /// What was measured of a local clip.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Measured {
-    pub(super) length: Option<Duration>,
+pub(crate) struct ClipFacts {
+    pub(crate) length: Option<Duration>,
     /// The short side.
-    pub(super) lines: Option<u32>,
-    pub(super) audio: Option<bool>,
+    pub(crate) lines: Option<u32>,
+    pub(crate) audio: Option<bool>,
 }
 
 /// A clip on its way.
 #[derive(Debug)]
-pub(super) struct Sent {
-    pub(super) media: ResolvedMedia,
-    pub(super) transport: InputTransport,
-    pub(super) record: InputRecord,
+pub(crate) struct Sent {
+    pub(crate) media: ResolvedMedia,
+    pub(crate) transport: InputTransport,
+    pub(crate) record: InputRecord,
     /// A file at the service that is to be deleted when the job is over.
-    pub(super) delete: Option<String>,
-    pub(super) warning: Option<String>,
+    pub(crate) delete: Option<String>,
+    pub(crate) warning: Option<String>,
     /// What is sent may lie in this file, which is removed with it.
-    pub(super) fetched: Option<TempPath>,
+    pub(crate) fetched: Option<TempPath>,
 }
 
-impl Source {
+impl ClipSource {
     /// Finds a clip. Nothing is sent.
     ///
     /// # Errors
     /// `NotFound` or `InvalidRequest`, naming the clip and what would be right.
-    pub(super) async fn find(client: &VideoClient, input: &MediaInput) -> Result<Self> {
+    pub(crate) async fn find(client: &VideoClient, input: &MediaInput) -> Result<Self> {
         let name = input.display_name();
-        let given = Given::clip(&name);
+        let given = InputContext::clip(&name);
         let (parent, local, remote, summary) = match input {
             MediaInput::Clip(id) => {
                 let clip = client.library().clip(id).await?;
@@ -101,14 +100,14 @@ impl Source {
                             .file_name()
                             .map_or_else(|| name.clone(), |name| name.to_string_lossy().into_owned());
                         let summary = SourceSummary::generated_file(&file);
-                        (None, Some(Local::File(path.clone())), None, summary)
+                        (None, Some(LocalClip::File(path.clone())), None, summary)
                     }
                     Err(error) => return Err(error),
                 }
             }
             MediaInput::Bytes { bytes, .. } => {
                 let summary = SourceSummary::data_url(bytes.len() as u64);
-                (None, Some(Local::Memory(bytes.clone())), None, summary)
+                (None, Some(LocalClip::Memory(bytes.clone())), None, summary)
             }
             MediaInput::DataUrl(url) => {
                 let bytes = decode_data_url(url).map_err(|why| {
@@ -118,7 +117,7 @@ impl Source {
                     })
                 })?;
                 let summary = SourceSummary::data_url(bytes.len() as u64);
-                (None, Some(Local::Memory(bytes)), None, summary)
+                (None, Some(LocalClip::Memory(bytes)), None, summary)
             }
             MediaInput::Url(url) => {
                 let parsed = given.link(client, url)?;
@@ -148,7 +147,7 @@ impl Source {
     ///
     /// # Errors
     /// `InvalidRequest` when it cannot be read, `Network` when an upload failed. Nothing is paid.
-    pub(super) async fn send(self, client: &VideoClient, choice: TransportChoice) -> Result<Sent> {
+    pub(crate) async fn send(self, client: &VideoClient, choice: TransportChoice) -> Result<Sent> {
         let label = |transport| InputTransport {
             input: "video".to_owned(),
             transport,
@@ -160,7 +159,7 @@ impl Source {
         let Some(local) = self.local else {
             let media = self
                 .remote
-                .ok_or_else(|| Given::clip(&self.name).bad("there is none"))?;
+                .ok_or_else(|| InputContext::clip(&self.name).bad("there is none"))?;
             let transport = label(media.transport());
             return Ok(Sent {
                 media,
@@ -181,7 +180,7 @@ impl Source {
         let upload = match choice {
             TransportChoice::Inline => false,
             TransportChoice::Upload | TransportChoice::UploadAndKeep => true,
-            TransportChoice::Auto => (MOST_INLINE + 1..=MOST_UPLOAD).contains(&length),
+            TransportChoice::Auto => (MAX_INLINE_BYTES + 1..=MAX_UPLOAD_BYTES).contains(&length),
         };
         if !upload {
             let media = ResolvedMedia::Inline {
@@ -197,7 +196,7 @@ impl Source {
                 fetched,
             });
         }
-        let warning = (length > MOST_UPLOAD).then(|| {
+        let warning = (length > MAX_UPLOAD_BYTES).then(|| {
             format!(
                 "{} has {length} bytes: the service's files are documented up to 48 MB",
                 self.name
@@ -210,7 +209,7 @@ impl Source {
             name,
             mime: "video/mp4",
             content,
-            expires_after: UPLOAD_LIFE,
+            expires_after: UPLOAD_TTL_SECONDS,
         };
         let id = client.inner.provider.upload(&upload).await?;
         let keep = choice == TransportChoice::UploadAndKeep;
@@ -225,10 +224,10 @@ impl Source {
     }
 }
 
-impl Local {
+impl LocalClip {
     /// What is sent, and the file that holds it, where it had to be fetched into one.
     async fn content(&self, client: &VideoClient, name: &str) -> Result<(MediaContent, Option<TempPath>)> {
-        let given = Given::clip(name);
+        let given = InputContext::clip(name);
         let length = match self {
             Self::Memory(bytes) => bytes.len() as u64,
             Self::File(path) => given.length(path).await?,
@@ -237,8 +236,10 @@ impl Local {
         if length == 0 {
             return Err(given.bad("it is empty; give an MP4"));
         }
-        if length > MOST_CLIP {
-            return Err(given.bad(format_args!("it has {length} bytes; the limit is {MOST_CLIP}")));
+        if length > MAX_CLIP_BYTES {
+            return Err(given.bad(format_args!(
+                "it has {length} bytes; the limit is {MAX_CLIP_BYTES}"
+            )));
         }
         Ok(match self {
             Self::Memory(bytes) => (MediaContent::Memory(bytes.clone()), None),
@@ -246,7 +247,7 @@ impl Local {
                 let path = path.clone();
                 (MediaContent::File { path, length }, None)
             }
-            Self::Stored(reader) if length <= MOST_INLINE => {
+            Self::Stored(reader) if length <= MAX_INLINE_BYTES => {
                 (MediaContent::Memory(reader.read_all().await?), None)
             }
             Self::Stored(reader) => {
@@ -258,7 +259,7 @@ impl Local {
     }
 
     #[cfg(feature = "media")]
-    pub(super) fn media(&self, name: &str) -> crate::media::MediaSource {
+    pub(crate) fn media(&self, name: &str) -> crate::media::MediaSource {
         use crate::media::MediaSource;
         match self {
             Self::File(path) => MediaSource::from(path).with_name(name),
@@ -272,17 +273,17 @@ impl Local {
 
     /// Looks at the clip. An edit or extension takes MP4 only.
     #[cfg(feature = "media")]
-    pub(super) async fn measure(&self, name: &str) -> Result<Measured> {
+    pub(crate) async fn measure(&self, name: &str) -> Result<ClipFacts> {
         use crate::media::{MediaOptions, bridge};
 
         let probe = bridge::probe(self.media(name), MediaOptions::default()).await?;
         if probe.container != "mp4" {
-            return Err(Given::clip(name).bad(format_args!(
+            return Err(InputContext::clip(name).bad(format_args!(
                 "it is {}, and the service takes MP4",
                 probe.container
             )));
         }
-        Ok(Measured {
+        Ok(ClipFacts {
             length: Some(probe.duration),
             lines: Some(probe.video.width.min(probe.video.height)),
             audio: Some(probe.audio.is_some()),
@@ -291,7 +292,7 @@ impl Local {
 
     /// Checks that the last frame decodes, where an extension is to begin: found out later, it is paid.
     #[cfg(feature = "media")]
-    pub(super) async fn check_end(&self, name: &str) -> Result<()> {
+    pub(crate) async fn check_end(&self, name: &str) -> Result<()> {
         use crate::media::{FramePosition, MediaOptions, bridge};
 
         let end = bridge::frame(self.media(name), FramePosition::Last, MediaOptions::default());
@@ -300,26 +301,26 @@ impl Local {
 
     #[cfg(not(feature = "media"))]
     #[expect(clippy::unused_async, reason = "the other variant waits")]
-    pub(super) async fn check_end(&self, _name: &str) -> Result<()> {
+    pub(crate) async fn check_end(&self, _name: &str) -> Result<()> {
         Ok(())
     }
 
     /// The same for a clip whose hash is not known yet.
     #[cfg(feature = "media")]
-    pub(super) async fn whence_now(&self, client: &VideoClient, name: &str) -> Result<Whence> {
+    pub(crate) async fn origin_now(&self, client: &VideoClient, name: &str) -> Result<MediaOrigin> {
         let (content, _fetched) = self.content(client, name).await?;
-        self.whence(Some(&hash(&content).await?))
-            .ok_or_else(|| Given::clip(name).bad("it cannot be found again"))
+        self.origin(Some(&hash(&content).await?))
+            .ok_or_else(|| InputContext::clip(name).bad("it cannot be found again"))
     }
 
     /// How to read it again, when the clip that is made of it is there.
-    pub(super) fn whence(&self, sha256: Option<&str>) -> Option<Whence> {
+    pub(crate) fn origin(&self, sha256: Option<&str>) -> Option<MediaOrigin> {
         Some(match self {
-            Self::File(path) => Whence::File {
+            Self::File(path) => MediaOrigin::File {
                 path: path.clone(),
                 sha256: sha256?.to_owned(),
             },
-            Self::Memory(bytes) => Whence::Memory { bytes: bytes.clone() },
+            Self::Memory(bytes) => MediaOrigin::Memory { bytes: bytes.clone() },
             // A clip of the library, which is found by its id.
             Self::Stored(_) => return None,
         })
@@ -327,21 +328,21 @@ impl Local {
 
     #[cfg(not(feature = "media"))]
     #[expect(clippy::unused_async, reason = "the other variant waits")]
-    pub(super) async fn measure(&self, _name: &str) -> Result<Measured> {
-        Ok(Measured::default())
+    pub(crate) async fn measure(&self, _name: &str) -> Result<ClipFacts> {
+        Ok(ClipFacts::default())
     }
 }
 
 /// A clip of the library. Of one in a bucket only what is looked at will be fetched.
-pub(super) async fn local_of(client: &VideoClient, clip: &Clip) -> Result<Local> {
+pub(crate) async fn local_of(client: &VideoClient, clip: &Clip) -> Result<LocalClip> {
     match &clip.path {
-        Some(path) => Ok(Local::File(path.clone())),
-        None => Ok(Local::Stored(client.library().reader(&clip.id).await?)),
+        Some(path) => Ok(LocalClip::File(path.clone())),
+        None => Ok(LocalClip::Stored(client.library().reader(&clip.id).await?)),
     }
 }
 
 /// The hash by which the record knows the clip, read in pieces.
-pub(super) async fn hash(content: &MediaContent) -> Result<String> {
+pub(crate) async fn hash(content: &MediaContent) -> Result<String> {
     let content = content.clone();
     let work = move || match content {
         MediaContent::Memory(bytes) => Ok(to_hex(&Sha256::digest(&bytes))),

@@ -1,8 +1,8 @@
 //! The verb `chain`: several clips, each going on from the one before.
 
 mod drift;
-mod plan;
 mod price;
+mod resolve;
 mod resume;
 mod run;
 
@@ -11,7 +11,7 @@ use std::pin::Pin;
 
 use serde::Serialize;
 
-use super::VideoClient;
+use crate::client::VideoClient;
 use crate::error::{Error, Result};
 use crate::job::{self, Event, Handle, JobEvent, Sealed};
 use crate::library::{Clip, Drift};

@@ -12,13 +12,13 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use url::Url;
 
-use super::VideoClient;
+use crate::client::VideoClient;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::spawn_blocking;
 
 /// One input, as messages call it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Given<'a> {
+pub(crate) struct InputContext<'a> {
     /// `video`, or what a picture is for.
     role: &'a str,
     name: &'a str,
@@ -28,14 +28,14 @@ pub(super) struct Given<'a> {
 
 /// Why a data URL has no content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoContent {
+pub(crate) enum NoContent {
     NoComma,
     NotBase64,
     Garbled,
 }
 
-impl<'a> Given<'a> {
-    pub(super) const fn clip(name: &'a str) -> Self {
+impl<'a> InputContext<'a> {
+    pub(crate) const fn clip(name: &'a str) -> Self {
         Self {
             role: "video",
             name,
@@ -43,7 +43,7 @@ impl<'a> Given<'a> {
         }
     }
 
-    pub(super) const fn picture(role: &'a str, name: &'a str) -> Self {
+    pub(crate) const fn picture(role: &'a str, name: &'a str) -> Self {
         Self {
             role,
             name,
@@ -52,12 +52,12 @@ impl<'a> Given<'a> {
     }
 
     /// The error for an input that is not what is wanted.
-    pub(super) fn bad(self, why: impl Display) -> Error {
+    pub(crate) fn bad(self, why: impl Display) -> Error {
         Error::invalid(format!("read {} {}: {why}", self.role, self.name))
     }
 
     /// The error for a file that could not be read.
-    pub(super) fn unread(self, error: io::Error) -> Error {
+    pub(crate) fn unread(self, error: io::Error) -> Error {
         let Self { role, name, .. } = self;
         match error.kind() {
             io::ErrorKind::NotFound => Error::new(
@@ -69,7 +69,7 @@ impl<'a> Given<'a> {
     }
 
     /// The length of a regular file: a folder cannot be read, and a pipe could keep the reader for ever.
-    pub(super) async fn length(self, path: &Path) -> Result<u64> {
+    pub(crate) async fn length(self, path: &Path) -> Result<u64> {
         let facts = facts(path).await.map_err(|error| self.unread(error))?;
         let [wanted, _] = self.wanted;
         if facts.is_dir() {
@@ -82,7 +82,7 @@ impl<'a> Given<'a> {
     }
 
     /// A link that the service can fetch. Whether it does shows only when the job runs.
-    pub(super) fn link(self, client: &VideoClient, url: &str) -> Result<Url> {
+    pub(crate) fn link(self, client: &VideoClient, url: &str) -> Result<Url> {
         let [_, example] = self.wanted;
         let parsed = Url::parse(url).map_err(|_| {
             self.bad(format_args!(
@@ -97,7 +97,7 @@ impl<'a> Given<'a> {
         }
     }
 
-    pub(super) fn file_id(self, id: &str) -> Result<()> {
+    pub(crate) fn file_id(self, id: &str) -> Result<()> {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         if id.is_empty() || !id.bytes().all(fits) {
             return Err(self.bad("it is no file_id; one looks like file_12ab"));
@@ -106,7 +106,7 @@ impl<'a> Given<'a> {
     }
 }
 
-pub(super) fn decode_data_url(url: &str) -> Result<Bytes, NoContent> {
+pub(crate) fn decode_data_url(url: &str) -> Result<Bytes, NoContent> {
     let (head, content) = url.split_once(',').ok_or(NoContent::NoComma)?;
     if !head.to_ascii_lowercase().ends_with(";base64") {
         return Err(NoContent::NotBase64);
@@ -116,7 +116,7 @@ pub(super) fn decode_data_url(url: &str) -> Result<Bytes, NoContent> {
 }
 
 /// What the system says of a file.
-pub(super) async fn facts(path: &Path) -> io::Result<Metadata> {
+pub(crate) async fn facts(path: &Path) -> io::Result<Metadata> {
     let path = path.to_owned();
     let asked = spawn_blocking(move || std::fs::metadata(path)).await;
     asked.unwrap_or_else(|_| Err(io::Error::other("the runtime is shutting down")))

@@ -1,22 +1,21 @@
 //! What becomes of a download that is whole and no clip for this build: it is kept, and the job stays open.
 
-use super::VideoClient;
-use super::measure::Found;
-use super::record::Brief;
-use super::verify::Verified;
+use crate::client::VideoClient;
+use crate::client::pipeline::content_checks::CheckResults;
+use crate::client::pipeline::sidecar::ClipDraft;
+use crate::client::pipeline::verify::VerifiedClip;
 use crate::error::{Error, Result, RetryAdvice};
-use crate::ids::ClipId;
-use crate::ids::JobId;
+use crate::ids::{ClipId, JobId};
 use crate::journal::{JobRecord, OwnedRecord};
 use crate::library::{Library, RejectedClip, Staged};
 use crate::provider::FinishedJob;
 
 /// Keeps what failed verification of one job.
-pub(super) struct Quarantine<'a> {
-    pub(super) client: &'a VideoClient,
-    pub(super) id: &'a JobId,
-    pub(super) name: &'a ClipId,
-    pub(super) file: &'a mut OwnedRecord,
+pub(crate) struct Quarantine<'a> {
+    pub(crate) client: &'a VideoClient,
+    pub(crate) id: &'a JobId,
+    pub(crate) name: &'a ClipId,
+    pub(crate) file: &'a mut OwnedRecord,
 }
 
 impl Quarantine<'_> {
@@ -25,7 +24,7 @@ impl Quarantine<'_> {
     ///
     /// # Errors
     /// `Library` when nothing can be staged any more.
-    pub(super) async fn keep(
+    pub(crate) async fn keep(
         &mut self,
         staged: &mut Staged,
         finished: &FinishedJob,
@@ -55,8 +54,8 @@ impl Quarantine<'_> {
     fn rejected(&self, finished: &FinishedJob, why: &Error) -> RejectedClip {
         let record = self.file.record();
         let reason = why.to_string();
-        let brief = Brief::kept(record);
-        let (verified, found) = (Verified::default(), Found::default());
+        let brief = ClipDraft::from_record(record);
+        let (verified, found) = (VerifiedClip::default(), CheckResults::default());
         let mut sidecar = brief.into_record(self.client, self.id, self.name, finished, &verified, found);
         if let Some(ours) = &mut sidecar.reelkin {
             let delivery = ours.delivery.get_or_insert_default();
@@ -74,7 +73,7 @@ impl Quarantine<'_> {
 }
 
 /// Adds to an error of a job which of its bytes are kept. Such a job stays open, whatever the service says of it now.
-pub(super) async fn explain(library: &Library, record: &JobRecord, error: Error) -> Error {
+pub(crate) async fn explain(library: &Library, record: &JobRecord, error: Error) -> Error {
     if !record.quarantined {
         return error;
     }
@@ -95,7 +94,7 @@ pub(super) async fn explain(library: &Library, record: &JobRecord, error: Error)
 }
 
 /// Removes what earlier attempts of a job left in quarantine, now that its clip is saved.
-pub(super) async fn clear(library: &Library, record: &JobRecord) {
+pub(crate) async fn clear(library: &Library, record: &JobRecord) {
     if record.quarantined
         && let Err(error) = library.discard_quarantined(&record.id).await
     {

@@ -4,7 +4,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::VideoClient;
+use crate::client::VideoClient;
 use crate::error::Result;
 use crate::planner::ClipNotes;
 use crate::request::{AnalyzeOptions, MediaInput};
@@ -93,8 +93,8 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
     use tokio::time::Instant;
     use tracing::Instrument as _;
 
-    use super::source::Source;
-    use super::ticket;
+    use crate::client::pipeline::clip_source::ClipSource;
+    use crate::client::pipeline::submit;
     use crate::error::{Charge, Error, ErrorKind};
     use crate::journal::JobRecord;
     use crate::media::{MediaOptions, bridge};
@@ -108,7 +108,7 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
     options.check(&input)?;
     let until = Instant::now() + options.deadline;
     let stop = client.stop_signal().clone();
-    let found = stop.run_before_send(Source::find(&client, &input)).await?;
+    let found = stop.run_before_send(ClipSource::find(&client, &input)).await?;
     let local = found.local.ok_or_else(|| {
         // The check of the options refuses these, in better words.
         Error::invalid(format!("analyze {}: the clip has to be here", found.name))
@@ -125,7 +125,7 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
     let size = planner::describe_query_size(&clip);
     let most = planner::max_query_cost(&client.inner.models, &options.model, size, false);
     (record.questions, record.unpriced_question) = (most, most.is_none());
-    let file = ticket::book(&client, record).await?;
+    let file = submit::reserve(&client, record).await?;
     if stop.is_stopped() {
         file.discard().await?;
         return Err(crate::stop::stopped_before_send());
@@ -178,7 +178,7 @@ async fn ask(
         file.discard().await
     } else {
         let closed = file.close(|record| {
-            super::ticket::note_bill(record, bill);
+            crate::client::pipeline::submit::set_query_cost(record, bill);
             record.cost = Some(UsdTicks::ZERO);
             record.state = match &notes {
                 Ok(_) => JobState::Saved,
@@ -212,12 +212,12 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
 /// Takes `count` frames, first and last among them, in one pass over the clip.
 #[cfg(feature = "media")]
 fn look(
-    local: &super::source::Local,
+    local: &crate::client::pipeline::clip_source::LocalClip,
     name: &str,
     count: u32,
     bounds: &crate::media::MediaOptions,
 ) -> Result<crate::planner::SampledClip> {
-    use super::plan::{SHOWN_QUALITY, SHOWN_SIDE};
+    use crate::client::pipeline::planning::{PLANNER_PICTURE_QUALITY, PLANNER_PICTURE_SIDE};
     use crate::error::Error;
     use crate::media::{self, FramePosition};
     use crate::planner::{SampledClip, SeenFrame};
@@ -239,9 +239,9 @@ fn look(
         if frames.last().is_some_and(|(before, _)| before.time == time) {
             continue;
         }
-        let small = frame.fit_within(SHOWN_SIDE);
+        let small = frame.fit_within(PLANNER_PICTURE_SIDE);
         let seen = SeenFrame::new(time, small.width(), small.height());
-        frames.push((seen, small.to_jpeg(SHOWN_QUALITY)?.into()));
+        frames.push((seen, small.to_jpeg(PLANNER_PICTURE_QUALITY)?.into()));
     }
     Ok(SampledClip {
         duration: probe.duration,

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::VideoClient;
-use super::source::{Local, Measured};
+use crate::client::VideoClient;
+use crate::client::pipeline::clip_source::{ClipFacts, LocalClip};
 use crate::error::Result;
 use crate::journal::JobRecord;
 use crate::library::{ClipRecord, PlannerRecord, VideoSeries};
@@ -21,42 +21,42 @@ use crate::request::{
 
 /// Longer side of a picture that a planner is shown: enough to see what is there, and cheap.
 #[cfg(feature = "media")]
-pub(super) const SHOWN_SIDE: u32 = 768;
+pub(crate) const PLANNER_PICTURE_SIDE: u32 = 768;
 /// From 90 up a JPEG keeps its colours at full resolution.
 #[cfg(feature = "media")]
-pub(super) const SHOWN_QUALITY: u8 = 90;
+pub(crate) const PLANNER_PICTURE_QUALITY: u8 = 90;
 /// How many prompts of a series a planner sees.
-const SERIES: usize = 4;
+const MAX_SERIES_PROMPTS: usize = 4;
 
 /// What a verb knows of the clip it is about to ask for.
 #[derive(Debug)]
-pub(super) struct Wanted<'a> {
+pub(crate) struct PlanningRequest<'a> {
     /// What the request says.
-    pub(super) choice: &'a PlanChoice,
+    pub(crate) choice: &'a PlanChoice,
     /// The row of the model table; `Image` with a lineage is a continuation.
-    pub(super) mode: Mode,
-    pub(super) seconds: Option<u32>,
-    pub(super) resolution: Option<&'a str>,
-    pub(super) aspect_ratio: Option<&'a str>,
-    pub(super) audio: Option<bool>,
+    pub(crate) mode: Mode,
+    pub(crate) seconds: Option<u32>,
+    pub(crate) resolution: Option<&'a str>,
+    pub(crate) aspect_ratio: Option<&'a str>,
+    pub(crate) audio: Option<bool>,
     /// The user's own words.
-    pub(super) prompt: Option<&'a str>,
-    pub(super) voices: usize,
+    pub(crate) prompt: Option<&'a str>,
+    pub(crate) voices: usize,
     /// What a picture is for, how prompts call it, and the picture.
-    pub(super) pictures: Vec<(String, Option<String>, Shown<'a>)>,
+    pub(crate) pictures: Vec<(String, Option<String>, PlannerPicture<'a>)>,
     /// The branch that is gone on from, oldest first. The parent's sidecar is the authority on it.
-    pub(super) lineage: &'a [ContinuityEntry],
-    pub(super) topic: Option<&'a str>,
+    pub(crate) lineage: &'a [ContinuityEntry],
+    pub(crate) topic: Option<&'a str>,
 }
 
 /// A picture that is to be shown.
 #[derive(Debug)]
-pub(super) enum Shown<'a> {
+pub(crate) enum PlannerPicture<'a> {
     /// One that goes into the request.
     Media(&'a ResolvedMedia),
     /// The first or the last frame of a clip of this machine.
     FrameOf {
-        local: &'a Local,
+        local: &'a LocalClip,
         name: &'a str,
         last: bool,
     },
@@ -64,16 +64,16 @@ pub(super) enum Shown<'a> {
 
 /// The choice of a clip that goes on from another: there the planner is on unless told otherwise.
 #[cfg(feature = "media")]
-pub(super) fn continuing(client: &VideoClient, choice: &PlanChoice) -> PlanChoice {
+pub(crate) fn continuing(client: &VideoClient, choice: &PlanChoice) -> PlanChoice {
     match choice {
         PlanChoice::Default if client.inner.planner.when == PlanWhen::Continuing => PlanChoice::On(None),
         choice => choice.clone(),
     }
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> PlanningRequest<'a> {
     /// A clip of `generate`; with a lineage one of `continue_from`.
-    pub(super) fn generate(
+    pub(crate) fn generate(
         request: &'a GenerateRequest,
         checked: &'a Checked,
         media: &'a GenerateInputs,
@@ -95,12 +95,12 @@ impl<'a> Wanted<'a> {
     }
 
     /// An edit or an extension.
-    pub(super) fn video(
+    pub(crate) fn video(
         choice: &'a PlanChoice,
         checked: &'a CheckedVideo,
-        local: Option<&'a Local>,
+        local: Option<&'a LocalClip>,
         name: &'a str,
-        measured: Measured,
+        measured: ClipFacts,
         lineage: &'a [ContinuityEntry],
     ) -> Self {
         let last = checked.added_seconds.is_some();
@@ -109,7 +109,13 @@ impl<'a> Wanted<'a> {
         } else {
             "the clip's first frame"
         };
-        let frame = local.map(|local| (role.to_owned(), None, Shown::FrameOf { local, name, last }));
+        let frame = local.map(|local| {
+            (
+                role.to_owned(),
+                None,
+                PlannerPicture::FrameOf { local, name, last },
+            )
+        });
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -133,7 +139,7 @@ impl<'a> Wanted<'a> {
 }
 
 /// The pictures of a request in the order of its fields.
-fn pictures(media: &GenerateInputs, mode: Mode) -> Vec<(String, Option<String>, Shown<'_>)> {
+fn pictures(media: &GenerateInputs, mode: Mode) -> Vec<(String, Option<String>, PlannerPicture<'_>)> {
     let tagged = mode == Mode::References;
     let mut all = Vec::new();
     if let Some(image) = &media.image {
@@ -141,28 +147,32 @@ fn pictures(media: &GenerateInputs, mode: Mode) -> Vec<(String, Option<String>, 
         all.push((
             "start picture, the first frame".to_owned(),
             tag,
-            Shown::Media(image),
+            PlannerPicture::Media(image),
         ));
     }
     for image in &media.references {
         let tag = format!("<IMAGE_{}>", all.len());
-        all.push(("reference picture".to_owned(), Some(tag), Shown::Media(image)));
+        all.push((
+            "reference picture".to_owned(),
+            Some(tag),
+            PlannerPicture::Media(image),
+        ));
     }
     for keyframe in &media.keyframes {
         let role = format!("frame at {} s", keyframe.at_seconds);
-        all.push((role, None, Shown::Media(&keyframe.image)));
+        all.push((role, None, PlannerPicture::Media(&keyframe.image)));
     }
     if let Some(image) = &media.last_frame {
-        all.push(("last frame".to_owned(), None, Shown::Media(image)));
+        all.push(("last frame".to_owned(), None, PlannerPicture::Media(image)));
     }
     all
 }
 
 /// What came of planning.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct Planned {
+pub(crate) struct PromptPlan {
     /// What is sent.
-    pub(super) prompt: Option<String>,
+    pub(crate) prompt: Option<String>,
     /// What the user wrote.
     user_prompt: Option<String>,
     /// Missing where nothing was planned.
@@ -175,16 +185,16 @@ pub(super) struct Planned {
 ///
 /// # Errors
 /// Those of [`planner::plan`]; `Library` when the series cannot be read.
-pub(super) async fn for_request(
+pub(crate) async fn for_request(
     client: &VideoClient,
-    mut wanted: Wanted<'_>,
+    mut wanted: PlanningRequest<'_>,
     bill: &mut QueryCost,
-) -> Result<Planned> {
+) -> Result<PromptPlan> {
     let series = match wanted.topic {
-        Some(topic) => Some(client.inner.library.series(topic, SERIES).await?),
+        Some(topic) => Some(client.inner.library.series(topic, MAX_SERIES_PROMPTS).await?),
         None => None,
     };
-    let mut planned = Planned {
+    let mut planned = PromptPlan {
         prompt: wanted.prompt.map(str::to_owned),
         user_prompt: wanted.prompt.map(str::to_owned),
         planner: None,
@@ -193,7 +203,7 @@ pub(super) async fn for_request(
     let Some(settings) = settings(client, &wanted) else {
         return Ok(planned);
     };
-    let pictures = shown(std::mem::take(&mut wanted.pictures)).await?;
+    let pictures = read_pictures(std::mem::take(&mut wanted.pictures)).await?;
     let series = series.map(|series| (series.topic, series.prompts));
     let brief = brief(client, &wanted, pictures, series);
     let plan = planner::plan(&*client.inner.provider, &settings, &brief, bill).await?;
@@ -214,9 +224,9 @@ pub(super) async fn for_request(
 }
 
 /// Reserves the most that planning can cost, where something is planned.
-pub(super) fn reserve(client: &VideoClient, wanted: &Wanted<'_>, record: &mut JobRecord) {
+pub(crate) fn reserve(client: &VideoClient, wanted: &PlanningRequest<'_>, record: &mut JobRecord) {
     if let Some(settings) = settings(client, wanted) {
-        let unseen = |(role, tag, _): &(String, Option<String>, Shown<'_>)| PlannerImage {
+        let unseen = |(role, tag, _): &(String, Option<String>, PlannerPicture<'_>)| PlannerImage {
             role: role.clone(),
             tag: tag.clone(),
             content: None,
@@ -224,7 +234,7 @@ pub(super) fn reserve(client: &VideoClient, wanted: &Wanted<'_>, record: &mut Jo
         let pictures = wanted.pictures.iter().map(unseen).collect();
         // The prompts of the series are read later: they count as long as they can be.
         let series = wanted.topic.map(|topic| (topic.to_owned(), Vec::new()));
-        let size = planner::plan_query_size(&brief(client, wanted, pictures, series), SERIES);
+        let size = planner::plan_query_size(&brief(client, wanted, pictures, series), MAX_SERIES_PROMPTS);
         let most = planner::max_query_cost(&client.inner.models, &settings.model, size, settings.web_search);
         (record.questions, record.unpriced_question) = (most, most.is_none());
     }
@@ -233,7 +243,7 @@ pub(super) fn reserve(client: &VideoClient, wanted: &Wanted<'_>, record: &mut Jo
 /// What the planner is told.
 fn brief(
     client: &VideoClient,
-    wanted: &Wanted<'_>,
+    wanted: &PlanningRequest<'_>,
     images: Vec<PlannerImage>,
     series: Option<(String, Vec<String>)>,
 ) -> PlannerInput {
@@ -253,7 +263,7 @@ fn brief(
 }
 
 /// The settings to plan with; `None` where nothing is planned.
-fn settings<'a>(client: &'a VideoClient, wanted: &Wanted<'a>) -> Option<Cow<'a, PlannerSettings>> {
+fn settings<'a>(client: &'a VideoClient, wanted: &PlanningRequest<'a>) -> Option<Cow<'a, PlannerSettings>> {
     let own = Cow::Borrowed(&client.inner.planner);
     match wanted.choice {
         PlanChoice::Off => None,
@@ -275,20 +285,22 @@ fn ancestor(entry: &ContinuityEntry) -> Ancestor {
     }
 }
 
-async fn shown(pictures: Vec<(String, Option<String>, Shown<'_>)>) -> Result<Vec<PlannerImage>> {
+async fn read_pictures(
+    pictures: Vec<(String, Option<String>, PlannerPicture<'_>)>,
+) -> Result<Vec<PlannerImage>> {
     let mut all = Vec::with_capacity(pictures.len());
     for (role, tag, picture) in pictures {
         let content = match picture {
-            Shown::Media(ResolvedMedia::Inline {
+            PlannerPicture::Media(ResolvedMedia::Inline {
                 content: MediaContent::Memory(bytes),
                 ..
             }) => small::picture(&role, bytes.clone()).await?,
-            Shown::FrameOf { local, name, last } => small::frame(local, name, last).await?,
-            Shown::Media(ResolvedMedia::Url(url)) if url.starts_with("https://") => {
+            PlannerPicture::FrameOf { local, name, last } => small::frame(local, name, last).await?,
+            PlannerPicture::Media(ResolvedMedia::Url(url)) if url.starts_with("https://") => {
                 Some(QueryPart::ImageUrl(url.clone()))
             }
             // A file of the service, or a link on this machine.
-            Shown::Media(_) => None,
+            PlannerPicture::Media(_) => None,
         };
         all.push(PlannerImage { role, tag, content });
     }
@@ -300,17 +312,17 @@ async fn shown(pictures: Vec<(String, Option<String>, Shown<'_>)>) -> Result<Vec
 mod small {
     use bytes::Bytes;
 
-    use super::{Local, QueryPart, SHOWN_QUALITY, SHOWN_SIDE};
+    use super::{LocalClip, PLANNER_PICTURE_QUALITY, PLANNER_PICTURE_SIDE, QueryPart};
     use crate::error::Result;
     use crate::media::{self, Frame, FramePosition, MediaOptions, MediaSource, bridge};
 
-    pub(super) async fn picture(role: &str, bytes: Bytes) -> Result<Option<QueryPart>> {
+    pub(crate) async fn picture(role: &str, bytes: Bytes) -> Result<Option<QueryPart>> {
         let source = MediaSource::named_bytes(role, bytes);
         let work = move |options: &MediaOptions| encode(media::picture(source, options)?);
         bridge::run(MediaOptions::default(), work).await
     }
 
-    pub(super) async fn frame(local: &Local, name: &str, last: bool) -> Result<Option<QueryPart>> {
+    pub(crate) async fn frame(local: &LocalClip, name: &str, last: bool) -> Result<Option<QueryPart>> {
         let source = local.media(name);
         let position = if last {
             FramePosition::Last
@@ -324,7 +336,10 @@ mod small {
     fn encode(frame: Frame) -> Result<Option<QueryPart>> {
         Ok(Some(QueryPart::Image {
             mime: "image/jpeg",
-            bytes: frame.fit_within(SHOWN_SIDE).to_jpeg(SHOWN_QUALITY)?.into(),
+            bytes: frame
+                .fit_within(PLANNER_PICTURE_SIDE)
+                .to_jpeg(PLANNER_PICTURE_QUALITY)?
+                .into(),
         }))
     }
 }
@@ -333,21 +348,21 @@ mod small {
 #[cfg(not(feature = "media"))]
 #[expect(clippy::unused_async, reason = "the other variant waits")]
 mod small {
-    use super::{Local, QueryPart};
+    use super::{LocalClip, QueryPart};
     use crate::error::Result;
 
-    pub(super) async fn picture(_role: &str, _bytes: bytes::Bytes) -> Result<Option<QueryPart>> {
+    pub(crate) async fn picture(_role: &str, _bytes: bytes::Bytes) -> Result<Option<QueryPart>> {
         Ok(None)
     }
 
-    pub(super) async fn frame(_local: &Local, _name: &str, _last: bool) -> Result<Option<QueryPart>> {
+    pub(crate) async fn frame(_local: &LocalClip, _name: &str, _last: bool) -> Result<Option<QueryPart>> {
         Ok(None)
     }
 }
 
-impl Planned {
+impl PromptPlan {
     /// Puts into a finished clip's record what planning knows: both prompts, the planner, the series.
-    pub(super) fn write_into(self, record: &mut ClipRecord) {
+    pub(crate) fn write_into(self, record: &mut ClipRecord) {
         record.user_prompt.clone_from(&self.user_prompt);
         // The last entry of the branch is the clip itself.
         let continuity = record.video_continuity.as_mut();

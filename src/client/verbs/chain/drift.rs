@@ -1,7 +1,7 @@
 //! How far a clip of a chain has gone from the clip that it began with.
 
 use crate::client::VideoClient;
-use crate::client::source::Source;
+use crate::client::pipeline::clip_source::ClipSource;
 use crate::error::{Error, Result};
 use crate::library::Drift;
 use crate::media::{Frame, FramePosition, MediaOptions, bridge, statistics_of_both};
@@ -11,8 +11,8 @@ use crate::request::MediaInput;
 const LEAST: f64 = 0.5;
 
 /// The last frame of a clip.
-pub(super) async fn last_frame(client: &VideoClient, clip: &MediaInput) -> Result<Frame> {
-    let source = Source::find(client, clip).await?;
+pub(crate) async fn last_frame(client: &VideoClient, clip: &MediaInput) -> Result<Frame> {
+    let source = ClipSource::find(client, clip).await?;
     let local = source
         .local
         .ok_or_else(|| Error::invalid(format!("read video {}: it is not on this machine", source.name)))?;
@@ -24,7 +24,7 @@ pub(super) async fn last_frame(client: &VideoClient, clip: &MediaInput) -> Resul
     .await
 }
 
-pub(super) async fn measure(anchor: Frame, frame: Frame) -> Result<Drift> {
+pub(crate) async fn measure(anchor: Frame, frame: Frame) -> Result<Drift> {
     let work = move |_: &MediaOptions| {
         let (from, to) = statistics_of_both(&anchor, &frame)?;
         let squares = from

@@ -8,11 +8,11 @@ use futures_util::future::BoxFuture;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 
-use super::VideoClient;
-use super::plan::{self, Planned, Wanted};
-use super::record::Brief;
-use super::save;
 use crate::backoff::{Backoff, jitter};
+use crate::client::VideoClient;
+use crate::client::pipeline::finish;
+use crate::client::pipeline::planning::{self, PlanningRequest, PromptPlan};
+use crate::client::pipeline::sidecar::ClipDraft;
 use crate::error::{Charge, Error, ErrorKind, Result};
 use crate::ids::{ClipId, JobId, RecordId};
 use crate::job::{self, Reporter};
@@ -28,15 +28,15 @@ use crate::storage::to_hex;
 use tempfile::TempPath;
 
 /// How often a request is booked again that another one, booked at the same moment, may have kept out.
-const BOOKINGS: u32 = 5;
-const BOOKING_PAUSE: Duration = Duration::from_millis(200);
+const MAX_RESERVATION_ATTEMPTS: u32 = 5;
+const RESERVATION_RETRY_DELAY: Duration = Duration::from_millis(200);
 /// How often the id of a job is written down again when the library fails, and the first pause before that: about 20 s in
 /// all.
-const ACCEPT_TRIES: u32 = 8;
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+const MAX_ACCEPT_ATTEMPTS: u32 = 8;
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(200);
 
 /// Who else keeps account of a create.
-pub(super) trait Witness: Send + Sync {
+pub(crate) trait SubmissionObserver: Send + Sync {
     /// A request was booked under this id of the journal, and nothing of it was sent. An error keeps it from
     /// being sent.
     fn booked<'a>(&'a self, record: &'a RecordId) -> BoxFuture<'a, Result<()>>;
@@ -46,31 +46,35 @@ pub(super) trait Witness: Send + Sync {
 }
 
 /// What a ticket is for.
-pub(super) struct Draft {
-    pub(super) operation: &'static str,
-    pub(super) model: VideoModel,
-    pub(super) estimate: Option<UsdTicks>,
-    pub(super) witness: Option<Arc<dyn Witness>>,
+pub(crate) struct Reservation {
+    pub(crate) operation: &'static str,
+    pub(crate) model: VideoModel,
+    pub(crate) estimate: Option<UsdTicks>,
+    pub(crate) witness: Option<Arc<dyn SubmissionObserver>>,
 }
 
 /// The right to one create, whose money is reserved.
-pub(super) struct Ticket {
+pub(crate) struct ReservedJob {
     client: VideoClient,
     file: OwnedRecord,
-    witness: Option<Arc<dyn Witness>>,
+    witness: Option<Arc<dyn SubmissionObserver>>,
 }
 
-impl Ticket {
+impl ReservedJob {
     /// Reserves the money of a clip, with the planning of its prompt, and writes that down.
     ///
     /// # Errors
     /// `Budget` when a limit forbids it, `Library` when it cannot be written down. Nothing was sent.
-    pub(super) async fn reserve(client: &VideoClient, draft: Draft, wanted: &Wanted<'_>) -> Result<Self> {
+    pub(crate) async fn reserve(
+        client: &VideoClient,
+        draft: Reservation,
+        wanted: &PlanningRequest<'_>,
+    ) -> Result<Self> {
         let mut record = JobRecord::new(draft.operation)?;
         record.model = Some(draft.model.to_string());
         record.estimate = draft.estimate;
-        plan::reserve(client, wanted, &mut record);
-        let file = book(client, record).await?;
+        planning::reserve(client, wanted, &mut record);
+        let file = reserve(client, record).await?;
         let ticket = Self {
             client: client.clone(),
             file,
@@ -79,24 +83,27 @@ impl Ticket {
         if let Some(witness) = &ticket.witness
             && let Err(error) = witness.booked(&ticket.file.record().id).await
         {
-            return Err(ticket.give_back(error).await);
+            return Err(ticket.release(error).await);
         }
         Ok(ticket)
     }
 
     /// Plans the prompt.
-    pub(super) async fn plan(mut self, wanted: Wanted<'_>) -> Result<(Self, Planned)> {
+    pub(crate) async fn plan(mut self, wanted: PlanningRequest<'_>) -> Result<(Self, PromptPlan)> {
         let mut bill = QueryCost::default();
-        let planned = plan::for_request(&self.client, wanted, &mut bill).await;
-        let noted = self.file.change_unsent(|record| note_bill(record, bill)).await;
+        let planned = planning::for_request(&self.client, wanted, &mut bill).await;
+        let noted = self
+            .file
+            .change_unsent(|record| set_query_cost(record, bill))
+            .await;
         match (planned, noted) {
             (Ok(planned), Ok(())) => Ok((self, planned)),
-            (Err(error), _) | (Ok(_), Err(error)) => Err(self.give_back(error).await),
+            (Err(error), _) | (Ok(_), Err(error)) => Err(self.release(error).await),
         }
     }
 
     /// Nothing was sent after all. What was paid for planning stays in the ledger.
-    pub(super) async fn give_back(self, error: Error) -> Error {
+    pub(crate) async fn release(self, error: Error) -> Error {
         let record = self.file.record();
         let paid = record.questions.unwrap_or_default() > UsdTicks::ZERO || record.unpriced_question;
         let written = if paid {
@@ -120,27 +127,27 @@ impl Ticket {
 
     /// Sends the create, and sees the job through to its clip. `read_from` is a file that the submission may be read
     /// from, and goes with it.
-    pub(super) async fn send(
+    pub(crate) async fn send(
         self,
         submission: Submission,
         read_from: Option<TempPath>,
-        brief: Box<Brief>,
+        brief: Box<ClipDraft>,
         reporter: &Reporter,
     ) -> Result<Clip> {
         let client = self.client.clone();
         let job = Box::pin(self.submit(submission, read_from, brief, reporter)).await?;
-        Box::pin(save::finish(&client, reporter, job)).await
+        Box::pin(finish::finish(&client, reporter, job)).await
     }
 
     async fn submit(
         mut self,
         submission: Submission,
         read_from: Option<TempPath>,
-        brief: Box<Brief>,
+        brief: Box<ClipDraft>,
         reporter: &Reporter,
-    ) -> Result<Box<save::Job>> {
+    ) -> Result<Box<finish::PendingJob>> {
         if reporter.is_stopped() {
-            return Err(self.give_back(stop::stopped_before_send()).await);
+            return Err(self.release(stop::stopped_before_send()).await);
         }
         let digest = brief.digest();
         let kept = serde_json::to_value(&brief).ok().as_ref().map(Into::into);
@@ -152,12 +159,12 @@ impl Ticket {
             record.draft.clone_from(&kept);
         });
         if let Err(error) = intended.await {
-            return Err(self.give_back(error).await);
+            return Err(self.release(error).await);
         }
         let sent = self.post(&submission).await;
         let id = match sent {
             Ok(id) => id,
-            Err(error) => return Err(self.not_taken(error).await),
+            Err(error) => return Err(self.handle_rejection(error).await),
         };
         drop((submission, read_from));
         let clip = ClipId::of_job(id.as_str());
@@ -169,9 +176,9 @@ impl Ticket {
         reporter.submitted(&id, brief.model.clone());
         if let Err(error) = accepted {
             tracing::warn!(job = %id, %error, "the journal does not have the job yet");
-            self.accept_again(&id, &clip).await;
+            self.retry_accept(&id, &clip).await;
         }
-        Ok(Box::new(save::Job::new(
+        Ok(Box::new(finish::PendingJob::new(
             id,
             clip,
             self.file,
@@ -182,12 +189,12 @@ impl Ticket {
 
     /// Writes down the job, after an attempt that failed. It exists, so nothing that fails here may end the work; but a
     /// process that ends before it is written down leaves a request of which nobody knows the job.
-    async fn accept_again(&mut self, id: &JobId, clip: &ClipId) {
+    async fn retry_accept(&mut self, id: &JobId, clip: &ClipId) {
         if is_on(Mutation::SkipJobIdRetry) {
             return;
         }
-        let mut backoff = Backoff::new(ACCEPT_PAUSE, 25 * ACCEPT_PAUSE);
-        for _ in 0..ACCEPT_TRIES {
+        let mut backoff = Backoff::new(ACCEPT_RETRY_DELAY, 25 * ACCEPT_RETRY_DELAY);
+        for _ in 0..MAX_ACCEPT_ATTEMPTS {
             job::pause(backoff.next(None)).await;
             match self.file.accept(id, clip).await {
                 Ok(()) => return,
@@ -204,7 +211,7 @@ impl Ticket {
     }
 
     /// A create that brought no job.
-    async fn not_taken(mut self, error: Error) -> Error {
+    async fn handle_rejection(mut self, error: Error) -> Error {
         if error.kind() == ErrorKind::SubmissionUnknown && !is_on(Mutation::FailUnansweredCreate) {
             let told = JobError::from(&error);
             let id = self.file.record().id.clone();
@@ -223,7 +230,7 @@ impl Ticket {
             return error.with_record_id(&id);
         }
         if error.may_have_been_charged() == Charge::No {
-            return self.give_back(error).await;
+            return self.release(error).await;
         }
         let told = JobError::from(&error);
         let closed = self.file.close(|record| {
@@ -238,7 +245,7 @@ impl Ticket {
 }
 
 /// Books a request, unless a limit forbids it.
-pub(super) async fn book(client: &VideoClient, mut record: JobRecord) -> Result<OwnedRecord> {
+pub(crate) async fn reserve(client: &VideoClient, mut record: JobRecord) -> Result<OwnedRecord> {
     record.service = Some(client.inner.provider.origin());
     let budget = &client.inner.budget;
     for tries in 1.. {
@@ -250,10 +257,12 @@ pub(super) async fn book(client: &VideoClient, mut record: JobRecord) -> Result<
             .await?
         {
             ReserveResult::Reserved(file) => return Ok(file),
-            ReserveResult::OverBudget { error, is_contended } if tries >= BOOKINGS || !is_contended => {
+            ReserveResult::OverBudget { error, is_contended }
+                if tries >= MAX_RESERVATION_ATTEMPTS || !is_contended =>
+            {
                 return Err(error);
             }
-            ReserveResult::OverBudget { .. } => job::pause(jitter(BOOKING_PAUSE, 0.5)).await,
+            ReserveResult::OverBudget { .. } => job::pause(jitter(RESERVATION_RETRY_DELAY, 0.5)).await,
         }
     }
     Err(Error::new(
@@ -263,7 +272,7 @@ pub(super) async fn book(client: &VideoClient, mut record: JobRecord) -> Result<
 }
 
 /// Puts what questions did cost in the place of what they might.
-pub(super) fn note_bill(record: &mut JobRecord, bill: QueryCost) {
+pub(crate) fn set_query_cost(record: &mut JobRecord, bill: QueryCost) {
     record.questions = (bill.cost > UsdTicks::ZERO).then_some(bill.cost);
     record.unpriced_question = bill.unpriced;
 }

@@ -8,11 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::generate::{self, Origin};
-use super::measure::{Shown, Whence};
-use super::source::{Local, Source};
-use super::ticket::Witness;
-use super::{JobHandle, VideoClient, plan, video};
+use crate::client::pipeline::clip_source::{ClipSource, LocalClip};
+use crate::client::pipeline::content_checks::{MediaOrigin, ReferenceImage};
+use crate::client::pipeline::planning;
+use crate::client::pipeline::submit::SubmissionObserver;
+use crate::client::verbs::generate::{self, ContinuedFrom};
+use crate::client::verbs::transform;
+use crate::client::{JobHandle, VideoClient};
 use crate::error::{Error, Result};
 use crate::job::{self, JobEvent, Reporter};
 use crate::library::{Clip, FrameRecord, Seconds};
@@ -25,7 +27,7 @@ use crate::storage::to_hex;
 use crate::telemetry::Verb;
 
 /// Most frames that are looked at for the sharpest one: two seconds of a clip of the service.
-const MOST_FRAMES: u32 = 48;
+const MAX_SHARPEST_FRAMES: u32 = 48;
 
 /// A clip to be continued; see [`VideoClient::continue_from`]. Does nothing until it is awaited or
 /// started.
@@ -97,34 +99,38 @@ impl IntoFuture for ContinueFrom {
 }
 
 /// From the request to the clip in the library.
-pub(super) async fn run(
+pub(crate) async fn run(
     client: VideoClient,
     from: MediaInput,
     request: ContinueRequest,
-    witness: Option<Arc<dyn Witness>>,
+    witness: Option<Arc<dyn SubmissionObserver>>,
     reporter: Reporter,
 ) -> Result<Clip> {
     reporter.emit(JobEvent::Planning);
     // In a box of its own: the frame goes with it, before the job is waited for.
-    let way = Box::pin(choose_way(&client, from, request));
+    let way = Box::pin(resolve_strategy(&client, from, request));
     match reporter.stop_signal().run_before_send(way).await? {
-        Way::Extension(extension) => {
-            Box::pin(video::run_extension(client, *extension, witness, reporter)).await
+        ResolvedStrategy::Extension(extension) => {
+            Box::pin(transform::run_extension(client, *extension, witness, reporter)).await
         }
-        Way::LastFrame(generate, origin) => {
+        ResolvedStrategy::LastFrame(generate, origin) => {
             Box::pin(generate::run(client, *generate, Some(*origin), witness, reporter)).await
         }
     }
 }
 
 /// How a clip is continued.
-enum Way {
+enum ResolvedStrategy {
     Extension(Box<ExtendRequest>),
-    LastFrame(Box<GenerateRequest>, Box<Origin>),
+    LastFrame(Box<GenerateRequest>, Box<ContinuedFrom>),
 }
 
-async fn choose_way(client: &VideoClient, from: MediaInput, request: ContinueRequest) -> Result<Way> {
-    let source = Source::find(client, &from).await?;
+async fn resolve_strategy(
+    client: &VideoClient,
+    from: MediaInput,
+    request: ContinueRequest,
+) -> Result<ResolvedStrategy> {
+    let source = ClipSource::find(client, &from).await?;
     let local = source.local.clone().ok_or_else(|| {
         Error::invalid(format!(
             "continue {}: its last frame is taken on this machine; give the file or a clip of the library",
@@ -138,8 +144,8 @@ async fn choose_way(client: &VideoClient, from: MediaInput, request: ContinueReq
     };
     if extends {
         let mut extension = extension(&from, &request)?;
-        extension.plan = plan::continuing(client, &request.plan);
-        return Ok(Way::Extension(Box::new(extension)));
+        extension.plan = planning::continuing(client, &request.plan);
+        return Ok(ResolvedStrategy::Extension(Box::new(extension)));
     }
 
     let parent = match &source.parent {
@@ -157,23 +163,23 @@ async fn choose_way(client: &VideoClient, from: MediaInput, request: ContinueReq
         ..FrameRecord::default()
     };
     let generate = by_last_frame(client, &request, png);
-    let whence = match &source.parent {
-        Some(clip) => Whence::Clip(clip.id.to_string()),
-        None => local.whence_now(client, &source.name).await?,
+    let origin = match &source.parent {
+        Some(clip) => MediaOrigin::Clip(clip.id.to_string()),
+        None => local.origin_now(client, &source.name).await?,
     };
-    let origin = Origin {
+    let origin = ContinuedFrom {
         parent,
         frame: record,
-        start: Shown::FrameOf(whence, chosen.frame.time()),
+        start: ReferenceImage::FrameOf(origin, chosen.frame.time()),
         note: chosen.note,
     };
-    Ok(Way::LastFrame(Box::new(generate), Box::new(origin)))
+    Ok(ResolvedStrategy::LastFrame(Box::new(generate), Box::new(origin)))
 }
 
 /// Whether the service's own extension takes this clip, this model and this length.
 async fn can_extend(
     client: &VideoClient,
-    local: &Local,
+    local: &LocalClip,
     name: &str,
     request: &ContinueRequest,
 ) -> Result<bool> {
@@ -187,7 +193,7 @@ async fn can_extend(
 }
 
 /// Whether the service's own extension takes a clip of this length.
-pub(super) fn extension_fits(client: &VideoClient, request: &ContinueRequest, length: Duration) -> bool {
+pub(crate) fn extension_fits(client: &VideoClient, request: &ContinueRequest, length: Duration) -> bool {
     let inner = &client.inner;
     let model = request.model.as_ref().unwrap_or(&inner.defaults.model);
     let Some(limits) = inner.models.get(model).and_then(|entry| entry.mode(Mode::Extend)) else {
@@ -210,7 +216,7 @@ pub(super) fn extension_fits(client: &VideoClient, request: &ContinueRequest, le
 /// ima2-gen's value for a continuation.
 const DEFAULT_DURATION: Duration = Duration::from_secs(5);
 
-pub(super) fn extension(from: &MediaInput, request: &ContinueRequest) -> Result<ExtendRequest> {
+pub(crate) fn extension(from: &MediaInput, request: &ContinueRequest) -> Result<ExtendRequest> {
     if request.resolution.is_some() || request.aspect_ratio.is_some() || request.audio.is_some() {
         return Err(Error::invalid(
             "an extension has the resolution, ratio and sound of its clip: leave them out, or continue by the last frame",
@@ -224,7 +230,7 @@ pub(super) fn extension(from: &MediaInput, request: &ContinueRequest) -> Result<
     Ok(extension)
 }
 
-pub(super) fn by_last_frame(client: &VideoClient, request: &ContinueRequest, png: Bytes) -> GenerateRequest {
+pub(crate) fn by_last_frame(client: &VideoClient, request: &ContinueRequest, png: Bytes) -> GenerateRequest {
     let mut generate = GenerateRequest::image(MediaInput::bytes("the last frame", png));
     generate.prompt.clone_from(&request.prompt);
     generate.model = Some(
@@ -239,30 +245,30 @@ pub(super) fn by_last_frame(client: &VideoClient, request: &ContinueRequest, png
     generate.audio = request.audio;
     generate.user.clone_from(&request.user);
     generate.storage.clone_from(&request.storage);
-    generate.plan = plan::continuing(client, &request.plan);
+    generate.plan = planning::continuing(client, &request.plan);
     generate
 }
 
 /// The frame that the new clip starts on.
-struct Chosen {
+struct ChosenFrame {
     frame: Frame,
     note: Option<String>,
 }
 
-async fn choose(local: &Local, name: &str, choice: FrameChoice) -> Result<Chosen> {
+async fn choose(local: &LocalClip, name: &str, choice: FrameChoice) -> Result<ChosenFrame> {
     let sharpest_of = match choice {
         FrameChoice::Last => None,
-        FrameChoice::SharpestOfLast(count) if (2..=MOST_FRAMES).contains(&count) => Some(count),
+        FrameChoice::SharpestOfLast(count) if (2..=MAX_SHARPEST_FRAMES).contains(&count) => Some(count),
         FrameChoice::SharpestOfLast(count) => {
             return Err(Error::invalid(format!(
-                "sharpest of the last {count} frames is out of range: use 2 to {MOST_FRAMES}"
+                "sharpest of the last {count} frames is out of range: use 2 to {MAX_SHARPEST_FRAMES}"
             )));
         }
     };
     let options = MediaOptions::default();
     let last = bridge::frame(local.media(name), FramePosition::Last, options.clone()).await?;
     let Some(count) = sharpest_of else {
-        return Ok(Chosen {
+        return Ok(ChosenFrame {
             frame: last,
             note: None,
         });
@@ -278,7 +284,7 @@ async fn choose(local: &Local, name: &str, choice: FrameChoice) -> Result<Chosen
             "started on the sharpest of the last {count} frames, {before:.3} s before the end of its parent"
         )
     });
-    Ok(Chosen {
+    Ok(ChosenFrame {
         frame: sharpest,
         note,
     })

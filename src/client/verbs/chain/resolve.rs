@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::client::VideoClient;
-use crate::client::source::{self, Local, Source};
+use crate::client::pipeline::clip_source::{self, ClipSource, LocalClip};
 use crate::error::{Error, Result};
 use crate::host::now_millis;
 use crate::library::{ChainOrigin, ChainRecord, ChainStep, ChainStepState};
@@ -16,14 +16,14 @@ use crate::storage::to_hex;
 
 /// What one clip is made of.
 #[derive(Debug, Clone)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Generate(Box<GenerateRequest>),
     Continue(Box<ContinueRequest>),
 }
 
 /// A chain as it is asked for.
-pub(super) struct Plan {
-    pub(super) id: String,
+pub(crate) struct Plan {
+    pub(crate) id: String,
     budget: Option<UsdTicks>,
     asked: Asked,
 }
@@ -40,16 +40,16 @@ enum Asked {
 }
 
 /// A chain to work on.
-pub(super) struct Adopted {
-    pub(super) record: ChainRecord,
+pub(crate) struct ResolvedChain {
+    pub(crate) record: ChainRecord,
     /// The clip that it begins with, where it is not made.
-    pub(super) start: Option<MediaInput>,
+    pub(crate) start: Option<MediaInput>,
     /// `None` for a request that is not at hand.
-    pub(super) steps: Vec<Option<Step>>,
+    pub(crate) steps: Vec<Option<Step>>,
 }
 
 impl Plan {
-    pub(super) async fn of(client: &VideoClient, request: ChainRequest) -> Result<Self> {
+    pub(crate) async fn of(client: &VideoClient, request: ChainRequest) -> Result<Self> {
         let ChainRequest {
             start,
             steps,
@@ -106,7 +106,7 @@ impl Plan {
     }
 
     /// Whether the chain must have a record already.
-    pub(super) const fn is_rest(&self) -> bool {
+    pub(crate) const fn is_rest(&self) -> bool {
         matches!(self.asked, Asked::Rest { .. })
     }
 
@@ -114,7 +114,7 @@ impl Plan {
     ///
     /// # Errors
     /// `InvalidRequest` where the two do not go together.
-    pub(super) fn adopt(self, found: Option<ChainRecord>) -> Result<Adopted> {
+    pub(crate) fn adopt(self, found: Option<ChainRecord>) -> Result<ResolvedChain> {
         let Self { id, budget, asked } = self;
         let differs = |what: String| {
             Error::invalid(format!(
@@ -147,7 +147,7 @@ impl Plan {
                 let created_at = found.as_ref().map_or_else(now_millis, |found| found.created_at);
                 let mut record = ChainRecord::new(id, created_at, origin, asked);
                 record.budget = budget.or(found.and_then(|found| found.budget));
-                Ok(Adopted {
+                Ok(ResolvedChain {
                     record,
                     start,
                     steps: requests.into_iter().map(Some).collect(),
@@ -174,7 +174,7 @@ impl Plan {
                     ChainOrigin::File { path, .. } => Some(MediaInput::Path(path.into())),
                     _ => None,
                 };
-                Ok(Adopted {
+                Ok(ResolvedChain {
                     record,
                     start,
                     steps: requests,
@@ -228,27 +228,27 @@ fn same_start(one: &ChainOrigin, other: &ChainOrigin) -> bool {
 }
 
 async fn origin(client: &VideoClient, input: &MediaInput) -> Result<ChainOrigin> {
-    let found = Source::find(client, input).await?;
+    let found = ClipSource::find(client, input).await?;
     if let Some(clip) = found.parent {
         return Ok(ChainOrigin::Clip(clip.id.to_string()));
     }
     match found.local {
-        Some(Local::File(path)) => {
+        Some(LocalClip::File(path)) => {
             let path = std::path::absolute(&path).unwrap_or(path);
             let content = MediaContent::File {
                 path: path.clone(),
                 length: 0,
             };
             Ok(ChainOrigin::File {
-                sha256: source::hash(&content).await?,
+                sha256: clip_source::hash(&content).await?,
                 path: path.to_string_lossy().into_owned(),
             })
         }
-        Some(Local::Memory(bytes)) => Ok(ChainOrigin::Bytes {
-            sha256: source::hash(&MediaContent::Memory(bytes)).await?,
+        Some(LocalClip::Memory(bytes)) => Ok(ChainOrigin::Bytes {
+            sha256: clip_source::hash(&MediaContent::Memory(bytes)).await?,
         }),
         // In a bucket lie only clips of the library, which are done with above.
-        Some(Local::Stored(_)) | None => Err(Error::invalid(format!(
+        Some(LocalClip::Stored(_)) | None => Err(Error::invalid(format!(
             "continue {}: its last frame is taken on this machine; give the file or a clip of the library",
             found.name
         ))),
@@ -306,9 +306,9 @@ async fn fingerprint(input: &MediaInput) -> Result<String> {
                 path: path.clone(),
                 length: 0,
             };
-            source::hash(&content).await?
+            clip_source::hash(&content).await?
         }
-        MediaInput::Bytes { bytes, .. } => source::hash(&MediaContent::Memory(bytes.clone())).await?,
+        MediaInput::Bytes { bytes, .. } => clip_source::hash(&MediaContent::Memory(bytes.clone())).await?,
         MediaInput::Url(text) | MediaInput::DataUrl(text) => of_text(text),
         MediaInput::FileId(id) | MediaInput::Clip(id) => id.clone(),
     })

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt as _;
 
-use super::VideoClient;
-use super::given::{Given, NoContent, decode_data_url};
-use super::measure::Whence;
+use crate::client::VideoClient;
+use crate::client::pipeline::content_checks::MediaOrigin;
+use crate::client::pipeline::input_context::{InputContext, NoContent, decode_data_url};
 use crate::error::{Error, Result};
 use crate::library::{InputRecord, InputTransport};
 use crate::picture::PictureKind;
@@ -29,24 +29,24 @@ const MAX_PICTURE_PIXELS: u64 = 1 << 26;
 
 /// The media of a request, ready to be sent, and what the records keep of them.
 #[derive(Debug, Default)]
-pub(super) struct Resolved {
-    pub(super) media: GenerateInputs,
-    pub(super) records: Vec<InputRecord>,
-    pub(super) transports: Vec<InputTransport>,
+pub(crate) struct ReadImages {
+    pub(crate) media: GenerateInputs,
+    pub(crate) records: Vec<InputRecord>,
+    pub(crate) transports: Vec<InputTransport>,
     /// File name of the start image, where it is a file.
-    pub(super) source_image: Option<String>,
+    pub(crate) source_image: Option<String>,
     /// The start image, to compare the clip's first frame with.
-    pub(super) start: Option<Whence>,
+    pub(crate) start: Option<MediaOrigin>,
 }
 
 /// Reads and checks all media of a request.
 ///
 /// # Errors
 /// `InvalidRequest` or `NotFound`, naming the input, the file and what would be right.
-pub(super) async fn generate(client: &VideoClient, request: &GenerateRequest) -> Result<Resolved> {
-    let mut reader = Reader {
+pub(crate) async fn generate(client: &VideoClient, request: &GenerateRequest) -> Result<ReadImages> {
+    let mut reader = ImageReader {
         client,
-        resolved: Resolved::default(),
+        resolved: ReadImages::default(),
     };
     let mut media = GenerateInputs {
         voices: request.voices.clone(),
@@ -97,12 +97,12 @@ fn seconds_of(at: Duration) -> f64 {
     at.as_millis() as f64 / 1000.0
 }
 
-struct Reader<'a> {
+struct ImageReader<'a> {
     client: &'a VideoClient,
-    resolved: Resolved,
+    resolved: ReadImages,
 }
 
-impl Reader<'_> {
+impl ImageReader<'_> {
     async fn start_image(&mut self, input: &MediaInput) -> Result<ResolvedMedia> {
         if let MediaInput::Path(path) = input {
             self.resolved.source_image = path.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -113,7 +113,7 @@ impl Reader<'_> {
     /// One picture; `role` is how messages and records call it.
     async fn picture(&mut self, role: &str, input: &MediaInput) -> Result<ResolvedMedia> {
         let name = input.display_name();
-        let given = Given::picture(role, &name);
+        let given = InputContext::picture(role, &name);
         let (media, transport, record) = match input {
             MediaInput::Path(path) => {
                 let bytes = read_picture(given, path).await?;
@@ -175,11 +175,11 @@ impl Reader<'_> {
         let sha256 = to_hex(&Sha256::digest(&bytes));
         if role == START {
             self.resolved.start = Some(match path {
-                Some(path) => Whence::File {
+                Some(path) => MediaOrigin::File {
                     path: path.clone(),
                     sha256: sha256.clone(),
                 },
-                None => Whence::Memory { bytes: bytes.clone() },
+                None => MediaOrigin::Memory { bytes: bytes.clone() },
             });
         }
         let record = InputRecord {
@@ -193,7 +193,7 @@ impl Reader<'_> {
 }
 
 /// Reads a file of this machine, bounded.
-async fn read_picture(given: Given<'_>, path: &Path) -> Result<Bytes> {
+async fn read_picture(given: InputContext<'_>, path: &Path) -> Result<Bytes> {
     given.length(path).await?;
     let mut bytes = Vec::new();
     let read = async {
@@ -206,7 +206,7 @@ async fn read_picture(given: Given<'_>, path: &Path) -> Result<Bytes> {
 
 /// The media type of a picture that the service will take, from its content.
 async fn check_picture(role: &str, name: &str, bytes: &Bytes) -> Result<&'static str> {
-    let bad = |why: String| Given::picture(role, name).bad(why);
+    let bad = |why: String| InputContext::picture(role, name).bad(why);
     if bytes.is_empty() {
         return Err(bad("it is empty; give a PNG, JPEG or WebP picture".to_owned()));
     }

@@ -8,7 +8,8 @@ use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{VideoClient, save};
+use crate::client::VideoClient;
+use crate::client::pipeline::finish;
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::ids::{JobId, RecordId};
 use crate::job::{self, Event, Handle, JobEvent, Reporter, Sealed};
@@ -21,7 +22,7 @@ use crate::mutation::{Mutation, is_on};
 use crate::telemetry::Verb;
 
 /// How many jobs are waited for at a time, oldest first. How many are finished at a time is the client's.
-const AT_ONCE: usize = 1024;
+const CONCURRENT_JOBS: usize = 1024;
 
 /// A recovery on its way.
 pub type RecoveryHandle = Handle<Recovered, RecoveryEvent>;
@@ -145,7 +146,7 @@ impl IntoFuture for Recover {
 }
 
 /// Takes up one job of the service, whoever sent it.
-pub(super) async fn one(client: &VideoClient, reporter: &Reporter, id: &JobId) -> Result<Clip> {
+pub(crate) async fn one(client: &VideoClient, reporter: &Reporter, id: &JobId) -> Result<Clip> {
     let library = &client.inner.library;
     let service = client.inner.provider.origin();
     let deadline = Instant::now() + client.inner.poll.deadline;
@@ -161,13 +162,13 @@ pub(super) async fn one(client: &VideoClient, reporter: &Reporter, id: &JobId) -
                     file.discard().await.map_err(named)?;
                     return ended(client, &watched).await.map_err(named);
                 }
-                let job = save::Job::kept(file).map_err(named)?;
-                return Box::pin(save::finish(client, reporter, job)).await;
+                let job = finish::PendingJob::from_record(file).map_err(named)?;
+                return Box::pin(finish::finish(client, reporter, job)).await;
             }
             // What others only picked up never comes to the ledger, and is looked for like any other.
             Claim::HeldByOther { record, .. } | Claim::Ended(record) if record.is_pickup() => {}
             Claim::HeldByOther { record, .. } | Claim::Ended(record) => watched = Some(record.id),
-            Claim::OtherService(record) => return Err(named(at_other_service(&record, &service))),
+            Claim::OtherService(record) => return Err(named(other_service_error(&record, &service))),
             Claim::Gone => {}
         }
         if Instant::now() >= deadline {
@@ -185,7 +186,7 @@ pub(super) async fn one(client: &VideoClient, reporter: &Reporter, id: &JobId) -
 }
 
 /// A job that this client's service does not know, since it was sent to another one.
-pub(super) fn at_other_service(record: &JobRecord, ours: &str) -> Error {
+pub(crate) fn other_service_error(record: &JobRecord, ours: &str) -> Error {
     let theirs = record.service.as_deref().unwrap_or("another service");
     Error::new(
         ErrorKind::Config,
@@ -234,16 +235,17 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
                         job,
                     })
                 };
-                (look(client, part, &job).await, job)
+                (recover_one(client, part, &job).await, job)
             })
-            .buffer_unordered(AT_ONCE);
+            .buffer_unordered(CONCURRENT_JOBS);
         let mut busy: Vec<OpenJob> = Vec::new();
         let mut has_unknown_owners = false;
         while let Some((outcome, job)) = looks.next().await {
             elsewhere.remove(job.id());
-            let outcome = outcome.unwrap_or_else(|error| Look::Stuck(StuckJob::new(job.id(), error)));
+            let outcome =
+                outcome.unwrap_or_else(|error| RecoveryResult::Stuck(StuckJob::new(job.id(), error)));
             match outcome {
-                Look::HeldByOther { record, is_alive } => {
+                RecoveryResult::HeldByOther { record, is_alive } => {
                     elsewhere.insert(job.id().clone(), record);
                     if !is_alive {
                         has_unknown_owners = true;
@@ -251,14 +253,14 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
                     busy.push(job);
                     continue;
                 }
-                Look::OtherService(record) => recovered.other_service.push(record),
-                Look::Saved(clip) => saved.push((job.id().clone(), *clip)),
-                Look::Failed(record) => recovered.failed.push(record),
-                Look::Open(record) => recovered.open.push(record),
-                Look::Unsettled(record) => recovered.unsettled.push(record),
-                Look::Stuck(stuck) => recovered.stuck.push(stuck),
-                Look::Dropped => recovered.dropped += 1,
-                Look::Gone => {}
+                RecoveryResult::OtherService(record) => recovered.other_service.push(record),
+                RecoveryResult::Saved(clip) => saved.push((job.id().clone(), *clip)),
+                RecoveryResult::Failed(record) => recovered.failed.push(record),
+                RecoveryResult::Open(record) => recovered.open.push(record),
+                RecoveryResult::Unsettled(record) => recovered.unsettled.push(record),
+                RecoveryResult::Stuck(stuck) => recovered.stuck.push(stuck),
+                RecoveryResult::Dropped => recovered.dropped += 1,
+                RecoveryResult::Gone => {}
             }
             done += 1;
             reporter.emit(RecoveryEvent::Looked { done, of });
@@ -295,7 +297,7 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
 }
 
 /// What became of one record.
-pub(super) enum Look {
+pub(crate) enum RecoveryResult {
     Saved(Box<Clip>),
     Failed(JobRecord),
     Open(JobRecord),
@@ -313,56 +315,58 @@ pub(super) enum Look {
 }
 
 /// Takes one record up, as far as software can. `part` is who is told of a job, by its id.
-pub(super) async fn look(
+pub(crate) async fn recover_one(
     client: &VideoClient,
     part: impl FnOnce(JobId) -> Reporter + Send,
     job: &OpenJob,
-) -> Result<Look> {
+) -> Result<RecoveryResult> {
     let turn = client.inner.finishing.acquire().await;
     let origin = client.inner.provider.origin();
     let claim = client.inner.library.journal().claim(job, Some(&origin)).await?;
     drop(turn);
-    take_up(client, part, claim).await
+    resume_claimed(client, part, claim).await
 }
 
 /// As [`look`], for a record that was claimed.
-pub(super) async fn take_up(
+pub(crate) async fn resume_claimed(
     client: &VideoClient,
     part: impl FnOnce(JobId) -> Reporter + Send,
     claim: Claim,
-) -> Result<Look> {
+) -> Result<RecoveryResult> {
     let library = &client.inner.library;
     let mut file = match claim {
         Claim::Ours(file) => file,
         Claim::HeldByOther { record, is_alive } => {
-            return Ok(Look::HeldByOther {
+            return Ok(RecoveryResult::HeldByOther {
                 record: *record,
                 is_alive,
             });
         }
-        Claim::OtherService(record) => return Ok(Look::OtherService(*record)),
+        Claim::OtherService(record) => return Ok(RecoveryResult::OtherService(*record)),
         Claim::Ended(record) => {
             return Ok(match (record.state, &record.clip) {
-                (JobState::Saved, Some(clip)) => Look::Saved(Box::new(library.clip(clip).await?)),
-                (JobState::Failed, _) => Look::Failed(*record),
-                _ => Look::Gone,
+                (JobState::Saved, Some(clip)) => RecoveryResult::Saved(Box::new(library.clip(clip).await?)),
+                (JobState::Failed, _) => RecoveryResult::Failed(*record),
+                _ => RecoveryResult::Gone,
             });
         }
-        Claim::Gone => return Ok(Look::Gone),
+        Claim::Gone => return Ok(RecoveryResult::Gone),
     };
     match file.record().state {
         JobState::Reserved => drop_reservation(file).await,
         JobState::Intended if is_on(Mutation::DropIntended) => drop_reservation(file).await,
-        JobState::Intended if file.record().is_question() => lose_answer(file).await.map(Look::Failed),
+        JobState::Intended if file.record().is_question() => {
+            close_lost_query(file).await.map(RecoveryResult::Failed)
+        }
         JobState::Intended | JobState::Unknown if file.record().job_id.is_none() => {
             mark_unresolved(&mut file).await?;
             let record = file.record();
             if record.state.is_over() {
                 // Whoever ended it meanwhile reports that.
-                return Ok(Look::Gone);
+                return Ok(RecoveryResult::Gone);
             }
             if record.job_id.is_none() {
-                return Ok(Look::Unsettled(record.clone()));
+                return Ok(RecoveryResult::Unsettled(record.clone()));
             }
             // Its owner lived after all, and has named the job. The record is ours.
             finish(client, part, file).await
@@ -376,33 +380,33 @@ async fn finish(
     client: &VideoClient,
     part: impl FnOnce(JobId) -> Reporter + Send,
     file: OwnedRecord,
-) -> Result<Look> {
-    let job = save::Job::kept(file)?;
+) -> Result<RecoveryResult> {
+    let job = finish::PendingJob::from_record(file)?;
     let id = job.id().clone();
     let part = part(id.clone());
     part.submitted(&id, None);
-    Ok(match Box::pin(save::conclude(client, &part, job)).await {
-        Ok(clip) => Look::Saved(Box::new(clip)),
+    Ok(match Box::pin(finish::conclude(client, &part, job)).await {
+        Ok(clip) => RecoveryResult::Saved(Box::new(clip)),
         Err((_, record)) if record.state.is_over() && record.state != JobState::Saved => {
-            Look::Failed(*record)
+            RecoveryResult::Failed(*record)
         }
-        Err((_, record)) => Look::Open(*record),
+        Err((_, record)) => RecoveryResult::Open(*record),
     })
 }
 
 /// Nothing was sent for it but, perhaps, a question.
-async fn drop_reservation(file: OwnedRecord) -> Result<Look> {
+async fn drop_reservation(file: OwnedRecord) -> Result<RecoveryResult> {
     let record = file.record();
     if record.questions.is_none() && !record.unpriced_question {
         file.discard().await?;
     } else {
-        lose_answer(file).await?;
+        close_lost_query(file).await?;
     }
-    Ok(Look::Dropped)
+    Ok(RecoveryResult::Dropped)
 }
 
 /// A question may have been asked, and its answer is lost with the process that waited for it.
-async fn lose_answer(file: OwnedRecord) -> Result<JobRecord> {
+async fn close_lost_query(file: OwnedRecord) -> Result<JobRecord> {
     file.close(|record| {
         record.state = JobState::Failed;
         record.estimate = Some(UsdTicks::ZERO);
