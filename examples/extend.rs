@@ -24,7 +24,10 @@ async fn main() -> reelkin::Result<()> {
         .and_then(|record| record.reelkin)
         .and_then(|fields| fields.delivery);
     if let Some(seam) = report.and_then(|report| report.seam) {
-        println!("{}: the added part starts at {:.3} s", long.file_name, seam.seconds);
+        println!(
+            "{}: the added part starts at {:.3} s",
+            long.file_name, seam.seconds
+        );
     }
     Ok(())
 }
