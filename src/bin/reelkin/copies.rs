@@ -1,9 +1,24 @@
-//! Where the copy of a clip may be written (`-o` and `-d`).
+//! Copies of clips outside of the library (`-o` and `-d`).
 
-use std::path::{Path, absolute};
+use std::path::{Path, PathBuf, absolute};
+
+use reelkin::{Clip, Library};
 
 use crate::args::WaitArgs;
 use crate::output::{CliError, CommandResult};
+
+/// Copies a clip to the destination, if there is one, and returns the path of the copy.
+pub(crate) async fn copy_clip(
+    library: &Library,
+    clip: &Clip,
+    wait: &WaitArgs,
+) -> reelkin::Result<Option<PathBuf>> {
+    match (&wait.out, &wait.out_dir) {
+        (Some(file), _) => library.copy_out(clip, file).await.map(Some),
+        (None, Some(folder)) => library.copy_into(clip, folder).await.map(Some),
+        (None, None) => Ok(None),
+    }
+}
 
 /// Rejects a destination that cannot work, before anything is paid.
 pub(crate) fn check_destination(wait: &WaitArgs, library: &Path) -> CommandResult<()> {

@@ -1,6 +1,5 @@
 //! The runtime and the client of a command, and waiting for jobs.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -60,7 +59,7 @@ pub(crate) fn with_session(
     result
 }
 
-/// Creates one clip: starts its job, waits for it, and copies the clip where `wait` says.
+/// Creates one clip: starts its job, waits for it and copies the clip, as `wait` says.
 pub(crate) fn create_clip<F, W>(
     global: &GlobalArgs,
     wait: &WaitArgs,
@@ -75,7 +74,7 @@ where
     with_session(global, builder, Some(wait.timeout), async |session| {
         let job = start(session.client.clone()).await?;
         let clip = wait_for_job(&job, global.json).await?;
-        let copy = session.copy(&clip, wait).await;
+        let copy = copies::copy_clip(session.client.library(), &clip, wait).await;
         Ok(output::report_saved(&clip, copy, global.json))
     })
 }
@@ -120,16 +119,6 @@ impl Session {
             client: builder.poll(policy).build()?,
             sandbox,
         })
-    }
-
-    /// Copies a clip out of the library, if `-o` or `-d` was given.
-    pub(crate) async fn copy(&self, clip: &Clip, wait: &WaitArgs) -> reelkin::Result<Option<PathBuf>> {
-        let library = self.client.library();
-        match (&wait.out, &wait.out_dir) {
-            (Some(file), _) => library.copy_out(clip, file).await.map(Some),
-            (None, Some(folder)) => library.copy_into(clip, folder).await.map(Some),
-            (None, None) => Ok(None),
-        }
     }
 
     pub(crate) async fn close(self) {

@@ -12,7 +12,7 @@ use reelkin::{
 use serde_json::{Value, json};
 
 use crate::args::{ContinueArgs, GlobalArgs, PlanningArgs, WaitArgs, aspect_ratio, seconds};
-use crate::copies;
+use crate::copies::{check_destination, copy_clip};
 use crate::inputs::video_input;
 use crate::output::{self, CliError, CommandResult, ExitCode, Progress};
 use crate::session::{Session, wait_with_progress, with_session};
@@ -68,7 +68,7 @@ pub(crate) fn run(global: &GlobalArgs, args: &ChainArgs) -> CommandResult {
         out: None,
         out_dir: args.out_dir.clone(),
     };
-    copies::check_destination(&wait, &global.library)?;
+    check_destination(&wait, &global.library)?;
     let builder = VideoClient::builder();
     with_session(global, builder, Some(wait.timeout), async |session| {
         let chain = session.client.chain(request).start().await?;
@@ -173,7 +173,7 @@ async fn report_outcome(
     let mut copy_error = None;
     let mut copies: Vec<Option<PathBuf>> = Vec::new();
     for clip in &outcome.clips {
-        copies.push(match session.copy(clip, wait).await {
+        copies.push(match copy_clip(session.client.library(), clip, wait).await {
             Ok(copy) => copy,
             Err(error) => {
                 copy_error = Some(error);

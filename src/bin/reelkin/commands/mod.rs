@@ -47,7 +47,7 @@ pub(crate) enum Command {
     Ls(ls::LsArgs),
     /// Resume interrupted jobs and save their clips
     Recover(recover::RecoverArgs),
-    /// Record the outcome of a request that cannot be determined automatically
+    /// Record what happened to a request with an unknown outcome
     Settle(settle::SettleArgs),
     /// Show the limits and prices of the models
     Models(models::ModelsArgs),

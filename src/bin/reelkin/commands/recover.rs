@@ -5,7 +5,7 @@ use reelkin::{ErrorKind, JobId, JobRecord, Recovered, RecoveryEvent, VideoClient
 use serde_json::{Value, json};
 
 use crate::args::{GlobalArgs, WaitArgs};
-use crate::copies;
+use crate::copies::{check_destination, copy_clip};
 use crate::output::{self, CliError, CommandResult, ExitCode, Progress, single_line};
 use crate::session::{Session, wait_for_job, wait_with_progress, with_session};
 use crate::signals;
@@ -20,7 +20,7 @@ pub(crate) struct RecoverArgs {
 }
 
 pub(crate) fn run(global: &GlobalArgs, args: &RecoverArgs) -> CommandResult {
-    copies::check_destination(&args.wait, &global.library)?;
+    check_destination(&args.wait, &global.library)?;
     if args.wait.out.is_some() && args.jobs.len() != 1 {
         return Err(CliError::Usage(
             "copy the clips: -o is for a single job; use -d to copy several clips into a folder".to_owned(),
@@ -48,7 +48,7 @@ async fn recover_jobs(session: &Session, args: &RecoverArgs, as_json: bool) -> E
         let result = async {
             let job = session.client.job(id)?;
             let clip = wait_for_job(&job, as_json).await?;
-            let copy = session.copy(&clip, &args.wait).await?;
+            let copy = copy_clip(session.client.library(), &clip, &args.wait).await?;
             reelkin::Result::Ok((clip, copy))
         };
         match result.await {
@@ -81,7 +81,7 @@ async fn recover_all(session: &Session, wait: &WaitArgs, as_json: bool) -> Comma
     let mut copy_error = None;
     let mut saved = Vec::new();
     for clip in &recovered.saved {
-        match session.copy(clip, wait).await {
+        match copy_clip(session.client.library(), clip, wait).await {
             Ok(copy) if as_json => saved.push(output::clip_json(clip, copy.as_deref())),
             Ok(copy) => output::print_clip(clip, copy.as_deref()),
             Err(error) => {
