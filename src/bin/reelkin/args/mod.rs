@@ -42,8 +42,9 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
-    /// The library that stores the clips: a folder, or a bucket URL (requires the `s3` feature)
+    /// The library that stores the clips: a folder, or a bucket URL (requires the feature s3)
     #[arg(
         long,
         global = true,

@@ -12,11 +12,12 @@ use crate::session::create_clip;
 pub(crate) struct EditArgs {
     /// What to change
     prompt: String,
-    #[command(flatten)]
-    source: SourceArgs,
     /// The id of your end user
     #[arg(long)]
     user: Option<String>,
+    // After the other options: its heading would apply to them.
+    #[command(flatten)]
+    source: SourceArgs,
     // The service ignores these options. They are parsed to reject them with a reason.
     #[arg(long, hide = true)]
     duration: Option<String>,

@@ -14,11 +14,12 @@ use crate::session::create_clip;
 pub(crate) struct ExtendArgs {
     /// What happens in the added part
     prompt: String,
-    #[command(flatten)]
-    source: SourceArgs,
     /// Whole seconds to add, 2 to 10 [default: 6]
     #[arg(long, value_name = "S", value_parser = seconds, allow_negative_numbers = true)]
     duration: Option<Duration>,
+    // After the other options: its heading would apply to them.
+    #[command(flatten)]
+    source: SourceArgs,
     // The service ignores these options. They are parsed to reject them with a reason.
     #[arg(long, hide = true)]
     resolution: Option<String>,
