@@ -1,17 +1,17 @@
-# Two commands do everything, set-up included: `make demo` and `make test`.
+# `make demo` and `make test` install missing dependencies themselves.
 
 .PHONY: help demo test simulate torture bench bench-check bench-bindings bindings setup clean
 
 help:
-	@echo "make demo   make two clips with no key and no cost, into demo-out/"
-	@echo "make test   format, lints, docs, every test"
-	@echo "make simulate SEEDS=n  n seeds of the simulation beyond those of make test, optimized"
-	@echo "make torture  kill, break and fill for ten minutes, with figures and a seed"
-	@echo "make bench  every figure of docs/benchmarks.md, beside the peers"
-	@echo "make bench-check  the short form: fails when a ratio got worse"
-	@echo "make bindings  the packages for Python, Kotlin and Swift, built, installed and tested"
-	@echo "make bench-bindings  their size, start and memory"
-	@echo "make clean  remove what these left behind"
+	@echo "make demo              create clips with the sandbox, without a key and at no cost, in demo-out/"
+	@echo "make test              check format, lints and docs, and run all tests"
+	@echo "make simulate SEEDS=n  run n more seeds of the simulation than make test does, optimized"
+	@echo "make torture           run stress tests for ten minutes"
+	@echo "make bench             run all benchmarks and update docs/benchmarks.md"
+	@echo "make bench-check       run the short benchmarks and fail if a result got worse"
+	@echo "make bindings          build, install and test the packages for Python, Kotlin and Swift"
+	@echo "make bench-bindings    measure the size, start time and memory of the packages"
+	@echo "make clean             remove build output and downloaded tools"
 
 setup:
 	@scripts/setup.sh build
@@ -25,7 +25,7 @@ test:
 	@scripts/setup.sh bindings
 	@scripts/test.sh
 
-# Begins where the tests end, at seed 300.
+# The tests run the seeds below 300.
 simulate:
 	@scripts/setup.sh test
 	REELKIN_FROM=$${FROM:-300} REELKIN_SEEDS=$(or $(SEEDS),20000) cargo test --locked --profile simulation --lib \

@@ -1,5 +1,5 @@
-//! A clip of 100 MB that is sent inside a request, and one that is downloaded, beside plain streams of the same
-//! bytes with the same HTTP stack. The server is a process of its own, so that its time and memory are not ours.
+//! Measures sending a 100 MB clip inside a request and downloading one, compared to plain streams of the same bytes with
+//! the same HTTP stack. The server is a separate process, so that its time and memory do not count.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -24,15 +24,15 @@ mod rows;
 const GROUP: &str = "bodies";
 const SENT: &str = "100 MB inside a request";
 const FETCHED: &str = "100 MB downloaded";
-/// Most that ours may take of what the plain stream takes: 80 % of its speed.
-const MOST: f64 = 1.25;
-const MOST_MIB: f64 = 24.0;
-/// What the plain upload reads and sends at a time; less is slower.
-const STEP: usize = 256 << 10;
+/// The maximum ratio of the time to that of the plain stream.
+const MAX_RATIO: f64 = 1.25;
+const MAX_MIB: f64 = 24.0;
+/// The chunk size of the plain upload. Smaller chunks are slower.
+const CHUNK_BYTES: usize = 256 << 10;
 
-type Failure = Box<dyn std::error::Error>;
+type BoxError = Box<dyn std::error::Error>;
 
-fn main() -> Result<(), Failure> {
+fn main() -> Result<(), BoxError> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", folder] => serve(Path::new(folder)),
@@ -41,8 +41,8 @@ fn main() -> Result<(), Failure> {
     }
 }
 
-fn measure() -> Result<(), Failure> {
-    // Memory, where there is such a place: what the disk does is measured apart.
+fn measure() -> Result<(), BoxError> {
+    // A folder in memory, if possible: the disk is measured separately.
     let shared = Path::new("/dev/shm");
     let folder = if shared.is_dir() {
         tempfile::tempdir_in(shared)?
@@ -60,23 +60,23 @@ fn measure() -> Result<(), Failure> {
     let plain = reqwest::Client::builder().tls_certs_only([]).build()?;
     let edit = || runtime.block_on(edit(&client, &large)).map(drop);
     let post = || runtime.block_on(post(&plain, &server.url, folder));
-    let (mut wall, mut cpu, mut line) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut wall, mut cpu, mut transfer) = (Vec::new(), Vec::new(), Vec::new());
     edit()?;
     post()?;
     for _ in 0..rounds {
         let (done, our_wall, our_cpu) = timed(edit);
         done?;
-        let ours = runtime.block_on(took(&plain, &server.url))?;
+        let ours = runtime.block_on(body_time(&plain, &server.url))?;
         let (done, their_wall, their_cpu) = timed(post);
         done?;
-        line.push((ours, runtime.block_on(took(&plain, &server.url))?));
+        transfer.push((ours, runtime.block_on(body_time(&plain, &server.url))?));
         wall.push((our_wall, their_wall));
         cpu.push((our_cpu, their_cpu));
     }
     let peer = "reqwest, the same bytes from a file";
     let pairs = |case, figure, pairs| Row::of_pairs(GROUP, case, figure, "ms", peer, pairs);
-    pairs(SENT, "first to last byte, as the server sees it", &line)
-        .at_most(MOST)
+    pairs(SENT, "first to last byte, as the server sees it", &transfer)
+        .at_most(MAX_RATIO)
         .print();
     pairs(SENT, "all of the edit, with its checks", &wall).print();
     pairs(SENT, "cpu of all of it", &cpu).print();
@@ -97,35 +97,35 @@ fn measure() -> Result<(), Failure> {
     let peer = "reqwest to a file, nothing checked";
     let pairs = |figure, pairs| Row::of_pairs(GROUP, FETCHED, figure, "ms", peer, pairs);
     pairs("all of the generation, with its checks", &wall)
-        .at_most(MOST)
+        .at_most(MAX_RATIO)
         .print();
     pairs("cpu of all of it", &cpu).print();
 
     for (what, case) in [("edit", SENT), ("generate", FETCHED)] {
         let (mut idle, mut fresh) = (Vec::new(), Vec::new());
-        // It depends on which thread had which page.
+        // The result varies with the distribution of pages over threads.
         for _ in 0..rounds.min(9) {
-            let highest = Command::new(std::env::current_exe()?)
+            let output = Command::new(std::env::current_exe()?)
                 .args(["memory", what, &server.url])
                 .arg(folder)
                 .output()?;
-            let told = String::from_utf8(highest.stdout)?;
-            let (above_idle, above_fresh) = told.trim().split_once(' ').ok_or("no figures")?;
+            let printed = String::from_utf8(output.stdout)?;
+            let (above_idle, above_fresh) = printed.trim().split_once(' ').ok_or("no figures")?;
             idle.push(above_idle.parse::<f64>()? / 1024.0);
             fresh.push(above_fresh.parse::<f64>()? / 1024.0);
         }
         Row::new(GROUP, case, "memory above idle", "MiB", median(idle))
-            .at_most(MOST_MIB)
+            .at_most(MAX_MIB)
             .print();
         let figure = "memory above a client that has decoded nothing yet";
         Row::new(GROUP, case, figure, "MiB", median(fresh)).print();
     }
 
-    // What is done to a clip beside moving it.
-    let alone = |figure, rounds, check: &dyn Fn() -> Result<f64, Failure>| {
+    // The checks of a clip without its transfer.
+    let alone = |figure, rounds, check: &dyn Fn() -> Result<f64, BoxError>| {
         let took = (0..rounds).map(|_| check()).collect::<Result<_, _>>()?;
         Row::new(GROUP, "a check of 100 MB, alone", figure, "ms", median(took)).print();
-        Ok::<_, Failure>(())
+        Ok::<_, BoxError>(())
     };
     alone("hash", rounds, &|| {
         let (done, took, _) = timed(|| hash(&large));
@@ -135,7 +135,7 @@ fn measure() -> Result<(), Failure> {
         let (done, took, _) = timed(|| media::check_whole(&large, &MediaOptions::new()));
         Ok(done.map(|_| took)?)
     })?;
-    // Where the clips of this benchmark lie, in memory, it takes no time.
+    // On a disk: a sync of the clips of this benchmark, which are in memory, takes no time.
     let disk = tempfile::tempdir()?;
     alone("sync to this disk", rounds.min(5), &|| {
         let copy = disk.path().join("large.mp4");
@@ -147,15 +147,15 @@ fn measure() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The highest resident memory in KiB: above that of a client that is idle after a small clip, and above that of one
-/// that has done nothing yet and has no page of a decoder.
-#[expect(clippy::print_stdout, reason = "for the process that started this one")]
-fn memory(what: &str, url: &str, folder: &Path) -> Result<(), Failure> {
+/// Prints the peak resident memory in KiB, above that of a client that is idle after a small clip, and above that of a client
+/// that has decoded nothing yet.
+#[expect(clippy::print_stdout, reason = "the parent process reads it")]
+fn memory(what: &str, url: &str, folder: &Path) -> Result<(), BoxError> {
     let runtime = runtime()?;
     let client = client(url, folder)?;
     let (fresh, _) = resident();
     runtime.block_on(edit(&client, &folder.join("small.mp4")))?;
-    // The mark of the highest begins anew.
+    // Resets the peak.
     std::fs::write("/proc/self/clear_refs", "5")?;
     let (idle, _) = resident();
     if what == "edit" {
@@ -165,16 +165,16 @@ fn memory(what: &str, url: &str, folder: &Path) -> Result<(), Failure> {
     } else {
         discard(&runtime.block_on(generate(&client))?)?;
     }
-    let (_, highest) = resident();
-    println!("{} {}", highest - idle, highest - fresh);
+    let (_, peak) = resident();
+    println!("{} {}", peak - idle, peak - fresh);
     Ok(())
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+fn runtime() -> Result<tokio::runtime::Runtime, BoxError> {
     Ok(tokio::runtime::Runtime::new()?)
 }
 
-fn client(url: &str, folder: &Path) -> Result<VideoClient, Failure> {
+fn client(url: &str, folder: &Path) -> Result<VideoClient, BoxError> {
     let ms = Duration::from_millis;
     let mut polls = PollPolicy::default();
     (polls.first, polls.expected, polls.shortest, polls.longest) = (ms(1), ms(1), ms(1), ms(1));
@@ -187,26 +187,26 @@ fn client(url: &str, folder: &Path) -> Result<VideoClient, Failure> {
         .build()?)
 }
 
-async fn edit(client: &VideoClient, clip: &Path) -> Result<Clip, Failure> {
+async fn edit(client: &VideoClient, clip: &Path) -> Result<Clip, BoxError> {
     let mut request = EditRequest::new(clip, "make it night");
     request.transport = TransportChoice::Inline;
     Ok(client.edit(request).await?)
 }
 
-async fn generate(client: &VideoClient) -> Result<Clip, Failure> {
+async fn generate(client: &VideoClient) -> Result<Clip, BoxError> {
     Ok(client.generate(GenerateRequest::text("a boat")).await?)
 }
 
-fn discard(clip: &Clip) -> Result<(), Failure> {
+fn discard(clip: &Clip) -> Result<(), BoxError> {
     Ok(std::fs::remove_file(clip.path.as_ref().ok_or("no path")?)?)
 }
 
-/// What the client sends, made before.
-async fn post(plain: &reqwest::Client, url: &str, folder: &Path) -> Result<(), Failure> {
+/// Posts the body that the client sends, from a file.
+async fn post(plain: &reqwest::Client, url: &str, folder: &Path) -> Result<(), BoxError> {
     let file = tokio::fs::File::open(folder.join("body.json")).await?;
     let length = file.metadata().await?.len();
     let chunks = futures_util::stream::try_unfold(file, async |mut file| {
-        let mut chunk = Vec::with_capacity(STEP);
+        let mut chunk = Vec::with_capacity(CHUNK_BYTES);
         let read = file.read_buf(&mut chunk).await?;
         Ok::<_, std::io::Error>((read > 0).then(|| (Bytes::from(chunk), file)))
     });
@@ -217,13 +217,13 @@ async fn post(plain: &reqwest::Client, url: &str, folder: &Path) -> Result<(), F
     Ok(request.send().await?.error_for_status().map(drop)?)
 }
 
-/// Milliseconds from the first to the last byte of what was sent last.
-async fn took(plain: &reqwest::Client, url: &str) -> Result<f64, Failure> {
-    let micros = plain.get(format!("{url}/took")).send().await?.text().await?;
+/// Returns the milliseconds from the first to the last byte of the last large body, as measured by the server.
+async fn body_time(plain: &reqwest::Client, url: &str) -> Result<f64, BoxError> {
+    let micros = plain.get(format!("{url}/body-time")).send().await?.text().await?;
     Ok(micros.parse::<f64>()? / 1000.0)
 }
 
-async fn get(plain: &reqwest::Client, url: &str, folder: &Path) -> Result<(), Failure> {
+async fn get(plain: &reqwest::Client, url: &str, folder: &Path) -> Result<(), BoxError> {
     let path = folder.join("plain.mp4");
     let mut file = tokio::fs::File::create(&path).await?;
     let mut response = plain.get(format!("{url}/large.mp4")).send().await?;
@@ -234,10 +234,10 @@ async fn get(plain: &reqwest::Client, url: &str, folder: &Path) -> Result<(), Fa
     Ok(std::fs::remove_file(path)?)
 }
 
-fn hash(path: &Path) -> Result<(), Failure> {
+fn hash(path: &Path) -> Result<(), BoxError> {
     let mut hash = Sha256::new();
     let mut file = std::fs::File::open(path)?;
-    let mut buffer = vec![0; STEP];
+    let mut buffer = vec![0; CHUNK_BYTES];
     while let read @ 1.. = file.read(&mut buffer)? {
         hash.update(&buffer[..read]);
     }
@@ -245,8 +245,8 @@ fn hash(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// 100 MB in the 8 s that an edit may have, a small one to answer with, and the body of a request.
-fn make_clips(folder: &Path) -> Result<(), Failure> {
+/// Creates a clip of 100 MB and 8 s, which an edit accepts, a small clip as the result of edits, and a request body.
+fn make_clips(folder: &Path) -> Result<(), BoxError> {
     for (name, rate) in [("large.mp4", "100M"), ("small.mp4", "100k")] {
         let constant = format!("-b:v {rate} -minrate {rate} -maxrate {rate} -bufsize {rate}");
         let encode = "-f lavfi -i testsrc2=size=1280x720:rate=24:duration=8 -pix_fmt yuv420p -c:v libx264 \
@@ -269,14 +269,14 @@ fn make_clips(folder: &Path) -> Result<(), Failure> {
     Ok(std::fs::write(folder.join("body.json"), body)?)
 }
 
-/// The server's process, which ends with its standard input.
+/// The process of the server, which exits when its standard input is closed.
 struct Server {
     child: Child,
     url: String,
 }
 
 impl Server {
-    fn start(folder: &Path) -> Result<Self, Failure> {
+    fn start(folder: &Path) -> Result<Self, BoxError> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg("serve")
             .arg(folder)
@@ -294,38 +294,38 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may be gone already.
+        // The process may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What is served, and how many jobs there were.
+/// The state of the server.
 struct Service {
     url: String,
     folder: PathBuf,
     large: Vec<u8>,
     jobs: AtomicU64,
-    /// Microseconds from the first to the last byte of the last large body.
-    took: AtomicU64,
+    /// The microseconds from the first to the last byte of the last large body.
+    body_micros: AtomicU64,
 }
 
-#[expect(clippy::print_stdout, reason = "for the process that started this one")]
-fn serve(folder: &Path) -> Result<(), Failure> {
+#[expect(clippy::print_stdout, reason = "the parent process reads it")]
+fn serve(folder: &Path) -> Result<(), BoxError> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let service = Arc::new(Service {
         url: format!("http://{}", listener.local_addr()?),
         folder: folder.to_owned(),
         large: std::fs::read(folder.join("large.mp4"))?,
         jobs: AtomicU64::new(0),
-        took: AtomicU64::new(0),
+        body_micros: AtomicU64::new(0),
     });
     println!("{}", service.url);
     std::thread::spawn(move || {
-        for line in listener.incoming().flatten() {
+        for connection in listener.incoming().flatten() {
             let service = Arc::clone(&service);
-            // A client that hangs up ends its thread.
-            std::thread::spawn(move || service.answer_all(line));
+            // The thread ends with an error when the client closes the connection.
+            std::thread::spawn(move || service.serve_connection(connection));
         }
     });
     std::io::stdin().read_to_end(&mut Vec::new())?;
@@ -333,15 +333,15 @@ fn serve(folder: &Path) -> Result<(), Failure> {
 }
 
 impl Service {
-    /// The requests of one connection: bodies are read and thrown away.
-    fn answer_all(&self, line: TcpStream) -> std::io::Result<()> {
-        line.set_nodelay(true)?;
-        let mut answers = line.try_clone()?;
-        let mut line = BufReader::with_capacity(1 << 20, line);
+    /// Answers the requests of one connection. Request bodies are discarded.
+    fn serve_connection(&self, connection: TcpStream) -> std::io::Result<()> {
+        connection.set_nodelay(true)?;
+        let mut output = connection.try_clone()?;
+        let mut input = BufReader::with_capacity(1 << 20, connection);
         loop {
             let (mut first, mut length, mut header) = (String::new(), 0_u64, String::new());
-            line.read_line(&mut first)?;
-            while line.read_line(&mut header)? > 2 {
+            input.read_line(&mut first)?;
+            while input.read_line(&mut header)? > 2 {
                 if let Some((name, value)) = header.split_once(':')
                     && name.eq_ignore_ascii_case("content-length")
                 {
@@ -352,21 +352,21 @@ impl Service {
             let Some(path) = first.split(' ').nth(1) else {
                 return Ok(());
             };
-            let (sent, began) = (length, Instant::now());
+            let (sent, started) = (length, Instant::now());
             while length > 0 {
-                let part = line
+                let part = input
                     .fill_buf()?
                     .len()
                     .min(usize::try_from(length).unwrap_or(usize::MAX));
                 if part == 0 {
                     return Ok(());
                 }
-                line.consume(part);
+                input.consume(part);
                 length -= part as u64;
             }
             if sent > 1 << 20 {
-                let took = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-                self.took.store(took, Ordering::Relaxed);
+                let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+                self.body_micros.store(micros, Ordering::Relaxed);
             }
             let small;
             let body = match path {
@@ -376,21 +376,21 @@ impl Service {
                     &small
                 }
                 other => {
-                    small = self.answer(other).into_bytes();
+                    small = self.response(other).into_bytes();
                     &small
                 }
             };
             write!(
-                answers,
+                output,
                 "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n",
                 body.len()
             )?;
-            answers.write_all(body)?;
+            output.write_all(body)?;
         }
     }
 
-    /// What the service says: a job's id, and at once that it is done.
-    fn answer(&self, path: &str) -> String {
+    /// Returns the body of a response. Jobs are done at once.
+    fn response(&self, path: &str) -> String {
         match path.strip_prefix("/v1/videos/") {
             Some(verb @ ("edits" | "generations")) => {
                 let number = self.jobs.fetch_add(1, Ordering::Relaxed);
@@ -407,7 +407,7 @@ impl Service {
                     r#"{{"status":"done","progress":100,"model":"grok-imagine-video","video":{{"url":"{url}","duration":8,"respect_moderation":true}},"usage":{{"cost_in_usd_ticks":500000000}}}}"#
                 )
             }
-            None if path == "/took" => self.took.load(Ordering::Relaxed).to_string(),
+            None if path == "/body-time" => self.body_micros.load(Ordering::Relaxed).to_string(),
             None => "{}".to_owned(),
         }
     }

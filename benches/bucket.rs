@@ -1,6 +1,6 @@
-//! What is read of a clip of 100 MB that lies in a bucket: counted by the store itself.
+//! Counts the bytes and requests for frames and a probe of a 100 MB clip in a bucket.
 
-#![expect(clippy::cast_precision_loss, reason = "sizes of a hundred megabytes")]
+#![expect(clippy::cast_precision_loss, reason = "sizes of a hundred megabytes fit")]
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -20,15 +20,15 @@ mod metered_store;
 mod rows;
 
 const GROUP: &str = "bucket";
-/// Most of a clip that its last frame may take, as a share.
-const MOST: f64 = 0.05;
+/// The maximum share of a clip that may be read for its last frame.
+const MAX_SHARE: f64 = 0.05;
 
-type Failure = Box<dyn std::error::Error>;
+type BoxError = Box<dyn std::error::Error>;
 
-fn main() -> Result<(), Failure> {
+fn main() -> Result<(), BoxError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let folder = tempfile::tempdir()?;
-    for (case, group, index) in [
+    for (case, gop, index) in [
         ("100 MB, key frames 2 s apart, index last", 48, ""),
         (
             "100 MB, key frames 2 s apart, index first",
@@ -46,13 +46,13 @@ fn main() -> Result<(), Failure> {
             "-movflags +frag_keyframe+empty_moov+default_base_moof",
         ),
     ] {
-        let clip = make(folder.path(), group, index)?;
+        let clip = make_clip(folder.path(), gop, index)?;
         runtime.block_on(count(case, clip))?;
     }
     Ok(())
 }
 
-async fn count(case: &str, clip: Vec<u8>) -> Result<(), Failure> {
+async fn count(case: &str, clip: Vec<u8>) -> Result<(), BoxError> {
     let size = clip.len() as f64;
     let store = Arc::new(Metered::default());
     let place = StorePath::from("team/long.mp4");
@@ -78,7 +78,7 @@ async fn count(case: &str, clip: Vec<u8>) -> Result<(), Failure> {
         };
         let share = row("share of it read", "", (bytes as f64 / size * 1e4).round() / 1e4);
         if what == "last frame" {
-            share.at_most(MOST).print();
+            share.at_most(MAX_SHARE).print();
         } else {
             share.print();
         }
@@ -87,12 +87,12 @@ async fn count(case: &str, clip: Vec<u8>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// 100 s at 8 Mbit/s, of 20 s that are repeated.
-fn make(folder: &Path, group: u32, index: &str) -> Result<Vec<u8>, Failure> {
+/// Creates a clip of 100 s at 8 Mbit/s from a part of 20 s that is repeated.
+fn make_clip(folder: &Path, gop: u32, index: &str) -> Result<Vec<u8>, BoxError> {
     let (short, long) = (folder.join("short.mp4"), folder.join("long.mp4"));
     let encode = format!(
         "-f lavfi -i testsrc2=size=1280x720:rate=24:duration=20 -f lavfi -i sine=duration=20 -pix_fmt yuv420p \
-         -c:v libx264 -preset ultrafast -threads 1 -g {group} -keyint_min {group} -sc_threshold 0 \
+         -c:v libx264 -preset ultrafast -threads 1 -g {gop} -keyint_min {gop} -sc_threshold 0 \
          -x264-params nal-hrd=cbr:force-cfr=1 -b:v 8M -minrate 8M -maxrate 8M -bufsize 8M -c:a aac -b:a 128k"
     );
     ffmpeg(&encode, &short)?;
@@ -103,15 +103,15 @@ fn make(folder: &Path, group: u32, index: &str) -> Result<Vec<u8>, Failure> {
     Ok(std::fs::read(long)?)
 }
 
-fn ffmpeg(arguments: &str, output: &Path) -> Result<(), Failure> {
-    let made = Command::new("ffmpeg")
+fn ffmpeg(arguments: &str, output: &Path) -> Result<(), BoxError> {
+    let status = Command::new("ffmpeg")
         .args(["-nostdin", "-loglevel", "error", "-y"])
         .args(arguments.split_whitespace())
         .args(["-fflags", "+bitexact"])
         .arg(output)
         .stdin(Stdio::null())
         .status()?;
-    if made.success() {
+    if status.success() {
         Ok(())
     } else {
         Err("ffmpeg failed".into())

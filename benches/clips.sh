@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes the clips that frames are taken from: benches/clips.sh FOLDER. What is there already stays.
+# Creates the clips of the frame benchmarks: benches/clips.sh FOLDER. Keeps existing clips. Needs ffmpeg.
 #
-# Six and fifteen seconds of 24 fps, as the service's, with one key frame and a pyramid of B-frames: the worst case
-# for whoever wants the last frame. Needs the program ffmpeg.
+# The clips are 6 s and 15 s long at 24 fps, like those of the service, with a single key frame and a pyramid of B-frames:
+# the worst case for decoding the last frame.
 set -euo pipefail
 out=$1
 mkdir -p "$out"

@@ -1,8 +1,8 @@
-//! Frames: this crate against libav's own loop over the same packets, the program ffmpeg, and itself called otherwise;
-//! PNG, JPEG and conversion of one frame.
+//! Measures decoding frames, compared to a plain libav loop over the same packets, to ffmpeg, and to one call per frame or
+//! clip. Also measures PNG and JPEG encoding and color conversion.
 //!
-//! Clips come from benches/clips.sh, and from the folder `REELKIN_BENCH_CLIPS` or else `../shared/data` if it is there.
-#![expect(clippy::print_stderr, reason = "what is no row")]
+//! Clips come from benches/clips.sh and from the folder `REELKIN_BENCH_CLIPS`, which defaults to `../shared/data`.
+#![expect(clippy::print_stderr, reason = "progress, which is not a row")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,18 +15,14 @@ use reelkin::media::{self, Frame, FramePosition, MediaOptions};
 
 mod rows;
 #[path = "../src/media/yuv.rs"]
-#[expect(
-    dead_code,
-    unused_imports,
-    reason = "its tests, and what they use, are none of a benchmark's"
-)]
+#[expect(dead_code, unused_imports, reason = "its tests are not part of the benchmark")]
 mod yuv;
 
 use rows::{Row, is_short, median, timed};
 
-type Failure = Box<dyn std::error::Error>;
+type BoxError = Box<dyn std::error::Error>;
 
-fn main() -> Result<(), Failure> {
+fn main() -> Result<(), BoxError> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = root.join("target/bench/clips");
     let made = Command::new(root.join("benches/clips.sh"))
@@ -45,16 +41,16 @@ fn main() -> Result<(), Failure> {
     }
     let natural = clips_in(&others).unwrap_or_default();
     for clip in natural.iter().chain(&clips) {
-        last(clip)?;
+        last_frame(clip)?;
     }
     let clip = folder.join("h264-720p-6s.mp4");
-    several(&clip)?;
-    many(&clip)?;
-    let pictured = natural.iter().find(|clip| name(clip).starts_with("bigbuckbunny"));
-    pictures(pictured.unwrap_or(&clip))
+    several_frames(&clip)?;
+    several_clips(&clip)?;
+    let for_images = natural.iter().find(|clip| name(clip).starts_with("bigbuckbunny"));
+    images(for_images.unwrap_or(&clip))
 }
 
-fn clips_in(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+fn clips_in(folder: &Path) -> Result<Vec<PathBuf>, BoxError> {
     let mut clips = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
@@ -77,33 +73,33 @@ fn rounds() -> usize {
     if is_short() { 3 } else { 9 }
 }
 
-fn frame(clip: &Path, position: FramePosition) -> Result<Frame, Failure> {
+fn frame(clip: &Path, position: FramePosition) -> Result<Frame, BoxError> {
     Ok(media::frame(clip, position, &MediaOptions::new())?)
 }
 
-/// Two sides in turns, after one round that is not counted: milliseconds.
+/// Times two sides in turns, in milliseconds, after a warm-up.
 fn pairs(
     rounds: usize,
-    mut ours: impl FnMut() -> Result<(), Failure>,
-    mut theirs: impl FnMut() -> Result<(), Failure>,
-) -> Result<Vec<(f64, f64)>, Failure> {
+    mut ours: impl FnMut() -> Result<(), BoxError>,
+    mut theirs: impl FnMut() -> Result<(), BoxError>,
+) -> Result<Vec<(f64, f64)>, BoxError> {
     ours()?;
     theirs()?;
-    let mut found = Vec::new();
+    let mut pairs = Vec::new();
     for _ in 0..rounds {
-        let (done, mine, _) = timed(&mut ours);
-        done?;
-        let (done, other, _) = timed(&mut theirs);
-        done?;
-        found.push((mine, other));
+        let (result, our_time, _) = timed(&mut ours);
+        result?;
+        let (result, their_time, _) = timed(&mut theirs);
+        result?;
+        pairs.push((our_time, their_time));
     }
-    Ok(found)
+    Ok(pairs)
 }
 
-fn last(clip: &Path) -> Result<(), Failure> {
+fn last_frame(clip: &Path) -> Result<(), BoxError> {
     let case = name(clip);
     let take = || frame(clip, FramePosition::Last).map(drop);
-    let found = pairs(rounds(), take, || by_libav(clip))?;
+    let found = pairs(rounds(), take, || decode_with_libav(clip))?;
     Row::of_pairs(
         "last frame",
         &case,
@@ -140,9 +136,9 @@ fn last(clip: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What there is to decode, and nothing else: from the last key frame on, less what H.264 and H.265 call unreferenced.
-/// Of AV1 libav cannot leave anything out.
-fn by_libav(clip: &Path) -> Result<(), Failure> {
+/// Decodes the minimum for the last frame: from the last key frame on, without non-reference frames. libav cannot skip those
+/// of AV1.
+fn decode_with_libav(clip: &Path) -> Result<(), BoxError> {
     let mut input = ff::format::input(clip)?;
     let stream = input.streams().best(ff::media::Type::Video).ok_or("no video")?;
     let (index, parameters) = (stream.index(), stream.parameters());
@@ -174,7 +170,7 @@ fn by_libav(clip: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn run<'a>(args: impl IntoIterator<Item = &'a str>, output: &Path) -> Result<(), Failure> {
+fn run<'a>(args: impl IntoIterator<Item = &'a str>, output: &Path) -> Result<(), BoxError> {
     let status = Command::new("ffmpeg")
         .args(["-nostdin", "-loglevel", "error", "-y"])
         .args(args)
@@ -188,7 +184,7 @@ fn run<'a>(args: impl IntoIterator<Item = &'a str>, output: &Path) -> Result<(),
     }
 }
 
-fn several(clip: &Path) -> Result<(), Failure> {
+fn several_frames(clip: &Path) -> Result<(), BoxError> {
     let options = MediaOptions::new();
     let spread: Vec<_> = (0..8)
         .map(|n| FramePosition::At(Duration::from_millis(700 * n)))
@@ -215,7 +211,7 @@ fn several(clip: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn many(clip: &Path) -> Result<(), Failure> {
+fn several_clips(clip: &Path) -> Result<(), BoxError> {
     let options = MediaOptions::new();
     let clips = vec![clip; if is_short() { 4 } else { 16 }];
     let ends = [FramePosition::First, FramePosition::Last];
@@ -236,12 +232,12 @@ fn many(clip: &Path) -> Result<(), Failure> {
     Row::of_pairs("frames", &case, "wall", "ms", "one clip after the other", &found)
         .at_most(1.0)
         .print();
-    let (_, most) = rows::resident();
-    eprintln!("{case}: at most {:.0} MiB resident in all", most / 1024.0);
+    let (_, peak) = rows::resident();
+    eprintln!("{case}: peak memory {:.0} MiB", peak / 1024.0);
     Ok(())
 }
 
-fn pictures(clip: &Path) -> Result<(), Failure> {
+fn images(clip: &Path) -> Result<(), BoxError> {
     let frame = frame(clip, FramePosition::Last)?;
     let size = format!("{}x{}", frame.width(), frame.height());
     let folder = std::env::temp_dir();
@@ -252,11 +248,11 @@ fn pictures(clip: &Path) -> Result<(), Failure> {
     let png = frame.to_png()?;
     std::fs::write(&ours, &png)?;
     run(["-i", &*ours.to_string_lossy()], &theirs)?;
-    let default = std::fs::metadata(&theirs)?.len();
+    let their_size = std::fs::metadata(&theirs)?.len();
     for file in [ours, theirs] {
         let _ = std::fs::remove_file(file);
     }
-    #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
+    #[expect(clippy::cast_precision_loss, reason = "sizes of some megabytes fit")]
     Row::new(
         "pictures",
         &format!("PNG {size}"),
@@ -264,15 +260,15 @@ fn pictures(clip: &Path) -> Result<(), Failure> {
         "bytes",
         png.len() as f64,
     )
-    .beside("ffmpeg's default PNG", default as f64)
+    .beside("ffmpeg's default PNG", their_size as f64)
     .at_most(1.25)
     .exact()
     .print();
-    let of = |work: &dyn Fn() -> Result<Vec<u8>, Failure>| -> Result<f64, Failure> {
+    let median_wall = |work: &dyn Fn() -> Result<Vec<u8>, BoxError>| -> Result<f64, BoxError> {
         let mut walls = Vec::new();
         for _ in 0..rounds() * 5 {
-            let (done, wall, _) = timed(work);
-            done?;
+            let (result, wall, _) = timed(work);
+            result?;
             walls.push(wall);
         }
         Ok(median(walls))
@@ -282,7 +278,7 @@ fn pictures(clip: &Path) -> Result<(), Failure> {
         &format!("PNG {size}"),
         "wall",
         "ms",
-        of(&|| Ok(frame.to_png()?))?,
+        median_wall(&|| Ok(frame.to_png()?))?,
     )
     .at_most(10.0)
     .print();
@@ -291,18 +287,18 @@ fn pictures(clip: &Path) -> Result<(), Failure> {
         &format!("JPEG {size}, quality 90"),
         "wall",
         "ms",
-        of(&|| Ok(frame.to_jpeg(90)?))?,
+        median_wall(&|| Ok(frame.to_jpeg(90)?))?,
     )
     .print();
     conversion()
 }
 
-/// 720 lines of 8-bit 4:2:0 to RGB: our code, and the scaler told to be as exact as it can, which takes chroma for
-/// centred all the same.
-fn conversion() -> Result<(), Failure> {
+/// Converts 1280x720 8-bit 4:2:0 to RGB, compared to swscale in its most exact mode and in its default mode. swscale assumes
+/// centered chroma in both.
+fn conversion() -> Result<(), BoxError> {
     const WIDTH: u32 = 1280;
     const HEIGHT: u32 = 720;
-    const MANY: usize = 20;
+    const REPEATS: usize = 20;
     let mut picture = ff::frame::Video::new(Pixel::YUV420P, WIDTH, HEIGHT);
     for plane in 0..3 {
         for (at, byte) in picture.data_mut(plane).iter_mut().enumerate() {
@@ -322,12 +318,12 @@ fn conversion() -> Result<(), Failure> {
             top: false,
         },
     );
-    let by_us = || {
-        for _ in 0..MANY {
+    let ours = || {
+        for _ in 0..REPEATS {
             let plane = |index: usize, shift: u32| {
                 let (width, height) = ((WIDTH >> shift) as usize, (HEIGHT >> shift) as usize);
                 yuv::Plane::new(picture.data(index), picture.stride(index), width, height, 8)
-                    .ok_or("no plane")
+                    .ok_or("invalid plane")
             };
             let planes = yuv::Planes {
                 luma: plane(0, 0)?,
@@ -339,7 +335,7 @@ fn conversion() -> Result<(), Failure> {
         }
         Ok(())
     };
-    for (how, flags) in [
+    for (mode, flags) in [
         (
             "exact",
             Flags::BICUBIC | Flags::ACCURATE_RND | Flags::FULL_CHR_H_INT | Flags::FULL_CHR_H_INP,
@@ -347,21 +343,24 @@ fn conversion() -> Result<(), Failure> {
         ("its default", Flags::BICUBIC),
     ] {
         let mut context = Context::get(Pixel::YUV420P, WIDTH, HEIGHT, Pixel::RGB24, WIDTH, HEIGHT, flags)?;
-        let by_scaler = || {
-            for _ in 0..MANY {
+        let theirs = || {
+            for _ in 0..REPEATS {
                 let mut out = ff::frame::Video::empty();
                 context.run(&picture, &mut out)?;
                 std::hint::black_box(out);
             }
             Ok(())
         };
-        #[expect(clippy::cast_precision_loss, reason = "twenty")]
-        let each = |(ours, theirs): (f64, f64)| (ours / MANY as f64, theirs / MANY as f64);
-        let found: Vec<_> = pairs(rounds(), by_us, by_scaler)?.into_iter().map(each).collect();
-        let peer = format!("swscale, {how}");
-        let case = format!("4:2:0 to RGB, 1280x720, beside {how}");
+        #[expect(clippy::cast_precision_loss, reason = "a small constant")]
+        let per_image = |(ours, theirs): (f64, f64)| (ours / REPEATS as f64, theirs / REPEATS as f64);
+        let found: Vec<_> = pairs(rounds(), ours, theirs)?
+            .into_iter()
+            .map(per_image)
+            .collect();
+        let peer = format!("swscale, {mode}");
+        let case = format!("4:2:0 to RGB, 1280x720, beside {mode}");
         let row = Row::of_pairs("pictures", &case, "wall", "ms", &peer, &found);
-        (if how == "exact" { row.at_most(1.0) } else { row }).print();
+        (if mode == "exact" { row.at_most(1.0) } else { row }).print();
     }
     Ok(())
 }

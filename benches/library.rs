@@ -1,11 +1,11 @@
-//! A library of many clips: opening it, a page of it, a family in it.
+//! Measures a library of many clips: opening it, listing a page, resolving a family.
 //!
-//! Beside reading the folder's names once, which every listing without an index has to do; and at smaller sizes, to
-//! show what grows with the library.
+//! The peer is one `read_dir` of the folder, which every listing without an index needs. Smaller libraries show what grows
+//! with the number of clips.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
-#![allow(clippy::print_stderr, reason = "what is not a row")]
-#![allow(unreachable_pub, reason = "rows.rs is a file of several programs")]
+#![allow(clippy::print_stderr, reason = "progress, which is not a row")]
+#![allow(unreachable_pub, reason = "rows.rs is a module of several programs")]
 
 #[path = "rows.rs"]
 mod rows;
@@ -28,21 +28,22 @@ fn name(number: usize) -> String {
     format!("{}_{digits:08x}", START + number * 60_000)
 }
 
-/// Every clip in as many as make one family: a line with a branch at every tenth. The others are of families of four.
+/// Returns the parent of a clip. [`FAMILY`] clips, spread evenly, form one family: a chain with a branch at every tenth
+/// clip. The others form families of four.
 fn parent(number: usize, clips: usize) -> Option<usize> {
-    let apart = clips / FAMILY.min(clips);
-    if number.is_multiple_of(apart) {
-        let at = number / apart;
+    let distance = clips / FAMILY.min(clips);
+    if number.is_multiple_of(distance) {
+        let at = number / distance;
         let back = if at.is_multiple_of(10) { 10 } else { 1 };
         return (at < FAMILY)
             .then_some(())
             .and_then(|()| at.checked_sub(back))
-            .map(|at| at * apart);
+            .map(|at| at * distance);
     }
-    (!number.is_multiple_of(4) && !(number - 1).is_multiple_of(apart)).then(|| number - 1)
+    (!number.is_multiple_of(4) && !(number - 1).is_multiple_of(distance)).then(|| number - 1)
 }
 
-fn make(root: &Path, clips: usize) {
+fn make_library(root: &Path, clips: usize) {
     let words = "a lighthouse at dusk, the lamp turns on, ".repeat(8);
     for number in 0..clips {
         let parents: Vec<_> = parent(number, clips)
@@ -65,7 +66,7 @@ fn make(root: &Path, clips: usize) {
     }
 }
 
-/// What every listing without an index has to do at least: read all names once.
+/// Reads all names of a folder once.
 fn read_names(root: &Path) -> usize {
     fs::read_dir(root)
         .unwrap()
@@ -73,7 +74,7 @@ fn read_names(root: &Path) -> usize {
         .sum()
 }
 
-/// In turns with the peer, `times` times, after one that warms up; `before` is not timed.
+/// Times `ours` and the peer in turns, `times` times after a warm-up. `before` is not timed.
 fn pairs(times: usize, root: &Path, mut before: impl FnMut(), mut ours: impl FnMut()) -> Vec<(f64, f64)> {
     (0..=times)
         .map(|_| {
@@ -86,43 +87,27 @@ fn pairs(times: usize, root: &Path, mut before: impl FnMut(), mut ours: impl FnM
         .collect()
 }
 
-struct Case {
-    clips: usize,
-    times: usize,
+/// Prints the wall time of a case and its ratio to the peer. The limit is for the largest library.
+fn print_rows(what: &str, clips: usize, limit: f64, pairs: &[(f64, f64)]) {
+    let case = format!("{what}, {clips} clips");
+    let ours = rows::median(pairs.iter().map(|pair| pair.0).collect());
+    let row = Row::new(GROUP, &case, "wall", "ms", ours);
+    if clips == LARGEST { row.at_most(limit) } else { row }.print();
+    print_ratio(&case, pairs);
 }
 
-impl Case {
-    /// What is asked for is asked of the largest library.
-    fn row(&self, what: &str, limit: f64, pairs: &[(f64, f64)]) {
-        let case = format!("{what}, {} clips", self.clips);
-        let ours = rows::median(pairs.iter().map(|pair| pair.0).collect());
-        let row = Row::new(GROUP, &case, "wall", "ms", ours);
-        if self.clips == LARGEST {
-            row.at_most(limit)
-        } else {
-            row
-        }
-        .print();
-        Row::of_pairs(
-            GROUP,
-            &case,
-            "beside all names",
-            "ms",
-            "one read_dir of the folder",
-            pairs,
-        )
-        .print();
-    }
+fn print_ratio(case: &str, pairs: &[(f64, f64)]) {
+    let peer = "one read_dir of the folder";
+    Row::of_pairs(GROUP, case, "beside all names", "ms", peer, pairs).print();
 }
 
 fn measure(clips: usize, times: usize) {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let root = folder.path();
-    make(root, clips);
-    eprintln!("{clips} clips are made");
+    make_library(root, clips);
+    eprintln!("{clips} clips: created");
     let runtime = Runtime::new().unwrap();
     let run = &runtime;
-    let case = Case { clips, times };
     let page = |library: &Library, before| -> Page {
         let page = run
             .block_on(library.list(ListOptions { limit: 50, before }))
@@ -136,20 +121,20 @@ fn measure(clips: usize, times: usize) {
     };
     let library = Library::open(root).unwrap();
     let ((), first, _) = timed(|| drop(page(&library, None)));
-    eprintln!("{clips} clips: the very first page {first:.1} ms");
+    eprintln!("{clips} clips: the first page without an index took {first:.1} ms");
 
-    let open = pairs(case.times, root, || (), || drop(Library::open(root).unwrap()));
-    case.row("open", 50.0, &open);
+    let open = pairs(times, root, || (), || drop(Library::open(root).unwrap()));
+    print_rows("open", clips, 50.0, &open);
     let pages = pairs(
-        case.times,
+        times,
         root,
         || (),
         || assert_eq!(page(&library, None).clips.len(), 50),
     );
-    case.row("first page of 50", 50.0, &pages);
+    print_rows("first page of 50", clips, 50.0, &pages);
     let next = page(&library, None).next;
-    let pages = pairs(case.times, root, || (), || drop(page(&library, next.clone())));
-    case.row("next page of 50", 50.0, &pages);
+    let pages = pairs(times, root, || (), || drop(page(&library, next.clone())));
+    print_rows("next page of 50", clips, 50.0, &pages);
 
     let mut number = clips;
     let save = || {
@@ -160,35 +145,29 @@ fn measure(clips: usize, times: usize) {
             staged.commit(ClipRecord::new(1)).await.unwrap();
         });
     };
-    let pages = pairs(case.times, root, save, || {
+    let pages = pairs(times, root, save, || {
         assert_eq!(page(&library, None).clips.len(), 50);
     });
-    case.row("first page after a save of ours", 50.0, &pages);
+    print_rows("first page after a save of ours", clips, 50.0, &pages);
     let mut number = 0;
     let foreign = || {
         number += 1;
         fs::write(root.join(format!("foreign {number}.mp4")), b"bytes").unwrap();
     };
-    let pages = pairs(case.times, root, foreign, || {
+    let pages = pairs(times, root, foreign, || {
         assert_eq!(page(&library, None).clips.len(), 50);
     });
-    let case_after = format!("first page after a foreign change, {clips} clips");
-    Row::of_pairs(
-        GROUP,
-        &case_after,
-        "beside all names",
-        "ms",
-        "one read_dir of the folder",
+    print_ratio(
+        &format!("first page after a foreign change, {clips} clips"),
         &pages,
-    )
-    .print();
+    );
 
     let focus: Clip = run.block_on(library.clip(name(0))).unwrap();
     let ((), first, _) = timed(|| drop(run.block_on(library.family(&focus)).unwrap()));
-    eprintln!("{clips} clips: the very first family {first:.1} ms");
-    let (_, before) = rows::resident();
+    eprintln!("{clips} clips: the first family without a cache took {first:.1} ms");
+    let (_, peak) = rows::resident();
     let families = pairs(
-        case.times.min(9),
+        times.min(9),
         root,
         || (),
         || {
@@ -196,8 +175,13 @@ fn measure(clips: usize, times: usize) {
             assert_eq!(family.members().len(), FAMILY.min(clips));
         },
     );
-    case.row(&format!("family of {}", FAMILY.min(clips)), 500.0, &families);
-    eprintln!("{clips} clips: peak {before:.0} KiB");
+    print_rows(
+        &format!("family of {}", FAMILY.min(clips)),
+        clips,
+        500.0,
+        &families,
+    );
+    eprintln!("{clips} clips: peak memory {peak:.0} KiB");
 }
 
 fn main() {

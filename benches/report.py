@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Rows of benchmarks: kept, shown in docs/benchmarks.md, and held against the kept ones.
+"""Records the rows of benchmarks, compares them to recorded ones, and writes the tables of docs/benchmarks.md.
 
-    benches/report.py keep ROWS      keeps the rows of that file as benches/results.json; rows of groups that
-                                     it lacks stay as they are
+    benches/report.py keep ROWS      records the rows of a file in benches/results.json; replaces the rows of the
+                                     same groups
     benches/report.py page           writes the tables of docs/benchmarks.md from benches/results.json
-    benches/report.py check ROWS     exits 1 when a row is worse than the kept one by more than noise allows
+    benches/report.py check ROWS     exits with 1 if a row is worse than the recorded one by more than noise
 
 A row is a line of JSON, see benches/README.md.
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 KEPT = HERE / "results.json"
 PAGE = HERE.parent / "docs" / "benchmarks.md"
-# Two runs of the same code differ by this much on a busy machine, measured over repeated short runs.
+# How much runs of the same code differ on a busy machine, measured with repeated short runs.
 NOISE = 0.25
 TABLE = re.compile(r"(<!-- rows: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -95,15 +95,15 @@ def check(rows: list[Row]) -> None:
     compared, worse = 0, []
     for row in rows:
         old = before.get(key(row))
-        # A time without a peer is the machine's; memory is ours anywhere.
+        # Times without a peer depend on the machine. Memory does not.
         if old is None or not (row.get("peer") or row.get("exact") or row.get("unit") in ("KiB", "MiB")):
             continue
         compared += 1
-        # What is counted, not timed, has no noise.
+        # Counted figures have no noise.
         noise = 0.0 if row.get("exact") else max(NOISE, 3 * float(old.get("spread") or 0))
         allowed = float(old["value"]) * (1 + noise)
         if not row.get("peer") and not row.get("exact"):
-            # Which thread has which page is luck; what counts of memory is its limit.
+            # Memory varies with the distribution of pages over threads, so it may always reach its limit.
             allowed = max(allowed, float(row.get("limit") or 0))
         if float(row["value"]) > allowed:
             worse.append(f"{' · '.join(map(str, key(row)))}: {number(row['value'])}, kept {number(old['value'])}, allowed {number(allowed)}")

@@ -1,20 +1,20 @@
-//! Rows of benchmarks, as benches/README.md has them: two sides in turns, medians, a line of JSON each.
+//! The rows that benchmarks print, each a line of JSON as described in benches/README.md.
 //!
-//! Included by the benchmarks with `#[path]`; not all of them use all of it.
-#![allow(dead_code, reason = "each benchmark includes what it needs")]
+//! Benchmarks include this file with `#[path]`.
+#![allow(dead_code, reason = "not every benchmark uses every item")]
 #![allow(unreachable_pub, reason = "a module of several programs")]
-#![allow(clippy::print_stdout, reason = "the rows")]
+#![allow(clippy::print_stdout, reason = "prints the rows")]
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-/// Whether the short form is asked for.
+/// Returns whether to run the short form of a benchmark.
 pub fn is_short() -> bool {
     std::env::var_os("REELKIN_BENCH_SHORT").is_some()
 }
 
-/// One figure. `value` is the ratio where there is a peer.
+/// A measured figure. Its `value` is `ours`, or `ours / theirs` if there is a peer.
 pub struct Row(Map<String, Value>);
 
 impl Row {
@@ -32,7 +32,7 @@ impl Row {
         row.with("value", json!(ours))
     }
 
-    /// From runs in turns: the first of each pair is ours.
+    /// Returns the medians of alternating runs. The first value of each pair is ours.
     pub fn of_pairs(
         group: &str,
         case: &str,
@@ -63,7 +63,7 @@ impl Row {
         self.with("limit", json!(limit))
     }
 
-    /// It is counted or simulated: the same in every run.
+    /// Marks a figure that is counted or simulated, and therefore the same in every run.
     pub fn exact(self) -> Self {
         self.with("exact", json!(true))
     }
@@ -87,7 +87,7 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Wall and processor milliseconds of this process while `work` runs; all threads count.
+/// Runs `work`. Returns its result, the wall time and the CPU time of all threads of this process, in milliseconds.
 pub fn timed<T>(work: impl FnOnce() -> T) -> (T, f64, f64) {
     let (cpu, start) = (processor_time(), Instant::now());
     let result = work();
@@ -103,9 +103,9 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
-/// What this process has used of the processors, user and system, to 10 ms: take enough work for that.
+/// Returns the user and system CPU time of this process, with a resolution of 10 ms.
 pub fn processor_time() -> Duration {
-    // Fields 14 and 15, in ticks of 1/100 s; what comes before the last parenthesis is the program's name.
+    // Fields 14 and 15, in ticks of 10 ms. The name of the program, field 2, is in parentheses and may contain spaces.
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let after = stat.rsplit(')').next().unwrap_or_default();
     let ticks: u64 = after
@@ -117,7 +117,7 @@ pub fn processor_time() -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-/// Resident memory of this process now, and at its highest, in KiB.
+/// Returns the current and the peak resident memory of this process, in KiB.
 pub fn resident() -> (f64, f64) {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let of = |name: &str| {

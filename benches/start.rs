@@ -1,6 +1,6 @@
-//! Whole processes of the packaged program, in turns with ffmpeg's. `REELKIN_PROGRAM` names the program.
+//! Measures the packaged program from start to exit, in turns with ffmpeg. `REELKIN_PROGRAM` is its path.
 
-#![expect(clippy::cast_precision_loss, reason = "the size of a program")]
+#![expect(clippy::cast_precision_loss, reason = "the size of a program fits")]
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -13,20 +13,22 @@ mod rows;
 
 const GROUP: &str = "start";
 
-type Failure = Box<dyn std::error::Error>;
+type BoxError = Box<dyn std::error::Error>;
 
-fn main() -> Result<(), Failure> {
-    let program = std::env::var_os("REELKIN_PROGRAM").ok_or("REELKIN_PROGRAM names no program")?;
-    let program = program.into_string().map_err(|_| "REELKIN_PROGRAM is no text")?;
+fn main() -> Result<(), BoxError> {
+    let program = std::env::var_os("REELKIN_PROGRAM").ok_or("REELKIN_PROGRAM is not set")?;
+    let program = program
+        .into_string()
+        .map_err(|_| "REELKIN_PROGRAM is not Unicode")?;
     let folder = tempfile::tempdir()?;
     let [clip, ours, theirs] =
         ["clip.mp4", "ours.png", "theirs.png"].map(|name| folder.path().join(name).display().to_string());
-    // The service's default: 480p, 24 frames a second, 5 s.
-    let made = "-nostdin -loglevel error -f lavfi -i testsrc2=size=848x480:rate=24:duration=5 -f lavfi \
+    // The defaults of the service: 480p, 24 fps, 5 s.
+    let arguments = "-nostdin -loglevel error -f lavfi -i testsrc2=size=848x480:rate=24:duration=5 -f lavfi \
                 -i sine=duration=5 -c:v libx264 -preset medium -crf 23 -g 48 -pix_fmt yuv420p -c:a aac";
     run(command(
         "ffmpeg",
-        &made.split_whitespace().chain([&*clip]).collect::<Vec<_>>(),
+        &arguments.split_whitespace().chain([&*clip]).collect::<Vec<_>>(),
     ))?;
 
     let rounds = if is_short() { 20 } else { 60 };
@@ -51,7 +53,7 @@ fn main() -> Result<(), Failure> {
             },
         ),
     ];
-    for (case, most, peer, ours, theirs) in cases {
+    for (case, limit, peer, ours, theirs) in cases {
         run(ours())?;
         run(theirs())?;
         let mut wall = Vec::new();
@@ -59,7 +61,7 @@ fn main() -> Result<(), Failure> {
             wall.push((timed_run(ours())?, timed_run(theirs())?));
         }
         let ours = median(wall.iter().map(|pair| pair.0).collect());
-        Row::new(GROUP, case, "wall", "ms", ours).at_most(most).print();
+        Row::new(GROUP, case, "wall", "ms", ours).at_most(limit).print();
         Row::of_pairs(GROUP, case, "wall beside ffmpeg", "ms", peer, &wall).print();
     }
     let size = Path::new(&program).metadata()?.len() as f64 / 1e6;
@@ -79,13 +81,13 @@ fn command(program: &str, arguments: &[&str]) -> Command {
     command
 }
 
-fn timed_run(command: Command) -> Result<f64, Failure> {
+fn timed_run(command: Command) -> Result<f64, BoxError> {
     let start = Instant::now();
     run(command)?;
     Ok(start.elapsed().as_secs_f64() * 1000.0)
 }
 
-fn run(mut command: Command) -> Result<(), Failure> {
+fn run(mut command: Command) -> Result<(), BoxError> {
     if command.status()?.success() {
         Ok(())
     } else {

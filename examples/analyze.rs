@@ -1,10 +1,10 @@
-//! Has a language model describe a clip from its frames.
+//! Describes a clip with a language model that sees its frames.
 //!
 //! ```sh
 //! cargo run --features sandbox --example analyze
 //! ```
 
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
 
 mod common;
 

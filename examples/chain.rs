@@ -1,11 +1,11 @@
-//! Makes three clips, each going on from the one before, and shows how far they drift.
+//! Creates three clips, each starting where the previous one ends, and prints how far they drift.
 //!
 //! ```sh
 //! cargo run --features sandbox --example chain               # the sandbox: no key, no cost
 //! XAI_API_KEY=… cargo run --features sandbox --example chain -- --real   # the service: at most $1.20
 //! ```
 
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
 
 mod common;
 
@@ -21,7 +21,7 @@ async fn main() -> reelkin::Result<()> {
         .then(ContinueRequest::new("the lamp turns on"))
         .then(ContinueRequest::new("a ship answers with its horn"))
         .budget(usd("1.20")?);
-    // Run it again, or break it off and run it again: no clip is paid twice.
+    // Running the example again, even after an interruption, pays for no clip twice.
     let chain = client.chain(request).start().await?;
     println!("chain {}", chain.id());
     let mut events = chain.events();
@@ -30,10 +30,10 @@ async fn main() -> reelkin::Result<()> {
             clip, of, id, drift, ..
         } = event
         {
-            let drift = drift.map_or("the anchor".to_owned(), |drift| format!("{drift:?}"));
+            let drift = drift.map_or("the reference for drift".to_owned(), |drift| format!("{drift:?}"));
             println!("clip {clip} of {of}: {id}, {drift}");
         }
     }
-    println!("{} in all", chain.wait().await?.cost);
+    println!("total cost: {}", chain.wait().await?.cost);
     Ok(())
 }

@@ -1,10 +1,10 @@
-//! Goes on where a clip ends, twice: two branches of one family.
+//! Continues a clip twice: two branches with the same parent.
 //!
 //! ```sh
 //! cargo run --features sandbox --example continue_from
 //! ```
 
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
 
 mod common;
 
@@ -16,7 +16,7 @@ async fn main() -> reelkin::Result<()> {
     let start = client
         .generate(GenerateRequest::text("a lighthouse at dusk").duration(secs(2)))
         .await?;
-    // Words are planned by a language model here unless told otherwise.
+    // By default, a language model rewrites the prompt of a continuation.
     let request = ContinueRequest::new("the lamp turns on").duration(secs(2));
     let lamp = client.continue_from(&start, request).await?;
     let request = ContinueRequest::new("a storm comes in")
@@ -27,11 +27,11 @@ async fn main() -> reelkin::Result<()> {
         let report = clip
             .record
             .and_then(|record| record.reelkin)
-            .and_then(|ours| ours.delivery);
-        if let Some(likeness) = report.and_then(|report| report.start) {
+            .and_then(|fields| fields.delivery);
+        if let Some(similarity) = report.and_then(|report| report.start) {
             println!(
-                "{} starts {:.1} dB from the frame that was sent",
-                clip.file_name, likeness.luma_db
+                "{}: the first frame matches the frame that was sent by {:.1} dB",
+                clip.file_name, similarity.luma_db
             );
         }
     }

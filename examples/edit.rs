@@ -1,10 +1,10 @@
-//! Makes a changed copy of a clip.
+//! Edits a clip.
 //!
 //! ```sh
 //! cargo run --features sandbox --example edit
 //! ```
 
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
 
 mod common;
 
@@ -14,9 +14,9 @@ use reelkin::{EditRequest, GenerateRequest, secs};
 async fn main() -> reelkin::Result<()> {
     let (_sandbox, client) = common::client().await?;
     let day = client
-        .generate(GenerateRequest::text("a harbour at noon").duration(secs(2)))
+        .generate(GenerateRequest::text("a harbor at noon").duration(secs(2)))
         .await?;
-    // The clip may have 8.7 s at the most; its length, shape and size are the result's.
+    // The input can be up to 8.7 s long. The result has its duration, aspect ratio and resolution.
     let night = client.edit(EditRequest::new(&day, "make it night")).await?;
     println!("{} -> {}", day.file_name, night.file_name);
     Ok(())

@@ -1,10 +1,10 @@
-//! Adds seconds at the end of a clip, and says where they begin.
+//! Extends a clip and prints where the added part starts.
 //!
 //! ```sh
 //! cargo run --features sandbox --example extend
 //! ```
 
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
 
 mod common;
 
@@ -14,7 +14,7 @@ use reelkin::{ExtendRequest, GenerateRequest, secs};
 async fn main() -> reelkin::Result<()> {
     let (_sandbox, client) = common::client().await?;
     let short = client
-        .generate(GenerateRequest::text("a harbour at noon").duration(secs(3)))
+        .generate(GenerateRequest::text("a harbor at noon").duration(secs(3)))
         .await?;
     let long = client
         .extend(ExtendRequest::new(&short, "the camera pulls back").duration(secs(2)))
@@ -22,9 +22,12 @@ async fn main() -> reelkin::Result<()> {
     let report = long
         .record
         .and_then(|record| record.reelkin)
-        .and_then(|ours| ours.delivery);
+        .and_then(|fields| fields.delivery);
     if let Some(seam) = report.and_then(|report| report.seam) {
-        println!("{}: the new part begins at {:.3} s", long.file_name, seam.seconds);
+        println!(
+            "{}: the added part starts at {:.3} s",
+            long.file_name, seam.seconds
+        );
     }
     Ok(())
 }

@@ -1,11 +1,11 @@
-//! Makes a clip from words and shows its progress.
+//! Generates a clip from a prompt and prints its progress.
 //!
 //! ```sh
 //! cargo run --features sandbox --example generate               # the sandbox: no key, no cost
 //! XAI_API_KEY=… cargo run --features sandbox --example generate -- --real   # the service: costs $0.25
 //! ```
 
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
 
 mod common;
 
@@ -17,7 +17,7 @@ async fn main() -> reelkin::Result<()> {
     let request = GenerateRequest::text("a paper boat drifts down a rainy street, close to the water")
         .duration(secs(5));
     if let Some(cost) = client.estimate(&request)?.estimate {
-        println!("this costs {cost}");
+        println!("estimated cost: {cost}");
     }
     let job = client.generate(request).start().await?;
     let mut events = job.events();

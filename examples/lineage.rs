@@ -1,10 +1,10 @@
-//! Shows the family of a clip.
+//! Prints the lineage of a clip.
 //!
 //! ```sh
 //! cargo run --features sandbox --example lineage
 //! ```
 
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
 
 mod common;
 

@@ -1,11 +1,11 @@
-//! Exports the spans of a clip and a frame over OTLP, to a collector that runs in the example, and prints
-//! the tree that arrived there.
+//! Exports the tracing spans of a clip and a frame over OTLP to a collector in the same process, and prints the spans that
+//! the collector received.
 //!
 //! ```sh
 //! cargo run --features otel --example telemetry
 //! ```
 
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
 
 mod common;
 
@@ -44,10 +44,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         .with_resource(Resource::builder().with_service_name("reelkin-example").build())
         .build();
     let spans = tracing_opentelemetry::layer().with_tracer(provider.tracer("reelkin"));
-    // The exporter's own requests are not what is to be seen.
-    let ours = Targets::new().with_target("reelkin", LevelFilter::INFO);
+    // Excludes the spans of the exporter's own requests.
+    let reelkin = Targets::new().with_target("reelkin", LevelFilter::INFO);
     tracing_subscriber::registry()
-        .with(spans.with_filter(ours))
+        .with(spans.with_filter(reelkin))
         .init();
 
     runtime.block_on(async {
@@ -57,16 +57,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     })?;
     provider.shutdown()?;
 
-    let received = received.lock().map_err(|_| "the collector broke down")?;
+    let received = received.lock().map_err(|_| "the collector panicked")?;
     if received.is_empty() {
-        return Err("no span arrived at the collector".into());
+        return Err("the collector received no spans".into());
     }
     print(&received, "", 0);
     drop(sandbox);
     Ok(())
 }
 
-/// A collector of OTLP over HTTP that keeps the spans it is sent; its address.
+/// Starts a collector of OTLP over HTTP that appends received spans to `spans`. Returns its address.
 async fn collect(spans: Spans) -> Result<String, Box<dyn Error>> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let endpoint = format!("http://{}/v1/traces", listener.local_addr()?);
@@ -88,7 +88,7 @@ fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// The spans below one, in the order they began.
+/// Prints the descendants of a span, ordered by start time.
 fn print(spans: &[Value], parent: &str, depth: usize) {
     let nanos = |span: &Value, key: &str| {
         let text = span[key]

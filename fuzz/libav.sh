@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Builds a libav for fuzzing out of its source: only what reelkin lets in, in plain C, instrumented for
-# coverage and AddressSanitizer.
+# Builds libav from source for fuzzing: only the formats that reelkin allows, without assembly, instrumented for coverage
+# and AddressSanitizer.
 #
 #   fuzz/libav.sh SOURCE PREFIX     then   FFMPEG_DIR=PREFIX scripts/fuzz.sh --seconds 600 frames
 #
-# SOURCE is an unpacked FFmpeg of the version that is linked (`apt-get source ffmpeg`, or ffmpeg.org). Needs
-# clang. Left out: AV1, whose decoder is another library.
+# SOURCE is the unpacked source of the FFmpeg version to link (`apt-get source ffmpeg`, or ffmpeg.org). Needs clang.
+# Does not include AV1, whose decoder is a separate library.
 set -euo pipefail
 
 [ $# -eq 2 ] || { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2; }
@@ -16,6 +16,6 @@ cd "$1"
     --enable-demuxer=mov,matroska --enable-decoder=h264,hevc,vp8,vp9,mpeg4,mjpeg,png \
     --enable-parser=h264,hevc,vp8,vp9,av1,mpeg4video,mjpeg,png \
     --disable-shared --enable-static --disable-stripping >configure.log
-# Not for configure itself: its test programs would need clang's own runtime, and rustc brings one.
+# Not passed to configure: its test programs would have to link the sanitizer runtime of clang. rustc links its own.
 make -j"$(nproc)" ECFLAGS="-g1 -fsanitize=address,fuzzer-no-link -fno-omit-frame-pointer" >make.log
 make install >install.log

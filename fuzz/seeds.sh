@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the seeds of fuzz/corpus anew: tiny clips of every container and codec that is let in, pictures, and
-# the fixtures of the tests. Needs the program ffmpeg. Inputs called regression-* are kept as they are.
+# Recreates the seeds in fuzz/corpus: tiny clips in every allowed container and codec, images, and fixtures of the tests.
+# Needs ffmpeg. Keeps the inputs that are named regression-*.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -41,7 +41,7 @@ cp ../tests/fixtures/ima2/*.json corpus/sidecar/
 cat >corpus/journal/chain.json <<JSON
 {"schema":1,"id":"c","created_at":1763812000000,"budget_usd_ticks":5000000000,"start":"generated","steps":[{"state":"sent","job_id":"j","cost_usd_ticks":5,"lost_usd_ticks":3,"tries":1,"drift":{"colour_delta":1.5,"contrast_ratio":1.0,"sharpness_ratio":0.9},"error":{"code":"c","message":"m"},"request_sha256":"00"}]}
 JSON
-# The first byte of these inputs chooses the status.
+# The first byte of each input selects the HTTP status.
 for file in ../tests/fixtures/xai/{responses,errors,language,models,files}/*.*; do
     case $(basename "$file") in
     [45][0-9][0-9]-*) first='\x04' ;;

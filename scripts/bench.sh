@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Runs benchmarks and keeps their rows.
+# Runs benchmarks and records their rows.
 #
-#   scripts/bench.sh             all of them; writes benches/results.json and docs/benchmarks.md
-#   scripts/bench.sh NAME…       some of them; their groups are replaced
-#   scripts/bench.sh --check     the short form of those that have one, held against what is kept
+#   scripts/bench.sh             runs all benchmarks; writes benches/results.json and docs/benchmarks.md
+#   scripts/bench.sh NAME...     runs some benchmarks; replaces the rows of their groups
+#   scripts/bench.sh --check     runs the short forms; fails if a result is worse than the recorded one
 #
-# benches/README.md has the names.
+# benches/README.md lists the names.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -28,21 +28,21 @@ rows=target/bench/rows
 mkdir -p "${rows%/*}"
 : >"$rows"
 
-# A benchmark in Rust: our release profile, the system's libav. Not all features: the generators take minutes to build.
+# Runs a Rust benchmark with the release profile and the libav of the system. Features that build slowly are off.
 in_rust() { cargo bench --locked --quiet --features cli --bench "$1" >>"$rows"; }
 
-# What is simulated with private parts of the crate, on a clock of its own: tests that print rows.
+# Runs a simulation with a virtual clock. It uses private items of the crate, so it is a test that prints rows.
 in_simulation() {
     cargo test --locked --quiet --all-features --lib -- "$@" --exact --ignored --nocapture --test-threads=1 |
         grep -o '{.*' >>"$rows"
 }
 
-# The packages of a peer in Python, in an environment of the benchmark's own.
+# Installs Python packages into a virtual environment of a benchmark.
 in_python() {
-    local place=target/bench/$1
+    local venv=target/bench/$1
     shift
-    [ -x "$place/bin/python" ] || python3 -m venv "$place"
-    "$place/bin/pip" install --quiet --disable-pip-version-check "$@"
+    [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check "$@"
 }
 
 for name in "${names[@]}"; do
@@ -59,7 +59,7 @@ for name in "${names[@]}"; do
         in_python jobs httpx==0.28.1
         in_rust jobs
         ;;
-    *) echo "no benchmark is called $name: ${all[*]}" >&2; exit 2 ;;
+    *) echo "unknown benchmark $name, expected one of: ${all[*]}" >&2; exit 2 ;;
     esac
 done
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The packages: built once, installed, tested in each language; with --bench measured instead. A summary at the end.
+# Builds the language packages and runs their tests, or with --bench their benchmarks. Ends with a summary.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,8 +20,8 @@ test_in() {
     echo; echo "== $1"; cat "$log"
     return "$status"
 }
-# Python and Swift wait for most of their time. Not beside them Kotlin: it measures the memory of a JVM.
-# With job control: without it the shell has what it starts in the background ignore Ctrl-C, which is tested.
+# Python and Swift run in parallel, because their tests mostly wait. Kotlin runs alone, because it measures the memory
+# of a JVM. Job control is on because without it background processes ignore SIGINT, which the tests send.
 set -m
 trap 'kill -- "-$python" "-$swift" 2>/dev/null || true' EXIT
 test_in python &

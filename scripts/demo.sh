@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The main job with no key and no cost: a short story. A clip from words, two clips that start where it
-# ends (two branches), one edited, one extended, one described; then their family.
+# Shows the main commands against the sandbox, without a key and at no cost: generates a clip, continues it in two
+# branches, edits, extends and analyzes clips, and prints their lineage.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,7 +9,7 @@ out=demo-out
 rm -rf "$out"
 mkdir -p "$out"
 
-# One sandbox for all of it; its first line says where it is.
+# One sandbox for all commands. The first line of its output is its address.
 started=$(mktemp)
 "$reelkin" sandbox --seconds-per-job 2 >"$started" &
 sandbox=$!
@@ -20,17 +20,18 @@ XAI_API_KEY=$(sed -n 's/.*"api_key":"\([^"]*\)".*/\1/p' "$started")
 export XAI_API_KEY
 echo "the sandbox is at ${base_url%/v1}" >&2
 
-# Shows the command, runs it, and leaves the clip's path in $clip.
+# Prints a command and runs it.
 run() {
     echo "\$ reelkin $*" >&2
     "$reelkin" --library "$out" --base-url "$base_url" "$@"
 }
+# Runs a command that creates a clip and sets $clip to its path.
 make() {
-    local told
-    told=$(run "$@")
-    # Not `tee /dev/stderr`: where that is a file it would be opened anew, and written from its start.
-    printf '%s\n' "$told" >&2
-    clip=$(printf '%s\n' "$told" | sed -n '1s/  .*//p')
+    local printed
+    printed=$(run "$@")
+    # Not `tee /dev/stderr`: if standard error is a file, tee would open it again and overwrite its start.
+    printf '%s\n' "$printed" >&2
+    clip=$(printf '%s\n' "$printed" | sed -n '1s/  .*//p')
 }
 
 make generate "a lighthouse at dusk, waves roll below, gulls calling, the camera rises slowly" \

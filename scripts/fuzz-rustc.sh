@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The compiler of scripts/fuzz.sh: instruments the crates that read the bytes of others, and no other.
+# The rustc wrapper of scripts/fuzz.sh: instruments only the crates that parse untrusted input.
 #
-# Called by cargo as `fuzz-rustc.sh RUSTC ARGUMENTS`. FUZZ_FLAGS has the flags.
+# cargo calls it as `fuzz-rustc.sh RUSTC ARGUMENTS`. FUZZ_FLAGS contains the instrumentation flags.
 set -euo pipefail
 
 rustc=$1

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Fuzzes what reads the bytes of others. On stable Rust: the fuzzer is a library, no program is installed.
+# Fuzzes the parsers of untrusted input. Works on stable Rust: the fuzzer is a library, and no program is installed.
 #
-#   scripts/fuzz.sh --short               every target: the kept corpus, then some seconds of mutation
-#   scripts/fuzz.sh --build               builds the targets alone
-#   scripts/fuzz.sh --seconds N TARGET    one target for N seconds
-#   scripts/fuzz.sh --input FILE TARGET   one input, as a crash is repeated
+#   scripts/fuzz.sh --short               runs every target: the corpus, then a few seconds of mutation
+#   scripts/fuzz.sh --build               only builds the targets
+#   scripts/fuzz.sh --seconds N TARGET    runs one target for N seconds
+#   scripts/fuzz.sh --input FILE TARGET   runs one input, to reproduce a crash
 #
-# FFMPEG_DIR may name a libav that was built with fuzz/libav.sh: then libav's own branches guide the
-# mutations, and AddressSanitizer sees inside of it.
+# FFMPEG_DIR may name a libav that was built with fuzz/libav.sh. Its branches then guide the mutations, and
+# AddressSanitizer checks its memory accesses.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,8 +16,8 @@ short=6
 mode=${1:-}
 case $mode in
 --build | --short) ;;
---seconds | --input) [ $# -eq 3 ] || { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; } ;;
-*) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+--seconds | --input) [ $# -eq 3 ] || { sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2; } ;;
+*) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 
 host=$(rustc -vV | sed -n 's/^host: //p')
@@ -26,13 +26,13 @@ for arg in level=4 inline-8bit-counters pc-table trace-compares; do
     flags+=("-Cllvm-args=-sanitizer-coverage-$arg")
 done
 if [ -n "${FFMPEG_DIR:-}" ]; then
-    # A static libav names no libraries of its own.
+    # A static libav does not link the libraries that it depends on.
     flags+=(-Clink-arg=-lz -Clink-arg=-lm)
     build=target/fuzz/instrumented
 else
     build=target/fuzz/build
 fi
-# `-Z` on stable is what RUSTC_BOOTSTRAP allows, for this build alone.
+# RUSTC_BOOTSTRAP allows `-Z` flags on stable, for this build only.
 RUSTC_BOOTSTRAP=1 RUSTC_WRAPPER=$PWD/scripts/fuzz-rustc.sh FUZZ_FLAGS="${flags[*]}" cargo build --quiet --locked --release \
     --manifest-path fuzz/Cargo.toml --target "$host" --target-dir "$build"
 
@@ -49,7 +49,7 @@ run() {
     mkdir -p "$found" "$work"
     local dictionary=()
     [ ! -f "$(corpus "$target").dict" ] || dictionary=("-dict=$(corpus "$target").dict")
-    # What an input may take: 20 s (its deadline is 5) and 2 GB, where the instrumented build needs most.
+    # An input may take 20 s, although its deadline is 5 s, and 2 GB: the instrumented build is slower and larger.
     ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1:detect_odr_violation=0 \
         "$build/$host/release/$target" "-artifact_prefix=$found/" -timeout=20 -rss_limit_mb=2048 \
         -malloc_limit_mb=0 -max_len=65536 -print_final_stats=1 "${dictionary[@]}" "$@"
@@ -66,7 +66,7 @@ case $mode in
     for target in "${targets[@]}"; do
         log=target/fuzz/$target.log
         mkdir -p target/fuzz
-        # All of the kept corpus, then mutations from a seed that is said. New inputs go to the first folder.
+        # The whole corpus, then mutations from a printed seed. New inputs are written to the first folder.
         fresh=target/fuzz/short/$target
         rm -rf "$fresh" && mkdir -p "$fresh"
         seed=${FUZZ_SEED:-$RANDOM}

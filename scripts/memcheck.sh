@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs the frame tests under valgrind's memcheck, libav included: no read or write outside of what is there, no
-# choice made by a value that was never set, nothing lost at the end.
+# Runs media tests under valgrind's memcheck, libav included. Invalid reads and writes, branches on uninitialized
+# values, and leaks are errors.
 #
-#   scripts/memcheck.sh          a representative part, some minutes on two cores
-#   scripts/memcheck.sh --all    every test of media but those that measure time or memory
+#   scripts/memcheck.sh          a representative selection, some minutes on two cores
+#   scripts/memcheck.sh --all    all media tests except those that measure time or memory
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -34,12 +34,12 @@ if [ "${1:-}" = --all ]; then
         media_hostile::sizes media_hostile::a_reference)
 fi
 
-# The clips are made by the program ffmpeg, outside of valgrind: once before, so that they are there.
+# Runs the tests once without valgrind, so that ffmpeg creates the clips at full speed.
 cargo test --locked --all-features --test it -- "${part[@]}" >/dev/null
 test=$(cargo test --locked --all-features --test it --no-run --message-format=json 2>/dev/null |
     sed -n 's/.*"executable":"\([^"]*\/it-[0-9a-f]*\)".*/\1/p' | tail -1)
-# Several threads of the tests would only take turns. Deadlines of tests count real time, which runs twenty
-# times slower here: those tests are not in the list.
+# One test thread, because valgrind runs one thread at a time. Tests with deadlines are not in the list: everything is
+# twenty times slower here.
 valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
     --errors-for-leak-kinds=definite --trace-children=no --fair-sched=yes \
     --suppressions=scripts/memcheck.supp \

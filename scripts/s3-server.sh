@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the S3 server of the tests, moto's, into .cache/s3: what tests/it/bucket.rs starts. Does
-# nothing where it is there. The versions are pinned: tests are not to change because a registry did.
+# Installs moto, the S3 server that tests/it/bucket.rs starts, into .cache/s3, unless it is installed. The versions are
+# pinned, so that a new release cannot change the tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

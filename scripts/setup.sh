@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Installs what building and testing need and is not there: libav's headers, clang's library (for the
-# bindings of ffmpeg-next), pkg-config; with "test" also what the tests run: ffmpeg, Node, Python; with
-# "memcheck" valgrind; with "bindings" what bindings/libav/build.sh builds a libav with.
-# Does nothing where all is there. Debian and Ubuntu through apt; elsewhere it names the packages.
+# Installs missing build and test dependencies, with apt on Debian and Ubuntu. Elsewhere it prints their names.
+#
+#   scripts/setup.sh build       libav headers, libclang (for the bindings of ffmpeg-next), pkg-config and compilers
+#   scripts/setup.sh test        also ffmpeg, Node and Python
+#   scripts/setup.sh memcheck    also valgrind
+#   scripts/setup.sh bindings    also the tools for bindings/libav/build.sh
 set -euo pipefail
 
 want=${1:-build}
@@ -29,7 +31,7 @@ have_clang || missing+=(libclang-dev)
 have_compiler || missing+=(build-essential clang)
 if [ "$want" = test ] && ! have_test_tools; then
     missing+=(ffmpeg curl python3 python3-venv)
-    # A Node that is there came with its npm; Debian's npm would fight with it.
+    # An existing Node has its own npm, which conflicts with the npm package of Debian.
     command -v npm >/dev/null || missing+=(nodejs npm)
 fi
 
@@ -41,27 +43,27 @@ have_libav_tools() {
 [ "$want" != bindings ] || have_libav_tools || missing+=(build-essential nasm meson ninja-build xz-utils)
 
 if ! command -v cargo >/dev/null && [ -x "$HOME/.cargo/bin/cargo" ]; then
-    echo "cargo is in $HOME/.cargo/bin, which is not on the PATH: run  . \"\$HOME/.cargo/env\"" >&2
+    echo "cargo is in $HOME/.cargo/bin, which is not on PATH; run: . \"\$HOME/.cargo/env\"" >&2
     exit 1
 fi
 if ! command -v cargo >/dev/null; then
-    echo "Rust is missing: install it with rustup, https://rustup.rs" >&2
+    echo "Rust is not installed; install it with rustup: https://rustup.rs" >&2
     exit 1
 fi
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 if ! command -v apt-get >/dev/null; then
-    cat >&2 <<WORDS
-These are missing and there is no apt to install them: ${missing[*]}
+    cat >&2 <<TEXT
+cannot install missing packages without apt: ${missing[*]}
   Homebrew:  brew install ffmpeg pkg-config llvm node python
   Fedora:    dnf install ffmpeg-free ffmpeg-free-devel clang clang-devel pkgconf-pkg-config nodejs npm python3
-WORDS
+TEXT
     exit 1
 fi
 
 as_root=()
 if [ "$(id -u)" != 0 ]; then
-    command -v sudo >/dev/null || { echo "installing ${missing[*]} needs root or sudo" >&2; exit 1; }
+    command -v sudo >/dev/null || { echo "installing ${missing[*]} requires root or sudo" >&2; exit 1; }
     as_root=(sudo)
 fi
 echo "installing ${missing[*]}" >&2

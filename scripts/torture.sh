@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Kills, fills, breaks and starves the crate for some ten minutes on two cores, and prints the figures.
-#   scripts/torture.sh [SEED]     SEED repeats what an earlier run did; without it a new one is drawn.
-# Ends with 1 if anything failed. Ctrl-C ends everything that it started.
+# Stress tests: kills processes, fills disks, corrupts records and injects faults for ten minutes on two cores.
+#   scripts/torture.sh [SEED]     SEED reproduces an earlier run; defaults to a random seed
+# Exits with 1 if a test failed. Ctrl-C ends everything that it started.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,7 +9,7 @@ seed=${1:-${REELKIN_SEED:-$((RANDOM * 32768 + RANDOM))}}
 minutes=${REELKIN_MINUTES:-10}
 out=$(mktemp -d)
 part=
-# Each part is a process group of its own: its children go with it.
+# Each part has its own process group, so that its children are killed with it.
 finish() {
     local code=$?
     trap - EXIT INT TERM
@@ -25,25 +25,25 @@ export CARGO_TERM_COLOR=never RUST_BACKTRACE=1
 unset XAI_API_KEY REELKIN_LIBRARY REELKIN_LOG
 failed=()
 
-# run NAME SECONDS COMMAND...: its figures are the lines that begin with `torture:`.
+# run NAME SECONDS COMMAND... runs a part with a time limit. Its figures are the lines that begin with `torture:`.
 run() {
-    local name=$1 most=$2 begun=$SECONDS code
+    local name=$1 limit=$2 started=$SECONDS code
     shift 2
     echo "== $name" >&2
-    setsid timeout --kill-after=10 "$most" "$@" >"$out/$name" 2>&1 </dev/null &
+    setsid timeout --kill-after=10 "$limit" "$@" >"$out/$name" 2>&1 </dev/null &
     part=$!
     wait "$part"
     code=$?
-    # What a part that failed or was ended has left behind.
+    # Processes that a failed part left behind.
     kill -KILL -- "-$part" 2>/dev/null
     part=
     if [ "$code" != 0 ]; then
         failed+=("$name")
         grep -v '^ \+\(at\|[0-9]\+:\) ' "$out/$name" | tail -40 >&2
-        [ "$code" != 124 ] || echo "$name did not end within $most s" >&2
+        [ "$code" != 124 ] || echo "$name did not end within $limit s" >&2
     fi
     grep '^NOT RUN' "$out/$name" >&2
-    printf '%s\t%s\t%s s\n' "$name" "$([ "$code" = 0 ] && echo ok || echo FAILED)" $((SECONDS - begun)) >>"$out/table"
+    printf '%s\t%s\t%s s\n' "$name" "$([ "$code" = 0 ] && echo ok || echo FAILED)" $((SECONDS - started)) >>"$out/table"
     sed -n -e 's/^torture: [a-z]*: /\t/p' -e 's/^fuzz /\t/p' -e 's/^\([a-z_ -]*: [0-9]* faults in .*\)/\t\1/p' \
         "$out/$name" >>"$out/table"
 }
@@ -57,12 +57,12 @@ it=$(sed -n 's/.*Executable tests.it.main.rs (\(.*\)).*/\1/p' "$out/build")
 
 export REELKIN_SEED=$seed FUZZ_SEED=$seed
 share=$((minutes * 60))
-# Some three minutes each on two cores that do nothing else; whoever needs longer than all of it together hangs.
+# Each part takes about three minutes on two idle cores. One that takes longer than all parts together hangs.
 REELKIN_KILLS=$share run kill $((share * 2)) "$it" torture_kill --nocapture
 REELKIN_CASES=$((share / 6)) run property $((share * 2)) "$it" torture_property --nocapture
 run disk "$share" "$it" torture_disk --nocapture
 run records "$share" "$it" torture_records --nocapture
-# What other parts of the tree bring.
+# Parts that may not exist in this checkout.
 if "$it" --list 2>/dev/null | grep -q '^every_byte::'; then
     REELKIN_LONG=1 run every-byte $((share * 2)) "$it" every_byte:: --nocapture
 fi
@@ -70,7 +70,7 @@ fi
 [ ! -x scripts/memcheck.sh ] || run memcheck $((share * 2)) scripts/memcheck.sh
 
 echo
-echo "torture, seed $seed (repeat: scripts/torture.sh $seed)"
+echo "torture, seed $seed (to reproduce: scripts/torture.sh $seed)"
 expand -t 12 "$out/table"
 if [ ${#failed[@]} -gt 0 ]; then
     echo "FAILED: ${failed[*]}"

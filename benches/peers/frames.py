@@ -1,9 +1,9 @@
-"""Frames in Python: the wheel against PyAV, OpenCV, decord and torchcodec, in turns, in one process.
+"""Compares decoding frames with the wheel to PyAV, OpenCV, decord and torchcodec, in turns, in one process.
 
-    benches/peers/frames.sh          installs what it needs into target/bench/frames and runs it
+    benches/peers/frames.sh          installs the packages into target/bench/frames and runs this script
 
-Every peer goes the best way that it has to the frame that ffmpeg shows last. One that brings another frame is not
-compared on that clip; it is told of on standard error.
+Each peer uses its fastest method that returns the last frame, as ffmpeg decodes it. A peer that returns another frame of a
+clip is not compared on that clip, and is reported on standard error.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from reelkin import sync as reelkin
-from rows import SHORT, pair, say, turns
+from rows import SHORT, pair, print_row, turns
 
 Pixels = np.ndarray
 LastFrame = Callable[[Path], Pixels]
@@ -85,9 +85,9 @@ def torchcodec(mode: str, threads: int) -> LastFrame:
 
 
 def peers() -> dict[str, LastFrame]:
-    """Those that are installed, each in its ways. All ways of a peer are taken, and the fastest counts."""
+    """Returns the methods of all installed peers. The fastest method of a peer counts."""
     cores = os.cpu_count() or 1
-    ways: dict[str, Callable[[], LastFrame]] = {
+    methods: dict[str, Callable[[], LastFrame]] = {
         "PyAV": lambda: pyav("SLICE"),
         "PyAV, all threads": lambda: pyav("AUTO"),
         "OpenCV": lambda: __import__("cv2") and opencv,
@@ -97,19 +97,19 @@ def peers() -> dict[str, LastFrame]:
         "torchcodec, approximate, all threads": lambda: torchcodec("approximate", cores),
     }
     found = {}
-    for name, way in ways.items():
+    for name, method in methods.items():
         try:
-            found[name] = way()
+            found[name] = method()
         except (ImportError, OSError, RuntimeError) as error:
-            print(f"{name} is left out: {str(error).splitlines()[0]}", file=sys.stderr)
+            print(f"skipping {name}: {str(error).splitlines()[0]}", file=sys.stderr)
     return found
 
 
 DISTRIBUTIONS = {"PyAV": "av", "OpenCV": "opencv-python-headless", "decord": "decord", "torchcodec": "torchcodec"}
 
 
-def with_version(way: str) -> str:
-    name, _, rest = way.partition(", ")
+def with_version(method: str) -> str:
+    name, _, rest = method.partition(", ")
     return f"{name} {importlib.metadata.version(DISTRIBUTIONS[name])}{', ' if rest else ''}{rest}"
 
 
@@ -117,7 +117,7 @@ def with_version(way: str) -> str:
 
 
 def last_two_by_ffmpeg(path: Path, shape: Sequence[int]) -> tuple[Pixels, Pixels]:
-    """The whole clip through the program, and the end of it: slow, and nobody doubts it. The last one comes first."""
+    """Decodes the whole clip with ffmpeg, as the reference. Returns the last frame and the one before it."""
     command = ["ffmpeg", "-nostdin", "-v", "error", "-i", str(path), "-map", "0:v:0", "-vsync", "passthrough"]
     command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
     size = math.prod(shape)
@@ -129,7 +129,7 @@ def last_two_by_ffmpeg(path: Path, shape: Sequence[int]) -> tuple[Pixels, Pixels
 
 
 def is_last(frame: Pixels, last: Pixels, before: Pixels) -> bool:
-    """Nearer to the last frame than to the one before it. Brightness alone is looked at: conversions differ in colour."""
+    """Returns whether the frame is closer to the last one. Compares brightness only, because color conversions differ."""
     if frame.shape != last.shape:
         return False
     grey = [picture.astype(np.float32).mean(axis=2) for picture in (frame, last, before)]
@@ -142,13 +142,13 @@ def last_frames(clips: list[Path]) -> None:
         frame = ours(clip)
         truth = last_two_by_ffmpeg(clip, frame.shape)
         if not is_last(frame, *truth):
-            sys.exit(f"our last frame of {clip.name} is not the last one")
+            sys.exit(f"reelkin did not return the last frame of {clip.name}")
         sides: dict[str, Callable[[], object]] = {"reelkin": lambda clip=clip: ours(clip)}
         wrong = []
         for name, peer in peers().items():
             try:
                 right = is_last(peer(clip), *truth)
-            except Exception as error:  # noqa: BLE001 - whatever a peer throws, it has no frame
+            except Exception as error:  # noqa: BLE001 - a peer that raises any exception has no frame
                 print(f"{clip.name}: {name} fails: {str(error).splitlines()[0]}", file=sys.stderr)
                 right = False
             if right:
@@ -161,7 +161,7 @@ def last_frames(clips: list[Path]) -> None:
         cpus.append(against_fastest(clip, "cpu", 1, times, 0.75, note))
     for figure, ratios, limit in (("wall, geometric mean", walls, 0.8), ("cpu, geometric mean", cpus, 0.75)):
         mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
-        say("last frame, Python", "all clips", figure, "", mean, peer="fastest of each", theirs=1.0, limit=limit)
+        print_row("last frame, Python", "all clips", figure, "", mean, peer="fastest of each", theirs=1.0, limit=limit)
 
 
 def against_fastest(clip: Path, figure: str, column: int, times: dict, limit: float, note: str | None) -> float:
@@ -177,8 +177,8 @@ def against_fastest(clip: Path, figure: str, column: int, times: dict, limit: fl
 
 
 def many_clips(clip: Path, count: int) -> None:
-    """First and last frame of many clips, all cores busy: in as many threads as there are cores. The peers' decoders are
-    told to have one thread each, which is their best here; ours sees to that itself."""
+    """Decodes the first and last frame of many clips, with one thread per core. The decoders of the peers use one thread
+    each, which is fastest here. reelkin chooses the number of threads itself."""
     clips = [clip] * count
 
     def by(one: Callable[[Path], object]) -> Callable[[], object]:
@@ -219,16 +219,16 @@ def many_clips(clip: Path, count: int) -> None:
         return decoder.get_frames_at([0, len(decoder) - 1]).data.numpy()
 
     sides: dict[str, Callable[[], object]] = {"reelkin": by(lambda path: reelkin.frames(path, ["first", "last"]))}
-    there = {way.partition(", ")[0] for way in peers()}
+    installed = {method.partition(", ")[0] for method in peers()}
     for name, one in {"PyAV": with_pyav, "OpenCV": with_opencv, "decord": with_decord, "torchcodec": with_torchcodec}.items():
-        if name in there:
+        if name in installed:
             sides[name] = by(one)
     times = turns(sides, 2 if SHORT else 5)
     walls = {name: sorted(run[0] for run in runs)[len(runs) // 2] for name, runs in times.items()}
     fastest = min((name for name in walls if name != "reelkin"), key=walls.__getitem__)
     for name, wall in walls.items():
         print(f"{count} clips: {name} {count / wall * 1e3:.1f} clips/s", file=sys.stderr)
-    say(
+    print_row(
         "frames, Python", f"first and last of {count} clips", "wall for a clip", "ms", walls["reelkin"] / count,
         peer=with_version(fastest), theirs=walls[fastest] / count, value=walls["reelkin"] / walls[fastest], limit=1.0,
     )

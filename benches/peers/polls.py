@@ -1,8 +1,8 @@
-"""The poll loop of the Python clients of such services, with their HTTP stack: GET, parse JSON, sleep.
+"""The poll loop of typical Python clients, with httpx: GET, parse JSON, sleep.
 
     polls.py BASE_URL KEY IDS SECONDS
 
-Polls all jobs of the file IDS, one task each, and prints processor milliseconds and polls of so many seconds.
+Polls all jobs of the file IDS, one task each, and prints the CPU time in milliseconds and the polls in SECONDS.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import time
 import httpx
 
 PAUSE = 10.0
-# Beyond this many at once the pool of httpx spends its time on its own queue: that would be another benchmark.
-AT_ONCE = 100
+# With more connections, httpx spends most of its time in the queue of its pool.
+MAX_CONNECTIONS = 100
 
 
 def processor_ms() -> float:
@@ -31,8 +31,8 @@ async def main() -> None:
     with open(ids, encoding="utf-8") as file:
         jobs = file.read().split()
     polls = 0
-    turns = asyncio.Semaphore(AT_ONCE)
-    limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
+    permits = asyncio.Semaphore(MAX_CONNECTIONS)
+    limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS)
     headers = {"Authorization": f"Bearer {key}", "Accept": "application/json"}
     async with httpx.AsyncClient(base_url=base, headers=headers, limits=limits, trust_env=False, timeout=30.0) as client:
 
@@ -40,7 +40,7 @@ async def main() -> None:
             nonlocal polls
             await asyncio.sleep(random.uniform(0.0, PAUSE))
             while True:
-                async with turns:
+                async with permits:
                     response = await client.get(f"/videos/{job}")
                 if response.json()["status"] != "pending":
                     return

@@ -1,4 +1,4 @@
-//! A client on the sandbox, with a library of its own in the temporary folder: no key, no cost unless asked for.
+//! The client of the examples: a sandbox without a key and at no cost, and a library in the temporary folder.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,8 +6,8 @@ use std::time::Duration;
 use reelkin::sandbox::Sandbox;
 use reelkin::{PollPolicy, VideoClient};
 
-/// The sandbox lives as long as its value is held. With the argument `--real` there is none, and the client is
-/// on the service, where every clip costs money.
+/// Returns a client and its sandbox, which stops when it is dropped. With the argument `--real` there is no sandbox: the
+/// client uses the service, where every clip costs money.
 pub(crate) async fn client() -> reelkin::Result<(Option<Sandbox>, VideoClient)> {
     let builder = VideoClient::builder().library(folder());
     if std::env::args().any(|argument| argument == "--real") {
@@ -15,7 +15,8 @@ pub(crate) async fn client() -> reelkin::Result<(Option<Sandbox>, VideoClient)> 
     }
     let sandbox = Sandbox::builder().seconds_per_job(0.5).start().await?;
     let mut poll = PollPolicy::default();
-    poll.first = Duration::from_millis(200); // the sandbox has no queue
+    // The sandbox has no queue, so jobs finish sooner.
+    poll.first = Duration::from_millis(200);
     poll.shortest = Duration::from_millis(100);
     let client = builder
         .base_url(sandbox.base_url())

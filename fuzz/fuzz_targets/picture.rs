@@ -1,4 +1,4 @@
-//! Any bytes as a still picture.
+//! Decodes arbitrary bytes as an image.
 #![no_main]
 
 use std::time::Duration;

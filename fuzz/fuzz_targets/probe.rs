@@ -1,4 +1,4 @@
-//! Any bytes as a clip or a picture: what it is, and whether it is whole.
+//! Probes arbitrary bytes and checks them for completeness. Complete media can always be probed.
 #![no_main]
 
 use std::time::Duration;
@@ -12,5 +12,5 @@ fuzz_target!(|data: &[u8]| {
         .with_max_pixels(1 << 20);
     let probed = media::probe(data.to_vec(), &options);
     let whole = media::check_whole(data.to_vec(), &options);
-    assert!(probed.is_ok() || whole.is_err(), "whole, and cannot be probed");
+    assert!(probed.is_ok() || whole.is_err(), "complete media cannot be probed");
 });

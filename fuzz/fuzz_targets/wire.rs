@@ -1,4 +1,4 @@
-//! Any status and body as a reply of the service, to every reader of replies.
+//! Passes an arbitrary status and body to every parser of service responses.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -85,7 +85,7 @@ async fn chain_says_what_it_made_and_how_far_it_drifted() {
     let ran = Program::at(&bench).args(FILM).run().await;
     assert_eq!((ran.code, bench.state().creates), (0, 3), "{ran:?}");
     assert_eq!(
-        ran.stdout.matches("drift from clip 0: colour").count(),
+        ran.stdout.matches("drift from clip 0: color").count(),
         2,
         "{ran:?}"
     );
@@ -111,7 +111,7 @@ async fn killed_after_a_submit_the_same_call_sends_nothing_twice() {
     let ran = Program::at(&bench).args(FILM).run().await;
     assert_eq!(ran.code, 0, "{ran:?}");
     let job = bench.state().jobs[1].id.clone();
-    assert!(ran.stderr.contains(&format!("picked up: job {job}")), "{ran:?}");
+    assert!(ran.stderr.contains(&format!("resuming job {job}")), "{ran:?}");
     assert_eq!(bench.state().create_requests, 3);
     // The clip that was picked up has all that one made in one go has.
     let clips = bench.clips();
@@ -187,7 +187,7 @@ async fn a_moderated_step_stops_the_chain_until_its_words_are_others() {
     let ran = Program::at(&bench).args(FILM).run().await;
     assert_eq!(ran.code, 4, "{ran:?}");
     assert!(
-        ran.stderr.contains("1 of 3 clips are there") && ran.stderr.contains("reelkin chain --resume film"),
+        ran.stderr.contains("1 of 3 clips done") && ran.stderr.contains("reelkin chain --resume film"),
         "{ran:?}"
     );
     let requests = bench.state().create_requests;

@@ -301,7 +301,11 @@ async fn clips_that_are_none_are_refused_by_frame_and_probe() {
     }
     std::fs::write(bench.folder.path().join("clip.mp4"), real_clip().await).unwrap();
     for (args, code, word) in [
-        (["frame", "clip.mp4", "-o", "a.gif"], 2, "neither .png nor .jpg"),
+        (
+            ["frame", "clip.mp4", "-o", "a.gif"],
+            2,
+            "must end in .png or .jpg",
+        ),
         (["frame", "clip.mp4", "-o", "folder"], 2, "folder"),
         (["frame", "clip.mp4", "-o", "nowhere/a.png"], 1, "nowhere/a.png"),
         (["frame", "clip.mp4", "--number", "99"], 1, "99"),

@@ -309,7 +309,7 @@ async fn a_sheet_is_what_its_name_says() {
     for name in ["sheet.gif", "sheet"] {
         let ran = sheet(name).await;
         assert_eq!(ran.code, 2, "{ran:?}");
-        assert!(ran.line().contains(".png nor .jpg"), "{ran:?}");
+        assert!(ran.line().contains(".png or .jpg"), "{ran:?}");
         assert!(!at(name).exists());
     }
 }

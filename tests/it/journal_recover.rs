@@ -269,7 +269,10 @@ async fn killed_after_the_submit_or_in_the_download_the_clip_is_saved_by_the_nex
         assert_eq!(json["saved"][0]["job_id"], bench.state().jobs[0].id.as_str());
         assert_eq!((bench.state().creates, bench.clips().len()), (1, 1));
         let ran = Program::at(&bench).args(["recover"]).run().await;
-        assert_eq!((ran.code, ran.stderr.trim()), (0, "0 open\nnothing is open"));
+        assert_eq!(
+            (ran.code, ran.stderr.trim()),
+            (0, "0 open jobs\nnothing to recover")
+        );
     }
 }
 

@@ -215,7 +215,7 @@ async fn giving_up_keeps_the_bytes_until_they_are_discarded() {
     let ran = settle(&["--discard"]).await;
     assert!(ran.stderr.contains("is in quarantine"), "{ran:?}");
     let ran = Program::at(&bench).args(["ls", "--open"]).run().await;
-    assert_eq!(ran.stderr.trim(), "nothing is open");
+    assert_eq!(ran.stderr.trim(), "no open jobs");
     let ran = Program::at(&bench)
         .args(["settle", "../x", "--discard"])
         .run()

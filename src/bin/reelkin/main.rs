@@ -1,111 +1,86 @@
-//! The program `reelkin`: the crate's verbs for people (a progress bar, one clear line) and for
-//! machines (`--json`, exit codes).
+//! The `reelkin` command-line program.
 //!
-//! Owns arguments, output and exit codes. Everything else is the public API of the crate.
+//! Owns arguments, output for people and for scripts (`--json`), exit codes and signals. Everything else is the public
+//! API of the crate.
 
-mod analyze;
 mod args;
-mod chain;
-mod doctor;
-mod frame;
-mod generate;
-mod lineage;
-mod ls;
-mod models;
+mod commands;
+mod copies;
+mod inputs;
 mod output;
-mod probe;
-mod recover;
-mod sandbox;
 mod session;
-mod settle;
 mod signals;
-mod terminal;
-mod video;
 
 use std::io;
 
 use clap::Parser as _;
-use clap::error::ErrorKind as ClapKind;
+use clap::error::ErrorKind;
 
-use args::{Arguments, Command};
-use output::{ExitCode, Failure};
+use args::Cli;
+use output::{CliError, ExitCode};
 
 fn main() -> std::process::ExitCode {
-    let code = output::finished(run());
-    // Whatever could still be finished after a signal, whoever sent it wanted an end.
-    signals::exit_code().unwrap_or(code.get()).into()
+    let code = output::finish(run());
+    // A command that was interrupted reports the signal, even if it could still finish its work.
+    signals::exit_code().unwrap_or(code as u8).into()
 }
 
 fn run() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(error) => return refuse_arguments(&error),
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return report_parse_error(&error),
     };
-    start_log(arguments.global.verbose);
-    let json = arguments.global.json;
-    let result = match arguments.command {
-        Command::Generate(command) => generate::run(&arguments.global, &command),
-        Command::Edit(command) => video::edit(&arguments.global, command),
-        Command::Extend(command) => video::extend(&arguments.global, command),
-        Command::Continue(command) => video::continue_from(&arguments.global, &command),
-        Command::Analyze(command) => analyze::run(&arguments.global, &command),
-        Command::Lineage(command) => lineage::run(&arguments.global, &command),
-        Command::Chain(command) => chain::run(&arguments.global, command),
-        Command::Frame(command) => frame::run(&arguments.global, command),
-        Command::Probe(command) => probe::run(&arguments.global, &command),
-        Command::Ls(command) => ls::run(&arguments.global, &command),
-        Command::Recover(command) => recover::run(&arguments.global, &command),
-        Command::Settle(command) => settle::run(&arguments.global, &command),
-        Command::Models(command) => models::run(&arguments.global, &command),
-        Command::Doctor => doctor::run(&arguments.global),
-        Command::Sandbox(command) => sandbox::run(&command),
-    };
-    match result {
+    start_log(cli.global.verbose);
+    let json = cli.global.json;
+    match cli.command.run(&cli.global) {
         Ok(code) => code,
-        Err(error) => output::failure(&error, json),
+        Err(error) => error.report(json),
     }
 }
 
-/// Help and version are no failures; a mistake in the arguments is one line and exit code 2.
-fn refuse_arguments(error: &clap::Error) -> ExitCode {
+/// Prints help or version, or reports invalid arguments on one line.
+fn report_parse_error(error: &clap::Error) -> ExitCode {
     match error.kind() {
-        ClapKind::DisplayHelp | ClapKind::DisplayVersion => {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             return match error.print() {
+                // The reader may close the pipe early, as in `reelkin --help | head`.
                 Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                     output::note(format_args!("reelkin: write to standard output: {error}"));
-                    ExitCode::FAILURE
+                    ExitCode::Failure
                 }
-                // A closed pipe (`reelkin --help | head`) is no failure either.
-                _ => ExitCode::SUCCESS,
+                _ => ExitCode::Success,
             };
         }
-        ClapKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = error.print();
-            return ExitCode::from(2);
+            return ExitCode::Usage;
         }
         _ => {}
     }
-    // What comes before the usage, on one line.
-    let text = error.render().to_string();
-    let mut line = String::new();
-    for part in text.lines().map(str::trim).filter(|part| !part.is_empty()) {
-        if part.starts_with("Usage:") || part.starts_with("For more information") {
-            break;
-        }
-        if !line.is_empty() {
-            line.push_str(if line.ends_with(':') { " " } else { "; " });
-        }
-        line.push_str(part.trim_start_matches("error: "));
-    }
     let json = std::env::args_os().any(|argument| argument == "--json");
-    let exit = output::failure(&Failure::Arguments(line), json);
+    let code = CliError::Usage(summarize(&error.render().to_string())).report(json);
     if !json {
         output::note("  for more information, try '--help'");
     }
-    exit
+    code
 }
 
-/// Logs go to standard error: warnings always, more with `-v`, `-vv`, `-vvv`.
+/// Joins the lines of a rendered clap error up to its usage section.
+fn summarize(rendered: &str) -> String {
+    let mut summary = String::new();
+    for line in rendered.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        if line.starts_with("Usage:") || line.starts_with("For more information") {
+            break;
+        }
+        if !summary.is_empty() {
+            summary.push_str(if summary.ends_with(':') { " " } else { "; " });
+        }
+        summary.push_str(line.trim_start_matches("error: "));
+    }
+    summary
+}
+
+/// Sends logs to standard error. `REELKIN_LOG` overrides the level that `-v` selects.
 fn start_log(verbose: u8) {
     use tracing_subscriber::EnvFilter;
 
@@ -118,8 +93,8 @@ fn start_log(verbose: u8) {
     let filter = EnvFilter::try_from_env("REELKIN_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(|| terminal::LogWriter)
-        // It would be printed in a way that panics when standard error is gone.
+        .with_writer(|| output::LogWriter)
+        // Errors of the subscriber itself are printed with a macro that panics if standard error is closed.
         .log_internal_errors(false)
         .init();
 }

@@ -1,6 +1,6 @@
-//! The signals that end a command which pays: what was sent is finished, and nothing more is sent.
+//! Signals that interrupt a command with paid work: no more requests are sent, and those in flight are finished.
 //!
-//! Owns which signals are listened for, how long is waited after the first, and the exit code. Knows no verb.
+//! Owns which signals are handled, the grace period after the first one, and the exit code. Knows no commands.
 
 use std::process::exit;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -11,17 +11,17 @@ use reelkin::VideoClient;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use crate::output::{self, Failure, Outcome};
+use crate::output::{self, CliError, CommandResult};
 
-/// How long the answer to a request that was sent is waited for.
-const ANSWER: Duration = Duration::from_secs(10);
-/// How long the program has to print what it knows after that.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long to wait for the response to a request in flight.
+const GRACE_PERIOD: Duration = Duration::from_secs(10);
+/// How long the command may take after that to print its result.
+const PRINT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The number of the first signal; 0 while there was none.
+/// The number of the first signal, or 0 if there was none.
 static RECEIVED: AtomicU8 = AtomicU8::new(0);
 
-/// The exit code of a command that a signal came to, as shells count it.
+/// Returns the exit code of a command that received a signal, by the convention of shells.
 pub(crate) fn exit_code() -> Option<u8> {
     match RECEIVED.load(Ordering::Acquire) {
         0 => None,
@@ -29,43 +29,46 @@ pub(crate) fn exit_code() -> Option<u8> {
     }
 }
 
-/// The signals of one command, from the moment this is made.
+/// Handles the signals of one command.
 pub(crate) struct Signals {
     client: Arc<OnceLock<VideoClient>>,
     gave_up: oneshot::Receiver<()>,
 }
 
 impl Signals {
-    /// Listens for signals from now on, in a task of its own: the thread of the command may be busy. Until there is a
-    /// client to stop, a signal ends the program at once.
-    pub(crate) fn install() -> Outcome<Self> {
+    /// Starts to listen, in a task of its own because the thread of the command may be busy. Until there is a client to
+    /// stop, a signal ends the program at once.
+    pub(crate) fn listen() -> CommandResult<Self> {
         let signals =
-            SignalStreams::new().map_err(|error| Failure::Local(format!("listen for signals: {error}")))?;
+            SignalStreams::new().map_err(|error| CliError::Local(format!("listen for signals: {error}")))?;
         let client = Arc::new(OnceLock::new());
         let (give_up, gave_up) = oneshot::channel();
-        tokio::spawn(obey(signals, Arc::clone(&client), give_up));
+        tokio::spawn(handle_signals(signals, Arc::clone(&client), give_up));
         Ok(Self { client, gave_up })
     }
 
-    /// Has the first signal stop this client.
-    pub(crate) fn stop(&self, client: VideoClient) {
-        // Set once for each of these.
+    /// Lets the first signal stop this client. Call it once.
+    pub(crate) fn stop_on_signal(&self, client: VideoClient) {
         let _ = self.client.set(client);
     }
 
-    /// Waits until the work is not to be waited for any longer. Never ends without a signal.
-    pub(crate) async fn gave_up(self) -> Failure {
+    /// Waits for the end of the grace period after a signal. Never returns without a signal.
+    pub(crate) async fn grace_period_ended(self) -> CliError {
         if self.gave_up.await.is_err() {
             std::future::pending::<()>().await;
         }
-        Failure::GaveUp(format!(
-            "interrupted: not finished within {} s; a request that was sent may have been taken and charged: reelkin recover finds out",
-            ANSWER.as_secs()
+        CliError::Interrupted(format!(
+            "interrupted: not finished within {} s; a request in flight may have been accepted and charged, run `reelkin recover` to find out",
+            GRACE_PERIOD.as_secs()
         ))
     }
 }
 
-async fn obey(mut signals: SignalStreams, client: Arc<OnceLock<VideoClient>>, give_up: oneshot::Sender<()>) {
+async fn handle_signals(
+    mut signals: SignalStreams,
+    client: Arc<OnceLock<VideoClient>>,
+    give_up: oneshot::Sender<()>,
+) {
     let signal = signals.next().await;
     RECEIVED.store(signal, Ordering::Release);
     let code = i32::from(128 + signal);
@@ -75,42 +78,42 @@ async fn obey(mut signals: SignalStreams, client: Arc<OnceLock<VideoClient>>, gi
     client.stop();
     if client.is_sending() {
         output::note(format_args!(
-            "interrupted: waiting up to {} s for the answer to a request that was sent; a second signal ends the program at once",
-            ANSWER.as_secs()
+            "interrupted: waiting up to {} s for the response to a request in flight; send the signal again to exit at once",
+            GRACE_PERIOD.as_secs()
         ));
     }
     tokio::select! {
         second = signals.next() => exit(i32::from(128 + second)),
-        () = sleep(ANSWER) => {}
+        () = sleep(GRACE_PERIOD) => {}
     }
-    // Whoever does not hear this is about to end anyway.
+    // The command may be about to end and no longer listen.
     let _ = give_up.send(());
     tokio::select! {
         _ = signals.next() => {}
-        () = sleep(LAST_WORDS) => {}
+        () = sleep(PRINT_TIMEOUT) => {}
     }
     exit(code);
 }
 
-/// The signals by which a terminal, a supervisor or a person ends a program.
+/// The signals that end a program: SIGINT, SIGTERM and SIGHUP.
 #[cfg(unix)]
 struct SignalStreams {
-    /// `None` for one that the program was started to ignore, as by `nohup`.
+    /// `None` for a signal that is ignored, as with `nohup`.
     each: [Option<tokio::signal::unix::Signal>; 3],
 }
 
 #[cfg(unix)]
 impl SignalStreams {
-    /// SIGINT, SIGTERM and SIGHUP, which have the same numbers everywhere.
+    /// The numbers of SIGINT, SIGTERM and SIGHUP, which are the same on all systems.
     const NUMBERS: [u8; 3] = [2, 15, 1];
 
     fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
 
         let [mut int, mut term, mut hup] = [None, None, None];
-        for (number, place) in Self::NUMBERS.into_iter().zip([&mut int, &mut term, &mut hup]) {
+        for (number, stream) in Self::NUMBERS.into_iter().zip([&mut int, &mut term, &mut hup]) {
             if !is_ignored(number.into()) {
-                *place = Some(signal(SignalKind::from_raw(number.into()))?);
+                *stream = Some(signal(SignalKind::from_raw(number.into()))?);
             }
         }
         Ok(Self {
@@ -118,15 +121,15 @@ impl SignalStreams {
         })
     }
 
-    /// The number of the next signal.
+    /// Waits for a signal and returns its number.
     async fn next(&mut self) -> u8 {
         async fn one(signal: &mut Option<tokio::signal::unix::Signal>) {
-            let came = match signal {
+            let received = match signal {
                 Some(signal) => signal.recv().await,
                 None => None,
             };
-            // `None` also when no signal can come any more.
-            if came.is_none() {
+            // A closed stream also returns `None`.
+            if received.is_none() {
                 std::future::pending::<()>().await;
             }
         }
@@ -139,9 +142,12 @@ impl SignalStreams {
     }
 }
 
-/// Whether the program was started to ignore a signal.
+/// Returns whether the process inherited an ignored signal from its parent.
 #[cfg(unix)]
-#[expect(unsafe_code, reason = "std and tokio do not tell")]
+#[expect(
+    unsafe_code,
+    reason = "std and tokio do not expose the current action of a signal"
+)]
 fn is_ignored(signal: libc::c_int) -> bool {
     // SAFETY: all zeros are a valid `sigaction`, which is plain data.
     let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -150,13 +156,16 @@ fn is_ignored(signal: libc::c_int) -> bool {
     is_known && now.sa_sigaction == libc::SIG_IGN
 }
 
-/// Ctrl-C, where there are no signals.
+/// Ctrl-C, on systems without signals.
 #[cfg(not(unix))]
 struct SignalStreams;
 
 #[cfg(not(unix))]
 impl SignalStreams {
-    #[expect(clippy::unnecessary_wraps, reason = "signals can fail to be installed")]
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "the same signature as on Unix, where it can fail"
+    )]
     fn new() -> std::io::Result<Self> {
         Ok(Self)
     }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What test.sh needs late, fetched and built while it lints and tests: the tools of the packages, the fuzz targets, the
-# native library.
+# Prepares the later steps of test.sh while it lints and tests: fetches the tools of the language packages, and builds
+# the fuzz targets and the native library.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,15 +1,11 @@
-//! `reelkin doctor`: is everything there that making a clip needs?
+//! `reelkin doctor`: checks everything that is needed to create a clip.
 
-use reelkin::{ErrorKind, Library};
+use reelkin::{ErrorKind, Library, VideoClient};
 use serde_json::{Value, json};
 
-use crate::args::Global;
-use crate::output::{self, ExitCode, Failure, Outcome};
-use crate::session::{Session, Settings, block_on};
-use crate::terminal::shown;
-
-/// The longest line of a check, which may quote the service.
-const LINE: usize = 2000;
+use crate::args::GlobalArgs;
+use crate::output::{self, CliError, CommandResult, ExitCode, MAX_MESSAGE_CHARS, single_line};
+use crate::session::{Session, block_on};
 
 struct Check {
     name: &'static str,
@@ -19,18 +15,15 @@ struct Check {
 }
 
 impl Check {
-    fn new(name: &'static str, result: Result<String, Failure>) -> Self {
-        let (ok, detail, advice) = match result {
-            Ok(detail) => (true, detail, None),
-            Err(Failure::Crate(error)) => (false, error.to_string(), error.guidance().map(str::to_owned)),
-            Err(Failure::Arguments(line) | Failure::Local(line) | Failure::GaveUp(line)) => {
-                (false, line, None)
-            }
+    fn new(name: &'static str, result: CommandResult<String>) -> Self {
+        let advice = match &result {
+            Err(CliError::Library(error)) => error.guidance().map(str::to_owned),
+            _ => None,
         };
         Self {
             name,
-            ok,
-            detail,
+            ok: result.is_ok(),
+            detail: result.unwrap_or_else(|error| error.message()),
             advice,
         }
     }
@@ -45,7 +38,7 @@ impl Check {
     }
 }
 
-pub(crate) fn run(global: &Global) -> Outcome {
+pub(crate) fn run(global: &GlobalArgs) -> CommandResult {
     let mut checks = vec![Check::new("libav", libav())];
     checks.extend(block_on(async {
         let library = match Library::open(&global.library) {
@@ -55,7 +48,7 @@ pub(crate) fn run(global: &Global) -> Outcome {
                 .map(|()| global.library.display().to_string()),
             Err(error) => Err(error),
         };
-        let mut checks = vec![Check::new("library", library.map_err(Failure::from))];
+        let mut checks = vec![Check::new("library", library.map_err(CliError::from))];
         checks.extend(service(global).await);
         Ok(checks)
     })?);
@@ -72,17 +65,17 @@ pub(crate) fn run(global: &Global) -> Outcome {
             output::print_line(format_args!(
                 "{mark}  {:<8} {}",
                 check.name,
-                shown(&check.detail, LINE)
+                single_line(&check.detail, MAX_MESSAGE_CHARS)
             ));
             if let Some(advice) = &check.advice {
                 output::print_line(format_args!("                {advice}"));
             }
         }
     }
-    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if ok { ExitCode::Success } else { ExitCode::Failure })
 }
 
-fn libav() -> Outcome<String> {
+fn libav() -> CommandResult<String> {
     let libav = reelkin::media::libav();
     let decodes = libav
         .decoders
@@ -101,23 +94,24 @@ fn libav() -> Outcome<String> {
         decodes.collect::<Vec<_>>().join(" ")
     );
     if !missing.is_empty() {
-        line = format!("{line}; not {}", missing.join(" "));
+        line = format!("{line}; missing {}", missing.join(" "));
     }
     if missing.contains(&"h264") {
-        return Err(Failure::Local(format!(
-            "{line}: the service's clips are H.264, and would be saved without being verified"
+        return Err(CliError::Local(format!(
+            "{line}: cannot verify the clips of the service, which are H.264"
         )));
     }
     Ok(line)
 }
 
-/// Key, host and models. The service answers a wrong key with 400: what counts is what it says.
-async fn service(global: &Global) -> Vec<Check> {
-    let session = match Session::open(global, Settings::default()).await {
+/// Checks the API key, the service and the models with one request.
+async fn service(global: &GlobalArgs) -> Vec<Check> {
+    let session = match Session::open(global, VideoClient::builder(), None).await {
         Ok(session) => session,
-        Err(failure) => {
-            let checked = Check::new("key", Err(failure));
-            let skipped = ["service", "models"].map(|name| Check::skipped(name, "there is no client"));
+        Err(error) => {
+            let checked = Check::new("key", Err(error));
+            let skipped =
+                ["service", "models"].map(|name| Check::skipped(name, "the client could not be created"));
             return std::iter::once(checked).chain(skipped).collect();
         }
     };
@@ -130,8 +124,8 @@ async fn service(global: &Global) -> Vec<Check> {
             let models = if usable {
                 Ok(names.join(", "))
             } else {
-                Err(Failure::Local(format!(
-                    "no video model that this version knows is visible: {}",
+                Err(CliError::Local(format!(
+                    "no supported video model is available: {}",
                     names.join(", ")
                 )))
             };
@@ -144,12 +138,12 @@ async fn service(global: &Global) -> Vec<Check> {
         Err(error) if error.kind() == ErrorKind::Auth => vec![
             Check::new("key", Err(error.into())),
             Check::new("service", Ok(service)),
-            Check::skipped("models", "the key is not accepted"),
+            Check::skipped("models", "the key was rejected"),
         ],
         Err(error) => vec![
-            Check::skipped("key", "the service does not answer"),
+            Check::skipped("key", "the service did not respond"),
             Check::new("service", Err(error.into())),
-            Check::skipped("models", "the service does not answer"),
+            Check::skipped("models", "the service did not respond"),
         ],
     };
     session.close().await;

@@ -1,26 +1,33 @@
-//! `reelkin models`: the table that requests are checked against.
+//! `reelkin models`: the model table, which has the limits and prices that requests are checked against.
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use reelkin::ModelTable;
-use reelkin::model::{ModeLimits, ModelEntry, Price};
+use reelkin::model::{ModeLimits, ModelEntry, Price, PriceUnit};
 use serde_json::json;
 
-use crate::args::{Global, Models};
-use crate::output::{self, ExitCode, Failure, Outcome};
+use crate::args::GlobalArgs;
+use crate::output::{self, CliError, CommandResult, ExitCode};
 
-/// A table is a page or two of text.
 const MAX_TABLE_BYTES: u64 = 1 << 20;
 
-pub(crate) fn run(global: &Global, command: &Models) -> Outcome {
-    let table = match &command.table {
+#[derive(Debug, Args)]
+pub(crate) struct ModelsArgs {
+    /// A model table to use instead of the built-in one
+    #[arg(long, value_name = "FILE")]
+    table: Option<PathBuf>,
+}
+
+pub(crate) fn run(global: &GlobalArgs, args: &ModelsArgs) -> CommandResult {
+    let table = match &args.table {
         Some(path) => read_table(path)?,
         None => ModelTable::built_in()?.clone(),
     };
     if global.json {
         output::print_json(&json!(table));
-        return Ok(ExitCode::SUCCESS);
+        return Ok(ExitCode::Success);
     }
     output::print_line(format_args!("models as of {}", table.date));
     for entry in &table.models {
@@ -35,39 +42,39 @@ pub(crate) fn run(global: &Global, command: &Models) -> Outcome {
         "prompt: at most {} characters  ({})",
         table.max_prompt_chars, table.max_prompt_source
     ));
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitCode::Success)
 }
 
-pub(crate) fn read_table(path: &Path) -> Outcome<ModelTable> {
-    let bad = |what: String| Failure::Arguments(format!("read the model table {}: {what}", path.display()));
-    // Opening a pipe would wait for whoever writes to it.
+pub(super) fn read_table(path: &Path) -> CommandResult<ModelTable> {
+    let invalid = |why: String| CliError::Usage(format!("read model table {}: {why}", path.display()));
+    // Opening a named pipe would block until something writes to it.
     if !std::fs::metadata(path)
-        .map_err(|error| bad(error.to_string()))?
+        .map_err(|error| invalid(error.to_string()))?
         .is_file()
     {
-        return Err(bad("it is not a regular file".to_owned()));
+        return Err(invalid("not a regular file".to_owned()));
     }
     let mut text = String::new();
     let size = std::fs::File::open(path)
         .and_then(|file| file.take(MAX_TABLE_BYTES + 1).read_to_string(&mut text))
-        .map_err(|error| bad(error.to_string()))?;
+        .map_err(|error| invalid(error.to_string()))?;
     if size as u64 > MAX_TABLE_BYTES {
-        return Err(bad("it is larger than 1 MiB; it is no model table".to_owned()));
+        return Err(invalid("larger than 1 MiB".to_owned()));
     }
-    ModelTable::from_toml(&text).map_err(|error| Failure::Arguments(format!("{}: {error}", path.display())))
+    ModelTable::from_toml(&text).map_err(|error| CliError::Usage(format!("{}: {error}", path.display())))
 }
 
 fn print_model(entry: &ModelEntry) {
     output::print_line(format_args!("\n{}  ({})", entry.id, entry.label));
     if !entry.aliases.is_empty() {
         let aliases: Vec<_> = entry.aliases.iter().map(ToString::to_string).collect();
-        output::print_line(format_args!("  also called {}", aliases.join(", ")));
+        output::print_line(format_args!("  aliases: {}", aliases.join(", ")));
     }
     for limits in &entry.modes {
         output::print_line(format_args!("  {:<11} {}", limits.mode, describe(limits)));
         output::print_line(format_args!("              {}, {}", limits.date, limits.source));
         if let Some(conflict) = &limits.conflict {
-            output::print_line(format_args!("              sources differ: {conflict}"));
+            output::print_line(format_args!("              conflicting sources: {conflict}"));
         }
     }
     for price in &entry.prices {
@@ -82,8 +89,8 @@ fn print_model(entry: &ModelEntry) {
 
 fn describe(limits: &ModeLimits) -> String {
     let mut parts = Vec::new();
-    if let Some([least, most]) = limits.seconds {
-        parts.push(format!("{least}-{most} s"));
+    if let Some([min, max]) = limits.seconds {
+        parts.push(format!("{min}-{max} s"));
     }
     if !limits.resolutions.is_empty() {
         parts.push(join(limits.resolutions.iter()));
@@ -101,10 +108,10 @@ fn describe(limits: &ModeLimits) -> String {
         }
     }
     if limits.first_frame {
-        parts.push("a first frame".to_owned());
+        parts.push("first frame".to_owned());
     }
-    if let Some([least, most]) = limits.input_seconds {
-        parts.push(format!("input {least}-{most} s"));
+    if let Some([min, max]) = limits.input_seconds {
+        parts.push(format!("input {min}-{max} s"));
     }
     parts.join(", ")
 }
@@ -114,13 +121,11 @@ fn join(words: impl Iterator<Item = impl std::fmt::Display>) -> String {
 }
 
 fn describe_price(price: &Price) -> String {
-    use reelkin::model::PriceUnit;
-
     let unit = match price.unit {
-        PriceUnit::OutputSecond => "a second",
-        PriceUnit::InputImage => "a picture that goes in",
-        PriceUnit::InputVideoSecond => "a second that goes in",
-        _ => "a unit",
+        PriceUnit::OutputSecond => "per second",
+        PriceUnit::InputImage => "per input image",
+        PriceUnit::InputVideoSecond => "per second of input",
+        _ => "per unit",
     };
     match &price.resolution {
         Some(resolution) => format!("{} {unit} at {resolution}", price.amount),

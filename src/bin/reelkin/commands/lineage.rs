@@ -1,9 +1,10 @@
-//! `reelkin lineage`: the family of a clip, as a tree, as JSON, as a diagram, as a contact sheet.
+//! `reelkin lineage`: the family of a clip as a tree, as JSON, as a diagram and as a contact sheet.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use reelkin::library::Verdict;
 use reelkin::lineage::{Family, Member, MemberState};
@@ -11,88 +12,109 @@ use reelkin::media::{self, Frame, FramePosition, MediaOptions, MediaSource, Shee
 use reelkin::{ClipId, Library, UsdTicks};
 use serde_json::json;
 
-use crate::args::{Global, Lineage};
-use crate::frame::{encode, format_of, write_whole};
-use crate::output::{self, ExitCode, Failure, Outcome, WORD};
-use crate::session::{block_on, stored};
-use crate::terminal::shown;
+use super::frame::{ImageFormat, write_image};
+use crate::args::GlobalArgs;
+use crate::inputs::bucket_source;
+use crate::output::{self, CliError, CommandResult, ExitCode, MAX_WORD_CHARS, single_line};
+use crate::session::block_on;
 
-/// The quality of a sheet that is a JPEG, as of a frame by default.
-const QUALITY: u8 = 90;
-/// The longest note on a family that is shown.
-const NOTE: usize = 500;
+/// The quality of a JPEG contact sheet: the default of `reelkin frame`.
+const SHEET_QUALITY: u8 = 90;
+const MAX_NOTE_CHARS: usize = 500;
+/// The maximum number of levels that the tree indents. A deeper clip has the number of omitted levels instead. Without
+/// a maximum, the lines of a chain of 30,000 clips would add up to a gigabyte.
+const MAX_LEVELS: usize = 24;
 
-pub(crate) fn run(global: &Global, command: &Lineage) -> Outcome {
-    // Before anything is read: a name that no picture can have.
-    let format = command
+#[derive(Debug, Args)]
+pub(crate) struct LineageArgs {
+    /// A clip of the library: an id, a file name or a path
+    clip: OsString,
+    /// Print a Mermaid diagram
+    #[arg(long, group = "form")]
+    mermaid: bool,
+    /// Print a Graphviz diagram
+    #[arg(long, group = "form")]
+    dot: bool,
+    /// Compare the hash of every clip with its record
+    #[arg(long)]
+    verify: bool,
+    /// Save the first and last frame of every clip as a contact sheet (.png or .jpg)
+    #[arg(long, value_name = "FILE")]
+    sheet: Option<PathBuf>,
+}
+
+pub(crate) fn run(global: &GlobalArgs, args: &LineageArgs) -> CommandResult {
+    let format = args
         .sheet
         .as_deref()
-        .map(|file| format_of("sheet", file))
+        .map(|file| ImageFormat::of_path("sheet", file))
         .transpose()?;
     let library = Library::open_to_read(&global.library)?;
-    let clip = name_of(&library, &command.clip)?;
+    let clip = clip_name(&library, &args.clip)?;
     let (family, verdicts, sheet) = block_on(async {
         let clip = library.resolve(&clip).await?;
         let family = library.family(&clip).await?;
-        let verdicts: Vec<Verdict> = if command.verify {
+        let verdicts: Vec<Verdict> = if args.verify {
             library.verify_family(&family).collect().await
         } else {
             Vec::new()
         };
         let sheet = match format {
-            Some(format) => Some(encode(&sheet(&library, &family).await?, format, QUALITY)?),
+            Some(format) => Some(format.encode(&contact_sheet(&library, &family).await?, SHEET_QUALITY)?),
             None => None,
         };
         Ok((family, verdicts, sheet))
     })?;
-    if let (Some(file), Some(sheet)) = (&command.sheet, &sheet) {
-        write_whole("sheet", file, sheet)?;
+    if let (Some(file), Some(sheet)) = (&args.sheet, &sheet) {
+        write_image("sheet", file, sheet)?;
     }
+    let faults: Vec<&Verdict> = verdicts
+        .iter()
+        .filter(|verdict| verdict.condition.is_fault())
+        .collect();
     if global.json {
         let mut object = family.to_json();
-        if command.verify {
+        if args.verify {
             let checked = verdicts
                 .iter()
                 .map(|verdict| json!({ "id": verdict.id, "condition": verdict.condition.code() }));
             object["verified"] = checked.collect();
         }
-        if let Some(file) = &command.sheet {
+        if let Some(file) = &args.sheet {
             object["sheet"] = output::path_json(file);
         }
         output::print_json(&object);
-    } else if command.mermaid {
+    } else if args.mermaid {
         output::print_line(family.to_mermaid().trim_end());
-    } else if command.dot {
+    } else if args.dot {
         output::print_line(family.to_graphviz().trim_end());
     } else {
-        tree(&family);
-        for verdict in verdicts.iter().filter(|verdict| verdict.condition.is_fault()) {
-            output::note(format_args!("{}: {}", verdict.id, verdict.condition.code()));
+        print_tree(&family);
+        for fault in &faults {
+            output::note(format_args!("{}: {}", fault.id, fault.condition.code()));
         }
-        if command.verify && !verdicts.iter().any(|verdict| verdict.condition.is_fault()) {
-            output::note(format_args!("{} clips, all as recorded", verdicts.len()));
+        if args.verify && faults.is_empty() {
+            output::note(format_args!(
+                "verified {} clips: all match their records",
+                verdicts.len()
+            ));
         }
     }
-    let damaged = verdicts.iter().any(|verdict| verdict.condition.is_fault());
-    Ok(if damaged {
-        ExitCode::FAILURE
+    Ok(if faults.is_empty() {
+        ExitCode::Success
     } else {
-        ExitCode::SUCCESS
+        ExitCode::Failure
     })
 }
 
-/// How many levels of the tree are drawn. A deeper clip shows this many innermost levels, after the number of those
-/// left out: the indentation of a line of 30,000 generations would be a gigabyte.
-const MAX_LEVELS: usize = 24;
-
-/// Returns what names a clip to the library. For a path that is not Unicode that is its file name, which is, and only
-/// when the path lies in the library.
-fn name_of(library: &Library, text: &OsStr) -> Outcome<String> {
+/// Returns the name by which the library finds a clip. A path that is not Unicode is replaced by its file name, if it is
+/// in the library.
+fn clip_name(library: &Library, text: &OsStr) -> CommandResult<String> {
     if let Some(text) = text.to_str() {
         return Ok(text.to_owned());
     }
     let path = Path::new(text).canonicalize().ok();
-    let is_there = path.as_deref().and_then(Path::parent).is_some_and(|folder| {
+    let is_in_library = path.as_deref().and_then(Path::parent).is_some_and(|folder| {
         library
             .folder()
             .and_then(|library| library.canonicalize().ok())
@@ -100,19 +122,19 @@ fn name_of(library: &Library, text: &OsStr) -> Outcome<String> {
     });
     let name = path.as_deref().and_then(Path::file_name).and_then(OsStr::to_str);
     match name {
-        Some(name) if is_there => Ok(name.to_owned()),
-        _ => Err(Failure::Arguments(format!(
-            "find clip {}: it does not lie in the library",
+        Some(name) if is_in_library => Ok(name.to_owned()),
+        _ => Err(CliError::Usage(format!(
+            "find clip {}: not in the library",
             Path::new(text).display()
         ))),
     }
 }
 
-fn tree(family: &Family) {
-    // Depth first with a stack of its own: the depth of a family has no limit.
+fn print_tree(family: &Family) {
+    // Depth first, with an explicit stack because a family can be arbitrarily deep.
     let mut open: Vec<Node> = family.roots().map(Node::root).collect();
     open.reverse();
-    // For each level above the clip at hand: whether more clips follow on that level.
+    // For each level of the current clip, whether more siblings follow.
     let mut more = Vec::new();
     while let Some(node) = open.pop() {
         more.truncate(node.depth.saturating_sub(1));
@@ -120,7 +142,7 @@ fn tree(family: &Family) {
             more.push(!node.is_last);
         }
         print_member(family, node.member, &prefix(&more));
-        // A clip with several parents stands under the first one only.
+        // A clip with several parents is printed below the first one only.
         let mut children: Vec<Node> = family
             .children(&node.member.id)
             .filter(|child| {
@@ -139,7 +161,7 @@ fn tree(family: &Family) {
         open.extend(children.into_iter().rev());
     }
     for note in family.notes() {
-        output::note(shown(note, NOTE));
+        output::note(single_line(note, MAX_NOTE_CHARS));
     }
     output::print_line(format_args!(
         "{} clips, {}",
@@ -148,10 +170,10 @@ fn tree(family: &Family) {
     ));
 }
 
-/// A clip that is still to be printed.
+/// A clip that the tree has not printed yet.
 struct Node<'a> {
     member: &'a Member,
-    /// How many generations it is below its root.
+    /// The number of generations from its root.
     depth: usize,
     /// Whether it is the last child of its parent.
     is_last: bool,
@@ -167,18 +189,18 @@ impl<'a> Node<'a> {
     }
 }
 
-/// What stands before a clip: its branch, by whether more clips follow on each of its levels.
+/// Returns the branch in front of a clip. `more` tells for each of its levels whether more siblings follow.
 fn prefix(more: &[bool]) -> String {
     let Some((own, above)) = more.split_last() else {
         return String::new();
     };
-    let left_out = more.len().saturating_sub(MAX_LEVELS);
-    let mut text = if left_out > 0 {
-        format!("({left_out} more levels) ")
+    let omitted = more.len().saturating_sub(MAX_LEVELS);
+    let mut text = if omitted > 0 {
+        format!("({omitted} more levels) ")
     } else {
         String::new()
     };
-    for follows in above.iter().skip(left_out) {
+    for follows in above.iter().skip(omitted) {
         text.push_str(if *follows { "│  " } else { "   " });
     }
     text.push_str(if *own { "├─ " } else { "└─ " });
@@ -186,13 +208,13 @@ fn prefix(more: &[bool]) -> String {
 }
 
 fn print_member(family: &Family, member: &Member, prefix: &str) {
-    let how = shown(member.operation.as_deref().unwrap_or("clip"), WORD);
+    let operation = single_line(member.operation.as_deref().unwrap_or("clip"), MAX_WORD_CHARS);
     let state = match member.state {
         MemberState::Present => "",
         MemberState::NoSidecar => "  (no sidecar)",
-        MemberState::SidecarUnreadable => "  (sidecar cannot be read)",
+        MemberState::SidecarUnreadable => "  (unreadable sidecar)",
         MemberState::Missing => "  (missing)",
-        _ => "  (?)",
+        _ => "  (unknown state)",
     };
     let cost = member
         .cost_usd_ticks
@@ -203,39 +225,39 @@ fn print_member(family: &Family, member: &Member, prefix: &str) {
         .as_deref()
         .or(member.revised_prompt.as_deref())
         .unwrap_or_default();
-    let here = if family.focus().id == member.id { "  <" } else { "" };
+    let marker = if family.focus().id == member.id { "  <" } else { "" };
     output::print_line(format_args!(
-        "{prefix}{}  {how}{cost}{state}  {}{here}",
+        "{prefix}{}  {operation}{cost}{state}  {}{marker}",
         member.id,
-        output::short(prompt, 48)
+        output::short_prompt(prompt, 48)
     ));
 }
 
-/// First and last frames of every clip that is there. As many clips are open at a time as there are cores.
-async fn sheet(library: &Library, family: &Family) -> Outcome<Frame> {
+/// Draws the first and last frame of every clip that exists. Decodes one clip per core at a time.
+async fn contact_sheet(library: &Library, family: &Family) -> CommandResult<Frame> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let ends = family.clips().map(|member| async move {
         let source = match library.folder() {
             Some(folder) => MediaSource::from(folder.join(&member.file_name)),
             None => {
                 let reader = library.reader(&ClipId::parse(&member.id)?).await?;
-                stored(&member.file_name, &reader)
+                bucket_source(&member.file_name, &reader)
             }
         };
         let ends = vec![FramePosition::First, FramePosition::Last];
         let frames = media::bridge::frames(source, ends, MediaOptions::default()).await?;
-        Ok::<_, Failure>((member, frames))
+        Ok::<_, CliError>((member, frames))
     });
     let mut ends = stream::iter(ends).buffered(cores);
     let mut clips: Vec<SheetClip> = Vec::new();
-    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut positions: HashMap<&str, usize> = HashMap::new();
     while let Some((member, frames)) = ends.try_next().await? {
         let Ok([first, last]) = <[Frame; 2]>::try_from(frames) else {
             continue;
         };
         let parent = family.parents(&member.id).next();
-        let parent = parent.and_then(|parent| places.get(parent.id.as_str()).copied());
-        places.insert(&member.id, clips.len());
+        let parent = parent.and_then(|parent| positions.get(parent.id.as_str()).copied());
+        positions.insert(&member.id, clips.len());
         clips.push(SheetClip::new(first, last, parent));
     }
     Ok(media::contact_sheet(&clips)?)

@@ -3,29 +3,44 @@
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use clap::Args;
 use reelkin::library::{Entry, ListOptions};
 use reelkin::{ClipId, Library, Spent, UsdTicks};
 use serde_json::{Value, json};
 
-use crate::args::{Global, Ls};
-use crate::output::{self, ExitCode, Outcome, WORD};
+use crate::args::GlobalArgs;
+use crate::output::{self, CommandResult, ExitCode, MAX_WORD_CHARS, single_line};
 use crate::session::block_on;
-use crate::terminal::shown;
 
-pub(crate) fn run(global: &Global, command: &Ls) -> Outcome {
+#[derive(Debug, Args)]
+pub(crate) struct LsArgs {
+    /// Maximum number of clips to list
+    #[arg(long, short = 'n', value_name = "N", default_value = "20", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    limit: u16,
+    /// List only clips older than this one, to get the next page
+    #[arg(long, value_name = "ID")]
+    before: Option<String>,
+    /// Also show the total cost, of today (UTC) and of the library
+    #[arg(long)]
+    cost: bool,
+    /// List open jobs instead: running, interrupted, to be settled, or with a clip in quarantine
+    #[arg(long, conflicts_with_all = ["before", "cost"])]
+    open: bool,
+}
+
+pub(crate) fn run(global: &GlobalArgs, args: &LsArgs) -> CommandResult {
     let library = Library::open_to_read(&global.library)?;
-    if command.open {
-        return open(global, &library);
+    if args.open {
+        return list_open(global, &library);
     }
-    let mut options = ListOptions {
-        limit: usize::from(command.limit),
-        ..ListOptions::default()
+    let options = ListOptions {
+        limit: usize::from(args.limit),
+        before: args.before.as_deref().map(ClipId::parse).transpose()?,
     };
-    options.before = command.before.as_deref().map(ClipId::parse).transpose()?;
     let (page, spent) = block_on(async {
         let page = library.list(options).await?;
-        let spent = if command.cost {
-            Some((library.spent(today()..).await?, library.spent(..).await?))
+        let spent = if args.cost {
+            Some((library.spent(start_of_today()..).await?, library.spent(..).await?))
         } else {
             None
         };
@@ -38,23 +53,23 @@ pub(crate) fn run(global: &Global, command: &Ls) -> Outcome {
             object["spent"] = json!({ "today": today, "all": all });
         }
         output::print_json(&object);
-        return Ok(ExitCode::SUCCESS);
+        return Ok(ExitCode::Success);
     }
     for entry in &page.clips {
         output::print_line(entry_line(entry));
     }
     if let Some(next) = &page.next {
-        output::note(format_args!("more: reelkin ls --before {next}"));
+        output::note(format_args!("for the next page, run: reelkin ls --before {next}"));
     }
     if let Some((today, all)) = &spent {
         output::print_line(spent_line("today (UTC)", today));
-        output::print_line(spent_line("in all", all));
+        output::print_line(spent_line("total", all));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitCode::Success)
 }
 
-/// The first millisecond of the day in UTC.
-fn today() -> u64 {
+/// Returns the start of the current day in UTC, in milliseconds since the Unix epoch.
+fn start_of_today() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let days = since.as_secs() / 86_400;
     days * 86_400_000
@@ -64,18 +79,18 @@ fn spent_line(when: &str, spent: &Spent) -> String {
     let mut line = format!("{when}: {} in {} requests", spent.total(), spent.requests);
     for (what, amount) in [("estimated", spent.estimated), ("reserved", spent.reserved)] {
         if amount > UsdTicks::ZERO {
-            let _ = write!(line, ", {amount} of it {what}");
+            let _ = write!(line, ", of which {amount} {what}");
         }
     }
     if spent.unpriced > 0 {
-        let _ = write!(line, ", and {} whose cost nobody knows", spent.unpriced);
+        let _ = write!(line, ", and {} of unknown cost", spent.unpriced);
     }
     line
 }
 
-/// What is open, from the journal alone: nothing is asked of the service.
-fn open(global: &Global, library: &Library) -> Outcome {
-    let (jobs, stuck, kept) = block_on(async {
+/// Lists open jobs from the journal, without requests to the service.
+fn list_open(global: &GlobalArgs, library: &Library) -> CommandResult {
+    let (jobs, stuck, quarantined) = block_on(async {
         Ok((
             library.jobs().await?,
             library.stuck_jobs().await?,
@@ -85,9 +100,9 @@ fn open(global: &Global, library: &Library) -> Outcome {
     if global.json {
         let jobs: Vec<Value> = jobs.iter().map(output::job_json).collect();
         let stuck: Vec<Value> = stuck.iter().map(output::stuck_json).collect();
-        let kept: Vec<Value> = kept.iter().map(output::quarantined_json).collect();
-        output::print_json(&json!({ "jobs": jobs, "stuck": stuck, "quarantined": kept }));
-        return Ok(ExitCode::SUCCESS);
+        let quarantined: Vec<Value> = quarantined.iter().map(output::quarantined_json).collect();
+        output::print_json(&json!({ "jobs": jobs, "stuck": stuck, "quarantined": quarantined }));
+        return Ok(ExitCode::Success);
     }
     for record in &jobs {
         output::print_line(output::job_line(record));
@@ -95,18 +110,18 @@ fn open(global: &Global, library: &Library) -> Outcome {
     for stuck in &stuck {
         output::print_line(output::stuck_line(stuck));
     }
-    for kept in &kept {
-        let is_open = jobs.iter().any(|record| record.id == kept.record);
-        output::print_line(output::quarantined_line(kept));
+    for clip in &quarantined {
+        let is_open = jobs.iter().any(|record| record.id == clip.record);
+        output::print_line(output::quarantined_line(clip));
         output::note(format_args!(
             "  {}",
-            output::quarantine_hint(kept.record.as_str(), is_open)
+            output::quarantine_hint(clip.record.as_str(), is_open)
         ));
     }
-    if jobs.is_empty() && stuck.is_empty() && kept.is_empty() {
-        output::note("nothing is open");
+    if jobs.is_empty() && stuck.is_empty() && quarantined.is_empty() {
+        output::note("no open jobs");
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitCode::Success)
 }
 
 fn entry_json(entry: &Entry) -> Value {
@@ -139,9 +154,12 @@ fn entry_line(entry: &Entry) -> String {
         .map(|duration| format!("{} s", duration.as_f64()));
     let resolution = video
         .and_then(|video| video.resolution.as_deref())
-        .map(|resolution| shown(resolution, WORD));
-    let cost = output::cost(clip).map(|cost| cost.to_string());
-    let prompt = record.prompt.as_deref().map(|prompt| output::short(prompt, 60));
+        .map(|resolution| single_line(resolution, MAX_WORD_CHARS));
+    let cost = output::clip_cost(clip).map(|cost| cost.to_string());
+    let prompt = record
+        .prompt
+        .as_deref()
+        .map(|prompt| output::short_prompt(prompt, 60));
     let fields = [seconds, resolution, cost, prompt];
     std::iter::once(entry.id.to_string())
         .chain(fields.into_iter().flatten())

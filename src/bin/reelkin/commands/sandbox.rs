@@ -1,0 +1,92 @@
+//! `reelkin sandbox`.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use reelkin::sandbox::{Fault, Sandbox};
+use serde_json::json;
+
+use crate::output::{self, CliError, CommandResult, ExitCode};
+use crate::session::block_on;
+
+#[derive(Debug, Args)]
+#[command(after_help = faults_help())]
+pub(crate) struct SandboxArgs {
+    /// The address to listen on; port 0 selects a free port. An address other than loopback is reachable from the
+    /// network
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Also accept requests for this host name, such as from another container; can be repeated
+    #[arg(long = "allow-host", value_name = "NAME")]
+    allowed_hosts: Vec<String>,
+    /// The API key to require [default: a random key]
+    #[arg(long, value_name = "KEY")]
+    api_key: Option<String>,
+    /// The duration of a job, in seconds
+    #[arg(long, value_name = "S", default_value = "2")]
+    seconds_per_job: f64,
+    /// Require `output.upload_url`, as the service does for teams with zero data retention
+    #[arg(long)]
+    zdr: bool,
+    /// A fault to inject, see below; can be repeated
+    #[arg(long = "fault", value_name = "SPEC", value_parser = parse_fault)]
+    faults: Vec<Fault>,
+}
+
+fn parse_fault(text: &str) -> Result<Fault, String> {
+    text.parse().map_err(|error: reelkin::Error| error.to_string())
+}
+
+fn faults_help() -> String {
+    format!(
+        "Faults (--fault SPEC; or POST a JSON list of such strings to /sandbox/faults, DELETE to clear them):\n{}\n\
+        GET /sandbox/state counts creates, polls and downloads. GET / shows the clips.",
+        Fault::HELP
+    )
+}
+
+pub(crate) fn run(args: &SandboxArgs) -> CommandResult {
+    if !(0.0..=86_400.0).contains(&args.seconds_per_job) {
+        return Err(CliError::Usage(
+            "--seconds-per-job must be between 0 and 86400".to_owned(),
+        ));
+    }
+    block_on(async {
+        let mut builder = Sandbox::builder()
+            .listen(args.listen)
+            .seconds_per_job(args.seconds_per_job)
+            .zero_data_retention(args.zdr);
+        for host in &args.allowed_hosts {
+            builder = builder.allow_host(host);
+        }
+        if let Some(key) = &args.api_key {
+            builder = builder.api_key(key);
+        }
+        for fault in &args.faults {
+            builder = builder.fault(fault.clone());
+        }
+        let mut sandbox = builder.start().await?;
+        output::print_json(&json!({ "base_url": sandbox.base_url(), "api_key": sandbox.api_key() }));
+        // The server is of no use if its address could not be printed.
+        if !output::is_stdout_ok() {
+            return Ok(ExitCode::Failure);
+        }
+        tokio::select! {
+            () = sandbox.wait() => {}
+            _ = tokio::signal::ctrl_c() => {}
+            () = terminated() => {}
+        }
+        sandbox.stop().await;
+        Ok(ExitCode::Success)
+    })
+}
+
+/// Waits for SIGTERM, so that the sandbox can remove its clips from the disk.
+async fn terminated() {
+    #[cfg(unix)]
+    if let Ok(mut signal) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        signal.recv().await;
+        return;
+    }
+    std::future::pending::<()>().await;
+}

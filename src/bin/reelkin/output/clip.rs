@@ -1,0 +1,116 @@
+//! Clips as JSON and as text.
+
+use std::path::{Path, PathBuf};
+
+use reelkin::library::{Severity, Usage};
+use reelkin::{Clip, Error, RetryAdvice, UsdTicks};
+use serde_json::{Value, json};
+
+use super::{
+    ExitCode, MAX_MESSAGE_CHARS, MAX_WORD_CHARS, error_json, error_line, note, path_json, print_json,
+    print_line, single_line,
+};
+
+/// Returns a clip as JSON. `copy` is the path of its copy outside the library.
+pub(crate) fn clip_json(clip: &Clip, copy: Option<&Path>) -> Value {
+    let reelkin = clip.record.as_ref().and_then(|record| record.reelkin.as_ref());
+    let mut object = json!({
+        "outcome": "done",
+        "id": clip.id.as_str(),
+        "path": clip.path.as_deref().map(path_json),
+        "sidecar": clip.sidecar_path().as_deref().map(path_json),
+        "operation": reelkin.and_then(|fields| fields.operation.clone()),
+        "job_id": reelkin.and_then(|fields| fields.job_id.clone()),
+        "cost_usd_ticks": clip_cost(clip).map(UsdTicks::ticks),
+        "delivery": reelkin.and_then(|fields| fields.delivery.as_ref()),
+        "warnings": reelkin.and_then(|fields| fields.warnings.as_ref()),
+    });
+    if let Some(copy) = copy {
+        object["copy"] = path_json(copy);
+    }
+    object
+}
+
+/// Returns the error of a failed copy as JSON. The clip itself is paid and in the library.
+pub(crate) fn copy_error_json(error: &Error) -> Value {
+    let mut object = error_json(error);
+    object["may_have_been_charged"] = "yes".into();
+    object["retry_advice"] = RetryAdvice::Resume.as_str().into();
+    object
+}
+
+/// Prints a clip of the library and its copy, and returns the exit code. A failed copy does not hide the clip.
+pub(crate) fn report_saved(clip: &Clip, copy: reelkin::Result<Option<PathBuf>>, as_json: bool) -> ExitCode {
+    let error = match copy {
+        Ok(copy) => {
+            if as_json {
+                print_json(&clip_json(clip, copy.as_deref()));
+            } else {
+                print_clip(clip, copy.as_deref());
+            }
+            return ExitCode::Success;
+        }
+        Err(error) => error,
+    };
+    if as_json {
+        let clip = clip_json(clip, None);
+        let mut error = copy_error_json(&error);
+        error["job_id"] = clip["job_id"].clone();
+        print_json(&json!({ "error": error, "clip": clip }));
+    } else {
+        print_clip(clip, None);
+        note(format_args!("reelkin: {}", error_line(&error)));
+    }
+    ExitCode::Failure
+}
+
+/// Prints a clip: its path and cost, its copy, and warnings about it.
+pub(crate) fn print_clip(clip: &Clip, copy: Option<&Path>) {
+    let place = clip
+        .path
+        .as_ref()
+        .map_or_else(|| clip.file_name.clone(), |path| path.display().to_string());
+    match clip_cost(clip) {
+        Some(cost) => print_line(format_args!("{place}  {cost}")),
+        None => print_line(place),
+    }
+    if let Some(copy) = copy {
+        print_line(copy.display());
+    }
+    let Some(reelkin) = clip.record.as_ref().and_then(|record| record.reelkin.as_ref()) else {
+        return;
+    };
+    for finding in reelkin.delivery.iter().flat_map(|delivery| &delivery.findings) {
+        if finding.severity > Severity::Unchecked {
+            let [field, asked, delivered] = [&finding.field, &finding.asked, &finding.delivered]
+                .map(|text| single_line(text, MAX_WORD_CHARS));
+            note(format_args!(
+                "warning: {field}: requested {asked}, delivered {delivered}"
+            ));
+        }
+    }
+    for warning in reelkin.warnings.iter().flatten() {
+        note(format_args!(
+            "warning: {}",
+            single_line(warning, MAX_MESSAGE_CHARS)
+        ));
+    }
+}
+
+/// Returns what the clip cost, if known.
+pub(crate) fn clip_cost(clip: &Clip) -> Option<UsdTicks> {
+    let record = clip.record.as_ref()?;
+    let recorded = record.reelkin.as_ref().and_then(|fields| fields.cost_usd_ticks);
+    let reported = |usage: &Usage| usage.grok_cost_usd_ticks;
+    recorded
+        .or_else(|| record.usage.as_ref().and_then(reported))
+        .map(UsdTicks::new)
+}
+
+/// Returns a prompt on one line of at most `max_chars` characters.
+pub(crate) fn short_prompt(prompt: &str, max_chars: usize) -> String {
+    single_line(
+        &prompt.split_whitespace().collect::<Vec<_>>().join(" "),
+        max_chars,
+    )
+}
