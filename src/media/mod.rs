@@ -10,60 +10,39 @@
 //! allocate in one piece is capped.
 //!
 //! All functions here block, until their deadline at the longest: the work itself runs on a thread of its own.
-//! [`bridge`] holds the only use of an async runtime.
+//! [`nonblocking`] holds the only use of an async runtime.
 //!
 //! # What is read
 //!
 //! MP4 and MOV, Matroska and `WebM`, with H.264, H.265, VP8, VP9, AV1, MPEG-4, MJPEG or PNG inside; still
 //! pictures as PNG, JPEG and WebP. Anything else is refused by name before libav sees it.
 
-pub mod bridge;
+pub mod nonblocking;
 
-mod admit;
-mod budget;
-mod clip;
-mod colour;
-mod compare;
 mod container;
-mod decode;
-mod decoder;
-mod demux;
-mod encode;
-mod frame;
+pub(crate) mod encoder;
+mod frames;
 mod libav;
 mod limits;
-mod locate;
-mod many;
-mod numbers;
-mod picture;
-mod present;
+mod pixels;
 mod probe;
-mod rotate;
-mod scale;
-mod select;
-mod several;
-mod sheet;
 mod source;
-mod statistics;
-mod stream;
-mod tags;
-mod unreferenced;
-mod walk;
 mod worker;
-#[cfg(feature = "sandbox")]
-pub(crate) mod write;
-mod yuv;
 
-pub use self::colour::{ColourInfo, ColourMatrix, ColourRange};
-pub use self::compare::{Likeness, Seam, likeness, seam, sharpest_of_last};
-pub use self::decode::{FramePosition, frame, frames};
-pub use self::frame::{Frame, FrameOrigin, psnr};
+pub use self::frames::batch::{FramesOfClips, frames_of_clips};
+pub use self::frames::compare::{Likeness, Seam, likeness, seam, sharpest_of_last};
+#[cfg(feature = "sandbox")]
+pub(crate) use self::frames::constant_rate::each_frame;
+pub use self::frames::contact_sheet::{SheetClip, contact_sheet};
+pub use self::frames::frame::{Frame, FrameOrigin, psnr};
+pub use self::frames::picture::picture;
+pub use self::frames::statistics::{FrameStatistics, statistics, statistics_of_both};
+pub use self::frames::{FramePosition, frame, frames};
 pub use self::libav::{Libav, libav};
 pub use self::limits::{Interrupt, MediaOptions};
-pub use self::many::{FramesOfClips, frames_of_clips};
-pub use self::picture::picture;
+/// The name of [`nonblocking`] in earlier releases.
+pub use self::nonblocking as bridge;
+pub use self::pixels::color::{ColourInfo, ColourMatrix, ColourRange};
+pub use self::pixels::rotation::Rotation;
 pub use self::probe::{AudioProbe, Probe, VideoProbe, check_whole, probe};
-pub use self::rotate::Rotation;
-pub use self::sheet::{SheetClip, contact_sheet};
 pub use self::source::MediaSource;
-pub use self::statistics::{FrameStatistics, statistics, statistics_of_both};

@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::clip::{self, Clip};
-use super::colour::ColourInfo;
-use super::decoder::Decoder;
-use super::frame::Frame;
+use super::container::clip::Clip;
+use super::frames::converter::Presenter;
+use super::frames::decoder::Decoder;
+use super::frames::frame::Frame;
+use super::frames::locate;
+use super::frames::picture;
+use super::libav::numbers::{self, StreamKind};
+use super::libav::time_base::to_duration;
 use super::limits::MediaOptions;
-use super::locate;
-use super::numbers::{self, StreamKind};
-use super::picture;
-use super::present::Presenter;
-use super::rotate::Rotation;
+use super::pixels::color::ColourInfo;
+use super::pixels::rotation::Rotation;
 use super::source::{self, MediaSource, OpenSource};
 use super::worker;
 use crate::error::Result;
@@ -196,7 +197,7 @@ fn probe_clip(clip: &mut Clip) -> Result<Probe> {
             codec: s.codec.name(),
             sample_rate: s.sample_rate,
             channels: s.channels,
-            duration: s.duration.map(|d| clip::to_duration(d, s.time_base)),
+            duration: s.duration.map(|d| to_duration(d, s.time_base)),
         }),
         other_streams: clip
             .streams

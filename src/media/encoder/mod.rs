@@ -1,0 +1,12 @@
+//! Encoding: frames as PNG and JPEG, and, for the sandbox, pictures and sound as MP4.
+
+#[cfg(feature = "sandbox")]
+mod clip_writer;
+mod picture;
+#[cfg(feature = "sandbox")]
+mod yuv_picture;
+
+#[cfg(feature = "sandbox")]
+pub(crate) use self::clip_writer::{ClipWriter, SAMPLE_RATE};
+#[cfg(feature = "sandbox")]
+pub(crate) use self::yuv_picture::{YuvPicture, yuv_of};
