@@ -1,9 +1,10 @@
-//! The same calls for async callers: each runs on a thread for blocking work.
+//! The calls of [`media`](super) for async callers, run on tokio's threads for blocking work.
+//!
+//! The futures need a tokio runtime.
 //!
 //! # Cancel safety
 //!
-//! Dropping one of these futures raises an interrupt of its own, so that the thread stops at its next
-//! packet or read instead of working for nobody. They need a tokio runtime.
+//! Dropping one of these futures raises an interrupt for its call, so that the work stops at its next packet or read.
 
 use tracing::field::Empty;
 
@@ -11,7 +12,7 @@ use super::{Frame, FramePosition, Interrupt, MediaOptions, MediaSource, Probe};
 use crate::error::{Error, ErrorKind, Result};
 use crate::telemetry;
 
-/// [`frame`](super::frame()) off the async threads.
+/// Calls [`frame`](super::frame()) without blocking.
 pub async fn frame(
     source: impl Into<MediaSource> + Send,
     position: FramePosition,
@@ -24,7 +25,7 @@ pub async fn frame(
     .await
 }
 
-/// [`frames`](super::frames()) off the async threads.
+/// Calls [`frames`](super::frames()) without blocking.
 pub async fn frames(
     source: impl Into<MediaSource> + Send,
     positions: Vec<FramePosition>,
@@ -37,7 +38,7 @@ pub async fn frames(
     .await
 }
 
-/// [`picture`](super::picture()) off the async threads.
+/// Calls [`picture`](super::picture()) without blocking.
 pub async fn picture(source: impl Into<MediaSource> + Send, options: MediaOptions) -> Result<Frame> {
     let source = source.into();
     run_as("media.picture", options, move |options| {
@@ -46,7 +47,7 @@ pub async fn picture(source: impl Into<MediaSource> + Send, options: MediaOption
     .await
 }
 
-/// [`probe`](super::probe()) off the async threads.
+/// Calls [`probe`](super::probe()) without blocking.
 pub async fn probe(source: impl Into<MediaSource> + Send, options: MediaOptions) -> Result<Probe> {
     let source = source.into();
     run_as("media.probe", options, move |options| {
@@ -55,7 +56,7 @@ pub async fn probe(source: impl Into<MediaSource> + Send, options: MediaOptions)
     .await
 }
 
-/// [`check_whole`](super::check_whole()) off the async threads.
+/// Calls [`check_whole`](super::check_whole()) without blocking.
 pub async fn check_whole(source: impl Into<MediaSource> + Send, options: MediaOptions) -> Result<Probe> {
     let source = source.into();
     run_as("media.check_whole", options, move |options| {
@@ -64,13 +65,13 @@ pub async fn check_whole(source: impl Into<MediaSource> + Send, options: MediaOp
     .await
 }
 
-/// Runs any blocking work on media, from opening to encoded bytes, on a thread for it.
+/// Runs any blocking media work, such as decoding a frame and encoding it as PNG, without blocking.
 ///
-/// `work` gets the options with one more interrupt, which is raised when the future is dropped.
+/// `work` receives the options with an additional interrupt, which is raised when the future is dropped.
 ///
 /// # Errors
 ///
-/// What `work` returns; [`ErrorKind::Stopped`] when the runtime shuts down before it ran.
+/// Returns the error of `work`, or [`ErrorKind::Stopped`] if the runtime shuts down before `work` has run.
 pub async fn run<T: Send + 'static>(
     options: MediaOptions,
     work: impl FnOnce(&MediaOptions) -> Result<T> + Send + 'static,

@@ -1,5 +1,8 @@
-//! The structure of a container file: its outline, limits on its tables, and the open clip with its packets.
+//! Container files: the outline of a file, limits on its tables, and the open clip with its packets.
+//!
+//! Knows no decoders and no frames.
 
+mod boxes;
 pub(crate) mod clip;
-pub(crate) mod container_limits;
-pub(crate) mod outline;
+mod container_limits;
+mod outline;

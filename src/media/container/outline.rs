@@ -1,64 +1,30 @@
-//! What a container promises about its own length, read without libav: libav plays what is there and
-//! does not say that the rest is missing, and in newer versions not how long an MP4 says that it is.
+//! The outline of a container file, read without libav: whether it is complete, fragmented, and how long it lasts.
+//!
+//! libav plays what is there and does not report that the rest is missing. Newer versions do not report the duration in
+//! the header of an MP4 either.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::time::Duration;
 
+use super::boxes::next_box;
+
 /// The outline of a file.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Outline {
-    /// The index comes in pieces along the file, so its end is unknown until it was read.
+    /// Whether the index is spread over the file in fragments. Then it is complete only after the whole file was read.
     pub(crate) fragmented: bool,
-    /// There is an index (MP4) or a segment (Matroska).
+    /// Whether there is an index (MP4) or a segment (Matroska).
     pub(crate) has_index: bool,
-    /// The length the file should have at least, where it is shorter than that.
-    pub(crate) promised: Option<u64>,
-    /// How long an MP4 says it is. One in fragments cannot know, and neither does Matroska say it here.
+    /// The minimum length of the complete file, if the file is shorter.
+    pub(crate) expected_len: Option<u64>,
+    /// The duration in the header of an MP4. `None` for fragmented files and for Matroska.
     pub(crate) duration: Option<Duration>,
 }
 
-/// More boxes than a clip of hours has in fragments of a second; bounds the walk over hostile files.
+/// Maximum boxes to read, which bounds the work on hostile files. Hours of one-second fragments have fewer.
 const MAX_BOXES: usize = 100_000;
 
-/// One box of an MP4.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Atom {
-    pub(crate) kind: [u8; 4],
-    /// Where its content begins.
-    pub(crate) body: u64,
-    /// Where it says that it ends: perhaps beyond what holds it.
-    pub(crate) end: u64,
-}
-
-/// The box at `at` of what ends at `end`, as libav takes it; `None` when there is no further one.
-pub(crate) fn next_box(reader: &mut (impl Read + Seek), at: u64, end: u64) -> io::Result<Option<Atom>> {
-    let rest = end.saturating_sub(at);
-    if rest < 8 {
-        return Ok(None);
-    }
-    reader.seek(SeekFrom::Start(at))?;
-    let mut head = [0_u8; 8];
-    reader.read_exact(&mut head)?;
-    let [a, b, c, d, kind @ ..] = head;
-    let (head, size) = match u32::from_be_bytes([a, b, c, d]) {
-        // Goes on to the end.
-        0 => (8, rest),
-        1 if rest < 16 => (8, 16),
-        1 => {
-            let mut wide = [0_u8; 8];
-            reader.read_exact(&mut wide)?;
-            (16, u64::from_be_bytes(wide))
-        }
-        size => (8, u64::from(size)),
-    };
-    Ok((size >= head).then(|| Atom {
-        kind,
-        body: at + head,
-        end: at.saturating_add(size),
-    }))
-}
-
-/// Walks the top-level boxes of an MP4 or MOV.
+/// Reads the outline of an MP4 or MOV from its top-level boxes.
 pub(crate) fn outline_mov(reader: &mut (impl Read + Seek), len: u64) -> io::Result<Outline> {
     let mut outline = Outline::default();
     let mut at = 0_u64;
@@ -74,7 +40,7 @@ pub(crate) fn outline_mov(reader: &mut (impl Read + Seek), len: u64) -> io::Resu
             b"moof" => outline.fragmented = true,
             _ => {}
         }
-        // Trailing rubbish after the last box is common and harmless.
+        // Trailing garbage after the last box is common and harmless.
         if !found
             .kind
             .iter()
@@ -83,7 +49,7 @@ pub(crate) fn outline_mov(reader: &mut (impl Read + Seek), len: u64) -> io::Resu
             break;
         }
         if found.end > len {
-            outline.promised = Some(found.end);
+            outline.expected_len = Some(found.end);
             break;
         }
         at = found.end;
@@ -92,7 +58,7 @@ pub(crate) fn outline_mov(reader: &mut (impl Read + Seek), len: u64) -> io::Resu
     Ok(outline)
 }
 
-/// The duration in the header of a movie, unless what it holds is extended by fragments.
+/// Reads the duration in the header of a movie. Returns `None` if fragments extend the movie.
 fn movie_duration(reader: &mut (impl Read + Seek), mut at: u64, end: u64) -> io::Result<Option<Duration>> {
     let mut duration = None;
     for _ in 0..MAX_BOXES {
@@ -117,7 +83,7 @@ fn movie_duration(reader: &mut (impl Read + Seek), mut at: u64, end: u64) -> io:
     Ok(duration)
 }
 
-/// Reads version, ticks a second and ticks of a movie header. All ones mean unknown.
+/// Parses the duration in a movie header. All ones mean that it is unknown.
 fn header_duration(header: &[u8]) -> Option<Duration> {
     let is_wide = *header.first()? == 1;
     let (scale_at, ticks_at) = if is_wide { (20, 24) } else { (12, 16) };
@@ -135,11 +101,11 @@ fn header_duration(header: &[u8]) -> Option<Duration> {
     Some(Duration::from_micros(micros))
 }
 
-/// Reads the header of a Matroska file and the size of its segment.
+/// Reads the outline of a Matroska file from its header and the size of its segment.
 pub(crate) fn outline_matroska(reader: &mut (impl Read + Seek), len: u64) -> io::Result<Outline> {
     let mut outline = Outline::default();
     let mut at = 0_u64;
-    // Header, perhaps a few void elements, segment.
+    // The header, a few void elements at most, and the segment.
     for _ in 0..16 {
         reader.seek(SeekFrom::Start(at))?;
         let mut head = Vec::with_capacity(12);
@@ -150,11 +116,11 @@ pub(crate) fn outline_matroska(reader: &mut (impl Read + Seek), len: u64) -> io:
         let body = at + (id_len + size_len) as u64;
         let is_segment = head.starts_with(&[0x18, 0x53, 0x80, 0x67]);
         outline.has_index |= is_segment;
-        // A segment of unknown size is written by live muxers; its end cannot be told from outside.
+        // Live muxers write a segment of unknown size.
         let Some(size) = size else { break };
         let end = body.saturating_add(size);
         if end > len {
-            outline.promised = Some(end);
+            outline.expected_len = Some(end);
         }
         if is_segment || end >= len {
             break;
@@ -165,7 +131,7 @@ pub(crate) fn outline_matroska(reader: &mut (impl Read + Seek), len: u64) -> io:
     Ok(outline)
 }
 
-/// Length and value of an EBML number; `None` inside for the reserved "unknown".
+/// Parses an EBML number. Returns its length and its value, which is `None` for the reserved "unknown".
 fn vint(bytes: &[u8]) -> Option<(usize, Option<u64>)> {
     let first = *bytes.first()?;
     let len = first.leading_zeros() as usize + 1;
@@ -200,28 +166,28 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_file_promises_nothing_more() {
+    fn a_complete_file_has_no_expected_length() {
         let file = [boxed(*b"ftyp", 8), boxed(*b"moov", 100), boxed(*b"mdat", 50)].concat();
         assert_eq!(
             outline(file),
             Outline {
                 fragmented: false,
                 has_index: true,
-                promised: None,
+                expected_len: None,
                 duration: None
             }
         );
     }
 
     #[test]
-    fn a_cut_box_is_seen() {
+    fn a_truncated_box_is_detected() {
         let mut file = [boxed(*b"ftyp", 8), boxed(*b"moov", 100), boxed(*b"mdat", 50)].concat();
         file.truncate(file.len() - 20);
-        assert_eq!(outline(file).promised, Some(16 + 108 + 58));
+        assert_eq!(outline(file).expected_len, Some(16 + 108 + 58));
     }
 
     #[test]
-    fn fragments_and_open_ends_are_seen() {
+    fn fragments_and_open_ends_are_detected() {
         let mut last = boxed(*b"mdat", 50);
         last[..4].fill(0);
         let file = [boxed(*b"moov", 10), boxed(*b"moof", 10), last].concat();
@@ -230,14 +196,14 @@ mod tests {
             Outline {
                 fragmented: true,
                 has_index: true,
-                promised: None,
+                expected_len: None,
                 duration: None
             }
         );
     }
 
     #[test]
-    fn a_movie_says_how_long_it_is() {
+    fn the_duration_is_in_the_movie_header() {
         let movie = |header: &[u8], more: &[u8]| {
             let mut inner = boxed(*b"mvhd", 0);
             inner.extend_from_slice(header);
@@ -273,7 +239,11 @@ mod tests {
         ] {
             assert_eq!(movie(&unknown, &[]), None);
         }
-        assert_eq!(movie(&wide(1, u64::MAX - 1), &[]), None, "longer than time goes");
+        assert_eq!(
+            movie(&wide(1, u64::MAX - 1), &[]),
+            None,
+            "more than the largest duration"
+        );
         assert_eq!(movie(&narrow(600, 3600)[..18], &[]), None, "cut off");
     }
 
@@ -283,9 +253,9 @@ mod tests {
         let known = [&header[..], &[0x18, 0x53, 0x80, 0x67, 0x8a], &[0; 4]].concat();
         let len = known.len() as u64;
         let got = outline_matroska(&mut Cursor::new(known), len).unwrap();
-        assert_eq!(got.promised, Some(11 + 10));
+        assert_eq!(got.expected_len, Some(11 + 10));
         let unknown = [&header[..], &[0x18, 0x53, 0x80, 0x67, 0xff], &[0; 4]].concat();
         let got = outline_matroska(&mut Cursor::new(unknown), 15).unwrap();
-        assert_eq!((got.has_index, got.promised), (true, None));
+        assert_eq!((got.has_index, got.expected_len), (true, None));
     }
 }

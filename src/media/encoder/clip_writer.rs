@@ -1,8 +1,7 @@
-//! Encoding: pictures and sound in, an MP4 file out; and the frames of a clip that is to be encoded anew.
+//! Encoding of pictures and audio as an MP4 file, for the sandbox.
 //!
-//! Owns the choice of encoders, the colour tags and the layout of the file. Refuses to know what is
-//! drawn. This is the only place in the crate that encodes video; the crate's own verbs never do, so
-//! it is there for the sandbox alone.
+//! Chooses the encoders, the color tags and the layout of the file. Knows nothing about what the pictures show. The verbs
+//! of the client never encode video.
 
 use std::path::Path;
 
@@ -13,10 +12,10 @@ use super::yuv_picture::YuvPicture;
 use crate::error::{Error, ErrorKind, Result};
 use crate::media::libav::init;
 
-/// Samples a second of the sound track.
+/// Audio samples per second.
 pub(crate) const SAMPLE_RATE: u32 = 48_000;
 
-/// Writes one MP4: H.264 where libav has an encoder for it (else MPEG-4), AAC, index in front.
+/// Writes an MP4 with the index in front. Video is H.264, or MPEG-4 if libav has no encoder for H.264; audio is AAC.
 pub(crate) struct ClipWriter {
     output: format::context::Output,
     video: encoder::video::Encoder,
@@ -27,8 +26,10 @@ pub(crate) struct ClipWriter {
     height: usize,
 }
 
+/// The sound track of a clip, and the samples that are not encoded yet.
 struct AudioTrack {
     encoder: encoder::audio::Encoder,
+    /// Samples of one frame of the encoder.
     chunk: usize,
     left: Vec<f32>,
     right: Vec<f32>,
@@ -39,7 +40,7 @@ const VIDEO: usize = 0;
 const AUDIO: usize = 1;
 
 impl ClipWriter {
-    /// Opens `path` (replacing what is there) for pictures of this size. `sound` adds a stereo track.
+    /// Creates or replaces the file at `path`, for pictures of this size. `sound` adds a stereo track.
     pub(crate) fn create(
         path: &Path,
         width: usize,
@@ -100,7 +101,7 @@ impl ClipWriter {
         if (picture.width, picture.height) != (self.width, self.height) {
             return Err(Error::new(
                 ErrorKind::Media,
-                "encode a picture of another size than the clip's",
+                "encode a picture: its size differs from that of the clip",
             ));
         }
         let mut raw = frame::Video::new(format::Pixel::YUV420P, as_u32(self.width), as_u32(self.height));
@@ -122,7 +123,7 @@ impl ClipWriter {
         self.drain_video()
     }
 
-    /// Appends sound: as many samples left as right, within -1.0 to 1.0. Ignored without a sound track.
+    /// Appends samples from -1.0 to 1.0, as many for the left as for the right channel. Ignored without a sound track.
     pub(crate) fn sound(&mut self, left: &[f32], right: &[f32]) -> Result<()> {
         let Some(track) = &mut self.audio else {
             return Ok(());
@@ -136,7 +137,7 @@ impl ClipWriter {
         Ok(())
     }
 
-    /// Writes what is still in the encoders, and the index.
+    /// Writes the remaining output of the encoders, and the index.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.video
             .send_eof()
@@ -239,17 +240,17 @@ impl AudioTrack {
     }
 }
 
-/// A name of libav's, and options for it.
+/// libav's name of an encoder, and options for it.
 type EncoderChoice = (&'static str, &'static [(&'static str, &'static str)]);
 
-/// Best first: x264 is quick and good, `OpenH264` is what LGPL builds have, MPEG-4 is always there.
+/// The encoders to try, best first. x264 is fast and good, LGPL builds have `OpenH264`, and MPEG-4 is always available.
 const ENCODERS: [EncoderChoice; 3] = [
     (
         "libx264",
         &[("preset", "superfast"), ("crf", "15"), ("profile", "high")],
     ),
-    // Left to itself it spares bits on a first picture of many details, whatever the bit rate. One bound of the
-    // quantiser without the other it ignores.
+    // By default it saves bits on a detailed first picture, whatever the bit rate. It ignores one bound of the quantizer
+    // without the other.
     (
         "libopenh264",
         &[
@@ -262,6 +263,7 @@ const ENCODERS: [EncoderChoice; 3] = [
     ("mpeg4", &[("q", "2")]),
 ];
 
+/// Opens the first of the encoders that is available and works.
 fn open_video(
     encoders: &[EncoderChoice],
     width: usize,
@@ -289,7 +291,7 @@ fn open_video(
         video.set_color_transfer_characteristic(color::TransferCharacteristic::BT709);
         video.set_color_range(color::Range::MPEG);
         if *name != "libx264" {
-            // Six bits a pixel and second would starve a moving picture; eight do not.
+            // Six bits per pixel and second are too few for moving pictures; eight are enough.
             video.set_bit_rate(width * height * 8);
         }
         if global_header {
@@ -328,7 +330,7 @@ mod tests {
     use crate::media::limits::MediaOptions;
 
     #[test]
-    fn every_encoder_that_is_there_makes_a_clip_with_all_its_frames() {
+    fn every_available_encoder_writes_all_frames() {
         let folder = tempfile::tempdir().unwrap();
         let mut made = 0;
         for choice in ENCODERS {

@@ -1,4 +1,4 @@
-//! Encoding: frames as PNG and JPEG, and, for the sandbox, pictures and sound as MP4.
+//! Encoders: PNG and JPEG for frames, and MP4 for the sandbox.
 
 #[cfg(feature = "sandbox")]
 mod clip_writer;

@@ -1,55 +1,57 @@
-//! Frames to PNG and JPEG.
+//! Encoding of frames as PNG and JPEG.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::media::frames::frame::Frame;
 
 impl Frame {
-    /// The frame as a PNG, without loss. Made for speed: a few milliseconds for 720 lines, at no more
-    /// than the size that ffmpeg's default gives.
+    /// Encodes the frame as PNG, without loss.
+    ///
+    /// It favors speed: a frame of 720 lines takes a few milliseconds, and is not larger than with ffmpeg's defaults.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Media`] when the encoder refuses the size.
+    /// Returns [`ErrorKind::Media`] if the encoder does not support the size.
     pub fn to_png(&self) -> Result<Vec<u8>> {
         let failed =
-            |e: png::EncodingError| Error::new(ErrorKind::Media, "write a frame as PNG").with_source(e);
-        let mut out = Vec::with_capacity(self.rgb.len() / 2);
-        let mut encoder = png::Encoder::new(&mut out, self.width, self.height);
+            |e: png::EncodingError| Error::new(ErrorKind::Media, "encode a frame as PNG").with_source(e);
+        let mut out = Vec::with_capacity(self.rgb().len() / 2);
+        let mut encoder = png::Encoder::new(&mut out, self.width(), self.height());
         encoder.set_color(png::ColorType::Rgb);
         encoder.set_depth(png::BitDepth::Eight);
         encoder.set_compression(png::Compression::Fast);
         let mut writer = encoder.write_header().map_err(failed)?;
-        writer.write_image_data(&self.rgb).map_err(failed)?;
+        writer.write_image_data(self.rgb()).map_err(failed)?;
         writer.finish().map_err(failed)?;
         Ok(out)
     }
 
-    /// The frame as a JPEG. `quality` is 1 to 100; from 90 up the colour is kept at full resolution.
+    /// Encodes the frame as JPEG. `quality` is 1 to 100. From 90 up, color keeps its full resolution.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Media`] when the quality is none of these, or a side is over 65,535.
+    /// Returns [`ErrorKind::Media`] if the quality is out of range, or a side is longer than 65,535 pixels.
     pub fn to_jpeg(&self, quality: u8) -> Result<Vec<u8>> {
         if !(1..=100).contains(&quality) {
             return Err(Error::new(
                 ErrorKind::Media,
-                format!("write a frame as JPEG: quality {quality} is not between 1 and 100"),
+                format!("encode a frame as JPEG: quality {quality} is not between 1 and 100"),
             ));
         }
-        let (Ok(width), Ok(height)) = (u16::try_from(self.width), u16::try_from(self.height)) else {
+        let (Ok(width), Ok(height)) = (u16::try_from(self.width()), u16::try_from(self.height())) else {
             return Err(Error::new(
                 ErrorKind::Media,
                 format!(
-                    "write a frame as JPEG: {}x{} is over 65535",
-                    self.width, self.height
+                    "encode a frame as JPEG: {}x{} is larger than the limit of 65535 a side",
+                    self.width(),
+                    self.height()
                 ),
             ));
         };
-        let mut out = Vec::with_capacity(self.rgb.len() / 8);
+        let mut out = Vec::with_capacity(self.rgb().len() / 8);
         let encoder = jpeg_encoder::Encoder::new(&mut out, quality);
         encoder
-            .encode(&self.rgb, width, height, jpeg_encoder::ColorType::Rgb)
-            .map_err(|e| Error::new(ErrorKind::Media, "write a frame as JPEG").with_source(e))?;
+            .encode(self.rgb(), width, height, jpeg_encoder::ColorType::Rgb)
+            .map_err(|e| Error::new(ErrorKind::Media, "encode a frame as JPEG").with_source(e))?;
         Ok(out)
     }
 }

@@ -1,11 +1,11 @@
 //! Planar pictures for the video encoder, and their conversion from RGB.
 
-/// A picture in planar `Y'CbCr` 4:2:0, BT.709, limited range: what H.264 takes.
+/// A planar `Y'CbCr` 4:2:0 picture in BT.709 with limited range, as H.264 encoders expect it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct YuvPicture {
-    /// Even.
+    /// An even number.
     pub(crate) width: usize,
-    /// Even.
+    /// An even number.
     pub(crate) height: usize,
     pub(crate) y: Vec<u8>,
     pub(crate) u: Vec<u8>,
@@ -13,7 +13,7 @@ pub(crate) struct YuvPicture {
 }
 
 impl YuvPicture {
-    /// A black picture. Odd sizes are rounded down to even ones.
+    /// Creates a black picture. Odd sides are rounded down to even ones.
     pub(crate) fn black(width: usize, height: usize) -> Self {
         let (width, height) = (width.max(2) & !1, height.max(2) & !1);
         Self {
@@ -25,15 +25,15 @@ impl YuvPicture {
         }
     }
 
-    /// From packed RGB24, whose size must be `width * height * 3`.
+    /// Converts packed RGB of `width * height * 3` bytes.
     ///
-    /// Colour samples lie on the left pixel of each pair and between the two rows, where players take
-    /// them to be: half a pixel beside it costs 10 dB at every edge.
+    /// Chroma samples are computed for the left pixel of each pair and between two rows, as players expect. An error of
+    /// half a pixel would cost 10 dB at every edge.
     pub(crate) fn from_rgb(width: usize, height: usize, rgb: &[u8]) -> Self {
         let mut out = Self::black(width, height);
         let (w, h) = (out.width, out.height);
         let stride = width * 3;
-        // Sums of a column of two pixels; one more at each end, a copy of the outermost.
+        // The sum of each column of two pixels. The outermost sums are repeated at both ends.
         let mut sums = vec![[0i32; 3]; w + 2];
         for (row, two) in rgb.chunks_exact(stride * 2).take(h / 2).enumerate() {
             let (top, bottom) = two.split_at(stride);
@@ -63,14 +63,14 @@ fn luma([r, g, b]: [i32; 3]) -> u8 {
     clamp8(16 + ((11_966 * r + 40_254 * g + 4_064 * b + 32_768) >> 16))
 }
 
-/// Takes sums over eight pixels.
+/// Converts sums of eight pixels.
 fn chroma([r, g, b]: [i32; 3]) -> (u8, u8) {
     let cb = 128 + ((-6_596 * r - 22_189 * g + 28_785 * b + 262_144) >> 19);
     let cr = 128 + ((28_785 * r - 26_145 * g - 2_640 * b + 262_144) >> 19);
     (clamp8(cb), clamp8(cr))
 }
 
-/// The Y', Cb and Cr of one RGB colour.
+/// Converts an RGB color to Y', Cb and Cr.
 pub(crate) fn yuv_of(r: u8, g: u8, b: u8) -> [u8; 3] {
     let rgb = [r, g, b].map(i32::from);
     let (cb, cr) = chroma(rgb.map(|value| value * 8));

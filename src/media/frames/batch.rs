@@ -1,4 +1,4 @@
-//! The same frames of many clips, with all cores busy.
+//! Frames of many clips, decoded in parallel.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,12 +12,13 @@ use crate::media::limits::{Interrupt, MediaOptions};
 use crate::media::source::MediaSource;
 use crate::media::worker::{self, Pending};
 
-/// Takes the frames at `positions` out of each clip, several clips at a time, and hands them out in the order of the
-/// clips. Clips are opened as the iterator is drawn from: twice as many as the machine has cores are worked on or wait
-/// to be taken, and no more, however many follow. An error is that clip's alone.
+/// Decodes the frames at `positions` of each clip, several clips in parallel, and returns them in the order of the clips.
 ///
-/// The bounds of `options` hold for each clip; its deadline counts from when its work begins. When the iterator is dropped, the work on
-/// clips that were not taken stops.
+/// Clips are opened as the iterator advances. At most twice as many clips as the machine has cores are in progress or
+/// finished and not yet returned. An error concerns one clip only; the iterator continues with the next.
+///
+/// The limits of `options` apply to each clip, and each deadline counts from the start of its work. Dropping the iterator
+/// stops the work on clips that were not returned yet.
 ///
 /// ```no_run
 /// # fn main() -> reelkin::Result<()> {
@@ -48,18 +49,20 @@ where
         options: options.clone().with_interrupt(stop.clone()),
         stop,
         running: VecDeque::new(),
-        most: cores * 2,
+        max_running: cores * 2,
     }
 }
 
-/// What [`frames_of_clips`] returns: for each clip its frames, in the order of the positions.
+/// An iterator over the frames of clips, returned by [`frames_of_clips`].
+///
+/// Each item has the frames of one clip, in the order of the positions.
 pub struct FramesOfClips<I> {
     clips: Fuse<I>,
     positions: Arc<[FramePosition]>,
     options: MediaOptions,
     stop: Interrupt,
     running: VecDeque<Result<Pending<Vec<Frame>>>>,
-    most: usize,
+    max_running: usize,
 }
 
 impl<I> Iterator for FramesOfClips<I>
@@ -70,7 +73,7 @@ where
     type Item = Result<Vec<Frame>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.running.len() < self.most
+        while self.running.len() < self.max_running
             && let Some(clip) = self.clips.next()
         {
             let positions = Arc::clone(&self.positions);
@@ -85,7 +88,7 @@ where
 impl<I> Drop for FramesOfClips<I> {
     fn drop(&mut self) {
         self.stop.raise();
-        // Each ends at its next packet.
+        // Each of them ends at its next packet.
         for pending in self.running.drain(..).flatten() {
             let _ = pending.wait();
         }

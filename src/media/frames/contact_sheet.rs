@@ -1,18 +1,18 @@
-//! A contact sheet: first and last frames of clips, joined along their family.
+//! A contact sheet: the first and last frames of clips, with lines from parents to children.
 
 use super::frame::Frame;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Longer side of a picture on the sheet.
+/// Maximum side of a picture on the sheet.
 const SIDE: u32 = 256;
-/// Between pictures of one clip, and around everything.
+/// Gap between the pictures of a clip, and margin of the sheet.
 const GAP: u32 = 8;
-/// Between a clip and its children, where the lines run.
+/// Gap between a clip and its children, for the lines.
 const LANE: u32 = 64;
-/// Most pixels of a sheet.
-const MOST_PIXELS: u64 = 1 << 26;
+/// Maximum pixels of a sheet.
+const MAX_PIXELS: u64 = 1 << 26;
 
-const GROUND: [u8; 3] = [24, 26, 30];
+const BACKGROUND: [u8; 3] = [24, 26, 30];
 const BORDER: [u8; 3] = [70, 76, 86];
 const LINE: [u8; 3] = [235, 178, 70];
 
@@ -24,12 +24,12 @@ pub struct SheetClip {
     pub first: Frame,
     /// Its last frame.
     pub last: Frame,
-    /// The clip it comes from, as its place in the list; it must stand before this one.
+    /// The index of its parent in the list, which must be lower than its own.
     pub parent: Option<usize>,
 }
 
 impl SheetClip {
-    /// A clip by its two frames, reduced at once: a sheet of many clips holds thumbnails only.
+    /// Creates a clip from its two frames. They are scaled down at once, so that a sheet holds only thumbnails.
     pub fn new(first: Frame, last: Frame, parent: Option<usize>) -> Self {
         Self {
             first: first.fit_within(SIDE),
@@ -39,18 +39,20 @@ impl SheetClip {
     }
 }
 
-/// Draws clips from left to right by generation: each as its first and last frame, with a line from the
-/// last frame of a parent to the first frame of each child.
+/// Draws clips as a tree: one column per generation, and each clip as its first and last frame.
+///
+/// A line leads from the last frame of a parent to the first frame of each child.
 ///
 /// # Errors
-/// [`ErrorKind::Media`] when there is no clip, a parent does not stand before its child, or the sheet would
-/// have more than 67 million pixels (some 300 clips).
+///
+/// Returns [`ErrorKind::Media`] if there is no clip, a parent comes after its child, or the sheet would have more than 67
+/// million pixels (about 300 clips).
 pub fn contact_sheet(clips: &[SheetClip]) -> Result<Frame> {
-    let bad = |what: &str| Error::new(ErrorKind::Media, format!("draw a contact sheet: {what}"));
+    let bad = |cause: &str| Error::new(ErrorKind::Media, format!("draw a contact sheet: {cause}"));
     if clips.is_empty() {
-        return Err(bad("there is no clip"));
+        return Err(bad("there are no clips"));
     }
-    let places = places(clips).ok_or_else(|| bad("a parent does not stand before its child"))?;
+    let cells = assign_cells(clips).ok_or_else(|| bad("a parent must come before its child"))?;
     let cell_width = 2 * SIDE + GAP + LANE;
     let cell_height = clips
         .iter()
@@ -58,13 +60,13 @@ pub fn contact_sheet(clips: &[SheetClip]) -> Result<Frame> {
         .max()
         .unwrap_or(SIDE)
         + 2 * GAP;
-    let columns = places.iter().map(|place| place.column).max().unwrap_or(0) + 1;
-    let rows = places.iter().map(|place| place.row).max().unwrap_or(0) + 1;
+    let columns = cells.iter().map(|cell| cell.column).max().unwrap_or(0) + 1;
+    let rows = cells.iter().map(|cell| cell.row).max().unwrap_or(0) + 1;
     let width = u64::from(columns) * u64::from(cell_width) + u64::from(2 * GAP) - u64::from(LANE);
     let height = u64::from(rows) * u64::from(cell_height) + u64::from(GAP);
-    if width * height > MOST_PIXELS {
+    if width * height > MAX_PIXELS {
         return Err(bad(&format!(
-            "{width}x{height} is larger than {MOST_PIXELS} pixels"
+            "{width}x{height} is more than the limit of {MAX_PIXELS} pixels"
         )));
     }
     let (width, height) = (
@@ -73,19 +75,19 @@ pub fn contact_sheet(clips: &[SheetClip]) -> Result<Frame> {
     );
     let mut sheet = Canvas {
         width,
-        rgb: GROUND.repeat(width as usize * height as usize),
+        rgb: BACKGROUND.repeat(width as usize * height as usize),
     };
-    let corner = |place: &Place| (GAP + place.column * cell_width, GAP + place.row * cell_height);
-    for (clip, place) in clips.iter().zip(&places) {
-        let (x, y) = corner(place);
+    let corner = |cell: &Cell| (GAP + cell.column * cell_width, GAP + cell.row * cell_height);
+    for (clip, cell) in clips.iter().zip(&cells) {
+        let (x, y) = corner(cell);
         for (frame, x) in [(&clip.first, x), (&clip.last, x + SIDE + GAP)] {
             sheet.fill(x - 1, y - 1, frame.width() + 2, frame.height() + 2, BORDER);
             sheet.picture(frame, x, y);
         }
     }
-    for (clip, place) in clips.iter().zip(&places) {
+    for (clip, cell) in clips.iter().zip(&cells) {
         let Some(parent) = clip.parent else { continue };
-        let ((from_x, from_y), (to_x, to_y)) = (corner(&places[parent]), corner(place));
+        let ((from_x, from_y), (to_x, to_y)) = (corner(&cells[parent]), corner(cell));
         let half = |frame: &Frame| frame.height() / 2;
         let (from_x, from_y) = (from_x + 2 * SIDE + GAP, from_y + half(&clips[parent].last));
         let (to_y, turn) = (to_y + half(&clip.first), to_x - LANE / 2);
@@ -96,13 +98,16 @@ pub fn contact_sheet(clips: &[SheetClip]) -> Result<Frame> {
     Frame::from_rgb(width, height, sheet.rgb)
 }
 
-struct Place {
+/// The cell of a clip.
+struct Cell {
     column: u32,
     row: u32,
 }
 
-/// A column a generation; the first child stands beside its parent, the others below.
-fn places(clips: &[SheetClip]) -> Option<Vec<Place>> {
+/// Assigns cells: a column per generation, the first child in the row of its parent and the others below.
+///
+/// Returns `None` if a parent comes after its child.
+fn assign_cells(clips: &[SheetClip]) -> Option<Vec<Cell>> {
     let mut children = vec![Vec::new(); clips.len()];
     let mut open = Vec::new();
     for (index, clip) in clips.iter().enumerate() {
@@ -113,17 +118,17 @@ fn places(clips: &[SheetClip]) -> Option<Vec<Place>> {
         }
     }
     open.reverse();
-    let mut places: Vec<Option<Place>> = clips.iter().map(|_| None).collect();
+    let mut cells: Vec<Option<Cell>> = clips.iter().map(|_| None).collect();
     let mut row = 0;
-    // Depth first: a clip that ends its branch ends the row.
+    // Depth first: a clip without children ends the row.
     while let Some((index, column)) = open.pop() {
-        places[index] = Some(Place { column, row });
+        cells[index] = Some(Cell { column, row });
         open.extend(children[index].iter().rev().map(|child| (*child, column + 1)));
         if children[index].is_empty() {
             row += 1;
         }
     }
-    places.into_iter().collect()
+    cells.into_iter().collect()
 }
 
 struct Canvas {
@@ -132,10 +137,10 @@ struct Canvas {
 }
 
 impl Canvas {
-    fn fill(&mut self, x: u32, y: u32, width: u32, height: u32, colour: [u8; 3]) {
+    fn fill(&mut self, x: u32, y: u32, width: u32, height: u32, color: [u8; 3]) {
         for row in y..y + height {
             if let Some(pixels) = self.row(x, row, width) {
-                pixels.copy_from_slice(&colour.repeat(width as usize));
+                pixels.copy_from_slice(&color.repeat(width as usize));
             }
         }
     }
@@ -149,7 +154,7 @@ impl Canvas {
         }
     }
 
-    /// The bytes of a part of a row; `None` outside of the sheet.
+    /// Returns the bytes of a part of a row, or `None` outside of the sheet.
     fn row(&mut self, x: u32, y: u32, width: u32) -> Option<&mut [u8]> {
         if x + width > self.width {
             return None;
@@ -169,19 +174,19 @@ mod tests {
     }
 
     #[test]
-    fn branches_stand_below_each_other_and_generations_beside() {
+    fn generations_are_columns_and_branches_are_rows() {
         let clips = [
             clip(1, None),
             clip(2, Some(0)),
             clip(3, Some(1)),
             clip(4, Some(0)),
         ];
-        let places: Vec<_> = places(&clips)
+        let cells: Vec<_> = assign_cells(&clips)
             .unwrap()
             .iter()
-            .map(|place| (place.column, place.row))
+            .map(|cell| (cell.column, cell.row))
             .collect();
-        assert_eq!(places, [(0, 0), (1, 0), (2, 0), (1, 1)]);
+        assert_eq!(cells, [(0, 0), (1, 0), (2, 0), (1, 1)]);
         let sheet = contact_sheet(&clips).unwrap();
         assert!(sheet.rgb().as_chunks::<3>().0.contains(&LINE));
         for shade in 1..=4 {
@@ -190,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_drawn_is_an_error() {
+    fn invalid_or_too_many_clips_are_an_error() {
         assert!(contact_sheet(&[]).is_err());
         assert!(contact_sheet(&[clip(1, Some(0))]).is_err());
         assert!(contact_sheet(&vec![clip(1, None); 4000]).is_err());

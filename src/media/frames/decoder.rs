@@ -1,4 +1,4 @@
-//! One decoder from its opening to its last frame.
+//! A video decoder of libav: packets in, pictures with timestamps out.
 
 use std::sync::Arc;
 
@@ -11,50 +11,55 @@ use crate::media::libav;
 use crate::media::libav::flags::is_hidden_frame;
 use crate::media::libav::frame_budget::FrameBudget;
 use crate::media::libav::numbers::CodecId;
-use crate::media::limits::Watch;
+use crate::media::limits::CallLimits;
 use crate::media::worker;
 
-/// Threads pay from so many packets on; below, starting them takes longer than they save.
-const WORTH_THREADS: usize = 6;
+/// Minimum packets for which several threads are faster. For fewer, starting the threads takes longer than they save.
+const MIN_PACKETS_FOR_THREADS: usize = 6;
 const MAX_THREADS: usize = 8;
+/// Maximum errors of a decoder, so that one that always fails does not run without end.
+const MAX_ERRORS: u32 = 10_000;
 
 pub(crate) struct Decoder {
     inner: ff::decoder::Video,
-    /// What [`receive`](Self::receive) filled last.
+    /// The picture that was decoded last.
     pub(crate) picture: ff::frame::Video,
-    /// Packets and frames that the decoder refused.
+    /// How many packets and frames the decoder rejected.
     pub(crate) errors: u32,
-    watch: Watch,
+    limits: CallLimits,
     last_pts: i64,
-    /// The decoder asks here for its frames, so this must be dropped after it.
+    /// The decoder allocates its frames from it, so it must be dropped after the decoder.
     budget: Arc<FrameBudget>,
 }
 
 impl Decoder {
-    /// Opens a decoder for about `expected` packets.
-    pub(crate) fn open(clip: &Clip, expected: usize) -> Result<Self> {
-        let watch = clip.watch.clone();
-        let fail = |cause: String| watch.fail("decode", cause);
+    /// Opens a decoder for the video of a clip, to decode about `expected_packets` packets.
+    pub(crate) fn open(clip: &Clip, expected_packets: usize) -> Result<Self> {
+        let limits = clip.limits.clone();
+        let fail = |cause: String| limits.error("decode", cause);
         let codec = clip.video.codec;
         let parameters = clip
             .parameters()
             .ok_or_else(|| fail("its video stream is gone".to_owned()))?;
         let (name, decoders) =
-            libav::admitted(codec).ok_or_else(|| fail("its codec is not read".to_owned()))?;
+            libav::decoders_for(codec).ok_or_else(|| fail("its codec is not supported".to_owned()))?;
         let decoder = decoders
             .iter()
             .find_map(|name| ff::decoder::find_by_name(name))
-            .ok_or_else(|| fail(format!("the libav in use has no decoder for {name}")))?;
+            .ok_or_else(|| fail(format!("this libav has no decoder for {name}")))?;
         let mut context =
-            ff::codec::Context::from_parameters(parameters).map_err(|e| fail(libav::reason(e)))?;
-        let budget = FrameBudget::of_pixels(watch.max_pixels());
-        FrameBudget::watch(&budget, &mut context);
+            ff::codec::Context::from_parameters(parameters).map_err(|e| fail(libav::describe(e)))?;
+        let budget = FrameBudget::for_pixels(limits.max_pixels());
+        FrameBudget::attach(&budget, &mut context);
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        // Calls that work at the same time share the cores: one thread each costs the least.
-        let threads = (cores / worker::busy()).clamp(1, MAX_THREADS);
-        // Each thread keeps a frame beside those that are referred to.
+        // Calls that run at the same time share the cores: one thread for each is the most efficient.
+        let threads = (cores / worker::running_calls()).clamp(1, MAX_THREADS);
+        // Each thread keeps a frame besides the reference frames.
         let pixels = u64::from(clip.video.width) * u64::from(clip.video.height);
-        if threads > 1 && expected >= WORTH_THREADS && budget.holds(17 + threads as u64, pixels) {
+        let use_threads = threads > 1
+            && expected_packets >= MIN_PACKETS_FOR_THREADS
+            && budget.holds(17 + threads as u64, pixels);
+        if use_threads {
             let mut config = threading::Config::count(threads);
             config.kind = threading::Type::Frame;
             context.set_threading(config);
@@ -62,25 +67,25 @@ impl Decoder {
             context.set_threading(threading::Config::count(1));
         }
         if codec == CodecId::H264 {
-            // Without the probing that is left out, libav guesses how far frames are reordered, and
-            // drops those that prove it wrong. Strict, it keeps to what the standard allows.
+            // Streams are not probed, so libav would guess how far frames are reordered, and drop frames that prove the
+            // guess wrong. In strict mode it uses the maximum that the standard allows.
             context.compliance(Compliance::Strict);
         }
         let mut context = context.decoder();
         context.set_packet_time_base(clip.video.time_base);
-        if clip.only_checked {
+        if clip.skip_loop_filter {
             context.skip_loop_filter(ff::Discard::All);
         }
         let mut options = ff::Dictionary::new();
-        // The size in the bitstream may be another than the container's.
-        options.set("max_pixels", &watch.max_clip_pixels().to_string());
+        // The size in the bitstream may differ from that of the container.
+        options.set("max_pixels", &limits.max_clip_pixels().to_string());
         let inner = context
             .open_as_with(decoder, options)
             .and_then(ff::codec::decoder::Opened::video)
             .map_err(|e| {
                 fail(format!(
                     "its {name} stream cannot be opened: {}",
-                    libav::reason(e)
+                    libav::describe(e)
                 ))
             })?;
         let last_pts = clip.video.start.unwrap_or(0) - 1;
@@ -88,36 +93,51 @@ impl Decoder {
             inner,
             picture: ff::frame::Video::empty(),
             errors: 0,
-            watch,
+            limits,
             last_pts,
             budget,
         })
     }
 
-    /// Hands the packets over and says that none follows. Shows each frame with its time, until `take` says `false`.
+    /// Decodes all packets to the end, and calls `visit` with each picture and its timestamp until it returns `false`.
     pub(crate) fn run(
         &mut self,
         packets: Vec<ff::Packet>,
-        mut take: impl FnMut(&mut ff::frame::Video, i64) -> Result<bool>,
+        mut visit: impl FnMut(&mut ff::frame::Video, i64) -> Result<bool>,
     ) -> Result<()> {
         for packet in packets.into_iter().map(Some).chain([None]) {
-            match packet {
-                Some(packet) => self.send(&packet)?,
-                None => self.drain(),
-            }
-            while let Some(pts) = self.receive()? {
-                if !take(&mut self.picture, pts)? {
-                    return Ok(());
-                }
+            if !self.feed(packet.as_ref(), &mut visit)? {
+                break;
             }
         }
         Ok(())
     }
 
-    /// Hands a packet over. A damaged one is counted; a player would go on too.
-    pub(crate) fn send(&mut self, packet: &ff::Packet) -> Result<()> {
-        self.watch.check()?;
-        self.watch.spend(packet.size())?;
+    /// Sends a packet, or the end of the stream, and calls `visit` with each picture that the decoder returns.
+    ///
+    /// Stops when `visit` returns `false`, and returns `false` then.
+    pub(crate) fn feed(
+        &mut self,
+        packet: Option<&ff::Packet>,
+        mut visit: impl FnMut(&mut ff::frame::Video, i64) -> Result<bool>,
+    ) -> Result<bool> {
+        match packet {
+            Some(packet) => self.send(packet)?,
+            // The only possible error is that the end was sent before.
+            None => drop(self.inner.send_eof()),
+        }
+        while let Some(pts) = self.receive()? {
+            if !visit(&mut self.picture, pts)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Sends a packet. Counts a damaged one and continues, as players do.
+    fn send(&mut self, packet: &ff::Packet) -> Result<()> {
+        self.limits.check()?;
+        self.limits.count_decoded_bytes(packet.size())?;
         if packet.size() > 0 && self.inner.send_packet(packet).is_err() {
             self.errors += 1;
         }
@@ -126,22 +146,16 @@ impl Decoder {
 
     fn check_budget(&self) -> Result<()> {
         if self.budget.is_exceeded() {
-            let cause = "its frames take more memory than is let in";
-            return Err(self.watch.fail("decode", cause));
+            let cause = "its frames take more memory than allowed";
+            return Err(self.limits.error("decode", cause));
         }
         Ok(())
     }
 
-    /// Says that no packet follows, so that the frames still inside come out.
-    pub(crate) fn drain(&mut self) {
-        // The only failure is to be told twice.
-        let _ = self.inner.send_eof();
-    }
-
-    /// The next frame that is shown goes to [`picture`](Self::picture); its timestamp is returned.
-    pub(crate) fn receive(&mut self) -> Result<Option<i64>> {
+    /// Receives the next shown frame into [`picture`](Self::picture), and returns its timestamp.
+    fn receive(&mut self) -> Result<Option<i64>> {
         loop {
-            self.watch.check()?;
+            self.limits.check()?;
             self.check_budget()?;
             match self.inner.receive_frame(&mut self.picture) {
                 Ok(()) => {}
@@ -149,8 +163,7 @@ impl Decoder {
                 Err(error) if libav::is_again(error) => return Ok(None),
                 Err(_) => {
                     self.errors += 1;
-                    // A decoder that fails for ever must not keep us for ever.
-                    if self.errors > 10_000 {
+                    if self.errors > MAX_ERRORS {
                         return Ok(None);
                     }
                     continue;
@@ -159,8 +172,8 @@ impl Decoder {
             if is_hidden_frame(&self.picture) {
                 continue;
             }
-            self.watch
-                .check_clip_size(self.picture.width(), self.picture.height())?;
+            self.limits
+                .check_frame_size(self.picture.width(), self.picture.height())?;
             let pts = self
                 .picture
                 .timestamp()
@@ -171,7 +184,7 @@ impl Decoder {
         }
     }
 
-    /// What the decoder learnt from the bitstream.
+    /// Returns the profile of the codec in the bitstream.
     pub(crate) fn profile(&self) -> ff::codec::Profile {
         self.inner.profile()
     }

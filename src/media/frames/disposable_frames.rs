@@ -1,37 +1,34 @@
-//! Which pictures no other one is predicted from, read from the headers of coded packets, without libav.
+//! Disposable frames: those that no other frame is predicted from. Detected in the headers of coded packets, without
+//! libav.
 //!
-//! Such a packet may be left out on the way to another frame: it is never handed to the decoder, so that its threads
-//! work on what is needed alone. What is not understood, or says more than a picture, is taken for needed.
+//! On the way to another frame, the packet of a disposable frame need not be sent to the decoder, so that its threads only
+//! decode what is needed. A packet is disposable if it contains a picture and nothing else of use, and:
 //!
 //! * H.264: every slice has `nal_ref_idc` 0.
-//! * H.265: every slice is of a sub-layer non-reference picture, which a picture of a higher sub-layer may still refer
-//!   to; so only those of the highest sub-layer among the packets in question count.
-//! * AV1: every frame of the packet is shown and refreshes no slot.
+//! * H.265: every slice belongs to a sub-layer non-reference picture. Pictures of a higher sub-layer may still refer to
+//!   it, so only those of the highest sub-layer among the packets count.
+//! * AV1: every frame in the packet is shown and refreshes no reference slot.
+//!
+//! A packet with headers that cannot be parsed is not disposable.
 
 use crate::media::libav::numbers::CodecId;
 
-/// What the container says of a codec, as far as units are read.
+/// How the packets of a codec are parsed, according to the configuration in the container.
 #[derive(Debug)]
-pub(crate) enum Syntax {
-    /// Units behind lengths of so many bytes.
+pub(super) enum PacketSyntax {
+    /// NAL units after a length field of this many bytes.
     H264(usize),
+    /// NAL units after a length field of this many bytes.
     H265(usize),
-    Av1(Option<Sequence>),
+    /// OBUs, with the last sequence header.
+    Av1(Option<SequenceHeader>),
 }
 
-/// A picture that others may do without, or not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Use {
-    Needed,
-    /// No picture of this sub-layer or a lower one refers to it.
-    Spare(u8),
-}
-
-impl Syntax {
-    /// `None` for codecs and forms that say nothing of the kind, or nothing that is read here.
-    pub(crate) fn of(codec: CodecId, extradata: &[u8]) -> Option<Self> {
+impl PacketSyntax {
+    /// Returns `None` for codecs and packet formats in which disposable frames are not detected.
+    pub(super) fn new(codec: CodecId, extradata: &[u8]) -> Option<Self> {
         let length = |at: usize| {
-            // Version 1 of the record; units behind start codes have none.
+            // Version 1 of the configuration record. Units after start codes have no record.
             let &[1, ..] = extradata else { return None };
             extradata.get(at).map(|byte| usize::from(byte & 3) + 1)
         };
@@ -41,8 +38,8 @@ impl Syntax {
             CodecId::AV1 => {
                 let sequence = extradata.get(4..).and_then(|units| {
                     let unit =
-                        ObuUnits(units).find(|unit| unit.is_none_or(|(kind, _)| kind == OBU_SEQUENCE))?;
-                    Sequence::read(unit?.1)
+                        Obus(units).find(|unit| unit.is_none_or(|(kind, _)| kind == OBU_SEQUENCE_HEADER))?;
+                    SequenceHeader::parse(unit?.1)
                 });
                 Some(Self::Av1(sequence))
             }
@@ -50,32 +47,34 @@ impl Syntax {
         }
     }
 
-    /// For each packet of a run in decoding order, whether all the others do without it.
-    pub(crate) fn unreferenced<'a>(mut self, packets: impl Iterator<Item = &'a [u8]>) -> Vec<bool> {
+    /// Returns for each of consecutive packets, in decoding order, whether its frame is disposable.
+    pub(super) fn find_disposable<'a>(mut self, packets: impl Iterator<Item = &'a [u8]>) -> Vec<bool> {
         let mut highest = 0;
-        let uses: Vec<Use> = packets.map(|packet| self.use_of(packet, &mut highest)).collect();
-        uses.into_iter()
-            .map(|found| found == Use::Spare(highest))
-            .collect()
+        let layers: Vec<Option<u8>> = packets
+            .map(|packet| self.disposable_layer(packet, &mut highest))
+            .collect();
+        layers.into_iter().map(|layer| layer == Some(highest)).collect()
     }
 
-    fn use_of(&mut self, packet: &[u8], highest: &mut u8) -> Use {
-        let spare = match self {
-            Self::H264(length) => h264(packet, *length).then_some(0),
-            Self::H265(length) => h265(packet, *length, highest),
-            Self::Av1(sequence) => av1(packet, sequence).then_some(0),
-        };
-        spare.map_or(Use::Needed, Use::Spare)
+    /// Returns the sub-layer of a packet if no picture of that sub-layer or a lower one refers to its frame.
+    ///
+    /// `highest` is raised to the sub-layer of the packet. Codecs without sub-layers have only number 0.
+    fn disposable_layer(&mut self, packet: &[u8], highest: &mut u8) -> Option<u8> {
+        match self {
+            Self::H264(length) => is_disposable_h264(packet, *length).then_some(0),
+            Self::H265(length) => disposable_layer_h265(packet, *length, highest),
+            Self::Av1(sequence) => is_disposable_av1(packet, sequence).then_some(0),
+        }
     }
 }
 
-/// Units behind their lengths; `None` in place of one that is cut off.
-struct Units<'a> {
+/// Iterates over NAL units after length fields. Yields `None` for a truncated one, which is the last.
+struct NalUnits<'a> {
     rest: &'a [u8],
     length: usize,
 }
 
-impl<'a> Iterator for Units<'a> {
+impl<'a> Iterator for NalUnits<'a> {
     type Item = Option<&'a [u8]>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -96,34 +95,34 @@ impl<'a> Iterator for Units<'a> {
     }
 }
 
-fn h264(packet: &[u8], length: usize) -> bool {
-    let mut pictures = false;
-    let mut units = Units { rest: packet, length };
-    let spare = units.all(|unit| match unit {
+fn is_disposable_h264(packet: &[u8], length: usize) -> bool {
+    let mut has_slices = false;
+    let mut units = NalUnits { rest: packet, length };
+    let is_disposable = units.all(|unit| match unit {
         Some(&[header, ref body @ ..]) => match header & 0x1f {
             // A slice.
             1 => {
-                pictures = true;
+                has_slices = true;
                 header & 0x60 == 0
             }
-            // What a decoder without a key frame starts from is announced in a message.
-            6 => !recovers(body),
-            // Delimiters and filling.
+            // SEI. A decoder may start at a recovery point.
+            6 => !may_be_recovery_point(body),
+            // Delimiters and filler data.
             9 | 12 => true,
             _ => false,
         },
         _ => false,
     });
-    spare && pictures
+    is_disposable && has_slices
 }
 
-/// Whether a message to the decoder may be of a recovery point.
-fn recovers(body: &[u8]) -> bool {
+/// Returns whether an SEI message may contain a recovery point.
+fn may_be_recovery_point(body: &[u8]) -> bool {
     const RECOVERY_POINT: u8 = 6;
     let mut rest = body;
     loop {
         match *rest {
-            // The end mark.
+            // The trailing bits.
             [0x80, ..] | [] => return false,
             [RECOVERY_POINT | 0xff, ..] | [_] => return true,
             [_, size @ 0..=0xfe, ref more @ ..] => match more.get(usize::from(size)..) {
@@ -135,11 +134,11 @@ fn recovers(body: &[u8]) -> bool {
     }
 }
 
-/// The sub-layer of a spare picture. `highest` rises to the highest of any picture.
-fn h265(packet: &[u8], length: usize, highest: &mut u8) -> Option<u8> {
+/// As [`PacketSyntax::disposable_layer`].
+fn disposable_layer_h265(packet: &[u8], length: usize, highest: &mut u8) -> Option<u8> {
     let mut layer = None;
     let mut needed = false;
-    for unit in (Units { rest: packet, length }) {
+    for unit in (NalUnits { rest: packet, length }) {
         let Some(&[first, second, ..]) = unit else {
             return None;
         };
@@ -155,7 +154,7 @@ fn h265(packet: &[u8], length: usize, highest: &mut u8) -> Option<u8> {
                     || layer.is_some_and(|layer| layer != temporal);
                 layer = Some(temporal);
             }
-            // Delimiters, filling, messages.
+            // Delimiters, filler data, SEI.
             35 | 38..=40 => {}
             _ => needed = true,
         }
@@ -163,12 +162,12 @@ fn h265(packet: &[u8], length: usize, highest: &mut u8) -> Option<u8> {
     layer.filter(|_| !needed)
 }
 
-const OBU_SEQUENCE: u8 = 1;
+const OBU_SEQUENCE_HEADER: u8 = 1;
 
-/// Units of AV1 with their kinds; `None` in place of one that is cut off.
-struct ObuUnits<'a>(&'a [u8]);
+/// Iterates over OBUs with their types. Yields `None` for a truncated one, which is the last.
+struct Obus<'a>(&'a [u8]);
 
-impl<'a> Iterator for ObuUnits<'a> {
+impl<'a> Iterator for Obus<'a> {
     type Item = Option<(u8, &'a [u8])>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -181,10 +180,10 @@ impl<'a> Iterator for ObuUnits<'a> {
     }
 }
 
-impl<'a> ObuUnits<'a> {
+impl<'a> Obus<'a> {
     fn split(&self) -> Option<(u8, &'a [u8], &'a [u8])> {
         let (&header, mut rest) = self.0.split_first()?;
-        // The extension with the layers.
+        // The extension header with the layers.
         if header & 4 != 0 {
             rest = rest.get(1..)?;
         }
@@ -205,44 +204,49 @@ impl<'a> ObuUnits<'a> {
     }
 }
 
-fn av1(packet: &[u8], sequence: &mut Option<Sequence>) -> bool {
-    let mut frames = false;
-    let spare = ObuUnits(packet).all(|unit| match unit {
-        Some((OBU_SEQUENCE, body)) => {
-            *sequence = Sequence::read(body);
+fn is_disposable_av1(packet: &[u8], sequence: &mut Option<SequenceHeader>) -> bool {
+    let mut has_frames = false;
+    let is_disposable = Obus(packet).all(|unit| match unit {
+        Some((OBU_SEQUENCE_HEADER, body)) => {
+            *sequence = SequenceHeader::parse(body);
             false
         }
-        // A frame's header, and a frame with its header.
+        // A frame header, and a frame with its header.
         Some((3 | 6, body)) => {
-            frames = true;
-            sequence.as_ref().and_then(|known| known.refreshes_nothing(body)) == Some(true)
+            has_frames = true;
+            sequence
+                .as_ref()
+                .and_then(|known| known.is_disposable_frame(body))
+                == Some(true)
         }
-        // Delimiters, tiles, messages, filling.
+        // Delimiters, tile groups, metadata, padding.
         Some((2 | 4 | 5 | 15, _)) => true,
         _ => false,
     });
-    spare && frames
+    is_disposable && has_frames
 }
 
-/// What of an AV1 sequence header the headers of its frames are read by. Sequences with several operating points,
-/// models of the decoder, or numbered frames are not read.
+/// The fields of an AV1 sequence header that are needed to parse frame headers.
+///
+/// Sequences with several operating points, a decoder model, or frame ids are not supported.
 #[derive(Debug)]
-pub(crate) struct Sequence {
-    /// Whether each frame says if it has the tools for screen content; else all are the same.
+pub(super) struct SequenceHeader {
+    /// Whether frames use screen content tools. `None` if each frame header specifies it.
     screen_content: Option<bool>,
+    /// Whether frames use integer motion vectors. `None` if each frame header specifies it.
     integer_vectors: Option<bool>,
     order_hint_bits: u32,
 }
 
-impl Sequence {
-    fn read(body: &[u8]) -> Option<Self> {
-        let mut bits = Bits { bytes: body, at: 0 };
+impl SequenceHeader {
+    fn parse(body: &[u8]) -> Option<Self> {
+        let mut bits = BitReader { bytes: body, at: 0 };
         let _profile = bits.take(3)?;
         let _still_picture = bits.take(1)?;
         if bits.flag()? {
             return None;
         }
-        // Timing.
+        // Timing info.
         if bits.flag()? {
             let (_tick, _scale) = (bits.take(32)?, bits.take(32)?);
             if bits.flag()? || bits.flag()? {
@@ -253,7 +257,7 @@ impl Sequence {
         if bits.take(5)? != 0 {
             return None;
         }
-        // Layers.
+        // The layers of the operating point.
         if bits.take(12)? != 0 {
             return None;
         }
@@ -268,7 +272,7 @@ impl Sequence {
         if bits.flag()? {
             return None;
         }
-        // Superblocks, filter intra, intra edges; compounds, warping, dual filter.
+        // Superblock size, filter intra, intra edge filter; compound tools, warped motion, dual filter.
         let _tools = (bits.take(3)?, bits.take(4)?);
         let order_hint = bits.flag()?;
         if order_hint {
@@ -288,12 +292,12 @@ impl Sequence {
         })
     }
 
-    /// Whether a frame is shown and kept for no later one. `None` if it says too little.
-    fn refreshes_nothing(&self, header: &[u8]) -> Option<bool> {
+    /// Returns whether a frame is shown and refreshes no reference slot. Returns `None` if its header is too short.
+    fn is_disposable_frame(&self, header: &[u8]) -> Option<bool> {
         const INTER: u32 = 1;
-        let mut bits = Bits { bytes: header, at: 0 };
-        let existing = bits.flag()?;
-        if existing || bits.take(2)? != INTER || !bits.flag()? {
+        let mut bits = BitReader { bytes: header, at: 0 };
+        let shows_existing = bits.flag()?;
+        if shows_existing || bits.take(2)? != INTER || !bits.flag()? {
             return Some(false);
         }
         let resilient = bits.flag()?;
@@ -314,12 +318,13 @@ impl Sequence {
     }
 }
 
-struct Bits<'a> {
+/// Reads bits from bytes.
+struct BitReader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl Bits<'_> {
+impl BitReader<'_> {
     fn take(&mut self, count: u32) -> Option<u32> {
         let mut value = 0;
         for _ in 0..count {
@@ -339,7 +344,7 @@ impl Bits<'_> {
 mod tests {
     use super::*;
 
-    /// Units behind lengths of four bytes.
+    /// A packet of units after length fields of four bytes.
     fn packet(units: &[&[u8]]) -> Vec<u8> {
         let length = |unit: &[u8]| u32::try_from(unit.len()).unwrap().to_be_bytes();
         units
@@ -348,59 +353,59 @@ mod tests {
             .collect()
     }
 
-    fn unreferenced(codec: CodecId, extradata: &[u8], packets: &[Vec<u8>]) -> Vec<bool> {
-        let syntax = Syntax::of(codec, extradata).unwrap();
-        syntax.unreferenced(packets.iter().map(Vec::as_slice))
+    fn find_disposable(codec: CodecId, extradata: &[u8], packets: &[Vec<u8>]) -> Vec<bool> {
+        let syntax = PacketSyntax::new(codec, extradata).unwrap();
+        syntax.find_disposable(packets.iter().map(Vec::as_slice))
     }
 
     #[test]
-    fn h264_by_its_reference_field() {
+    fn h264_frames_are_disposable_by_nal_ref_idc() {
         let record = [1, 77, 64, 31, 0xff];
-        let (slice, spare) = (&[0x41, 1, 2][..], &[0x01, 1, 2][..]);
+        let (slice, disposable) = (&[0x41, 1, 2][..], &[0x01, 1, 2][..]);
         let recovery = &[0x06, 6, 1, 0xc4, 0x80][..];
         let timing_then_recovery = &[0x06, 1, 1, 0, 6, 1, 0xc4, 0x80][..];
         let (delimiter, timing) = (&[0x09, 0x10][..], &[0x06, 1, 1, 0, 0x80][..]);
         let (parameters, partition) = (&[0x67, 1][..], &[0x02, 1][..]);
         let cases: [(&[&[u8]], bool); 10] = [
-            (&[spare], true),
-            (&[delimiter, timing, spare, spare], true),
+            (&[disposable], true),
+            (&[delimiter, timing, disposable, disposable], true),
             (&[slice], false),
-            (&[spare, slice], false),
-            (&[recovery, spare], false),
-            (&[timing_then_recovery, spare], false),
-            (&[parameters, spare], false),
+            (&[disposable, slice], false),
+            (&[recovery, disposable], false),
+            (&[timing_then_recovery, disposable], false),
+            (&[parameters, disposable], false),
             (&[partition], false),
             (&[delimiter], false),
-            (&[spare, &[]], false),
+            (&[disposable, &[]], false),
         ];
         for (units, expect) in cases {
             assert_eq!(
-                unreferenced(CodecId::H264, &record, &[packet(units)]),
+                find_disposable(CodecId::H264, &record, &[packet(units)]),
                 [expect],
                 "{units:?}"
             );
         }
-        let cut = packet(&[spare])[..6].to_vec();
+        let cut = packet(&[disposable])[..6].to_vec();
         assert_eq!(
-            unreferenced(CodecId::H264, &record, &[cut, Vec::new()]),
+            find_disposable(CodecId::H264, &record, &[cut, Vec::new()]),
             [false, false]
         );
-        // Units behind start codes.
-        assert!(Syntax::of(CodecId::H264, &[0, 0, 0, 1, 0x67]).is_none());
+        // Units after start codes.
+        assert!(PacketSyntax::new(CodecId::H264, &[0, 0, 0, 1, 0x67]).is_none());
     }
 
     #[test]
-    fn h265_by_the_highest_sub_layer_among_them() {
+    fn h265_frames_are_disposable_in_the_highest_sub_layer() {
         let mut record = [0; 23];
         (record[0], record[21]) = (1, 0xff);
         let slice = |kind: u8, layer: u8| packet(&[&[kind << 1, layer + 1, 0x80]]);
         let (trail_n, trail_r, tsa_n, idr) = (0, 1, 2, 19);
         let one_layer = [slice(idr, 0), slice(trail_r, 0), slice(trail_n, 0)];
         assert_eq!(
-            unreferenced(CodecId::HEVC, &record, &one_layer),
+            find_disposable(CodecId::HEVC, &record, &one_layer),
             [false, false, true]
         );
-        // What is spare in its own layer serves the next.
+        // A frame that its own sub-layer does not refer to may be referred to by the next.
         let two_layers = [
             slice(idr, 0),
             slice(trail_n, 0),
@@ -408,22 +413,22 @@ mod tests {
             slice(trail_r, 1),
         ];
         assert_eq!(
-            unreferenced(CodecId::HEVC, &record, &two_layers),
+            find_disposable(CodecId::HEVC, &record, &two_layers),
             [false, false, true, false]
         );
-        // With parameters, with a message, of another layer of the picture.
+        // With parameter sets, with SEI, and of another layer.
         let parameters = packet(&[&[34 << 1, 1, 0], &[0, 1, 0x80]]);
         let message = packet(&[&[39 << 1, 1, 0], &[0, 1, 0x80]]);
         let other = packet(&[&[0, 1 << 3 | 1, 0x80]]);
         assert_eq!(
-            unreferenced(CodecId::HEVC, &record, &[parameters, message, other]),
+            find_disposable(CodecId::HEVC, &record, &[parameters, message, other]),
             [false, true, false]
         );
     }
 
     #[test]
-    fn av1_by_the_slots_it_refreshes() {
-        // Headers of an encoder's.
+    fn av1_frames_are_disposable_if_they_refresh_no_slot() {
+        // Headers as an encoder writes them.
         let record = [
             0x81, 0x00, 0x0c, 0x00, 0x0a, 0x0b, 0x00, 0x00, 0x00, 0x04, 0x3c, 0xfe, 0xfc, 0x02, 0xf8, 0x00,
             0x40,
@@ -439,17 +444,17 @@ mod tests {
         let cut = shown[..8].to_vec();
         let packets = [shown.clone(), kept, hidden, existing, both, cut];
         assert_eq!(
-            unreferenced(CodecId::AV1, &record, &packets),
+            find_disposable(CodecId::AV1, &record, &packets),
             [true, false, false, false, false, false]
         );
-        // Without its sequence, or with one that is not read, nothing is known.
+        // Nothing is disposable without a sequence header, or with one that is not supported.
         assert_eq!(
-            unreferenced(CodecId::AV1, &record[..4], std::slice::from_ref(&shown)),
+            find_disposable(CodecId::AV1, &record[..4], std::slice::from_ref(&shown)),
             [false]
         );
         let sequence = [0x0a, 0x02, 0xff, 0xff].to_vec();
         assert_eq!(
-            unreferenced(CodecId::AV1, &record, &[sequence, shown]),
+            find_disposable(CodecId::AV1, &record, &[sequence, shown]),
             [false, false]
         );
     }

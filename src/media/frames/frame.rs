@@ -1,4 +1,4 @@
-//! A decoded frame.
+//! A decoded frame: its pixels, and where it came from.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,23 +8,23 @@ use crate::media::pixels::color::ColourInfo;
 use crate::media::pixels::rotation::Rotation;
 use crate::media::pixels::scale::scale_down;
 
-/// A picture as a player shows it: packed RGB, 8 bits a channel, rows from the top, turned upright.
+/// A picture as a player shows it: packed RGB with 8 bits a channel, rows from the top, with the rotation applied.
 ///
-/// Pixels are as coded: where they are not square, the picture is not stretched.
+/// A picture whose pixels are not square is not stretched.
 #[derive(Clone)]
 pub struct Frame {
-    pub(crate) width: u32,
-    pub(crate) height: u32,
-    pub(crate) rgb: Vec<u8>,
-    pub(crate) pts: i64,
-    pub(crate) time_base: (u32, u32),
-    pub(crate) time: Duration,
-    pub(crate) number: Option<u64>,
-    pub(crate) colour: ColourInfo,
-    pub(crate) rotation: Rotation,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) rgb: Vec<u8>,
+    pub(super) pts: i64,
+    pub(super) time_base: (u32, u32),
+    pub(super) time: Duration,
+    pub(super) number: Option<u64>,
+    pub(super) color: ColourInfo,
+    pub(super) rotation: Rotation,
 }
 
-/// What is known of a frame besides its pixels: with them, all that it takes to make the frame again elsewhere.
+/// Everything that is known of a frame besides its pixels. With the pixels, it suffices to recreate the frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrameOrigin {
     /// See [`Frame::pts`].
@@ -42,18 +42,18 @@ pub struct FrameOrigin {
 }
 
 impl Frame {
-    /// A frame out of packed RGB pixels, `width * height * 3` bytes.
+    /// Creates a frame from packed RGB pixels, `width * height * 3` bytes.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Media`] when a side is 0 or the number of bytes does not fit the size.
+    /// Returns [`ErrorKind::Media`] if a side is 0 or the number of bytes does not match the size.
     pub fn from_rgb(width: u32, height: u32, rgb: Vec<u8>) -> Result<Self> {
         let expect = u64::from(width) * u64::from(height) * 3;
         if expect == 0 || rgb.len() as u64 != expect {
             return Err(Error::new(
                 ErrorKind::Media,
                 format!(
-                    "make a frame of {width}x{height}: {} bytes given, {expect} needed",
+                    "create a frame of {width}x{height}: got {} bytes of RGB, expected {expect}",
                     rgb.len()
                 ),
             ));
@@ -66,24 +66,24 @@ impl Frame {
             time_base: (1, 1),
             time: Duration::ZERO,
             number: Some(0),
-            colour: ColourInfo::rgb(),
+            color: ColourInfo::rgb(),
             rotation: Rotation::default(),
         })
     }
 
-    /// Returns what is known of the frame besides its pixels.
+    /// Returns everything that is known of the frame besides its pixels.
     pub fn origin(&self) -> FrameOrigin {
         FrameOrigin {
             pts: self.pts,
             time_base: self.time_base,
             time: self.time,
             number: self.number,
-            color: self.colour.clone(),
+            color: self.color.clone(),
             rotation: self.rotation,
         }
     }
 
-    /// Sets what is known of the frame besides its pixels, which stay as they are.
+    /// Sets everything that is known of the frame besides its pixels.
     #[must_use]
     pub fn with_origin(self, origin: FrameOrigin) -> Self {
         Self {
@@ -91,66 +91,68 @@ impl Frame {
             time_base: origin.time_base,
             time: origin.time,
             number: origin.number,
-            colour: origin.color,
+            color: origin.color,
             rotation: origin.rotation,
             ..self
         }
     }
 
-    /// Pixels a row, as shown.
+    /// Returns the width in pixels, as shown.
     pub fn width(&self) -> u32 {
         self.width
     }
 
-    /// Rows, as shown.
+    /// Returns the height in pixels, as shown.
     pub fn height(&self) -> u32 {
         self.height
     }
 
-    /// The pixels: red, green, blue, row by row from the top, without padding.
+    /// Returns the pixels: red, green and blue, row by row from the top, without padding.
     pub fn rgb(&self) -> &[u8] {
         &self.rgb
     }
 
-    /// The pixels, without a copy.
+    /// Converts the frame into its pixels, without a copy.
     pub fn into_rgb(self) -> Vec<u8> {
         self.rgb
     }
 
-    /// The timestamp in the stream, in units of [`time_base`](Self::time_base).
+    /// Returns the presentation timestamp (PTS) in the stream, in units of [`time_base`](Self::time_base).
     pub fn pts(&self) -> i64 {
         self.pts
     }
 
-    /// The unit of [`pts`](Self::pts) in seconds, as numerator and denominator.
+    /// Returns the unit of [`pts`](Self::pts) in seconds, as numerator and denominator.
     pub fn time_base(&self) -> (u32, u32) {
         self.time_base
     }
 
-    /// What a player's clock shows when this frame appears.
+    /// Returns the time on a player's clock when this frame appears.
     pub fn time(&self) -> Duration {
         self.time
     }
 
-    /// Its place in presentation order, from 0, where that is known without decoding everything
-    /// before it.
+    /// Returns the number of the frame in presentation order, from 0.
+    ///
+    /// It is `None` if it is not known without decoding all frames before it.
     pub fn number(&self) -> Option<u64> {
         self.number
     }
 
-    /// Which matrix and range made the pixels, and whether the clip said so or it was assumed.
+    /// Returns the matrix and range that the pixels were converted with, and whether the clip specifies them.
     pub fn colour(&self) -> &ColourInfo {
-        &self.colour
+        &self.color
     }
 
-    /// How the coded picture was turned. Already applied.
+    /// Returns how the coded picture was rotated. The rotation is already applied.
     pub fn rotation(&self) -> Rotation {
         self.rotation
     }
 
-    /// The same picture with its longer side at most `side` pixels, in the same proportions. Each pixel
-    /// is the mean of the area it covers, so that nothing shimmers and nothing is lost between rows. A
-    /// frame that fits is returned as it is; none is made larger.
+    /// Scales the frame down so that its longer side has at most `side` pixels, and keeps its proportions.
+    ///
+    /// Each pixel is the mean of the area that it covers, which avoids aliasing. A frame that already fits is returned
+    /// unchanged.
     pub fn fit_within(self, side: u32) -> Self {
         let longest = self.width.max(self.height);
         if longest <= side || side == 0 {
@@ -181,55 +183,15 @@ impl fmt::Debug for Frame {
             .field("time_base", &self.time_base)
             .field("time", &self.time)
             .field("number", &self.number)
-            .field("colour", &self.colour)
+            .field("colour", &self.color)
             .field("rotation", &self.rotation)
             .finish_non_exhaustive()
     }
 }
 
-/// How alike two frames are: the peak signal-to-noise ratio over all three channels, in decibels.
-/// Infinite for equal frames; above 40 the difference is hard to see.
-///
-/// # Errors
-///
-/// [`ErrorKind::Media`] when the sizes differ.
-pub fn psnr(a: &Frame, b: &Frame) -> Result<f64> {
-    if (a.width, a.height) != (b.width, b.height) {
-        return Err(Error::new(
-            ErrorKind::Media,
-            format!(
-                "compare frames: {}x{} against {}x{}",
-                a.width, a.height, b.width, b.height
-            ),
-        ));
-    }
-    let squares: u64 = a
-        .rgb
-        .iter()
-        .zip(&b.rgb)
-        .map(|(&x, &y)| u64::from(x.abs_diff(y)).pow(2))
-        .sum();
-    if squares == 0 {
-        return Ok(f64::INFINITY);
-    }
-    #[expect(clippy::cast_precision_loss, reason = "a ratio; its 53 bits are plenty")]
-    let mean = squares as f64 / a.rgb.len() as f64;
-    Ok(10.0 * (255.0 * 255.0 / mean).log10())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn psnr_of_equal_and_of_opposite_frames() {
-        let black = Frame::from_rgb(2, 2, vec![0; 12]).unwrap();
-        let white = Frame::from_rgb(2, 2, vec![255; 12]).unwrap();
-        assert!(psnr(&black, &black).unwrap().is_infinite());
-        assert!(psnr(&black, &white).unwrap().abs() < 1e-9);
-        assert!(psnr(&black, &Frame::from_rgb(1, 1, vec![0; 3]).unwrap()).is_err());
-        assert!(Frame::from_rgb(2, 2, vec![0; 11]).is_err());
-    }
 
     fn frame(width: u32, height: u32, pixel: impl Fn(u32, u32) -> [u8; 3]) -> Frame {
         let rgb = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
@@ -258,10 +220,10 @@ mod tests {
         // 3 to 2: each new pixel covers one old one and half of the middle one.
         let three = frame(3, 1, |x, _| [[0, 90, 240][x as usize]; 3]).fit_within(2);
         assert_eq!(three.rgb(), [[30; 3], [190; 3]].concat());
-        // A chequerboard becomes its mean, wherever the grid falls.
+        // A checkerboard becomes its mean.
         let board = frame(100, 60, |x, y| [if (x + y) % 2 == 0 { 255 } else { 0 }; 3]).fit_within(50);
         assert!(board.rgb().iter().all(|&v| v == 128), "{:?}", &board.rgb()[..6]);
-        // The mean of the whole picture stays.
+        // The mean of the whole picture does not change.
         let ramp = |x: u32, y: u32| [x * 2, y * 3, 77].map(|value| u8::try_from(value).unwrap());
         let mean = |frame: &Frame, channel: usize| {
             let values = frame.rgb().iter().skip(channel).step_by(3);

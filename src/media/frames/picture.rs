@@ -1,4 +1,4 @@
-//! Still pictures: PNG, JPEG and WebP, turned upright.
+//! Decoding of still pictures: PNG, JPEG and WebP.
 
 use std::io::Cursor;
 
@@ -7,19 +7,20 @@ use ffmpeg_next as ff;
 use super::frame::Frame;
 use crate::error::{Error, ErrorKind, Result};
 use crate::media::libav;
-use crate::media::limits::{MediaOptions, Watch};
+use crate::media::limits::{CallLimits, MediaOptions};
 use crate::media::pixels::color::{self, ColourInfo};
 use crate::media::pixels::rotation::Rotation;
 use crate::media::source::{self, Format, MediaSource, OpenSource};
 use crate::media::worker;
 use crate::picture::{JpegSegments, PictureKind};
 
-/// Decodes a still picture. Its size is checked before its pixels are; transparent parts become white; the
-/// orientation that a camera wrote is applied.
+/// Decodes a still picture.
+///
+/// Its size is checked before it is decoded. Transparent parts become white, and the EXIF orientation is applied.
 ///
 /// # Errors
 ///
-/// As [`frame`](super::frame()); [`ErrorKind::Media`] for a clip too.
+/// Returns the errors of [`frame`](super::frame()), and [`ErrorKind::Media`] if the source is a clip.
 pub fn picture(source: impl Into<MediaSource>, options: &MediaOptions) -> Result<Frame> {
     worker::run(source.into(), options, |source, options| {
         let opened = source::open(source, options)?;
@@ -27,8 +28,8 @@ pub fn picture(source: impl Into<MediaSource>, options: &MediaOptions) -> Result
             return Err(Error::new(
                 ErrorKind::Media,
                 format!(
-                    "open {}: is a clip; give a PNG, JPEG or WebP picture",
-                    opened.watch.name()
+                    "open {}: it is a clip; give a PNG, JPEG or WebP picture",
+                    opened.limits.name()
                 ),
             ));
         }
@@ -36,57 +37,59 @@ pub fn picture(source: impl Into<MediaSource>, options: &MediaOptions) -> Result
     })
 }
 
+/// Decodes a source that was opened and has the format of a picture.
 pub(crate) fn decode(opened: OpenSource) -> Result<Frame> {
-    let (bytes, format, watch) = opened.into_bytes()?;
-    watch.spend(bytes.len())?;
-    let fail = |cause: String| watch.fail("decode", cause);
+    let (bytes, format, limits) = opened.into_bytes()?;
+    limits.count_decoded_bytes(bytes.len())?;
+    let fail = |cause: String| limits.error("decode", cause);
     let kind = PictureKind::of(&bytes);
     let (kind, (width, height)) = kind
         .and_then(|kind| Some((kind, kind.size(&bytes)?)))
         .ok_or_else(|| fail(format!("its {} header is damaged or cut off", format.name())))?;
     let side = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-    watch.check_size(side(width), side(height))?;
-    // Decoders fill what is missing, and say nothing.
+    limits.check_picture_size(side(width), side(height))?;
+    // Decoders fill missing parts without an error.
     kind.check_whole(&bytes)
         .map_err(|why| fail(format!("the {} is {why}", format.name())))?;
     let pixels = match format {
-        Format::Png => decode_png(&bytes, &watch).map_err(fail)?,
-        Format::WebP => decode_webp(&bytes, &watch).map_err(fail)?,
-        _ => decode_jpeg(&bytes, &watch).map_err(fail)?,
+        Format::Png => decode_png(&bytes, &limits).map_err(fail)?,
+        Format::WebP => decode_webp(&bytes, &limits).map_err(fail)?,
+        _ => decode_jpeg(&bytes, &limits).map_err(fail)?,
     };
-    watch.check()?;
+    limits.check()?;
     let Pixels {
         width,
         height,
         rgb,
-        colour,
+        color,
         rotation,
     } = pixels;
-    watch.check_size(width, height)?;
+    limits.check_picture_size(width, height)?;
     let rgb = rotation.apply(rgb, width as usize, height as usize);
-    let (width, height) = rotation.shown(width, height);
-    let mut frame = Frame::from_rgb(width, height, rgb).map_err(|e| watch.fail("decode", e))?;
-    frame.colour = colour;
+    let (width, height) = rotation.shown_size(width, height);
+    let mut frame = Frame::from_rgb(width, height, rgb).map_err(|e| limits.error("decode", e))?;
+    frame.color = color;
     frame.rotation = rotation;
     Ok(frame)
 }
 
+/// The pixels of a picture before its rotation.
 struct Pixels {
     width: u32,
     height: u32,
     rgb: Vec<u8>,
-    colour: ColourInfo,
+    color: ColourInfo,
     rotation: Rotation,
 }
 
-fn decode_png(bytes: &[u8], watch: &Watch) -> Result<Pixels, String> {
+fn decode_png(bytes: &[u8], limits: &CallLimits) -> Result<Pixels, String> {
     let damaged = |e: png::DecodingError| format!("the PNG is damaged: {e}");
-    let limits = png::Limits {
-        bytes: usize::try_from(watch.max_pixels().saturating_mul(8)).unwrap_or(usize::MAX),
+    let memory = png::Limits {
+        bytes: usize::try_from(limits.max_pixels().saturating_mul(8)).unwrap_or(usize::MAX),
     };
-    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), memory);
     decoder.set_transformations(png::Transformations::normalize_to_color8());
-    // Bombs of text and profiles are not even unpacked.
+    // Text and color profiles are not used, and may decompress to huge sizes.
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
     let mut reader = decoder.read_info().map_err(damaged)?;
@@ -107,23 +110,22 @@ fn decode_png(bytes: &[u8], watch: &Watch) -> Result<Pixels, String> {
                 .collect();
             over_white(&rgba)
         }
-        png::ColorType::Indexed => return Err("the PNG's palette was not applied".to_owned()),
+        png::ColorType::Indexed => return Err("the palette of the PNG was not applied".to_owned()),
     };
-    let exif = reader.info().exif_metadata.as_deref().and_then(exif_orientation);
-    let rotation = exif.map(Rotation::from_exif).unwrap_or_default();
+    let rotation = exif_rotation(reader.info().exif_metadata.as_deref());
     Ok(Pixels {
         width: info.width,
         height: info.height,
         rgb,
-        colour: ColourInfo::rgb(),
+        color: ColourInfo::rgb(),
         rotation,
     })
 }
 
-fn decode_webp(bytes: &[u8], watch: &Watch) -> Result<Pixels, String> {
+fn decode_webp(bytes: &[u8], limits: &CallLimits) -> Result<Pixels, String> {
     let damaged = |e: image_webp::DecodingError| format!("the WebP is damaged: {e}");
     let mut decoder = image_webp::WebPDecoder::new(Cursor::new(bytes)).map_err(damaged)?;
-    decoder.set_memory_limit(usize::try_from(watch.max_pixels().saturating_mul(8)).unwrap_or(usize::MAX));
+    decoder.set_memory_limit(usize::try_from(limits.max_pixels().saturating_mul(8)).unwrap_or(usize::MAX));
     let (width, height) = decoder.dimensions();
     let mut out = vec![0; decoder.output_buffer_size().ok_or("the WebP is too large")?];
     decoder.read_image(&mut out).map_err(damaged)?;
@@ -133,59 +135,53 @@ fn decode_webp(bytes: &[u8], watch: &Watch) -> Result<Pixels, String> {
         out
     };
     let exif = decoder.exif_metadata().ok().flatten();
-    let rotation = exif
-        .as_deref()
-        .and_then(exif_orientation)
-        .map(Rotation::from_exif)
-        .unwrap_or_default();
+    let rotation = exif_rotation(exif.as_deref());
     Ok(Pixels {
         width,
         height,
         rgb,
-        colour: ColourInfo::rgb(),
+        color: ColourInfo::rgb(),
         rotation,
     })
 }
 
-/// By libav's decoder alone: a picture needs no demuxer.
-fn decode_jpeg(bytes: &[u8], watch: &Watch) -> Result<Pixels, String> {
+/// Decodes a JPEG with libav. A picture needs no demuxer.
+fn decode_jpeg(bytes: &[u8], limits: &CallLimits) -> Result<Pixels, String> {
     libav::init();
-    libav::cap_allocations(watch.max_pixels());
-    let codec = ff::decoder::find_by_name("mjpeg").ok_or("the libav in use has no decoder for JPEG")?;
+    libav::cap_allocations(limits.max_pixels());
+    let codec = ff::decoder::find_by_name("mjpeg").ok_or("this libav has no decoder for JPEG")?;
     let mut options = ff::Dictionary::new();
-    options.set("max_pixels", &watch.max_pixels().to_string());
+    options.set("max_pixels", &limits.max_pixels().to_string());
     let mut decoder = ff::codec::Context::new_with_codec(codec)
         .decoder()
         .open_as_with(codec, options)
         .and_then(ff::codec::decoder::Opened::video)
-        .map_err(|e| format!("JPEG cannot be decoded: {}", libav::reason(e)))?;
-    let damaged = |e| format!("the JPEG cannot be decoded: {}", libav::reason(e));
+        .map_err(|e| format!("JPEG cannot be decoded: {}", libav::describe(e)))?;
+    let damaged = |e| format!("the JPEG cannot be decoded: {}", libav::describe(e));
     let mut picture = ff::frame::Video::empty();
     decoder.send_packet(&ff::Packet::copy(bytes)).map_err(damaged)?;
     decoder.send_eof().map_err(damaged)?;
     decoder.receive_frame(&mut picture).map_err(damaged)?;
-    let mut colour = ColourInfo::of(&picture);
-    if colour.matrix != color::ColourMatrix::Rgb {
-        // JFIF knows one matrix, whatever the size.
-        colour.matrix = color::ColourMatrix::Bt601;
-        colour.matrix_tagged = true;
-        colour.range = color::ColourRange::Full;
-        colour.range_tagged = true;
+    let mut color = ColourInfo::of(&picture);
+    if color.matrix != color::ColourMatrix::Rgb {
+        // JFIF has one matrix for pictures of any size.
+        color.matrix = color::ColourMatrix::Bt601;
+        color.matrix_tagged = true;
+        color.range = color::ColourRange::Full;
+        color.range_tagged = true;
     }
-    let rgb = color::to_rgb(&picture, &colour)?;
-    let rotation = jpeg_exif(bytes)
-        .and_then(exif_orientation)
-        .map(Rotation::from_exif)
-        .unwrap_or_default();
+    let rgb = color::to_rgb(&picture, &color)?;
+    let rotation = exif_rotation(jpeg_exif(bytes));
     Ok(Pixels {
         width: picture.width(),
         height: picture.height(),
         rgb,
-        colour,
+        color,
         rotation,
     })
 }
 
+/// Blends RGBA over white.
 fn over_white(rgba: &[u8]) -> Vec<u8> {
     let blend = |value: u8, alpha: u8| {
         let sum = u32::from(value) * u32::from(alpha) + 255 * u32::from(255 - alpha) + 127;
@@ -198,31 +194,37 @@ fn over_white(rgba: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-/// The EXIF block in the header of a JPEG, if it comes before the pixels.
+/// Finds the EXIF data in the header of a JPEG.
 fn jpeg_exif(bytes: &[u8]) -> Option<&[u8]> {
     let mut segments = JpegSegments::of(bytes);
     segments.find_map(|(marker, body)| body.strip_prefix(b"Exif\0\0").filter(|_| marker == 0xe1))
 }
 
-/// The orientation, 1 to 8, in a TIFF block.
+/// Returns the rotation in EXIF data, or none.
+fn exif_rotation(exif: Option<&[u8]>) -> Rotation {
+    let orientation = exif.and_then(exif_orientation);
+    orientation.map(Rotation::from_exif).unwrap_or_default()
+}
+
+/// Finds the orientation, 1 to 8, in EXIF data.
 fn exif_orientation(tiff: &[u8]) -> Option<u16> {
     let tiff = tiff.strip_prefix(b"Exif\0\0").unwrap_or(tiff);
-    let big = match tiff.get(..2)? {
+    let is_big_endian = match tiff.get(..2)? {
         b"MM" => true,
         b"II" => false,
         _ => return None,
     };
     let u16_at = |at: usize| {
-        let bytes = <[u8; 2]>::try_from(tiff.get(at..at.checked_add(2)?)?).ok()?;
-        Some(if big {
+        let bytes = *tiff.get(at..)?.first_chunk()?;
+        Some(if is_big_endian {
             u16::from_be_bytes(bytes)
         } else {
             u16::from_le_bytes(bytes)
         })
     };
     let u32_at = |at: usize| {
-        let bytes = <[u8; 4]>::try_from(tiff.get(at..at.checked_add(4)?)?).ok()?;
-        Some(if big {
+        let bytes = *tiff.get(at..)?.first_chunk()?;
+        Some(if is_big_endian {
             u32::from_be_bytes(bytes)
         } else {
             u32::from_le_bytes(bytes)
@@ -253,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn transparent_is_white() {
+    fn transparent_pixels_become_white() {
         assert_eq!(
             over_white(&[10, 20, 30, 0, 10, 20, 30, 255]),
             [255, 255, 255, 10, 20, 30]

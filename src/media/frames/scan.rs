@@ -1,105 +1,81 @@
-//! Decoding a clip from its start, frame by frame.
+//! Decoding of a clip from its start, frame by frame.
 
 use ffmpeg_next as ff;
 
-use super::converter::Presenter;
+use super::converter::FrameConverter;
 use super::decoder::Decoder;
 use super::frame::Frame;
-use super::{FramePosition, check_result, check_within, limit_of, none};
+use super::position::FramePosition;
+use super::seek_plan::Target;
 use crate::error::Result;
 use crate::media::container::clip::Clip;
 
-/// Decodes from the start and shows every frame with its time and number, until `visit` says `false`.
-/// Returns how many there were.
-pub(crate) fn walk(
+/// Decodes a clip from its start and calls `visit` with each picture, its timestamp and its number, until `visit` returns
+/// `false`. Returns the number of pictures.
+///
+/// `expected_packets` is about how many packets will be decoded.
+pub(super) fn scan(
     clip: &mut Clip,
-    expected: usize,
+    expected_packets: usize,
     mut visit: impl FnMut(&mut ff::frame::Video, i64, u64) -> Result<bool>,
 ) -> Result<u64> {
     clip.rewind()?;
-    let mut decoder = Decoder::open(clip, expected)?;
-    let mut number = 0;
+    let mut decoder = Decoder::open(clip, expected_packets)?;
+    let mut count = 0;
     loop {
         let packet = clip.next_packet()?;
-        match &packet {
-            Some(packet) => decoder.send(packet)?,
-            None => decoder.drain(),
-        }
-        while let Some(pts) = decoder.receive()? {
-            if !visit(&mut decoder.picture, pts, number)? {
-                return Ok(number + 1);
-            }
-            number += 1;
-        }
-        if packet.is_none() {
-            return Ok(number);
+        let continues = decoder.feed(packet.as_ref(), |picture, pts| {
+            count += 1;
+            visit(picture, pts, count - 1)
+        })?;
+        if !continues || packet.is_none() {
+            return Ok(count);
         }
     }
 }
 
-/// All positions in one pass.
-pub(crate) fn walk_to(clip: &mut Clip, positions: &[FramePosition]) -> Result<Vec<Frame>> {
-    if positions.contains(&FramePosition::Last)
-        && let Some(promised) = clip.missing()
-    {
-        return Err(clip.cut_off(promised));
-    }
-    if positions.iter().any(|p| matches!(p, FramePosition::At(_))) {
-        clip.read_index_of_fragments()?;
-    }
-    let mut wanted = Vec::with_capacity(positions.len());
-    for &position in positions {
-        let limit = match position {
-            FramePosition::At(time) => limit_of(clip, time),
-            _ => i64::MAX,
-        };
-        wanted.push((position, limit, None::<Frame>));
-    }
-    let mut held: Option<(ff::frame::Video, i64, u64)> = None;
-    let presenter = Presenter::of(clip);
-    let watch = clip.watch.clone();
-    let count = walk(clip, usize::MAX, |picture, pts, number| {
-        check_result(&watch, picture.width(), picture.height(), positions.len())?;
-        let mut open = false;
-        for (position, limit, slot) in wanted.iter_mut().filter(|(.., slot)| slot.is_none()) {
-            let here = match *position {
-                FramePosition::First => true,
-                FramePosition::Number(n) => n == number,
-                // Before the first frame, the first is what is shown.
-                FramePosition::At(_) => pts > *limit && held.is_none(),
-                FramePosition::Last => false,
+/// Decodes the frames at all positions in one pass from the start.
+pub(super) fn scan_positions(clip: &mut Clip, positions: &[FramePosition]) -> Result<Vec<Frame>> {
+    let targets: Vec<Option<Target>> = positions.iter().map(|position| position.target(clip)).collect();
+    let converter = FrameConverter::new(clip);
+    let limits = clip.limits.clone();
+    let mut frames: Vec<Option<Frame>> = vec![None; positions.len()];
+    let mut previous: Option<(ff::frame::Video, i64, u64)> = None;
+    let count = scan(clip, usize::MAX, |picture, pts, number| {
+        limits.check_result_size(picture.width(), picture.height(), positions.len())?;
+        let requests = positions.iter().zip(&targets).zip(&mut frames);
+        for ((position, target), frame) in requests.filter(|(_, frame)| frame.is_none()) {
+            let (picture, pts, number) = match (position, target) {
+                (FramePosition::First, _) => (&*picture, pts, number),
+                (FramePosition::Number(n), _) if *n == number => (&*picture, pts, number),
+                // The frame before this one was the last at or before the time. If there is none, the first is shown.
+                (FramePosition::At(_), Some(target)) if !target.allows(pts) => match &previous {
+                    Some((picture, pts, number)) => (picture, *pts, *number),
+                    None => (&*picture, pts, number),
+                },
+                _ => continue,
             };
-            if here {
-                *slot = Some(presenter.frame(picture, pts, Some(number))?);
-            } else if let (FramePosition::At(_), Some((before, pts_before, number))) = (*position, &held)
-                && pts > *limit
-            {
-                *slot = Some(presenter.frame(before, *pts_before, Some(*number))?);
-            }
-            open |= slot.is_none();
+            *frame = Some(converter.convert(picture, pts, Some(number))?);
         }
-        held = Some((std::mem::replace(picture, ff::frame::Video::empty()), pts, number));
-        Ok(open)
+        previous = Some((std::mem::replace(picture, ff::frame::Video::empty()), pts, number));
+        Ok(frames.iter().any(Option::is_none))
     })?;
-    wanted
-        .into_iter()
-        .map(|(position, _, slot)| match (slot, position, &held) {
-            (Some(frame), ..) => Ok(frame),
-            (None, FramePosition::Number(_), Some(_)) => Err(clip.watch.fail(
-                &format!("decode {position} of"),
-                format!(
-                    "past the end: it has {} frames, the last is number {}",
-                    count,
-                    count - 1
-                ),
-            )),
-            (None, _, Some((picture, pts, number))) => {
-                if let FramePosition::At(time) = position {
-                    check_within(clip, position, time, *pts)?;
-                }
-                presenter.frame(picture, *pts, Some(*number))
-            }
-            (None, _, None) => Err(none(clip, position)),
-        })
+    let at_end = |position: FramePosition| match (position, &previous) {
+        (_, None) => Err(position.no_frame_error(clip)),
+        (FramePosition::Number(_), Some(_)) => Err(clip.limits.error(
+            &format!("decode {position} of"),
+            format!(
+                "past the end: it has {count} frames, the last is number {}",
+                count - 1
+            ),
+        )),
+        (_, Some((picture, pts, number))) => {
+            position.check_not_past_end(clip, *pts)?;
+            converter.convert(picture, *pts, Some(*number))
+        }
+    };
+    let frames = positions.iter().zip(frames);
+    frames
+        .map(|(&position, frame)| frame.map_or_else(|| at_end(position), Ok))
         .collect()
 }

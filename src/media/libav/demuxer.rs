@@ -1,4 +1,4 @@
-//! The demuxer: opened on our reader, moved, narrowed.
+//! Opens a demuxer on a custom reader, seeks in it, and discards streams.
 
 use std::ffi::CStr;
 use std::ptr;
@@ -12,8 +12,9 @@ use crate::media::source::Format;
 /// Maximum streams of a clip.
 pub(crate) const MAX_STREAMS: usize = 64;
 
-/// Opens one demuxer, the one our look at the first bytes chose, on our reader, and does not let libav
-/// probe or decode: the bindings' own `input_from_stream` does both.
+/// Opens the demuxer for `format` on a reader.
+///
+/// Unlike `input_from_stream` of the bindings, it neither probes for a format nor decodes anything.
 #[expect(
     unsafe_code,
     reason = "the bindings cannot name the demuxer for a reader, nor leave out the probing"
@@ -26,9 +27,9 @@ pub(crate) fn open_input(mut io: StreamIo, format: Format) -> Result<context::In
     };
     let mut options = ff::Dictionary::new();
     options.set("max_streams", &MAX_STREAMS.to_string());
-    // Custom input needs no protocol; a file that refers to another one gets nothing.
+    // The reader needs no protocol. Without one, a file that refers to another file cannot open it.
     options.set("protocol_whitelist", "none");
-    // An index of fragments at the end would send it to tables that `admit` did not see.
+    // The index of fragments at the end of a file could lead libav to tables that the container limits have not checked.
     options.set("use_mfra_for", "0");
     // SAFETY: `av_find_input_format` takes a NUL-terminated name and returns null or a static.
     // `avformat_alloc_context` returns null or a context of our own; its `pb` is the `AVIOContext` of
@@ -59,6 +60,7 @@ pub(crate) fn open_input(mut io: StreamIo, format: Format) -> Result<context::In
     }
 }
 
+/// Seeks to the last key frame of a stream at or before `timestamp`. Returns whether it succeeded.
 #[expect(
     unsafe_code,
     reason = "the bindings seek in microseconds only, and not by stream"
@@ -71,6 +73,7 @@ pub(crate) fn seek_input(input: &mut context::Input, stream: usize, timestamp: i
     unsafe { ffi::av_seek_frame(input.as_mut_ptr(), stream, timestamp, ffi::AVSEEK_FLAG_BACKWARD) >= 0 }
 }
 
+/// Sets whether the demuxer discards all packets of a stream.
 #[expect(unsafe_code, reason = "the bindings can read a stream's discard, not set it")]
 pub(crate) fn discard(input: &mut context::Input, stream: usize, all: bool) {
     if let Some(mut stream) = input.stream_mut(stream) {

@@ -1,8 +1,8 @@
-//! What the frames of a decoder may take at once.
+//! The memory limit for the frames of a decoder.
 //!
-//! A decoder keeps the frames that others refer to, as many as the bitstream asks for: seventeen of the
-//! largest would be many gigabytes. So each buffer that it asks for is counted until the last reference to it
-//! is gone, and one over the budget is not given.
+//! A decoder keeps reference frames, as many as the bitstream demands: seventeen of the largest would take many
+//! gigabytes. So each buffer that a decoder allocates is counted until its last reference is gone, and an allocation
+//! that would exceed the budget fails.
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -12,15 +12,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use ff::ffi;
 use ffmpeg_next as ff;
 
-/// The bytes of frames that are alive.
+/// Limits the total size of the frames that a decoder keeps.
 #[derive(Debug)]
 pub(crate) struct FrameBudget {
-    most: u64,
-    used: AtomicU64,
+    max_bytes: u64,
+    used_bytes: AtomicU64,
     exceeded: AtomicBool,
 }
 
-/// One buffer's share. Dropped by libav with the last reference to the buffer.
+/// The bytes of one buffer in the budget. libav drops it with the last reference to the buffer.
 struct Share {
     budget: Arc<FrameBudget>,
     bytes: u64,
@@ -28,47 +28,51 @@ struct Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.bytes, Ordering::AcqRel);
+        self.budget.used_bytes.fetch_sub(self.bytes, Ordering::AcqRel);
     }
 }
 
 impl FrameBudget {
-    /// For frames of at most that many pixels: room for seventeen of a size that clips really have.
-    pub(crate) fn of_pixels(pixels: u64) -> Arc<Self> {
+    /// Creates a budget for frames of at most `pixels` pixels. It has room for seventeen frames of common sizes.
+    pub(crate) fn for_pixels(pixels: u64) -> Arc<Self> {
         Arc::new(Self {
-            most: pixels.saturating_mul(16).max(256 << 20),
-            used: AtomicU64::new(0),
+            max_bytes: pixels.saturating_mul(16).max(256 << 20),
+            used_bytes: AtomicU64::new(0),
             exceeded: AtomicBool::new(false),
         })
     }
 
-    /// Whether a frame was refused.
+    /// Returns whether an allocation has failed.
     pub(crate) fn is_exceeded(&self) -> bool {
         self.exceeded.load(Ordering::Acquire)
     }
 
-    /// Whether so many frames of that size fit, with 8 bits a sample and half the colour.
+    /// Returns whether this many frames of `pixels` pixels fit, in 4:2:0 with 8 bits a sample.
     pub(crate) fn holds(&self, frames: u64, pixels: u64) -> bool {
-        frames.saturating_mul(pixels).saturating_mul(3) / 2 <= self.most
+        frames.saturating_mul(pixels).saturating_mul(3) / 2 <= self.max_bytes
     }
 
-    fn share(self: &Arc<Self>, bytes: u64) -> Option<Box<Share>> {
-        let used = self.used.fetch_add(bytes, Ordering::AcqRel);
+    /// Reserves bytes. Returns `None` if that exceeds the budget.
+    fn reserve(self: &Arc<Self>, bytes: u64) -> Option<Box<Share>> {
+        let used = self.used_bytes.fetch_add(bytes, Ordering::AcqRel);
         let share = Box::new(Share {
             budget: Arc::clone(self),
             bytes,
         });
-        if used.saturating_add(bytes) > self.most {
+        if used.saturating_add(bytes) > self.max_bytes {
             self.exceeded.store(true, Ordering::Release);
             return None;
         }
         Some(share)
     }
 
-    /// Makes a decoder that is not open yet ask here. The budget must outlive it.
-    #[expect(unsafe_code, reason = "the bindings cannot say where frames come from")]
-    pub(crate) fn watch(budget: &Arc<Self>, context: &mut ff::codec::Context) {
-        // SAFETY: the context is ours alone and not open, when both fields are for callers to set. The pointer
+    /// Makes a decoder that is not open yet allocate its frames from the budget, which must outlive it.
+    #[expect(
+        unsafe_code,
+        reason = "the bindings cannot set how a decoder allocates frames"
+    )]
+    pub(crate) fn attach(budget: &Arc<Self>, context: &mut ff::codec::Context) {
+        // SAFETY: the context is borrowed exclusively and not open yet, so both fields are for callers to set. The pointer
         // is to the value inside of the `Arc`, which the caller keeps as long as the decoder.
         unsafe {
             let context = context.as_mut_ptr();
@@ -78,7 +82,7 @@ impl FrameBudget {
     }
 }
 
-/// libav's own buffers, counted.
+/// Allocates the buffers of a frame as libav does, and reserves their size in the budget.
 #[expect(unsafe_code, reason = "libav calls it")]
 unsafe extern "C" fn get_buffer(
     context: *mut ffi::AVCodecContext,
@@ -100,7 +104,7 @@ unsafe extern "C" fn get_buffer(
         let budget = Arc::from_raw(budget);
         let buffers = (*frame).buf.iter().filter_map(|buffer| buffer.as_ref());
         let bytes = buffers.fold(0_u64, |sum, buffer| sum.saturating_add(buffer.size as u64));
-        if let Some(share) = budget.share(bytes) {
+        if let Some(share) = budget.reserve(bytes) {
             let share = Box::into_raw(share).cast::<c_void>();
             let counted = ffi::av_buffer_create(ptr::null_mut(), 0, Some(release), share, 0);
             if !counted.is_null() {
@@ -117,6 +121,7 @@ unsafe extern "C" fn get_buffer(
     }
 }
 
+/// Returns the bytes of a buffer to the budget.
 #[expect(unsafe_code, reason = "libav calls it")]
 unsafe extern "C" fn release(share: *mut c_void, _data: *mut u8) {
     // SAFETY: `share` is the box that `get_buffer` gave away, and libav calls this once for it.

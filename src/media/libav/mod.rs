@@ -1,4 +1,6 @@
-//! libav itself: started once, kept quiet, its codecs narrowed to the ones we let in.
+//! libav: its setup, its decoders, and the parts of its C interface that the bindings do not wrap.
+//!
+//! Knows no frames, no clips and no limits of a call.
 
 pub(crate) mod demuxer;
 pub(crate) mod flags;
@@ -14,45 +16,47 @@ use ffmpeg_next as ff;
 
 use self::numbers::CodecId;
 
-/// Sets up libav. It logs to standard error on its own, about files that we report in our own words;
-/// so its log is off, for the whole process.
+/// Initializes libav once, and switches its log off for the whole process.
+///
+/// libav logs to standard error, about files that this crate reports in its own errors.
 pub(crate) fn init() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         if let Err(error) = ff::init() {
-            tracing::warn!(%error, "libav did not start cleanly");
+            tracing::warn!(%error, "libav could not be initialized");
         }
         ff::log::set_level(ff::log::Level::Quiet);
     });
 }
 
-/// Caps what libav may take in one piece, for the whole process: a row of planes of the largest picture is
-/// needed, and nothing that is not an attack comes near. It only ever rises.
+/// Limits single allocations of libav, for the whole process, to what the planes of the largest picture need.
+///
+/// The limit never decreases. Only hostile files come near it.
 #[expect(unsafe_code, reason = "the bindings leave it out")]
 pub(crate) fn cap_allocations(max_pixels: u64) {
     static CAP: Mutex<u64> = Mutex::new(0);
-    let wanted = max_pixels
+    let limit = max_pixels
         .saturating_mul(6)
         .max(128 << 20)
         .saturating_add(16 << 20);
     let mut cap = CAP.lock().unwrap_or_else(PoisonError::into_inner);
-    if wanted > *cap {
-        *cap = wanted;
+    if limit > *cap {
+        *cap = limit;
         // SAFETY: a plain setter of a number that libav reads atomically, or in older versions as one word.
-        unsafe { ff::ffi::av_max_alloc(usize::try_from(wanted).unwrap_or(usize::MAX)) };
+        unsafe { ff::ffi::av_max_alloc(usize::try_from(limit).unwrap_or(usize::MAX)) };
     }
 }
 
-/// Our name of a codec that we let in, and the decoders to try for it, best first.
+/// Returns the name of an allowed codec and the decoders to try for it, best first.
 ///
-/// libav has hundreds of decoders, most of them old and little tested; a file picks among these only.
-pub(crate) fn admitted(id: CodecId) -> Option<(&'static str, &'static [&'static str])> {
+/// libav has hundreds of decoders, most of them old and little tested. A file can only select these.
+pub(crate) fn decoders_for(id: CodecId) -> Option<(&'static str, &'static [&'static str])> {
     Some(match id {
         CodecId::H264 => ("h264", &["h264"]),
         CodecId::HEVC => ("hevc", &["hevc"]),
         CodecId::VP8 => ("vp8", &["vp8"]),
         CodecId::VP9 => ("vp9", &["vp9"]),
-        // libav's own `av1` works with a graphics card only.
+        // libav's own `av1` decoder requires hardware acceleration.
         CodecId::AV1 => ("av1", &["libdav1d", "libaom-av1"]),
         CodecId::MPEG4 => ("mpeg4", &["mpeg4"]),
         CodecId::MJPEG => ("mjpeg", &["mjpeg"]),
@@ -61,19 +65,19 @@ pub(crate) fn admitted(id: CodecId) -> Option<(&'static str, &'static [&'static 
     })
 }
 
-/// The libav in this process.
+/// The libav that is linked into this process.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Libav {
-    /// Its codec library's version, as in `libavcodec 59.37.100`.
+    /// The version of its codec library, as in `libavcodec 59.37.100`.
     pub version: String,
-    /// Its licence, by its build: LGPL or GPL.
+    /// The license of this build: LGPL or GPL.
     pub license: &'static str,
-    /// Every codec that we let in, and whether this build can decode it.
+    /// Each codec that this crate reads, and whether this build can decode it.
     pub decoders: Vec<(&'static str, bool)>,
 }
 
-/// Which libav is linked, and what it can decode.
+/// Returns which libav is linked and what it can decode.
 pub fn libav() -> Libav {
     init();
     let number = ff::codec::version();
@@ -87,7 +91,7 @@ pub fn libav() -> Libav {
         CodecId::MJPEG,
         CodecId::PNG,
     ];
-    let decoders = ids.into_iter().filter_map(admitted).map(|(name, decoders)| {
+    let decoders = ids.into_iter().filter_map(decoders_for).map(|(name, decoders)| {
         let present = decoders
             .iter()
             .any(|decoder| ff::decoder::find_by_name(decoder).is_some());
@@ -105,8 +109,8 @@ pub fn libav() -> Libav {
     }
 }
 
-/// libav's reason in words.
-pub(crate) fn reason(error: ff::Error) -> String {
+/// Describes an error of libav.
+pub(crate) fn describe(error: ff::Error) -> String {
     match error {
         ff::Error::InvalidData => "the data is damaged".to_owned(),
         ff::Error::Eof => "the data ends too early".to_owned(),
@@ -114,6 +118,7 @@ pub(crate) fn reason(error: ff::Error) -> String {
     }
 }
 
+/// Returns whether libav needs more input before it can return output.
 pub(crate) fn is_again(error: ff::Error) -> bool {
     error
         == ff::Error::Other {

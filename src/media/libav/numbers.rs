@@ -1,9 +1,9 @@
-//! What libav says in C enums, read as numbers.
+//! Fields that are C enums in libav, read as integers.
 //!
-//! The bindings turn C enums into Rust enums with the values of the headers that they were built with. A later libav, or
-//! a damaged file, may put another number there, and to read that as such an enum is undefined behavior. So
-//! each of these fields is read here as an integer ([`tags`](super::tags) has those of colors), and only numbers
-//! that are known become values of the bindings' types. `clippy.toml` and `tests/layering.rs` forbid the other ways.
+//! The bindings turn C enums into Rust enums with the values of the headers that they were built with. A later libav or a
+//! damaged file may store another number there, and reading that as such an enum is undefined behavior. So these fields
+//! are read here as integers, and those of colors in [`tags`](super::tags). Only known numbers become values of the
+//! bindings' types. `clippy.toml` and `tests/layering.rs` forbid reading these fields elsewhere.
 
 use std::ffi::{CStr, c_char, c_int, c_uint};
 
@@ -11,7 +11,7 @@ use ff::ffi;
 use ff::format::Pixel;
 use ffmpeg_next as ff;
 
-#[expect(unsafe_code, reason = "the bindings declare these with their enums")]
+#[expect(unsafe_code, reason = "the bindings declare these functions with their enums")]
 // SAFETY: these are the declarations of libavcodec and libavutil; a C enum is passed as the integer that it is, and
 // both functions take any number.
 unsafe extern "C" {
@@ -19,7 +19,7 @@ unsafe extern "C" {
     fn av_get_pix_fmt_name(format: c_int) -> *const c_char;
 }
 
-/// A codec by libav's number, which may be one that nobody here knows.
+/// A codec by libav's number, which may be unknown to this crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CodecId(u32);
 
@@ -37,7 +37,7 @@ impl CodecId {
         Self(id as u32)
     }
 
-    /// Returns libav's name of the codec; `unknown_codec` where it has none.
+    /// Returns libav's name of the codec, or `unknown_codec` if it has none.
     #[expect(unsafe_code, reason = "a name in C")]
     pub(crate) fn name(self) -> String {
         // SAFETY: the function takes any number and returns a string that is never null and never freed.
@@ -46,7 +46,7 @@ impl CodecId {
     }
 }
 
-/// What a stream holds, as far as it matters here.
+/// The kind of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StreamKind {
     Video,
@@ -54,7 +54,7 @@ pub(crate) enum StreamKind {
     Other,
 }
 
-/// Returns what a stream holds and how it is coded.
+/// Returns the kind and the codec of a stream.
 #[expect(unsafe_code, reason = "the fields have to be read without their types")]
 pub(crate) fn kind_and_codec(parameters: &ff::codec::Parameters) -> (StreamKind, CodecId) {
     const VIDEO: i32 = ffi::AVMediaType::AVMEDIA_TYPE_VIDEO as i32;
@@ -77,7 +77,7 @@ pub(crate) fn kind_and_codec(parameters: &ff::codec::Parameters) -> (StreamKind,
     (kind, CodecId(codec))
 }
 
-/// Whether side data of a stream is a display matrix.
+/// Returns whether side data of a stream is a display matrix.
 #[expect(unsafe_code, reason = "the field has to be read without its type")]
 pub(crate) fn is_display_matrix(data: &ff::codec::packet::SideData) -> bool {
     const MATRIX: u32 = ffi::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX as u32;
@@ -86,14 +86,14 @@ pub(crate) fn is_display_matrix(data: &ff::codec::packet::SideData) -> bool {
     unsafe { (&raw const (*data.as_ptr()).type_).cast::<u32>().read() == MATRIX }
 }
 
-/// Returns the pixel format of a frame. `None` where it has none, or one that is not among [`FORMATS`].
+/// Returns the pixel format of a frame, or `None` if it has none or one that is not in [`FORMATS`].
 pub(crate) fn pixel_format(frame: &ff::frame::Video) -> Option<Pixel> {
     let number = format_number(frame);
     let is = |pixel: &&Pixel| ffi::AVPixelFormat::from(**pixel) as c_int == number;
     FORMATS.iter().find(is).copied()
 }
 
-/// Returns libav's name of a frame's pixel format, known here or not.
+/// Returns libav's name of a frame's pixel format, even if this crate does not know the format.
 #[expect(unsafe_code, reason = "a name in C")]
 pub(crate) fn pixel_format_name(frame: &ff::frame::Video) -> String {
     // SAFETY: the function takes any number and returns null or a string that is never freed.
@@ -113,7 +113,7 @@ fn format_number(frame: &ff::frame::Video) -> c_int {
     unsafe { (*frame.as_ptr()).format }
 }
 
-/// The formats of pictures that are read: those of the admitted decoders, in memory and with a matrix or RGB.
+/// The pixel formats that are read: those of the allowed decoders that lie in memory and are RGB or have a matrix.
 const FORMATS: &[Pixel] = &[
     Pixel::YUV420P,
     Pixel::YUV422P,
@@ -218,11 +218,11 @@ pub(crate) fn set_pixel_format_number(frame: &mut ff::frame::Video, number: c_in
 mod tests {
     use super::*;
 
-    /// Sets the numbers as a later libav would.
+    /// Sets numbers as a later libav might.
     #[expect(unsafe_code, reason = "the bindings set values of their enums only")]
     #[test]
-    fn numbers_that_the_bindings_lack_are_unknown_and_nothing_worse() {
-        // Quiet: libav logs each number that it does not know.
+    fn numbers_that_the_bindings_lack_are_unknown() {
+        // Silences libav, which logs each number that it does not know.
         crate::media::libav::init();
         let mut parameters = ff::codec::Parameters::new();
         for (kind, codec, expected) in [

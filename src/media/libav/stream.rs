@@ -1,5 +1,6 @@
-//! What libav tells of a stream: its facts and its index. The `unsafe` of reading the C structures that the
-//! bindings do not wrap is here and in [`demux`](super::demuxer), one small function each.
+//! The properties and the index of a stream, and the choice of the video stream.
+//!
+//! Contains the `unsafe` code that reads C structures of streams, one small function each.
 
 use ff::{Rational, ffi};
 use ffmpeg_next as ff;
@@ -8,39 +9,46 @@ use super::numbers::{self, CodecId, StreamKind};
 use crate::error::Result;
 use crate::media::libav;
 
-/// What the container says of one stream.
+/// The properties of a stream according to its container.
 #[derive(Debug, Clone)]
-pub(crate) struct StreamFacts {
+pub(crate) struct StreamInfo {
     pub(crate) index: usize,
     pub(crate) kind: StreamKind,
     pub(crate) codec: CodecId,
     pub(crate) time_base: Rational,
     pub(crate) start: Option<i64>,
     pub(crate) duration: Option<i64>,
+    /// Frames per second on average.
     pub(crate) rate: Option<Rational>,
     pub(crate) is_default: bool,
+    /// Whether it is a cover picture.
     pub(crate) is_cover: bool,
     pub(crate) width: u32,
     pub(crate) height: u32,
     pub(crate) sample_aspect: Option<Rational>,
     pub(crate) sample_rate: u32,
     pub(crate) channels: u32,
-    pub(crate) matrix: Option<[i32; 9]>,
+    pub(crate) display_matrix: Option<[i32; 9]>,
 }
 
-/// One sample of the container's index.
+/// A sample in the index of a container.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct IndexEntry {
     pub(crate) timestamp: i64,
+    /// The offset in the file where its data ends.
     pub(crate) end: u64,
+    /// Whether an edit list does not hide it.
     pub(crate) is_shown: bool,
 }
 
-/// The video a player would show: no cover picture, of a codec we let in, the default one, the largest.
-pub(crate) fn choose_video(streams: &[StreamFacts]) -> Result<StreamFacts, String> {
+/// Chooses the video stream that a player would show: the default one, else the largest.
+///
+/// Cover pictures and streams of other codecs than the allowed ones are not considered. The error says what to give
+/// instead.
+pub(crate) fn choose_video(streams: &[StreamInfo]) -> Result<StreamInfo, String> {
     let videos = || streams.iter().filter(|s| s.kind == StreamKind::Video);
     let best = videos()
-        .filter(|s| !s.is_cover && libav::admitted(s.codec).is_some())
+        .filter(|s| !s.is_cover && libav::decoders_for(s.codec).is_some())
         .max_by_key(|s| {
             (
                 s.is_default,
@@ -51,12 +59,11 @@ pub(crate) fn choose_video(streams: &[StreamFacts]) -> Result<StreamFacts, Strin
     if let Some(best) = best {
         return Ok(best.clone());
     }
-    let names = |of: &mut dyn Iterator<Item = &StreamFacts>| {
-        of.map(|s| s.codec.name()).collect::<Vec<_>>().join(", ")
-    };
+    let names =
+        |of: &mut dyn Iterator<Item = &StreamInfo>| of.map(|s| s.codec.name()).collect::<Vec<_>>().join(", ");
     if let Some(video) = videos().find(|s| !s.is_cover) {
         return Err(format!(
-            "its video is {}, which is not read; give H.264, H.265, VP8, VP9, AV1, MPEG-4 or MJPEG",
+            "its video is {}, which is not supported; give H.264, H.265, VP8, VP9, AV1, MPEG-4 or MJPEG",
             video.codec.name()
         ));
     }
@@ -64,7 +71,7 @@ pub(crate) fn choose_video(streams: &[StreamFacts]) -> Result<StreamFacts, Strin
         return Err("it has no streams; give a clip with a video stream".to_owned());
     }
     let cover = if videos().next().is_some() {
-        " beside a cover picture"
+        " and a cover picture"
     } else {
         ""
     };
@@ -78,22 +85,23 @@ fn positive(rate: ffi::AVRational) -> Option<Rational> {
     (rate.num > 0 && rate.den > 0).then_some(Rational(rate.num, rate.den))
 }
 
-fn stamp(value: i64) -> Option<i64> {
+fn timestamp(value: i64) -> Option<i64> {
     (value != ffi::AV_NOPTS_VALUE).then_some(value)
 }
 
+/// Reads the properties of a stream.
 #[expect(unsafe_code, reason = "sizes, channels and start of a stream are not wrapped")]
-pub(crate) fn facts(stream: &ff::format::stream::Stream) -> StreamFacts {
-    let matrix = stream
+pub(crate) fn stream_info(stream: &ff::format::stream::Stream) -> StreamInfo {
+    let display_matrix = stream
         .side_data()
         .find(numbers::is_display_matrix)
-        .and_then(|data| parse_matrix(data.data()));
+        .and_then(|data| parse_display_matrix(data.data()));
     let disposition = stream.disposition();
     let parameters = stream.parameters();
     // SAFETY: `codecpar` of an open stream is never null and lives as long as its context, which
     // `stream` borrows; the fields are plain integers that libav set while it read the header.
     let (width, height, aspect, sample_rate, channels) = unsafe {
-        // No reference: other fields are C enums that may hold numbers the bindings' enums lack.
+        // No reference is made: other fields are C enums that may hold numbers the bindings' enums lack.
         let p = parameters.as_ptr();
         (
             (*p).width,
@@ -108,13 +116,13 @@ pub(crate) fn facts(stream: &ff::format::stream::Stream) -> StreamFacts {
     let unsigned = |n: i32| u32::try_from(n).unwrap_or(0);
     let rate = stream.avg_frame_rate();
     let (kind, codec) = numbers::kind_and_codec(&parameters);
-    StreamFacts {
+    StreamInfo {
         index: stream.index(),
         kind,
         codec,
         time_base: stream.time_base(),
-        start: stamp(stream.start_time()),
-        duration: stamp(stream.duration()).filter(|&d| d > 0),
+        start: timestamp(stream.start_time()),
+        duration: timestamp(stream.duration()).filter(|&d| d > 0),
         rate: (rate.numerator() > 0 && rate.denominator() > 0).then_some(rate),
         is_default: disposition.contains(ff::format::stream::Disposition::DEFAULT),
         is_cover: disposition.contains(ff::format::stream::Disposition::ATTACHED_PIC),
@@ -123,10 +131,11 @@ pub(crate) fn facts(stream: &ff::format::stream::Stream) -> StreamFacts {
         sample_aspect: positive(stream_aspect).or(positive(aspect)),
         sample_rate: unsigned(sample_rate),
         channels: unsigned(channels),
-        matrix,
+        display_matrix,
     }
 }
 
+/// Returns a copy of the codec configuration of a stream.
 #[expect(unsafe_code, reason = "the extradata of a stream is not wrapped")]
 pub(crate) fn extradata(stream: &ff::format::stream::Stream) -> Vec<u8> {
     let parameters = stream.parameters();
@@ -144,6 +153,7 @@ pub(crate) fn extradata(stream: &ff::format::stream::Stream) -> Vec<u8> {
     }
 }
 
+/// Returns a copy of the index of a stream.
 #[expect(unsafe_code, reason = "the index of a stream is not wrapped")]
 pub(crate) fn index_entries(stream: &ff::format::stream::Stream) -> Vec<IndexEntry> {
     // SAFETY: the pointer is to a stream of the context that `stream` borrows. An entry's pointer is valid
@@ -163,8 +173,8 @@ pub(crate) fn index_entries(stream: &ff::format::stream::Stream) -> Vec<IndexEnt
     }
 }
 
-/// The nine numbers of a display matrix out of side data, which are in the machine's own byte order.
-pub(crate) fn parse_matrix(data: &[u8]) -> Option<[i32; 9]> {
+/// Parses the display matrix in side data, which is in native byte order.
+pub(crate) fn parse_display_matrix(data: &[u8]) -> Option<[i32; 9]> {
     let (words, _) = data.as_chunks::<4>();
     let words: Vec<i32> = words
         .iter()

@@ -1,12 +1,12 @@
-//! The colour tags of a decoded picture, as the numbers that stand in the stream (ITU-T H.273).
+//! The color tags of a decoded picture, as the numbers of the stream (ITU-T H.273).
 //!
-//! The bindings declare them as Rust enums. A decoder passes on whatever number a file has there, and a
-//! number that the enum lacks is undefined behaviour: a damaged AV1 file ended the process that way. So they
-//! are read as integers, and never as the bindings' types.
+//! The bindings declare them as Rust enums, but a decoder passes on any number that a file has there. Reading a number
+//! that the enum lacks is undefined behavior: a damaged AV1 file crashed the process that way. So the tags are read as
+//! integers, and never as the bindings' types.
 
 use ffmpeg_next as ff;
 
-/// The numbers.
+/// The color tags of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tags {
     pub(crate) matrix: u32,
@@ -16,15 +16,16 @@ pub(crate) struct Tags {
     pub(crate) chroma: u32,
 }
 
-/// libav's numbers for the range, which H.273 does not give any.
+/// libav's numbers for the range. H.273 has no numbers for it.
 pub(crate) const LIMITED: u32 = 1;
 pub(crate) const FULL: u32 = 2;
 
 impl Tags {
+    /// Reads the tags of a frame.
     #[expect(unsafe_code, reason = "the fields have to be read without their types")]
     pub(crate) fn of(frame: &ff::frame::Video) -> Self {
         // SAFETY: `as_ptr` points to the frame that `frame` owns, so its fields are readable. The fields are C
-        // enums of four bytes, always initialised by libav; they are read through raw pointers as integers, for
+        // enums of four bytes, always initialized by libav; they are read through raw pointers as integers, for
         // which every value is valid, and no reference to the structure is made.
         unsafe {
             let frame = frame.as_ptr();
@@ -38,7 +39,7 @@ impl Tags {
         }
     }
 
-    /// What libav calls these primaries.
+    /// Returns libav's name of the primaries.
     pub(crate) fn primaries_name(self) -> Option<&'static str> {
         Some(match self.primaries {
             1 => "bt709",
@@ -56,7 +57,7 @@ impl Tags {
         })
     }
 
-    /// What libav calls this transfer curve.
+    /// Returns libav's name of the transfer curve.
     pub(crate) fn transfer_name(self) -> Option<&'static str> {
         Some(match self.transfer {
             1 => "bt709",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ff::Rational;
 use ffmpeg_next as ff;
 
-/// `value` of one time base in another, rounded to the nearest.
+/// Converts `value` from one time base to another, rounded to the nearest tick.
 pub(crate) fn rescale(value: i64, from: Rational, to: Rational) -> i64 {
     let num = i128::from(from.numerator()) * i128::from(to.denominator());
     let den = i128::from(from.denominator()) * i128::from(to.numerator());
@@ -18,15 +18,14 @@ pub(crate) fn rescale(value: i64, from: Rational, to: Rational) -> i64 {
 
 const NANOSECONDS: Rational = Rational(1, 1_000_000_000);
 
-/// Ticks as time; before the start counts as the start.
+/// Converts ticks to a duration. Negative ticks become zero.
 pub(crate) fn to_duration(ticks: i64, base: Rational) -> Duration {
     Duration::from_nanos(u64::try_from(rescale(ticks, base, NANOSECONDS)).unwrap_or(0))
 }
 
-/// The last tick at or before `time`.
+/// Returns the last tick at or before `time`, with a tolerance of half a microsecond.
 ///
-/// Rounded times of frames, as they are printed and typed again, mean that frame: half a microsecond
-/// is forgiven.
+/// The tolerance is for times of frames that were printed with six digits and typed again.
 pub(crate) fn to_ticks(time: Duration, base: Rational) -> i64 {
     let nanos = i128::try_from(time.as_nanos())
         .unwrap_or(i128::MAX)
@@ -53,7 +52,7 @@ mod tests {
         for ticks in [0, 512, 1024, 61_440] {
             assert_eq!(to_ticks(to_duration(ticks, base), base), ticks);
         }
-        // A time as it is printed, six digits.
+        // Times as they are printed, with six digits.
         assert_eq!(to_ticks(Duration::from_micros(41_667), base), 512);
         assert_eq!(to_ticks(Duration::from_micros(41_666), base), 511);
         assert_eq!(to_duration(-5, base), Duration::ZERO);

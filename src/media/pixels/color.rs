@@ -1,8 +1,8 @@
-//! Which matrix and range a picture's colours are in, and the conversion to RGB.
+//! The matrix and range of a picture's colors, and its conversion to RGB.
 //!
-//! The conversion of planar YUV is [ours](super::yuv). libav's scaler picks the matrix behind the caller's back, calls gray full
-//! range whatever the stream says, and aborts the process on a frame without a format; it is left with
-//! repacking formats that carry no matrix.
+//! Planar YUV is converted in [`yuv`](super::yuv). libav's scaler chooses the matrix without the caller, treats gray as
+//! full range whatever the stream says, and aborts the process on a frame without a format. So it only converts between
+//! formats for which no matrix is needed.
 
 use ff::format::Pixel;
 use ffmpeg_next as ff;
@@ -10,11 +10,11 @@ use serde::Serialize;
 
 use super::yuv::{Coefficients, Layout, Plane, Planes, Siting};
 use crate::media::libav;
-use crate::media::libav::flags::runs_upwards;
+use crate::media::libav::flags::is_bottom_up;
 use crate::media::libav::numbers::{pixel_format, pixel_format_name};
 use crate::media::libav::tags::{self, Tags};
 
-/// The coefficients between luma, chroma and RGB.
+/// The matrix between YUV and RGB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -35,7 +35,7 @@ pub enum ColourMatrix {
 }
 
 impl ColourMatrix {
-    /// The weights of red and blue in luma.
+    /// Returns the weights of red and blue in luma.
     fn weights(self) -> (f64, f64) {
         match self {
             Self::Bt601 | Self::Rgb => (0.299, 0.114),
@@ -47,38 +47,38 @@ impl ColourMatrix {
     }
 }
 
-/// Which code values mean black and white.
+/// The code values of black and white.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum ColourRange {
-    /// 16 to 235 of 8 bits for luma.
+    /// Luma from 16 to 235, at 8 bits.
     Limited,
     /// All code values.
     Full,
 }
 
-/// How the colours of a picture were read.
+/// How the colors of a picture were converted to RGB.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct ColourInfo {
     /// The matrix that was used.
     pub matrix: ColourMatrix,
-    /// Whether the clip names that matrix. If not, it was assumed: BT.709 from 720 coded lines up,
-    /// else BT.601.
+    /// Whether the clip specifies that matrix. If not, BT.709 was assumed from 720 coded lines up, else BT.601.
     pub matrix_tagged: bool,
     /// The range that was used.
     pub range: ColourRange,
-    /// Whether the clip names that range. If not, it was assumed: limited.
+    /// Whether the clip specifies that range. If not, the limited range was assumed.
     pub range_tagged: bool,
-    /// The clip's tag for its primaries, as libav spells it. Not converted.
+    /// The color primaries of the clip, by libav's name. They are not converted.
     pub primaries: Option<String>,
-    /// The clip's tag for its transfer curve, as libav spells it. Not converted: HDR stays HDR.
+    /// The transfer function of the clip, by libav's name. It is not converted: HDR stays HDR.
     pub transfer: Option<String>,
 }
 
 impl ColourInfo {
+    /// Returns the info of a picture that is coded as RGB.
     pub(crate) fn rgb() -> Self {
         Self {
             matrix: ColourMatrix::Rgb,
@@ -90,7 +90,7 @@ impl ColourInfo {
         }
     }
 
-    /// Reads the tags of a frame, and fills the gaps as players do.
+    /// Reads the tags of a frame. Missing tags are assumed as players do.
     pub(crate) fn of(frame: &ff::frame::Video) -> Self {
         let format = pixel_format(frame);
         let numbers = Tags::of(frame);
@@ -99,7 +99,9 @@ impl ColourInfo {
             transfer: numbers.transfer_name().map(str::to_owned),
             ..Self::rgb()
         };
-        let Some(format) = format.filter(|format| layout_of(*format).is_some() || is_odd_yuv(*format)) else {
+        let Some(format) =
+            format.filter(|format| planar_layout(*format).is_some() || is_resampled_yuv(*format))
+        else {
             return tags;
         };
         let (matrix, matrix_tagged) = choose_matrix(numbers.matrix, frame.height());
@@ -119,8 +121,9 @@ impl ColourInfo {
     }
 }
 
-/// The matrix for a number of H.273; one that is missing, or that a YUV picture cannot have, or that we have
-/// no coefficients for, is replaced by the assumption.
+/// Returns the matrix for a number of H.273, and whether the number specifies it.
+///
+/// A matrix is assumed for numbers that are missing, not valid for YUV, or of a matrix that is not supported.
 fn choose_matrix(number: u32, lines: u32) -> (ColourMatrix, bool) {
     match number {
         1 => (ColourMatrix::Bt709, true),
@@ -140,8 +143,8 @@ fn is_yuvj(format: Pixel) -> bool {
     )
 }
 
-/// YUV that is resampled to 4:4:4 first; rare enough.
-fn is_odd_yuv(format: Pixel) -> bool {
+/// Returns whether a YUV format is resampled to 4:4:4 before its conversion. These formats are rare.
+fn is_resampled_yuv(format: Pixel) -> bool {
     matches!(
         format,
         Pixel::YUV410P
@@ -154,8 +157,8 @@ fn is_odd_yuv(format: Pixel) -> bool {
     )
 }
 
-/// A planar YUV or gray format that is converted here.
-fn layout_of(format: Pixel) -> Option<Layout> {
+/// Returns the layout of a planar YUV or gray format that [`yuv`](super::yuv) converts.
+fn planar_layout(format: Pixel) -> Option<Layout> {
     let (half_width, half_height, gray, depth) = match format {
         Pixel::YUV420P | Pixel::YUVJ420P | Pixel::YUVA420P => (true, true, false, 8),
         Pixel::YUV422P | Pixel::YUVJ422P | Pixel::YUVA422P => (true, false, false, 8),
@@ -185,46 +188,46 @@ fn layout_of(format: Pixel) -> Option<Layout> {
     })
 }
 
-/// Packed RGB out of a decoded frame. The frame must have a format and a size; the error says why it
-/// cannot be converted.
-pub(crate) fn to_rgb(frame: &ff::frame::Video, colour: &ColourInfo) -> Result<Vec<u8>, String> {
+/// Converts a decoded frame to packed RGB. The error says why it cannot be converted.
+pub(crate) fn to_rgb(frame: &ff::frame::Video, color: &ColourInfo) -> Result<Vec<u8>, String> {
     let (width, height) = (frame.width(), frame.height());
     if width == 0 || height == 0 {
-        return Err("the decoder gave a frame without a picture".to_owned());
+        return Err("the decoder returned a frame without a picture".to_owned());
     }
-    // From here on the bindings may look at the format themselves: it is one of theirs.
+    // From here on the bindings may read the format: it is one that they know.
     let format = pixel_format(frame).ok_or_else(|| {
         let name = pixel_format_name(frame);
-        format!("its pixel format {name} is not read")
+        format!("its pixel format {name} is not supported")
     })?;
-    if runs_upwards(frame) {
-        return Err("its rows run from the bottom up, which is not read".to_owned());
+    if is_bottom_up(frame) {
+        return Err("its rows are stored from the bottom up, which is not supported".to_owned());
     }
-    if let Some(layout) = layout_of(format) {
-        return planar_to_rgb(frame, format, layout, colour);
+    if let Some(layout) = planar_layout(format) {
+        return planar_to_rgb(frame, format, layout, color);
     }
-    if is_odd_yuv(format) {
+    if is_resampled_yuv(format) {
         let full = is_yuvj(format);
         let to = if full { Pixel::YUVJ444P } else { Pixel::YUV444P };
-        let even = repack(frame, format, to)?;
+        let resampled = repack(frame, format, to)?;
         let layout = Layout {
             half_width: false,
             half_height: false,
             gray: false,
             depth: 8,
         };
-        return planar_to_rgb(&even, to, layout, colour);
+        return planar_to_rgb(&resampled, to, layout, color);
     }
     let packed = repack(frame, format, Pixel::RGB24)?;
     let row = width as usize * 3;
     let stride = packed.stride(0);
     let mut out = Vec::with_capacity(row * height as usize);
     for line in packed.data(0).chunks(stride.max(1)).take(height as usize) {
-        out.extend_from_slice(line.get(..row).ok_or("the scaler gave a short row")?);
+        out.extend_from_slice(line.get(..row).ok_or("the scaler returned a short row")?);
     }
     Ok(out)
 }
 
+/// Converts a frame to another pixel format with libav, without a change of matrix.
 fn repack(frame: &ff::frame::Video, from: Pixel, to: Pixel) -> Result<ff::frame::Video, String> {
     use ff::software::scaling::{Context, Flags};
     let (width, height) = (frame.width(), frame.height());
@@ -232,7 +235,7 @@ fn repack(frame: &ff::frame::Video, from: Pixel, to: Pixel) -> Result<ff::frame:
     let failed = |e| {
         format!(
             "its pixel format {from:?} cannot be converted: {}",
-            libav::reason(e)
+            libav::describe(e)
         )
     };
     let mut context = Context::get(from, width, height, to, width, height, flags).map_err(failed)?;
@@ -241,36 +244,23 @@ fn repack(frame: &ff::frame::Video, from: Pixel, to: Pixel) -> Result<ff::frame:
     Ok(out)
 }
 
-fn siting_of(frame: &ff::frame::Video, format: Pixel) -> Siting {
-    // libav counts from 1, H.273 from 0.
-    match Tags::of(frame).chroma {
-        2 => Siting {
-            left: false,
-            top: false,
-        },
-        3 => Siting {
-            left: true,
-            top: true,
-        },
-        4 => Siting {
-            left: false,
-            top: true,
-        },
-        0 if is_yuvj(format) => Siting {
-            left: false,
-            top: false,
-        },
-        // What MPEG means when it says nothing.
-        _ => Siting {
-            left: true,
-            top: false,
-        },
-    }
+/// Returns the chroma siting of a frame.
+fn siting(frame: &ff::frame::Video, format: Pixel) -> Siting {
+    // libav numbers the sitings from 1, H.273 from 0.
+    let (left, top) = match Tags::of(frame).chroma {
+        2 => (false, false),
+        3 => (true, true),
+        4 => (false, true),
+        0 if is_yuvj(format) => (false, false),
+        // The default of MPEG.
+        _ => (true, false),
+    };
+    Siting { left, top }
 }
 
-fn plane_of(frame: &ff::frame::Video, index: usize, layout: Layout) -> Result<Plane<'_>, String> {
+fn plane(frame: &ff::frame::Video, index: usize, layout: Layout) -> Result<Plane<'_>, String> {
     if index >= frame.planes() {
-        return Err("the decoder gave a frame with a plane missing".to_owned());
+        return Err("the decoder returned a frame with a missing plane".to_owned());
     }
     let halve = |n: u32, half: bool| if half && index > 0 { n.div_ceil(2) } else { n } as usize;
     let width = halve(frame.width(), layout.half_width);
@@ -282,18 +272,18 @@ fn plane_of(frame: &ff::frame::Video, index: usize, layout: Layout) -> Result<Pl
         height,
         layout.depth,
     )
-    .ok_or_else(|| "the decoder gave a frame with a short plane".to_owned())
+    .ok_or_else(|| "the decoder returned a frame with a short plane".to_owned())
 }
 
 fn planar_to_rgb(
     frame: &ff::frame::Video,
     format: Pixel,
     layout: Layout,
-    colour: &ColourInfo,
+    color: &ColourInfo,
 ) -> Result<Vec<u8>, String> {
-    let full = colour.range == ColourRange::Full;
-    let coefficients = Coefficients::new(colour.matrix.weights(), full, layout.depth);
-    let plane = |index| plane_of(frame, index, layout);
+    let full = color.range == ColourRange::Full;
+    let coefficients = Coefficients::new(color.matrix.weights(), full, layout.depth);
+    let plane = |index| plane(frame, index, layout);
     let planes = Planes {
         luma: plane(0)?,
         chroma: if layout.gray {
@@ -302,7 +292,7 @@ fn planar_to_rgb(
             Some([plane(1)?, plane(2)?])
         },
         layout,
-        siting: siting_of(frame, format),
+        siting: siting(frame, format),
     };
     Ok(planes.into_rgb(&coefficients))
 }
@@ -310,7 +300,6 @@ fn planar_to_rgb(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::libav;
     use crate::media::libav::numbers::{UNKNOWN_FORMATS, set_pixel_format_number};
     use crate::media::pixels::yuv::one_pixel;
 
@@ -336,10 +325,10 @@ mod tests {
     }
 
     #[test]
-    fn untagged_follows_the_lines_and_odd_tags_are_assumptions() {
+    fn the_matrix_is_assumed_by_lines_without_a_valid_tag() {
         assert_eq!(choose_matrix(2, 719), (ColourMatrix::Bt601, false));
         assert_eq!(choose_matrix(2, 720), (ColourMatrix::Bt709, false));
-        // RGB, ICtCp and a number that nobody gave a meaning.
+        // RGB, ICtCp and an unassigned number.
         assert_eq!(choose_matrix(0, 1080), (ColourMatrix::Bt709, false));
         assert_eq!(choose_matrix(14, 480), (ColourMatrix::Bt601, false));
         assert_eq!(choose_matrix(200, 480), (ColourMatrix::Bt601, false));

@@ -1,11 +1,11 @@
-//! The eight ways in which a display matrix can turn and mirror a picture.
+//! Rotation and mirroring of pictures: the eight orientations of display matrices and EXIF.
 
 use serde::Serialize;
 
-/// How a picture was turned and mirrored on its way from the coded one to the one shown.
+/// How a coded picture is rotated and mirrored to be shown.
 ///
-/// First turned clockwise by [`degrees`](Self::degrees), then, if [`is_mirrored`](Self::is_mirrored),
-/// swapped left and right. Frames have it applied already.
+/// It is rotated clockwise by [`degrees`](Self::degrees) first. Then left and right are swapped if
+/// [`is_mirrored`](Self::is_mirrored). [`Frame`](crate::media::Frame)s have the rotation already applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Rotation {
@@ -14,62 +14,40 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    /// 0, 90, 180 or 270, clockwise.
+    /// Returns the clockwise rotation: 0, 90, 180 or 270.
     pub fn degrees(self) -> u16 {
         self.degrees
     }
 
-    /// Whether left and right were swapped after turning.
+    /// Returns whether left and right are swapped after the rotation.
     pub fn is_mirrored(self) -> bool {
         self.mirrored
     }
 
-    /// From the 3x3 matrix of a track header, rows `a b u`, `c d v`, `x y w`: a point goes to
-    /// `(a x + c y, b x + d y)`. An angle between is taken for the nearest quarter turn.
+    /// Returns the rotation of a display matrix with the rows `a b u`, `c d v` and `x y w`.
+    ///
+    /// The matrix maps a point to `(a x + c y, b x + d y)`. Other angles are rounded to the nearest quarter turn.
     pub(crate) fn from_matrix(matrix: &[i32; 9]) -> Self {
         let [a, b, _, c, d, ..] = matrix.map(i64::from);
-        if a.abs() + d.abs() >= b.abs() + c.abs() {
+        let (degrees, mirrored) = if a.abs() + d.abs() >= b.abs() + c.abs() {
             match (a < 0, d < 0) {
-                (false, false) => Self {
-                    degrees: 0,
-                    mirrored: false,
-                },
-                (true, true) => Self {
-                    degrees: 180,
-                    mirrored: false,
-                },
-                (true, false) => Self {
-                    degrees: 0,
-                    mirrored: true,
-                },
-                (false, true) => Self {
-                    degrees: 180,
-                    mirrored: true,
-                },
+                (false, false) => (0, false),
+                (true, true) => (180, false),
+                (true, false) => (0, true),
+                (false, true) => (180, true),
             }
         } else {
             match (b < 0, c < 0) {
-                (false, true) => Self {
-                    degrees: 90,
-                    mirrored: false,
-                },
-                (true, false) => Self {
-                    degrees: 270,
-                    mirrored: false,
-                },
-                (false, false) => Self {
-                    degrees: 90,
-                    mirrored: true,
-                },
-                (true, true) => Self {
-                    degrees: 270,
-                    mirrored: true,
-                },
+                (false, true) => (90, false),
+                (true, false) => (270, false),
+                (false, false) => (90, true),
+                (true, true) => (270, true),
             }
-        }
+        };
+        Self { degrees, mirrored }
     }
 
-    /// From the orientation tag of a photograph, 1 to 8.
+    /// Returns the rotation of an EXIF orientation, 1 to 8.
     pub(crate) fn from_exif(orientation: u16) -> Self {
         let (degrees, mirrored) = match orientation {
             2 => (0, true),
@@ -84,12 +62,13 @@ impl Rotation {
         Self { degrees, mirrored }
     }
 
-    pub(crate) fn swaps_sides(self) -> bool {
+    /// Returns whether width and height are exchanged.
+    fn swaps_sides(self) -> bool {
         !self.degrees.is_multiple_of(180)
     }
 
-    /// Width and height as shown, from those coded.
-    pub(crate) fn shown(self, width: u32, height: u32) -> (u32, u32) {
+    /// Converts a coded size to the size as shown.
+    pub(crate) fn shown_size(self, width: u32, height: u32) -> (u32, u32) {
         if self.swaps_sides() {
             (height, width)
         } else {
@@ -97,7 +76,7 @@ impl Rotation {
         }
     }
 
-    /// Turns packed RGB of the coded size.
+    /// Rotates packed RGB of the coded size.
     pub(crate) fn apply(self, rgb: Vec<u8>, width: usize, height: usize) -> Vec<u8> {
         if self == Self::default() || width == 0 || height == 0 {
             return rgb;
@@ -135,8 +114,8 @@ mod tests {
         Rotation::from_matrix(&[a * ONE, b * ONE, 0, c * ONE, d * ONE, 0, 0, 0, 1 << 30])
     }
 
-    /// Two by three pixels, numbered in reading order.
-    fn turned(rotation: Rotation) -> Vec<u8> {
+    /// Rotates two by three pixels that are numbered in reading order.
+    fn rotated(rotation: Rotation) -> Vec<u8> {
         let rgb = (1..=6).flat_map(|n| [n; 3]).collect();
         rotation.apply(rgb, 2, 3).into_iter().step_by(3).collect()
     }
@@ -156,7 +135,7 @@ mod tests {
             (matrix(0, -1, -1, 0), 7, [6, 4, 2, 5, 3, 1]),
             (matrix(0, -1, 1, 0), 8, [2, 4, 6, 1, 3, 5]),
         ] {
-            assert_eq!(turned(rotation), expect, "{rotation:?}");
+            assert_eq!(rotated(rotation), expect, "{rotation:?}");
             assert_eq!(Rotation::from_exif(exif), rotation);
         }
     }

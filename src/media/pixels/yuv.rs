@@ -1,43 +1,46 @@
-//! Planar YUV to packed RGB, in integers: chroma is interpolated at its true position, and every bit depth is rounded
-//! once.
+//! Conversion of planar YUV to packed RGB in integers.
 //!
-//! Knows planes and coefficients, not libav and not where the coefficients come from. Compiled twice for x86-64: for
-//! every such processor, and for those with AVX2, which take a quarter of the time. The results are the same.
+//! Chroma is interpolated at its actual position, and samples of every bit depth are rounded once. Knows planes and
+//! coefficients, but not libav, and not where the coefficients come from. The conversion is compiled twice for x86-64:
+//! for any processor, and for those with AVX2, which need a quarter of the time. The results are the same.
 
 #![expect(
     clippy::inline_always,
-    reason = "what is not inlined is not compiled for the other processor"
+    reason = "functions that are not inlined are not compiled for AVX2"
 )]
 
-/// How the planes of a picture lie.
+/// The subsampling and bit depth of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Layout {
-    /// Chroma planes are halved across and down; gray has none.
+    /// Whether chroma has half the width of luma.
     pub(crate) half_width: bool,
+    /// Whether chroma has half the height of luma.
     pub(crate) half_height: bool,
+    /// Whether there is no chroma.
     pub(crate) gray: bool,
+    /// Bits per sample.
     pub(crate) depth: u32,
 }
 
-/// Where a chroma sample sits between the luma samples it serves.
+/// The position of a chroma sample between its luma samples; centered if not `left` or `top`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Siting {
     pub(crate) left: bool,
     pub(crate) top: bool,
 }
 
-/// One plane of a picture, read row by row as numbers.
+/// One plane of a picture.
 pub(crate) struct Plane<'a> {
     data: &'a [u8],
     stride: usize,
     width: usize,
     height: usize,
-    /// The greatest value of a sample in two bytes. What a decoder left out of a damaged frame has others.
-    most_wide: Option<u16>,
+    /// The maximum of samples that take two bytes. Parts that a decoder did not fill may have larger values.
+    max_wide: Option<u16>,
 }
 
 impl<'a> Plane<'a> {
-    /// Samples of `depth` bits; `None` when there are fewer than that, or none.
+    /// Creates a plane of samples with `depth` bits. Returns `None` if it is empty or `data` is too short.
     pub(crate) fn new(
         data: &'a [u8],
         stride: usize,
@@ -50,9 +53,9 @@ impl<'a> Plane<'a> {
             stride,
             width,
             height,
-            most_wide: (depth > 8).then(|| u16::MAX >> 16_u32.saturating_sub(depth)),
+            max_wide: (depth > 8).then(|| u16::MAX >> 16_u32.saturating_sub(depth)),
         };
-        let row = plane.width * if plane.most_wide.is_some() { 2 } else { 1 };
+        let row = plane.width * if plane.max_wide.is_some() { 2 } else { 1 };
         let needed = plane
             .stride
             .checked_mul(height.checked_sub(1)?)?
@@ -60,13 +63,14 @@ impl<'a> Plane<'a> {
         (width > 0 && plane.stride >= row && plane.data.len() >= needed).then_some(plane)
     }
 
+    /// Loads a row, or the last row for rows after it.
     #[inline(always)]
     fn load(&self, row: usize, out: &mut [i32]) {
         let row = row.min(self.height - 1);
         let bytes = self.data.get(row * self.stride..).unwrap_or_default();
-        if let Some(most) = self.most_wide {
+        if let Some(max) = self.max_wide {
             for (out, &pair) in out.iter_mut().zip(bytes.as_chunks::<2>().0) {
-                *out = i32::from(u16::from_le_bytes(pair).min(most));
+                *out = i32::from(u16::from_le_bytes(pair).min(max));
             }
         } else {
             for (out, &byte) in out.iter_mut().zip(bytes) {
@@ -76,7 +80,7 @@ impl<'a> Plane<'a> {
     }
 }
 
-/// Fixed-point coefficients: products have `SHIFT` fraction bits.
+/// Fixed-point coefficients of the conversion. Products have [`SHIFT`] fraction bits.
 pub(crate) struct Coefficients {
     luma: i32,
     luma_zero: i32,
@@ -87,13 +91,13 @@ pub(crate) struct Coefficients {
     chroma_zero: i32,
 }
 
-// The largest sum, of 12-bit white and saturated blue, stays under 2^31.
+/// Fraction bits. The largest sum, of 12-bit white and saturated blue, stays below 2^31.
 const SHIFT: u32 = 20;
-/// Interpolated chroma is kept sixteenfold, so that it is not rounded in between.
+/// Factor of interpolated chroma, so that it is not rounded before the conversion.
 const CHROMA_SCALE: i32 = 16;
 
 impl Coefficients {
-    /// For the weights of red and blue in luma, and code values that are all used or the limited ones.
+    /// Computes the coefficients from the weights of red and blue in luma, the range and the bit depth.
     pub(crate) fn new((kr, kb): (f64, f64), full: bool, depth: u32) -> Self {
         let kg = 1.0 - kr - kb;
         let (luma_span, chroma_span, luma_zero) = if full {
@@ -103,7 +107,7 @@ impl Coefficients {
         };
         let one = f64::from(1_u32 << SHIFT) * 255.0;
         let chroma = one / f64::from(chroma_span) / f64::from(CHROMA_SCALE);
-        #[expect(clippy::cast_possible_truncation, reason = "all are under 2^23")]
+        #[expect(clippy::cast_possible_truncation, reason = "all are below 2^23")]
         let fixed = |value: f64| value.round() as i32;
         Self {
             luma: fixed(one / f64::from(luma_span)),
@@ -117,25 +121,25 @@ impl Coefficients {
     }
 }
 
-/// A picture to convert.
+/// The planes of a picture to convert.
 pub(crate) struct Planes<'a> {
     pub(crate) luma: Plane<'a>,
-    /// Blue and red; none for gray.
+    /// The blue and red differences. `None` for gray.
     pub(crate) chroma: Option<[Plane<'a>; 2]>,
     pub(crate) layout: Layout,
     pub(crate) siting: Siting,
 }
 
 impl Planes<'_> {
-    /// Rows of red, green and blue from the top, without padding.
+    /// Converts the picture to packed RGB, with rows from the top and without padding.
     #[cfg_attr(
         target_arch = "x86_64",
-        expect(unsafe_code, reason = "code for processors that have AVX2")
+        expect(unsafe_code, reason = "calls code for processors with AVX2")
     )]
     pub(crate) fn into_rgb(self, coefficients: &Coefficients) -> Vec<u8> {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") {
-            // SAFETY: this processor has AVX2, as was just asked.
+            // SAFETY: the line above has checked that this processor has AVX2.
             return unsafe { self.into_rgb_avx2(coefficients) };
         }
         self.convert(coefficients)
@@ -152,7 +156,7 @@ impl Planes<'_> {
         let (width, height) = (self.luma.width, self.luma.height);
         let mut out = vec![0_u8; width * height * 3];
         let mut y_row = vec![0_i32; width];
-        // Gray is the neutral chroma everywhere.
+        // Gray pictures have neutral chroma everywhere.
         let mut u_row = vec![k.chroma_zero; width];
         let mut v_row = u_row.clone();
         let (half_width, half_height) = (self.layout.half_width, self.layout.half_height);
@@ -171,7 +175,7 @@ impl Planes<'_> {
     }
 }
 
-/// A chroma plane at full size, row by row.
+/// Interpolates a chroma plane to full size, row by row.
 struct Chroma<'a> {
     plane: Plane<'a>,
     half_width: bool,
@@ -194,7 +198,7 @@ impl<'a> Chroma<'a> {
         }
     }
 
-    /// The row of chroma for luma row `y`, times [`CHROMA_SCALE`].
+    /// Computes the chroma of luma row `y`, times [`CHROMA_SCALE`].
     #[inline(always)]
     fn row(&mut self, y: usize, out: &mut [i32]) {
         if self.half_height {
@@ -233,7 +237,7 @@ impl<'a> Chroma<'a> {
             }
         };
         let (pairs, tail) = out.as_chunks_mut::<2>();
-        // The inside without a branch, then the edges.
+        // The inner pairs are computed without branches, then the edges.
         let (here, after) = (
             near.get(1..).unwrap_or_default(),
             near.get(2..).unwrap_or_default(),
@@ -279,6 +283,7 @@ fn convert_row(k: &Coefficients, y: &[i32], u: &[i32], v: &[i32], out: &mut [u8]
     }
 }
 
+/// Converts one pixel.
 #[cfg(test)]
 pub(crate) fn one_pixel(k: &Coefficients, [y, u, v]: [i32; 3]) -> [u8; 3] {
     let mut out = [0; 3];
@@ -291,7 +296,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chroma_sits_where_it_is_said_to() {
+    fn chroma_is_interpolated_at_its_siting() {
         let data = [10, 20, 40];
         for (left, expect) in [(true, [10, 15, 20, 30, 40]), (false, [10, 12, 17, 25, 35])] {
             for width in [5_usize, 6] {
@@ -307,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_to_compile_it_give_the_same_bytes() {
+    fn both_compiled_versions_return_the_same_bytes() {
         for (depth, half_width, half_height, left, top) in [
             (8, true, true, true, false),
             (8, true, true, false, false),
