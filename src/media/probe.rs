@@ -8,7 +8,7 @@ use super::container::clip::Clip;
 use super::frames::converter::FrameConverter;
 use super::frames::decoder::Decoder;
 use super::frames::executor;
-use super::frames::picture;
+use super::frames::still_picture;
 use super::libav::numbers::{self, StreamKind};
 use super::libav::time_base::to_duration;
 use super::limits::MediaOptions;
@@ -273,7 +273,7 @@ fn bit_depth(format: &str) -> Option<u32> {
 
 fn probe_picture(opened: OpenSource) -> Result<Probe> {
     let (size, format) = (opened.len, opened.format);
-    let frame = picture::decode(opened)?;
+    let frame = still_picture::decode(opened)?;
     let (width, height) = (frame.width(), frame.height());
     let (coded_width, coded_height) = frame.rotation().shown_size(width, height);
     Ok(Probe {

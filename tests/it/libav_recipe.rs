@@ -49,7 +49,7 @@ fn decoders_are_those_that_are_let_in() {
     }
     assert_eq!(first_choices, components("decoder"));
     assert_eq!(first_choices.len(), reelkin::media::libav().decoders.len());
-    let picture = read("src/media/frames/picture.rs");
+    let picture = read("src/media/frames/still_picture.rs");
     for name in picture.split("decoder::find_by_name(").skip(1) {
         assert!(components("decoder").contains(quoted(name)[0]));
     }

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "sandbox")]
 mod clip_writer;
-mod picture;
+mod png_jpeg;
 #[cfg(feature = "sandbox")]
 mod yuv_picture;
 

@@ -123,8 +123,10 @@ impl Decoder {
     ) -> Result<bool> {
         match packet {
             Some(packet) => self.send(packet)?,
-            // The only possible error is that the end was sent before.
-            None => drop(self.inner.send_eof()),
+            None => {
+                // The only possible error is that the end was sent before.
+                let _ = self.inner.send_eof();
+            }
         }
         while let Some(pts) = self.receive()? {
             if !visit(&mut self.picture, pts)? {

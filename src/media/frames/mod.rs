@@ -14,13 +14,13 @@ mod disposable_frames;
 pub(crate) mod executor;
 pub(crate) mod frame;
 mod packet_run;
-pub(crate) mod picture;
 pub(crate) mod position;
 mod scan;
 pub(crate) mod seam;
 mod seek_plan;
 pub(crate) mod sharpest;
 pub(crate) mod statistics;
+pub(crate) mod still_picture;
 
 use std::time::Duration;
 
@@ -97,6 +97,6 @@ fn decode_picture(opened: OpenSource, positions: &[FramePosition]) -> Result<Vec
             ));
         }
     }
-    let frame = picture::decode(opened)?;
+    let frame = still_picture::decode(opened)?;
     Ok(vec![frame; positions.len()])
 }
