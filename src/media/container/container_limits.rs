@@ -18,16 +18,10 @@ const TABLE_HEAD: usize = 24;
 /// Bytes to read at once.
 const CHUNK: usize = 256 << 10;
 
-/// Offsets of the names of boxes that libav must not read.
-pub(crate) type MaskedNames = Vec<u64>;
-
 /// Checks that libav can open an MP4 or MOV with limited memory.
 ///
-/// Returns the names of boxes to hide from libav, or the reason why the file is refused.
-pub(crate) fn check_mov(
-    reader: &mut (impl Read + Seek),
-    len: u64,
-) -> io::Result<Result<MaskedNames, String>> {
+/// Returns the offsets of the names of boxes to hide from libav, or the reason why the file is refused.
+pub(crate) fn check_mov(reader: &mut (impl Read + Seek), len: u64) -> io::Result<Result<Vec<u64>, String>> {
     let mut search = TableSearch::default();
     let (mut at, mut headers) = (0_u64, 0_u64);
     while let Some(found) = next_box(reader, at, len)? {
@@ -56,7 +50,8 @@ struct TableSearch {
     tracks: Vec<Track>,
     /// Samples of all fragments.
     fragment_samples: u64,
-    masked: MaskedNames,
+    /// Offsets of the names of boxes that libav must not read.
+    masked: Vec<u64>,
     refused: Option<&'static str>,
 }
 
@@ -238,7 +233,7 @@ mod tests {
         boxed(kind, &body)
     }
 
-    fn check(clip: Vec<u8>) -> Result<MaskedNames, String> {
+    fn check(clip: Vec<u8>) -> Result<Vec<u64>, String> {
         let len = clip.len() as u64;
         check_mov(&mut Cursor::new(clip), len).unwrap()
     }

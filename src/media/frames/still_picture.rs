@@ -51,38 +51,33 @@ pub(crate) fn decode(opened: OpenSource) -> Result<Frame> {
     // Decoders fill missing parts without an error.
     kind.check_whole(&bytes)
         .map_err(|why| fail(format!("the {} is {why}", format.name())))?;
-    let pixels = match format {
-        Format::Png => decode_png(&bytes, &limits).map_err(fail)?,
-        Format::WebP => decode_webp(&bytes, &limits).map_err(fail)?,
-        _ => decode_jpeg(&bytes, &limits).map_err(fail)?,
+    let frame = match format {
+        Format::Png => decode_png(&bytes, &limits),
+        Format::WebP => decode_webp(&bytes, &limits),
+        _ => decode_jpeg(&bytes, &limits),
     };
+    let frame = frame.map_err(fail)?;
     limits.check()?;
-    let Pixels {
+    limits.check_picture_size(frame.width, frame.height)?;
+    let (width, height) = frame.rotation.shown_size(frame.width, frame.height);
+    let rgb = frame
+        .rotation
+        .apply(frame.rgb, frame.width as usize, frame.height as usize);
+    Ok(Frame {
         width,
         height,
         rgb,
-        color,
-        rotation,
-    } = pixels;
-    limits.check_picture_size(width, height)?;
-    let rgb = rotation.apply(rgb, width as usize, height as usize);
-    let (width, height) = rotation.shown_size(width, height);
-    let mut frame = Frame::from_rgb(width, height, rgb).map_err(|e| limits.error("decode", e))?;
-    frame.color = color;
-    frame.rotation = rotation;
-    Ok(frame)
+        ..frame
+    })
 }
 
-/// The pixels of a picture before its rotation.
-struct Pixels {
-    width: u32,
-    height: u32,
-    rgb: Vec<u8>,
-    color: ColourInfo,
-    rotation: Rotation,
+/// Creates a frame of coded pixels. The caller of the decoders applies the rotation.
+fn coded_frame(width: u32, height: u32, rgb: Vec<u8>, rotation: Rotation) -> Result<Frame, String> {
+    let frame = Frame::from_rgb(width, height, rgb).map_err(|e| e.to_string())?;
+    Ok(Frame { rotation, ..frame })
 }
 
-fn decode_png(bytes: &[u8], limits: &CallLimits) -> Result<Pixels, String> {
+fn decode_png(bytes: &[u8], limits: &CallLimits) -> Result<Frame, String> {
     let damaged = |e: png::DecodingError| format!("the PNG is damaged: {e}");
     let memory = png::Limits {
         bytes: usize::try_from(limits.max_pixels().saturating_mul(8)).unwrap_or(usize::MAX),
@@ -113,16 +108,10 @@ fn decode_png(bytes: &[u8], limits: &CallLimits) -> Result<Pixels, String> {
         png::ColorType::Indexed => return Err("the palette of the PNG was not applied".to_owned()),
     };
     let rotation = exif_rotation(reader.info().exif_metadata.as_deref());
-    Ok(Pixels {
-        width: info.width,
-        height: info.height,
-        rgb,
-        color: ColourInfo::rgb(),
-        rotation,
-    })
+    coded_frame(info.width, info.height, rgb, rotation)
 }
 
-fn decode_webp(bytes: &[u8], limits: &CallLimits) -> Result<Pixels, String> {
+fn decode_webp(bytes: &[u8], limits: &CallLimits) -> Result<Frame, String> {
     let damaged = |e: image_webp::DecodingError| format!("the WebP is damaged: {e}");
     let mut decoder = image_webp::WebPDecoder::new(Cursor::new(bytes)).map_err(damaged)?;
     decoder.set_memory_limit(usize::try_from(limits.max_pixels().saturating_mul(8)).unwrap_or(usize::MAX));
@@ -136,17 +125,11 @@ fn decode_webp(bytes: &[u8], limits: &CallLimits) -> Result<Pixels, String> {
     };
     let exif = decoder.exif_metadata().ok().flatten();
     let rotation = exif_rotation(exif.as_deref());
-    Ok(Pixels {
-        width,
-        height,
-        rgb,
-        color: ColourInfo::rgb(),
-        rotation,
-    })
+    coded_frame(width, height, rgb, rotation)
 }
 
 /// Decodes a JPEG with libav. A picture needs no demuxer.
-fn decode_jpeg(bytes: &[u8], limits: &CallLimits) -> Result<Pixels, String> {
+fn decode_jpeg(bytes: &[u8], limits: &CallLimits) -> Result<Frame, String> {
     libav::init();
     libav::cap_allocations(limits.max_pixels());
     let codec = ff::decoder::find_by_name("mjpeg").ok_or("this libav has no decoder for JPEG")?;
@@ -172,13 +155,8 @@ fn decode_jpeg(bytes: &[u8], limits: &CallLimits) -> Result<Pixels, String> {
     }
     let rgb = color::to_rgb(&picture, &color)?;
     let rotation = exif_rotation(jpeg_exif(bytes));
-    Ok(Pixels {
-        width: picture.width(),
-        height: picture.height(),
-        rgb,
-        color,
-        rotation,
-    })
+    let frame = coded_frame(picture.width(), picture.height(), rgb, rotation)?;
+    Ok(Frame { color, ..frame })
 }
 
 /// Blends RGBA over white.
