@@ -1,6 +1,6 @@
 //! The bytes of a clip or picture: where they come from, and their format by the first bytes.
 //!
-//! Knows nothing of what is inside a format. Every read goes through [`GuardedReader`], which enforces the limits of the
+//! Knows nothing about the content of a format. Every read goes through [`GuardedReader`], which enforces the limits of the
 //! call.
 
 use std::fmt;

@@ -2,12 +2,12 @@
 //!
 //! All frames of a clip are decoded on this one path:
 //!
-//! 1. Positions after the same key frame form a group. The packets of a group are read first, so that the plan tells the
-//!    last packet that it needs. No further packet is decoded, and no [disposable frame](super::disposable_frames) that
-//!    is not wanted.
-//! 2. A single position, and one that its group did not yield, is searched from the key frame before it, then from
-//!    earlier key frames, and at last from the start.
-//! 3. If many positions remain, or one is a number, the clip is [scanned](super::scan) from the start.
+//! 1. Several positions are grouped by the key frame before them. The packets of a group are read before they are decoded,
+//!    so that the plan knows the last one that is needed. [Disposable frames](super::disposable_frames) that are not
+//!    wanted are not decoded.
+//! 2. A single position, or one that could not be decoded with its group, is searched from the key frame before it, then
+//!    from earlier key frames, and finally from the start.
+//! 3. If more than a few positions remain, or one is a frame number, the clip is [scanned](super::scan) from the start.
 //!
 //! Frames are identified by their timestamps, never by the order in which the decoder returns them.
 
@@ -78,7 +78,7 @@ pub(super) fn decode_positions(clip: &mut Clip, positions: &[FramePosition]) -> 
     Ok(frames.into_iter().flatten().collect())
 }
 
-/// Checks that the last frame can be decoded, and that no error occurs on the way to it.
+/// Checks that the last frame can be decoded from the key frame before it without an error.
 pub(crate) fn check_last_frame(clip: &mut Clip) -> Result<()> {
     clip.skip_loop_filter = true;
     clip.complete_fragment_index()?;
@@ -191,9 +191,9 @@ struct FoundPicture {
     picture: ff::frame::Video,
     pts: i64,
     number: Option<u64>,
-    /// How many packets and frames the decoder rejected on the way.
+    /// How many packets and frames the decoder rejected before it returned the picture.
     errors: u32,
-    /// Whether the packets have a later frame that the decoder did not return.
+    /// Whether the packets contain a better match that the decoder did not return.
     is_missing_frames: bool,
 }
 
@@ -209,9 +209,9 @@ impl FoundPicture {
     }
 }
 
-/// Searches a target from the key frame before it, then from earlier ones, and at last from the start.
+/// Searches a target from the key frame before it, then from earlier ones, and finally from the start.
 ///
-/// Returns `None` if no frame is shown that early, or none can be decoded.
+/// Returns `None` if no frame is shown at or before the target, or none can be decoded.
 fn search(clip: &mut Clip, target: Target) -> Result<Option<FoundPicture>> {
     let start = clip.video.start.unwrap_or(i64::MIN);
     let mut seek_to = target.seek_timestamp();
@@ -315,7 +315,7 @@ struct BestMatch {
 }
 
 impl BestMatch {
-    /// Sends a packet, or the end of the stream, and looks at the pictures that the decoder returns.
+    /// Sends a packet, or the end of the stream, and keeps the best of the pictures that the decoder returns.
     fn feed(&mut self, decoder: &mut Decoder, packet: Option<&Packet>) -> Result<()> {
         decoder.feed(packet, |picture, pts| {
             let is_later = self.found.as_ref().is_none_or(|(before, _)| pts > *before);

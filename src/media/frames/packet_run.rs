@@ -12,7 +12,7 @@ use crate::media::source::Format;
 
 /// Maximum bytes of packets to keep. The rest of a longer run is decoded while it is read.
 const MAX_BYTES: usize = 64 << 20;
-/// Bytes that libav needs for a packet besides its data, about.
+/// Approximate bytes that libav needs for a packet besides its data.
 const PACKET_OVERHEAD: usize = 256;
 
 /// Consecutive packets in decoding order.
@@ -20,12 +20,14 @@ const PACKET_OVERHEAD: usize = 256;
 pub(super) struct PacketRun {
     pub(super) packets: Vec<Packet>,
     pub(super) timings: RunTimings,
-    /// Whether the run extends far enough to tell which frame is the target.
+    /// Whether the run is long enough to determine which of its frames is the target.
     pub(super) is_complete: bool,
 }
 
 impl PacketRun {
-    /// Reads packets until they tell which frame is the target. With `from_key`, packets before a key frame are skipped.
+    /// Reads packets until they determine which frame is the target.
+    ///
+    /// With `from_key`, packets before the first key frame are skipped.
     pub(super) fn read(clip: &mut Clip, target: Target, from_key: bool) -> Result<Self> {
         let mut run = Self::default();
         let mut bytes = 0;

@@ -3,7 +3,7 @@
 //! The bindings turn C enums into Rust enums with the values of the headers that they were built with. A later libav or a
 //! damaged file may store another number there, and reading that as such an enum is undefined behavior. So these fields
 //! are read here as integers, and those of colors in [`tags`](super::tags). Only known numbers become values of the
-//! bindings' types. `clippy.toml` and `tests/layering.rs` forbid reading these fields elsewhere.
+//! bindings' types. `clippy.toml` and `tests/layering.rs` forbid other code to read these fields.
 
 use std::ffi::{CStr, c_char, c_int, c_uint};
 
@@ -113,7 +113,7 @@ fn format_number(frame: &ff::frame::Video) -> c_int {
     unsafe { (*frame.as_ptr()).format }
 }
 
-/// The pixel formats that are read: those of the allowed decoders that lie in memory and are RGB or have a matrix.
+/// The supported pixel formats: those of the allowed decoders that are in memory, and are RGB or have a matrix.
 const FORMATS: &[Pixel] = &[
     Pixel::YUV420P,
     Pixel::YUV422P,
