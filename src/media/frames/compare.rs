@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tint_shows_in_colour_and_a_shade_in_luma() {
+    fn a_tint_changes_color_and_a_shade_changes_luma() {
         let gray = plain(8, 8, [100, 100, 100]);
         let darker = likeness(&gray, &plain(8, 8, [80, 80, 80]));
         assert!(darker.luma_db < 25.0 && darker.colour_db >= 100.0, "{darker:?}");

@@ -95,6 +95,7 @@ impl<'a> Iterator for NalUnits<'a> {
     }
 }
 
+/// Returns whether a packet of H.264 contains only slices that no other picture refers to.
 fn is_disposable_h264(packet: &[u8], length: usize) -> bool {
     let mut has_slices = false;
     let mut units = NalUnits { rest: packet, length };
@@ -134,7 +135,7 @@ fn may_be_recovery_point(body: &[u8]) -> bool {
     }
 }
 
-/// As [`PacketSyntax::disposable_layer`].
+/// Parses a packet of H.265. See [`PacketSyntax::disposable_layer`].
 fn disposable_layer_h265(packet: &[u8], length: usize, highest: &mut u8) -> Option<u8> {
     let mut layer = None;
     let mut needed = false;
@@ -204,6 +205,7 @@ impl<'a> Obus<'a> {
     }
 }
 
+/// Returns whether a packet of AV1 contains only frames that no other frame refers to. Updates `sequence`.
 fn is_disposable_av1(packet: &[u8], sequence: &mut Option<SequenceHeader>) -> bool {
     let mut has_frames = false;
     let is_disposable = Obus(packet).all(|unit| match unit {
