@@ -14,7 +14,7 @@ use ffmpeg_next as ff;
 use reelkin::media::{self, Frame, FramePosition, MediaOptions};
 
 mod rows;
-#[path = "../src/media/yuv.rs"]
+#[path = "../src/media/pixels/yuv.rs"]
 #[expect(dead_code, unused_imports, reason = "its tests are not part of the benchmark")]
 mod yuv;
 

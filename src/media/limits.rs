@@ -1,4 +1,6 @@
-//! How much work a call may do: a deadline, an interrupt, caps on pixels and bytes.
+//! The bounds of a call: a deadline, interrupts, and limits on pixels, bytes and packets.
+//!
+//! Knows no media formats. [`MediaOptions`] is what callers set; [`CallLimits`] is the state of one call.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -6,24 +8,24 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A flag that stops work on media from another thread.
+/// A flag that stops media work from another thread.
 ///
-/// Clones share the flag. Once raised it stays raised.
+/// Clones share the flag. It cannot be lowered once it is raised.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// A flag that is not raised.
+    /// Creates a flag that is not raised.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Stops the work: it ends with [`ErrorKind::Stopped`] at its next packet or read.
+    /// Stops the work, which ends with [`ErrorKind::Stopped`] at its next packet or read.
     pub fn raise(&self) {
         self.0.store(true, Ordering::Release);
     }
 
-    /// Whether [`raise`](Self::raise) was called on any clone.
+    /// Returns whether [`raise`](Self::raise) was called on any clone.
     pub fn is_raised(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
@@ -33,17 +35,17 @@ impl Interrupt {
 ///
 /// # Memory
 ///
-/// Whatever the input is, a call takes, beside the frames it returns, no more than 1 GiB and 32 bytes for each pixel of
-/// [`with_max_pixels`](Self::with_max_pixels): 3 GiB with the defaults. Tables, headers, coded packets and the
-/// frames that a decoder keeps are counted before or while they are made, and each single allocation of libav
-/// is capped for the whole process. What is read: at most 64 streams, 2 million samples, 64 MiB of headers,
-/// 256 MiB for one packet or one picture.
+/// Besides the frames that it returns, a call uses at most 1 GiB plus 32 bytes for each pixel of
+/// [`with_max_pixels`](Self::with_max_pixels), whatever the input: 3 GiB with the defaults. Tables, headers, coded
+/// packets and the reference frames of a decoder are counted before or while they are allocated. Each single allocation
+/// of libav is capped for the whole process. A source may have at most 64 streams, 2 million samples, 64 MiB of headers,
+/// and 256 MiB for one packet or one picture.
 ///
 /// # Time
 ///
-/// A call returns within 100 ms of its deadline or of an interrupt. libav cannot be stopped within one frame,
-/// so the work runs on a thread of its own: one that is still busy then is left to end by itself, and its
-/// result is dropped. When 16 such are busy, further calls are refused until one has ended.
+/// A call returns within 100 ms of its deadline or of an interrupt. libav cannot be stopped in the middle of a frame, so
+/// the work runs on its own thread. A thread that is still busy after that is abandoned: it ends by itself, and its
+/// result is dropped. While 16 abandoned threads are busy, further calls are refused.
 #[derive(Debug, Clone)]
 pub struct MediaOptions {
     deadline: Duration,
@@ -53,11 +55,11 @@ pub struct MediaOptions {
 }
 
 impl Default for MediaOptions {
-    /// 60 s, 8192 by 8192 pixels, 4 GiB of coded bytes, no interrupt.
+    /// Returns a deadline of 60 s, 8192 by 8192 pixels, 4 GiB of coded bytes, and no interrupt.
     fn default() -> Self {
         Self {
             deadline: Duration::from_secs(60),
-            // 8K video is half of this; the RGB of such a frame takes 200 MB.
+            // Twice the pixels of 8K video; the RGB of such a frame takes 200 MB.
             max_pixels: 8192 * 8192,
             max_decoded_bytes: 4 << 30,
             interrupts: Vec::new(),
@@ -66,168 +68,181 @@ impl Default for MediaOptions {
 }
 
 impl MediaOptions {
-    /// The defaults.
+    /// Returns the defaults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The longest the call may take; then it ends with [`ErrorKind::Timeout`].
+    /// Limits how long the call may take. A call that takes longer ends with [`ErrorKind::Timeout`].
     pub fn with_deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// The most pixels (width times height) a frame or picture may have. Checked before anything is
-    /// decoded and again on each frame. Frames of a clip never have more than 8192 by 4352, the most that
-    /// any level of H.264, VP9 and AV1 allows.
+    /// Limits the pixels (width times height) of a frame or picture.
+    ///
+    /// The limit is checked before anything is decoded and again on each frame. Frames of a clip are also limited to
+    /// 8192 by 4352, the maximum of the highest levels of H.264, VP9 and AV1.
     pub fn with_max_pixels(mut self, pixels: u64) -> Self {
-        self.max_pixels = pixels.min(MOST_PIXELS);
+        self.max_pixels = pixels.min(MAX_LIBAV_PIXELS);
         self
     }
 
-    /// The most bytes of coded data that the call may read into the decoder.
+    /// Limits the coded bytes that the call may send to the decoder.
     pub fn with_max_decoded_bytes(mut self, bytes: u64) -> Self {
         self.max_decoded_bytes = bytes;
         self
     }
 
-    /// Adds a flag that stops the call. Several may be given; any of them stops it.
+    /// Adds a flag that stops the call. If several are added, any of them stops it.
     pub fn with_interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupts.push(interrupt);
         self
     }
 
-    pub(super) fn watch(&self, name: &str) -> Watch {
-        Watch(Arc::new(WatchInner {
+    /// Starts a call that reads the source `name`. Its deadline counts from here.
+    pub(super) fn start_call(&self, name: &str) -> CallLimits {
+        CallLimits(Arc::new(CallState {
             name: name.to_owned(),
             deadline: self.deadline,
             until: Instant::now().checked_add(self.deadline),
             options: self.clone(),
-            decoded: AtomicU64::new(0),
+            decoded_bytes: AtomicU64::new(0),
             packets: AtomicU64::new(0),
-            allowance: AtomicU64::new(u64::MAX),
-            greed: AtomicBool::new(false),
+            read_allowance: AtomicU64::new(u64::MAX),
+            exceeded_allowance: AtomicBool::new(false),
         }))
     }
 }
 
-/// The bounds of a call that runs, shared between the loops and the reader libav pulls from.
+/// The limits of a running call, and what it has used of them.
+///
+/// Clones share the state: the loops of the call hold one, and so does the reader that libav reads from.
 #[derive(Debug, Clone)]
-pub(super) struct Watch(Arc<WatchInner>);
+pub(crate) struct CallLimits(Arc<CallState>);
 
 #[derive(Debug)]
-struct WatchInner {
+struct CallState {
+    /// The name of the source, for messages.
     name: String,
     deadline: Duration,
     until: Option<Instant>,
     options: MediaOptions,
-    decoded: AtomicU64,
+    decoded_bytes: AtomicU64,
     packets: AtomicU64,
-    allowance: AtomicU64,
-    greed: AtomicBool,
+    /// Bytes that may still be read before [`CallLimits::set_read_allowance`] is called again.
+    read_allowance: AtomicU64,
+    exceeded_allowance: AtomicBool,
 }
 
-/// Pixels of a frame in the highest levels of H.264, VP9 and AV1.
+/// Maximum pixels of a frame in the highest levels of H.264, VP9 and AV1.
 const MAX_CLIP_PIXELS: u64 = 8192 * 4352;
-/// Pixels of a picture in libav, which counts them in 32 bits.
-const MOST_PIXELS: u64 = i32::MAX as u64;
-/// Packets that one call reads, of all streams.
+/// Maximum pixels of a picture in libav, which counts them in 32 bits.
+const MAX_LIBAV_PIXELS: u64 = i32::MAX as u64;
+/// Maximum packets that one call reads, over all streams.
 const MAX_PACKETS: u64 = 8_000_000;
+/// Maximum RGB bytes of all frames that one call returns.
+const MAX_RESULT_BYTES: u64 = 2 << 30;
 
-impl Watch {
-    /// The name of what is read, for messages.
-    pub(super) fn name(&self) -> &str {
+impl CallLimits {
+    /// Returns the name of the source, for messages.
+    pub(crate) fn name(&self) -> &str {
         &self.0.name
     }
 
-    pub(super) fn max_pixels(&self) -> u64 {
+    /// Returns the maximum pixels of a still picture.
+    pub(crate) fn max_pixels(&self) -> u64 {
         self.0.options.max_pixels
     }
 
-    pub(super) fn max_clip_pixels(&self) -> u64 {
+    /// Returns the maximum pixels of a frame of a clip.
+    pub(crate) fn max_clip_pixels(&self) -> u64 {
         self.max_pixels().min(MAX_CLIP_PIXELS)
     }
 
-    pub(super) fn max_decoded_bytes(&self) -> u64 {
+    /// Returns the maximum coded bytes that may be sent to decoders.
+    pub(crate) fn max_decoded_bytes(&self) -> u64 {
         self.0.options.max_decoded_bytes
     }
 
-    fn is_stopped(&self) -> bool {
+    fn is_interrupted(&self) -> bool {
         self.0.options.interrupts.iter().any(Interrupt::is_raised)
     }
 
-    fn is_late(&self) -> bool {
+    fn is_past_deadline(&self) -> bool {
         self.0.until.is_some_and(|until| Instant::now() >= until)
     }
 
-    /// How long until the deadline.
-    pub(super) fn remaining(&self) -> Duration {
+    /// Returns the time until the deadline.
+    pub(crate) fn remaining(&self) -> Duration {
         self.0.until.map_or(Duration::MAX, |until| {
             until.saturating_duration_since(Instant::now())
         })
     }
 
-    pub(super) fn is_over(&self) -> bool {
-        self.is_stopped() || self.is_late()
+    /// Returns whether the call was interrupted or is past its deadline.
+    pub(crate) fn must_stop(&self) -> bool {
+        self.is_interrupted() || self.is_past_deadline()
     }
 
-    /// How many bytes may be read from here on, until the next word of it: what is kept of them is no more.
-    pub(super) fn allow(&self, bytes: u64) {
-        self.0.allowance.store(bytes, Ordering::Relaxed);
+    /// Sets how many bytes may be read until this is called again. It bounds what a demuxer can keep of them.
+    pub(crate) fn set_read_allowance(&self, bytes: u64) {
+        self.0.read_allowance.store(bytes, Ordering::Relaxed);
     }
 
-    /// Whether so many bytes may still be read.
-    pub(super) fn take(&self, bytes: usize) -> bool {
+    /// Subtracts bytes that were read from the allowance. Returns `false` if it has fewer left.
+    pub(crate) fn use_read_allowance(&self, bytes: usize) -> bool {
         let bytes = bytes as u64;
-        let left = |left: u64| left.checked_sub(bytes);
-        let taken = self
+        let subtract = |left: u64| left.checked_sub(bytes);
+        let is_allowed = self
             .0
-            .allowance
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, left)
+            .read_allowance
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, subtract)
             .is_ok();
-        if !taken {
-            self.0.greed.store(true, Ordering::Relaxed);
+        if !is_allowed {
+            self.0.exceeded_allowance.store(true, Ordering::Relaxed);
         }
-        taken
+        is_allowed
     }
 
     /// Counts a packet of any stream.
-    pub(super) fn count_packet(&self) -> Result<()> {
+    pub(crate) fn count_packet(&self) -> Result<()> {
         if self.0.packets.fetch_add(1, Ordering::Relaxed) >= MAX_PACKETS {
-            return Err(self.refuse(&format!("more than {MAX_PACKETS} packets")));
+            return Err(self.read_error(&format!("more than {MAX_PACKETS} packets")));
         }
         Ok(())
     }
 
-    fn refuse(&self, cause: &str) -> Error {
+    fn read_error(&self, cause: &str) -> Error {
         Error::new(ErrorKind::Media, format!("read {}: {cause}", self.name()))
     }
 
-    pub(super) fn check(&self) -> Result<()> {
-        if self.is_stopped() {
+    /// Returns an error if the call was interrupted, is past its deadline, or has read more than its allowance.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.is_interrupted() {
             return Err(Error::new(
                 ErrorKind::Stopped,
                 format!("read {}: stopped", self.name()),
             ));
         }
-        if self.is_late() {
+        if self.is_past_deadline() {
             return Err(Error::new(
                 ErrorKind::Timeout,
                 format!("read {}: not done within {:?}", self.name(), self.0.deadline),
             ));
         }
-        if self.0.greed.load(Ordering::Relaxed) {
-            return Err(self.refuse("its headers, or one packet of it, take more than is let in"));
+        if self.0.exceeded_allowance.load(Ordering::Relaxed) {
+            return Err(self.read_error("its headers or one of its packets are larger than allowed"));
         }
         Ok(())
     }
 
-    /// Counts coded bytes that go to a decoder.
-    pub(super) fn spend(&self, bytes: usize) -> Result<()> {
+    /// Counts coded bytes that are sent to a decoder.
+    pub(crate) fn count_decoded_bytes(&self, bytes: usize) -> Result<()> {
         let bytes = bytes as u64;
         let sum = self
             .0
-            .decoded
+            .decoded_bytes
             .fetch_add(bytes, Ordering::Relaxed)
             .saturating_add(bytes);
         if sum > self.max_decoded_bytes() {
@@ -243,22 +258,34 @@ impl Watch {
         Ok(())
     }
 
-    /// Holds a picture to the limit of pixels.
-    pub(super) fn check_size(&self, width: u32, height: u32) -> Result<()> {
+    /// Checks the size of a still picture.
+    pub(crate) fn check_picture_size(&self, width: u32, height: u32) -> Result<()> {
         self.check_pixels(width, height, self.max_pixels())
     }
 
-    /// Holds a frame of a clip to its limit of pixels.
-    pub(super) fn check_clip_size(&self, width: u32, height: u32) -> Result<()> {
+    /// Checks the size of a frame of a clip.
+    pub(crate) fn check_frame_size(&self, width: u32, height: u32) -> Result<()> {
         self.check_pixels(width, height, self.max_clip_pixels())
     }
 
-    fn check_pixels(&self, width: u32, height: u32, most: u64) -> Result<()> {
-        if u64::from(width) * u64::from(height) > most {
+    /// Checks the size of all frames of the call together. A container may be wrong about the size of its frames.
+    pub(crate) fn check_result_size(&self, width: u32, height: u32, frames: usize) -> Result<()> {
+        let bytes = (u64::from(width) * u64::from(height) * 3).saturating_mul(frames as u64);
+        if bytes > MAX_RESULT_BYTES {
+            let cause = format!(
+                "{frames} frames take {bytes} bytes, more than {MAX_RESULT_BYTES}; ask for fewer at once"
+            );
+            return Err(self.error("decode", cause));
+        }
+        Ok(())
+    }
+
+    fn check_pixels(&self, width: u32, height: u32, max: u64) -> Result<()> {
+        if u64::from(width) * u64::from(height) > max {
             return Err(Error::new(
                 ErrorKind::Media,
                 format!(
-                    "decode {}: {width}x{height} is more than the limit of {most} pixels",
+                    "decode {}: {width}x{height} is more than the limit of {max} pixels",
                     self.name(),
                 ),
             ));
@@ -266,11 +293,13 @@ impl Watch {
         Ok(())
     }
 
-    /// An error about this source, unless the reason is that the call was stopped or is late: libav
-    /// reports those as a failed read.
-    pub(super) fn fail(&self, doing: &str, cause: impl std::fmt::Display) -> Error {
+    /// Returns an error about the source: `doing` it failed for `cause`.
+    ///
+    /// If the call was interrupted or is past its deadline, the error says so instead: libav reports that as a failed
+    /// read.
+    pub(crate) fn error(&self, doing: &str, cause: impl std::fmt::Display) -> Error {
         match self.check() {
-            Err(over) => over,
+            Err(stopped) => stopped,
             Ok(()) => Error::new(ErrorKind::Media, format!("{doing} {}: {cause}", self.name())),
         }
     }

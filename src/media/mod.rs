@@ -1,69 +1,51 @@
-//! Exact frames and facts out of clips and pictures.
+//! Frames and properties of clips and pictures.
 //!
-//! Owns libav: no other part of the crate names it. Turns a path, bytes or any reader into a
-//! [`Probe`] or into [`Frame`]s of packed RGB, with the clip's own colour matrix, range and rotation
-//! applied, within a deadline and caps. Refuses to know the service, the library, jobs and prompts,
-//! and touches no network: libav gets bytes that were already read, and one demuxer that our own look
-//! at the first bytes has chosen.
+//! This module owns libav: no other part of the crate uses it. It reads a path, bytes or any reader, and returns a
+//! [`Probe`], or [`Frame`]s of packed RGB with the color matrix, range and rotation of the clip applied. Every call has a
+//! deadline and limits. The module knows nothing of the service, the library, jobs or prompts.
 //!
-//! libav writes to standard error on its own; its log is switched off for the whole process, and what it may
-//! allocate in one piece is capped.
+//! It does not access the network: libav only gets bytes that this module has read, and one demuxer that was chosen by
+//! the first bytes. libav's log to standard error is switched off for the whole process, and its single allocations are
+//! limited.
 //!
-//! All functions here block, until their deadline at the longest: the work itself runs on a thread of its own.
-//! [`bridge`] holds the only use of an async runtime.
+//! All functions block, at most until their deadline, while the work runs on its own thread. Use [`nonblocking`] in async
+//! code; it is the only part that needs an async runtime.
 //!
-//! # What is read
+//! # Formats
 //!
-//! MP4 and MOV, Matroska and `WebM`, with H.264, H.265, VP8, VP9, AV1, MPEG-4, MJPEG or PNG inside; still
-//! pictures as PNG, JPEG and WebP. Anything else is refused by name before libav sees it.
+//! Clips are MP4, MOV, Matroska or `WebM` with H.264, H.265, VP8, VP9, AV1, MPEG-4, MJPEG or PNG video. Still pictures are
+//! PNG, JPEG or WebP. All other formats are refused before libav reads them.
 
-pub mod bridge;
+pub mod nonblocking;
 
-mod admit;
-mod budget;
-mod clip;
-mod colour;
-mod compare;
 mod container;
-mod decode;
-mod decoder;
-mod demux;
-mod encode;
-mod frame;
+pub(crate) mod encoder;
+mod frames;
 mod libav;
 mod limits;
-mod locate;
-mod many;
-mod numbers;
-mod picture;
-mod present;
+mod pixels;
 mod probe;
-mod rotate;
-mod scale;
-mod select;
-mod several;
-mod sheet;
 mod source;
-mod statistics;
-mod stream;
-mod tags;
-mod unreferenced;
-mod walk;
 mod worker;
-#[cfg(feature = "sandbox")]
-pub(crate) mod write;
-mod yuv;
 
-pub use self::colour::{ColourInfo, ColourMatrix, ColourRange};
-pub use self::compare::{Likeness, Seam, likeness, seam, sharpest_of_last};
-pub use self::decode::{FramePosition, frame, frames};
-pub use self::frame::{Frame, FrameOrigin, psnr};
+pub use self::frames::batch::{FramesOfClips, frames_of_clips};
+pub use self::frames::compare::{Likeness, likeness, psnr};
+#[cfg(feature = "sandbox")]
+pub(crate) use self::frames::constant_rate::each_frame;
+pub use self::frames::contact_sheet::{SheetClip, contact_sheet};
+pub use self::frames::frame::{Frame, FrameOrigin};
+pub use self::frames::position::FramePosition;
+pub use self::frames::seam::{Seam, seam};
+pub use self::frames::sharpest::sharpest_of_last;
+pub use self::frames::statistics::{FrameStatistics, statistics, statistics_of_both};
+pub use self::frames::still_picture::picture;
+pub use self::frames::{frame, frames};
 pub use self::libav::{Libav, libav};
 pub use self::limits::{Interrupt, MediaOptions};
-pub use self::many::{FramesOfClips, frames_of_clips};
-pub use self::picture::picture;
+// The public name until all languages are renamed.
+#[doc(no_inline)]
+pub use self::nonblocking as bridge;
+pub use self::pixels::color::{ColourInfo, ColourMatrix, ColourRange};
+pub use self::pixels::rotation::Rotation;
 pub use self::probe::{AudioProbe, Probe, VideoProbe, check_whole, probe};
-pub use self::rotate::Rotation;
-pub use self::sheet::{SheetClip, contact_sheet};
 pub use self::source::MediaSource;
-pub use self::statistics::{FrameStatistics, statistics, statistics_of_both};

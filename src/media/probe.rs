@@ -1,24 +1,24 @@
-//! What a clip or a picture is, and whether it is whole.
+//! Properties of a clip or a picture, and the check that it is complete.
 
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::clip::{self, Clip};
-use super::colour::ColourInfo;
-use super::decoder::Decoder;
-use super::frame::Frame;
+use super::container::clip::Clip;
+use super::frames::converter::FrameConverter;
+use super::frames::decoder::Decoder;
+use super::frames::executor;
+use super::frames::still_picture;
+use super::libav::numbers::{self, StreamKind};
+use super::libav::time_base::to_duration;
 use super::limits::MediaOptions;
-use super::locate;
-use super::numbers::{self, StreamKind};
-use super::picture;
-use super::present::Presenter;
-use super::rotate::Rotation;
-use super::source::{self, MediaSource, OpenSource};
+use super::pixels::color::ColourInfo;
+use super::pixels::rotation::Rotation;
+use super::source::{self, Format, MediaSource, OpenSource};
 use super::worker;
 use crate::error::Result;
 
-/// What a clip or a picture is. Times are seconds in JSON.
+/// The properties of a clip or a picture. Durations are seconds in JSON.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
@@ -27,28 +27,28 @@ pub struct Probe {
     pub container: String,
     /// Size of the file in bytes.
     pub size: u64,
-    /// How long a player shows the picture; 0 for a still one.
+    /// How long a player shows the video; 0 for a still picture.
     #[serde(serialize_with = "seconds")]
     pub duration: Duration,
-    /// How long the container says the clip is, with its sound, where it says so.
-    #[serde(serialize_with = "maybe_seconds")]
+    /// The duration of video and audio in the header of the container, if it has one.
+    #[serde(serialize_with = "optional_seconds")]
     pub container_duration: Option<Duration>,
-    /// The picture.
+    /// The video stream, or the still picture.
     pub video: VideoProbe,
-    /// The first sound, where there is one.
+    /// The first audio stream, if there is one.
     pub audio: Option<AudioProbe>,
-    /// Streams beside these two: their codecs.
+    /// The codecs of the other streams.
     pub other_streams: Vec<String>,
 }
 
-/// The picture of a clip.
+/// The properties of a video stream or a still picture.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct VideoProbe {
     /// `h264`, `hevc`, `vp8`, `vp9`, `av1`, `mpeg4`, `mjpeg`, `png`, `jpeg` or `webp`.
     pub codec: String,
-    /// The codec's profile, where it names one.
+    /// The profile of the codec, if it has one.
     pub profile: Option<String>,
     /// Width as shown, after rotation.
     pub width: u32,
@@ -58,55 +58,57 @@ pub struct VideoProbe {
     pub coded_width: u32,
     /// Height as coded.
     pub coded_height: u32,
-    /// Frames a second on average, where known.
+    /// Average frames per second, if known.
     pub fps: Option<f64>,
-    /// Whether all frames last equally long, where the index tells.
+    /// Whether all frames have the same duration, if the index has that information.
     pub fps_is_constant: Option<bool>,
-    /// How many frames are shown, where that is known without decoding all of them.
+    /// How many frames are shown, if that is known without decoding all of them.
     pub frames: Option<u64>,
-    /// How libav calls the layout of the pixels: `yuv420p`, `yuv420p10le`, …
+    /// The pixel format by libav's name: `yuv420p`, `yuv420p10le`, …
     pub pixel_format: String,
-    /// Bits a sample.
+    /// Bits per sample.
     pub bit_depth: Option<u32>,
-    /// How the coded picture is turned to be shown.
+    /// How the coded picture is rotated to be shown.
     pub rotation: Rotation,
-    /// Width of a pixel over its height, where that is not 1.
+    /// The width of a pixel divided by its height, if that is not 1.
     pub sample_aspect_ratio: Option<f64>,
-    /// How the colours are read.
+    /// How the colors are converted to RGB.
     pub colour: ColourInfo,
 }
 
-/// The sound of a clip.
+/// The properties of an audio stream.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct AudioProbe {
-    /// The codec, as libav calls it.
+    /// The codec, by libav's name.
     pub codec: String,
-    /// Samples a second.
+    /// Samples per second.
     pub sample_rate: u32,
-    /// Channels.
+    /// The number of channels.
     pub channels: u32,
-    /// How long it plays, where the container says so.
-    #[serde(serialize_with = "maybe_seconds")]
+    /// The duration, if the container has that information.
+    #[serde(serialize_with = "optional_seconds")]
     pub duration: Option<Duration>,
 }
 
+/// Serializes a duration as seconds.
 fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(duration.as_secs_f64())
 }
 
 #[expect(clippy::ref_option, reason = "serde passes the field")]
-fn maybe_seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+fn optional_seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     duration.map(|d| d.as_secs_f64()).serialize(serializer)
 }
 
-/// Tells what a clip or a picture is. Decodes one frame, since only that knows colours and depth for
-/// certain.
+/// Reads the properties of a clip or a picture.
+///
+/// It decodes one frame, which is the only reliable source for colors and bit depth.
 ///
 /// # Errors
 ///
-/// As [`frame`](super::frame()).
+/// Returns the errors of [`frame`](super::frame()).
 pub fn probe(source: impl Into<MediaSource>, options: &MediaOptions) -> Result<Probe> {
     worker::run(source.into(), options, |source, options| {
         let opened = source::open(source, options)?;
@@ -117,15 +119,16 @@ pub fn probe(source: impl Into<MediaSource>, options: &MediaOptions) -> Result<P
     })
 }
 
-/// Checks that a clip is whole, and tells what it is: every byte that the container and its index promise
-/// is there, and the first and the last frame decode without an error. A picture has to decode.
+/// Checks that a clip is complete, and reads its properties.
 ///
-/// For what was downloaded, before it is passed off as a clip. What lies between first and last frame is
-/// not decoded; the server's length or hash covers that.
+/// A clip is complete if it has all bytes that the container and its index refer to, and its first and last frame decode
+/// without an error. A picture must decode. This is the check after a download: frames between the first and the last are
+/// not decoded, since the length or the hash of the download covers them.
 ///
 /// # Errors
 ///
-/// As [`frame`](super::frame()); [`ErrorKind::Media`](crate::ErrorKind::Media) says what is missing.
+/// Returns the errors of [`frame`](super::frame()), and [`ErrorKind::Media`](crate::ErrorKind::Media) if something is
+/// missing or damaged.
 pub fn check_whole(source: impl Into<MediaSource>, options: &MediaOptions) -> Result<Probe> {
     worker::run(source.into(), options, check)
 }
@@ -136,29 +139,27 @@ fn check(source: MediaSource, options: &MediaOptions) -> Result<Probe> {
         return probe_picture(opened);
     }
     let mut clip = Clip::open(opened)?;
-    if let Some(promised) = clip.missing() {
-        return Err(clip.cut_off(promised));
-    }
+    clip.check_complete()?;
     let probe = probe_clip(&mut clip)?;
-    locate::check_end(&mut clip)?;
+    executor::check_last_frame(&mut clip)?;
     if clip.damaged() > 0 {
-        return Err(clip.watch.fail("check", "the container is damaged"));
+        return Err(clip.limits.error("check", "the container is damaged"));
     }
     Ok(probe)
 }
 
 fn probe_clip(clip: &mut Clip) -> Result<Probe> {
-    let head = Head::read(clip)?;
-    clip.read_index_of_fragments()?;
+    let video = probe_first_frame(clip)?;
+    clip.complete_fragment_index()?;
     let index = clip.index(clip.video.index);
     let shown: Vec<i64> = index.iter().filter(|e| e.is_shown).map(|e| e.timestamp).collect();
     let constant = (shown.len() > 1).then(|| {
         let steps = || shown.windows(2).filter_map(|w| Some(w.get(1)? - w.first()?));
-        let (least, most) = (steps().min().unwrap_or(0), steps().max().unwrap_or(0));
-        // Time bases that do not divide evenly, milliseconds mostly, alternate by a tick.
-        most - least <= 1
+        let (min, max) = (steps().min().unwrap_or(0), steps().max().unwrap_or(0));
+        // Steps differ by one tick if the frame duration is no multiple of the time base, such as milliseconds.
+        max - min <= 1
     });
-    let duration = locate::video_duration(clip, constant.unwrap_or(shown.len() == 1))?;
+    let duration = video_duration(clip, constant.unwrap_or(shown.len() == 1))?;
     let frames = clip.frame_count();
     #[expect(clippy::cast_precision_loss, reason = "a clip has fewer than 2^53 frames")]
     let average = frames
@@ -173,30 +174,16 @@ fn probe_clip(clip: &mut Clip) -> Result<Probe> {
         duration,
         container_duration: clip.container_duration(),
         video: VideoProbe {
-            codec: clip.video.codec.name(),
-            profile: head.profile,
-            width: head.width,
-            height: head.height,
-            coded_width: head.coded_width,
-            coded_height: head.coded_height,
             fps: average,
             fps_is_constant: constant,
             frames,
-            pixel_format: head.pixel_format,
-            bit_depth: head.bit_depth,
-            rotation: head.rotation,
-            sample_aspect_ratio: clip
-                .video
-                .sample_aspect
-                .map(f64::from)
-                .filter(|r| (r - 1.0).abs() > 1e-9),
-            colour: head.colour,
+            ..video
         },
         audio: audio.map(|s| AudioProbe {
             codec: s.codec.name(),
             sample_rate: s.sample_rate,
             channels: s.channels,
-            duration: s.duration.map(|d| clip::to_duration(d, s.time_base)),
+            duration: s.duration.map(|d| to_duration(d, s.time_base)),
         }),
         other_streams: clip
             .streams
@@ -207,69 +194,78 @@ fn probe_clip(clip: &mut Clip) -> Result<Probe> {
     })
 }
 
-/// What the first frame tells.
-struct Head {
-    profile: Option<String>,
-    width: u32,
-    height: u32,
-    coded_width: u32,
-    coded_height: u32,
-    pixel_format: String,
-    bit_depth: Option<u32>,
-    rotation: Rotation,
-    colour: ColourInfo,
-}
-
-impl Head {
-    fn read(clip: &mut Clip) -> Result<Self> {
-        clip.rewind()?;
-        let mut decoder = Decoder::open(clip, 1)?;
-        loop {
-            let packet = clip.next_packet()?;
-            match &packet {
-                Some(packet) => decoder.send(packet)?,
-                None => decoder.drain(),
-            }
-            if decoder.receive()?.is_some() {
-                break;
-            }
-            if packet.is_none() {
-                return Err(clip.nothing());
-            }
-        }
-        let picture = &decoder.picture;
-        let rotation = Presenter::of(clip).rotation(picture);
-        let (coded_width, coded_height) = (picture.width(), picture.height());
-        let (width, height) = rotation.shown(coded_width, coded_height);
-        let pixel_format = numbers::pixel_format_name(picture);
-        let profile = format!("{:?}", decoder.profile());
-        let profile = profile
-            .rsplit('(')
-            .next()
-            .unwrap_or_default()
-            .trim_end_matches(')')
-            .to_lowercase();
-        Ok(Self {
-            profile: Some(profile).filter(|p| p != "unknown" && p != "reserved" && !p.is_empty()),
-            width,
-            height,
-            coded_width,
-            coded_height,
-            bit_depth: bit_depth(&pixel_format),
-            pixel_format,
-            rotation,
-            colour: ColourInfo::of(picture),
-        })
+/// Computes how long a player shows the video: from the start of its clock to the end of the last frame.
+///
+/// The duration in the header is reliable only if the frame rate is constant. Otherwise the last packets are read.
+fn video_duration(clip: &mut Clip, is_constant_rate: bool) -> Result<Duration> {
+    if clip.outline.fragmented {
+        clip.complete_fragment_index()?;
+        return Ok(clip.end().unwrap_or_default());
     }
+    let in_header = match (clip.format, clip.video.start, clip.video.duration) {
+        (Format::Mov, Some(start), Some(duration)) => clip.time_of(start.saturating_add(duration)),
+        _ => Duration::ZERO,
+    };
+    if is_constant_rate && !in_header.is_zero() {
+        return Ok(in_header);
+    }
+    let end = clip.find_video_end()?;
+    Ok(in_header.max(clip.time_of(end)))
 }
 
-/// libav spells depths over 8 at the end of the name: `yuv420p10le`, `gray12le`.
+/// Reads the properties of a video that do not depend on its duration. Decodes the first frame.
+fn probe_first_frame(clip: &mut Clip) -> Result<VideoProbe> {
+    clip.rewind()?;
+    let mut decoder = Decoder::open(clip, 1)?;
+    loop {
+        let packet = clip.next_packet()?;
+        let has_picture = !decoder.feed(packet.as_ref(), |_, _| Ok(false))?;
+        if has_picture {
+            break;
+        }
+        if packet.is_none() {
+            return Err(clip.no_frame_error());
+        }
+    }
+    let picture = &decoder.picture;
+    let rotation = FrameConverter::new(clip).rotation(picture);
+    let (coded_width, coded_height) = (picture.width(), picture.height());
+    let (width, height) = rotation.shown_size(coded_width, coded_height);
+    let pixel_format = numbers::pixel_format_name(picture);
+    // The name in the `Debug` output of the bindings, which nests it: `H264(High)`.
+    let profile = format!("{:?}", decoder.profile());
+    let profile = profile
+        .rsplit('(')
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches(')')
+        .to_lowercase();
+    let aspect = clip.video.sample_aspect.map(f64::from);
+    Ok(VideoProbe {
+        codec: clip.video.codec.name(),
+        profile: Some(profile).filter(|p| p != "unknown" && p != "reserved" && !p.is_empty()),
+        width,
+        height,
+        coded_width,
+        coded_height,
+        fps: None,
+        fps_is_constant: None,
+        frames: None,
+        bit_depth: bit_depth(&pixel_format),
+        pixel_format,
+        rotation,
+        sample_aspect_ratio: aspect.filter(|ratio| (ratio - 1.0).abs() > 1e-9),
+        colour: ColourInfo::of(picture),
+    })
+}
+
+/// Parses the bit depth at the end of the name of a pixel format: `yuv420p10le`, `gray12le`. Without one, it is 8.
 fn bit_depth(format: &str) -> Option<u32> {
-    let bare = format.trim_end_matches("le").trim_end_matches("be");
+    let name = format.trim_end_matches("le").trim_end_matches("be");
     ["9", "10", "12", "14", "16"]
         .into_iter()
         .find(|d| {
-            bare.strip_suffix(d)
+            name.strip_suffix(d)
                 .is_some_and(|rest| rest.ends_with(['p', 'y']))
         })
         .map_or(Some(8), |d| d.parse().ok())
@@ -277,14 +273,9 @@ fn bit_depth(format: &str) -> Option<u32> {
 
 fn probe_picture(opened: OpenSource) -> Result<Probe> {
     let (size, format) = (opened.len, opened.format);
-    let Frame {
-        width,
-        height,
-        colour,
-        rotation,
-        ..
-    } = picture::decode(opened)?;
-    let (coded_width, coded_height) = rotation.shown(width, height);
+    let frame = still_picture::decode(opened)?;
+    let (width, height) = (frame.width(), frame.height());
+    let (coded_width, coded_height) = frame.rotation().shown_size(width, height);
     Ok(Probe {
         container: format.name().to_owned(),
         size,
@@ -302,9 +293,9 @@ fn probe_picture(opened: OpenSource) -> Result<Probe> {
             frames: Some(1),
             pixel_format: "rgb24".to_owned(),
             bit_depth: Some(8),
-            rotation,
+            rotation: frame.rotation(),
             sample_aspect_ratio: None,
-            colour,
+            colour: frame.colour().clone(),
         },
         audio: None,
         other_streams: Vec::new(),
@@ -316,7 +307,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn depth_is_read_from_the_name() {
+    fn bit_depth_is_parsed_from_the_name() {
         for (name, depth) in [
             ("yuv420p", 8),
             ("yuv420p10le", 10),

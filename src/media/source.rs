@@ -1,4 +1,7 @@
-//! Where the bytes come from, and what they are by their first bytes.
+//! The bytes of a clip or picture: where they come from, and their format by the first bytes.
+//!
+//! Knows nothing about the content of a format. Every read goes through [`GuardedReader`], which enforces the limits of the
+//! call.
 
 use std::fmt;
 use std::fs::File;
@@ -7,19 +10,19 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use super::limits::{MediaOptions, Watch};
+use super::limits::{CallLimits, MediaOptions};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A clip or a picture to read: a file, bytes in memory, or any reader.
 ///
-/// Only the content decides what it is taken for; a file name's ending never does.
+/// The format is detected from the content only; the extension of a file name is ignored.
 pub struct MediaSource {
     name: String,
     input: Input,
     stop: Option<Stop>,
 }
 
-/// Ends the waiting of a reader.
+/// A function that makes a blocked reader give up.
 pub(super) type Stop = Box<dyn FnOnce() + Send>;
 
 enum Input {
@@ -32,7 +35,7 @@ pub(super) trait ReadSeek: Read + Seek + Send {}
 impl<T: Read + Seek + Send> ReadSeek for T {}
 
 impl MediaSource {
-    /// Reads from `reader`, which messages call `name`. It must block, and be able to seek.
+    /// Reads from `reader`, which must block and support seeking. Messages call it `name`.
     pub fn reader(name: impl Into<String>, reader: impl Read + Seek + Send + 'static) -> Self {
         Self {
             name: name.into(),
@@ -41,18 +44,21 @@ impl MediaSource {
         }
     }
 
-    /// What makes a reader that waits give up. It is called from another thread, once, when the call is past its
-    /// deadline or was interrupted. Without it such a reader keeps its thread for as long as it waits.
+    /// Sets a function that makes a blocked reader give up.
+    ///
+    /// It is called once, from another thread, when the call is past its deadline or was interrupted. Without it, a
+    /// blocked reader keeps its thread for as long as it blocks.
     pub fn with_stop(mut self, stop: impl FnOnce() + Send + 'static) -> Self {
         self.stop = Some(Box::new(stop));
         self
     }
 
+    /// Takes the function that was set with [`with_stop`](Self::with_stop).
     pub(super) fn take_stop(&mut self) -> Option<Stop> {
         self.stop.take()
     }
 
-    /// Reads from memory, under a name for messages.
+    /// Reads from memory. Messages call the bytes `name`.
     pub fn named_bytes(name: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
         Self {
             name: name.into(),
@@ -61,13 +67,13 @@ impl MediaSource {
         }
     }
 
-    /// The same bytes under another name for messages: a temporary path tells nobody anything.
+    /// Sets the name for messages, for example in place of a temporary path.
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// What messages call it: the path, or the name that was given, or `bytes in memory`.
+    /// Returns the name for messages: the path, the name that was set, or `bytes in memory`.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -115,7 +121,7 @@ impl From<Vec<u8>> for MediaSource {
     }
 }
 
-/// What the first bytes say.
+/// A container or picture format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Mov,
@@ -126,10 +132,12 @@ pub(super) enum Format {
 }
 
 impl Format {
+    /// Returns whether this is the format of a still picture.
     pub(super) fn is_picture(self) -> bool {
         matches!(self, Self::Png | Self::Jpeg | Self::WebP)
     }
 
+    /// Returns the name of the format in a [`Probe`](super::Probe).
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Mov => "mp4",
@@ -140,7 +148,7 @@ impl Format {
         }
     }
 
-    /// The format, or in words what it is instead.
+    /// Detects the format from the first bytes. The error says what they are instead.
     fn sniff(head: &[u8]) -> Result<Self, &'static str> {
         let boxed = head.get(4..8).unwrap_or_default();
         let brand = head.get(8..12).unwrap_or_default();
@@ -181,33 +189,33 @@ impl Format {
     }
 }
 
-/// A picture of the most pixels that are let in, without compression, is not much larger.
+/// Maximum size of a picture file: about that of the largest allowed picture without compression.
 const MAX_PICTURE_BYTES: u64 = 256 << 20;
 
-/// A source that is open, with its length and format known, at position 0.
+/// An open source at position 0, with its length and format.
 pub(super) struct OpenSource {
     pub(super) reader: GuardedReader,
     pub(super) len: u64,
     pub(super) format: Format,
-    pub(super) watch: Watch,
+    pub(super) limits: CallLimits,
 }
 
 impl OpenSource {
-    /// The whole content, for pictures, whose decoders want it in one piece.
-    pub(super) fn into_bytes(mut self) -> Result<(Bytes, Format, Watch)> {
-        if self.len > self.watch.max_decoded_bytes().min(MAX_PICTURE_BYTES) {
-            let most = self.watch.max_decoded_bytes().min(MAX_PICTURE_BYTES);
-            let cause = format!("a picture of {} bytes is more than the limit of {most}", self.len);
-            return Err(self.watch.fail("read", cause));
+    /// Reads the whole content. The decoders of pictures need it in one piece.
+    pub(super) fn into_bytes(mut self) -> Result<(Bytes, Format, CallLimits)> {
+        let max = self.limits.max_decoded_bytes().min(MAX_PICTURE_BYTES);
+        if self.len > max {
+            let cause = format!("a picture of {} bytes is more than the limit of {max}", self.len);
+            return Err(self.limits.error("read", cause));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(self.len).unwrap_or(0).min(64 << 20));
         let read = (&mut self.reader).take(self.len).read_to_end(&mut bytes);
-        read.map_err(|e| self.watch.fail("read", e))?;
-        Ok((bytes.into(), self.format, self.watch))
+        read.map_err(|e| self.limits.error("read", e))?;
+        Ok((bytes.into(), self.format, self.limits))
     }
 }
 
-/// Opens a source: every way in which it can be no media at all ends here, in one line that names it.
+/// Opens a source and detects its format. Fails with one line that names the source if it cannot be a clip or a picture.
 pub(super) fn open(source: MediaSource, options: &MediaOptions) -> Result<OpenSource> {
     const WANTED: &str = "give an MP4, MOV, WebM or MKV clip, or a PNG, JPEG or WebP picture";
     let MediaSource { name, input, .. } = source;
@@ -220,13 +228,13 @@ pub(super) fn open(source: MediaSource, options: &MediaOptions) -> Result<OpenSo
         io::ErrorKind::IsADirectory => bad("is a folder"),
         _ => Error::new(ErrorKind::Media, format!("open {name}: {e}")),
     };
-    let watch = options.watch(&name);
-    watch.check()?;
+    let limits = options.start_call(&name);
+    limits.check()?;
     let inner: Box<dyn ReadSeek> = match input {
         Input::Bytes(bytes) => Box::new(Cursor::new(bytes)),
         Input::Reader(reader) => reader,
         Input::Path(path) => {
-            // A pipe or a device would block in open(2), where no deadline reaches.
+            // Opening a pipe or a device could block, and the deadline cannot interrupt open(2).
             let meta = std::fs::metadata(&path).map_err(|e| io_error(&e))?;
             if meta.is_dir() {
                 return Err(bad("is a folder"));
@@ -239,7 +247,7 @@ pub(super) fn open(source: MediaSource, options: &MediaOptions) -> Result<OpenSo
     };
     let mut reader = GuardedReader {
         inner,
-        watch: watch.clone(),
+        limits: limits.clone(),
         at: 0,
         masked: Vec::new(),
     };
@@ -250,7 +258,7 @@ pub(super) fn open(source: MediaSource, options: &MediaOptions) -> Result<OpenSo
         reader.seek(SeekFrom::Start(0))?;
         Ok(len)
     });
-    let len = len.map_err(|e| watch.fail("read", e))?;
+    let len = len.map_err(|e| limits.error("read", e))?;
     if head.is_empty() {
         return Err(bad("is empty"));
     }
@@ -259,39 +267,43 @@ pub(super) fn open(source: MediaSource, options: &MediaOptions) -> Result<OpenSo
         reader,
         len,
         format,
-        watch,
+        limits,
     })
 }
 
-/// A reader that fails once the call is over or has had its share, so that libav cannot go on reading.
+/// A reader that enforces the limits of a call and hides parts of the file from libav.
+///
+/// Once the call must stop or has used its read allowance, every read fails, so that libav cannot continue.
 pub(super) struct GuardedReader {
     inner: Box<dyn ReadSeek>,
-    watch: Watch,
+    limits: CallLimits,
+    /// The position in the file.
     at: u64,
+    /// Offsets of the box names to hide, ascending.
     masked: Vec<u64>,
 }
 
 impl GuardedReader {
-    /// Names of boxes, by their places in rising order, that are read as `skip` from here on.
-    pub(super) fn mask(&mut self, places: Vec<u64>) {
-        self.masked = places;
+    /// Reads the box names at these offsets, which must ascend, as `skip` from now on.
+    pub(super) fn mask(&mut self, offsets: Vec<u64>) {
+        self.masked = offsets;
     }
 
-    fn guard(&self) -> io::Result<()> {
-        // Not `Interrupted`: readers retry that one for ever.
-        if self.watch.is_over() {
-            Err(io::Error::other("stopped or late"))
+    fn check(&self) -> io::Result<()> {
+        // Not `ErrorKind::Interrupted`: readers retry on that kind without end.
+        if self.limits.must_stop() {
+            Err(io::Error::other("interrupted or past the deadline"))
         } else {
             Ok(())
         }
     }
 
-    /// Writes over the names that lie in what was read from `from` on.
-    fn hide(&self, from: u64, read: &mut [u8]) {
-        let first = self.masked.partition_point(|place| place + 4 <= from);
+    /// Overwrites the masked names in bytes that were read from offset `from`.
+    fn hide_masked(&self, from: u64, read: &mut [u8]) {
+        let first = self.masked.partition_point(|offset| offset + 4 <= from);
         let end = from + read.len() as u64;
-        for place in self.masked.iter().skip(first).take_while(|place| **place < end) {
-            for (at, byte) in (*place..).zip(b"skip") {
+        for offset in self.masked.iter().skip(first).take_while(|offset| **offset < end) {
+            for (at, byte) in (*offset..).zip(b"skip") {
                 let index = at.checked_sub(from).and_then(|index| usize::try_from(index).ok());
                 if let Some(slot) = index.and_then(|index| read.get_mut(index)) {
                     *slot = *byte;
@@ -303,13 +315,13 @@ impl GuardedReader {
 
 impl Read for GuardedReader {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.guard()?;
+        self.check()?;
         let read = self.inner.read(buf)?;
-        if !self.watch.take(read) {
-            return Err(io::Error::other("more than is let in"));
+        if !self.limits.use_read_allowance(read) {
+            return Err(io::Error::other("more bytes than the read allowance"));
         }
         if let Some(part) = buf.get_mut(..read) {
-            self.hide(self.at, part);
+            self.hide_masked(self.at, part);
         }
         self.at += read as u64;
         Ok(read)
@@ -318,7 +330,7 @@ impl Read for GuardedReader {
 
 impl Seek for GuardedReader {
     fn seek(&mut self, pos: SeekFrom) -> io::Result<u64> {
-        self.guard()?;
+        self.check()?;
         self.at = self.inner.seek(pos)?;
         Ok(self.at)
     }
@@ -329,7 +341,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn first_bytes_name_the_format() {
+    fn the_format_is_detected_from_the_first_bytes() {
         for (head, format) in [
             (&b"\0\0\0\x20ftypisom"[..], Ok(Format::Mov)),
             (b"\x1a\x45\xdf\xa3....", Ok(Format::Matroska)),
@@ -353,7 +365,7 @@ mod tests {
         for step in 1..=bytes.len() {
             let mut opened = GuardedReader {
                 inner: Box::new(Cursor::new(bytes.clone())),
-                watch: MediaOptions::new().watch("x"),
+                limits: MediaOptions::new().start_call("x"),
                 at: 0,
                 masked: vec![4, 14],
             };

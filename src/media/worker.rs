@@ -1,8 +1,8 @@
-//! The thread that a call's work runs on, so that the caller is free at its deadline.
+//! The thread that does the work of a call, so that the caller can return at its deadline.
 //!
-//! libav cannot be stopped within one frame, nor a reader that blocks within one read. A caller waits for the
-//! result, the deadline or an interrupt, whichever comes first. What is still busy then ends by itself at its
-//! next look at the bounds, and holds one of a few places until it has.
+//! libav cannot be stopped in the middle of a frame, nor a blocked reader in the middle of a read. So a caller waits for
+//! the result, the deadline or an interrupt, whichever comes first. A thread that is still busy after that is abandoned:
+//! it ends by itself when it next checks its limits. The number of abandoned threads is limited.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -10,26 +10,26 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use super::limits::{MediaOptions, Watch};
+use super::limits::{CallLimits, MediaOptions};
 use super::source::{MediaSource, Stop};
 use crate::error::{Error, ErrorKind, Result};
 
-/// How many abandoned threads may be busy.
+/// Maximum abandoned threads that are still busy.
 const MAX_ABANDONED: usize = 16;
-/// How often a caller looks whether it was interrupted.
-const LOOK: Duration = Duration::from_millis(10);
-/// How long the work has to end by itself, with its own words.
+/// Interval at which a waiting caller checks its interrupts.
+const CHECK_INTERVAL: Duration = Duration::from_millis(10);
+/// Time for the work to end with its own error after the deadline or an interrupt.
 const GRACE: Duration = Duration::from_millis(30);
 
 static ABANDONED: AtomicUsize = AtomicUsize::new(0);
-static BUSY: AtomicUsize = AtomicUsize::new(0);
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
-/// How many calls do their work at this moment, in the whole process.
-pub(super) fn busy() -> usize {
-    BUSY.load(Ordering::Relaxed).max(1)
+/// Returns how many calls are running in this process, at least 1.
+pub(super) fn running_calls() -> usize {
+    RUNNING.load(Ordering::Relaxed).max(1)
 }
 
-/// Does the work on a thread of its own, and waits for it no longer than the options allow.
+/// Runs `work` on its own thread and waits for it no longer than the options allow.
 pub(super) fn run<T: Send + 'static>(
     source: MediaSource,
     options: &MediaOptions,
@@ -38,92 +38,92 @@ pub(super) fn run<T: Send + 'static>(
     start(source, options, work)?.wait()
 }
 
-/// Work that goes on. It is waited for, or abandoned by dropping it.
+/// Work that is running. Dropping it abandons the work.
 pub(super) struct Pending<T> {
     receiver: Receiver<std::thread::Result<Result<T>>>,
-    watch: Watch,
-    /// Set by whoever leaves first, the work or its caller.
+    limits: CallLimits,
+    /// Set by the first to leave: the work when it ends, or the caller when it abandons the work.
     left: Arc<AtomicBool>,
-    /// Ends the waiting of a reader.
+    /// Makes a blocked reader give up.
     stop: Option<Stop>,
 }
 
-/// Starts the work on a thread of its own. Its deadline counts from here.
+/// Starts `work` on its own thread. Its deadline counts from here.
 pub(super) fn start<T: Send + 'static>(
     mut source: MediaSource,
     options: &MediaOptions,
     work: impl FnOnce(MediaSource, &MediaOptions) -> Result<T> + Send + 'static,
 ) -> Result<Pending<T>> {
-    let watch = options.watch(source.name());
-    watch.check()?;
+    let limits = options.start_call(source.name());
+    limits.check()?;
     if ABANDONED.load(Ordering::Acquire) >= MAX_ABANDONED {
-        let cause = "too many earlier calls that are past their deadline are still busy";
-        return Err(refuse(&watch, cause));
+        let cause =
+            format!("{MAX_ABANDONED} earlier calls are past their deadline and still busy; try again later");
+        return Err(read_error(&limits, &cause));
     }
     let (sender, receiver) = mpsc::sync_channel(1);
-    let inner = options.clone();
+    let options = options.clone();
     let stop = source.take_stop();
     let left = Arc::new(AtomicBool::new(false));
-    let told = Arc::clone(&left);
+    let left_by_caller = Arc::clone(&left);
     let thread = std::thread::Builder::new().name("reelkin-media".to_owned());
     let started = thread.spawn(move || {
-        BUSY.fetch_add(1, Ordering::Relaxed);
-        let done = catch_unwind(AssertUnwindSafe(|| work(source, &inner)));
-        BUSY.fetch_sub(1, Ordering::Relaxed);
-        if told.swap(true, Ordering::AcqRel) {
+        RUNNING.fetch_add(1, Ordering::Relaxed);
+        let result = catch_unwind(AssertUnwindSafe(|| work(source, &options)));
+        RUNNING.fetch_sub(1, Ordering::Relaxed);
+        if left_by_caller.swap(true, Ordering::AcqRel) {
             ABANDONED.fetch_sub(1, Ordering::AcqRel);
         } else {
-            // The caller takes it: it has not left.
-            let _ = sender.send(done);
+            // The caller has not left, so it receives this.
+            let _ = sender.send(result);
         }
     });
-    started.map_err(|error| refuse(&watch, "no thread can be started for it").with_source(error))?;
+    started.map_err(|error| read_error(&limits, "cannot start a thread").with_source(error))?;
     Ok(Pending {
         receiver,
-        watch,
+        limits,
         left,
         stop,
     })
 }
 
 impl<T> Pending<T> {
-    /// The outcome, no later than the options allow.
+    /// Returns the result of the work, or an error at the deadline or an interrupt.
     pub(super) fn wait(mut self) -> Result<T> {
-        let watch = self.watch.clone();
-        let watch = &watch;
-        let ended = |done: std::thread::Result<Result<T>>, stopped: bool| {
-            let done = done.unwrap_or_else(|panic| resume_unwind(panic));
-            // What comes of a read that was given up says nothing of the clip.
-            if stopped && done.is_err() {
-                watch.check()?;
+        let limits = self.limits.clone();
+        let finish = |result: std::thread::Result<Result<T>>, reader_stopped: bool| {
+            let result = result.unwrap_or_else(|panic| resume_unwind(panic));
+            // The error of a read that was made to give up says nothing about the clip.
+            if reader_stopped && result.is_err() {
+                limits.check()?;
             }
-            done
+            result
         };
-        let early = || refuse(watch, "its thread ended early");
-        let mut pause = LOOK.min(watch.remaining());
-        let mut stopped = false;
+        let thread_ended = || read_error(&limits, "its thread ended without a result");
+        let mut pause = CHECK_INTERVAL.min(limits.remaining());
+        let mut reader_stopped = false;
         loop {
             match self.receiver.recv_timeout(pause) {
-                Ok(done) => return ended(done, stopped),
-                Err(RecvTimeoutError::Disconnected) => return Err(early()),
+                Ok(result) => return finish(result, reader_stopped),
+                Err(RecvTimeoutError::Disconnected) => return Err(thread_ended()),
                 Err(RecvTimeoutError::Timeout) if pause == GRACE => break,
-                Err(RecvTimeoutError::Timeout) if watch.is_over() => {
-                    stopped = self.stop_reading();
+                Err(RecvTimeoutError::Timeout) if limits.must_stop() => {
+                    reader_stopped = self.stop_reader();
                     pause = GRACE;
                 }
-                Err(RecvTimeoutError::Timeout) => pause = LOOK.min(watch.remaining()),
+                Err(RecvTimeoutError::Timeout) => pause = CHECK_INTERVAL.min(limits.remaining()),
             }
         }
-        if self.leave() {
-            let done = self.receiver.recv();
-            return done.map_or_else(|_| Err(early()), |done| ended(done, stopped));
+        if self.abandon() {
+            let result = self.receiver.recv();
+            return result.map_or_else(|_| Err(thread_ended()), |result| finish(result, reader_stopped));
         }
-        watch.check()?;
-        Err(refuse(watch, "stopped"))
+        limits.check()?;
+        Err(read_error(&limits, "stopped"))
     }
 
-    /// Whether there was a read to be given up.
-    fn stop_reading(&mut self) -> bool {
+    /// Makes a blocked reader give up. Returns whether the reader supports it and was not told before.
+    fn stop_reader(&mut self) -> bool {
         let Some(stop) = self.stop.take() else {
             return false;
         };
@@ -131,28 +131,28 @@ impl<T> Pending<T> {
         true
     }
 
-    /// Leaves the work alone; `true` when it has ended before.
-    fn leave(&mut self) -> bool {
-        self.stop_reading();
-        // Counted before it is told, so that it never counts itself out first.
+    /// Abandons the work. Returns `true` if it has already ended.
+    fn abandon(&mut self) -> bool {
+        self.stop_reader();
+        // Incremented before the flag is set: the thread decrements it only after it has seen the flag.
         ABANDONED.fetch_add(1, Ordering::AcqRel);
-        let ended = self.left.swap(true, Ordering::AcqRel);
-        if ended {
+        let has_ended = self.left.swap(true, Ordering::AcqRel);
+        if has_ended {
             ABANDONED.fetch_sub(1, Ordering::AcqRel);
         }
-        ended
+        has_ended
     }
 }
 
 impl<T> Drop for Pending<T> {
     fn drop(&mut self) {
-        // Set: the work has ended, or it was left before.
+        // If the flag is set, the work has ended or was abandoned before.
         if !self.left.load(Ordering::Acquire) {
-            self.leave();
+            self.abandon();
         }
     }
 }
 
-fn refuse(watch: &Watch, cause: &str) -> Error {
-    Error::new(ErrorKind::Media, format!("read {}: {cause}", watch.name()))
+fn read_error(limits: &CallLimits, cause: &str) -> Error {
+    Error::new(ErrorKind::Media, format!("read {}: {cause}", limits.name()))
 }

@@ -39,7 +39,7 @@ fn part<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
 
 #[test]
 fn decoders_are_those_that_are_let_in() {
-    let libav = read("src/media/libav.rs");
+    let libav = read("src/media/libav/mod.rs");
     let mut first_choices = BTreeSet::new();
     for line in part(&libav, "Some(match id {", "_ => return None").lines() {
         // `Id::X => ("our name", &["first choice", "second"]),`
@@ -49,7 +49,7 @@ fn decoders_are_those_that_are_let_in() {
     }
     assert_eq!(first_choices, components("decoder"));
     assert_eq!(first_choices.len(), reelkin::media::libav().decoders.len());
-    let picture = read("src/media/picture.rs");
+    let picture = read("src/media/frames/still_picture.rs");
     for name in picture.split("decoder::find_by_name(").skip(1) {
         assert!(components("decoder").contains(quoted(name)[0]));
     }
@@ -57,7 +57,7 @@ fn decoders_are_those_that_are_let_in() {
 
 #[test]
 fn demuxers_are_those_that_are_opened() {
-    let demux = read("src/media/demux.rs");
+    let demux = read("src/media/libav/demuxer.rs");
     let opened = part(&demux, "let demuxer: &CStr =", "};");
     let opened = quoted(opened)
         .into_iter()
@@ -68,7 +68,7 @@ fn demuxers_are_those_that_are_opened() {
 
 #[test]
 fn encoders_are_those_of_the_sandbox_that_the_licence_allows() {
-    let write = read("src/media/write.rs");
+    let write = read("src/media/encoder/clip_writer.rs");
     let choices = part(&write, "const ENCODERS", "];");
     let mut wanted = components("encoder");
     assert!(wanted.remove("aac") && write.contains("encoder::find(codec::Id::AAC)"));

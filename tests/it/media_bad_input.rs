@@ -114,7 +114,7 @@ fn a_codec_that_is_not_let_in() {
     );
     let error = media::probe(&path, &MediaOptions::new()).unwrap_err().to_string();
     assert!(
-        error.contains("its video is huffyuv, which is not read; give H.264"),
+        error.contains("its video is huffyuv, which is not supported; give H.264"),
         "{error}"
     );
 }

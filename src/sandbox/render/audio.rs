@@ -1,7 +1,7 @@
 //! The sound of a clip: two quiet tones that belong to the prompt.
 
 use super::Seed;
-use crate::media::write::SAMPLE_RATE;
+use crate::media::encoder::SAMPLE_RATE;
 
 /// A quarter of full scale is loud; this is a hum.
 const LOUDNESS: f32 = 0.06;

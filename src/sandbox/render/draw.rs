@@ -3,7 +3,7 @@
 //! Owns fills, shapes, text, blends and the moving camera. Knows nothing of jobs or files.
 
 use super::font::{self, CELL, FINE};
-use crate::media::write::YuvPicture;
+use crate::media::encoder::YuvPicture;
 
 /// A rectangle in pixels; clipped to the picture when drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::media::write::{ClipWriter, SAMPLE_RATE, YuvPicture};
+use crate::media::encoder::{ClipWriter, SAMPLE_RATE, YuvPicture};
 
 /// Pictures a second, as the service has it.
 pub(super) const FRAME_RATE: u32 = 24;

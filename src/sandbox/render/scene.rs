@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::draw::{self, Area, Form, Label, View};
 use super::{FRAME_RATE, GivenFrames, RenderSpec, Seed, Source};
 use crate::error::{Error, ErrorKind, Result};
-use crate::media::write::{YuvPicture, each_frame, yuv_of};
-use crate::media::{Frame, MediaOptions};
+use crate::media::encoder::{YuvPicture, yuv_of};
+use crate::media::{Frame, MediaOptions, each_frame};
 
 /// How long a clip is read for: each of its frames is drawn on and encoded meanwhile, which takes what it takes on a
 /// busy machine.

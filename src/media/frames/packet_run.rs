@@ -1,0 +1,82 @@
+//! A run of packets that is read before it is decoded.
+
+use ff::Packet;
+use ffmpeg_next as ff;
+
+use super::disposable_frames::PacketSyntax;
+use super::seek_plan::{DecodePlan, PacketTiming, RunTimings, Target};
+use crate::error::Result;
+use crate::media::container::clip::Clip;
+use crate::media::libav::flags;
+use crate::media::source::Format;
+
+/// Maximum bytes of packets to keep. The rest of a longer run is decoded while it is read.
+const MAX_BYTES: usize = 64 << 20;
+/// Approximate bytes that libav needs for a packet besides its data.
+const PACKET_OVERHEAD: usize = 256;
+
+/// Consecutive packets in decoding order.
+#[derive(Default)]
+pub(super) struct PacketRun {
+    pub(super) packets: Vec<Packet>,
+    pub(super) timings: RunTimings,
+    /// Whether the run is long enough to determine which of its frames is the target.
+    pub(super) is_complete: bool,
+}
+
+impl PacketRun {
+    /// Reads packets until they determine which frame is the target.
+    ///
+    /// With `from_key`, packets before the first key frame are skipped.
+    pub(super) fn read(clip: &mut Clip, target: Target, from_key: bool) -> Result<Self> {
+        let mut run = Self::default();
+        let mut bytes = 0;
+        // The decoding times of Matroska are guesses of the demuxer.
+        let trusts_dts = clip.format == Format::Mov;
+        while bytes < MAX_BYTES {
+            let Some(packet) = clip.next_packet()? else {
+                run.is_complete = true;
+                break;
+            };
+            if from_key && run.packets.is_empty() && !packet.is_key() {
+                continue;
+            }
+            bytes += packet.size() + PACKET_OVERHEAD;
+            let timing = PacketTiming {
+                pts: packet.pts(),
+                dts: packet.dts(),
+                is_shown: !flags::is_hidden_packet(&packet),
+            };
+            run.packets.push(packet);
+            if run.timings.push(timing, target, trusts_dts) {
+                run.is_complete = true;
+                break;
+            }
+        }
+        Ok(run)
+    }
+
+    pub(super) fn begins_with_key(&self) -> bool {
+        self.packets.first().is_some_and(Packet::is_key)
+    }
+}
+
+/// Returns the packets that a plan needs: those up to its last one, without disposable frames that it does not keep.
+pub(super) fn needed_packets(clip: &Clip, mut packets: Vec<Packet>, plan: &DecodePlan) -> Vec<Packet> {
+    packets.truncate(plan.packets);
+    // Packets after a new configuration of the codec may have another syntax.
+    if packets.iter().any(flags::has_new_extradata) {
+        return packets;
+    }
+    let Some(syntax) = PacketSyntax::new(clip.video.codec, &clip.extradata()) else {
+        return packets;
+    };
+    let data = packets.iter().map(|packet| packet.data().unwrap_or_default());
+    let disposable = syntax.find_disposable(data);
+    let is_kept = |packet: &Packet| packet.pts().is_none_or(|pts| plan.keeps(pts));
+    let packets = packets.into_iter().zip(disposable);
+    packets
+        .filter(|(packet, disposable)| !disposable || is_kept(packet))
+        .map(|(packet, _)| packet)
+        .collect()
+}
