@@ -164,7 +164,7 @@ fn add_item(
                                 image_url, file_id, ..
                             } => pictures.push(picture(image_url, file_id)?),
                             Part::InputFile { file_id, file_url } => {
-                                pictures.push(picture(file_url, file_id)?)
+                                pictures.push(picture(file_url, file_id)?);
                             }
                         }
                     }

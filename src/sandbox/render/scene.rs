@@ -71,7 +71,7 @@ fn draw_extension(spec: &RenderSpec, input: &InputFrames, sink: Sink<'_>) -> Res
             Ok(())
         },
     )?;
-    let last = last.ok_or_else(|| Error::new(ErrorKind::Media, "extend a clip that has no frames"))?;
+    let last = last.ok_or_else(|| Error::new(ErrorKind::Media, "extend a clip without frames"))?;
     let overlay = Overlay::new(spec, input.frames + spec.frames);
     let mut camera = Camera::new(spec);
     for step in 1..=spec.frames {
