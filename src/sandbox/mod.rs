@@ -83,13 +83,8 @@ pub struct Sandbox {
 pub struct SandboxBuilder {
     listen: SocketAddr,
     api_key: Option<String>,
-    seconds_per_job: f64,
-    zero_data_retention: bool,
-    link_lifetime: Duration,
-    max_body_bytes: usize,
+    settings: Settings,
     max_jobs: usize,
-    max_clip_bytes: u64,
-    clip_checksum: ClipChecksum,
     hosts: Vec<String>,
     faults: Vec<Fault>,
 }
@@ -99,13 +94,8 @@ impl Default for SandboxBuilder {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             api_key: None,
-            seconds_per_job: 2.0,
-            zero_data_retention: false,
-            link_lifetime: Duration::from_secs(24 * 3600),
-            max_body_bytes: 200 << 20,
+            settings: Settings::default(),
             max_jobs: 10_000,
-            max_clip_bytes: 4 << 30,
-            clip_checksum: ClipChecksum::None,
             hosts: Vec::new(),
             faults: Vec::new(),
         }
@@ -140,7 +130,7 @@ impl SandboxBuilder {
     /// Sets the minimum duration of a job in seconds, over which its progress rises. Defaults to 2. A job never ends before its
     /// clip is rendered.
     pub fn seconds_per_job(mut self, seconds: f64) -> Self {
-        self.seconds_per_job = if seconds.is_finite() {
+        self.settings.seconds_per_job = if seconds.is_finite() {
             seconds.clamp(0.0, 86_400.0)
         } else {
             2.0
@@ -151,25 +141,25 @@ impl SandboxBuilder {
     /// Acts as for a team with zero data retention: every create must have `output.upload_url`, the clip is uploaded there, and
     /// polls return no link.
     pub fn zero_data_retention(mut self, on: bool) -> Self {
-        self.zero_data_retention = on;
+        self.settings.zero_data_retention = on;
         self
     }
 
     /// Sets how long a link to a clip is valid. Defaults to 24 hours. A later poll returns a new link.
     pub fn link_lifetime(mut self, lifetime: Duration) -> Self {
-        self.link_lifetime = lifetime;
+        self.settings.link_lifetime = lifetime;
         self
     }
 
     /// Sets the hash that downloads of clips declare. Defaults to none.
     pub fn clip_checksum(mut self, checksum: ClipChecksum) -> Self {
-        self.clip_checksum = checksum;
+        self.settings.clip_checksum = checksum;
         self
     }
 
     /// Sets the maximum size of a request body. Defaults to 200 MiB.
     pub fn most_body_bytes(mut self, bytes: usize) -> Self {
-        self.max_body_bytes = bytes;
+        self.settings.max_body_bytes = bytes;
         self
     }
 
@@ -215,22 +205,16 @@ impl SandboxBuilder {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let (restarts, restart_requests) = Restarts::new();
         let app = Arc::new(AppState {
-            settings: Settings {
-                api_key: self
-                    .api_key
-                    .unwrap_or_else(|| format!("xai-sandbox-{}", uuid::Uuid::new_v4().simple())),
-                seconds_per_job: self.seconds_per_job,
-                zero_data_retention: self.zero_data_retention,
-                link_lifetime: self.link_lifetime,
-                max_body_bytes: self.max_body_bytes,
-                clip_checksum: self.clip_checksum,
-                hosts: AllowedHosts::new(address, self.hosts),
-            },
+            settings: self.settings,
+            api_key: self
+                .api_key
+                .unwrap_or_else(|| format!("xai-sandbox-{}", uuid::Uuid::new_v4().simple())),
             address,
+            hosts: AllowedHosts::new(address, self.hosts),
             script: Arc::default(),
             restarts,
             counters: Counters::default(),
-            jobs: Jobs::new(self.max_jobs, self.max_clip_bytes),
+            jobs: Jobs::new(self.max_jobs),
             answers: StoredAnswers::default(),
             files: Files::default(),
             scratch: Scratch::create()?,
@@ -276,7 +260,7 @@ impl Sandbox {
 
     /// Returns the accepted API key.
     pub fn api_key(&self) -> &str {
-        &self.app.settings.api_key
+        &self.app.api_key
     }
 
     /// Returns the jobs, the counters and the faults in force.

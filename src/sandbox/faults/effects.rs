@@ -151,8 +151,8 @@ pub(crate) async fn change_reply(
 /// Returns the byte and the fault of a kind that applies to the bytes of a reply.
 pub(crate) fn reply_fault(kind: &FaultKind) -> Option<(u64, ReplyFault)> {
     Some(match *kind {
-        FaultKind::CutAt(at) => (at, ReplyFault::Close),
-        FaultKind::ResetAt(at) => (at, ReplyFault::Reset),
+        FaultKind::CutAt(at) => (at, ReplyFault::End { reset: false }),
+        FaultKind::ResetAt(at) => (at, ReplyFault::End { reset: true }),
         FaultKind::StallAt(at) => (at, ReplyFault::Stall),
         FaultKind::DelayAt(at, millis) => (at, ReplyFault::Pause(Duration::from_millis(millis))),
         FaultKind::CorruptAt(at, bit) => (at, ReplyFault::Flip(bit)),

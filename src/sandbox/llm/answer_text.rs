@@ -3,7 +3,6 @@
 //! Owns the wording. `user_words` finds the user's own words, `picture_stats` and `picture_change` describe pictures. The same
 //! question always has the same answer.
 
-use super::field_source::FieldSource;
 use super::picture_change::PictureChange;
 use super::picture_stats::PictureStats;
 use super::user_words;
@@ -303,8 +302,9 @@ fn topic(name: &str, description: &str) -> Option<&'static str> {
     find(&name).or_else(|| find(&description))
 }
 
-impl FieldSource for AnswerText {
-    fn text(&self, name: &str, description: &str) -> String {
+/// The values of the fields of a requested JSON object, by their names and descriptions.
+impl AnswerText {
+    pub(super) fn text(&self, name: &str, description: &str) -> String {
         match topic(name, description) {
             Some("prompt") if self.pictures.is_empty() || self.is_plan => self.plan(),
             Some("prompt" | "recreation") => self.recreation_prompt(),
@@ -328,7 +328,8 @@ impl FieldSource for AnswerText {
         }
     }
 
-    fn list(&self, name: &str, description: &str) -> Vec<String> {
+    /// Returns at least one text.
+    pub(super) fn list(&self, name: &str, description: &str) -> Vec<String> {
         match topic(name, description) {
             Some("palette") => self.palette(),
             Some("subject") => self.subjects(),
@@ -336,7 +337,7 @@ impl FieldSource for AnswerText {
         }
     }
 
-    fn number(&self, name: &str, description: &str) -> Option<f64> {
+    pub(super) fn number(&self, name: &str, description: &str) -> Option<f64> {
         let text = format!("{name} {description}").to_lowercase();
         let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
         if has(&["duration", "second", "length"]) {
@@ -356,7 +357,7 @@ impl FieldSource for AnswerText {
         }
     }
 
-    fn boolean(&self, name: &str, description: &str) -> bool {
+    pub(super) fn boolean(&self, name: &str, description: &str) -> bool {
         match topic(name, description) {
             Some("motion") => self
                 .change

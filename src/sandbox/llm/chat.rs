@@ -79,22 +79,12 @@ pub(crate) fn parse(body: ChatBody) -> Result<ChatRequest, Rejection> {
         ));
     }
     let mut question = Question {
-        model,
-        effort,
-        text: String::new(),
-        pictures: Vec::new(),
-        tool_output: None,
-        tokens: tools
-            .iter()
-            .map(|tool| text_tokens(&tool.parameters.to_string()))
-            .sum(),
-        tools,
         choice,
         format,
-        search: false,
         max_tokens,
         stream,
         messages: body.messages.len() as u64,
+        ..Question::new(model, effort, tools)
     };
     let mut calls = Vec::new();
     for message in body.messages {

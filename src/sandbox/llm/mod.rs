@@ -8,7 +8,6 @@ pub(crate) mod answer;
 mod answer_text;
 pub(crate) mod chat;
 pub(crate) mod event_stream;
-mod field_source;
 pub(crate) mod language_body;
 pub(crate) mod language_model;
 mod picture_change;

@@ -169,6 +169,20 @@ fn luma(value: Rgb) -> f64 {
     f64::from(0.2126 * value[0] + 0.7152 * value[1] + 0.0722 * value[2])
 }
 
+/// The names of hues: up to which hue, the name below this brightness, the name below this saturation, and the usual one.
+/// The hues above the last row are those of the first.
+type Hue = (f32, (f32, &'static str), (f32, &'static str), &'static str);
+const HUES: [Hue; 8] = [
+    (14.0, (0.45, "dark red"), (0.45, "pink"), "red"),
+    (42.0, (0.65, "brown"), (0.0, ""), "orange"),
+    (68.0, (0.5, "olive"), (0.0, ""), "yellow"),
+    (160.0, (0.45, "dark green"), (0.0, ""), "green"),
+    (195.0, (0.0, ""), (0.0, ""), "cyan"),
+    (255.0, (0.45, "dark blue"), (0.5, "pale blue"), "blue"),
+    (290.0, (0.0, ""), (0.0, ""), "purple"),
+    (340.0, (0.0, ""), (0.45, "pink"), "magenta"),
+];
+
 /// Returns one of a few names for a color.
 fn color_name(value: [u8; 3]) -> &'static str {
     let [r, g, b] = value.map(|channel| f32::from(channel) / 255.0);
@@ -193,56 +207,15 @@ fn color_name(value: [u8; 3]) -> &'static str {
     } else {
         (r - g) / spread + 4.0
     };
-    let dark = max < 0.45;
-    match sextant * 60.0 {
-        h if !(14.0..340.0).contains(&h) => {
-            if dark {
-                "dark red"
-            } else if saturation < 0.45 {
-                "pink"
-            } else {
-                "red"
-            }
-        }
-        h if h < 42.0 => {
-            if max < 0.65 {
-                "brown"
-            } else {
-                "orange"
-            }
-        }
-        h if h < 68.0 => {
-            if max < 0.5 {
-                "olive"
-            } else {
-                "yellow"
-            }
-        }
-        h if h < 160.0 => {
-            if dark {
-                "dark green"
-            } else {
-                "green"
-            }
-        }
-        h if h < 195.0 => "cyan",
-        h if h < 255.0 => {
-            if dark {
-                "dark blue"
-            } else if saturation < 0.5 {
-                "pale blue"
-            } else {
-                "blue"
-            }
-        }
-        h if h < 290.0 => "purple",
-        _ => {
-            if saturation < 0.45 {
-                "pink"
-            } else {
-                "magenta"
-            }
-        }
+    let hue = sextant * 60.0;
+    let row = HUES.iter().find(|row| hue < row.0).unwrap_or(&HUES[0]);
+    let &(_, (dark_below, dark), (pale_below, pale), name) = row;
+    if max < dark_below {
+        dark
+    } else if saturation < pale_below {
+        pale
+    } else {
+        name
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::language_body::{ChoiceWord, FunctionTool, NamedSchema};
 use super::language_model::{Effort, LanguageModel};
 use super::schema_check;
+use super::token_usage::text_tokens;
 use crate::sandbox::rules::limits::TEAM;
 use crate::sandbox::rules::refusal::{Refusal, json_response};
 use crate::sandbox::rules::video_request::MediaRef;
@@ -95,6 +96,28 @@ pub(crate) struct Question {
     pub(super) tokens: u64,
     /// Number of messages.
     pub(super) messages: u64,
+}
+
+impl Question {
+    /// Returns a question without messages.
+    pub(super) fn new(model: &'static LanguageModel, effort: Effort, tools: Vec<Function>) -> Self {
+        let tool_tokens = tools.iter().map(|tool| text_tokens(&tool.parameters.to_string()));
+        Self {
+            model,
+            effort,
+            text: String::new(),
+            pictures: Vec::new(),
+            tool_output: None,
+            tokens: tool_tokens.sum(),
+            tools,
+            choice: ToolChoice::Auto,
+            format: AnswerFormat::Text,
+            search: false,
+            max_tokens: None,
+            stream: false,
+            messages: 1,
+        }
+    }
 }
 
 /// A function that the model may call.

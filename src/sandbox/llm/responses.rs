@@ -66,24 +66,14 @@ pub(crate) fn parse(body: ResponsesBody, raw: &Value, zdr: bool) -> Result<Respo
         Some(Format::JsonSchema(named)) => question::schema_format("text.format", named)?,
     };
     let mut question = Question {
-        model,
-        effort,
-        text: String::new(),
-        pictures: Vec::new(),
-        tool_output: None,
-        tokens: body.instructions.as_deref().map_or(0, text_tokens)
-            + tools
-                .iter()
-                .map(|tool| text_tokens(&tool.parameters.to_string()))
-                .sum::<u64>(),
-        tools,
         choice,
         format,
         search,
         max_tokens: question::check_max_tokens(body.max_output_tokens, "max_output_tokens")?,
         stream: body.stream.unwrap_or(false),
-        messages: 1,
+        ..Question::new(model, effort, tools)
     };
+    question.tokens += body.instructions.as_deref().map_or(0, text_tokens);
     let mut is_empty = false;
     match body.input {
         Input::Text(text) => {

@@ -1,11 +1,11 @@
 //! Generates a value that satisfies the caller's schema.
 //!
-//! Owns the walk through the schema. The content of the fields comes from a [`FieldSource`]. A value is returned only if it
+//! Owns the walk through the schema. The content of the fields comes from [`AnswerText`]. A value is returned only if it
 //! is valid.
 
 use serde_json::{Map, Number, Value, json};
 
-use super::field_source::FieldSource;
+use super::answer_text::AnswerText;
 use super::schema_check::{resolve, validate};
 
 /// Maximum nesting of a value.
@@ -16,7 +16,7 @@ const REQUIRED_ONLY_DEPTH: usize = 5;
 const MAX_STEPS: usize = 5_000;
 
 /// Returns a value that satisfies `schema`, or `None` if none was found.
-pub(super) fn generate(schema: &Value, source: &dyn FieldSource) -> Option<Value> {
+pub(super) fn generate(schema: &Value, source: &AnswerText) -> Option<Value> {
     let mut generator = Generator {
         root: schema,
         source,
@@ -67,7 +67,7 @@ struct Position<'a> {
 
 struct Generator<'a> {
     root: &'a Value,
-    source: &'a dyn FieldSource,
+    source: &'a AnswerText,
     steps: usize,
 }
 

@@ -2,7 +2,6 @@
 
 use serde_json::json;
 
-use super::super::answer_text::AnswerText;
 use super::super::picture_stats::PictureStats;
 use super::*;
 

@@ -1,6 +1,7 @@
 //! Draws into the planes of a YUV picture: areas, shapes, text, blends, crops and scaling.
 
 use super::font::{self, CELL, FINE};
+use crate::media::Frame;
 use crate::media::write::YuvPicture;
 
 /// A rectangle in pixels. It is clipped to the picture.
@@ -295,15 +296,11 @@ fn crop_plane(source: &[u8], w: usize, h: usize, view: View, out: &mut [u8]) {
     }
 }
 
-/// Scales packed RGB24 to cover the target and cuts off what exceeds it on two sides. A picture of the target size keeps its
+/// Scales a frame to cover the target and cuts off what exceeds it on two sides. A frame of the target size keeps its
 /// pixels.
-pub(super) fn cover(
-    rgb: &[u8],
-    width: usize,
-    height: usize,
-    to_width: usize,
-    to_height: usize,
-) -> YuvPicture {
+pub(super) fn cover(frame: &Frame, to_width: usize, to_height: usize) -> YuvPicture {
+    let (width, height) = (frame.width() as usize, frame.height() as usize);
+    let rgb = frame.rgb();
     if (width, height) == (to_width, to_height) {
         return YuvPicture::from_rgb(width, height, rgb);
     }

@@ -11,9 +11,9 @@ use base64::Engine;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
-use super::spec::FRAME_RATE;
+use super::spec::{FRAME_RATE, InputClip};
 use crate::error::Result;
-use crate::media::{self, MediaOptions, MediaSource};
+use crate::media::{self, Frame, MediaOptions, MediaSource};
 use crate::sandbox::rules::limits::MAX_VIDEO_BYTES;
 use crate::sandbox::rules::video_request::MediaRef;
 use crate::sandbox::state::app::App;
@@ -23,25 +23,6 @@ use crate::sandbox::state::jobs::JobFailure;
 /// Deadline of an exchange with another server on this machine.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A decoded picture, packed RGB24.
-#[derive(Debug)]
-pub(crate) struct InputPicture {
-    pub(crate) width: usize,
-    pub(crate) height: usize,
-    pub(crate) rgb: Vec<u8>,
-}
-
-/// An input clip and its properties.
-#[derive(Debug)]
-pub(crate) struct InputClip {
-    pub(crate) blob: Blob,
-    pub(crate) width: usize,
-    pub(crate) height: usize,
-    pub(crate) millis: u64,
-    /// The number of frames at [`FRAME_RATE`].
-    pub(crate) frames: usize,
-}
-
 /// Fetched media, in memory or in a file.
 enum Content {
     Bytes(Bytes),
@@ -49,21 +30,15 @@ enum Content {
 }
 
 /// Fetches and decodes a picture.
-pub(crate) async fn picture(app: &App, input: &MediaRef) -> Result<InputPicture, JobFailure> {
+pub(super) async fn picture(app: &App, input: &MediaRef) -> Result<Frame, JobFailure> {
     let source = match fetch(app, input).await? {
         Content::Bytes(bytes) => MediaSource::named_bytes("the given picture", bytes),
         Content::File(blob) => MediaSource::from(blob.path().to_owned()),
     };
     let frame = blocking(app, move || media::picture(source, &MediaOptions::new())).await?;
-    let frame = frame.map_err(|error| {
+    frame.map_err(|error| {
         tracing::debug!(%error, "sandbox: could not decode an input picture");
         JobFailure::invalid("The image could not be decoded. Supported formats are JPEG, PNG and WebP.")
-    })?;
-    let (width, height) = (frame.width() as usize, frame.height() as usize);
-    Ok(InputPicture {
-        width,
-        height,
-        rgb: frame.into_rgb(),
     })
 }
 
@@ -80,7 +55,7 @@ pub(crate) async fn bytes(app: &App, input: &MediaRef) -> Result<Bytes, JobFailu
 }
 
 /// Fetches a clip and reads its properties.
-pub(crate) async fn clip(app: &App, input: &MediaRef) -> Result<InputClip, JobFailure> {
+pub(super) async fn clip(app: &App, input: &MediaRef) -> Result<InputClip, JobFailure> {
     let unreadable = |error: &dyn std::fmt::Display| {
         tracing::debug!(%error, "sandbox: could not decode an input clip");
         JobFailure::invalid("The video could not be decoded.")
@@ -193,7 +168,7 @@ async fn fetch_loopback(app: &App, url: &str) -> Result<Bytes, JobFailure> {
 }
 
 /// Uploads a clip to the caller's bucket, which must be on this machine.
-pub(crate) async fn upload(app: &App, url: &str, clip: &Blob) -> Result<(), JobFailure> {
+pub(super) async fn upload(app: &App, url: &str, clip: &Blob) -> Result<(), JobFailure> {
     let failed = |what: &str| JobFailure {
         code: "failed_precondition",
         message: format!("The video could not be uploaded to output.upload_url: {what}."),

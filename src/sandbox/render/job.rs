@@ -10,11 +10,10 @@ use uuid::Uuid;
 
 use super::clip;
 use super::draw;
-use super::inputs::{self, InputClip, InputPicture};
+use super::inputs;
 use super::scene;
-use super::spec::{FRAME_RATE, InputFrames, RenderSpec, Source};
+use super::spec::{FRAME_RATE, InputClip, RenderSpec, Source};
 use crate::error::{Error, ErrorKind, Result};
-use crate::media::write::YuvPicture;
 use crate::sandbox::faults::FaultKind;
 use crate::sandbox::rules::clip_size::{size_following, size_for, size_from_clip};
 use crate::sandbox::rules::limits::{
@@ -27,18 +26,15 @@ use crate::sandbox::rules::video_request::{
 };
 use crate::sandbox::state::app::{App, AppState};
 use crate::sandbox::state::blob::Blob;
-use crate::sandbox::state::jobs::{FinishedClip, JobFailure, Phase};
+use crate::sandbox::state::jobs::{FinishedClip, JobFailure};
 
 /// Starts the work on a job and returns at once.
 pub(crate) fn start(app: &App, id: Uuid, request: VideoRequest, render_faults: Vec<FaultKind>) {
     let app = Arc::clone(app);
     let runtime = app.runtime.clone();
     runtime.spawn(async move {
-        let phase = match run(&app, id, request, &render_faults).await {
-            Ok(finished) => Phase::Finished(finished),
-            Err(failure) => Phase::Failed(failure),
-        };
-        app.jobs.finish(id, phase);
+        let result = run(&app, id, request, &render_faults).await;
+        app.jobs.finish(id, result);
     });
 }
 
@@ -48,8 +44,6 @@ struct PreparedJob {
     resolution: Resolution,
     input_images: u64,
     input_millis: u64,
-    /// Keeps the file of the input clip until the rendering has read it.
-    input_clip: Option<Blob>,
 }
 
 async fn run(
@@ -81,7 +75,7 @@ async fn run(
     };
     let ticks = price_ticks(request.model, prepared.resolution, usage);
 
-    let (clip, frames) = render(app, prepared).await?;
+    let (clip, frames) = render(app, prepared.spec).await?;
     let clip = clip.with_free_box(&id.to_string(), padded_length);
     app.jobs.with(id, |job| job.ticks = ticks);
 
@@ -143,32 +137,33 @@ async fn prepare_generation(
     };
     let (width, height) = match &first {
         // The clip has the shape of its first picture, whatever ratio was requested.
-        Some(picture) => size_following(picture.width, picture.height, generation.resolution),
+        Some(frame) => size_following(
+            frame.width() as usize,
+            frame.height() as usize,
+            generation.resolution,
+        ),
         None => size_for(generation.aspect_ratio, generation.resolution),
     };
     let total = frames(generation.seconds);
-    let fit = |picture: &InputPicture, width, height| -> YuvPicture {
-        draw::cover(&picture.rgb, picture.width, picture.height, width, height)
-    };
     let mut pins = Vec::new();
-    if let Some(picture) = &first {
-        pins.push((0, fit(picture, width, height)));
+    if let Some(frame) = &first {
+        pins.push((0, draw::cover(frame, width, height)));
     }
     for (position, input) in &generation.keyframes {
-        let picture = inputs::picture(app, input).await?;
-        let frame = (*position * FRAME_RATE / KEYFRAMES_PER_SECOND) as usize;
-        pins.push((frame, fit(&picture, width, height)));
+        let frame = inputs::picture(app, input).await?;
+        let number = (*position * FRAME_RATE / KEYFRAMES_PER_SECOND) as usize;
+        pins.push((number, draw::cover(&frame, width, height)));
     }
     if let Some(input) = &generation.last {
-        let picture = inputs::picture(app, input).await?;
-        pins.push((total - 1, fit(&picture, width, height)));
+        let frame = inputs::picture(app, input).await?;
+        pins.push((total - 1, draw::cover(&frame, width, height)));
     }
     let mut tiles = Vec::new();
     for input in &generation.references {
-        let picture = inputs::picture(app, input).await?;
-        let size = (picture.width, picture.height);
+        let frame = inputs::picture(app, input).await?;
+        let size = (frame.width() as usize, frame.height() as usize);
         let (tile_width, tile_height) = scene::tile_size(generation.references.len(), (width, height), size);
-        tiles.push(fit(&picture, tile_width, tile_height));
+        tiles.push(draw::cover(&frame, tile_width, tile_height));
     }
     let input_images = (pins.len() + tiles.len()) as u64;
     Ok(PreparedJob {
@@ -183,7 +178,6 @@ async fn prepare_generation(
         resolution: generation.resolution,
         input_images,
         input_millis: 0,
-        input_clip: None,
     })
 }
 
@@ -192,13 +186,10 @@ fn prepare_from_clip(
     clip: InputClip,
     request: &VideoRequest,
     frames: usize,
-    source: impl FnOnce(InputFrames) -> Source,
+    source: impl FnOnce(InputClip) -> Source,
 ) -> PreparedJob {
     let (width, height, resolution) = size_from_clip(clip.width, clip.height);
-    let input = InputFrames {
-        path: clip.blob.path().to_owned(),
-        frames: clip.frames,
-    };
+    let input_millis = clip.millis;
     PreparedJob {
         spec: RenderSpec {
             width,
@@ -206,12 +197,11 @@ fn prepare_from_clip(
             frames,
             prompt: request.prompt.clone(),
             sound: true,
-            source: source(input),
+            source: source(clip),
         },
         resolution,
         input_images: 0,
-        input_millis: clip.millis,
-        input_clip: Some(clip.blob),
+        input_millis,
     }
 }
 
@@ -236,7 +226,7 @@ fn frames(seconds: u32) -> usize {
 }
 
 /// Renders a clip on a blocking thread and returns it with its number of frames.
-async fn render(app: &App, prepared: PreparedJob) -> Result<(Blob, usize), JobFailure> {
+async fn render(app: &App, spec: RenderSpec) -> Result<(Blob, usize), JobFailure> {
     let permit = Arc::clone(&app.renderers)
         .acquire_owned()
         .await
@@ -244,9 +234,7 @@ async fn render(app: &App, prepared: PreparedJob) -> Result<(Blob, usize), JobFa
     let app = Arc::clone(app);
     let task = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        let rendered = render_or_reuse(&app, &prepared.spec);
-        drop(prepared.input_clip);
-        rendered
+        render_or_reuse(&app, &spec)
     });
     match task.await {
         Ok(Ok(rendered)) => Ok(rendered),

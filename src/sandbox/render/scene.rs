@@ -6,10 +6,10 @@
 use std::time::Duration;
 
 use super::draw::{self, Area, Label, Shape, View};
-use super::spec::{FRAME_RATE, InputFrames, RenderSpec, Seed, Source};
+use super::spec::{FRAME_RATE, InputClip, RenderSpec, Seed, Source};
 use crate::error::{Error, ErrorKind, Result};
+use crate::media::MediaOptions;
 use crate::media::write::{YuvPicture, each_frame, yuv_of};
-use crate::media::{Frame, MediaOptions};
 
 /// Deadline for reading an input clip. Its frames are drawn and encoded while it is read, which is slow on a busy machine.
 const READ_DEADLINE: Duration = Duration::from_secs(600);
@@ -26,18 +26,18 @@ pub(super) fn play(spec: &RenderSpec, sink: Sink<'_>) -> Result<()> {
 }
 
 /// Draws the input clip in other colors.
-fn draw_edit(spec: &RenderSpec, input: &InputFrames, sink: Sink<'_>) -> Result<()> {
+fn draw_edit(spec: &RenderSpec, input: &InputClip, sink: Sink<'_>) -> Result<()> {
     let seed = Seed::new(&spec.prompt);
     let overlay = Overlay::new(spec, input.frames);
     let [_, cb, cr] = hsv_color(seed.unit(0), 0.8, 0.8);
     let mut number = 0;
     each_frame(
-        &input.path,
+        input.blob.path(),
         FRAME_RATE,
         input.frames,
         &MediaOptions::new().with_deadline(READ_DEADLINE),
         |frame| {
-            let mut picture = cover(frame, spec);
+            let mut picture = draw::cover(frame, spec.width, spec.height);
             // The luma is kept. The chroma is the mean of the input's and of a color that depends on the prompt.
             for (plane, tint) in [(&mut picture.u, cb), (&mut picture.v, cr)] {
                 for value in plane.iter_mut() {
@@ -52,17 +52,17 @@ fn draw_edit(spec: &RenderSpec, input: &InputFrames, sink: Sink<'_>) -> Result<(
 }
 
 /// Draws the input clip unchanged, followed by a camera movement over its last frame.
-fn draw_extension(spec: &RenderSpec, input: &InputFrames, sink: Sink<'_>) -> Result<()> {
+fn draw_extension(spec: &RenderSpec, input: &InputClip, sink: Sink<'_>) -> Result<()> {
     let seed = Seed::new(&spec.prompt);
     let mut last = None;
     let mut number = 0;
     each_frame(
-        &input.path,
+        input.blob.path(),
         FRAME_RATE,
         input.frames,
         &MediaOptions::new().with_deadline(READ_DEADLINE),
         |frame| {
-            let picture = cover(frame, spec);
+            let picture = draw::cover(frame, spec.width, spec.height);
             sink(&picture)?;
             number += 1;
             if number == input.frames {
@@ -80,16 +80,6 @@ fn draw_extension(spec: &RenderSpec, input: &InputFrames, sink: Sink<'_>) -> Res
         sink(&picture)?;
     }
     Ok(())
-}
-
-fn cover(frame: &Frame, spec: &RenderSpec) -> YuvPicture {
-    draw::cover(
-        frame.rgb(),
-        frame.width() as usize,
-        frame.height() as usize,
-        spec.width,
-        spec.height,
-    )
 }
 
 /// Length of the fade between a scene and a pinned picture, in frames.

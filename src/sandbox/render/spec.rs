@@ -1,10 +1,9 @@
 //! What to render.
 
-use std::path::PathBuf;
-
 use sha2::{Digest, Sha256};
 
 use crate::media::write::YuvPicture;
+use crate::sandbox::state::blob::Blob;
 
 /// Frames per second of every clip, as on the service.
 pub(super) const FRAME_RATE: u32 = 24;
@@ -45,14 +44,18 @@ pub(super) enum Source {
         tiles: Vec<YuvPicture>,
     },
     /// All frames of this clip in other colors.
-    Edit(InputFrames),
+    Edit(InputClip),
     /// This clip, then new frames.
-    Extend(InputFrames),
+    Extend(InputClip),
 }
 
-/// The frames of an input clip.
-pub(super) struct InputFrames {
-    pub(super) path: PathBuf,
+/// An input clip and its properties.
+pub(super) struct InputClip {
+    /// Keeps the file until it has been read.
+    pub(super) blob: Blob,
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) millis: u64,
     /// The number of frames at [`FRAME_RATE`].
     pub(super) frames: usize,
 }

@@ -33,14 +33,8 @@ pub(super) async fn download(
     let Some(link) = app.jobs.find_link(&name) else {
         return refuse(StatusCode::NOT_FOUND);
     };
-    if signed.sig.as_deref() != Some(link.signature.as_str()) {
-        return refuse(StatusCode::FORBIDDEN);
-    }
-    if let Some(status) = link.expired_with {
+    if let Some(status) = link.refusal(signed.sig.as_deref(), app.settings.link_lifetime) {
         return refuse(StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN));
-    }
-    if link.created.elapsed() >= app.settings.link_lifetime {
-        return refuse(StatusCode::FORBIDDEN);
     }
     let found = app.jobs.with(link.job, |job| {
         job.downloads += u64::from(method == Method::GET);

@@ -139,10 +139,9 @@ pub(super) async fn retrieve(State(app): State<App>, Path(id): Path<String>) -> 
 
 /// `DELETE /v1/responses/{id}`
 pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Refusal> {
-    app.answers
-        .responses
-        .remove(&id)
-        .ok_or_else(|| response_not_found(&id))?;
+    if !app.answers.responses.remove(&id) {
+        return Err(response_not_found(&id));
+    }
     let body = json!({ "id": id, "object": "response", "deleted": true });
     Ok(json_response(StatusCode::OK, &body))
 }

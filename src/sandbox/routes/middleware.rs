@@ -48,7 +48,7 @@ pub(super) async fn handle(State(app): State<App>, mut request: Request, next: N
 
 /// Refuses requests that a page of another site made a browser send. They are not counted, and no fault applies to them.
 fn check_source(app: &App, request: &Request) -> Result<(), Refusal> {
-    app.settings.hosts.check_host(request.uri(), request.headers())?;
+    app.hosts.check_host(request.uri(), request.headers())?;
     let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
     if is_change && request.uri().path().starts_with("/sandbox/") {
         AllowedHosts::check_origin(request.uri(), request.headers())?;
@@ -83,7 +83,7 @@ async fn respond(
         }
     }
     if path.starts_with("/v1/")
-        && let Err(refusal) = check_key(&app.settings.api_key, request.headers())
+        && let Err(refusal) = check_key(&app.api_key, request.headers())
     {
         return refusal.into_response();
     }

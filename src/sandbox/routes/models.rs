@@ -68,7 +68,7 @@ pub(super) async fn model(Path(id): Path<String>) -> Result<Response, Refusal> {
 }
 
 pub(super) async fn api_key(State(app): State<App>) -> Response {
-    let key = &app.settings.api_key;
+    let key = &app.api_key;
     let tail = key
         .len()
         .checked_sub(4)

@@ -11,6 +11,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -24,7 +25,7 @@ use crate::sandbox::rules::video_body::{WireEdit, WireExtension, WireGeneration}
 use crate::sandbox::rules::video_request::{MediaRef, VideoRequest};
 use crate::sandbox::state::app::App;
 use crate::sandbox::state::clock::unix_now;
-use crate::sandbox::state::jobs::{FinishedClip, Job, JobFailure, JobStatus, Phase};
+use crate::sandbox::state::jobs::{FinishedClip, Job, JobFailure, JobStatus};
 
 /// Maximum number of unfinished jobs, which hold their pictures in memory. Further creates are refused.
 const MAX_WORKING: usize = 500;
@@ -37,9 +38,7 @@ pub(super) async fn generate(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refusal> {
-    let parsed: WireGeneration = parse_json(&headers, &body)?;
-    let request = validation::generation(parsed, app.settings.zero_data_retention)?;
-    create(&app, request, &body)
+    create::<WireGeneration>(&app, &headers, &body, validation::generation)
 }
 
 pub(super) async fn edit(
@@ -47,9 +46,7 @@ pub(super) async fn edit(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refusal> {
-    let parsed: WireEdit = parse_json(&headers, &body)?;
-    let request = validation::edit(parsed, app.settings.zero_data_retention)?;
-    create(&app, request, &body)
+    create::<WireEdit>(&app, &headers, &body, validation::edit)
 }
 
 pub(super) async fn extend(
@@ -57,12 +54,17 @@ pub(super) async fn extend(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refusal> {
-    let parsed: WireExtension = parse_json(&headers, &body)?;
-    let request = validation::extension(parsed, app.settings.zero_data_retention)?;
-    create(&app, request, &body)
+    create::<WireExtension>(&app, &headers, &body, validation::extension)
 }
 
-fn create(app: &App, request: VideoRequest, body: &Bytes) -> Result<Response, Refusal> {
+/// Checks a create and starts its job. `check` gets the parsed body and whether data retention is off.
+fn create<T: DeserializeOwned>(
+    app: &App,
+    headers: &HeaderMap,
+    body: &Bytes,
+    check: fn(T, bool) -> Result<VideoRequest, Refusal>,
+) -> Result<Response, Refusal> {
+    let request = check(parse_json(headers, body)?, app.settings.zero_data_retention)?;
     for input in request.inputs() {
         if let MediaRef::FileId(id) = input
             && app.files.find(id).is_none()
@@ -94,7 +96,7 @@ fn create(app: &App, request: VideoRequest, body: &Bytes) -> Result<Response, Re
         request: serde_json::from_slice(body).map_or(Value::Null, shorten_data_urls),
         uploaded: app.settings.zero_data_retention,
         outcome,
-        phase: Phase::Working,
+        result: None,
         polls: 0,
         downloads: 0,
         ticks: 0,

@@ -23,7 +23,9 @@ pub(crate) type App = Arc<AppState>;
 #[derive(Debug)]
 pub(crate) struct AppState {
     pub(crate) settings: Settings,
+    pub(crate) api_key: String,
     pub(crate) address: SocketAddr,
+    pub(crate) hosts: AllowedHosts,
     pub(crate) script: Arc<Script>,
     pub(crate) restarts: Restarts,
     pub(crate) counters: Counters,
@@ -40,15 +42,26 @@ pub(crate) struct AppState {
     pub(crate) stop: Arc<AtomicBool>,
 }
 
+/// What the builder of a sandbox sets.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    pub(crate) api_key: String,
     pub(crate) seconds_per_job: f64,
     pub(crate) zero_data_retention: bool,
     pub(crate) link_lifetime: Duration,
     pub(crate) max_body_bytes: usize,
     pub(crate) clip_checksum: ClipChecksum,
-    pub(crate) hosts: AllowedHosts,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            seconds_per_job: 2.0,
+            zero_data_retention: false,
+            link_lifetime: Duration::from_secs(24 * 3600),
+            max_body_bytes: 200 << 20,
+            clip_checksum: ClipChecksum::None,
+        }
+    }
 }
 
 /// How often the sandbox has been asked for what.
@@ -79,13 +92,9 @@ impl AppState {
         }
         if let Some(name) = url.path().strip_prefix(CLIP_PATH) {
             let link = self.jobs.find_link(name)?;
-            let is_signed = url
-                .query_pairs()
-                .any(|(key, value)| key == "sig" && *value == *link.signature);
-            if !is_signed
-                || link.expired_with.is_some()
-                || link.created.elapsed() >= self.settings.link_lifetime
-            {
+            let signature = url.query_pairs().find(|(key, _)| key == "sig");
+            let signature = signature.as_ref().map(|(_, value)| &**value);
+            if link.refusal(signature, self.settings.link_lifetime).is_some() {
                 return None;
             }
             return self.jobs.with(link.job, |job| job.clip().cloned())?;

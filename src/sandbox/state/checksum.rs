@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt as _;
 use md5::Md5;
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest, Sha256};
 
 use super::blob::Blob;
 
@@ -26,31 +26,24 @@ pub enum ClipChecksum {
 impl ClipChecksum {
     /// Returns the header that declares the hash of a whole file.
     pub(crate) async fn header(self, blob: &Blob) -> Option<(HeaderName, HeaderValue)> {
-        let (mut md5, mut sha256) = (Md5::new(), Sha256::new());
-        if self == Self::None {
-            return None;
-        }
-        let mut pieces = std::pin::pin!(blob.stream(0, blob.len()));
-        while let Some(piece) = pieces.next().await {
-            let piece = piece.ok()?;
-            match self {
-                Self::Sha256 => sha256.update(&piece),
-                _ => md5.update(&piece),
-            }
-        }
         let (name, value) = match self {
-            Self::Sha256 => {
-                let hash = STANDARD.encode(sha256.finalize());
-                (
-                    HeaderName::from_static("repr-digest"),
-                    format!("sha-256=:{hash}:"),
-                )
-            }
-            _ => (
-                HeaderName::from_static("content-md5"),
-                STANDARD.encode(md5.finalize()),
+            Self::None => return None,
+            Self::Md5 => ("content-md5", hash::<Md5>(blob).await?),
+            Self::Sha256 => (
+                "repr-digest",
+                format!("sha-256=:{}:", hash::<Sha256>(blob).await?),
             ),
         };
-        Some((name, HeaderValue::from_str(&value).ok()?))
+        Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?))
     }
+}
+
+/// Returns the hash of a file in base64.
+async fn hash<D: Digest + Send>(blob: &Blob) -> Option<String> {
+    let mut hash = D::new();
+    let mut pieces = std::pin::pin!(blob.stream(0, blob.len()));
+    while let Some(piece) = pieces.next().await {
+        hash.update(&piece.ok()?);
+    }
+    Some(STANDARD.encode(hash.finalize()))
 }

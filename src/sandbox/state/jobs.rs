@@ -14,6 +14,9 @@ use super::blob::Blob;
 use crate::sandbox::faults::FaultKind;
 use crate::sandbox::rules::video_model::VideoModel;
 
+/// Maximum size of all clips together.
+const MAX_CLIP_BYTES: u64 = 4 << 30;
+
 /// The path of all clips, before their names.
 pub(crate) const CLIP_PATH: &str = "/vidgen/xai-vidgen-bucket/";
 
@@ -33,19 +36,12 @@ pub(crate) struct Job {
     pub(crate) uploaded: bool,
     /// The faults that decide how the job ends.
     pub(crate) outcome: Vec<FaultKind>,
-    pub(crate) phase: Phase,
+    /// The clip or the failure; `None` while the job is queued or running.
+    pub(crate) result: Option<Result<FinishedClip, JobFailure>>,
     pub(crate) polls: u64,
     pub(crate) downloads: u64,
     pub(crate) ticks: u64,
     pub(crate) link: Option<String>,
-}
-
-/// The state of the work on a job.
-#[derive(Debug, Clone)]
-pub(crate) enum Phase {
-    Working,
-    Finished(FinishedClip),
-    Failed(JobFailure),
 }
 
 /// A finished clip.
@@ -103,19 +99,17 @@ impl Job {
                 progress: ((share * 100.0) as u32).min(99),
             };
         }
-        match &self.phase {
-            Phase::Working => JobStatus::Pending { progress: 99 },
-            Phase::Finished(finished) => JobStatus::Done(finished.clone()),
-            Phase::Failed(failure) => JobStatus::Failed(failure.clone()),
+        match &self.result {
+            None => JobStatus::Pending { progress: 99 },
+            Some(Ok(finished)) => JobStatus::Done(finished.clone()),
+            Some(Err(failure)) => JobStatus::Failed(failure.clone()),
         }
     }
 
     /// Returns the clip once it is rendered.
     pub(crate) fn clip(&self) -> Option<&Blob> {
-        match &self.phase {
-            Phase::Finished(finished) => Some(&finished.clip),
-            _ => None,
-        }
+        let finished = self.result.as_ref()?.as_ref().ok()?;
+        Some(&finished.clip)
     }
 
     /// Returns the state that the sandbox shows.
@@ -146,6 +140,17 @@ pub(crate) struct Link {
     pub(crate) expired_with: Option<u16>,
 }
 
+impl Link {
+    /// Returns the status with which a request is refused, if the link has expired or the signature is wrong.
+    pub(crate) fn refusal(&self, signature: Option<&str>, lifetime: Duration) -> Option<u16> {
+        if signature != Some(&self.signature) {
+            return Some(403);
+        }
+        let is_over = self.created.elapsed() >= lifetime;
+        self.expired_with.or(is_over.then_some(403))
+    }
+}
+
 #[derive(Debug, Default)]
 struct Table {
     jobs: HashMap<Uuid, Job>,
@@ -158,16 +163,14 @@ struct Table {
 pub(crate) struct Jobs {
     table: Mutex<Table>,
     max_jobs: usize,
-    max_clip_bytes: u64,
 }
 
 impl Jobs {
-    /// Returns an empty table. If there are too many jobs or too many bytes of clips, the oldest finished jobs are removed.
-    pub(crate) fn new(max_jobs: usize, max_clip_bytes: u64) -> Self {
+    /// Returns an empty table. Beyond `max_jobs` or [`MAX_CLIP_BYTES`], the oldest finished jobs are removed.
+    pub(crate) fn new(max_jobs: usize) -> Self {
         Self {
             table: Mutex::default(),
             max_jobs,
-            max_clip_bytes,
         }
     }
 
@@ -199,14 +202,14 @@ impl Jobs {
         self.lock()
             .jobs
             .values()
-            .filter(|job| matches!(job.phase, Phase::Working))
+            .filter(|job| job.result.is_none())
             .count()
     }
 
-    pub(crate) fn finish(&self, id: Uuid, phase: Phase) {
+    pub(crate) fn finish(&self, id: Uuid, result: Result<FinishedClip, JobFailure>) {
         let mut table = self.lock();
         if let Some(job) = table.jobs.get_mut(&id) {
-            job.phase = phase;
+            job.result = Some(result);
         }
         self.evict(&mut table);
     }
@@ -264,10 +267,10 @@ impl Jobs {
             return;
         };
         let mut at = 0;
-        while (table.jobs.len() > self.max_jobs || total > self.max_clip_bytes) && at < table.order.len() {
+        while (table.jobs.len() > self.max_jobs || total > MAX_CLIP_BYTES) && at < table.order.len() {
             let id = table.order[at];
             match table.jobs.get(&id) {
-                Some(job) if matches!(job.phase, Phase::Working) => at += 1,
+                Some(job) if job.result.is_none() => at += 1,
                 Some(job) => {
                     total = total.saturating_sub(bytes(job));
                     table.jobs.remove(&id);

@@ -1,7 +1,7 @@
 //! Answers of language models that can be fetched later: stored responses and deferred completions.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 use tokio::time::Instant;
@@ -34,38 +34,42 @@ pub(crate) struct DeferredCompletion {
     pub(crate) body: Value,
 }
 
-/// A bounded table by id.
+/// A bounded table by id, oldest first.
 #[derive(Debug)]
-pub(crate) struct AnswerTable<T>(Mutex<(BTreeMap<Uuid, T>, VecDeque<Uuid>)>);
+pub(crate) struct AnswerTable<T>(Mutex<VecDeque<(Uuid, T)>>);
 
 impl<T> Default for AnswerTable<T> {
     fn default() -> Self {
-        Self(Mutex::new((BTreeMap::new(), VecDeque::new())))
+        Self(Mutex::new(VecDeque::new()))
     }
 }
 
 impl<T: Clone> AnswerTable<T> {
     pub(crate) fn add(&self, id: Uuid, value: T) {
-        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        table.0.insert(id, value);
-        table.1.push_back(id);
-        if table.1.len() > MAX_ANSWERS
-            && let Some(oldest) = table.1.pop_front()
-        {
-            table.0.remove(&oldest);
+        let mut table = self.lock();
+        table.push_back((id, value));
+        if table.len() > MAX_ANSWERS {
+            table.pop_front();
         }
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<T> {
         let id = Uuid::try_parse(id).ok()?;
-        let table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        table.0.get(&id).cloned()
+        let table = self.lock();
+        let (_, value) = table.iter().find(|(known, _)| *known == id)?;
+        Some(value.clone())
     }
 
-    pub(crate) fn remove(&self, id: &str) -> Option<T> {
-        let id = Uuid::try_parse(id).ok()?;
-        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        table.1.retain(|other| *other != id);
-        table.0.remove(&id)
+    /// Removes an answer and returns whether it was there.
+    pub(crate) fn remove(&self, id: &str) -> bool {
+        let Ok(id) = Uuid::try_parse(id) else { return false };
+        let mut table = self.lock();
+        let before = table.len();
+        table.retain(|(known, _)| *known != id);
+        table.len() < before
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(Uuid, T)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -17,8 +17,10 @@ const MAX_REQUEST_LINE: usize = 8 << 10;
 /// What happens to a reply at one of its bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum ReplyFault {
-    Close,
-    Reset,
+    /// The connection is closed, with or without a TCP reset.
+    End {
+        reset: bool,
+    },
     Stall,
     Pause(Duration),
     Flip(u8),
@@ -66,8 +68,7 @@ impl ReplyProgress {
             return WriteStep::Pass(usize::try_from(left).unwrap_or(usize::MAX));
         }
         match self.fault {
-            ReplyFault::Close => WriteStep::End { reset: false },
-            ReplyFault::Reset => WriteStep::End { reset: true },
+            ReplyFault::End { reset } => WriteStep::End { reset },
             ReplyFault::Stall => WriteStep::Stall,
             ReplyFault::Flip(bit) if self.written == self.at => WriteStep::Flip(bit),
             ReplyFault::Flip(_) | ReplyFault::None => WriteStep::Pass(usize::MAX),
@@ -86,13 +87,11 @@ impl ReplyProgress {
         }
     }
 
-    /// Returns whether the connection is reset (`true`) or closed (`false`) once the reply has been written as far as the
-    /// fault. `None` if neither. The reply may end exactly there, so that no further write asks for the next step.
-    pub(crate) const fn ends_with_reset(&self) -> Option<bool> {
+    /// Returns how the connection ends now, with a reset or without, if it does. The reply may end exactly at the fault, so
+    /// that no further write asks for the next step.
+    pub(crate) const fn end(&self) -> Option<bool> {
         match self.fault {
-            _ if self.written < self.at => None,
-            ReplyFault::Close => Some(false),
-            ReplyFault::Reset => Some(true),
+            ReplyFault::End { reset } if self.written >= self.at => Some(reset),
             _ => None,
         }
     }

@@ -243,12 +243,7 @@ impl AsyncWrite for FaultStream {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check(cx)?;
-        let end = self
-            .connection
-            .0
-            .reply()
-            .as_ref()
-            .and_then(ReplyProgress::ends_with_reset);
+        let end = self.connection.0.reply().as_ref().and_then(ReplyProgress::end);
         if let Some(reset) = end {
             return Poll::Ready(Err(self.end(reset)));
         }
