@@ -25,30 +25,35 @@ pub(super) fn play(spec: &RenderSpec, sink: Sink<'_>) -> Result<()> {
     }
 }
 
+/// Passes every frame of an input clip to `sink`, at the size of the rendered clip.
+fn read_input(
+    spec: &RenderSpec,
+    input: &InputClip,
+    mut sink: impl FnMut(YuvPicture) -> Result<()>,
+) -> Result<()> {
+    let options = MediaOptions::new().with_deadline(READ_DEADLINE);
+    each_frame(input.blob.path(), FRAME_RATE, input.frames, &options, |frame| {
+        sink(draw::cover(frame, spec.width, spec.height))
+    })
+}
+
 /// Draws the input clip in other colors.
 fn draw_edit(spec: &RenderSpec, input: &InputClip, sink: Sink<'_>) -> Result<()> {
     let seed = Seed::new(&spec.prompt);
     let overlay = Overlay::new(spec, input.frames);
     let [_, cb, cr] = hsv_color(seed.unit(0), 0.8, 0.8);
     let mut number = 0;
-    each_frame(
-        input.blob.path(),
-        FRAME_RATE,
-        input.frames,
-        &MediaOptions::new().with_deadline(READ_DEADLINE),
-        |frame| {
-            let mut picture = draw::cover(frame, spec.width, spec.height);
-            // The luma is kept. The chroma is the mean of the input's and of a color that depends on the prompt.
-            for (plane, tint) in [(&mut picture.u, cb), (&mut picture.v, cr)] {
-                for value in plane.iter_mut() {
-                    *value = (u16::from(*value) + u16::from(tint)).div_ceil(2) as u8;
-                }
+    read_input(spec, input, |mut picture| {
+        // The luma is kept. The chroma is the mean of the input's and of a color that depends on the prompt.
+        for (plane, tint) in [(&mut picture.u, cb), (&mut picture.v, cr)] {
+            for value in plane.iter_mut() {
+                *value = (u16::from(*value) + u16::from(tint)).div_ceil(2) as u8;
             }
-            overlay.paint(&mut picture, number);
-            number += 1;
-            sink(&picture)
-        },
-    )
+        }
+        overlay.paint(&mut picture, number);
+        number += 1;
+        sink(&picture)
+    })
 }
 
 /// Draws the input clip unchanged, followed by a camera movement over its last frame.
@@ -56,21 +61,14 @@ fn draw_extension(spec: &RenderSpec, input: &InputClip, sink: Sink<'_>) -> Resul
     let seed = Seed::new(&spec.prompt);
     let mut last = None;
     let mut number = 0;
-    each_frame(
-        input.blob.path(),
-        FRAME_RATE,
-        input.frames,
-        &MediaOptions::new().with_deadline(READ_DEADLINE),
-        |frame| {
-            let picture = draw::cover(frame, spec.width, spec.height);
-            sink(&picture)?;
-            number += 1;
-            if number == input.frames {
-                last = Some(picture);
-            }
-            Ok(())
-        },
-    )?;
+    read_input(spec, input, |picture| {
+        sink(&picture)?;
+        number += 1;
+        if number == input.frames {
+            last = Some(picture);
+        }
+        Ok(())
+    })?;
     let last = last.ok_or_else(|| Error::new(ErrorKind::Media, "extend a clip without frames"))?;
     let overlay = Overlay::new(spec, input.frames + spec.frames);
     let mut camera = Camera::new(spec);
