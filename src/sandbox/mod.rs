@@ -63,7 +63,7 @@ use self::state::blob::Scratch;
 use self::state::files::Files;
 use self::state::jobs::Jobs;
 use self::state::rendered_clips::RenderedClips;
-use self::state::stored_answers::StoredAnswers;
+use self::state::stored_answers::AnswerTable;
 use self::transport::connection::{Connection, OpenConnections};
 use self::transport::host_check::AllowedHosts;
 use self::transport::listener::{FaultListener, Restarts};
@@ -215,7 +215,8 @@ impl SandboxBuilder {
             restarts,
             counters: Counters::default(),
             jobs: Jobs::new(self.max_jobs),
-            answers: StoredAnswers::default(),
+            responses: AnswerTable::default(),
+            deferred: AnswerTable::default(),
             files: Files::default(),
             scratch: Scratch::create()?,
             renderers: Arc::new(Semaphore::new(cores)),

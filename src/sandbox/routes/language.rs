@@ -57,7 +57,7 @@ pub(super) async fn chat(State(app): State<App>, headers: HeaderMap, body: Bytes
             ready_at: Instant::now() + Duration::from_secs_f64(app.settings.seconds_per_job),
             body: chat::completion(&answer),
         };
-        app.answers.deferred.add(id, deferred);
+        app.deferred.add(id, deferred);
         json_response(StatusCode::OK, &json!({ "request_id": id.to_string() }))
     } else if request.question.stream {
         event_stream::data_events(&chat::chunks(&answer, request.include_usage))
@@ -69,7 +69,7 @@ pub(super) async fn chat(State(app): State<App>, headers: HeaderMap, body: Bytes
 
 /// `GET /v1/chat/deferred-completion/{id}`: 202 without a body while it is pending.
 pub(super) async fn deferred_completion(State(app): State<App>, Path(id): Path<String>) -> Response {
-    match app.answers.deferred.find(&id) {
+    match app.deferred.find(&id) {
         None => Rejection::not_found("The deferred completion was not found.").chat_response(),
         Some(deferred) if Instant::now() < deferred.ready_at => StatusCode::ACCEPTED.into_response(),
         Some(deferred) => json_response(StatusCode::OK, &deferred.body),
@@ -89,7 +89,7 @@ pub(super) async fn respond(State(app): State<App>, headers: HeaderMap, body: By
     };
     let previous = match &request.previous_id {
         None => None,
-        Some(id) => match app.answers.responses.find(id) {
+        Some(id) => match app.responses.find(id) {
             Some(stored) => Some(stored),
             None => return response_not_found(id).into_response(),
         },
@@ -113,7 +113,7 @@ pub(super) async fn respond(State(app): State<App>, headers: HeaderMap, body: By
             pictures,
             tokens: answer.conversation_tokens(),
         };
-        app.answers.responses.add(answer.id, stored);
+        app.responses.add(answer.id, stored);
     }
     let response = if request.question.stream {
         event_stream::named_events(&responses::events(&request, &answer))
@@ -129,17 +129,13 @@ fn response_not_found(id: &str) -> Refusal {
 
 /// `GET /v1/responses/{id}`
 pub(super) async fn retrieve(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Refusal> {
-    let stored = app
-        .answers
-        .responses
-        .find(&id)
-        .ok_or_else(|| response_not_found(&id))?;
+    let stored = app.responses.find(&id).ok_or_else(|| response_not_found(&id))?;
     Ok(json_response(StatusCode::OK, &stored.body))
 }
 
 /// `DELETE /v1/responses/{id}`
 pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Refusal> {
-    if !app.answers.responses.remove(&id) {
+    if !app.responses.remove(&id) {
         return Err(response_not_found(&id));
     }
     let body = json!({ "id": id, "object": "response", "deleted": true });

@@ -12,7 +12,7 @@ use super::checksum::ClipChecksum;
 use super::files::Files;
 use super::jobs::{CLIP_PATH, Jobs};
 use super::rendered_clips::RenderedClips;
-use super::stored_answers::StoredAnswers;
+use super::stored_answers::{AnswerTable, DeferredCompletion, StoredResponse};
 use crate::sandbox::faults::script::Script;
 use crate::sandbox::transport::host_check::AllowedHosts;
 use crate::sandbox::transport::listener::Restarts;
@@ -30,7 +30,8 @@ pub(crate) struct AppState {
     pub(crate) restarts: Restarts,
     pub(crate) counters: Counters,
     pub(crate) jobs: Jobs,
-    pub(crate) answers: StoredAnswers,
+    pub(crate) responses: AnswerTable<StoredResponse>,
+    pub(crate) deferred: AnswerTable<DeferredCompletion>,
     pub(crate) files: Files,
     pub(crate) scratch: Arc<Scratch>,
     /// Limits concurrent rendering and decoding.

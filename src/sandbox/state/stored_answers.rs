@@ -12,12 +12,6 @@ use crate::sandbox::llm::picture_stats::PictureStats;
 /// Maximum number of answers that are kept of each kind. The oldest are removed first.
 const MAX_ANSWERS: usize = 1_000;
 
-#[derive(Debug, Default)]
-pub(crate) struct StoredAnswers {
-    pub(crate) responses: AnswerTable<StoredResponse>,
-    pub(crate) deferred: AnswerTable<DeferredCompletion>,
-}
-
 /// A response that can be fetched and continued.
 #[derive(Debug, Clone)]
 pub(crate) struct StoredResponse {
