@@ -1,10 +1,11 @@
 //! A local server with the service's protocol, for tests and for use without a key and without cost.
 //!
-//! It has the same routes, checks, status codes and bodies as the service, renders real video (H.264 and AAC), and applies
-//! scripted faults (see [`Fault`]). What the service checks only after the create, the sandbox also checks then.
+//! It has the same routes, checks, status codes and bodies as the service, renders real video (H.264 and AAC), and
+//! applies scripted faults (see [`Fault`]). What the service checks only after the create, the sandbox also checks
+//! then.
 //!
-//! It does not use the client's code: it shares no wire type, no limit and no price with it, so that a mistake on one side
-//! is not hidden by the other. It never contacts a host other than this machine.
+//! It does not use the client's code: it shares no wire type, no limit and no price with it, so that a mistake on
+//! one side is not hidden by the other. It never contacts a host other than this machine.
 //!
 //! | module | contents |
 //! |---|---|
@@ -103,19 +104,20 @@ impl Default for SandboxBuilder {
 }
 
 impl SandboxBuilder {
-    /// Sets the address to listen on. Defaults to a free port of 127.0.0.1. An address other than loopback opens the sandbox
-    /// to the network, including its own routes, which need no key.
+    /// Sets the address to listen on. Defaults to a free port of 127.0.0.1. An address other than loopback opens
+    /// the sandbox to the network, including its own routes, which need no key.
     ///
-    /// A request is accepted if its `Host` is `localhost`, a loopback address, or this address, with any port. A sandbox on all
-    /// addresses (`0.0.0.0`, `[::]`) accepts any IP address. Other names, such as those of containers, must be
-    /// [allowed](Self::allow_host).
+    /// A request is accepted if its `Host` is `localhost`, a loopback address, or this address, with any port. A
+    /// sandbox on all addresses (`0.0.0.0`, `[::]`) accepts any IP address. Other names, such as those of
+    /// containers, must be [allowed](Self::allow_host).
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
         self
     }
 
-    /// Accepts another host name or address by which other machines or containers reach the sandbox. Requests to any other
-    /// host are refused with 403, so that a web page cannot reach the sandbox by letting its own name resolve to this machine.
+    /// Accepts another host name or address by which other machines or containers reach the sandbox. Requests to
+    /// any other host are refused with 403, so that a web page cannot reach the sandbox by letting its own name
+    /// resolve to this machine.
     pub fn allow_host(mut self, host: impl Into<String>) -> Self {
         self.hosts.push(host.into());
         self
@@ -127,8 +129,8 @@ impl SandboxBuilder {
         self
     }
 
-    /// Sets the minimum duration of a job in seconds, over which its progress rises. Defaults to 2. A job never ends before its
-    /// clip is rendered.
+    /// Sets the minimum duration of a job in seconds, over which its progress rises. Defaults to 2. A job never
+    /// ends before its clip is rendered.
     pub fn seconds_per_job(mut self, seconds: f64) -> Self {
         self.settings.seconds_per_job = if seconds.is_finite() {
             seconds.clamp(0.0, 86_400.0)
@@ -138,8 +140,8 @@ impl SandboxBuilder {
         self
     }
 
-    /// Acts as for a team with zero data retention: every create must have `output.upload_url`, the clip is uploaded there, and
-    /// polls return no link.
+    /// Acts as for a team with zero data retention: every create must have `output.upload_url`, the clip is
+    /// uploaded there, and polls return no link.
     pub fn zero_data_retention(mut self, on: bool) -> Self {
         self.settings.zero_data_retention = on;
         self
@@ -284,8 +286,9 @@ impl Sandbox {
         self.app.script.clear();
     }
 
-    /// Restarts the server: resets every connection, accepts none for `downtime`, and then listens on the same address again.
-    /// Jobs, links, counters and faults are kept, and rendering continues. Returns when connections are accepted again.
+    /// Restarts the server: resets every connection, accepts none for `downtime`, and then listens on the same
+    /// address again. Jobs, links, counters and faults are kept, and rendering continues. Returns when connections
+    /// are accepted again.
     ///
     /// # Cancel safety
     ///

@@ -1,7 +1,7 @@
 //! What a fault does to the reply of any route.
 //!
-//! Owns the replies that are sent instead of carrying out a request, and the changes to a reply on its way out. Knows no
-//! route; the faults of one route are applied there.
+//! Owns the replies that are sent instead of carrying out a request, and the changes to a reply on its way out.
+//! Knows no route; the faults of one route are applied there.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! The kinds of fault, in one table.
 //!
-//! Owns every kind's name, values, text form, description and stage. The enum, its parser, its printer and the help text
-//! are generated from the table, so a new kind is one row here and the code that applies it.
+//! Owns every kind's name, values, text form, description and stage. The enum, its parser, its printer and the help
+//! text are generated from the table, so a new kind is one row here and the code that applies it.
 
 use super::values::Values;
 use super::words::{FaultOperation, ModerationShape, RateLimitCause};
@@ -92,9 +92,10 @@ impl std::fmt::Display for FaultKind {
 
 /// Generates [`FaultKind`], its rows and the help text from the table.
 ///
-/// A section is `"title": stage, default operation => { rows }`. A row is a doc comment, which is also the help, and
-/// `Kind(value: type, ...) = "usage"`, followed by `| "alias"` for other words, `or "value"` for the value that may be
-/// left out, and `on operation` if it differs from the section's. [`Values`] parses and prints the values by their types.
+/// A section is `"title": stage, default operation => { rows }`. A row is a doc comment, which is also the help,
+/// and `Kind(value: type, ...) = "usage"`, followed by `| "alias"` for other words, `or "value"` for the value that
+/// may be left out, and `on operation` if it differs from the section's. [`Values`] parses and prints the values by
+/// their types.
 macro_rules! fault_kinds {
     ($(
         $title:literal: $stage:ident, $section_operation:expr => {$(
@@ -182,7 +183,8 @@ fault_kinds! {
         SlowBody(rate: u64) = "slow-body=BYTES_PER_SECOND" on Download;
         /// Sends only this many bytes of the body, by default half, and then closes the connection.
         Truncated(bytes: Option<u64>) = "truncated[=BYTES]" on Download;
-        /// Sends this `Content-Length`. If it is smaller than the body, the body is cut; if larger, the rest never comes.
+        /// Sends this `Content-Length`. If it is smaller than the body, the body is cut; if larger, the rest never
+        /// comes.
         WrongLength(bytes: u64) = "wrong-length=BYTES" on Download;
         /// Pads the JSON body of a poll to about this many bytes.
         HugeBody(bytes: u64) = "huge-body=BYTES" on Poll;
@@ -204,8 +206,8 @@ fault_kinds! {
         CorruptAt(byte: u64, bit: u8) = "corrupt@BYTE[:BIT]";
     }
     "At a byte of the HTTP/1.1 request": Request, None => {
-        /// Closes the connection after reading this many bytes of the request, including request line and headers. A request
-        /// that is not longer may be carried out.
+        /// Closes the connection after reading this many bytes of the request, including request line and headers.
+        /// A request that is not longer may be carried out.
         CutRequestAt(byte: u64) = "cut-request@BYTE";
     }
     "Polls of a pending job": Pending, Some(FaultOperation::Poll) => {
@@ -233,13 +235,14 @@ fault_kinds! {
         Url(url: String) = "url=URL";
     }
     "How a job ends (decided at the create)": Outcome, Some(FaultOperation::Create) => {
-        /// Never makes progress after a while and never ends.
+        /// Stops making progress and never ends.
         Stalled = "stalled";
         /// Ends the job as `expired`.
         Expired = "expired";
         /// Ends the job as `failed` with this code.
         Failed(code: String) = "failed[=CODE]" or "internal_error";
-        /// Withholds the clip by moderation, in this form: 400, 400-billed, 400-old, null, empty, missing, no-video or failed.
+        /// Withholds the clip by moderation, in this form: 400, 400-billed, 400-old, null, empty, missing, no-video
+        /// or failed.
         Moderated(shape: ModerationShape) = "moderated[=FORM]" or "400";
         /// With `storage_options`: reports that the clip could not be stored.
         StorageError = "storage-error";
@@ -277,5 +280,29 @@ fault_kinds! {
         Incomplete = "incomplete";
         /// Replies with an error and HTTP 200.
         ErrorWith200 = "error-200";
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_word_means_one_kind() {
+        let words = KINDS.iter().flat_map(|row| {
+            row.aliases
+                .iter()
+                .copied()
+                .chain([row.word()])
+                .map(|word| (word, row.is_at()))
+        });
+        let words: Vec<_> = words.collect();
+        assert_eq!(
+            words.iter().collect::<HashSet<_>>().len(),
+            words.len(),
+            "{words:?}"
+        );
     }
 }

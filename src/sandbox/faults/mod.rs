@@ -1,7 +1,8 @@
 //! Scripted faults: what goes wrong, when, and how often.
 //!
-//! Owns the table of kinds (`kind`), the text form of faults (`spec`, `values`, `words`), the script in force (`script`)
-//! and what a fault does to a reply (`effects`). Faults that concern one route only are applied by that route.
+//! Owns the table of kinds (`kind`), the text form of faults (`spec`, `values`, `words`), the script in force
+//! (`script`) and what a fault does to a reply (`effects`). Faults that concern one route only are applied by that
+//! route.
 
 pub(crate) mod effects;
 mod kind;
@@ -18,9 +19,9 @@ pub use self::words::{FaultOperation, ModerationShape, RateLimitCause};
 
 /// A fault with its conditions.
 ///
-/// As text: `[OPERATION:]KIND[=VALUE][,times=N][,after=N][,prompt=WORDS]`. Without `times` it applies every time; `after`
-/// skips that many requests first; `prompt` limits it to jobs whose prompt contains these words. [`Fault::HELP`] lists the
-/// kinds. In JSON a fault is the same text, as a string.
+/// As text: `[OPERATION:]KIND[=VALUE][,times=N][,after=N][,prompt=WORDS]`. Without `times` it applies every time;
+/// `after` skips that many requests first; `prompt` limits it to jobs whose prompt contains these words.
+/// [`Fault::HELP`] lists the kinds. In JSON a fault is the same text, as a string.
 ///
 /// ```
 /// # #[cfg(feature = "sandbox")] {

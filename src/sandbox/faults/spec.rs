@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_script_is_read_as_it_is_written() {
+    fn a_printed_fault_parses_as_the_same_fault() {
         for text in [
             "reset,times=1",
             "poll:429=5,times=2",

@@ -1,7 +1,7 @@
 //! Computes the text of an answer: a plan for a clip, or a description of pictures.
 //!
-//! Owns the wording. `user_words` finds the user's own words, `picture_stats` and `picture_change` describe pictures. The same
-//! question always has the same answer.
+//! Owns the wording. `user_words` finds the user's own words, `picture_stats` and `picture_change` describe
+//! pictures. The same question always has the same answer.
 
 use super::picture_change::PictureChange;
 use super::picture_stats::PictureStats;

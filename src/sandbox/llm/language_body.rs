@@ -1,8 +1,8 @@
 //! The request bodies of Responses and Chat Completions as the service parses them.
 //!
-//! Owns names and types only: a body that does not fit is refused with 422 and the message of the JSON parser. Unknown
-//! fields are ignored, as the service does; `question` checks the values. The names of the types are part of those messages,
-//! so renaming one changes the wire format.
+//! Owns names and types only: a body that does not fit is refused with 422 and the message of the JSON parser.
+//! Unknown fields are ignored, as the service does; `question` checks the values. The names of the types are part
+//! of those messages, so renaming one changes the wire format.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;

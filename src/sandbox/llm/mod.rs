@@ -1,8 +1,9 @@
 //! `/v1/responses` and `/v1/chat/completions` without a language model: plans and descriptions are computed.
 //!
-//! Owns the way from a request body to an answer. `question` refuses what the service refuses, `answer_text` computes the
-//! text from the words and pixels of the question, `schema_values` brings it into a requested JSON schema, and `chat` and
-//! `responses` give the answer the form of their route. Knows no job, no file and no connection.
+//! Owns the way from a request body to an answer. `question` refuses what the service refuses, `answer_text`
+//! computes the text from the words and pixels of the question, `schema_values` brings it into a requested JSON
+//! schema, and `chat` and `responses` give the answer the form of their route. Knows no job, no file and no
+//! connection.
 
 pub(crate) mod answer;
 mod answer_text;

@@ -169,8 +169,8 @@ fn luma(value: Rgb) -> f64 {
     f64::from(0.2126 * value[0] + 0.7152 * value[1] + 0.0722 * value[2])
 }
 
-/// The names of hues: up to which hue, the name below this brightness, the name below this saturation, and the usual one.
-/// The hues above the last row are those of the first.
+/// The names of hues: up to which hue, the name below this brightness, the name below this saturation, and the
+/// usual one. The hues above the last row are those of the first.
 type Hue = (f32, (f32, &'static str), (f32, &'static str), &'static str);
 const HUES: [Hue; 8] = [
     (14.0, (0.45, "dark red"), (0.45, "pink"), "red"),

@@ -1,7 +1,7 @@
 //! Generates a value that satisfies the caller's schema.
 //!
-//! Owns the walk through the schema. The content of the fields comes from [`AnswerText`]. A value is returned only if it
-//! is valid.
+//! Owns the walk through the schema. The content of the fields comes from [`AnswerText`]. A value is returned only
+//! if it is valid.
 
 use serde_json::{Map, Number, Value, json};
 

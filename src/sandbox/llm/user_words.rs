@@ -81,8 +81,8 @@ fn find_in_json(text: &str) -> Option<String> {
     .find_map(|key| value.get(key)?.as_str().map(str::to_owned))
 }
 
-/// Finds `User prompt:` and the text after it. A label with words on the same line is followed by one paragraph, a label on
-/// its own by everything up to the next heading.
+/// Finds `User prompt:` and the text after it. A label with words on the same line is followed by one paragraph, a
+/// label on its own by everything up to the next heading.
 fn find_labeled(text: &str) -> Option<String> {
     let lines: Vec<&str> = text.lines().collect();
     let parse_label = |line: &str| -> Option<(usize, String)> {

@@ -165,8 +165,8 @@ impl Label {
         self.picture.height
     }
 
-    /// Paints the label on a band as wide as the picture, with `margin` above and below. The band hides the label of an input
-    /// clip, which would otherwise show through.
+    /// Paints the label on a band as wide as the picture, with `margin` above and below. The band hides the label
+    /// of an input clip, which would otherwise show through.
     pub(super) fn paint(&self, target: &mut YuvPicture, x: usize, y: usize, margin: usize) {
         let top = y.saturating_sub(margin);
         let band = Area {
@@ -201,8 +201,8 @@ fn draw_character(picture: &mut YuvPicture, character: char, x: usize, y: usize,
     }
 }
 
-/// Wraps text into lines of at most `columns` characters, if possible between words. Text of more than `rows` lines ends in
-/// an ellipsis.
+/// Wraps text into lines of at most `columns` characters, if possible between words. Text of more than `rows` lines
+/// ends in an ellipsis.
 pub(super) fn wrap(text: &str, columns: usize, rows: usize) -> Vec<String> {
     let columns = columns.max(4);
     let mut lines: Vec<String> = Vec::new();
@@ -273,8 +273,8 @@ fn crop_plane(source: &[u8], w: usize, h: usize, view: View, out: &mut [u8]) {
     };
     let columns = positions(w, view.x);
     let rows = positions(h, view.y);
-    // Rows are interpolated first, because each interpolated row is read w times. Index loops are used because tests render in
-    // debug builds, which do not optimize iterator chains.
+    // Rows are interpolated first, because each interpolated row is read w times. Index loops are used because
+    // tests render in debug builds, which do not optimize iterator chains.
     let mut mixed = vec![0u32; w + 1];
     for (target, (y, fy)) in out.chunks_exact_mut(w).zip(rows) {
         let top = &source[y * w..][..w];

@@ -1,6 +1,7 @@
 //! Characters as 8x8 bitmaps, with a distinct glyph for every Unicode character.
 //!
-//! A character without a bitmap becomes a box with its code point in hexadecimal, so that different prompts look different.
+//! A character without a bitmap becomes a box with its code point in hexadecimal, so that different prompts look
+//! different.
 
 use font8x8::UnicodeFonts;
 

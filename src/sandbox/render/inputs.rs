@@ -1,7 +1,7 @@
 //! Input pictures and clips of a request.
 //!
-//! Owns fetching (data URLs, the sandbox's own links and files, loopback URLs), decoding, and the upload to the caller's
-//! bucket. Never contacts another host: the sandbox also serves machines without a network.
+//! Owns fetching (data URLs, the sandbox's own links and files, loopback URLs), decoding, and the upload to the
+//! caller's bucket. Never contacts another host: the sandbox also serves machines without a network.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Runs a job: fetches and checks its inputs, renders the clip, stores and uploads it.
 //!
-//! Owns the order of these steps, and the checks that the service makes only after it has answered the create. Runs beside
-//! the requests, so that a poll never waits for it.
+//! Owns the order of these steps, and the checks that the service makes only after it has answered the create. Runs
+//! beside the requests, so that a poll never waits for it.
 
 use std::sync::Arc;
 

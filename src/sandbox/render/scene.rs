@@ -1,7 +1,7 @@
 //! Draws the frames of a clip.
 //!
-//! Owns the scenes: prompt only, pinned pictures, tiles, edited clip, extended clip. A pinned frame shows its picture without
-//! text, so that it can be compared with the input.
+//! Owns the scenes: prompt only, pinned pictures, tiles, edited clip, extended clip. A pinned frame shows its
+//! picture without text, so that it can be compared with the input.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::media::MediaOptions;
 use crate::media::write::{YuvPicture, each_frame, yuv_of};
 
-/// Deadline for reading an input clip. Its frames are drawn and encoded while it is read, which is slow on a busy machine.
+/// Deadline for reading an input clip. Its frames are drawn and encoded while it is read, which is slow on a busy
+/// machine.
 const READ_DEADLINE: Duration = Duration::from_secs(600);
 
 type Sink<'a> = &'a mut dyn FnMut(&YuvPicture) -> Result<()>;

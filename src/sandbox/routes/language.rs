@@ -148,8 +148,8 @@ fn attach_prompt(question: &Question, mut response: Response) -> Response {
     response
 }
 
-/// Measures the pictures of a question and answers it. The result includes the pictures that the conversation is about. The
-/// answer is counted, because the service would charge it. `None` is a failure that a fault asks for.
+/// Measures the pictures of a question and answers it. The result includes the pictures that the conversation is
+/// about. The answer is counted, because the service would charge it. `None` is a failure that a fault asks for.
 async fn ask(
     app: &App,
     question: &Question,

@@ -46,7 +46,8 @@ pub(super) async fn handle(State(app): State<App>, mut request: Request, next: N
     response
 }
 
-/// Refuses requests that a page of another site made a browser send. They are not counted, and no fault applies to them.
+/// Refuses requests that a page of another site made a browser send. They are not counted, and no fault applies to
+/// them.
 fn check_source(app: &App, request: &Request) -> Result<(), Refusal> {
     app.hosts.check_host(request.uri(), request.headers())?;
     let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);

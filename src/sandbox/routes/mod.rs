@@ -1,7 +1,7 @@
 //! The routes of the service and of the sandbox itself.
 //!
-//! Owns the table of routes, and in one file per group how a request becomes a response. `middleware` is what every request
-//! passes first.
+//! Owns the table of routes, and in one file per group how a request becomes a response. `middleware` is what every
+//! request passes first.
 
 mod byte_range;
 mod clips;

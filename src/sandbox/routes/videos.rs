@@ -1,7 +1,7 @@
 //! The video routes: create and poll.
 //!
-//! Owns how a request becomes a job, how the state of a job becomes a response, and the faults of polls. The checks are in
-//! `rules`, the work on a job is in `render::job`.
+//! Owns how a request becomes a job, how the state of a job becomes a response, and the faults of polls. The checks
+//! are in `rules`, the work on a job is in `render::job`.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Checks video requests by the service's rules.
 //!
-//! Owns the checks that are made before a create is answered, and the wording of each refusal. What fails later fails in
-//! `render::job`.
+//! Owns the checks that are made before a create is answered, and the wording of each refusal. What fails later
+//! fails in `render::job`.
 
 use super::limits::{
     KEYFRAMES_PER_SECOND, LIFETIME_SECONDS, MAX_CLASSIC_REFERENCE_SECONDS, MAX_KEYFRAMES, MAX_REFERENCES,

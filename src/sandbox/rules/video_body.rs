@@ -1,8 +1,8 @@
 //! The request bodies of the video routes as the service parses them.
 //!
-//! Owns the names, types, aliases and enumerations of fields: everything that the service refuses with 422 and the message
-//! of its JSON parser. `validation` checks the values. Unknown fields are ignored, as the service does. The names of the
-//! types are part of those messages, so renaming one changes the wire format.
+//! Owns the names, types, aliases and enumerations of fields: everything that the service refuses with 422 and the
+//! message of its JSON parser. `validation` checks the values. Unknown fields are ignored, as the service does. The
+//! names of the types are part of those messages, so renaming one changes the wire format.
 
 use std::fmt;
 

@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 
 use super::blob::Blob;
 
-/// The hash that the sandbox declares of a clip when it sends it. It is not known what the service's file store declares:
-/// such stores send one of these, or none.
+/// The hash that the sandbox declares of a clip when it sends it. It is not known what the service's file store
+/// declares: such stores send one of these, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum ClipChecksum {

@@ -87,8 +87,8 @@ impl ReplyProgress {
         }
     }
 
-    /// Returns how the connection ends now, with a reset or without, if it does. The reply may end exactly at the fault, so
-    /// that no further write asks for the next step.
+    /// Returns how the connection ends now, with a reset or without, if it does. The reply may end exactly at the
+    /// fault, so that no further write asks for the next step.
     pub(crate) const fn end(&self) -> Option<bool> {
         match self.fault {
             ReplyFault::End { reset } if self.written >= self.at => Some(reset),
@@ -169,7 +169,8 @@ impl RequestProgress {
         }
     }
 
-    /// Adds bytes from the socket. An empty slice is the end of the input, after which the request is no longer limited.
+    /// Adds bytes from the socket. An empty slice is the end of the input, after which the request is no longer
+    /// limited.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         if bytes.is_empty() && self.read_limit == ReadLimit::Undecided {
             self.read_limit = ReadLimit::ReadAll;

@@ -1,8 +1,9 @@
 //! Checks which host names and addresses a request may use to reach the sandbox.
 //!
-//! Owns the checks of `Host` and `Origin`. A web page can let its own name resolve to this machine (DNS rebinding) and would
-//! then be able to read the sandbox, but the browser sends the page's name as the host. The port is not compared: a
-//! page cannot choose the port of a name that is not its own, and behind port forwarding the port differs.
+//! Owns the checks of `Host` and `Origin`. A web page can let its own name resolve to this machine (DNS rebinding)
+//! and would then be able to read the sandbox, but the browser sends the page's name as the host. The port is not
+//! compared: a page cannot choose the port of a name that is not its own, and behind port forwarding the port
+//! differs.
 
 use std::net::{IpAddr, SocketAddr};
 
