@@ -136,7 +136,7 @@ impl Generator<'_> {
             "array" => self.array(rules, position),
             "string" => Some(Value::String(self.string(rules, position))),
             "integer" | "number" => self.number(rules, position, *kind == "integer"),
-            "boolean" => Some(json!(self.source.truth(position.name, position.description))),
+            "boolean" => Some(json!(self.source.boolean(position.name, position.description))),
             "null" => Some(Value::Null),
             _ => None,
         }
