@@ -81,8 +81,8 @@ fn find_in_json(text: &str) -> Option<String> {
     .find_map(|key| value.get(key)?.as_str().map(str::to_owned))
 }
 
-/// Finds `User prompt:` and the text after it. A label with words on the same line is followed by one paragraph, a
-/// label on its own by everything up to the next heading.
+/// Finds `User prompt:` and the words after it. If the line of the label has words, they are its paragraph. Otherwise
+/// they are everything up to the next heading.
 fn find_labeled(text: &str) -> Option<String> {
     let lines: Vec<&str> = text.lines().collect();
     let parse_label = |line: &str| -> Option<(usize, String)> {
@@ -134,7 +134,7 @@ fn is_heading(line: &str) -> bool {
     })
 }
 
-/// Returns the seconds that a text asks for: the number after "duration", otherwise the first number of seconds.
+/// Returns the seconds that a text asks for: the number after "duration", or else the first number with a unit.
 pub(super) fn seconds(text: &str) -> Option<f64> {
     let lower = text.to_lowercase();
     let is_plausible = |seconds: &f64| (0.1..=600.0).contains(seconds);
