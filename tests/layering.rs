@@ -440,7 +440,10 @@ fn what_is_forbidden_is_found() {
         ("src/library/list.rs", "tokio::time::timeout(a, b).await"),
         ("src/media/frames/mod.rs", "tokio::spawn(x);"),
         ("src/client/save.rs", "sleep(pause).await;"),
-        ("src/sandbox/rules.rs", "use crate::request::GenerateRequest;"),
+        (
+            "src/sandbox/rules/validation.rs",
+            "use crate::request::GenerateRequest;",
+        ),
         ("src/client/save.rs", "use ffmpeg_next as ff;"),
         ("src/library/mod.rs", "let key = std::env::var(\"X\");"),
         (

@@ -1,11 +1,23 @@
-//! The service on loopback: same routes, same strictness, same bodies, real video.
+//! A local server with the service's protocol, for tests and for use without a key and without cost.
 //!
-//! Owns a server that speaks the video service's protocol, for tests and for trying things without a
-//! key and without cost. It checks what the service checks, fails late where the service fails late,
-//! renders H.264 and AAC that a player plays, and breaks on demand (see [`Fault`]).
+//! It has the same routes, checks, status codes and bodies as the service, renders real video (H.264 and AAC), and
+//! applies scripted faults (see [`Fault`]). What the service checks only after the create, the sandbox also checks
+//! then.
 //!
-//! It refuses to know the client: it shares no wire struct, no limit and no price with it, so a mistake
-//! on one side cannot hide on the other. It never contacts a host other than this machine.
+//! It does not use the client's code: it shares no wire type, no limit and no price with it, so that a mistake on
+//! one side is not hidden by the other. It never contacts a host other than this machine.
+//!
+//! | module | contents |
+//! |---|---|
+//! | `routes` | the handlers, a file per group of routes, and what every request passes first |
+//! | `render` | the work of a job, and the pictures and sound of a clip |
+//! | `state` | jobs, files, stored answers, counters |
+//! | `llm` | the computed answers of Responses and Chat Completions |
+//! | `faults` | the kinds of fault, their text form, and what they do to a reply |
+//! | `transport` | the listener, connections that can be cut at any byte, the check of the host |
+//! | `rules` | validation, prices, models, limits and error bodies |
+//!
+//! Each module uses only those below it.
 //!
 //! ```no_run
 //! # async fn run() -> reelkin::Result<()> {
@@ -23,30 +35,16 @@
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
-    reason = "pixels, samples, percent and seconds, all far inside the ranges; the sandbox draws, it does not keep books"
+    reason = "pixels, samples, percentages and seconds are far below the limits of the types"
 )]
 
-mod answers;
-mod blob;
-mod control;
-mod downloads;
-mod errors;
 mod faults;
-mod files;
-mod gate;
-mod host;
-mod inputs;
-mod jobs;
-mod line;
-mod models;
-mod page;
-mod prices;
+mod llm;
 mod render;
+mod routes;
 mod rules;
-mod server;
-mod videos;
-mod wire;
-mod work;
+mod state;
+mod transport;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -57,36 +55,37 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-pub use self::control::{SandboxJob, SandboxState};
-pub use self::downloads::ClipChecksum;
 pub use self::faults::{Fault, FaultKind, FaultOperation, ModerationShape, RateLimitCause};
+pub use self::state::checksum::ClipChecksum;
+pub use self::state::snapshot::{SandboxJob, SandboxState};
 
-use self::gate::{Gate, GatedListener, Gates, Restarts};
-use self::host::AllowedHosts;
-use self::server::{App, Settings, Shared};
+use self::state::app::{App, AppState, Counters, Settings};
+use self::state::blob::Scratch;
+use self::state::files::Files;
+use self::state::jobs::Jobs;
+use self::state::rendered_clips::RenderedClips;
+use self::state::stored_answers::AnswerTable;
+use self::transport::connection::{Connection, OpenConnections};
+use self::transport::host_check::AllowedHosts;
+use self::transport::listener::{FaultListener, Restarts};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A running sandbox. Dropping it stops it and removes its clips.
 #[derive(Debug)]
 pub struct Sandbox {
     app: App,
-    gates: Gates,
+    connections: OpenConnections,
     server: JoinHandle<()>,
 }
 
-/// How a [`Sandbox`] is to be.
+/// Configures and starts a [`Sandbox`].
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until it is started"]
 pub struct SandboxBuilder {
     listen: SocketAddr,
     api_key: Option<String>,
-    seconds_per_job: f64,
-    zero_data_retention: bool,
-    link_lifetime: Duration,
-    most_body_bytes: usize,
-    most_jobs: usize,
-    most_clip_bytes: u64,
-    clip_checksum: ClipChecksum,
+    settings: Settings,
+    max_jobs: usize,
     hosts: Vec<String>,
     faults: Vec<Fault>,
 }
@@ -96,13 +95,8 @@ impl Default for SandboxBuilder {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             api_key: None,
-            seconds_per_job: 2.0,
-            zero_data_retention: false,
-            link_lifetime: Duration::from_secs(24 * 3600),
-            most_body_bytes: 200 << 20,
-            most_jobs: 10_000,
-            most_clip_bytes: 4 << 30,
-            clip_checksum: ClipChecksum::None,
+            settings: Settings::default(),
+            max_jobs: 10_000,
             hosts: Vec::new(),
             faults: Vec::new(),
         }
@@ -110,35 +104,35 @@ impl Default for SandboxBuilder {
 }
 
 impl SandboxBuilder {
-    /// Where to listen. Without this: a free port of 127.0.0.1. Another address than loopback opens the
-    /// sandbox, and its own routes that need no key, to the network.
+    /// Sets the address to listen on. Defaults to a free port of 127.0.0.1. An address other than loopback opens
+    /// the sandbox to the network, including its own routes, which need no key.
     ///
-    /// Requests are answered whose `Host` is `localhost`, a loopback address, or the address given here, with any
-    /// port; on all addresses (`0.0.0.0`, `[::]`) any address will do. Other names, as containers give each other,
-    /// have to be [allowed](Self::allow_host).
+    /// A request is accepted if its `Host` is `localhost`, a loopback address, or this address, with any port. A
+    /// sandbox on all addresses (`0.0.0.0`, `[::]`) accepts any IP address. Other names, such as those of
+    /// containers, must be [allowed](Self::allow_host).
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
         self
     }
 
-    /// Answers to one more host name or address, by which another machine or container reaches
-    /// the sandbox. Every other name gets 403, so that no web page can reach it by having its own name resolve
-    /// to this machine.
+    /// Accepts another host name or address by which other machines or containers reach the sandbox. Requests to
+    /// any other host are refused with 403, so that a web page cannot reach the sandbox by letting its own name
+    /// resolve to this machine.
     pub fn allow_host(mut self, host: impl Into<String>) -> Self {
         self.hosts.push(host.into());
         self
     }
 
-    /// The key that is right. Without this: a random one. ima2 sends `dummy` through its proxy.
+    /// Sets the accepted API key. Defaults to a random one. ima2 sends `dummy` through its proxy.
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
         self.api_key = Some(key.into());
         self
     }
 
-    /// How long a job takes at least, in seconds; without this 2. The progress runs over this time. Never
-    /// shorter than the rendering itself.
+    /// Sets the minimum duration of a job in seconds, over which its progress rises. Defaults to 2. A job never
+    /// ends before its clip is rendered.
     pub fn seconds_per_job(mut self, seconds: f64) -> Self {
-        self.seconds_per_job = if seconds.is_finite() {
+        self.settings.seconds_per_job = if seconds.is_finite() {
             seconds.clamp(0.0, 86_400.0)
         } else {
             2.0
@@ -146,52 +140,52 @@ impl SandboxBuilder {
         self
     }
 
-    /// The team keeps no data: every request must bring `output.upload_url`, the clip is sent there and
-    /// no link is given.
+    /// Acts as for a team with zero data retention: every create must have `output.upload_url`, the clip is
+    /// uploaded there, and polls return no link.
     pub fn zero_data_retention(mut self, on: bool) -> Self {
-        self.zero_data_retention = on;
+        self.settings.zero_data_retention = on;
         self
     }
 
-    /// How long a link to a clip works; without this 24 hours. A later poll gives a fresh link.
+    /// Sets how long a link to a clip is valid. Defaults to 24 hours. A later poll returns a new link.
     pub fn link_lifetime(mut self, lifetime: Duration) -> Self {
-        self.link_lifetime = lifetime;
+        self.settings.link_lifetime = lifetime;
         self
     }
 
-    /// The hash that it declares of the clips it sends; without this none.
+    /// Sets the hash that downloads of clips declare. Defaults to none.
     pub fn clip_checksum(mut self, checksum: ClipChecksum) -> Self {
-        self.clip_checksum = checksum;
+        self.settings.clip_checksum = checksum;
         self
     }
 
-    /// Most bytes of a request body; without this 200 MiB.
+    /// Sets the maximum size of a request body. Defaults to 200 MiB.
     pub fn most_body_bytes(mut self, bytes: usize) -> Self {
-        self.most_body_bytes = bytes;
+        self.settings.max_body_bytes = bytes;
         self
     }
 
-    /// Most jobs kept; without this 10,000. The oldest finished ones are forgotten first.
+    /// Sets the maximum number of jobs that are kept. Defaults to 10,000. The oldest finished jobs are removed first.
     pub fn most_jobs(mut self, jobs: usize) -> Self {
-        self.most_jobs = jobs.max(1);
+        self.max_jobs = jobs.max(1);
         self
     }
 
-    /// Adds a fault to the script it starts with.
+    /// Adds a fault to the script with which the sandbox starts.
     pub fn fault(mut self, fault: Fault) -> Self {
         self.faults.push(fault);
         self
     }
 
-    /// Starts to listen, in the caller's runtime.
+    /// Starts the sandbox in the caller's runtime.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] when the address cannot be bound or no scratch folder can be made.
+    /// [`ErrorKind::Config`] if the address cannot be bound or the scratch folder cannot be created.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future before it is done leaves nothing behind.
+    /// Dropping the future stops what was started.
     pub async fn start(self) -> Result<Sandbox> {
         let refused = |what: String| move |e| Error::new(ErrorKind::Config, what).with_source(e);
         let listener = TcpListener::bind(self.listen)
@@ -200,128 +194,127 @@ impl SandboxBuilder {
         let address = listener
             .local_addr()
             .map_err(refused("read the sandbox's address".to_owned()))?;
-        // A second installation says so; the first one stands.
+        // Fails if a provider is already installed, which is then used.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .no_proxy()
-            // It talks to this machine alone: reading the system's certificates would only cost time.
+            // The client contacts this machine only. Reading the system's certificates would take time for nothing.
             .tls_certs_only([])
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(5))
             .build()
             .map_err(|e| Error::new(ErrorKind::Config, "set up the sandbox's HTTP client").with_source(e))?;
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let (restarts, restart_orders) = Restarts::new();
-        let app = Arc::new(Shared {
-            settings: Settings {
-                api_key: self
-                    .api_key
-                    .unwrap_or_else(|| format!("xai-sandbox-{}", uuid::Uuid::new_v4().simple())),
-                seconds_per_job: self.seconds_per_job,
-                zero_data_retention: self.zero_data_retention,
-                link_lifetime: self.link_lifetime,
-                most_body_bytes: self.most_body_bytes,
-                clip_checksum: self.clip_checksum,
-                hosts: AllowedHosts::new(address, self.hosts),
-            },
+        let (restarts, restart_requests) = Restarts::new();
+        let app = Arc::new(AppState {
+            settings: self.settings,
+            api_key: self
+                .api_key
+                .unwrap_or_else(|| format!("xai-sandbox-{}", uuid::Uuid::new_v4().simple())),
             address,
+            hosts: AllowedHosts::new(address, self.hosts),
             script: Arc::default(),
             restarts,
-            counts: server::Counts::default(),
-            jobs: jobs::Jobs::new(self.most_jobs, self.most_clip_bytes),
-            answers: answers::Answers::default(),
-            files: files::Files::default(),
-            scratch: blob::Scratch::create()?,
+            counters: Counters::default(),
+            jobs: Jobs::new(self.max_jobs),
+            responses: AnswerTable::default(),
+            deferred: AnswerTable::default(),
+            files: Files::default(),
+            scratch: Scratch::create()?,
             renderers: Arc::new(Semaphore::new(cores)),
-            rendered: work::RenderedClips::default(),
+            rendered: RenderedClips::default(),
             runtime: tokio::runtime::Handle::current(),
             http,
             stop: Arc::default(),
         });
         app.script.add(self.faults);
-        let gates = Gates::default();
+        let connections = OpenConnections::default();
         let script = Arc::clone(&app.script);
-        let listener = GatedListener::new(listener, address, gates.clone(), restart_orders, script);
-        let service = server::router(Arc::clone(&app)).into_make_service_with_connect_info::<Gate>();
+        let listener = FaultListener::new(listener, address, connections.clone(), restart_requests, script);
+        let service = routes::router(Arc::clone(&app)).into_make_service_with_connect_info::<Connection>();
         let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, service).await {
-                tracing::error!(%error, "sandbox: the server ended");
+                tracing::error!(%error, "sandbox: the server failed");
             }
         });
-        Ok(Sandbox { app, gates, server })
+        Ok(Sandbox {
+            app,
+            connections,
+            server,
+        })
     }
 }
 
 impl Sandbox {
-    /// A sandbox to be set up.
+    /// Returns a builder with the default settings.
     pub fn builder() -> SandboxBuilder {
         SandboxBuilder::default()
     }
 
-    /// What a client of the service takes for its base URL: `http://127.0.0.1:PORT/v1`.
+    /// Returns the base URL for clients of the service: `http://127.0.0.1:PORT/v1`.
     pub fn base_url(&self) -> String {
         format!("http://{}/v1", self.app.address)
     }
 
-    /// Where it listens.
+    /// Returns the address that the sandbox listens on.
     pub fn address(&self) -> SocketAddr {
         self.app.address
     }
 
-    /// The key that is right.
+    /// Returns the accepted API key.
     pub fn api_key(&self) -> &str {
-        &self.app.settings.api_key
+        &self.app.api_key
     }
 
-    /// What it has been asked, and what came of it.
+    /// Returns the jobs, the counters and the faults in force.
     pub fn state(&self) -> SandboxState {
-        control::snapshot(&self.app)
+        self.app.snapshot()
     }
 
-    /// Adds a fault to the script, behind those in force.
+    /// Adds a fault to the script, after those in force.
     pub fn add_fault(&self, fault: Fault) {
         self.add_faults([fault]);
     }
 
-    /// Adds faults to the script, behind those in force.
+    /// Adds faults to the script, after those in force.
     pub fn add_faults(&self, faults: impl IntoIterator<Item = Fault>) {
         self.app.script.add(faults);
     }
 
-    /// Takes all faults out of the script. Jobs whose end a fault has decided keep it.
+    /// Removes all faults from the script. Faults that have already decided how a job ends remain with that job.
     pub fn clear_faults(&self) {
         self.app.script.clear();
     }
 
-    /// Goes down in the middle of whatever it does, and comes back at the same address after `downtime`.
-    /// Every connection is reset and no new one is taken in between; jobs, links, counters and faults are
-    /// as before, and clips go on being rendered. Returns when connections are taken again.
+    /// Restarts the server: resets every connection, accepts none for `downtime`, and then listens on the same
+    /// address again. Jobs, links, counters and faults are kept, and rendering continues. Returns when connections
+    /// are accepted again.
     ///
     /// # Cancel safety
     ///
-    /// The sandbox comes back whether the future is awaited to its end or not.
+    /// The sandbox comes back even if the future is dropped.
     pub async fn restart(&self, downtime: Duration) {
-        self.app.restarts.order(downtime).await;
+        self.app.restarts.run(downtime).await;
     }
 
-    /// Ends all links to clips that were given so far: they answer 403. The next poll has a fresh one.
+    /// Expires all links to clips so far: they return 403. The next poll returns a new link.
     pub fn expire_links(&self) {
-        self.app.jobs.end_links(403);
+        self.app.jobs.expire_links(403);
     }
 
-    /// Stops: no more connections, the open ones are cut.
+    /// Stops the sandbox and closes its connections.
     ///
     /// # Cancel safety
     ///
-    /// The sandbox is stopped whether the future is awaited to its end or not.
+    /// The sandbox stops even if the future is dropped.
     pub async fn stop(mut self) {
         self.halt();
         let _ = (&mut self.server).await;
-        // One may have been accepted in between.
-        self.gates.cut_all();
+        // A connection may have been accepted in the meantime.
+        self.connections.close_all();
     }
 
-    /// Serves until the task is ended from outside: what a program does that is nothing but a sandbox.
+    /// Serves until the task is cancelled, for programs that only run a sandbox.
     ///
     /// # Cancel safety
     ///
@@ -334,7 +327,7 @@ impl Sandbox {
         self.app.stop.store(true, Ordering::Relaxed);
         self.app.renderers.close();
         self.server.abort();
-        self.gates.cut_all();
+        self.connections.close_all();
     }
 }
 

@@ -1,23 +1,15 @@
-//! How faults are written: `[OPERATION:]KIND[=VALUE|@BYTE][,times=N][,after=N][,prompt=WORDS]`.
+//! The text form of faults: `[OPERATION:]KIND[=VALUE|@BYTE][,times=N][,after=N][,prompt=WORDS]`.
 //!
-//! Owns the words and nothing else. What is printed is read back as the same fault.
+//! Owns the syntax of a fault and of values. Printing a fault gives text that parses as the same fault.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Fault, FaultKind, FaultOperation, ModerationShape, RateLimitCause};
+use super::Fault;
+use super::kind::{FaultKind, KindRow};
+use super::values::parse_number;
+use super::words::FaultOperation;
 use crate::error::{Error, Result};
-
-const SHAPES: [(&str, ModerationShape); 8] = [
-    ("400", ModerationShape::Http400),
-    ("400-billed", ModerationShape::Http400Billed),
-    ("400-old", ModerationShape::Http400Old),
-    ("null", ModerationShape::UrlNull),
-    ("empty", ModerationShape::UrlEmpty),
-    ("missing", ModerationShape::UrlMissing),
-    ("no-video", ModerationShape::VideoNull),
-    ("failed", ModerationShape::Failed),
-];
 
 impl FromStr for Fault {
     type Err = Error;
@@ -25,44 +17,40 @@ impl FromStr for Fault {
     fn from_str(text: &str) -> Result<Self> {
         let wrong = |what: String| Error::invalid(format!("read fault `{text}`: {what}"));
         let (head, conditions) = split_conditions(text.trim());
-        let (operation, name) = match head.split_once(':') {
-            Some((word, rest)) if FaultOperation::parse(word).is_some() => {
-                (FaultOperation::parse(word), rest)
-            }
-            _ => (None, head),
-        };
-        let (name, value) = match name.split_once('=') {
-            Some((name, value)) => (name, Some(value)),
-            None => (name, None),
-        };
-        let kind = match (name.split_once('@'), value) {
-            (Some((name, byte)), None) => parse_at(name, byte),
-            _ => parse_kind(name, value),
-        };
-        let kind = kind.map_err(&wrong)?;
+        let prefixed = head
+            .split_once(':')
+            .and_then(|(word, rest)| Some((FaultOperation::parse(word)?, rest)));
+        let (operation, kind_text) =
+            prefixed.map_or((None, head), |(operation, rest)| (Some(operation), rest));
+        let kind = parse_kind(kind_text).map_err(&wrong)?;
         if let Some(operation) = operation
             && !kind.allows(operation)
         {
-            return Err(wrong(format!("`{name}` does not go with {}", operation.as_str())));
+            let expected = kind.default_operation().map_or("any", FaultOperation::as_str);
+            return Err(wrong(format!(
+                "`{kind}` applies to {expected}, not to {}",
+                operation.as_str()
+            )));
         }
         let mut fault = Self::new(kind);
         fault.operation = operation.or(fault.operation);
         for (key, value) in conditions {
             match key {
-                "times" => fault.times = Some(number(value).map_err(&wrong)?),
-                "after" => fault.after = number(value).map_err(&wrong)?,
-                "prompt" => fault.prompt = Some(value.to_owned()),
-                _ => return Err(wrong(format!("unknown condition `{key}`"))),
+                "times" => fault.times = Some(parse_number(value).map_err(&wrong)?),
+                "after" => fault.after = parse_number(value).map_err(&wrong)?,
+                _ => fault.prompt = Some(value.to_owned()),
             }
         }
         if fault.prompt.is_some() && matches!(fault.kind, FaultKind::CutRequestAt(_)) {
-            return Err(wrong("what is cut off has no prompt yet".to_owned()));
+            return Err(wrong(
+                "`cut-request` takes no `prompt`, because the prompt has not been read yet".to_owned(),
+            ));
         }
         Ok(fault)
     }
 }
 
-/// Cuts the conditions off the end, so that a URL or words with commas stay whole.
+/// Splits the conditions off the end, so that a URL or words with commas stay whole.
 fn split_conditions(text: &str) -> (&str, Vec<(&str, &str)>) {
     let mut head = text;
     let mut conditions = Vec::new();
@@ -78,125 +66,22 @@ fn split_conditions(text: &str) -> (&str, Vec<(&str, &str)>) {
     (head, conditions)
 }
 
-fn number<T: FromStr>(text: &str) -> Result<T, String> {
-    text.parse()
-        .map_err(|_| format!("`{text}` is not a fitting number"))
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    let seconds = number(text)?;
-    if (0.0..=3600.0).contains(&seconds) {
-        Ok(seconds)
-    } else {
-        Err(format!("`{seconds}` is not within 0 to 3600"))
-    }
-}
-
-fn parse_kind(name: &str, value: Option<&str>) -> Result<FaultKind, String> {
-    let needed = || value.ok_or_else(|| format!("`{name}` needs a value"));
-    let retry_after = || value.map(number).transpose();
-    let plain = |kind: FaultKind| match value {
-        None => Ok(kind),
-        Some(_) => Err(format!("`{name}` takes no value")),
+/// Parses a kind with its value.
+fn parse_kind(text: &str) -> Result<FaultKind, String> {
+    let (word, value, is_at) = match (text.split_once('='), text.split_once('@')) {
+        (Some((word, value)), _) => (word, Some(value), false),
+        (None, Some((word, byte))) => (word, Some(byte), true),
+        (None, None) => (text, None, false),
     };
-    Ok(match name {
-        "reset" => plain(FaultKind::Reset)?,
-        "lost-reply" => plain(FaultKind::LostReply)?,
-        "delay" => FaultKind::Delay(seconds(needed()?)?),
-        "restart" => FaultKind::Restart(seconds(needed()?)?),
-        "expire-links" => plain(FaultKind::ExpireLinks)?,
-        "429" => FaultKind::RateLimited(RateLimitCause::Burst, retry_after()?),
-        "429-capacity" => FaultKind::RateLimited(RateLimitCause::Capacity, retry_after()?),
-        "429-credits" => FaultKind::RateLimited(RateLimitCause::Credits, retry_after()?),
-        "status" => FaultKind::Status(status(needed()?)?),
-        "500" | "502" | "503" | "529" => plain(FaultKind::Status(status(name)?))?,
-        "html" => FaultKind::HtmlPage(status(value.unwrap_or("522"))?),
-        "not-json" => plain(FaultKind::NotJson)?,
-        "empty-id" => plain(FaultKind::EmptyId)?,
-        "empty-202" => plain(FaultKind::EmptyPending)?,
-        "pending-200" => plain(FaultKind::PendingWith200)?,
-        "no-progress" => plain(FaultKind::NoProgress)?,
-        "status-word" => FaultKind::StatusWord(needed()?.to_owned()),
-        "backwards" => plain(FaultKind::ProgressBackwards)?,
-        "stalled" => plain(FaultKind::Stalled)?,
-        "no-status" => plain(FaultKind::NoStatus)?,
-        "no-usage" => plain(FaultKind::NoUsage)?,
-        "no-url" => plain(FaultKind::NoUrl)?,
-        "relative-url" => plain(FaultKind::RelativeUrl)?,
-        "url" => FaultKind::Url(needed()?.to_owned()),
-        "huge-body" => FaultKind::HugeBody(number(needed()?)?),
-        "poll-400" => plain(FaultKind::TransientBadRequest)?,
-        "expired" => plain(FaultKind::Expired)?,
-        "failed" => FaultKind::Failed(value.unwrap_or("internal_error").to_owned()),
-        "moderated" => {
-            let word = value.unwrap_or("400");
-            let shape = SHAPES.iter().find(|(name, _)| *name == word);
-            FaultKind::Moderated(shape.ok_or_else(|| format!("unknown shape `{word}`"))?.1)
-        }
-        "storage-error" => plain(FaultKind::StorageError)?,
-        "public-url-error" => plain(FaultKind::PublicUrlError)?,
-        "slow-body" => FaultKind::SlowBody(number::<u64>(needed()?)?.max(1)),
-        "truncated" => FaultKind::Truncated(value.map(number).transpose()?),
-        "wrong-length" => FaultKind::WrongLength(number(needed()?)?),
-        "redirect" => FaultKind::Redirect(value.unwrap_or("http://10.0.0.1/clip.mp4").to_owned()),
-        "content-type" => FaultKind::ContentType(value.unwrap_or("text/html").to_owned()),
-        "link-expired" => FaultKind::LinkExpired(status(value.unwrap_or("403"))?),
-        "garbage" => plain(FaultKind::Garbage)?,
-        "half-clip" => plain(FaultKind::HalfClip)?,
-        "pad" => FaultKind::PadToBytes(number(needed()?)?),
-        "render-size" => {
-            let (width, height) = needed()?.split_once('x').ok_or("a size is WxH")?;
-            let (width, height) = (number::<u32>(width)?, number::<u32>(height)?);
-            if !(16..=4096).contains(&width) || !(16..=4096).contains(&height) || width % 2 + height % 2 > 0 {
-                return Err("a size is even and within 16 to 4096".to_owned());
-            }
-            FaultKind::RenderSize(width, height)
-        }
-        "render-seconds" => FaultKind::RenderSeconds(number::<u32>(needed()?)?.clamp(1, 60)),
-        "refusal" => plain(FaultKind::Refusal)?,
-        "schema-break" => plain(FaultKind::SchemaBreak)?,
-        "empty-answer" => plain(FaultKind::EmptyAnswer)?,
-        "incomplete" => plain(FaultKind::Incomplete)?,
-        "error-200" => plain(FaultKind::ErrorWith200)?,
-        _ => return Err("unknown kind".to_owned()),
-    })
-}
-
-/// The kinds that name a byte of an exchange.
-fn parse_at(name: &str, byte: &str) -> Result<FaultKind, String> {
-    let (byte, more) = match byte.split_once(':') {
-        Some((byte, more)) => (byte, Some(more)),
-        None => (byte, None),
-    };
-    let at: u64 = number(byte)?;
-    Ok(match (name, more) {
-        ("cut", None) => FaultKind::CutAt(at),
-        ("reset", None) => FaultKind::ResetAt(at),
-        ("stall", None) => FaultKind::StallAt(at),
-        ("delay", Some(millis)) => FaultKind::DelayAt(at, number(millis)?),
-        ("corrupt", bit) => match bit.map_or(Ok(0), number::<u8>)? {
-            bit @ 0..=7 => FaultKind::CorruptAt(at, bit),
-            bit => return Err(format!("a byte has no bit `{bit}`")),
-        },
-        ("cut-request", None) => FaultKind::CutRequestAt(at),
-        ("delay", None) => return Err("`delay@N` needs its milliseconds, as in `delay@N:MS`".to_owned()),
-        _ => return Err("unknown kind".to_owned()),
-    })
-}
-
-fn status(text: &str) -> Result<u16, String> {
-    let code = number(text)?;
-    if (400..=599).contains(&code) {
-        Ok(code)
-    } else {
-        Err(format!("`{code}` is not within 400 to 599"))
-    }
+    let row = KindRow::find(word, is_at)
+        .ok_or_else(|| format!("unknown kind `{word}`; `reelkin sandbox --help` lists the kinds"))?;
+    (row.parse)(word, value)
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(operation) = self.operation
-            && self.kind.usual_operation() != Some(operation)
+            && self.kind.default_operation() != Some(operation)
         {
             write!(f, "{}:", operation.as_str())?;
         }
@@ -214,84 +99,12 @@ impl fmt::Display for Fault {
     }
 }
 
-impl fmt::Display for FaultKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Reset => f.write_str("reset"),
-            Self::LostReply => f.write_str("lost-reply"),
-            Self::Delay(seconds) => write!(f, "delay={seconds}"),
-            Self::RateLimited(cause, after) => {
-                f.write_str(match cause {
-                    RateLimitCause::Burst => "429",
-                    RateLimitCause::Capacity => "429-capacity",
-                    RateLimitCause::Credits => "429-credits",
-                })?;
-                after.map_or(Ok(()), |after| write!(f, "={after}"))
-            }
-            Self::Status(code) => write!(f, "status={code}"),
-            Self::HtmlPage(code) => write!(f, "html={code}"),
-            Self::NotJson => f.write_str("not-json"),
-            Self::EmptyId => f.write_str("empty-id"),
-            Self::EmptyPending => f.write_str("empty-202"),
-            Self::PendingWith200 => f.write_str("pending-200"),
-            Self::NoProgress => f.write_str("no-progress"),
-            Self::StatusWord(word) => write!(f, "status-word={word}"),
-            Self::ProgressBackwards => f.write_str("backwards"),
-            Self::Stalled => f.write_str("stalled"),
-            Self::NoStatus => f.write_str("no-status"),
-            Self::NoUsage => f.write_str("no-usage"),
-            Self::NoUrl => f.write_str("no-url"),
-            Self::RelativeUrl => f.write_str("relative-url"),
-            Self::Url(url) => write!(f, "url={url}"),
-            Self::HugeBody(bytes) => write!(f, "huge-body={bytes}"),
-            Self::TransientBadRequest => f.write_str("poll-400"),
-            Self::Expired => f.write_str("expired"),
-            Self::Failed(code) => write!(f, "failed={code}"),
-            Self::Moderated(shape) => {
-                let word = SHAPES
-                    .iter()
-                    .find(|(_, known)| known == shape)
-                    .map_or("400", |(word, _)| word);
-                write!(f, "moderated={word}")
-            }
-            Self::StorageError => f.write_str("storage-error"),
-            Self::PublicUrlError => f.write_str("public-url-error"),
-            Self::SlowBody(rate) => write!(f, "slow-body={rate}"),
-            Self::Truncated(None) => f.write_str("truncated"),
-            Self::Truncated(Some(bytes)) => write!(f, "truncated={bytes}"),
-            Self::WrongLength(bytes) => write!(f, "wrong-length={bytes}"),
-            Self::Redirect(url) => write!(f, "redirect={url}"),
-            Self::ContentType(kind) => write!(f, "content-type={kind}"),
-            Self::LinkExpired(code) => write!(f, "link-expired={code}"),
-            Self::Garbage => f.write_str("garbage"),
-            Self::HalfClip => f.write_str("half-clip"),
-            Self::PadToBytes(bytes) => write!(f, "pad={bytes}"),
-            Self::RenderSize(width, height) => write!(f, "render-size={width}x{height}"),
-            Self::RenderSeconds(seconds) => write!(f, "render-seconds={seconds}"),
-            Self::Refusal => f.write_str("refusal"),
-            Self::SchemaBreak => f.write_str("schema-break"),
-            Self::EmptyAnswer => f.write_str("empty-answer"),
-            Self::Incomplete => f.write_str("incomplete"),
-            Self::ErrorWith200 => f.write_str("error-200"),
-            Self::CutAt(byte) => write!(f, "cut@{byte}"),
-            Self::ResetAt(byte) => write!(f, "reset@{byte}"),
-            Self::StallAt(byte) => write!(f, "stall@{byte}"),
-            Self::DelayAt(byte, millis) => write!(f, "delay@{byte}:{millis}"),
-            Self::CorruptAt(byte, 0) => write!(f, "corrupt@{byte}"),
-            Self::CorruptAt(byte, bit) => write!(f, "corrupt@{byte}:{bit}"),
-            Self::CutRequestAt(byte) => write!(f, "cut-request@{byte}"),
-            Self::Restart(seconds) => write!(f, "restart={seconds}"),
-            Self::ExpireLinks => f.write_str("expire-links"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_script_is_read_as_it_is_written() {
+    fn a_printed_fault_parses_as_the_same_fault() {
         for text in [
             "reset,times=1",
             "poll:429=5,times=2",

@@ -1,11 +1,10 @@
-//! Drawing straight into the planes of a picture.
-//!
-//! Owns fills, shapes, text, blends and the moving camera. Knows nothing of jobs or files.
+//! Draws into the planes of a YUV picture: areas, shapes, text, blends, crops and scaling.
 
 use super::font::{self, CELL, FINE};
+use crate::media::Frame;
 use crate::media::encoder::YuvPicture;
 
-/// A rectangle in pixels; clipped to the picture when drawn.
+/// A rectangle in pixels. It is clipped to the picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Area {
     pub(super) x: usize,
@@ -14,32 +13,32 @@ pub(super) struct Area {
     pub(super) height: usize,
 }
 
-/// Fills an area. Edges are moved to even pixels, since colour has half the resolution.
-pub(super) fn fill(picture: &mut YuvPicture, area: Area, colour: [u8; 3]) {
+/// Fills an area. Its edges are moved to even pixels, because chroma has half the resolution.
+pub(super) fn fill(picture: &mut YuvPicture, area: Area, color: [u8; 3]) {
     let (x0, y0) = (area.x.min(picture.width) & !1, area.y.min(picture.height) & !1);
     let x1 = ((area.x + area.width).min(picture.width) + 1) & !1;
     let y1 = ((area.y + area.height).min(picture.height) + 1) & !1;
     let w = picture.width;
     for y in y0..y1 {
-        picture.y[y * w + x0..y * w + x1].fill(colour[0]);
+        picture.y[y * w + x0..y * w + x1].fill(color[0]);
     }
     for y in y0 / 2..y1 / 2 {
-        picture.u[y * w / 2 + x0 / 2..y * w / 2 + x1 / 2].fill(colour[1]);
-        picture.v[y * w / 2 + x0 / 2..y * w / 2 + x1 / 2].fill(colour[2]);
+        picture.u[y * w / 2 + x0 / 2..y * w / 2 + x1 / 2].fill(color[1]);
+        picture.v[y * w / 2 + x0 / 2..y * w / 2 + x1 / 2].fill(color[2]);
     }
 }
 
-/// The form that moves through a clip.
+/// The shape that moves through a clip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum Shape {
     Disc,
     Square,
     Diamond,
     Ring,
 }
 
-impl Form {
-    fn covers(self, dx: i64, dy: i64, radius: i64) -> bool {
+impl Shape {
+    fn contains(self, dx: i64, dy: i64, radius: i64) -> bool {
         match self {
             Self::Disc => dx * dx + dy * dy <= radius * radius,
             Self::Square => dx.abs().max(dy.abs()) * 5 <= radius * 4,
@@ -52,32 +51,38 @@ impl Form {
     }
 }
 
-/// Draws a form around a centre. Parts outside the picture are left out.
-pub(super) fn form(picture: &mut YuvPicture, form: Form, centre: (i64, i64), radius: i64, colour: [u8; 3]) {
+/// Draws a shape around a center. Parts outside the picture are cut off.
+pub(super) fn draw_shape(
+    picture: &mut YuvPicture,
+    shape: Shape,
+    center: (i64, i64),
+    radius: i64,
+    color: [u8; 3],
+) {
     let (w, h) = (signed(picture.width), signed(picture.height));
     let (x0, x1) = (
-        (centre.0 - radius).clamp(0, w),
-        (centre.0 + radius + 1).clamp(0, w),
+        (center.0 - radius).clamp(0, w),
+        (center.0 + radius + 1).clamp(0, w),
     );
     let (y0, y1) = (
-        (centre.1 - radius).clamp(0, h),
-        (centre.1 + radius + 1).clamp(0, h),
+        (center.1 - radius).clamp(0, h),
+        (center.1 + radius + 1).clamp(0, h),
     );
     for y in y0..y1 {
         for x in x0..x1 {
-            if form.covers(x - centre.0, y - centre.1, radius) {
-                picture.y[index(y * w + x)] = colour[0];
+            if shape.contains(x - center.0, y - center.1, radius) {
+                picture.y[index(y * w + x)] = color[0];
                 if x % 2 == 0 && y % 2 == 0 {
                     let at = index(y / 2 * (w / 2) + x / 2);
-                    picture.u[at] = colour[1];
-                    picture.v[at] = colour[2];
+                    picture.u[at] = color[1];
+                    picture.v[at] = color[2];
                 }
             }
         }
     }
 }
 
-/// Copies a smaller picture to a place. What does not fit is cut off.
+/// Copies a picture to a position. Parts outside the target are cut off.
 pub(super) fn paste(target: &mut YuvPicture, source: &YuvPicture, x: usize, y: usize) {
     let (x, y) = (x & !1, y & !1);
     if x >= target.width || y >= target.height {
@@ -98,7 +103,7 @@ pub(super) fn paste(target: &mut YuvPicture, source: &YuvPicture, x: usize, y: u
     }
 }
 
-/// `weight` of 256 parts of `b`, the rest of `a`. Both must have one size.
+/// Mixes two pictures of equal size: `weight` 256ths of `b`, the rest of `a`.
 pub(super) fn blend(a: &YuvPicture, b: &YuvPicture, weight: u32) -> YuvPicture {
     let weight = u16::try_from(weight.min(256)).unwrap_or(256);
     let mix = |a: &[u8], b: &[u8]| -> Vec<u8> {
@@ -119,16 +124,16 @@ pub(super) fn blend(a: &YuvPicture, b: &YuvPicture, weight: u32) -> YuvPicture {
     }
 }
 
-/// Words in a box that stands out from any picture.
+/// Text on a dark background.
 pub(super) struct Label {
     picture: YuvPicture,
 }
 
-const PAPER: [u8; 3] = [26, 128, 128];
-const INK: u8 = 232;
+const BACKGROUND: [u8; 3] = [26, 128, 128];
+const TEXT_LUMA: u8 = 232;
 
 impl Label {
-    /// Lays out lines of text at a scale.
+    /// Draws lines of text at a scale.
     pub(super) fn new(lines: &[String], scale: usize) -> Self {
         let longest = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
         let margin = CELL * scale / 2;
@@ -142,11 +147,11 @@ impl Label {
             width,
             height,
         };
-        fill(&mut picture, all, PAPER);
+        fill(&mut picture, all, BACKGROUND);
         for (number, line) in lines.iter().enumerate() {
             for (column, character) in line.chars().enumerate() {
                 let (x, y) = (margin + column * CELL * scale, margin + number * step);
-                letter(&mut picture, character, x, y, scale);
+                draw_character(&mut picture, character, x, y, scale);
             }
         }
         Self { picture }
@@ -160,8 +165,8 @@ impl Label {
         self.picture.height
     }
 
-    /// Paints it on a band as wide as the picture, with `margin` above and below: the words of a clip that
-    /// this one goes on from, which the picture still shows, would make these hard to read.
+    /// Paints the label on a band as wide as the picture, with `margin` above and below. The band hides the label
+    /// of an input clip, which would otherwise show through.
     pub(super) fn paint(&self, target: &mut YuvPicture, x: usize, y: usize, margin: usize) {
         let top = y.saturating_sub(margin);
         let band = Area {
@@ -170,7 +175,7 @@ impl Label {
             width: target.width,
             height: (y + self.picture.height + margin).min(target.height) - top,
         };
-        fill(target, band, PAPER);
+        fill(target, band, BACKGROUND);
         paste(target, &self.picture, x, y);
     }
 }
@@ -179,7 +184,7 @@ pub(super) fn line_height(scale: usize) -> usize {
     CELL * scale + CELL * scale / 4
 }
 
-fn letter(picture: &mut YuvPicture, character: char, x: usize, y: usize, scale: usize) {
+fn draw_character(picture: &mut YuvPicture, character: char, x: usize, y: usize, scale: usize) {
     let glyph = font::glyph(character);
     let side = CELL * scale;
     for dy in 0..side {
@@ -190,14 +195,14 @@ fn letter(picture: &mut YuvPicture, character: char, x: usize, y: usize, scale: 
         for dx in 0..side {
             if row >> (dx * FINE / side) & 1 == 1 && x + dx < picture.width && y + dy < picture.height {
                 let width = picture.width;
-                picture.y[(y + dy) * width + x + dx] = INK;
+                picture.y[(y + dy) * width + x + dx] = TEXT_LUMA;
             }
         }
     }
 }
 
-/// Breaks text into lines of at most `columns` characters, words whole where they fit. What is more than
-/// `rows` lines ends in an ellipsis.
+/// Wraps text into lines of at most `columns` characters, if possible between words. Text of more than `rows` lines
+/// ends in an ellipsis.
 pub(super) fn wrap(text: &str, columns: usize, rows: usize) -> Vec<String> {
     let columns = columns.max(4);
     let mut lines: Vec<String> = Vec::new();
@@ -234,41 +239,42 @@ pub(super) fn wrap(text: &str, columns: usize, rows: usize) -> Vec<String> {
     lines
 }
 
-/// A camera that moves over a still picture: the part of it that is seen, in 1/65536 of its size.
+/// The part of a picture to crop, in 1/65536 of its size.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct View {
-    /// 65536 = all of it.
+    /// The size of the part; 65536 is the whole picture.
     pub(super) size: u32,
-    /// Place of the view between left (0) and right (65536).
-    pub(super) across: u32,
-    /// Place of the view between top (0) and bottom (65536).
-    pub(super) down: u32,
+    /// The position between left (0) and right (65536).
+    pub(super) x: u32,
+    /// The position between top (0) and bottom (65536).
+    pub(super) y: u32,
 }
 
-/// What the camera sees, at the picture's own size.
-pub(super) fn look(picture: &YuvPicture, view: View, out: &mut YuvPicture) {
+/// Crops a picture and scales the part to the picture's size.
+pub(super) fn crop(picture: &YuvPicture, view: View, out: &mut YuvPicture) {
     let (w, h) = (picture.width, picture.height);
-    magnify(&picture.y, w, h, view, &mut out.y);
-    magnify(&picture.u, w / 2, h / 2, view, &mut out.u);
-    magnify(&picture.v, w / 2, h / 2, view, &mut out.v);
+    crop_plane(&picture.y, w, h, view, &mut out.y);
+    crop_plane(&picture.u, w / 2, h / 2, view, &mut out.u);
+    crop_plane(&picture.v, w / 2, h / 2, view, &mut out.v);
 }
 
-fn magnify(source: &[u8], w: usize, h: usize, view: View, out: &mut [u8]) {
-    let span = |length: usize, place: u32| {
-        let seen = (length as u64 - 1) * u64::from(view.size);
-        let start = ((((length as u64 - 1) << 16) - seen) * u64::from(place)) >> 16;
-        // Source position of every target position: whole part and 8 bits of fraction.
+/// Crops and scales a plane by bilinear interpolation.
+fn crop_plane(source: &[u8], w: usize, h: usize, view: View, out: &mut [u8]) {
+    let positions = |length: usize, place: u32| {
+        let visible = (length as u64 - 1) * u64::from(view.size);
+        let start = ((((length as u64 - 1) << 16) - visible) * u64::from(place)) >> 16;
+        // The source position of each target position: the integer part and 8 bits of fraction.
         (0..length as u64)
             .map(move |i| {
-                let at = start + seen * i / (length as u64 - 1).max(1);
+                let at = start + visible * i / (length as u64 - 1).max(1);
                 ((at >> 16) as usize, (at >> 8 & 0xFF) as u32)
             })
             .collect::<Vec<_>>()
     };
-    let columns = span(w, view.across);
-    let rows = span(h, view.down);
-    // Two steps, rows first: a mixed row is read w times. Plain loops over indices: a debug build, in
-    // which tests render, does not see through chains of iterators.
+    let columns = positions(w, view.x);
+    let rows = positions(h, view.y);
+    // Rows are interpolated first, because each interpolated row is read w times. Index loops are used because
+    // tests render in debug builds, which do not optimize iterator chains.
     let mut mixed = vec![0u32; w + 1];
     for (target, (y, fy)) in out.chunks_exact_mut(w).zip(rows) {
         let top = &source[y * w..][..w];
@@ -290,19 +296,15 @@ fn magnify(source: &[u8], w: usize, h: usize, view: View, out: &mut [u8]) {
     }
 }
 
-/// Scales packed RGB24 so that it covers the target, cutting off what stands over on two sides.
-/// An equal size is copied as it is.
-pub(super) fn cover(
-    rgb: &[u8],
-    width: usize,
-    height: usize,
-    to_width: usize,
-    to_height: usize,
-) -> YuvPicture {
+/// Scales a frame to cover the target and cuts off what exceeds it on two sides. A frame of the target size keeps its
+/// pixels.
+pub(super) fn cover(frame: &Frame, to_width: usize, to_height: usize) -> YuvPicture {
+    let (width, height) = (frame.width() as usize, frame.height() as usize);
+    let rgb = frame.rgb();
     if (width, height) == (to_width, to_height) {
         return YuvPicture::from_rgb(width, height, rgb);
     }
-    // The part of the source that has the target's shape.
+    // The part of the source with the target's aspect ratio.
     let (cut_width, cut_height) = if width * to_height > to_width * height {
         ((height * to_width / to_height).max(1), height)
     } else {
@@ -311,9 +313,9 @@ pub(super) fn cover(
     let (left, top) = ((width - cut_width) / 2, (height - cut_height) / 2);
     let mut scaled = vec![0u8; to_width * to_height * 3];
     for y in 0..to_height {
-        let (y0, y1) = reach(y, to_height, cut_height);
+        let (y0, y1) = source_range(y, to_height, cut_height);
         for x in 0..to_width {
-            let (x0, x1) = reach(x, to_width, cut_width);
+            let (x0, x1) = source_range(x, to_width, cut_width);
             let mut sum = [0u32; 3];
             for sy in y0..y1 {
                 for sx in x0..x1 {
@@ -332,8 +334,8 @@ pub(super) fn cover(
     YuvPicture::from_rgb(to_width, to_height, &scaled)
 }
 
-/// The source positions that make up one target position.
-fn reach(at: usize, to: usize, from: usize) -> (usize, usize) {
+/// Returns the source positions that contribute to a target position.
+fn source_range(at: usize, to: usize, from: usize) -> (usize, usize) {
     let start = (at * from / to).min(from - 1);
     let end = ((at + 1) * from).div_ceil(to).clamp(start + 1, from);
     (start, end)
@@ -366,19 +368,19 @@ mod tests {
     }
 
     #[test]
-    fn a_view_of_everything_changes_nothing() {
+    fn a_crop_of_everything_changes_nothing() {
         let mut picture = YuvPicture::black(64, 48);
         for (i, y) in picture.y.iter_mut().enumerate() {
             *y = (i * 7 % 220) as u8;
         }
         let mut out = picture.clone();
         out.y.fill(0);
-        look(
+        crop(
             &picture,
             View {
                 size: 65_536,
-                across: 0,
-                down: 0,
+                x: 0,
+                y: 0,
             },
             &mut out,
         );

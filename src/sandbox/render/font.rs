@@ -1,19 +1,19 @@
-//! Letters as 8x8 bitmaps, with something distinct for every Unicode character.
+//! Characters as 8x8 bitmaps, with a distinct glyph for every Unicode character.
 //!
-//! Owns glyphs only. A character without a bitmap becomes a box with its code in hexadecimal, so two
-//! different prompts never look the same.
+//! A character without a bitmap becomes a box with its code point in hexadecimal, so that different prompts look
+//! different.
 
 use font8x8::UnicodeFonts;
 
-/// Side of a glyph before scaling.
+/// Side of a glyph in pixels, before scaling.
 pub(super) const CELL: usize = 8;
-/// Glyphs are given at twice the resolution, so that the code boxes have room for their digits.
+/// Side of a glyph in dots: twice the resolution, so that the digits of a box fit.
 pub(super) const FINE: usize = CELL * 2;
 
 /// A glyph of [`FINE`] x [`FINE`] dots; bit 0 of a row is the leftmost dot.
 pub(super) type Glyph = [u16; FINE];
 
-/// The glyph of any character.
+/// Returns the glyph of a character.
 pub(super) fn glyph(character: char) -> Glyph {
     if character.is_whitespace() || character.is_control() {
         return [0; FINE];
@@ -25,16 +25,16 @@ pub(super) fn glyph(character: char) -> Glyph {
         .or_else(|| font8x8::HIRAGANA_FONTS.get(character))
         .or_else(|| font8x8::BOX_FONTS.get(character))
         .or_else(|| font8x8::BLOCK_FONTS.get(character))
-        .or_else(|| punctuation(character).and_then(|c| font8x8::BASIC_FONTS.get(c)))
+        .or_else(|| ascii_punctuation(character).and_then(|c| font8x8::BASIC_FONTS.get(c)))
         .filter(|rows| rows.iter().any(|row| *row != 0));
     match bitmap {
-        Some(rows) => doubled(rows),
+        Some(rows) => double(rows),
         None => code_box(character),
     }
 }
 
-/// Typographic marks that a plain one stands for without loss.
-fn punctuation(character: char) -> Option<char> {
+/// Replaces typographic punctuation by ASCII punctuation that looks the same.
+fn ascii_punctuation(character: char) -> Option<char> {
     Some(match character {
         '\u{2018}' | '\u{2019}' => '\'',
         '\u{201c}' | '\u{201d}' => '"',
@@ -43,7 +43,8 @@ fn punctuation(character: char) -> Option<char> {
     })
 }
 
-fn doubled(rows: [u8; 8]) -> Glyph {
+/// Doubles the resolution of a bitmap.
+fn double(rows: [u8; 8]) -> Glyph {
     let mut out = [0; FINE];
     for (index, row) in rows.into_iter().enumerate() {
         let mut wide = 0u16;
@@ -58,7 +59,7 @@ fn doubled(rows: [u8; 8]) -> Glyph {
     out
 }
 
-/// 3x5 digits 0 to F, bit 0 leftmost.
+/// The digits 0 to F in 3x5 dots; bit 0 is the leftmost dot.
 const DIGITS: [[u16; 5]; 16] = [
     [0b111, 0b101, 0b101, 0b101, 0b111],
     [0b010, 0b011, 0b010, 0b010, 0b111],
@@ -78,6 +79,7 @@ const DIGITS: [[u16; 5]; 16] = [
     [0b111, 0b001, 0b011, 0b001, 0b001],
 ];
 
+/// Returns a box with the code point of a character.
 fn code_box(character: char) -> Glyph {
     let code = u32::from(character);
     let columns: usize = if code > 0xFFFF { 3 } else { 2 };
@@ -118,7 +120,7 @@ mod tests {
             let glyph = glyph(character);
             assert!(glyph.iter().any(|row| *row != 0), "{character:?} is blank");
             if let Some(other) = seen.insert(glyph, character) {
-                // These pairs share one drawing in the font itself.
+                // The font itself has the same bitmap for these pairs.
                 assert!(
                     !character.is_alphanumeric() || !other.is_alphanumeric(),
                     "{character:?} looks like {other:?}"
