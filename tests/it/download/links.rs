@@ -1,0 +1,116 @@
+//! B4: downloads.
+
+#![cfg(feature = "cli")]
+
+use bytes::Bytes;
+use reelkin::{Charge, DownloadPolicy, Outcome, RetryAdvice};
+
+use crate::support::bench::{Bench, builder, clips_in, real_clip, request};
+use crate::recover::journal::open_records;
+use crate::support::outcomes::{counts, generate, told};
+use crate::support::http_server::{Answer, JOB, Server, done, file};
+
+/// The service below another path: everything that ends so.
+fn at_any_path(seen: &crate::support::http_server::Seen, link: &str, clip: &Bytes) -> Answer {
+    match seen.path.split('?').next().unwrap_or_default() {
+        path if path.ends_with("/v1/videos/generations") => {
+            Answer::new(200, format!(r#"{{"request_id":"{JOB}"}}"#))
+        }
+        path if path.ends_with(&format!("/v1/videos/{JOB}")) => done(link),
+        path if path.ends_with("/clip.mp4") => file(seen, clip, "\"one\""),
+        _ => Answer::new(404, ""),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b28_a_link_that_is_closed_later_takes_no_clip_away() {
+    let bench = Bench::start(&[]).await;
+    assert_eq!(generate(&bench).await.code(), "done");
+    bench.sandbox.expire_links();
+    bench.sandbox.add_fault("link-expired=403".parse().unwrap());
+    let id = bench.state().jobs[0].id.clone();
+    let downloads = bench.state().downloads;
+    let clip = bench.client().job(&id).unwrap().wait().await.unwrap();
+    assert_eq!(bench.state().downloads, downloads, "the bytes are here");
+    assert_eq!(clip.path.unwrap(), bench.clips()[0].path.canonicalize().unwrap());
+    // One that is closed before the download is asked for anew.
+    bench.sandbox.clear_faults();
+    bench
+        .sandbox
+        .add_fault("link-expired=403,times=1".parse().unwrap());
+    assert_eq!(generate(&bench).await.code(), "done");
+    assert_eq!(counts(&bench), (2, 2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b30_a_link_that_is_missing_at_first_is_asked_for_and_the_last_word_is_kept() {
+    let bench = Bench::start(&["no-url,times=1"]).await;
+    assert_eq!(generate(&bench).await.code(), "done");
+    assert_eq!(counts(&bench), (1, 1, 1));
+
+    let bench = Bench::start(&["download:reset"]).await;
+    let outcome = generate(&bench).await;
+    let want = ("interrupted", Charge::Yes, Some(RetryAdvice::Resume));
+    assert_eq!(told(&outcome), want, "{outcome:?}");
+    let [open] = &open_records(&bench.library())[..] else {
+        panic!("nothing is kept")
+    };
+    let record: serde_json::Value = serde_json::from_slice(&std::fs::read(open).unwrap()).unwrap();
+    assert_eq!(record["state"], "done");
+    assert!(record["reply"].to_string().contains(".mp4"), "{record}");
+    // The service forgets the job: the kept word is enough.
+    bench.sandbox.clear_faults();
+    bench.sandbox.add_fault("poll:status=404".parse().unwrap());
+    assert_eq!(bench.client().recover().await.unwrap().saved.len(), 1);
+    assert_eq!(counts(&bench), (1, 1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b31_behind_a_gateway_with_a_path_everything_goes_through_it() {
+    for link in ["http://HOST/files/clip.mp4", "/gateway/files/clip.mp4"] {
+        let clip = real_clip().await;
+        let whole = clip.clone();
+        let gateway = Server::start(clip, move |seen, _| {
+            let link = link.replace("HOST", seen.header("host")?);
+            Some(at_any_path(seen, &link, &whole))
+        })
+        .await;
+        let folder = tempfile::tempdir().unwrap();
+        let base = gateway.url("/gateway/xai/v1/");
+        let client = builder(&base, folder.path()).build().unwrap();
+        client.generate(request()).await.unwrap();
+        assert_eq!(clips_in(folder.path()).len(), 1, "{link}");
+        let seen = gateway.seen();
+        let (last, api) = seen.split_last().unwrap();
+        let prefix = "/gateway/xai/v1/videos/";
+        assert!(api.iter().all(|seen| seen.path.starts_with(prefix)), "{api:?}");
+        assert!(link.ends_with(&last.path), "{link}: {last:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b32_what_is_no_clip_too_large_or_cut_never_lies_in_the_library() {
+    for fault in ["garbage", "half-clip", "download:html=522", "truncated=100"] {
+        let bench = Bench::start(&[fault]).await;
+        let outcome = generate(&bench).await;
+        let want = ("interrupted", Charge::Yes, Some(RetryAdvice::Resume));
+        assert_eq!(told(&outcome), want, "{fault}: {outcome:?}");
+        assert_eq!(counts(&bench), (1, 1, 0), "{fault}");
+    }
+    let bench = Bench::start(&["pad=300000"]).await;
+    let mut policy = DownloadPolicy::default();
+    policy.max_bytes = 200_000;
+    let client = bench.builder().download(policy).build().unwrap();
+    let outcome = Outcome::from(client.generate(request()).await);
+    assert_eq!(outcome.code(), "interrupted", "{outcome:?}");
+    assert_eq!(counts(&bench), (1, 1, 0));
+    // With room for it the same job is saved, and paid once.
+    assert_eq!(bench.client().recover().await.unwrap().saved.len(), 1);
+    assert_eq!(counts(&bench), (1, 1, 1));
+    // One that breaks off once is fetched to its end.
+    let bench = Bench::start(&["truncated=100,times=1"]).await;
+    assert_eq!(generate(&bench).await.code(), "done");
+    assert_eq!(bench.state().downloads, 2);
+    let clip = &bench.clips()[0].sidecar["reelkin"];
+    assert_eq!(clip["sha256"].as_str().unwrap().len(), 64);
+}

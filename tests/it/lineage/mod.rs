@@ -1,0 +1,6 @@
+//! Parents, children and families of clips.
+
+mod continuity;
+mod deep;
+mod family;
+mod scale;

@@ -1,0 +1,10 @@
+//! Frames, probes and limits of libav.
+
+mod bad_input;
+mod color;
+mod frames;
+mod hostile;
+mod interrupt;
+mod libav_components;
+mod multi_frame;
+mod rotation;

@@ -1,0 +1,522 @@
+//! What was interrupted is finished: by another process, after a kill, with nothing sent twice and nothing of
+//! the sidecar lost.
+
+#![cfg(feature = "cli")]
+
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::time::Instant;
+
+use reelkin::{
+    ContinueRequest, EditRequest, ErrorKind, ExtendRequest, GenerateRequest, JobState, Library, MediaInput,
+    Recovered, Settlement, UsdTicks, VideoClient, secs,
+};
+use serde_json::Value;
+
+use crate::support::program::Program;
+use crate::support::bench::{Bench, PATIENCE, PENDING, fault, ms, quick_polls, request};
+
+/// Returns a client that stops waiting after 60 ms. With [`PENDING`] in force no job is done by then.
+fn impatient(bench: &Bench) -> VideoClient {
+    let mut policy = quick_polls();
+    policy.deadline = ms(60);
+    bench.builder().poll(policy).build().unwrap()
+}
+
+async fn recovered(bench: &Bench) -> Recovered {
+    bench.client().recover().await.unwrap()
+}
+
+pub(crate) fn open_records(library: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(library.join("jobs"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut paths: Vec<_> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .collect();
+    paths.sort();
+    paths
+}
+
+pub(crate) fn ledger(library: &Path) -> Vec<Value> {
+    let days = std::fs::read_dir(library.join("ledger"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let files = days.flat_map(|day| std::fs::read_dir(day.path()).unwrap().flatten());
+    let mut records: Vec<Value> = files
+        .map(|file| file.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .map(|path| serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
+        .collect();
+    records.sort_by_key(|record| record["id"].as_str().unwrap().to_owned());
+    records
+}
+
+async fn kill(mut child: Child) {
+    let killed = tokio::task::spawn_blocking(move || {
+        child.kill().unwrap();
+        child.wait().unwrap()
+    });
+    assert!(!killed.await.unwrap().success());
+}
+
+async fn until_state(library: &Path, state: &str) {
+    let started = Instant::now();
+    loop {
+        let found = open_records(library).into_iter().any(|path| {
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            text.contains(&format!("\"state\": \"{state}\""))
+        });
+        if found {
+            return;
+        }
+        let open = open_records(library);
+        assert!(started.elapsed() < PATIENCE, "never {state}: {open:?}");
+        tokio::time::sleep(ms(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_saved_clip_leaves_its_entry_in_the_ledger_and_nothing_open() {
+    let bench = Bench::start(&[]).await;
+    let clip = bench.client().generate(request()).await.unwrap();
+    assert_eq!(open_records(&bench.library()), Vec::<PathBuf>::new());
+    let entries = ledger(&bench.library());
+    let [entry] = &entries[..] else {
+        panic!("{entries:?}")
+    };
+    assert_eq!(entry["state"], "saved");
+    assert_eq!(entry["clip"], clip.id.as_str());
+    assert_eq!(entry["job_id"], bench.state().jobs[0].id.as_str());
+    assert_eq!(entry["cost_usd_ticks"], bench.state().jobs[0].cost_in_usd_ticks);
+    assert_eq!(entry["request_sha256"].as_str().unwrap().len(), 64);
+    for gone in ["brief", "reply", "owner"] {
+        assert!(entry.get(gone).is_none(), "{gone}: {entry}");
+    }
+    let found = recovered(&bench).await;
+    assert_eq!(
+        (found.saved.len(), found.open.len(), found.unsettled.len()),
+        (0, 0, 0)
+    );
+}
+
+/// Everything of a sidecar that does not say when it was made.
+fn timeless(mut sidecar: Value) -> Value {
+    for key in ["createdAt", "elapsed", "requestId"] {
+        sidecar[key] = Value::Null;
+    }
+    sidecar["video"]["xaiVideoRequestId"] = Value::Null;
+    let ours = &mut sidecar["reelkin"];
+    for key in ["job_id", "sha256", "bytes"] {
+        ours[key] = Value::Null;
+    }
+    // What was measured of two encodings differs in the last digits.
+    for key in ["luma_db", "colour_db"] {
+        for place in ["/delivery/start", "/delivery/seam/likeness"] {
+            if let Some(found) = ours.pointer_mut(place).filter(|found| found.is_object()) {
+                found[key] = Value::Null;
+            }
+        }
+    }
+    for entry in sidecar["videoContinuity"]["entries"]
+        .as_array_mut()
+        .into_iter()
+        .flatten()
+    {
+        for key in ["id", "filename", "createdAt"] {
+            entry[key] = Value::Null;
+        }
+    }
+    sidecar["videoContinuity"]["lineageId"] = Value::Null;
+    sidecar
+}
+
+/// For each verb: a clip that is saved after an interruption has the sidecar of one that was not interrupted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recovered_clip_has_the_sidecar_that_it_would_have_had() {
+    let bench = Bench::start(&[]).await;
+    let parent = bench
+        .client()
+        .generate(request().duration(secs(2)))
+        .await
+        .unwrap();
+    let picture = bench.folder.path().join("start.png");
+    let frame = bench
+        .client()
+        .frame(&parent, reelkin::media::FramePosition::Last)
+        .await
+        .unwrap();
+    std::fs::write(&picture, frame.to_png().unwrap()).unwrap();
+    let edit = || EditRequest::new(&parent, "make it night");
+    let extend = || ExtendRequest::new(&parent, "the camera pulls back").duration(secs(2));
+    let goes_on = || {
+        ContinueRequest::new("the lamp turns on")
+            .duration(secs(1))
+            .plan(true)
+    };
+    let from_picture = || {
+        GenerateRequest::image(MediaInput::from(picture.clone()))
+            .prompt("waves")
+            .duration(secs(1))
+            .topic("sea")
+    };
+    let calm = bench.client();
+    let whole = [
+        calm.generate(from_picture()).await.unwrap(),
+        calm.edit(edit()).await.unwrap(),
+        calm.extend(extend()).await.unwrap(),
+        calm.continue_from(&parent, goes_on()).await.unwrap(),
+    ];
+    // The second of a topic is number two of it.
+    let hasty = impatient(&bench);
+    bench.sandbox.add_fault(fault(PENDING));
+    let errors = [
+        hasty.generate(from_picture()).await.unwrap_err(),
+        hasty.edit(edit()).await.unwrap_err(),
+        hasty.extend(extend()).await.unwrap_err(),
+        hasty.continue_from(&parent, goes_on()).await.unwrap_err(),
+    ];
+    assert!(
+        errors.iter().all(|error| error.kind() == ErrorKind::Timeout),
+        "{errors:?}"
+    );
+    drop(hasty);
+    bench.end_pending();
+    let creates = bench.state().creates;
+    let found = recovered(&bench).await;
+    assert_eq!(found.saved.len(), 4, "{found:?}");
+    assert_eq!(bench.state().creates, creates);
+    for (one, other) in whole.iter().zip(&found.saved) {
+        let read = |clip: &reelkin::Clip| {
+            let json = std::fs::read(clip.sidecar_path().unwrap()).unwrap();
+            let mut sidecar: Value = serde_json::from_slice(&json).unwrap();
+            sidecar["videoSeries"] = Value::Null;
+            sidecar["reelkin"]["planner"] = Value::Null;
+            timeless(sidecar)
+        };
+        let (one, other) = (read(one), read(other));
+        assert_eq!(one, other, "{}", one["reelkin"]["operation"]);
+        assert!(
+            other["reelkin"]["warnings"].as_array().unwrap().is_empty(),
+            "{other}"
+        );
+    }
+    assert!(open_records(&bench.library()).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_a_create_is_on_its_way_it_is_for_a_person() {
+    let bench = Bench::start(&["create:delay=30"]).await;
+    let child = Program::at(&bench)
+        .args(["generate", "a boat", "--duration", "1"])
+        .spawn();
+    until_state(&bench.library(), "intended").await;
+    kill(child).await;
+    bench.sandbox.clear_faults();
+    for _ in 0..2 {
+        let ran = Program::at(&bench).args(["recover", "--json"]).run().await;
+        assert_eq!(ran.code, 3, "{ran:?}");
+        let json = ran.json();
+        let unsettled = &json["unsettled"][0];
+        assert_eq!(unsettled["state"], "unknown", "{json}");
+        assert_eq!(unsettled["prompt"], "a boat");
+        assert_eq!(unsettled["prompt_sha256"].as_str().unwrap().len(), 64);
+        assert!(unsettled["estimate_usd_ticks"].as_u64().unwrap() > 0);
+        assert!(unsettled["created_at"].as_u64().unwrap() > 0);
+        assert_eq!(unsettled["error"]["outcome"], "submission_unknown");
+    }
+    assert_eq!(bench.state().creates, 0, "and it is never sent again");
+    let ran = Program::at(&bench).args(["recover"]).run().await;
+    assert!(ran.stderr.contains("reelkin settle "), "{ran:?}");
+    let ran = Program::at(&bench).args(["ls", "--open"]).run().await;
+    assert!(
+        ran.stdout.contains("unknown  generate  about $0.05  a boat"),
+        "{ran:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_after_the_submit_or_in_the_download_the_clip_is_saved_by_the_next() {
+    for (fault, state) in [("stalled", "accepted"), ("slow-body=2000", "done")] {
+        let bench = Bench::start(&[fault]).await;
+        let child = Program::at(&bench)
+            .args(["generate", "a boat", "--duration", "1"])
+            .spawn();
+        until_state(&bench.library(), state).await;
+        if state == "done" {
+            bench.until("a download", |state| state.downloads > 0).await;
+        }
+        kill(child).await;
+        bench.sandbox.clear_faults();
+        if fault == "stalled" {
+            // The sandbox keeps how a job ends with the job: this one never does.
+            let ran = Program::at(&bench)
+                .args(["recover", "--json", "--timeout", "0.3"])
+                .run()
+                .await;
+            assert_eq!(ran.code, 1, "{ran:?}");
+            let json = ran.json();
+            assert_eq!(json["open"][0]["error"]["outcome"], "timed_out", "{json}");
+            assert_eq!(open_records(&bench.library()).len(), 1);
+            continue;
+        }
+        let ran = Program::at(&bench).args(["recover", "--json"]).run().await;
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let json = ran.json();
+        assert_eq!(json["saved"][0]["job_id"], bench.state().jobs[0].id.as_str());
+        assert_eq!((bench.state().creates, bench.clips().len()), (1, 1));
+        let ran = Program::at(&bench).args(["recover"]).run().await;
+        assert_eq!((ran.code, ran.stderr.trim()), (0, "0 open\nnothing is open"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_person_says_is_taken() {
+    let bench = Bench::start(&["create:lost-reply"]).await;
+    let client = bench.client();
+    let mut records = Vec::new();
+    for prompt in ["one", "two", "three"] {
+        let error = client
+            .generate(GenerateRequest::text(prompt).duration(secs(1)))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::SubmissionUnknown);
+        records.push(error.record().unwrap().to_owned());
+    }
+    bench.sandbox.clear_faults();
+    let library = client.library();
+    let reserved = client.spent(..).await.unwrap();
+    assert_eq!((reserved.requests, reserved.paid), (3, UsdTicks::ZERO));
+    assert_eq!(reserved.reserved, UsdTicks::new(3 * 500_000_000));
+
+    library.settle(&records[0], Settlement::NeverMade).await.unwrap();
+    library
+        .settle(&records[1], Settlement::Lost(UsdTicks::new(7)))
+        .await
+        .unwrap();
+    let job = bench.state().jobs[2].id.clone();
+    let record = library
+        .settle(&records[2], Settlement::Job(job.clone()))
+        .await
+        .unwrap();
+    assert_eq!(
+        (record.state, record.job_id.as_deref()),
+        (JobState::Accepted, Some(job.as_str()))
+    );
+    let found = client.recover().await.unwrap();
+    let [clip] = &found.saved[..] else {
+        panic!("{found:?}")
+    };
+    assert_eq!(clip.record.as_ref().unwrap().prompt.as_deref(), Some("three"));
+
+    let spent = client.spent(..).await.unwrap();
+    let cost = bench.state().jobs[2].cost_in_usd_ticks;
+    assert_eq!(
+        (spent.reserved, spent.estimated, spent.unpriced),
+        (UsdTicks::ZERO, UsdTicks::ZERO, 0)
+    );
+    assert_eq!(spent.paid, UsdTicks::new(7 + cost));
+    // Settled is settled.
+    let error = library
+        .settle(&records[0], Settlement::NeverMade)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    assert_eq!(library.jobs().await.unwrap(), vec![]);
+    assert_eq!(bench.state().creates, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_processes_that_recover_at_once_save_each_job_once() {
+    let bench = Bench::start(&[PENDING]).await;
+    let client = impatient(&bench);
+    let jobs = (0..6).map(|_| client.generate(request()).into_future());
+    for error in futures_util::future::join_all(jobs).await {
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::Timeout);
+    }
+    bench.end_pending();
+    let runs = (0..4).map(|_| Program::at(&bench).args(["recover", "--json"]).run());
+    let mut saved = 0;
+    for ran in futures_util::future::join_all(runs).await {
+        assert_eq!(ran.code, 0, "{ran:?}");
+        saved += ran.json()["saved"].as_array().unwrap().len();
+    }
+    assert_eq!((saved, bench.clips().len(), bench.state().creates), (6, 6, 6));
+    assert_eq!(ledger(&bench.library()).len(), 6);
+}
+
+/// A process at work keeps its job; who asks for the same one waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_at_work_elsewhere_is_left_there_and_can_be_waited_for() {
+    let bench = Bench::start(&[PENDING]).await;
+    let child = Program::at(&bench)
+        .args(["generate", "a boat", "--duration", "1"])
+        .spawn();
+    until_state(&bench.library(), "accepted").await;
+    let found = recovered(&bench).await;
+    assert_eq!((found.elsewhere.len(), found.saved.len()), (1, 0), "{found:?}");
+    bench.end_pending();
+    let id = bench.state().jobs[0].id.clone();
+    let clip = bench.client().job(&id).unwrap().wait().await.unwrap();
+    assert_eq!((bench.clips().len(), bench.state().creates), (1, 1));
+    assert_eq!(clip.record.unwrap().prompt.as_deref(), Some("a boat"));
+    let ended = tokio::task::spawn_blocking(move || child.wait_with_output())
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(ended.status.success());
+    assert!(bench.client().library().jobs().await.unwrap().is_empty());
+}
+
+/// Every point at which a crash can fall that no kill is sure to hit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_between_two_writes_is_made_good() {
+    let bench = Bench::start(&[PENDING]).await;
+    let client = impatient(&bench);
+    let error = client.generate(request()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    drop(client);
+    bench.end_pending();
+    let [open] = &open_records(&bench.library())[..] else {
+        panic!()
+    };
+    let kept = std::fs::read(open).unwrap();
+    let clip = recovered(&bench).await.saved.remove(0);
+    let downloads = bench.state().downloads;
+
+    // Saved, entered in the ledger, and not removed from what is open.
+    std::fs::write(open, &kept).unwrap();
+    let found = recovered(&bench).await;
+    assert_eq!((found.saved.len(), found.open.len()), (0, 0), "{found:?}");
+    assert!(!open.exists());
+
+    // Saved, and nothing written down.
+    std::fs::remove_dir_all(bench.library().join("ledger")).unwrap();
+    std::fs::write(open, &kept).unwrap();
+    let found = recovered(&bench).await;
+    assert_eq!(found.saved, vec![clip.clone()]);
+    assert_eq!(ledger(&bench.library()).len(), 1);
+
+    // The clip is there and its sidecar is not.
+    std::fs::remove_dir_all(bench.library().join("ledger")).unwrap();
+    std::fs::remove_file(clip.sidecar_path().unwrap()).unwrap();
+    std::fs::write(open, &kept).unwrap();
+    let found = recovered(&bench).await;
+    let again = found.saved[0].record.clone().unwrap();
+    let before = clip.record.clone().unwrap();
+    assert_eq!(again.prompt, before.prompt);
+    assert_eq!(
+        again.reelkin.as_ref().unwrap().sha256,
+        before.reelkin.as_ref().unwrap().sha256
+    );
+    assert_eq!(bench.state().downloads, downloads, "nothing was fetched again");
+
+    // Reserved, and nothing sent.
+    let text = String::from_utf8(kept)
+        .unwrap()
+        .replace("\"accepted\"", "\"reserved\"");
+    std::fs::remove_dir_all(bench.library().join("ledger")).unwrap();
+    std::fs::write(open, text).unwrap();
+    let found = recovered(&bench).await;
+    assert_eq!((found.dropped, found.saved.len()), (1, 0), "{found:?}");
+    assert!(open_records(&bench.library()).is_empty());
+    assert_eq!((bench.state().creates, bench.clips().len()), (1, 1));
+}
+
+/// The service forgot the job, and its last word was kept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_the_service_forgot_is_fetched_by_its_kept_link() {
+    let bench = Bench::start(&["download:reset"]).await;
+    let error = bench.client().generate(request()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Network, "{error}");
+    bench.sandbox.clear_faults();
+    bench.sandbox.add_fault("poll:status=404".parse().unwrap());
+    let found = recovered(&bench).await;
+    assert_eq!(found.saved.len(), 1, "{found:?}");
+    assert_eq!((bench.clips().len(), bench.state().creates), (1, 1));
+}
+
+/// A job whose link went stale while nobody looked is asked for a fresh one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stale_link_is_asked_for_anew() {
+    let bench = Bench::start(&["download:link-expired=403"]).await;
+    let error = bench.client().generate(request()).await.unwrap_err();
+    assert_eq!(error.job_id(), Some(bench.state().jobs[0].id.as_str()), "{error}");
+    let found = recovered(&bench).await;
+    assert_eq!((found.open.len(), found.saved.len()), (1, 0), "{found:?}");
+    let failure = found.open[0].failure().unwrap();
+    assert_eq!(failure.may_have_been_charged(), reelkin::Charge::Yes);
+    bench.sandbox.clear_faults();
+    assert_eq!(recovered(&bench).await.saved.len(), 1);
+}
+
+/// A job that ended without a clip is told once, and is in the ledger then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_failed_meanwhile_is_told_and_closed() {
+    for (fault, kind, state) in [
+        ("failed=internal_error", ErrorKind::JobFailed, "failed"),
+        ("moderated=400-billed", ErrorKind::Moderated, "failed"),
+        ("expired", ErrorKind::JobExpired, "failed"),
+    ] {
+        let bench = Bench::start(&[fault, PENDING]).await;
+        let error = impatient(&bench).generate(request()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        bench.end_pending();
+        let found = recovered(&bench).await;
+        let [failed] = &found.failed[..] else {
+            panic!("{fault}: {found:?}")
+        };
+        assert_eq!(failed.failure().unwrap().kind(), kind, "{fault}");
+        assert_eq!(ledger(&bench.library())[0]["state"], state);
+        let again = recovered(&bench).await;
+        assert!(again.failed.is_empty() && again.open.is_empty(), "{fault}");
+    }
+}
+
+/// What is read of a library that somebody else may write: records are only ever found by their own names.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_names_nothing_outside_the_library() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = Library::open(folder.path().join("clips")).unwrap();
+    for id in [
+        "../../etc/passwd",
+        "",
+        ".",
+        "1763829999123_a1b2c3d4/../x",
+        "x\0",
+        "1763829999123_a1b2c3d4.5",
+    ] {
+        let error = library.job_record(id).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{id:?}: {error}");
+        let error = library.settle(id, Settlement::NeverMade).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{id:?}: {error}");
+    }
+    let error = library.job_record("1763829999123_a1b2c3d4").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+/// A folder of records that is a link leads out of the library: nothing behind it is read, written or removed.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_linked_journal_is_not_followed() {
+    let bench = Bench::start(&[]).await;
+    bench.client().generate(request()).await.unwrap();
+    for name in ["jobs", "ledger"] {
+        let (inside, outside) = (bench.library().join(name), bench.folder.path().join(name));
+        std::fs::rename(&inside, &outside).unwrap();
+        std::os::unix::fs::symlink(&outside, &inside).unwrap();
+        let client = bench.client();
+        let error = client.spent(..).await.unwrap_err();
+        assert!(error.to_string().contains("not a folder"), "{error}");
+        let error = client.generate(request()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Library, "{error}");
+        assert!(error.to_string().contains(name), "{error}");
+        std::fs::remove_file(&inside).unwrap();
+        std::fs::rename(&outside, &inside).unwrap();
+    }
+    assert!(open_records(&bench.library()).is_empty());
+    assert_eq!((bench.state().creates, ledger(&bench.library()).len()), (1, 1));
+}

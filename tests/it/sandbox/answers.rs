@@ -1,0 +1,422 @@
+//! The sandbox's Responses and Chat Completions against the wire contract: rules, shapes, prices, streams.
+
+#![cfg(feature = "sandbox")]
+
+use std::path::Path;
+use std::time::Duration;
+
+use reelkin::sandbox::Sandbox;
+use serde_json::{Value, json};
+
+use crate::sandbox::contract::{assert_shape, fixture};
+use crate::sandbox::create::{Bench, read};
+
+pub(crate) const CHAT: &str = "/chat/completions";
+pub(crate) const RESPONSES: &str = "/responses";
+pub(crate) const PNG: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC";
+
+pub(crate) fn chat(text: &str) -> Value {
+    json!({ "model": "grok-4.3", "messages": [{ "role": "user", "content": text }] })
+}
+
+pub(crate) fn responses(text: &str) -> Value {
+    json!({ "model": "grok-4.3", "input": text })
+}
+
+pub(crate) fn with(mut body: Value, more: Value) -> Value {
+    let Value::Object(more) = more else {
+        panic!("{more}")
+    };
+    body.as_object_mut().unwrap().extend(more);
+    body
+}
+
+/// The first item of this type in an output.
+pub(crate) fn item<'a>(answer: &'a Value, kind: &str) -> &'a Value {
+    let items = answer["output"].as_array().unwrap();
+    items
+        .iter()
+        .find(|item| item["type"] == kind)
+        .unwrap_or(&Value::Null)
+}
+
+/// The words of an answer of Responses.
+pub(crate) fn words(answer: &Value) -> &str {
+    item(answer, "message")["content"][0]["text"].as_str().unwrap()
+}
+
+fn function(name: &str) -> Value {
+    json!({ "name": name, "parameters": {
+        "type": "object", "properties": { "prompt": { "type": "string" } }, "required": ["prompt"],
+    }})
+}
+
+pub(crate) fn nested(name: &str) -> Value {
+    json!({ "type": "function", "function": function(name) })
+}
+
+pub(crate) fn flat(name: &str) -> Value {
+    with(function(name), json!({ "type": "function" }))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forced_function_is_called_with_the_users_words() {
+    let bench = Bench::quick().await;
+    let request = fixture("language/chat-request.json");
+    let (status, answer) = bench.say(CHAT, &request).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_shape(&answer, "language/chat-call.json");
+    let call = &answer["choices"][0]["message"]["tool_calls"][0];
+    let arguments: Value = serde_json::from_str(call["function"]["arguments"].as_str().unwrap()).unwrap();
+    let prompt = arguments["prompt"].as_str().unwrap();
+    assert!(prompt.contains("a fox says \"come\" in the snow"), "{prompt}");
+    assert!(prompt.contains("over the full 6 seconds"), "{prompt}");
+
+    let body = with(
+        responses("a fox in the snow"),
+        json!({ "tools": [flat("generate_video")], "tool_choice": { "type": "function", "name": "generate_video" } }),
+    );
+    let (_, answer) = bench.say(RESPONSES, &body).await;
+    assert_shape(item(&answer, "function_call"), "language/call-item.json");
+    assert_eq!(item(&answer, "message"), &Value::Null);
+    assert_eq!(bench.sandbox.state().answers, 2);
+    assert_eq!(bench.sandbox.state().creates, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn free_choices_call_what_is_named_and_nothing_else() {
+    let bench = Bench::quick().await;
+    let tools = json!({ "tools": [nested("read_clock"), nested("make_tea")] });
+    let called = async |text: &str, more: Value| {
+        let (status, answer) = bench
+            .say(CHAT, &with(with(chat(text), tools.clone()), more))
+            .await;
+        assert_eq!(status, 200, "{answer}");
+        answer["choices"][0]["message"]["tool_calls"][0]["function"]["name"].clone()
+    };
+    assert_eq!(called("please make some tea", json!({})).await, "make_tea");
+    assert_eq!(called("a fox", json!({})).await, Value::Null);
+    assert_eq!(
+        called("make tea", json!({ "tool_choice": "none" })).await,
+        Value::Null
+    );
+    assert_eq!(
+        called("a fox", json!({ "tool_choice": "required" })).await,
+        "read_clock"
+    );
+    // What the tool said is passed on.
+    let turns = json!({ "messages": [
+        { "role": "user", "content": "make tea" },
+        { "role": "assistant", "content": null, "tool_calls": [
+            { "id": "call_1", "type": "function", "function": { "name": "make_tea", "arguments": "{}" } }] },
+        { "role": "tool", "tool_call_id": "call_1", "content": "it is green" },
+    ]});
+    let (_, answer) = bench.say(CHAT, &with(with(chat(""), tools), turns)).await;
+    let text = answer["choices"][0]["message"]["content"].as_str().unwrap();
+    assert!(text.starts_with("The tool said: it is green"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_web_search_stands_before_the_message_and_is_charged() {
+    let bench = Bench::quick().await;
+    let (status, answer) = bench
+        .say(RESPONSES, &fixture("language/search-request.json"))
+        .await;
+    assert_eq!(status, 200, "{answer}");
+    assert_shape(&answer, "language/search-answer.json");
+    let kinds: Vec<_> = answer["output"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| &item["type"])
+        .collect();
+    assert_eq!(kinds, ["reasoning", "web_search_call", "message"]);
+    assert!(words(&answer).contains("the harbour of Hamburg at dawn"));
+    let usage = &answer["usage"];
+    let number = |path: &str| usage.pointer(path).unwrap().as_u64().unwrap();
+    let cached = number("/input_tokens_details/cached_tokens");
+    assert!(number("/output_tokens_details/reasoning_tokens") < number("/output_tokens"));
+    assert_eq!(
+        number("/cost_in_usd_ticks"),
+        (number("/input_tokens") - cached) * 12_500
+            + cached * 2_000
+            + number("/output_tokens") * 25_000
+            + 50_000_000
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn usage_of_chat_leaves_reasoning_out_of_the_completion() {
+    let bench = Bench::quick().await;
+    let (_, plain) = bench
+        .say(CHAT, &with(chat("a fox"), json!({ "reasoning_effort": "none" })))
+        .await;
+    assert_shape(&plain, "language/chat-answer.json");
+    let (_, thought) = bench
+        .say(CHAT, &with(chat("a fox"), json!({ "reasoning_effort": "high" })))
+        .await;
+    let usage = &thought["usage"];
+    assert_eq!(usage["completion_tokens"], plain["usage"]["completion_tokens"]);
+    let number = |path: &str| usage.pointer(path).unwrap().as_u64().unwrap();
+    let reasoning = number("/completion_tokens_details/reasoning_tokens");
+    assert!(reasoning > 0);
+    assert_eq!(
+        number("/total_tokens"),
+        number("/prompt_tokens") + number("/completion_tokens") + reasoning
+    );
+    assert_eq!(
+        thought["choices"][0]["message"]["content"],
+        plain["choices"][0]["message"]["content"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_is_satisfied_on_both_routes() {
+    let bench = Bench::quick().await;
+    let schema = json!({
+        "type": "object", "additionalProperties": false, "required": ["prompt", "seconds", "tags"],
+        "properties": {
+            "prompt": { "type": "string" }, "seconds": { "type": "integer", "minimum": 1, "maximum": 15 },
+            "tags": { "type": "array", "items": { "type": "string", "maxLength": 20 }, "minItems": 2, "maxItems": 2 },
+        },
+    });
+    let named = json!({ "name": "plan", "schema": schema, "strict": true });
+    let format = json!({ "response_format": { "type": "json_schema", "json_schema": named } });
+    let (_, answer) = bench.say(CHAT, &with(chat("a fox for 9 seconds"), format)).await;
+    let one: Value =
+        serde_json::from_str(answer["choices"][0]["message"]["content"].as_str().unwrap()).unwrap();
+    let format = json!({ "text": { "format": with(named, json!({ "type": "json_schema" })) } });
+    let (_, answer) = bench
+        .say(RESPONSES, &with(responses("a fox for 9 seconds"), format))
+        .await;
+    let other: Value = serde_json::from_str(words(&answer)).unwrap();
+    assert_eq!(one, other);
+    assert_eq!(one["seconds"], 9);
+    assert!(one["prompt"].as_str().unwrap().contains("a fox for 9 seconds"));
+    assert_eq!(one["tags"].as_array().unwrap().len(), 2);
+    assert_eq!(one.as_object().unwrap().len(), 3);
+    let format = json!({ "response_format": { "type": "json_object" } });
+    let (_, answer) = bench.say(CHAT, &with(chat("a fox"), format)).await;
+    let any: Value =
+        serde_json::from_str(answer["choices"][0]["message"]["content"].as_str().unwrap()).unwrap();
+    assert!(any.is_object());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn planners_questions_of_every_kind_are_answered() {
+    let bench = Bench::quick().await;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/xai/language");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if !name.ends_with("-request.json") {
+            continue;
+        }
+        let text = fixture(&format!("language/{name}"))
+            .to_string()
+            .replace("(picture)", PNG);
+        let path = if name.starts_with("chat") { CHAT } else { RESPONSES };
+        let (status, answer) = bench.say(path, &serde_json::from_str(&text).unwrap()).await;
+        assert_eq!(status, 200, "{name}: {answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn efforts_that_a_model_takes_are_taken() {
+    let bench = Bench::quick().await;
+    for (model, effort) in [
+        ("grok-4.3", "none"),
+        ("grok-4.6", "xhigh"),
+        ("grok-4.5", "low"),
+        ("grok-4.7", "xhigh"),
+    ] {
+        let body = with(
+            responses("x"),
+            json!({ "model": model, "reasoning": { "effort": effort } }),
+        );
+        let (status, answer) = bench.say(RESPONSES, &body).await;
+        assert_eq!(status, 200, "{answer}");
+        let reasons = item(&answer, "reasoning") != &Value::Null;
+        assert_eq!(reasons, effort != "none");
+    }
+    // An effort beside its place is not seen at all.
+    let body = with(responses("x"), json!({ "reasoning_effort": "sideways" }));
+    assert_eq!(bench.say(RESPONSES, &body).await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_run_out_of_tokens_say_so() {
+    let bench = Bench::quick().await;
+    let (_, answer) = bench
+        .say(
+            RESPONSES,
+            &with(responses("a fox"), json!({ "max_output_tokens": 10 })),
+        )
+        .await;
+    assert_eq!(answer["status"], "incomplete");
+    assert_eq!(
+        answer["incomplete_details"],
+        fixture("language/incomplete-details.json")
+    );
+    assert_eq!(item(&answer, "message")["status"], "incomplete");
+    assert_eq!(words(&answer).chars().count(), 40);
+    let (_, answer) = bench
+        .say(CHAT, &with(chat("a fox"), json!({ "max_completion_tokens": 10 })))
+        .await;
+    assert_eq!(answer["choices"][0]["finish_reason"], "length");
+    assert_eq!(answer["usage"]["completion_tokens"], 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn responses_are_kept_continued_and_forgotten() {
+    let bench = Bench::quick().await;
+    let (_, first) = bench.say(RESPONSES, &responses("a fox")).await;
+    let path = format!("/responses/{}", first["id"].as_str().unwrap());
+    assert_eq!(read(bench.get(&path).await.unwrap()).await, (200, first.clone()));
+    let more = json!({ "previous_response_id": first["id"] });
+    let (_, next) = bench.say(RESPONSES, &with(responses("at night"), more)).await;
+    assert_eq!(next["previous_response_id"], first["id"]);
+    let input = |answer: &Value| answer["usage"]["input_tokens"].as_u64().unwrap();
+    assert!(input(&next) > input(&first) + first["usage"]["output_tokens"].as_u64().unwrap() / 2);
+    let gone = bench
+        .http
+        .delete(bench.url(&path))
+        .bearer_auth(bench.sandbox.api_key());
+    let (status, answer) = read(gone.send().await.unwrap()).await;
+    assert_eq!((status, &answer["deleted"]), (200, &json!(true)));
+    assert_eq!(bench.get(&path).await.unwrap().status(), 404);
+    let (_, unkept) = bench
+        .say(RESPONSES, &with(responses("a fox"), json!({ "store": false })))
+        .await;
+    let path = format!("/responses/{}", unkept["id"].as_str().unwrap());
+    assert_eq!(bench.get(&path).await.unwrap().status(), 404);
+    let more = json!({ "store": false, "include": ["reasoning.encrypted_content"] });
+    let (_, sealed) = bench.say(RESPONSES, &with(responses("a fox"), more)).await;
+    assert!(item(&sealed, "reasoning")["encrypted_content"].is_string());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deferred_completions_are_pending_with_202_and_no_body() {
+    let deferred = async |bench: &Bench| {
+        let (status, answer) = bench
+            .say(CHAT, &with(chat("a fox"), json!({ "deferred": true })))
+            .await;
+        assert_eq!(status, 200);
+        let id = answer["request_id"].as_str().unwrap();
+        format!("/chat/deferred-completion/{id}")
+    };
+    let slow = Bench::start(Sandbox::builder().seconds_per_job(3600.0)).await;
+    let path = deferred(&slow).await;
+    assert_eq!(read(slow.get(&path).await.unwrap()).await, (202, json!("")));
+
+    let bench = Bench::start(Sandbox::builder().seconds_per_job(0.1)).await;
+    let path = deferred(&bench).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let (status, answer) = read(bench.get(&path).await.unwrap()).await;
+    assert_eq!((status, &answer["object"]), (200, &json!("chat.completion")));
+    assert_eq!(
+        bench.get("/chat/deferred-completion/x").await.unwrap().status(),
+        404
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn language_models_are_listed() {
+    let bench = Bench::quick().await;
+    let (_, all) = read(bench.get("/language-models").await.unwrap()).await;
+    let (_, one) = read(bench.get("/language-models/grok-4.3").await.unwrap()).await;
+    assert_eq!(all["models"][0], one);
+    assert_eq!(one["prompt_text_token_price"], 12_500);
+    assert_eq!(
+        bench
+            .get("/language-models/grok-imagine-video")
+            .await
+            .unwrap()
+            .status(),
+        404
+    );
+    assert_eq!(bench.get("/models/grok-4.3").await.unwrap().status(), 200);
+}
+
+/// The events of a stream: name and data of each.
+async fn events(bench: &Bench, path: &str, body: &Value) -> Vec<(Option<String>, Value)> {
+    let response = bench.post(path, body).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let kind = response.headers()["content-type"].to_str().unwrap().to_owned();
+    assert!(kind.starts_with("text/event-stream"), "{kind}");
+    let text = response.text().await.unwrap();
+    let event = |block: &str| {
+        let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
+        let data = field("data: ").unwrap();
+        let data = serde_json::from_str(data).unwrap_or_else(|_| json!(data));
+        (field("event: ").map(str::to_owned), data)
+    };
+    text.split_terminator("\n\n").map(event).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chat_streams_words_in_pieces_and_calls_whole() {
+    let bench = Bench::quick().await;
+    let (_, whole) = bench.say(CHAT, &chat("a fox in the snow")).await;
+    let options = json!({ "stream": true, "stream_options": { "include_usage": true } });
+    let mut events = events(&bench, CHAT, &with(chat("a fox in the snow"), options)).await;
+    assert_eq!(events.pop().unwrap().1, "[DONE]");
+    let (_, last) = events.pop().unwrap();
+    assert_eq!((&last["choices"], &last["usage"]), (&json!([]), &whole["usage"]));
+    let text: String = events
+        .iter()
+        .filter_map(|(_, chunk)| chunk["choices"][0]["delta"]["content"].as_str())
+        .collect();
+    assert_eq!(whole["choices"][0]["message"]["content"], text);
+    assert!(events.len() > 10);
+    assert_eq!(events.last().unwrap().1["choices"][0]["finish_reason"], "stop");
+
+    let request = with(fixture("language/chat-request.json"), json!({ "stream": true }));
+    let events = self::events(&bench, CHAT, &request).await;
+    let calls: Vec<_> = events
+        .iter()
+        .filter_map(|(_, chunk)| chunk["choices"][0]["delta"].get("tool_calls"))
+        .collect();
+    assert_eq!(calls.len(), 1, "whole, in one piece");
+    let arguments = calls[0][0]["function"]["arguments"].as_str().unwrap();
+    assert!(serde_json::from_str::<Value>(arguments).unwrap()["prompt"].is_string());
+    assert!(events.iter().all(|(_, chunk)| chunk.get("usage").is_none()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn responses_stream_items_in_order() {
+    let bench = Bench::quick().await;
+    let request = with(fixture("language/search-request.json"), json!({ "stream": true }));
+    let events = events(&bench, RESPONSES, &request).await;
+    for (number, (name, event)) in events.iter().enumerate() {
+        assert_eq!(event["sequence_number"], number);
+        assert_eq!(name.as_deref(), event["type"].as_str());
+    }
+    let kinds: Vec<_> = events
+        .iter()
+        .map(|(_, event)| event["type"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds[0], "response.created");
+    assert_eq!(kinds.last(), Some(&"response.completed"));
+    let added = kinds
+        .iter()
+        .filter(|kind| **kind == "response.output_item.added")
+        .count();
+    assert_eq!(added, 3);
+    let text: String = events
+        .iter()
+        .filter(|(_, event)| event["type"] == "response.output_text.delta")
+        .map(|(_, event)| event["delta"].as_str().unwrap())
+        .collect();
+    let last = &events.last().unwrap().1["response"];
+    assert_eq!(words(last), text);
+    assert_shape(last, "language/search-answer.json");
+    for step in ["in_progress", "searching", "completed"] {
+        assert!(kinds.contains(&format!("response.web_search_call.{step}").as_str()));
+    }
+    let call = json!({ "stream": true, "tools": [flat("f")], "tool_choice": "required" });
+    let events = self::events(&bench, RESPONSES, &with(responses("a fox"), call)).await;
+    let deltas = events
+        .iter()
+        .filter(|(_, event)| event["type"] == "response.function_call_arguments.delta");
+    assert_eq!(deltas.count(), 1, "whole, in one piece");
+}

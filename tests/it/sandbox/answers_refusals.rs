@@ -1,0 +1,336 @@
+//! What the sandbox's Responses and Chat Completions turn down, with the status and words of the service.
+
+#![cfg(feature = "sandbox")]
+
+use reelkin::sandbox::Sandbox;
+use serde_json::{Value, json};
+
+use crate::sandbox::answers::{CHAT, PNG, RESPONSES, chat, flat, nested, responses, with};
+use crate::sandbox::contract::fixture;
+use crate::sandbox::create::Bench;
+
+/// Turned down with this status and words like these; the shape is that of the route.
+async fn refused(bench: &Bench, path: &str, body: Value, status: u16, words: &str) {
+    let (got, answer) = bench.say(path, &body).await;
+    let said = match (status, path) {
+        (422, _) => answer.as_str().unwrap_or_default(),
+        (_, CHAT) => answer["error"]["message"].as_str().unwrap_or_default(),
+        _ => answer["error"].as_str().unwrap_or_default(),
+    };
+    assert!(got == status && said.contains(words), "{body} -> {got} {answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chat_turns_down_what_the_service_turns_down() {
+    let bench = Bench::quick().await;
+    let messages = |messages: Value| json!({ "model": "grok-4.3", "messages": messages });
+    let image = |image: Value| messages(json!([{ "role": "user", "content": [image] }]));
+    let call = json!({ "type": "function", "function": { "name": "absent" } });
+    let many: Vec<_> = (0..129).map(|n| nested(&format!("f{n}"))).collect();
+    let unresolved =
+        json!({ "type": "json_schema", "json_schema": { "name": "x", "schema": { "$ref": "#/no" } } });
+    let impossible =
+        json!({ "type": "json_schema", "json_schema": { "name": "x", "schema": { "enum": [] } } });
+    for (body, status, said) in [
+        // Types.
+        (json!({ "messages": [] }), 422, "missing field `model`"),
+        (json!({ "model": "grok-4.3" }), 422, "missing field `messages`"),
+        (
+            messages(json!([{ "role": "robot", "content": "x" }])),
+            422,
+            "unknown variant `robot`",
+        ),
+        (
+            messages(json!([{ "role": "user", "content": 3 }])),
+            422,
+            "did not match any variant",
+        ),
+        (
+            image(json!({ "type": "image_url", "image_url": PNG })),
+            422,
+            "Failed to deserialize",
+        ),
+        (
+            image(json!({ "type": "input_text", "text": "x" })),
+            422,
+            "Failed to deserialize",
+        ),
+        (
+            with(chat("x"), json!({ "tools": [flat("f")] })),
+            422,
+            "missing field `function`",
+        ),
+        (
+            with(chat("x"), json!({ "tools": [{ "type": "web_search" }] })),
+            422,
+            "unknown variant `web_search`",
+        ),
+        (
+            with(chat("x"), json!({ "stream": "yes" })),
+            422,
+            "expected a boolean",
+        ),
+        (
+            with(chat("x"), json!({ "tool_choice": "always" })),
+            422,
+            "did not match any variant",
+        ),
+        (
+            with(chat("x"), json!({ "response_format": { "type": "xml" } })),
+            422,
+            "unknown variant `xml`",
+        ),
+        (
+            with(chat("x"), json!({ "response_format": { "type": "json_schema" } })),
+            422,
+            "missing field",
+        ),
+        // Models and their effort.
+        (
+            with(chat("x"), json!({ "model": "grok-9" })),
+            404,
+            "does not exist or your team",
+        ),
+        (
+            with(chat("x"), json!({ "model": "grok-imagine-video" })),
+            404,
+            "does not exist or your team",
+        ),
+        (
+            with(chat("x"), json!({ "reasoning_effort": "xhigh" })),
+            400,
+            "Supported values are: none, low, medium, high.",
+        ),
+        (
+            with(
+                chat("x"),
+                json!({ "model": "grok-4.7", "reasoning_effort": "none" }),
+            ),
+            400,
+            "Supported values are: low",
+        ),
+        (
+            with(
+                chat("x"),
+                json!({ "model": "grok-4.20-0309-reasoning", "reasoning_effort": "low" }),
+            ),
+            400,
+            "does not support parameter reasoningEffort",
+        ),
+        (
+            with(chat("x"), json!({ "stop": ["."] })),
+            400,
+            "does not support parameter stop",
+        ),
+        // Values.
+        (
+            with(chat("x"), json!({ "temperature": 2.5 })),
+            400,
+            "between 0 and 2",
+        ),
+        (
+            with(chat("x"), json!({ "max_completion_tokens": 0 })),
+            400,
+            "at least 1",
+        ),
+        (
+            with(chat("x"), json!({ "stream": true, "deferred": true })),
+            400,
+            "cannot be streamed",
+        ),
+        (messages(json!([])), 400, "at least one message"),
+        (chat(""), 400, "at least one content element"),
+        (
+            messages(json!([{ "role": "tool", "tool_call_id": "call_9", "content": "x" }])),
+            400,
+            "earlier call",
+        ),
+        // Tools and schemas.
+        (
+            with(chat("x"), json!({ "tools": many })),
+            400,
+            "Too many tools: 129",
+        ),
+        (
+            with(chat("x"), json!({ "tools": [nested("a b")] })),
+            400,
+            "Invalid function name",
+        ),
+        (
+            with(chat("x"), json!({ "tools": [nested("f"), nested("f")] })),
+            400,
+            "given twice",
+        ),
+        (
+            with(chat("x"), json!({ "tool_choice": "required" })),
+            400,
+            "no tools were specified",
+        ),
+        (
+            with(chat("x"), json!({ "tools": [nested("f")], "tool_choice": call })),
+            400,
+            "not among the tools",
+        ),
+        (
+            with(chat("x"), json!({ "response_format": unresolved })),
+            400,
+            "cannot resolve the reference",
+        ),
+        (
+            with(chat("x"), json!({ "response_format": impossible })),
+            400,
+            "no value can satisfy it",
+        ),
+        // Pictures.
+        (
+            image(json!({ "type": "image_url", "image_url": { "url": "x.png" } })),
+            400,
+            "Invalid image URL",
+        ),
+        (
+            image(json!({ "type": "file", "file": { "file_id": "file_none" } })),
+            400,
+            "was not found",
+        ),
+    ] {
+        refused(&bench, CHAT, body, status, said).await;
+    }
+    let (_, answer) = bench
+        .say(CHAT, &with(chat("x"), json!({ "model": "grok-9" })))
+        .await;
+    assert_eq!(answer, fixture("language/chat-error.json"));
+    assert_eq!(bench.sandbox.state().answers, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn responses_turn_down_what_the_service_turns_down() {
+    let bench = Bench::quick().await;
+    let input = |input: Value| json!({ "model": "grok-4.3", "input": input });
+    let part = |part: Value| input(json!([{ "role": "user", "content": [part] }]));
+    let domains = |key: &str, count: usize| json!({ key: vec!["example.com"; count], "type": "web_search" });
+    let both = with(
+        domains("allowed_domains", 1),
+        json!({ "excluded_domains": ["b.example"] }),
+    );
+    for (body, status, said) in [
+        (json!({ "model": "grok-4.3" }), 422, "missing field `input`"),
+        (input(json!(3)), 422, "did not match any variant"),
+        (
+            part(json!({ "type": "text", "text": "x" })),
+            422,
+            "Failed to deserialize",
+        ),
+        (
+            part(json!({ "type": "input_image", "image_url": { "url": PNG } })),
+            422,
+            "Failed to deserialize",
+        ),
+        (
+            with(responses("x"), json!({ "tools": [nested("f")] })),
+            422,
+            "missing field `name`",
+        ),
+        (
+            with(responses("x"), json!({ "tools": [{ "type": "telepathy" }] })),
+            422,
+            "unknown variant `telepathy`",
+        ),
+        (
+            with(
+                responses("x"),
+                json!({ "text": { "format": { "type": "json_schema", "schema": {} } } }),
+            ),
+            422,
+            "missing field `name`",
+        ),
+        (
+            with(responses("x"), json!({ "model": "grok-9" })),
+            404,
+            "does not exist",
+        ),
+        (
+            with(
+                responses("x"),
+                json!({ "model": "grok-4.7", "reasoning": { "effort": "none" } }),
+            ),
+            400,
+            "reasoning effort",
+        ),
+        (
+            with(
+                responses("x"),
+                json!({ "model": "grok-4.20-reasoning", "reasoning": { "effort": "low" } }),
+            ),
+            400,
+            "reasoningEffort",
+        ),
+        (
+            with(responses("x"), json!({ "temperature": -1 })),
+            400,
+            "between 0 and 2",
+        ),
+        (with(responses("x"), json!({ "max_turns": 0 })), 400, "at least 1"),
+        (
+            with(responses("x"), json!({ "max_output_tokens": 0 })),
+            400,
+            "at least 1",
+        ),
+        (
+            with(responses("x"), json!({ "tools": [both] })),
+            400,
+            "cannot be combined",
+        ),
+        (
+            with(
+                responses("x"),
+                json!({ "tools": [domains("allowed_domains", 6)] }),
+            ),
+            400,
+            "at most 5 domains",
+        ),
+        (
+            with(responses("x"), json!({ "previous_response_id": "none" })),
+            404,
+            "Response with id=none not found",
+        ),
+        (input(json!([])), 400, "at least one content element"),
+        (input(json!([{ "role": "user" }])), 400, "lacks `content`"),
+        (
+            input(json!([{ "type": "function_call_output", "call_id": "c", "output": "x" }])),
+            400,
+            "No function call",
+        ),
+        (
+            part(json!({ "type": "input_image" })),
+            400,
+            "by its URL or by a file id",
+        ),
+        (
+            part(json!({ "type": "input_image", "image_url": "http://203.0.113.1/x.png" })),
+            400,
+            "could not be fetched",
+        ),
+    ] {
+        refused(&bench, RESPONSES, body, status, said).await;
+    }
+    let strict = Bench::start(Sandbox::builder().zero_data_retention(true)).await;
+    refused(&strict, RESPONSES, responses("x"), 400, "must set store to false").await;
+    assert_eq!(
+        strict
+            .say(RESPONSES, &with(responses("x"), json!({ "store": false })))
+            .await
+            .0,
+        200
+    );
+    // Key and content type, as everywhere.
+    let bare = bench.http.post(bench.url(RESPONSES)).body("{}");
+    assert_eq!(bare.send().await.unwrap().status(), 401);
+    let typed = bench
+        .http
+        .post(bench.url(CHAT))
+        .bearer_auth(bench.sandbox.api_key())
+        .body("{}");
+    assert_eq!(typed.send().await.unwrap().status(), 415);
+    assert_eq!(bench.get(CHAT).await.unwrap().status(), 405);
+    assert_eq!(bench.sandbox.state().answers, 0);
+}

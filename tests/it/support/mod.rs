@@ -1,0 +1,13 @@
+//! Helpers that several folders of tests share.
+
+pub(crate) mod audit;
+pub(crate) mod bench;
+pub(crate) mod byte_faults;
+pub(crate) mod clips;
+pub(crate) mod counting_store;
+pub(crate) mod held_replies;
+pub(crate) mod http_server;
+pub(crate) mod outcomes;
+pub(crate) mod program;
+pub(crate) mod reply_sizes;
+pub(crate) mod s3;

@@ -1,0 +1,342 @@
+//! Planned prompts: what the language model is asked, what the video model then gets, and what the
+//! clip's record keeps.
+
+#![cfg(feature = "cli")]
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use reelkin::media::{self, Frame, MediaOptions};
+use reelkin::{
+    GenerateRequest, MediaInput, PlanWhen, PlannerSettings, VideoClient, VideoClientBuilder, secs,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::bench::{KEY, builder, clips_in, real_clip, request};
+use crate::support::http_server::{Answer, Seen, Server};
+
+pub(crate) fn fixture(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/xai/language");
+    serde_json::from_slice(&std::fs::read(path.join(name)).unwrap()).unwrap()
+}
+
+/// A service whose language model says what it is told to, and an empty library.
+pub(crate) struct Rig {
+    pub(crate) server: Server,
+    pub(crate) folder: TempDir,
+}
+
+impl Rig {
+    pub(crate) async fn start(says: impl Fn(&Seen, usize) -> Answer + Send + Sync + 'static) -> Self {
+        let script = move |seen: &Seen, n: usize| (seen.path == "/v1/responses").then(|| says(seen, n));
+        Self {
+            server: Server::start(real_clip().await, script).await,
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// A language model that plans this prompt.
+    pub(crate) async fn planning(prompt: &str) -> Self {
+        let answer = answer_with(&json!({ "prompt": prompt }).to_string());
+        Self::start(move |_, _| answer.clone()).await
+    }
+
+    pub(crate) fn builder(&self) -> VideoClientBuilder {
+        builder(&self.server.base_url(), &self.folder.path().join("clips"))
+    }
+
+    pub(crate) fn client(&self) -> VideoClient {
+        self.builder().build().unwrap()
+    }
+
+    /// The bodies of all requests to a path.
+    pub(crate) fn bodies(&self, path: &str) -> Vec<Value> {
+        let seen = self.server.seen_at(path);
+        let posts = seen.iter().filter(|seen| seen.method == "POST");
+        posts
+            .map(|seen| serde_json::from_slice(&seen.body).unwrap())
+            .collect()
+    }
+
+    pub(crate) fn questions(&self) -> Vec<Value> {
+        self.bodies("/v1/responses")
+    }
+
+    pub(crate) fn creates(&self) -> Vec<Value> {
+        self.bodies("/v1/videos/generations")
+    }
+
+    /// The one clip's sidecar.
+    pub(crate) fn sidecar(&self) -> Value {
+        let mut clips = clips_in(&self.folder.path().join("clips"));
+        assert_eq!(clips.len(), 1);
+        clips.remove(0).sidecar
+    }
+}
+
+/// The usual answer with this text.
+pub(crate) fn answer_with(text: &str) -> Answer {
+    let mut answer = fixture("plan-answer.json");
+    answer["output"][1]["content"][0]["text"] = json!(text);
+    Answer::new(200, answer.to_string())
+}
+
+/// The text that the language model is told.
+pub(crate) fn told(question: &Value) -> &str {
+    question["input"][0]["content"][0]["text"].as_str().unwrap()
+}
+
+/// The pictures that the language model is shown.
+pub(crate) fn pictures(question: &Value) -> Vec<Frame> {
+    let parts = question["input"][0]["content"].as_array().unwrap();
+    let urls = parts.iter().filter_map(|part| part["image_url"].as_str());
+    urls.map(|url| {
+        let jpeg = STANDARD
+            .decode(url.strip_prefix("data:image/jpeg;base64,").unwrap())
+            .unwrap();
+        media::picture(jpeg, &MediaOptions::default()).unwrap()
+    })
+    .collect()
+}
+
+fn plain(width: u32, height: u32, colour: [u8; 3]) -> Bytes {
+    let rgb = colour.repeat((width * height) as usize);
+    Frame::from_rgb(width, height, rgb)
+        .unwrap()
+        .to_png()
+        .unwrap()
+        .into()
+}
+
+#[track_caller]
+fn looks(frame: &Frame, size: (u32, u32), colour: [u8; 3]) {
+    assert_eq!((frame.width(), frame.height()), size);
+    let middle = frame.rgb().len() / 2 / 3 * 3;
+    let pixel = &frame.rgb()[middle..middle + 3];
+    let near = pixel.iter().zip(colour).all(|(&a, b)| a.abs_diff(b) < 6);
+    assert!(near, "{pixel:?} for {colour:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_question_is_the_one_of_the_contract() {
+    let planned = "A white lighthouse stands on a dark cliff at dusk.";
+    let rig = Rig::start(|_, _| Answer::new(200, fixture("plan-answer.json").to_string())).await;
+    let clip = rig.client().generate(request().plan(true)).await.unwrap();
+
+    let [question] = &mut rig.questions()[..] else {
+        panic!()
+    };
+    assert_eq!(
+        question["instructions"],
+        include_str!("../../../src/planner/instructions.md")
+    );
+    question["instructions"] = json!("(src/planner/instructions.md)");
+    assert_eq!(*question, fixture("plan-request.json"));
+    let post = &rig.server.seen_at("/v1/responses")[0];
+    assert_eq!(post.header("authorization"), Some(&*format!("Bearer {KEY}")));
+    assert_eq!(post.header("content-type"), Some("application/json"));
+
+    let [create] = &rig.creates()[..] else { panic!() };
+    assert_eq!(create["prompt"], planned);
+    let sidecar = rig.sidecar();
+    assert_eq!(sidecar["prompt"], planned);
+    assert_eq!(sidecar["revisedPrompt"], planned);
+    assert_eq!(sidecar["userPrompt"], "a lighthouse at dusk");
+    assert_eq!(sidecar["webSearchCalls"], 0);
+    let entry = &sidecar["videoContinuity"]["entries"][0];
+    assert_eq!(entry["userPrompt"], "a lighthouse at dusk");
+    assert_eq!(entry["revisedPrompt"], planned);
+    assert_eq!(
+        sidecar["reelkin"]["planner"],
+        json!({ "model": "grok-4.3", "cost_usd_ticks": 20_750_000, "web_searches": 0 })
+    );
+    assert_eq!(sidecar["reelkin"]["request"]["prompt"], planned);
+    assert_eq!(sidecar["reelkin"]["warnings"], json!([]));
+    assert_eq!(
+        sidecar["reelkin"]["cost_usd_ticks"], 500_000_000,
+        "the clip's own price"
+    );
+    assert!(!sidecar.to_string().contains(KEY));
+    let record = clip.record.unwrap();
+    assert!(record.unreadable().is_empty());
+    assert_eq!(
+        record.reelkin.unwrap().planner.unwrap().cost_usd_ticks,
+        Some(20_750_000)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_of_the_client_and_of_the_request() {
+    let rig = Rig::start(|_, _| {
+        let mut answer = fixture("plan-answer.json");
+        answer["model"] = json!("grok-4.6-0930");
+        answer["output"]
+            .as_array_mut()
+            .unwrap()
+            .insert(1, json!({ "type": "web_search_call" }));
+        Answer::new(200, answer.to_string())
+    })
+    .await;
+    let settings = PlannerSettings::default()
+        .model("grok-4.6")
+        .web_search(true)
+        .reasoning_effort("high");
+    let client = rig
+        .builder()
+        .planner(settings.when(PlanWhen::Always))
+        .build()
+        .unwrap();
+    client.generate(request()).await.unwrap();
+    let [question] = &rig.questions()[..] else {
+        panic!()
+    };
+    assert_eq!(question["model"], "grok-4.6");
+    assert_eq!(question["tools"], json!([{ "type": "web_search" }]));
+    assert_eq!(question["reasoning"], json!({ "effort": "high" }));
+    assert_eq!(question["store"], false);
+    let sidecar = rig.sidecar();
+    assert_eq!(sidecar["webSearchCalls"], 1);
+    assert_eq!(sidecar["reelkin"]["planner"]["model"], "grok-4.6-0930");
+
+    // The request has the last word.
+    let rig = Rig::planning("Never.").await;
+    let always = PlannerSettings::default().when(PlanWhen::Always);
+    let client = rig.builder().planner(always).build().unwrap();
+    client.generate(request().plan(false)).await.unwrap();
+    assert!(rig.questions().is_empty());
+    assert_eq!(rig.creates()[0]["prompt"], "a lighthouse at dusk");
+    let sidecar = rig.sidecar();
+    assert_eq!(sidecar["userPrompt"], sidecar["revisedPrompt"]);
+    assert!(sidecar["reelkin"].get("planner").is_none());
+
+    let rig = Rig::planning("Planned.").await;
+    let never = PlannerSettings::default().when(PlanWhen::Never);
+    let client = rig.builder().planner(never).build().unwrap();
+    let own = PlannerSettings::default().model("grok-4.9");
+    client.generate(request().plan(own)).await.unwrap();
+    assert_eq!(rig.questions()[0]["model"], "grok-4.9");
+    assert_eq!(rig.creates()[0]["prompt"], "Planned.");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_planned_unless_asked_for() {
+    let rig = Rig::planning("Never.").await;
+    rig.client().generate(request()).await.unwrap();
+    assert!(rig.questions().is_empty());
+    assert_eq!(rig.sidecar()["webSearchCalls"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_picture_is_shown_small_and_sent_as_it_is() {
+    let rig = Rig::planning("It turns.").await;
+    let png = plain(1600, 900, [200, 40, 30]);
+    let start = GenerateRequest::image(MediaInput::bytes("start.png", png.clone())).duration(secs(1));
+    rig.client().generate(start.plan(true)).await.unwrap();
+
+    let [question] = &rig.questions()[..] else {
+        panic!()
+    };
+    let [shown] = &pictures(question)[..] else {
+        panic!()
+    };
+    looks(shown, (768, 432), [200, 40, 30]);
+    let text = told(question);
+    assert!(text.contains("- kind: image to video"), "{text}");
+    assert!(text.contains("1. start picture, the first frame\n"), "{text}");
+    assert!(text.ends_with("(none: go by the pictures)\n"), "{text}");
+    let sent = rig.creates()[0]["image"]["url"].as_str().unwrap().to_owned();
+    assert_eq!(sent, format!("data:image/png;base64,{}", STANDARD.encode(&png)));
+    let sidecar = rig.sidecar();
+    assert_eq!(sidecar["prompt"], "It turns.");
+    assert!(sidecar["userPrompt"].is_null());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn references_are_shown_in_order_under_their_tags() {
+    let rig = Rig::planning("<IMAGE_0> bows to <IMAGE_1>, <IMAGE_2> looks on.").await;
+    let request = GenerateRequest::references([
+        MediaInput::bytes("tall", plain(400, 1200, [20, 200, 30])),
+        MediaInput::bytes("small", plain(64, 48, [30, 40, 210])),
+        MediaInput::Url("https://pictures.example/a.png?sig=SIGNED".to_owned()),
+    ])
+    .prompt("<IMAGE_0> bows")
+    .duration(secs(1));
+    rig.client().generate(request.plan(true)).await.unwrap();
+    let [question] = &mut rig.questions()[..] else {
+        panic!()
+    };
+    let parts = question["input"][0]["content"].as_array_mut().unwrap();
+    let link = parts.pop().unwrap();
+    assert_eq!(link["image_url"], "https://pictures.example/a.png?sig=SIGNED");
+    let shown = pictures(question);
+    looks(&shown[0], (256, 768), [20, 200, 30]);
+    looks(&shown[1], (64, 48), [30, 40, 210]);
+    let text = told(question);
+    assert!(
+        text.contains("2. reference picture, <IMAGE_1> in the prompt\n"),
+        "{text}"
+    );
+    assert!(!text.contains("SIGNED"));
+    assert!(!rig.sidecar().to_string().contains("SIGNED"));
+}
+
+/// A clip of a series as another program left it.
+fn leave(folder: &Path, millis: u64, sidecar: &Value) {
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::write(folder.join(format!("{millis}_0a1b2c3d.mp4")), b"clip").unwrap();
+    let text = sidecar.to_string();
+    std::fs::write(folder.join(format!("{millis}_0a1b2c3d.mp4.json")), text).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_series_is_planned_with_its_newest_four_prompts() {
+    let rig = Rig::planning("The fifth boat.").await;
+    let folder = rig.folder.path().join("clips");
+    for n in 0..6_u64 {
+        let series = json!({ "topic": "boats", "chainIndex": n });
+        let sidecar =
+            json!({ "kind": "video", "revisedPrompt": format!("Boat {n}."), "videoSeries": series });
+        leave(&folder, 1_763_812_000_000 + n, &sidecar);
+    }
+    let other = json!({ "revisedPrompt": "A cat.", "videoSeries": { "topic": "cats", "chainIndex": 9 } });
+    leave(&folder, 1_763_812_000_500, &other);
+    leave(&folder, 1_763_812_000_600, &json!({ "revisedPrompt": "Alone." }));
+    leave(&folder, 1_763_812_000_700, &json!("damaged"));
+
+    let clip = rig
+        .client()
+        .generate(request().topic("boats").plan(true))
+        .await
+        .unwrap();
+    let question = &rig.questions()[0];
+    let text = told(question);
+    assert!(
+        text.contains(
+            "# Series: boats\n\nPrompts of its newest clips, oldest first:\n\n\
+             1. Boat 2.\n2. Boat 3.\n3. Boat 4.\n4. Boat 5.\n"
+        ),
+        "{text}"
+    );
+    let sidecar = std::fs::read(clip.sidecar_path().unwrap()).unwrap();
+    let sidecar: Value = serde_json::from_slice(&sidecar).unwrap();
+    assert_eq!(
+        sidecar["videoSeries"],
+        json!({ "topic": "boats", "chainIndex": 4 })
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_is_recorded_without_a_planner_too() {
+    let rig = Rig::planning("Never.").await;
+    rig.client().generate(request().topic("boats")).await.unwrap();
+    assert!(rig.questions().is_empty());
+    assert_eq!(
+        rig.sidecar()["videoSeries"],
+        json!({ "topic": "boats", "chainIndex": 0 })
+    );
+    let error = rig.client().generate(request().topic(" ")).await.unwrap_err();
+    assert!(error.to_string().contains("topic is blank"), "{error}");
+}
