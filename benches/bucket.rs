@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use metered_store::Metered;
+use counting_store::Metered;
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path as StorePath;
 use reelkin::VideoClient;
@@ -14,8 +14,8 @@ use reelkin::library::Library;
 use reelkin::media::{FramePosition, MediaOptions, MediaSource, bridge};
 use rows::Row;
 
-#[path = "../tests/it/metered_store.rs"]
-mod metered_store;
+#[path = "../tests/it/support/counting_store.rs"]
+mod counting_store;
 #[path = "rows.rs"]
 mod rows;
 

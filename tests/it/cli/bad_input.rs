@@ -7,9 +7,9 @@ use std::path::Path;
 
 use reelkin::sandbox::Sandbox;
 
-use crate::support::program::{Program, Ran};
 use crate::support::bench::{Bench, KEY, real_clip};
 use crate::support::clips;
+use crate::support::program::{Program, Ran};
 
 /// Runs a call that must be refused: as a person, and as a machine. The line must have all the words.
 async fn refused(bench: &Bench, args: &[&str], code: i32, words: &[&str]) {

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::support::program::{Program, finish};
 use crate::support::bench::{Bench, PATIENCE, PENDING, ms};
+use crate::support::program::{Program, finish};
 
 const FILM: [&str; 10] = [
     "chain",

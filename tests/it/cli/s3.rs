@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::support::s3::{BUCKET, KEY_ID, S3, SECRET};
-use crate::support::program::{Program, Ran};
 use crate::support::bench::{Bench, KEY, PATIENCE, PENDING};
+use crate::support::program::{Program, Ran};
+use crate::support::s3::{BUCKET, KEY_ID, S3, SECRET};
 
 const BOAT: [&str; 4] = ["generate", "a boat", "--duration", "1"];
 

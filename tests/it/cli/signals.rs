@@ -13,9 +13,9 @@ use reelkin::sandbox::Sandbox;
 use reelkin::{JobRecord, JobState, Library};
 use serde_json::Value;
 
-use crate::support::program::Program;
 use crate::support::bench::{Bench, KEY};
 use crate::support::held_replies::HeldReplies;
+use crate::support::program::Program;
 
 const CREATE: &str = "POST /v1/videos/generations";
 const QUESTION: &str = "POST /v1/responses";

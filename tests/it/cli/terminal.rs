@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::support::program::{Program, Ran};
 use crate::support::bench::{Bench, request};
+use crate::support::program::{Program, Ran};
 
 /// A clip in the library of a bench.
 async fn clip(bench: &Bench) -> PathBuf {

@@ -4,10 +4,15 @@
 
 use std::io::{BufRead as _, BufReader};
 
+use bytes::Bytes;
+use reelkin::media::{FramePosition, MediaOptions, MediaSource, frame};
+use reelkin::{ContinueRequest, secs};
 use serde_json::{Value, json};
 
+use crate::support::bench::{Bench, KEY, PENDING, real_clip, request};
+use crate::support::http_server::{Answer, Server};
+use crate::support::outcomes::{generate, told};
 use crate::support::program::{Program, finish};
-use crate::support::bench::{Bench, KEY, PENDING, real_clip};
 
 const BOAT: [&str; 4] = ["generate", "a boat", "--duration", "1"];
 
@@ -416,4 +421,83 @@ async fn help_and_version_are_no_failures() {
         assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{args:?}");
         assert!(!ran.stdout.is_empty());
     }
+}
+
+// Requirement: ima2-gen 1.1.21, `video frame`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn video_frame_writes_a_png_of_the_last_frame_or_of_a_position() {
+    let bench = Bench::start(&[]).await;
+    let clip = bench.client().generate(request()).await.unwrap();
+    let out = bench.folder.path().join("frame.png");
+    for which in [&["--last"][..], &["--position", "0.5"], &[]] {
+        let mut args = vec!["frame", clip.file_name.as_str(), "-o", out.to_str().unwrap()];
+        args.extend(which);
+        assert_eq!(Program::at(&bench).args(&args).run().await.code, 0);
+        let png = frame(
+            MediaSource::from(&out),
+            FramePosition::First,
+            &MediaOptions::default(),
+        )
+        .unwrap();
+        assert_eq!(png.height(), 480);
+    }
+    let both = ["frame", clip.file_name.as_str(), "--last", "--position", "1"];
+    assert_eq!(Program::at(&bench).args(both).run().await.code, 2);
+}
+
+// Requirement: ima2-gen 1.1.21, `ls`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ls_lists_saved_clips_with_their_continuity() {
+    let bench = Bench::start(&[]).await;
+    let client = bench.client();
+    let parent = client.generate(request()).await.unwrap();
+    client
+        .continue_from(&parent, ContinueRequest::new("on").duration(secs(1)))
+        .await
+        .unwrap();
+    let ran = Program::at(&bench).args(["ls", "--json"]).run().await;
+    let listed = ran.json()["clips"].clone();
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+    assert_eq!(
+        listed[0]["video_continuity"]["parentFilename"],
+        parent.file_name.as_str()
+    );
+}
+
+// Requirement: field study of other clients, report 38.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b38_doctor_tells_a_wrong_key_from_a_wrong_place() {
+    let bench = Bench::start(&[]).await;
+    let doctor = || Program::at(&bench).args(["doctor", "--json"]);
+    let ran = doctor().run().await;
+    assert_eq!((ran.code, &ran.json()["ok"]), (0, &true.into()), "{ran:?}");
+    let check = |ran: &crate::support::program::Ran, name: &str| {
+        let report = ran.json();
+        let checks = report["checks"].as_array().unwrap();
+        checks.iter().find(|check| check["name"] == name).unwrap().clone()
+    };
+    let ran = doctor().env("XAI_API_KEY", "grok-com-session-token").run().await;
+    let (key, service) = (check(&ran, "key"), check(&ran, "service"));
+    assert_eq!(
+        (&key["ok"], &service["ok"]),
+        (&false.into(), &true.into()),
+        "{ran:?}"
+    );
+    assert!(
+        key["advice"].as_str().unwrap().contains("https://console.x.ai"),
+        "{key}"
+    );
+    // A page instead of the API.
+    let page = Server::start(Bytes::new(), |_, _| Some(Answer::new(200, "<html></html>"))).await;
+    let program = Program::in_folder(bench.folder.path()).env("XAI_API_KEY", "xai-0123456789");
+    let ran = program
+        .args(["doctor", "--json", "--base-url", &page.base_url()])
+        .run()
+        .await;
+    assert_eq!(
+        (ran.code, &check(&ran, "service")["ok"]),
+        (1, &false.into()),
+        "{ran:?}"
+    );
+    assert_eq!(bench.state().create_requests, 0);
 }

@@ -1,14 +1,14 @@
-//! B4: downloads.
+//! Links to clips: relative, expired, missing, on another host.
 
 #![cfg(feature = "cli")]
 
 use bytes::Bytes;
-use reelkin::{Charge, DownloadPolicy, Outcome, RetryAdvice};
+use reelkin::{Charge, RetryAdvice};
 
-use crate::support::bench::{Bench, builder, clips_in, real_clip, request};
-use crate::recover::journal::open_records;
-use crate::support::outcomes::{counts, generate, told};
-use crate::support::http_server::{Answer, JOB, Server, done, file};
+use crate::support::bench::{Bench, KEY, builder, clips_in, real_clip, request};
+use crate::support::http_server::{Answer, JOB, Run, Server, done, file, run};
+use crate::support::journal::open_records;
+use crate::support::outcomes::{counts, generate, open, told};
 
 /// The service below another path: everything that ends so.
 fn at_any_path(seen: &crate::support::http_server::Seen, link: &str, clip: &Bytes) -> Answer {
@@ -22,6 +22,7 @@ fn at_any_path(seen: &crate::support::http_server::Seen, link: &str, clip: &Byte
     }
 }
 
+// Requirement: field study of other clients, report 28.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b28_a_link_that_is_closed_later_takes_no_clip_away() {
     let bench = Bench::start(&[]).await;
@@ -42,6 +43,7 @@ async fn b28_a_link_that_is_closed_later_takes_no_clip_away() {
     assert_eq!(counts(&bench), (2, 2, 2));
 }
 
+// Requirement: field study of other clients, report 30.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b30_a_link_that_is_missing_at_first_is_asked_for_and_the_last_word_is_kept() {
     let bench = Bench::start(&["no-url,times=1"]).await;
@@ -65,6 +67,7 @@ async fn b30_a_link_that_is_missing_at_first_is_asked_for_and_the_last_word_is_k
     assert_eq!(counts(&bench), (1, 1, 1));
 }
 
+// Requirement: field study of other clients, report 31.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b31_behind_a_gateway_with_a_path_everything_goes_through_it() {
     for link in ["http://HOST/files/clip.mp4", "/gateway/files/clip.mp4"] {
@@ -88,29 +91,51 @@ async fn b31_behind_a_gateway_with_a_path_everything_goes_through_it() {
     }
 }
 
+// Requirement: field study of other clients, report 23.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b32_what_is_no_clip_too_large_or_cut_never_lies_in_the_library() {
-    for fault in ["garbage", "half-clip", "download:html=522", "truncated=100"] {
-        let bench = Bench::start(&[fault]).await;
-        let outcome = generate(&bench).await;
-        let want = ("interrupted", Charge::Yes, Some(RetryAdvice::Resume));
-        assert_eq!(told(&outcome), want, "{fault}: {outcome:?}");
-        assert_eq!(counts(&bench), (1, 1, 0), "{fault}");
-    }
-    let bench = Bench::start(&["pad=300000"]).await;
-    let mut policy = DownloadPolicy::default();
-    policy.max_bytes = 200_000;
-    let client = bench.builder().download(policy).build().unwrap();
-    let outcome = Outcome::from(client.generate(request()).await);
-    assert_eq!(outcome.code(), "interrupted", "{outcome:?}");
-    assert_eq!(counts(&bench), (1, 1, 0));
-    // With room for it the same job is saved, and paid once.
-    assert_eq!(bench.client().recover().await.unwrap().saved.len(), 1);
-    assert_eq!(counts(&bench), (1, 1, 1));
-    // One that breaks off once is fetched to its end.
-    let bench = Bench::start(&["truncated=100,times=1"]).await;
+async fn b23_a_relative_link_is_found_and_a_cdn_does_not_get_the_key() {
+    let bench = Bench::start(&["relative-url"]).await;
     assert_eq!(generate(&bench).await.code(), "done");
-    assert_eq!(bench.state().downloads, 2);
-    let clip = &bench.clips()[0].sidecar["reelkin"];
-    assert_eq!(clip["sha256"].as_str().unwrap().len(), 64);
+    assert_eq!(counts(&bench), (1, 1, 1));
+
+    let cdn = Server::start(real_clip().await, |_, _| None).await;
+    let link = cdn.url("/clip.mp4?sig=SIGNED");
+    let api = Server::start(real_clip().await, move |seen, _| {
+        seen.path.starts_with("/v1/videos/c").then(|| done(&link))
+    })
+    .await;
+    let library = bench.folder.path().join("other");
+    let client = builder(&api.base_url(), &library).build().unwrap();
+    client.generate(request()).await.unwrap();
+    let has_key = |seen: &crate::support::http_server::Seen| format!("{seen:?}").contains(KEY);
+    assert!(api.seen().iter().all(has_key));
+    assert_eq!(
+        (
+            cdn.seen().len(),
+            cdn.seen().iter().filter(|seen| has_key(seen)).count()
+        ),
+        (1, 0)
+    );
+}
+
+// Requirement: wire contract, trap 18.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trap_18_links_expire_and_the_cdn_gets_a_browser_and_no_key() {
+    let cdn = Server::start(real_clip().await, |_, _| None).await;
+    let link = cdn.url("/clip.mp4?sig=");
+    let Run { outcome, .. } = run(move |seen, before| {
+        let link = format!("{link}{before}");
+        seen.path.starts_with("/v1/videos/c").then(|| done(&link))
+    })
+    .await;
+    outcome.unwrap();
+    let seen = cdn.seen();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].header("authorization"), None);
+    assert!(!format!("{seen:?}").contains(KEY));
+    assert!(seen[0].header("user-agent").unwrap().starts_with("Mozilla/5.0"));
+    // A link that is over is asked for again.
+    let bench = Bench::start(&["link-expired=403,times=1"]).await;
+    bench.client().generate(request()).await.unwrap();
+    assert_eq!((bench.state().creates, bench.clips().len()), (1, 1));
 }

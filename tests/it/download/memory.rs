@@ -8,8 +8,8 @@ use std::process::Child;
 
 use serde_json::Value;
 
-use crate::support::program::{Program, finish};
 use crate::support::bench::KEY;
+use crate::support::program::{Program, finish};
 
 const CLIP: u64 = 100 << 20;
 /// Program, libraries, the first and last frame decoded: all of it without the clip.

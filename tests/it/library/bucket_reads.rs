@@ -282,7 +282,10 @@ async fn a_store_that_ignores_versions_is_refused_before_anything_is_paid() {
     let library = Library::on_store(Arc::clone(&store) as _, "team").unwrap();
     let bench = Bench::start(&[]).await;
     let client = bench.builder().library_at(library.clone()).build().unwrap();
-    let error = client.generate(crate::support::bench::request()).await.unwrap_err();
+    let error = client
+        .generate(crate::support::bench::request())
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Library);
     assert_eq!(
         error.to_string(),

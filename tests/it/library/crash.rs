@@ -1,19 +1,21 @@
 //! Other processes, crashes, full and read-only disks.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use reelkin::ErrorKind;
 use reelkin::library::{ClipId, ClipRecord, Library, ListOptions};
 
+use crate::support::disk::Disk;
+
 const SIZE: usize = 300_000;
 
 /// A second process: this test binary, told to run one of the ignored tests below.
 fn process(test: &str, folder: &Path, byte: u8) -> Child {
     Command::new(std::env::current_exe().expect("own path"))
-        .args(["--exact", &format!("library_crash::{test}"), "--ignored"])
+        .args(["--exact", &format!("library::crash::{test}"), "--ignored"])
         .env("REELKIN_TEST_LIBRARY", folder)
         .env("REELKIN_TEST_BYTE", byte.to_string())
         .stdout(Stdio::null())
@@ -138,41 +140,6 @@ async fn a_killed_process_leaves_only_whole_clips() {
     library.sweep(Duration::ZERO).await.unwrap();
     assert_eq!(fs::read_dir(folder.path().join(".incoming")).unwrap().count(), 0);
     check(&library).await;
-}
-
-/// A small disk of its own, where the system lets us mount one.
-pub(crate) struct Disk(PathBuf);
-
-impl Disk {
-    #[expect(clippy::print_stderr, reason = "a skipped test says so")]
-    pub(crate) fn mount(at: &Path) -> Option<Self> {
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=1m", "reelkin-test"])
-            .arg(at)
-            .output();
-        if mounted.is_ok_and(|output| output.status.success()) {
-            return Some(Self(at.to_owned()));
-        }
-        eprintln!("skipped: no right to mount a small disk");
-        None
-    }
-
-    pub(crate) fn set_read_only(&self, read_only: bool) {
-        let option = if read_only { "remount,ro" } else { "remount,rw" };
-        // Busy while a process that another test starts still has our files, between fork and exec.
-        let done = (0..6000).any(|_| {
-            std::thread::sleep(Duration::from_millis(10));
-            let remount = Command::new("mount").args(["-o", option]).arg(&self.0).output();
-            remount.is_ok_and(|output| output.status.success())
-        });
-        assert!(done, "mount -o {option}");
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
-    }
 }
 
 #[cfg(target_os = "linux")]

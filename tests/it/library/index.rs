@@ -14,8 +14,8 @@ use reelkin::library::{ClipRecord, Library, ListOptions};
 use reelkin::{ClipId, ErrorKind};
 use serde_json::{Value, json};
 
-use crate::library::crash::Disk;
 use crate::support::audit::{Dice, told};
+use crate::support::disk::Disk;
 
 const START: u64 = 1_763_812_000_000;
 

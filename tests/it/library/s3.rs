@@ -10,8 +10,8 @@ use object_store::path::Path as StorePath;
 use reelkin::library::{ClipId, ClipRecord, Condition, Library, ListOptions};
 use reelkin::{Clip, ErrorKind, JobState, Result, Settlement};
 
-use crate::support::s3::S3;
 use crate::support::bench::{Bench, request};
+use crate::support::s3::S3;
 
 /// More than two parts of an upload.
 const LARGE: usize = 20 << 20;

@@ -9,7 +9,7 @@ use reelkin::library::{Clip, Condition, Library};
 use reelkin::lineage::{Family, FoundBy, Member, MemberState};
 use serde_json::{Value, json};
 
-use crate::lineage::continuity::{child, golden};
+use crate::lineage::library::{child, golden};
 
 fn ids<'a>(members: impl IntoIterator<Item = &'a Member>) -> Vec<&'a str> {
     members.into_iter().map(|member| member.id.as_str()).collect()

@@ -3,4 +3,5 @@
 mod continuity;
 mod deep;
 mod family;
+mod library;
 mod scale;

@@ -12,7 +12,7 @@ use object_store::path::Path as StorePath;
 use reelkin::library::{Library, ListOptions};
 use serde_json::json;
 
-use crate::lineage::continuity::child;
+use crate::lineage::library::child;
 use crate::support::counting_store::Metered;
 
 /// Sidecars of one family: a line with a branch at every tenth clip.
@@ -231,7 +231,7 @@ async fn process_continues() {
 
 fn process(folder: &Path) -> std::process::Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "lineage_scale::process_continues", "--ignored"])
+        .args(["--exact", "lineage::scale::process_continues", "--ignored"])
         .env("REELKIN_TEST_LIBRARY", folder)
         .stdout(Stdio::null())
         .spawn()

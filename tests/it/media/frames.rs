@@ -6,14 +6,8 @@ use std::time::Duration;
 
 use reelkin::media::{self, Frame, FramePosition, MediaOptions, MediaSource};
 
+use crate::media::clip_frames::{X264, frame};
 use crate::support::clips::{Recipe, number, unturned, worst_patch};
-
-pub(crate) const X264: &str = "-c:v libx264 -preset veryfast -crf 18";
-
-#[track_caller]
-pub(crate) fn frame(path: &std::path::Path, position: FramePosition) -> Frame {
-    media::frame(path, position, &MediaOptions::new()).unwrap_or_else(|e| panic!("{position:?}: {e}"))
-}
 
 /// Last, first, and every frame by number and by time, against the numbers painted in.
 #[track_caller]

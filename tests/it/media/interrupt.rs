@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use reelkin::media::{self, FramePosition, Interrupt, MediaOptions, MediaSource};
 
+use crate::media::clip_frames::{X264, frame};
 use crate::support::clips::{Recipe, number};
-use crate::media::frames::{X264, frame};
 
 #[test]
 fn a_raised_interrupt_and_a_deadline_end_the_call() {

@@ -1,6 +1,7 @@
 //! Frames, probes and limits of libav.
 
 mod bad_input;
+mod clip_frames;
 mod color;
 mod frames;
 mod hostile;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use reelkin::ErrorKind;
 use reelkin::media::{self, Frame, FramePosition, MediaOptions};
 
+use crate::media::clip_frames::{X264, frame};
 use crate::support::clips::{Recipe, number, unturned};
-use crate::media::frames::{X264, frame};
 
 fn same(a: &Frame, b: &Frame, what: &str) {
     assert!(a.rgb() == b.rgb(), "{what}: other pixels");

@@ -4,8 +4,8 @@
 
 use reelkin::media::{self, FramePosition, MediaOptions};
 
+use crate::media::clip_frames::{X264, frame};
 use crate::support::clips::{self, Recipe, number, unturned, worst_patch};
-use crate::media::frames::{X264, frame};
 
 /// One in the fixed point of a track header.
 const ONE: i32 = 1 << 16;

@@ -5,10 +5,15 @@
 use std::future::IntoFuture as _;
 
 use reelkin::sandbox::Sandbox;
-use reelkin::{Budget, ContinueRequest, ErrorKind, GenerateRequest, UsdTicks, VideoClient, secs, usd};
+use reelkin::{
+    Budget, Charge, ContinueRequest, ErrorKind, GenerateRequest, Outcome, UsdTicks, VideoClient, secs, usd,
+};
 
-use crate::support::program::Program;
 use crate::support::bench::{Bench, ms, quick_polls, request};
+use crate::support::http_server::run;
+use crate::support::journal::ledger;
+use crate::support::outcomes::{counts, generate};
+use crate::support::program::Program;
 
 /// One second at 480p of the classic model.
 const CLIP: u64 = 500_000_000;
@@ -282,4 +287,43 @@ async fn a_sum_is_of_the_time_that_was_asked_for() {
     let today = cut - cut % day;
     assert_eq!(client.spent(today - day..today).await.unwrap().requests, 0);
     assert!(client.spent(today..today + day).await.unwrap().requests >= 1);
+}
+
+// Requirement: field study of other clients, report 5.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b05_what_failed_or_expired_after_it_was_taken_stays_in_the_ledger() {
+    for (fault, word) in [("failed=internal_error", "failed"), ("expired", "expired")] {
+        let bench = Bench::start(&[fault]).await;
+        let outcome = generate(&bench).await;
+        assert_eq!(
+            (outcome.code(), outcome.may_have_been_charged()),
+            (word, Charge::Unknown)
+        );
+        assert_eq!(ledger(&bench.library())[0]["state"], "failed", "{fault}");
+        let spent = bench.client().spent(..).await.unwrap();
+        let want = (1, UsdTicks::ZERO, CLIP, UsdTicks::ZERO);
+        let have = (spent.requests, spent.paid, spent.estimated, spent.reserved);
+        assert_eq!(have, want, "{fault}");
+    }
+    let bench = Bench::start(&[]).await;
+    generate(&bench).await;
+    let spent = bench.client().spent(..).await.unwrap();
+    assert_eq!((spent.paid, spent.estimated), (CLIP, UsdTicks::ZERO));
+}
+
+// Requirement: field study of other clients, report 10.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b10_an_agent_in_a_loop_spends_no_more_than_its_limit() {
+    let bench = Bench::start(&[]).await;
+    let mut codes = Vec::new();
+    for _ in 0..4 {
+        // A new client each time, as an agent's tool calls are.
+        let budget = Budget::per_day(UsdTicks::new(2 * CLIP.ticks()));
+        let client = bench.builder().budget(budget).build().unwrap();
+        let outcome = Outcome::from(client.generate(request()).await);
+        codes.push((outcome.code(), outcome.may_have_been_charged()));
+    }
+    let (paid, refused) = (("done", Charge::Yes), ("budget", Charge::No));
+    assert_eq!(codes, [paid, paid, refused, refused]);
+    assert_eq!(counts(&bench), (2, 2, 2));
 }

@@ -1,19 +1,12 @@
-//! What the watchers of a job see, and when waiting ends.
+//! What the watchers of a job see.
 
 #![cfg(feature = "cli")]
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use reelkin::{GenerateRequest, JobEvent};
 
-use reelkin::sandbox::Sandbox;
-use reelkin::{Charge, ErrorKind, JobEvent, RateLimit, RetryAdvice, secs};
-use secrecy::SecretString;
-
-use crate::support::bench::{
-    Bench, PATIENCE, PENDING, all_events, builder, ms, quick_polls, real_clip, request,
-};
-use crate::submit::answers::answer;
-use crate::support::http_server::{Answer, JOB, Server};
+use crate::support::bench::{Bench, PENDING, all_events, builder, ms, quick_polls, real_clip, request};
+use crate::support::http_server::{Answer, Server};
+use crate::support::outcomes::told;
 
 const fn rank(event: &JobEvent) -> u8 {
     match event {
@@ -170,160 +163,69 @@ async fn a_watcher_that_goes_away_changes_nothing() {
     job.wait().await.unwrap();
 }
 
+// Requirement: field study of other clients, report 26.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn at_the_deadline_one_last_look_is_taken() {
-    // The pause after the first poll would reach far behind the deadline.
+async fn b26_without_progress_the_job_still_ends_and_a_stall_is_told() {
+    let progress = |events: Vec<JobEvent>| -> Vec<(Option<f64>, bool)> {
+        let told = events.into_iter().filter_map(|event| match event {
+            JobEvent::Progress {
+                fraction, stalled, ..
+            } => Some((fraction, stalled)),
+            _ => None,
+        });
+        told.collect()
+    };
     let server = Server::start(real_clip().await, |seen, before| {
-        (seen.path.starts_with("/v1/videos/c") && before == 0).then(|| Answer::new(202, ""))
+        let early = seen.path.starts_with("/v1/videos/c") && before < 3;
+        early.then(|| Answer::new(202, r#"{"status":"pending"}"#))
     })
     .await;
     let folder = tempfile::tempdir().unwrap();
-    let mut policy = quick_polls();
-    (policy.shortest, policy.longest, policy.deadline) = (secs(30), secs(60), secs(5));
-    let client = builder(&server.base_url(), folder.path())
-        .poll(policy)
-        .build()
-        .unwrap();
-    client.generate(request()).await.unwrap();
-    assert_eq!(server.seen_at("/v1/videos/c").len(), 2);
-}
+    let client = builder(&server.base_url(), folder.path()).build().unwrap();
+    let job = client.generate(request()).start().await.unwrap();
+    let seen = progress(all_events(&job).await);
+    assert!(
+        !seen.is_empty() && seen.iter().all(|(fraction, _)| fraction.is_none()),
+        "{seen:?}"
+    );
+    assert_eq!(job.outcome().await.code(), "done");
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deadline_ends_the_wait_with_the_id() {
     let bench = Bench::start(&["stalled"]).await;
     let mut policy = quick_polls();
-    policy.deadline = ms(250);
+    policy.stalled_after = ms(100);
     let client = bench.builder().poll(policy).build().unwrap();
-    let error = client.generate(request()).await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.retry_advice()),
-        (ErrorKind::Timeout, RetryAdvice::Resume)
-    );
-    assert_eq!(error.job_id(), Some(bench.state().jobs[0].id.as_str()));
-    assert!(error.to_string().contains("picked up by its id"), "{error}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_retry_after_beyond_the_deadline_does_not_outlast_it() {
-    let server = Server::start(real_clip().await, |seen, _| {
-        seen.path
-            .starts_with("/v1/videos/c")
-            .then(|| answer("errors/429-rate.json").header("retry-after", 1000))
-    })
-    .await;
-    let folder = tempfile::tempdir().unwrap();
-    let mut policy = quick_polls();
-    policy.deadline = ms(400);
-    let client = builder(&server.base_url(), folder.path())
-        .poll(policy)
-        .build()
-        .unwrap();
-    let started = std::time::Instant::now();
-    let error = client.generate(request()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
-    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
-    assert_eq!(error.job_id(), Some(JOB));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_poll_that_hangs_does_not_outlast_the_deadline() {
-    let server = Server::start(real_clip().await, |seen, _| {
-        seen.path
-            .starts_with("/v1/videos/c")
-            .then(|| Answer::new(200, "{}").cut(0).silent())
-    })
-    .await;
-    let folder = tempfile::tempdir().unwrap();
-    let mut policy = quick_polls();
-    policy.deadline = ms(400);
-    let client = builder(&server.base_url(), folder.path())
-        .poll(policy)
-        .build()
-        .unwrap();
-    let started = std::time::Instant::now();
-    let error = client.generate(request()).await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.job_id()),
-        (ErrorKind::Timeout, Some(JOB)),
-        "{error}"
-    );
-    // The default timeout of a poll would end it later.
-    assert!(started.elapsed() < secs(25), "{:?}", started.elapsed());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_may_change_during_a_job() {
-    let server = Server::start(real_clip().await, |seen, before| {
-        let stale = seen.path.starts_with("/v1/videos/c")
-            && (before == 0 || seen.header("authorization") == Some("Bearer token-1"));
-        stale.then(|| answer("errors/401-missing-key.json"))
-    })
-    .await;
-    let folder = tempfile::tempdir().unwrap();
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&asked);
-    let client = builder(&server.base_url(), folder.path())
-        .bearer(move || {
-            let number = count.fetch_add(1, Ordering::Relaxed);
-            async move { Ok(SecretString::from(format!("token-{number}"))) }
-        })
-        .build()
-        .unwrap();
-    client.generate(request()).await.unwrap();
-    assert!(asked.load(Ordering::Relaxed) >= 3);
-}
-
-/// Waits until the journal has so many open records.
-async fn until_open(client: &reelkin::VideoClient, count: usize) {
-    for _ in 0..2000 {
-        if client.library().jobs().await.unwrap().len() == count {
-            return;
+    let job = client.generate(request()).start().await.unwrap();
+    let mut events = job.events();
+    loop {
+        let event = events.next().await.expect("it goes on until it is told");
+        if let JobEvent::Progress { stalled: true, .. } = event {
+            break;
         }
-        tokio::time::sleep(ms(5)).await;
     }
-    panic!("never {count} records");
+    job.stop_waiting();
+    assert_eq!(job.outcome().await.code(), "stopped");
 }
 
+// Requirement: ima2-gen 1.1.21, the events of a job.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_is_stopped_sends_nothing_more() {
-    // The second create has its turn in an hour.
-    let bench = Bench::with(Sandbox::builder().seconds_per_job(60.0), &[]).await;
-    let rate = RateLimit::per_second(1000.0, 1.0 / 3600.0);
-    let client = bench.builder().rate_limit(rate).build().unwrap();
-    let first = client.generate(request()).start().await.unwrap();
-    let waiting = tokio::spawn(client.generate(request()).start());
-    until_open(&client, 2).await;
-    client.stop();
-    for error in [
-        waiting.await.unwrap().unwrap_err(),
-        client.generate(request()).await.unwrap_err(),
-    ] {
-        assert_eq!(error.kind(), ErrorKind::Stopped, "{error}");
-        assert_eq!(error.may_have_been_charged(), Charge::No, "{error}");
-    }
-    let error = first.wait().await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.job_id()),
-        (ErrorKind::Stopped, Some(first.id().as_str()))
+async fn events_planning_submitted_progress_done_and_error() {
+    let bench = Bench::start(&[]).await;
+    let job = bench.client().generate(request()).start().await.unwrap();
+    let events = all_events(&job).await;
+    assert_eq!(events[0], JobEvent::Planning);
+    assert!(matches!(&events[1], JobEvent::Submitted { job_id, .. } if job_id == job.id()));
+    assert!(
+        events
+            .iter()
+            .any(|event| matches!(event, JobEvent::Progress { .. }))
     );
-    assert!(!client.is_sending());
-    // What was reserved for the others is given back.
-    until_open(&client, 1).await;
-    assert_eq!(bench.state().create_requests, 1);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_create_that_was_refused_is_not_sent_again_after_a_stop() {
-    let bench = Bench::start(&["create:429=100,times=1"]).await;
-    let client = bench.client();
-    let waiting = tokio::spawn(client.generate(request()).start());
-    bench
-        .until("the refusal", |state| state.create_requests == 1)
-        .await;
-    client.stop();
-    let error = waiting.await.unwrap().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Stopped, "{error}");
-    assert_eq!(error.may_have_been_charged(), Charge::No, "{error}");
-    until_open(&client, 0).await;
-    assert_eq!(bench.state().create_requests, 1);
+    assert!(matches!(events.last(), Some(JobEvent::Saved { .. })));
+    // `error`: message, code, status and guidance.
+    let error = bench
+        .client()
+        .generate(GenerateRequest::text(" "))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind().code(), "invalid_request");
+    assert!(error.guidance().unwrap().contains("ending frame"));
 }

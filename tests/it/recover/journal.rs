@@ -3,18 +3,18 @@
 
 #![cfg(feature = "cli")]
 
-use std::path::{Path, PathBuf};
-use std::process::Child;
-use std::time::Instant;
+use std::path::PathBuf;
 
 use reelkin::{
-    ContinueRequest, EditRequest, ErrorKind, ExtendRequest, GenerateRequest, JobState, Library, MediaInput,
-    Recovered, Settlement, UsdTicks, VideoClient, secs,
+    ContinueRequest, EditRequest, ErrorKind, ExtendRequest, GenerateRequest, JobState, MediaInput, Recovered,
+    Settlement, UsdTicks, VideoClient, secs,
 };
 use serde_json::Value;
 
+use crate::support::bench::{Bench, PENDING, fault, ms, quick_polls, request};
+use crate::support::journal::{kill, ledger, open_records, until_state};
+use crate::support::outcomes::{counts, generate, open};
 use crate::support::program::Program;
-use crate::support::bench::{Bench, PATIENCE, PENDING, fault, ms, quick_polls, request};
 
 /// Returns a client that stops waiting after 60 ms. With [`PENDING`] in force no job is done by then.
 fn impatient(bench: &Bench) -> VideoClient {
@@ -25,58 +25,6 @@ fn impatient(bench: &Bench) -> VideoClient {
 
 async fn recovered(bench: &Bench) -> Recovered {
     bench.client().recover().await.unwrap()
-}
-
-pub(crate) fn open_records(library: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(library.join("jobs"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    let mut paths: Vec<_> = entries
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-        .collect();
-    paths.sort();
-    paths
-}
-
-pub(crate) fn ledger(library: &Path) -> Vec<Value> {
-    let days = std::fs::read_dir(library.join("ledger"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    let files = days.flat_map(|day| std::fs::read_dir(day.path()).unwrap().flatten());
-    let mut records: Vec<Value> = files
-        .map(|file| file.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-        .map(|path| serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
-        .collect();
-    records.sort_by_key(|record| record["id"].as_str().unwrap().to_owned());
-    records
-}
-
-async fn kill(mut child: Child) {
-    let killed = tokio::task::spawn_blocking(move || {
-        child.kill().unwrap();
-        child.wait().unwrap()
-    });
-    assert!(!killed.await.unwrap().success());
-}
-
-async fn until_state(library: &Path, state: &str) {
-    let started = Instant::now();
-    loop {
-        let found = open_records(library).into_iter().any(|path| {
-            let text = std::fs::read_to_string(path).unwrap_or_default();
-            text.contains(&format!("\"state\": \"{state}\""))
-        });
-        if found {
-            return;
-        }
-        let open = open_records(library);
-        assert!(started.elapsed() < PATIENCE, "never {state}: {open:?}");
-        tokio::time::sleep(ms(5)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -476,47 +424,23 @@ async fn a_job_that_failed_meanwhile_is_told_and_closed() {
     }
 }
 
-/// What is read of a library that somebody else may write: records are only ever found by their own names.
+// Requirement: field study of other clients, report 19.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_names_nothing_outside_the_library() {
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::open(folder.path().join("clips")).unwrap();
-    for id in [
-        "../../etc/passwd",
-        "",
-        ".",
-        "1763829999123_a1b2c3d4/../x",
-        "x\0",
-        "1763829999123_a1b2c3d4.5",
-    ] {
-        let error = library.job_record(id).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{id:?}: {error}");
-        let error = library.settle(id, Settlement::NeverMade).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{id:?}: {error}");
-    }
-    let error = library.job_record("1763829999123_a1b2c3d4").await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound);
-}
-
-/// A folder of records that is a link leads out of the library: nothing behind it is read, written or removed.
-#[cfg(unix)]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_linked_journal_is_not_followed() {
-    let bench = Bench::start(&[]).await;
-    bench.client().generate(request()).await.unwrap();
-    for name in ["jobs", "ledger"] {
-        let (inside, outside) = (bench.library().join(name), bench.folder.path().join(name));
-        std::fs::rename(&inside, &outside).unwrap();
-        std::os::unix::fs::symlink(&outside, &inside).unwrap();
-        let client = bench.client();
-        let error = client.spent(..).await.unwrap_err();
-        assert!(error.to_string().contains("not a folder"), "{error}");
-        let error = client.generate(request()).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Library, "{error}");
-        assert!(error.to_string().contains(name), "{error}");
-        std::fs::remove_file(&inside).unwrap();
-        std::fs::rename(&outside, &inside).unwrap();
-    }
-    assert!(open_records(&bench.library()).is_empty());
-    assert_eq!((bench.state().creates, ledger(&bench.library()).len()), (1, 1));
+async fn b19_what_a_person_has_to_settle_is_listed_until_it_is_settled() {
+    let bench = Bench::start(&["create:lost-reply,times=1"]).await;
+    assert_eq!(generate(&bench).await.code(), "submission_unknown");
+    let ran = Program::at(&bench).args(["recover", "--json"]).run().await;
+    assert_eq!(ran.code, 3, "{ran:?}");
+    let listed = &ran.json()["unsettled"][0];
+    assert_eq!(listed["error"]["outcome"], "submission_unknown");
+    assert_eq!(listed["request_sha256"].as_str().unwrap().len(), 64, "{listed}");
+    let records = open(&bench).await;
+    assert_eq!((records.len(), records[0].state), (1, JobState::Unknown));
+    // The person found it on the account page.
+    let job = Settlement::Job(bench.state().jobs[0].id.clone());
+    let client = bench.client();
+    client.library().settle(&records[0].id, job).await.unwrap();
+    let found = client.recover().await.unwrap();
+    assert_eq!((found.saved.len(), found.unsettled.len()), (1, 0), "{found:?}");
+    assert_eq!(counts(&bench), (1, 1, 1));
 }

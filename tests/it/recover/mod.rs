@@ -2,7 +2,6 @@
 
 mod journal;
 mod panics;
-mod peers;
 mod pickup;
 mod quarantine;
 mod torture_disk;

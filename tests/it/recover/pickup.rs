@@ -3,13 +3,19 @@
 #![cfg(feature = "cli")]
 
 use std::future::IntoFuture as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use bytes::Bytes;
 use reelkin::sandbox::Sandbox;
-use reelkin::{ErrorKind, RetryAdvice};
+use reelkin::{ErrorKind, Outcome, RetryAdvice, secs};
 
+use crate::support::bench::{Bench, KEY, PATIENCE, PENDING, builder, clips_in, ms, quick_polls, request};
+use crate::support::http_server::{Answer, Server};
+use crate::support::journal::ledger;
+use crate::support::outcomes::{counts, generate, open, patient_for};
 use crate::support::program::Program;
-use crate::support::bench::{Bench, PATIENCE, PENDING, ms, quick_polls, request};
 
 /// Waits until a sidecar is in the library: the last thing that a save writes.
 async fn until_saved(bench: &Bench) {
@@ -184,4 +190,101 @@ async fn an_id_that_nobody_knows_is_told_with_the_id() {
         assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{wrong:?}");
     }
     assert_eq!(bench.state().create_requests, 0);
+}
+
+// Requirement: field study of other clients, report 13.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b13_a_timeout_has_the_id_and_the_clip_is_fetched_later() {
+    let bench = Bench::start(&[PENDING]).await;
+    let outcome = Outcome::from(patient_for(&bench, ms(60)).generate(request()).await);
+    let Outcome::TimedOut { job: Some(job), .. } = &outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(job.as_str(), bench.state().jobs[0].id);
+    assert_eq!(open(&bench).await[0].job_id.as_deref(), Some(job.as_str()));
+    bench.end_pending();
+    let found = bench.client().recover().await.unwrap();
+    assert_eq!(found.saved.len(), 1, "{found:?}");
+    assert_eq!(counts(&bench), (1, 1, 1));
+}
+
+// Requirement: field study of other clients, report 14.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b14_every_failure_after_the_submit_names_the_job() {
+    for fault in [
+        "failed=internal_error",
+        "expired",
+        "moderated=null",
+        "no-url",
+        "poll:status=401",
+        "download:503",
+        "half-clip",
+        "redirect",
+    ] {
+        let bench = Bench::start(&[fault]).await;
+        let outcome = Outcome::from(patient_for(&bench, secs(5)).generate(request()).await);
+        let id = bench.state().jobs[0].id.clone();
+        assert_eq!(outcome.error().unwrap().job_id(), Some(id.as_str()), "{fault}");
+    }
+    let bench = Bench::start(&["failed=internal_error"]).await;
+    let args = ["generate", "a boat", "--duration", "1", "--json"];
+    let ran = Program::at(&bench).args(args).run().await;
+    let error = &ran.json()["error"];
+    assert_eq!(error["job_id"], bench.state().jobs[0].id.as_str(), "{ran:?}");
+}
+
+// Requirement: field study of other clients, report 15.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b15_the_id_alone_is_enough_for_another_process_with_another_library() {
+    let bench = Bench::start(&[PENDING]).await;
+    let error = patient_for(&bench, ms(60)).generate(request()).await.unwrap_err();
+    let id = error.job_id().unwrap();
+    assert!(!id.contains(KEY));
+    bench.end_pending();
+    let elsewhere = bench.folder.path().join("elsewhere");
+    let program = Program::in_folder(bench.folder.path()).env("XAI_API_KEY", KEY);
+    let program = program.arg("--base-url").arg(bench.sandbox.base_url());
+    let program = program.arg("--library").arg(&elsewhere);
+    let ran = program.args(["recover", id, "--json"]).run().await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let clips = clips_in(&elsewhere);
+    assert_eq!((clips.len(), clips[0].job_id()), (1, id));
+    assert_eq!(bench.state().creates, 1);
+}
+
+// Requirement: field study of other clients, report 16.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b16_an_expired_job_is_over_at_once_when_it_is_taken_up() {
+    let expired = Arc::new(AtomicBool::new(false));
+    let is_expired = Arc::clone(&expired);
+    let server = Server::start(Bytes::new(), move |seen, _| {
+        let word = ["pending", "expired"][usize::from(is_expired.load(Ordering::Relaxed))];
+        let reply = Answer::new(200, format!(r#"{{"status":"{word}"}}"#));
+        seen.path.starts_with("/v1/videos/c").then_some(reply)
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    // No poll comes before the stop, so none is in flight when they are counted.
+    let mut policy = quick_polls();
+    policy.first = PATIENCE;
+    let client = builder(&server.base_url(), folder.path()).poll(policy);
+    let client = client.build().unwrap();
+    let job = client.generate(request()).start().await.unwrap();
+    job.stop_waiting();
+    assert_eq!(job.outcome().await.code(), "stopped");
+    expired.store(true, Ordering::Relaxed);
+    let polls = server.seen_at("/v1/videos/c").len();
+    let found = client.recover().await.unwrap();
+    let [failed] = &found.failed[..] else {
+        panic!("{found:?}")
+    };
+    assert_eq!(failed.failure().unwrap().kind(), ErrorKind::JobExpired);
+    assert_eq!(
+        server.seen_at("/v1/videos/c").len(),
+        polls + 1,
+        "one look is enough"
+    );
+    // It holds nothing any more.
+    assert!(client.library().jobs().await.unwrap().is_empty());
+    assert_eq!(ledger(folder.path())[0]["state"], "failed");
 }

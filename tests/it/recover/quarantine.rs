@@ -18,10 +18,10 @@ use reelkin::{
 };
 use serde_json::Value;
 
-use crate::support::program::Program;
-use crate::support::bench::{Bench, PENDING, request};
-use crate::recover::journal::{ledger, open_records};
+use crate::support::bench::{Bench, request};
 use crate::support::counting_store::Metered;
+use crate::support::journal::{ledger, open_records};
+use crate::support::program::Program;
 
 /// A request whose clip comes whole and is half of one, with what is kept of it.
 async fn kept_half(bench: &Bench) -> (Error, QuarantinedClip) {
@@ -362,26 +362,6 @@ async fn a_damaged_note_hides_nothing_and_other_names_are_not_looked_at() {
         .unwrap();
     assert_eq!((ours.sha256, ours.job_id), (kept.sha256, kept.job_id));
     assert_eq!(quarantine(&bench.library()), ["x.json", "x.mp4"]);
-}
-
-/// A linked folder leads out of the library: nothing is written there, and nothing is said to be.
-#[cfg(unix)]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_linked_quarantine_is_not_followed() {
-    let bench = Bench::start(&["half-clip", PENDING]).await;
-    let outside = bench.folder.path().join("outside");
-    fs::create_dir(&outside).unwrap();
-    let job = bench.client().generate(request()).start().await.unwrap();
-    // One that is there before keeps the request from being sent.
-    std::os::unix::fs::symlink(&outside, bench.library().join("quarantine")).unwrap();
-    bench.end_pending();
-    let error = job.wait().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Media, "{error}");
-    assert!(!error.to_string().contains("is kept"), "{error}");
-    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
-    fs::remove_file(bench.library().join("quarantine")).unwrap();
-    bench.sandbox.clear_faults();
-    assert_eq!(bench.client().recover().await.unwrap().saved.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

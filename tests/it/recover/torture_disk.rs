@@ -11,10 +11,10 @@ use reelkin::sandbox::Sandbox;
 use reelkin::{ErrorKind, GenerateRequest, JobEvent, JobState, RetryAdvice, secs};
 use serde_json::Value;
 
-use crate::support::program::{Ran, finish};
-use crate::support::bench::{Bench, KEY, PENDING};
-use crate::support::audit::{Books, audit, closing_audit, recover, settle};
 use crate::recover::torture_records::{interrupted, reopen};
+use crate::support::audit::{Books, audit, closing_audit, recover, settle};
+use crate::support::bench::{Bench, KEY, PENDING};
+use crate::support::program::{Ran, finish};
 
 /// The program with the bench's sandbox and library, in whatever shell words put around it.
 fn program(bench: &Bench, binary: &str, shell: &str, args: &[&str]) -> Command {

@@ -20,8 +20,8 @@ use reelkin::{
     secs,
 };
 
-use crate::support::bench::{Bench, builder, ms, quick_downloads, quick_polls};
 use crate::support::audit::{Books, Counts, Dice, audit, closing_audit, files, recover, settle, told};
+use crate::support::bench::{Bench, builder, ms, quick_downloads, quick_polls};
 
 const KILLS: u64 = 200;
 const WORKERS: u64 = 3;
@@ -63,7 +63,7 @@ fn process(test: &str, bench: &Bench, tag: &str) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            &format!("torture_kill::{test}"),
+            &format!("recover::torture_kill::{test}"),
             "--ignored",
             "--nocapture",
         ])

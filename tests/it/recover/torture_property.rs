@@ -19,8 +19,8 @@ use reelkin::sandbox::{Fault, Sandbox, SandboxState};
 use reelkin::{Clip, EditRequest, ErrorKind, GenerateRequest, VideoClient, secs};
 use tokio::runtime::{Builder, Handle};
 
-use crate::support::bench::{Bench, KEY, PATIENCE, builder, ms, quick_downloads, quick_polls};
 use crate::support::audit::{Counts, Dice, audit, closing_audit, recover, settle, told};
+use crate::support::bench::{Bench, KEY, PATIENCE, builder, ms, quick_downloads, quick_polls};
 
 const CASES: u64 = 24;
 const STEPS: u64 = 8;

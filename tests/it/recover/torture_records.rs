@@ -16,10 +16,10 @@ use reelkin::sandbox::Sandbox;
 use reelkin::{ErrorKind, GenerateRequest, JobRecord, JobState, Settlement, secs};
 use serde_json::{Value, json};
 
-use crate::support::program::Program;
+use crate::support::audit::{Books, closing_audit, recover};
 use crate::support::bench::{Bench, PATIENCE, PENDING, ms, quick_polls};
 use crate::support::counting_store::Metered;
-use crate::support::audit::{Books, closing_audit, recover};
+use crate::support::program::Program;
 
 /// A library with jobs whose process gave up waiting: everything is paid for and nothing is saved.
 pub(crate) async fn interrupted(jobs: usize) -> (Bench, Vec<JobRecord>) {

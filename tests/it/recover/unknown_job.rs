@@ -5,11 +5,10 @@
 use reelkin::sandbox::Sandbox;
 use reelkin::{ChainRequest, ErrorKind, JobState, RetryAdvice, Settlement, UsdTicks};
 
-use crate::verbs::chain::{film, step};
-use crate::support::program::Program;
-use crate::support::bench::{Bench, ms, request};
-use crate::recover::journal::{ledger, open_records};
+use crate::support::bench::{Bench, film, ms, request, step};
+use crate::support::journal::{ledger, open_records};
 use crate::support::outcomes::patient_for;
+use crate::support::program::Program;
 
 /// A job that this process made is asked for until the deadline, however often the service does not know it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

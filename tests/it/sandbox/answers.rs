@@ -8,56 +8,9 @@ use std::time::Duration;
 use reelkin::sandbox::Sandbox;
 use serde_json::{Value, json};
 
-use crate::sandbox::contract::{assert_shape, fixture};
-use crate::sandbox::create::{Bench, read};
-
-pub(crate) const CHAT: &str = "/chat/completions";
-pub(crate) const RESPONSES: &str = "/responses";
-pub(crate) const PNG: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC";
-
-pub(crate) fn chat(text: &str) -> Value {
-    json!({ "model": "grok-4.3", "messages": [{ "role": "user", "content": text }] })
-}
-
-pub(crate) fn responses(text: &str) -> Value {
-    json!({ "model": "grok-4.3", "input": text })
-}
-
-pub(crate) fn with(mut body: Value, more: Value) -> Value {
-    let Value::Object(more) = more else {
-        panic!("{more}")
-    };
-    body.as_object_mut().unwrap().extend(more);
-    body
-}
-
-/// The first item of this type in an output.
-pub(crate) fn item<'a>(answer: &'a Value, kind: &str) -> &'a Value {
-    let items = answer["output"].as_array().unwrap();
-    items
-        .iter()
-        .find(|item| item["type"] == kind)
-        .unwrap_or(&Value::Null)
-}
-
-/// The words of an answer of Responses.
-pub(crate) fn words(answer: &Value) -> &str {
-    item(answer, "message")["content"][0]["text"].as_str().unwrap()
-}
-
-fn function(name: &str) -> Value {
-    json!({ "name": name, "parameters": {
-        "type": "object", "properties": { "prompt": { "type": "string" } }, "required": ["prompt"],
-    }})
-}
-
-pub(crate) fn nested(name: &str) -> Value {
-    json!({ "type": "function", "function": function(name) })
-}
-
-pub(crate) fn flat(name: &str) -> Value {
-    with(function(name), json!({ "type": "function" }))
-}
+use crate::sandbox::language::{CHAT, RESPONSES, chat, flat, item, nested, responses, with, words};
+use crate::sandbox::raw::{Bench, assert_shape, read};
+use crate::support::fixtures::fixture;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_forced_function_is_called_with_the_users_words() {

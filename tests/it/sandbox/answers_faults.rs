@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use reelkin::sandbox::Fault;
 use serde_json::{Value, json};
 
-use crate::sandbox::answers::{CHAT, RESPONSES, chat, item, responses, with, words};
-use crate::sandbox::contract::{bench_with, fixture};
-use crate::sandbox::create::Bench;
+use crate::sandbox::language::{CHAT, RESPONSES, chat, item, responses, with, words};
+use crate::sandbox::raw::{Bench, bench_with};
+use crate::support::fixtures::fixture;
 
 fn strike(bench: &Bench, fault: &str) {
     let fault: Fault = format!("{fault},times=1").parse().unwrap();

@@ -2,15 +2,15 @@
 
 #![cfg(feature = "sandbox")]
 
-use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reelkin::media::Frame;
 use serde_json::{Value, json};
 
-use crate::sandbox::answers::{CHAT, RESPONSES, item, words};
-use crate::sandbox::create::{Bench, read};
+use crate::sandbox::language::{CHAT, RESPONSES, item, words};
+use crate::sandbox::raw::{Bench, read};
 
 const WIDTH: usize = 320;
+
 const HEIGHT: usize = 180;
 
 fn frame(pixel: impl Fn(usize, usize) -> [u8; 3]) -> Frame {

@@ -5,9 +5,10 @@
 use reelkin::sandbox::Sandbox;
 use serde_json::{Value, json};
 
-use crate::sandbox::answers::{CHAT, PNG, RESPONSES, chat, flat, nested, responses, with};
-use crate::sandbox::contract::fixture;
-use crate::sandbox::create::Bench;
+use crate::sandbox::answers::PNG;
+use crate::sandbox::language::{CHAT, RESPONSES, chat, flat, nested, responses, with};
+use crate::sandbox::raw::Bench;
+use crate::support::fixtures::fixture;
 
 /// Turned down with this status and words like these; the shape is that of the route.
 async fn refused(bench: &Bench, path: &str, body: Value, status: u16, words: &str) {

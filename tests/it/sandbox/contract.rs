@@ -7,66 +7,8 @@ use std::path::Path;
 use reelkin::sandbox::Sandbox;
 use serde_json::{Value, json};
 
-use crate::sandbox::create::{Bench, read};
-
-pub(crate) fn fixture(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures/xai")
-        .join(name);
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
-
-/// Both have the same fields of the same types, down to the leaves.
-#[track_caller]
-pub(crate) fn assert_shape(answer: &Value, name: &str) {
-    assert_eq!(shape(answer), shape(&fixture(name)), "{name}: {answer}");
-}
-
-fn shape(value: &Value) -> Value {
-    match value {
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(key, value)| (key.clone(), shape(value)))
-            .collect(),
-        Value::Array(items) => items.first().map_or(json!([]), |first| json!([shape(first)])),
-        Value::String(_) => json!("string"),
-        Value::Number(number) if number.is_f64() => json!("float"),
-        Value::Number(_) => json!("integer"),
-        Value::Bool(_) => json!("bool"),
-        Value::Null => Value::Null,
-    }
-}
-
-pub(crate) async fn bench_with(faults: &[&str]) -> Bench {
-    let builder = Sandbox::builder().seconds_per_job(0.01);
-    Bench::start(
-        faults
-            .iter()
-            .fold(builder, |builder, fault| builder.fault(fault.parse().unwrap())),
-    )
-    .await
-}
-
-pub(crate) fn text(prompt: &str) -> Value {
-    json!({ "model": "grok-imagine-video", "prompt": prompt, "duration": 1, "resolution": "480p" })
-}
-
-const PNG: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC";
-
-/// Refused with exactly this answer.
-pub(crate) async fn refused(bench: &Bench, path: &str, body: Value, status: u16, error: &str) {
-    let answer = bench.say(path, &body).await;
-    let code = if status == 403 {
-        "permission-denied"
-    } else {
-        "invalid-argument"
-    };
-    assert_eq!(
-        answer,
-        (status, json!({ "code": code, "error": error })),
-        "{body}"
-    );
-}
+use crate::sandbox::raw::{Bench, PNG, assert_shape, bench_with, read, refused, text};
+use crate::support::fixtures::fixture;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_example_request_is_accepted() {

@@ -4,21 +4,10 @@
 
 use std::time::{Duration, Instant};
 
-use reelkin::sandbox::{Fault, FaultKind, Sandbox};
+use reelkin::sandbox::Sandbox;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::sandbox::create::{Bench, read};
-
-async fn bench_with(faults: &[&str]) -> Bench {
-    let builder = Sandbox::builder().seconds_per_job(0.01);
-    Bench::start(
-        faults
-            .iter()
-            .fold(builder, |builder, fault| builder.fault(fault.parse().unwrap())),
-    )
-    .await
-}
+use crate::sandbox::raw::{Bench, read};
 
 fn body() -> Value {
     json!({ "model": "grok-imagine-video", "prompt": "what can go wrong", "duration": 1, "resolution": "480p" })

@@ -5,7 +5,7 @@
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
-use crate::sandbox::create::{Bench, read};
+use crate::sandbox::raw::{Bench, read};
 
 async fn upload(bench: &Bench, form: Form) -> (u16, Value) {
     let request = bench

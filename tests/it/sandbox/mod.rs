@@ -10,5 +10,7 @@ mod create;
 mod faults;
 mod files;
 mod hosts;
+mod language;
 mod modes;
+mod raw;
 mod results;

@@ -6,11 +6,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use base64::Engine;
 use reelkin::media::{self, Frame, FramePosition, MediaOptions, MediaSource};
 use serde_json::{Value, json};
 
-use crate::sandbox::create::{Bench, ffprobe};
+use crate::sandbox::raw::{Bench, ffprobe};
 
 /// A picture made by ffmpeg, as soft as a photograph: colour edges of one pixel cannot pass through 4:2:0.
 fn test_picture(source: &str, size: &str) -> Vec<u8> {

@@ -5,8 +5,8 @@
 use reelkin::sandbox::Sandbox;
 use serde_json::{Value, json};
 
-use crate::sandbox::contract::{assert_shape, bench_with, fixture, refused, text};
-use crate::sandbox::create::Bench;
+use crate::sandbox::raw::{Bench, assert_shape, bench_with, refused, text};
+use crate::support::fixtures::fixture;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn results_are_stored_and_published_when_asked() {

@@ -2,8 +2,8 @@
 
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
-use crate::support::program::Program;
 use crate::support::bench::Bench;
+use crate::support::program::Program;
 
 fn without_certificates(program: Program) -> Program {
     program

@@ -8,21 +8,23 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
 use reelkin::{Charge, ErrorKind, VideoClient, VideoClientBuilder};
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::support::program::Program;
 use crate::support::bench::{Bench, KEY, builder, clips_in, real_clip, request};
 use crate::support::http_server::{Answer, Server, done};
+use crate::support::program::Program;
 
 const CA: &[u8] = include_bytes!("../../fixtures/tls/ca.pem");
+
 const CHAIN: &[u8] = include_bytes!("../../fixtures/tls/server.pem");
+
 const CHAIN_KEY: &[u8] = include_bytes!("../../fixtures/tls/server-key.pem");
 
 const API: &str = "https://api.reelkin.test/v1";
+
 const CLIP: &str = "https://cdn.reelkin.test/clip.mp4?sig=SIGNED";
 
 /// An address to which no connection is ever made, which shows at once and without a network.
@@ -217,6 +219,7 @@ fn sorted(mut targets: Vec<String>) -> Vec<String> {
     targets
 }
 
+// Requirement: field study of other clients, report 29.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b29_a_whole_job_goes_through_a_proxy_that_learns_names_and_nothing_else() {
     let rig = Rig::start(CLIP).await;

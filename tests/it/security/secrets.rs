@@ -3,73 +3,14 @@
 
 #![cfg(feature = "cli")]
 
-use std::path::Path;
-
 use futures_util::StreamExt as _;
 use reelkin::{MediaInput, UploadTarget, VideoClient};
 
-use crate::support::program::Program;
 use crate::support::bench::{Bench, KEY, builder, real_clip, request};
-use crate::submit::faults::all_faults;
+use crate::support::fault_table::all_faults;
 use crate::support::http_server::{Answer, Server};
-
-/// What must not be found, by its name.
-fn leaks(text: &str) -> Vec<&'static str> {
-    let lower = text.to_lowercase();
-    let marks = [
-        ("the key", KEY.to_lowercase()),
-        ("most of the key", KEY[4..20].to_lowercase()),
-        ("a bearer", "bearer xai".to_owned()),
-        ("a bearer of some sort", "bearer ".to_owned()),
-        ("a signature", "sig=".to_owned()),
-        ("a signature of another form", "signature=".to_owned()),
-    ];
-    marks
-        .iter()
-        .filter(|(_, mark)| lower.contains(mark))
-        .map(|(name, _)| *name)
-        .collect()
-}
-
-fn assert_clean(what: &str, text: &str) {
-    let found = leaks(text);
-    let lines: Vec<_> = text
-        .lines()
-        .filter(|line| !leaks(line).is_empty())
-        .take(3)
-        .collect();
-    assert!(found.is_empty(), "{what} has {found:?}: {lines:#?}");
-}
-
-/// The journal has the link to a clip that is not saved yet: the service may forget the job before the link
-/// expires. When the clip is saved the ledger has it no more.
-fn is_open_record(path: &Path) -> bool {
-    path.parent()
-        .and_then(Path::file_name)
-        .is_some_and(|folder| folder == "jobs")
-}
-
-/// Every file below a folder, hidden ones as well, as text.
-fn assert_files_clean(what: &str, folder: &Path) {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return;
-    };
-    for entry in entries {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            assert_files_clean(what, &path);
-        } else if let Ok(bytes) = std::fs::read(&path) {
-            let mut text = String::from_utf8_lossy(&bytes).into_owned();
-            if is_open_record(&path) {
-                text = text
-                    .lines()
-                    .filter(|line| !line.trim().starts_with("\"url\""))
-                    .collect();
-            }
-            assert_clean(&format!("{what}: {}", path.display()), &text);
-        }
-    }
-}
+use crate::support::leaks::{assert_clean, assert_files_clean};
+use crate::support::program::Program;
 
 /// The faults that go on for ever take the program's own, longer waits to end; once shows as much.
 fn briefly(fault: &str) -> String {
@@ -108,18 +49,6 @@ async fn the_program_shows_no_secret_under_any_fault() {
         .buffer_unordered(6)
         .collect::<Vec<()>>()
         .await;
-}
-
-/// For every row of the fault table: what its error says in all forms, and what its library keeps.
-pub(crate) fn assert_outcome_clean(what: &str, outcome: &reelkin::Result<reelkin::Clip>, folder: &Path) {
-    match outcome {
-        Ok(clip) => assert_clean(what, &format!("{clip:?}")),
-        Err(error) => {
-            let source = std::error::Error::source(error).map(|source| format!("{source} {source:?}"));
-            assert_clean(what, &format!("{error} {error:?} {error:#?} {source:?}"));
-        }
-    }
-    assert_files_clean(what, folder);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

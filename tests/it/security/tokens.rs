@@ -11,8 +11,7 @@ use reelkin::{AccessToken, Charge, Error, ErrorKind, Timeouts, TokenError, Video
 use secrecy::SecretString;
 
 use crate::support::bench::{Bench, KEY, builder, ms, real_clip, request};
-use crate::submit::answers::answer;
-use crate::support::http_server::Server;
+use crate::support::http_server::{Server, answer};
 
 /// A source that counts how often it is asked, and answers by that number.
 fn counting<F>(answer: F) -> (Arc<AtomicUsize>, impl reelkin::TokenSource)
@@ -137,4 +136,26 @@ async fn a_token_that_is_refused_is_replaced_at_once() {
         .unwrap();
     client.generate(request()).await.unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_may_change_during_a_job() {
+    let server = Server::start(real_clip().await, |seen, before| {
+        let stale = seen.path.starts_with("/v1/videos/c")
+            && (before == 0 || seen.header("authorization") == Some("Bearer token-1"));
+        stale.then(|| answer("errors/401-missing-key.json"))
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let client = builder(&server.base_url(), folder.path())
+        .bearer(move || {
+            let number = count.fetch_add(1, Ordering::Relaxed);
+            async move { Ok(SecretString::from(format!("token-{number}"))) }
+        })
+        .build()
+        .unwrap();
+    client.generate(request()).await.unwrap();
+    assert!(asked.load(Ordering::Relaxed) >= 3);
 }

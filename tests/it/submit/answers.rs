@@ -1,138 +1,19 @@
-//! What the client makes of every answer in the fixtures.
+//! What the client makes of every reply to a create.
 
 #![cfg(feature = "cli")]
 
-use std::time::Duration;
+use std::time::Instant;
 
-use reelkin::{Charge, Clip, Error, ErrorKind, RetryAdvice, secs};
-use tempfile::TempDir;
+use reelkin::{Charge, ErrorKind, GenerateRequest, Outcome, RetryAdvice, Validation, secs};
+use serde_json::json;
 
-use crate::support::bench::{PATIENCE, builder, clips_in, quick_polls, real_clip, request};
-use crate::submit::requests::{fixture, fixture_names};
-use crate::support::http_server::{Answer, JOB, Seen, Server};
-
-const CLIP_LINK: &str =
-    "https://vidgen.x.ai/xai-vidgen-bucket/xai-video-08609066-3f1c-4d2a-8b77-5c0e9d1a2b3c.mp4";
-
-pub(crate) struct Run {
-    pub(crate) outcome: Result<Clip, Error>,
-    pub(crate) server: Server,
-    pub(crate) folder: TempDir,
-}
-
-/// Makes a clip against a server with a script.
-pub(crate) async fn run(script: impl Fn(&Seen, usize) -> Option<Answer> + Send + Sync + 'static) -> Run {
-    run_within(PATIENCE, script).await
-}
-
-async fn run_within(
-    deadline: Duration,
-    script: impl Fn(&Seen, usize) -> Option<Answer> + Send + Sync + 'static,
-) -> Run {
-    let server = Server::start(real_clip().await, script).await;
-    let folder = tempfile::tempdir().unwrap();
-    let mut policy = quick_polls();
-    policy.deadline = deadline;
-    let client = builder(&server.base_url(), folder.path())
-        .poll(policy)
-        .build()
-        .unwrap();
-    let outcome = client.generate(request()).await;
-    Run {
-        outcome,
-        server,
-        folder,
-    }
-}
-
-/// The answer that a fixture holds; the status of an error is the start of its name.
-pub(crate) fn answer(name: &str) -> Answer {
-    let body = fixture(name);
-    let file = name.rsplit('/').next().unwrap_or_default();
-    let status = match file {
-        file if file.starts_with("poll-pending") => 202,
-        file => file
-            .get(..3)
-            .and_then(|digits| digits.parse().ok())
-            .unwrap_or(200),
-    };
-    Answer::new(status, body)
-}
-
-fn is_poll(seen: &Seen) -> bool {
-    seen.path.starts_with("/v1/videos/") && seen.method == "GET"
-}
-
-/// The first so many polls are answered with a fixture, whose link is made to point to the server.
-async fn polled(name: &str, times: usize) -> Run {
-    let told = answer(name);
-    // A refusal that never ends may be waited for until the deadline.
-    let deadline = if times == usize::MAX { secs(3) } else { PATIENCE };
-    run_within(deadline, move |seen, before| {
-        if !is_poll(seen) || before >= times {
-            return None;
-        }
-        let here = format!("http://{}/clip.mp4", seen.header("host").unwrap_or_default());
-        let body = String::from_utf8_lossy(&told.body).replace(CLIP_LINK, &here);
-        Some(Answer::new(told.status, body))
-    })
-    .await
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_answer_to_a_poll_has_its_outcome() {
-    use ErrorKind::{JobExpired, JobFailed, Moderated};
-    let rows: [(&str, Option<ErrorKind>); 24] = [
-        ("poll-done.json", None),
-        ("poll-done-no-duration.json", None),
-        ("poll-done-no-status.json", None),
-        ("poll-done-public-url-error.json", None),
-        ("poll-done-signed.json", None),
-        ("poll-done-storage-error.json", None),
-        ("poll-done-stored.json", None),
-        ("poll-done-tokens.json", None),
-        ("poll-pending.json", None),
-        ("poll-pending-bare.json", None),
-        ("poll-pending-empty.txt", None),
-        ("poll-done-withheld-empty.json", Some(Moderated)),
-        ("poll-done-withheld-missing.json", Some(Moderated)),
-        ("poll-done-withheld-no-video.json", Some(Moderated)),
-        ("poll-done-withheld-null.json", Some(Moderated)),
-        ("poll-expired.json", Some(JobExpired)),
-        ("poll-failed-bare.json", Some(JobFailed)),
-        ("poll-failed-extension-range.json", Some(JobFailed)),
-        ("poll-failed-failed-precondition.json", Some(JobFailed)),
-        ("poll-failed-internal-error.json", Some(JobFailed)),
-        ("poll-failed-invalid-argument.json", Some(JobFailed)),
-        ("poll-failed-moderated.json", Some(Moderated)),
-        ("poll-failed-permission-denied.json", Some(JobFailed)),
-        ("poll-failed-service-unavailable.json", Some(JobFailed)),
-    ];
-    let mut names = fixture_names("responses");
-    names.remove("create.json");
-    for (name, want) in rows {
-        assert!(names.remove(name), "{name}");
-        let Run {
-            outcome,
-            server,
-            folder,
-        } = polled(&format!("responses/{name}"), 1).await;
-        let have = outcome.as_ref().err().map(Error::kind);
-        assert_eq!(have, want, "{name}: {outcome:?}");
-        let polls = server.seen_at("/v1/videos/c3b8").len();
-        let pending = name.starts_with("poll-pending");
-        assert_eq!(polls, if pending { 2 } else { 1 }, "{name}: an end is an end");
-        assert_eq!(
-            clips_in(folder.path()).len(),
-            usize::from(want.is_none()),
-            "{name}"
-        );
-        if let Err(error) = outcome {
-            assert_eq!(error.job_id(), Some(JOB), "{name}");
-        }
-    }
-    assert!(names.is_empty(), "no row for {names:?}");
-}
+use crate::submit::requests::sent;
+use crate::support::bench::{Bench, clips_in, ms, request};
+use crate::support::fixtures::fixture_names;
+use crate::support::http_server::{Answer, Run, answer, done, run};
+use crate::support::journal::ledger;
+use crate::support::outcomes::{counts, generate, open, told};
+use crate::support::program::Program;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_refusal_of_a_create_has_its_outcome() {
@@ -180,47 +61,256 @@ async fn a_request_id_that_cannot_be_used_is_told() {
     assert!(error.to_string().contains(r#""a b ../c""#), "{error}");
 }
 
+// Requirement: wire contract, trap 5.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_refusal_of_a_poll_has_its_outcome() {
-    use ErrorKind::{Auth, InvalidRequest, Moderated, Timeout};
-    // Once, and for ever: many refusals were seen to pass.
-    let rows: [(&str, Option<ErrorKind>, ErrorKind); 9] = [
-        ("400-malformed-id.json", None, InvalidRequest),
-        ("400-zdr.json", None, InvalidRequest),
-        ("400-moderated.json", Some(Moderated), Moderated),
-        ("400-moderated-billed.json", Some(Moderated), Moderated),
-        ("400-moderated-old.json", Some(Moderated), Moderated),
-        ("400-wrong-key.json", None, Auth),
-        ("401-missing-key.json", None, Auth),
-        ("403-permission.json", None, Auth),
-        ("404-unknown-job.json", None, Timeout),
-    ];
-    for (name, once, always) in rows {
-        let path = format!("errors/{name}");
-        let Run { outcome, .. } = polled(&path, 1).await;
-        assert_eq!(
-            outcome.as_ref().err().map(Error::kind),
-            once,
-            "{name}: {outcome:?}"
-        );
-        let Run { outcome, server, .. } = polled(&path, usize::MAX).await;
-        let error = outcome.unwrap_err();
-        assert_eq!(error.kind(), always, "{name}: {error}");
-        assert_eq!(error.job_id(), Some(JOB), "{name}");
-        assert_ne!(error.may_have_been_charged(), Charge::No, "{name}");
-        assert_ne!(error.retry_advice(), RetryAdvice::Retry, "{name}");
-        assert_eq!(server.seen_at("/v1/videos/generations").len(), 1, "{name}");
-    }
-    for name in [
-        "429-rate.json",
-        "429-capacity.json",
-        "429-credits.json",
-        "503-unavailable.json",
-        "522.html",
-        "405-method.txt",
-        "404-unknown-route.json",
+async fn trap_05_every_shape_of_error_is_one_clean_line() {
+    for body in [
+        r#"{"code":"invalid-argument","error":"Bad ratio."}"#,
+        r#"{"error":{"message":"Bad ratio.","type":"x","param":null,"code":"invalid-argument"}}"#,
+        r#"{"error":{"code":400,"message":"Bad ratio."}}"#,
+        r#"{"error":"Bad ratio."}"#,
+        "Bad ratio.",
+        "",
+        "<!DOCTYPE html>\n<html>\n<body>Bad</body></html>",
+        "[1,2]",
+        "\u{0}\u{1}",
     ] {
-        let Run { outcome, .. } = polled(&format!("errors/{name}"), 2).await;
-        assert!(outcome.is_ok(), "{name}: {outcome:?}");
+        let Run { outcome, .. } = run(move |_, _| Some(Answer::new(400, body))).await;
+        let error = outcome.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.status()),
+            (ErrorKind::InvalidRequest, Some(400)),
+            "{body}"
+        );
+        let line = error.to_string();
+        assert!(
+            !line.contains(['\n', '<', '\u{0}', '\u{1}']) && line.contains("400"),
+            "{line:?}"
+        );
+        assert_eq!(line.contains("Bad ratio"), body.contains("Bad ratio"), "{line:?}");
     }
+}
+
+// Requirement: wire contract, trap 6.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trap_06_codes_are_kept_as_they_are_spelled() {
+    let Run { outcome, .. } = run(|seen, _| {
+        seen.path
+            .starts_with("/v1/videos/c")
+            .then(|| answer("responses/poll-failed-invalid-argument.json"))
+    })
+    .await;
+    assert_eq!(outcome.unwrap_err().service_code(), Some("invalid_argument"));
+    let Run { outcome, .. } = run(|_, _| Some(answer("errors/400-duration.json"))).await;
+    assert_eq!(outcome.unwrap_err().service_code(), Some("invalid-argument"));
+}
+
+// Requirement: wire contract, trap 7.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trap_07_a_wrong_key_is_a_400_and_is_called_a_wrong_key() {
+    let bench = Bench::start(&[]).await;
+    let client = bench
+        .builder()
+        .api_key("xai-WRONG-KEY-0123456789")
+        .build()
+        .unwrap();
+    let error = client.generate(request()).await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Auth, Some(400)));
+    assert!(error.to_string().contains("API key is wrong"), "{error}");
+    assert!(error.guidance().is_some());
+    assert_eq!(bench.state().creates, 0);
+    assert_eq!(client.visible_models().await.unwrap_err().kind(), ErrorKind::Auth);
+}
+
+// Requirement: wire contract, trap 19.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trap_19_three_things_are_called_429() {
+    for (fault, advice, requests) in [
+        ("create:429=0", RetryAdvice::Wait, 3),
+        ("create:429-capacity=0", RetryAdvice::Wait, 3),
+        ("create:429-credits=0", RetryAdvice::Change, 1),
+    ] {
+        let bench = Bench::start(&[fault]).await;
+        let error = bench.client().generate(request()).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.retry_advice()),
+            (ErrorKind::RateLimited, advice),
+            "{fault}"
+        );
+        assert_eq!(
+            (bench.state().create_requests, bench.state().creates),
+            (requests, 0),
+            "{fault}"
+        );
+    }
+}
+
+// Requirement: wire contract, trap 24.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trap_24_unknown_values_can_be_sent() {
+    let bench = Bench::start(&[]).await;
+    let odd = || {
+        GenerateRequest::text("a boat")
+            .model("grok-imagine-video-9")
+            .aspect_ratio("5:2")
+            .resolution("4k")
+            .duration(secs(1))
+    };
+    for validation in [Validation::Warn, Validation::Off] {
+        let client = bench.builder().validation(validation).build().unwrap();
+        let error = client.generate(odd()).await.unwrap_err();
+        // The answer is the service's, not ours.
+        assert!(error.status().is_some(), "{error}");
+    }
+    assert_eq!(bench.state().create_requests, 2);
+}
+
+// Requirement: field study of other clients, report 4.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b04_one_start_is_one_request_however_often_the_service_put_it_off() {
+    let bench = Bench::start(&["create:429=0,times=2"]).await;
+    assert_eq!(generate(&bench).await.code(), "done");
+    assert_eq!(counts(&bench), (3, 1, 1));
+    assert_eq!(ledger(&bench.library()).len(), 1);
+    // The same words once more are another start, and not taken for a repetition.
+    assert_eq!(generate(&bench).await.code(), "done");
+    assert_eq!((counts(&bench), ledger(&bench.library()).len()), ((4, 2, 2), 2));
+}
+
+// Requirement: field study of other clients, report 11.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b11_another_model_is_neither_asked_nor_hidden() {
+    // The service says no: nobody else is asked.
+    let bench = Bench::start(&["create:status=400,times=1"]).await;
+    let want = ("refused", Charge::No, Some(RetryAdvice::Change));
+    assert_eq!(told(&generate(&bench).await), want);
+    assert_eq!(counts(&bench), (1, 0, 0));
+    // The service itself takes another: the record has both names.
+    let ran = run(|seen, _| {
+        let link = format!("http://{}/clip.mp4", seen.header("host")?);
+        let reply = String::from_utf8_lossy(&done(&link).body).replace("grok-imagine-video", "grok-other");
+        let poll = seen.path.starts_with("/v1/videos/c");
+        poll.then(|| Answer::new(200, reply))
+    })
+    .await;
+    let record = ran.outcome.unwrap().record.unwrap();
+    let delivery = record.reelkin.unwrap().delivery.unwrap();
+    let swapped = delivery.findings.iter().find(|finding| finding.field == "model");
+    let swapped = swapped.unwrap_or_else(|| panic!("{delivery:?}"));
+    let names = (swapped.asked.as_str(), swapped.delivered.as_str());
+    assert_eq!(names, ("grok-imagine-video", "grok-other"));
+}
+
+// Requirement: field study of other clients, report 27.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b27_a_429_is_waited_out_and_named_when_it_stays() {
+    let bench = Bench::start(&["create:429=1,times=1"]).await;
+    let started = Instant::now();
+    assert_eq!(generate(&bench).await.code(), "done");
+    assert!(started.elapsed() >= ms(900), "Retry-After was not kept");
+    assert_eq!(counts(&bench), (2, 1, 1));
+
+    let bench = Bench::start(&["create:429=0"]).await;
+    let outcome = generate(&bench).await;
+    let want = ("refused", Charge::No, Some(RetryAdvice::Wait));
+    assert_eq!(told(&outcome), want);
+    let error = outcome.error().unwrap();
+    assert_eq!(
+        (error.kind(), error.status()),
+        (ErrorKind::RateLimited, Some(429))
+    );
+    assert!(
+        error.to_string().contains("429") && error.attempts() > 1,
+        "{error}"
+    );
+    assert_eq!(bench.state().creates, 0);
+    assert!(bench.state().create_requests < 5, "bounded");
+    assert_eq!(bench.client().spent(..).await.unwrap().total().ticks(), 0);
+}
+
+// Requirement: field study of other clients, report 40.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b40_the_words_of_a_refusal_reach_the_user() {
+    let words = "Duration 7.5 is not an integer from 1 to 15";
+    let body = format!(r#"{{"code":"invalid-argument","error":"{words}."}}"#);
+    let ran = run(move |_, _| Some(Answer::new(400, body.clone()))).await;
+    let error = ran.outcome.unwrap_err();
+    assert!(error.to_string().contains(words), "{error}");
+    assert_eq!(
+        (error.status(), error.service_code()),
+        (Some(400), Some("invalid-argument"))
+    );
+    // So do those of a job that fails later, and the program says them, too.
+    let bench = Bench::start(&["failed=failed_precondition"]).await;
+    let args = ["generate", "a boat", "--duration", "1", "--json"];
+    let ran = Program::at(&bench).args(args).run().await;
+    let error = &ran.json()["error"];
+    assert_eq!(error["service_code"], "failed_precondition", "{error}");
+    let outcome = generate(&bench).await;
+    let Outcome::Failed { code, error } = &outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(code.as_deref(), Some("failed_precondition"));
+    assert_eq!(error.retry_advice(), RetryAdvice::Change, "{error}");
+}
+
+// Requirement: field study of other clients, report 41.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b41_every_shape_of_error_is_read() {
+    for (body, code) in [
+        (
+            r#"{"error":{"message":"No such ratio.","code":"bad-ratio"}}"#,
+            Some("bad-ratio"),
+        ),
+        (
+            r#"{"code":"bad-ratio","error":"No such ratio."}"#,
+            Some("bad-ratio"),
+        ),
+        (r#"{"error":"No such ratio."}"#, None),
+        ("No such ratio.", None),
+    ] {
+        let ran = run(move |_, _| Some(Answer::new(400, body))).await;
+        let outcome = Outcome::from(ran.outcome);
+        let want = ("refused", Charge::No, Some(RetryAdvice::Change));
+        assert_eq!(told(&outcome), want, "{body}");
+        let error = outcome.error().unwrap();
+        assert_eq!(
+            (error.kind(), error.service_code()),
+            (ErrorKind::InvalidRequest, code),
+            "{body}"
+        );
+        assert!(error.to_string().contains("No such ratio"), "{body}: {error}");
+        assert_eq!(ran.server.seen().len(), 1, "{body}");
+    }
+}
+
+// Requirement: ima2-gen 1.1.21, the loopback proxy.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_loopback_proxy_takes_any_key() {
+    // ima2 sends `dummy` to its proxy; the proxy adds the account's token.
+    let bench = Bench::with(reelkin::sandbox::Sandbox::builder().seconds_per_job(0.1), &[]).await;
+    let error = bench
+        .builder()
+        .api_key("dummy")
+        .build()
+        .unwrap()
+        .generate(request())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.kind(),
+        ErrorKind::Auth,
+        "a sandbox with a key of its own is no such proxy"
+    );
+    let open = reelkin::sandbox::Sandbox::builder()
+        .api_key("dummy")
+        .seconds_per_job(0.1)
+        .start()
+        .await
+        .unwrap();
+    let client = crate::support::bench::builder(&open.base_url(), &bench.library())
+        .api_key("dummy")
+        .build()
+        .unwrap();
+    assert!(client.generate(request()).await.is_ok());
 }

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::support::bench::{Bench, KEY, builder, request};
-use crate::recover::journal::{ledger, open_records};
+use crate::support::journal::{ledger, open_records};
 
 /// Lets everything through to a sandbox but questions, which wait for a word.
 struct Gate {

@@ -1,13 +1,14 @@
 //! Sending a create: what is checked before, what goes over the wire, and what each answer means.
 
 mod answers;
+mod checks;
 mod every_byte;
-mod faults;
+pub(crate) mod faults;
 mod fence;
 mod inputs;
 mod keyframe_times;
-mod peers;
+mod outputs;
 mod pictures;
 mod requests;
 mod settings;
-mod traps;
+mod unknown;

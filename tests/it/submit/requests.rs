@@ -1,9 +1,8 @@
-//! What the client sends, field by field, against the fixtures that the sandbox is held to as well.
+//! Requests as they go over the wire, field by field, against the fixtures that the sandbox is held to as well.
 
 #![cfg(feature = "cli")]
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use bytes::Bytes;
 use reelkin::request::PublicUrl;
@@ -13,31 +12,9 @@ use reelkin::{
 };
 use serde_json::{Value, json};
 
-use crate::support::bench::{KEY, builder, ms};
-use crate::support::http_server::{Answer, Seen, Server};
-
-pub(crate) fn fixture(name: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures/xai")
-        .join(name);
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-pub(crate) fn fixture_names(folder: &str) -> BTreeSet<String> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures/xai")
-        .join(folder);
-    let entries = std::fs::read_dir(path).unwrap();
-    entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect()
-}
-
-/// The picture of the fixtures, as bytes.
-pub(crate) fn dot() -> MediaInput {
-    const PNG: &[u8] = include_bytes!("../../fixtures/dot.png");
-    MediaInput::bytes("dot.png", Bytes::from_static(PNG))
-}
+use crate::support::bench::{KEY, builder, ms, request};
+use crate::support::fixtures::{dot, fixture_names};
+use crate::support::http_server::{Answer, Seen, Server, file};
 
 fn link(url: &str) -> MediaInput {
     MediaInput::Url(url.to_owned())
@@ -169,7 +146,7 @@ async fn every_mode_is_sent_as_its_fixture_has_it() {
     names.remove("extend.json");
     for (name, request) in requests() {
         assert!(names.remove(name), "{name} is no fixture, or comes twice");
-        let mut want: Value = serde_json::from_str(&fixture(&format!("requests/{name}"))).unwrap();
+        let mut want: Value = fixture(&format!("requests/{name}"));
         // What the service would assume is said all the same (trap 15).
         if want.get("generate_audio").is_none() {
             want["generate_audio"] = json!(true);
@@ -210,18 +187,72 @@ async fn a_create_has_the_headers_of_the_contract_and_no_others() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn edit_and_extend_are_sent_as_their_fixtures_have_it() {
-    let want = |name: &str| -> Value { serde_json::from_str(&fixture(name)).unwrap() };
     let request = EditRequest::new(link("https://clips.example/in.mp4"), "make the coat red");
     let (seen, have) = sent_by(async |client| client.edit(request).await).await;
     assert_eq!(
         (seen.path.as_str(), have),
-        ("/v1/videos/edits", want("requests/edit.json"))
+        ("/v1/videos/edits", fixture("requests/edit.json"))
     );
     let file = MediaInput::FileId("file_9f8a7b6c-5d4e-4f3a-8b2c-1d0e9f8a7b6c".to_owned());
     let request = ExtendRequest::new(file, "the camera rises").duration(secs(5));
     let (seen, have) = sent_by(async |client| client.extend(request).await).await;
     assert_eq!(
         (seen.path.as_str(), have),
-        ("/v1/videos/extensions", want("requests/extend.json"))
+        ("/v1/videos/extensions", fixture("requests/extend.json"))
     );
+}
+
+// Requirement: wire contract, trap 11.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trap_11_pictures_are_objects() {
+    let url = MediaInput::Url("https://pictures.example/a.png".into());
+    let (_, body) = sent(GenerateRequest::image(url).prompt("a boat")).await;
+    assert_eq!(body["image"], json!({ "url": "https://pictures.example/a.png" }));
+    assert_eq!(body.get("image_url"), None);
+}
+
+// Requirement: wire contract, trap 15.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trap_15_what_costs_money_is_never_left_to_the_service() {
+    let (_, body) = sent(GenerateRequest::text("a boat")).await;
+    let want = json!({
+        "model": "grok-imagine-video", "prompt": "a boat", "duration": 5, "resolution": "480p",
+        "generate_audio": true,
+    });
+    assert_eq!(body, want);
+}
+
+// Requirement: wire contract, trap 25.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trap_25_references_keep_their_order_whatever_their_kind() {
+    let url = |name: &str| MediaInput::Url(format!("https://pictures.example/{name}.png"));
+    let file = MediaInput::FileId("file_1".into());
+    let (_, body) =
+        sent(GenerateRequest::references([url("a"), file, dot(), url("b")]).prompt("a boat")).await;
+    let kinds: Vec<_> = body["reference_images"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|image| {
+            image["url"]
+                .as_str()
+                .unwrap_or("file")
+                .chars()
+                .take(5)
+                .collect::<String>()
+        })
+        .collect();
+    assert_eq!(kinds, ["https", "file", "data:", "https"]);
+}
+
+// Requirement: wire contract, trap 30.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trap_30_a_large_picture_goes_inline_unharmed() {
+    // A PNG followed by bytes that no decoder reads: 1.6 MB on the wire.
+    let mut bytes = include_bytes!("../../fixtures/dot.png").to_vec();
+    bytes.resize(1_200_000, 7);
+    let (_, body) =
+        sent(GenerateRequest::image(MediaInput::bytes("large.png", bytes)).prompt("a boat")).await;
+    let url = body["image"]["url"].as_str().unwrap();
+    assert_eq!(url.len(), "data:image/png;base64,".len() + 1_600_000);
 }

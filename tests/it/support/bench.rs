@@ -11,8 +11,8 @@ use bytes::Bytes;
 use reelkin::media::{MediaOptions, MediaSource, check_whole};
 use reelkin::sandbox::{Fault, FaultKind, FaultOperation, Sandbox, SandboxBuilder, SandboxState};
 use reelkin::{
-    DownloadPolicy, GenerateRequest, JobEvent, JobHandle, PollPolicy, RateLimit, Timeouts, VideoClient,
-    VideoClientBuilder, secs,
+    ChainRequest, ContinueRequest, DownloadPolicy, GenerateRequest, JobEvent, JobHandle, PollPolicy,
+    RateLimit, Timeouts, VideoClient, VideoClientBuilder, secs,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -229,4 +229,20 @@ pub(crate) async fn real_clip() -> Bytes {
     let clip = bench.client().generate(request()).await.unwrap();
     let bytes = Bytes::from(std::fs::read(clip.path.unwrap()).unwrap());
     CLIP.get_or_init(|| bytes).clone()
+}
+
+/// A continuation that is quick to render.
+pub(crate) fn step(prompt: &str) -> ContinueRequest {
+    ContinueRequest::new(prompt).duration(secs(1)).resolution("480p")
+}
+
+pub(crate) fn film() -> ChainRequest {
+    ChainRequest::generate(request())
+        .then(step("the lamp turns on"))
+        .then(step("a ship answers"))
+}
+
+pub(crate) fn sidecar(path: &Path) -> Value {
+    let json = std::fs::read(format!("{}.json", path.display())).unwrap();
+    serde_json::from_slice(&json).unwrap()
 }

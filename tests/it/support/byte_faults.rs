@@ -10,16 +10,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reelkin::sandbox::{ClipChecksum, Sandbox};
-use reelkin::{Clip, Error, GenerateRequest, Timeouts, VideoClient, secs};
+use reelkin::{Charge, Clip, Error, GenerateRequest, Timeouts, VideoClient, secs};
 
 use crate::support::bench::{Bench, clips_in, ms, quick_creates, quick_downloads, quick_polls};
 use crate::support::reply_sizes::{Reply, measure};
 
 /// How many go wrong at a time: most of them wait for something.
-pub(super) const AT_ONCE: usize = 48;
+pub(crate) const AT_ONCE: usize = 48;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Cut,
     Reset,
     Stall,
@@ -29,14 +29,14 @@ pub(super) enum Kind {
 
 /// One fault at one byte.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Shot {
-    pub(super) number: usize,
-    pub(super) kind: Kind,
-    pub(super) at: usize,
+pub(crate) struct Shot {
+    pub(crate) number: usize,
+    pub(crate) kind: Kind,
+    pub(crate) at: usize,
 }
 
 impl Shot {
-    pub(super) fn fault(self, operation: &str, prompt: Option<&str>) -> reelkin::sandbox::Fault {
+    pub(crate) fn fault(self, operation: &str, prompt: Option<&str>) -> reelkin::sandbox::Fault {
         let at = self.at;
         let what = match self.kind {
             Kind::Cut => format!("cut@{at}"),
@@ -50,17 +50,17 @@ impl Shot {
     }
 
     /// Whether the client can be left without an answer by a line that stays open.
-    pub(super) const fn is_silent(self) -> bool {
+    pub(crate) const fn is_silent(self) -> bool {
         matches!(self.kind, Kind::Stall | Kind::Corrupt(_))
     }
 }
 
-pub(super) fn is_long() -> bool {
+pub(crate) fn is_long() -> bool {
     std::env::var_os("REELKIN_LONG").is_some()
 }
 
 /// Two kinds in turn at every byte before `dense`, one at each of the `sparse` bytes; in the long run all kinds at all.
-pub(super) fn shots(dense: usize, sparse: impl Iterator<Item = usize>) -> Vec<Shot> {
+pub(crate) fn shots(dense: usize, sparse: impl Iterator<Item = usize>) -> Vec<Shot> {
     let kinds = |at: usize| {
         let bit = (at % 8) as u8;
         [
@@ -85,15 +85,15 @@ pub(super) fn shots(dense: usize, sparse: impl Iterator<Item = usize>) -> Vec<Sh
 }
 
 /// All bytes of a long reply in the long run; else its ends and some between.
-pub(super) fn ends_and_some(from: usize, to: usize) -> impl Iterator<Item = usize> {
+pub(crate) fn ends_and_some(from: usize, to: usize) -> impl Iterator<Item = usize> {
     (from..=to).filter(move |at| is_long() || at - from < 256 || to - at <= 256 || at.is_multiple_of(149))
 }
 
 /// What came of a shot, in a word; or what is wrong.
-pub(super) type Verdict = Result<String, String>;
+pub(crate) type Verdict = Result<String, String>;
 
 /// Fires all shots, each from a free place, and prints what came of them.
-pub(super) async fn volley<P, F, W>(name: &str, places: Vec<P>, shots: Vec<Shot>, fire: F)
+pub(crate) async fn volley<P, F, W>(name: &str, places: Vec<P>, shots: Vec<Shot>, fire: F)
 where
     P: Send + Sync + 'static,
     F: Fn(Arc<P>, Shot) -> W + Clone + Send + 'static,
@@ -136,16 +136,16 @@ where
 }
 
 /// A sandbox with tiny clips, a library in memory where there is such a place, and two clients of it.
-pub(super) struct Rig {
-    pub(super) bench: Bench,
+pub(crate) struct Rig {
+    pub(crate) bench: Bench,
     /// Waits as long as it takes on a busy machine.
-    pub(super) patient: VideoClient,
+    pub(crate) patient: VideoClient,
     /// For lines that fall silent.
     hasty: VideoClient,
 }
 
 impl Rig {
-    pub(super) async fn start(checksum: ClipChecksum, faults: &[&str]) -> Self {
+    pub(crate) async fn start(checksum: ClipChecksum, faults: &[&str]) -> Self {
         let builder = Sandbox::builder().seconds_per_job(0.0).clip_checksum(checksum);
         let faults: Vec<&str> = ["render-size=16x16"].iter().chain(faults).copied().collect();
         let mut bench = Bench::with(builder, &faults).await;
@@ -173,7 +173,7 @@ impl Rig {
         }
     }
 
-    pub(super) fn client(&self, shot: Shot) -> &VideoClient {
+    pub(crate) fn client(&self, shot: Shot) -> &VideoClient {
         if shot.is_silent() {
             &self.hasty
         } else {
@@ -182,13 +182,13 @@ impl Rig {
     }
 
     /// The replies of what a client does, by the words of their requests.
-    pub(super) async fn replies<O>(&self, drive: impl AsyncFnOnce(VideoClient) -> O) -> Vec<Reply> {
+    pub(crate) async fn replies<O>(&self, drive: impl AsyncFnOnce(VideoClient) -> O) -> Vec<Reply> {
         let library = self.bench.folder.path().join("measured");
         measure(self.bench.sandbox.address(), &library, drive).await
     }
 
     /// Takes a clip out again, so that the job can be picked up anew; its bytes.
-    pub(super) fn take(clip: &Clip) -> Vec<u8> {
+    pub(crate) fn take(clip: &Clip) -> Vec<u8> {
         let path = clip.path.clone().unwrap();
         let bytes = std::fs::read(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
@@ -198,22 +198,119 @@ impl Rig {
     }
 
     /// Nothing half done may be left, except what a sweep takes away.
-    pub(super) async fn is_clean(&self) {
+    pub(crate) async fn is_clean(&self) {
         self.patient.library().sweep(ms(0)).await.unwrap();
         assert_eq!(clips_in(&self.bench.library()).len(), 0);
     }
 }
 
-pub(super) fn described(error: &Error) -> String {
+pub(crate) fn described(error: &Error) -> String {
     let (kind, advice) = (error.kind(), error.retry_advice());
     format!("{kind}, {advice}, charge {}", error.may_have_been_charged())
 }
 
-pub(super) fn tiny(words: &str) -> GenerateRequest {
+pub(crate) fn tiny(words: &str) -> GenerateRequest {
     GenerateRequest::text(words).duration(secs(1)).aspect_ratio("1:1")
 }
 
-pub(super) fn reply<'a>(replies: &'a [Reply], words: &str) -> &'a Reply {
+pub(crate) fn reply<'a>(replies: &'a [Reply], words: &str) -> &'a Reply {
     let found = replies.iter().find(|reply| reply.request.starts_with(words));
     found.unwrap_or_else(|| panic!("{words}: {replies:?}"))
+}
+
+/// A finished job with a prompt of its own, and the bytes of its clip.
+pub(crate) struct Finished {
+    pub(crate) rig: Arc<Rig>,
+    pub(crate) id: String,
+    pub(crate) prompt: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Finished {
+    pub(crate) async fn some(rig: &Arc<Rig>) -> Vec<Self> {
+        let make = (0..AT_ONCE).map(|number| {
+            let rig = Arc::clone(rig);
+            async move {
+                let prompt = format!("place {number:03}");
+                let clip = rig.patient.generate(tiny(&prompt)).await.unwrap();
+                let id = clip
+                    .record
+                    .as_ref()
+                    .unwrap()
+                    .reelkin
+                    .as_ref()
+                    .unwrap()
+                    .job_id
+                    .clone();
+                let bytes = Rig::take(&clip);
+                Self {
+                    rig,
+                    id: id.unwrap(),
+                    prompt,
+                    bytes,
+                }
+            }
+        });
+        futures_util::future::join_all(make).await
+    }
+
+    /// The replies that picking it up gets.
+    pub(crate) async fn replies(&self) -> Vec<Reply> {
+        let replies = self
+            .rig
+            .replies(async |client| client.job(&self.id).unwrap().wait().await.unwrap());
+        replies.await
+    }
+
+    /// Picks them up with all these shots at an operation; whether the clip may have other bytes then.
+    pub(crate) async fn pick_all_up(
+        name: &str,
+        rig: &Rig,
+        places: Vec<Self>,
+        shots: Vec<Shot>,
+        (operation, may_differ): (&'static str, bool),
+    ) {
+        volley(name, places, shots, move |place, shot| async move {
+            place.pick_up(operation, shot, may_differ).await
+        })
+        .await;
+        assert_eq!(rig.bench.state().creates, AT_ONCE as u64);
+        rig.is_clean().await;
+    }
+
+    /// Picks the job up with a fault in the way; when that fails, once more without.
+    pub(crate) async fn pick_up(&self, operation: &str, shot: Shot, may_differ: bool) -> Verdict {
+        let rig = &self.rig;
+        rig.bench
+            .sandbox
+            .add_fault(shot.fault(operation, Some(&self.prompt)));
+        let outcome = rig.client(shot).job(&self.id).unwrap().wait().await;
+        let (clip, word) = match outcome {
+            Ok(clip) => (clip, "saved".to_owned()),
+            Err(error) if error.job_id() != Some(&self.id) => return Err(format!("no job id: {error}")),
+            Err(error) if error.may_have_been_charged() == Charge::No => {
+                return Err(format!("no charge: {error}"));
+            }
+            // What only loses or holds up bytes is made good by itself.
+            Err(error) if !matches!(shot.kind, Kind::Corrupt(_)) => {
+                return Err(format!("{}: {error}", described(&error)));
+            }
+            Err(error) => match rig.patient.job(&self.id).unwrap().wait().await {
+                Ok(clip) => (clip, format!("{}, then saved", described(&error))),
+                Err(again) => return Err(format!("{error}; picked up: {again}")),
+            },
+        };
+        let bytes = Rig::take(&clip);
+        if bytes == self.bytes {
+            Ok(word)
+        } else if may_differ && bytes.len() == self.bytes.len() {
+            Ok("saved with a flipped bit that nothing shows".to_owned())
+        } else {
+            Err(format!(
+                "{word}, but other bytes: {} of {}",
+                bytes.len(),
+                self.bytes.len()
+            ))
+        }
+    }
 }

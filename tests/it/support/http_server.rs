@@ -9,10 +9,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use reelkin::{Clip, Error};
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::bench::ms;
+use crate::support::bench::{PATIENCE, builder, ms, quick_polls, real_clip, request};
 
 /// The id of every job this server makes.
 pub(crate) const JOB: &str = "c3b8f1de-4a52-4f0e-9a3c-6e1d2b7f8a90";
@@ -282,4 +284,49 @@ async fn write(stream: &mut TcpStream, answer: &Answer) -> std::io::Result<()> {
     }
     stream.flush().await?;
     stream.shutdown().await
+}
+
+pub(crate) struct Run {
+    pub(crate) outcome: Result<Clip, Error>,
+    pub(crate) server: Server,
+    pub(crate) folder: TempDir,
+}
+
+/// Makes a clip against a server with a script.
+pub(crate) async fn run(script: impl Fn(&Seen, usize) -> Option<Answer> + Send + Sync + 'static) -> Run {
+    run_within(PATIENCE, script).await
+}
+
+pub(crate) async fn run_within(
+    deadline: Duration,
+    script: impl Fn(&Seen, usize) -> Option<Answer> + Send + Sync + 'static,
+) -> Run {
+    let server = Server::start(real_clip().await, script).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut policy = quick_polls();
+    policy.deadline = deadline;
+    let client = builder(&server.base_url(), folder.path())
+        .poll(policy)
+        .build()
+        .unwrap();
+    let outcome = client.generate(request()).await;
+    Run {
+        outcome,
+        server,
+        folder,
+    }
+}
+
+/// The answer that a fixture holds; the status of an error is the start of its name.
+pub(crate) fn answer(name: &str) -> Answer {
+    let body = fixture_text(name);
+    let file = name.rsplit('/').next().unwrap_or_default();
+    let status = match file {
+        file if file.starts_with("poll-pending") => 202,
+        file => file
+            .get(..3)
+            .and_then(|digits| digits.parse().ok())
+            .unwrap_or(200),
+    };
+    Answer::new(status, body)
 }

@@ -47,34 +47,3 @@ pub(crate) fn counts(bench: &Bench) -> (u64, u64, usize) {
     let state = bench.state();
     (state.create_requests, state.creates, bench.clips().len())
 }
-
-#[test]
-fn every_number_has_its_one_test_or_its_reason() {
-    let sources = [
-        include_str!("peers_money.rs"),
-        include_str!("peers_jobs.rs"),
-        include_str!("peers_polls.rs"),
-        include_str!("peers_bytes.rs"),
-        include_str!("peers_inputs.rs"),
-        include_str!("proxy.rs"),
-    ];
-    for number in 1..=41 {
-        let name = format!("\nasync fn b{number:02}_");
-        let test = format!("#[tokio::test(flavor = \"multi_thread\", worker_threads = 2)]{name}");
-        let of = |text: &str| {
-            sources
-                .iter()
-                .map(|source| source.matches(text).count())
-                .sum::<usize>()
-        };
-        assert_eq!(of(&test), of(&name), "a function without its attribute: {number}");
-        let reason = format!("\n//! * {number}: ");
-        let reasons = include_str!("peers.rs").matches(&reason).count();
-        assert_eq!(of(&test) + reasons, 1, "number {number}");
-    }
-    let tests: usize = sources
-        .iter()
-        .map(|source| source.matches("\nasync fn b").count())
-        .sum();
-    assert!(tests <= 41, "{tests}");
-}

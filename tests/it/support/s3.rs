@@ -36,7 +36,7 @@ impl S3 {
             "the S3 server is missing: run scripts/s3-server.sh"
         );
         let mut server = Command::new(python)
-            .arg(root.join("tests/it/s3_server.py"))
+            .arg(root.join("tests/it/support/s3_server.py"))
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -10,12 +10,13 @@ use reelkin::media::{self, Frame, FramePosition, MediaOptions, psnr};
 use reelkin::{AnalyzeOptions, Charge, ClipNotes, ErrorKind, MediaInput, secs};
 use serde_json::{Value, json};
 
-use crate::support::bench::{KEY, PATIENCE, ms, real_clip, request};
-use crate::verbs::plan_generate::{Rig, answer_with, fixture, pictures};
+use crate::support::bench::{Bench, KEY, PATIENCE, ms, real_clip, request};
 use crate::support::http_server::Answer;
+use crate::support::planner::{Rig, answer_with, pictures};
+use crate::verbs::plan_generate::fixture;
 
 async fn rig() -> Rig {
-    Rig::start(|_, _| Answer::new(200, fixture("notes-answer.json").to_string())).await
+    Rig::start(|_, _| Answer::new(200, fixture("language/notes-answer.json").to_string())).await
 }
 
 fn frame(clip: &Bytes, position: FramePosition) -> Frame {
@@ -49,7 +50,7 @@ async fn first_and_last_frame_of_a_clip_of_the_library() {
             *url = json!("(picture)");
         }
     }
-    assert_eq!(*question, fixture("notes-request.json"));
+    assert_eq!(*question, fixture("language/notes-request.json"));
     assert_eq!(rig.creates().len(), 1, "the clip itself");
 
     assert_eq!(notes.shot, "wide, eye level");
@@ -188,7 +189,7 @@ async fn what_is_not_here_is_refused_with_a_reason() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_is_no_description_is_an_error() {
-    let mut refusal = fixture("notes-answer.json");
+    let mut refusal = fixture("language/notes-answer.json");
     refusal["output"][1]["content"][0] = json!({ "type": "refusal", "refusal": "No." });
     for (answer, kind, charge, says) in [
         (
@@ -249,5 +250,25 @@ async fn an_answer_that_is_no_description_is_an_error() {
             "{line}"
         );
         assert_eq!(rig.questions().len(), 1);
+    }
+}
+
+// Requirement: ima2-gen 1.1.21, `video analyze`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn video_analyze_describes_a_file_of_the_library_and_refuses_urls() {
+    let bench = Bench::start(&[]).await;
+    let client = bench.client();
+    let clip = client.generate(request()).await.unwrap();
+    let notes = client.analyze(&clip).await.unwrap();
+    assert_eq!(notes.frames.len(), 2);
+    assert!(!notes.prompt.is_empty() && !notes.palette.is_empty());
+    for remote in [
+        MediaInput::Url("https://host/clip.mp4".into()),
+        MediaInput::DataUrl("data:video/mp4;base64,AA==".into()),
+    ] {
+        assert_eq!(
+            client.analyze(remote).await.unwrap_err().kind(),
+            ErrorKind::InvalidRequest
+        );
     }
 }

@@ -7,22 +7,11 @@ use std::time::Instant;
 use reelkin::library::ChainStepState;
 use reelkin::{
     ChainEvent, ChainRequest, ContinueRequest, ContinueStrategy, ErrorKind, GenerateRequest, JobEvent,
-    MediaInput, ModelTable, secs, usd,
+    MediaInput, ModelTable, Settlement, secs, usd,
 };
 use serde_json::Value;
 
-use crate::support::bench::{Bench, PATIENCE, PENDING, ms, real_clip, request};
-
-/// A continuation that is quick to render.
-pub(crate) fn step(prompt: &str) -> ContinueRequest {
-    ContinueRequest::new(prompt).duration(secs(1)).resolution("480p")
-}
-
-pub(crate) fn film() -> ChainRequest {
-    ChainRequest::generate(request())
-        .then(step("the lamp turns on"))
-        .then(step("a ship answers"))
-}
+use crate::support::bench::{Bench, PATIENCE, PENDING, film, ms, real_clip, request, step};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_steps_make_a_family_of_four_with_one_create_each() {
@@ -322,4 +311,33 @@ async fn a_name_makes_another_chain_of_the_same_words() {
         .unwrap_err();
     assert!(error.to_string().contains("in other words"), "{error}");
     assert_eq!(bench.state().creates, 5);
+}
+
+// Requirement: field study of other clients, report 17.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b17_a_long_chain_goes_on_where_it_broke_off() {
+    let bench = Bench::start(&["failed=internal_error,prompt=third,times=1"]).await;
+    let step = |prompt: &str| ContinueRequest::new(prompt).duration(secs(1)).resolution("480p");
+    let film = || {
+        ChainRequest::generate(request())
+            .then(step("second"))
+            .then(step("third"))
+    };
+    let error = bench.client().chain(film()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::JobFailed, "{error}");
+    assert_eq!((bench.state().creates, bench.clips().len()), (3, 2));
+    // Whether the failed job was charged is for a person to say.
+    let refused = bench.client().chain(film()).await.unwrap_err();
+    let library = bench.client().library().clone();
+    library
+        .settle(refused.record().unwrap(), Settlement::NeverMade)
+        .await
+        .unwrap();
+    let made = bench.client().chain(film()).await.unwrap();
+    assert_eq!(made.clips.len(), 3);
+    assert_eq!(
+        (bench.state().creates, bench.clips().len()),
+        (4, 3),
+        "only the third"
+    );
 }

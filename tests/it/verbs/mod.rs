@@ -2,7 +2,10 @@
 
 mod analyze;
 mod chain;
-mod ima2;
+mod continue_from;
+mod edit;
+mod every_byte;
+mod generate;
 mod plan_continue;
 mod plan_failures;
 mod plan_generate;

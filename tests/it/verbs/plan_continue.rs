@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::support::bench::{Bench, real_clip};
 use crate::support::clips::Recipe;
-use crate::verbs::plan_generate::{Rig, answer_with, pictures, told};
+use crate::support::planner::{Rig, answer_with, pictures, told};
 
 const PARENT: &str = "1763812000000_0a1b2c3d.mp4";
 

@@ -7,8 +7,9 @@ use reelkin::{Charge, ErrorKind, PlannerFailure, PlannerSettings, secs};
 use serde_json::{Value, json};
 
 use crate::support::bench::{KEY, PATIENCE, builder, clips_in, request};
-use crate::verbs::plan_generate::{Rig, answer_with, fixture};
 use crate::support::http_server::Answer;
+use crate::support::planner::{Rig, answer_with};
+use crate::verbs::plan_generate::fixture;
 
 const WORDS: &str = "a lighthouse at dusk";
 
@@ -25,7 +26,7 @@ struct Row {
 }
 
 fn whole(change: impl FnOnce(&mut Value)) -> Answer {
-    let mut answer = fixture("plan-answer.json");
+    let mut answer = fixture("language/plan-answer.json");
     change(&mut answer);
     Answer::new(200, answer.to_string())
 }

@@ -8,99 +8,13 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use reelkin::media::{self, Frame, MediaOptions};
-use reelkin::{
-    GenerateRequest, MediaInput, PlanWhen, PlannerSettings, VideoClient, VideoClientBuilder, secs,
-};
+use reelkin::media::{Frame, frame};
+use reelkin::{GenerateRequest, MediaInput, PlanWhen, PlannerSettings, secs};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::support::bench::{KEY, builder, clips_in, real_clip, request};
-use crate::support::http_server::{Answer, Seen, Server};
-
-pub(crate) fn fixture(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/xai/language");
-    serde_json::from_slice(&std::fs::read(path.join(name)).unwrap()).unwrap()
-}
-
-/// A service whose language model says what it is told to, and an empty library.
-pub(crate) struct Rig {
-    pub(crate) server: Server,
-    pub(crate) folder: TempDir,
-}
-
-impl Rig {
-    pub(crate) async fn start(says: impl Fn(&Seen, usize) -> Answer + Send + Sync + 'static) -> Self {
-        let script = move |seen: &Seen, n: usize| (seen.path == "/v1/responses").then(|| says(seen, n));
-        Self {
-            server: Server::start(real_clip().await, script).await,
-            folder: tempfile::tempdir().unwrap(),
-        }
-    }
-
-    /// A language model that plans this prompt.
-    pub(crate) async fn planning(prompt: &str) -> Self {
-        let answer = answer_with(&json!({ "prompt": prompt }).to_string());
-        Self::start(move |_, _| answer.clone()).await
-    }
-
-    pub(crate) fn builder(&self) -> VideoClientBuilder {
-        builder(&self.server.base_url(), &self.folder.path().join("clips"))
-    }
-
-    pub(crate) fn client(&self) -> VideoClient {
-        self.builder().build().unwrap()
-    }
-
-    /// The bodies of all requests to a path.
-    pub(crate) fn bodies(&self, path: &str) -> Vec<Value> {
-        let seen = self.server.seen_at(path);
-        let posts = seen.iter().filter(|seen| seen.method == "POST");
-        posts
-            .map(|seen| serde_json::from_slice(&seen.body).unwrap())
-            .collect()
-    }
-
-    pub(crate) fn questions(&self) -> Vec<Value> {
-        self.bodies("/v1/responses")
-    }
-
-    pub(crate) fn creates(&self) -> Vec<Value> {
-        self.bodies("/v1/videos/generations")
-    }
-
-    /// The one clip's sidecar.
-    pub(crate) fn sidecar(&self) -> Value {
-        let mut clips = clips_in(&self.folder.path().join("clips"));
-        assert_eq!(clips.len(), 1);
-        clips.remove(0).sidecar
-    }
-}
-
-/// The usual answer with this text.
-pub(crate) fn answer_with(text: &str) -> Answer {
-    let mut answer = fixture("plan-answer.json");
-    answer["output"][1]["content"][0]["text"] = json!(text);
-    Answer::new(200, answer.to_string())
-}
-
-/// The text that the language model is told.
-pub(crate) fn told(question: &Value) -> &str {
-    question["input"][0]["content"][0]["text"].as_str().unwrap()
-}
-
-/// The pictures that the language model is shown.
-pub(crate) fn pictures(question: &Value) -> Vec<Frame> {
-    let parts = question["input"][0]["content"].as_array().unwrap();
-    let urls = parts.iter().filter_map(|part| part["image_url"].as_str());
-    urls.map(|url| {
-        let jpeg = STANDARD
-            .decode(url.strip_prefix("data:image/jpeg;base64,").unwrap())
-            .unwrap();
-        media::picture(jpeg, &MediaOptions::default()).unwrap()
-    })
-    .collect()
-}
+use crate::support::bench::{Bench, KEY, request, sidecar};
+use crate::support::http_server::Answer;
+use crate::support::planner::{Rig, pictures, told};
 
 fn plain(width: u32, height: u32, colour: [u8; 3]) -> Bytes {
     let rgb = colour.repeat((width * height) as usize);
@@ -123,7 +37,7 @@ fn looks(frame: &Frame, size: (u32, u32), colour: [u8; 3]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_question_is_the_one_of_the_contract() {
     let planned = "A white lighthouse stands on a dark cliff at dusk.";
-    let rig = Rig::start(|_, _| Answer::new(200, fixture("plan-answer.json").to_string())).await;
+    let rig = Rig::start(|_, _| Answer::new(200, fixture("language/plan-answer.json").to_string())).await;
     let clip = rig.client().generate(request().plan(true)).await.unwrap();
 
     let [question] = &mut rig.questions()[..] else {
@@ -134,7 +48,7 @@ async fn the_question_is_the_one_of_the_contract() {
         include_str!("../../../src/planner/instructions.md")
     );
     question["instructions"] = json!("(src/planner/instructions.md)");
-    assert_eq!(*question, fixture("plan-request.json"));
+    assert_eq!(*question, fixture("language/plan-request.json"));
     let post = &rig.server.seen_at("/v1/responses")[0];
     assert_eq!(post.header("authorization"), Some(&*format!("Bearer {KEY}")));
     assert_eq!(post.header("content-type"), Some("application/json"));
@@ -171,7 +85,7 @@ async fn the_question_is_the_one_of_the_contract() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn settings_of_the_client_and_of_the_request() {
     let rig = Rig::start(|_, _| {
-        let mut answer = fixture("plan-answer.json");
+        let mut answer = fixture("language/plan-answer.json");
         answer["model"] = json!("grok-4.6-0930");
         answer["output"]
             .as_array_mut()
@@ -339,4 +253,25 @@ async fn a_topic_is_recorded_without_a_planner_too() {
     );
     let error = rig.client().generate(request().topic(" ")).await.unwrap_err();
     assert!(error.to_string().contains("topic is blank"), "{error}");
+}
+
+// Requirement: ima2-gen 1.1.21, series.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn series_plan_with_the_newest_four_prompts_of_their_topic() {
+    let bench = Bench::start(&[]).await;
+    let client = bench.client();
+    for part in ["dawn", "morning", "noon", "afternoon", "dusk"] {
+        client
+            .generate(request().prompt(part).topic("the bay"))
+            .await
+            .unwrap();
+    }
+    let last = client
+        .generate(request().prompt("night").topic("the bay").plan(true))
+        .await
+        .unwrap();
+    let sidecar = sidecar(&last.path.unwrap());
+    assert_eq!(sidecar["videoSeries"]["topic"], "the bay");
+    assert_eq!(sidecar["videoSeries"]["chainIndex"], 4);
+    assert_eq!(bench.state().answers, 1);
 }

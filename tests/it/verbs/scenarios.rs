@@ -13,8 +13,8 @@ use reelkin::{
     MediaInput, Settlement, UsdTicks, secs, usd,
 };
 
-use crate::support::program::Program;
 use crate::support::bench::{Bench, KEY, PENDING, request};
+use crate::support::program::Program;
 
 fn cost(clip: &Clip) -> u64 {
     let record = clip.record.clone().unwrap_or_default();

@@ -1,0 +1,65 @@
+//! Every byte of the reply to a poll is broken once.
+
+#![cfg(feature = "cli")]
+
+use std::sync::Arc;
+
+use reelkin::sandbox::ClipChecksum;
+use reelkin::{Charge, JobEvent, RetryAdvice};
+
+use crate::support::bench::{ms, quick_polls, quick_reads};
+use crate::support::byte_faults::{AT_ONCE, Finished, Rig, described, reply, shots, tiny, volley};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_the_reply_to_a_poll_that_says_done() {
+    let rig = Arc::new(Rig::start(ClipChecksum::Sha256, &[]).await);
+    let places = Finished::some(&rig).await;
+    let replies = places[0].replies().await;
+    let whole = reply(&replies, "GET /v1/videos/").whole;
+    let shots = shots(whole + 2, std::iter::empty());
+    Finished::pick_all_up("poll, done", &rig, places, shots, ("poll", false)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_the_reply_to_a_poll_that_says_pending() {
+    let rig = Arc::new(Rig::start(ClipChecksum::None, &["stalled"]).await);
+    let mut polls = quick_polls();
+    (polls.first, polls.deadline) = (ms(1), ms(150));
+    let builder = rig.bench.builder().poll(polls);
+    let client = builder.timeouts(quick_reads(ms(400))).build().unwrap();
+    let mut places = Vec::new();
+    for number in 0..AT_ONCE {
+        let prompt = format!("place {number:03}");
+        let job = client.generate(tiny(&prompt)).start().await.unwrap();
+        places.push((Arc::clone(&rig), client.clone(), job.id().to_string(), prompt));
+    }
+    let id = places[0].2.clone();
+    let replies = rig.replies(async |client| {
+        let job = client.job(&id).unwrap();
+        let mut events = job.events();
+        while !matches!(events.next().await.unwrap(), JobEvent::Progress { .. }) {}
+        job.stop_waiting();
+    });
+    let whole = reply(&replies.await, "GET /v1/videos/").whole;
+    volley(
+        "poll, pending",
+        places,
+        shots(whole + 2, std::iter::empty()),
+        |place, shot| async move {
+            let (rig, client, id, prompt) = &*place;
+            rig.bench.sandbox.add_fault(shot.fault("poll", Some(prompt)));
+            let error = client.job(id).unwrap().wait().await.unwrap_err();
+            let right = error.job_id() == Some(id)
+                && error.retry_advice() == RetryAdvice::Resume
+                && error.may_have_been_charged() == Charge::Unknown;
+            if right {
+                Ok(described(&error))
+            } else {
+                Err(format!("{}: {error}", described(&error)))
+            }
+        },
+    )
+    .await;
+    assert_eq!(rig.bench.state().creates, AT_ONCE as u64);
+    rig.is_clean().await;
+}

@@ -1,0 +1,114 @@
+//! A caller that stops waiting, and a client that is stopped.
+
+#![cfg(feature = "cli")]
+
+use reelkin::sandbox::Sandbox;
+use reelkin::{Charge, ErrorKind, JobEvent, JobState, RateLimit, RetryAdvice, Settlement, UsdTicks};
+use serde_json::Value;
+
+use crate::support::bench::{Bench, PENDING, ms, request};
+use crate::support::journal::ledger;
+use crate::support::outcomes::{CLIP, counts, open, told};
+
+/// Waits until the journal has so many open records.
+async fn until_open(client: &reelkin::VideoClient, count: usize) {
+    for _ in 0..2000 {
+        if client.library().jobs().await.unwrap().len() == count {
+            return;
+        }
+        tokio::time::sleep(ms(5)).await;
+    }
+    panic!("never {count} records");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_is_stopped_sends_nothing_more() {
+    // The second create has its turn in an hour.
+    let bench = Bench::with(Sandbox::builder().seconds_per_job(60.0), &[]).await;
+    let rate = RateLimit::per_second(1000.0, 1.0 / 3600.0);
+    let client = bench.builder().rate_limit(rate).build().unwrap();
+    let first = client.generate(request()).start().await.unwrap();
+    let waiting = tokio::spawn(client.generate(request()).start());
+    until_open(&client, 2).await;
+    client.stop();
+    for error in [
+        waiting.await.unwrap().unwrap_err(),
+        client.generate(request()).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Stopped, "{error}");
+        assert_eq!(error.may_have_been_charged(), Charge::No, "{error}");
+    }
+    let error = first.wait().await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.job_id()),
+        (ErrorKind::Stopped, Some(first.id().as_str()))
+    );
+    assert!(!client.is_sending());
+    // What was reserved for the others is given back.
+    until_open(&client, 1).await;
+    assert_eq!(bench.state().create_requests, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_create_that_was_refused_is_not_sent_again_after_a_stop() {
+    let bench = Bench::start(&["create:429=100,times=1"]).await;
+    let client = bench.client();
+    let waiting = tokio::spawn(client.generate(request()).start());
+    bench
+        .until("the refusal", |state| state.create_requests == 1)
+        .await;
+    client.stop();
+    let error = waiting.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Stopped, "{error}");
+    assert_eq!(error.may_have_been_charged(), Charge::No, "{error}");
+    until_open(&client, 0).await;
+    assert_eq!(bench.state().create_requests, 1);
+}
+
+// Requirement: field study of other clients, report 8.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b08_to_stop_waiting_does_not_claim_that_the_job_was_cancelled() {
+    let bench = Bench::start(&[PENDING]).await;
+    let job = bench.client().generate(request()).start().await.unwrap();
+    job.stop_waiting();
+    let outcome = job.outcome().await;
+    let want = ("stopped", Charge::Unknown, Some(RetryAdvice::Resume));
+    assert_eq!(told(&outcome), want);
+    // Its money stays reserved, and its clip can be had.
+    let spent = bench.client().spent(..).await.unwrap();
+    assert_eq!((spent.reserved, spent.paid), (CLIP, UsdTicks::ZERO));
+    bench.end_pending();
+    assert_eq!(bench.client().recover().await.unwrap().saved.len(), 1);
+    assert_eq!(counts(&bench), (1, 1, 1));
+}
+
+// Requirement: field study of other clients, report 9.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b09_what_was_stopped_or_settled_is_not_written_as_a_success_later() {
+    let bench = Bench::start(&["slow-body=2000"]).await;
+    let job = bench.client().generate(request()).start().await.unwrap();
+    let mut events = job.events();
+    while !matches!(events.next().await, Some(JobEvent::Downloading { .. })) {}
+    job.stop_waiting();
+    assert_eq!(job.outcome().await.code(), "stopped");
+    let records = open(&bench).await;
+    assert_eq!(
+        (records.len(), records[0].state),
+        (1, JobState::Done),
+        "{records:?}"
+    );
+    assert_eq!((counts(&bench), ledger(&bench.library()).len()), ((1, 1, 0), 0));
+
+    // A person gives it up: that stands, whatever a recovery could fetch.
+    bench.sandbox.clear_faults();
+    let client = bench.client();
+    let lost = Settlement::Lost(CLIP);
+    client.library().settle(&records[0].id, lost).await.unwrap();
+    assert_eq!(client.recover().await.unwrap().saved.len(), 0);
+    let entries = ledger(&bench.library());
+    assert_eq!(
+        (entries.len(), &entries[0]["state"]),
+        (1, &Value::from("settled"))
+    );
+    assert!(bench.clips().is_empty());
+}

@@ -1,0 +1,53 @@
+//! Requests to the language models of the sandbox.
+
+#![cfg(feature = "sandbox")]
+
+use serde_json::{Value, json};
+
+pub(crate) const CHAT: &str = "/chat/completions";
+
+pub(crate) const RESPONSES: &str = "/responses";
+
+pub(crate) fn chat(text: &str) -> Value {
+    json!({ "model": "grok-4.3", "messages": [{ "role": "user", "content": text }] })
+}
+
+pub(crate) fn responses(text: &str) -> Value {
+    json!({ "model": "grok-4.3", "input": text })
+}
+
+pub(crate) fn with(mut body: Value, more: Value) -> Value {
+    let Value::Object(more) = more else {
+        panic!("{more}")
+    };
+    body.as_object_mut().unwrap().extend(more);
+    body
+}
+
+/// The first item of this type in an output.
+pub(crate) fn item<'a>(answer: &'a Value, kind: &str) -> &'a Value {
+    let items = answer["output"].as_array().unwrap();
+    items
+        .iter()
+        .find(|item| item["type"] == kind)
+        .unwrap_or(&Value::Null)
+}
+
+/// The words of an answer of Responses.
+pub(crate) fn words(answer: &Value) -> &str {
+    item(answer, "message")["content"][0]["text"].as_str().unwrap()
+}
+
+pub(crate) fn function(name: &str) -> Value {
+    json!({ "name": name, "parameters": {
+        "type": "object", "properties": { "prompt": { "type": "string" } }, "required": ["prompt"],
+    }})
+}
+
+pub(crate) fn nested(name: &str) -> Value {
+    json!({ "type": "function", "function": function(name) })
+}
+
+pub(crate) fn flat(name: &str) -> Value {
+    with(function(name), json!({ "type": "function" }))
+}
