@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the S3 server of the tests, moto's, into .cache/s3: what tests/it/bucket.rs starts. Does
+# Installs the S3 server of the tests, moto's, into .cache/s3: what tests/it/support/s3.rs starts. Does
 # nothing where it is there. The versions are pinned: tests are not to change because a registry did.
 set -euo pipefail
 cd "$(dirname "$0")/.."

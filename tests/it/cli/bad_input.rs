@@ -95,7 +95,7 @@ fn png_header(width: u32, height: u32) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bad_words_and_numbers_are_refused() {
+async fn invalid_arguments_are_refused_before_anything_is_sent() {
     let bench = bench().await;
     let long = "x".repeat(4097);
     let rows: &[(&[&str], &[&str])] = &[
@@ -206,7 +206,7 @@ async fn bad_words_and_numbers_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pictures_that_are_none_are_refused_before_anything_is_paid() {
+async fn invalid_pictures_are_refused_before_anything_is_paid() {
     let bench = bench().await;
     let many: Vec<&str> = std::iter::once(["generate", "a boat"])
         .chain(std::iter::repeat_n(["--ref", "dot.png"], 15))
@@ -243,7 +243,7 @@ async fn pictures_that_are_none_are_refused_before_anything_is_paid() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clips_that_are_none_are_refused_before_they_are_sent() {
+async fn invalid_clips_are_refused_before_they_are_sent() {
     let bench = bench().await;
     let rows: &[(&str, i32, &[&str])] = &[
         ("words.mp4", 1, &["words.mp4"]),
@@ -274,7 +274,7 @@ async fn clips_that_are_none_are_refused_before_they_are_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clips_that_are_none_are_refused_by_frame_and_probe() {
+async fn invalid_clips_are_refused_by_frame_and_probe() {
     let bench = bench().await;
     let sound = clips::Recipe::new(24, "-f lavfi -i sine=duration=1 -map 1:a -c:a aac").make();
     let sound = sound.to_str().unwrap().to_owned();
@@ -313,7 +313,7 @@ async fn clips_that_are_none_are_refused_by_frame_and_probe() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn places_that_cannot_take_the_copy_are_refused_before_anything_is_paid() {
+async fn unwritable_copy_targets_are_refused_before_anything_is_paid() {
     let bench = bench().await;
     let own = bench.library().join("copy.mp4");
     std::fs::create_dir(bench.library()).unwrap();
@@ -336,7 +336,7 @@ async fn places_that_cannot_take_the_copy_are_refused_before_anything_is_paid() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_library_that_cannot_be_one_is_refused_before_anything_is_paid() {
+async fn an_invalid_library_is_refused_before_anything_is_paid() {
     let bench = bench().await;
     for (args, code) in [
         (["generate", "a boat", "--library", "words.png"], 1),
@@ -356,7 +356,7 @@ async fn a_library_that_cannot_be_one_is_refused_before_anything_is_paid() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_key_it_says_how_to_get_one() {
+async fn a_missing_key_is_reported_with_how_to_get_one() {
     for args in [&["generate", "a boat"][..], &["recover", "some-job"]] {
         for key in [None, Some(""), Some("  \n")] {
             let mut program = Program::bare().args(args);
@@ -375,7 +375,7 @@ async fn without_a_key_it_says_how_to_get_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_base_url_that_is_wrong_or_dead_is_told() {
+async fn a_wrong_or_unreachable_base_url_is_reported() {
     let rows = [
         ("http://127.0.0.1:1/v1", 1, "refused"),
         ("http://api.example/v1", 2, "https"),
@@ -412,7 +412,7 @@ async fn a_base_url_that_is_wrong_or_dead_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_with_a_line_break_is_a_setting_to_be_corrected() {
+async fn a_key_with_a_line_break_is_refused_as_a_wrong_setting() {
     let bench = Bench::start(&[]).await;
     let ran = Program::at(&bench)
         .env("XAI_API_KEY", "xai-CANARY\nSECOND")

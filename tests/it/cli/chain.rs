@@ -48,7 +48,7 @@ async fn kill(mut child: Child) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn chain_says_what_it_made_and_how_far_it_drifted() {
+async fn chain_prints_its_clips_costs_and_drift() {
     let bench = Bench::start(&[]).await;
     let ran = Program::at(&bench)
         .args(FILM)
@@ -97,7 +97,7 @@ async fn chain_says_what_it_made_and_how_far_it_drifted() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_after_a_submit_the_same_call_sends_nothing_twice() {
+async fn a_chain_killed_after_a_submit_sends_nothing_twice_when_repeated() {
     let bench = Bench::start(&[&format!("{PENDING},prompt=lamp")]).await;
     let child = Program::at(&bench).args(FILM).spawn();
     until(&bench, "the job of clip 1", |record| {
@@ -138,7 +138,7 @@ async fn killed_after_a_submit_the_same_call_sends_nothing_twice() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_while_a_create_is_on_its_way_it_is_not_sent_again() {
+async fn a_chain_killed_during_a_create_does_not_send_it_again() {
     let bench = Bench::start(&["create:delay=30,after=1"]).await;
     let child = Program::at(&bench).args(FILM).spawn();
     until(&bench, "clip 1 on its way", |record| {
@@ -182,7 +182,7 @@ async fn an_unknown_submission_stops_the_chain() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_moderated_step_stops_the_chain_until_its_words_are_others() {
+async fn a_moderated_step_stops_the_chain_until_its_prompt_changes() {
     let bench = Bench::start(&["moderated=400,prompt=lamp"]).await;
     let ran = Program::at(&bench).args(FILM).run().await;
     assert_eq!(ran.code, 4, "{ran:?}");
@@ -230,7 +230,7 @@ async fn a_moderated_step_stops_the_chain_until_its_words_are_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_budget_that_does_not_suffice_is_exit_code_5_and_pays_nothing() {
+async fn a_budget_too_small_for_the_chain_exits_with_5_and_pays_nothing() {
     let bench = Bench::start(&[]).await;
     let ran = Program::at(&bench)
         .args(FILM)
@@ -263,7 +263,7 @@ async fn a_budget_that_does_not_suffice_is_exit_code_5_and_pays_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_processes_the_second_is_told() {
+async fn a_second_process_on_the_same_chain_is_refused() {
     let bench = Bench::start(&[PENDING]).await;
     let child = Program::at(&bench).args(FILM).spawn();
     until(&bench, "the chain", Value::is_object).await;

@@ -114,7 +114,7 @@ async fn every_verb_works_on_a_bucket() {
 
 /// A store has no locks that end with a process: its lease has to run out, and then one of many takes over.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_in_the_middle_its_job_is_saved_by_one_of_many() {
+async fn a_job_of_a_killed_process_is_saved_by_exactly_one_recovery() {
     let bench = Bench::start(&[PENDING]).await;
     let s3 = S3::start();
     let place = format!("s3://{BUCKET}/team");
@@ -146,7 +146,7 @@ async fn killed_in_the_middle_its_job_is_saved_by_one_of_many() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_wrong_with_a_bucket_is_said_before_anything_is_paid() {
+async fn bucket_errors_are_reported_before_anything_is_paid() {
     let (bench, s3) = (Bench::start(&[]).await, S3::start());
     let place = format!("s3://{BUCKET}/team");
     // Port 1 is never handed out as an ephemeral port, so no other test listens there.

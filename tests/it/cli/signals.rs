@@ -169,7 +169,7 @@ async fn settle(bench: &Bench, program: Program) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_create_that_was_sent_is_finished_and_written_down() {
+async fn a_signal_during_a_create_waits_for_the_reply_and_records_it() {
     for (signal, code) in [(libc::SIGINT, 130), (libc::SIGTERM, 143), (libc::SIGHUP, 129)] {
         let bench = Bench::start(&[]).await;
         let (relay, running) = held_create(&bench, &[]).await;
@@ -191,7 +191,7 @@ async fn a_create_that_was_sent_is_finished_and_written_down() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn json_says_that_it_was_stopped() {
+async fn json_output_reports_that_it_was_stopped() {
     let bench = Bench::start(&[]).await;
     let (relay, running) = held_create(&bench, &["--json"]).await;
     running.signal(libc::SIGINT);
@@ -205,7 +205,7 @@ async fn json_says_that_it_was_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_second_signal_ends_it_at_once() {
+async fn a_second_signal_ends_the_program_at_once() {
     let bench = Bench::start(&[]).await;
     let (_relay, running) = held_create(&bench, &[]).await;
     running.signal(libc::SIGTERM);
@@ -219,7 +219,7 @@ async fn a_second_signal_ends_it_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn an_answer_that_does_not_come_is_waited_for_ten_seconds() {
+async fn a_missing_reply_is_waited_for_ten_seconds() {
     let bench = Bench::start(&[]).await;
     let (relay, running) = held_create(&bench, &["--json"]).await;
     running.signal(libc::SIGINT);
@@ -233,7 +233,7 @@ async fn an_answer_that_does_not_come_is_waited_for_ten_seconds() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_wait_for_a_job_ends_and_the_job_is_picked_up() {
+async fn a_signal_ends_the_wait_for_a_job_and_recover_saves_it() {
     let bench = Bench::start(&[]).await;
     let relay = relay(&bench, "GET /v1/videos/", 0).await;
     let running = Running::start(through(&bench, &relay).args(BOAT));
@@ -256,7 +256,7 @@ async fn a_wait_for_a_job_ends_and_the_job_is_picked_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_question_that_was_asked_is_finished_and_no_clip_is_asked_for() {
+async fn a_signal_during_planning_records_its_cost_and_sends_no_create() {
     let bench = Bench::start(&[]).await;
     let relay = relay(&bench, QUESTION, 0).await;
     let running = Running::start(through(&bench, &relay).args(BOAT).arg("--plan"));
@@ -281,7 +281,7 @@ async fn a_question_that_was_asked_is_finished_and_no_clip_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn an_upload_that_is_on_its_way_is_broken_off_and_nothing_is_paid() {
+async fn a_signal_during_an_upload_aborts_it_and_nothing_is_paid() {
     let bench = Bench::start(&[]).await;
     let clip = bench
         .client()
@@ -310,7 +310,7 @@ async fn an_upload_that_is_on_its_way_is_broken_off_and_nothing_is_paid() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_continuation_and_an_extension_stop_before_they_are_sent() {
+async fn continue_extend_and_edit_stop_before_they_are_sent() {
     for call in [
         &["continue", "a storm"][..],
         &["extend", "a storm", "--plan"],
@@ -337,7 +337,7 @@ async fn a_continuation_and_an_extension_stop_before_they_are_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn an_analysis_that_was_paid_is_printed() {
+async fn a_paid_analysis_is_printed_after_a_signal() {
     let bench = Bench::start(&[]).await;
     let clip = bench
         .client()
@@ -401,7 +401,7 @@ async fn a_chain_stops_before_its_next_step() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn whenever_it_comes_nothing_is_lost() {
+async fn a_signal_at_any_moment_loses_nothing() {
     type When = fn(&Bench) -> bool;
     let moments: [(&str, &[&str], When); 10] = [
         ("at once", &BOAT, |_| true),
@@ -446,7 +446,7 @@ async fn whenever_it_comes_nothing_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_hangup_that_is_ignored_is_ignored() {
+async fn an_ignored_hangup_stays_ignored() {
     let bench = Bench::start(&[]).await;
     let relay = relay(&bench, CREATE, 0).await;
     // As `nohup` starts a program.

@@ -32,7 +32,7 @@ const BAD: &str =
     "\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\u{9b}2J\u{202e}\u{2066}\u{7f}\u{2028}\nreelkin: all is well";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn text_of_others_is_shown_and_not_obeyed() {
+async fn terminal_escapes_in_sidecars_are_neutralized() {
     let bench = Bench::start(&[]).await;
     let clip = clip(&bench).await;
     let sidecar = PathBuf::from(format!("{}.json", clip.display()));
@@ -78,7 +78,7 @@ async fn text_of_others_is_shown_and_not_obeyed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn words_of_the_service_are_shown_and_not_obeyed() {
+async fn terminal_escapes_from_the_service_are_neutralized() {
     let fault = format!("failed={BAD}{}", "x".repeat(20_000));
     let bench = Bench::start(&[&fault]).await;
     for args in [&["generate", "a boat", "--duration", "1"][..], &["ls", "--open"]] {
@@ -93,7 +93,7 @@ async fn words_of_the_service_are_shown_and_not_obeyed() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn output_that_cannot_be_written_is_a_failure() {
+async fn unwritable_output_is_a_failure() {
     let bench = Bench::start(&[]).await;
     clip(&bench).await;
     for args in [
@@ -125,7 +125,7 @@ async fn output_that_cannot_be_written_is_a_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_that_has_enough_is_no_failure() {
+async fn a_closed_pipe_is_not_a_failure() {
     let bench = Bench::start(&[]).await;
     clip(&bench).await;
     for args in [&["models"][..], &["--help"], &["ls", "--json"]] {
@@ -146,7 +146,7 @@ fn odd(ending: &str) -> std::ffi::OsString {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn names_that_are_not_unicode_can_be_used() {
+async fn non_unicode_file_names_work() {
     let bench = Bench::start(&[]).await;
     let clip = clip(&bench).await;
     let at = |name: &std::ffi::OsStr| bench.folder.path().join(name);
@@ -230,7 +230,7 @@ async fn names_that_are_not_unicode_can_be_used() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn words_that_are_not_unicode_are_refused() {
+async fn non_unicode_text_arguments_are_refused() {
     let bench = Bench::start(&[]).await;
     let mut lost = std::ffi::OsString::from("0.5");
     lost.push(odd(".png"));
@@ -256,7 +256,7 @@ async fn words_that_are_not_unicode_are_refused() {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frame_goes_through_no_link_that_waits_for_it() {
+async fn frame_does_not_write_through_a_planted_link() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let bench = Bench::start(&[]).await;
@@ -289,7 +289,7 @@ fn starts_with(path: &Path, magic: &[u8]) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sheet_is_what_its_name_says() {
+async fn a_sheet_has_the_format_of_its_file_name() {
     let bench = Bench::start(&[]).await;
     let clip = clip(&bench).await;
     let at = |name: &str| bench.folder.path().join(name);
@@ -325,7 +325,7 @@ echo "demo-out/clip.mp4  \$0.10"
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_demo_keeps_all_it_says_in_a_file() {
+async fn the_demo_script_logs_all_its_output() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let folder = tempfile::tempdir().unwrap();
@@ -356,7 +356,7 @@ async fn the_demo_keeps_all_it_says_in_a_file() {
 /// What is logged about paid work does not end it when nobody can read it.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_that_cannot_be_written_loses_no_job() {
+async fn an_unwritable_log_loses_no_job() {
     let bench = Bench::start(&[]).await;
     let mut command = Program::at(&bench)
         .args(["-v", "generate", "a boat", "--duration", "1", "--json"])

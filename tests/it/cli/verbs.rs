@@ -17,7 +17,7 @@ use crate::support::program::{Program, finish};
 const BOAT: [&str; 4] = ["generate", "a boat", "--duration", "1"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn generate_says_where_the_clip_is() {
+async fn generate_prints_the_path_of_the_clip() {
     let bench = Bench::start(&[]).await;
     let ran = Program::at(&bench).args(BOAT).run().await;
     assert_eq!(ran.code, 0, "{ran:?}");
@@ -58,7 +58,7 @@ async fn generate_says_where_the_clip_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn copies_are_written_where_they_are_wanted() {
+async fn copies_are_written_to_the_given_paths() {
     let bench = Bench::start(&[]).await;
     let at = |name: &str| bench.folder.path().join(name);
     std::fs::write(at("old.mp4"), "old").unwrap();
@@ -83,7 +83,7 @@ async fn copies_are_written_where_they_are_wanted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_copy_that_fails_does_not_hide_the_clip() {
+async fn a_failed_copy_still_reports_the_saved_clip() {
     let bench = Bench::start(&[]).await;
     let long = format!("{}.mp4", "x".repeat(300));
     let ran = Program::at(&bench)
@@ -108,7 +108,7 @@ async fn a_copy_that_fails_does_not_hide_the_clip() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn exit_codes_say_what_kind_of_failure_it_was() {
+async fn exit_codes_distinguish_kinds_of_failure() {
     for (fault, exit, code, charged, advice) in [
         (
             "create:lost-reply",
@@ -142,7 +142,7 @@ async fn exit_codes_say_what_kind_of_failure_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_timeout_says_how_to_go_on_and_recover_does() {
+async fn a_timeout_names_recover_which_saves_the_clip() {
     let bench = Bench::start(&[PENDING]).await;
     let ran = Program::at(&bench)
         .args(BOAT)
@@ -207,7 +207,7 @@ async fn ctrl_c_stops_waiting_and_names_the_job() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn frames_are_written_whole_at_every_position() {
+async fn frames_are_written_at_every_position() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("clip.mp4"), real_clip().await).unwrap();
     let rows: [(&[&str], &str, u64); 6] = [
@@ -269,7 +269,7 @@ async fn frames_are_written_whole_at_every_position() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_clip_of_the_library_goes_by_id_and_by_file_name() {
+async fn a_library_clip_is_found_by_id_file_name_and_path() {
     let bench = Bench::start(&[]).await;
     let clip = Program::at(&bench).args(BOAT).arg("--json").run().await.json();
     let id = clip["id"].as_str().unwrap();
@@ -284,7 +284,7 @@ async fn a_clip_of_the_library_goes_by_id_and_by_file_name() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ls_pages_from_the_newest() {
+async fn ls_lists_pages_newest_first() {
     let bench = Bench::start(&[]).await;
     let mut made = Vec::new();
     for number in 0..3 {
@@ -342,7 +342,7 @@ async fn models_prints_the_table() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn doctor_tells_right_keys_from_wrong_ones_and_dead_hosts() {
+async fn doctor_distinguishes_valid_keys_wrong_keys_and_unreachable_hosts() {
     let bench = Bench::start(&[]).await;
     let checks = |report: &Value| -> Vec<(String, bool)> {
         let checks = report["checks"].as_array().unwrap();
@@ -410,7 +410,7 @@ async fn the_built_in_sandbox_needs_no_key() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn help_and_version_are_no_failures() {
+async fn help_and_version_exit_with_0() {
     for args in [
         &["--help"][..],
         &["generate", "--help"],
@@ -425,7 +425,7 @@ async fn help_and_version_are_no_failures() {
 
 // Requirement: ima2-gen 1.1.21, `video frame`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn video_frame_writes_a_png_of_the_last_frame_or_of_a_position() {
+async fn frame_writes_a_png_of_the_last_frame_or_of_a_position() {
     let bench = Bench::start(&[]).await;
     let clip = bench.client().generate(request()).await.unwrap();
     let out = bench.folder.path().join("frame.png");
@@ -466,7 +466,7 @@ async fn ls_lists_saved_clips_with_their_continuity() {
 
 // Requirement: field study of other clients, report 38.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b38_doctor_tells_a_wrong_key_from_a_wrong_place() {
+async fn doctor_distinguishes_a_wrong_key_from_a_wrong_base_url() {
     let bench = Bench::start(&[]).await;
     let doctor = || Program::at(&bench).args(["doctor", "--json"]);
     let ran = doctor().run().await;

@@ -9,7 +9,7 @@ use crate::support::bench::{Bench, request};
 use crate::support::outcomes::{counts, generate, told};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_clip_of_another_shape_is_saved_and_reported() {
+async fn a_clip_of_another_size_and_length_is_saved_and_reported() {
     let bench = Bench::with(
         Sandbox::builder().seconds_per_job(0.1),
         &["render-size=320x320", "render-seconds=2"],
@@ -37,7 +37,7 @@ async fn a_clip_of_another_shape_is_saved_and_reported() {
 
 // Requirement: field study of other clients, report 32.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b32_what_is_no_clip_too_large_or_cut_never_lies_in_the_library() {
+async fn invalid_oversized_and_truncated_downloads_never_enter_the_library() {
     for fault in ["garbage", "half-clip", "download:html=522", "truncated=100"] {
         let bench = Bench::start(&[fault]).await;
         let outcome = generate(&bench).await;

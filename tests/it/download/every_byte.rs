@@ -9,7 +9,7 @@ use reelkin::sandbox::ClipChecksum;
 use crate::support::byte_faults::{Finished, Kind, Rig, ends_and_some, reply, shots};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_download() {
+async fn a_fault_at_any_byte_of_a_download_saves_no_wrong_byte() {
     let rig = Arc::new(Rig::start(ClipChecksum::Sha256, &[]).await);
     let places = Finished::some(&rig).await;
     let replies = places[0].replies().await;
@@ -28,7 +28,7 @@ async fn of_a_download() {
 /// Without a checksum nobody can tell every flipped bit from one that was meant: the clip still has its
 /// length, its container is whole and its first and last frame decode.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_download_that_declares_no_checksum() {
+async fn a_fault_at_any_byte_of_a_download_without_a_checksum_saves_a_whole_clip() {
     let rig = Arc::new(Rig::start(ClipChecksum::None, &[]).await);
     let places = Finished::some(&rig).await;
     let whole = places.iter().map(|place| place.bytes.len()).max().unwrap() + 300;

@@ -24,7 +24,7 @@ async fn service(link: String) -> Server {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_origin_gets_the_request_and_not_the_key() {
+async fn a_download_from_another_origin_does_not_send_the_key() {
     let cdn = Server::start(real_clip().await, |_, _| None).await;
     let api = service(cdn.url("/clip.mp4?sig=S")).await;
     let folder = tempfile::tempdir().unwrap();
@@ -37,7 +37,7 @@ async fn another_origin_gets_the_request_and_not_the_key() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_key_does_not_cross_a_redirect() {
+async fn a_redirected_download_does_not_send_the_key() {
     let cdn = Server::start(real_clip().await, |_, _| None).await;
     let link = cdn.url("/clip.mp4?sig=S");
     let api = Server::start(real_clip().await, move |seen, _| {
@@ -52,7 +52,7 @@ async fn the_key_does_not_cross_a_redirect() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redirect_back_to_the_api_does_not_get_the_key_either() {
+async fn a_download_redirected_to_the_api_does_not_send_the_key() {
     let api_address = std::sync::Arc::new(std::sync::OnceLock::<String>::new());
     let back = std::sync::Arc::clone(&api_address);
     let cdn = Server::start(real_clip().await, move |_, _| back.get().map(|to| redirect(to))).await;
@@ -67,7 +67,7 @@ async fn a_redirect_back_to_the_api_does_not_get_the_key_either() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redirect_on_the_api_is_not_followed_with_the_key() {
+async fn a_redirect_of_an_api_request_is_not_followed() {
     let thief = Server::start(real_clip().await, |_, _| None).await;
     let to = thief.url("/v1/videos/generations");
     for status in [301, 302, 303, 307, 308] {
@@ -87,7 +87,7 @@ async fn a_redirect_on_the_api_is_not_followed_with_the_key() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn links_and_redirects_into_private_places_are_refused() {
+async fn links_and_redirects_to_private_addresses_are_refused() {
     let places = [
         "http://10.0.0.1/clip.mp4",
         "https://10.0.0.1/clip.mp4",
@@ -152,7 +152,7 @@ async fn links_and_redirects_into_private_places_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_name_for_this_machine_is_refused() {
+async fn a_redirect_to_localhost_by_name_is_refused() {
     // The API is at 127.0.0.1; `localhost` is not its host.
     let bench = Bench::start(&["redirect=http://localhost:1/clip.mp4"]).await;
     let error = bench.client().generate(request()).await.unwrap_err();
@@ -160,7 +160,7 @@ async fn another_name_for_this_machine_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redirects_are_bounded_and_must_lead_somewhere() {
+async fn redirects_are_limited_and_need_a_valid_location() {
     for (to, word) in [
         ("/clip.mp4", "more than"),
         ("", "redirect"),
@@ -180,7 +180,7 @@ async fn redirects_are_bounded_and_must_lead_somewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_relative_link_is_of_the_api() {
+async fn a_relative_link_is_resolved_against_the_api() {
     for link in ["/clip.mp4?sig=S", "../clip.mp4", "//127.0.0.1:PORT/clip.mp4"] {
         let api = Server::start(real_clip().await, move |seen, _| {
             let port = seen.header("host")?.rsplit(':').next()?.to_owned();

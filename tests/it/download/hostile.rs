@@ -82,7 +82,7 @@ fn head(fields: &str) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_ever_unpacked() {
+async fn compressed_bodies_are_never_decompressed() {
     // 10 MB of zeros in gzip's, zlib's and brotli's words; only the first bytes matter, for none is unpacked.
     for (coding, start) in [
         ("gzip", &b"\x1f\x8b\x08\0\0\0\0\0\0\x03"[..]),
@@ -105,7 +105,7 @@ async fn nothing_is_ever_unpacked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bodies_without_an_end_are_cut_at_the_limit() {
+async fn endless_bodies_are_cut_at_the_limit() {
     const CHUNK: &[u8] = b"1000\r\n\0\0\0\x20ftypisom";
     let whole: &'static [u8] = Box::leak([CHUNK, &[0; 0x1000 - 12], b"\r\n"].concat().into_boxed_slice());
     let address = raw(head("transfer-encoding: chunked\r\n"), whole, ms(0)).await;
@@ -124,7 +124,7 @@ async fn bodies_without_an_end_are_cut_at_the_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn heads_and_trailers_without_an_end_are_given_up() {
+async fn endless_headers_and_trailers_fail_the_download() {
     let address = raw(
         b"HTTP/1.1 200 OK\r\n".as_slice(),
         b"x-more: 0123456789abcdef\r\n",
@@ -154,7 +154,7 @@ async fn heads_and_trailers_without_an_end_are_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_line_that_trickles_is_given_up() {
+async fn a_trickling_response_fails_the_download() {
     // A byte of the head at a time.
     let address = raw(b"HTTP/1.1 200 OK\r\nx: ".as_slice(), b"a", ms(100)).await;
     refused("a head that trickles", address).await;
@@ -165,7 +165,7 @@ async fn a_line_that_trickles_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_length_that_is_wrong_makes_no_clip() {
+async fn a_wrong_content_length_saves_no_clip() {
     let clip = real_clip().await;
     for told in [clip.len() / 2, clip.len() - 1, clip.len() + 1, clip.len() * 2] {
         let body = [&head(&format!("content-length: {told}\r\n"))[..], &clip].concat();
@@ -176,7 +176,7 @@ async fn a_length_that_is_wrong_makes_no_clip() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_part_that_is_called_something_else_makes_no_clip() {
+async fn a_wrong_content_range_saves_no_clip() {
     let clip = real_clip().await;
     let part = clip.slice(100..);
     for range in [
@@ -212,7 +212,7 @@ async fn a_part_that_is_called_something_else_makes_no_clip() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reply_of_the_service_is_bounded_too() {
+async fn a_huge_reply_to_a_poll_is_bounded() {
     // The answer to a poll, a megabyte of JSON and no end.
     let long = format!("{{\"status\":\"{}", "x".repeat(3 << 20));
     let api = Server::start(Bytes::new(), move |seen, _| {

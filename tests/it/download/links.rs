@@ -24,7 +24,7 @@ fn at_any_path(seen: &crate::support::http_server::Seen, link: &str, clip: &Byte
 
 // Requirement: field study of other clients, report 28.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b28_a_link_that_is_closed_later_takes_no_clip_away() {
+async fn a_link_that_expires_after_the_download_does_not_affect_the_clip() {
     let bench = Bench::start(&[]).await;
     assert_eq!(generate(&bench).await.code(), "done");
     bench.sandbox.expire_links();
@@ -45,7 +45,7 @@ async fn b28_a_link_that_is_closed_later_takes_no_clip_away() {
 
 // Requirement: field study of other clients, report 30.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b30_a_link_that_is_missing_at_first_is_asked_for_and_the_last_word_is_kept() {
+async fn a_missing_link_is_polled_for_and_a_failed_download_keeps_the_reply() {
     let bench = Bench::start(&["no-url,times=1"]).await;
     assert_eq!(generate(&bench).await.code(), "done");
     assert_eq!(counts(&bench), (1, 1, 1));
@@ -69,7 +69,7 @@ async fn b30_a_link_that_is_missing_at_first_is_asked_for_and_the_last_word_is_k
 
 // Requirement: field study of other clients, report 31.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b31_behind_a_gateway_with_a_path_everything_goes_through_it() {
+async fn requests_and_links_work_behind_a_gateway_with_a_path() {
     for link in ["http://HOST/files/clip.mp4", "/gateway/files/clip.mp4"] {
         let clip = real_clip().await;
         let whole = clip.clone();
@@ -93,7 +93,7 @@ async fn b31_behind_a_gateway_with_a_path_everything_goes_through_it() {
 
 // Requirement: field study of other clients, report 23.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b23_a_relative_link_is_found_and_a_cdn_does_not_get_the_key() {
+async fn a_relative_link_works_and_a_cdn_does_not_get_the_key() {
     let bench = Bench::start(&["relative-url"]).await;
     assert_eq!(generate(&bench).await.code(), "done");
     assert_eq!(counts(&bench), (1, 1, 1));
@@ -120,7 +120,7 @@ async fn b23_a_relative_link_is_found_and_a_cdn_does_not_get_the_key() {
 
 // Requirement: wire contract, trap 18.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trap_18_links_expire_and_the_cdn_gets_a_browser_and_no_key() {
+async fn an_expired_link_is_renewed_and_a_cdn_gets_a_browser_user_agent_without_the_key() {
     let cdn = Server::start(real_clip().await, |_, _| None).await;
     let link = cdn.url("/clip.mp4?sig=");
     let Run { outcome, .. } = run(move |seen, before| {

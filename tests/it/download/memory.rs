@@ -72,7 +72,7 @@ impl Drop for Server {
 }
 
 #[test]
-fn a_clip_of_100_mb_is_saved_in_less_memory() {
+fn a_clip_of_100_mb_is_saved_in_less_memory_than_its_size() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &[format!("pad={CLIP}")]);
     let (saved, _) = server.run(folder.path(), &["generate", "a boat", "--duration", "1"]);
@@ -84,7 +84,7 @@ fn a_clip_of_100_mb_is_saved_in_less_memory() {
 
 /// Inside the request 100 MB, through Files as much as the service takes.
 #[test]
-fn large_sources_are_sent_in_less_memory() {
+fn large_sources_are_sent_in_less_memory_than_their_size() {
     let folder = tempfile::tempdir().unwrap();
     for (size, transport) in [(CLIP, "inline"), (48_000_000, "upload")] {
         let server = Server::start(folder.path(), &[format!("pad={size},times=1")]);

@@ -86,7 +86,7 @@ fn other_file(clip: &Bytes) -> Bytes {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn only_the_rest_is_fetched_after_a_cut() {
+async fn after_a_cut_only_the_rest_is_fetched() {
     let run = run(quick_downloads(), |seen, before, clip| {
         (before == 0).then(|| file(seen, clip, "\"one\"").cut(10_000))
     })
@@ -99,7 +99,7 @@ async fn only_the_rest_is_fetched_after_a_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cut_within_the_first_bytes_is_resumed_too() {
+async fn a_cut_within_the_first_bytes_is_resumed() {
     for at in [1, 7, 11] {
         let run = run(quick_downloads(), move |seen, before, clip| {
             (before == 0).then(|| file(seen, clip, "\"one\"").cut(at))
@@ -111,7 +111,7 @@ async fn a_cut_within_the_first_bytes_is_resumed_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_cuts_that_each_bring_something_are_no_failure() {
+async fn repeated_cuts_with_progress_are_not_a_failure() {
     // Four cuts with two attempts: a line that moves is not a broken one.
     let run = run(quick_downloads(), |seen, before, clip| {
         (before < 4).then(|| file(seen, clip, "\"one\"").cut(clip.len() / 6))
@@ -122,7 +122,7 @@ async fn many_cuts_that_each_bring_something_are_no_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_that_changed_is_fetched_anew() {
+async fn a_changed_file_is_fetched_from_the_start() {
     let run = run(quick_downloads(), |seen, before, clip| {
         Some(match before {
             0 => file(seen, clip, "\"one\"").cut(10_000),
@@ -135,7 +135,7 @@ async fn a_file_that_changed_is_fetched_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rest_of_another_file_is_not_glued_on() {
+async fn the_rest_of_another_file_is_not_appended() {
     // A server that ignores If-Range and sends the rest of what it has now.
     let run = run(quick_downloads(), |seen, before, clip| {
         let other = other_file(clip);
@@ -157,7 +157,7 @@ async fn a_rest_of_another_file_is_not_glued_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_strong_validator_the_download_begins_anew() {
+async fn without_a_strong_validator_the_download_restarts() {
     for etag in [None, Some("W/\"weak\"")] {
         let run = run(quick_downloads(), move |_, before, clip| {
             let answer = Answer::new(200, clip.clone());
@@ -174,7 +174,7 @@ async fn without_a_strong_validator_the_download_begins_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_date_is_a_validator_as_well() {
+async fn last_modified_serves_as_a_validator() {
     const DATE: &str = "Wed, 07 Oct 2026 07:28:00 GMT";
     let run = run(quick_downloads(), |seen, before, clip| {
         let mut answer = file(seen, clip, DATE).header("last-modified", DATE);
@@ -187,7 +187,7 @@ async fn a_date_is_a_validator_as_well() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_part_that_begins_elsewhere_is_not_glued_on() {
+async fn a_part_with_another_offset_is_not_appended() {
     let run = run(quick_downloads(), |seen, before, clip| {
         Some(match before {
             0 => file(seen, clip, "\"one\"").cut(10_000),
@@ -206,7 +206,7 @@ async fn a_part_that_begins_elsewhere_is_not_glued_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_line_that_falls_silent_is_left_and_the_rest_fetched() {
+async fn a_stalled_connection_is_replaced_and_the_rest_fetched() {
     let run = run(impatient(), |seen, before, clip| {
         (before == 0).then(|| file(seen, clip, "\"one\"").cut(10_000).silent())
     })
@@ -216,7 +216,7 @@ async fn a_line_that_falls_silent_is_left_and_the_rest_fetched() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_line_that_stays_silent_is_given_up() {
+async fn a_download_that_stalls_on_every_attempt_fails() {
     let run = run(impatient(), |seen, _, clip| {
         Some(file(seen, clip, "\"one\"").cut(0).silent())
     })
@@ -226,7 +226,7 @@ async fn a_line_that_stays_silent_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_line_that_only_trickles_is_given_up() {
+async fn a_download_below_the_minimum_rate_fails() {
     let mut policy = impatient();
     policy.min_bytes_per_second = 100_000;
     let run = run(policy, |seen, _, clip| {
@@ -239,7 +239,7 @@ async fn a_line_that_only_trickles_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slow_line_above_the_least_speed_is_let_be() {
+async fn a_download_above_the_minimum_rate_continues() {
     let mut policy = quick_downloads();
     policy.min_bytes_per_second = 1000;
     let run = run(policy, |seen, _, clip| {
@@ -251,7 +251,7 @@ async fn a_slow_line_above_the_least_speed_is_let_be() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_clip_above_the_limit_is_refused_with_and_without_a_length() {
+async fn a_clip_above_the_size_limit_is_refused_with_and_without_a_length() {
     for told in [true, false] {
         let mut policy = quick_downloads();
         policy.max_bytes = 5000;
@@ -268,7 +268,7 @@ async fn a_clip_above_the_limit_is_refused_with_and_without_a_length() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_half_clip_without_a_length_is_noticed_by_its_content() {
+async fn a_truncated_clip_without_a_length_is_detected_by_its_content() {
     let run = run(quick_downloads(), |seen, before, clip| {
         (before == 0).then(|| file(seen, clip, "\"one\"").without_length().cut(clip.len() / 2))
     })
@@ -282,7 +282,7 @@ async fn a_half_clip_without_a_length_is_noticed_by_its_content() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_error_page_with_200_is_no_clip() {
+async fn an_error_page_with_status_200_is_not_saved() {
     let run = run(quick_downloads(), |_, _, _| {
         Some(Answer::new(200, "<html>please log in</html>").header("content-type", "video/mp4"))
     })
@@ -298,7 +298,7 @@ async fn an_error_page_with_200_is_no_clip() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn other_answers_end_the_download_at_once() {
+async fn other_status_codes_fail_the_download_at_once() {
     for status in [204, 300, 304, 400, 418] {
         let run = run(quick_downloads(), move |_, _, _| Some(Answer::new(status, ""))).await;
         assert_eq!(
@@ -312,7 +312,7 @@ async fn other_answers_end_the_download_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_content_type_is_not_what_counts() {
+async fn the_content_type_is_ignored() {
     let run = run(quick_downloads(), |_, _, clip| {
         Some(Answer::new(200, clip.clone()).header("content-type", "text/html"))
     })

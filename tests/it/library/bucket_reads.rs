@@ -48,7 +48,7 @@ fn client_of(library: &Library) -> VideoClient {
 /// Says with --nocapture how little. The runtime of this test has one thread, which the reader must not wait for itself on.
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "figures for whoever asks with --nocapture")]
-async fn a_frame_and_a_probe_of_a_long_clip_read_little_of_it() {
+async fn frames_and_probes_of_a_long_clip_read_little_of_it() {
     let bytes = long_clip();
     let (store, library) = stored(bytes.clone()).await;
     let client = client_of(&library);
@@ -89,7 +89,7 @@ async fn a_frame_and_a_probe_of_a_long_clip_read_little_of_it() {
 /// Between the tables of its fragments nothing is read.
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "figures for whoever asks with --nocapture")]
-async fn of_a_clip_in_fragments_the_tables_and_the_last_pictures_are_read() {
+async fn frames_and_probes_of_a_fragmented_clip_read_only_tables_and_samples() {
     let folder = tempfile::tempdir().unwrap();
     let (whole, parts) = (folder.path().join("whole.mp4"), folder.path().join("parts.mp4"));
     std::fs::write(&whole, long_clip()).unwrap();
@@ -137,7 +137,7 @@ async fn of_a_clip_in_fragments_the_tables_and_the_last_pictures_are_read() {
 }
 
 #[tokio::test]
-async fn a_reader_reads_what_is_there() {
+async fn a_reader_returns_the_stored_bytes_in_any_order() {
     let bytes: Vec<u8> = (0..3_000_001_u32).map(|at| (at / 7 % 251) as u8).collect();
     let (store, library) = stored(bytes.clone()).await;
     let mut reader = library.reader(&"long".parse().unwrap()).await.unwrap();
@@ -213,7 +213,7 @@ async fn a_reader_reads_what_is_there() {
 
 /// A request that is not answered is given up with the call that wanted it, not 20 s later.
 #[tokio::test]
-async fn a_silent_store_is_waited_for_no_longer_than_the_call_may_take() {
+async fn a_store_that_does_not_answer_is_given_up_at_the_deadline() {
     let (store, library) = stored(vec![0; 3 << 20]).await;
     let client = client_of(&library);
     let clip = library.clip("long").await.unwrap();
@@ -251,7 +251,7 @@ async fn given_up(store: &Metered) {
 }
 
 #[tokio::test]
-async fn a_store_that_only_pretends_is_found_out() {
+async fn a_store_that_overwrites_despite_conditions_is_refused() {
     let store = Arc::new(Metered::default());
     store.careless.store(true, Ordering::Relaxed);
     let library = Library::on_store(Arc::clone(&store) as _, "team").unwrap();
@@ -311,7 +311,7 @@ async fn a_store_that_ignores_versions_is_refused_before_anything_is_paid() {
 
 /// Of eight seconds and more than what goes inside a request.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_large_clip_of_a_bucket_goes_to_the_service_whole() {
+async fn a_large_clip_in_a_bucket_is_sent_whole() {
     let recipe = Recipe::new(
         192,
         "-c:v libx264 -preset ultrafast -g 48 -x264-params nal-hrd=cbr:force-cfr=1 \

@@ -25,7 +25,7 @@ fn id(name: &str) -> ClipId {
 }
 
 #[tokio::test]
-async fn a_clip_is_hidden_until_it_is_whole() {
+async fn a_clip_is_hidden_until_it_is_committed() {
     let folder = tempfile::tempdir().unwrap();
     let library = Library::open(folder.path()).unwrap();
     let id = library.new_name().await.unwrap();
@@ -63,7 +63,7 @@ async fn a_clip_is_hidden_until_it_is_whole() {
 }
 
 #[tokio::test]
-async fn what_is_dropped_is_removed_unless_it_is_kept() {
+async fn a_dropped_upload_is_removed_unless_kept_for_resume() {
     let folder = tempfile::tempdir().unwrap();
     let library = Library::open(folder.path()).unwrap();
     let mut staged = library.stage(&id("a")).await.unwrap();
@@ -96,7 +96,7 @@ async fn what_is_dropped_is_removed_unless_it_is_kept() {
 }
 
 #[tokio::test]
-async fn nothing_is_overwritten() {
+async fn a_commit_overwrites_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let library = Library::open(folder.path()).unwrap();
     let mut staged = library.stage(&id("a")).await.unwrap();
@@ -146,7 +146,7 @@ async fn nothing_is_overwritten() {
 }
 
 #[tokio::test]
-async fn a_sweep_takes_what_nobody_writes() {
+async fn a_sweep_removes_abandoned_files() {
     let folder = tempfile::tempdir().unwrap();
     let library = Library::open(folder.path()).unwrap();
     fs::write(folder.path().join(".incoming/crashed.mp4.part"), b"x").unwrap();
@@ -163,7 +163,7 @@ async fn a_sweep_takes_what_nobody_writes() {
 
 /// The two places in which a process can be killed in the middle of the check for writing.
 #[tokio::test]
-async fn a_sweep_takes_what_a_killed_check_for_writing_left() {
+async fn a_sweep_removes_leftovers_of_a_killed_write_check() {
     let folder = tempfile::tempdir().unwrap();
     let library = Library::open(folder.path()).unwrap();
     fs::write(folder.path().join(".incoming/.writable.0e97ec37.part"), b"x").unwrap();
@@ -179,7 +179,7 @@ async fn a_sweep_takes_what_a_killed_check_for_writing_left() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn tasks_commit_at_once() {
+async fn concurrent_tasks_commit_whole_clips() {
     let folder = tempfile::tempdir().unwrap();
     let library = Library::open(folder.path()).unwrap();
     let tasks: Vec<_> = (0..32_u8)
@@ -234,7 +234,7 @@ async fn tasks_commit_at_once() {
 
 /// However the file came about, its sidecar has the hash of what is in it.
 #[tokio::test]
-async fn the_hash_is_that_of_the_file() {
+async fn the_recorded_hash_matches_the_file() {
     let folder = tempfile::tempdir().unwrap();
     // What is there before, what is written, where it is cut, what is written then.
     let cases: [(usize, usize, Option<usize>, usize); 8] = [
@@ -283,7 +283,7 @@ async fn the_hash_is_that_of_the_file() {
 }
 
 #[tokio::test]
-async fn a_dropped_commit_goes_on() {
+async fn a_dropped_commit_still_completes() {
     let folder = tempfile::tempdir().unwrap();
     let library = Library::open(folder.path()).unwrap();
     let mut staged = library.stage(&id("a")).await.unwrap();
@@ -303,7 +303,7 @@ async fn a_dropped_commit_goes_on() {
 }
 
 #[tokio::test]
-async fn a_cancelled_write_is_taken_back() {
+async fn a_cancelled_write_is_rolled_back() {
     let folder = tempfile::tempdir().unwrap();
     let library = Library::open(folder.path()).unwrap();
     let mut staged = library.stage(&id("a")).await.unwrap();
@@ -329,7 +329,7 @@ async fn a_cancelled_write_is_taken_back() {
 }
 
 #[tokio::test]
-async fn a_bucket_holds_the_same_names() {
+async fn a_library_in_a_bucket_uses_the_same_names() {
     let store = Arc::new(InMemory::new());
     let library = Library::on_store(Arc::clone(&store) as _, "team/clips").unwrap();
     library.writable().await.unwrap();

@@ -6,7 +6,7 @@ use reelkin::ErrorKind;
 use reelkin::library::Library;
 
 #[tokio::test]
-async fn a_copy_is_whole_and_replaces_only_files() {
+async fn a_copy_replaces_files_only_and_never_enters_the_library() {
     let outer = tempfile::tempdir().unwrap();
     let at = |name: &str| outer.path().join(name);
     let library = Library::open(at("clips")).unwrap();
@@ -69,7 +69,7 @@ async fn a_copy_is_whole_and_replaces_only_files() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_link_keeps_and_a_device_is_refused() {
+async fn a_copy_follows_a_link_to_a_file_and_refuses_devices() {
     let outer = tempfile::tempdir().unwrap();
     let at = |name: &str| outer.path().join(name);
     let library = Library::open(at("clips")).unwrap();

@@ -102,7 +102,7 @@ async fn child_commits_until_killed() {
 }
 
 #[tokio::test]
-async fn two_processes_commit_at_once() {
+async fn two_processes_commit_concurrently() {
     let folder = tempfile::tempdir().unwrap();
     let library = Library::open(folder.path()).unwrap();
     for (test, expected) in [("child_commits_many", 40), ("child_commits_the_same", 80)] {
@@ -144,7 +144,7 @@ async fn a_killed_process_leaves_only_whole_clips() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_full_disk_is_said_in_words_and_loses_nothing() {
+async fn a_full_disk_is_reported_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let Some(disk) = Disk::mount(folder.path()) else {
         return;
@@ -223,7 +223,7 @@ async fn a_full_disk_is_said_in_words_and_loses_nothing() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_read_only_disk_is_read_and_said_in_words() {
+async fn a_read_only_disk_is_readable_and_writes_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let Some(disk) = Disk::mount(folder.path()) else {
         return;
@@ -253,7 +253,7 @@ async fn a_read_only_disk_is_read_and_said_in_words() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_folder_without_rights_is_said_in_words() {
+async fn a_folder_without_write_permission_is_reported() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let folder = tempfile::tempdir().unwrap();

@@ -72,7 +72,7 @@ async fn commit(library: &Library, stem: &str) {
 }
 
 #[tokio::test]
-async fn a_page_and_what_we_save_need_no_second_scan() {
+async fn pages_and_own_commits_need_no_second_scan() {
     let folder = folder();
     let root = folder.path();
     fill(root, 3000);
@@ -120,7 +120,7 @@ async fn a_page_and_what_we_save_need_no_second_scan() {
 }
 
 #[tokio::test]
-async fn a_change_in_the_same_instant_is_seen() {
+async fn a_change_within_the_same_timestamp_is_seen() {
     let folder = folder();
     let library = Library::open(folder.path()).unwrap();
     for number in 0..300_u64 {
@@ -137,7 +137,7 @@ async fn a_change_in_the_same_instant_is_seen() {
 }
 
 #[tokio::test]
-async fn what_is_no_index_of_this_folder_is_not_believed() {
+async fn invalid_and_foreign_indexes_are_ignored() {
     let folder = folder();
     let root = folder.path();
     fill(root, 1200);
@@ -242,7 +242,7 @@ async fn what_is_no_index_of_this_folder_is_not_believed() {
 }
 
 #[tokio::test]
-async fn a_library_that_cannot_be_written_is_read() {
+async fn a_read_only_library_is_listed_without_an_index() {
     let folder = tempfile::tempdir().unwrap();
     fill(folder.path(), 10);
     let library = Library::open_to_read(folder.path()).unwrap();
@@ -271,7 +271,7 @@ async fn a_library_that_cannot_be_written_is_read() {
 }
 
 #[tokio::test]
-async fn what_a_killed_writer_leaves_is_swept() {
+async fn a_sweep_removes_a_partial_index() {
     let folder = folder();
     fill(folder.path(), 10);
     let library = Library::open(folder.path()).unwrap();
@@ -284,7 +284,7 @@ async fn what_a_killed_writer_leaves_is_swept() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn writers_and_strangers_at_once_hide_nothing_from_each_other() {
+async fn concurrent_commits_and_foreign_changes_are_all_listed() {
     let folder = folder();
     let root = folder.path().to_owned();
     fill(&root, 3000);
@@ -360,7 +360,7 @@ fn sidecar(dice: &mut Dice, names: &[String]) -> String {
 
 #[tokio::test]
 #[expect(clippy::print_stderr, reason = "the seed repeats a failure")]
-async fn after_any_changes_it_says_what_a_scan_says() {
+async fn after_random_changes_the_index_matches_a_scan() {
     let seed = told("REELKIN_TEST_SEED", u64::from(std::process::id()));
     let steps = told("REELKIN_TEST_STEPS", 250);
     eprintln!("REELKIN_TEST_SEED={seed}");

@@ -11,7 +11,7 @@ fn stems(clips: &[Entry]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn newest_first_then_other_names() {
+async fn clips_are_listed_newest_first_then_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let library = Library::open(folder.path()).unwrap();
     for stem in [
@@ -70,7 +70,7 @@ async fn newest_first_then_other_names() {
 }
 
 #[tokio::test]
-async fn a_damaged_sidecar_is_a_matter_of_its_entry() {
+async fn a_damaged_sidecar_affects_only_its_entry() {
     let folder = tempfile::tempdir().unwrap();
     let library = Library::open(folder.path()).unwrap();
     for (stem, sidecar) in [("a", "{\"prompt\": \"p\"}"), ("b", "no"), ("c", "")] {

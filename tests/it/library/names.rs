@@ -51,7 +51,7 @@ async fn a_clip_is_found_by_id_file_name_and_path() {
 }
 
 #[test]
-fn opening_says_what_is_wrong() {
+fn opening_an_invalid_folder_reports_the_reason() {
     let outer = tempfile::tempdir().unwrap();
     let file = outer.path().join("file");
     fs::write(&file, b"x").unwrap();

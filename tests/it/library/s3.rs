@@ -27,7 +27,7 @@ async fn save(library: &Library, name: &str, bytes: &[u8], created: u64) -> Resu
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_clip_gets_its_name_in_one_step() {
+async fn a_clip_is_published_with_the_expected_requests() {
     let s3 = S3::start();
     let library = s3.library();
     library.writable().await.unwrap();
@@ -100,7 +100,7 @@ async fn a_server_that_ignores_if_match_is_refused() {
 
 /// Bytes that fail verification, and their acceptance, on a real server.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_fails_verification_is_kept_in_the_bucket_and_can_be_accepted() {
+async fn bytes_that_fail_verification_are_kept_in_the_bucket_and_can_be_accepted() {
     let s3 = S3::start();
     let bench = Bench::start(&["half-clip"]).await;
     let library = s3.library();
@@ -127,7 +127,7 @@ async fn what_fails_verification_is_kept_in_the_bucket_and_can_be_accepted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_that_publish_one_name_exactly_one_wins() {
+async fn of_two_writers_of_one_name_exactly_one_succeeds() {
     let s3 = S3::start();
     for (round, size, same) in [
         (1, 1000, false),
@@ -168,7 +168,7 @@ async fn of_two_that_publish_one_name_exactly_one_wins() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_upload_that_is_cut_leaves_nothing() {
+async fn a_failed_upload_leaves_nothing() {
     let s3 = S3::start();
     let library = s3.library();
     let bytes = vec![7; LARGE];
@@ -192,7 +192,7 @@ async fn an_upload_that_is_cut_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reply_that_is_lost_is_not_taken_for_another_writer() {
+async fn a_lost_reply_is_not_mistaken_for_another_writer() {
     let s3 = S3::start();
     let library = s3.library();
     let large = vec![7; LARGE];
@@ -216,7 +216,7 @@ async fn a_reply_that_is_lost_is_not_taken_for_another_writer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sweep_takes_what_a_crash_left() {
+async fn a_sweep_removes_leftovers_of_a_crash() {
     let s3 = S3::start();
     let library = s3.library();
     save(&library, "clip", b"clip", 1).await.unwrap();

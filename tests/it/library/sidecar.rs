@@ -93,7 +93,7 @@ fn later() -> Value {
 }
 
 #[test]
-fn golden_sidecars_are_read_and_written_back_equal() {
+fn golden_sidecars_round_trip() {
     for given in [
         generated(),
         edited(),
@@ -116,7 +116,7 @@ fn golden_sidecars_are_read_and_written_back_equal() {
 }
 
 #[test]
-fn fields_are_understood() {
+fn fields_are_parsed() {
     let record = ClipRecord::from_json("x", generated().to_string().as_bytes()).unwrap();
     assert_eq!(record.usage.unwrap().grok_cost_usd_ticks, Some(3_500_000_000));
     assert_eq!(
@@ -143,7 +143,7 @@ fn fields_are_understood() {
 }
 
 #[test]
-fn a_field_of_another_type_is_kept_and_named() {
+fn a_field_of_an_unexpected_type_is_kept_and_reported() {
     let record = ClipRecord::from_json("x", later().to_string().as_bytes()).unwrap();
     assert_eq!(record.unreadable(), ["elapsed", "webSearchCalls"]);
     assert_eq!(record.elapsed, None);
@@ -158,7 +158,7 @@ fn a_field_of_another_type_is_kept_and_named() {
 }
 
 #[test]
-fn a_url_is_summed_up_without_what_signs_it() {
+fn a_url_is_summarized_without_its_signature() {
     let url = "https://user:pw@vidgen.example:8443/a/b/clip.mp4?sig=secret#frag"
         .parse()
         .unwrap();
@@ -170,7 +170,7 @@ fn a_url_is_summed_up_without_what_signs_it() {
 }
 
 #[test]
-fn a_record_of_ours_has_the_fields_in_a_fixed_order() {
+fn a_written_record_has_a_fixed_field_order() {
     let mut record = ClipRecord::new(1_763_812_000_000);
     record.prompt = Some("p".to_owned());
     record.video_continuity = Some(Continuity::first("1_a.mp4", None, "p", 1_763_812_000_000));
@@ -274,7 +274,7 @@ async fn a_damaged_sidecar_is_an_error_that_names_the_file() {
 }
 
 #[tokio::test]
-async fn a_record_can_be_written_to_a_clip_that_is_there() {
+async fn a_record_can_be_written_to_an_existing_clip() {
     let folder = tempfile::tempdir().unwrap();
     let library = Library::open(folder.path()).unwrap();
     fs::write(folder.path().join("a.mp4"), b"clip").unwrap();

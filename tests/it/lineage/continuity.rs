@@ -25,7 +25,7 @@ fn text(record: &ClipRecord) -> String {
 }
 
 #[tokio::test]
-async fn golden_blocks_are_what_this_crate_writes_for_the_same_parent() {
+async fn written_blocks_equal_the_golden_ones_for_the_same_parent() {
     let (_folder, library) = golden();
     let mut with_parent = 0;
     for entry in fs::read_dir(FIXTURES).unwrap() {
@@ -94,7 +94,7 @@ fn given_text(path: &Path) -> String {
 }
 
 #[tokio::test]
-async fn the_planner_is_told_the_branch_and_calls_its_newest_entry_parent() {
+async fn the_entries_for_the_planner_end_with_the_parent() {
     let (_folder, library) = golden();
     let roles = |entries: &[reelkin::lineage::ContinuityEntry]| {
         let roles = entries.iter().map(|entry| (entry.ordinal, entry.role.clone()));
@@ -162,7 +162,7 @@ async fn after_twenty_hops_a_sidecar_has_four_entries() {
 }
 
 #[tokio::test]
-async fn two_children_of_one_parent_never_see_each_other() {
+async fn two_children_of_one_parent_do_not_list_each_other() {
     let (_folder, library) = golden();
     let parent = library.clip("1763812060000_1b2c3d4e").await.unwrap();
     let left = child(&library, &parent, "1763812400000_aaaaaaaa", "continue", "left")
@@ -193,7 +193,7 @@ async fn a_childs_record_names_its_parent_by_hash_and_frame() {
 }
 
 #[tokio::test]
-async fn sidecars_that_are_there_and_unreadable_stop_a_child() {
+async fn an_unreadable_sidecar_of_the_parent_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let library = Library::open(folder.path()).unwrap();
     let table = [
@@ -241,7 +241,7 @@ async fn bare(library: &Library, name: &str, folder: &Path) -> Clip {
 }
 
 #[tokio::test]
-async fn parents_without_a_sidecar_or_gone_or_changed() {
+async fn parents_without_a_sidecar_deleted_or_changed_are_still_recorded() {
     let folder = tempfile::tempdir().unwrap();
     let library = Library::open(folder.path()).unwrap();
     fs::write(folder.path().join("bare.mp4"), "bare").unwrap();
@@ -294,7 +294,7 @@ async fn parents_without_a_sidecar_or_gone_or_changed() {
 }
 
 #[tokio::test]
-async fn ten_thousand_entries_and_paths_do_not_reach_the_child() {
+async fn a_child_drops_excess_entries_and_paths_of_its_parent() {
     let folder = tempfile::tempdir().unwrap();
     let library = Library::open(folder.path()).unwrap();
     let entries: Vec<Value> = (0..10_000)
@@ -372,7 +372,7 @@ async fn the_newest_prompts_of_a_topic_are_found() {
 }
 
 #[test]
-fn a_source_in_the_library_is_summed_up_by_its_name() {
+fn a_source_in_the_library_is_summarized_by_its_name() {
     let json = serde_json::to_value(SourceSummary::generated_file("a.mp4")).unwrap();
     assert_eq!(json, json!({"kind": "generated-file", "filename": "a.mp4"}));
 }

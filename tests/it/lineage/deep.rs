@@ -44,7 +44,7 @@ fn library(folder: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_family_of_any_depth_is_shown_in_every_form() {
+async fn a_family_of_30_000_generations_is_printed_in_every_format() {
     let folder = tempfile::tempdir().unwrap();
     let clips = folder.path().join("clips");
     fs::create_dir(&clips).unwrap();
@@ -108,7 +108,7 @@ async fn a_family_of_any_depth_is_shown_in_every_form() {
 }
 
 #[test]
-fn the_library_hands_out_a_line_of_any_length() {
+fn a_family_of_30_000_generations_needs_little_stack() {
     use reelkin::lineage::{Family, Member, ParentLink};
 
     // A thread with little room: what is recursive shows at once.

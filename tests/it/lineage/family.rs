@@ -57,7 +57,7 @@ fn empty() -> (tempfile::TempDir, Library) {
 }
 
 #[tokio::test]
-async fn over_twenty_hops_the_family_has_twenty_one_clips_in_order() {
+async fn after_twenty_hops_the_family_has_twenty_one_clips_in_order() {
     let (folder, library) = empty();
     let last = line(&library, folder.path(), 20).await;
     let expected: Vec<String> = (0..=20).map(|hop| format!("c{hop:02}")).collect();
@@ -80,7 +80,7 @@ async fn over_twenty_hops_the_family_has_twenty_one_clips_in_order() {
 }
 
 #[tokio::test]
-async fn a_library_of_ima2_has_its_family_by_name() {
+async fn a_family_of_ima2_clips_is_linked_by_name() {
     let (_folder, library) = golden();
     let clip = library.clip("1763812070000_aabbccdd").await.unwrap();
     let family = library.family(&clip).await.unwrap();
@@ -115,7 +115,7 @@ async fn a_library_of_ima2_has_its_family_by_name() {
 }
 
 #[tokio::test]
-async fn renamed_files_keep_their_kin() {
+async fn renamed_files_keep_their_family() {
     let (folder, library) = empty();
     line(&library, folder.path(), 4).await;
     // With its sidecar; the file alone, its sidecar left behind; the file alone, its sidecar lost; one
@@ -152,7 +152,7 @@ async fn renamed_files_keep_their_kin() {
 }
 
 #[tokio::test]
-async fn renamed_clips_of_ima2_are_found_by_what_they_were_called() {
+async fn renamed_ima2_clips_are_found_by_their_recorded_names() {
     let (folder, library) = golden();
     rename(folder.path(), "1763812060000_1b2c3d4e", "the lamp", BOTH);
     let family = library
@@ -179,7 +179,7 @@ async fn renamed_clips_of_ima2_are_found_by_what_they_were_called() {
 }
 
 #[tokio::test]
-async fn ancestors_that_are_gone_are_reported_and_passed() {
+async fn missing_ancestors_are_reported_and_skipped() {
     let (folder, library) = empty();
     let last = line(&library, folder.path(), 6).await;
     // One leaves its sidecar, two leave nothing: their child remembers their order.
@@ -218,7 +218,7 @@ async fn ancestors_that_are_gone_are_reported_and_passed() {
 }
 
 #[tokio::test]
-async fn cycles_are_refused_and_hide_no_other_family() {
+async fn cycles_are_refused_without_hiding_other_families() {
     let (folder, library) = empty();
     let made_of = |id: &str| json!({"prompt": "p", "reelkin": {"parents": [{"id": id, "relation": "edit"}]}});
     put(folder.path(), "a", "a", &made_of("c"));
@@ -253,7 +253,7 @@ async fn cycles_are_refused_and_hide_no_other_family() {
 }
 
 #[tokio::test]
-async fn hostile_sidecars_are_notes_not_ends() {
+async fn hostile_sidecars_become_notes() {
     let (folder, library) = empty();
     line(&library, folder.path(), 2).await;
     put(
@@ -311,7 +311,7 @@ async fn hostile_sidecars_are_notes_not_ends() {
 }
 
 #[tokio::test]
-async fn copies_and_parents_with_equal_bytes_are_told_apart() {
+async fn copies_and_parents_with_equal_bytes_are_distinguished() {
     let (folder, library) = empty();
     line(&library, folder.path(), 2).await;
     // An edit that gave back its parent's bytes.
@@ -340,7 +340,7 @@ async fn copies_and_parents_with_equal_bytes_are_told_apart() {
 }
 
 #[tokio::test]
-async fn verify_tells_what_became_of_each_clip() {
+async fn verify_reports_the_condition_of_each_clip() {
     let (folder, library) = empty();
     let last = line(&library, folder.path(), 5).await;
     let path = |name: &str| folder.path().join(name);

@@ -58,7 +58,7 @@ async fn reads(clips: usize) -> (u64, u64) {
 }
 
 #[tokio::test]
-async fn reading_a_family_grows_with_its_size_and_no_faster() {
+async fn reading_a_family_takes_linear_requests() {
     for clips in [10, 100, 1000] {
         assert_eq!(reads(clips).await, (2 * clips as u64, 2), "{clips} clips");
     }
@@ -105,7 +105,7 @@ fn made_from(bytes: &str, parent: Option<(&str, &str, Option<usize>)>) -> serde_
 }
 
 #[tokio::test]
-async fn what_others_lack_is_not_looked_for_in_the_whole_library() {
+async fn missing_parents_of_other_families_cost_no_search() {
     let names: Vec<String> = (0..50).map(|number| format!("bare{number:02}")).collect();
     let bytes: Vec<String> = (0..50).map(|number| format!("content {number:02}")).collect();
     // Fifty clips without a hash on record, and a family of two.
@@ -154,7 +154,7 @@ async fn what_others_lack_is_not_looked_for_in_the_whole_library() {
 }
 
 #[tokio::test]
-async fn a_clip_that_was_found_leads_to_others_that_have_to_be_found() {
+async fn a_parent_found_by_hash_leads_to_further_parents() {
     // c lacks b, which has another name and no sidecar; the sidecar of b, left behind, lacks a, as does the clip.
     let clips = [
         ("a2", "the first", None),
@@ -200,7 +200,7 @@ async fn a_family_of_ten_thousand_in_a_folder_takes_seconds() {
 
 #[tokio::test]
 #[ignore = "run by another test, as a second process"]
-async fn process_continues() {
+async fn child_continues_one_clip() {
     let Some(folder) = std::env::var_os("REELKIN_TEST_LIBRARY") else {
         return;
     };
@@ -231,7 +231,7 @@ async fn process_continues() {
 
 fn process(folder: &Path) -> std::process::Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "lineage::scale::process_continues", "--ignored"])
+        .args(["--exact", "lineage::scale::child_continues_one_clip", "--ignored"])
         .env("REELKIN_TEST_LIBRARY", folder)
         .stdout(Stdio::null())
         .spawn()
@@ -239,7 +239,7 @@ fn process(folder: &Path) -> std::process::Child {
 }
 
 #[tokio::test]
-async fn two_processes_make_children_of_one_clip_at_once() {
+async fn two_processes_save_children_of_one_clip_concurrently() {
     let folder = tempfile::tempdir().unwrap();
     let library = Library::open(folder.path()).unwrap();
     fs::write(folder.path().join("start.mp4"), "start").unwrap();

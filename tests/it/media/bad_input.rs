@@ -40,21 +40,21 @@ fn folder() -> tempfile::TempDir {
 }
 
 #[test]
-fn missing_file() {
+fn a_missing_file_is_named() {
     let folder = folder();
     let line = line(&folder.path().join("none.mp4"), ErrorKind::NotFound);
     assert!(line.contains("no such file; give an MP4"), "{line}");
 }
 
 #[test]
-fn a_folder() {
+fn a_folder_is_refused() {
     let folder = folder();
     let line = line(folder.path(), ErrorKind::Media);
     assert!(line.contains("is a folder; give an MP4"), "{line}");
 }
 
 #[test]
-fn empty_and_text_files() {
+fn empty_and_text_files_are_refused_by_kind() {
     let folder = folder();
     for (content, expect) in [
         ("", "is empty"),
@@ -79,7 +79,7 @@ fn empty_and_text_files() {
 }
 
 #[test]
-fn audio_only() {
+fn a_file_with_audio_only_is_refused() {
     let folder = folder();
     let path = folder.path().join("song.mp4");
     ffmpeg(
@@ -103,7 +103,7 @@ fn audio_only() {
 }
 
 #[test]
-fn a_codec_that_is_not_let_in() {
+fn a_codec_that_is_not_supported_is_named() {
     let folder = folder();
     let path = folder.path().join("old.mkv");
     ffmpeg(
@@ -120,7 +120,7 @@ fn a_codec_that_is_not_let_in() {
 }
 
 #[test]
-fn cut_in_half() {
+fn truncated_clips_are_reported_as_cut_off() {
     const ARGS: &str = "-c:v libx264 -preset veryfast -g 10 -f lavfi";
     let folder = folder();
     for (ending, args) in [
@@ -161,7 +161,7 @@ fn cut_in_half() {
 }
 
 #[test]
-fn damaged_inside() {
+fn clips_damaged_inside_cause_no_panic() {
     // Everything there in length, but the middle overwritten: no panic, no hang, and not whole.
     let recipe = Recipe::new(60, "-c:v libx264 -preset veryfast -bf 2 -movflags +faststart");
     let whole = std::fs::read(recipe.make()).unwrap();
@@ -181,7 +181,7 @@ fn damaged_inside() {
 }
 
 #[test]
-fn a_picture_of_40000_by_40000() {
+fn a_picture_of_40000_by_40000_is_refused_by_its_header() {
     // The header alone claims it; the pixels never come.
     let mut png = Vec::new();
     let mut encoder = png::Encoder::new(&mut png, 40_000, 40_000);
@@ -198,7 +198,7 @@ fn a_picture_of_40000_by_40000() {
 }
 
 #[test]
-fn caps_hold_for_clips() {
+fn limits_on_pixels_and_bytes_apply_to_clips() {
     let path = Recipe::new(10, "-c:v libx264 -preset veryfast").make();
     let options = MediaOptions::new().with_max_pixels(1000);
     let error = media::frame(&path, FramePosition::First, &options)
@@ -216,7 +216,7 @@ fn caps_hold_for_clips() {
 }
 
 #[test]
-fn damaged_pictures() {
+fn damaged_pictures_are_refused() {
     let folder = folder();
     for (ending, args) in [("png", ""), ("jpg", "-c:v mjpeg"), ("webp", "-c:v libwebp")] {
         let picture = folder.path().join(format!("picture.{ending}"));
@@ -252,7 +252,7 @@ fn damaged_pictures() {
 }
 
 #[test]
-fn every_truncation_and_many_flips_end_in_a_result() {
+fn truncations_and_bit_flips_end_in_a_result() {
     let recipe = Recipe::new(8, "-c:v libx264 -preset veryfast -bf 2 -movflags +faststart");
     let whole = std::fs::read(recipe.make()).unwrap();
     let options = MediaOptions::new().with_deadline(Duration::from_secs(5));

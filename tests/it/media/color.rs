@@ -138,7 +138,7 @@ fn rgb_in_h264() {
 }
 
 #[test]
-fn an_odd_tag_is_no_failure() {
+fn an_unusual_color_tag_is_not_a_failure() {
     let recipe = Recipe::new(4, &format!("{X264} -colorspace ictcp"));
     let last = media::frame(recipe.make(), FramePosition::Last, &MediaOptions::new()).unwrap();
     assert_eq!(
@@ -158,7 +158,7 @@ fn jpeg_is_bt601_full_range_at_any_size() {
 }
 
 #[test]
-fn a_number_that_no_tag_has_is_no_crash() {
+fn an_unknown_color_tag_is_not_a_crash() {
     // The bindings' enums know no 200; reading it as one of them ended the process.
     const NUMBERS: &str = "matrix_coefficients=200:transfer_characteristics=200";
     for (codec, filter) in [

@@ -431,7 +431,7 @@ fn motion_jpeg() {
 }
 
 #[test]
-fn several_positions_in_one_call() {
+fn several_positions_in_one_call_equal_single_calls() {
     let path = Recipe::new(60, &format!("{X264} -bf 3 -g 25 -x264-params b-pyramid=normal")).make();
     let at = |ms| FramePosition::At(Duration::from_millis(ms));
     let positions = [
@@ -457,7 +457,7 @@ fn several_positions_in_one_call() {
 }
 
 #[test]
-fn png_is_lossless_and_jpeg_close() {
+fn png_is_lossless_and_jpeg_is_close() {
     let path = Recipe::new(3, X264).make();
     let last = frame(&path, FramePosition::Last);
     let png = media::picture(last.to_png().unwrap(), &MediaOptions::new()).unwrap();
@@ -501,7 +501,7 @@ fn webp_picture() {
 }
 
 #[test]
-fn probe_tells_what_was_made() {
+fn probe_reports_the_properties_of_a_clip() {
     let recipe = Recipe::new(
         50,
         &format!("-f lavfi -i sine=sample_rate=44100 -t 2 {X264} -ac 2 -c:a aac"),

@@ -272,7 +272,7 @@ fn peak_mib(args: &[&str], folder: &Path) -> u64 {
     clippy::print_stdout,
     reason = "the figures, for whoever asks with --nocapture"
 )]
-fn memory_stays_under_the_stated_bound() {
+fn memory_stays_below_the_documented_bound() {
     let folder = tempfile::tempdir().unwrap();
     for (name, path) in bombs(folder.path()) {
         let file = path.to_str().unwrap();
@@ -291,7 +291,7 @@ fn memory_stays_under_the_stated_bound() {
 
 /// Large frames, as many kept as the standard allows: inside of the bound, or refused.
 #[test]
-fn a_decoder_keeps_no_more_frames_than_are_paid_for() {
+fn a_decoder_with_large_frames_stays_below_the_memory_bound() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("large.mp4");
     let args = "-f lavfi -i color=c=red:size=8192x4320:rate=25 -frames:v 8 -c:v libx264 -preset ultrafast \
@@ -305,7 +305,7 @@ fn a_decoder_keeps_no_more_frames_than_are_paid_for() {
 
 /// The container says one size, the bitstream another, and changes it on the way.
 #[test]
-fn sizes_in_the_bitstream_are_held_to_the_cap() {
+fn sizes_in_the_bitstream_are_limited() {
     let folder = tempfile::tempdir().unwrap();
     let streams = [("64x64", "a.h264"), ("1280x720", "b.h264")].map(|(size, name)| {
         let path = folder.path().join(name);
@@ -354,7 +354,7 @@ fn rows_from_the_bottom_up_are_refused() {
 
 /// Samples of ten bits stand in sixteen, and what a decoder leaves out of a damaged frame has more than ten.
 #[test]
-fn samples_beyond_their_depth_are_no_panic() {
+fn samples_beyond_their_depth_do_not_panic() {
     for name in ["regression-depth-1", "regression-depth-2"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("fuzz/corpus/clip")
@@ -394,7 +394,7 @@ fn slow_clip(codec: &str, ending: &'static str) -> PathBuf {
     clippy::print_stdout,
     reason = "the figures, for whoever asks with --nocapture"
 )]
-fn a_busy_decoder_keeps_nobody_past_the_deadline() {
+fn a_busy_decoder_returns_at_the_deadline() {
     let codecs = [
         ("-c:v libx264 -preset ultrafast -coder 1 -qp 2", "mp4"),
         ("-c:v mjpeg -q:v 2 -color_range pc -strict unofficial", "mov"),
@@ -445,7 +445,7 @@ fn stuck(clip: &[u8]) -> (std::sync::mpsc::Sender<()>, MediaSource) {
 }
 
 #[test]
-fn a_reader_that_blocks_keeps_nobody_past_the_deadline_or_an_interrupt() {
+fn a_blocking_reader_returns_at_the_deadline_or_an_interrupt() {
     let clip = plain();
     let late = most_punctual(|| {
         let (_held, source) = stuck(&clip);
@@ -469,7 +469,7 @@ fn a_reader_that_blocks_keeps_nobody_past_the_deadline_or_an_interrupt() {
 }
 
 #[tokio::test]
-async fn async_callers_are_released_too() {
+async fn an_async_call_returns_at_the_deadline() {
     let clip = plain();
     let deadline = Duration::from_millis(100);
     let mut best = Duration::MAX;

@@ -27,7 +27,7 @@ fn a_raised_interrupt_and_a_deadline_end_the_call() {
 }
 
 #[tokio::test]
-async fn the_bridge_gives_the_same_frame() {
+async fn the_async_functions_return_the_same_frame() {
     let path = Recipe::new(10, X264).make();
     let options = MediaOptions::new();
     let there = media::bridge::frame(&*path, FramePosition::Last, options.clone())

@@ -38,7 +38,7 @@ fn part<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
 }
 
 #[test]
-fn decoders_are_those_that_are_let_in() {
+fn decoders_match_the_supported_ones() {
     let libav = read("src/media/libav.rs");
     let mut first_choices = BTreeSet::new();
     for line in part(&libav, "Some(match id {", "_ => return None").lines() {
@@ -56,7 +56,7 @@ fn decoders_are_those_that_are_let_in() {
 }
 
 #[test]
-fn demuxers_are_those_that_are_opened() {
+fn demuxers_match_the_supported_ones() {
     let demux = read("src/media/demux.rs");
     let opened = part(&demux, "let demuxer: &CStr =", "};");
     let opened = quoted(opened)
@@ -67,7 +67,7 @@ fn demuxers_are_those_that_are_opened() {
 }
 
 #[test]
-fn encoders_are_those_of_the_sandbox_that_the_licence_allows() {
+fn encoders_match_those_of_the_sandbox_under_the_license() {
     let write = read("src/media/write.rs");
     let choices = part(&write, "const ENCODERS", "];");
     let mut wanted = components("encoder");

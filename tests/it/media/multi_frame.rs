@@ -141,7 +141,7 @@ fn vp9_and_mpeg4() {
 }
 
 #[test]
-fn a_time_past_the_end_is_none_of_several() {
+fn a_time_past_the_end_is_an_error_among_several() {
     let path = Recipe::new(60, &format!("{X264} -bf 3 -g 12")).make();
     let positions = [FramePosition::First, FramePosition::At(Duration::from_secs(9))];
     let error = media::frames(&path, &positions, &MediaOptions::new()).unwrap_err();
@@ -149,7 +149,7 @@ fn a_time_past_the_end_is_none_of_several() {
 }
 
 #[test]
-fn many_clips_in_their_order_and_an_error_is_its_own() {
+fn many_clips_keep_their_order_and_their_own_errors() {
     let lengths = [5, 60, 12, 40, 3, 30, 25, 8, 17];
     let mut paths: Vec<_> = lengths
         .iter()
@@ -178,7 +178,7 @@ fn many_clips_in_their_order_and_an_error_is_its_own() {
 
 /// Clips are opened as frames are taken: of endlessly many a few.
 #[test]
-fn clips_wait_for_their_turn() {
+fn clips_of_a_batch_are_decoded_in_turn() {
     let path = Recipe::new(12, X264).make();
     let mut opened = 0;
     let clips = std::iter::repeat_with(|| {

@@ -11,7 +11,7 @@ use crate::support::clips::{self, Recipe, number, unturned, worst_patch};
 const ONE: i32 = 1 << 16;
 
 #[test]
-fn eight_orientations() {
+fn all_eight_orientations_are_upright() {
     let path = Recipe::new(5, X264).make();
     let bytes = std::fs::read(path).unwrap();
     let at = bytes.windows(4).position(|w| w == b"tkhd").unwrap() + 4 + 40;
@@ -51,7 +51,7 @@ fn eight_orientations() {
 }
 
 #[test]
-fn rotation_as_ffmpeg_does_it() {
+fn rotation_matches_ffmpeg() {
     for degrees in ["90", "180"] {
         let recipe = Recipe::new(5, X264).remux(&format!("-c copy -metadata:s:v:0 rotate={degrees}"));
         let path = recipe.make();

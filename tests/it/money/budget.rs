@@ -61,7 +61,7 @@ async fn each_limit_refuses_before_anything_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_at_once_only_as_many_are_sent_as_the_limit_has_room_for() {
+async fn concurrent_requests_stay_within_the_limit() {
     let bench = Bench::start(&[]).await;
     let clients: Vec<_> = (0..3)
         .map(|_| with(&bench, Budget::per_day(ticks(3 * CLIP))))
@@ -116,7 +116,7 @@ async fn processes_share_a_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_price_that_is_not_in_the_table_is_refused_under_a_limit() {
+async fn an_unknown_price_is_refused_under_a_limit() {
     let bench = Bench::start(&[]).await;
     let unpriced = || {
         let mut request = GenerateRequest::text("a boat").duration(secs(1));
@@ -152,7 +152,7 @@ async fn a_price_that_is_not_in_the_table_is_refused_under_a_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_nobody_can_say_stays_in_the_ledger_as_such() {
+async fn unknown_costs_stay_in_the_ledger_as_estimates() {
     for (fault, paid, estimated, reserved) in [
         // Charged, and the amount is not told.
         ("moderated=400", 0, CLIP, 0),
@@ -176,7 +176,7 @@ async fn what_nobody_can_say_stays_in_the_ledger_as_such() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn questions_count() {
+async fn planner_and_analysis_questions_count() {
     let bench = Bench::start(&[]).await;
     let client = bench.client();
     let clip = client.generate(request()).await.unwrap();
@@ -227,7 +227,7 @@ async fn questions_count() {
 /// What is reserved for a plan is a bound in every script: a limit that is one tick below what the question was
 /// charged, with the clip, refuses the same request before it is asked.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_plan_is_charged_more_than_was_reserved_for_it() {
+async fn a_plan_never_costs_more_than_was_reserved() {
     let bench = Bench::start(&[]).await;
     let client = bench.client();
     // Four clips of a series, each with the longest prompt there is.
@@ -268,7 +268,7 @@ async fn no_plan_is_charged_more_than_was_reserved_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sum_is_of_the_time_that_was_asked_for() {
+async fn spending_is_summed_over_the_given_period() {
     let bench = Bench::with(Sandbox::builder().seconds_per_job(0.1), &[]).await;
     let mut policy = quick_polls();
     policy.deadline = ms(20_000);
@@ -291,7 +291,7 @@ async fn a_sum_is_of_the_time_that_was_asked_for() {
 
 // Requirement: field study of other clients, report 5.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b05_what_failed_or_expired_after_it_was_taken_stays_in_the_ledger() {
+async fn jobs_that_fail_or_expire_after_acceptance_stay_in_the_ledger() {
     for (fault, word) in [("failed=internal_error", "failed"), ("expired", "expired")] {
         let bench = Bench::start(&[fault]).await;
         let outcome = generate(&bench).await;
@@ -313,7 +313,7 @@ async fn b05_what_failed_or_expired_after_it_was_taken_stays_in_the_ledger() {
 
 // Requirement: field study of other clients, report 10.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b10_an_agent_in_a_loop_spends_no_more_than_its_limit() {
+async fn an_agent_in_a_loop_spends_no_more_than_its_limit() {
     let bench = Bench::start(&[]).await;
     let mut codes = Vec::new();
     for _ in 0..4 {

@@ -13,7 +13,7 @@ use crate::support::http_server::{Answer, JOB, Server, answer};
 use crate::support::outcomes::{open, patient_for};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn at_the_deadline_one_last_look_is_taken() {
+async fn at_the_deadline_one_last_poll_is_sent() {
     // The pause after the first poll would reach far behind the deadline.
     let server = Server::start(real_clip().await, |seen, before| {
         (seen.path.starts_with("/v1/videos/c") && before == 0).then(|| Answer::new(202, ""))
@@ -31,7 +31,7 @@ async fn at_the_deadline_one_last_look_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deadline_ends_the_wait_with_the_id() {
+async fn a_deadline_ends_the_wait_with_the_job_id() {
     let bench = Bench::start(&["stalled"]).await;
     let mut policy = quick_polls();
     policy.deadline = ms(250);
@@ -68,7 +68,7 @@ async fn a_retry_after_beyond_the_deadline_does_not_outlast_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_poll_that_hangs_does_not_outlast_the_deadline() {
+async fn a_hanging_poll_does_not_outlast_the_deadline() {
     let server = Server::start(real_clip().await, |seen, _| {
         seen.path
             .starts_with("/v1/videos/c")
@@ -95,7 +95,7 @@ async fn a_poll_that_hangs_does_not_outlast_the_deadline() {
 
 // Requirement: field study of other clients, report 18.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b18_a_job_that_is_done_at_the_deadline_is_not_declared_late() {
+async fn a_job_that_is_done_at_the_deadline_is_saved() {
     let server = Server::start(real_clip().await, |seen, before| {
         let early = seen.path.starts_with("/v1/videos/c") && before == 0;
         early.then(|| Answer::new(202, ""))
@@ -114,7 +114,7 @@ async fn b18_a_job_that_is_done_at_the_deadline_is_not_declared_late() {
 
 // Requirement: field study of other clients, report 24.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b24_no_loop_is_without_a_bound() {
+async fn failing_polls_end_at_the_deadline() {
     for fault in ["poll:not-json", "poll:503", "poll:reset", "poll:429=0", "stalled"] {
         let bench = Bench::start(&[fault]).await;
         let started = Instant::now();
@@ -132,7 +132,7 @@ async fn b24_no_loop_is_without_a_bound() {
 
 // Requirement: field study of other clients, report 25.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b25_no_wait_is_without_a_time_limit() {
+async fn every_wait_has_a_time_limit() {
     // Without a word from the caller, too.
     assert!(PollPolicy::default().deadline <= secs(3600));
     let bench = Bench::start(&["poll:stall@0"]).await;

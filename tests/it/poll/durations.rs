@@ -9,7 +9,7 @@ use reelkin::{ErrorKind, PollPolicy};
 use crate::support::bench::{Bench, quick_polls, request};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_policy_of_endless_times_makes_its_clip() {
+async fn maximum_durations_in_a_policy_still_save_the_clip() {
     let bench = Bench::start(&[]).await;
     let mut policy = quick_polls();
     policy.expected = Duration::MAX;
@@ -21,7 +21,7 @@ async fn a_policy_of_endless_times_makes_its_clip() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_endless_time_leaves_a_job_that_can_be_stopped() {
+async fn each_maximum_duration_leaves_a_job_that_can_be_stopped() {
     let set: [fn(&mut PollPolicy) -> &mut Duration; 6] = [
         |policy| &mut policy.first,
         |policy| &mut policy.expected,

@@ -14,7 +14,7 @@ use crate::support::outcomes::{counts, generate, open, told};
 
 // Requirement: wire contract, trap 3.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trap_03_done_without_a_link_is_an_end() {
+async fn done_without_a_link_ends_as_moderated() {
     for video in [
         json!({ "url": null, "respect_moderation": false }),
         json!({ "url": "", "respect_moderation": false }),
@@ -37,7 +37,7 @@ async fn trap_03_done_without_a_link_is_an_end() {
 
 // Requirement: wire contract, trap 29.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trap_29_expired_is_an_end_and_an_unknown_word_is_not() {
+async fn expired_ends_the_job_and_an_unknown_status_does_not() {
     let bench = Bench::start(&["expired"]).await;
     let error = bench.client().generate(request()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::JobExpired);
@@ -47,7 +47,7 @@ async fn trap_29_expired_is_an_end_and_an_unknown_word_is_not() {
 
 // Requirement: field study of other clients, report 6.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b06_a_failure_that_is_told_later_is_seen_and_an_unknown_word_is_not_for_ever() {
+async fn a_late_failure_is_reported_and_an_unknown_status_ends_at_the_deadline() {
     let bench = Bench::start(&["failed=internal_error", &format!("{PENDING},times=1")]).await;
     let outcome = generate(&bench).await;
     let Outcome::Failed { code, .. } = &outcome else {
@@ -73,7 +73,7 @@ async fn b06_a_failure_that_is_told_later_is_seen_and_an_unknown_word_is_not_for
 
 // Requirement: field study of other clients, report 7.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b07_a_moderated_clip_is_no_empty_success_that_invites_to_pay_again() {
+async fn a_moderated_clip_is_a_charged_failure_that_is_not_retryable() {
     for shape in ["400", "null", "empty", "missing", "no-video", "failed"] {
         let bench = Bench::start(&[&format!("moderated={shape}")]).await;
         let outcome = generate(&bench).await;
@@ -87,7 +87,7 @@ async fn b07_a_moderated_clip_is_no_empty_success_that_invites_to_pay_again() {
 
 // Requirement: field study of other clients, report 22.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b22_done_without_a_link_does_not_spin_to_the_deadline() {
+async fn done_without_a_link_does_not_poll_until_the_deadline() {
     let bench = Bench::start(&["no-url"]).await;
     let job = bench.client().generate(request()).start().await.unwrap();
     // Before that the job is pending, for as long as rendering takes.
@@ -111,7 +111,7 @@ async fn b22_done_without_a_link_does_not_spin_to_the_deadline() {
 
 // Requirement: field study of other clients, report 39.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b39_done_with_nothing_in_it_is_no_success_and_has_its_reason() {
+async fn done_without_a_video_is_a_failure_with_a_reason() {
     for body in [
         r#"{"status":"done"}"#,
         r#"{"status":"done","video":null}"#,

@@ -84,7 +84,7 @@ async fn progress_never_runs_backwards() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stall_is_marked_and_unmarked() {
+async fn a_stall_is_reported_and_cleared() {
     // Reports 10 % for four polls, then moves again. The log keeps 16 events: of more, a slow watcher misses the first.
     let server = Server::start(real_clip().await, |seen, before| {
         let progress = match before {
@@ -123,7 +123,7 @@ async fn a_stall_is_marked_and_unmarked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_watcher_sees_everything() {
+async fn every_watcher_sees_all_lasting_events() {
     let bench = Bench::start(&[]).await;
     let job = bench.client().generate(request()).start().await.unwrap();
     let other = job.clone();
@@ -165,7 +165,7 @@ async fn a_watcher_that_goes_away_changes_nothing() {
 
 // Requirement: field study of other clients, report 26.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b26_without_progress_the_job_still_ends_and_a_stall_is_told() {
+async fn a_job_without_progress_ends_and_a_stall_is_reported() {
     let progress = |events: Vec<JobEvent>| -> Vec<(Option<f64>, bool)> {
         let told = events.into_iter().filter_map(|event| match event {
             JobEvent::Progress {
@@ -208,7 +208,7 @@ async fn b26_without_progress_the_job_still_ends_and_a_stall_is_told() {
 
 // Requirement: ima2-gen 1.1.21, the events of a job.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn events_planning_submitted_progress_done_and_error() {
+async fn events_are_planning_submitted_progress_saved_or_an_error() {
     let bench = Bench::start(&[]).await;
     let job = bench.client().generate(request()).start().await.unwrap();
     let events = all_events(&job).await;

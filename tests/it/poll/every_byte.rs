@@ -11,7 +11,7 @@ use crate::support::bench::{ms, quick_polls, quick_reads};
 use crate::support::byte_faults::{AT_ONCE, Finished, Rig, described, reply, shots, tiny, volley};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_the_reply_to_a_poll_that_says_done() {
+async fn a_fault_at_any_byte_of_a_done_reply_still_saves_the_clip() {
     let rig = Arc::new(Rig::start(ClipChecksum::Sha256, &[]).await);
     let places = Finished::some(&rig).await;
     let replies = places[0].replies().await;
@@ -21,7 +21,7 @@ async fn of_the_reply_to_a_poll_that_says_done() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_the_reply_to_a_poll_that_says_pending() {
+async fn a_fault_at_any_byte_of_a_pending_reply_keeps_the_job_open() {
     let rig = Arc::new(Rig::start(ClipChecksum::None, &["stalled"]).await);
     let mut polls = quick_polls();
     (polls.first, polls.deadline) = (ms(1), ms(150));

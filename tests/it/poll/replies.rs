@@ -39,7 +39,7 @@ async fn polled(name: &str, times: usize) -> Run {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_answer_to_a_poll_has_its_outcome() {
+async fn every_reply_to_a_poll_has_its_outcome() {
     use ErrorKind::{JobExpired, JobFailed, Moderated};
     let rows: [(&str, Option<ErrorKind>); 24] = [
         ("poll-done.json", None),
@@ -144,7 +144,7 @@ fn poll_body(body: &Value) -> Answer {
 
 // Requirement: wire contract, trap 1.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trap_01_a_202_with_an_empty_body_is_pending() {
+async fn a_202_with_an_empty_body_is_pending() {
     let Run { outcome, server, .. } = run(|seen, before| {
         let early = seen.path.starts_with("/v1/videos/c") && before < 2;
         early.then(|| Answer::new(202, ""))
@@ -156,7 +156,7 @@ async fn trap_01_a_202_with_an_empty_body_is_pending() {
 
 // Requirement: wire contract, trap 2.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trap_02_progress_model_duration_and_status_may_be_missing() {
+async fn progress_model_duration_and_status_may_be_missing() {
     let Run { outcome, .. } = run(|seen, before| {
         let here = format!("http://{}/clip.mp4", seen.header("host")?);
         (seen.path.starts_with("/v1/videos/c")).then(|| match before {
@@ -173,7 +173,7 @@ async fn trap_02_progress_model_duration_and_status_may_be_missing() {
 
 // Requirement: wire contract, trap 4.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trap_04_a_400_on_the_poll_is_moderation_or_passes() {
+async fn a_400_reply_to_a_poll_is_moderation_or_temporary() {
     let bench = Bench::start(&["poll-400,times=2"]).await;
     bench.client().generate(request()).await.unwrap();
     let bench = Bench::start(&["moderated=400-billed"]).await;
@@ -185,7 +185,7 @@ async fn trap_04_a_400_on_the_poll_is_moderation_or_passes() {
 
 // Requirement: wire contract, trap 17.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trap_17_pending_is_no_error_and_done_is_not_pending() {
+async fn pending_is_not_an_error_and_done_is_not_pending() {
     let bench = Bench::start(&["pending-200"]).await;
     bench.client().generate(request()).await.unwrap();
     let bench = Bench::start(&["no-url"]).await;
@@ -201,7 +201,7 @@ async fn trap_17_pending_is_no_error_and_done_is_not_pending() {
 
 // Requirement: wire contract, trap 28.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trap_28_the_answer_may_name_the_model_by_its_real_name() {
+async fn the_reply_may_name_a_model_alias_by_its_real_name() {
     let bench = Bench::start(&[]).await;
     let request = request().model("grok-imagine-video-1.5-preview");
     let record = bench.client().generate(request).await.unwrap().record.unwrap();
@@ -224,7 +224,7 @@ async fn failing_moderation(times: usize) -> Server {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_service_whose_moderation_fails_has_not_judged_the_clip() {
+async fn a_failing_moderation_service_is_not_a_moderated_clip() {
     let server = failing_moderation(3).await;
     let folder = tempfile::tempdir().unwrap();
     let client = builder(&server.base_url(), folder.path()).build().unwrap();
@@ -245,7 +245,7 @@ async fn a_service_whose_moderation_fails_has_not_judged_the_clip() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_program_waits_on_when_moderation_fails() {
+async fn the_program_keeps_waiting_when_moderation_fails() {
     let server = failing_moderation(1).await;
     let folder = tempfile::tempdir().unwrap();
     let ran = Program::in_folder(folder.path())
@@ -286,7 +286,7 @@ async fn the_shortest_run_is_three_requests() {
 
 // Requirement: field study of other clients, report 20.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b20_an_empty_202_is_pending_and_no_broken_json() {
+async fn an_empty_202_is_not_invalid_json() {
     let server = Server::start(real_clip().await, |seen, before| {
         let early = seen.path.starts_with("/v1/videos/c") && before < 2;
         early.then(|| Answer::new(202, ""))
@@ -302,7 +302,7 @@ async fn b20_an_empty_202_is_pending_and_no_broken_json() {
 
 // Requirement: field study of other clients, report 21.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b21_a_pending_reply_whose_body_never_ends_does_not_hang_the_job() {
+async fn an_endless_pending_reply_does_not_hang_the_job() {
     let bench = Bench::with(
         Sandbox::builder().seconds_per_job(0.2),
         &["poll:stall@100,times=2"],

@@ -22,7 +22,7 @@ async fn until_open(client: &reelkin::VideoClient, count: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_is_stopped_sends_nothing_more() {
+async fn a_stopped_client_sends_nothing_more() {
     // The second create has its turn in an hour.
     let bench = Bench::with(Sandbox::builder().seconds_per_job(60.0), &[]).await;
     let rate = RateLimit::per_second(1000.0, 1.0 / 3600.0);
@@ -50,7 +50,7 @@ async fn a_client_that_is_stopped_sends_nothing_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_create_that_was_refused_is_not_sent_again_after_a_stop() {
+async fn a_rate_limited_create_is_not_sent_again_after_a_stop() {
     let bench = Bench::start(&["create:429=100,times=1"]).await;
     let client = bench.client();
     let waiting = tokio::spawn(client.generate(request()).start());
@@ -67,7 +67,7 @@ async fn a_create_that_was_refused_is_not_sent_again_after_a_stop() {
 
 // Requirement: field study of other clients, report 8.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b08_to_stop_waiting_does_not_claim_that_the_job_was_cancelled() {
+async fn stopping_to_wait_does_not_report_the_job_as_canceled() {
     let bench = Bench::start(&[PENDING]).await;
     let job = bench.client().generate(request()).start().await.unwrap();
     job.stop_waiting();
@@ -84,7 +84,7 @@ async fn b08_to_stop_waiting_does_not_claim_that_the_job_was_cancelled() {
 
 // Requirement: field study of other clients, report 9.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b09_what_was_stopped_or_settled_is_not_written_as_a_success_later() {
+async fn a_stopped_or_settled_job_is_not_recorded_as_saved_later() {
     let bench = Bench::start(&["slow-body=2000"]).await;
     let job = bench.client().generate(request()).start().await.unwrap();
     let mut events = job.events();

@@ -28,7 +28,7 @@ async fn recovered(bench: &Bench) -> Recovered {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_saved_clip_leaves_its_entry_in_the_ledger_and_nothing_open() {
+async fn a_saved_clip_has_a_ledger_entry_and_no_open_record() {
     let bench = Bench::start(&[]).await;
     let clip = bench.client().generate(request()).await.unwrap();
     assert_eq!(open_records(&bench.library()), Vec::<PathBuf>::new());
@@ -84,7 +84,7 @@ fn timeless(mut sidecar: Value) -> Value {
 
 /// For each verb: a clip that is saved after an interruption has the sidecar of one that was not interrupted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_recovered_clip_has_the_sidecar_that_it_would_have_had() {
+async fn a_recovered_clip_has_the_same_sidecar_as_an_uninterrupted_one() {
     let bench = Bench::start(&[]).await;
     let parent = bench
         .client()
@@ -156,7 +156,7 @@ async fn a_recovered_clip_has_the_sidecar_that_it_would_have_had() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_while_a_create_is_on_its_way_it_is_for_a_person() {
+async fn a_kill_during_a_create_leaves_the_record_for_manual_settlement() {
     let bench = Bench::start(&["create:delay=30"]).await;
     let child = Program::at(&bench)
         .args(["generate", "a boat", "--duration", "1"])
@@ -187,7 +187,7 @@ async fn killed_while_a_create_is_on_its_way_it_is_for_a_person() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_after_the_submit_or_in_the_download_the_clip_is_saved_by_the_next() {
+async fn a_kill_after_the_submit_or_during_the_download_is_recovered() {
     for (fault, state) in [("stalled", "accepted"), ("slow-body=2000", "done")] {
         let bench = Bench::start(&[fault]).await;
         let child = Program::at(&bench)
@@ -222,7 +222,7 @@ async fn killed_after_the_submit_or_in_the_download_the_clip_is_saved_by_the_nex
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_person_says_is_taken() {
+async fn settlements_by_a_person_are_applied() {
     let bench = Bench::start(&["create:lost-reply"]).await;
     let client = bench.client();
     let mut records = Vec::new();
@@ -278,7 +278,7 @@ async fn what_a_person_says_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_processes_that_recover_at_once_save_each_job_once() {
+async fn concurrent_recoveries_save_each_job_once() {
     let bench = Bench::start(&[PENDING]).await;
     let client = impatient(&bench);
     let jobs = (0..6).map(|_| client.generate(request()).into_future());
@@ -298,7 +298,7 @@ async fn many_processes_that_recover_at_once_save_each_job_once() {
 
 /// A process at work keeps its job; who asks for the same one waits for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_at_work_elsewhere_is_left_there_and_can_be_waited_for() {
+async fn a_job_held_by_another_process_is_skipped_and_can_be_waited_for() {
     let bench = Bench::start(&[PENDING]).await;
     let child = Program::at(&bench)
         .args(["generate", "a boat", "--duration", "1"])
@@ -321,7 +321,7 @@ async fn a_job_at_work_elsewhere_is_left_there_and_can_be_waited_for() {
 
 /// Every point at which a crash can fall that no kill is sure to hit.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crash_between_two_writes_is_made_good() {
+async fn a_crash_between_any_two_writes_is_recovered() {
     let bench = Bench::start(&[PENDING]).await;
     let client = impatient(&bench);
     let error = client.generate(request()).await.unwrap_err();
@@ -376,7 +376,7 @@ async fn a_crash_between_two_writes_is_made_good() {
 
 /// The service forgot the job, and its last word was kept.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_that_the_service_forgot_is_fetched_by_its_kept_link() {
+async fn a_job_that_the_service_forgot_is_downloaded_by_its_recorded_link() {
     let bench = Bench::start(&["download:reset"]).await;
     let error = bench.client().generate(request()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network, "{error}");
@@ -389,7 +389,7 @@ async fn a_job_that_the_service_forgot_is_fetched_by_its_kept_link() {
 
 /// A job whose link went stale while nobody looked is asked for a fresh one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stale_link_is_asked_for_anew() {
+async fn an_expired_link_is_requested_again() {
     let bench = Bench::start(&["download:link-expired=403"]).await;
     let error = bench.client().generate(request()).await.unwrap_err();
     assert_eq!(error.job_id(), Some(bench.state().jobs[0].id.as_str()), "{error}");
@@ -403,7 +403,7 @@ async fn a_stale_link_is_asked_for_anew() {
 
 /// A job that ended without a clip is told once, and is in the ledger then.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_that_failed_meanwhile_is_told_and_closed() {
+async fn a_job_that_failed_meanwhile_is_reported_and_closed() {
     for (fault, kind, state) in [
         ("failed=internal_error", ErrorKind::JobFailed, "failed"),
         ("moderated=400-billed", ErrorKind::Moderated, "failed"),
@@ -426,7 +426,7 @@ async fn a_job_that_failed_meanwhile_is_told_and_closed() {
 
 // Requirement: field study of other clients, report 19.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b19_what_a_person_has_to_settle_is_listed_until_it_is_settled() {
+async fn an_unsettled_record_is_listed_until_a_person_settles_it() {
     let bench = Bench::start(&["create:lost-reply,times=1"]).await;
     assert_eq!(generate(&bench).await.code(), "submission_unknown");
     let ran = Program::at(&bench).args(["recover", "--json"]).run().await;

@@ -36,7 +36,7 @@ async fn until_saved(bench: &Bench) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_left_at_the_deadline_is_picked_up_by_another_process() {
+async fn a_job_abandoned_at_the_deadline_is_picked_up_by_another_process() {
     let bench = Bench::start(&[PENDING]).await;
     let mut policy = quick_polls();
     policy.deadline = ms(200);
@@ -84,7 +84,7 @@ async fn stopping_to_wait_keeps_the_job() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn stopping_during_the_download_leaves_nothing_half() {
+async fn stopping_during_the_download_leaves_no_partial_clip() {
     let bench = Bench::start(&["slow-body=2000"]).await;
     let job = bench.client().generate(request()).start().await.unwrap();
     let mut events = job.events();
@@ -122,7 +122,7 @@ async fn dropping_the_future_after_the_submit_still_saves_the_clip() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn dropping_the_future_at_its_first_breath_still_saves_the_clip() {
+async fn dropping_the_future_after_its_first_poll_still_saves_the_clip() {
     let bench = Bench::start(&[]).await;
     let client = bench.client();
     let mut future = client.generate(request()).into_future();
@@ -174,7 +174,7 @@ async fn a_job_picked_up_by_many_at_once_is_saved_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_id_that_nobody_knows_is_told_with_the_id() {
+async fn an_unknown_job_id_is_reported_with_the_id() {
     let bench = Bench::start(&[]).await;
     let id = "00000000-0000-4000-8000-000000000000";
     let error = bench.client().job(id).unwrap().wait().await.unwrap_err();
@@ -194,7 +194,7 @@ async fn an_id_that_nobody_knows_is_told_with_the_id() {
 
 // Requirement: field study of other clients, report 13.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b13_a_timeout_has_the_id_and_the_clip_is_fetched_later() {
+async fn a_timeout_names_the_job_and_the_clip_is_recovered_later() {
     let bench = Bench::start(&[PENDING]).await;
     let outcome = Outcome::from(patient_for(&bench, ms(60)).generate(request()).await);
     let Outcome::TimedOut { job: Some(job), .. } = &outcome else {
@@ -210,7 +210,7 @@ async fn b13_a_timeout_has_the_id_and_the_clip_is_fetched_later() {
 
 // Requirement: field study of other clients, report 14.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b14_every_failure_after_the_submit_names_the_job() {
+async fn every_failure_after_the_submit_names_the_job() {
     for fault in [
         "failed=internal_error",
         "expired",
@@ -235,7 +235,7 @@ async fn b14_every_failure_after_the_submit_names_the_job() {
 
 // Requirement: field study of other clients, report 15.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b15_the_id_alone_is_enough_for_another_process_with_another_library() {
+async fn a_job_id_is_enough_for_another_process_with_another_library() {
     let bench = Bench::start(&[PENDING]).await;
     let error = patient_for(&bench, ms(60)).generate(request()).await.unwrap_err();
     let id = error.job_id().unwrap();
@@ -254,7 +254,7 @@ async fn b15_the_id_alone_is_enough_for_another_process_with_another_library() {
 
 // Requirement: field study of other clients, report 16.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b16_an_expired_job_is_over_at_once_when_it_is_taken_up() {
+async fn an_expired_job_ends_with_one_poll_when_recovered() {
     let expired = Arc::new(AtomicBool::new(false));
     let is_expired = Arc::clone(&expired);
     let server = Server::start(Bytes::new(), move |seen, _| {

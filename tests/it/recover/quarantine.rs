@@ -47,7 +47,7 @@ fn warnings(sidecar: &Value) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_fails_verification_is_kept_until_a_recovery_succeeds() {
+async fn bytes_that_fail_verification_are_kept_until_a_recovery_succeeds() {
     let bench = Bench::start(&["half-clip"]).await;
     let (error, kept) = kept_half(&bench).await;
     let id = kept.record.as_str();
@@ -130,7 +130,7 @@ async fn what_fails_verification_is_kept_until_a_recovery_succeeds() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_person_may_accept_it_unverified() {
+async fn a_quarantined_clip_can_be_accepted_unverified() {
     let bench = Bench::start(&["half-clip"]).await;
     let (_, kept) = kept_half(&bench).await;
     let bytes = fs::read(kept.path.as_ref().unwrap()).unwrap();
@@ -189,7 +189,7 @@ async fn a_person_may_accept_it_unverified() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn giving_up_keeps_the_bytes_until_they_are_discarded() {
+async fn a_lost_job_keeps_its_bytes_until_they_are_discarded() {
     let bench = Bench::start(&["half-clip"]).await;
     let (_, kept) = kept_half(&bench).await;
     let settle = |what: &'static [&'static str]| {
@@ -225,7 +225,7 @@ async fn giving_up_keeps_the_bytes_until_they_are_discarded() {
 
 /// A job without anything in quarantine has nothing to be accepted, and asking for it changes nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_accepted_where_nothing_is_kept() {
+async fn accepting_without_quarantined_bytes_is_refused() {
     let bench = Bench::start(&["download:reset"]).await;
     let client = bench.client();
     let error = client.generate(request()).await.unwrap_err();
@@ -291,7 +291,7 @@ async fn bytes_with_a_wrong_hash_or_of_another_container_are_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_attempt_with_other_bytes_takes_the_place() {
+async fn another_failed_attempt_replaces_the_quarantined_bytes() {
     let bench = Bench::start(&["half-clip"]).await;
     let (_, half) = kept_half(&bench).await;
     bench.sandbox.clear_faults();
@@ -311,7 +311,7 @@ async fn another_attempt_with_other_bytes_takes_the_place() {
 
 /// The clip has its name, and the process died before its sidecar was written.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_acceptance_that_was_cut_off_is_finished() {
+async fn an_interrupted_acceptance_is_completed() {
     for by_recovery in [true, false] {
         let bench = Bench::start(&["half-clip"]).await;
         let (_, kept) = kept_half(&bench).await;
@@ -336,7 +336,7 @@ async fn an_acceptance_that_was_cut_off_is_finished() {
 
 /// A note is a file that anybody may have written or damaged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_damaged_note_hides_nothing_and_other_names_are_not_looked_at() {
+async fn a_damaged_note_hides_no_clip_and_foreign_files_are_ignored() {
     let bench = Bench::start(&["half-clip"]).await;
     let (_, kept) = kept_half(&bench).await;
     let folder = bench.library().join("quarantine");
@@ -365,7 +365,7 @@ async fn a_damaged_note_hides_nothing_and_other_names_are_not_looked_at() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bucket_keeps_what_fails_verification_too() {
+async fn bytes_that_fail_verification_are_kept_in_a_bucket() {
     let store = Arc::new(Metered::default());
     let library = Library::on_store(Arc::clone(&store) as _, "team").unwrap();
     let bench = Bench::start(&["half-clip"]).await;
@@ -402,7 +402,7 @@ async fn a_bucket_keeps_what_fails_verification_too() {
 
 /// What cannot be the id of a job, or is that of another request, changes nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_id_of_a_job_that_a_person_names_is_checked() {
+async fn a_job_id_given_in_a_settlement_is_checked() {
     let bench = Bench::start(&[]).await;
     let client = bench.client();
     let saved = client.generate(request()).await.unwrap();

@@ -51,7 +51,7 @@ fn generate(prompt: &str) -> GenerateRequest {
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "the figures of `make torture`")]
-async fn a_disk_that_fills_up_at_any_byte_loses_nothing() {
+async fn a_disk_that_is_full_at_any_byte_loses_nothing() {
     let sandbox = Sandbox::builder().seconds_per_job(0.02);
     let bench = Bench::with(sandbox, &["render-size=64x64"]).await;
     fs::create_dir(bench.library()).unwrap();
@@ -124,7 +124,7 @@ async fn check_writable_again(bench: &Bench) {
 
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_library_without_the_right_to_write_costs_nothing_and_loses_nothing() {
+async fn a_library_without_write_permission_costs_and_loses_nothing() {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     use std::os::unix::process::CommandExt as _;
 
@@ -153,7 +153,7 @@ async fn a_library_without_the_right_to_write_costs_nothing_and_loses_nothing() 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stderr, reason = "a variant that cannot run says so")]
-async fn a_read_only_mount_costs_nothing_and_loses_nothing() {
+async fn a_read_only_mount_costs_and_loses_nothing() {
     let (bench, _) = interrupted(1).await;
     let library = bench.library();
     let library = library.to_str().unwrap();
@@ -179,7 +179,7 @@ async fn a_read_only_mount_costs_nothing_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_deleted_between_two_steps_is_fetched_again() {
+async fn files_deleted_between_two_steps_are_fetched_again() {
     let sandbox = Sandbox::builder().seconds_per_job(0.02);
     let bench = Bench::with(sandbox, &["render-size=64x64"]).await;
     let library = bench.library();
@@ -240,7 +240,7 @@ async fn what_is_deleted_between_two_steps_is_fetched_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn folders_deleted_under_a_client_at_work_cost_no_clip() {
+async fn folders_deleted_under_a_running_client_lose_no_clip() {
     let sandbox = Sandbox::builder().seconds_per_job(0.3);
     let bench = Bench::with(sandbox, &["render-size=64x64", "slow-body=30000"]).await;
     let library = bench.library();
@@ -309,7 +309,7 @@ async fn folders_deleted_under_a_client_at_work_cost_no_clip() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_library_deleted_under_a_client_at_work_leaves_the_jobs_id() {
+async fn a_library_deleted_under_a_running_client_still_reports_the_job_id() {
     let sandbox = Sandbox::builder().seconds_per_job(0.1);
     let bench = Bench::with(sandbox, &["render-size=64x64", PENDING]).await;
     let job = bench

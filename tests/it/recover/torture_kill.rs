@@ -164,7 +164,7 @@ async fn child_works_until_killed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "run by the test below, as a process beside one that is killed"]
-async fn child_recovers_all_the_time() {
+async fn child_recovers_until_killed() {
     let Some(told) = Told::read() else { return };
     loop {
         // A client each time, whose lease must not be in anybody's way.
@@ -336,7 +336,7 @@ impl Worker {
     /// Kills so many children, and then some more while there is a phase that no kill has hit.
     async fn kill(&mut self, kills: u64, seed: u64) -> u64 {
         let beside =
-            (self.number == 0).then(|| process("child_recovers_all_the_time", &self.bench, "beside"));
+            (self.number == 0).then(|| process("child_recovers_until_killed", &self.bench, "beside"));
         let mut round = 0;
         loop {
             let missed: Vec<Wait> = {

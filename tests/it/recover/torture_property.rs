@@ -389,7 +389,7 @@ impl Case {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[expect(clippy::print_stdout, reason = "the figures of `make torture`")]
-async fn whatever_breaks_and_dies_in_any_order_the_promises_hold() {
+async fn random_faults_and_kills_in_any_order_keep_the_promises() {
     let (seed, cases) = (told("REELKIN_SEED", 1), told("REELKIN_CASES", CASES));
     println!("property: REELKIN_SEED={seed} REELKIN_CASES={cases}");
     let mut sum = Figures::default();

@@ -63,7 +63,7 @@ pub(crate) fn reopen(library: &Path, record: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_damaged_record_keeps_no_other_job_from_being_finished() {
+async fn a_damaged_record_does_not_block_other_jobs() {
     let (bench, records) = interrupted(8).await;
     let library = bench.library();
     let whole = fs::read(file_of(&library, &records[0].id)).unwrap();
@@ -148,7 +148,7 @@ async fn a_damaged_record_keeps_no_other_job_from_being_finished() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn records_from_any_time_are_recovered_and_counted() {
+async fn records_with_any_timestamp_are_recovered_and_counted() {
     // A clock that was never set, one of long ago, one that runs ahead, and the last day of four digits.
     let times = ["0000000005", "0631152000000", "4107542400000", "253402214400000"];
     let days = ["1970-01-01", "1990-01-01", "2100-03-01", "9999-12-31"];
@@ -203,7 +203,7 @@ async fn records_from_any_time_are_recovered_and_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_crashes_leave_is_swept_up() {
+async fn a_sweep_removes_leftovers_of_crashes() {
     let (bench, records) = interrupted(2).await;
     let library = bench.library();
     recover(&bench.client()).await;
@@ -253,7 +253,7 @@ async fn what_crashes_leave_is_swept_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_recovery_reads_the_journal_once_however_much_is_open() {
+async fn a_recovery_reads_the_journal_once_for_any_number_of_records() {
     let (bench, records) = interrupted(1).await;
     let text = fs::read_to_string(file_of(&bench.library(), &records[0].id)).unwrap();
     let mut lists = Vec::new();

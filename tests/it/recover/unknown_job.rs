@@ -12,7 +12,7 @@ use crate::support::program::Program;
 
 /// A job that this process made is asked for until the deadline, however often the service does not know it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn four_replies_of_an_unknown_job_do_not_end_it() {
+async fn repeated_404_replies_to_polls_do_not_end_a_job() {
     let bench = Bench::start(&["poll:status=404,times=8"]).await;
     bench.client().generate(request()).await.unwrap();
     assert_eq!((bench.state().creates, bench.clips().len()), (1, 1));
@@ -25,7 +25,7 @@ async fn four_replies_of_an_unknown_job_do_not_end_it() {
 
 /// The deadline leaves the record open, a recovery leaves it open, and the clip is saved once the service knows it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_unknown_job_stays_open_until_somebody_settles_it() {
+async fn a_job_unknown_to_the_service_stays_open_until_settled() {
     let bench = Bench::start(&["poll:status=404"]).await;
     let impatient = patient_for(&bench, ms(300));
     let error = impatient.generate(request()).await.unwrap_err();
@@ -60,7 +60,7 @@ async fn an_unknown_job_stays_open_until_somebody_settles_it() {
 
 /// A mistyped id leaves nothing open.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_id_that_no_library_and_no_service_knows_leaves_no_record() {
+async fn a_mistyped_job_id_leaves_no_record() {
     let bench = Bench::start(&[]).await;
     let client = bench.client();
     let error = client
@@ -76,7 +76,7 @@ async fn an_id_that_no_library_and_no_service_knows_leaves_no_record() {
 
 /// A step is never paid for again while nobody knows what it has cost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_chain_never_pays_again_for_a_step_that_may_have_been_charged() {
+async fn a_chain_does_not_resend_a_step_that_may_have_been_charged() {
     // Its job is forgotten: it stays the step's job.
     let bench = Bench::start(&["poll:status=404,prompt=lamp"]).await;
     let client = patient_for(&bench, ms(1500));
@@ -135,7 +135,7 @@ async fn a_chain_never_pays_again_for_a_step_that_may_have_been_charged() {
 
 /// Other words are another request, which is sent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failed_step_in_other_words_is_sent() {
+async fn a_failed_step_with_another_prompt_is_sent() {
     let bench = Bench::start(&["failed=internal_error,prompt=lamp"]).await;
     let client = bench.client();
     client.chain(film().name("film")).await.unwrap_err();
@@ -194,7 +194,7 @@ async fn a_recovery_against_another_service_skips_the_record() {
 
 /// A step whose create was sent without an answer is not sent again because somebody removed its record.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_step_of_unknown_outcome_is_not_sent_again_without_its_record() {
+async fn a_step_of_unknown_outcome_is_not_sent_again_after_its_record_is_lost() {
     let bench = Bench::start(&["create:lost-reply,times=1"]).await;
     let client = bench.client();
     for _ in 0..2 {

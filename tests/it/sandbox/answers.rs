@@ -13,7 +13,7 @@ use crate::sandbox::raw::{Bench, assert_shape, read};
 use crate::support::fixtures::fixture;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_forced_function_is_called_with_the_users_words() {
+async fn a_forced_function_is_called_with_the_users_text() {
     let bench = Bench::quick().await;
     let request = fixture("language/chat-request.json");
     let (status, answer) = bench.say(CHAT, &request).await;
@@ -37,7 +37,7 @@ async fn a_forced_function_is_called_with_the_users_words() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn free_choices_call_what_is_named_and_nothing_else() {
+async fn an_optional_function_is_called_only_when_named() {
     let bench = Bench::quick().await;
     let tools = json!({ "tools": [nested("read_clock"), nested("make_tea")] });
     let called = async |text: &str, more: Value| {
@@ -70,7 +70,7 @@ async fn free_choices_call_what_is_named_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_web_search_stands_before_the_message_and_is_charged() {
+async fn a_web_search_precedes_the_message_and_is_charged() {
     let bench = Bench::quick().await;
     let (status, answer) = bench
         .say(RESPONSES, &fixture("language/search-request.json"))
@@ -99,7 +99,7 @@ async fn a_web_search_stands_before_the_message_and_is_charged() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn usage_of_chat_leaves_reasoning_out_of_the_completion() {
+async fn chat_usage_counts_reasoning_separately() {
     let bench = Bench::quick().await;
     let (_, plain) = bench
         .say(CHAT, &with(chat("a fox"), json!({ "reasoning_effort": "none" })))
@@ -156,7 +156,7 @@ async fn a_schema_is_satisfied_on_both_routes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn planners_questions_of_every_kind_are_answered() {
+async fn every_kind_of_planner_question_is_answered() {
     let bench = Bench::quick().await;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/xai/language");
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -174,7 +174,7 @@ async fn planners_questions_of_every_kind_are_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn efforts_that_a_model_takes_are_taken() {
+async fn reasoning_efforts_of_a_model_are_accepted() {
     let bench = Bench::quick().await;
     for (model, effort) in [
         ("grok-4.3", "none"),
@@ -197,7 +197,7 @@ async fn efforts_that_a_model_takes_are_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn answers_that_run_out_of_tokens_say_so() {
+async fn answers_that_run_out_of_tokens_are_marked_incomplete() {
     let bench = Bench::quick().await;
     let (_, answer) = bench
         .say(
@@ -220,7 +220,7 @@ async fn answers_that_run_out_of_tokens_say_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn responses_are_kept_continued_and_forgotten() {
+async fn responses_are_stored_continued_and_deleted() {
     let bench = Bench::quick().await;
     let (_, first) = bench.say(RESPONSES, &responses("a fox")).await;
     let path = format!("/responses/{}", first["id"].as_str().unwrap());
@@ -248,7 +248,7 @@ async fn responses_are_kept_continued_and_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn deferred_completions_are_pending_with_202_and_no_body() {
+async fn deferred_completions_are_pending_as_202_without_a_body() {
     let deferred = async |bench: &Bench| {
         let (status, answer) = bench
             .say(CHAT, &with(chat("a fox"), json!({ "deferred": true })))
@@ -307,7 +307,7 @@ async fn events(bench: &Bench, path: &str, body: &Value) -> Vec<(Option<String>,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn chat_streams_words_in_pieces_and_calls_whole() {
+async fn chat_streams_text_in_pieces_and_calls_whole() {
     let bench = Bench::quick().await;
     let (_, whole) = bench.say(CHAT, &chat("a fox in the snow")).await;
     let options = json!({ "stream": true, "stream_options": { "include_usage": true } });

@@ -17,7 +17,7 @@ fn strike(bench: &Bench, fault: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn answers_can_be_of_no_use() {
+async fn answers_can_be_unusable() {
     let bench = Bench::quick().await;
     let schema = json!({ "type": "object", "properties": { "prompt": { "type": "string" } },
         "required": ["prompt"], "additionalProperties": false });
@@ -48,7 +48,7 @@ async fn answers_can_be_of_no_use() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn chat_can_fail_in_its_own_ways() {
+async fn chat_completions_have_faults_of_their_own() {
     let bench = Bench::quick().await;
     let request = fixture("language/chat-request.json");
     let message = async |fault: &str| {
@@ -76,7 +76,7 @@ async fn chat_can_fail_in_its_own_ways() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_faults_of_every_request_are_those_of_answers_too() {
+async fn general_faults_apply_to_answers() {
     let bench = bench_with(&[
         "answer:429=3,times=1",
         "answer:503,times=1",
@@ -116,7 +116,7 @@ async fn the_faults_of_every_request_are_those_of_answers_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_fault_can_look_at_the_words_and_leaves_clips_alone() {
+async fn a_fault_can_match_the_prompt_and_leaves_clips_alone() {
     let bench = bench_with(&["refusal,prompt=red coat", "answer:503,after=2"]).await;
     let (_, answer) = bench.say(RESPONSES, &responses("a red coat")).await;
     assert!(words(&answer).starts_with("I'm sorry"));

@@ -50,7 +50,7 @@ fn look(text: &str, pictures: &[String]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn colours_light_and_motion_are_told_from_the_pixels() {
+async fn colors_light_and_motion_are_described_from_the_pixels() {
     let bench = Bench::quick().await;
     let describe = async |pictures: &[String]| {
         let (status, answer) = bench.say(RESPONSES, &look("Describe this clip.", pictures)).await;
@@ -131,7 +131,7 @@ async fn notes_with_a_schema_are_filled_from_the_pixels() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pictures_are_remembered_in_a_conversation_and_come_from_files_too() {
+async fn pictures_are_remembered_in_a_conversation_and_may_be_files() {
     let bench = Bench::quick().await;
     let green = frame(|_, _| [30, 190, 60]);
     let form = reqwest::multipart::Form::new().part(

@@ -22,7 +22,7 @@ async fn refused(bench: &Bench, path: &str, body: Value, status: u16, words: &st
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn chat_turns_down_what_the_service_turns_down() {
+async fn chat_refuses_what_the_service_refuses() {
     let bench = Bench::quick().await;
     let messages = |messages: Value| json!({ "model": "grok-4.3", "messages": messages });
     let image = |image: Value| messages(json!([{ "role": "user", "content": [image] }]));
@@ -204,7 +204,7 @@ async fn chat_turns_down_what_the_service_turns_down() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn responses_turn_down_what_the_service_turns_down() {
+async fn responses_refuse_what_the_service_refuses() {
     let bench = Bench::quick().await;
     let input = |input: Value| json!({ "model": "grok-4.3", "input": input });
     let part = |part: Value| input(json!([{ "role": "user", "content": [part] }]));

@@ -44,7 +44,7 @@ async fn every_example_request_is_accepted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pending_and_done_look_like_the_service() {
+async fn pending_and_done_replies_match_the_fixtures() {
     let bench = Bench::start(Sandbox::builder().seconds_per_job(1.0)).await;
     let id = bench.create("/videos/generations", &text("shapes")).await;
     let (status, answer) = read(bench.get(&format!("/videos/{id}")).await.unwrap()).await;
@@ -141,7 +141,7 @@ async fn wrong_types_are_422_in_plain_text() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_matrix_of_models_and_modes_is_held() {
+async fn the_matrix_of_models_and_modes_is_enforced() {
     let bench = Bench::quick().await;
     let image = json!({ "url": PNG });
     let of = |model: &str, extra: Value| {
@@ -304,7 +304,7 @@ async fn the_matrix_of_models_and_modes_is_held() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn voices_and_keyframes_have_their_own_rules() {
+async fn rules_for_voices_and_keyframes_are_enforced() {
     let bench = Bench::quick().await;
     let voices = |voices: Value| json!({ "model": "grok-imagine-video-1.5", "prompt": "x", "duration": 1, "reference_audios": voices });
     let eve = json!({ "voice_id": "EVE" });
@@ -353,7 +353,7 @@ async fn voices_and_keyframes_have_their_own_rules() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_only_fails_later_is_accepted_first() {
+async fn sources_that_fail_later_are_accepted_first() {
     let bench = Bench::quick().await;
     let mut image = text("later");
     for url in [
@@ -443,7 +443,7 @@ async fn routes_methods_and_ids_answer_as_the_service_does() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_ending_has_its_shape() {
+async fn every_final_reply_matches_its_fixture() {
     for (fault, status, name) in [
         ("expired", 200, "responses/poll-expired.json"),
         (

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::sandbox::raw::{Bench, ffprobe, read};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_text_to_video_job_gives_a_real_clip() {
+async fn a_text_to_video_job_returns_a_playable_clip() {
     let bench = Bench::quick().await;
     let body = json!({
         "model": "grok-imagine-video-1.5-preview", "prompt": "a lighthouse at dusk, waves roll in",
@@ -74,7 +74,7 @@ async fn a_wrong_key_is_400_and_a_missing_one_401() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clips_are_whole_for_the_crates_own_check_and_no_two_are_equal() {
+async fn clips_pass_the_crates_check_and_differ() {
     use reelkin::media::{MediaOptions, MediaSource, check_whole};
 
     let bench = Bench::quick().await;

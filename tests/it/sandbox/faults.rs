@@ -38,7 +38,7 @@ fn bare_create(bench: &Bench) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_reply_makes_the_job_and_sends_not_one_byte() {
+async fn a_lost_reply_creates_the_job_and_sends_no_byte() {
     let bench = bench_with(&["lost-reply,times=1"]).await;
     assert_eq!(bare(&bench, &bare_create(&bench)).await, b"");
     assert_eq!(bench.sandbox.state().creates, 1);
@@ -51,7 +51,7 @@ async fn a_lost_reply_makes_the_job_and_sends_not_one_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reset_makes_nothing_and_sends_not_one_byte() {
+async fn a_reset_creates_nothing_and_sends_no_byte() {
     let bench = bench_with(&["create:reset,times=2"]).await;
     assert_eq!(bare(&bench, &bare_create(&bench)).await, b"");
     assert!(bench.post("/videos/generations", &body()).await.is_err());
@@ -61,7 +61,7 @@ async fn a_reset_makes_nothing_and_sends_not_one_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn refusals_come_with_their_status_and_body() {
+async fn refusals_have_their_status_and_body() {
     let bench = bench_with(&[
         "create:429=7,times=1",
         "create:429-credits,times=1",
@@ -111,7 +111,7 @@ async fn refusals_come_with_their_status_and_body() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pending_polls_can_be_strange() {
+async fn pending_replies_can_be_irregular() {
     let bench = Bench::start(Sandbox::builder().seconds_per_job(600.0)).await;
     let id = bench.create("/videos/generations", &body()).await;
     let poll = async || read(bench.get(&format!("/videos/{id}")).await.unwrap()).await;
@@ -162,7 +162,7 @@ async fn a_stalled_job_stays_pending() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn links_can_be_missing_relative_or_elsewhere() {
+async fn links_can_be_missing_relative_or_on_another_host() {
     let bench = Bench::quick().await;
     let id = bench.create("/videos/generations", &body()).await;
     bench.finish(&id).await;
@@ -187,7 +187,7 @@ async fn links_can_be_missing_relative_or_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn downloads_can_fail_in_every_way() {
+async fn every_fault_of_a_download_can_be_produced() {
     let bench = Bench::quick().await;
     let answer = bench.make("/videos/generations", &body()).await;
     let whole = bench.download(&answer).await;
@@ -235,7 +235,7 @@ async fn downloads_can_fail_in_every_way() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_link_that_is_over_is_replaced_by_the_next_poll() {
+async fn an_expired_link_is_replaced_by_the_next_poll() {
     let bench = Bench::quick().await;
     let id = bench.create("/videos/generations", &body()).await;
     let (_, first) = bench.finish(&id).await;
@@ -260,7 +260,7 @@ async fn a_link_that_is_over_is_replaced_by_the_next_poll() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_padded_clip_can_be_had_in_parts_and_still_plays() {
+async fn a_padded_clip_supports_ranges_and_still_plays() {
     const SIZE: u64 = 100 << 20;
     let bench = bench_with(&[&format!("pad={SIZE}"), "render-size=320x180"]).await;
     let answer = bench.make("/videos/generations", &body()).await;
@@ -309,7 +309,7 @@ async fn a_padded_clip_can_be_had_in_parts_and_still_plays() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_script_can_be_sent_read_and_cleared() {
+async fn a_fault_script_can_be_sent_read_and_cleared() {
     let bench = Bench::quick().await;
     let origin = bench.sandbox.base_url().trim_end_matches("/v1").to_owned();
     let faults = format!("{origin}/sandbox/faults");
@@ -361,7 +361,7 @@ async fn a_script_can_be_sent_read_and_cleared() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_fault_can_be_for_one_prompt_alone() {
+async fn a_fault_can_be_limited_to_one_prompt() {
     let bench = bench_with(&["create:503,prompt=all goes"]).await;
     let mut wrong = body();
     wrong["prompt"] = json!("all goes wrong");
@@ -413,7 +413,7 @@ async fn a_reply_can_break_at_any_of_its_bytes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_silent_reply_holds_the_line_until_the_caller_goes() {
+async fn a_stalled_reply_keeps_the_connection_open_until_the_caller_closes_it() {
     let bench = bench_with(&["other:stall@20,times=1"]).await;
     let mut socket = tokio::net::TcpStream::connect(bench.sandbox.address())
         .await
@@ -434,7 +434,7 @@ async fn a_silent_reply_holds_the_line_until_the_caller_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_can_be_read_in_part_and_is_not_carried_out() {
+async fn a_partially_read_request_is_not_executed() {
     let bench = Bench::quick().await;
     let request = bare_create(&bench);
     for at in (0..request.len()).step_by(23) {
@@ -452,7 +452,7 @@ async fn a_request_can_be_read_in_part_and_is_not_carried_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_that_waits_for_its_interim_answer_is_cut_all_the_same() {
+async fn a_request_waiting_for_100_continue_is_cut() {
     let bench = Bench::quick().await;
     let request = bare_create(&bench).replace("host: localhost", "host: localhost\r\nexpect: 100-continue");
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
@@ -480,7 +480,7 @@ async fn a_request_that_waits_for_its_interim_answer_is_cut_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restart_resets_what_is_open_and_keeps_jobs_and_counters() {
+async fn a_restart_resets_connections_and_keeps_jobs_and_counters() {
     let bench = Bench::quick().await;
     let answer = bench.make("/videos/generations", &body()).await;
     let before = bench.sandbox.state();
@@ -507,7 +507,7 @@ async fn a_restart_resets_what_is_open_and_keeps_jobs_and_counters() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_links_can_be_ended_at_once() {
+async fn all_links_can_be_expired_at_once() {
     let bench = Bench::quick().await;
     let id = bench.create("/videos/generations", &body()).await;
     let (_, first) = bench.finish(&id).await;
@@ -519,7 +519,7 @@ async fn all_links_can_be_ended_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stopped_sandbox_is_gone() {
+async fn a_stopped_sandbox_refuses_connections() {
     let bench = Bench::quick().await;
     let address = bench.sandbox.address();
     bench.get("/models").await.unwrap();

@@ -93,7 +93,7 @@ async fn a_file_is_stored_listed_read_and_deleted() {
 }
 
 #[tokio::test]
-async fn an_expiry_comes_before_the_file_and_within_its_bounds() {
+async fn an_expiry_must_precede_the_file_and_be_within_its_limits() {
     let bench = Bench::quick().await;
     let file = || part("a.png", 10);
     let (status, _) = upload(
@@ -121,7 +121,7 @@ async fn an_expiry_comes_before_the_file_and_within_its_bounds() {
 }
 
 #[tokio::test]
-async fn a_public_link_is_made_once_and_taken_back() {
+async fn a_public_link_is_created_once_and_revoked() {
     let bench = Bench::quick().await;
     let (_, file) = upload(&bench, Form::new().part("file", part("a.png", 10))).await;
     let path = format!("/files/{}/public-url", file["id"].as_str().unwrap());

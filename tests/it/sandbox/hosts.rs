@@ -41,7 +41,7 @@ const ROUTES: &[&str] = &[
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_route_answers_to_a_foreign_host() {
+async fn requests_with_a_foreign_host_are_refused_on_every_route() {
     let sandbox = Sandbox::builder().fault("other:status=503".parse().unwrap());
     let sandbox = sandbox.start().await.unwrap();
     let (address, port) = (sandbox.address(), sandbox.address().port());
@@ -93,7 +93,7 @@ async fn no_route_answers_to_a_foreign_host() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_page_of_another_origin_changes_nothing() {
+async fn requests_from_another_origin_are_refused() {
     let sandbox = Sandbox::builder().start().await.unwrap();
     let address = sandbox.address();
     let post = async |headers: &str| {
@@ -138,7 +138,7 @@ async fn a_page_of_another_origin_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_it_prints_as_its_base_url_works() {
+async fn the_printed_base_url_works() {
     let mut addresses = vec!["127.0.0.1:0", "0.0.0.0:0"];
     // Not every machine has IPv6.
     if std::net::TcpListener::bind("[::1]:0").is_ok() {

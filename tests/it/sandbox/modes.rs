@@ -168,7 +168,7 @@ async fn pinned_frames_show_their_pictures() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn references_are_shown() {
+async fn references_appear_in_the_clip() {
     let bench = Bench::quick().await;
     let references: Vec<_> = ["testsrc2", "mandelbrot", "smptehdbars", "rgbtestsrc"]
         .iter()
@@ -185,7 +185,7 @@ async fn references_are_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_extension_is_the_given_clip_and_what_follows_its_last_frame() {
+async fn an_extension_is_the_source_followed_by_a_continuation() {
     let bench = Bench::quick().await;
     let given = test_clip("3", "640x360", 30);
     let body = json!({
@@ -214,7 +214,7 @@ async fn an_extension_is_the_given_clip_and_what_follows_its_last_frame() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clips_of_the_wrong_length_fail_late() {
+async fn sources_of_the_wrong_length_fail_the_job_later() {
     let bench = Bench::quick().await;
     for (path, seconds, words) in [
         ("/videos/edits", "9", "Video duration must be at most 8.7 seconds"),
@@ -260,7 +260,7 @@ async fn media_is_fetched_from_this_machine() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn prompts_of_any_length_and_script_can_be_read() {
+async fn prompts_of_any_length_and_script_are_rendered() {
     let bench = Bench::quick().await;
     let long =
         "A red fox with a white tip on its tail crosses a frozen lake at first light, slowly; ".repeat(40);
@@ -281,7 +281,7 @@ async fn prompts_of_any_length_and_script_can_be_read() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_edit_recolours_every_frame_and_keeps_length_and_size() {
+async fn an_edit_recolors_every_frame_and_keeps_length_and_size() {
     let bench = Bench::quick().await;
     let given = test_clip("2.5", "640x360", 24);
     let body = json!({
@@ -305,7 +305,7 @@ async fn an_edit_recolours_every_frame_and_keeps_length_and_size() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn silence_has_no_sound_track_and_every_ratio_its_size() {
+async fn silent_clips_have_no_sound_track_and_every_ratio_its_size() {
     let bench = Bench::quick().await;
     for (ratio, resolution, size) in [
         ("16:9", "480p", (848, 480)),

@@ -9,7 +9,7 @@ use crate::sandbox::raw::{Bench, assert_shape, bench_with, refused, text};
 use crate::support::fixtures::fixture;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn results_are_stored_and_published_when_asked() {
+async fn results_are_stored_and_published_on_request() {
     let mut body = text("stored");
     body["storage_options"] = fixture("requests/stored.json")["storage_options"].clone();
     let bench = Bench::quick().await;

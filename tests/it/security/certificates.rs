@@ -12,7 +12,7 @@ fn without_certificates(program: Program) -> Program {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_sandbox_needs_none() {
+async fn the_sandbox_works_without_ca_certificates() {
     let bench = Bench::start(&[]).await;
     let program = Program::at(&bench).args(["generate", "a lighthouse", "--duration", "1"]);
     let ran = without_certificates(program).run().await;
@@ -20,7 +20,7 @@ async fn the_sandbox_needs_none() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_service_cannot_be_trusted_without_and_what_to_install_is_said() {
+async fn missing_ca_certificates_are_reported_with_what_to_install() {
     let program = Program::bare().env("XAI_API_KEY", "xai-0123456789").args([
         "--library",
         "clips",

@@ -11,7 +11,7 @@ use crate::support::journal::{ledger, open_records};
 
 /// What is read of a library that somebody else may write: records are only ever found by their own names.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_names_nothing_outside_the_library() {
+async fn a_record_id_with_a_path_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let library = Library::open(folder.path().join("clips")).unwrap();
     for id in [

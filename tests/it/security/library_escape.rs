@@ -266,12 +266,12 @@ async fn reaches_nothing(with_links: bool) {
 }
 
 #[tokio::test]
-async fn no_name_leads_out_of_the_library() {
+async fn random_names_never_leave_the_library() {
     reaches_nothing(false).await;
 }
 
 #[cfg(unix)]
 #[tokio::test]
-async fn no_name_leads_out_through_a_link_in_the_library() {
+async fn random_names_never_leave_the_library_through_links() {
     reaches_nothing(true).await;
 }

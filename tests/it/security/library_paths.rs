@@ -6,7 +6,7 @@ use reelkin::ErrorKind;
 use reelkin::library::Library;
 
 #[tokio::test]
-async fn tricks_do_not_leave_the_library() {
+async fn names_with_paths_are_refused() {
     let outer = tempfile::tempdir().unwrap();
     let folder = outer.path().join("clips");
     let library = Library::open(&folder).unwrap();

@@ -221,7 +221,7 @@ fn sorted(mut targets: Vec<String>) -> Vec<String> {
 
 // Requirement: field study of other clients, report 29.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b29_a_whole_job_goes_through_a_proxy_that_learns_names_and_nothing_else() {
+async fn a_job_goes_through_a_proxy_that_learns_only_host_names() {
     let rig = Rig::start(CLIP).await;
     rig.builder().build().unwrap().generate(request()).await.unwrap();
     assert_eq!(clips_in(rig.folder.path()).len(), 1);
@@ -239,7 +239,7 @@ async fn b29_a_whole_job_goes_through_a_proxy_that_learns_names_and_nothing_else
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_proxy_gets_the_password_that_its_url_has() {
+async fn the_proxy_gets_the_password_of_its_url() {
     let rig = Rig::start(CLIP).await;
     let url = format!("http://user:p%40ss@localhost:{}", rig.proxy.address.port());
     let client = rig.builder().proxy(url).build().unwrap();
@@ -291,7 +291,7 @@ async fn private_links_and_redirects_are_refused_before_a_proxy_is_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_nobody_vouches_for_gets_nothing() {
+async fn a_server_with_an_untrusted_certificate_gets_nothing() {
     let rig = Rig::start(CLIP).await;
     let client = builder(API, rig.folder.path()).proxy(rig.proxy.url()).build();
     let error = client.unwrap().generate(request()).await.unwrap_err();
@@ -303,7 +303,7 @@ async fn a_server_that_nobody_vouches_for_gets_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn this_machine_is_reached_without_the_proxy() {
+async fn local_addresses_bypass_the_proxy() {
     let bench = Bench::start(&[]).await;
     let proxy = Proxy::start(SocketAddr::from(([127, 0, 0, 1], 1))).await;
     let client = bench.builder().proxy(proxy.url()).build().unwrap();
@@ -325,7 +325,7 @@ async fn this_machine_is_reached_without_the_proxy() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_exempt_is_reached_without_the_proxy() {
+async fn exempt_hosts_bypass_the_proxy() {
     let rig = Rig::start(CLIP).await;
     let at = |base: &str| {
         builder(base, rig.folder.path())
@@ -354,7 +354,7 @@ async fn what_is_exempt_is_reached_without_the_proxy() {
 }
 
 #[test]
-fn a_proxy_or_a_certificate_that_cannot_be_used_is_told_before_anything_is_sent() {
+fn an_unusable_proxy_or_certificate_is_reported_before_anything_is_sent() {
     let folder = tempfile::tempdir().unwrap();
     let builder = || VideoClient::builder().api_key(KEY).library(folder.path());
     for (builder, word) in [
@@ -378,7 +378,7 @@ fn a_proxy_or_a_certificate_that_cannot_be_used_is_told_before_anything_is_sent(
 // B29: the download goes through the proxy as the rest does.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_variables_of_the_environment_name_the_proxy_and_the_cas() {
+async fn environment_variables_set_the_proxy_and_the_certificates() {
     let runs = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"].map(|name| async move {
         let rig = Rig::start(CLIP).await;
         // What a CGI server sets from the header `Proxy:` of a request is never used.
@@ -397,7 +397,7 @@ async fn the_variables_of_the_environment_name_the_proxy_and_the_cas() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_variable_that_exempts_or_cannot_be_used_is_heeded() {
+async fn environment_variables_that_exempt_hosts_or_are_invalid_are_respected() {
     let rig = Rig::start(CLIP).await;
     for name in ["no_proxy", "NO_PROXY"] {
         let base = format!("https://{UNREACHABLE}/v1");
@@ -421,7 +421,7 @@ async fn a_variable_that_exempts_or_cannot_be_used_is_heeded() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_proxy_of_the_environment_sees_nothing_of_what_stays_on_this_machine() {
+async fn local_requests_bypass_a_proxy_from_the_environment() {
     let bench = Bench::start(&[]).await;
     let proxy = Proxy::start(SocketAddr::from(([127, 0, 0, 1], 1))).await;
     let url = proxy.url();

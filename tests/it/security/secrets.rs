@@ -76,7 +76,7 @@ async fn a_wrong_key_is_not_quoted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_that_a_server_repeats_is_not_shown() {
+async fn a_key_that_the_server_echoes_is_not_shown() {
     // The key of a gateway, which does not look like one of the service.
     let key = "gateway-CANARY.42";
     for refused in ["POST", "GET"] {
@@ -100,7 +100,7 @@ async fn a_key_that_a_server_repeats_is_not_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_that_no_header_holds_is_not_quoted() {
+async fn a_key_that_is_not_a_valid_header_is_not_quoted() {
     let bench = Bench::start(&[]).await;
     for key in ["xai-CANARY\nsecond", "xai-CANARY\u{0}x", "xai-CANARY\u{7f}"] {
         let client = bench.builder().api_key(key).build();
@@ -115,7 +115,7 @@ async fn a_key_that_no_header_holds_is_not_quoted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn values_print_no_secret() {
+async fn debug_output_shows_no_secret() {
     let bench = Bench::start(&[]).await;
     let client = bench.client();
     let job = client.generate(request()).start().await.unwrap();
@@ -135,7 +135,7 @@ async fn values_print_no_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn signed_links_of_the_caller_are_not_kept() {
+async fn signed_links_of_the_caller_are_not_recorded() {
     let bucket = Server::start(real_clip().await, |_, _| None).await;
     let bench = Bench::start(&[]).await;
     std::fs::write(

@@ -48,7 +48,7 @@ async fn sends_nothing(bench: &Bench, builder: VideoClientBuilder) -> Error {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_call_serves_a_whole_job() {
+async fn one_token_serves_a_whole_job() {
     let bench = Bench::start(&[]).await;
     let (asked, source) = counting(|_| Ok(key().expires_in(secs(3600))));
     let client = bench.builder().bearer(source).build().unwrap();
@@ -58,7 +58,7 @@ async fn one_call_serves_a_whole_job() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_error_of_the_source_is_the_error_of_the_call() {
+async fn an_error_of_the_token_source_fails_the_call() {
     let bench = Bench::start(&[]).await;
     let (asked, source) = counting(|_| Err("x".parse::<u8>().unwrap_err().into()));
     let error = sends_nothing(&bench, bench.builder().bearer(source)).await;
@@ -67,7 +67,7 @@ async fn an_error_of_the_source_is_the_error_of_the_call() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_source_that_hangs_ends_at_its_deadline() {
+async fn a_hanging_token_source_ends_at_its_deadline() {
     let bench = Bench::start(&[]).await;
     let mut timeouts = Timeouts::default();
     timeouts.token = ms(200);
@@ -82,14 +82,14 @@ async fn a_source_that_hangs_ends_at_its_deadline() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_source_that_panics_is_an_error() {
+async fn a_panicking_token_source_is_an_error() {
     let bench = Bench::start(&[]).await;
     let (_, source) = counting(|number| panic!("on purpose: {number}"));
     sends_nothing(&bench, bench.builder().bearer(source)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn polls_outlast_a_source_that_fails_for_a_while() {
+async fn polls_outlast_a_temporarily_failing_token_source() {
     let bench = Bench::start(&[]).await;
     let (asked, source) = counting(|number| match number {
         1..=6 => Err(TokenError::new("the token server is down")),
@@ -120,7 +120,7 @@ async fn a_job_whose_polls_never_get_a_token_stays_open() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_that_is_refused_is_replaced_at_once() {
+async fn a_refused_token_is_replaced_at_once() {
     // The service refuses the first token from the first poll on.
     let server = Server::start(real_clip().await, |seen, _| {
         let stale = seen.method == "GET" && seen.header("authorization") == Some("Bearer token-0");

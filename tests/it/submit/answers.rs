@@ -16,7 +16,7 @@ use crate::support::outcomes::{counts, generate, open, told};
 use crate::support::program::Program;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_refusal_of_a_create_has_its_outcome() {
+async fn every_error_reply_to_a_create_has_its_outcome() {
     use ErrorKind::{Auth, InvalidRequest, Moderated, NotFound, SubmissionUnknown};
     let kind = |name: &str| match name {
         "400-wrong-key.json" | "401-missing-key.json" | "403-permission.json" => Auth,
@@ -53,7 +53,7 @@ async fn every_refusal_of_a_create_has_its_outcome() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_id_that_cannot_be_used_is_told() {
+async fn an_unusable_request_id_is_reported() {
     let made =
         run(|seen, _| (seen.method == "POST").then(|| Answer::new(200, r#"{"request_id":"a b\n../c"}"#)));
     let error = made.await.outcome.unwrap_err();
@@ -63,7 +63,7 @@ async fn a_request_id_that_cannot_be_used_is_told() {
 
 // Requirement: wire contract, trap 5.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trap_05_every_shape_of_error_is_one_clean_line() {
+async fn every_shape_of_error_body_becomes_one_clean_line() {
     for body in [
         r#"{"code":"invalid-argument","error":"Bad ratio."}"#,
         r#"{"error":{"message":"Bad ratio.","type":"x","param":null,"code":"invalid-argument"}}"#,
@@ -93,7 +93,7 @@ async fn trap_05_every_shape_of_error_is_one_clean_line() {
 
 // Requirement: wire contract, trap 6.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trap_06_codes_are_kept_as_they_are_spelled() {
+async fn service_codes_are_kept_as_spelled() {
     let Run { outcome, .. } = run(|seen, _| {
         seen.path
             .starts_with("/v1/videos/c")
@@ -107,7 +107,7 @@ async fn trap_06_codes_are_kept_as_they_are_spelled() {
 
 // Requirement: wire contract, trap 7.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trap_07_a_wrong_key_is_a_400_and_is_called_a_wrong_key() {
+async fn a_400_for_a_wrong_key_is_reported_as_a_wrong_key() {
     let bench = Bench::start(&[]).await;
     let client = bench
         .builder()
@@ -124,7 +124,7 @@ async fn trap_07_a_wrong_key_is_a_400_and_is_called_a_wrong_key() {
 
 // Requirement: wire contract, trap 19.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trap_19_three_things_are_called_429() {
+async fn the_three_kinds_of_429_are_distinguished() {
     for (fault, advice, requests) in [
         ("create:429=0", RetryAdvice::Wait, 3),
         ("create:429-capacity=0", RetryAdvice::Wait, 3),
@@ -147,7 +147,7 @@ async fn trap_19_three_things_are_called_429() {
 
 // Requirement: wire contract, trap 24.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trap_24_unknown_values_can_be_sent() {
+async fn unknown_values_can_be_sent_without_strict_validation() {
     let bench = Bench::start(&[]).await;
     let odd = || {
         GenerateRequest::text("a boat")
@@ -167,7 +167,7 @@ async fn trap_24_unknown_values_can_be_sent() {
 
 // Requirement: field study of other clients, report 4.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b04_one_start_is_one_request_however_often_the_service_put_it_off() {
+async fn a_rate_limited_create_is_retried_as_one_request() {
     let bench = Bench::start(&["create:429=0,times=2"]).await;
     assert_eq!(generate(&bench).await.code(), "done");
     assert_eq!(counts(&bench), (3, 1, 1));
@@ -179,7 +179,7 @@ async fn b04_one_start_is_one_request_however_often_the_service_put_it_off() {
 
 // Requirement: field study of other clients, report 11.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b11_another_model_is_neither_asked_nor_hidden() {
+async fn another_model_is_neither_requested_nor_hidden() {
     // The service says no: nobody else is asked.
     let bench = Bench::start(&["create:status=400,times=1"]).await;
     let want = ("refused", Charge::No, Some(RetryAdvice::Change));
@@ -203,7 +203,7 @@ async fn b11_another_model_is_neither_asked_nor_hidden() {
 
 // Requirement: field study of other clients, report 27.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b27_a_429_is_waited_out_and_named_when_it_stays() {
+async fn a_429_is_waited_out_and_reported_when_it_persists() {
     let bench = Bench::start(&["create:429=1,times=1"]).await;
     let started = Instant::now();
     assert_eq!(generate(&bench).await.code(), "done");
@@ -230,7 +230,7 @@ async fn b27_a_429_is_waited_out_and_named_when_it_stays() {
 
 // Requirement: field study of other clients, report 40.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b40_the_words_of_a_refusal_reach_the_user() {
+async fn the_message_of_a_refusal_reaches_the_user() {
     let words = "Duration 7.5 is not an integer from 1 to 15";
     let body = format!(r#"{{"code":"invalid-argument","error":"{words}."}}"#);
     let ran = run(move |_, _| Some(Answer::new(400, body.clone()))).await;
@@ -256,7 +256,7 @@ async fn b40_the_words_of_a_refusal_reach_the_user() {
 
 // Requirement: field study of other clients, report 41.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b41_every_shape_of_error_is_read() {
+async fn every_shape_of_error_body_is_parsed() {
     for (body, code) in [
         (
             r#"{"error":{"message":"No such ratio.","code":"bad-ratio"}}"#,
@@ -286,7 +286,7 @@ async fn b41_every_shape_of_error_is_read() {
 
 // Requirement: ima2-gen 1.1.21, the loopback proxy.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_loopback_proxy_takes_any_key() {
+async fn a_loopback_service_accepts_any_key() {
     // ima2 sends `dummy` to its proxy; the proxy adds the account's token.
     let bench = Bench::with(reelkin::sandbox::Sandbox::builder().seconds_per_job(0.1), &[]).await;
     let error = bench

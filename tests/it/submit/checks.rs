@@ -12,7 +12,7 @@ use crate::support::outcomes::told;
 
 // Requirement: wire contract, trap 8.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trap_08_what_a_model_cannot_do_is_refused_before_it_is_paid() {
+async fn unsupported_model_features_are_refused_before_they_are_paid() {
     let bench = Bench::start(&[]).await;
     let text = || GenerateRequest::text("a boat");
     let mut pinned = GenerateRequest::references([dot()]).prompt("a boat");
@@ -47,7 +47,7 @@ async fn trap_08_what_a_model_cannot_do_is_refused_before_it_is_paid() {
 
 // Requirement: wire contract, trap 9.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trap_09_limits_of_references_are_the_live_ones() {
+async fn limits_on_references_match_the_service() {
     let references =
         |count: usize| GenerateRequest::references(std::iter::repeat_with(dot).take(count)).prompt("a boat");
     let (_, body) = sent(references(14)).await;
@@ -73,7 +73,7 @@ async fn trap_09_limits_of_references_are_the_live_ones() {
 
 // Requirement: wire contract, trap 10.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trap_10_the_ratio_auto_is_never_sent_and_none_is_left_out() {
+async fn the_ratio_auto_is_refused_and_an_unset_ratio_is_omitted() {
     let (_, body) = sent(GenerateRequest::text("a boat")).await;
     assert_eq!(body.get("aspect_ratio"), None);
     let bench = Bench::start(&[]).await;
@@ -89,7 +89,7 @@ async fn trap_10_the_ratio_auto_is_never_sent_and_none_is_left_out() {
 
 // Requirement: field study of other clients, report 36.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b36_a_length_is_refused_before_it_is_paid_or_its_change_is_told() {
+async fn an_invalid_duration_is_refused_and_a_changed_one_is_reported() {
     let bench = Bench::start(&["render-seconds=2"]).await;
     let outcome = Outcome::from(bench.client().generate(request().duration(secs(99))).await);
     let want = ("refused", Charge::No, Some(RetryAdvice::Change));

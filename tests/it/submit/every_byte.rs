@@ -46,7 +46,7 @@ fn judge_create(shot: Shot, whole: usize, outcome: &Result<Clip, Error>) -> Verd
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_the_reply_to_a_create() {
+async fn a_fault_at_any_byte_of_a_create_reply_sends_it_once() {
     let rig = Arc::new(Rig::start(ClipChecksum::Sha256, &[]).await);
     let replies = rig
         .replies(async |client| client.generate(tiny("measured")).await.unwrap())
@@ -76,7 +76,7 @@ async fn of_the_reply_to_a_create() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_the_reply_to_an_edit_and_an_extension() {
+async fn a_fault_at_any_byte_of_an_edit_or_extend_reply_sends_it_once() {
     let rig = Arc::new(Rig::start(ClipChecksum::Sha256, &["render-seconds=2"]).await);
     let source = rig.patient.generate(tiny("the source")).await.unwrap();
     let source = write(rig.bench.folder.path().join("source.mp4"), &Rig::take(&source));
@@ -119,7 +119,7 @@ async fn of_the_reply_to_an_edit_and_an_extension() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_the_reply_to_an_upload() {
+async fn a_fault_at_any_byte_of_an_upload_reply_is_retried_or_costs_nothing() {
     // An upload has no prompt to know it by, so each place has a sandbox of its own.
     let faults = ["create:status=400"];
     let mut places = Vec::new();
@@ -171,7 +171,7 @@ async fn of_the_reply_to_an_upload() {
 
 /// A request can be cut anywhere too: then nothing was made, and the client cannot know that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_create_on_its_way_there() {
+async fn a_create_request_cut_at_any_byte_is_sent_once() {
     let rig = Arc::new(Rig::start(ClipChecksum::None, &[]).await);
     for at in (0..600).step_by(7) {
         let fault = format!("create:cut-request@{at},times=1");

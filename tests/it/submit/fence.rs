@@ -84,7 +84,7 @@ async fn assert_refused(bench: &Bench, work: Work) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_that_was_removed_keeps_its_create_from_being_sent() {
+async fn a_removed_record_prevents_the_create() {
     let bench = Bench::start(&[]).await;
     let (gate, work, record) = held_up(&bench).await;
     std::fs::remove_file(record).unwrap();
@@ -93,7 +93,7 @@ async fn a_record_that_was_removed_keeps_its_create_from_being_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_that_another_process_took_keeps_its_create_from_being_sent() {
+async fn a_record_taken_by_another_process_prevents_the_create() {
     let bench = Bench::start(&[]).await;
     let (gate, work, path) = held_up(&bench).await;
     let mut record: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
@@ -104,7 +104,7 @@ async fn a_record_that_another_process_took_keeps_its_create_from_being_sent() {
 
 /// A lease whose file was removed says nothing of its owner: a recovery waits before it takes anything away.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lease_that_somebody_removed_does_not_make_its_owner_dead() {
+async fn a_removed_lease_file_does_not_end_its_owner() {
     let bench = Bench::start(&[]).await;
     let (gate, work, record) = held_up(&bench).await;
     for lease in std::fs::read_dir(bench.library().join("jobs/owners")).unwrap() {
@@ -125,7 +125,7 @@ async fn a_lease_that_somebody_removed_does_not_make_its_owner_dead() {
 
 /// The last look at the journal comes when the token is there, immediately before the create leaves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_that_was_removed_while_a_token_was_waited_for_sends_nothing() {
+async fn a_record_removed_while_waiting_for_a_token_prevents_the_create() {
     let bench = Bench::start(&[]).await;
     let (asked, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (tell, wait) = (Arc::clone(&asked), Arc::clone(&release));

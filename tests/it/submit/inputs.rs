@@ -34,7 +34,7 @@ fn transports(clip: Clip) -> Vec<String> {
 
 // Requirement: field study of other clients, report 33.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b33_a_clip_above_what_a_body_may_hold_goes_through_files() {
+async fn a_clip_above_the_body_limit_is_uploaded() {
     // As base64 in a body it would have 12 MB.
     let small = Sandbox::builder().seconds_per_job(0.1).most_body_bytes(11 << 20);
     let bench = Bench::with(small, &["pad=9000000,times=1"]).await;
@@ -52,7 +52,7 @@ async fn b33_a_clip_above_what_a_body_may_hold_goes_through_files() {
 
 // Requirement: field study of other clients, report 34.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b34_how_an_input_went_is_chosen_here_and_told() {
+async fn the_transport_of_an_input_is_chosen_and_reported() {
     let bench = Bench::start(&[]).await;
     let client = bench.client();
     let first = client.generate(request()).await.unwrap();
@@ -69,7 +69,7 @@ async fn b34_how_an_input_went_is_chosen_here_and_told() {
 
 // Requirement: field study of other clients, report 35.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b35_a_start_image_that_was_ignored_is_noticed() {
+async fn an_ignored_start_image_is_reported() {
     let asked = || GenerateRequest::image(dot()).prompt("a boat").duration(secs(1));
     let bench = Bench::start(&[]).await;
     let used = delivery(bench.client().generate(asked()).await.unwrap());
@@ -92,7 +92,7 @@ async fn b35_a_start_image_that_was_ignored_is_noticed() {
 
 // Requirement: wire contract, trap 14.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trap_14_a_source_that_cannot_be_fetched_fails_the_job_late() {
+async fn a_source_that_cannot_be_fetched_fails_the_job_later() {
     let bench = Bench::start(&[]).await;
     let nowhere = format!("http://{}/nothing.png", bench.sandbox.address());
     let request = GenerateRequest::image(MediaInput::Url(nowhere))

@@ -45,7 +45,7 @@ async fn sandbox_accepts(sandbox: &Sandbox, http: &reqwest::Client, millis: &[u6
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_client_accepts_the_service_accepts() {
+async fn the_client_accepts_the_keyframe_times_that_the_service_accepts() {
     let sandbox = Sandbox::builder().start().await.unwrap();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     // Each tenth of a second with each other one, and every millisecond around where a slot begins.

@@ -12,7 +12,7 @@ use crate::support::outcomes::{counts, generate, told};
 
 // Requirement: field study of other clients, report 37.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b37_a_team_without_data_retention_is_told_what_to_give_and_can_give_it() {
+async fn a_team_with_zero_data_retention_is_told_to_give_an_upload_target() {
     let zdr = Sandbox::builder().seconds_per_job(0.1).zero_data_retention(true);
     let bench = Bench::with(zdr, &[]).await;
     let outcome = generate(&bench).await;
@@ -33,7 +33,7 @@ async fn b37_a_team_without_data_retention_is_told_what_to_give_and_can_give_it(
 
 // Requirement: wire contract, trap 20.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trap_20_zero_retention_teams_give_and_fetch_the_clip_themselves() {
+async fn an_upload_target_of_a_zero_retention_team_gets_no_key() {
     let bench = Bench::with(
         Sandbox::builder().seconds_per_job(0.1).zero_data_retention(true),
         &[],
@@ -58,7 +58,7 @@ async fn trap_20_zero_retention_teams_give_and_fetch_the_clip_themselves() {
 
 // Requirement: wire contract, trap 22.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trap_22_a_clip_that_could_not_be_stored_is_still_a_clip() {
+async fn a_clip_that_the_service_could_not_store_is_saved_with_a_warning() {
     let bench = Bench::start(&["storage-error"]).await;
     let request = request().storage(StorageOptions::new("a.mp4"));
     let clip = bench.client().generate(request).await.unwrap();
@@ -66,7 +66,7 @@ async fn trap_22_a_clip_that_could_not_be_stored_is_still_a_clip() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_partial_success_is_a_clip_with_a_warning() {
+async fn a_failed_storage_or_public_link_is_a_warning() {
     for (fault, word) in [
         ("storage-error", "could not store"),
         ("public-url-error", "public link"),

@@ -53,7 +53,7 @@ fn starting_on(picture: Vec<u8>) -> GenerateRequest {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn half_a_picture_is_not_paid_for() {
+async fn truncated_pictures_are_refused_before_anything_is_paid() {
     let bench = Bench::start(&[]).await;
     let png = frame().to_png().unwrap();
     let data = find(&png, b"IDAT");
@@ -99,7 +99,7 @@ async fn half_a_picture_is_not_paid_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fill_bytes_before_markers_are_no_fault() {
+async fn jpeg_fill_bytes_before_markers_are_accepted() {
     let bench = Bench::start(&[]).await;
     let filled = filled_jpeg();
     let shown = media::picture(filled.clone(), &MediaOptions::default()).unwrap();

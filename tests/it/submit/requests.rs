@@ -139,7 +139,7 @@ fn requests() -> Vec<(&'static str, GenerateRequest)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_mode_is_sent_as_its_fixture_has_it() {
+async fn the_body_of_every_mode_matches_its_fixture() {
     let mut names = fixture_names("requests");
     // These two are verbs of their own, below.
     names.remove("edit.json");
@@ -158,7 +158,7 @@ async fn every_mode_is_sent_as_its_fixture_has_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_create_has_the_headers_of_the_contract_and_no_others() {
+async fn a_create_has_exactly_the_headers_of_the_contract() {
     let (seen, _) = sent(GenerateRequest::text("a lighthouse at dusk")).await;
     assert_eq!(
         (seen.method.as_str(), seen.path.as_str()),
@@ -186,7 +186,7 @@ async fn a_create_has_the_headers_of_the_contract_and_no_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn edit_and_extend_are_sent_as_their_fixtures_have_it() {
+async fn the_bodies_of_edit_and_extend_match_their_fixtures() {
     let request = EditRequest::new(link("https://clips.example/in.mp4"), "make the coat red");
     let (seen, have) = sent_by(async |client| client.edit(request).await).await;
     assert_eq!(
@@ -204,7 +204,7 @@ async fn edit_and_extend_are_sent_as_their_fixtures_have_it() {
 
 // Requirement: wire contract, trap 11.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trap_11_pictures_are_objects() {
+async fn pictures_are_sent_as_objects() {
     let url = MediaInput::Url("https://pictures.example/a.png".into());
     let (_, body) = sent(GenerateRequest::image(url).prompt("a boat")).await;
     assert_eq!(body["image"], json!({ "url": "https://pictures.example/a.png" }));
@@ -213,7 +213,7 @@ async fn trap_11_pictures_are_objects() {
 
 // Requirement: wire contract, trap 15.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trap_15_what_costs_money_is_never_left_to_the_service() {
+async fn fields_that_affect_the_price_are_always_sent() {
     let (_, body) = sent(GenerateRequest::text("a boat")).await;
     let want = json!({
         "model": "grok-imagine-video", "prompt": "a boat", "duration": 5, "resolution": "480p",
@@ -224,7 +224,7 @@ async fn trap_15_what_costs_money_is_never_left_to_the_service() {
 
 // Requirement: wire contract, trap 25.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trap_25_references_keep_their_order_whatever_their_kind() {
+async fn references_keep_their_order_across_kinds() {
     let url = |name: &str| MediaInput::Url(format!("https://pictures.example/{name}.png"));
     let file = MediaInput::FileId("file_1".into());
     let (_, body) =
@@ -247,7 +247,7 @@ async fn trap_25_references_keep_their_order_whatever_their_kind() {
 
 // Requirement: wire contract, trap 30.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trap_30_a_large_picture_goes_inline_unharmed() {
+async fn a_large_picture_is_sent_inline_unchanged() {
     // A PNG followed by bytes that no decoder reads: 1.6 MB on the wire.
     let mut bytes = include_bytes!("../../fixtures/dot.png").to_vec();
     bytes.resize(1_200_000, 7);

@@ -26,7 +26,7 @@ fn refused(word: &str, set: impl Fn(VideoClientBuilder) -> VideoClientBuilder) {
 }
 
 #[test]
-fn rates_times_and_limits_that_cannot_be_kept_are_refused() {
+fn invalid_rates_timeouts_and_limits_are_refused() {
     for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         refused("requests_per_second", |builder| {
             builder.rate_limit(RateLimit::per_second(bad, 1.0))
@@ -62,7 +62,7 @@ fn rates_times_and_limits_that_cannot_be_kept_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_longest_times_are_within_every_clock() {
+async fn the_longest_timeouts_work() {
     let bench = Bench::start(&[]).await;
     let mut timeouts = Timeouts::default();
     (timeouts.connect, timeouts.create, timeouts.read) = (YEAR, YEAR, YEAR);

@@ -22,7 +22,7 @@ const UNKNOWN: (&str, Charge, Option<RetryAdvice>) = (
 
 // Requirement: field study of other clients, report 1.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b01_a_lost_reply_makes_no_second_job() {
+async fn a_lost_reply_creates_no_second_job() {
     let bench = Bench::start(&["create:lost-reply,times=1"]).await;
     assert_eq!(told(&generate(&bench).await), UNKNOWN);
     assert_eq!(counts(&bench), (1, 1, 0));
@@ -34,7 +34,7 @@ async fn b01_a_lost_reply_makes_no_second_job() {
 
 // Requirement: field study of other clients, report 2.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b02_a_broken_line_is_not_charged_two_or_three_times() {
+async fn a_broken_connection_is_charged_once() {
     for fault in ["create:cut@0", "create:reset@40", "create:truncated"] {
         let bench = Bench::start(&[fault]).await;
         let outcome = generate(&bench).await;
@@ -51,7 +51,7 @@ async fn b02_a_broken_line_is_not_charged_two_or_three_times() {
 
 // Requirement: field study of other clients, report 3.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b03_the_intent_is_in_the_journal_before_the_create_is_sent() {
+async fn the_journal_has_the_intent_before_the_create_is_sent() {
     let folder = tempfile::tempdir().unwrap();
     let library = folder.path().join("clips");
     let found: Arc<Mutex<Vec<Value>>> = Arc::default();
@@ -81,7 +81,7 @@ async fn b03_the_intent_is_in_the_journal_before_the_create_is_sent() {
 
 // Requirement: field study of other clients, report 12.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b12_no_ambiguous_answer_to_a_create_is_taken_as_leave_to_send_it_again() {
+async fn an_ambiguous_reply_to_a_create_is_never_retried() {
     for fault in [
         "500",
         "502",
@@ -109,7 +109,7 @@ async fn b12_no_ambiguous_answer_to_a_create_is_taken_as_leave_to_send_it_again(
 
 // Requirement: wire contract, trap 16.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn trap_16_a_create_without_an_answer_is_sent_once_and_called_unknown() {
+async fn a_create_without_a_reply_is_sent_once_and_reported_as_unknown() {
     for fault in [
         "create:lost-reply",
         "create:reset",
@@ -125,7 +125,7 @@ async fn trap_16_a_create_without_an_answer_is_sent_once_and_called_unknown() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_edit_and_an_extension_without_an_answer_are_sent_once_too() {
+async fn an_edit_and_an_extension_without_a_reply_are_sent_once() {
     let bench = Bench::start(&[]).await;
     let clip = bench
         .client()

@@ -24,7 +24,7 @@ fn frame(clip: &Bytes, position: FramePosition) -> Frame {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn first_and_last_frame_of_a_clip_of_the_library() {
+async fn analyze_sends_the_first_and_last_frame_of_a_library_clip() {
     let rig = rig().await;
     let client = rig.client();
     let clip = client.generate(request()).await.unwrap();
@@ -80,7 +80,7 @@ async fn first_and_last_frame_of_a_clip_of_the_library() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn frames_are_spread_over_a_file_or_over_bytes() {
+async fn analyze_spreads_frames_over_a_file_or_bytes() {
     let rig = rig().await;
     let client = rig.client();
     let bytes = real_clip().await;
@@ -119,7 +119,7 @@ async fn frames_are_spread_over_a_file_or_over_bytes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn more_frames_than_there_are_show_each_once() {
+async fn analyze_sends_each_frame_once_when_more_are_requested() {
     let rig = rig().await;
     let clip = MediaInput::bytes("clip", real_clip().await);
     let notes = rig.client().analyze(clip).frames(32).await.unwrap();
@@ -129,7 +129,7 @@ async fn more_frames_than_there_are_show_each_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_here_is_refused_with_a_reason() {
+async fn clips_that_are_not_local_are_refused_with_a_reason() {
     let rig = rig().await;
     let client = rig.client();
     let png = Frame::from_rgb(8, 8, vec![9; 192]).unwrap().to_png().unwrap();
@@ -188,7 +188,7 @@ async fn what_is_not_here_is_refused_with_a_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_that_is_no_description_is_an_error() {
+async fn an_answer_that_is_not_a_description_is_an_error() {
     let mut refusal = fixture("language/notes-answer.json");
     refusal["output"][1]["content"][0] = json!({ "type": "refusal", "refusal": "No." });
     for (answer, kind, charge, says) in [
@@ -255,7 +255,7 @@ async fn an_answer_that_is_no_description_is_an_error() {
 
 // Requirement: ima2-gen 1.1.21, `video analyze`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn video_analyze_describes_a_file_of_the_library_and_refuses_urls() {
+async fn analyze_describes_a_library_clip_and_refuses_urls() {
     let bench = Bench::start(&[]).await;
     let client = bench.client();
     let clip = client.generate(request()).await.unwrap();

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::support::bench::{Bench, PATIENCE, PENDING, film, ms, real_clip, request, step};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn three_steps_make_a_family_of_four_with_one_create_each() {
+async fn three_steps_extend_a_clip_to_a_family_of_four_with_one_create_each() {
     let bench = Bench::start(&[]).await;
     let client = bench.client();
     let first = client.generate(request()).await.unwrap();
@@ -105,7 +105,7 @@ async fn three_steps_make_a_family_of_four_with_one_create_each() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_chain_goes_on_from_any_file_and_by_extensions_too() {
+async fn a_chain_continues_any_file_and_by_extensions() {
     let bench = Bench::start(&[]).await;
     let asked = ChainRequest::from_clip(MediaInput::bytes("a clip", real_clip().await))
         .then(step("on"))
@@ -138,7 +138,7 @@ async fn a_chain_goes_on_from_any_file_and_by_extensions_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_work_is_refused_before_the_first_create() {
+async fn invalid_steps_are_refused_before_the_first_create() {
     let bench = Bench::start(&[]).await;
     let client = bench.client();
     let too_long = ContinueRequest::new("x")
@@ -187,7 +187,7 @@ async fn what_cannot_work_is_refused_before_the_first_create() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_budget_holds_for_all_clips_together() {
+async fn a_budget_covers_all_clips_of_a_chain() {
     let bench = Bench::start(&[]).await;
     let client = bench.client();
     // Three clips of a second at $0.05, two of them with a picture going in.
@@ -229,7 +229,7 @@ async fn a_budget_holds_for_all_clips_together() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_chain_that_is_stopped_goes_on_by_its_id() {
+async fn a_stopped_chain_is_resumed_by_its_id() {
     let bench = Bench::start(&[&format!("{PENDING},prompt=lamp")]).await;
     let chain = bench.client().chain(film()).start().await.unwrap();
     let state = bench.until("the second create", |state| state.creates == 2).await;
@@ -266,7 +266,7 @@ async fn a_chain_that_is_stopped_goes_on_by_its_id() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn dropping_everything_stops_nothing_and_there_is_one_driver() {
+async fn a_dropped_chain_completes_and_allows_no_second_driver() {
     let bench = Bench::start(&[PENDING]).await;
     let client = bench.client();
     let chain = client.chain(film()).start().await.unwrap();
@@ -289,7 +289,7 @@ async fn dropping_everything_stops_nothing_and_there_is_one_driver() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_name_makes_another_chain_of_the_same_words() {
+async fn another_name_starts_another_chain_of_the_same_steps() {
     let bench = Bench::start(&[]).await;
     let client = bench.client();
     let short = |name: &str| ChainRequest::generate(request()).then(step("on")).name(name);
@@ -315,7 +315,7 @@ async fn a_name_makes_another_chain_of_the_same_words() {
 
 // Requirement: field study of other clients, report 17.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b17_a_long_chain_goes_on_where_it_broke_off() {
+async fn a_failed_chain_continues_where_it_stopped() {
     let bench = Bench::start(&["failed=internal_error,prompt=third,times=1"]).await;
     let step = |prompt: &str| ContinueRequest::new(prompt).duration(secs(1)).resolution("480p");
     let film = || {

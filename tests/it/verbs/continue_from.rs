@@ -9,7 +9,7 @@ use crate::support::bench::{Bench, request, sidecar};
 
 // Requirement: ima2-gen 1.1.21, `video continue`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn video_continue_starts_on_the_last_frame_with_the_parents_lineage() {
+async fn continue_starts_on_the_last_frame_with_the_lineage_of_the_parent() {
     let bench = Bench::start(&[]).await;
     let client = bench.client();
     let parent = client.generate(request().resolution("720p")).await.unwrap();
@@ -46,7 +46,7 @@ async fn video_continue_starts_on_the_last_frame_with_the_parents_lineage() {
 
 // Requirement: ima2-gen 1.1.21, chains of continuations.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn over_twenty_hops_every_start_is_the_frame_that_was_sent() {
+async fn over_twenty_continuations_every_clip_starts_on_the_frame_that_was_sent() {
     let bench = Bench::start(&[]).await;
     let client = bench.client();
     let mut clip = client.generate(request()).await.unwrap();

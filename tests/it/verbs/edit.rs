@@ -17,7 +17,7 @@ fn length(path: &Path) -> f64 {
 
 // Requirement: ima2-gen 1.1.21, `video edit`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn video_edit_takes_a_url_a_file_id_a_data_url_and_a_file_of_the_library() {
+async fn edit_accepts_a_url_a_file_id_a_data_url_and_a_library_clip() {
     use base64::Engine as _;
 
     let bench = Bench::start(&[]).await;
@@ -84,7 +84,7 @@ async fn video_edit_takes_a_url_a_file_id_a_data_url_and_a_file_of_the_library()
 
 // Requirement: ima2-gen 1.1.21, `video extend`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn video_extend_is_the_source_plus_the_added_part() {
+async fn extend_returns_the_source_plus_the_added_seconds() {
     let bench = Bench::start(&[]).await;
     let client = bench.client();
     let clip = client.generate(request().duration(secs(2))).await.unwrap();

@@ -10,7 +10,7 @@ use reelkin::{Charge, ErrorKind, PlannerSettings, secs};
 use crate::support::byte_faults::{AT_ONCE, Kind, Rig, described, ends_and_some, reply, shots, tiny, volley};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_the_answer_of_a_planner() {
+async fn a_fault_at_any_byte_of_a_planner_reply_asks_once() {
     // No clip is rendered: what matters is whether one is asked for.
     let rig = Arc::new(Rig::start(ClipChecksum::None, &["create:status=400"]).await);
     let planned = |words: &str| tiny(words).plan(PlannerSettings::default());

@@ -19,7 +19,7 @@ async fn picture(bench: &Bench) -> MediaInput {
 
 // Requirement: ima2-gen 1.1.21, `video generate` without references.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn video_generate_without_references_is_text_to_video() {
+async fn generate_without_references_is_text_to_video() {
     let bench = Bench::start(&[]).await;
     let ran = Program::at(&bench)
         .args(["generate", "a kite over dunes", "--json"])
@@ -53,7 +53,7 @@ async fn video_generate_without_references_is_text_to_video() {
 
 // Requirement: ima2-gen 1.1.21, `video generate` with references.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn video_generate_with_one_reference_is_image_to_video_and_with_more_reference_to_video() {
+async fn generate_with_one_reference_is_image_to_video_and_with_more_reference_to_video() {
     let bench = Bench::start(&[]).await;
     let client = bench.client();
     let clip = client.generate(request()).await.unwrap();
@@ -87,7 +87,7 @@ async fn video_generate_with_one_reference_is_image_to_video_and_with_more_refer
 
 // Requirement: ima2-gen 1.1.21, start pictures.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_start_picture_is_found_again_in_the_clip() {
+async fn a_start_picture_matches_the_first_frame_of_the_clip() {
     let bench = Bench::start(&[]).await;
     let start = picture(&bench).await;
     let clip = bench

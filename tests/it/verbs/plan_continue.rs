@@ -98,7 +98,7 @@ async fn a_continuation_is_planned_with_its_branch_and_the_last_frame() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_continuation_is_not_planned_where_that_is_off() {
+async fn a_continuation_is_planned_as_the_settings_say() {
     for (when, plan, planned) in [
         (PlanWhen::Continuing, None, true),
         (PlanWhen::Always, None, true),
@@ -122,7 +122,7 @@ async fn a_continuation_is_not_planned_where_that_is_off() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_continuation_whose_planner_fails_asks_for_no_clip() {
+async fn a_continuation_whose_planner_fails_sends_no_create() {
     let rig = Rig::start(|_, _| answer_with("{\"prompt\":\"\"}")).await;
     let path = parent(&rig).await;
     let request = ContinueRequest::new("the lamp turns").duration(secs(1));

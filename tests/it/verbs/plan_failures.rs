@@ -227,7 +227,7 @@ fn settings_for(row: &Row) -> PlannerSettings {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_planner_that_fails_is_an_error_and_no_clip_is_asked_for() {
+async fn a_failing_planner_is_an_error_and_sends_no_create() {
     for row in rows() {
         let answer = row.answer.clone();
         let rig = Rig::start(move |_, _| answer.clone()).await;
@@ -263,7 +263,7 @@ async fn a_planner_that_fails_is_an_error_and_no_clip_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn falling_back_sends_the_users_own_words_and_says_so() {
+async fn falling_back_sends_the_users_prompt_and_warns() {
     for row in rows() {
         let answer = row.answer.clone();
         let rig = Rig::start(move |_, _| answer.clone()).await;
@@ -300,7 +300,7 @@ async fn falling_back_sends_the_users_own_words_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_question_refused_for_its_rate_is_asked_again() {
+async fn a_rate_limited_question_is_asked_again() {
     let busy = r#"{"code":"resource-exhausted","error":"Too many requests"}"#;
     let rig = Rig::start(move |_, before| match before {
         0 => Answer::new(429, busy).header("retry-after", 0),
@@ -326,7 +326,7 @@ async fn a_question_refused_for_its_rate_is_asked_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_question_that_never_left_costs_nothing() {
+async fn a_question_that_was_never_sent_costs_nothing() {
     let folder = tempfile::tempdir().unwrap();
     // Port 1 is never handed out as an ephemeral port, so no other test listens there.
     let client = builder("http://127.0.0.1:1/v1", folder.path()).build().unwrap();
@@ -337,7 +337,7 @@ async fn a_question_that_never_left_costs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_asked_for_a_request_that_cannot_be_sent() {
+async fn an_invalid_request_asks_no_question() {
     let rig = Rig::planning("Never.").await;
     let client = rig.client();
     let refused = client.generate(request().duration(secs(99)).plan(true)).await;

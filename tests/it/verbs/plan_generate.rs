@@ -35,7 +35,7 @@ fn looks(frame: &Frame, size: (u32, u32), colour: [u8; 3]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_question_is_the_one_of_the_contract() {
+async fn the_question_matches_the_fixture() {
     let planned = "A white lighthouse stands on a dark cliff at dusk.";
     let rig = Rig::start(|_, _| Answer::new(200, fixture("language/plan-answer.json").to_string())).await;
     let clip = rig.client().generate(request().plan(true)).await.unwrap();
@@ -83,7 +83,7 @@ async fn the_question_is_the_one_of_the_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn settings_of_the_client_and_of_the_request() {
+async fn settings_of_the_request_override_those_of_the_client() {
     let rig = Rig::start(|_, _| {
         let mut answer = fixture("language/plan-answer.json");
         answer["model"] = json!("grok-4.6-0930");
@@ -144,7 +144,7 @@ async fn nothing_is_planned_unless_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_start_picture_is_shown_small_and_sent_as_it_is() {
+async fn a_start_picture_is_shown_scaled_down_and_sent_unchanged() {
     let rig = Rig::planning("It turns.").await;
     let png = plain(1600, 900, [200, 40, 30]);
     let start = GenerateRequest::image(MediaInput::bytes("start.png", png.clone())).duration(secs(1));
@@ -169,7 +169,7 @@ async fn a_start_picture_is_shown_small_and_sent_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn references_are_shown_in_order_under_their_tags() {
+async fn references_are_shown_in_order_with_their_tags() {
     let rig = Rig::planning("<IMAGE_0> bows to <IMAGE_1>, <IMAGE_2> looks on.").await;
     let request = GenerateRequest::references([
         MediaInput::bytes("tall", plain(400, 1200, [20, 200, 30])),
@@ -243,7 +243,7 @@ async fn a_series_is_planned_with_its_newest_four_prompts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_topic_is_recorded_without_a_planner_too() {
+async fn a_topic_is_recorded_without_a_planner() {
     let rig = Rig::planning("Never.").await;
     rig.client().generate(request().topic("boats")).await.unwrap();
     assert!(rig.questions().is_empty());
@@ -257,7 +257,7 @@ async fn a_topic_is_recorded_without_a_planner_too() {
 
 // Requirement: ima2-gen 1.1.21, series.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn series_plan_with_the_newest_four_prompts_of_their_topic() {
+async fn a_series_counts_its_clips_and_plans_once() {
     let bench = Bench::start(&[]).await;
     let client = bench.client();
     for part in ["dawn", "morning", "noon", "afternoon", "dusk"] {

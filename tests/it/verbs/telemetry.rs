@@ -149,7 +149,7 @@ fn asked() -> GenerateRequest {
 }
 
 #[tokio::test]
-async fn every_step_of_a_clip_is_a_span_with_the_names_of_the_contract() {
+async fn every_step_of_a_clip_has_a_span_with_the_specified_names() {
     let bench = Bench::start(&["render-size=64x64"]).await;
     let (recorder, listening) = listen();
     let client = bench.client();
@@ -214,7 +214,7 @@ async fn every_step_of_a_clip_is_a_span_with_the_names_of_the_contract() {
 }
 
 #[tokio::test]
-async fn prompts_are_told_only_to_who_asked_for_them() {
+async fn prompts_are_recorded_only_on_request() {
     for content in [false, true] {
         let bench = Bench::start(&["render-size=64x64"]).await;
         let (recorder, listening) = listen();
@@ -280,7 +280,7 @@ async fn every_verb_has_its_span() {
 }
 
 #[tokio::test]
-async fn a_span_says_how_its_step_failed() {
+async fn a_span_records_how_its_step_failed() {
     for (fault, name, kind) in [
         (
             "create:lost-reply",
@@ -305,7 +305,7 @@ async fn a_span_says_how_its_step_failed() {
 }
 
 #[tokio::test]
-async fn nobody_is_told_a_key_or_a_signed_link() {
+async fn spans_and_events_contain_no_key_and_no_signed_link() {
     for fault in [
         "pad=1",
         "download:503,times=1",
