@@ -1,4 +1,4 @@
-//! The integration tests, one binary: linking is what costs.
+//! The integration tests, filed by behavior. They are one binary, because linking takes most of the build time.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,5 +1,4 @@
-//! Bad input: one clear line that names what is wrong and what would be right, the right exit code,
-//! nothing half written, and nothing paid.
+//! Bad input: one clear line that names what would be right, the right exit code, and nothing written or paid.
 
 #![cfg(feature = "cli")]
 
@@ -9,9 +8,9 @@ use reelkin::sandbox::Sandbox;
 
 use crate::support::bench::{Bench, KEY, real_clip};
 use crate::support::clips;
-use crate::support::program::{Program, Ran};
+use crate::support::program::{GENERATE, Program, ProgramOutput};
 
-/// Runs a call that must be refused: as a person, and as a machine. The line must have all the words.
+/// Runs a call that must be refused, with and without `--json`. The message must contain all words.
 async fn refused(bench: &Bench, args: &[&str], code: i32, words: &[&str]) {
     let before = listing(bench.folder.path());
     let ran = Program::at(bench).args(args).run().await;
@@ -38,7 +37,7 @@ async fn refused(bench: &Bench, args: &[&str], code: i32, words: &[&str]) {
     );
 }
 
-fn check(args: &[&str], ran: &Ran, code: i32, line: &str, words: &[&str]) {
+fn check(args: &[&str], ran: &ProgramOutput, code: i32, line: &str, words: &[&str]) {
     assert_eq!(ran.code, code, "{args:?}: {ran:?}");
     for word in words {
         assert!(line.contains(word), "{args:?}: no {word:?} in {line:?}");
@@ -47,7 +46,7 @@ fn check(args: &[&str], ran: &Ran, code: i32, line: &str, words: &[&str]) {
     assert!(!ran.stdout.contains(KEY) && !ran.stderr.contains(KEY), "{args:?}");
 }
 
-/// Every visible file below a folder, with its size.
+/// Returns every file below a folder, with its size.
 fn listing(folder: &Path) -> Vec<(String, u64)> {
     let mut all = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -79,7 +78,7 @@ async fn bench() -> Bench {
     bench
 }
 
-/// A PNG that says it is this large, and ends after its header.
+/// Returns a PNG that ends after its header, which declares this size.
 fn png_header(width: u32, height: u32) -> Vec<u8> {
     let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
     png.extend(width.to_be_bytes());
@@ -198,7 +197,7 @@ async fn invalid_arguments_are_refused_before_anything_is_sent() {
         (&["ls", "-n", "0"], &["1..=1000"]),
         (&["frame"], &["CLIP"]),
     ];
-    // The library is there, so that only the arguments are wrong.
+    // The library exists, so that only the arguments are wrong.
     std::fs::create_dir(bench.library()).unwrap();
     for (args, words) in rows {
         refused(&bench, args, 2, words).await;
@@ -292,7 +291,7 @@ async fn invalid_clips_are_refused_by_frame_and_probe() {
     ];
     for (clip, code, words) in rows {
         for verb in ["frame", "probe"] {
-            // What is cut off in the middle still has facts to tell.
+            // A truncated clip can still be probed.
             if verb == "probe" && *clip == "half.mp4" {
                 continue;
             }
@@ -326,10 +325,7 @@ async fn unwritable_copy_targets_are_refused_before_anything_is_paid() {
         (["-d", "words.mp4/below"], "words.mp4/below"),
         (["-d", bench.library().to_str().unwrap()], "clips"),
     ] {
-        let args: Vec<_> = ["generate", "a boat", "--duration", "1"]
-            .into_iter()
-            .chain(args)
-            .collect();
+        let args: Vec<_> = GENERATE.into_iter().chain(args).collect();
         refused(&bench, &args, 2, &[word]).await;
     }
     refused(&bench, &["recover", "a", "b", "-o", "x.mp4"], 2, &["-d"]).await;
@@ -425,10 +421,10 @@ async fn a_key_with_a_line_break_is_refused_as_a_wrong_setting() {
         !ran.stderr.contains("CANARY") && !ran.stderr.contains("SECOND"),
         "{ran:?}"
     );
-    // One at the end came with the paste.
+    // A line break at the end is removed.
     let ran = Program::at(&bench)
         .env("XAI_API_KEY", format!(" {KEY}\r\n"))
-        .args(["generate", "a boat", "--duration", "1"])
+        .args(GENERATE)
         .run()
         .await;
     assert_eq!(ran.code, 0, "{ran:?}");

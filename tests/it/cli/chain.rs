@@ -1,14 +1,11 @@
-//! `reelkin chain`: its output, its exit codes, and being killed in the middle.
+//! `reelkin chain`: its output, its exit codes, and kills in the middle.
 
 #![cfg(feature = "cli")]
 
-use std::process::Child;
-use std::time::Instant;
-
 use serde_json::{Value, json};
 
-use crate::support::bench::{Bench, PATIENCE, PENDING, ms};
-use crate::support::program::{Program, finish};
+use crate::support::bench::{Bench, PENDING, wait_until};
+use crate::support::program::{Program, finish, kill};
 
 const FILM: [&str; 10] = [
     "chain",
@@ -23,28 +20,15 @@ const FILM: [&str; 10] = [
     "film",
 ];
 
-fn record(bench: &Bench) -> Value {
+fn chain_record(bench: &Bench) -> Value {
     let path = bench.library().join("chains/film.json");
     std::fs::read(path).map_or(Value::Null, |json| serde_json::from_slice(&json).unwrap())
 }
 
-/// Waits until the chain's record is as wanted.
-async fn until(bench: &Bench, what: &str, wanted: impl Fn(&Value) -> bool) {
-    let started = Instant::now();
-    while !wanted(&record(bench)) {
-        assert!(started.elapsed() < PATIENCE, "never: {what}: {}", record(bench));
-        tokio::time::sleep(ms(5)).await;
-    }
-}
-
-/// No handler runs, nothing is flushed.
-async fn kill(mut child: Child) {
-    tokio::task::spawn_blocking(move || {
-        child.kill().unwrap();
-        child.wait().unwrap();
-    })
-    .await
-    .unwrap();
+/// Waits until the document of the chain is as wanted.
+async fn wait_for_chain(bench: &Bench, what: &str, wanted: impl Fn(&Value) -> bool) {
+    let describe = || format!("{what}: {}", chain_record(bench));
+    wait_until(describe, async || wanted(&chain_record(bench))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -81,7 +65,7 @@ async fn chain_prints_its_clips_costs_and_drift() {
     );
     assert_eq!(bench.state().creates, 3);
 
-    // For a person, and with nothing left to make.
+    // Output for a person, with nothing left to make.
     let ran = Program::at(&bench).args(FILM).run().await;
     assert_eq!((ran.code, bench.state().creates), (0, 3), "{ran:?}");
     assert_eq!(
@@ -100,7 +84,7 @@ async fn chain_prints_its_clips_costs_and_drift() {
 async fn a_chain_killed_after_a_submit_sends_nothing_twice_when_repeated() {
     let bench = Bench::start(&[&format!("{PENDING},prompt=lamp")]).await;
     let child = Program::at(&bench).args(FILM).spawn();
-    until(&bench, "the job of clip 1", |record| {
+    wait_for_chain(&bench, "the job of clip 1", |record| {
         record["steps"][1]["job_id"].is_string()
     })
     .await;
@@ -113,12 +97,12 @@ async fn a_chain_killed_after_a_submit_sends_nothing_twice_when_repeated() {
     let job = bench.state().jobs[1].id.clone();
     assert!(ran.stderr.contains(&format!("picked up: job {job}")), "{ran:?}");
     assert_eq!(bench.state().create_requests, 3);
-    // The clip that was picked up has all that one made in one go has.
+    // The clip that was picked up has the same fields as an uninterrupted one.
     let clips = bench.clips();
     let (picked, whole) = (&clips[1].sidecar, &clips[2].sidecar);
     assert_eq!(picked["reelkin"]["job_id"], job.as_str());
     assert_eq!(picked["userPrompt"], "the lamp turns on");
-    // What was planned is what was sent, and it was planned once.
+    // The planned prompt was sent, and it was planned once.
     assert_eq!(picked["prompt"], bench.state().jobs[1].prompt.as_str());
     assert!(picked["reelkin"]["planner"]["model"].is_string(), "{picked}");
     let fields = |sidecar: &Value| -> Vec<String> {
@@ -141,7 +125,7 @@ async fn a_chain_killed_after_a_submit_sends_nothing_twice_when_repeated() {
 async fn a_chain_killed_during_a_create_does_not_send_it_again() {
     let bench = Bench::start(&["create:delay=30,after=1"]).await;
     let child = Program::at(&bench).args(FILM).spawn();
-    until(&bench, "clip 1 on its way", |record| {
+    wait_for_chain(&bench, "clip 1 on its way", |record| {
         record["steps"][1]["state"] == "sending"
     })
     .await;
@@ -249,7 +233,7 @@ async fn a_budget_too_small_for_the_chain_exits_with_5_and_pays_nothing() {
         "{told}"
     );
     assert_eq!(bench.state().create_requests, 0);
-    assert_eq!(record(&bench), Value::Null);
+    assert_eq!(chain_record(&bench), Value::Null);
     for (args, words) in [
         (&["chain"][..], "PROMPT"),
         (&["chain", "x", "--budget", "five"], "\"five\""),
@@ -266,7 +250,7 @@ async fn a_budget_too_small_for_the_chain_exits_with_5_and_pays_nothing() {
 async fn a_second_process_on_the_same_chain_is_refused() {
     let bench = Bench::start(&[PENDING]).await;
     let child = Program::at(&bench).args(FILM).spawn();
-    until(&bench, "the chain", Value::is_object).await;
+    wait_for_chain(&bench, "the chain", Value::is_object).await;
     let ran = Program::at(&bench).args(FILM).run().await;
     bench.end_pending();
     assert_eq!(ran.code, 1, "{ran:?}");

@@ -6,28 +6,23 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::support::bench::{Bench, KEY, PATIENCE, PENDING};
-use crate::support::program::{Program, Ran};
+use crate::support::bench::{Bench, KEY, MAX_WAIT, PENDING};
+use crate::support::program::{GENERATE, Program, ProgramOutput};
 use crate::support::s3::{BUCKET, KEY_ID, S3, SECRET};
 
-const BOAT: [&str; 4] = ["generate", "a boat", "--duration", "1"];
-
-/// The program with a sandbox, a place for the library, and the settings of an S3.
+/// Returns a call with a sandbox, a library, and the settings of an S3 server.
 fn program(bench: &Bench, endpoint: &str, library: &str) -> Program {
-    Program::in_folder(bench.folder.path())
-        .env("XAI_API_KEY", KEY)
+    Program::at_service(bench.folder.path(), &bench.sandbox.base_url())
         .env("AWS_ACCESS_KEY_ID", KEY_ID)
         .env("AWS_SECRET_ACCESS_KEY", SECRET)
         .env("AWS_ENDPOINT_URL", endpoint)
         .env("AWS_ALLOW_HTTP", "true")
         .env("AWS_REGION", "us-east-1")
-        .arg("--base-url")
-        .arg(bench.sandbox.base_url())
         .arg("--library")
         .arg(library)
 }
 
-fn quiet(ran: &Ran) {
+fn quiet(ran: &ProgramOutput) {
     for secret in [SECRET, KEY_ID, KEY] {
         assert!(
             !ran.stdout.contains(secret) && !ran.stderr.contains(secret),
@@ -101,7 +96,7 @@ async fn every_verb_works_on_a_bucket() {
             .all(|name| name.starts_with("team/clips/") && !name.contains(".incoming")),
         "{names:?}"
     );
-    // Clips with their sidecars, the chain, the ledger; leases that nobody holds any more lie in jobs/owners.
+    // Clips with their sidecars, the chain, the ledger. Expired leases remain in jobs/owners.
     let below = |folder: &str| {
         let folder = format!("team/clips/{folder}");
         names.iter().filter(|name| name.starts_with(&folder)).count()
@@ -112,14 +107,14 @@ async fn every_verb_works_on_a_bucket() {
     assert_eq!(uploads, 0);
 }
 
-/// A store has no locks that end with a process: its lease has to run out, and then one of many takes over.
+/// A store has no locks that end with a process. The lease has to expire before one of the recoveries takes over.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_of_a_killed_process_is_saved_by_exactly_one_recovery() {
     let bench = Bench::start(&[PENDING]).await;
     let s3 = S3::start();
     let place = format!("s3://{BUCKET}/team");
     let call = || program(&bench, &s3.endpoint(), &place);
-    let mut child = call().args(BOAT).spawn();
+    let mut child = call().args(GENERATE).spawn();
     bench.until("a poll", |state| state.polls > 0).await;
     child.kill().unwrap();
     child.wait().unwrap();
@@ -155,28 +150,31 @@ async fn bucket_errors_are_reported_before_anything_is_paid() {
         "<Error><Code>InvalidAccessKeyId</Code><AWSAccessKeyId>{KEY_ID}</AWSAccessKeyId><HostId>{SECRET}</HostId></Error>"
     );
     s3.fault("PUT", 100, 403, &wrong_key);
-    let refused = program(&bench, &s3.endpoint(), &place).args(BOAT).run().await;
+    let refused = program(&bench, &s3.endpoint(), &place).args(GENERATE).run().await;
     s3.fault("PUT", 0, 0, "");
     let missing = program(&bench, &s3.endpoint(), "s3://no-such-bucket/team")
-        .args(BOAT)
+        .args(GENERATE)
         .run()
         .await;
     let began = Instant::now();
-    let unreachable = program(&bench, closed, &place).args(BOAT).run().await;
-    assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+    let unreachable = program(&bench, closed, &place).args(GENERATE).run().await;
+    assert!(began.elapsed() < MAX_WAIT, "{:?}", began.elapsed());
     let plain = program(&bench, closed, &place)
         .env("AWS_ALLOW_HTTP", "")
-        .args(BOAT)
+        .args(GENERATE)
         .run()
         .await;
     let password = program(&bench, closed, &format!("s3://user:{SECRET}@{BUCKET}"))
-        .args(BOAT)
+        .args(GENERATE)
         .run()
         .await;
-    let kind = program(&bench, closed, "gs://films/team").args(BOAT).run().await;
+    let kind = program(&bench, closed, "gs://films/team")
+        .args(GENERATE)
+        .run()
+        .await;
     let half = program(&bench, closed, &place)
         .env("AWS_COPY_IF_NOT_EXISTS", SECRET)
-        .args(BOAT)
+        .args(GENERATE)
         .run()
         .await;
     for (ran, code, words) in [

@@ -1,5 +1,6 @@
-//! Signals at every phase of a command that pays: what was sent is finished and written down, nothing more is sent,
-//! and the exit code tells the signal.
+//! Signals at every phase of a command that pays.
+//!
+//! A request that was sent is completed and recorded, nothing more is sent, and the exit code names the signal.
 
 #![cfg(all(unix, feature = "cli"))]
 
@@ -13,22 +14,22 @@ use reelkin::sandbox::Sandbox;
 use reelkin::{JobRecord, JobState, Library};
 use serde_json::Value;
 
-use crate::support::bench::{Bench, KEY};
+use crate::support::bench::Bench;
 use crate::support::held_replies::HeldReplies;
-use crate::support::program::Program;
+use crate::support::program::{GENERATE, Program};
 
 const CREATE: &str = "POST /v1/videos/generations";
 const QUESTION: &str = "POST /v1/responses";
 const WAITING: &str = "interrupted: waiting up to 10 s";
 
-/// A program that runs, and what it says meanwhile.
+/// A running program, with its output so far.
 struct Running {
     child: Child,
     lines: Receiver<String>,
     said: Vec<String>,
 }
 
-/// How it ended: its exit code as a shell counts it, and what it said.
+/// The result of a run: its exit code as a shell counts it, and its output.
 #[derive(Debug)]
 struct Ended {
     code: i32,
@@ -37,7 +38,7 @@ struct Ended {
 }
 
 impl Running {
-    /// Starts a program that hears all signals, whoever runs the tests.
+    /// Starts a program with the default signal handling, whatever the parent of the tests ignores.
     fn start(program: Program) -> Self {
         Self::with(program, libc::SIG_DFL)
     }
@@ -75,11 +76,11 @@ impl Running {
     #[expect(unsafe_code, reason = "std sends SIGKILL alone")]
     fn signal(&self, signal: i32) {
         let child = i32::try_from(self.child.id()).unwrap();
-        // SAFETY: the child was not waited for, so the id is its own.
+        // SAFETY: the child was not waited for, so the id still belongs to it.
         assert_eq!(unsafe { libc::kill(child, signal) }, 0);
     }
 
-    /// Waits until it says something.
+    /// Waits until the program prints a text.
     async fn says(mut self, word: &'static str) -> Self {
         tokio::task::spawn_blocking(move || {
             loop {
@@ -97,7 +98,7 @@ impl Running {
         .unwrap()
     }
 
-    /// Waits until the program says that it waits for an answer, lets that through, and waits for the end.
+    /// Waits until the program reports that it waits for a reply, releases the reply, and waits for the end.
     async fn ends_after(self, relay: &HeldReplies) -> Ended {
         let running = self.says(WAITING).await;
         relay.release();
@@ -125,12 +126,9 @@ impl Running {
     }
 }
 
-/// A call with the library and the key of a bench, through a relay.
+/// Returns a call with the library and the key of a bench, through a relay.
 fn through(bench: &Bench, relay: &HeldReplies) -> Program {
-    Program::in_folder(bench.folder.path())
-        .env("XAI_API_KEY", KEY)
-        .arg("--base-url")
-        .arg(relay.base_url())
+    Program::at_service(bench.folder.path(), &relay.base_url())
         .arg("--library")
         .arg(bench.library())
 }
@@ -139,15 +137,13 @@ async fn relay(bench: &Bench, start: &'static str, let_through: usize) -> HeldRe
     HeldReplies::of(bench.sandbox.address(), start, let_through).await
 }
 
-/// A clip that was asked for, and whose answer is held back.
+/// Starts a program that sends a create whose reply is held back.
 async fn held_create(bench: &Bench, more: &[&str]) -> (HeldReplies, Running) {
     let relay = relay(bench, CREATE, 0).await;
-    let running = Running::start(through(bench, &relay).args(BOAT).args(more));
+    let running = Running::start(through(bench, &relay).args(GENERATE).args(more));
     bench.until("the create", |state| state.creates == 1).await;
     (relay, running)
 }
-
-const BOAT: [&str; 4] = ["generate", "a boat", "--duration", "1"];
 
 async fn open_records(bench: &Bench) -> Vec<JobRecord> {
     if !bench.library().is_dir() {
@@ -160,7 +156,7 @@ async fn open_records(bench: &Bench) -> Vec<JobRecord> {
         .unwrap()
 }
 
-/// Recovers, and holds what is there against what was paid.
+/// Recovers, and compares the clips with the creates.
 async fn settle(bench: &Bench, program: Program) {
     let recovered = program.args(["recover", "--json"]).run().await;
     assert_eq!(recovered.code, 0, "{recovered:?}");
@@ -214,7 +210,7 @@ async fn a_second_signal_ends_the_program_at_once() {
     let ended = running.end().await;
     assert_eq!(ended.code, 130, "{ended:?}");
     assert!(!ended.stderr.contains("not finished within"), "{ended:?}");
-    // Nobody heard the answer, so only the account can tell.
+    // The reply was not received, so only the account page can tell.
     assert_eq!(open_records(&bench).await[0].state, JobState::Intended);
 }
 
@@ -236,14 +232,14 @@ async fn a_missing_reply_is_waited_for_ten_seconds() {
 async fn a_signal_ends_the_wait_for_a_job_and_recover_saves_it() {
     let bench = Bench::start(&[]).await;
     let relay = relay(&bench, "GET /v1/videos/", 0).await;
-    let running = Running::start(through(&bench, &relay).args(BOAT));
+    let running = Running::start(through(&bench, &relay).args(GENERATE));
     bench.until("a poll", |state| state.polls > 0).await;
     running.signal(libc::SIGINT);
     let ended = running.end().await;
     assert_eq!(ended.code, 130, "{ended:?}");
     assert!(!ended.stderr.contains("waiting up to"), "{ended:?}");
 
-    // A recovery is stopped in the same way, and loses nothing either.
+    // A recovery is stopped in the same way and loses nothing.
     let polls = bench.state().polls;
     let running = Running::start(through(&bench, &relay).arg("recover"));
     bench.until("a poll", |state| state.polls > polls).await;
@@ -259,14 +255,14 @@ async fn a_signal_ends_the_wait_for_a_job_and_recover_saves_it() {
 async fn a_signal_during_planning_records_its_cost_and_sends_no_create() {
     let bench = Bench::start(&[]).await;
     let relay = relay(&bench, QUESTION, 0).await;
-    let running = Running::start(through(&bench, &relay).args(BOAT).arg("--plan"));
+    let running = Running::start(through(&bench, &relay).args(GENERATE).arg("--plan"));
     bench.until("the question", |state| state.answers == 1).await;
     running.signal(libc::SIGINT);
     let ended = running.ends_after(&relay).await;
     assert_eq!(ended.code, 130, "{ended:?}");
     assert!(ended.stderr.contains("stopped before it was sent"), "{ended:?}");
     assert_eq!(bench.state().create_requests, 0);
-    // What was reserved for the clip is given back; what the question did cost is in the ledger.
+    // The reservation for the clip is released. The cost of the question is in the ledger.
     assert!(open_records(&bench).await.is_empty());
     let spent = Library::open_to_read(bench.library())
         .unwrap()
@@ -369,7 +365,7 @@ const FILM: [&str; 10] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_chain_stops_before_its_next_step() {
-    // Once while the create of a step is on its way, and once while its job is waited for.
+    // Once during the create of a step, and once while its job is polled.
     for (start, sent) in [(CREATE, WAITING), ("GET /v1/videos/", "")] {
         let bench = Bench::start(&[]).await;
         let relay = relay(&bench, start, 0).await;
@@ -404,15 +400,17 @@ async fn a_chain_stops_before_its_next_step() {
 async fn a_signal_at_any_moment_loses_nothing() {
     type When = fn(&Bench) -> bool;
     let moments: [(&str, &[&str], When); 10] = [
-        ("at once", &BOAT, |_| true),
+        ("at once", &GENERATE, |_| true),
         ("the library", &FILM, |bench| bench.library().is_dir()),
-        ("the record", &BOAT, |bench| {
+        ("the record", &GENERATE, |bench| {
             std::fs::read_dir(bench.library().join("jobs")).is_ok_and(|mut jobs| jobs.next().is_some())
         }),
-        ("the request", &BOAT, |bench| bench.state().create_requests > 0),
+        ("the request", &GENERATE, |bench| {
+            bench.state().create_requests > 0
+        }),
         ("the create", &FILM, |bench| bench.state().creates > 0),
-        ("a poll", &BOAT, |bench| bench.state().polls > 0),
-        ("the download", &BOAT, |bench| bench.state().downloads > 0),
+        ("a poll", &GENERATE, |bench| bench.state().polls > 0),
+        ("the download", &GENERATE, |bench| bench.state().downloads > 0),
         ("the clip", &FILM, |bench| {
             std::fs::read_dir(bench.library()).is_ok_and(|mut all| {
                 all.any(|entry| entry.unwrap().path().extension().is_some_and(|end| end == "mp4"))
@@ -433,7 +431,7 @@ async fn a_signal_at_any_moment_loses_nothing() {
             running.signal(libc::SIGINT);
         }
         let ended = running.end().await;
-        // It may have been done before the signal reached it; the tests above show that none is ignored.
+        // The program may have ended before the signal. The tests above show that no signal is ignored.
         assert!(matches!(ended.code, 0 | 130), "{name}: {call:?}: {ended:?}");
         for record in open_records(&bench).await {
             let is_known = matches!(record.state, JobState::Accepted | JobState::Done);
@@ -450,7 +448,7 @@ async fn an_ignored_hangup_stays_ignored() {
     let bench = Bench::start(&[]).await;
     let relay = relay(&bench, CREATE, 0).await;
     // As `nohup` starts a program.
-    let running = Running::with(through(&bench, &relay).args(BOAT), libc::SIG_IGN);
+    let running = Running::with(through(&bench, &relay).args(GENERATE), libc::SIG_IGN);
     bench.until("the create", |state| state.creates == 1).await;
     running.signal(libc::SIGHUP);
     relay.release();

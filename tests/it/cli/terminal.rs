@@ -1,5 +1,5 @@
-//! What the program writes, and where: text of others on a terminal, streams that take nothing, names that are not
-//! Unicode, and pictures under names that somebody foresaw.
+//! The output of the program: untrusted text on a terminal, streams that cannot be written, names that are not
+//! Unicode, and pictures at paths that an attacker could predict.
 
 #![cfg(feature = "cli")]
 
@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::support::bench::{Bench, request};
-use crate::support::program::{Program, Ran};
+use crate::support::program::{GENERATE, Program, ProgramOutput};
 
-/// A clip in the library of a bench.
+/// Saves a clip in the library of a bench and returns its path.
 async fn clip(bench: &Bench) -> PathBuf {
     bench.client().generate(request()).await.unwrap().path.unwrap()
 }
 
-/// Nothing that a terminal would obey, but line breaks.
-fn assert_plain(ran: &Ran) {
+/// Checks that the output has no control characters but line breaks.
+fn assert_plain(ran: &ProgramOutput) {
     for text in [&ran.stdout, &ran.stderr] {
         let active = |c: char| {
             (c.is_control() && c != '\n')
@@ -62,7 +62,7 @@ async fn terminal_escapes_in_sidecars_are_neutralized() {
             "{ran:?}"
         );
 
-        // JSON has all of it, and is as harmless.
+        // JSON has the whole text, without control characters.
         let ran = Program::at(&bench).args(args).arg("--json").run().await;
         assert_eq!(ran.code, 0, "{args:?}: {ran:?}");
         assert_plain(&ran);
@@ -81,7 +81,7 @@ async fn terminal_escapes_in_sidecars_are_neutralized() {
 async fn terminal_escapes_from_the_service_are_neutralized() {
     let fault = format!("failed={BAD}{}", "x".repeat(20_000));
     let bench = Bench::start(&[&fault]).await;
-    for args in [&["generate", "a boat", "--duration", "1"][..], &["ls", "--open"]] {
+    for args in [&GENERATE[..], &["ls", "--open"]] {
         for log in ["warn", "trace"] {
             let ran = Program::at(&bench).env("REELKIN_LOG", log).args(args).run().await;
             assert_plain(&ran);
@@ -112,9 +112,9 @@ async fn unwritable_output_is_a_failure() {
             "{args:?}: {ran:?}"
         );
     }
-    // What was paid is there all the same.
+    // The paid clip is saved anyway.
     assert_eq!(bench.clips().len(), 2);
-    // A failure keeps its own code.
+    // A failure keeps its own exit code.
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let ran = Program::at(&bench)
         .args(["generate", "", "--json"])
@@ -136,7 +136,7 @@ async fn a_closed_pipe_is_not_a_failure() {
     }
 }
 
-/// A name that is not Unicode.
+/// Returns a name that is not Unicode.
 #[cfg(target_os = "linux")]
 fn odd(ending: &str) -> std::ffi::OsString {
     use std::os::unix::ffi::OsStringExt as _;
@@ -167,7 +167,6 @@ async fn non_unicode_file_names_work() {
             .chain([last.to_owned()])
             .collect()
     };
-    let boat = ["generate", "a boat", "--duration", "1"];
     let rows: Vec<Args> = vec![
         call(&["probe"], &odd(".mp4")),
         call(&["frame"], &odd(".mp4")),
@@ -178,13 +177,17 @@ async fn non_unicode_file_names_work() {
             &odd("-sheet.png"),
         ),
         call(&["analyze"], &odd(".mp4")),
-        call(&[&boat[..], &["--ref"]].concat(), &odd(".png")),
-        call(&[&boat[..], &["--first-frame"]].concat(), &odd(".png")),
+        call(&[&GENERATE[..], &["--ref"]].concat(), &odd(".png")),
+        call(&[&GENERATE[..], &["--first-frame"]].concat(), &odd(".png")),
         call(
-            &[&boat[..], &["--model", "grok-imagine-video-1.5", "--keyframe"]].concat(),
+            &[
+                &GENERATE[..],
+                &["--model", "grok-imagine-video-1.5", "--keyframe"],
+            ]
+            .concat(),
             &keyframe,
         ),
-        call(&[&boat[..], &["-o"]].concat(), &odd("-copy.mp4")),
+        call(&[&GENERATE[..], &["-o"]].concat(), &odd("-copy.mp4")),
         call(&["edit", "at night", "--video"], &odd(".mp4")),
         call(
             &["continue", "a storm", "--no-plan", "--duration", "1", "--video"],
@@ -195,19 +198,16 @@ async fn non_unicode_file_names_work() {
             &odd(".mp4"),
         ),
         call(&["ls", "--library"], &odd("")),
-        call(&[&boat[..], &["--library"]].concat(), &odd("-library")),
+        call(&[&GENERATE[..], &["--library"]].concat(), &odd("-library")),
     ];
     for args in rows {
-        // What is rendered is made once.
+        // Verbs that render run once.
         let is_made = ["generate", "edit", "continue", "chain"]
             .iter()
             .any(|verb| args[0] == *verb);
         for json in [&["--json"][..], &[]].iter().take(if is_made { 1 } else { 2 }) {
             let library = args.iter().any(|arg| arg == "--library");
-            let mut program = Program::in_folder(bench.folder.path())
-                .env("XAI_API_KEY", crate::support::bench::KEY)
-                .arg("--base-url")
-                .arg(bench.sandbox.base_url());
+            let mut program = Program::at_service(bench.folder.path(), &bench.sandbox.base_url());
             if !library {
                 program = program.arg("--library").arg(bench.library());
             }
@@ -265,7 +265,7 @@ async fn frame_does_not_write_through_a_planted_link() {
     std::fs::write(at("victim"), "precious").unwrap();
     std::os::unix::fs::symlink("victim", at("link.png")).unwrap();
     for (target, planted) in [("a.png", ".a.png.$$.part"), ("link.png", ".link.png.$$.part")] {
-        // The process keeps its id over `exec`, so that the name is foreseen.
+        // The process keeps its id across `exec`, so the temporary name is predictable.
         let script = format!("ln -s victim \"{planted}\" && exec \"$0\" frame \"$1\" -o {target}");
         let ran = std::process::Command::new("sh")
             .args(["-c", &script, env!("CARGO_BIN_EXE_reelkin")])
@@ -277,7 +277,7 @@ async fn frame_does_not_write_through_a_planted_link() {
         assert_eq!(std::fs::read_to_string(at("victim")).unwrap(), "precious");
         let about = std::fs::symlink_metadata(at(target)).unwrap();
         assert!(about.is_file());
-        // It is as readable as any new file.
+        // It has the permissions of any new file.
         std::fs::write(at("new"), "").unwrap();
         let new = std::fs::metadata(at("new")).unwrap();
         assert_eq!(about.permissions().mode(), new.permissions().mode());
@@ -314,7 +314,7 @@ async fn a_sheet_has_the_format_of_its_file_name() {
     }
 }
 
-/// The program's part in the demo: it prints what the program prints, at once.
+/// A stand-in for the program in the demo. It prints the same output at once.
 #[cfg(unix)]
 const PLAYED: &str = r#"#!/bin/sh
 case "$1" in
@@ -353,7 +353,7 @@ async fn the_demo_script_logs_all_its_output() {
     assert_eq!(log.matches("demo-out/clip.mp4  $0.10\n").count(), 10, "{log}");
 }
 
-/// What is logged about paid work does not end it when nobody can read it.
+/// A failing write to the log must not end paid work.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unwritable_log_loses_no_job() {

@@ -1,4 +1,4 @@
-//! The program's verbs when all is well, its exit codes when not, and its JSON.
+//! The verbs of the program: their output, their JSON and their exit codes.
 
 #![cfg(feature = "cli")]
 
@@ -11,15 +11,12 @@ use serde_json::{Value, json};
 
 use crate::support::bench::{Bench, KEY, PENDING, real_clip, request};
 use crate::support::http_server::{Answer, Server};
-use crate::support::outcomes::{generate, told};
-use crate::support::program::{Program, finish};
-
-const BOAT: [&str; 4] = ["generate", "a boat", "--duration", "1"];
+use crate::support::program::{GENERATE, Program, finish};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn generate_prints_the_path_of_the_clip() {
     let bench = Bench::start(&[]).await;
-    let ran = Program::at(&bench).args(BOAT).run().await;
+    let ran = Program::at(&bench).args(GENERATE).run().await;
     assert_eq!(ran.code, 0, "{ran:?}");
     let clips = bench.clips();
     let line = ran.stdout.lines().next().unwrap();
@@ -34,7 +31,7 @@ async fn generate_prints_the_path_of_the_clip() {
         "{ran:?}"
     );
 
-    let ran = Program::at(&bench).args(BOAT).arg("--json").run().await;
+    let ran = Program::at(&bench).args(GENERATE).arg("--json").run().await;
     let clip = ran.json();
     assert_eq!(ran.stderr, "");
     for field in [
@@ -63,7 +60,7 @@ async fn copies_are_written_to_the_given_paths() {
     let at = |name: &str| bench.folder.path().join(name);
     std::fs::write(at("old.mp4"), "old").unwrap();
     let ran = Program::at(&bench)
-        .args(BOAT)
+        .args(GENERATE)
         .args(["-o", "old.mp4", "--json"])
         .run()
         .await;
@@ -72,7 +69,7 @@ async fn copies_are_written_to_the_given_paths() {
     assert_eq!(std::fs::read(at("old.mp4")).unwrap(), bytes);
     assert!(clip["copy"].as_str().unwrap().ends_with("old.mp4"), "{clip}");
     let ran = Program::at(&bench)
-        .args(BOAT)
+        .args(GENERATE)
         .args(["-d", "new/folder", "--json"])
         .run()
         .await;
@@ -87,7 +84,7 @@ async fn a_failed_copy_still_reports_the_saved_clip() {
     let bench = Bench::start(&[]).await;
     let long = format!("{}.mp4", "x".repeat(300));
     let ran = Program::at(&bench)
-        .args(BOAT)
+        .args(GENERATE)
         .args(["-o", &long, "--json"])
         .run()
         .await;
@@ -99,7 +96,7 @@ async fn a_failed_copy_still_reports_the_saved_clip() {
         told["clip"]["path"].as_str().unwrap(),
         bench.clips()[0].path.canonicalize().unwrap().to_str().unwrap()
     );
-    let ran = Program::at(&bench).args(BOAT).args(["-o", &long]).run().await;
+    let ran = Program::at(&bench).args(GENERATE).args(["-o", &long]).run().await;
     assert_eq!((ran.code, ran.stdout.lines().count()), (1, 1), "{ran:?}");
     assert!(
         ran.stderr.contains("reelkin: ") && bench.clips().len() == 2,
@@ -127,7 +124,7 @@ async fn exit_codes_distinguish_kinds_of_failure() {
         ("redirect", 1, "protocol", "yes", "resume"),
     ] {
         let bench = Bench::start(&[fault]).await;
-        let ran = Program::at(&bench).args(BOAT).arg("--json").run().await;
+        let ran = Program::at(&bench).args(GENERATE).arg("--json").run().await;
         assert_eq!(ran.code, exit, "{fault}: {ran:?}");
         let error = &ran.json()["error"];
         assert_eq!(error["code"], code, "{fault}: {error}");
@@ -145,7 +142,7 @@ async fn exit_codes_distinguish_kinds_of_failure() {
 async fn a_timeout_names_recover_which_saves_the_clip() {
     let bench = Bench::start(&[PENDING]).await;
     let ran = Program::at(&bench)
-        .args(BOAT)
+        .args(GENERATE)
         .args(["--timeout", "0.5"])
         .run()
         .await;
@@ -162,7 +159,7 @@ async fn a_timeout_names_recover_which_saves_the_clip() {
     assert!(bench.folder.path().join("copy.mp4").is_file());
     assert_eq!((bench.clips().len(), bench.state().creates), (1, 1));
 
-    // Again, beside one that nobody knows: each has its say, the last failure is the exit code.
+    // Again, with an unknown job: each is reported, and the last failure is the exit code.
     let unknown = "00000000-0000-4000-8000-000000000000";
     let ran = Program::at(&bench)
         .args(["recover", unknown, &id, "--json"])
@@ -180,11 +177,11 @@ async fn a_timeout_names_recover_which_saves_the_clip() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ctrl_c_stops_waiting_and_names_the_job() {
     let bench = Bench::start(&["stalled"]).await;
-    let mut child = Program::at(&bench).args(BOAT).spawn();
+    let mut child = Program::at(&bench).args(GENERATE).spawn();
     let stderr = child.stderr.take().unwrap();
     let ran = tokio::task::spawn_blocking(move || {
         let mut lines = BufReader::new(stderr).lines();
-        // By then it waits for the signal as well as for the job.
+        // By then the program handles the signal.
         while !lines.next().unwrap().unwrap().starts_with("rendering") {}
         let sent = std::process::Command::new("kill")
             .args(["-INT", &child.id().to_string()])
@@ -271,7 +268,12 @@ async fn frames_are_written_at_every_position() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_library_clip_is_found_by_id_file_name_and_path() {
     let bench = Bench::start(&[]).await;
-    let clip = Program::at(&bench).args(BOAT).arg("--json").run().await.json();
+    let clip = Program::at(&bench)
+        .args(GENERATE)
+        .arg("--json")
+        .run()
+        .await
+        .json();
     let id = clip["id"].as_str().unwrap();
     for name in [
         id.to_owned(),
@@ -401,7 +403,7 @@ async fn doctor_distinguishes_valid_keys_wrong_keys_and_unreachable_hosts() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_built_in_sandbox_needs_no_key() {
     let ran = Program::bare()
-        .args(BOAT)
+        .args(GENERATE)
         .args(["--sandbox", "--json"])
         .run()
         .await;
@@ -471,7 +473,7 @@ async fn doctor_distinguishes_a_wrong_key_from_a_wrong_base_url() {
     let doctor = || Program::at(&bench).args(["doctor", "--json"]);
     let ran = doctor().run().await;
     assert_eq!((ran.code, &ran.json()["ok"]), (0, &true.into()), "{ran:?}");
-    let check = |ran: &crate::support::program::Ran, name: &str| {
+    let check = |ran: &crate::support::program::ProgramOutput, name: &str| {
         let report = ran.json();
         let checks = report["checks"].as_array().unwrap();
         checks.iter().find(|check| check["name"] == name).unwrap().clone()
@@ -487,7 +489,7 @@ async fn doctor_distinguishes_a_wrong_key_from_a_wrong_base_url() {
         key["advice"].as_str().unwrap().contains("https://console.x.ai"),
         "{key}"
     );
-    // A page instead of the API.
+    // A web page instead of the API.
     let page = Server::start(Bytes::new(), |_, _| Some(Answer::new(200, "<html></html>"))).await;
     let program = Program::in_folder(bench.folder.path()).env("XAI_API_KEY", "xai-0123456789");
     let ran = program

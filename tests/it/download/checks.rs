@@ -6,7 +6,7 @@ use reelkin::sandbox::Sandbox;
 use reelkin::{Charge, DownloadPolicy, Outcome, RetryAdvice, secs};
 
 use crate::support::bench::{Bench, request};
-use crate::support::outcomes::{counts, generate, told};
+use crate::support::outcomes::{counts, generate, summary};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clip_of_another_size_and_length_is_saved_and_reported() {
@@ -42,7 +42,7 @@ async fn invalid_oversized_and_truncated_downloads_never_enter_the_library() {
         let bench = Bench::start(&[fault]).await;
         let outcome = generate(&bench).await;
         let want = ("interrupted", Charge::Yes, Some(RetryAdvice::Resume));
-        assert_eq!(told(&outcome), want, "{fault}: {outcome:?}");
+        assert_eq!(summary(&outcome), want, "{fault}: {outcome:?}");
         assert_eq!(counts(&bench), (1, 1, 0), "{fault}");
     }
     let bench = Bench::start(&["pad=300000"]).await;
@@ -52,10 +52,10 @@ async fn invalid_oversized_and_truncated_downloads_never_enter_the_library() {
     let outcome = Outcome::from(client.generate(request()).await);
     assert_eq!(outcome.code(), "interrupted", "{outcome:?}");
     assert_eq!(counts(&bench), (1, 1, 0));
-    // With room for it the same job is saved, and paid once.
+    // With a higher limit the same job is saved, and paid once.
     assert_eq!(bench.client().recover().await.unwrap().saved.len(), 1);
     assert_eq!(counts(&bench), (1, 1, 1));
-    // One that breaks off once is fetched to its end.
+    // A download that is cut once is completed.
     let bench = Bench::start(&["truncated=100,times=1"]).await;
     assert_eq!(generate(&bench).await.code(), "done");
     assert_eq!(bench.state().downloads, 2);

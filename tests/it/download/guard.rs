@@ -1,13 +1,13 @@
-//! Where a download may go, and who sees the key.
+//! Where a download may go, and which requests carry the key.
 
 #![cfg(feature = "cli")]
 
 use reelkin::{Charge, ErrorKind};
 
 use crate::support::bench::{Bench, KEY, builder, clips_in, real_clip, request};
-use crate::support::http_server::{Answer, Seen, Server, done};
+use crate::support::http_server::{Answer, ReceivedRequest, Server, done};
 
-fn has_key(seen: &Seen) -> bool {
+fn has_key(seen: &ReceivedRequest) -> bool {
     seen.header("authorization").is_some() || format!("{seen:?}").contains(KEY)
 }
 
@@ -15,7 +15,7 @@ fn redirect(to: &str) -> Answer {
     Answer::new(302, "").header("location", to)
 }
 
-/// A service whose clip is at `link`.
+/// Starts a service whose clip is at `link`.
 async fn service(link: String) -> Server {
     Server::start(real_clip().await, move |seen, _| {
         seen.path.starts_with("/v1/videos/c").then(|| done(&link))
@@ -30,10 +30,10 @@ async fn a_download_from_another_origin_does_not_send_the_key() {
     let folder = tempfile::tempdir().unwrap();
     let client = builder(&api.base_url(), folder.path()).build().unwrap();
     client.generate(request()).await.unwrap();
-    assert_eq!(cdn.seen().len(), 1);
-    assert!(!has_key(&cdn.seen()[0]), "{:?}", cdn.seen());
-    assert_eq!(cdn.seen()[0].header("referer"), None);
-    assert!(api.seen().iter().all(has_key));
+    assert_eq!(cdn.requests().len(), 1);
+    assert!(!has_key(&cdn.requests()[0]), "{:?}", cdn.requests());
+    assert_eq!(cdn.requests()[0].header("referer"), None);
+    assert!(api.requests().iter().all(has_key));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -47,8 +47,8 @@ async fn a_redirected_download_does_not_send_the_key() {
     let folder = tempfile::tempdir().unwrap();
     let client = builder(&api.base_url(), folder.path()).build().unwrap();
     client.generate(request()).await.unwrap();
-    assert_eq!(cdn.seen().len(), 1);
-    assert!(!has_key(&cdn.seen()[0]), "{:?}", cdn.seen());
+    assert_eq!(cdn.requests().len(), 1);
+    assert!(!has_key(&cdn.requests()[0]), "{:?}", cdn.requests());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -61,7 +61,7 @@ async fn a_download_redirected_to_the_api_does_not_send_the_key() {
     let folder = tempfile::tempdir().unwrap();
     let client = builder(&api.base_url(), folder.path()).build().unwrap();
     client.generate(request()).await.unwrap();
-    let seen = api.seen_at("/clip.mp4");
+    let seen = api.requests_to("/clip.mp4");
     assert_eq!(seen.len(), 1);
     assert!(!has_key(&seen[0]), "{seen:?}");
 }
@@ -83,7 +83,7 @@ async fn a_redirect_of_an_api_request_is_not_followed() {
         assert_eq!(error.may_have_been_charged(), Charge::No);
         assert!(client.visible_models().await.is_err());
     }
-    assert!(thief.seen().is_empty(), "{:?}", thief.seen());
+    assert!(thief.requests().is_empty(), "{:?}", thief.requests());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -101,7 +101,7 @@ async fn links_and_redirects_to_private_addresses_are_refused() {
         "file:///etc/passwd",
         "data:video/mp4;base64,AAAA",
         "https://user:password@clips.example/clip.mp4",
-        // The same places in other spellings.
+        // The same addresses in other spellings.
         "https://012.0.0.1/clip.mp4",
         "https://0x0a000001/clip.mp4",
         "https://167772161/clip.mp4",
@@ -175,7 +175,7 @@ async fn redirects_are_limited_and_need_a_valid_location() {
         let error = client.generate(request()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
         assert!(error.to_string().contains(word), "{error}");
-        assert!(api.seen_at("/clip.mp4").len() <= 6);
+        assert!(api.requests_to("/clip.mp4").len() <= 6);
     }
 }
 

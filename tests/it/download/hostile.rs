@@ -1,5 +1,6 @@
-//! A server of clips that means harm: it compresses, lies about lengths, never ends. Each time the program
-//! ends soon, keeps little, and leaves no clip that is not whole.
+//! A hostile server of clips: it compresses, sends wrong lengths, or never ends.
+//!
+//! Each time the client gives up soon, keeps little, and saves no truncated clip.
 
 #![cfg(feature = "cli")]
 
@@ -12,11 +13,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::support::bench::{
-    PATIENCE, builder, clips_in, ms, quick_downloads, quick_polls, real_clip, request,
+    MAX_WAIT, builder, clips_in, ms, quick_downloads, quick_polls, real_clip, request,
 };
 use crate::support::http_server::{Answer, Server, done};
 
-/// Answers every connection with the same bytes, and with `more` again and again until it is closed.
+/// Answers every connection with `head`, and then with `more` until the connection is closed.
 async fn raw(head: impl Into<Bytes>, more: &'static [u8], pause: Duration) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -39,7 +40,7 @@ async fn raw(head: impl Into<Bytes>, more: &'static [u8], pause: Duration) -> So
     address
 }
 
-/// Makes a clip whose link leads there; the library is empty after a failure.
+/// Generates a clip whose link leads to this address. The library must be empty after a failure.
 async fn fetch(address: SocketAddr) -> Result<Clip, Error> {
     let link = format!("http://{address}/clip.mp4");
     let api = Server::start(Bytes::new(), move |seen, _| {
@@ -64,7 +65,7 @@ async fn fetch(address: SocketAddr) -> Result<Clip, Error> {
 async fn refused(what: &str, address: SocketAddr) -> String {
     let start = Instant::now();
     let error = fetch(address).await.map(|clip| clip.id).unwrap_err();
-    assert!(start.elapsed() < PATIENCE, "{what}: {:?}", start.elapsed());
+    assert!(start.elapsed() < MAX_WAIT, "{what}: {:?}", start.elapsed());
     assert!(
         matches!(
             error.kind(),
@@ -83,7 +84,7 @@ fn head(fields: &str) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn compressed_bodies_are_never_decompressed() {
-    // 10 MB of zeros in gzip's, zlib's and brotli's words; only the first bytes matter, for none is unpacked.
+    // The start of 10 MB of zeros in gzip, zlib and brotli. The rest does not matter, because none is decompressed.
     for (coding, start) in [
         ("gzip", &b"\x1f\x8b\x08\0\0\0\0\0\0\x03"[..]),
         ("deflate", b"\x78\x9c\xec\xc1\x01\x01\0\0\0\x80\x90\xfe"),
@@ -98,7 +99,7 @@ async fn compressed_bodies_are_never_decompressed() {
         let line = refused(coding, raw(body, b"", ms(0)).await).await;
         assert!(line.contains("not an MP4"), "{line}");
     }
-    // A clip that is only called compressed is taken as it is: that is what some stores send.
+    // A clip that is only declared as compressed is saved as it is. Some stores send that.
     let clip = real_clip().await;
     let body = [&head("content-encoding: aws-chunked\r\n")[..], &clip].concat();
     assert!(fetch(raw(body, b"", ms(0)).await).await.is_ok());
@@ -155,10 +156,10 @@ async fn endless_headers_and_trailers_fail_the_download() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trickling_response_fails_the_download() {
-    // A byte of the head at a time.
+    // The headers arrive byte by byte.
     let address = raw(b"HTTP/1.1 200 OK\r\nx: ".as_slice(), b"a", ms(100)).await;
     refused("a head that trickles", address).await;
-    // A byte of the body at a time: never silent, always too slow.
+    // The body arrives byte by byte: never stalled, always too slow.
     let start = [&head("content-length: 100000\r\n")[..], b"\0\0\0\x20ftypisom"].concat();
     let line = refused("a body that trickles", raw(start, b"\0", ms(100)).await).await;
     assert!(line.contains("slower than"), "{line}");
@@ -187,7 +188,7 @@ async fn a_wrong_content_range_saves_no_clip() {
         "words 0-1/2".to_owned(),
         String::new(),
     ] {
-        // To a request for all of it, and to the request for the rest.
+        // In reply to a request for the whole clip, and to a request for the rest.
         for first in [true, false] {
             let (range, whole, part) = (range.clone(), clip.clone(), part.clone());
             let told = range.clone();
@@ -199,7 +200,11 @@ async fn a_wrong_content_range_saves_no_clip() {
                 let lie = Answer::new(206, part.clone())
                     .header("etag", "\"one\"")
                     .header("content-range", &range);
-                Some(if first || seen.from().is_some() { lie } else { cut })
+                Some(if first || seen.range_start().is_some() {
+                    lie
+                } else {
+                    cut
+                })
             })
             .await;
             let folder = tempfile::tempdir().unwrap();
@@ -213,7 +218,7 @@ async fn a_wrong_content_range_saves_no_clip() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_huge_reply_to_a_poll_is_bounded() {
-    // The answer to a poll, a megabyte of JSON and no end.
+    // A reply to a poll with megabytes of unfinished JSON.
     let long = format!("{{\"status\":\"{}", "x".repeat(3 << 20));
     let api = Server::start(Bytes::new(), move |seen, _| {
         seen.path
@@ -222,7 +227,7 @@ async fn a_huge_reply_to_a_poll_is_bounded() {
     })
     .await;
     let folder = tempfile::tempdir().unwrap();
-    // A poll whose answer is not understood is asked again until then.
+    // A poll with an unreadable reply is repeated until the deadline.
     let mut polls = quick_polls();
     polls.deadline = secs(3);
     let client = builder(&api.base_url(), folder.path())

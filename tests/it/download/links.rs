@@ -8,10 +8,10 @@ use reelkin::{Charge, RetryAdvice};
 use crate::support::bench::{Bench, KEY, builder, clips_in, real_clip, request};
 use crate::support::http_server::{Answer, JOB, Run, Server, done, file, run};
 use crate::support::journal::open_records;
-use crate::support::outcomes::{counts, generate, open, told};
+use crate::support::outcomes::{counts, generate, summary};
 
-/// The service below another path: everything that ends so.
-fn at_any_path(seen: &crate::support::http_server::Seen, link: &str, clip: &Bytes) -> Answer {
+/// Answers as the service does, below any path.
+fn at_any_path(seen: &crate::support::http_server::ReceivedRequest, link: &str, clip: &Bytes) -> Answer {
     match seen.path.split('?').next().unwrap_or_default() {
         path if path.ends_with("/v1/videos/generations") => {
             Answer::new(200, format!(r#"{{"request_id":"{JOB}"}}"#))
@@ -34,7 +34,7 @@ async fn a_link_that_expires_after_the_download_does_not_affect_the_clip() {
     let clip = bench.client().job(&id).unwrap().wait().await.unwrap();
     assert_eq!(bench.state().downloads, downloads, "the bytes are here");
     assert_eq!(clip.path.unwrap(), bench.clips()[0].path.canonicalize().unwrap());
-    // One that is closed before the download is asked for anew.
+    // A link that expires before the download is requested again.
     bench.sandbox.clear_faults();
     bench
         .sandbox
@@ -53,14 +53,14 @@ async fn a_missing_link_is_polled_for_and_a_failed_download_keeps_the_reply() {
     let bench = Bench::start(&["download:reset"]).await;
     let outcome = generate(&bench).await;
     let want = ("interrupted", Charge::Yes, Some(RetryAdvice::Resume));
-    assert_eq!(told(&outcome), want, "{outcome:?}");
+    assert_eq!(summary(&outcome), want, "{outcome:?}");
     let [open] = &open_records(&bench.library())[..] else {
         panic!("nothing is kept")
     };
     let record: serde_json::Value = serde_json::from_slice(&std::fs::read(open).unwrap()).unwrap();
     assert_eq!(record["state"], "done");
     assert!(record["reply"].to_string().contains(".mp4"), "{record}");
-    // The service forgets the job: the kept word is enough.
+    // The service forgets the job. The recorded reply is enough.
     bench.sandbox.clear_faults();
     bench.sandbox.add_fault("poll:status=404".parse().unwrap());
     assert_eq!(bench.client().recover().await.unwrap().saved.len(), 1);
@@ -83,7 +83,7 @@ async fn requests_and_links_work_behind_a_gateway_with_a_path() {
         let client = builder(&base, folder.path()).build().unwrap();
         client.generate(request()).await.unwrap();
         assert_eq!(clips_in(folder.path()).len(), 1, "{link}");
-        let seen = gateway.seen();
+        let seen = gateway.requests();
         let (last, api) = seen.split_last().unwrap();
         let prefix = "/gateway/xai/v1/videos/";
         assert!(api.iter().all(|seen| seen.path.starts_with(prefix)), "{api:?}");
@@ -107,12 +107,12 @@ async fn a_relative_link_works_and_a_cdn_does_not_get_the_key() {
     let library = bench.folder.path().join("other");
     let client = builder(&api.base_url(), &library).build().unwrap();
     client.generate(request()).await.unwrap();
-    let has_key = |seen: &crate::support::http_server::Seen| format!("{seen:?}").contains(KEY);
-    assert!(api.seen().iter().all(has_key));
+    let has_key = |seen: &crate::support::http_server::ReceivedRequest| format!("{seen:?}").contains(KEY);
+    assert!(api.requests().iter().all(has_key));
     assert_eq!(
         (
-            cdn.seen().len(),
-            cdn.seen().iter().filter(|seen| has_key(seen)).count()
+            cdn.requests().len(),
+            cdn.requests().iter().filter(|seen| has_key(seen)).count()
         ),
         (1, 0)
     );
@@ -129,12 +129,12 @@ async fn an_expired_link_is_renewed_and_a_cdn_gets_a_browser_user_agent_without_
     })
     .await;
     outcome.unwrap();
-    let seen = cdn.seen();
+    let seen = cdn.requests();
     assert_eq!(seen.len(), 1);
     assert_eq!(seen[0].header("authorization"), None);
     assert!(!format!("{seen:?}").contains(KEY));
     assert!(seen[0].header("user-agent").unwrap().starts_with("Mozilla/5.0"));
-    // A link that is over is asked for again.
+    // An expired link is requested again.
     let bench = Bench::start(&["link-expired=403,times=1"]).await;
     bench.client().generate(request()).await.unwrap();
     assert_eq!((bench.state().creates, bench.clips().len()), (1, 1));

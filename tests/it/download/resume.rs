@@ -1,5 +1,6 @@
-//! Downloads that break: taken up where they broke off when that is safe, begun anew when not, and
-//! bounded in silence, speed, size and number.
+//! Interrupted downloads.
+//!
+//! They are resumed where that is safe and restarted where it is not, with limits on stalls, rate, size and attempts.
 
 #![cfg(feature = "cli")]
 
@@ -8,7 +9,7 @@ use reelkin::{Charge, Clip, DownloadPolicy, Error, ErrorKind, secs};
 use tempfile::TempDir;
 
 use crate::support::bench::{builder, clips_in, quick_downloads, real_clip, request};
-use crate::support::http_server::{Answer, JOB, Seen, Server, file};
+use crate::support::http_server::{Answer, JOB, ReceivedRequest, Server, file};
 
 struct Run {
     outcome: Result<Clip, Error>,
@@ -17,11 +18,11 @@ struct Run {
 }
 
 impl Run {
-    /// Where each request for the clip wanted to begin, and under which condition.
+    /// Returns the offset and the `If-Range` of each request for the clip.
     fn ranges(&self) -> Vec<(Option<usize>, Option<String>)> {
-        let seen = self.server.seen_at("/clip.mp4");
+        let seen = self.server.requests_to("/clip.mp4");
         seen.iter()
-            .map(|seen| (seen.from(), seen.header("if-range").map(str::to_owned)))
+            .map(|seen| (seen.range_start(), seen.header("if-range").map(str::to_owned)))
             .collect()
     }
 
@@ -43,10 +44,10 @@ impl Run {
     }
 }
 
-/// Makes a clip against a server whose answers for the clip are scripted.
+/// Generates a clip against a server with scripted downloads.
 async fn run(
     policy: DownloadPolicy,
-    script: impl Fn(&Seen, usize, &Bytes) -> Option<Answer> + Send + Sync + 'static,
+    script: impl Fn(&ReceivedRequest, usize, &Bytes) -> Option<Answer> + Send + Sync + 'static,
 ) -> Run {
     let clip = real_clip().await;
     let whole = clip.clone();
@@ -77,7 +78,7 @@ fn impatient() -> DownloadPolicy {
     policy
 }
 
-/// The same clip as another file: with a box at its end that players skip.
+/// Returns the same clip as another file, with a box at its end that players skip.
 fn other_file(clip: &Bytes) -> Bytes {
     let mut other = clip.to_vec();
     other.extend([0, 0, 0, 16]);
@@ -112,7 +113,7 @@ async fn a_cut_within_the_first_bytes_is_resumed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn repeated_cuts_with_progress_are_not_a_failure() {
-    // Four cuts with two attempts: a line that moves is not a broken one.
+    // Four cuts with two attempts: a download with progress is not broken.
     let run = run(quick_downloads(), |seen, before, clip| {
         (before < 4).then(|| file(seen, clip, "\"one\"").cut(clip.len() / 6))
     })
@@ -275,7 +276,7 @@ async fn a_truncated_clip_without_a_length_is_detected_by_its_content() {
     .await;
     assert_eq!(run.saved(), real_clip().await);
     assert_eq!(
-        run.server.seen_at("/v1/videos/c").len(),
+        run.server.requests_to("/v1/videos/c").len(),
         2,
         "a fresh link was asked for"
     );
@@ -293,7 +294,7 @@ async fn an_error_page_with_status_200_is_not_saved() {
         "{}",
         run.failed()
     );
-    // Nobody paid for a page.
+    // An error page is not paid content.
     assert!(!run.folder.path().join("quarantine").exists());
 }
 

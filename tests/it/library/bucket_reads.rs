@@ -1,4 +1,4 @@
-//! Of a clip in a bucket only what is looked at is fetched.
+//! Frames and probes of a clip in a bucket fetch only the parts they need.
 
 #![cfg(feature = "cli")]
 
@@ -18,9 +18,9 @@ use reelkin::{EditRequest, ErrorKind, VideoClient};
 
 use crate::support::bench::Bench;
 use crate::support::clips::{self, Recipe};
-use crate::support::counting_store::Metered;
+use crate::support::counting_store::CountingStore;
 
-/// A minute of some 20 MB, its index at the end, as a player's nightmare has it.
+/// Returns a clip of one minute and some 20 MB with its index at the end, the worst case for a reader.
 pub(crate) fn long_clip() -> Bytes {
     let recipe = Recipe::new(
         1440,
@@ -32,8 +32,8 @@ pub(crate) fn long_clip() -> Bytes {
     bytes.into()
 }
 
-async fn stored(content: impl Into<PutPayload>) -> (Arc<Metered>, Library) {
-    let store = Arc::new(Metered::default());
+async fn stored(content: impl Into<PutPayload>) -> (Arc<CountingStore>, Library) {
+    let store = Arc::new(CountingStore::default());
     let place = StorePath::from("team/long.mp4");
     store.inner.put(&place, content.into()).await.unwrap();
     let library = Library::on_store(Arc::clone(&store) as _, "team").unwrap();
@@ -45,7 +45,7 @@ fn client_of(library: &Library) -> VideoClient {
     builder.library_at(library.clone()).build().unwrap()
 }
 
-/// Says with --nocapture how little. The runtime of this test has one thread, which the reader must not wait for itself on.
+/// `--nocapture` prints the counts. The runtime of this test has one thread, and the reader must not block it.
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "figures for whoever asks with --nocapture")]
 async fn frames_and_probes_of_a_long_clip_read_little_of_it() {
@@ -80,13 +80,13 @@ async fn frames_and_probes_of_a_long_clip_read_little_of_it() {
         sent < whole / 50 && gets < 30,
         "{sent} of {whole} bytes, {gets} requests"
     );
-    // A clone has what was fetched.
+    // A clone shares the fetched bytes.
     let source = MediaSource::reader("long", reader);
     bridge::probe(source, MediaOptions::default()).await.unwrap();
     assert_eq!(store.take(), (0, 0));
 }
 
-/// Between the tables of its fragments nothing is read.
+/// Nothing is read between the tables of the fragments.
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "figures for whoever asks with --nocapture")]
 async fn frames_and_probes_of_a_fragmented_clip_read_only_tables_and_samples() {
@@ -145,7 +145,7 @@ async fn a_reader_returns_the_stored_bytes_in_any_order() {
     let (reader, bytes) = tokio::task::spawn_blocking(move || {
         let mut at = 12_345_u64;
         for round in 0..300_usize {
-            // Any order, any length, beyond the end too.
+            // In any order and of any length, also beyond the end.
             at = at
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407)
@@ -166,10 +166,10 @@ async fn a_reader_returns_the_stored_bytes_in_any_order() {
     })
     .await
     .unwrap();
-    // Nothing twice: it all fits into what is kept.
+    // Nothing is fetched twice, because everything fits into the cache.
     assert!(store.take().0 <= bytes.len() as u64);
 
-    // Read on and on, requests become large.
+    // Sequential reads use large requests.
     let mut fresh = library.reader(&"long".parse().unwrap()).await.unwrap();
     let all = tokio::task::spawn_blocking(move || {
         let mut all = Vec::new();
@@ -181,7 +181,7 @@ async fn a_reader_returns_the_stored_bytes_in_any_order() {
     assert_eq!(sent, bytes.len() as u64);
     assert!(gets < 9, "{gets}");
 
-    // Another clip under the same name is another clip.
+    // Another clip under the same name is detected.
     let mut late = library.reader(&"long".parse().unwrap()).await.unwrap();
     let place = StorePath::from("team/long.mp4");
     store
@@ -196,7 +196,7 @@ async fn a_reader_returns_the_stored_bytes_in_any_order() {
         "{error}"
     );
 
-    // What was fetched stays, and nothing more comes once the runtime is gone.
+    // Nothing more is fetched once the runtime is gone.
     drop(reader);
     let store = Arc::clone(&store);
     let gone = std::thread::spawn(move || {
@@ -211,13 +211,13 @@ async fn a_reader_returns_the_stored_bytes_in_any_order() {
     assert_eq!(gone.join().unwrap(), std::io::ErrorKind::TimedOut);
 }
 
-/// A request that is not answered is given up with the call that wanted it, not 20 s later.
+/// An unanswered request is given up at the deadline of its call, not 20 s later.
 #[tokio::test]
 async fn a_store_that_does_not_answer_is_given_up_at_the_deadline() {
     let (store, library) = stored(vec![0; 3 << 20]).await;
     let client = client_of(&library);
     let clip = library.clip("long").await.unwrap();
-    store.silent.store(true, Ordering::Relaxed);
+    store.hangs.store(true, Ordering::Relaxed);
     let patient = MediaOptions::default();
     let hasty = MediaOptions::default().with_deadline(Duration::from_millis(200));
 
@@ -225,7 +225,7 @@ async fn a_store_that_does_not_answer_is_given_up_at_the_deadline() {
     assert_eq!(late.unwrap_err().kind(), ErrorKind::Timeout);
     given_up(&store).await;
 
-    // The same for one that nobody waits for any more.
+    // The same for a dropped future.
     let dropped = tokio::spawn(
         client
             .frame(&clip, FramePosition::Last)
@@ -239,8 +239,8 @@ async fn a_store_that_does_not_answer_is_given_up_at_the_deadline() {
     given_up(&store).await;
 }
 
-/// Waits until no request is under way, for half of the time after which a reader gives up by itself.
-async fn given_up(store: &Metered) {
+/// Waits until no request is in flight, for half the time after which a reader gives up by itself.
+async fn given_up(store: &CountingStore) {
     for _ in 0..1000 {
         if store.waiting.load(Ordering::Relaxed) == 0 {
             return;
@@ -252,8 +252,8 @@ async fn given_up(store: &Metered) {
 
 #[tokio::test]
 async fn a_store_that_overwrites_despite_conditions_is_refused() {
-    let store = Arc::new(Metered::default());
-    store.careless.store(true, Ordering::Relaxed);
+    let store = Arc::new(CountingStore::default());
+    store.ignores_conditions.store(true, Ordering::Relaxed);
     let library = Library::on_store(Arc::clone(&store) as _, "team").unwrap();
     let error = library.writable().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Library);
@@ -274,11 +274,11 @@ async fn a_store_that_overwrites_despite_conditions_is_refused() {
     );
 }
 
-/// The journal of paid requests is safe only where an update of an older version is refused.
+/// The journal of paid requests is safe only if the store refuses an update of an older version.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_ignores_versions_is_refused_before_anything_is_paid() {
-    let store = Arc::new(Metered::default());
-    store.forgetful.store(true, Ordering::Relaxed);
+    let store = Arc::new(CountingStore::default());
+    store.ignores_versions.store(true, Ordering::Relaxed);
     let library = Library::on_store(Arc::clone(&store) as _, "team").unwrap();
     let bench = Bench::start(&[]).await;
     let client = bench.builder().library_at(library.clone()).build().unwrap();
@@ -292,7 +292,7 @@ async fn a_store_that_ignores_versions_is_refused_before_anything_is_paid() {
         "write to library metered/team: the store cannot update on the condition that the object is the one that was read"
     );
     assert_eq!(bench.state().create_requests, 0);
-    // A question is paid, too.
+    // A question costs money as well.
     let clip = crate::support::bench::real_clip().await;
     let error = client
         .analyze(reelkin::MediaInput::bytes("clip.mp4", clip))
@@ -305,11 +305,11 @@ async fn a_store_that_ignores_versions_is_refused_before_anything_is_paid() {
     );
     let left = store.inner.list_with_delimiter(None).await.unwrap();
     assert_eq!(left.common_prefixes, []);
-    store.forgetful.store(false, Ordering::Relaxed);
+    store.ignores_versions.store(false, Ordering::Relaxed);
     library.writable().await.unwrap();
 }
 
-/// Of eight seconds and more than what goes inside a request.
+/// The clip is eight seconds long and larger than the limit of inline media.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_clip_in_a_bucket_is_sent_whole() {
     let recipe = Recipe::new(

@@ -10,7 +10,7 @@ use reelkin::ErrorKind;
 use reelkin::library::{ClipId, ClipRecord, Library, ListOptions};
 use sha2::{Digest as _, Sha256};
 
-/// The names in a folder, in order.
+/// Returns the sorted names in a folder.
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .expect("read folder")
@@ -103,14 +103,14 @@ async fn a_commit_overwrites_nothing() {
     staged.append(b"new").await.unwrap();
     let again = library.stage(&id("a")).await.unwrap_err();
     assert!(again.to_string().contains("being written already"), "{again}");
-    // Another program takes the name while this one downloads.
+    // Another program takes the name during the download.
     fs::write(folder.path().join("a.mp4"), b"old").unwrap();
     let error = staged.commit(ClipRecord::new(7)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Library);
     assert!(error.to_string().contains("the name is taken"), "{error}");
     assert_eq!(fs::read(folder.path().join("a.mp4")).unwrap(), b"old");
     assert!(!folder.path().join("a.mp4.json").exists());
-    // What was paid for is not thrown away.
+    // Paid bytes are not thrown away.
     assert_eq!(
         fs::read(folder.path().join(".incoming/a.mp4.part")).unwrap(),
         b"new"
@@ -161,7 +161,7 @@ async fn a_sweep_removes_abandoned_files() {
     drop(staged);
 }
 
-/// The two places in which a process can be killed in the middle of the check for writing.
+/// A process can be killed in two places in the middle of the write check.
 #[tokio::test]
 async fn a_sweep_removes_leftovers_of_a_killed_write_check() {
     let folder = tempfile::tempdir().unwrap();
@@ -171,7 +171,7 @@ async fn a_sweep_removes_leftovers_of_a_killed_write_check() {
     assert_eq!(library.sweep(Duration::from_secs(3600)).await.unwrap(), 0);
     assert_eq!(library.sweep(Duration::ZERO).await.unwrap(), 2);
     assert_eq!(names(folder.path()), [".incoming"]);
-    // The next check takes an old one along, and leaves none of its own.
+    // The next check removes an old file, and leaves none of its own.
     fs::write(folder.path().join(".writable"), b"x").unwrap();
     library.writable().await.unwrap();
     assert_eq!(names(folder.path()), [".incoming"]);
@@ -205,7 +205,7 @@ async fn concurrent_tasks_commit_whole_clips() {
         );
     }
 
-    // One name for all: one wins, and its clip is whole.
+    // One name for all tasks: one succeeds, and its clip is whole.
     let tasks: Vec<_> = (0..16_u8)
         .map(|number| {
             let library = library.clone();
@@ -232,18 +232,18 @@ async fn concurrent_tasks_commit_whole_clips() {
     assert_eq!(record.created_at, Some(u64::from(winners[0])));
 }
 
-/// However the file came about, its sidecar has the hash of what is in it.
+/// The sidecar has the hash of the content, however the file was written.
 #[tokio::test]
 async fn the_recorded_hash_matches_the_file() {
     let folder = tempfile::tempdir().unwrap();
-    // What is there before, what is written, where it is cut, what is written then.
+    // Bytes before, bytes written, where they are truncated, bytes written then.
     let cases: [(usize, usize, Option<usize>, usize); 8] = [
         (0, 5_000_000, None, 0),
         (0, 20, Some(20), 10),
         (0, 20, Some(0), 30),
         (0, 20, Some(7), 13),
         (10, 20, None, 0),
-        // Half of them were not written here, and yet it are as many as were.
+        // Half of them were not written here, although the number of bytes is the same.
         (10, 20, Some(20), 0),
         (10, 20, Some(0), 15),
         (10, 0, Some(5), 5),
@@ -318,7 +318,7 @@ async fn a_cancelled_write_is_rolled_back() {
         if pending {
             cancelled += 1;
         } else {
-            // The disk was faster than we: take it back by hand.
+            // The write was complete already. Roll it back explicitly.
             staged.truncate(6).await.unwrap();
         }
     }
@@ -335,7 +335,7 @@ async fn a_library_in_a_bucket_uses_the_same_names() {
     library.writable().await.unwrap();
     let id = library.new_name().await.unwrap();
     let mut staged = library.stage(&id).await.unwrap();
-    // More than one part of an upload.
+    // More than one part of a multipart upload.
     let bytes = vec![7_u8; 25 << 20];
     staged.append(&bytes).await.unwrap();
     let scratch = staged.path().parent().unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! Copies outside the library.
+//! Copies of clips to places outside the library.
 
 use std::fs;
 
@@ -87,7 +87,7 @@ async fn a_copy_follows_a_link_to_a_file_and_refuses_devices() {
             ErrorKind::InvalidRequest
         );
     }
-    // A way into the library through a link is seen through.
+    // A path into the library through a link is detected.
     std::os::unix::fs::symlink(at("clips"), at("alias")).unwrap();
     std::os::unix::fs::symlink(at("clips/a.mp4"), at("self.mp4")).unwrap();
     for to in ["alias/b.mp4", "self.mp4"] {

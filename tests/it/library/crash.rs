@@ -1,21 +1,21 @@
-//! Other processes, crashes, full and read-only disks.
+//! Concurrent processes, crashes, full disks and read-only disks.
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use reelkin::ErrorKind;
 use reelkin::library::{ClipId, ClipRecord, Library, ListOptions};
 
+use crate::support::child::child_process;
 use crate::support::disk::Disk;
 
 const SIZE: usize = 300_000;
 
-/// A second process: this test binary, told to run one of the ignored tests below.
+/// Starts one of the ignored tests below as a second process.
 fn process(test: &str, folder: &Path, byte: u8) -> Child {
-    Command::new(std::env::current_exe().expect("own path"))
-        .args(["--exact", &format!("library::crash::{test}"), "--ignored"])
+    child_process(&format!("library::crash::{test}"))
         .env("REELKIN_TEST_LIBRARY", folder)
         .env("REELKIN_TEST_BYTE", byte.to_string())
         .stdout(Stdio::null())
@@ -42,7 +42,7 @@ async fn commit(library: &Library, id: &ClipId, byte: u8) -> reelkin::Result<()>
     staged.commit(ClipRecord::new(u64::from(byte))).await.map(drop)
 }
 
-/// Every clip is whole, and every sidecar is whole and of its clip.
+/// Checks that every clip is whole, and that every sidecar is whole and belongs to its clip.
 async fn check(library: &Library) -> (usize, usize) {
     let (mut clips, mut sidecars, mut before) = (0, 0, None);
     loop {
@@ -122,7 +122,8 @@ async fn a_killed_process_leaves_only_whole_clips() {
     let mut last = 0;
     for round in 0..12_u8 {
         let mut child = process("child_commits_until_killed", folder.path(), round);
-        // Until it is at work, and then some arbitrary instant: the clock is what is tested here.
+        // Waits until the child is working, and then for an arbitrary time. The moment of the kill is what is
+        // tested here.
         while fs::read_dir(folder.path()).unwrap().count() < last + 4 {
             assert!(child.try_wait().unwrap().is_none(), "the child ended by itself");
             std::thread::yield_now();
@@ -152,7 +153,7 @@ async fn a_full_disk_is_reported_and_loses_nothing() {
     let library = Library::open(folder.path()).unwrap();
     commit(&library, &"before".parse().unwrap(), 1).await.unwrap();
 
-    // Full in the middle of a download.
+    // The disk is full in the middle of a download.
     let id: ClipId = "large".parse().unwrap();
     let mut staged = library.stage(&id).await.unwrap();
     staged.keep_for_resume(true);
@@ -180,7 +181,7 @@ async fn a_full_disk_is_reported_and_loses_nothing() {
             .to_string()
             .contains("no space is left")
     );
-    // Room is made: the download goes on where the file ends.
+    // Space is freed: the download continues where the file ends.
     fs::remove_file(folder.path().join("before.mp4")).unwrap();
     fs::remove_file(folder.path().join("before.mp4.json")).unwrap();
     let held = staged.settle().await.unwrap();
@@ -192,7 +193,7 @@ async fn a_full_disk_is_reported_and_loses_nothing() {
     fs::remove_file(clip.sidecar_path().unwrap()).unwrap();
     fs::remove_file(clip.path.unwrap()).unwrap();
 
-    // Full between the clip and its sidecar: the clip is there, whole, and the sidecar can follow.
+    // The disk is full between clip and sidecar: the clip is whole, and the sidecar can be written later.
     let id: ClipId = "edge".parse().unwrap();
     let mut staged = library.stage(&id).await.unwrap();
     staged.append(&vec![3; SIZE]).await.unwrap();
@@ -260,7 +261,7 @@ async fn a_folder_without_write_permission_is_reported() {
     let library = Library::open(folder.path()).unwrap();
     fs::remove_dir(folder.path().join(".incoming")).unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o500)).unwrap();
-    // The superuser may write all the same; the read-only disk above covers it there.
+    // The superuser may write anyway. For it, the read-only disk above covers this.
     if let Err(error) = library.writable().await {
         assert!(error.to_string().contains("permission is denied"), "{error}");
     }

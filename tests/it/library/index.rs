@@ -1,5 +1,6 @@
-//! The index of a folder is never believed where it could be wrong. What it says is held against the same folder
-//! read as a bucket, which has none.
+//! The index of a folder is ignored wherever it could be wrong.
+//!
+//! Its results are compared with those of the same folder opened as a bucket, which has no index.
 
 #![cfg(all(target_os = "linux", feature = "cli"))]
 
@@ -14,19 +15,19 @@ use reelkin::library::{ClipRecord, Library, ListOptions};
 use reelkin::{ClipId, ErrorKind};
 use serde_json::{Value, json};
 
-use crate::support::audit::{Dice, told};
 use crate::support::disk::Disk;
+use crate::support::random::{Rng, env_number};
 
 const START: u64 = 1_763_812_000_000;
 
-/// A folder with a place for an index, which else only large libraries get.
+/// Returns a folder with a place for an index. Otherwise only large libraries get one.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     fs::create_dir(folder.path().join(".index")).unwrap();
     folder
 }
 
-/// The same names without an index.
+/// Opens the same folder without an index.
 fn without_index(root: &Path) -> Library {
     let store = LocalFileSystem::new_with_prefix(root).unwrap();
     Library::on_store(Arc::new(store), "").unwrap()
@@ -44,7 +45,7 @@ async fn ids(library: &Library, limit: usize) -> Vec<String> {
     }
 }
 
-/// Enough clips that our own changes are followed.
+/// Adds enough clips that the changes of the library itself are recorded.
 fn fill(root: &Path, clips: u64) {
     let (clip, sidecar) = (root.join("clip"), root.join("sidecar"));
     fs::write(&clip, b"clip").unwrap();
@@ -60,7 +61,7 @@ fn names(root: &Path) -> std::path::PathBuf {
     root.join(".index/names")
 }
 
-/// Which file it is: a new one after every scan.
+/// Returns the inode of a file. Every scan writes a new file.
 fn inode(path: &Path) -> Option<u64> {
     fs::metadata(path).ok().map(|about| about.ino())
 }
@@ -85,7 +86,7 @@ async fn pages_and_own_commits_need_no_second_scan() {
         assert_eq!(ids(&library, 1000).await, all);
     }
     let scanned = inode(&names(root)).expect("an index");
-    // Another process opens it, and looks.
+    // Another process opens and lists it.
     assert_eq!(ids(&Library::open(root).unwrap(), 97).await, all);
     assert_eq!(ids(&Library::open_to_read(root).unwrap(), 1).await, all);
     for number in 0..5 {
@@ -106,14 +107,14 @@ async fn pages_and_own_commits_need_no_second_scan() {
         .unwrap();
     assert_eq!(clip.clips.len(), 1);
     assert_eq!(inode(&names(root)), Some(scanned), "all names were read again");
-    // What somebody else changed meanwhile is told by name, too.
+    // Changes by others are found by name as well.
     fs::write(root.join("theirs.mp4"), b"clip").unwrap();
     commit(&library, "ours").await;
     let now = ids(&library, 1000).await;
     assert!(now.iter().any(|id| id == "theirs") && now.iter().any(|id| id == "ours"));
     assert_eq!(now, ids(&without_index(root), 1000).await);
     assert_eq!(inode(&names(root)), Some(scanned), "all names were read again");
-    // And without a change of ours, all names are.
+    // Without a change by the library itself, all names are read again.
     fs::remove_file(root.join("theirs.mp4")).unwrap();
     assert_eq!(ids(&library, 1000).await, ids(&without_index(root), 1000).await);
     assert_ne!(inode(&names(root)), Some(scanned));
@@ -199,7 +200,7 @@ async fn invalid_and_foreign_indexes_are_ignored() {
             .unwrap();
         assert_eq!(family.members().len(), 1, "{number}");
     }
-    // Changes, and what is kept of sidecars.
+    // The files of changes and of cached sidecars.
     assert_eq!(ids(&library, 1000).await, all);
     let stamp: Value = serde_json::from_str::<Value>(head).unwrap()["folder"].clone();
     for text in [
@@ -223,7 +224,7 @@ async fn invalid_and_foreign_indexes_are_ignored() {
             .unwrap();
         assert_eq!(family.members().len(), 1);
     }
-    // Pipes, links and folders in the place of files, and in the place of the folder.
+    // Links instead of files, and a link and a file instead of the folder.
     for file in ["names", "changes", "kin"] {
         let path = root.join(".index").join(file);
         let _ = fs::remove_file(&path);
@@ -334,26 +335,26 @@ async fn concurrent_commits_and_foreign_changes_are_all_listed() {
     assert_eq!(all.len() as u64, 3000 + 50 + saved);
 }
 
-/// A sidecar that names up to two parents, rightly or not.
-fn sidecar(dice: &mut Dice, names: &[String]) -> String {
+/// Returns a sidecar that names up to two parents, correctly or not.
+fn sidecar(rng: &mut Rng, names: &[String]) -> String {
     let hash = |number: u64| format!("{number:064x}");
     let mut parents = Vec::new();
-    for _ in 0..dice.below(3) {
-        let mut parent = json!({ "id": dice.pick(names), "relation": "continue" });
-        if dice.below(2) == 0 {
-            parent["sha256"] = json!(hash(dice.below(20)));
+    for _ in 0..rng.below(3) {
+        let mut parent = json!({ "id": rng.pick(names), "relation": "continue" });
+        if rng.below(2) == 0 {
+            parent["sha256"] = json!(hash(rng.below(20)));
             parent["bytes"] = json!(4);
         }
         parents.push(parent);
     }
     let mut record = json!({ "prompt": "p", "reelkin": { "schema": 1, "parents": parents } });
-    match dice.below(6) {
+    match rng.below(6) {
         0 => return "no sidecar".to_owned(),
         1 => {}
         2 => {
-            record["videoLineage"] = json!({ "id": format!("{}.mp4", dice.pick(names)), "parentId": format!("{}.mp4", dice.pick(names)) });
+            record["videoLineage"] = json!({ "id": format!("{}.mp4", rng.pick(names)), "parentId": format!("{}.mp4", rng.pick(names)) });
         }
-        _ => record["reelkin"]["sha256"] = json!(hash(dice.below(20))),
+        _ => record["reelkin"]["sha256"] = json!(hash(rng.below(20))),
     }
     record.to_string()
 }
@@ -361,13 +362,13 @@ fn sidecar(dice: &mut Dice, names: &[String]) -> String {
 #[tokio::test]
 #[expect(clippy::print_stderr, reason = "the seed repeats a failure")]
 async fn after_random_changes_the_index_matches_a_scan() {
-    let seed = told("REELKIN_TEST_SEED", u64::from(std::process::id()));
-    let steps = told("REELKIN_TEST_STEPS", 250);
+    let seed = env_number("REELKIN_TEST_SEED", u64::from(std::process::id()));
+    let steps = env_number("REELKIN_TEST_STEPS", 250);
     eprintln!("REELKIN_TEST_SEED={seed}");
-    let mut dice = Dice::new(seed);
+    let mut rng = Rng::new(seed);
     let folder = folder();
     let root = folder.path();
-    // Of one filler all sidecars are the same; few names of others, so that changes meet.
+    // All fillers share one sidecar. The other clips have few names, so that changes collide.
     fill(root, 3000);
     let names: Vec<String> = (0..12)
         .map(|number| match number % 3 {
@@ -379,27 +380,27 @@ async fn after_random_changes_the_index_matches_a_scan() {
     let plain = without_index(root);
     let mut followed = 0;
     for step in 0..steps {
-        let name = dice.pick(&names).clone();
+        let name = rng.pick(&names).clone();
         let (clip, json) = (
             root.join(format!("{name}.mp4")),
             root.join(format!("{name}.mp4.json")),
         );
-        match dice.below(9) {
+        match rng.below(9) {
             0 => drop(fs::write(&clip, b"clip")),
             1 => drop(fs::remove_file(&clip)),
-            2 => drop(fs::rename(&clip, root.join(format!("{}.mp4", dice.pick(&names))))),
-            // In place: the folder does not change.
-            3 | 4 => drop(fs::write(&json, sidecar(&mut dice, &names))),
+            2 => drop(fs::rename(&clip, root.join(format!("{}.mp4", rng.pick(&names))))),
+            // In place, so that the folder does not change.
+            3 | 4 => drop(fs::write(&json, sidecar(&mut rng, &names))),
             5 => drop(fs::remove_file(&json)),
             6 => drop(fs::rename(
                 &json,
-                root.join(format!("{}.mp4.json", dice.pick(&names))),
+                root.join(format!("{}.mp4.json", rng.pick(&names))),
             )),
             _ => {
                 let before = inode(&root.join(".index/changes"));
                 if let Ok(mut staged) = library.stage(&name.parse().unwrap()).await {
                     staged.append(b"clip").await.unwrap();
-                    let record = serde_json::from_str(&sidecar(&mut dice, &names));
+                    let record = serde_json::from_str(&sidecar(&mut rng, &names));
                     staged
                         .commit(record.unwrap_or_else(|_| ClipRecord::new(1)))
                         .await
@@ -408,12 +409,12 @@ async fn after_random_changes_the_index_matches_a_scan() {
                 followed += u32::from(before != inode(&root.join(".index/changes")));
             }
         }
-        if dice.below(3) == 0 {
-            let limit = *dice.pick(&[1, 7, 50, 999]);
-            let before: Option<ClipId> = match dice.below(3) {
+        if rng.below(3) == 0 {
+            let limit = *rng.pick(&[1, 7, 50, 999]);
+            let before: Option<ClipId> = match rng.below(3) {
                 0 => None,
-                1 => Some(dice.pick(&names).parse().unwrap()),
-                _ => Some(format!("{}_z", START + dice.below(20_000)).parse().unwrap()),
+                1 => Some(rng.pick(&names).parse().unwrap()),
+                _ => Some(format!("{}_z", START + rng.below(20_000)).parse().unwrap()),
             };
             let options = || ListOptions {
                 limit,

@@ -1,4 +1,4 @@
-//! Listing reads what it shows and nothing else.
+//! Listing reads the sidecars of its page and nothing else.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -53,7 +53,7 @@ async fn clips_are_listed_newest_first_then_by_name() {
         seen.extend(page.clips.into_iter().map(|entry| entry.id.to_string()));
         before = page.next;
         match &before {
-            // The clip a page ended with may be gone by the time of the next.
+            // The last clip of a page may be deleted before the next page is read.
             Some(last) => fs::remove_file(folder.path().join(last.file_name())).unwrap(),
             None => break,
         }
@@ -108,14 +108,14 @@ async fn a_damaged_sidecar_affects_only_its_entry() {
     assert!(library.entries().try_collect::<Vec<_>>().await.is_err());
 }
 
-/// A hundred thousand clips. The sidecars outside the page are damaged: a listing that read one would
-/// say so. For the figures run it with `--nocapture`.
+/// Lists a page of a hundred thousand clips. The sidecars outside the page are damaged, so that a listing that
+/// reads one fails. `--nocapture` prints the measurements.
 #[tokio::test]
 #[expect(clippy::print_stderr, reason = "the figures of a measurement")]
 async fn a_page_of_many_reads_only_its_own_sidecars() {
     const CLIPS: u64 = 100_000;
     const START: u64 = 1_763_812_000_000;
-    // In memory where there is such a disk: two hundred thousand names in a journal would hold up the
+    // In memory if possible: two hundred thousand names in the journal of a file system would delay the
     // syncs of every other test.
     let folder = tempfile::tempdir_in("/dev/shm")
         .or_else(|_| tempfile::tempdir())
@@ -126,7 +126,7 @@ async fn a_page_of_many_reads_only_its_own_sidecars() {
     for number in 0..CLIPS {
         let hash = number.wrapping_mul(2_654_435_761) & 0xffff_ffff;
         let stem = format!("{}_{hash:08x}", START + number);
-        // Links to one file are quicker to make than files. Ext4 allows 65,000 to a file.
+        // Links to one file are faster to make than files. Ext4 allows 65,000 for each file.
         let (clip, damaged) = (
             at(format!("clip {}", number / 50_000)),
             at(format!("damaged {}", number / 50_000)),
@@ -151,7 +151,7 @@ async fn a_page_of_many_reads_only_its_own_sidecars() {
         let began = Instant::now();
         let page = library.list(ListOptions::default()).await.unwrap();
         best = best.min(began.elapsed());
-        // The yardstick: only reading as many small files, on the same machine at the same time.
+        // For comparison: reading as many small files, on the same machine at the same time.
         let began = Instant::now();
         let small = at("damaged 0".to_owned());
         for _ in 0..CLIPS {

@@ -1,4 +1,4 @@
-//! No path leaves the library.
+//! How a clip is found by its name, and how a library is opened.
 
 use std::fs;
 

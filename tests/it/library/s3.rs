@@ -1,4 +1,4 @@
-//! The library in a bucket of a real S3 server: whole or absent, and nothing overwritten.
+//! The library in a bucket of a real S3 server. A clip is whole or absent, and nothing is overwritten.
 
 #![cfg(all(feature = "s3", feature = "cli"))]
 
@@ -13,7 +13,7 @@ use reelkin::{Clip, ErrorKind, JobState, Result, Settlement};
 use crate::support::bench::{Bench, request};
 use crate::support::s3::S3;
 
-/// More than two parts of an upload.
+/// More than two parts of a multipart upload.
 const LARGE: usize = 20 << 20;
 
 fn id(name: &str) -> ClipId {
@@ -32,13 +32,13 @@ async fn a_clip_is_published_with_the_expected_requests() {
     let library = s3.library();
     library.writable().await.unwrap();
     assert_eq!(s3.holds(), (vec![], 0));
-    // Two small objects, an attempt to overwrite each, an update of the one and a stale one, and both gone.
+    // Two small objects, an attempt to overwrite each, an update of one, a stale update, and two deletions.
     let tried =
         serde_json::json!({"PUT": 5, "UPLOAD": 1, "COPY-PART": 1, "COMPLETE": 1, "ABORT": 1, "DELETE": 2});
     assert_eq!(s3.tally()["kinds"], tried);
     library.writable().await.unwrap();
     let small = save(&library, "small", b"clip", 1).await.unwrap();
-    // Looks for a name that is taken before and after the bytes are there, and two writes.
+    // Checks that the name is free before and after the bytes arrive, and two writes.
     assert_eq!(
         s3.tally()["kinds"],
         serde_json::json!({"PUT": 3, "DELETE": 1, "HEAD": 4})
@@ -47,7 +47,7 @@ async fn a_clip_is_published_with_the_expected_requests() {
     let large = save(&library, "large", &bytes, 2).await.unwrap();
     let asked = serde_json::json!({"HEAD": 4, "PUT": 1, "UPLOAD": 2, "PART": 3, "COMPLETE": 2, "COPY-PART": 1, "DELETE": 1});
     assert_eq!(s3.tally()["kinds"], asked);
-    // What else lies there is no clip.
+    // Other objects in the bucket are not clips.
     let store = s3.store();
     for other in ["jobs/a.mp4", ".incoming/b.mp4", "chains/c.mp4.json"] {
         let place = StorePath::from(format!("team/{other}"));
@@ -98,7 +98,7 @@ async fn a_server_that_ignores_if_match_is_refused() {
     library.writable().await.unwrap();
 }
 
-/// Bytes that fail verification, and their acceptance, on a real server.
+/// Tests quarantine and acceptance on a real server.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bytes_that_fail_verification_are_kept_in_the_bucket_and_can_be_accepted() {
     let s3 = S3::start();
@@ -140,7 +140,7 @@ async fn of_two_writers_of_one_name_exactly_one_succeeds() {
             let library = s3.library();
             let (name, bytes) = (name.clone(), vec![if same { 7 } else { value }; size]);
             async move {
-                // Both have looked, and found the name free, before either of them writes.
+                // Both have found the name free before either of them writes.
                 let mut staged = library.stage(&id(&name)).await?;
                 staged.append(&bytes).await?;
                 staged.commit(ClipRecord::new(u64::from(value))).await
@@ -172,7 +172,7 @@ async fn a_failed_upload_leaves_nothing() {
     let s3 = S3::start();
     let library = s3.library();
     let bytes = vec![7; LARGE];
-    // In the parts, at their end, in the copy, and in the end of the copy.
+    // In the parts, at their completion, in the copy, and at the completion of the copy.
     for kind in ["PART", "COMPLETE", "COPY-PART"] {
         s3.fault(kind, 100, 400, "<Error><Code>EntityTooSmall</Code></Error>");
         let error = save(&library, "clip", &bytes, 1).await.unwrap_err();
@@ -183,7 +183,7 @@ async fn a_failed_upload_leaves_nothing() {
         );
         assert_eq!(s3.holds(), (vec![], 0), "{kind}");
         s3.fault(kind, 0, 0, "");
-        // What was paid for is still here.
+        // The paid bytes are still here.
         let staged = library.stage(&id("clip")).await.unwrap();
         assert_eq!(staged.written(), LARGE as u64);
         drop(staged);
@@ -196,7 +196,7 @@ async fn a_lost_reply_is_not_mistaken_for_another_writer() {
     let s3 = S3::start();
     let library = s3.library();
     let large = vec![7; LARGE];
-    // The clip's own write; the end of its upload; the end of its copy has the same name.
+    // The write of the clip, or the completion of its upload or copy.
     for (number, (kind, bytes)) in [("PUT", &b"clip"[..]), ("COMPLETE", &large)]
         .into_iter()
         .enumerate()
@@ -208,7 +208,7 @@ async fn a_lost_reply_is_not_mistaken_for_another_writer() {
         assert_eq!(library.read(&clip.id, 1 << 30).await.unwrap(), bytes);
     }
     assert_eq!(s3.holds().0.len(), 4);
-    // The sidecar's.
+    // The write of the sidecar.
     let mut staged = library.stage(&id("late")).await.unwrap();
     staged.append(b"clip").await.unwrap();
     s3.fault("PUT", 2, 0, "");

@@ -1,4 +1,4 @@
-//! Sidecars: golden files written by hand from the description of ima2-gen's, and damaged ones.
+//! Sidecars: golden files written by hand after the description of ima2-gen, and damaged ones.
 
 use std::fs;
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn continuity(file: &str, user: &Value, revised: &str, at: u64) -> Value {
     })
 }
 
-/// From the command line: session and node are null.
+/// A clip made from the command line: session and node are null.
 fn generated() -> Value {
     json!({
         "kind": "video", "mediaType": "video", "requestId": "req_m3x1", "sessionId": null, "clientNodeId": null,
@@ -75,7 +75,7 @@ fn extended_from_url() -> Value {
     })
 }
 
-/// Of a later version, and with values of types nobody expects.
+/// A sidecar of a later version, with values of unexpected types.
 fn later() -> Value {
     let mut later = generated();
     later["videoSeries"] = json!({"topic": "sea", "chainIndex": 2});
@@ -149,7 +149,7 @@ fn a_field_of_an_unexpected_type_is_kept_and_reported() {
     assert_eq!(record.elapsed, None);
     assert_eq!(record.extra["elapsed"], "41.2");
     assert_eq!(record.reelkin.unwrap().unreadable(), ["inputs"]);
-    // A lineage that cannot be read must not pass for a clip that has none.
+    // An unreadable lineage must not look like a missing one.
     let record = ClipRecord::from_json("x", br#"{"videoContinuity": {"entries": 5}}"#).unwrap();
     assert_eq!(
         (record.video_continuity.is_none(), record.unreadable()),

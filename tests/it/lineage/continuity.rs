@@ -1,4 +1,4 @@
-//! The branch in a sidecar: golden libraries of ima2-gen, continued, and sidecars nobody should have written.
+//! Continuity blocks: golden libraries of ima2-gen, continued, and hostile sidecars.
 
 use std::fs;
 use std::path::Path;
@@ -75,7 +75,7 @@ async fn written_blocks_equal_the_golden_ones_for_the_same_parent() {
     assert_eq!(with_parent, 8);
 }
 
-/// The block as it stands in the file, without the space between.
+/// Returns the block as written in the file, without white space.
 fn given_text(path: &Path) -> String {
     let file = fs::read_to_string(path).unwrap();
     let from = file.find("\"videoContinuity\": ").unwrap() + "\"videoContinuity\": ".len();
@@ -230,7 +230,7 @@ async fn an_unreadable_sidecar_of_the_parent_is_an_error() {
     }
 }
 
-/// A clip by its name alone, whatever its sidecar holds.
+/// Returns a clip by its name alone, without reading its sidecar.
 async fn bare(library: &Library, name: &str, folder: &Path) -> Clip {
     let other = folder.join("other.mp4");
     fs::write(&other, "other").unwrap();
@@ -249,7 +249,7 @@ async fn parents_without_a_sidecar_deleted_or_changed_are_still_recorded() {
     let parent = library.parent(&clip).await.unwrap();
     assert!(parent.entries().is_empty());
 
-    // Deleted meanwhile: what was read before counts.
+    // Deleted meanwhile: what was read before is used.
     fs::remove_file(folder.path().join("bare.mp4")).unwrap();
     let error = library.parent(&clip).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);

@@ -1,4 +1,4 @@
-//! A line of 30,000 generations through the program: nothing in it may grow the stack with the depth of a family.
+//! A line of 30,000 generations through the program. The stack must not grow with the depth of a family.
 
 #![cfg(feature = "cli")]
 
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::program::{Program, Ran};
+use crate::support::program::{Program, ProgramOutput};
 
 const GENERATIONS: usize = 30_001;
 
@@ -16,7 +16,7 @@ fn name(number: usize) -> String {
     format!("{}_{number:08x}", 1_763_812_000_000 + number)
 }
 
-/// Each clip comes from the one before, and every thousandth has a second child.
+/// Makes a library in which each clip is a child of the one before, and every thousandth has a second child.
 fn library(folder: &Path) {
     let hash = |number: usize| format!("{number:064x}");
     let mut json = String::new();
@@ -50,7 +50,7 @@ async fn a_family_of_30_000_generations_is_printed_in_every_format() {
     fs::create_dir(&clips).unwrap();
     library(&clips);
     let all = GENERATIONS + GENERATIONS / 1000;
-    let lineage = async |clip: usize, args: &[&str]| -> Ran {
+    let lineage = async |clip: usize, args: &[&str]| -> ProgramOutput {
         let program = Program::in_folder(folder.path()).args(["--library", "clips", "lineage", &name(clip)]);
         let ran = program.args(args).run().await;
         assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{args:?}");
@@ -63,7 +63,7 @@ async fn a_family_of_30_000_generations_is_printed_in_every_format() {
     assert!(longest < 300, "a line of {longest} bytes");
     let lines: Vec<&str> = tree.lines().collect();
     assert!(lines[0].starts_with(&name(0)), "{}", lines[0]);
-    // The first clip has two children: the line, and the one that stands beside it.
+    // The first clip has two children: the line and a single clip.
     assert!(lines[1].starts_with(&format!("├─ {}", name(1))), "{}", lines[1]);
     assert!(
         lines[2].starts_with(&format!("│  └─ {}", name(2))),
@@ -111,7 +111,7 @@ async fn a_family_of_30_000_generations_is_printed_in_every_format() {
 fn a_family_of_30_000_generations_needs_little_stack() {
     use reelkin::lineage::{Family, Member, ParentLink};
 
-    // A thread with little room: what is recursive shows at once.
+    // A thread with a small stack, which recursion would overflow.
     let work = || {
         let member = |number: usize| {
             let mut member = Member::new(name(number));

@@ -1,4 +1,4 @@
-//! The whole family: many hops, renamed and lost files, cycles, exports.
+//! Families of clips: many generations, renamed and lost files, cycles, exports.
 
 use std::fs;
 use std::path::Path;
@@ -32,7 +32,7 @@ fn rename(folder: &Path, from: &str, to: &str, endings: &[&str]) {
 
 const BOTH: &[&str] = &[".mp4", ".mp4.json"];
 
-/// A line of clips of this crate: `c00`, `c01`, …
+/// Makes a line of clips of this crate: `c00`, `c01`, …
 async fn line(library: &Library, folder: &Path, hops: usize) -> Clip {
     fs::write(folder.join("c00.mp4"), "bytes of c00").unwrap();
     let mut clip = library.clip("c00").await.unwrap();
@@ -109,7 +109,7 @@ async fn a_family_of_ima2_clips_is_linked_by_name() {
         .collect();
     assert_eq!(operations[..4], ["generate", "continue", "edit", "extend"]);
     assert_eq!(family.cost_usd_ticks(), 7 * 3_500_000_000 + 2 * 3_000_000_000);
-    // Made from a URL: no kin.
+    // Made from a URL: no family.
     let alone = library.clip("1763812090000_ccddeeff").await.unwrap();
     assert_eq!(library.family(&alone).await.unwrap().members().len(), 1);
 }
@@ -118,19 +118,19 @@ async fn a_family_of_ima2_clips_is_linked_by_name() {
 async fn renamed_files_keep_their_family() {
     let (folder, library) = empty();
     line(&library, folder.path(), 4).await;
-    // With its sidecar; the file alone, its sidecar left behind; the file alone, its sidecar lost; one
-    // that never had a sidecar. And an impostor takes an old name.
+    // Renamed with its sidecar; without its sidecar, which stays; without its sidecar, which is lost; and one
+    // that never had a sidecar. Another clip takes an old name.
     rename(folder.path(), "c01", "hero", BOTH);
     rename(folder.path(), "c02", "second take", &[".mp4"]);
     rename(folder.path(), "c03", "zz", &[".mp4"]);
     fs::remove_file(folder.path().join("c03.mp4.json")).unwrap();
     rename(folder.path(), "c00", "the beginning", &[".mp4"]);
     put(folder.path(), "c01", "an impostor", &json!({"prompt": "p"}));
-    // The impostor speaks of no hash: its bytes have to be looked at, once its size fits.
+    // The other clip has no recorded hash, so its bytes have to be hashed once its size matches.
     fs::write(folder.path().join("c01.mp4"), "bytes of c0x").unwrap();
 
     let family = library.family(&library.clip("c04").await.unwrap()).await.unwrap();
-    // What came before the third is known from its child alone, which remembers the second by its name.
+    // The ancestors of the third are known only from its child, which lists the second by its name.
     assert_eq!(
         ids(family.path_to("c04")),
         ["the beginning", "hero", "second take", "zz", "c04"],
@@ -167,7 +167,7 @@ async fn renamed_ima2_clips_are_found_by_their_recorded_names() {
         family.member("1763812120000_2c3d4e5f").unwrap().parents[0].found_by,
         FoundBy::FormerName
     );
-    // A child that took its lost parent's name is not its own parent.
+    // A child that took the name of its lost parent is not its own parent.
     fs::remove_file(folder.path().join("1763812000000_0a1b2c3d.mp4")).unwrap();
     fs::remove_file(folder.path().join("1763812000000_0a1b2c3d.mp4.json")).unwrap();
     rename(folder.path(), "the lamp", "1763812000000_0a1b2c3d", BOTH);
@@ -182,7 +182,7 @@ async fn renamed_ima2_clips_are_found_by_their_recorded_names() {
 async fn missing_ancestors_are_reported_and_skipped() {
     let (folder, library) = empty();
     let last = line(&library, folder.path(), 6).await;
-    // One leaves its sidecar, two leave nothing: their child remembers their order.
+    // One leaves its sidecar, two leave nothing. Their child lists their order.
     fs::remove_file(folder.path().join("c05.mp4")).unwrap();
     for gone in ["c02", "c03"] {
         fs::remove_file(folder.path().join(format!("{gone}.mp4"))).unwrap();
@@ -314,7 +314,7 @@ async fn hostile_sidecars_become_notes() {
 async fn copies_and_parents_with_equal_bytes_are_distinguished() {
     let (folder, library) = empty();
     line(&library, folder.path(), 2).await;
-    // An edit that gave back its parent's bytes.
+    // An edit that returned the bytes of its parent.
     let parent = library.parent(&library.clip("c01").await.unwrap()).await.unwrap();
     let mut record = reelkin::library::ClipRecord::new(9);
     parent.write_into(&mut record, &"same".parse().unwrap(), "edit", None);
@@ -350,7 +350,7 @@ async fn verify_reports_the_condition_of_each_clip() {
     fs::write(path("c04.mp4.json"), "{").unwrap();
     put(folder.path(), "theirs", "x", &json!({"prompt": "p"}));
 
-    // Of what came before the broken sidecar the last clip's own one knows: the third and the first.
+    // The sidecar of the last clip lists ancestors before the broken sidecar: the third and the first.
     let family = library.family(&last).await.unwrap();
     let codes = |verdicts: &[reelkin::library::Verdict]| {
         let codes = verdicts
@@ -375,7 +375,7 @@ async fn verify_reports_the_condition_of_each_clip() {
         verdicts[1].condition.is_fault()
             && verdicts[1].recorded != Some(verdicts[1].found.clone().unwrap().sha256)
     );
-    // A bare clip is held to what its child wrote down.
+    // A clip without a sidecar is compared with the record in its child.
     fs::write(path("c00.mp4"), "other").unwrap();
     let verdicts: Vec<_> = library.verify_family(&family).collect().await;
     assert_eq!(verdicts[0].condition, Condition::Damaged);

@@ -8,7 +8,7 @@ use reelkin::library::{Clip, ClipId, ClipRecord, FrameRecord, Library};
 
 pub(crate) const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/ima2");
 
-/// The golden library, with a file for every sidecar.
+/// Returns the golden library, with a file for every sidecar.
 pub fn golden() -> (tempfile::TempDir, Library) {
     let folder = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(FIXTURES).unwrap() {

@@ -1,8 +1,8 @@
-//! Ten thousand clips, and two processes at once.
+//! Libraries of ten thousand clips, and two processes that save children of one clip.
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -13,9 +13,10 @@ use reelkin::library::{Library, ListOptions};
 use serde_json::json;
 
 use crate::lineage::library::child;
-use crate::support::counting_store::Metered;
+use crate::support::child::child_process;
+use crate::support::counting_store::CountingStore;
 
-/// Sidecars of one family: a line with a branch at every tenth clip.
+/// Returns a clip of a family that is a line with a branch at every tenth clip.
 fn sidecar(number: usize) -> (String, String) {
     let hash = |number: usize| format!("{number:064x}");
     let name = |number: usize| format!("{}_{number:08x}", 1_763_812_000_000 + number);
@@ -31,7 +32,7 @@ fn sidecar(number: usize) -> (String, String) {
 }
 
 async fn reads(clips: usize) -> (u64, u64) {
-    let store = Arc::new(Metered::default());
+    let store = Arc::new(CountingStore::default());
     for number in 0..clips {
         let (name, json) = sidecar(number);
         store
@@ -64,9 +65,10 @@ async fn reading_a_family_takes_linear_requests() {
     }
 }
 
-/// Clips of a library, each by its name, its bytes and its sidecar; and what reading a family of them asks for.
+/// Makes a library of clips, each given by its name, its bytes and its sidecar. Returns a family of it and the
+/// number of requests that reading the family takes.
 async fn asked(clips: &[(&str, &str, Option<serde_json::Value>)], of: &str) -> (reelkin::Family, u64) {
-    let store = Arc::new(Metered::default());
+    let store = Arc::new(CountingStore::default());
     for (name, bytes, sidecar) in clips {
         let clip = StorePath::from(format!("{name}.mp4"));
         if !bytes.is_empty() {
@@ -123,7 +125,7 @@ async fn missing_parents_of_other_families_cost_no_search() {
     assert_eq!(family.members().len(), 2);
     assert_eq!(before, 4, "each sidecar of the family is read twice");
 
-    // A stranger lacks its parent; the size of that is known, or not, or that of all others.
+    // An unrelated clip lacks its parent, whose size is unknown, or that of all others, or another one.
     for size in [None, Some(10), Some(99)] {
         let mut clips = clips.clone();
         clips.push((
@@ -136,7 +138,7 @@ async fn missing_parents_of_other_families_cost_no_search() {
         assert_eq!(after, before + 1, "one more sidecar, and no clip: {size:?}");
     }
 
-    // The family of the stranger is another matter: any clip of that size may be the one.
+    // For the family of the unrelated clip, any clip of that size may be the parent.
     clips.push((
         "stranger",
         "stranger",
@@ -145,7 +147,7 @@ async fn missing_parents_of_other_families_cost_no_search() {
     let (family, _) = asked(&clips, "stranger").await;
     let parent = family.parents("stranger").next().unwrap();
     assert_eq!((parent.id.as_str(), family.missing().count()), ("bare07", 0));
-    // From the other side, too: a clip that has no hash on record may be what another one lacks.
+    // In the other direction, a clip without a recorded hash may be the missing parent of another one.
     let (family, looked_at) = asked(&clips, "bare07").await;
     assert_eq!(family.children("bare07").next().unwrap().id, "stranger");
     assert!(looked_at < 12, "{looked_at} requests for one clip");
@@ -155,7 +157,7 @@ async fn missing_parents_of_other_families_cost_no_search() {
 
 #[tokio::test]
 async fn a_parent_found_by_hash_leads_to_further_parents() {
-    // c lacks b, which has another name and no sidecar; the sidecar of b, left behind, lacks a, as does the clip.
+    // c lacks its parent b, which was renamed without its sidecar. The sidecar of b lacks its parent a.
     let clips = [
         ("a2", "the first", None),
         ("b2", "the second", None),
@@ -217,7 +219,7 @@ async fn child_continues_one_clip() {
         )
         .await
         .unwrap();
-        // Both draw this one: who comes first has it, whole, and the other is told.
+        // Both processes use this name: the first one gets it, and the other one an error.
         let _ = child(
             &library,
             &parent,
@@ -230,8 +232,7 @@ async fn child_continues_one_clip() {
 }
 
 fn process(folder: &Path) -> std::process::Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "lineage::scale::child_continues_one_clip", "--ignored"])
+    child_process("lineage::scale::child_continues_one_clip")
         .env("REELKIN_TEST_LIBRARY", folder)
         .stdout(Stdio::null())
         .spawn()

@@ -10,7 +10,7 @@ use reelkin::media::{self, FramePosition, MediaOptions};
 
 use crate::support::clips::{Recipe, ffmpeg};
 
-/// The line for every entry point, which must agree on the kind and name the file.
+/// Returns the message. Every entry point must return the same kind of error and name the file.
 #[track_caller]
 fn line(path: &Path, kind: ErrorKind) -> String {
     let options = MediaOptions::new();
@@ -61,7 +61,7 @@ fn empty_and_text_files_are_refused_by_kind() {
         ("hello, this is no video\n", "is text"),
         ("<!doctype html><html>", "is an HTML or XML page"),
         ("{\"error\": \"gone\"}", "is JSON text"),
-        // What libav would follow to other files or the network.
+        // Playlists that libav would follow to other files or the network.
         ("#EXTM3U\nhttp://127.0.0.1/a.ts\n", "is text"),
         ("ffconcat version 1.0\nfile /etc/passwd\n", "is text"),
         ("GIF89a....", "is a GIF picture"),
@@ -124,7 +124,7 @@ fn truncated_clips_are_reported_as_cut_off() {
     const ARGS: &str = "-c:v libx264 -preset veryfast -g 10 -f lavfi";
     let folder = folder();
     for (ending, args) in [
-        // The index at the end, at the front, in pieces, and another container.
+        // The index at the end, at the front, in fragments, and another container.
         ("mp4", ""),
         ("mp4", "-movflags +faststart"),
         ("mp4", "-movflags frag_keyframe+empty_moov"),
@@ -148,7 +148,7 @@ fn truncated_clips_are_reported_as_cut_off() {
                 line.contains(&name) && line.contains("cut off"),
                 "{args} {keep}: {line}"
             );
-            // The last frame is not there, so no other one is passed off as it.
+            // The last frame is missing, and no other frame may be returned instead.
             let line = media::frame(&path, FramePosition::Last, &options)
                 .unwrap_err()
                 .to_string();
@@ -162,7 +162,7 @@ fn truncated_clips_are_reported_as_cut_off() {
 
 #[test]
 fn clips_damaged_inside_cause_no_panic() {
-    // Everything there in length, but the middle overwritten: no panic, no hang, and not whole.
+    // The length is right, but the middle is overwritten. There must be no panic and no hang.
     let recipe = Recipe::new(60, "-c:v libx264 -preset veryfast -bf 2 -movflags +faststart");
     let whole = std::fs::read(recipe.make()).unwrap();
     for (from, to) in [(1, 2), (10, 11), (13, 14)] {
@@ -182,7 +182,7 @@ fn clips_damaged_inside_cause_no_panic() {
 
 #[test]
 fn a_picture_of_40000_by_40000_is_refused_by_its_header() {
-    // The header alone claims it; the pixels never come.
+    // Only the header declares the size. There are no pixels.
     let mut png = Vec::new();
     let mut encoder = png::Encoder::new(&mut png, 40_000, 40_000);
     encoder.set_color(png::ColorType::Rgb);
@@ -232,7 +232,7 @@ fn damaged_pictures_are_refused() {
         std::fs::write(&picture, &whole[..20]).unwrap();
         line(&picture, ErrorKind::Media);
 
-        // Half of the coded data, in a file that does not show it: with an end mark, with lengths that fit.
+        // Half of the coded data in a file that looks complete: with an end marker, with matching lengths.
         let mut half = whole[..whole.len() / 2].to_vec();
         let length = |bytes: usize| u32::try_from(bytes).unwrap().to_le_bytes();
         match ending {

@@ -1,4 +1,4 @@
-//! The clip's own colour matrix and range, and what is assumed where it has none.
+//! The color matrix and range of a clip, and what is assumed for a clip without tags.
 
 #![cfg(feature = "media")]
 
@@ -42,7 +42,7 @@ fn bt709_tagged_in_the_container_only() {
     let recipe = Recipe::new(4, X264)
         .colour(Matrix::Bt709, false)
         .remux("-c copy -colorspace bt709 -color_primaries bt709 -color_trc bt709 -movflags write_colr");
-    // An `nclx` box has a bit for the range, so it always tells that too.
+    // An `nclx` box has a bit for the range, so it always declares the range as well.
     colours(&recipe, Bt709, Limited, (true, true));
 }
 
@@ -159,7 +159,7 @@ fn jpeg_is_bt601_full_range_at_any_size() {
 
 #[test]
 fn an_unknown_color_tag_is_not_a_crash() {
-    // The bindings' enums know no 200; reading it as one of them ended the process.
+    // The enums of the bindings have no 200. Reading it as one of them aborted the process.
     const NUMBERS: &str = "matrix_coefficients=200:transfer_characteristics=200";
     for (codec, filter) in [
         (

@@ -1,4 +1,4 @@
-//! Promise 4: the last frame is the last frame that a player would show. And so are all others.
+//! The last frame is the last frame that a player would show, and so are all other frames.
 
 #![cfg(feature = "media")]
 
@@ -9,7 +9,7 @@ use reelkin::media::{self, Frame, FramePosition, MediaOptions, MediaSource};
 use crate::media::clip_frames::{X264, frame};
 use crate::support::clips::{Recipe, number, unturned, worst_patch};
 
-/// Last, first, and every frame by number and by time, against the numbers painted in.
+/// Compares the first, the last and every frame, by number and by time, with the numbers painted in.
 #[track_caller]
 fn every_frame(recipe: &Recipe) {
     let path = recipe.make();
@@ -20,7 +20,7 @@ fn every_frame(recipe: &Recipe) {
     for (n, by_number) in all.iter().enumerate() {
         assert_eq!(number(&unturned(by_number)), n, "by number");
         assert_eq!(by_number.number(), Some(n as u64));
-        // A few by seeking, each at its own start and shortly before the next one's.
+        // Some frames by time, at their start and shortly before the start of the next one.
         if n % 7 == 0 || n + 3 > recipe.frames {
             let by_time = frame(&path, FramePosition::At(by_number.time()));
             assert_eq!(number(&unturned(&by_time)), n, "at {:?}", by_number.time());
@@ -71,7 +71,7 @@ fn last_is(recipe: &Recipe, expect: usize) -> Frame {
     if let Some(n) = last.number() {
         assert_eq!(n, expect as u64, "its number");
     }
-    // From memory and from a reader it is the same.
+    // Memory and a reader give the same frame.
     let bytes = std::fs::read(&path).unwrap();
     let again = media::frame(bytes.clone(), FramePosition::Last, &MediaOptions::new()).unwrap();
     assert_eq!(again.rgb(), last.rgb());
@@ -149,7 +149,7 @@ fn edit_list_hides_the_start() {
         "-c:v libaom-av1 -cpu-used 8 -crf 30",
         "-c:v mpeg4 -q:v 3 -bf 2",
     ] {
-        // Copied from the middle of a group: the key frame before it is in the file, and hidden.
+        // Copied from the middle of a GOP. The key frame before it is in the file, and hidden.
         let path = Recipe::new(75, &format!("{codec} -g 25"))
             .remux("-ss 1.2 -- -c copy")
             .make();
@@ -172,7 +172,7 @@ fn edit_list_hides_the_start() {
 
 #[test]
 fn edit_list_hides_the_end() {
-    // The track keeps all its samples; only its edit list, cut by hand, ends after a second.
+    // The track keeps all its samples. Only its edit list, shortened by hand, ends after a second.
     let path = Recipe::new(75, &format!("{X264} -bf 2 -g 250")).make();
     let mut bytes = std::fs::read(&path).unwrap();
     let at = bytes.windows(4).position(|w| w == b"elst").unwrap();
@@ -196,7 +196,7 @@ fn edit_list_hides_the_end() {
 
 #[test]
 fn a_header_that_ends_before_its_frames() {
-    // The muxer adds up decoding times, which with B-frames and a variable rate fall short of the end.
+    // The muxer sums decoding times, which end too early with B-frames and a variable rate.
     let path = Recipe::new(
         20,
         &format!("-vf settb=1/1000,setpts=N*N*5 -fps_mode passthrough -enc_time_base 1:1000 -video_track_timescale 1000 {X264} -bf 2"),
@@ -265,7 +265,7 @@ fn audio_longer_than_video() {
     let recipe = Recipe::new(50, &format!("-f lavfi -i sine -t 6 {X264} -c:a aac"));
     last_is(&recipe, 49);
     let path = recipe.make();
-    // While the sound goes on, a player keeps the last picture.
+    // A player keeps the last frame while the sound continues.
     assert_eq!(
         number(&frame(&path, FramePosition::At(Duration::from_secs(5)))),
         49
@@ -413,7 +413,7 @@ fn mpeg4_with_b_frames() {
 
 #[test]
 fn h264_without_reorder_hints() {
-    // The stream does not say how far it reorders, and nobody probes it.
+    // The stream does not declare its reorder depth, and libav does not probe it.
     every_frame(
         &Recipe::new(60, &format!("{X264} -bf 3 -g 25 -x264-params b-pyramid=normal"))
             .remux("-c copy -bsf:v filter_units=remove_types=6")

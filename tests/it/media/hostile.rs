@@ -1,5 +1,6 @@
-//! Clips and pictures made to hurt: none takes more memory than is stated, none keeps a caller past its
-//! deadline, none leads out of itself.
+//! Clips and pictures made to do harm.
+//!
+//! None takes more memory than is documented, keeps a caller past its deadline, or leads to another file.
 
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
@@ -12,17 +13,18 @@ use reelkin::ErrorKind;
 use reelkin::media::{self, FramePosition, Interrupt, MediaOptions, MediaSource};
 
 use crate::support::clips::{Recipe, ffmpeg};
+use crate::support::memory::peak_kib;
 
-/// What `MediaOptions` states for its defaults.
+/// The bound that `MediaOptions` documents for its defaults.
 const STATED_MIB: u64 = 3 << 10;
-/// The stated 100 ms, and what two noisy cores may add.
+/// The documented 100 ms, plus the delay of two busy cores.
 const RETURNS_WITHIN: Duration = Duration::from_millis(500);
-/// Number of calls of which one has to return in time. A loaded machine may delay single calls; a caller that has to
-/// wait for libav or for a reader is late in all of them.
+/// Number of calls of which one has to return in time. A loaded machine may delay single calls. A caller that has
+/// to wait for libav or for a reader is late in all of them.
 const CALLS: usize = 10;
 
 /// Returns the smallest delay of up to [`CALLS`] calls.
-fn most_punctual(mut call: impl FnMut() -> Duration) -> Duration {
+fn smallest_delay(mut call: impl FnMut() -> Duration) -> Duration {
     let mut best = Duration::MAX;
     for _ in 0..CALLS {
         best = best.min(call());
@@ -38,7 +40,7 @@ fn boxed(kind: &[u8], body: &[u8]) -> Vec<u8> {
     [&size.to_be_bytes()[..], kind, body].concat()
 }
 
-/// Writes a number behind the first box of that name.
+/// Writes a number into the first box of that name.
 fn patch(mut clip: Vec<u8>, name: &[u8], at: usize, number: u32) -> Vec<u8> {
     let found = clip.windows(4).position(|four| four == name).unwrap();
     clip[found + 4 + at..][..4].copy_from_slice(&number.to_be_bytes());
@@ -55,14 +57,14 @@ fn in_fragments() -> Vec<u8> {
     std::fs::read(Recipe::new(10, flags).make()).unwrap()
 }
 
-/// The box of that name, whole.
+/// Returns the first box of that name, with its header.
 fn cut_box<'a>(clip: &'a [u8], name: &[u8]) -> &'a [u8] {
     let at = clip.windows(4).position(|four| four == name).unwrap() - 4;
     let size = u32::from_be_bytes(clip[at..at + 4].try_into().unwrap());
     &clip[at..at + size as usize]
 }
 
-/// The clip with other content in its index.
+/// Returns the clip with a changed index.
 fn with_index(clip: &[u8], change: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
     let index = cut_box(clip, b"moov");
     let at = clip.windows(4).position(|four| four == b"moov").unwrap() - 4;
@@ -70,7 +72,7 @@ fn with_index(clip: &[u8], change: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
     [&clip[..at], &changed, &clip[at + index.len()..]].concat()
 }
 
-/// Deflated zeros: 258 of them for 13 bits, as zlib wraps them.
+/// Returns deflated zeros in the zlib format, 258 of them in each 13 bits.
 fn zeros(mebibytes: usize) -> Vec<u8> {
     let (mut out, mut bits, mut held) = (vec![0x78, 0x9c], 0_u64, 0);
     let mut put = |out: &mut Vec<u8>, value: u64, count: u32| {
@@ -82,7 +84,7 @@ fn zeros(mebibytes: usize) -> Vec<u8> {
             held -= 8;
         }
     };
-    // The last block, by the fixed codes; a zero; then "258 from one back", its code bit by bit reversed.
+    // The last block with fixed codes; a zero; then "258 bytes at distance one", with its code bits reversed.
     put(&mut out, 0b011, 3);
     put(&mut out, 0b0000_1100, 8);
     for _ in 0..mebibytes << 20 >> 8 {
@@ -129,7 +131,7 @@ fn matroska(body: &[u8]) -> Vec<u8> {
     [header, element(b"\x18\x53\x80\x67", body)].concat()
 }
 
-/// Every one of these is a few bytes that ask for much, or much that is to be kept.
+/// Makes files that request or contain far more data than a decoder should keep.
 fn bombs(folder: &Path) -> Vec<(&'static str, PathBuf)> {
     let mut made = Vec::new();
     let mut put = |name: &'static str, bytes: Vec<u8>| {
@@ -138,7 +140,7 @@ fn bombs(folder: &Path) -> Vec<(&'static str, PathBuf)> {
         made.push((name, path));
     };
     let (plain, fragments) = (plain(), in_fragments());
-    // A constant size, and a number of samples for which no byte stands: libav filled 3.7 GB for this.
+    // A constant size and a huge number of samples without data: libav allocated 3.7 GB for this.
     let many = patch(patch(plain.clone(), b"stsz", 4, 1), b"stsz", 8, 0x0400_0000);
     put("samples.mp4", patch(many, b"stsc", 12, 0x0400_0000));
     put("sizes.mp4", patch(plain.clone(), b"stsz", 8, 0x0fff_ffff));
@@ -210,7 +212,7 @@ fn bombs(folder: &Path) -> Vec<(&'static str, PathBuf)> {
     let mut large = small;
     large[frame + 5..frame + 9].copy_from_slice(&[0x1f, 0xf0, 0x1f, 0xf0]);
     put("pixels.jpg", large);
-    // Files with a hole: a gigabyte of headers.
+    // Sparse files with a gigabyte of headers.
     for (name, head) in [
         (
             "metadata.mp4",
@@ -224,7 +226,7 @@ fn bombs(folder: &Path) -> Vec<(&'static str, PathBuf)> {
         if name == "metadata.mp4" {
             file.write_all(b"\x40\0\0\x10meta\0\0\0\0").unwrap();
         } else {
-            // The segment goes on to the end; three files of 240 MiB are attached.
+            // The segment continues to the end. Three files of 240 MiB are attached.
             file.seek(SeekFrom::End(-8)).unwrap();
             file.write_all(b"\x01\xff\xff\xff\xff\xff\xff\xff").unwrap();
             file.write_all(b"\x19\x41\xa4\x69\x01\0\0\0\x2d\0\0\x36").unwrap();
@@ -240,7 +242,7 @@ fn bombs(folder: &Path) -> Vec<(&'static str, PathBuf)> {
     made
 }
 
-/// The most memory that the program takes for a file, in MiB.
+/// Returns the peak memory of the program for a file, in MiB.
 fn peak_mib(args: &[&str], folder: &Path) -> u64 {
     let mut child = Command::new(env!("CARGO_BIN_EXE_reelkin"))
         .args(args)
@@ -250,21 +252,17 @@ fn peak_mib(args: &[&str], folder: &Path) -> u64 {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let status = format!("/proc/{}/status", child.id());
-    let mut most = 0;
+    let mut peak = 0;
     let ended = loop {
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let now = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-        most = now.unwrap_or(0).max(most);
+        peak = peak_kib(&child).unwrap_or(0).max(peak);
         if let Some(ended) = child.try_wait().unwrap() {
             break ended;
         }
         std::thread::sleep(Duration::from_millis(2));
     };
-    // A signal would be an assertion of libav, or the end of memory.
+    // A signal would mean a failed assertion of libav, or no memory left.
     assert!(matches!(ended.code(), Some(0..=2)), "{args:?}: {ended}");
-    most >> 10
+    peak >> 10
 }
 
 #[test]
@@ -279,7 +277,7 @@ fn memory_stays_below_the_documented_bound() {
         let probe = peak_mib(&["probe", file], folder.path());
         let frame = peak_mib(&["frame", "--last", file, "-o", "out.png"], folder.path());
         println!("{name}: probe {probe} MiB, last frame {frame} MiB");
-        // What is refused by its tables must not have been allocated; pictures are as large as they are.
+        // Refused tables must not have been allocated. Pictures need memory for their pixels.
         let most = if name.starts_with("pixels") {
             STATED_MIB
         } else {
@@ -289,7 +287,7 @@ fn memory_stays_below_the_documented_bound() {
     }
 }
 
-/// Large frames, as many kept as the standard allows: inside of the bound, or refused.
+/// A clip with large frames and the maximum number of reference frames stays within the bound, or is refused.
 #[test]
 fn a_decoder_with_large_frames_stays_below_the_memory_bound() {
     let folder = tempfile::tempdir().unwrap();
@@ -303,7 +301,7 @@ fn a_decoder_with_large_frames_stays_below_the_memory_bound() {
     assert!(most > 200, "it was decoded: {most} MiB");
 }
 
-/// The container says one size, the bitstream another, and changes it on the way.
+/// The container declares one size. The bitstream has another one, which changes in the middle.
 #[test]
 fn sizes_in_the_bitstream_are_limited() {
     let folder = tempfile::tempdir().unwrap();
@@ -320,7 +318,7 @@ fn sizes_in_the_bitstream_are_limited() {
     ffmpeg("-c copy", Some(&joined), &path, std::iter::empty());
     let tight = MediaOptions::new().with_max_pixels(100 * 100);
     let error = media::frame(&path, FramePosition::Last, &tight);
-    // The part that is small enough may be shown as damaged; the large one never is.
+    // The small part may be returned as damaged. The large one is never returned.
     assert!(
         error.as_ref().map_or(true, |frame| frame.width() == 64),
         "{error:?}"
@@ -335,7 +333,7 @@ fn sizes_in_the_bitstream_are_limited() {
     assert_eq!(error.kind(), ErrorKind::Media, "{error}");
 }
 
-/// A tag that turns the rows around: found by reading libav's source. The bindings would reach beyond the frame.
+/// A codec tag that reverses the rows. The bindings would read beyond the frame.
 #[test]
 fn rows_from_the_bottom_up_are_refused() {
     let clip = std::fs::read(Recipe::new(5, "-c:v mpeg4 -q:v 3").make()).unwrap();
@@ -352,7 +350,7 @@ fn rows_from_the_bottom_up_are_refused() {
     error(b"mp4v").unwrap();
 }
 
-/// Samples of ten bits stand in sixteen, and what a decoder leaves out of a damaged frame has more than ten.
+/// Samples of ten bits are stored in sixteen, and a damaged frame may have values of more than ten bits.
 #[test]
 fn samples_beyond_their_depth_do_not_panic() {
     for name in ["regression-depth-1", "regression-depth-2"] {
@@ -365,13 +363,13 @@ fn samples_beyond_their_depth_do_not_panic() {
             FramePosition::First,
             FramePosition::Number(2),
         ] {
-            // A panic would come through; whether there is a frame depends on the libav in use.
+            // A panic would fail the test. Whether there is a frame depends on the version of libav.
             let _ = media::frame(&path, position, &options);
         }
     }
 }
 
-/// How long after the deadline the caller is back.
+/// Returns how long after the deadline the call returned.
 fn overrun(source: impl Into<MediaSource>, position: FramePosition, deadline: Duration) -> Duration {
     let options = MediaOptions::new().with_deadline(deadline);
     let start = Instant::now();
@@ -383,7 +381,7 @@ fn overrun(source: impl Into<MediaSource>, position: FramePosition, deadline: Du
     took.saturating_sub(deadline)
 }
 
-/// Noise at a size and quality where one frame takes a second or more.
+/// Makes a noisy clip of which one frame takes a second or more to decode.
 fn slow_clip(codec: &str, ending: &'static str) -> PathBuf {
     let args = format!("-t 0.16 -vf scale=4096:2160:flags=neighbor,noise=alls=100 {codec}");
     Recipe::new(4, &args).ending(ending).make()
@@ -403,14 +401,14 @@ fn a_busy_decoder_returns_at_the_deadline() {
     for (codec, ending) in codecs {
         let path = slow_clip(codec, ending);
         for deadline in [20, 150, 400].map(Duration::from_millis) {
-            let late = most_punctual(|| overrun(&path, FramePosition::Last, deadline));
+            let late = smallest_delay(|| overrun(&path, FramePosition::Last, deadline));
             println!("{codec}: deadline {deadline:?}, back after {late:?} more");
             assert!(late < RETURNS_WITHIN, "{codec}: {late:?} after {deadline:?}");
         }
     }
 }
 
-/// A reader that gives the head of a clip and then never answers.
+/// A reader that returns the start of a clip and then blocks.
 struct Stuck {
     inner: Cursor<Vec<u8>>,
     reads: usize,
@@ -421,7 +419,7 @@ impl Read for Stuck {
     fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
         self.reads += 1;
         if self.reads > 1 {
-            // Until the test is over.
+            // Blocks until the test is over.
             let _ = self.release.recv();
         }
         self.inner.read(buf)
@@ -447,13 +445,13 @@ fn stuck(clip: &[u8]) -> (std::sync::mpsc::Sender<()>, MediaSource) {
 #[test]
 fn a_blocking_reader_returns_at_the_deadline_or_an_interrupt() {
     let clip = plain();
-    let late = most_punctual(|| {
+    let late = smallest_delay(|| {
         let (_held, source) = stuck(&clip);
         overrun(source, FramePosition::First, Duration::from_millis(100))
     });
     assert!(late < RETURNS_WITHIN, "{late:?}");
 
-    let late = most_punctual(|| {
+    let late = smallest_delay(|| {
         let (_held, source) = stuck(&clip);
         let interrupt = Interrupt::new();
         let options = MediaOptions::new().with_interrupt(interrupt.clone());
@@ -489,7 +487,7 @@ async fn an_async_call_returns_at_the_deadline() {
     assert!(best < RETURNS_WITHIN, "{best:?}");
 }
 
-/// A clip whose samples lie in another file, as `QuickTime` can say it.
+/// A clip whose samples are in another file, as `QuickTime` allows.
 #[test]
 fn a_reference_to_another_file_is_not_followed() {
     let folder = tempfile::tempdir().unwrap();
@@ -511,7 +509,7 @@ fn a_reference_to_another_file_is_not_followed() {
             alias.resize(alias.len().next_multiple_of(2), 0);
         }
         alias.extend([0xff, 0xff, 0, 0]);
-        // Not in the same file: the flag is 0.
+        // The flag 0 means that the data is in another file.
         let entry = boxed(b"alis", &[&[0; 4], &alias[..]].concat());
         let reference = boxed(b"dref", &[&[0, 0, 0, 0, 0, 0, 0, 1][..], &entry].concat());
         let clip = with_index(&bytes, |index| {
@@ -520,7 +518,7 @@ fn a_reference_to_another_file_is_not_followed() {
             let new = boxed(b"dinf", &reference);
             let grown = u32::try_from(new.len() - old).unwrap();
             let mut index = [&index[..at], &new, &index[at + old..]].concat();
-            // What holds it has grown with it.
+            // The enclosing boxes grow as well.
             for holder in [b"minf", b"mdia", b"trak"] {
                 let at = index.windows(4).position(|four| four == holder).unwrap() - 4;
                 let size = u32::from_be_bytes(index[at..at + 4].try_into().unwrap()) + grown;
@@ -528,7 +526,7 @@ fn a_reference_to_another_file_is_not_followed() {
             }
             index
         });
-        // Without samples of its own: a frame could only come from elsewhere.
+        // The clip has no samples of its own, so a frame could only come from another file.
         let at = clip.windows(4).position(|four| four == b"mdat").unwrap();
         let mut empty = clip;
         let end = empty.len().min(at + 4 + cut_box(&bytes, b"mdat").len() - 8);

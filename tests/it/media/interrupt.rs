@@ -1,4 +1,4 @@
-//! A call ends at its deadline and at an interrupt, and when nobody waits for it any more.
+//! A call ends at its deadline, at an interrupt, and when its future is dropped.
 
 #![cfg(feature = "media")]
 
@@ -40,7 +40,7 @@ async fn the_async_functions_return_the_same_frame() {
     );
 }
 
-/// A reader that raises the interrupt when it was read from a few times.
+/// A reader that raises the interrupt after a number of reads.
 struct Raising(std::io::Cursor<Vec<u8>>, Interrupt, usize);
 
 impl std::io::Read for Raising {
@@ -90,7 +90,7 @@ fn an_interrupt_raised_while_reading_stops_at_any_point() {
     assert!(finished, "more than 400 reads of 512 bytes for a small clip");
 }
 
-/// Blocks until it is told that it may end, and then says how the interrupt stands.
+/// The work runs until it notices that its future was dropped.
 #[tokio::test]
 async fn dropping_the_future_raises_the_interrupt() {
     let (seen, sees) = std::sync::mpsc::channel();
@@ -99,7 +99,7 @@ async fn dropping_the_future_raises_the_interrupt() {
     let options = MediaOptions::new().with_interrupt(own.clone());
     let work = media::bridge::run(options, move |options| {
         started.send(()).unwrap();
-        // Any call notices; this one is asked until it does.
+        // Any call notices the interrupt. This one is repeated until it does.
         let clip = Recipe::new(10, X264).make();
         while media::probe(&clip, options).is_ok() {}
         seen.send(()).unwrap();

@@ -1,4 +1,4 @@
-//! The packages' own libav has what src/media asks libav for, and nothing else.
+//! The libav of the packages contains exactly the components that `src/media` asks libav for.
 
 #![cfg(feature = "media")]
 
@@ -10,7 +10,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
-/// The names of one kind in `bindings/libav/components`.
+/// Returns the names of one kind in `bindings/libav/components`.
 fn components(kind: &str) -> BTreeSet<String> {
     let listed = read("bindings/libav/components");
     let lines = listed
@@ -22,12 +22,12 @@ fn components(kind: &str) -> BTreeSet<String> {
     named.map(|(_, name)| name.trim().to_owned()).collect()
 }
 
-/// What stands in double quotes.
+/// Returns the strings in double quotes.
 fn quoted(text: &str) -> Vec<&str> {
     text.split('"').skip(1).step_by(2).collect()
 }
 
-/// The text from `start` to the next `end`.
+/// Returns the text from `start` to the next `end`.
 fn part<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
     let (_, rest) = text
         .split_once(start)

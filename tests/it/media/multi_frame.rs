@@ -1,5 +1,6 @@
-//! Several frames of a clip in one call, and of many clips, are those that are taken one by one. The same through
-//! pictures left out on the way, which every frame by number is decoded without.
+//! Several frames of a clip in one call, and frames of many clips, equal frames taken one by one.
+//!
+//! The same holds where disposable frames are skipped. Frames by number are decoded without skipping.
 
 #![cfg(feature = "media")]
 
@@ -21,8 +22,8 @@ fn same(a: &Frame, b: &Frame, what: &str) {
     );
 }
 
-/// Every frame by its time, out of order, with both ends, in one call: against all of them by number, which decodes
-/// everything from the start.
+/// Takes every frame by its time in one call, out of order and with both ends. Compares them with the frames by
+/// number, which decode everything from the start.
 #[track_caller]
 fn together(recipe: &Recipe) {
     let path = recipe.make();
@@ -112,7 +113,7 @@ fn h265_with_a_pyramid() {
     together(&Recipe::new(60, &format!("{X265} {params}")));
 }
 
-/// Pictures that nothing in their own sub-layer refers to, and others do.
+/// Frames that are referenced only from other sub-layers.
 #[test]
 fn h265_with_temporal_layers() {
     let params = "-x265-params log-level=none:keyint=20:bframes=3:b-pyramid=1:temporal-layers=1";
@@ -176,7 +177,7 @@ fn many_clips_keep_their_order_and_their_own_errors() {
     }
 }
 
-/// Clips are opened as frames are taken: of endlessly many a few.
+/// Clips are opened as frames are requested, so a batch may be endless.
 #[test]
 fn clips_of_a_batch_are_decoded_in_turn() {
     let path = Recipe::new(12, X264).make();

@@ -1,4 +1,4 @@
-//! Frames stand upright, however the clip is turned.
+//! Frames are upright for every rotation of the clip.
 
 #![cfg(feature = "media")]
 
@@ -7,7 +7,7 @@ use reelkin::media::{self, FramePosition, MediaOptions};
 use crate::media::clip_frames::{X264, frame};
 use crate::support::clips::{self, Recipe, number, unturned, worst_patch};
 
-/// One in the fixed point of a track header.
+/// The number one in the fixed-point format of a track header.
 const ONE: i32 = 1 << 16;
 
 #[test]
@@ -65,7 +65,7 @@ fn rotation_matches_ffmpeg() {
             std::iter::empty(),
         );
         let theirs = media::picture(theirs, &MediaOptions::new()).unwrap();
-        // A wrong turn gives about 8 dB; what is left is how chroma is interpolated at hard edges.
+        // A wrong rotation gives about 8 dB. The remaining difference is chroma interpolation at hard edges.
         assert!(
             media::psnr(&ours, &theirs).unwrap() > 22.0,
             "{degrees} degrees: {ours:?}"

@@ -1,4 +1,4 @@
-//! Money: what is reserved, what is settled, and what a limit keeps from being sent.
+//! Reservations, settled costs, and the requests that a budget refuses.
 
 #![cfg(feature = "cli")]
 
@@ -10,10 +10,9 @@ use reelkin::{
 };
 
 use crate::support::bench::{Bench, ms, quick_polls, request};
-use crate::support::http_server::run;
 use crate::support::journal::ledger;
 use crate::support::outcomes::{counts, generate};
-use crate::support::program::Program;
+use crate::support::program::{GENERATE, Program};
 
 /// One second at 480p of the classic model.
 const CLIP: u64 = 500_000_000;
@@ -106,10 +105,10 @@ async fn processes_share_a_limit() {
         .await
         .json();
     assert_eq!(json["spent"]["all"]["paid_usd_ticks"], 2 * CLIP);
-    // The variable is as good as the option.
+    // The environment variable works like the option.
     let ran = Program::at(&bench)
         .env("REELKIN_BUDGET_LIBRARY", "0.10")
-        .args(["generate", "a boat", "--duration", "1"])
+        .args(GENERATE)
         .run()
         .await;
     assert_eq!(ran.code, 5, "{ran:?}");
@@ -154,13 +153,13 @@ async fn an_unknown_price_is_refused_under_a_limit() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unknown_costs_stay_in_the_ledger_as_estimates() {
     for (fault, paid, estimated, reserved) in [
-        // Charged, and the amount is not told.
+        // Charged, and the amount is unknown.
         ("moderated=400", 0, CLIP, 0),
         ("failed=internal_error", 0, CLIP, 0),
         ("no-usage", 0, CLIP, 0),
-        // A submission without an answer waits for a person.
+        // A create without a reply waits for manual settlement.
         ("create:lost-reply", 0, 0, CLIP),
-        // Refused in words: nothing was charged, and nothing is kept.
+        // Refused: nothing was charged, and nothing is recorded.
         ("create:status=401", 0, 0, 0),
         ("create:429-credits", 0, 0, 0),
     ] {
@@ -202,7 +201,7 @@ async fn planner_and_analysis_questions_count() {
         after.paid + ticks(planning) + ticks(ours.cost_usd_ticks.unwrap())
     );
 
-    // The plan is paid, and the clip is refused: what was paid stays in the ledger.
+    // The plan is paid and the clip is refused. The cost of the plan stays in the ledger.
     let refusing = Bench::start(&["create:status=401"]).await;
     let client = refusing.client();
     let file = refusing.folder.path().join("clip.mp4");
@@ -216,7 +215,7 @@ async fn planner_and_analysis_questions_count() {
     );
     assert_eq!(refusing.state().answers, 1);
 
-    // A limit is held against the most that a question can cost.
+    // A limit is compared with the maximum cost of a question.
     let tight = with(&refusing, Budget::per_request(ticks(CLIP)));
     let file = refusing.folder.path().join("clip.mp4");
     let error = tight.continue_from(file, goes_on).await.unwrap_err();
@@ -224,13 +223,13 @@ async fn planner_and_analysis_questions_count() {
     assert_eq!(refusing.state().answers, 1);
 }
 
-/// What is reserved for a plan is a bound in every script: a limit that is one tick below what the question was
-/// charged, with the clip, refuses the same request before it is asked.
+/// The reservation for a plan is an upper bound in every script. A limit one tick below the price of the question
+/// plus the clip refuses the same request before it is asked.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plan_never_costs_more_than_was_reserved() {
     let bench = Bench::start(&[]).await;
     let client = bench.client();
-    // Four clips of a series, each with the longest prompt there is.
+    // Four clips of a series, each with a prompt of the maximum length.
     for lamp in ["\u{1f3ae}", "\u{1f4a1}", "\u{706f}", "\u{1f56f}"] {
         let earlier = GenerateRequest::text(lamp.repeat(4096))
             .duration(secs(1))
@@ -275,7 +274,7 @@ async fn spending_is_summed_over_the_given_period() {
     let client = bench.builder().poll(policy).build().unwrap();
     let first = client.generate(request()).await.unwrap();
     let second = client.generate(request()).await.unwrap();
-    // The ledger's entries are named by their beginning, the clips by their acceptance.
+    // Ledger entries are named by the time of the reservation, clips by the time of acceptance.
     let cut = second.id.millis().unwrap() - 1;
     assert!(first.id.millis().unwrap() < cut);
     let all = client.spent(..).await.unwrap();
@@ -301,14 +300,14 @@ async fn jobs_that_fail_or_expire_after_acceptance_stay_in_the_ledger() {
         );
         assert_eq!(ledger(&bench.library())[0]["state"], "failed", "{fault}");
         let spent = bench.client().spent(..).await.unwrap();
-        let want = (1, UsdTicks::ZERO, CLIP, UsdTicks::ZERO);
+        let want = (1, UsdTicks::ZERO, ticks(CLIP), UsdTicks::ZERO);
         let have = (spent.requests, spent.paid, spent.estimated, spent.reserved);
         assert_eq!(have, want, "{fault}");
     }
     let bench = Bench::start(&[]).await;
     generate(&bench).await;
     let spent = bench.client().spent(..).await.unwrap();
-    assert_eq!((spent.paid, spent.estimated), (CLIP, UsdTicks::ZERO));
+    assert_eq!((spent.paid, spent.estimated), (ticks(CLIP), UsdTicks::ZERO));
 }
 
 // Requirement: field study of other clients, report 10.
@@ -318,7 +317,7 @@ async fn an_agent_in_a_loop_spends_no_more_than_its_limit() {
     let mut codes = Vec::new();
     for _ in 0..4 {
         // A new client each time, as an agent's tool calls are.
-        let budget = Budget::per_day(UsdTicks::new(2 * CLIP.ticks()));
+        let budget = Budget::per_day(ticks(2 * CLIP));
         let client = bench.builder().budget(budget).build().unwrap();
         let outcome = Outcome::from(client.generate(request()).await);
         codes.push((outcome.code(), outcome.may_have_been_charged()));

@@ -7,14 +7,14 @@ use std::time::Instant;
 use reelkin::{ErrorKind, Outcome, PollPolicy, RetryAdvice, secs};
 
 use crate::support::bench::{
-    Bench, PATIENCE, builder, clips_in, ms, quick_creates, quick_polls, real_clip, request,
+    Bench, MAX_WAIT, builder, clips_in, ms, quick_creates, quick_polls, real_clip, request,
 };
 use crate::support::http_server::{Answer, JOB, Server, answer};
-use crate::support::outcomes::{open, patient_for};
+use crate::support::outcomes::{client_with_deadline, open_jobs};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_the_deadline_one_last_poll_is_sent() {
-    // The pause after the first poll would reach far behind the deadline.
+    // The pause after the first poll would end long after the deadline.
     let server = Server::start(real_clip().await, |seen, before| {
         (seen.path.starts_with("/v1/videos/c") && before == 0).then(|| Answer::new(202, ""))
     })
@@ -27,7 +27,7 @@ async fn at_the_deadline_one_last_poll_is_sent() {
         .build()
         .unwrap();
     client.generate(request()).await.unwrap();
-    assert_eq!(server.seen_at("/v1/videos/c").len(), 2);
+    assert_eq!(server.requests_to("/v1/videos/c").len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -63,7 +63,7 @@ async fn a_retry_after_beyond_the_deadline_does_not_outlast_it() {
     let started = std::time::Instant::now();
     let error = client.generate(request()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
-    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
+    assert!(started.elapsed() < MAX_WAIT, "{:?}", started.elapsed());
     assert_eq!(error.job_id(), Some(JOB));
 }
 
@@ -103,12 +103,12 @@ async fn a_job_that_is_done_at_the_deadline_is_saved() {
     .await;
     let folder = tempfile::tempdir().unwrap();
     let mut policy = quick_polls();
-    // After the first look the next would be far behind the deadline.
+    // The second poll would be due long after the deadline.
     (policy.shortest, policy.longest, policy.deadline) = (secs(30), secs(60), secs(5));
     let client = builder(&server.base_url(), folder.path()).poll(policy);
     let outcome = Outcome::from(client.build().unwrap().generate(request()).await);
     assert_eq!(outcome.code(), "done", "{outcome:?}");
-    assert_eq!(server.seen_at("/v1/videos/c").len(), 2);
+    assert_eq!(server.requests_to("/v1/videos/c").len(), 2);
     assert_eq!(clips_in(folder.path()).len(), 1);
 }
 
@@ -118,26 +118,26 @@ async fn failing_polls_end_at_the_deadline() {
     for fault in ["poll:not-json", "poll:503", "poll:reset", "poll:429=0", "stalled"] {
         let bench = Bench::start(&[fault]).await;
         let started = Instant::now();
-        let outcome = Outcome::from(patient_for(&bench, ms(400)).generate(request()).await);
+        let outcome = Outcome::from(client_with_deadline(&bench, ms(400)).generate(request()).await);
         assert_eq!(outcome.code(), "timed_out", "{fault}: {outcome:?}");
         assert!(
-            started.elapsed() < PATIENCE / 2,
+            started.elapsed() < MAX_WAIT / 2,
             "{fault}: {:?}",
             started.elapsed()
         );
         assert!(bench.state().polls < 60, "{fault}: {}", bench.state().polls);
-        assert_eq!(open(&bench).await.len(), 1, "{fault}");
+        assert_eq!(open_jobs(&bench).await.len(), 1, "{fault}");
     }
 }
 
 // Requirement: field study of other clients, report 25.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_wait_has_a_time_limit() {
-    // Without a word from the caller, too.
+    // This holds without any setting of the caller.
     assert!(PollPolicy::default().deadline <= secs(3600));
     let bench = Bench::start(&["poll:stall@0"]).await;
     let started = Instant::now();
-    let outcome = Outcome::from(patient_for(&bench, ms(400)).generate(request()).await);
+    let outcome = Outcome::from(client_with_deadline(&bench, ms(400)).generate(request()).await);
     assert_eq!(outcome.code(), "timed_out", "{outcome:?}");
     // The default timeout of a poll would end it later.
     assert!(started.elapsed() < secs(25), "{:?}", started.elapsed());

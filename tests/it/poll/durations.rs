@@ -1,4 +1,4 @@
-//! Times that no clock can hold: none of them may break a job, least of all one that is paid.
+//! Durations that no clock can represent. None of them may break a job, least of all a paid one.
 
 #![cfg(feature = "cli")]
 
@@ -30,7 +30,7 @@ async fn each_maximum_duration_leaves_a_job_that_can_be_stopped() {
         |policy| &mut policy.deadline,
         |policy| &mut policy.stalled_after,
     ];
-    // No progress is told, and failed polls come in between: every sum of times is made.
+    // The job reports no progress and some polls fail, so that every sum of durations is computed.
     let bench = Bench::start(&["stalled", "poll:503,times=1"]).await;
     for time in set {
         let mut policy = quick_polls();
@@ -45,7 +45,7 @@ async fn each_maximum_duration_leaves_a_job_that_can_be_stopped() {
         job.stop_waiting();
         let error = job.wait().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Stopped, "{error}");
-        // A job that is picked up is looked at at once.
+        // A job that is picked up is polled at once.
         let polls = bench.state().polls;
         let again = client.job(job.id().as_str()).unwrap();
         bench.until("a poll", |state| state.polls > polls).await;

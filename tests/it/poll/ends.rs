@@ -7,10 +7,10 @@ use std::time::Instant;
 use reelkin::{Charge, ErrorKind, Outcome, RetryAdvice};
 use serde_json::{Value, json};
 
-use crate::support::bench::{Bench, PATIENCE, PENDING, builder, ms, quick_polls, real_clip, request};
-use crate::support::http_server::{Answer, JOB, Run, Server, done, run};
+use crate::support::bench::{Bench, MAX_WAIT, PENDING, builder, ms, quick_polls, real_clip, request};
+use crate::support::http_server::{Answer, JOB, Run, Server, run};
 use crate::support::journal::ledger;
-use crate::support::outcomes::{counts, generate, open, told};
+use crate::support::outcomes::{counts, generate, open_jobs, summary};
 
 // Requirement: wire contract, trap 3.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -31,7 +31,7 @@ async fn done_without_a_link_ends_as_moderated() {
         let error = outcome.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Moderated, "{error}");
         assert_eq!(error.retry_advice(), RetryAdvice::Change);
-        assert_eq!(server.seen_at("/v1/videos/c").len(), 1);
+        assert_eq!(server.requests_to("/v1/videos/c").len(), 1);
     }
 }
 
@@ -78,7 +78,7 @@ async fn a_moderated_clip_is_a_charged_failure_that_is_not_retryable() {
         let bench = Bench::start(&[&format!("moderated={shape}")]).await;
         let outcome = generate(&bench).await;
         let want = ("moderated", Charge::Yes, Some(RetryAdvice::Change));
-        assert_eq!(told(&outcome), want, "{shape}");
+        assert_eq!(summary(&outcome), want, "{shape}");
         assert!(!outcome.error().unwrap().is_retryable(), "{shape}");
         assert_eq!(counts(&bench), (1, 1, 0), "{shape}");
         assert_eq!(ledger(&bench.library())[0]["state"], "failed", "{shape}");
@@ -90,20 +90,20 @@ async fn a_moderated_clip_is_a_charged_failure_that_is_not_retryable() {
 async fn done_without_a_link_does_not_poll_until_the_deadline() {
     let bench = Bench::start(&["no-url"]).await;
     let job = bench.client().generate(request()).start().await.unwrap();
-    // Before that the job is pending, for as long as rendering takes.
+    // Until then the job is pending, for as long as rendering takes.
     let done = bench
         .until("the end", |state| state.jobs[0].state == "done")
         .await;
     let started = Instant::now();
     let outcome = job.outcome().await;
     let want = ("interrupted", Charge::Yes, Some(RetryAdvice::Resume));
-    assert_eq!(told(&outcome), want, "{outcome:?}");
+    assert_eq!(summary(&outcome), want, "{outcome:?}");
     assert_eq!(outcome.error().unwrap().service_code(), Some("done_without_url"));
-    assert!(started.elapsed() < PATIENCE / 2);
+    assert!(started.elapsed() < MAX_WAIT / 2);
     let polls = bench.state().polls - done.polls;
     assert!(polls < 40, "{polls}");
-    // It was paid for, so it stays open until its clip can be had.
-    assert_eq!(open(&bench).await.len(), 1);
+    // It was paid for, so it stays open until its clip can be downloaded.
+    assert_eq!(open_jobs(&bench).await.len(), 1);
     bench.sandbox.clear_faults();
     assert_eq!(bench.client().recover().await.unwrap().saved.len(), 1);
     assert_eq!(counts(&bench), (1, 1, 1));

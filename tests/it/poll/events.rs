@@ -1,4 +1,4 @@
-//! What the watchers of a job see.
+//! The events that the watchers of a job receive.
 
 #![cfg(feature = "cli")]
 
@@ -6,7 +6,6 @@ use reelkin::{GenerateRequest, JobEvent};
 
 use crate::support::bench::{Bench, PENDING, all_events, builder, ms, quick_polls, real_clip, request};
 use crate::support::http_server::{Answer, Server};
-use crate::support::outcomes::told;
 
 const fn rank(event: &JobEvent) -> u8 {
     match event {
@@ -80,12 +79,13 @@ async fn progress_never_runs_backwards() {
     let job = client.generate(request()).start().await.unwrap();
     let fractions = fractions(&all_events(&job).await);
     assert_eq!(fractions, [0.1, 0.6, 0.6, 0.6, 0.6]);
-    assert_eq!(server.seen_at("/v1/videos/c").len(), told.len() + 1);
+    assert_eq!(server.requests_to("/v1/videos/c").len(), told.len() + 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stall_is_reported_and_cleared() {
-    // Reports 10 % for four polls, then moves again. The log keeps 16 events: of more, a slow watcher misses the first.
+    // Reports 10 % for four polls, then moves again. The log keeps 16 events. A slow watcher misses the oldest of
+    // more.
     let server = Server::start(real_clip().await, |seen, before| {
         let progress = match before {
             0..=3 => 10,
@@ -129,7 +129,7 @@ async fn every_watcher_sees_all_lasting_events() {
     let other = job.clone();
     let (one, two) = tokio::join!(all_events(&job), all_events(&other));
     let late = all_events(&job).await;
-    // A slow watcher may miss progress and nothing else. What the log still has at the end, every watcher has seen.
+    // A slow watcher may miss progress and nothing else. Every watcher has seen what the log still has at the end.
     let lasting = |events: &[JobEvent]| -> Vec<JobEvent> {
         let lasting = events.iter().filter(|event| ![2, 3].contains(&rank(event)));
         lasting.cloned().collect()

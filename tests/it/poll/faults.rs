@@ -1,4 +1,5 @@
-//! Every fault of a poll and every end of a job: what the caller is told, what was paid, and what lies in the library afterwards.
+//! Every fault of a poll and every end of a job: what the caller is told, what was paid, and what the library
+//! contains afterwards.
 
 #![cfg(feature = "cli")]
 

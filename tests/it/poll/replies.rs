@@ -8,25 +8,25 @@ use reelkin::{Charge, Error, ErrorKind, Outcome, RetryAdvice, secs};
 use serde_json::{Value, json};
 
 use crate::support::bench::{
-    Bench, KEY, PATIENCE, builder, clips_in, ms, quick_polls, quick_reads, real_clip, request,
+    Bench, MAX_WAIT, builder, clips_in, ms, quick_polls, quick_reads, real_clip, request,
 };
 use crate::support::fixtures::fixture_names;
-use crate::support::http_server::{Answer, JOB, Run, Seen, Server, answer, done, file, run, run_within};
-use crate::support::outcomes::{counts, generate, told};
+use crate::support::http_server::{Answer, JOB, ReceivedRequest, Run, Server, answer, file, run, run_within};
+use crate::support::outcomes::counts;
 use crate::support::program::Program;
 
 const CLIP_LINK: &str =
     "https://vidgen.x.ai/xai-vidgen-bucket/xai-video-08609066-3f1c-4d2a-8b77-5c0e9d1a2b3c.mp4";
 
-fn is_poll(seen: &Seen) -> bool {
+fn is_poll(seen: &ReceivedRequest) -> bool {
     seen.path.starts_with("/v1/videos/") && seen.method == "GET"
 }
 
-/// The first so many polls are answered with a fixture, whose link is made to point to the server.
+/// Answers the first `times` polls with a fixture. A link in it is changed to point to the server.
 async fn polled(name: &str, times: usize) -> Run {
     let told = answer(name);
-    // A refusal that never ends may be waited for until the deadline.
-    let deadline = if times == usize::MAX { secs(3) } else { PATIENCE };
+    // An endless refusal may be polled until the deadline.
+    let deadline = if times == usize::MAX { secs(3) } else { MAX_WAIT };
     run_within(deadline, move |seen, before| {
         if !is_poll(seen) || before >= times {
             return None;
@@ -78,7 +78,7 @@ async fn every_reply_to_a_poll_has_its_outcome() {
         } = polled(&format!("responses/{name}"), 1).await;
         let have = outcome.as_ref().err().map(Error::kind);
         assert_eq!(have, want, "{name}: {outcome:?}");
-        let polls = server.seen_at("/v1/videos/c3b8").len();
+        let polls = server.requests_to("/v1/videos/c3b8").len();
         let pending = name.starts_with("poll-pending");
         assert_eq!(polls, if pending { 2 } else { 1 }, "{name}: an end is an end");
         assert_eq!(
@@ -96,7 +96,7 @@ async fn every_reply_to_a_poll_has_its_outcome() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_refusal_of_a_poll_has_its_outcome() {
     use ErrorKind::{Auth, InvalidRequest, Moderated, Timeout};
-    // Once, and for ever: many refusals were seen to pass.
+    // Once, and forever: many refusals are temporary.
     let rows: [(&str, Option<ErrorKind>, ErrorKind); 9] = [
         ("400-malformed-id.json", None, InvalidRequest),
         ("400-zdr.json", None, InvalidRequest),
@@ -122,7 +122,7 @@ async fn every_refusal_of_a_poll_has_its_outcome() {
         assert_eq!(error.job_id(), Some(JOB), "{name}");
         assert_ne!(error.may_have_been_charged(), Charge::No, "{name}");
         assert_ne!(error.retry_advice(), RetryAdvice::Retry, "{name}");
-        assert_eq!(server.seen_at("/v1/videos/generations").len(), 1, "{name}");
+        assert_eq!(server.requests_to("/v1/videos/generations").len(), 1, "{name}");
     }
     for name in [
         "429-rate.json",
@@ -151,7 +151,7 @@ async fn a_202_with_an_empty_body_is_pending() {
     })
     .await;
     outcome.unwrap();
-    assert_eq!(server.seen_at("/v1/videos/c").len(), 3);
+    assert_eq!(server.requests_to("/v1/videos/c").len(), 3);
 }
 
 // Requirement: wire contract, trap 2.
@@ -214,7 +214,7 @@ async fn the_reply_may_name_a_model_alias_by_its_real_name() {
     assert!(delivery.is_as_asked(), "{:?}", delivery.findings);
 }
 
-/// The polls of a service whose moderation does not answer, then those of the finished job.
+/// Starts a service whose moderation fails for a number of polls, and which then finishes the job.
 async fn failing_moderation(times: usize) -> Server {
     Server::start(real_clip().await, move |seen, before| {
         let body = r#"{"code":"The service is currently unavailable","error":"upstream moderation service timed out"}"#;
@@ -248,9 +248,8 @@ async fn a_failing_moderation_service_is_not_a_moderated_clip() {
 async fn the_program_keeps_waiting_when_moderation_fails() {
     let server = failing_moderation(1).await;
     let folder = tempfile::tempdir().unwrap();
-    let ran = Program::in_folder(folder.path())
-        .env("XAI_API_KEY", KEY)
-        .args(["--base-url", &server.base_url(), "--library", "clips"])
+    let ran = Program::at_service(folder.path(), &server.base_url())
+        .args(["--library", "clips"])
         .args(["generate", "a lighthouse", "--duration", "1"])
         .run()
         .await;
@@ -258,7 +257,7 @@ async fn the_program_keeps_waiting_when_moderation_fails() {
     assert_eq!(clips_in(&folder.path().join("clips")).len(), 1);
 }
 
-/// What the two ends say to each other in the best case: three requests, no more.
+/// The best case takes three requests.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_shortest_run_is_three_requests() {
     let clip: Bytes = real_clip().await;
@@ -273,7 +272,7 @@ async fn the_shortest_run_is_three_requests() {
         .unwrap();
     client.generate(request()).await.unwrap();
     let lines: Vec<_> = server
-        .seen()
+        .requests()
         .iter()
         .map(|seen| format!("{} {}", seen.method, seen.path))
         .collect();
@@ -296,7 +295,7 @@ async fn an_empty_202_is_not_invalid_json() {
     let client = builder(&server.base_url(), folder.path()).build().unwrap();
     let outcome = Outcome::from(client.generate(request()).await);
     assert_eq!(outcome.code(), "done", "{outcome:?}");
-    assert_eq!(server.seen_at("/v1/videos/c").len(), 3);
+    assert_eq!(server.requests_to("/v1/videos/c").len(), 3);
     assert_eq!(clips_in(folder.path()).len(), 1);
 }
 

@@ -6,30 +6,26 @@ use reelkin::sandbox::Sandbox;
 use reelkin::{Charge, ErrorKind, JobEvent, JobState, RateLimit, RetryAdvice, Settlement, UsdTicks};
 use serde_json::Value;
 
-use crate::support::bench::{Bench, PENDING, ms, request};
+use crate::support::bench::{Bench, PENDING, request, wait_until};
 use crate::support::journal::ledger;
-use crate::support::outcomes::{CLIP, counts, open, told};
+use crate::support::outcomes::{CLIP_PRICE, counts, open_jobs, summary};
 
-/// Waits until the journal has so many open records.
-async fn until_open(client: &reelkin::VideoClient, count: usize) {
-    for _ in 0..2000 {
-        if client.library().jobs().await.unwrap().len() == count {
-            return;
-        }
-        tokio::time::sleep(ms(5)).await;
-    }
-    panic!("never {count} records");
+/// Waits until the journal has a number of open records.
+async fn wait_for_records(client: &reelkin::VideoClient, count: usize) {
+    let describe = || format!("{count} records");
+    let open = async || client.library().jobs().await.unwrap().len() == count;
+    wait_until(describe, open).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopped_client_sends_nothing_more() {
-    // The second create has its turn in an hour.
+    // The rate limit allows the second create in an hour.
     let bench = Bench::with(Sandbox::builder().seconds_per_job(60.0), &[]).await;
     let rate = RateLimit::per_second(1000.0, 1.0 / 3600.0);
     let client = bench.builder().rate_limit(rate).build().unwrap();
     let first = client.generate(request()).start().await.unwrap();
     let waiting = tokio::spawn(client.generate(request()).start());
-    until_open(&client, 2).await;
+    wait_for_records(&client, 2).await;
     client.stop();
     for error in [
         waiting.await.unwrap().unwrap_err(),
@@ -44,8 +40,8 @@ async fn a_stopped_client_sends_nothing_more() {
         (ErrorKind::Stopped, Some(first.id().as_str()))
     );
     assert!(!client.is_sending());
-    // What was reserved for the others is given back.
-    until_open(&client, 1).await;
+    // The reservations of the others are released.
+    wait_for_records(&client, 1).await;
     assert_eq!(bench.state().create_requests, 1);
 }
 
@@ -61,7 +57,7 @@ async fn a_rate_limited_create_is_not_sent_again_after_a_stop() {
     let error = waiting.await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Stopped, "{error}");
     assert_eq!(error.may_have_been_charged(), Charge::No, "{error}");
-    until_open(&client, 0).await;
+    wait_for_records(&client, 0).await;
     assert_eq!(bench.state().create_requests, 1);
 }
 
@@ -73,10 +69,10 @@ async fn stopping_to_wait_does_not_report_the_job_as_canceled() {
     job.stop_waiting();
     let outcome = job.outcome().await;
     let want = ("stopped", Charge::Unknown, Some(RetryAdvice::Resume));
-    assert_eq!(told(&outcome), want);
-    // Its money stays reserved, and its clip can be had.
+    assert_eq!(summary(&outcome), want);
+    // Its cost stays reserved, and its clip can be recovered.
     let spent = bench.client().spent(..).await.unwrap();
-    assert_eq!((spent.reserved, spent.paid), (CLIP, UsdTicks::ZERO));
+    assert_eq!((spent.reserved, spent.paid), (CLIP_PRICE, UsdTicks::ZERO));
     bench.end_pending();
     assert_eq!(bench.client().recover().await.unwrap().saved.len(), 1);
     assert_eq!(counts(&bench), (1, 1, 1));
@@ -91,7 +87,7 @@ async fn a_stopped_or_settled_job_is_not_recorded_as_saved_later() {
     while !matches!(events.next().await, Some(JobEvent::Downloading { .. })) {}
     job.stop_waiting();
     assert_eq!(job.outcome().await.code(), "stopped");
-    let records = open(&bench).await;
+    let records = open_jobs(&bench).await;
     assert_eq!(
         (records.len(), records[0].state),
         (1, JobState::Done),
@@ -99,10 +95,10 @@ async fn a_stopped_or_settled_job_is_not_recorded_as_saved_later() {
     );
     assert_eq!((counts(&bench), ledger(&bench.library()).len()), ((1, 1, 0), 0));
 
-    // A person gives it up: that stands, whatever a recovery could fetch.
+    // A person gives the job up. A recovery must not change that.
     bench.sandbox.clear_faults();
     let client = bench.client();
-    let lost = Settlement::Lost(CLIP);
+    let lost = Settlement::Lost(CLIP_PRICE);
     client.library().settle(&records[0].id, lost).await.unwrap();
     assert_eq!(client.recover().await.unwrap().saved.len(), 0);
     let entries = ledger(&bench.library());

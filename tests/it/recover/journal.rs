@@ -1,5 +1,6 @@
-//! What was interrupted is finished: by another process, after a kill, with nothing sent twice and nothing of
-//! the sidecar lost.
+//! Interrupted jobs are finished by another process or after a kill.
+//!
+//! Nothing is sent twice, and nothing of the sidecar is lost.
 
 #![cfg(feature = "cli")]
 
@@ -7,21 +8,14 @@ use std::path::PathBuf;
 
 use reelkin::{
     ContinueRequest, EditRequest, ErrorKind, ExtendRequest, GenerateRequest, JobState, MediaInput, Recovered,
-    Settlement, UsdTicks, VideoClient, secs,
+    Settlement, UsdTicks, secs,
 };
 use serde_json::Value;
 
-use crate::support::bench::{Bench, PENDING, fault, ms, quick_polls, request};
-use crate::support::journal::{kill, ledger, open_records, until_state};
-use crate::support::outcomes::{counts, generate, open};
-use crate::support::program::Program;
-
-/// Returns a client that stops waiting after 60 ms. With [`PENDING`] in force no job is done by then.
-fn impatient(bench: &Bench) -> VideoClient {
-    let mut policy = quick_polls();
-    policy.deadline = ms(60);
-    bench.builder().poll(policy).build().unwrap()
-}
+use crate::support::bench::{Bench, PENDING, fault, ms, request};
+use crate::support::journal::{ledger, open_records, wait_for_state};
+use crate::support::outcomes::{client_with_deadline, counts, generate, open_jobs};
+use crate::support::program::{GENERATE, Program, kill};
 
 async fn recovered(bench: &Bench) -> Recovered {
     bench.client().recover().await.unwrap()
@@ -51,7 +45,7 @@ async fn a_saved_clip_has_a_ledger_entry_and_no_open_record() {
     );
 }
 
-/// Everything of a sidecar that does not say when it was made.
+/// Removes from a sidecar what differs between two runs of the same request.
 fn timeless(mut sidecar: Value) -> Value {
     for key in ["createdAt", "elapsed", "requestId"] {
         sidecar[key] = Value::Null;
@@ -61,7 +55,7 @@ fn timeless(mut sidecar: Value) -> Value {
     for key in ["job_id", "sha256", "bytes"] {
         ours[key] = Value::Null;
     }
-    // What was measured of two encodings differs in the last digits.
+    // The measurements of two encodings differ in the last digits.
     for key in ["luma_db", "colour_db"] {
         for place in ["/delivery/start", "/delivery/seam/likeness"] {
             if let Some(found) = ours.pointer_mut(place).filter(|found| found.is_object()) {
@@ -82,7 +76,7 @@ fn timeless(mut sidecar: Value) -> Value {
     sidecar
 }
 
-/// For each verb: a clip that is saved after an interruption has the sidecar of one that was not interrupted.
+/// Compares, for each verb, the sidecar after an interruption with that of an uninterrupted run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recovered_clip_has_the_same_sidecar_as_an_uninterrupted_one() {
     let bench = Bench::start(&[]).await;
@@ -118,8 +112,8 @@ async fn a_recovered_clip_has_the_same_sidecar_as_an_uninterrupted_one() {
         calm.extend(extend()).await.unwrap(),
         calm.continue_from(&parent, goes_on()).await.unwrap(),
     ];
-    // The second of a topic is number two of it.
-    let hasty = impatient(&bench);
+    // The second clip of a topic has another index in the series.
+    let hasty = client_with_deadline(&bench, ms(60));
     bench.sandbox.add_fault(fault(PENDING));
     let errors = [
         hasty.generate(from_picture()).await.unwrap_err(),
@@ -158,10 +152,8 @@ async fn a_recovered_clip_has_the_same_sidecar_as_an_uninterrupted_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_during_a_create_leaves_the_record_for_manual_settlement() {
     let bench = Bench::start(&["create:delay=30"]).await;
-    let child = Program::at(&bench)
-        .args(["generate", "a boat", "--duration", "1"])
-        .spawn();
-    until_state(&bench.library(), "intended").await;
+    let child = Program::at(&bench).args(GENERATE).spawn();
+    wait_for_state(&bench.library(), "intended").await;
     kill(child).await;
     bench.sandbox.clear_faults();
     for _ in 0..2 {
@@ -190,17 +182,15 @@ async fn a_kill_during_a_create_leaves_the_record_for_manual_settlement() {
 async fn a_kill_after_the_submit_or_during_the_download_is_recovered() {
     for (fault, state) in [("stalled", "accepted"), ("slow-body=2000", "done")] {
         let bench = Bench::start(&[fault]).await;
-        let child = Program::at(&bench)
-            .args(["generate", "a boat", "--duration", "1"])
-            .spawn();
-        until_state(&bench.library(), state).await;
+        let child = Program::at(&bench).args(GENERATE).spawn();
+        wait_for_state(&bench.library(), state).await;
         if state == "done" {
             bench.until("a download", |state| state.downloads > 0).await;
         }
         kill(child).await;
         bench.sandbox.clear_faults();
         if fault == "stalled" {
-            // The sandbox keeps how a job ends with the job: this one never does.
+            // The sandbox stores the end of a job with the job. This one never ends.
             let ran = Program::at(&bench)
                 .args(["recover", "--json", "--timeout", "0.3"])
                 .run()
@@ -267,7 +257,7 @@ async fn settlements_by_a_person_are_applied() {
         (UsdTicks::ZERO, UsdTicks::ZERO, 0)
     );
     assert_eq!(spent.paid, UsdTicks::new(7 + cost));
-    // Settled is settled.
+    // A settled record cannot be settled again.
     let error = library
         .settle(&records[0], Settlement::NeverMade)
         .await
@@ -280,7 +270,7 @@ async fn settlements_by_a_person_are_applied() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_recoveries_save_each_job_once() {
     let bench = Bench::start(&[PENDING]).await;
-    let client = impatient(&bench);
+    let client = client_with_deadline(&bench, ms(60));
     let jobs = (0..6).map(|_| client.generate(request()).into_future());
     for error in futures_util::future::join_all(jobs).await {
         assert_eq!(error.unwrap_err().kind(), ErrorKind::Timeout);
@@ -296,14 +286,12 @@ async fn concurrent_recoveries_save_each_job_once() {
     assert_eq!(ledger(&bench.library()).len(), 6);
 }
 
-/// A process at work keeps its job; who asks for the same one waits for it.
+/// A running process keeps its job. A caller that asks for the same job waits for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_held_by_another_process_is_skipped_and_can_be_waited_for() {
     let bench = Bench::start(&[PENDING]).await;
-    let child = Program::at(&bench)
-        .args(["generate", "a boat", "--duration", "1"])
-        .spawn();
-    until_state(&bench.library(), "accepted").await;
+    let child = Program::at(&bench).args(GENERATE).spawn();
+    wait_for_state(&bench.library(), "accepted").await;
     let found = recovered(&bench).await;
     assert_eq!((found.elsewhere.len(), found.saved.len()), (1, 0), "{found:?}");
     bench.end_pending();
@@ -319,11 +307,11 @@ async fn a_job_held_by_another_process_is_skipped_and_can_be_waited_for() {
     assert!(bench.client().library().jobs().await.unwrap().is_empty());
 }
 
-/// Every point at which a crash can fall that no kill is sure to hit.
+/// Covers the points between two writes, which a kill cannot hit reliably.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_between_any_two_writes_is_recovered() {
     let bench = Bench::start(&[PENDING]).await;
-    let client = impatient(&bench);
+    let client = client_with_deadline(&bench, ms(60));
     let error = client.generate(request()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
     drop(client);
@@ -335,20 +323,20 @@ async fn a_crash_between_any_two_writes_is_recovered() {
     let clip = recovered(&bench).await.saved.remove(0);
     let downloads = bench.state().downloads;
 
-    // Saved, entered in the ledger, and not removed from what is open.
+    // Saved and in the ledger, but still in the open records.
     std::fs::write(open, &kept).unwrap();
     let found = recovered(&bench).await;
     assert_eq!((found.saved.len(), found.open.len()), (0, 0), "{found:?}");
     assert!(!open.exists());
 
-    // Saved, and nothing written down.
+    // Saved, but not recorded as such.
     std::fs::remove_dir_all(bench.library().join("ledger")).unwrap();
     std::fs::write(open, &kept).unwrap();
     let found = recovered(&bench).await;
     assert_eq!(found.saved, vec![clip.clone()]);
     assert_eq!(ledger(&bench.library()).len(), 1);
 
-    // The clip is there and its sidecar is not.
+    // The clip exists without its sidecar.
     std::fs::remove_dir_all(bench.library().join("ledger")).unwrap();
     std::fs::remove_file(clip.sidecar_path().unwrap()).unwrap();
     std::fs::write(open, &kept).unwrap();
@@ -362,7 +350,7 @@ async fn a_crash_between_any_two_writes_is_recovered() {
     );
     assert_eq!(bench.state().downloads, downloads, "nothing was fetched again");
 
-    // Reserved, and nothing sent.
+    // Reserved, but not sent.
     let text = String::from_utf8(kept)
         .unwrap()
         .replace("\"accepted\"", "\"reserved\"");
@@ -374,7 +362,7 @@ async fn a_crash_between_any_two_writes_is_recovered() {
     assert_eq!((bench.state().creates, bench.clips().len()), (1, 1));
 }
 
-/// The service forgot the job, and its last word was kept.
+/// The service forgot the job, and its last reply was recorded.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_the_service_forgot_is_downloaded_by_its_recorded_link() {
     let bench = Bench::start(&["download:reset"]).await;
@@ -387,7 +375,7 @@ async fn a_job_that_the_service_forgot_is_downloaded_by_its_recorded_link() {
     assert_eq!((bench.clips().len(), bench.state().creates), (1, 1));
 }
 
-/// A job whose link went stale while nobody looked is asked for a fresh one.
+/// If the link of a job expired meanwhile, a new one is requested.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_expired_link_is_requested_again() {
     let bench = Bench::start(&["download:link-expired=403"]).await;
@@ -401,7 +389,7 @@ async fn an_expired_link_is_requested_again() {
     assert_eq!(recovered(&bench).await.saved.len(), 1);
 }
 
-/// A job that ended without a clip is told once, and is in the ledger then.
+/// A job that ended without a clip is reported once, and is then in the ledger.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_failed_meanwhile_is_reported_and_closed() {
     for (fault, kind, state) in [
@@ -410,7 +398,10 @@ async fn a_job_that_failed_meanwhile_is_reported_and_closed() {
         ("expired", ErrorKind::JobExpired, "failed"),
     ] {
         let bench = Bench::start(&[fault, PENDING]).await;
-        let error = impatient(&bench).generate(request()).await.unwrap_err();
+        let error = client_with_deadline(&bench, ms(60))
+            .generate(request())
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
         bench.end_pending();
         let found = recovered(&bench).await;
@@ -434,9 +425,9 @@ async fn an_unsettled_record_is_listed_until_a_person_settles_it() {
     let listed = &ran.json()["unsettled"][0];
     assert_eq!(listed["error"]["outcome"], "submission_unknown");
     assert_eq!(listed["request_sha256"].as_str().unwrap().len(), 64, "{listed}");
-    let records = open(&bench).await;
+    let records = open_jobs(&bench).await;
     assert_eq!((records.len(), records[0].state), (1, JobState::Unknown));
-    // The person found it on the account page.
+    // The person found the job on the account page.
     let job = Settlement::Job(bench.state().jobs[0].id.clone());
     let client = bench.client();
     client.library().settle(&records[0].id, job).await.unwrap();

@@ -1,46 +1,37 @@
-//! Jobs that are left and taken up again: stopped, dropped, timed out, from another process, twice.
+//! Jobs that are abandoned and picked up again: stopped, dropped, timed out, from another process, twice.
 
 #![cfg(feature = "cli")]
 
 use std::future::IntoFuture as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use bytes::Bytes;
 use reelkin::sandbox::Sandbox;
 use reelkin::{ErrorKind, Outcome, RetryAdvice, secs};
 
-use crate::support::bench::{Bench, KEY, PATIENCE, PENDING, builder, clips_in, ms, quick_polls, request};
+use crate::support::bench::{
+    Bench, KEY, MAX_WAIT, PENDING, builder, clips_in, ms, quick_polls, request, wait_until,
+};
 use crate::support::http_server::{Answer, Server};
 use crate::support::journal::ledger;
-use crate::support::outcomes::{counts, generate, open, patient_for};
+use crate::support::outcomes::{client_with_deadline, counts, open_jobs};
 use crate::support::program::Program;
 
 /// Waits until a sidecar is in the library: the last thing that a save writes.
-async fn until_saved(bench: &Bench) {
-    let started = Instant::now();
-    loop {
+async fn wait_for_sidecar(bench: &Bench) {
+    let is_saved = async || {
         let entries = std::fs::read_dir(bench.library()).into_iter().flatten().flatten();
         let mut names = entries.map(|entry| entry.file_name().into_string().unwrap());
-        if names.any(|name| name.ends_with(".mp4.json") && !name.starts_with('.')) {
-            return;
-        }
-        assert!(
-            started.elapsed() < PATIENCE,
-            "nothing was saved: {:?}",
-            bench.state()
-        );
-        tokio::time::sleep(ms(10)).await;
-    }
+        names.any(|name| name.ends_with(".mp4.json") && !name.starts_with('.'))
+    };
+    wait_until(|| format!("a clip: {:?}", bench.state()), is_saved).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_abandoned_at_the_deadline_is_picked_up_by_another_process() {
     let bench = Bench::start(&[PENDING]).await;
-    let mut policy = quick_polls();
-    policy.deadline = ms(200);
-    let client = bench.builder().poll(policy).build().unwrap();
+    let client = client_with_deadline(&bench, ms(200));
     let error = client.generate(request()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     let id = error.job_id().unwrap().to_owned();
@@ -66,7 +57,7 @@ async fn stopping_to_wait_keeps_the_job() {
     );
     assert_eq!(error.job_id(), Some(job.id().as_str()));
     assert!(bench.clips().is_empty());
-    // Twice is as good as once.
+    // Stopping twice is the same as once.
     job.stop_waiting();
     bench.end_pending();
     let clip = bench
@@ -77,7 +68,7 @@ async fn stopping_to_wait_keeps_the_job() {
         .await
         .unwrap();
     assert_eq!((bench.state().creates, bench.clips().len()), (1, 1));
-    // The journal knows what was asked for.
+    // The journal has the request.
     let record = clip.record.unwrap();
     assert_eq!(record.prompt.as_deref(), Some("a lighthouse at dusk"));
     assert_eq!(record.reelkin.unwrap().warnings.unwrap(), Vec::<String>::new());
@@ -117,7 +108,7 @@ async fn dropping_the_future_after_the_submit_still_saves_the_clip() {
         _ = bench.until("a create", |state| state.creates == 1) => {}
     }
     drop((future, client));
-    until_saved(&bench).await;
+    wait_for_sidecar(&bench).await;
     assert_eq!((bench.state().creates, bench.clips().len()), (1, 1));
 }
 
@@ -128,7 +119,7 @@ async fn dropping_the_future_after_its_first_poll_still_saves_the_clip() {
     let mut future = client.generate(request()).into_future();
     assert!(futures_util::poll!(&mut future).is_pending());
     drop((future, client));
-    until_saved(&bench).await;
+    wait_for_sidecar(&bench).await;
     assert_eq!((bench.state().creates, bench.clips().len()), (1, 1));
 }
 
@@ -139,7 +130,7 @@ async fn a_future_that_was_never_polled_does_nothing() {
     drop(client.generate(request()));
     drop(client.generate(request()).into_future());
     drop(client.generate(request()).start());
-    // One that runs comes after them in every queue.
+    // A request that runs comes after them in every queue.
     client.generate(request()).await.unwrap();
     assert_eq!(bench.state().create_requests, 1);
 }
@@ -196,12 +187,12 @@ async fn an_unknown_job_id_is_reported_with_the_id() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_timeout_names_the_job_and_the_clip_is_recovered_later() {
     let bench = Bench::start(&[PENDING]).await;
-    let outcome = Outcome::from(patient_for(&bench, ms(60)).generate(request()).await);
+    let outcome = Outcome::from(client_with_deadline(&bench, ms(60)).generate(request()).await);
     let Outcome::TimedOut { job: Some(job), .. } = &outcome else {
         panic!("{outcome:?}")
     };
     assert_eq!(job.as_str(), bench.state().jobs[0].id);
-    assert_eq!(open(&bench).await[0].job_id.as_deref(), Some(job.as_str()));
+    assert_eq!(open_jobs(&bench).await[0].job_id.as_deref(), Some(job.as_str()));
     bench.end_pending();
     let found = bench.client().recover().await.unwrap();
     assert_eq!(found.saved.len(), 1, "{found:?}");
@@ -222,7 +213,7 @@ async fn every_failure_after_the_submit_names_the_job() {
         "redirect",
     ] {
         let bench = Bench::start(&[fault]).await;
-        let outcome = Outcome::from(patient_for(&bench, secs(5)).generate(request()).await);
+        let outcome = Outcome::from(client_with_deadline(&bench, secs(5)).generate(request()).await);
         let id = bench.state().jobs[0].id.clone();
         assert_eq!(outcome.error().unwrap().job_id(), Some(id.as_str()), "{fault}");
     }
@@ -237,13 +228,15 @@ async fn every_failure_after_the_submit_names_the_job() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_id_is_enough_for_another_process_with_another_library() {
     let bench = Bench::start(&[PENDING]).await;
-    let error = patient_for(&bench, ms(60)).generate(request()).await.unwrap_err();
+    let error = client_with_deadline(&bench, ms(60))
+        .generate(request())
+        .await
+        .unwrap_err();
     let id = error.job_id().unwrap();
     assert!(!id.contains(KEY));
     bench.end_pending();
     let elsewhere = bench.folder.path().join("elsewhere");
-    let program = Program::in_folder(bench.folder.path()).env("XAI_API_KEY", KEY);
-    let program = program.arg("--base-url").arg(bench.sandbox.base_url());
+    let program = Program::at_service(bench.folder.path(), &bench.sandbox.base_url());
     let program = program.arg("--library").arg(&elsewhere);
     let ran = program.args(["recover", id, "--json"]).run().await;
     assert_eq!(ran.code, 0, "{ran:?}");
@@ -264,27 +257,27 @@ async fn an_expired_job_ends_with_one_poll_when_recovered() {
     })
     .await;
     let folder = tempfile::tempdir().unwrap();
-    // No poll comes before the stop, so none is in flight when they are counted.
+    // No poll is sent before the stop, so none is in flight when they are counted.
     let mut policy = quick_polls();
-    policy.first = PATIENCE;
+    policy.first = MAX_WAIT;
     let client = builder(&server.base_url(), folder.path()).poll(policy);
     let client = client.build().unwrap();
     let job = client.generate(request()).start().await.unwrap();
     job.stop_waiting();
     assert_eq!(job.outcome().await.code(), "stopped");
     expired.store(true, Ordering::Relaxed);
-    let polls = server.seen_at("/v1/videos/c").len();
+    let polls = server.requests_to("/v1/videos/c").len();
     let found = client.recover().await.unwrap();
     let [failed] = &found.failed[..] else {
         panic!("{found:?}")
     };
     assert_eq!(failed.failure().unwrap().kind(), ErrorKind::JobExpired);
     assert_eq!(
-        server.seen_at("/v1/videos/c").len(),
+        server.requests_to("/v1/videos/c").len(),
         polls + 1,
         "one look is enough"
     );
-    // It holds nothing any more.
+    // Nothing is open any more.
     assert!(client.library().jobs().await.unwrap().is_empty());
     assert_eq!(ledger(folder.path())[0]["state"], "failed");
 }

@@ -1,5 +1,6 @@
-//! Bytes that were paid for and fail verification are kept: listed, replaced by a clip that passes, accepted or
-//! discarded, and never taken for a clip before that.
+//! Bytes that were paid for and fail verification are kept.
+//!
+//! They are listed, replaced by a clip that passes, accepted or discarded, and never treated as a clip before that.
 
 #![cfg(feature = "cli")]
 
@@ -19,11 +20,11 @@ use reelkin::{
 use serde_json::Value;
 
 use crate::support::bench::{Bench, request};
-use crate::support::counting_store::Metered;
+use crate::support::counting_store::CountingStore;
 use crate::support::journal::{ledger, open_records};
 use crate::support::program::Program;
 
-/// A request whose clip comes whole and is half of one, with what is kept of it.
+/// Makes a request whose download is complete but contains half a clip, and returns what is kept of it.
 async fn kept_half(bench: &Bench) -> (Error, QuarantinedClip) {
     let client = bench.client();
     let error = client.generate(request()).await.unwrap_err();
@@ -79,7 +80,7 @@ async fn bytes_that_fail_verification_are_kept_until_a_recovery_succeeds() {
         [format!("{id}.json"), format!("{id}.mp4")]
     );
 
-    // It is no clip for anything that looks at clips.
+    // No function that reads clips treats it as one.
     let library = bench.client().library().clone();
     assert_eq!(library.list(ListOptions::default()).await.unwrap().clips.len(), 0);
     assert_eq!(library.verify().count().await, 0);
@@ -99,7 +100,7 @@ async fn bytes_that_fail_verification_are_kept_until_a_recovery_succeeds() {
     assert_eq!(json["quarantined"][0]["sha256"], kept.sha256.clone().unwrap());
     assert_eq!(json["quarantined"][0]["reason"], kept.reason);
 
-    // The same bytes again are the same file.
+    // The same bytes give the same file.
     let ran = Program::at(&bench).args(["recover", "--json"]).run().await;
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(
@@ -223,7 +224,7 @@ async fn a_lost_job_keeps_its_bytes_until_they_are_discarded() {
     assert_eq!(ran.code, 2, "{ran:?}");
 }
 
-/// A job without anything in quarantine has nothing to be accepted, and asking for it changes nothing.
+/// Accepting a job that has nothing in quarantine is refused and changes nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accepting_without_quarantined_bytes_is_refused() {
     let bench = Bench::start(&["download:reset"]).await;
@@ -252,7 +253,7 @@ async fn accepting_without_quarantined_bytes_is_refused() {
     assert_eq!(fs::read(open).unwrap(), before);
 }
 
-/// By the server's own checksum, and by the first bytes: in both cases all of the file came.
+/// The checksum of the server or the first bytes are wrong. In both cases the whole file arrived.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bytes_with_a_wrong_hash_or_of_another_container_are_kept() {
     for (fault, kind) in [
@@ -309,7 +310,7 @@ async fn another_failed_attempt_replaces_the_quarantined_bytes() {
     assert_eq!(quarantine(&bench.library()).len(), 2);
 }
 
-/// The clip has its name, and the process died before its sidecar was written.
+/// The clip was published, and the process died before it wrote the sidecar.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_interrupted_acceptance_is_completed() {
     for by_recovery in [true, false] {
@@ -334,7 +335,7 @@ async fn an_interrupted_acceptance_is_completed() {
     }
 }
 
-/// A note is a file that anybody may have written or damaged.
+/// Anybody may have written or damaged a note.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_note_hides_no_clip_and_foreign_files_are_ignored() {
     let bench = Bench::start(&["half-clip"]).await;
@@ -366,7 +367,7 @@ async fn a_damaged_note_hides_no_clip_and_foreign_files_are_ignored() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bytes_that_fail_verification_are_kept_in_a_bucket() {
-    let store = Arc::new(Metered::default());
+    let store = Arc::new(CountingStore::default());
     let library = Library::on_store(Arc::clone(&store) as _, "team").unwrap();
     let bench = Bench::start(&["half-clip"]).await;
     let client = bench.builder().library_at(library.clone()).build().unwrap();
@@ -392,7 +393,7 @@ async fn bytes_that_fail_verification_are_kept_in_a_bucket() {
     let left = store.inner.list_with_delimiter(Some(&left)).await.unwrap();
     assert_eq!(left.objects, []);
 
-    // And one whose next attempt succeeds.
+    // The next attempt of this one succeeds.
     client.generate(request()).await.unwrap_err();
     assert_eq!(library.quarantined().await.unwrap().len(), 1);
     bench.sandbox.clear_faults();
@@ -400,7 +401,7 @@ async fn bytes_that_fail_verification_are_kept_in_a_bucket() {
     assert_eq!(library.quarantined().await.unwrap(), []);
 }
 
-/// What cannot be the id of a job, or is that of another request, changes nothing.
+/// An invalid job id, or the id of the job of another request, changes nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_id_given_in_a_settlement_is_checked() {
     let bench = Bench::start(&[]).await;

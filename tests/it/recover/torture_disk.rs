@@ -1,4 +1,4 @@
-//! Disks that are full or read-only, and files that are deleted under a client at work.
+//! Disks that are full or read-only, and files that are deleted under a running client.
 
 #![cfg(feature = "cli")]
 
@@ -12,11 +12,11 @@ use reelkin::{ErrorKind, GenerateRequest, JobEvent, JobState, RetryAdvice, secs}
 use serde_json::Value;
 
 use crate::recover::torture_records::{interrupted, reopen};
-use crate::support::audit::{Books, audit, closing_audit, recover, settle};
+use crate::support::audit::{JournalFiles, audit, closing_audit, recover, settle};
 use crate::support::bench::{Bench, KEY, PENDING};
-use crate::support::program::{Ran, finish};
+use crate::support::program::{ProgramOutput, finish};
 
-/// The program with the bench's sandbox and library, in whatever shell words put around it.
+/// Runs the program with the sandbox and the library of a bench, after some shell commands.
 fn program(bench: &Bench, binary: &str, shell: &str, args: &[&str]) -> Command {
     let mut command = Command::new("sh");
     command
@@ -36,7 +36,7 @@ fn program(bench: &Bench, binary: &str, shell: &str, args: &[&str]) -> Command {
     command
 }
 
-async fn run(mut command: Command) -> Ran {
+async fn run(mut command: Command) -> ProgramOutput {
     tokio::task::spawn_blocking(move || finish(command.spawn().unwrap()))
         .await
         .unwrap()
@@ -46,8 +46,8 @@ fn generate(prompt: &str) -> GenerateRequest {
     GenerateRequest::text(prompt).duration(secs(1))
 }
 
-/// No file may grow beyond so much: what a full disk does, at every size that a job's files have. Needs no rights,
-/// and a signal that is ignored lets the write fail as any other.
+/// Limits the file size to simulate a full disk, at every size that the files of a job have. This needs no
+/// privileges. With SIGXFSZ ignored the write fails like any other.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "the figures of `make torture`")]
@@ -56,7 +56,7 @@ async fn a_disk_that_is_full_at_any_byte_loses_nothing() {
     let bench = Bench::with(sandbox, &["render-size=64x64"]).await;
     fs::create_dir(bench.library()).unwrap();
     let (mut refused, mut held_up, mut saved, mut tries) = (0, 0, 0, 0);
-    // In blocks of 512 bytes; the length of a prompt shifts the sizes in between.
+    // In blocks of 512 bytes. The length of the prompt varies the sizes in between.
     for blocks in [0, 1, 2, 3, 4, 5, 6, 8, 10, 14, 20, 64] {
         for longer in [0, 170, 340] {
             let prompt = format!("full {blocks} {longer} {}", "x".repeat(longer));
@@ -74,7 +74,7 @@ async fn a_disk_that_is_full_at_any_byte_loses_nothing() {
                     refused += 1;
                 }
                 (_, 1) => {
-                    // Paid, so the job is named, and so is what to do.
+                    // It was paid, so the error names the job and the advice.
                     assert!(told["error"]["job_id"].is_string(), "{ran:?}");
                     assert_eq!(told["error"]["retry_advice"], "resume", "{ran:?}");
                     held_up += 1;
@@ -100,8 +100,8 @@ async fn a_disk_that_is_full_at_any_byte_loses_nothing() {
     );
 }
 
-/// Neither pays nor loses while nothing can be written, and reads as ever.
-async fn check_read_only(bench: &Bench, run_in: impl AsyncFn(&[&str]) -> Ran, reason: &str) {
+/// Checks that nothing is paid or lost while nothing can be written, and that reading still works.
+async fn check_read_only(bench: &Bench, run_in: impl AsyncFn(&[&str]) -> ProgramOutput, reason: &str) {
     for args in [&["generate", "x", "--json"][..], &["recover", "--json"]] {
         let ran = run_in(args).await;
         let told: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"));
@@ -130,7 +130,8 @@ async fn a_library_without_write_permission_costs_and_loses_nothing() {
 
     let (bench, _) = interrupted(1).await;
     let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    // Rights do not bind the superuser, so the program runs as nobody then, from a place that nobody can reach.
+    // Permissions do not bind the superuser. The program then runs as `nobody`, from a folder that `nobody` can
+    // reach.
     let is_root = fs::metadata(bench.folder.path()).unwrap().uid() == 0;
     mode(bench.folder.path(), 0o755);
     let binary = bench.folder.path().join("reelkin");
@@ -149,7 +150,7 @@ async fn a_library_without_write_permission_costs_and_loses_nothing() {
     check_writable_again(&bench).await;
 }
 
-/// The same on a disk that is mounted read-only, where this machine lets us mount: in a namespace of its own.
+/// The same on a read-only mount, in a mount namespace if the machine allows it.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stderr, reason = "a variant that cannot run says so")]
@@ -184,7 +185,7 @@ async fn files_deleted_between_two_steps_are_fetched_again() {
     let bench = Bench::with(sandbox, &["render-size=64x64"]).await;
     let library = bench.library();
     let client = bench.client();
-    // A crash came before the record was closed; what was deleted meanwhile:
+    // A crash happened before the record was closed. These files were deleted meanwhile:
     let deleted: [&[&str]; 5] = [
         &[],
         &["*.mp4"],
@@ -198,7 +199,7 @@ async fn files_deleted_between_two_steps_are_fetched_again() {
             .await
             .unwrap();
         let job = bench.state().jobs.last().unwrap().id.clone();
-        let record = Books::read(&library)
+        let record = JournalFiles::read(&library)
             .settled
             .into_values()
             .find(|record| record.job_id.as_ref() == Some(&job));
@@ -215,10 +216,10 @@ async fn files_deleted_between_two_steps_are_fetched_again() {
         assert_eq!(recovered.saved.len(), 1, "{names:?}: {recovered:?}");
         assert_eq!(recovered.saved[0].id, clip.id, "{names:?}");
     }
-    // The sidecar of another clip stands in the way: it is nobody's to remove.
+    // The sidecar of another clip blocks the name. It must not be removed.
     let clip = client.generate(generate("in the way")).await.unwrap();
     let job = bench.state().jobs.last().unwrap().id.clone();
-    let record = Books::read(&library)
+    let record = JournalFiles::read(&library)
         .settled
         .into_values()
         .find(|record| record.job_id.as_ref() == Some(&job));
@@ -273,7 +274,7 @@ async fn folders_deleted_under_a_running_client_lose_no_clip() {
                 matches!(event, JobEvent::Submitted { .. })
             };
             if now {
-                // Whoever deletes the ledger deletes his books; they are put back here to be checked.
+                // The deleted ledger is restored here for the audit.
                 let kept = bench.folder.path().join(format!("kept-{number}"));
                 fs::rename(library.join(folder), &kept).unwrap();
                 ledger = (folder == "ledger").then_some(kept);
@@ -300,7 +301,7 @@ async fn folders_deleted_under_a_running_client_lose_no_clip() {
             }
         }
         let id = job.id().to_string();
-        let books = Books::read(&library);
+        let books = JournalFiles::read(&library);
         let record = books.all().find(|record| record.job_id.as_ref() == Some(&id));
         assert_eq!(record.unwrap().state, JobState::Saved, "{folder}");
     }

@@ -1,14 +1,15 @@
-//! A process that works with every verb at once is killed over and over, at every phase of a job, while others
-//! take up what it left. In the end every job that the server made is in the library once.
+//! Kills a process that uses every verb at once, over and over, at every phase of a job, while others continue its
+//! jobs.
 //!
-//! `REELKIN_KILLS` and `REELKIN_SEED` make a longer or another run. A seed repeats what is asked for and what
-//! the kills wait for; the instant itself is the scheduler's.
+//! In the end every job that the server made is in the library once.
+//! `REELKIN_KILLS` and `REELKIN_SEED` make a longer or another run. A seed repeats the requests and what each kill waits
+//! for. The exact moment of a kill depends on the scheduler.
 
 #![cfg(feature = "cli")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -20,15 +21,17 @@ use reelkin::{
     secs,
 };
 
-use crate::support::audit::{Books, Counts, Dice, audit, closing_audit, files, recover, settle, told};
+use crate::support::audit::{Counts, JournalFiles, audit, closing_audit, files, recover, settle};
 use crate::support::bench::{Bench, builder, ms, quick_downloads, quick_polls};
+use crate::support::child::child_process;
+use crate::support::random::{Rng, env_number};
 
 const KILLS: u64 = 200;
 const WORKERS: u64 = 3;
-/// How often the phases that were not hit yet are aimed at, beyond the kills that are asked for.
-const MOST_EXTRA: u64 = 300;
+/// Maximum number of extra kills that aim at phases which no kill has hit.
+const MAX_EXTRA: u64 = 300;
 
-/// A machine that does much else takes its time; nothing here may end by a deadline.
+/// Returns a client with long deadlines: on a loaded machine none of them may pass.
 fn client(url: &str, library: &Path) -> VideoClient {
     let (mut polls, mut downloads) = (quick_polls(), quick_downloads());
     polls.first = ms(15);
@@ -39,13 +42,13 @@ fn client(url: &str, library: &Path) -> VideoClient {
     builder.build().unwrap()
 }
 
-struct Told {
+struct ChildSettings {
     url: String,
     library: PathBuf,
     tag: String,
 }
 
-impl Told {
+impl ChildSettings {
     fn read() -> Option<Self> {
         let told = |name| std::env::var_os(name)?.into_string().ok();
         Some(Self {
@@ -56,17 +59,12 @@ impl Told {
     }
 }
 
-/// This test binary again, told to run one of the ignored tests below.
+/// Starts one of the ignored tests below as a child process.
 fn process(test: &str, bench: &Bench, tag: &str) -> Child {
     let log = bench.folder.path().join("child.log");
     let log = fs::File::options().append(true).create(true).open(log).unwrap();
-    Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            &format!("recover::torture_kill::{test}"),
-            "--ignored",
-            "--nocapture",
-        ])
+    child_process(&format!("recover::torture_kill::{test}"))
+        .arg("--nocapture")
         .env("REELKIN_TEST_URL", bench.sandbox.base_url())
         .env("REELKIN_TEST_LIBRARY", bench.library())
         .env("REELKIN_TEST_TAG", tag)
@@ -102,7 +100,7 @@ async fn one(client: &VideoClient, base: &Clip, verb: u64, tag: &str) -> reelkin
     }
 }
 
-/// The chains of a library that have steps to go, as far as they can be read.
+/// Returns the chains of a library that have unfinished steps.
 async fn unfinished_chains(library: &Library) -> Vec<String> {
     let mut found = Vec::new();
     files(&library.folder().unwrap().join("chains"), &mut found);
@@ -123,16 +121,16 @@ async fn unfinished_chains(library: &Library) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "run by the test below, as a process that is killed"]
 async fn child_works_until_killed() {
-    let Some(told) = Told::read() else { return };
+    let Some(told) = ChildSettings::read() else { return };
     let client = client(&told.url, &told.library);
     let seed = told.tag.bytes().fold(0, |seed, byte| seed * 31 + u64::from(byte));
-    let mut dice = Dice::new(seed);
+    let mut rng = Rng::new(seed);
     let base = client.library().clip("base").await.unwrap();
-    // What those before left is finished beside the new work.
+    // Jobs of earlier children are finished in parallel with the new work.
     let recovering = client.recover().start();
     let chains = unfinished_chains(client.library()).await;
     let resumed = join_all(chains.iter().rev().take(2).map(|id| async {
-        // It may wait for a person, or be worked on by the recovery.
+        // The chain may wait for manual settlement, or be held by the recovery.
         let chain = client.chain(ChainRequest::resume(id.as_str())).start().await;
         if let Ok(chain) = chain {
             let _ = chain.wait().await;
@@ -140,7 +138,7 @@ async fn child_works_until_killed() {
     }));
     let working = async {
         for number in 0.. {
-            let verbs: Vec<_> = (0..2).map(|_| dice.below(8)).collect();
+            let verbs: Vec<_> = (0..2).map(|_| rng.below(8)).collect();
             let tags: Vec<_> = (0..2)
                 .map(|part| format!("{}-{number}-{part}", told.tag))
                 .collect();
@@ -165,27 +163,27 @@ async fn child_works_until_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "run by the test below, as a process beside one that is killed"]
 async fn child_recovers_until_killed() {
-    let Some(told) = Told::read() else { return };
+    let Some(told) = ChildSettings::read() else { return };
     loop {
-        // A client each time, whose lease must not be in anybody's way.
+        // A new client each time. Its lease must not block others.
         let recovered = client(&told.url, &told.library).recover().await.expect("recover");
         assert!(recovered.stuck.is_empty(), "{:?}", recovered.stuck);
         tokio::time::sleep(ms(60)).await;
     }
 }
 
-/// Where jobs stood when their process was killed.
+/// The phases of jobs at the moment when their process was killed.
 #[derive(Debug, Default, Clone, Copy)]
 struct Phases {
-    /// Its money is reserved, and nothing was sent.
+    /// The cost is reserved, and nothing was sent.
     reserved: u64,
     /// The create was being sent, and did not arrive.
     sending: u64,
-    /// The create arrived, and its answer is not written down.
+    /// The create arrived, and its reply is not recorded.
     answered: u64,
-    /// The id is written down.
+    /// The job id is recorded.
     polling: u64,
-    /// There is an unfinished file.
+    /// There is a partial file.
     downloading: u64,
     /// The clip is there and its sidecar is not.
     committing: u64,
@@ -198,7 +196,7 @@ struct Phases {
 impl Phases {
     fn count(&mut self, bench: &Bench) {
         let (state, library) = (bench.state(), bench.library());
-        let books = Books::read(&library);
+        let books = JournalFiles::read(&library);
         self.moving += books.moved as u64;
         for record in books.open.values().filter(|record| !record.is_question()) {
             let at = |name: &str| {
@@ -215,7 +213,7 @@ impl Phases {
                 JobState::Reserved => &mut self.reserved,
                 JobState::Intended if made() => &mut self.answered,
                 JobState::Intended => &mut self.sending,
-                // Of an earlier kill, and for a person.
+                // From an earlier kill, and waiting for a person.
                 JobState::Unknown => continue,
                 _ if at("*.mp4.json") => &mut self.saved,
                 _ if at("*.mp4") => &mut self.committing,
@@ -252,7 +250,7 @@ enum Wait {
 }
 
 impl Wait {
-    /// Something that grows when it has come.
+    /// Returns a number that grows when the awaited event happens.
     fn mark(self, bench: &Bench) -> usize {
         let library = bench.library();
         let ending = |folder: &Path, ending: &str| {
@@ -280,12 +278,12 @@ impl Wait {
         }
     }
 
-    fn wait(self, bench: &Bench, child: &mut Child, dice: &mut Dice) {
+    fn wait(self, bench: &Bench, child: &mut Child, rng: &mut Rng) {
         let (mut least, begun) = (self.mark(bench), Instant::now());
         let random = Duration::from_micros(match self {
-            Self::Time => 50_000 + dice.below(500_000),
-            _ if dice.below(2) == 0 => 0,
-            _ => dice.below(3000),
+            Self::Time => 50_000 + rng.below(500_000),
+            _ if rng.below(2) == 0 => 0,
+            _ => rng.below(3000),
         });
         while !matches!(self, Self::Time) && begun.elapsed() < secs(10) {
             let now = self.mark(bench);
@@ -303,14 +301,14 @@ impl Wait {
 struct Worker {
     number: u64,
     bench: Arc<Bench>,
-    dice: Dice,
+    rng: Rng,
     phases: Arc<Mutex<Phases>>,
 }
 
 impl Worker {
     async fn start(number: u64, seed: u64, phases: Arc<Mutex<Phases>>) -> Self {
         let sandbox = Sandbox::builder().seconds_per_job(0.05);
-        // Tiny pictures, and an exchange that takes long enough to be killed in the middle.
+        // Tiny frames, and exchanges that take long enough to be killed in the middle.
         let faults = ["render-size=64x64", "create:delay=0.01", "slow-body=400000"];
         let bench = Bench::with(sandbox, &faults).await;
         let client = client(&bench.sandbox.base_url(), &bench.library());
@@ -318,7 +316,7 @@ impl Worker {
             .generate(GenerateRequest::text("base").duration(secs(2)))
             .await
             .unwrap();
-        // Under a name that the children know.
+        // Renames the clip to a name that the children know.
         let root = bench.library();
         for ending in ["mp4", "mp4.json"] {
             let to = root.join(format!("base.{ending}"));
@@ -328,12 +326,12 @@ impl Worker {
         Self {
             number,
             bench: Arc::new(bench),
-            dice: Dice::new(seed.wrapping_mul(1000) + number),
+            rng: Rng::new(seed.wrapping_mul(1000) + number),
             phases,
         }
     }
 
-    /// Kills so many children, and then some more while there is a phase that no kill has hit.
+    /// Kills a number of children, and more while there is a phase that no kill has hit.
     async fn kill(&mut self, kills: u64, seed: u64) -> u64 {
         let beside =
             (self.number == 0).then(|| process("child_recovers_until_killed", &self.bench, "beside"));
@@ -348,16 +346,16 @@ impl Worker {
                     .map(|(.., wait)| *wait)
                     .collect()
             };
-            if round >= kills && (missed.is_empty() || round >= kills + MOST_EXTRA / WORKERS) {
+            if round >= kills && (missed.is_empty() || round >= kills + MAX_EXTRA / WORKERS) {
                 break;
             }
             let all = self.phases.lock().unwrap().all().map(|(.., wait)| wait);
-            let wait = *self.dice.pick(if round < kills { &all } else { &missed });
+            let wait = *self.rng.pick(if round < kills { &all } else { &missed });
             let tag = format!("w{}-s{seed}-r{round}", self.number);
             let mut child = process("child_works_until_killed", &self.bench, &tag);
-            let (bench, mut dice) = (Arc::clone(&self.bench), self.dice.clone());
+            let (bench, mut rng) = (Arc::clone(&self.bench), self.rng.clone());
             tokio::task::spawn_blocking(move || {
-                wait.wait(&bench, &mut child, &mut dice);
+                wait.wait(&bench, &mut child, &mut rng);
                 let ended = child.try_wait().unwrap();
                 assert!(ended.is_none(), "{ended:?}:\n{}", log(&bench));
                 child.kill().unwrap();
@@ -365,7 +363,7 @@ impl Worker {
             })
             .await
             .unwrap();
-            self.dice.roll();
+            self.rng.next();
             self.phases.lock().unwrap().count(&self.bench);
             round += 1;
             if round % 20 == 0 {
@@ -382,7 +380,7 @@ impl Worker {
         round
     }
 
-    /// Recovers, settles what only a person can, and finds everything.
+    /// Recovers, settles the unknown records as a person would, and runs the closing audit.
     async fn close(&self) -> (Counts, usize) {
         let bench = &self.bench;
         // Cuts the connections of killed processes, so that no create of theirs arrives later.
@@ -431,7 +429,7 @@ fn log(bench: &Bench) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[expect(clippy::print_stdout, reason = "the figures of `make torture`")]
 async fn a_process_killed_at_any_moment_loses_nothing_and_pays_nothing_twice() {
-    let (kills, seed) = (told("REELKIN_KILLS", KILLS), told("REELKIN_SEED", 1));
+    let (kills, seed) = (env_number("REELKIN_KILLS", KILLS), env_number("REELKIN_SEED", 1));
     println!("kill: REELKIN_SEED={seed}");
     let phases = Arc::new(Mutex::new(Phases::default()));
     let workers = (0..WORKERS).map(|number| {

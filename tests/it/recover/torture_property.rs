@@ -1,9 +1,9 @@
-//! Random sequences of operations, faults of the service and deaths of the process, with the promises checked
-//! after each step.
+//! Random sequences of operations, faults of the service and deaths of the process.
 //!
-//! A case is a number. `REELKIN_SEED` is the first, `REELKIN_CASES` how many there are, and a case that fails
-//! prints what it did. What is asked, what breaks and after which request the process dies comes from the number;
-//! the order of requests that run at the same time is the scheduler's.
+//! The promises are checked after each step. A case is a number: `REELKIN_SEED` is the first, `REELKIN_CASES` the
+//! number of cases. A case that fails prints its steps. The number determines the requests, the faults and the
+//! request after which the
+//! process dies. The order of concurrent requests depends on the scheduler.
 
 #![cfg(feature = "cli")]
 
@@ -19,14 +19,15 @@ use reelkin::sandbox::{Fault, Sandbox, SandboxState};
 use reelkin::{Clip, EditRequest, ErrorKind, GenerateRequest, VideoClient, secs};
 use tokio::runtime::{Builder, Handle};
 
-use crate::support::audit::{Counts, Dice, audit, closing_audit, recover, settle, told};
-use crate::support::bench::{Bench, KEY, PATIENCE, builder, ms, quick_downloads, quick_polls};
+use crate::support::audit::{Counts, audit, closing_audit, recover, settle};
+use crate::support::bench::{Bench, KEY, MAX_WAIT, builder, ms, quick_downloads, quick_polls};
+use crate::support::random::{Rng, env_number};
 
 const CASES: u64 = 24;
 const STEPS: u64 = 8;
-const AT_ONCE: u64 = 3;
+const CONCURRENCY: u64 = 3;
 
-/// Faults that end by themselves or end a job. What would keep a job open for ever has tests of its own.
+/// Faults that end by themselves or end a job. Faults that keep a job open forever have their own tests.
 const FAULTS: &[&str] = &[
     "create:reset",
     "create:lost-reply",
@@ -74,9 +75,9 @@ const FAULTS: &[&str] = &[
     "error-200",
 ];
 
-/// Misleading answers about a job that goes on. Up to [`CONFUSED`] of one kind come in a row, which is more than a
-/// client retries a doubtful answer.
-const CONFUSIONS: &[&str] = &[
+/// Misleading replies about a running job. Up to [`MAX_MISLEADING`] of one kind are sent in a row, which is more often than
+/// a client retries.
+const MISLEADING_REPLIES: &[&str] = &[
     "poll-400",
     "poll:status=400",
     "poll:status=401",
@@ -98,8 +99,8 @@ const CONFUSIONS: &[&str] = &[
     "download:status=502",
     "download:html=522",
 ];
-/// Maximum number of one misleading answer in a row.
-const CONFUSED: u64 = 8;
+/// Maximum number of one misleading reply in a row.
+const MAX_MISLEADING: u64 = 8;
 
 #[derive(Debug, Clone, Copy)]
 enum Verb {
@@ -112,24 +113,24 @@ enum Verb {
 /// When the process dies.
 #[derive(Debug, Clone, Copy)]
 enum Death {
-    /// It comes to its end.
+    /// The process runs to its end.
     Never,
-    /// So many creates, polls or downloads after its begin.
+    /// After a number of creates, polls or downloads.
     Creates(u64),
     Polls(u64),
     Downloads(u64),
-    /// So many microseconds after its begin.
+    /// After a number of microseconds.
     After(u64),
 }
 
 impl Death {
-    fn draw(dice: &mut Dice) -> Self {
-        match dice.below(7) {
+    fn draw(rng: &mut Rng) -> Self {
+        match rng.below(7) {
             0 | 1 => Self::Never,
-            2 => Self::Creates(1 + dice.below(2)),
-            3 => Self::Polls(1 + dice.below(6)),
-            4 => Self::Downloads(1 + dice.below(2)),
-            _ => Self::After(dice.below(120_000)),
+            2 => Self::Creates(1 + rng.below(2)),
+            3 => Self::Polls(1 + rng.below(6)),
+            4 => Self::Downloads(1 + rng.below(2)),
+            _ => Self::After(rng.below(120_000)),
         }
     }
 
@@ -144,13 +145,13 @@ impl Death {
     }
 }
 
-/// What a case did, told when it fails.
-struct Story {
+/// The steps of a case, which are printed if it fails.
+struct CaseLog {
     case: u64,
     told: String,
 }
 
-impl Drop for Story {
+impl Drop for CaseLog {
     #[expect(clippy::print_stderr, reason = "how a failure is repeated")]
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -163,7 +164,7 @@ impl Drop for Story {
 }
 
 #[derive(Debug, Default, Clone, Copy)]
-struct Figures {
+struct Totals {
     steps: u64,
     faults: u64,
     deaths: u64,
@@ -180,7 +181,7 @@ fn client(bench: &Bench) -> VideoClient {
     builder.poll(polls).download(downloads).build().unwrap()
 }
 
-/// An error of a whole recovery is none that a live process may see.
+/// Runs one verb. A recovery as a whole must not fail in a live process.
 async fn carry_out(client: &VideoClient, base: &Clip, verb: Verb, tag: String) -> reelkin::Result<()> {
     let made = match verb {
         Verb::Generate => {
@@ -214,10 +215,10 @@ async fn carry_out(client: &VideoClient, base: &Clip, verb: Verb, tag: String) -
 struct Case {
     bench: Arc<Bench>,
     runtime: Handle,
-    dice: Dice,
+    rng: Rng,
     base: Clip,
-    story: Story,
-    figures: Figures,
+    log: CaseLog,
+    totals: Totals,
 }
 
 impl Case {
@@ -229,47 +230,47 @@ impl Case {
         Self {
             bench: Arc::new(bench),
             runtime,
-            dice: Dice::new(case),
+            rng: Rng::new(case),
             base,
-            story: Story {
+            log: CaseLog {
                 case,
                 told: String::new(),
             },
-            figures: Figures::default(),
+            totals: Totals::default(),
         }
     }
 
     fn tell(&mut self, what: &str) {
-        writeln!(self.story.told, "  {what}").unwrap();
+        writeln!(self.log.told, "  {what}").unwrap();
     }
 
     fn step(&mut self, number: u64) {
-        self.figures.steps += 1;
-        for _ in 0..self.dice.below(3) {
-            let fault = if self.dice.below(3) == 0 {
-                let times = 1 + self.dice.below(CONFUSED);
-                format!("{},times={times}", self.dice.pick(CONFUSIONS))
+        self.totals.steps += 1;
+        for _ in 0..self.rng.below(3) {
+            let fault = if self.rng.below(3) == 0 {
+                let times = 1 + self.rng.below(MAX_MISLEADING);
+                format!("{},times={times}", self.rng.pick(MISLEADING_REPLIES))
             } else {
-                let times = 1 + self.dice.below(2);
-                format!("{},times={times}", self.dice.pick(FAULTS))
+                let times = 1 + self.rng.below(2);
+                format!("{},times={times}", self.rng.pick(FAULTS))
             };
             self.tell(&format!("fault {fault}"));
             self.bench.sandbox.add_fault(fault.parse::<Fault>().unwrap());
-            self.figures.faults += 1;
+            self.totals.faults += 1;
         }
-        if self.dice.below(4) == 0 {
+        if self.rng.below(4) == 0 {
             self.tell("all links expire");
             self.bench.sandbox.expire_links();
         }
-        if self.dice.below(4) == 0 {
+        if self.rng.below(4) == 0 {
             self.tell("the server restarts");
             let bench = Arc::clone(&self.bench);
             self.runtime
                 .spawn(async move { bench.sandbox.restart(ms(30)).await });
-            self.figures.faults += 1;
+            self.totals.faults += 1;
         }
-        let death = Death::draw(&mut self.dice);
-        if self.dice.below(6) == 0 {
+        let death = Death::draw(&mut self.rng);
+        if self.rng.below(6) == 0 {
             self.kill_program(number, death);
         } else {
             self.live(number, death);
@@ -277,7 +278,7 @@ impl Case {
         audit(&self.bench.library(), &self.bench.state());
     }
 
-    /// A process of its own runtime, which dies as a whole: nothing in it runs on.
+    /// Runs a process as a runtime of its own. When it dies, none of its tasks continues.
     fn live(&mut self, number: u64, death: Death) {
         let verbs = [
             Verb::Generate,
@@ -286,11 +287,11 @@ impl Case {
             Verb::Analyze,
             Verb::Recover,
         ];
-        let works: Vec<_> = (0..=self.dice.below(AT_ONCE))
+        let works: Vec<_> = (0..=self.rng.below(CONCURRENCY))
             .map(|work| {
                 (
-                    *self.dice.pick(&verbs),
-                    format!("c{}-{number}-{work}", self.story.case),
+                    *self.rng.pick(&verbs),
+                    format!("c{}-{number}-{work}", self.log.case),
                 )
             })
             .collect();
@@ -319,10 +320,10 @@ impl Case {
             if death.has_come(&before, &self.bench.state(), begun) {
                 break true;
             }
-            assert!(begun.elapsed() < 3 * PATIENCE, "a step does not end");
+            assert!(begun.elapsed() < 3 * MAX_WAIT, "a step does not end");
         };
         if died {
-            self.figures.deaths += 1;
+            self.totals.deaths += 1;
         } else {
             for ended in process.block_on(working).unwrap() {
                 ended.unwrap();
@@ -331,9 +332,9 @@ impl Case {
         process.shutdown_timeout(secs(20));
     }
 
-    /// The program, ended by SIGKILL.
+    /// Runs the program and kills it.
     fn kill_program(&mut self, number: u64, death: Death) {
-        let tag = format!("c{}-{number}-program", self.story.case);
+        let tag = format!("c{}-{number}-program", self.log.case);
         self.tell(&format!("program {tag}, killed: {death:?}"));
         let before = self.bench.state();
         let mut child = Command::new(env!("CARGO_BIN_EXE_reelkin"))
@@ -357,17 +358,17 @@ impl Case {
         while child.try_wait().unwrap().is_none() {
             if death.has_come(&before, &self.bench.state(), begun) {
                 child.kill().unwrap();
-                self.figures.kills += 1;
+                self.totals.kills += 1;
                 break;
             }
-            assert!(begun.elapsed() < 3 * PATIENCE, "the program does not end");
+            assert!(begun.elapsed() < 3 * MAX_WAIT, "the program does not end");
             std::thread::sleep(Duration::from_micros(500));
         }
         child.wait().unwrap();
     }
 
-    /// The service is well again: everything is recovered, or said by a person.
-    fn close(mut self) -> Figures {
+    /// Ends the faults, recovers every job, settles the unknown ones as a person would, and runs the closing audit.
+    fn close(mut self) -> Totals {
         self.tell("close");
         self.bench.sandbox.clear_faults();
         let runtime = self.runtime.clone();
@@ -381,18 +382,18 @@ impl Case {
             recover(&person).await;
             drop(person);
             let library = Library::open(self.bench.library()).unwrap();
-            self.figures.counts = closing_audit(library, &self.bench.state()).await;
+            self.totals.counts = closing_audit(library, &self.bench.state()).await;
         });
-        self.figures
+        self.totals
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-#[expect(clippy::print_stdout, reason = "the figures of `make torture`")]
+#[expect(clippy::print_stdout, reason = "the totals of `make torture`")]
 async fn random_faults_and_kills_in_any_order_keep_the_promises() {
-    let (seed, cases) = (told("REELKIN_SEED", 1), told("REELKIN_CASES", CASES));
+    let (seed, cases) = (env_number("REELKIN_SEED", 1), env_number("REELKIN_CASES", CASES));
     println!("property: REELKIN_SEED={seed} REELKIN_CASES={cases}");
-    let mut sum = Figures::default();
+    let mut sum = Totals::default();
     let numbers: Vec<u64> = (0..cases).map(|case| seed.wrapping_add(case)).collect();
     // Three at a time.
     for numbers in numbers.chunks(3) {
@@ -406,14 +407,14 @@ async fn random_faults_and_kills_in_any_order_keep_the_promises() {
                 case.close()
             })
         });
-        for figures in join_all(running).await {
-            let figures = figures.unwrap();
-            sum.steps += figures.steps;
-            sum.faults += figures.faults;
-            sum.deaths += figures.deaths;
-            sum.kills += figures.kills;
-            sum.counts.saved += figures.counts.saved;
-            sum.counts.failed += figures.counts.failed;
+        for totals in join_all(running).await {
+            let totals = totals.unwrap();
+            sum.steps += totals.steps;
+            sum.faults += totals.faults;
+            sum.deaths += totals.deaths;
+            sum.kills += totals.kills;
+            sum.counts.saved += totals.counts.saved;
+            sum.counts.failed += totals.counts.failed;
         }
     }
     println!(

@@ -1,4 +1,4 @@
-//! A journal whose records are damaged, from another time, or many; and what crashes leave lying around.
+//! A journal with damaged records, records of any time, or many records, and the leftovers of crashes.
 
 #![cfg(feature = "cli")]
 
@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use object_store::ObjectStoreExt as _;
@@ -16,12 +16,12 @@ use reelkin::sandbox::Sandbox;
 use reelkin::{ErrorKind, GenerateRequest, JobRecord, JobState, Settlement, secs};
 use serde_json::{Value, json};
 
-use crate::support::audit::{Books, closing_audit, recover};
-use crate::support::bench::{Bench, PATIENCE, PENDING, ms, quick_polls};
-use crate::support::counting_store::Metered;
+use crate::support::audit::{JournalFiles, closing_audit, recover};
+use crate::support::bench::{Bench, PENDING, ms, quick_polls, wait_until};
+use crate::support::counting_store::CountingStore;
 use crate::support::program::Program;
 
-/// A library with jobs whose process gave up waiting: everything is paid for and nothing is saved.
+/// Returns a library with paid jobs that nobody waits for, and no saved clip.
 pub(crate) async fn interrupted(jobs: usize) -> (Bench, Vec<JobRecord>) {
     let sandbox = Sandbox::builder().seconds_per_job(0.1);
     let bench = Bench::with(sandbox, &["render-size=64x64", PENDING]).await;
@@ -36,13 +36,13 @@ pub(crate) async fn interrupted(jobs: usize) -> (Bench, Vec<JobRecord>) {
         assert_eq!(ended.unwrap_err().kind(), ErrorKind::Timeout);
     }
     bench.end_pending();
-    let mut records: Vec<_> = Books::read(&bench.library()).open.into_values().collect();
+    let mut records: Vec<_> = JournalFiles::read(&bench.library()).open.into_values().collect();
     records.sort_by(|a, b| a.id.cmp(&b.id));
     assert_eq!(records.len(), jobs);
     (bench, records)
 }
 
-/// The file of an open record.
+/// Returns the file of an open record.
 pub(crate) fn file_of(library: &Path, record: &str) -> PathBuf {
     let entries = fs::read_dir(library.join("jobs")).unwrap();
     let mut paths = entries.map(|entry| entry.unwrap().path());
@@ -50,7 +50,7 @@ pub(crate) fn file_of(library: &Path, record: &str) -> PathBuf {
     paths.find(of).unwrap()
 }
 
-/// Opens a record again as it was before its last step: the ledger does not have it yet.
+/// Moves a record from the ledger back to the open ones, as it was before its last step.
 pub(crate) fn reopen(library: &Path, record: &str) {
     let mut found = Vec::new();
     crate::support::audit::files(&library.join("ledger"), &mut found);
@@ -74,12 +74,12 @@ async fn a_damaged_record_does_not_block_other_jobs() {
         &whole[..whole.len() / 2],
         b"[1, 2, 3]",
         foreign.to_string().as_bytes(),
-        // A whole record, and of another job.
+        // A whole record of another job.
         &whole,
         &b" ".repeat(9 << 20),
     ]
     .map(|damage: &[u8]| &*damage.to_vec().leak());
-    // The oldest ones: whoever stops at the first finds nothing.
+    // The oldest records are damaged, so that stopping at the first one would find nothing.
     let mut damaged = Vec::new();
     for (record, damage) in records[1..7].iter().zip(damages) {
         let path = file_of(&library, &record.id);
@@ -126,11 +126,11 @@ async fn a_damaged_record_does_not_block_other_jobs() {
             .await;
         assert!(refused.is_err());
     }
-    // They are evidence, and stay as they are.
+    // Damaged records are evidence, and stay unchanged.
     for (id, path, damage) in &damaged {
         assert!(fs::read(path).unwrap() == *damage, "{id} was changed");
     }
-    // A job of a damaged record is still to be had by its id.
+    // The job of a damaged record can still be picked up by its id.
     let id = records[2].job_id.as_deref().unwrap();
     client.job(id).unwrap().wait().await.unwrap();
 
@@ -149,7 +149,7 @@ async fn a_damaged_record_does_not_block_other_jobs() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_with_any_timestamp_are_recovered_and_counted() {
-    // A clock that was never set, one of long ago, one that runs ahead, and the last day of four digits.
+    // A clock that was never set, one far behind, one ahead, and the last day with a four-digit year.
     let times = ["0000000005", "0631152000000", "4107542400000", "253402214400000"];
     let days = ["1970-01-01", "1990-01-01", "2100-03-01", "9999-12-31"];
     let (bench, records) = interrupted(times.len()).await;
@@ -215,7 +215,7 @@ async fn a_sweep_removes_leftovers_of_crashes() {
         .path();
     fs::create_dir_all(library.join("chains")).unwrap();
     fs::create_dir_all(library.join("jobs/owners")).unwrap();
-    // Halves of records, and the leases of processes that were killed.
+    // Partial records, and the leases of killed processes.
     let halves = [
         &library.join("jobs"),
         &library.join("chains"),
@@ -236,7 +236,7 @@ async fn a_sweep_removes_leftovers_of_crashes() {
     assert_eq!(reopened.sweep(secs(3600)).await.unwrap(), 0, "they are young");
     assert_eq!(reopened.sweep(Duration::ZERO).await.unwrap(), 4);
     let client = bench.client();
-    // It works on something, so it has a lease of its own, which is not taken from it.
+    // It has work, so it holds a lease, which must not be removed.
     reopen(&library, &records[0].id);
     let recovered = client.recover().await.unwrap();
     assert_eq!(recovered.saved.len(), 1, "{recovered:?}");
@@ -244,11 +244,8 @@ async fn a_sweep_removes_leftovers_of_crashes() {
     assert_eq!(owners(), 1);
     drop(client);
     drop(reopened);
-    // What is still on its way in the background holds the client for a moment.
-    let started = Instant::now();
-    while owners() > 0 && started.elapsed() < PATIENCE {
-        tokio::time::sleep(ms(10)).await;
-    }
+    // Background work may hold the client for a moment.
+    wait_until(|| format!("{} leases", owners()), async || owners() == 0).await;
     assert_eq!(owners(), 0, "a client that ends takes its lease along");
 }
 
@@ -258,7 +255,7 @@ async fn a_recovery_reads_the_journal_once_for_any_number_of_records() {
     let text = fs::read_to_string(file_of(&bench.library(), &records[0].id)).unwrap();
     let mut lists = Vec::new();
     for open in [10, 80] {
-        let store = Arc::new(Metered::default());
+        let store = Arc::new(CountingStore::default());
         for number in 0..open {
             // Jobs that the service does not know.
             let id = format!("1763829999{number:03}_a1b2c3d4");

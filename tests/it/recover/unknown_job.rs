@@ -1,4 +1,4 @@
-//! A service that does not know a job, because it is early, wrong or another one, closes nothing.
+//! A service that does not know a job, because it is too early or the wrong service, closes no record.
 
 #![cfg(feature = "cli")]
 
@@ -7,10 +7,10 @@ use reelkin::{ChainRequest, ErrorKind, JobState, RetryAdvice, Settlement, UsdTic
 
 use crate::support::bench::{Bench, film, ms, request, step};
 use crate::support::journal::{ledger, open_records};
-use crate::support::outcomes::patient_for;
+use crate::support::outcomes::client_with_deadline;
 use crate::support::program::Program;
 
-/// A job that this process made is asked for until the deadline, however often the service does not know it.
+/// A job of this process is polled until the deadline, even if the service keeps answering 404.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn repeated_404_replies_to_polls_do_not_end_a_job() {
     let bench = Bench::start(&["poll:status=404,times=8"]).await;
@@ -23,11 +23,11 @@ async fn repeated_404_replies_to_polls_do_not_end_a_job() {
     assert_eq!((made.clips.len(), bench.state().creates), (3, 3));
 }
 
-/// The deadline leaves the record open, a recovery leaves it open, and the clip is saved once the service knows it.
+/// The record stays open after the deadline and after a recovery. The clip is saved once the service knows the job.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_unknown_to_the_service_stays_open_until_settled() {
     let bench = Bench::start(&["poll:status=404"]).await;
-    let impatient = patient_for(&bench, ms(300));
+    let impatient = client_with_deadline(&bench, ms(300));
     let error = impatient.generate(request()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
     assert_eq!(error.retry_advice(), RetryAdvice::Resume);
@@ -58,7 +58,7 @@ async fn a_job_unknown_to_the_service_stays_open_until_settled() {
     assert_eq!(ledger(&bench.library())[0]["state"], "saved");
 }
 
-/// A mistyped id leaves nothing open.
+/// A mistyped id leaves no open record.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mistyped_job_id_leaves_no_record() {
     let bench = Bench::start(&[]).await;
@@ -74,12 +74,12 @@ async fn a_mistyped_job_id_leaves_no_record() {
     assert!(ledger(&bench.library()).is_empty());
 }
 
-/// A step is never paid for again while nobody knows what it has cost.
+/// A step is not paid for again while its cost is unknown.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chain_does_not_resend_a_step_that_may_have_been_charged() {
-    // Its job is forgotten: it stays the step's job.
+    // The service forgot its job. It stays the job of the step.
     let bench = Bench::start(&["poll:status=404,prompt=lamp"]).await;
-    let client = patient_for(&bench, ms(1500));
+    let client = client_with_deadline(&bench, ms(1500));
     for _ in 0..3 {
         let error = client.chain(film()).await.unwrap_err();
         assert!(
@@ -92,7 +92,7 @@ async fn a_chain_does_not_resend_a_step_that_may_have_been_charged() {
     let made = bench.client().chain(film()).await.unwrap();
     assert_eq!((made.clips.len(), bench.state().creates), (3, 3));
 
-    // Its job failed, and no answer says that this was free: a person says so.
+    // Its job failed, possibly at a cost. A person settles it as free.
     let bench = Bench::start(&["failed=internal_error,prompt=lamp"]).await;
     let client = bench.client();
     let error = client.chain(film()).await.unwrap_err();
@@ -133,13 +133,13 @@ async fn a_chain_does_not_resend_a_step_that_may_have_been_charged() {
     assert_eq!((made.clips.len(), bench.state().creates), (3, 4));
 }
 
-/// Other words are another request, which is sent.
+/// Another prompt is another request, which is sent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_step_with_another_prompt_is_sent() {
     let bench = Bench::start(&["failed=internal_error,prompt=lamp"]).await;
     let client = bench.client();
     client.chain(film().name("film")).await.unwrap_err();
-    // What may have been lost on it counts.
+    // The possible loss counts.
     let record = client.library().chain("film").await.unwrap();
     assert!(record.cost() > record.steps[0].cost.unwrap(), "{record:?}");
     let other = ChainRequest::resume("film").then(step("a bell rings"));
@@ -150,11 +150,11 @@ async fn a_failed_step_with_another_prompt_is_sent() {
     assert_eq!(prompts, ["a lighthouse at dusk", "a bell rings"]);
 }
 
-/// A job of one service is left alone by a client of another one, and both say so.
+/// A client of another service does not touch the record, and reports it as skipped.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recovery_against_another_service_skips_the_record() {
     let bench = Bench::start(&["poll:503"]).await;
-    let impatient = patient_for(&bench, ms(100));
+    let impatient = client_with_deadline(&bench, ms(100));
     let error = impatient.generate(request()).await.unwrap_err();
     let job = error.job_id().unwrap().to_owned();
     let record = open_records(&bench.library()).remove(0);
@@ -192,7 +192,7 @@ async fn a_recovery_against_another_service_skips_the_record() {
     assert_eq!(other.state().polls, 0);
 }
 
-/// A step whose create was sent without an answer is not sent again because somebody removed its record.
+/// Removing the record of a create without a reply does not make the chain send the step again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_step_of_unknown_outcome_is_not_sent_again_after_its_record_is_lost() {
     let bench = Bench::start(&["create:lost-reply,times=1"]).await;

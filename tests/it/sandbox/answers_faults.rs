@@ -1,4 +1,4 @@
-//! Faults of answers: each does what its name says, and an answer that was made is counted.
+//! Faults of answers. Each does what its name says, and an answer that was produced is counted.
 
 #![cfg(feature = "sandbox")]
 
@@ -7,41 +7,45 @@ use std::time::{Duration, Instant};
 use reelkin::sandbox::Fault;
 use serde_json::{Value, json};
 
-use crate::sandbox::language::{CHAT, RESPONSES, chat, item, responses, with, words};
-use crate::sandbox::raw::{Bench, bench_with};
+use crate::sandbox::language::{CHAT, RESPONSES, chat, item, merge, message_text, responses};
+use crate::sandbox::raw::{RawBench, bench_with};
 use crate::support::fixtures::fixture;
 
-fn strike(bench: &Bench, fault: &str) {
+fn inject(bench: &RawBench, fault: &str) {
     let fault: Fault = format!("{fault},times=1").parse().unwrap();
     bench.sandbox.add_fault(fault);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_can_be_unusable() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let schema = json!({ "type": "object", "properties": { "prompt": { "type": "string" } },
         "required": ["prompt"], "additionalProperties": false });
     let format = json!({ "format": { "type": "json_schema", "name": "p", "schema": schema } });
-    let body = with(responses("a fox"), json!({ "text": format }));
-    strike(&bench, "schema-break");
-    let (_, answer) = bench.say(RESPONSES, &body).await;
-    assert_eq!(words(&answer), "{}", "JSON, but not as the schema wants it");
-    strike(&bench, "refusal");
-    let (_, answer) = bench.say(RESPONSES, &body).await;
+    let body = merge(responses("a fox"), json!({ "text": format }));
+    inject(&bench, "schema-break");
+    let (_, answer) = bench.post_json(RESPONSES, &body).await;
+    assert_eq!(
+        message_text(&answer),
+        "{}",
+        "JSON, but not as the schema wants it"
+    );
+    inject(&bench, "refusal");
+    let (_, answer) = bench.post_json(RESPONSES, &body).await;
     assert_eq!(answer["status"], "completed");
-    assert!(words(&answer).starts_with("I'm sorry"));
-    strike(&bench, "empty-answer");
-    let (_, answer) = bench.say(RESPONSES, &body).await;
+    assert!(message_text(&answer).starts_with("I'm sorry"));
+    inject(&bench, "empty-answer");
+    let (_, answer) = bench.post_json(RESPONSES, &body).await;
     assert_eq!(
         (&answer["status"], &answer["output"]),
         (&json!("completed"), &json!([]))
     );
-    strike(&bench, "incomplete");
-    let (_, answer) = bench.say(RESPONSES, &body).await;
+    inject(&bench, "incomplete");
+    let (_, answer) = bench.post_json(RESPONSES, &body).await;
     assert_eq!(answer["status"], "incomplete");
-    assert!(serde_json::from_str::<Value>(words(&answer)).is_err());
-    strike(&bench, "error-200");
-    let (status, answer) = bench.say(RESPONSES, &body).await;
+    assert!(serde_json::from_str::<Value>(message_text(&answer)).is_err());
+    inject(&bench, "error-200");
+    let (status, answer) = bench.post_json(RESPONSES, &body).await;
     assert_eq!((status, &answer["status"]), (200, &json!("failed")));
     assert_eq!(bench.sandbox.state().answers, 5);
     assert!(bench.sandbox.state().faults.is_empty());
@@ -49,11 +53,11 @@ async fn answers_can_be_unusable() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn chat_completions_have_faults_of_their_own() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let request = fixture("language/chat-request.json");
     let message = async |fault: &str| {
-        strike(&bench, fault);
-        let (status, answer) = bench.say(CHAT, &request).await;
+        inject(&bench, fault);
+        let (status, answer) = bench.post_json(CHAT, &request).await;
         assert_eq!(status, 200);
         answer["choices"][0].clone()
     };
@@ -68,9 +72,9 @@ async fn chat_completions_have_faults_of_their_own() {
     assert_eq!(choice["message"]["content"], "");
     let choice = message("incomplete").await;
     assert_eq!(choice["finish_reason"], "length");
-    strike(&bench, "error-200");
+    inject(&bench, "error-200");
     assert_eq!(
-        bench.say(CHAT, &request).await,
+        bench.post_json(CHAT, &request).await,
         (200, fixture("language/chat-error-200.json"))
     );
 }
@@ -89,25 +93,28 @@ async fn general_faults_apply_to_answers() {
         (limited.status().as_u16(), &limited.headers()["retry-after"]),
         (429, &"3".parse().unwrap())
     );
-    assert_eq!(bench.say(CHAT, &chat("x")).await.0, 503);
-    assert_eq!(bench.say(CHAT, &chat("x")).await.0, 522);
-    assert_eq!(bench.say(RESPONSES, &responses("x")).await, (200, json!("OK")));
+    assert_eq!(bench.post_json(CHAT, &chat("x")).await.0, 503);
+    assert_eq!(bench.post_json(CHAT, &chat("x")).await.0, 522);
+    assert_eq!(
+        bench.post_json(RESPONSES, &responses("x")).await,
+        (200, json!("OK"))
+    );
     assert_eq!(bench.sandbox.state().answers, 0, "none of them was made");
 
-    strike(&bench, "answer:lost-reply");
+    inject(&bench, "answer:lost-reply");
     assert!(bench.post(RESPONSES, &responses("x")).await.is_err());
     assert_eq!(bench.sandbox.state().answers, 1, "made and lost");
-    strike(&bench, "answer:truncated=40");
+    inject(&bench, "answer:truncated=40");
     assert!(bench.post(CHAT, &chat("x")).await.unwrap().text().await.is_err());
-    strike(&bench, "answer:delay=0.3");
+    inject(&bench, "answer:delay=0.3");
     let begun = Instant::now();
-    assert_eq!(bench.say(RESPONSES, &responses("x")).await.0, 200);
+    assert_eq!(bench.post_json(RESPONSES, &responses("x")).await.0, 200);
     assert!(begun.elapsed() >= Duration::from_millis(300));
-    // A refused question is not carried out: its answer arrives.
-    strike(&bench, "answer:lost-reply");
+    // A refused question is not executed. The next answer arrives.
+    inject(&bench, "answer:lost-reply");
     assert_eq!(
         bench
-            .say(RESPONSES, &with(responses("x"), json!({ "model": "no" })))
+            .post_json(RESPONSES, &merge(responses("x"), json!({ "model": "no" })))
             .await
             .0,
         404
@@ -118,12 +125,12 @@ async fn general_faults_apply_to_answers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fault_can_match_the_prompt_and_leaves_clips_alone() {
     let bench = bench_with(&["refusal,prompt=red coat", "answer:503,after=2"]).await;
-    let (_, answer) = bench.say(RESPONSES, &responses("a red coat")).await;
-    assert!(words(&answer).starts_with("I'm sorry"));
-    let (_, answer) = bench.say(RESPONSES, &responses("a blue coat")).await;
-    assert!(words(&answer).contains("a blue coat"));
+    let (_, answer) = bench.post_json(RESPONSES, &responses("a red coat")).await;
+    assert!(message_text(&answer).starts_with("I'm sorry"));
+    let (_, answer) = bench.post_json(RESPONSES, &responses("a blue coat")).await;
+    assert!(message_text(&answer).contains("a blue coat"));
     assert_ne!(item(&answer, "reasoning"), &Value::Null);
-    assert_eq!(bench.say(RESPONSES, &responses("a blue coat")).await.0, 503);
+    assert_eq!(bench.post_json(RESPONSES, &responses("a blue coat")).await.0, 503);
     let clip = json!({ "model": "grok-imagine-video", "prompt": "a red coat", "duration": 1 });
-    bench.create("/videos/generations", &clip).await;
+    bench.create_job("/videos/generations", &clip).await;
 }

@@ -1,13 +1,14 @@
-//! The sandbox describes pictures that were made for it, on both routes.
+//! Descriptions of generated pictures by the sandbox, on both routes.
 
 #![cfg(feature = "sandbox")]
 
+use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reelkin::media::Frame;
 use serde_json::{Value, json};
 
-use crate::sandbox::language::{CHAT, RESPONSES, item, words};
-use crate::sandbox::raw::{Bench, read};
+use crate::sandbox::language::{CHAT, RESPONSES, item, message_text};
+use crate::sandbox::raw::{RawBench, read_reply};
 
 const WIDTH: usize = 320;
 
@@ -51,11 +52,13 @@ fn look(text: &str, pictures: &[String]) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn colors_light_and_motion_are_described_from_the_pixels() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let describe = async |pictures: &[String]| {
-        let (status, answer) = bench.say(RESPONSES, &look("Describe this clip.", pictures)).await;
+        let (status, answer) = bench
+            .post_json(RESPONSES, &look("Describe this clip.", pictures))
+            .await;
         assert_eq!(status, 200, "{answer}");
-        words(&answer).to_owned()
+        message_text(&answer).to_owned()
     };
     let halves = frame(|x, _| {
         if x < WIDTH / 2 {
@@ -95,7 +98,7 @@ async fn colors_light_and_motion_are_described_from_the_pixels() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn notes_with_a_schema_are_filled_from_the_pixels() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let text = json!({ "type": "string" });
     let list = json!({ "type": "array", "items": text });
     let schema = json!({
@@ -109,9 +112,9 @@ async fn notes_with_a_schema_are_filled_from_the_pixels() {
     );
     body["text"] =
         json!({ "format": { "type": "json_schema", "name": "notes", "schema": schema, "strict": true } });
-    let (status, answer) = bench.say(RESPONSES, &body).await;
+    let (status, answer) = bench.post_json(RESPONSES, &body).await;
     assert_eq!(status, 200, "{answer}");
-    let notes: Value = serde_json::from_str(words(&answer)).unwrap();
+    let notes: Value = serde_json::from_str(message_text(&answer)).unwrap();
     assert_eq!(notes["camera"], "holds still");
     let palette = notes["palette"].as_array().unwrap();
     assert!(
@@ -132,7 +135,7 @@ async fn notes_with_a_schema_are_filled_from_the_pixels() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pictures_are_remembered_in_a_conversation_and_may_be_files() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let green = frame(|_, _| [30, 190, 60]);
     let form = reqwest::multipart::Form::new().part(
         "file",
@@ -142,19 +145,22 @@ async fn pictures_are_remembered_in_a_conversation_and_may_be_files() {
         .http
         .post(bench.url("/files"))
         .bearer_auth(bench.sandbox.api_key());
-    let (_, file) = read(upload.multipart(form).send().await.unwrap()).await;
+    let (_, file) = read_reply(upload.multipart(form).send().await.unwrap()).await;
     let body = json!({ "model": "grok-4.3", "input": [{ "role": "user", "content": [
         { "type": "input_image", "file_id": file["id"] }, { "type": "input_text", "text": "What is it?" }] }] });
-    let (_, first) = bench.say(RESPONSES, &body).await;
-    assert!(words(&first).contains("green (100 %, everywhere)"), "{first}");
+    let (_, first) = bench.post_json(RESPONSES, &body).await;
+    assert!(
+        message_text(&first).contains("green (100 %, everywhere)"),
+        "{first}"
+    );
     let next =
         json!({ "model": "grok-4.3", "input": "And its colour?", "previous_response_id": first["id"] });
-    let (_, next) = bench.say(RESPONSES, &next).await;
-    assert!(words(&next).contains("green"), "{next}");
+    let (_, next) = bench.post_json(RESPONSES, &next).await;
+    assert!(message_text(&next).contains("green"), "{next}");
     let body = json!({ "model": "grok-4.3", "messages": [{ "role": "user", "content": [
         { "type": "file", "file": { "file_id": file["id"] } },
         { "type": "image_url", "image_url": { "url": jpeg(&green), "detail": "sideways" } }] }] });
-    let (status, answer) = bench.say(CHAT, &body).await;
+    let (status, answer) = bench.post_json(CHAT, &body).await;
     assert_eq!(status, 200, "{answer}");
     let said = answer["choices"][0]["message"]["content"].as_str().unwrap();
     assert!(
@@ -166,7 +172,7 @@ async fn pictures_are_remembered_in_a_conversation_and_may_be_files() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pictures_that_the_service_rejects_are_rejected() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let whole = square(20);
     let data = |kind: &str, bytes: &[u8]| format!("data:image/{kind};base64,{}", STANDARD.encode(bytes));
     let (jpeg, png) = (whole.to_jpeg(90).unwrap(), whole.to_png().unwrap());
@@ -185,7 +191,7 @@ async fn pictures_that_the_service_rejects_are_rejected() {
         ),
     ] {
         let (status, answer) = bench
-            .say(RESPONSES, &look("x", std::slice::from_ref(&picture)))
+            .post_json(RESPONSES, &look("x", std::slice::from_ref(&picture)))
             .await;
         assert_eq!(
             (status, &answer["code"]),
@@ -195,16 +201,19 @@ async fn pictures_that_the_service_rejects_are_rejected() {
         assert!(answer["error"].as_str().unwrap().contains(said), "{answer}");
         let body = json!({ "model": "grok-4.3", "messages": [{ "role": "user", "content": [
             { "type": "image_url", "image_url": { "url": picture } }] }] });
-        let (status, answer) = bench.say(CHAT, &body).await;
+        let (status, answer) = bench.post_json(CHAT, &body).await;
         assert_eq!(
             (status, &answer["error"]["code"]),
             (400, &json!("invalid_image")),
             "{said}"
         );
     }
-    // The bytes decide, not what the URL calls them.
+    // The bytes determine the type, not the URL.
     assert_eq!(
-        bench.say(RESPONSES, &look("x", &[data("jpeg", &png)])).await.0,
+        bench
+            .post_json(RESPONSES, &look("x", &[data("jpeg", &png)]))
+            .await
+            .0,
         200
     );
     assert_eq!(bench.sandbox.state().answers, 1);

@@ -1,18 +1,18 @@
-//! What the sandbox's Responses and Chat Completions turn down, with the status and words of the service.
+//! Requests that Responses and Chat Completions of the sandbox refuse, with the status and message of the service.
 
 #![cfg(feature = "sandbox")]
 
 use reelkin::sandbox::Sandbox;
 use serde_json::{Value, json};
 
-use crate::sandbox::answers::PNG;
-use crate::sandbox::language::{CHAT, RESPONSES, chat, flat, nested, responses, with};
-use crate::sandbox::raw::Bench;
+use crate::sandbox::language::{CHAT, RESPONSES, chat, chat_tool, merge, responses, responses_tool};
+use crate::sandbox::raw::PNG;
+use crate::sandbox::raw::RawBench;
 use crate::support::fixtures::fixture;
 
-/// Turned down with this status and words like these; the shape is that of the route.
-async fn refused(bench: &Bench, path: &str, body: Value, status: u16, words: &str) {
-    let (got, answer) = bench.say(path, &body).await;
+/// Checks that a request is refused with this status and these words, in the shape of the route.
+async fn refused(bench: &RawBench, path: &str, body: Value, status: u16, words: &str) {
+    let (got, answer) = bench.post_json(path, &body).await;
     let said = match (status, path) {
         (422, _) => answer.as_str().unwrap_or_default(),
         (_, CHAT) => answer["error"]["message"].as_str().unwrap_or_default(),
@@ -23,11 +23,11 @@ async fn refused(bench: &Bench, path: &str, body: Value, status: u16, words: &st
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn chat_refuses_what_the_service_refuses() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let messages = |messages: Value| json!({ "model": "grok-4.3", "messages": messages });
     let image = |image: Value| messages(json!([{ "role": "user", "content": [image] }]));
     let call = json!({ "type": "function", "function": { "name": "absent" } });
-    let many: Vec<_> = (0..129).map(|n| nested(&format!("f{n}"))).collect();
+    let many: Vec<_> = (0..129).map(|n| chat_tool(&format!("f{n}"))).collect();
     let unresolved =
         json!({ "type": "json_schema", "json_schema": { "name": "x", "schema": { "$ref": "#/no" } } });
     let impossible =
@@ -57,53 +57,53 @@ async fn chat_refuses_what_the_service_refuses() {
             "Failed to deserialize",
         ),
         (
-            with(chat("x"), json!({ "tools": [flat("f")] })),
+            merge(chat("x"), json!({ "tools": [responses_tool("f")] })),
             422,
             "missing field `function`",
         ),
         (
-            with(chat("x"), json!({ "tools": [{ "type": "web_search" }] })),
+            merge(chat("x"), json!({ "tools": [{ "type": "web_search" }] })),
             422,
             "unknown variant `web_search`",
         ),
         (
-            with(chat("x"), json!({ "stream": "yes" })),
+            merge(chat("x"), json!({ "stream": "yes" })),
             422,
             "expected a boolean",
         ),
         (
-            with(chat("x"), json!({ "tool_choice": "always" })),
+            merge(chat("x"), json!({ "tool_choice": "always" })),
             422,
             "did not match any variant",
         ),
         (
-            with(chat("x"), json!({ "response_format": { "type": "xml" } })),
+            merge(chat("x"), json!({ "response_format": { "type": "xml" } })),
             422,
             "unknown variant `xml`",
         ),
         (
-            with(chat("x"), json!({ "response_format": { "type": "json_schema" } })),
+            merge(chat("x"), json!({ "response_format": { "type": "json_schema" } })),
             422,
             "missing field",
         ),
         // Models and their effort.
         (
-            with(chat("x"), json!({ "model": "grok-9" })),
+            merge(chat("x"), json!({ "model": "grok-9" })),
             404,
             "does not exist or your team",
         ),
         (
-            with(chat("x"), json!({ "model": "grok-imagine-video" })),
+            merge(chat("x"), json!({ "model": "grok-imagine-video" })),
             404,
             "does not exist or your team",
         ),
         (
-            with(chat("x"), json!({ "reasoning_effort": "xhigh" })),
+            merge(chat("x"), json!({ "reasoning_effort": "xhigh" })),
             400,
             "Supported values are: none, low, medium, high.",
         ),
         (
-            with(
+            merge(
                 chat("x"),
                 json!({ "model": "grok-4.7", "reasoning_effort": "none" }),
             ),
@@ -111,7 +111,7 @@ async fn chat_refuses_what_the_service_refuses() {
             "Supported values are: low",
         ),
         (
-            with(
+            merge(
                 chat("x"),
                 json!({ "model": "grok-4.20-0309-reasoning", "reasoning_effort": "low" }),
             ),
@@ -119,23 +119,23 @@ async fn chat_refuses_what_the_service_refuses() {
             "does not support parameter reasoningEffort",
         ),
         (
-            with(chat("x"), json!({ "stop": ["."] })),
+            merge(chat("x"), json!({ "stop": ["."] })),
             400,
             "does not support parameter stop",
         ),
         // Values.
         (
-            with(chat("x"), json!({ "temperature": 2.5 })),
+            merge(chat("x"), json!({ "temperature": 2.5 })),
             400,
             "between 0 and 2",
         ),
         (
-            with(chat("x"), json!({ "max_completion_tokens": 0 })),
+            merge(chat("x"), json!({ "max_completion_tokens": 0 })),
             400,
             "at least 1",
         ),
         (
-            with(chat("x"), json!({ "stream": true, "deferred": true })),
+            merge(chat("x"), json!({ "stream": true, "deferred": true })),
             400,
             "cannot be streamed",
         ),
@@ -148,37 +148,40 @@ async fn chat_refuses_what_the_service_refuses() {
         ),
         // Tools and schemas.
         (
-            with(chat("x"), json!({ "tools": many })),
+            merge(chat("x"), json!({ "tools": many })),
             400,
             "Too many tools: 129",
         ),
         (
-            with(chat("x"), json!({ "tools": [nested("a b")] })),
+            merge(chat("x"), json!({ "tools": [chat_tool("a b")] })),
             400,
             "Invalid function name",
         ),
         (
-            with(chat("x"), json!({ "tools": [nested("f"), nested("f")] })),
+            merge(chat("x"), json!({ "tools": [chat_tool("f"), chat_tool("f")] })),
             400,
             "given twice",
         ),
         (
-            with(chat("x"), json!({ "tool_choice": "required" })),
+            merge(chat("x"), json!({ "tool_choice": "required" })),
             400,
             "no tools were specified",
         ),
         (
-            with(chat("x"), json!({ "tools": [nested("f")], "tool_choice": call })),
+            merge(
+                chat("x"),
+                json!({ "tools": [chat_tool("f")], "tool_choice": call }),
+            ),
             400,
             "not among the tools",
         ),
         (
-            with(chat("x"), json!({ "response_format": unresolved })),
+            merge(chat("x"), json!({ "response_format": unresolved })),
             400,
             "cannot resolve the reference",
         ),
         (
-            with(chat("x"), json!({ "response_format": impossible })),
+            merge(chat("x"), json!({ "response_format": impossible })),
             400,
             "no value can satisfy it",
         ),
@@ -197,7 +200,7 @@ async fn chat_refuses_what_the_service_refuses() {
         refused(&bench, CHAT, body, status, said).await;
     }
     let (_, answer) = bench
-        .say(CHAT, &with(chat("x"), json!({ "model": "grok-9" })))
+        .post_json(CHAT, &merge(chat("x"), json!({ "model": "grok-9" })))
         .await;
     assert_eq!(answer, fixture("language/chat-error.json"));
     assert_eq!(bench.sandbox.state().answers, 0);
@@ -205,11 +208,11 @@ async fn chat_refuses_what_the_service_refuses() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn responses_refuse_what_the_service_refuses() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let input = |input: Value| json!({ "model": "grok-4.3", "input": input });
     let part = |part: Value| input(json!([{ "role": "user", "content": [part] }]));
     let domains = |key: &str, count: usize| json!({ key: vec!["example.com"; count], "type": "web_search" });
-    let both = with(
+    let both = merge(
         domains("allowed_domains", 1),
         json!({ "excluded_domains": ["b.example"] }),
     );
@@ -227,17 +230,17 @@ async fn responses_refuse_what_the_service_refuses() {
             "Failed to deserialize",
         ),
         (
-            with(responses("x"), json!({ "tools": [nested("f")] })),
+            merge(responses("x"), json!({ "tools": [chat_tool("f")] })),
             422,
             "missing field `name`",
         ),
         (
-            with(responses("x"), json!({ "tools": [{ "type": "telepathy" }] })),
+            merge(responses("x"), json!({ "tools": [{ "type": "telepathy" }] })),
             422,
             "unknown variant `telepathy`",
         ),
         (
-            with(
+            merge(
                 responses("x"),
                 json!({ "text": { "format": { "type": "json_schema", "schema": {} } } }),
             ),
@@ -245,12 +248,12 @@ async fn responses_refuse_what_the_service_refuses() {
             "missing field `name`",
         ),
         (
-            with(responses("x"), json!({ "model": "grok-9" })),
+            merge(responses("x"), json!({ "model": "grok-9" })),
             404,
             "does not exist",
         ),
         (
-            with(
+            merge(
                 responses("x"),
                 json!({ "model": "grok-4.7", "reasoning": { "effort": "none" } }),
             ),
@@ -258,7 +261,7 @@ async fn responses_refuse_what_the_service_refuses() {
             "reasoning effort",
         ),
         (
-            with(
+            merge(
                 responses("x"),
                 json!({ "model": "grok-4.20-reasoning", "reasoning": { "effort": "low" } }),
             ),
@@ -266,23 +269,27 @@ async fn responses_refuse_what_the_service_refuses() {
             "reasoningEffort",
         ),
         (
-            with(responses("x"), json!({ "temperature": -1 })),
+            merge(responses("x"), json!({ "temperature": -1 })),
             400,
             "between 0 and 2",
         ),
-        (with(responses("x"), json!({ "max_turns": 0 })), 400, "at least 1"),
         (
-            with(responses("x"), json!({ "max_output_tokens": 0 })),
+            merge(responses("x"), json!({ "max_turns": 0 })),
             400,
             "at least 1",
         ),
         (
-            with(responses("x"), json!({ "tools": [both] })),
+            merge(responses("x"), json!({ "max_output_tokens": 0 })),
+            400,
+            "at least 1",
+        ),
+        (
+            merge(responses("x"), json!({ "tools": [both] })),
             400,
             "cannot be combined",
         ),
         (
-            with(
+            merge(
                 responses("x"),
                 json!({ "tools": [domains("allowed_domains", 6)] }),
             ),
@@ -290,7 +297,7 @@ async fn responses_refuse_what_the_service_refuses() {
             "at most 5 domains",
         ),
         (
-            with(responses("x"), json!({ "previous_response_id": "none" })),
+            merge(responses("x"), json!({ "previous_response_id": "none" })),
             404,
             "Response with id=none not found",
         ),
@@ -314,16 +321,16 @@ async fn responses_refuse_what_the_service_refuses() {
     ] {
         refused(&bench, RESPONSES, body, status, said).await;
     }
-    let strict = Bench::start(Sandbox::builder().zero_data_retention(true)).await;
+    let strict = RawBench::start(Sandbox::builder().zero_data_retention(true)).await;
     refused(&strict, RESPONSES, responses("x"), 400, "must set store to false").await;
     assert_eq!(
         strict
-            .say(RESPONSES, &with(responses("x"), json!({ "store": false })))
+            .post_json(RESPONSES, &merge(responses("x"), json!({ "store": false })))
             .await
             .0,
         200
     );
-    // Key and content type, as everywhere.
+    // Key and content type, as on every route.
     let bare = bench.http.post(bench.url(RESPONSES)).body("{}");
     assert_eq!(bare.send().await.unwrap().status(), 401);
     let typed = bench

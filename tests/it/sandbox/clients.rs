@@ -1,6 +1,6 @@
-//! Clients of the service that others wrote, unchanged, against the sandbox.
+//! Third-party clients of the service, run unchanged against the sandbox.
 //!
-//! They come from their registries and need node, python3 and curl, so they run on demand:
+//! They are installed from their registries and need node, python3 and curl, so they run on demand:
 //! `cargo test --features sandbox -- --ignored foreign_clients`.
 
 #![cfg(feature = "sandbox")]

@@ -1,4 +1,4 @@
-//! The sandbox against the wire contract: every rule, and the shapes of `tests/fixtures/xai`.
+//! The sandbox against the wire contract: every rule, and the shapes in `tests/fixtures/xai`.
 
 #![cfg(feature = "sandbox")]
 
@@ -7,12 +7,12 @@ use std::path::Path;
 use reelkin::sandbox::Sandbox;
 use serde_json::{Value, json};
 
-use crate::sandbox::raw::{Bench, PNG, assert_shape, bench_with, read, refused, text};
+use crate::sandbox::raw::{PNG, RawBench, assert_shape, bench_with, read_reply, refused, text};
 use crate::support::fixtures::fixture;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_example_request_is_accepted() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/xai/requests");
     let form = reqwest::multipart::Form::new();
     let file = reqwest::multipart::Part::bytes(b"x".to_vec()).file_name("x.png");
@@ -20,7 +20,7 @@ async fn every_example_request_is_accepted() {
         .http
         .post(bench.url("/files"))
         .bearer_auth(bench.sandbox.api_key());
-    let (_, stored) = read(upload.multipart(form.part("file", file)).send().await.unwrap()).await;
+    let (_, stored) = read_reply(upload.multipart(form.part("file", file)).send().await.unwrap()).await;
     let mut count = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -35,7 +35,7 @@ async fn every_example_request_is_accepted() {
             "extend" => "/videos/extensions",
             _ => "/videos/generations",
         };
-        let (status, answer) = bench.say(route, &body).await;
+        let (status, answer) = bench.post_json(route, &body).await;
         assert_eq!(status, 200, "{name}: {answer}");
         assert_shape(&answer, "responses/create.json");
         count += 1;
@@ -45,12 +45,12 @@ async fn every_example_request_is_accepted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pending_and_done_replies_match_the_fixtures() {
-    let bench = Bench::start(Sandbox::builder().seconds_per_job(1.0)).await;
-    let id = bench.create("/videos/generations", &text("shapes")).await;
-    let (status, answer) = read(bench.get(&format!("/videos/{id}")).await.unwrap()).await;
+    let bench = RawBench::start(Sandbox::builder().seconds_per_job(1.0)).await;
+    let id = bench.create_job("/videos/generations", &text("shapes")).await;
+    let (status, answer) = read_reply(bench.get(&format!("/videos/{id}")).await.unwrap()).await;
     assert_eq!(status, 202);
     assert_shape(&answer, "responses/poll-pending.json");
-    let (_, answer) = bench.finish(&id).await;
+    let (_, answer) = bench.wait_for_job(&id).await;
     assert_shape(&answer, "responses/poll-done-signed.json");
     let url = answer["video"]["url"].as_str().unwrap();
     assert!(
@@ -61,7 +61,7 @@ async fn pending_and_done_replies_match_the_fixtures() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wrong_types_are_422_in_plain_text() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let with = |key: &str, value: Value| {
         let mut body = text("types");
         body[key] = value;
@@ -110,7 +110,7 @@ async fn wrong_types_are_422_in_plain_text() {
             "missing field `filename`",
         ),
     ] {
-        let (status, answer) = bench.say(&format!("/videos/{path}"), &body).await;
+        let (status, answer) = bench.post_json(&format!("/videos/{path}"), &body).await;
         let said = answer.as_str().unwrap_or_default();
         assert_eq!(status, 422, "{answer}");
         assert!(
@@ -125,9 +125,9 @@ async fn wrong_types_are_422_in_plain_text() {
             .post(bench.url("/videos/generations"))
             .bearer_auth(bench.sandbox.api_key())
     };
-    let (status, _) = read(post().body("{}").send().await.unwrap()).await;
+    let (status, _) = read_reply(post().body("{}").send().await.unwrap()).await;
     assert_eq!(status, 415);
-    let (status, _) = read(
+    let (status, _) = read_reply(
         post()
             .header("content-type", "application/json")
             .body("{")
@@ -142,7 +142,7 @@ async fn wrong_types_are_422_in_plain_text() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_matrix_of_models_and_modes_is_enforced() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let image = json!({ "url": PNG });
     let of = |model: &str, extra: Value| {
         let mut body = json!({ "model": model, "prompt": "matrix", "duration": 1 });
@@ -294,7 +294,7 @@ async fn the_matrix_of_models_and_modes_is_enforced() {
         "Prompt cannot be empty.",
     )
     .await;
-    let (status, answer) = bench.say(g, &of("grok-imagine-video-2.0", json!({}))).await;
+    let (status, answer) = bench.post_json(g, &of("grok-imagine-video-2.0", json!({}))).await;
     assert_eq!(
         (status, &answer),
         (404, &fixture("errors/404-unknown-model.json"))
@@ -305,14 +305,14 @@ async fn the_matrix_of_models_and_modes_is_enforced() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rules_for_voices_and_keyframes_are_enforced() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let voices = |voices: Value| json!({ "model": "grok-imagine-video-1.5", "prompt": "x", "duration": 1, "reference_audios": voices });
     let eve = json!({ "voice_id": "EVE" });
     let g = "/videos/generations";
-    bench.create(g, &voices(json!([eve]))).await;
+    bench.create_job(g, &voices(json!([eve]))).await;
     let words = "Too many reference audio clips: 4. Maximum allowed is 3.";
     refused(&bench, g, voices(json!([eve, eve, eve, eve])), 400, words).await;
-    let (status, answer) = bench.say(g, &voices(json!([{ "voice_id": "bob" }]))).await;
+    let (status, answer) = bench.post_json(g, &voices(json!([{ "voice_id": "bob" }]))).await;
     assert_eq!(status, 400);
     assert!(
         answer["error"].as_str().unwrap().contains("ara, eve, leo"),
@@ -335,7 +335,7 @@ async fn rules_for_voices_and_keyframes_are_enforced() {
             .collect();
         json!({ "model": "grok-imagine-video-1.5", "duration": 2, "keyframes": pins })
     };
-    bench.create(g, &pins(&[0.3, 0.7, 1.0, 1.66])).await;
+    bench.create_job(g, &pins(&[0.3, 0.7, 1.0, 1.66])).await;
     for wrong in [
         &[0.0][..],
         &[2.0],
@@ -343,7 +343,7 @@ async fn rules_for_voices_and_keyframes_are_enforced() {
         &[0.66, 0.7],
         &[0.3, 0.7, 1.0, 1.3, 1.7],
     ] {
-        let (status, answer) = bench.say(g, &pins(wrong)).await;
+        let (status, answer) = bench.post_json(g, &pins(wrong)).await;
         assert_eq!(
             (status, &answer["code"]),
             (400, &json!("invalid-argument")),
@@ -354,7 +354,7 @@ async fn rules_for_voices_and_keyframes_are_enforced() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sources_that_fail_later_are_accepted_first() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let mut image = text("later");
     for url in [
         "https://unreachable.example/x.png",
@@ -363,8 +363,8 @@ async fn sources_that_fail_later_are_accepted_first() {
         "data:image/png,x",
     ] {
         image["image"] = json!({ "url": url });
-        let id = bench.create("/videos/generations", &image).await;
-        let (status, answer) = bench.finish(&id).await;
+        let id = bench.create_job("/videos/generations", &image).await;
+        let (status, answer) = bench.wait_for_job(&id).await;
         assert_eq!(
             (status, &answer["error"]["code"]),
             (200, &json!("invalid_argument")),
@@ -376,47 +376,50 @@ async fn sources_that_fail_later_are_accepted_first() {
     extend["video"] = json!({ "url": "https://unreachable.example/x.mp4" });
     for duration in [1, 11] {
         extend["duration"] = json!(duration);
-        let id = bench.create("/videos/extensions", &extend).await;
-        let (_, answer) = bench.finish(&id).await;
+        let id = bench.create_job("/videos/extensions", &extend).await;
+        let (_, answer) = bench.wait_for_job(&id).await;
         assert_eq!(answer, fixture("responses/poll-failed-extension-range.json"));
     }
     let id = bench
-        .create("/videos/generations", &text(&"long ".repeat(1000)))
+        .create_job("/videos/generations", &text(&"long ".repeat(1000)))
         .await;
-    assert_eq!(bench.finish(&id).await.1["error"]["code"], "invalid_argument");
+    assert_eq!(
+        bench.wait_for_job(&id).await.1["error"]["code"],
+        "invalid_argument"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ignored_fields_are_ignored_silently() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let mut body = text("ignored");
     body["seed"] = json!(7);
     body["image_url"] = json!("https://a.example/x.png");
     body["video"] = json!({ "url": "https://a.example/x.mp4" });
     body["size"] = json!("1x1");
-    let answer = bench.make("/videos/generations", &body).await;
+    let answer = bench.run_job("/videos/generations", &body).await;
     assert_eq!(answer["usage"]["cost_in_usd_ticks"], 500_000_000);
     assert_eq!(bench.sandbox.state().jobs[0].mode, "text");
     let mut alias = text("alias");
     alias.as_object_mut().unwrap().remove("duration");
     alias["seconds"] = json!("2");
     alias["image"] = json!({ "image_url": PNG });
-    let answer = bench.make("/videos/generations", &alias).await;
+    let answer = bench.run_job("/videos/generations", &alias).await;
     assert_eq!(answer["video"]["duration"], 2);
     assert_eq!(bench.sandbox.state().jobs[1].mode, "image");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn routes_methods_and_ids_answer_as_the_service_does() {
-    let bench = Bench::quick().await;
-    let (status, answer) = bench.say("/videos/remix", &json!({})).await;
+    let bench = RawBench::quick().await;
+    let (status, answer) = bench.post_json("/videos/remix", &json!({})).await;
     assert_eq!((status, answer), (405, json!("")));
-    assert_eq!(bench.say("/videos", &json!({})).await.0, 405);
-    let (status, answer) = read(bench.get("/nothing").await.unwrap()).await;
+    assert_eq!(bench.post_json("/videos", &json!({})).await.0, 405);
+    let (status, answer) = read_reply(bench.get("/nothing").await.unwrap()).await;
     assert_eq!((status, answer), (404, fixture("errors/404-unknown-route.json")));
-    let (status, answer) = read(bench.get("/videos/not-a-uuid").await.unwrap()).await;
+    let (status, answer) = read_reply(bench.get("/videos/not-a-uuid").await.unwrap()).await;
     assert_eq!((status, answer), (400, fixture("errors/400-malformed-id.json")));
-    let (status, answer) = read(
+    let (status, answer) = read_reply(
         bench
             .get("/videos/c3b8f1de-4a52-4f0e-9a3c-6e1d2b7f8a90")
             .await
@@ -424,9 +427,9 @@ async fn routes_methods_and_ids_answer_as_the_service_does() {
     )
     .await;
     assert_eq!((status, answer), (404, fixture("errors/404-unknown-job.json")));
-    let (_, models) = read(bench.get("/video-generation-models").await.unwrap()).await;
+    let (_, models) = read_reply(bench.get("/video-generation-models").await.unwrap()).await;
     assert_eq!(models, fixture("models/video-generation-models.json"));
-    let (_, model) = read(
+    let (_, model) = read_reply(
         bench
             .get("/video-generation-models/grok-imagine-video-1.5-preview")
             .await
@@ -434,10 +437,10 @@ async fn routes_methods_and_ids_answer_as_the_service_does() {
     )
     .await;
     assert_eq!(model, fixture("models/video-generation-model.json"));
-    let (_, models) = read(bench.get("/models").await.unwrap()).await;
+    let (_, models) = read_reply(bench.get("/models").await.unwrap()).await;
     assert_eq!(models, fixture("models/models.json"));
     assert_shape(
-        &read(bench.get("/api-key").await.unwrap()).await.1,
+        &read_reply(bench.get("/api-key").await.unwrap()).await.1,
         "models/api-key.json",
     );
 }
@@ -485,8 +488,8 @@ async fn every_final_reply_matches_its_fixture() {
         ("no-status", 200, "responses/poll-done-no-status.json"),
     ] {
         let bench = bench_with(&[fault]).await;
-        let id = bench.create("/videos/generations", &text("endings")).await;
-        let (got, answer) = bench.finish(&id).await;
+        let id = bench.create_job("/videos/generations", &text("endings")).await;
+        let (got, answer) = bench.wait_for_job(&id).await;
         assert_eq!(got, status, "{fault}: {answer}");
         assert_shape(&answer, name);
         let words = fixture(name);
@@ -495,7 +498,7 @@ async fn every_final_reply_matches_its_fixture() {
             (&words["code"], &words["error"]),
             "{fault}"
         );
-        // It stays that way.
-        assert_eq!(bench.finish(&id).await.0, status, "{fault}");
+        // Later polls return the same.
+        assert_eq!(bench.wait_for_job(&id).await.0, status, "{fault}");
     }
 }

@@ -1,4 +1,4 @@
-//! The sandbox end to end: create, poll, download, look at the clip.
+//! The sandbox end to end: creates, polls and downloads a clip, and checks the clip.
 
 #![cfg(feature = "sandbox")]
 
@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::sandbox::raw::{Bench, ffprobe, read};
+use crate::sandbox::raw::{RawBench, ffprobe, read_reply};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_text_to_video_job_returns_a_playable_clip() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let body = json!({
         "model": "grok-imagine-video-1.5-preview", "prompt": "a lighthouse at dusk, waves roll in",
         "duration": 3, "aspect_ratio": "16:9", "resolution": "720p",
     });
-    let answer = bench.make("/videos/generations", &body).await;
+    let answer = bench.run_job("/videos/generations", &body).await;
     assert_eq!(answer["model"], "grok-imagine-video-1.5");
     assert_eq!(answer["progress"], 100);
     assert_eq!(answer["video"]["duration"], 3);
@@ -48,7 +48,7 @@ async fn a_text_to_video_job_returns_a_playable_clip() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_key_is_400_and_a_missing_one_401() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let answer = bench
         .http
         .get(bench.url("/models"))
@@ -56,7 +56,7 @@ async fn a_wrong_key_is_400_and_a_missing_one_401() {
         .send()
         .await
         .unwrap();
-    let (status, body) = read(answer).await;
+    let (status, body) = read_reply(answer).await;
     assert_eq!(
         (status, &body["code"]),
         (400, &json!("invalid-argument")),
@@ -69,7 +69,7 @@ async fn a_wrong_key_is_400_and_a_missing_one_401() {
             .starts_with("Incorrect API key provided: du***my."),
         "{body}"
     );
-    let (status, _) = read(bench.http.get(bench.url("/models")).send().await.unwrap()).await;
+    let (status, _) = read_reply(bench.http.get(bench.url("/models")).send().await.unwrap()).await;
     assert_eq!(status, 401);
 }
 
@@ -77,13 +77,13 @@ async fn a_wrong_key_is_400_and_a_missing_one_401() {
 async fn clips_pass_the_crates_check_and_differ() {
     use reelkin::media::{MediaOptions, MediaSource, check_whole};
 
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let body = json!({ "model": "grok-imagine-video", "prompt": "twice the same", "duration": 1 });
     let mut clips = Vec::new();
     for _ in 0..2 {
         clips.push(
             bench
-                .download(&bench.make("/videos/generations", &body).await)
+                .download(&bench.run_job("/videos/generations", &body).await)
                 .await,
         );
     }

@@ -1,33 +1,36 @@
-//! The sandbox's faults: each does what its name says, as often as it was told.
+//! The faults of the sandbox. Each does what its name says, as often as it was requested.
 
 #![cfg(feature = "sandbox")]
 
 use std::time::{Duration, Instant};
 
 use reelkin::sandbox::Sandbox;
+use reelkin::sandbox::{Fault, FaultKind};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::sandbox::raw::{Bench, read};
+use crate::sandbox::raw::bench_with;
+use crate::sandbox::raw::{RawBench, read_reply};
 
 fn body() -> Value {
     json!({ "model": "grok-imagine-video", "prompt": "what can go wrong", "duration": 1, "resolution": "480p" })
 }
 
 /// Sends a request over a bare socket and returns every byte of the answer.
-async fn bare(bench: &Bench, request: &str) -> Vec<u8> {
+async fn bare(bench: &RawBench, request: &str) -> Vec<u8> {
     let mut socket = tokio::net::TcpStream::connect(bench.sandbox.address())
         .await
         .unwrap();
     socket.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    // An abrupt end is as good as a quiet one.
+    // An abrupt end counts like an orderly one.
     let _ = tokio::time::timeout(Duration::from_secs(120), socket.read_to_end(&mut answer))
         .await
         .unwrap();
     answer
 }
 
-fn bare_create(bench: &Bench) -> String {
+fn bare_create(bench: &RawBench) -> String {
     let body = body().to_string();
     format!(
         "POST /v1/videos/generations HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {}\r\n\
@@ -57,7 +60,7 @@ async fn a_reset_creates_nothing_and_sends_no_byte() {
     assert!(bench.post("/videos/generations", &body()).await.is_err());
     let state = bench.sandbox.state();
     assert_eq!((state.creates, state.create_requests), (0, 2));
-    bench.create("/videos/generations", &body()).await;
+    bench.create_job("/videos/generations", &body()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,18 +80,18 @@ async fn refusals_have_their_status_and_body() {
     let limited = bench.post("/videos/generations", &body()).await.unwrap();
     assert!(begun.elapsed() >= Duration::from_millis(200));
     assert_eq!(limited.headers()["retry-after"], "7");
-    let (status, answer) = read(limited).await;
+    let (status, answer) = read_reply(limited).await;
     assert_eq!((status, &answer["code"]), (429, &json!("resource-exhausted")));
     let credits = bench.post("/videos/generations", &body()).await.unwrap();
     assert!(credits.headers().get("retry-after").is_none());
     assert!(
-        read(credits).await.1["error"]
+        read_reply(credits).await.1["error"]
             .as_str()
             .unwrap()
             .contains("used all available credits")
     );
     for status in [503, 529] {
-        assert_eq!(bench.say("/videos/generations", &body()).await.0, status);
+        assert_eq!(bench.post_json("/videos/generations", &body()).await.0, status);
     }
     let page = bench.post("/videos/generations", &body()).await.unwrap();
     assert!(
@@ -99,12 +102,12 @@ async fn refusals_have_their_status_and_body() {
     );
     assert_eq!(page.status(), 522);
     assert_eq!(
-        bench.say("/videos/generations", &body()).await,
+        bench.post_json("/videos/generations", &body()).await,
         (200, json!("OK"))
     );
     assert_eq!(bench.sandbox.state().creates, 0);
     assert_eq!(
-        bench.say("/videos/generations", &body()).await,
+        bench.post_json("/videos/generations", &body()).await,
         (200, json!({ "request_id": "" }))
     );
     assert_eq!(bench.sandbox.state().creates, 1);
@@ -112,31 +115,31 @@ async fn refusals_have_their_status_and_body() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pending_replies_can_be_irregular() {
-    let bench = Bench::start(Sandbox::builder().seconds_per_job(600.0)).await;
-    let id = bench.create("/videos/generations", &body()).await;
-    let poll = async || read(bench.get(&format!("/videos/{id}")).await.unwrap()).await;
-    let strike = |fault: &str| {
+    let bench = RawBench::start(Sandbox::builder().seconds_per_job(600.0)).await;
+    let id = bench.create_job("/videos/generations", &body()).await;
+    let poll = async || read_reply(bench.get(&format!("/videos/{id}")).await.unwrap()).await;
+    let inject = |fault: &str| {
         bench
             .sandbox
             .add_fault(format!("{fault},times=1").parse().unwrap());
     };
-    strike("empty-202");
+    inject("empty-202");
     assert_eq!(poll().await, (202, json!("")));
-    strike("pending-200");
+    inject("pending-200");
     assert_eq!(poll().await.0, 200);
-    strike("no-progress");
+    inject("no-progress");
     assert_eq!(poll().await, (202, json!({ "status": "pending" })));
-    strike("status-word=queued");
+    inject("status-word=queued");
     assert_eq!(poll().await.1["status"], "queued");
-    strike("backwards");
+    inject("backwards");
     assert!(poll().await.1["progress"].as_u64().unwrap() > 50);
-    strike("poll-400");
+    inject("poll-400");
     assert_eq!(poll().await.0, 400);
-    strike("huge-body=3000000");
+    inject("huge-body=3000000");
     let (status, answer) = poll().await;
     assert_eq!((status, &answer["status"]), (202, &json!("pending")));
     assert!(answer["padding"].as_str().unwrap().len() > 2_900_000);
-    strike("poll:truncated=5");
+    inject("poll:truncated=5");
     assert!(
         bench
             .get(&format!("/videos/{id}"))
@@ -155,22 +158,22 @@ async fn pending_replies_can_be_irregular() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stalled_job_stays_pending() {
     let bench = bench_with(&["stalled"]).await;
-    let id = bench.create("/videos/generations", &body()).await;
+    let id = bench.create_job("/videos/generations", &body()).await;
     tokio::time::sleep(Duration::from_millis(600)).await;
-    let (status, answer) = read(bench.get(&format!("/videos/{id}")).await.unwrap()).await;
+    let (status, answer) = read_reply(bench.get(&format!("/videos/{id}")).await.unwrap()).await;
     assert_eq!((status, &answer["progress"]), (202, &json!(37)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn links_can_be_missing_relative_or_on_another_host() {
-    let bench = Bench::quick().await;
-    let id = bench.create("/videos/generations", &body()).await;
-    bench.finish(&id).await;
+    let bench = RawBench::quick().await;
+    let id = bench.create_job("/videos/generations", &body()).await;
+    bench.wait_for_job(&id).await;
     let link = async |fault: &str| {
         bench
             .sandbox
             .add_fault(format!("{fault},times=1").parse().unwrap());
-        bench.finish(&id).await.1["video"]["url"].clone()
+        bench.wait_for_job(&id).await.1["video"]["url"].clone()
     };
     assert_eq!(link("no-url").await, Value::Null);
     assert!(
@@ -188,8 +191,8 @@ async fn links_can_be_missing_relative_or_on_another_host() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_fault_of_a_download_can_be_produced() {
-    let bench = Bench::quick().await;
-    let answer = bench.make("/videos/generations", &body()).await;
+    let bench = RawBench::quick().await;
+    let answer = bench.run_job("/videos/generations", &body()).await;
     let whole = bench.download(&answer).await;
     let url = answer["video"]["url"].as_str().unwrap();
     let get = async |fault: &str| {
@@ -236,11 +239,11 @@ async fn every_fault_of_a_download_can_be_produced() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_expired_link_is_replaced_by_the_next_poll() {
-    let bench = Bench::quick().await;
-    let id = bench.create("/videos/generations", &body()).await;
-    let (_, first) = bench.finish(&id).await;
+    let bench = RawBench::quick().await;
+    let id = bench.create_job("/videos/generations", &body()).await;
+    let (_, first) = bench.wait_for_job(&id).await;
     assert_eq!(
-        bench.finish(&id).await.1,
+        bench.wait_for_job(&id).await.1,
         first,
         "a link stays the same while it works"
     );
@@ -251,10 +254,10 @@ async fn an_expired_link_is_replaced_by_the_next_poll() {
     for _ in 0..2 {
         assert_eq!(bench.http.get(old).send().await.unwrap().status(), 403);
     }
-    let (_, second) = bench.finish(&id).await;
+    let (_, second) = bench.wait_for_job(&id).await;
     assert_ne!(first["video"]["url"], second["video"]["url"]);
     bench.download(&second).await;
-    // Without its signature a link is worth nothing.
+    // A link without its signature is refused.
     let bare = old.split('?').next().unwrap();
     assert_eq!(bench.http.get(bare).send().await.unwrap().status(), 403);
 }
@@ -263,7 +266,7 @@ async fn an_expired_link_is_replaced_by_the_next_poll() {
 async fn a_padded_clip_supports_ranges_and_still_plays() {
     const SIZE: u64 = 100 << 20;
     let bench = bench_with(&[&format!("pad={SIZE}"), "render-size=320x180"]).await;
-    let answer = bench.make("/videos/generations", &body()).await;
+    let answer = bench.run_job("/videos/generations", &body()).await;
     let url = answer["video"]["url"].as_str().unwrap();
     let head = bench.http.head(url).send().await.unwrap();
     assert_eq!(head.headers()["content-length"], SIZE.to_string().as_str());
@@ -298,7 +301,7 @@ async fn a_padded_clip_supports_ranges_and_still_plays() {
     );
     let file = tempfile::NamedTempFile::with_suffix(".mp4").unwrap();
     std::fs::write(file.path(), &whole).unwrap();
-    let facts = crate::sandbox::create::ffprobe(file.path());
+    let facts = crate::sandbox::raw::ffprobe(file.path());
     assert_eq!(
         (
             &facts["streams"][0]["width"],
@@ -310,7 +313,7 @@ async fn a_padded_clip_supports_ranges_and_still_plays() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fault_script_can_be_sent_read_and_cleared() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let origin = bench.sandbox.base_url().trim_end_matches("/v1").to_owned();
     let faults = format!("{origin}/sandbox/faults");
     let send = async |body: &str| {
@@ -319,7 +322,7 @@ async fn a_fault_script_can_be_sent_read_and_cleared() {
             .post(&faults)
             .header("content-type", "application/json")
             .body(body.to_owned());
-        read(request.send().await.unwrap()).await
+        read_reply(request.send().await.unwrap()).await
     };
     let (status, answer) = send(r#"["create:503,times=1", "moderated=null,prompt=red coat"]"#).await;
     assert_eq!(
@@ -330,19 +333,19 @@ async fn a_fault_script_can_be_sent_read_and_cleared() {
         )
     );
     assert_eq!(send(r#"{"faults": ["sunshine"]}"#).await.0, 400);
-    assert_eq!(bench.say("/videos/generations", &body()).await.0, 503);
+    assert_eq!(bench.post_json("/videos/generations", &body()).await.0, 503);
     let mut red = body();
     red["prompt"] = json!("a red coat in the wind");
     assert_eq!(
-        bench.make("/videos/generations", &red).await["video"]["respect_moderation"],
+        bench.run_job("/videos/generations", &red).await["video"]["respect_moderation"],
         false
     );
     assert_eq!(
-        bench.make("/videos/generations", &body()).await["video"]["respect_moderation"],
+        bench.run_job("/videos/generations", &body()).await["video"]["respect_moderation"],
         true
     );
     assert_eq!(bench.http.delete(&faults).send().await.unwrap().status(), 200);
-    let (_, state) = read(
+    let (_, state) = read_reply(
         bench
             .http
             .get(format!("{origin}/sandbox/state"))
@@ -355,7 +358,7 @@ async fn a_fault_script_can_be_sent_read_and_cleared() {
         (&state["creates"], &state["create_requests"], &state["faults"]),
         (&json!(2), &json!(3), &json!([]))
     );
-    let (status, page) = read(bench.http.get(&origin).send().await.unwrap()).await;
+    let (status, page) = read_reply(bench.http.get(&origin).send().await.unwrap()).await;
     assert_eq!(status, 200);
     assert!(page.as_str().unwrap().contains("<video controls"), "{page}");
 }
@@ -365,13 +368,13 @@ async fn a_fault_can_be_limited_to_one_prompt() {
     let bench = bench_with(&["create:503,prompt=all goes"]).await;
     let mut wrong = body();
     wrong["prompt"] = json!("all goes wrong");
-    assert_eq!(bench.say("/videos/generations", &wrong).await.0, 503);
-    bench.create("/videos/generations", &body()).await;
+    assert_eq!(bench.post_json("/videos/generations", &wrong).await.0, 503);
+    bench.create_job("/videos/generations", &body()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reply_can_break_at_any_of_its_bytes() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let request = format!(
         "GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {}\r\n\r\n",
         bench.sandbox.api_key()
@@ -381,7 +384,7 @@ async fn a_reply_can_break_at_any_of_its_bytes() {
         bench.sandbox.add_fault(fault.parse().unwrap());
         bare(&bench, &request).await
     };
-    // The clock of the head may move on between two replies.
+    // The `Date` header may change between two replies.
     let timeless = |reply: &[u8]| {
         let text = String::from_utf8_lossy(reply).into_owned();
         match text.find("date: ") {
@@ -393,7 +396,7 @@ async fn a_reply_can_break_at_any_of_its_bytes() {
     assert!(whole.starts_with(b"HTTP/1.1 200") && whole.len() > 500);
     for at in (0..whole.len()).step_by(97).chain([whole.len() - 1, whole.len()]) {
         assert_eq!(get(&format!("cut@{at}")).await.len(), at);
-        // A reset may overtake what was sent before it, and brings nothing of what comes after.
+        // A reset may overtake bytes sent before it. No byte after the fault arrives.
         assert!(get(&format!("reset@{at}")).await.len() <= at);
         assert_eq!(timeless(&get(&format!("delay@{at}:5")).await), timeless(&whole));
         let bit = at % 8;
@@ -435,7 +438,7 @@ async fn a_stalled_reply_keeps_the_connection_open_until_the_caller_closes_it() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_partially_read_request_is_not_executed() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let request = bare_create(&bench);
     for at in (0..request.len()).step_by(23) {
         bench
@@ -445,7 +448,7 @@ async fn a_partially_read_request_is_not_executed() {
         assert_eq!(bench.sandbox.state().faults, [], "{at}");
     }
     assert_eq!(bench.sandbox.state().creates, 0);
-    // Another operation's fault stays out of the way.
+    // A fault of another operation does not apply.
     bench.sandbox.add_fault("poll:cut-request@5".parse().unwrap());
     assert!(bare(&bench, &request).await.starts_with(b"HTTP/1.1 200"));
     assert_eq!(bench.sandbox.state().creates, 1);
@@ -453,7 +456,7 @@ async fn a_partially_read_request_is_not_executed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_waiting_for_100_continue_is_cut() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let request = bare_create(&bench).replace("host: localhost", "host: localhost\r\nexpect: 100-continue");
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     let at = request.len() - 5;
@@ -481,8 +484,8 @@ async fn a_request_waiting_for_100_continue_is_cut() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_resets_connections_and_keeps_jobs_and_counters() {
-    let bench = Bench::quick().await;
-    let answer = bench.make("/videos/generations", &body()).await;
+    let bench = RawBench::quick().await;
+    let answer = bench.run_job("/videos/generations", &body()).await;
     let before = bench.sandbox.state();
     let mut open = tokio::net::TcpStream::connect(bench.sandbox.address())
         .await
@@ -493,7 +496,7 @@ async fn a_restart_resets_connections_and_keeps_jobs_and_counters() {
     let begun = Instant::now();
     let (refused, ()) = tokio::join!(
         async {
-            // Dead at once, and nobody listens.
+            // The sandbox is down at once, and nothing listens.
             let ended = open.read(&mut [0; 8]).await;
             assert!(matches!(ended, Err(_) | Ok(0)), "{ended:?}");
             tokio::net::TcpStream::connect(bench.sandbox.address()).await
@@ -508,19 +511,19 @@ async fn a_restart_resets_connections_and_keeps_jobs_and_counters() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_links_can_be_expired_at_once() {
-    let bench = Bench::quick().await;
-    let id = bench.create("/videos/generations", &body()).await;
-    let (_, first) = bench.finish(&id).await;
+    let bench = RawBench::quick().await;
+    let id = bench.create_job("/videos/generations", &body()).await;
+    let (_, first) = bench.wait_for_job(&id).await;
     bench.sandbox.expire_links();
     let old = first["video"]["url"].as_str().unwrap();
     assert_eq!(bench.http.get(old).send().await.unwrap().status(), 403);
-    let (_, second) = bench.finish(&id).await;
+    let (_, second) = bench.wait_for_job(&id).await;
     assert!(!bench.download(&second).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopped_sandbox_refuses_connections() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let address = bench.sandbox.address();
     bench.get("/models").await.unwrap();
     bench.sandbox.stop().await;

@@ -5,14 +5,14 @@
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
-use crate::sandbox::raw::{Bench, read};
+use crate::sandbox::raw::{RawBench, read_reply};
 
-async fn upload(bench: &Bench, form: Form) -> (u16, Value) {
+async fn upload(bench: &RawBench, form: Form) -> (u16, Value) {
     let request = bench
         .http
         .post(bench.url("/files"))
         .bearer_auth(bench.sandbox.api_key());
-    read(request.multipart(form).send().await.unwrap()).await
+    read_reply(request.multipart(form).send().await.unwrap()).await
 }
 
 fn part(name: &str, size: usize) -> Part {
@@ -21,7 +21,7 @@ fn part(name: &str, size: usize) -> Part {
 
 #[tokio::test]
 async fn a_file_is_stored_listed_read_and_deleted() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let (status, file) = upload(
         &bench,
         Form::new()
@@ -38,7 +38,7 @@ async fn a_file_is_stored_listed_read_and_deleted() {
     for size in 1..4 {
         upload(&bench, Form::new().part("file", part("b.txt", size))).await;
     }
-    let (_, page) = read(bench.get("/files?limit=3&order=asc&sort_by=size").await.unwrap()).await;
+    let (_, page) = read_reply(bench.get("/files?limit=3&order=asc&sort_by=size").await.unwrap()).await;
     let sizes: Vec<_> = page["data"]
         .as_array()
         .unwrap()
@@ -47,7 +47,7 @@ async fn a_file_is_stored_listed_read_and_deleted() {
         .collect();
     assert_eq!(sizes, [1, 2, 3]);
     let token = page["pagination_token"].as_str().unwrap();
-    let (_, rest) = read(
+    let (_, rest) = read_reply(
         bench
             .get(&format!("/files?order=asc&sort_by=size&pagination_token={token}"))
             .await
@@ -61,7 +61,10 @@ async fn a_file_is_stored_listed_read_and_deleted() {
     assert_eq!(bench.get("/files?limit=101").await.unwrap().status(), 400);
 
     let path = format!("/files/{}", file["id"].as_str().unwrap());
-    assert_eq!(read(bench.get(&path).await.unwrap()).await, (200, file.clone()));
+    assert_eq!(
+        read_reply(bench.get(&path).await.unwrap()).await,
+        (200, file.clone())
+    );
     assert_eq!(
         bench
             .get(&format!("{path}/content"))
@@ -79,7 +82,7 @@ async fn a_file_is_stored_listed_read_and_deleted() {
             .bearer_auth(bench.sandbox.api_key())
             .send()
     };
-    let (status, gone) = read(delete().await.unwrap()).await;
+    let (status, gone) = read_reply(delete().await.unwrap()).await;
     assert_eq!(
         (status, gone),
         (
@@ -94,7 +97,7 @@ async fn a_file_is_stored_listed_read_and_deleted() {
 
 #[tokio::test]
 async fn an_expiry_must_precede_the_file_and_be_within_its_limits() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let file = || part("a.png", 10);
     let (status, _) = upload(
         &bench,
@@ -122,14 +125,14 @@ async fn an_expiry_must_precede_the_file_and_be_within_its_limits() {
 
 #[tokio::test]
 async fn a_public_link_is_created_once_and_revoked() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let (_, file) = upload(&bench, Form::new().part("file", part("a.png", 10))).await;
     let path = format!("/files/{}/public-url", file["id"].as_str().unwrap());
-    let (status, link) = bench.say(&path, &json!({ "expires_after": 3600 })).await;
+    let (status, link) = bench.post_json(&path, &json!({ "expires_after": 3600 })).await;
     assert_eq!(status, 200, "{link}");
     assert!(link["expires_at"].is_i64());
     assert_eq!(
-        bench.say(&path, &json!({})).await.1["public_url"],
+        bench.post_json(&path, &json!({})).await.1["public_url"],
         link["public_url"]
     );
     let url = link["public_url"].as_str().unwrap();
@@ -137,11 +140,14 @@ async fn a_public_link_is_created_once_and_revoked() {
         bench.http.get(url).send().await.unwrap().bytes().await.unwrap(),
         vec![7; 10]
     );
-    let (status, answer) = bench.say(&format!("{path}/revoke"), &json!({})).await;
+    let (status, answer) = bench.post_json(&format!("{path}/revoke"), &json!({})).await;
     assert_eq!((status, &answer["revoked"]), (200, &json!(true)));
     assert_eq!(bench.http.get(url).send().await.unwrap().status(), 404);
-    assert_eq!(bench.say(&path, &json!({ "expires_after": 60 })).await.0, 400);
+    assert_eq!(
+        bench.post_json(&path, &json!({ "expires_after": 60 })).await.0,
+        400
+    );
     let (_, text) = upload(&bench, Form::new().part("file", part("a.txt", 10))).await;
     let path = format!("/files/{}/public-url", text["id"].as_str().unwrap());
-    assert_eq!(bench.say(&path, &json!({})).await.0, 400);
+    assert_eq!(bench.post_json(&path, &json!({})).await.0, 400);
 }

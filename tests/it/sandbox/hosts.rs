@@ -1,4 +1,4 @@
-//! Who may talk to the sandbox: the `Host` and `Origin` of raw requests, on every route.
+//! The `Host` and `Origin` headers that the sandbox accepts, tested with raw requests on every route.
 
 #![cfg(feature = "sandbox")]
 
@@ -9,7 +9,7 @@ use reelkin::sandbox::Sandbox;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// Sends a request as it is, and returns the status and the body.
+/// Sends a request unchanged, and returns the status and the body.
 async fn raw(address: SocketAddr, request: &str) -> (u16, String) {
     let exchange = async {
         let mut socket = TcpStream::connect(address).await.unwrap();
@@ -68,7 +68,7 @@ async fn requests_with_a_foreign_host_are_refused_on_every_route() {
             );
             assert!(!body.contains("evil"), "{body}");
         }
-        // The target counts too, as do two headers, and none.
+        // The request target counts as well, and so do two headers and none.
         for request in [
             format!(
                 "{} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n",
@@ -81,7 +81,7 @@ async fn requests_with_a_foreign_host_are_refused_on_every_route() {
             assert!(matches!(status, 400 | 403), "{request}: {status} {body}");
         }
     }
-    // None of it used up a fault or was counted.
+    // None of these requests used up a fault or was counted.
     assert_eq!(sandbox.state().faults.len(), 1);
     assert_eq!(sandbox.state().polls, 0);
 
@@ -159,7 +159,7 @@ async fn the_printed_base_url_works() {
             .unwrap();
         assert_eq!(models.status(), 200, "{listen}");
         if listen.starts_with("0.0.0.0") {
-            // By whatever address another machine reaches it, and never by a name that was not allowed.
+            // Any address of this machine works. A name works only if it is allowed.
             let loopback = SocketAddr::from(([127, 0, 0, 1], sandbox.address().port()));
             for (host, expected) in [("192.0.2.9:8080", 200), ("evil.example", 403)] {
                 let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");

@@ -16,7 +16,7 @@ pub(crate) fn responses(text: &str) -> Value {
     json!({ "model": "grok-4.3", "input": text })
 }
 
-pub(crate) fn with(mut body: Value, more: Value) -> Value {
+pub(crate) fn merge(mut body: Value, more: Value) -> Value {
     let Value::Object(more) = more else {
         panic!("{more}")
     };
@@ -24,7 +24,7 @@ pub(crate) fn with(mut body: Value, more: Value) -> Value {
     body
 }
 
-/// The first item of this type in an output.
+/// Returns the first item of this type in an output.
 pub(crate) fn item<'a>(answer: &'a Value, kind: &str) -> &'a Value {
     let items = answer["output"].as_array().unwrap();
     items
@@ -33,8 +33,8 @@ pub(crate) fn item<'a>(answer: &'a Value, kind: &str) -> &'a Value {
         .unwrap_or(&Value::Null)
 }
 
-/// The words of an answer of Responses.
-pub(crate) fn words(answer: &Value) -> &str {
+/// Returns the text of an answer of Responses.
+pub(crate) fn message_text(answer: &Value) -> &str {
     item(answer, "message")["content"][0]["text"].as_str().unwrap()
 }
 
@@ -44,10 +44,10 @@ pub(crate) fn function(name: &str) -> Value {
     }})
 }
 
-pub(crate) fn nested(name: &str) -> Value {
+pub(crate) fn chat_tool(name: &str) -> Value {
     json!({ "type": "function", "function": function(name) })
 }
 
-pub(crate) fn flat(name: &str) -> Value {
-    with(function(name), json!({ "type": "function" }))
+pub(crate) fn responses_tool(name: &str) -> Value {
+    merge(function(name), json!({ "type": "function" }))
 }

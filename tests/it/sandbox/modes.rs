@@ -1,4 +1,4 @@
-//! What the sandbox renders in each mode, measured against what was given.
+//! The clips that the sandbox renders in each mode, measured against the inputs.
 
 #![cfg(feature = "sandbox")]
 #![expect(clippy::print_stdout, reason = "the figures are worth reading")]
@@ -6,12 +6,13 @@
 use std::path::Path;
 use std::process::Command;
 
+use base64::Engine as _;
 use reelkin::media::{self, Frame, FramePosition, MediaOptions, MediaSource};
 use serde_json::{Value, json};
 
-use crate::sandbox::raw::{Bench, ffprobe};
+use crate::sandbox::raw::{RawBench, ffprobe};
 
-/// A picture made by ffmpeg, as soft as a photograph: colour edges of one pixel cannot pass through 4:2:0.
+/// Makes a picture with ffmpeg, as soft as a photograph. Color edges of one pixel do not survive 4:2:0.
 fn test_picture(source: &str, size: &str) -> Vec<u8> {
     let output = Command::new("ffmpeg")
         .args([
@@ -36,7 +37,7 @@ fn test_picture(source: &str, size: &str) -> Vec<u8> {
     output.stdout
 }
 
-/// A clip of this length, made by ffmpeg.
+/// Makes a clip of this length with ffmpeg.
 fn test_clip(seconds: &str, size: &str, rate: u32) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("given.mp4");
@@ -86,7 +87,7 @@ fn frame(clip: &[u8], number: u64) -> Frame {
     media::frame(source, FramePosition::Number(number), &MediaOptions::new()).unwrap()
 }
 
-/// Keeps a clip for a person to look at, where `REELKIN_KEEP_CLIPS` names a folder.
+/// Keeps a clip for inspection if `REELKIN_KEEP_CLIPS` names a folder.
 #[expect(clippy::disallowed_methods, reason = "a switch of this test alone")]
 fn keep(name: &str, clip: &[u8]) {
     if let Ok(folder) = std::env::var("REELKIN_KEEP_CLIPS") {
@@ -102,14 +103,14 @@ fn probe_bytes(clip: &[u8]) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn image_to_video_starts_on_the_given_picture_and_moves() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     for source in ["testsrc2", "mandelbrot"] {
         let picture = test_picture(source, "1280x720");
         let body = json!({
             "model": "grok-imagine-video", "prompt": "the picture comes to life", "duration": 2,
             "resolution": "720p", "aspect_ratio": "9:16", "image": inline("image/png", &picture),
         });
-        let answer = bench.make("/videos/generations", &body).await;
+        let answer = bench.run_job("/videos/generations", &body).await;
         assert_eq!(answer["usage"]["cost_in_usd_ticks"], 2 * 700_000_000 + 20_000_000);
         let clip = bench.download(&answer).await;
         keep(&format!("i2v-{source}.mp4"), &clip);
@@ -125,14 +126,14 @@ async fn image_to_video_starts_on_the_given_picture_and_moves() {
             last < 25.0,
             "{source}: frame 47 is {last:.2} dB from the given picture"
         );
-        // The same again with the last frame of that clip: how a story is continued.
+        // The same with the last frame of that clip, as a continuation does.
         let seam = frame(&clip, 47);
         let body = json!({
             "model": "grok-imagine-video", "prompt": "and on it goes", "duration": 1, "resolution": "720p",
             "image": inline("image/png", &seam.to_png().unwrap()),
         });
         let child = bench
-            .download(&bench.make("/videos/generations", &body).await)
+            .download(&bench.run_job("/videos/generations", &body).await)
             .await;
         let seam = media::psnr(&seam, &frame(&child, 0)).unwrap();
         println!("{source}: parent's last frame to child's first {seam:.2} dB");
@@ -142,7 +143,7 @@ async fn image_to_video_starts_on_the_given_picture_and_moves() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pinned_frames_show_their_pictures() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let pictures: Vec<_> = ["testsrc2", "mandelbrot", "smptehdbars"]
         .iter()
         .map(|source| test_picture(source, "848x480"))
@@ -153,7 +154,7 @@ async fn pinned_frames_show_their_pictures() {
         "keyframes": [{ "image": inline("image/png", &pictures[1]), "timestamp_s": 1.0 }],
         "last_frame": inline("image/png", &pictures[2]),
     });
-    let answer = bench.make("/videos/generations", &body).await;
+    let answer = bench.run_job("/videos/generations", &body).await;
     assert_eq!(
         answer["usage"]["cost_in_usd_ticks"],
         2 * 800_000_000_u64 + 3 * 100_000_000
@@ -169,7 +170,7 @@ async fn pinned_frames_show_their_pictures() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn references_appear_in_the_clip() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let references: Vec<_> = ["testsrc2", "mandelbrot", "smptehdbars", "rgbtestsrc"]
         .iter()
         .map(|source| inline("image/png", &test_picture(source, "600x400")))
@@ -179,20 +180,20 @@ async fn references_appear_in_the_clip() {
         "duration": 1, "resolution": "720p", "reference_images": references,
         "reference_audios": [{ "voice_id": "Eve" }],
     });
-    let answer = bench.make("/videos/generations", &body).await;
+    let answer = bench.run_job("/videos/generations", &body).await;
     keep("references.mp4", &bench.download(&answer).await);
     assert_eq!(bench.sandbox.state().jobs[0].mode, "references");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_extension_is_the_source_followed_by_a_continuation() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let given = test_clip("3", "640x360", 30);
     let body = json!({
         "model": "grok-imagine-video", "prompt": "the camera moves on", "duration": 2,
         "video": inline("video/mp4", &given),
     });
-    let answer = bench.make("/videos/extensions", &body).await;
+    let answer = bench.run_job("/videos/extensions", &body).await;
     assert_eq!(answer["video"]["duration"], 5);
     assert_eq!(
         answer["usage"]["cost_in_usd_ticks"],
@@ -207,7 +208,7 @@ async fn an_extension_is_the_source_followed_by_a_continuation() {
         (&json!(640), &json!(360))
     );
     let start = media::psnr(&frame(&given, 0), &frame(&clip, 0)).unwrap();
-    // The last frame of the given part is the last of the given clip, whatever its rate.
+    // The last frame of the source part is the last frame of the source, at any frame rate.
     let end = media::psnr(&frame(&given, 89), &frame(&clip, 71)).unwrap();
     println!("extension: start {start:.2} dB, end {end:.2} dB");
     assert!(start > 30.0 && end > 30.0, "start {start:.2} dB, end {end:.2} dB");
@@ -215,7 +216,7 @@ async fn an_extension_is_the_source_followed_by_a_continuation() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sources_of_the_wrong_length_fail_the_job_later() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     for (path, seconds, words) in [
         ("/videos/edits", "9", "Video duration must be at most 8.7 seconds"),
         (
@@ -232,8 +233,8 @@ async fn sources_of_the_wrong_length_fail_the_job_later() {
         let video = inline("video/mp4", &test_clip(seconds, "160x90", 24));
         let body =
             json!({ "model": "grok-imagine-video", "prompt": "too long or too short", "video": video });
-        let id = bench.create(path, &body).await;
-        let answer = bench.finish(&id).await.1;
+        let id = bench.create_job(path, &body).await;
+        let answer = bench.wait_for_job(&id).await.1;
         let error = json!({ "code": "invalid_argument", "message": words });
         assert_eq!(
             answer,
@@ -245,7 +246,7 @@ async fn sources_of_the_wrong_length_fail_the_job_later() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn media_is_fetched_from_this_machine() {
-    let (bench, other) = (Bench::quick().await, Bench::quick().await);
+    let (bench, other) = (RawBench::quick().await, RawBench::quick().await);
     let body = json!({ "model": "grok-imagine-video", "prompt": "elsewhere", "duration": 2 });
     let clip = other.make("/videos/generations", &body).await;
     let body = json!({
@@ -253,7 +254,7 @@ async fn media_is_fetched_from_this_machine() {
         "video": { "url": clip["video"]["url"] },
     });
     assert_eq!(
-        bench.make("/videos/extensions", &body).await["video"]["duration"],
+        bench.run_job("/videos/extensions", &body).await["video"]["duration"],
         4
     );
     assert_eq!(other.sandbox.state().downloads, 1);
@@ -261,7 +262,7 @@ async fn media_is_fetched_from_this_machine() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn prompts_of_any_length_and_script_are_rendered() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let long =
         "A red fox with a white tip on its tail crosses a frozen lake at first light, slowly; ".repeat(40);
     for (name, prompt) in [
@@ -275,20 +276,20 @@ async fn prompts_of_any_length_and_script_are_rendered() {
         let body = json!({
             "model": "grok-imagine-video", "prompt": prompt, "duration": 1, "resolution": "720p",
         });
-        let answer = bench.make("/videos/generations", &body).await;
+        let answer = bench.run_job("/videos/generations", &body).await;
         keep(&format!("prompt-{name}.mp4"), &bench.download(&answer).await);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edit_recolors_every_frame_and_keeps_length_and_size() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let given = test_clip("2.5", "640x360", 24);
     let body = json!({
         "model": "grok-imagine-video", "prompt": "make it night", "duration": 9, "resolution": "1080p",
         "aspect_ratio": "1:1", "video": inline("video/mp4", &given),
     });
-    let answer = bench.make("/videos/edits", &body).await;
+    let answer = bench.run_job("/videos/edits", &body).await;
     assert_eq!(
         answer["usage"]["cost_in_usd_ticks"],
         1_250_000_000_u64 + 250_000_000
@@ -306,7 +307,7 @@ async fn an_edit_recolors_every_frame_and_keeps_length_and_size() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silent_clips_have_no_sound_track_and_every_ratio_its_size() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     for (ratio, resolution, size) in [
         ("16:9", "480p", (848, 480)),
         ("9:16", "720p", (720, 1280)),
@@ -318,7 +319,7 @@ async fn silent_clips_have_no_sound_track_and_every_ratio_its_size() {
             "model": "grok-imagine-video-1.5", "prompt": format!("silence at {ratio} \u{732b}\u{1f600}"), "duration": 1,
             "aspect_ratio": ratio, "resolution": resolution, "generate_audio": false,
         });
-        let answer = bench.make("/videos/generations", &body).await;
+        let answer = bench.run_job("/videos/generations", &body).await;
         let clip = bench.download(&answer).await;
         keep(&format!("size-{}x{}.mp4", size.0, size.1), &clip);
         let facts = probe_bytes(&clip);
@@ -334,16 +335,16 @@ async fn silent_clips_have_no_sound_track_and_every_ratio_its_size() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn six_seconds_of_720p_are_rendered_quickly() {
-    let bench = Bench::quick().await;
+    let bench = RawBench::quick().await;
     let body = json!({
         "model": "grok-imagine-video", "prompt": "how long does it take", "duration": 6, "resolution": "720p",
     });
     let begun = std::time::Instant::now();
-    bench.make("/videos/generations", &body).await;
+    bench.run_job("/videos/generations", &body).await;
     println!("text, 6 s of 720p: {:.2?}", begun.elapsed());
     let mut body = body;
     body["image"] = inline("image/png", &test_picture("mandelbrot", "1280x720"));
     let begun = std::time::Instant::now();
-    bench.make("/videos/generations", &body).await;
+    bench.run_job("/videos/generations", &body).await;
     println!("image, 6 s of 720p: {:.2?}", begun.elapsed());
 }

@@ -1,4 +1,4 @@
-//! A sandbox and plain HTTP to talk to it: no line of the crate's client.
+//! Plain HTTP to a sandbox, without any code of the client under test.
 
 #![cfg(feature = "sandbox")]
 
@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 
 use crate::support::fixtures::fixture;
 
-/// A sandbox and plain HTTP to talk to it: no line of the crate's client.
-pub(crate) struct Bench {
+/// A sandbox, and plain HTTP to talk to it.
+pub(crate) struct RawBench {
     pub(crate) sandbox: Sandbox,
     pub(crate) http: reqwest::Client,
 }
 
-impl Bench {
+impl RawBench {
     pub(crate) async fn start(builder: SandboxBuilder) -> Self {
         let sandbox = builder.start().await.unwrap();
         let http = reqwest::Client::builder()
@@ -55,21 +55,21 @@ impl Bench {
             .await
     }
 
-    /// Status and JSON of a POST.
-    pub(crate) async fn say(&self, path: &str, body: &Value) -> (u16, Value) {
-        read(self.post(path, body).await.unwrap()).await
+    /// Sends a POST and returns its status and its JSON.
+    pub(crate) async fn post_json(&self, path: &str, body: &Value) -> (u16, Value) {
+        read_reply(self.post(path, body).await.unwrap()).await
     }
 
-    pub(crate) async fn create(&self, path: &str, body: &Value) -> String {
-        let (status, answer) = self.say(path, body).await;
+    pub(crate) async fn create_job(&self, path: &str, body: &Value) -> String {
+        let (status, answer) = self.post_json(path, body).await;
         assert_eq!(status, 200, "{answer}");
         answer["request_id"].as_str().unwrap().to_owned()
     }
 
     /// Polls until the answer is final.
-    pub(crate) async fn finish(&self, id: &str) -> (u16, Value) {
+    pub(crate) async fn wait_for_job(&self, id: &str) -> (u16, Value) {
         for _ in 0..2000 {
-            let (status, answer) = read(self.get(&format!("/videos/{id}")).await.unwrap()).await;
+            let (status, answer) = read_reply(self.get(&format!("/videos/{id}")).await.unwrap()).await;
             if status != 202 {
                 return (status, answer);
             }
@@ -78,9 +78,9 @@ impl Bench {
         panic!("job {id} does not end");
     }
 
-    pub(crate) async fn make(&self, path: &str, body: &Value) -> Value {
-        let id = self.create(path, body).await;
-        let (status, answer) = self.finish(&id).await;
+    pub(crate) async fn run_job(&self, path: &str, body: &Value) -> Value {
+        let id = self.create_job(path, body).await;
+        let (status, answer) = self.wait_for_job(&id).await;
         assert_eq!((status, &answer["status"]), (200, &json!("done")), "{answer}");
         answer
     }
@@ -97,13 +97,13 @@ impl Bench {
     }
 }
 
-pub(crate) async fn read(response: reqwest::Response) -> (u16, Value) {
+pub(crate) async fn read_reply(response: reqwest::Response) -> (u16, Value) {
     let status = response.status().as_u16();
     let text = response.text().await.unwrap();
     (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
 }
 
-/// What ffprobe says of a clip.
+/// Returns the output of ffprobe for a clip.
 pub(crate) fn ffprobe(path: &Path) -> Value {
     let output = Command::new("ffprobe")
         .args([
@@ -126,9 +126,9 @@ pub(crate) fn ffprobe(path: &Path) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-pub(crate) async fn bench_with(faults: &[&str]) -> Bench {
+pub(crate) async fn bench_with(faults: &[&str]) -> RawBench {
     let builder = Sandbox::builder().seconds_per_job(0.01);
-    Bench::start(
+    RawBench::start(
         faults
             .iter()
             .fold(builder, |builder, fault| builder.fault(fault.parse().unwrap())),
@@ -142,9 +142,9 @@ pub(crate) fn text(prompt: &str) -> Value {
 
 pub(crate) const PNG: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC";
 
-/// Refused with exactly this answer.
-pub(crate) async fn refused(bench: &Bench, path: &str, body: Value, status: u16, error: &str) {
-    let answer = bench.say(path, &body).await;
+/// Checks that a request is refused with exactly this answer.
+pub(crate) async fn refused(bench: &RawBench, path: &str, body: Value, status: u16, error: &str) {
+    let answer = bench.post_json(path, &body).await;
     let code = if status == 403 {
         "permission-denied"
     } else {
@@ -157,7 +157,7 @@ pub(crate) async fn refused(bench: &Bench, path: &str, body: Value, status: u16,
     );
 }
 
-/// Both have the same fields of the same types, down to the leaves.
+/// Checks that an answer has the fields of a fixture, with the same types at every depth.
 #[track_caller]
 pub(crate) fn assert_shape(answer: &Value, name: &str) {
     assert_eq!(shape(answer), shape(&fixture(name)), "{name}: {answer}");

@@ -1,19 +1,19 @@
-//! Where results go: Files with `storage_options`, the caller's bucket without data retention.
+//! Where results are stored: in Files with `storage_options`, or in the bucket of a team without data retention.
 
 #![cfg(feature = "sandbox")]
 
 use reelkin::sandbox::Sandbox;
 use serde_json::{Value, json};
 
-use crate::sandbox::raw::{Bench, assert_shape, bench_with, refused, text};
+use crate::sandbox::raw::{RawBench, assert_shape, bench_with, refused, text};
 use crate::support::fixtures::fixture;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn results_are_stored_and_published_on_request() {
     let mut body = text("stored");
     body["storage_options"] = fixture("requests/stored.json")["storage_options"].clone();
-    let bench = Bench::quick().await;
-    let answer = bench.make("/videos/generations", &body).await;
+    let bench = RawBench::quick().await;
+    let answer = bench.run_job("/videos/generations", &body).await;
     assert_shape(&answer, "responses/poll-done-stored.json");
     let output = &answer["video"]["file_output"];
     let clip = bench.download(&answer).await;
@@ -28,10 +28,13 @@ async fn results_are_stored_and_published_on_request() {
     let id = output["file_id"].as_str().unwrap();
     let content = bench.get(&format!("/files/{id}/content")).await.unwrap();
     assert_eq!(content.bytes().await.unwrap(), clip);
-    // A stored clip is an input by its id, and by its link.
+    // A stored clip can be an input by its id and by its link.
     for video in [json!({ "file_id": id }), json!({ "url": answer["video"]["url"] })] {
         let edit = json!({ "model": "grok-imagine-video", "prompt": "red", "video": video });
-        assert_eq!(bench.make("/videos/edits", &edit).await["video"]["duration"], 1);
+        assert_eq!(
+            bench.run_job("/videos/edits", &edit).await["video"]["duration"],
+            1
+        );
     }
     for (fault, name) in [
         ("storage-error", "responses/poll-done-storage-error.json"),
@@ -43,7 +46,7 @@ async fn results_are_stored_and_published_on_request() {
             .as_object_mut()
             .unwrap()
             .remove("expires_after");
-        assert_shape(&bench.make("/videos/generations", &body).await, name);
+        assert_shape(&bench.run_job("/videos/generations", &body).await, name);
     }
     for wrong in [
         json!({ "filename": "" }),
@@ -52,7 +55,7 @@ async fn results_are_stored_and_published_on_request() {
         json!({ "filename": "x.mp4", "public_url": { "expires_after": 1 } }),
     ] {
         body["storage_options"] = wrong;
-        assert_eq!(bench.say("/videos/generations", &body).await.0, 400);
+        assert_eq!(bench.post_json("/videos/generations", &body).await.0, 400);
     }
 }
 
@@ -73,8 +76,8 @@ async fn a_team_without_retention_gets_its_clip_by_upload() {
         .unwrap()
         .push(tokio::spawn(async move { axum::serve(listener, bucket).await }));
 
-    let bench = Bench::start(Sandbox::builder().seconds_per_job(0.01).zero_data_retention(true)).await;
-    let (status, answer) = bench.say("/videos/generations", &text("zdr")).await;
+    let bench = RawBench::start(Sandbox::builder().seconds_per_job(0.01).zero_data_retention(true)).await;
+    let (status, answer) = bench.post_json("/videos/generations", &text("zdr")).await;
     assert_eq!((status, answer), (400, fixture("errors/400-zdr.json")));
     let mut body = text("zdr");
     body["output"] = json!({ "upload_url": "not a url" });
@@ -87,7 +90,7 @@ async fn a_team_without_retention_gets_its_clip_by_upload() {
     )
     .await;
     body["output"] = json!({ "upload_url": link });
-    let answer = bench.make("/videos/generations", &body).await;
+    let answer = bench.run_job("/videos/generations", &body).await;
     assert_eq!(answer["video"]["url"], Value::Null);
     let sent = sent.lock().unwrap();
     assert_eq!(sent[0].0, "video/mp4");

@@ -1,4 +1,4 @@
-//! A machine without CA certificates, such as a bare container.
+//! A machine without CA certificates, such as a minimal container.
 
 #![cfg(all(feature = "cli", target_os = "linux"))]
 

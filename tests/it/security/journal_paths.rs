@@ -9,7 +9,7 @@ use reelkin::{ErrorKind, Library, Settlement};
 use crate::support::bench::{Bench, PENDING, request};
 use crate::support::journal::{ledger, open_records};
 
-/// What is read of a library that somebody else may write: records are only ever found by their own names.
+/// Somebody else may write to the library, so records are found by their own names only.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_id_with_a_path_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -31,7 +31,7 @@ async fn a_record_id_with_a_path_is_refused() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
-/// A folder of records that is a link leads out of the library: nothing behind it is read, written or removed.
+/// A link in place of a folder of records leads out of the library. Nothing behind it is read, written or removed.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_linked_journal_is_not_followed() {
@@ -54,7 +54,7 @@ async fn a_linked_journal_is_not_followed() {
     assert_eq!((bench.state().creates, ledger(&bench.library()).len()), (1, 1));
 }
 
-/// A linked folder leads out of the library: nothing is written there, and nothing is said to be.
+/// A link in place of the folder leads out of the library. Nothing is written there, and no error claims so.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_linked_quarantine_is_not_followed() {
@@ -62,7 +62,7 @@ async fn a_linked_quarantine_is_not_followed() {
     let outside = bench.folder.path().join("outside");
     fs::create_dir(&outside).unwrap();
     let job = bench.client().generate(request()).start().await.unwrap();
-    // One that is there before keeps the request from being sent.
+    // A link that exists before prevents the request.
     std::os::unix::fs::symlink(&outside, bench.library().join("quarantine")).unwrap();
     bench.end_pending();
     let error = job.wait().await.unwrap_err();

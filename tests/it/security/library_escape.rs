@@ -1,6 +1,6 @@
-//! Whatever a server, a sidecar or a caller calls a thing, nothing outside of the library is made, read or
-//! removed: many names, put together at random from the parts that such tricks are made of, around a tree
-//! that must stay as it was.
+//! Random names from servers, sidecars and callers never lead out of the library.
+//!
+//! The names are composed of the parts that path tricks are made of. Files around the library must stay as they were.
 
 #![cfg(feature = "media")]
 
@@ -15,28 +15,18 @@ use reelkin::JobId;
 use reelkin::library::{ClipId, ClipRecord, Library, ListOptions};
 use serde_json::json;
 
-/// A word that stands in every file outside; whatever is read of those shows it.
+use crate::support::random::Rng;
+
+/// A word in every file outside, which shows that one of them was read.
 const CANARY: &str = "CANARY-83f1";
 const CASES: usize = 400;
 
-/// The same numbers for the same seed, on every machine.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 11).unwrap() % limit
-    }
-}
-
-/// The same cases each time; others with `NAMES_SEED=2 cargo test ..`, which is built in.
+/// Returns the seed. `NAMES_SEED=2 cargo test …` builds in another one.
 fn seed() -> u64 {
     option_env!("NAMES_SEED").map_or(1, |text| text.parse().expect("NAMES_SEED is a number"))
 }
 
-/// What tricks are made of, and names of what lies outside.
+/// Parts of path tricks, and names of files outside.
 const PARTS: &[&str] = &[
     "..",
     ".",
@@ -90,22 +80,23 @@ const PARTS: &[&str] = &[
     "-rf",
 ];
 
-/// A name that means to lead elsewhere.
-fn name(dice: &mut Dice, outer: &Path) -> String {
+/// Returns a name that tries to lead out of the library.
+fn name(rng: &mut Rng, outer: &Path) -> String {
     let mut out = String::new();
-    match dice.below(12) {
+    match rng.below(12) {
         0 => out.push_str(outer.to_str().unwrap()),
         1 => write!(out, "{}/", outer.display()).unwrap(),
-        2 => out.push_str(&"x".repeat(dice.below(6000))),
+        2 => out.push_str(&"x".repeat(rng.below(6000) as usize)),
         _ => {}
     }
-    for _ in 0..=dice.below(6) {
-        out.push_str(PARTS[dice.below(PARTS.len())]);
+    for _ in 0..=rng.below(6) {
+        let part = rng.pick(PARTS);
+        out.push_str(part);
     }
     out
 }
 
-/// Every file outside of the library: what it is, holds, and when it was changed.
+/// Returns every file outside the library with its kind, its content and its modification time.
 fn outside(outer: &Path, library: &Path) -> BTreeMap<PathBuf, (String, SystemTime)> {
     let mut found = BTreeMap::new();
     let mut open = vec![outer.to_owned()];
@@ -130,7 +121,7 @@ fn outside(outer: &Path, library: &Path) -> BTreeMap<PathBuf, (String, SystemTim
     found
 }
 
-/// A library among things that are none of its business, with links that lead to them.
+/// Makes a library among foreign files.
 fn plant(outer: &Path) -> PathBuf {
     let clips = outer.join("clips");
     fs::create_dir_all(outer.join("elsewhere/chains")).unwrap();
@@ -173,7 +164,7 @@ fn plant_links(outer: &Path, clips: &Path) {
     symlink(outer.join("elsewhere/new.json"), clips.join("dangling.mp4.json")).unwrap();
 }
 
-/// Everything that a name can be given to. What came back, as text.
+/// Passes a name to every function that takes one, and returns the results as text.
 async fn tried(library: &Library, name: &str) -> String {
     let mut told = String::new();
     let mut tell = |what: &dyn std::fmt::Debug| write!(told, "{what:?} ").unwrap();
@@ -205,7 +196,7 @@ async fn tried(library: &Library, name: &str) -> String {
     told
 }
 
-/// A clip whose sidecar gives that name wherever a sidecar can name something.
+/// Returns a sidecar with this name in every field that names something.
 fn sidecar(name: &str) -> String {
     let entry = json!({ "videoUrl": name, "filename": name, "sourceVideoFilename": name, "role": name,
         "revisedPrompt": "p", "userPrompt": "p" });
@@ -224,7 +215,7 @@ fn sidecar(name: &str) -> String {
 
 async fn reaches_nothing(with_links: bool) {
     let seed = seed();
-    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut rng = Rng::new(seed);
     let folder = tempfile::tempdir().unwrap();
     let outer = fs::canonicalize(folder.path()).unwrap();
     let clips = plant(&outer);
@@ -236,10 +227,10 @@ async fn reaches_nothing(with_links: bool) {
     let library = Library::open(&clips).unwrap();
     let inner = library.new_name().await.unwrap();
     for case in 0..CASES {
-        // Each part by itself first.
+        // Each part alone first.
         let name = PARTS
             .get(case)
-            .map_or_else(|| name(&mut dice, &outer), |part| (*part).to_owned());
+            .map_or_else(|| name(&mut rng, &outer), |part| (*part).to_owned());
         let mut told = tried(&library, &name).await;
         fs::write(clips.join(inner.file_name()), "clip").unwrap();
         fs::write(clips.join(inner.sidecar_name()), sidecar(&name)).unwrap();

@@ -51,7 +51,7 @@ async fn names_with_paths_are_refused() {
             assert!(!error.to_string().contains(['\0', '\n', '\r']), "{error}");
         }
     }
-    // What only looks like an escape is a plain name that is not there.
+    // A name that only looks like an escape is a plain name of a missing clip.
     assert_eq!(
         library.clip("%2e%2e%2fsecret").await.unwrap_err().kind(),
         ErrorKind::NotFound
@@ -93,7 +93,7 @@ async fn symbolic_links_are_not_followed() {
         .collect();
     assert_eq!(names, [("a", false)]);
 
-    // A link to the library, or into it, is fine: it lies there in truth.
+    // A link to the library or into it is fine, because its target is there.
     symlink(&folder, outer.path().join("alias")).unwrap();
     symlink(folder.join("b.mp4"), outer.path().join("to-b.mp4")).unwrap();
     fs::write(folder.join("b.mp4"), b"inside").unwrap();

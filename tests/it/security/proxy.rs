@@ -1,5 +1,7 @@
-//! Requests through a real proxy, addressed by its name, with TLS from the client to a server behind it. The names of
-//! the targets are known to the proxy alone, so nothing gets there by another way.
+//! Requests through a real proxy that is addressed by its name, with TLS from the client to a server behind the
+//! proxy.
+//!
+//! The names of the targets are known to the proxy alone, so no request gets there by another way.
 
 #![cfg(feature = "cli")]
 
@@ -8,6 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
 use reelkin::{Charge, ErrorKind, VideoClient, VideoClientBuilder};
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -27,10 +30,10 @@ const API: &str = "https://api.reelkin.test/v1";
 
 const CLIP: &str = "https://cdn.reelkin.test/clip.mp4?sig=SIGNED";
 
-/// An address to which no connection is ever made, which shows at once and without a network.
+/// An address to which no connection is possible. This fails at once, even without a network.
 const UNREACHABLE: &str = "255.255.255.255";
 
-/// What a proxy was asked, and what went through it.
+/// The requests to a proxy, and the bytes that went through it.
 #[derive(Default)]
 struct Log {
     /// The heads of the requests to the proxy itself.
@@ -39,7 +42,7 @@ struct Log {
     tunneled: Vec<u8>,
 }
 
-/// A proxy that knows `CONNECT` and nothing else, and leads every tunnel to one server.
+/// A proxy that supports only `CONNECT`, and connects every tunnel to one server.
 struct Proxy {
     address: SocketAddr,
     log: Arc<Mutex<Log>>,
@@ -61,19 +64,19 @@ impl Proxy {
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let log = Arc::clone(&all);
-                // A client that goes away ends its tunnel.
+                // A client that disconnects ends its tunnel.
                 tokio::spawn(async move { tunnel(stream, to, &log).await.ok() });
             }
         });
         Self { address, log, task }
     }
 
-    /// Its URL by name.
+    /// Returns the URL of the proxy, by name.
     fn url(&self) -> String {
         format!("http://localhost:{}", self.address.port())
     }
 
-    /// Host and port of each tunnel that was asked for. Fails on anything else that reached the proxy.
+    /// Returns host and port of each requested tunnel. Panics if anything else reached the proxy.
     fn targets(&self) -> Vec<String> {
         let log = self.log.lock().unwrap();
         let mut targets = Vec::new();
@@ -130,7 +133,7 @@ async fn tunnel(mut client: TcpStream, to: SocketAddr, log: &Mutex<Log>) -> std:
     }
 }
 
-/// TLS in front of a server: what it is called does not matter, its certificate has both names.
+/// TLS in front of a server. Its certificate has both names.
 struct Tls {
     address: SocketAddr,
     task: JoinHandle<()>,
@@ -168,14 +171,14 @@ impl Tls {
 }
 
 /// A service behind TLS behind a proxy, whose clip is at `link`.
-struct Rig {
+struct ProxyRig {
     server: Server,
     proxy: Proxy,
     _tls: Tls,
     folder: tempfile::TempDir,
 }
 
-impl Rig {
+impl ProxyRig {
     async fn start(link: &'static str) -> Self {
         Self::with(move |path| path.starts_with("/v1/videos/c").then(|| done(link))).await
     }
@@ -197,7 +200,7 @@ impl Rig {
             .root_certificates(CA)
     }
 
-    /// The program, which gets all from its environment.
+    /// Returns a call of the program that gets its settings from the environment.
     fn program(&self) -> Program {
         self.program_at(API)
     }
@@ -222,25 +225,25 @@ fn sorted(mut targets: Vec<String>) -> Vec<String> {
 // Requirement: field study of other clients, report 29.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_goes_through_a_proxy_that_learns_only_host_names() {
-    let rig = Rig::start(CLIP).await;
+    let rig = ProxyRig::start(CLIP).await;
     rig.builder().build().unwrap().generate(request()).await.unwrap();
     assert_eq!(clips_in(rig.folder.path()).len(), 1);
     assert_eq!(
         sorted(rig.proxy.targets()),
         ["api.reelkin.test:443", "cdn.reelkin.test:443"]
     );
-    // The API has the key, the host of the clip has not.
-    for seen in rig.server.seen() {
+    // The API gets the key, the host of the clip does not.
+    for seen in rig.server.requests() {
         let has_key = seen.header("authorization").is_some();
         assert_eq!(has_key, !seen.path.starts_with("/clip.mp4"), "{}", seen.path);
         assert_eq!(seen.header("proxy-authorization"), None);
     }
-    assert_eq!(rig.server.seen_at("/v1/videos/generations").len(), 1);
+    assert_eq!(rig.server.requests_to("/v1/videos/generations").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_proxy_gets_the_password_of_its_url() {
-    let rig = Rig::start(CLIP).await;
+    let rig = ProxyRig::start(CLIP).await;
     let url = format!("http://user:p%40ss@localhost:{}", rig.proxy.address.port());
     let client = rig.builder().proxy(url).build().unwrap();
     client.generate(request()).await.unwrap();
@@ -268,7 +271,7 @@ async fn private_links_and_redirects_are_refused_before_a_proxy_is_asked() {
         "http://cdn.reelkin.test/clip.mp4",
     ] {
         for redirected in [false, true] {
-            let rig = Rig::with(move |path| match path {
+            let rig = ProxyRig::with(move |path| match path {
                 path if path.starts_with("/v1/videos/c") => Some(done(if redirected { CLIP } else { place })),
                 path if path.starts_with("/clip.mp4") => Some(Answer::new(302, "").header("location", place)),
                 _ => None,
@@ -292,14 +295,14 @@ async fn private_links_and_redirects_are_refused_before_a_proxy_is_asked() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_with_an_untrusted_certificate_gets_nothing() {
-    let rig = Rig::start(CLIP).await;
+    let rig = ProxyRig::start(CLIP).await;
     let client = builder(API, rig.folder.path()).proxy(rig.proxy.url()).build();
     let error = client.unwrap().generate(request()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Network, "{error}");
     assert_eq!(error.may_have_been_charged(), Charge::No, "{error}");
     let proxy = format!("through the proxy localhost:{}", rig.proxy.address.port());
     assert!(error.to_string().contains(&proxy), "{error}");
-    assert!(rig.server.seen().is_empty());
+    assert!(rig.server.requests().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -310,7 +313,7 @@ async fn local_addresses_bypass_the_proxy() {
     client.generate(request()).await.unwrap();
     assert_eq!(bench.clips().len(), 1);
     assert!(proxy.targets().is_empty(), "{:?}", proxy.targets());
-    // By name and with TLS, too.
+    // The same by name and with TLS.
     let server = Server::start(real_clip().await, |_, _| None).await;
     let tls = Tls::before(&server).await;
     for host in ["localhost", "127.0.0.1"] {
@@ -320,13 +323,13 @@ async fn local_addresses_bypass_the_proxy() {
             .root_certificates(CA);
         assert!(client.build().unwrap().visible_models().await.is_err());
     }
-    assert_eq!(server.seen_at("/v1/video-generation-models").len(), 2);
+    assert_eq!(server.requests_to("/v1/video-generation-models").len(), 2);
     assert!(proxy.targets().is_empty(), "{:?}", proxy.targets());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn exempt_hosts_bypass_the_proxy() {
-    let rig = Rig::start(CLIP).await;
+    let rig = ProxyRig::start(CLIP).await;
     let at = |base: &str| {
         builder(base, rig.folder.path())
             .proxy(rig.proxy.url())
@@ -342,7 +345,7 @@ async fn exempt_hosts_bypass_the_proxy() {
         assert!(!error.to_string().contains("proxy"), "{error}");
     }
     assert!(rig.proxy.targets().is_empty());
-    // Anything else is not.
+    // Other hosts are not exempt.
     let client = at(&format!("https://{UNREACHABLE}/v1"))
         .no_proxy("reelkin.test,10.0.0.0/8")
         .build()
@@ -373,15 +376,15 @@ fn an_unusable_proxy_or_certificate_is_reported_before_anything_is_sent() {
     }
 }
 
-// --- from the environment, which only a process of its own can have --------------------------------
+// The environment is tested with child processes.
 
-// B29: the download goes through the proxy as the rest does.
+// Report 29 of the field study: the download goes through the proxy like everything else.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn environment_variables_set_the_proxy_and_the_certificates() {
     let runs = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"].map(|name| async move {
-        let rig = Rig::start(CLIP).await;
-        // What a CGI server sets from the header `Proxy:` of a request is never used.
+        let rig = ProxyRig::start(CLIP).await;
+        // A variable that a CGI server sets from the header `Proxy:` is never used.
         let program = rig
             .program()
             .env(name, rig.proxy.url())
@@ -398,7 +401,7 @@ async fn environment_variables_set_the_proxy_and_the_certificates() {
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn environment_variables_that_exempt_hosts_or_are_invalid_are_respected() {
-    let rig = Rig::start(CLIP).await;
+    let rig = ProxyRig::start(CLIP).await;
     for name in ["no_proxy", "NO_PROXY"] {
         let base = format!("https://{UNREACHABLE}/v1");
         let program = rig.program_at(&base).env("https_proxy", rig.proxy.url());
@@ -430,7 +433,7 @@ async fn local_requests_bypass_a_proxy_from_the_environment() {
         ("http_proxy", url.as_str()),
         ("https_proxy", &url),
         ("all_proxy", &url),
-        // One that cannot be used keeps nothing from this machine.
+        // An unusable proxy does not affect local requests.
         ("all_proxy", "socks5://localhost:1080"),
     ] {
         for name in [name.to_owned(), name.to_uppercase()] {

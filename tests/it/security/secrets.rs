@@ -1,5 +1,7 @@
-//! The key, bearers and signatures of links, looked for in everything that is printed or kept: under
-//! every fault, with all logs on. (The fault table looks for them in errors and records.)
+//! The key, bearer tokens and signatures of links are never printed or stored, under every fault and with all logs
+//! on.
+//!
+//! The fault tables look for them in errors and records as well.
 
 #![cfg(feature = "cli")]
 
@@ -12,7 +14,7 @@ use crate::support::http_server::{Answer, Server};
 use crate::support::leaks::{assert_clean, assert_files_clean};
 use crate::support::program::Program;
 
-/// The faults that go on for ever take the program's own, longer waits to end; once shows as much.
+/// Limits a fault to one time. Endless faults would end only with the longer waits of the program.
 fn briefly(fault: &str) -> String {
     let over_soon = fault.contains("times=") || fault.starts_with("create:");
     if over_soon {
@@ -24,9 +26,9 @@ fn briefly(fault: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_program_shows_no_secret_under_any_fault() {
-    // One of a kind and place: what a fault leaves in the log does not depend on how often it strikes.
+    // One fault of each kind and operation: the log does not depend on how often a fault applies.
     let kind = |fault: &str| fault.split(['=', ',', '@']).next().unwrap_or_default().to_owned();
-    // The program gives a create a minute; what a silent line leaves shows with a poll.
+    // The program waits a minute for a create. A stalled poll logs the same.
     let mut faults: Vec<&str> = all_faults()
         .filter(|fault| !fault.starts_with("create:stall"))
         .collect();
@@ -77,7 +79,7 @@ async fn a_wrong_key_is_not_quoted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_the_server_echoes_is_not_shown() {
-    // The key of a gateway, which does not look like one of the service.
+    // The key of a gateway, which does not look like a key of the service.
     let key = "gateway-CANARY.42";
     for refused in ["POST", "GET"] {
         let server = Server::start(real_clip().await, move |seen, _| {

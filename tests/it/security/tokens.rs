@@ -1,4 +1,4 @@
-//! A source of tokens in the place of a key: what fails in it costs nothing and loses no job.
+//! A token source instead of a key. Its failures cost nothing and lose no job.
 
 #![cfg(feature = "cli")]
 
@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use crate::support::bench::{Bench, KEY, builder, ms, real_clip, request};
 use crate::support::http_server::{Server, answer};
 
-/// A source that counts how often it is asked, and answers by that number.
+/// Returns a token source that counts its calls and answers by that number.
 fn counting<F>(answer: F) -> (Arc<AtomicUsize>, impl reelkin::TokenSource)
 where
     F: Fn(usize) -> Result<AccessToken, TokenError> + Send + Sync + 'static,
@@ -31,7 +31,7 @@ fn key() -> AccessToken {
     AccessToken::new(SecretString::from(KEY))
 }
 
-/// That a paid request ends with an error of the source, and nothing was sent.
+/// Checks that a paid request fails with an error of the source, and that nothing was sent.
 async fn sends_nothing(bench: &Bench, builder: VideoClientBuilder) -> Error {
     let client = builder.build().unwrap();
     let error = client.generate(request()).await.unwrap_err();

@@ -5,14 +5,12 @@
 use std::time::Instant;
 
 use reelkin::{Charge, ErrorKind, GenerateRequest, Outcome, RetryAdvice, Validation, secs};
-use serde_json::json;
 
-use crate::submit::requests::sent;
 use crate::support::bench::{Bench, clips_in, ms, request};
 use crate::support::fixtures::fixture_names;
 use crate::support::http_server::{Answer, Run, answer, done, run};
 use crate::support::journal::ledger;
-use crate::support::outcomes::{counts, generate, open, told};
+use crate::support::outcomes::{counts, generate, summary};
 use crate::support::program::Program;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -23,12 +21,12 @@ async fn every_error_reply_to_a_create_has_its_outcome() {
         "400-moderated.json" | "400-moderated-billed.json" | "400-moderated-old.json" => Moderated,
         "429-credits.json" => ErrorKind::RateLimited,
         name if name.starts_with("404-") => NotFound,
-        // What says neither yes nor no may have been a yes.
+        // An ambiguous reply may have been a success.
         name if name.starts_with("200-") || name.starts_with('5') => SubmissionUnknown,
         _ => InvalidRequest,
     };
     for name in fixture_names("errors") {
-        // These two are sent again, which takes its time; the fault table has them.
+        // These two are retried, which takes time. The fault table covers them.
         if name == "429-rate.json" || name == "429-capacity.json" {
             continue;
         }
@@ -47,7 +45,7 @@ async fn every_error_reply_to_a_create_has_its_outcome() {
             _ => Charge::No,
         };
         assert_eq!(error.may_have_been_charged(), charge, "{name}");
-        assert_eq!(server.seen().len(), 1, "{name}: sent once");
+        assert_eq!(server.requests().len(), 1, "{name}: sent once");
         assert!(clips_in(folder.path()).is_empty());
     }
 }
@@ -159,7 +157,7 @@ async fn unknown_values_can_be_sent_without_strict_validation() {
     for validation in [Validation::Warn, Validation::Off] {
         let client = bench.builder().validation(validation).build().unwrap();
         let error = client.generate(odd()).await.unwrap_err();
-        // The answer is the service's, not ours.
+        // The reply is from the service, not from the validation.
         assert!(error.status().is_some(), "{error}");
     }
     assert_eq!(bench.state().create_requests, 2);
@@ -172,7 +170,7 @@ async fn a_rate_limited_create_is_retried_as_one_request() {
     assert_eq!(generate(&bench).await.code(), "done");
     assert_eq!(counts(&bench), (3, 1, 1));
     assert_eq!(ledger(&bench.library()).len(), 1);
-    // The same words once more are another start, and not taken for a repetition.
+    // The same prompt again is another request, not a repetition.
     assert_eq!(generate(&bench).await.code(), "done");
     assert_eq!((counts(&bench), ledger(&bench.library()).len()), ((4, 2, 2), 2));
 }
@@ -180,12 +178,12 @@ async fn a_rate_limited_create_is_retried_as_one_request() {
 // Requirement: field study of other clients, report 11.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_model_is_neither_requested_nor_hidden() {
-    // The service says no: nobody else is asked.
+    // The service refuses: no other model is tried.
     let bench = Bench::start(&["create:status=400,times=1"]).await;
     let want = ("refused", Charge::No, Some(RetryAdvice::Change));
-    assert_eq!(told(&generate(&bench).await), want);
+    assert_eq!(summary(&generate(&bench).await), want);
     assert_eq!(counts(&bench), (1, 0, 0));
-    // The service itself takes another: the record has both names.
+    // The service itself uses another model: the record has both names.
     let ran = run(|seen, _| {
         let link = format!("http://{}/clip.mp4", seen.header("host")?);
         let reply = String::from_utf8_lossy(&done(&link).body).replace("grok-imagine-video", "grok-other");
@@ -213,7 +211,7 @@ async fn a_429_is_waited_out_and_reported_when_it_persists() {
     let bench = Bench::start(&["create:429=0"]).await;
     let outcome = generate(&bench).await;
     let want = ("refused", Charge::No, Some(RetryAdvice::Wait));
-    assert_eq!(told(&outcome), want);
+    assert_eq!(summary(&outcome), want);
     let error = outcome.error().unwrap();
     assert_eq!(
         (error.kind(), error.status()),
@@ -240,7 +238,7 @@ async fn the_message_of_a_refusal_reaches_the_user() {
         (error.status(), error.service_code()),
         (Some(400), Some("invalid-argument"))
     );
-    // So do those of a job that fails later, and the program says them, too.
+    // So does the message of a job that fails later. The program prints it as well.
     let bench = Bench::start(&["failed=failed_precondition"]).await;
     let args = ["generate", "a boat", "--duration", "1", "--json"];
     let ran = Program::at(&bench).args(args).run().await;
@@ -272,7 +270,7 @@ async fn every_shape_of_error_body_is_parsed() {
         let ran = run(move |_, _| Some(Answer::new(400, body))).await;
         let outcome = Outcome::from(ran.outcome);
         let want = ("refused", Charge::No, Some(RetryAdvice::Change));
-        assert_eq!(told(&outcome), want, "{body}");
+        assert_eq!(summary(&outcome), want, "{body}");
         let error = outcome.error().unwrap();
         assert_eq!(
             (error.kind(), error.service_code()),
@@ -280,7 +278,7 @@ async fn every_shape_of_error_body_is_parsed() {
             "{body}"
         );
         assert!(error.to_string().contains("No such ratio"), "{body}: {error}");
-        assert_eq!(ran.server.seen().len(), 1, "{body}");
+        assert_eq!(ran.server.requests().len(), 1, "{body}");
     }
 }
 

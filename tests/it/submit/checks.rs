@@ -5,10 +5,11 @@
 use reelkin::library::Severity;
 use reelkin::{Charge, ErrorKind, GenerateRequest, Keyframe, Outcome, RetryAdvice, Validation, secs};
 
+use crate::submit::inputs::delivery;
 use crate::submit::requests::sent;
 use crate::support::bench::{Bench, ms, request};
 use crate::support::fixtures::dot;
-use crate::support::outcomes::told;
+use crate::support::outcomes::summary;
 
 // Requirement: wire contract, trap 8.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -80,7 +81,7 @@ async fn the_ratio_auto_is_refused_and_an_unset_ratio_is_omitted() {
     let client = bench.builder().validation(Validation::Off).build().unwrap();
     let error = client.generate(request().aspect_ratio("auto")).await.unwrap_err();
     assert!(error.to_string().contains("leave the ratio out"), "{error}");
-    // With a start image the field would be ignored, so it is not taken.
+    // With a start image the service would ignore the field, so it is refused.
     let image = GenerateRequest::image(dot()).prompt("a boat").aspect_ratio("1:1");
     let error = bench.client().generate(image).await.unwrap_err();
     assert!(error.to_string().contains("ignored"), "{error}");
@@ -93,7 +94,7 @@ async fn an_invalid_duration_is_refused_and_a_changed_one_is_reported() {
     let bench = Bench::start(&["render-seconds=2"]).await;
     let outcome = Outcome::from(bench.client().generate(request().duration(secs(99))).await);
     let want = ("refused", Charge::No, Some(RetryAdvice::Change));
-    assert_eq!(told(&outcome), want, "{outcome:?}");
+    assert_eq!(summary(&outcome), want, "{outcome:?}");
     assert_eq!(bench.state().create_requests, 0);
 
     let clip = bench

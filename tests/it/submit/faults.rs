@@ -1,4 +1,4 @@
-//! Every fault of a create: what the caller is told, what was paid, and what lies in the library afterwards.
+//! Every fault of a create: what the caller is told, what was paid, and what the library contains afterwards.
 
 #![cfg(feature = "cli")]
 
@@ -47,7 +47,7 @@ pub(crate) const CREATES: &[Row] = &[
     slow(unknown("create:stall@60", 1)),
     saved("create:delay@60:50"),
     unknown("create:corrupt@0", 1),
-    // Whether it was read to its end is not for the client to know.
+    // The client cannot know whether the request was read to its end.
     Row {
         requests: 0,
         ..unknown("create:cut-request@0", 0)

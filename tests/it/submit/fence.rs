@@ -1,4 +1,4 @@
-//! A client whose record was taken over or removed while it still prepared its request sends nothing.
+//! A client sends nothing if its record was taken over or removed while it prepared the request.
 
 #![cfg(feature = "cli")]
 
@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use crate::support::bench::{Bench, KEY, builder, request};
 use crate::support::journal::{ledger, open_records};
 
-/// Lets everything through to a sandbox but questions, which wait for a word.
+/// A relay to a sandbox that holds planner questions until they are released.
 struct Gate {
     base_url: String,
     arrived: Arc<Notify>,
@@ -59,7 +59,7 @@ impl Gate {
 
 type Work = JoinHandle<Result<Clip, Error>>;
 
-/// A clip whose planner does not answer before it is released, and the path of its record.
+/// Starts a clip whose planner does not answer until it is released. Returns the path of its record as well.
 async fn held_up(bench: &Bench) -> (Gate, Work, PathBuf) {
     let gate = Gate::before(bench).await;
     let client = builder(&gate.base_url, &bench.library()).build().unwrap();
@@ -102,7 +102,7 @@ async fn a_record_taken_by_another_process_prevents_the_create() {
     assert_nothing_is_sent(&bench, &gate, work).await;
 }
 
-/// A lease whose file was removed says nothing of its owner: a recovery waits before it takes anything away.
+/// A removed lease file says nothing about its owner, so a recovery waits before it takes over a record.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_removed_lease_file_does_not_end_its_owner() {
     let bench = Bench::start(&[]).await;
@@ -123,7 +123,7 @@ async fn a_removed_lease_file_does_not_end_its_owner() {
     assert_eq!(ledger(&bench.library()).len(), 1);
 }
 
-/// The last look at the journal comes when the token is there, immediately before the create leaves.
+/// The journal is checked for the last time when the token has arrived, immediately before the create is sent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_removed_while_waiting_for_a_token_prevents_the_create() {
     let bench = Bench::start(&[]).await;

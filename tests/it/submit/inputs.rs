@@ -1,4 +1,4 @@
-//! How the media of a request gets to the service: inline, uploaded, or by its address.
+//! How the media of a request reaches the service: inline, uploaded, or by its URL.
 
 #![cfg(feature = "cli")]
 
@@ -7,17 +7,16 @@ use reelkin::request::TransportChoice;
 use reelkin::sandbox::Sandbox;
 use reelkin::{Clip, EditRequest, ErrorKind, GenerateRequest, MediaInput, secs};
 
-use crate::submit::requests::sent;
 use crate::support::bench::{Bench, builder, real_clip, request};
 use crate::support::fixtures::dot;
 use crate::support::http_server::Server;
 use crate::support::outcomes::counts;
 
-fn delivery(clip: Clip) -> DeliveryReport {
+pub(super) fn delivery(clip: Clip) -> DeliveryReport {
     clip.record.unwrap().reelkin.unwrap().delivery.unwrap()
 }
 
-/// `input transport` of everything that was sent with a request.
+/// Returns `input transport` for each input of a request.
 fn transports(clip: Clip) -> Vec<String> {
     let sent = delivery(clip).asked.transports;
     sent.iter()
@@ -35,7 +34,7 @@ fn transports(clip: Clip) -> Vec<String> {
 // Requirement: field study of other clients, report 33.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clip_above_the_body_limit_is_uploaded() {
-    // As base64 in a body it would have 12 MB.
+    // As base64 it would take 12 MB of a body.
     let small = Sandbox::builder().seconds_per_job(0.1).most_body_bytes(11 << 20);
     let bench = Bench::with(small, &["pad=9000000,times=1"]).await;
     let big = bench.client().generate(request()).await.unwrap();
@@ -79,7 +78,7 @@ async fn an_ignored_start_image_is_reported() {
         "{used:?}"
     );
     assert!(bench.state().jobs[0].request["image"].is_object());
-    // This one makes a clip of something else.
+    // This server returns a clip of something else.
     let server = Server::start(real_clip().await, |_, _| None).await;
     let library = bench.folder.path().join("other");
     let client = builder(&server.base_url(), &library).build().unwrap();

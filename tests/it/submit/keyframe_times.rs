@@ -1,4 +1,4 @@
-//! What the client accepts as times of keyframes the service accepts too: over many pairs, not over lucky ones.
+//! The client accepts exactly the keyframe times that the service accepts, over many pairs of times.
 
 #![cfg(feature = "sandbox")]
 
@@ -23,7 +23,7 @@ fn client_accepts(millis: &[u64], seconds: u64) -> bool {
         .is_ok()
 }
 
-/// Asks the sandbox. A target that cannot be is refused after the keyframes are looked at, so no clip is made.
+/// Asks the sandbox. It refuses the invalid target after it has checked the keyframes, so no clip is made.
 async fn sandbox_accepts(sandbox: &Sandbox, http: &reqwest::Client, millis: &[u64], seconds: u64) -> bool {
     let pin =
         |ms: &u64| json!({ "image": { "url": "https://host/a.png" }, "timestamp_s": *ms as f64 / 1000.0 });
@@ -48,7 +48,7 @@ async fn sandbox_accepts(sandbox: &Sandbox, http: &reqwest::Client, millis: &[u6
 async fn the_client_accepts_the_keyframe_times_that_the_service_accepts() {
     let sandbox = Sandbox::builder().start().await.unwrap();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    // Each tenth of a second with each other one, and every millisecond around where a slot begins.
+    // Every pair of tenths of a second, and every millisecond around the start of a slot.
     let mut pairs: Vec<[u64; 2]> = Vec::new();
     for one in (100..2000).step_by(100) {
         pairs.extend((100..2000).step_by(100).map(|other| [one, other]));
@@ -64,7 +64,7 @@ async fn the_client_accepts_the_keyframe_times_that_the_service_accepts() {
     for pair in pairs {
         let client = client_accepts(&pair, 2);
         let service = sandbox_accepts(&sandbox, &http, &pair, 2).await;
-        // Nothing that could be had is refused either.
+        // The client does not refuse valid times either.
         assert_eq!(client, service, "{pair:?}");
         both += usize::from(client);
         neither += usize::from(!client);

@@ -8,7 +8,7 @@ use reelkin::{Charge, RetryAdvice, StorageOptions, UploadTarget};
 
 use crate::support::bench::{Bench, real_clip, request};
 use crate::support::http_server::{Answer, Server};
-use crate::support::outcomes::{counts, generate, told};
+use crate::support::outcomes::{counts, generate, summary};
 
 // Requirement: field study of other clients, report 37.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -17,7 +17,7 @@ async fn a_team_with_zero_data_retention_is_told_to_give_an_upload_target() {
     let bench = Bench::with(zdr, &[]).await;
     let outcome = generate(&bench).await;
     let want = ("refused", Charge::No, Some(RetryAdvice::Change));
-    assert_eq!(told(&outcome), want);
+    assert_eq!(summary(&outcome), want);
     let guidance = outcome.error().unwrap().guidance().unwrap();
     assert!(guidance.contains("zero data retention") && guidance.contains("upload target"));
 
@@ -51,7 +51,7 @@ async fn an_upload_target_of_a_zero_retention_team_gets_no_key() {
         UploadTarget::new(bucket.url("/clip.mp4?sig=PUT")).fetch_url(bucket.url("/clip.mp4?sig=GET"));
     bench.client().generate(request().output(target)).await.unwrap();
     assert_eq!(bench.clips().len(), 1);
-    for seen in bucket.seen() {
+    for seen in bucket.requests() {
         assert_eq!(seen.header("authorization"), None, "{seen:?}");
     }
 }

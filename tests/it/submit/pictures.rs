@@ -1,4 +1,4 @@
-//! Pictures that are not whole are refused before anything is paid, and odd ones that are whole are not.
+//! Truncated pictures are refused before anything is paid. Unusual but valid pictures are accepted.
 
 #![cfg(feature = "cli")]
 
@@ -19,7 +19,7 @@ fn find(bytes: &[u8], wanted: &[u8]) -> usize {
         .unwrap()
 }
 
-/// A JPEG that lost the second half of its coded data, and has its end mark.
+/// Returns a JPEG without the second half of its coded data, but with its end marker.
 fn half_of_a_jpeg() -> Vec<u8> {
     let mut jpeg = frame().to_jpeg(90).unwrap();
     let start = find(&jpeg, &[0xff, 0xda]);
@@ -29,7 +29,7 @@ fn half_of_a_jpeg() -> Vec<u8> {
     jpeg
 }
 
-/// A JPEG with fill bytes before each marker that may have some.
+/// Returns a JPEG with fill bytes before each marker that allows them.
 fn filled_jpeg() -> Vec<u8> {
     let jpeg = frame().to_jpeg(90).unwrap();
     let mut filled = jpeg[..2].to_vec();

@@ -1,4 +1,6 @@
-//! Requests as they go over the wire, field by field, against the fixtures that the sandbox is held to as well.
+//! Requests as they are sent, field by field.
+//!
+//! They are compared with the fixtures that the sandbox is held to as well.
 
 #![cfg(feature = "cli")]
 
@@ -12,20 +14,21 @@ use reelkin::{
 };
 use serde_json::{Value, json};
 
-use crate::support::bench::{KEY, builder, ms, request};
+use crate::support::bench::{KEY, builder, ms};
+use crate::support::fixtures::fixture;
 use crate::support::fixtures::{dot, fixture_names};
-use crate::support::http_server::{Answer, Seen, Server, file};
+use crate::support::http_server::{Answer, ReceivedRequest, Server};
 
 fn link(url: &str) -> MediaInput {
     MediaInput::Url(url.to_owned())
 }
 
-/// Sends a request to a server that refuses it, and returns what it got.
-pub(crate) async fn sent(request: GenerateRequest) -> (Seen, Value) {
+/// Sends a request to a server that refuses it, and returns what the server received.
+pub(crate) async fn sent(request: GenerateRequest) -> (ReceivedRequest, Value) {
     sent_by(async |client| client.generate(request).await).await
 }
 
-async fn sent_by(verb: impl AsyncFnOnce(VideoClient) -> reelkin::Result<Clip>) -> (Seen, Value) {
+async fn sent_by(verb: impl AsyncFnOnce(VideoClient) -> reelkin::Result<Clip>) -> (ReceivedRequest, Value) {
     let server = Server::start(Bytes::new(), |_, _| {
         Some(Answer::new(400, r#"{"code":"invalid-argument","error":"No."}"#))
     })
@@ -38,7 +41,7 @@ async fn sent_by(verb: impl AsyncFnOnce(VideoClient) -> reelkin::Result<Clip>) -
         (ErrorKind::InvalidRequest, Some(400)),
         "{error}"
     );
-    let seen = server.seen();
+    let seen = server.requests();
     assert_eq!(seen.len(), 1, "{seen:?}");
     let body = serde_json::from_slice(&seen[0].body).unwrap();
     (seen.into_iter().next().unwrap(), body)
@@ -141,13 +144,13 @@ fn requests() -> Vec<(&'static str, GenerateRequest)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_body_of_every_mode_matches_its_fixture() {
     let mut names = fixture_names("requests");
-    // These two are verbs of their own, below.
+    // These two belong to other verbs, see below.
     names.remove("edit.json");
     names.remove("extend.json");
     for (name, request) in requests() {
         assert!(names.remove(name), "{name} is no fixture, or comes twice");
         let mut want: Value = fixture(&format!("requests/{name}"));
-        // What the service would assume is said all the same (trap 15).
+        // The default of the service is sent explicitly (trap 15).
         if want.get("generate_audio").is_none() {
             want["generate_audio"] = json!(true);
         }

@@ -1,4 +1,4 @@
-//! Limits and times that cannot be kept are refused when the client is built, before anything can be paid.
+//! Invalid limits and timeouts are refused when the client is built, before anything can be paid.
 
 #![cfg(feature = "cli")]
 

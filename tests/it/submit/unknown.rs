@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::support::bench::{Bench, builder, quick_creates, real_clip, request};
 use crate::support::http_server::{Answer, Server};
 use crate::support::journal::open_records;
-use crate::support::outcomes::{counts, generate, told};
+use crate::support::outcomes::{counts, generate, summary};
 
 const UNKNOWN: (&str, Charge, Option<RetryAdvice>) = (
     "submission_unknown",
@@ -24,9 +24,9 @@ const UNKNOWN: (&str, Charge, Option<RetryAdvice>) = (
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_reply_creates_no_second_job() {
     let bench = Bench::start(&["create:lost-reply,times=1"]).await;
-    assert_eq!(told(&generate(&bench).await), UNKNOWN);
+    assert_eq!(summary(&generate(&bench).await), UNKNOWN);
     assert_eq!(counts(&bench), (1, 1, 0));
-    // Neither does a recovery, although the service would take it now.
+    // Neither does a recovery, although the service would accept it now.
     let found = bench.client().recover().await.unwrap();
     assert_eq!((found.unsettled.len(), found.saved.len()), (1, 0), "{found:?}");
     assert_eq!(counts(&bench), (1, 1, 0));
@@ -38,9 +38,9 @@ async fn a_broken_connection_is_charged_once() {
     for fault in ["create:cut@0", "create:reset@40", "create:truncated"] {
         let bench = Bench::start(&[fault]).await;
         let outcome = generate(&bench).await;
-        assert_eq!(told(&outcome), UNKNOWN, "{fault}");
+        assert_eq!(summary(&outcome), UNKNOWN, "{fault}");
         assert_eq!(counts(&bench), (1, 1, 0), "{fault}");
-        // The caller can decide: which request it was, and when.
+        // The caller gets what it needs to decide: which request it was, and when.
         let record = outcome.error().unwrap().record().unwrap().to_owned();
         let record = bench.client().library().job_record(&record).await.unwrap();
         assert_eq!(record.state, JobState::Unknown, "{fault}");
@@ -68,7 +68,7 @@ async fn the_journal_has_the_intent_before_the_create_is_sent() {
     .await;
     let client = builder(&server.base_url(), &library).build().unwrap();
     let outcome = Outcome::from(client.generate(request()).await);
-    assert_eq!(told(&outcome), UNKNOWN);
+    assert_eq!(summary(&outcome), UNKNOWN);
     let found = found.lock().unwrap();
     let [record] = &found[..] else { panic!("{found:?}") };
     assert_eq!(record["state"], "intended", "{record}");
@@ -94,16 +94,16 @@ async fn an_ambiguous_reply_to_a_create_is_never_retried() {
     ] {
         let bench = Bench::start(&[&format!("create:{fault}")]).await;
         let outcome = generate(&bench).await;
-        assert_eq!(told(&outcome), UNKNOWN, "{fault}");
+        assert_eq!(summary(&outcome), UNKNOWN, "{fault}");
         assert_eq!(bench.state().create_requests, 1, "{fault}");
         let kind = outcome.error().unwrap().kind();
         assert_eq!(kind, ErrorKind::SubmissionUnknown, "{fault}");
     }
-    // A time limit is such an answer, too.
+    // A timeout is ambiguous as well.
     let bench = Bench::start(&["create:delay=600"]).await;
     let client = bench.builder().timeouts(quick_creates()).build().unwrap();
     let outcome = Outcome::from(client.generate(request()).await);
-    assert_eq!(told(&outcome), UNKNOWN);
+    assert_eq!(summary(&outcome), UNKNOWN);
     assert_eq!(bench.state().create_requests, 1);
 }
 

@@ -1,5 +1,6 @@
-//! The promises as a check over what lies in a library and what the server knows: each job is in the journal
-//! once, each clip is whole, and the money adds up. Used after every kind of torture.
+//! Checks the promises against the content of a library and the state of the server.
+//!
+//! Each job is in the journal once, each clip is whole, and the money adds up. Used after every kind of torture.
 
 #![cfg(feature = "cli")]
 
@@ -15,49 +16,15 @@ use reelkin::sandbox::{SandboxJob, SandboxState};
 use reelkin::{JobRecord, JobState, Settlement, UsdTicks, VideoClient};
 use serde_json::Value;
 
-use crate::support::bench::PATIENCE;
+use crate::support::bench::MAX_WAIT;
 
-/// Random choices that a seed repeats (`SplitMix64`).
-#[derive(Debug, Clone)]
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    pub(crate) const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(crate) fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.roll() % end
-    }
-
-    pub(crate) fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[self.below(of.len() as u64) as usize]
-    }
-}
-
-/// A number that a longer run by hand sets.
-pub(crate) fn told(variable: &str, usual: u64) -> u64 {
-    let told = std::env::var_os(variable).map(|text| text.into_string().unwrap());
-    told.map_or(usual, |text| {
-        text.parse().unwrap_or_else(|_| panic!("{variable}: {text}"))
-    })
-}
-
-/// The records of a journal, read as files: what the library makes of them is what is tested.
+/// The records of a journal, read as files, independently of the code under test.
 #[derive(Debug, Default)]
-pub(crate) struct Books {
-    /// By their ids. In both places, as a crash may leave it, is settled.
+pub(crate) struct JournalFiles {
+    /// Open records by their ids. A record in both places, as a crash may leave it, counts as settled.
     pub(crate) open: HashMap<String, JobRecord>,
     pub(crate) settled: HashMap<String, JobRecord>,
-    /// Ids that are in both.
+    /// Number of records that are in both places.
     pub(crate) moved: usize,
 }
 
@@ -65,7 +32,7 @@ pub(crate) fn files(folder: &Path, all: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries {
         let Ok(entry) = entry else { continue };
-        // Whoever is at work may remove it in this instant.
+        // A running process may remove it meanwhile.
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => files(&entry.path(), all),
             Ok(_) => all.push(entry.path()),
@@ -98,9 +65,9 @@ fn records(folder: &Path, flat: bool) -> HashMap<String, JobRecord> {
     records
 }
 
-impl Books {
+impl JournalFiles {
     pub(crate) fn read(library: &Path) -> Self {
-        // Open ones first: one that is moved meanwhile is seen twice and not missed.
+        // Open records first: one that is moved meanwhile is seen twice instead of not at all.
         let mut open = records(&library.join("jobs"), true);
         let settled = records(&library.join("ledger"), false);
         let before = open.len();
@@ -116,7 +83,7 @@ impl Books {
         self.open.values().chain(self.settled.values())
     }
 
-    /// The records that may be those of a job of the server.
+    /// Returns the records that may belong to a job of the server.
     pub(crate) fn of_job(&self, job: &SandboxJob) -> Vec<&JobRecord> {
         self.all()
             .filter(|record| match &record.job_id {
@@ -130,7 +97,7 @@ impl Books {
     }
 }
 
-/// Sidecars by the job that their clip is of. A clip is whole, with its sidecar or not yet.
+/// Returns the sidecars by job id. Every clip must be whole. Its sidecar may be missing.
 fn clips(library: &Path) -> HashMap<String, Value> {
     let mut by_job = HashMap::new();
     for entry in fs::read_dir(library).into_iter().flatten() {
@@ -153,7 +120,7 @@ fn clips(library: &Path) -> HashMap<String, Value> {
     by_job
 }
 
-/// What the books say of the jobs of a server.
+/// The states of the jobs of a server, according to the journal.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) saved: usize,
@@ -162,7 +129,7 @@ pub(crate) struct Counts {
     pub(crate) open: usize,
 }
 
-/// Holds at any time, however the last process ended. `state` is from before the library is read.
+/// Checks what holds at any time, however the last process ended. `state` is from before the library is read.
 pub(crate) fn audit(library: &Path, state: &SandboxState) -> Counts {
     // A create of a killed process may arrive between the reads of the two numbers.
     assert!(state.creates <= state.jobs.len() as u64, "the server forgot jobs");
@@ -171,7 +138,7 @@ pub(crate) fn audit(library: &Path, state: &SandboxState) -> Counts {
         let twice = prompts.insert(&job.prompt, &job.id);
         assert!(twice.is_none(), "created twice: {:?}", job.prompt);
     }
-    let (books, clips) = (Books::read(library), clips(library));
+    let (books, clips) = (JournalFiles::read(library), clips(library));
     let mut counts = Counts::default();
     for job in &state.jobs {
         let found = books.of_job(job);
@@ -205,7 +172,7 @@ pub(crate) fn audit(library: &Path, state: &SandboxState) -> Counts {
     counts
 }
 
-/// Tells of every create without a known answer what the server knows, as a person would.
+/// Settles every create without a known reply with what the server knows, as a person would.
 pub(crate) async fn settle(library: &Library, state: &SandboxState) -> usize {
     let mut settled = 0;
     for record in library.jobs().await.unwrap() {
@@ -224,10 +191,10 @@ pub(crate) async fn settle(library: &Library, state: &SandboxState) -> usize {
     settled
 }
 
-/// Recovers until nothing is open but what a person has to settle.
+/// Recovers until only records for manual settlement are open.
 pub(crate) async fn recover(client: &VideoClient) {
     let started = Instant::now();
-    while started.elapsed() < PATIENCE {
+    while started.elapsed() < MAX_WAIT {
         let recovered = client.recover().await.unwrap();
         assert!(recovered.stuck.is_empty(), "{:?}", recovered.stuck);
         if recovered.open.is_empty() && recovered.elsewhere.is_empty() {
@@ -238,13 +205,13 @@ pub(crate) async fn recover(client: &VideoClient) {
     panic!("still open: {:?}", client.library().jobs().await);
 }
 
-/// Holds when everything was recovered and settled: all that the server made and did not fail is here, what it
-/// cost is in the ledger, and nothing else lies around. `library` is the only one that has it open.
+/// Checks what holds once everything was recovered and settled: the library has every clip that the server made,
+/// the ledger has its cost, and no other files are left. `library` must be the only open handle.
 pub(crate) async fn closing_audit(library: Library, state: &SandboxState) -> Counts {
     let root = library.folder().unwrap().to_owned();
     let counts = audit(&root, state);
     assert_eq!((counts.open, counts.unknown), (0, 0), "{counts:?}");
-    let books = Books::read(&root);
+    let books = JournalFiles::read(&root);
     assert_eq!((books.open.len(), books.moved), (0, 0), "{:#?}", books.open);
 
     let verdicts: Vec<_> = library.verify().collect().await;
@@ -252,7 +219,7 @@ pub(crate) async fn closing_audit(library: Library, state: &SandboxState) -> Cou
         let verdict = verdict.unwrap();
         assert_eq!(verdict.condition, Condition::Intact, "{verdict:?}");
     }
-    // Sums of names, against the records and the server.
+    // Compares the sums from the file names with the records and the server.
     let spent = library.spent(..).await.unwrap();
     let asked: u64 = books
         .settled
@@ -267,7 +234,7 @@ pub(crate) async fn closing_audit(library: Library, state: &SandboxState) -> Cou
         .settled
         .values()
         .any(|record| record.state == JobState::Failed && record.cost.is_none());
-    // Of a request that a person settled as never made the ledger has what its question cost, when that was told
+    // A request that a person settled as never made keeps the cost of its question in the ledger, if it was recorded
     // before the process died.
     let perhaps: u64 = books
         .settled

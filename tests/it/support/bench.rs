@@ -1,5 +1,4 @@
-//! What the tests of client, jobs, downloads and program share: a sandbox and a library of their own,
-//! a client in a hurry, and a hard look at what lies in the library.
+//! A sandbox and an empty library for one test, a client with short waits, and strict checks of the library.
 
 #![cfg(feature = "cli")]
 
@@ -17,7 +16,7 @@ use reelkin::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A key that is easy to find wherever it should not be.
+/// A key that is easy to find where it must not be.
 pub(crate) const KEY: &str = "xai-CANARY0123456789abcdef";
 
 pub(crate) const fn ms(millis: u64) -> Duration {
@@ -25,7 +24,7 @@ pub(crate) const fn ms(millis: u64) -> Duration {
 }
 
 /// Limits how long a test waits for a state that must come, also on a loaded machine.
-pub(crate) const PATIENCE: Duration = secs(240);
+pub(crate) const MAX_WAIT: Duration = secs(240);
 
 /// Keeps every job pending until [`Bench::end_pending`], so that a test does not race with the end of a job.
 pub(crate) const PENDING: &str = "poll:html=202";
@@ -51,7 +50,7 @@ pub(crate) fn quick_polls() -> PollPolicy {
     policy.expected = ms(100);
     policy.shortest = ms(20);
     policy.longest = ms(60);
-    policy.deadline = PATIENCE;
+    policy.deadline = MAX_WAIT;
     policy
 }
 
@@ -78,7 +77,7 @@ pub(crate) fn quick_creates() -> Timeouts {
     timeouts
 }
 
-/// A client set up for a place that speaks the protocol.
+/// Returns a builder for a client with short waits.
 pub(crate) fn builder(base_url: &str, library: &Path) -> VideoClientBuilder {
     VideoClient::builder()
         .api_key(KEY)
@@ -89,12 +88,12 @@ pub(crate) fn builder(base_url: &str, library: &Path) -> VideoClientBuilder {
         .rate_limit(RateLimit::per_second(1000.0, 1000.0))
 }
 
-/// The cheapest request there is to render.
+/// Returns the request that is the cheapest to render.
 pub(crate) fn request() -> GenerateRequest {
     GenerateRequest::text("a lighthouse at dusk").duration(secs(1))
 }
 
-/// A sandbox with the well-known key, and an empty library.
+/// A sandbox with [`KEY`], and an empty library.
 pub(crate) struct Bench {
     pub(crate) sandbox: Sandbox,
     pub(crate) folder: TempDir,
@@ -114,7 +113,7 @@ impl Bench {
         }
     }
 
-    /// The library's folder; the temporary folder around it is for everything else.
+    /// Returns the folder of the library. The temporary folder around it is for other files.
     pub(crate) fn library(&self) -> PathBuf {
         self.folder.path().join("clips")
     }
@@ -123,7 +122,7 @@ impl Bench {
         builder(&self.sandbox.base_url(), &self.library())
     }
 
-    /// A new client each time: nothing is shared with an earlier one but the library.
+    /// Returns a new client, which shares only the library with earlier ones.
     pub(crate) fn client(&self) -> VideoClient {
         self.builder().build().unwrap()
     }
@@ -132,17 +131,18 @@ impl Bench {
         self.sandbox.state()
     }
 
-    /// Waits until the sandbox's state is as wanted.
+    /// Waits until the state of the sandbox is as wanted, and returns it.
     pub(crate) async fn until(&self, what: &str, wanted: impl Fn(&SandboxState) -> bool) -> SandboxState {
-        let started = Instant::now();
-        loop {
-            let state = self.state();
-            if wanted(&state) {
-                return state;
-            }
-            assert!(started.elapsed() < PATIENCE, "never: {what}: {state:?}");
-            tokio::time::sleep(ms(10)).await;
-        }
+        let mut state = self.state();
+        wait_until(
+            || format!("{what}: {:?}", self.state()),
+            async || {
+                state = self.state();
+                wanted(&state)
+            },
+        )
+        .await;
+        state
     }
 
     /// Removes [`PENDING`] from the script. The other faults stay in force.
@@ -158,7 +158,7 @@ impl Bench {
     }
 }
 
-/// A clip of the library that passed the look.
+/// A clip of the library that passed the checks.
 #[derive(Debug)]
 pub(crate) struct SavedClip {
     pub(crate) path: PathBuf,
@@ -171,7 +171,7 @@ impl SavedClip {
     }
 }
 
-/// Everything that lies in a library, which must be whole clips with their sidecars and nothing else.
+/// Returns all clips of a library. It must contain whole clips with their sidecars and nothing else.
 pub(crate) fn clips_in(library: &Path) -> Vec<SavedClip> {
     let mut clips = Vec::new();
     let Ok(entries) = std::fs::read_dir(library) else {
@@ -184,7 +184,7 @@ pub(crate) fn clips_in(library: &Path) -> Vec<SavedClip> {
     for name in &names {
         let path = library.join(name);
         if ["chains", "jobs", "ledger", "quarantine"].contains(&name.as_str()) {
-            // They are looked at by the tests of chains, of the journal and of the quarantine.
+            // The tests of chains, of the journal and of the quarantine check these.
         } else if name == ".incoming" {
             let left: Vec<_> = std::fs::read_dir(&path).unwrap().collect();
             assert!(left.is_empty(), "left in .incoming: {left:?}");
@@ -208,7 +208,16 @@ pub(crate) fn clips_in(library: &Path) -> Vec<SavedClip> {
     clips
 }
 
-/// The events of a job until it is over.
+/// Waits until a condition holds. Panics with `describe` if it does not hold within [`MAX_WAIT`].
+pub(crate) async fn wait_until(describe: impl Fn() -> String, mut holds: impl AsyncFnMut() -> bool) {
+    let started = Instant::now();
+    while !holds().await {
+        assert!(started.elapsed() < MAX_WAIT, "never: {}", describe());
+        tokio::time::sleep(ms(5)).await;
+    }
+}
+
+/// Returns all events of a job.
 pub(crate) async fn all_events(job: &JobHandle) -> Vec<JobEvent> {
     let (mut events, mut all) = (job.events(), Vec::new());
     while let Some(event) = events.next().await {
@@ -217,7 +226,7 @@ pub(crate) async fn all_events(job: &JobHandle) -> Vec<JobEvent> {
     all
 }
 
-/// A real clip of a second, made once for all tests.
+/// Returns a real clip of one second, which is made once for all tests.
 pub(crate) async fn real_clip() -> Bytes {
     static CLIP: OnceLock<Bytes> = OnceLock::new();
     static MAKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -231,7 +240,7 @@ pub(crate) async fn real_clip() -> Bytes {
     CLIP.get_or_init(|| bytes).clone()
 }
 
-/// A continuation that is quick to render.
+/// Returns a continuation that is quick to render.
 pub(crate) fn step(prompt: &str) -> ContinueRequest {
     ContinueRequest::new(prompt).duration(secs(1)).resolution("480p")
 }

@@ -1,4 +1,4 @@
-//! Faults at bytes, fired at a sandbox many at a time, and what came of them.
+//! Faults at single bytes of an exchange, many at a time, and their results.
 
 #![cfg(feature = "cli")]
 #![expect(clippy::print_stdout, reason = "figures, for whoever asks with --nocapture")]
@@ -15,8 +15,8 @@ use reelkin::{Charge, Clip, Error, GenerateRequest, Timeouts, VideoClient, secs}
 use crate::support::bench::{Bench, clips_in, ms, quick_creates, quick_downloads, quick_polls};
 use crate::support::reply_sizes::{Reply, measure};
 
-/// How many go wrong at a time: most of them wait for something.
-pub(crate) const AT_ONCE: usize = 48;
+/// Number of faults at a time. Most of them wait for something.
+pub(crate) const CONCURRENCY: usize = 48;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Kind {
@@ -29,14 +29,14 @@ pub(crate) enum Kind {
 
 /// One fault at one byte.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Shot {
+pub(crate) struct ByteFault {
     pub(crate) number: usize,
     pub(crate) kind: Kind,
     pub(crate) at: usize,
 }
 
-impl Shot {
-    pub(crate) fn fault(self, operation: &str, prompt: Option<&str>) -> reelkin::sandbox::Fault {
+impl ByteFault {
+    pub(crate) fn during(self, operation: &str, prompt: Option<&str>) -> reelkin::sandbox::Fault {
         let at = self.at;
         let what = match self.kind {
             Kind::Cut => format!("cut@{at}"),
@@ -49,7 +49,7 @@ impl Shot {
         format!("{operation}:{what}{prompt},times=1").parse().unwrap()
     }
 
-    /// Whether the client can be left without an answer by a line that stays open.
+    /// Returns whether the connection may stay open without a complete reply.
     pub(crate) const fn is_silent(self) -> bool {
         matches!(self.kind, Kind::Stall | Kind::Corrupt(_))
     }
@@ -59,8 +59,9 @@ pub(crate) fn is_long() -> bool {
     std::env::var_os("REELKIN_LONG").is_some()
 }
 
-/// Two kinds in turn at every byte before `dense`, one at each of the `sparse` bytes; in the long run all kinds at all.
-pub(crate) fn shots(dense: usize, sparse: impl Iterator<Item = usize>) -> Vec<Shot> {
+/// Returns two kinds of fault in turn for every byte before `dense`, and one for each of the `sparse` bytes. A long
+/// run gets all kinds for all bytes.
+pub(crate) fn byte_faults(dense: usize, sparse: impl Iterator<Item = usize>) -> Vec<ByteFault> {
     let kinds = |at: usize| {
         let bit = (at % 8) as u8;
         [
@@ -80,40 +81,40 @@ pub(crate) fn shots(dense: usize, sparse: impl Iterator<Item = usize>) -> Vec<Sh
     }
     let numbered = pairs.into_iter().enumerate();
     numbered
-        .map(|(number, (kind, at))| Shot { number, kind, at })
+        .map(|(number, (kind, at))| ByteFault { number, kind, at })
         .collect()
 }
 
-/// All bytes of a long reply in the long run; else its ends and some between.
-pub(crate) fn ends_and_some(from: usize, to: usize) -> impl Iterator<Item = usize> {
+/// Returns both ends of a long reply and some bytes between. A long run gets all bytes.
+pub(crate) fn sampled_bytes(from: usize, to: usize) -> impl Iterator<Item = usize> {
     (from..=to).filter(move |at| is_long() || at - from < 256 || to - at <= 256 || at.is_multiple_of(149))
 }
 
-/// What came of a shot, in a word; or what is wrong.
+/// The result of a fault in a few words, or what is wrong with it.
 pub(crate) type Verdict = Result<String, String>;
 
-/// Fires all shots, each from a free place, and prints what came of them.
-pub(crate) async fn volley<P, F, W>(name: &str, places: Vec<P>, shots: Vec<Shot>, fire: F)
+/// Runs all faults, each in a free place, and prints a summary of the results.
+pub(crate) async fn run_faults<P, F, W>(name: &str, places: Vec<P>, byte_faults: Vec<ByteFault>, check: F)
 where
     P: Send + Sync + 'static,
-    F: Fn(Arc<P>, Shot) -> W + Clone + Send + 'static,
+    F: Fn(Arc<P>, ByteFault) -> W + Clone + Send + 'static,
     W: Future<Output = Verdict> + Send,
 {
     let begun = std::time::Instant::now();
-    let count = shots.len();
-    let queue: Arc<Mutex<VecDeque<Shot>>> = Arc::new(Mutex::new(shots.into()));
+    let count = byte_faults.len();
+    let queue: Arc<Mutex<VecDeque<ByteFault>>> = Arc::new(Mutex::new(byte_faults.into()));
     let mut tasks = tokio::task::JoinSet::new();
     for place in places {
-        let (queue, fire, place) = (Arc::clone(&queue), fire.clone(), Arc::new(place));
+        let (queue, check, place) = (Arc::clone(&queue), check.clone(), Arc::new(place));
         tasks.spawn(async move {
             let mut verdicts = Vec::new();
             loop {
                 let next = queue.lock().unwrap().pop_front();
-                let Some(shot) = next else { return verdicts };
-                let kind = format!("{:?}", shot.kind);
+                let Some(fault) = next else { return verdicts };
+                let kind = format!("{:?}", fault.kind);
                 let kind = kind.split('(').next().unwrap().to_lowercase();
-                let verdict = fire(Arc::clone(&place), shot).await;
-                verdicts.push((kind, verdict.map_err(|wrong| format!("{shot:?}: {wrong}"))));
+                let verdict = check(Arc::clone(&place), fault).await;
+                verdicts.push((kind, verdict.map_err(|wrong| format!("{fault:?}: {wrong}"))));
             }
         });
     }
@@ -135,21 +136,21 @@ where
     assert!(wrong.is_empty(), "{name}: {} wrong\n{shown}", wrong.len());
 }
 
-/// A sandbox with tiny clips, a library in memory where there is such a place, and two clients of it.
-pub(crate) struct Rig {
+/// A sandbox with tiny clips, a library in memory if possible, and two clients.
+pub(crate) struct ByteFaultRig {
     pub(crate) bench: Bench,
-    /// Waits as long as it takes on a busy machine.
+    /// A client with long timeouts, for a loaded machine.
     pub(crate) patient: VideoClient,
-    /// For lines that fall silent.
+    /// A client with short timeouts, for connections that stall.
     hasty: VideoClient,
 }
 
-impl Rig {
+impl ByteFaultRig {
     pub(crate) async fn start(checksum: ClipChecksum, faults: &[&str]) -> Self {
         let builder = Sandbox::builder().seconds_per_job(0.0).clip_checksum(checksum);
         let faults: Vec<&str> = ["render-size=16x16"].iter().chain(faults).copied().collect();
         let mut bench = Bench::with(builder, &faults).await;
-        // Every save syncs twice: on a disk that would be most of the time.
+        // Every save syncs twice, which would take most of the time on a disk.
         if Path::new("/dev/shm").is_dir() {
             bench.folder = tempfile::tempdir_in("/dev/shm").unwrap();
         }
@@ -157,7 +158,7 @@ impl Rig {
             let mut polls = quick_polls();
             (polls.first, polls.shortest, polls.longest) = (ms(1), ms(5), ms(20));
             let mut downloads = quick_downloads();
-            // Each fault strikes once. More attempts leave room for delays of a loaded machine.
+            // Each fault applies once. More attempts allow for delays on a loaded machine.
             (downloads.stall_timeout, downloads.attempts) = (silence, 6);
             let client = bench.builder().poll(polls).download(downloads);
             client.timeouts(timeouts).build().unwrap()
@@ -173,21 +174,21 @@ impl Rig {
         }
     }
 
-    pub(crate) fn client(&self, shot: Shot) -> &VideoClient {
-        if shot.is_silent() {
+    pub(crate) fn client(&self, fault: ByteFault) -> &VideoClient {
+        if fault.is_silent() {
             &self.hasty
         } else {
             &self.patient
         }
     }
 
-    /// The replies of what a client does, by the words of their requests.
+    /// Measures the replies that a client gets.
     pub(crate) async fn replies<O>(&self, drive: impl AsyncFnOnce(VideoClient) -> O) -> Vec<Reply> {
         let library = self.bench.folder.path().join("measured");
         measure(self.bench.sandbox.address(), &library, drive).await
     }
 
-    /// Takes a clip out again, so that the job can be picked up anew; its bytes.
+    /// Removes a clip so that its job can be picked up again, and returns its bytes.
     pub(crate) fn take(clip: &Clip) -> Vec<u8> {
         let path = clip.path.clone().unwrap();
         let bytes = std::fs::read(&path).unwrap();
@@ -197,19 +198,19 @@ impl Rig {
         bytes
     }
 
-    /// Nothing half done may be left, except what a sweep takes away.
+    /// Checks that a sweep leaves an empty library.
     pub(crate) async fn is_clean(&self) {
         self.patient.library().sweep(ms(0)).await.unwrap();
         assert_eq!(clips_in(&self.bench.library()).len(), 0);
     }
 }
 
-pub(crate) fn described(error: &Error) -> String {
+pub(crate) fn describe(error: &Error) -> String {
     let (kind, advice) = (error.kind(), error.retry_advice());
     format!("{kind}, {advice}, charge {}", error.may_have_been_charged())
 }
 
-pub(crate) fn tiny(words: &str) -> GenerateRequest {
+pub(crate) fn small_request(words: &str) -> GenerateRequest {
     GenerateRequest::text(words).duration(secs(1)).aspect_ratio("1:1")
 }
 
@@ -218,21 +219,21 @@ pub(crate) fn reply<'a>(replies: &'a [Reply], words: &str) -> &'a Reply {
     found.unwrap_or_else(|| panic!("{words}: {replies:?}"))
 }
 
-/// A finished job with a prompt of its own, and the bytes of its clip.
-pub(crate) struct Finished {
-    pub(crate) rig: Arc<Rig>,
+/// A finished job with a unique prompt, and the bytes of its clip.
+pub(crate) struct FinishedJob {
+    pub(crate) rig: Arc<ByteFaultRig>,
     pub(crate) id: String,
     pub(crate) prompt: String,
     pub(crate) bytes: Vec<u8>,
 }
 
-impl Finished {
-    pub(crate) async fn some(rig: &Arc<Rig>) -> Vec<Self> {
-        let make = (0..AT_ONCE).map(|number| {
+impl FinishedJob {
+    pub(crate) async fn make(rig: &Arc<ByteFaultRig>) -> Vec<Self> {
+        let make = (0..CONCURRENCY).map(|number| {
             let rig = Arc::clone(rig);
             async move {
                 let prompt = format!("place {number:03}");
-                let clip = rig.patient.generate(tiny(&prompt)).await.unwrap();
+                let clip = rig.patient.generate(small_request(&prompt)).await.unwrap();
                 let id = clip
                     .record
                     .as_ref()
@@ -242,7 +243,7 @@ impl Finished {
                     .unwrap()
                     .job_id
                     .clone();
-                let bytes = Rig::take(&clip);
+                let bytes = ByteFaultRig::take(&clip);
                 Self {
                     rig,
                     id: id.unwrap(),
@@ -254,7 +255,7 @@ impl Finished {
         futures_util::future::join_all(make).await
     }
 
-    /// The replies that picking it up gets.
+    /// Measures the replies to picking up the job.
     pub(crate) async fn replies(&self) -> Vec<Reply> {
         let replies = self
             .rig
@@ -262,45 +263,45 @@ impl Finished {
         replies.await
     }
 
-    /// Picks them up with all these shots at an operation; whether the clip may have other bytes then.
+    /// Picks the jobs up with all these faults of an operation. The flag says whether the saved clip may have other bytes.
     pub(crate) async fn pick_all_up(
         name: &str,
-        rig: &Rig,
+        rig: &ByteFaultRig,
         places: Vec<Self>,
-        shots: Vec<Shot>,
+        byte_faults: Vec<ByteFault>,
         (operation, may_differ): (&'static str, bool),
     ) {
-        volley(name, places, shots, move |place, shot| async move {
-            place.pick_up(operation, shot, may_differ).await
+        run_faults(name, places, byte_faults, move |place, fault| async move {
+            place.pick_up(operation, fault, may_differ).await
         })
         .await;
-        assert_eq!(rig.bench.state().creates, AT_ONCE as u64);
+        assert_eq!(rig.bench.state().creates, CONCURRENCY as u64);
         rig.is_clean().await;
     }
 
-    /// Picks the job up with a fault in the way; when that fails, once more without.
-    pub(crate) async fn pick_up(&self, operation: &str, shot: Shot, may_differ: bool) -> Verdict {
+    /// Picks the job up with a fault, and once more without if that fails.
+    pub(crate) async fn pick_up(&self, operation: &str, fault: ByteFault, may_differ: bool) -> Verdict {
         let rig = &self.rig;
         rig.bench
             .sandbox
-            .add_fault(shot.fault(operation, Some(&self.prompt)));
-        let outcome = rig.client(shot).job(&self.id).unwrap().wait().await;
+            .add_fault(fault.during(operation, Some(&self.prompt)));
+        let outcome = rig.client(fault).job(&self.id).unwrap().wait().await;
         let (clip, word) = match outcome {
             Ok(clip) => (clip, "saved".to_owned()),
             Err(error) if error.job_id() != Some(&self.id) => return Err(format!("no job id: {error}")),
             Err(error) if error.may_have_been_charged() == Charge::No => {
                 return Err(format!("no charge: {error}"));
             }
-            // What only loses or holds up bytes is made good by itself.
-            Err(error) if !matches!(shot.kind, Kind::Corrupt(_)) => {
-                return Err(format!("{}: {error}", described(&error)));
+            // A fault that only loses or delays bytes is retried automatically.
+            Err(error) if !matches!(fault.kind, Kind::Corrupt(_)) => {
+                return Err(format!("{}: {error}", describe(&error)));
             }
             Err(error) => match rig.patient.job(&self.id).unwrap().wait().await {
-                Ok(clip) => (clip, format!("{}, then saved", described(&error))),
+                Ok(clip) => (clip, format!("{}, then saved", describe(&error))),
                 Err(again) => return Err(format!("{error}; picked up: {again}")),
             },
         };
-        let bytes = Rig::take(&clip);
+        let bytes = ByteFaultRig::take(&clip);
         if bytes == self.bytes {
             Ok(word)
         } else if may_differ && bytes.len() == self.bytes.len() {

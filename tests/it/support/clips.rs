@@ -1,7 +1,7 @@
-//! Clips with their frame number painted in, so that a machine can read which frame it got.
+//! Clips with their frame number painted in, so that a test can read which frame it got.
 //!
-//! The pixels are made here in YUV and handed to the `ffmpeg` program as they are, so that no scaler but
-//! the one under test is involved. Clips are kept under the build's temporary folder by their recipe.
+//! The pixels are made here in YUV and passed to the `ffmpeg` program unchanged, so that only the scaler under test
+//! is involved. Clips are kept in the temporary folder of the build, by their recipe.
 
 #![cfg(feature = "media")]
 #![expect(
@@ -20,11 +20,11 @@ use std::process::{Command, Stdio};
 
 use reelkin::media::Frame;
 
-/// Side of a cell; bits and patches are cells, so that chroma and compression do not blur them.
+/// Side of a cell. Bits and patches are cells, so that chroma subsampling and compression do not blur them.
 pub const CELL: usize = 16;
 /// Bits of the number, in the first row of cells.
 const BITS: usize = 12;
-/// The colours of the rows below, in columns of two cells.
+/// The colors of the rows below, in columns of two cells.
 pub const PATCHES: [[u8; 3]; 8] = [
     [255, 255, 255],
     [0, 0, 0],
@@ -98,7 +98,7 @@ impl Recipe {
         self
     }
 
-    /// The clip's path; made if it was not yet.
+    /// Returns the path of the clip, which is made at the first call.
     pub fn make(&self) -> PathBuf {
         let mut hasher = DefaultHasher::new();
         self.hash(&mut hasher);
@@ -165,7 +165,7 @@ impl Recipe {
         out
     }
 
-    /// The textbook's formulas, in floating point.
+    /// Converts a color with the standard formulas, in floating point.
     fn yuv(&self, rgb: [u8; 3], depth: u32) -> [f64; 3] {
         let (kr, kb) = match self.matrix {
             Matrix::Bt601 => (0.299, 0.114),
@@ -210,7 +210,7 @@ fn colour_at(number: usize, x: usize, y: usize) -> [u8; 3] {
 pub fn ffmpeg(args: &str, input: Option<&Path>, output: &Path, frames: impl Iterator<Item = Vec<u8>>) {
     let mut command = Command::new("ffmpeg");
     command.args(["-nostdin", "-loglevel", "error", "-y"]);
-    // What stands before `--` belongs to the input.
+    // Arguments before `--` belong to the input.
     let (before, after) = args.split_once(" -- ").unwrap_or(("", args));
     command.args(before.split_whitespace());
     if let Some(input) = input {
@@ -224,7 +224,7 @@ pub fn ffmpeg(args: &str, input: Option<&Path>, output: &Path, frames: impl Iter
         .expect("the tests make their clips with the program ffmpeg; install it");
     let mut pipe = child.stdin.take().unwrap();
     for frame in frames {
-        // ffmpeg may have enough of them.
+        // ffmpeg may close its input early.
         if pipe.write_all(&frame).is_err() {
             break;
         }
@@ -238,7 +238,7 @@ pub fn ffmpeg(args: &str, input: Option<&Path>, output: &Path, frames: impl Iter
     );
 }
 
-/// The picture before it was turned, so that number and patches are where they were painted.
+/// Returns the frame before its rotation, so that number and patches are where they were painted.
 pub fn unturned(frame: &Frame) -> Frame {
     let (w, h) = (frame.width() as usize, frame.height() as usize);
     let (degrees, mirrored) = (frame.rotation().degrees(), frame.rotation().is_mirrored());
@@ -247,7 +247,7 @@ pub fn unturned(frame: &Frame) -> Frame {
     let mut out = vec![0; frame.rgb().len()];
     for y in 0..oh {
         for x in 0..ow {
-            // Where the coded pixel went.
+            // The position of the coded pixel in the rotated frame.
             let (mut sx, sy) = match degrees {
                 90 => (oh - 1 - y, x),
                 180 => (ow - 1 - x, oh - 1 - y),
@@ -264,7 +264,7 @@ pub fn unturned(frame: &Frame) -> Frame {
     Frame::from_rgb(ow as u32, oh as u32, out).unwrap()
 }
 
-/// The mean colour of the middle of a cell.
+/// Returns the mean color of the middle of a cell.
 fn cell(frame: &Frame, column: usize, row: usize) -> [f64; 3] {
     let mut sum = [0.0; 3];
     let mut count = 0.0;
@@ -280,7 +280,7 @@ fn cell(frame: &Frame, column: usize, row: usize) -> [f64; 3] {
     sum.map(|s| s / count)
 }
 
-/// The number painted into a frame that is upright.
+/// Returns the number painted into an upright frame.
 #[track_caller]
 pub fn number(frame: &Frame) -> usize {
     (0..BITS)
@@ -295,7 +295,7 @@ pub fn number(frame: &Frame) -> usize {
         .sum()
 }
 
-/// The largest distance of a patch from its colour, over all channels.
+/// Returns the largest distance of a patch from its color, over all channels.
 pub fn worst_patch(frame: &Frame, gray: bool) -> f64 {
     let mut worst: f64 = 0.0;
     for (i, patch) in PATCHES.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! A store that counts what is asked of it and what it sends.
+//! An object store that counts the requests it gets and the bytes it sends.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,26 +11,26 @@ use object_store::{
     PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result as StoreResult,
 };
 
-/// A store in memory that counts; it may take conditions lightly.
+/// A counting store in memory, which can be told to misbehave.
 #[derive(Debug, Default)]
-pub(crate) struct Metered {
+pub(crate) struct CountingStore {
     pub(crate) inner: InMemory,
     sent: AtomicU64,
-    /// Requests for content, and with those for facts alone.
+    /// Requests for content.
     gets: AtomicU64,
     pub(crate) asked: AtomicU64,
     pub(crate) lists: AtomicU64,
-    pub(crate) careless: AtomicBool,
-    /// Whether whoever asks for a clip next panics.
+    pub(crate) ignores_conditions: AtomicBool,
+    /// Whether the next request for a clip panics.
     pub(crate) panics_once: AtomicBool,
-    /// Whether an update is carried out whatever version it is for.
-    pub(crate) forgetful: AtomicBool,
-    /// Whether content never comes, and for how many requests it is being waited.
-    pub(crate) silent: AtomicBool,
+    /// Whether an update ignores the expected version.
+    pub(crate) ignores_versions: AtomicBool,
+    /// Whether requests for content never return, and how many of them are waiting.
+    pub(crate) hangs: AtomicBool,
     pub(crate) waiting: AtomicU64,
 }
 
-/// One request that waits.
+/// One waiting request.
 struct Waiting<'a>(&'a AtomicU64);
 
 impl Drop for Waiting<'_> {
@@ -39,8 +39,8 @@ impl Drop for Waiting<'_> {
     }
 }
 
-impl Metered {
-    /// Bytes and requests since the last time.
+impl CountingStore {
+    /// Returns the bytes and requests since the last call.
     #[cfg(feature = "cli")]
     pub(crate) fn take(&self) -> (u64, u64) {
         (
@@ -50,24 +50,24 @@ impl Metered {
     }
 }
 
-impl fmt::Display for Metered {
+impl fmt::Display for CountingStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("metered")
     }
 }
 
 #[async_trait::async_trait]
-impl ObjectStore for Metered {
+impl ObjectStore for CountingStore {
     async fn put_opts(
         &self,
         at: &StorePath,
         payload: PutPayload,
         mut options: PutOptions,
     ) -> StoreResult<PutResult> {
-        if self.careless.load(Ordering::Relaxed) {
+        if self.ignores_conditions.load(Ordering::Relaxed) {
             options.mode = PutMode::Overwrite;
         }
-        if self.forgetful.load(Ordering::Relaxed) && matches!(options.mode, PutMode::Update(_)) {
+        if self.ignores_versions.load(Ordering::Relaxed) && matches!(options.mode, PutMode::Update(_)) {
             options.mode = PutMode::Overwrite;
         }
         self.inner.put_opts(at, payload, options).await
@@ -89,7 +89,7 @@ impl ObjectStore for Metered {
         );
         self.asked.fetch_add(1, Ordering::Relaxed);
         let head = options.head;
-        if !head && self.silent.load(Ordering::Relaxed) {
+        if !head && self.hangs.load(Ordering::Relaxed) {
             self.waiting.fetch_add(1, Ordering::Relaxed);
             let _waiting = Waiting(&self.waiting);
             std::future::pending::<()>().await;
@@ -121,7 +121,7 @@ impl ObjectStore for Metered {
     }
 
     async fn copy_opts(&self, from: &StorePath, to: &StorePath, mut options: CopyOptions) -> StoreResult<()> {
-        if self.careless.load(Ordering::Relaxed) {
+        if self.ignores_conditions.load(Ordering::Relaxed) {
             options.mode = CopyMode::Overwrite;
         }
         self.inner.copy_opts(from, to, options).await

@@ -1,4 +1,4 @@
-//! Checks of the tests themselves: what a list elsewhere names has its test.
+//! Checks of the tests themselves: everything that a list elsewhere names has its test.
 
 #![cfg(feature = "cli")]
 
@@ -9,7 +9,7 @@ use reelkin::sandbox::Fault;
 
 use crate::support::fault_table::all_faults;
 
-/// Every test of the binary, as source text.
+/// Collects the source text of all tests.
 fn sources(folder: &Path, all: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -43,7 +43,7 @@ fn every_report_of_the_field_study_has_one_test() {
     assert!(count(mark) <= 41, "{}", count(mark));
 }
 
-/// A new kind of fault without a row fails here.
+/// A new kind of fault needs a row in a fault table.
 #[test]
 fn every_kind_of_fault_has_a_row() {
     let source = include_str!("../../../src/sandbox/faults/mod.rs");
@@ -64,7 +64,7 @@ fn every_kind_of_fault_has_a_row() {
             kind.chars().take_while(|c| c.is_alphanumeric()).collect()
         })
         .collect();
-    // Faults of what an answer says have a test of their own: no clip comes of an answer.
+    // Faults of answers have their own tests, because answers make no clip.
     let of_answers = [
         "Refusal",
         "SchemaBreak",

@@ -1,10 +1,10 @@
-//! A small disk for one test.
+//! A small file system for one test.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// A small disk of its own, where the system lets us mount one.
+/// A small file system, on machines that allow to mount one.
 pub(crate) struct Disk(PathBuf);
 
 impl Disk {
@@ -23,7 +23,7 @@ impl Disk {
 
     pub(crate) fn set_read_only(&self, read_only: bool) {
         let option = if read_only { "remount,ro" } else { "remount,rw" };
-        // Busy while a process that another test starts still has our files, between fork and exec.
+        // The mount is busy while a child of another test holds our files, between fork and exec.
         let done = (0..6000).any(|_| {
             std::thread::sleep(Duration::from_millis(10));
             let remount = Command::new("mount").args(["-o", option]).arg(&self.0).output();

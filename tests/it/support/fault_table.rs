@@ -1,4 +1,4 @@
-//! The rows of the fault tables of creates, polls and downloads, and how a row is checked.
+//! The rows of the fault tables of creates, polls and downloads, and the check of a row.
 
 #![cfg(feature = "cli")]
 
@@ -32,13 +32,13 @@ pub(crate) enum End {
 pub(crate) struct Row {
     pub(crate) fault: &'static str,
     pub(crate) end: End,
-    /// Jobs the sandbox made: each would have been paid.
+    /// Number of jobs that the sandbox made. Each would have been paid.
     pub(crate) creates: u64,
-    /// Creates that arrived, refused ones included.
+    /// Number of creates that arrived, including refused ones.
     pub(crate) requests: u64,
-    /// Ends at a deadline, so the deadline is short.
+    /// Whether the row ends at a deadline, which is then short.
     pub(crate) hasty: bool,
-    /// The line falls silent, so the time for an exchange is short.
+    /// Whether the connection stalls, so that the timeout of an exchange is short.
     pub(crate) silent: bool,
 }
 
@@ -75,7 +75,7 @@ pub(crate) const fn fails(
     }
 }
 
-/// The create was sent, and nobody can say what became of it.
+/// The create was sent, and its result is unknown.
 pub(crate) const fn unknown(fault: &'static str, creates: u64) -> Row {
     let row = fails(
         fault,
@@ -87,13 +87,13 @@ pub(crate) const fn unknown(fault: &'static str, creates: u64) -> Row {
     Row { creates, ..row }
 }
 
-/// The service said no, in words.
+/// The service refused the create.
 pub(crate) const fn refused(fault: &'static str, kind: ErrorKind, advice: RetryAdvice, requests: u64) -> Row {
     let row = fails(fault, kind, advice, Charge::No, false);
     Row { requests, ..row }
 }
 
-/// The job goes on, and is to be picked up by its id.
+/// The job continues, and can be picked up by its id.
 pub(crate) const fn resumes(fault: &'static str, kind: ErrorKind, charge: Charge) -> Row {
     fails(fault, kind, RetryAdvice::Resume, charge, true)
 }
@@ -115,7 +115,7 @@ pub(crate) const fn stays_open(fault: &'static str) -> Row {
     }
 }
 
-/// A line falls silent, so the time for an exchange is short.
+/// The connection stalls, so the timeout of an exchange is short.
 pub(crate) const fn slow(row: Row) -> Row {
     Row { silent: true, ..row }
 }
@@ -125,14 +125,14 @@ pub(crate) const fn over(fault: &'static str, kind: ErrorKind, advice: RetryAdvi
     fails(fault, kind, advice, charge, true)
 }
 
-/// Runs one row; what is not as the row says is one line.
+/// Runs one row, and returns one line for each difference from it.
 async fn run(row: Row) -> Vec<String> {
     let bench = Bench::start(&[row.fault]).await;
     let mut policy = quick_polls();
     if row.hasty {
         policy.deadline = ms(600);
     }
-    // A square is the smallest picture to render.
+    // A square is the cheapest format to render.
     let mut asked = request().aspect_ratio("1:1");
     if row.fault.starts_with("storage") || row.fault.starts_with("public") {
         asked = asked.storage(StorageOptions::new("a.mp4").public_url(PublicUrl::LikeTheFile));
@@ -225,7 +225,7 @@ async fn run(row: Row) -> Vec<String> {
         check("creates after", bench.state().creates.to_string(), "1".to_owned());
     }
 
-    // What is to be picked up is there once the fault is gone, for a client that knows the id alone.
+    // Once the fault is gone, a client that knows only the id can pick the job up.
     let resume = matches!(
         row.end,
         End::Fails {
@@ -259,7 +259,7 @@ pub(crate) async fn run_all(rows: &[Row]) {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// All rows' faults, for the tests that want every one of them.
+/// Returns the faults of all rows.
 pub(crate) fn all_faults() -> impl Iterator<Item = &'static str> {
     [CREATES, POLLS, OUTCOMES, DOWNLOADS]
         .into_iter()

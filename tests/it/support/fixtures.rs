@@ -1,4 +1,4 @@
-//! What the tests read from `tests/fixtures/xai`: requests and replies of the service.
+//! Reads `tests/fixtures/xai`: requests and replies of the service.
 
 #![cfg(feature = "sandbox")]
 

@@ -1,4 +1,4 @@
-//! A relay before the sandbox that holds the replies of some requests until the test lets them go.
+//! A relay in front of the sandbox that holds the replies to some requests until the test releases them.
 
 #![cfg(feature = "cli")]
 
@@ -13,9 +13,9 @@ use tokio::task::JoinHandle;
 
 /// The requests whose replies are held.
 struct Held {
-    /// How their first lines begin.
+    /// The start of their first lines.
     start: &'static str,
-    /// How many of them are answered before.
+    /// The number of them that are still answered.
     let_through: AtomicUsize,
     released: watch::Sender<bool>,
 }
@@ -27,7 +27,7 @@ pub(crate) struct HeldReplies {
 }
 
 impl HeldReplies {
-    /// Holds the replies to requests that begin like that, after the first `let_through` of them.
+    /// Holds the replies to requests with this start, after the first `let_through` of them.
     pub(crate) async fn of(sandbox: SocketAddr, start: &'static str, let_through: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -56,7 +56,7 @@ impl HeldReplies {
         format!("http://{}/v1", self.address)
     }
 
-    /// Lets go what is held, and holds nothing more.
+    /// Releases the held replies, and holds no more.
     pub(crate) fn release(&self) {
         self.held.released.send_replace(true);
     }
@@ -69,7 +69,7 @@ impl Drop for HeldReplies {
 }
 
 impl Held {
-    /// Whether the reply to what begins like this is to be held.
+    /// Returns whether the reply to a request with this start is to be held.
     fn takes(&self, request: &[u8]) -> bool {
         request.starts_with(self.start.as_bytes())
             && self

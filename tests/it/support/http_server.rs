@@ -1,5 +1,6 @@
-//! A small HTTP server that keeps every byte it was sent, and answers exactly as told: for what the
-//! sandbox does not show (headers) or does not do (changed files, lines that fall silent).
+//! A small HTTP server that records every request and sends scripted responses.
+//!
+//! It covers what the sandbox does not show (headers) or does not do (changed files, stalled connections).
 
 #![cfg(feature = "cli")]
 
@@ -14,14 +15,15 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::bench::{PATIENCE, builder, ms, quick_polls, real_clip, request};
+use crate::support::bench::{MAX_WAIT, builder, ms, quick_polls, real_clip, request};
+use crate::support::fixtures::fixture_text;
 
 /// The id of every job this server makes.
 pub(crate) const JOB: &str = "c3b8f1de-4a52-4f0e-9a3c-6e1d2b7f8a90";
 
-/// A request as it came.
+/// A received request.
 #[derive(Debug, Clone)]
-pub(crate) struct Seen {
+pub(crate) struct ReceivedRequest {
     pub(crate) method: String,
     /// Path and query.
     pub(crate) path: String,
@@ -29,33 +31,33 @@ pub(crate) struct Seen {
     pub(crate) body: Bytes,
 }
 
-impl Seen {
+impl ReceivedRequest {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(have, _)| have == name);
         found.map(|(_, value)| value.as_str())
     }
 
-    /// `7` of `Range: bytes=7-`.
-    pub(crate) fn from(&self) -> Option<usize> {
+    /// Returns `7` for `Range: bytes=7-`.
+    pub(crate) fn range_start(&self) -> Option<usize> {
         let range = self.header("range")?.strip_prefix("bytes=")?;
         range.strip_suffix('-')?.parse().ok()
     }
 }
 
-/// What is sent back.
+/// A scripted response.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Bytes,
-    /// Bytes of the body that are sent before the line is cut or falls silent.
+    /// Number of bytes of the body that are sent before the connection is cut or stalls.
     pub(crate) send: usize,
-    /// Whether the line stays open and silent after that.
+    /// Whether the connection stays open without further bytes after that.
     pub(crate) silent: bool,
-    /// Bytes a second; 0 is at once.
+    /// Bytes per second. 0 sends everything at once.
     pub(crate) rate: usize,
-    /// Whether the length is told.
-    pub(crate) told: bool,
+    /// Whether the response has a `Content-Length`.
+    pub(crate) has_length: bool,
 }
 
 impl Answer {
@@ -68,7 +70,7 @@ impl Answer {
             body,
             silent: false,
             rate: 0,
-            told: true,
+            has_length: true,
         }
     }
 
@@ -77,7 +79,7 @@ impl Answer {
         self
     }
 
-    /// Promises the whole body and stops after so many bytes.
+    /// Announces the whole body and stops after a number of bytes.
     pub(crate) fn cut(mut self, after: usize) -> Self {
         self.send = after;
         self
@@ -88,9 +90,9 @@ impl Answer {
         self
     }
 
-    /// The end of the line is the end of the body.
+    /// Omits the length. The end of the connection is the end of the body.
     pub(crate) fn without_length(mut self) -> Self {
-        self.told = false;
+        self.has_length = false;
         self
     }
 
@@ -100,10 +102,10 @@ impl Answer {
     }
 }
 
-/// A file, or the rest of it where a range was asked for.
-pub(crate) fn file(seen: &Seen, whole: &Bytes, etag: &str) -> Answer {
+/// Returns a file, or the rest of it if a range was requested.
+pub(crate) fn file(seen: &ReceivedRequest, whole: &Bytes, etag: &str) -> Answer {
     let same = seen.header("if-range").is_none_or(|given| given == etag);
-    let answer = match seen.from().filter(|_| same) {
+    let answer = match seen.range_start().filter(|_| same) {
         Some(from) if from >= whole.len() => {
             Answer::new(416, "").header("content-range", format!("bytes */{}", whole.len()))
         }
@@ -116,7 +118,7 @@ pub(crate) fn file(seen: &Seen, whole: &Bytes, etag: &str) -> Answer {
     answer.header("etag", etag).header("content-type", "video/mp4")
 }
 
-/// The answer to a poll of a finished job.
+/// Returns the reply to a poll of a finished job.
 pub(crate) fn done(url: &str) -> Answer {
     let body = serde_json::json!({
         "status": "done", "progress": 100, "model": "grok-imagine-video",
@@ -126,11 +128,11 @@ pub(crate) fn done(url: &str) -> Answer {
     Answer::new(200, body.to_string())
 }
 
-type Script = dyn Fn(&Seen, usize) -> Option<Answer> + Send + Sync;
+type Script = dyn Fn(&ReceivedRequest, usize) -> Option<Answer> + Send + Sync;
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    seen: Arc<Mutex<Vec<ReceivedRequest>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -141,15 +143,15 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// A server that makes a job, finishes it at once and serves `clip` at `/clip.mp4`. `script` comes
-    /// first: it gets a request and how many of the same path came before.
+    /// Starts a server that makes a job, finishes it at once and serves `clip` at `/clip.mp4`. `script` may answer
+    /// first. It gets the request and the number of earlier requests to the same path.
     pub(crate) async fn start(
         clip: Bytes,
-        script: impl Fn(&Seen, usize) -> Option<Answer> + Send + Sync + 'static,
+        script: impl Fn(&ReceivedRequest, usize) -> Option<Answer> + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
+        let seen: Arc<Mutex<Vec<ReceivedRequest>>> = Arc::default();
         let (all, script): (_, Arc<Script>) = (Arc::clone(&seen), Arc::new(script));
         let task = tokio::spawn(async move {
             loop {
@@ -158,7 +160,7 @@ impl Server {
                 };
                 let (all, script, clip) = (Arc::clone(&all), Arc::clone(&script), clip.clone());
                 tokio::spawn(async move {
-                    // A client that goes away is part of the tests.
+                    // Clients may disconnect in these tests.
                     let _ = serve(stream, address, clip, all, script).await;
                 });
             }
@@ -174,13 +176,13 @@ impl Server {
         self.url("/v1")
     }
 
-    pub(crate) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn requests(&self) -> Vec<ReceivedRequest> {
         self.seen.lock().unwrap().clone()
     }
 
-    /// The requests whose path starts so.
-    pub(crate) fn seen_at(&self, path: &str) -> Vec<Seen> {
-        let mut seen = self.seen();
+    /// Returns the requests whose path has this prefix.
+    pub(crate) fn requests_to(&self, path: &str) -> Vec<ReceivedRequest> {
+        let mut seen = self.requests();
         seen.retain(|seen| seen.path.starts_with(path));
         seen
     }
@@ -190,7 +192,7 @@ async fn serve(
     mut stream: TcpStream,
     address: SocketAddr,
     clip: Bytes,
-    all: Arc<Mutex<Vec<Seen>>>,
+    all: Arc<Mutex<Vec<ReceivedRequest>>>,
     script: Arc<Script>,
 ) -> std::io::Result<()> {
     let _ = stream.set_nodelay(true);
@@ -211,7 +213,7 @@ async fn serve(
     write(&mut stream, &answer).await
 }
 
-fn usual(request: &Seen, address: SocketAddr, clip: &Bytes) -> Answer {
+fn usual(request: &ReceivedRequest, address: SocketAddr, clip: &Bytes) -> Answer {
     match (request.method.as_str(), request.path.as_str()) {
         ("POST", "/v1/videos/generations") => {
             Answer::new(200, serde_json::json!({ "request_id": JOB }).to_string())
@@ -224,7 +226,7 @@ fn usual(request: &Seen, address: SocketAddr, clip: &Bytes) -> Answer {
     }
 }
 
-async fn read(stream: &mut TcpStream) -> std::io::Result<Option<Seen>> {
+async fn read(stream: &mut TcpStream) -> std::io::Result<Option<ReceivedRequest>> {
     let mut bytes = Vec::new();
     let head = loop {
         if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -238,7 +240,7 @@ async fn read(stream: &mut TcpStream) -> std::io::Result<Option<Seen>> {
     let mut lines = text.split("\r\n");
     let mut first = lines.next().unwrap_or_default().split(' ');
     let mut word = || first.next().unwrap_or_default().to_owned();
-    let mut seen = Seen {
+    let mut seen = ReceivedRequest {
         method: word(),
         path: word(),
         headers: lines
@@ -262,7 +264,7 @@ async fn read(stream: &mut TcpStream) -> std::io::Result<Option<Seen>> {
 
 async fn write(stream: &mut TcpStream, answer: &Answer) -> std::io::Result<()> {
     let mut head = format!("HTTP/1.1 {} Told\r\nconnection: close\r\n", answer.status);
-    if answer.told {
+    if answer.has_length {
         write!(head, "content-length: {}\r\n", answer.body.len()).unwrap();
     }
     for (name, value) in &answer.headers {
@@ -292,14 +294,16 @@ pub(crate) struct Run {
     pub(crate) folder: TempDir,
 }
 
-/// Makes a clip against a server with a script.
-pub(crate) async fn run(script: impl Fn(&Seen, usize) -> Option<Answer> + Send + Sync + 'static) -> Run {
-    run_within(PATIENCE, script).await
+/// Generates a clip against a scripted server.
+pub(crate) async fn run(
+    script: impl Fn(&ReceivedRequest, usize) -> Option<Answer> + Send + Sync + 'static,
+) -> Run {
+    run_within(MAX_WAIT, script).await
 }
 
 pub(crate) async fn run_within(
     deadline: Duration,
-    script: impl Fn(&Seen, usize) -> Option<Answer> + Send + Sync + 'static,
+    script: impl Fn(&ReceivedRequest, usize) -> Option<Answer> + Send + Sync + 'static,
 ) -> Run {
     let server = Server::start(real_clip().await, script).await;
     let folder = tempfile::tempdir().unwrap();
@@ -317,7 +321,7 @@ pub(crate) async fn run_within(
     }
 }
 
-/// The answer that a fixture holds; the status of an error is the start of its name.
+/// Returns the reply in a fixture. The name of an error starts with its status.
 pub(crate) fn answer(name: &str) -> Answer {
     let body = fixture_text(name);
     let file = name.rsplit('/').next().unwrap_or_default();

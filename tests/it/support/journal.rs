@@ -1,15 +1,14 @@
-//! What lies in the journal of a library, read as files.
+//! The journal of a library, read as files.
 
 #![cfg(feature = "cli")]
 
 use std::path::{Path, PathBuf};
-use std::process::Child;
-use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::support::bench::{PATIENCE, ms};
+use crate::support::bench::wait_until;
 
+/// Returns the files of the open records, in the order of their names.
 pub(crate) fn open_records(library: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(library.join("jobs"))
         .into_iter()
@@ -23,6 +22,7 @@ pub(crate) fn open_records(library: &Path) -> Vec<PathBuf> {
     paths
 }
 
+/// Returns the entries of the ledger, in the order of their ids.
 pub(crate) fn ledger(library: &Path) -> Vec<Value> {
     let days = std::fs::read_dir(library.join("ledger"))
         .into_iter()
@@ -38,26 +38,13 @@ pub(crate) fn ledger(library: &Path) -> Vec<Value> {
     records
 }
 
-pub(crate) async fn until_state(library: &Path, state: &str) {
-    let started = Instant::now();
-    loop {
-        let found = open_records(library).into_iter().any(|path| {
+/// Waits until a record is open in a state.
+pub(crate) async fn wait_for_state(library: &Path, state: &str) {
+    let is_there = async || {
+        open_records(library).into_iter().any(|path| {
             let text = std::fs::read_to_string(path).unwrap_or_default();
             text.contains(&format!("\"state\": \"{state}\""))
-        });
-        if found {
-            return;
-        }
-        let open = open_records(library);
-        assert!(started.elapsed() < PATIENCE, "never {state}: {open:?}");
-        tokio::time::sleep(ms(5)).await;
-    }
-}
-
-pub(crate) async fn kill(mut child: Child) {
-    let killed = tokio::task::spawn_blocking(move || {
-        child.kill().unwrap();
-        child.wait().unwrap()
-    });
-    assert!(!killed.await.unwrap().success());
+        })
+    };
+    wait_until(|| format!("{state}: {:?}", open_records(library)), is_there).await;
 }

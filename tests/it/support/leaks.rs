@@ -1,4 +1,4 @@
-//! Looks for keys, bearers and signatures in everything that is printed or kept.
+//! Looks for keys, bearer tokens and signatures in everything that is printed or stored.
 
 #![cfg(feature = "cli")]
 
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::support::bench::KEY;
 
-/// What must not be found, by its name.
+/// Returns the names of the secrets that a text contains.
 pub(crate) fn leaks(text: &str) -> Vec<&'static str> {
     let lower = text.to_lowercase();
     let marks = [
@@ -34,15 +34,15 @@ pub(crate) fn assert_clean(what: &str, text: &str) {
     assert!(found.is_empty(), "{what} has {found:?}: {lines:#?}");
 }
 
-/// The journal has the link to a clip that is not saved yet: the service may forget the job before the link
-/// expires. When the clip is saved the ledger has it no more.
+/// Returns whether a file is an open record. It contains the link to a clip that is not saved yet, because the
+/// service may forget the job before the link expires. The ledger does not contain it.
 pub(crate) fn is_open_record(path: &Path) -> bool {
     path.parent()
         .and_then(Path::file_name)
         .is_some_and(|folder| folder == "jobs")
 }
 
-/// Every file below a folder, hidden ones as well, as text.
+/// Checks every file below a folder, including hidden ones.
 pub(crate) fn assert_files_clean(what: &str, folder: &Path) {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return;
@@ -64,7 +64,7 @@ pub(crate) fn assert_files_clean(what: &str, folder: &Path) {
     }
 }
 
-/// For every row of the fault table: what its error says in all forms, and what its library keeps.
+/// Checks an error in all its printed forms, and the files of its library.
 pub(crate) fn assert_outcome_clean(what: &str, outcome: &reelkin::Result<reelkin::Clip>, folder: &Path) {
     match outcome {
         Ok(clip) => assert_clean(what, &format!("{clip:?}")),

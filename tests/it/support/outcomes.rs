@@ -1,9 +1,4 @@
-//! What users of other clients suffered, by its number in the field study (parts B1 to B6), each with what
-//! happens here instead: `peers_money` has 1 to 12, `peers_jobs` 13 to 19, `peers_polls` 20 to 27,
-//! `peers_bytes` 28 to 32 but for 29, which is in `proxy`, and `peers_inputs` 33 to 41.
-//!
-//! What cannot happen here would be listed below as `* NUMBER: why`. Some of the study is about gateways,
-//! web pages and browser streams; each of those has its form here, too, so the list is empty.
+//! Short forms for one request and for what it led to.
 
 #![cfg(feature = "cli")]
 
@@ -13,23 +8,23 @@ use reelkin::{Charge, JobRecord, Outcome, RetryAdvice, UsdTicks, VideoClient};
 
 use crate::support::bench::{Bench, quick_polls, request};
 
-/// One second at 480p of the classic model.
-pub(crate) const CLIP: UsdTicks = UsdTicks::new(500_000_000);
+/// The price of one second at 480p with the classic model.
+pub(crate) const CLIP_PRICE: UsdTicks = UsdTicks::new(500_000_000);
 
-/// One clip, asked for by a client of its own.
+/// Generates one clip with a new client.
 pub(crate) async fn generate(bench: &Bench) -> Outcome {
     bench.client().generate(request()).await.into()
 }
 
-/// A client that waits so long and no longer.
-pub(crate) fn patient_for(bench: &Bench, deadline: Duration) -> VideoClient {
+/// Returns a client with a deadline for polling.
+pub(crate) fn client_with_deadline(bench: &Bench, deadline: Duration) -> VideoClient {
     let mut policy = quick_polls();
     policy.deadline = deadline;
     bench.builder().poll(policy).build().unwrap()
 }
 
-/// What a user acts on: the word, whether money may be gone, and what to do.
-pub(crate) fn told(outcome: &Outcome) -> (&'static str, Charge, Option<RetryAdvice>) {
+/// Returns what a user acts on: the code, whether it may have been charged, and the advice.
+pub(crate) fn summary(outcome: &Outcome) -> (&'static str, Charge, Option<RetryAdvice>) {
     (
         outcome.code(),
         outcome.may_have_been_charged(),
@@ -37,12 +32,12 @@ pub(crate) fn told(outcome: &Outcome) -> (&'static str, Charge, Option<RetryAdvi
     )
 }
 
-/// What is open in the library's journal.
-pub(crate) async fn open(bench: &Bench) -> Vec<JobRecord> {
+/// Returns the open records of the journal.
+pub(crate) async fn open_jobs(bench: &Bench) -> Vec<JobRecord> {
     bench.client().library().jobs().await.unwrap()
 }
 
-/// (creates that arrived, jobs that were made, clips in the library)
+/// Returns the number of creates that arrived, of jobs that were made, and of clips in the library.
 pub(crate) fn counts(bench: &Bench) -> (u64, u64, usize) {
     let state = bench.state();
     (state.create_requests, state.creates, bench.clips().len())

@@ -1,4 +1,4 @@
-//! A service whose language model answers what a test tells it to.
+//! A service whose language model gives the answers that a test scripts.
 
 #![cfg(feature = "cli")]
 
@@ -10,24 +10,28 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::bench::{builder, clips_in, real_clip};
-use crate::support::http_server::{Answer, Seen, Server};
+use crate::support::fixtures::fixture;
+use crate::support::http_server::{Answer, ReceivedRequest, Server};
 
-/// A service whose language model says what it is told to, and an empty library.
-pub(crate) struct Rig {
+/// A service with scripted answers of its language model, and an empty library.
+pub(crate) struct PlannerRig {
     pub(crate) server: Server,
     pub(crate) folder: TempDir,
 }
 
-impl Rig {
-    pub(crate) async fn start(says: impl Fn(&Seen, usize) -> Answer + Send + Sync + 'static) -> Self {
-        let script = move |seen: &Seen, n: usize| (seen.path == "/v1/responses").then(|| says(seen, n));
+impl PlannerRig {
+    pub(crate) async fn start(
+        says: impl Fn(&ReceivedRequest, usize) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let script =
+            move |seen: &ReceivedRequest, n: usize| (seen.path == "/v1/responses").then(|| says(seen, n));
         Self {
             server: Server::start(real_clip().await, script).await,
             folder: tempfile::tempdir().unwrap(),
         }
     }
 
-    /// A language model that plans this prompt.
+    /// Starts a service whose language model plans this prompt.
     pub(crate) async fn planning(prompt: &str) -> Self {
         let answer = answer_with(&json!({ "prompt": prompt }).to_string());
         Self::start(move |_, _| answer.clone()).await
@@ -41,9 +45,9 @@ impl Rig {
         self.builder().build().unwrap()
     }
 
-    /// The bodies of all requests to a path.
+    /// Returns the bodies of all requests to a path.
     pub(crate) fn bodies(&self, path: &str) -> Vec<Value> {
-        let seen = self.server.seen_at(path);
+        let seen = self.server.requests_to(path);
         let posts = seen.iter().filter(|seen| seen.method == "POST");
         posts
             .map(|seen| serde_json::from_slice(&seen.body).unwrap())
@@ -58,7 +62,7 @@ impl Rig {
         self.bodies("/v1/videos/generations")
     }
 
-    /// The one clip's sidecar.
+    /// Returns the sidecar of the only clip.
     pub(crate) fn sidecar(&self) -> Value {
         let mut clips = clips_in(&self.folder.path().join("clips"));
         assert_eq!(clips.len(), 1);
@@ -66,19 +70,19 @@ impl Rig {
     }
 }
 
-/// The usual answer with this text.
+/// Returns the default answer with this text.
 pub(crate) fn answer_with(text: &str) -> Answer {
     let mut answer = fixture("language/plan-answer.json");
     answer["output"][1]["content"][0]["text"] = json!(text);
     Answer::new(200, answer.to_string())
 }
 
-/// The text that the language model is told.
+/// Returns the text of a question.
 pub(crate) fn told(question: &Value) -> &str {
     question["input"][0]["content"][0]["text"].as_str().unwrap()
 }
 
-/// The pictures that the language model is shown.
+/// Returns the pictures of a question.
 pub(crate) fn pictures(question: &Value) -> Vec<Frame> {
     let parts = question["input"][0]["content"].as_array().unwrap();
     let urls = parts.iter().filter_map(|part| part["image_url"].as_str());

@@ -1,4 +1,4 @@
-//! Runs the real program, away from the machine's own settings, and never for ever.
+//! Runs the real program, isolated from the settings of the machine and with a time limit.
 
 #![cfg(feature = "cli")]
 
@@ -10,18 +10,21 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::bench::{Bench, KEY, PATIENCE};
+use crate::support::bench::{Bench, KEY, MAX_WAIT};
 
-/// What a run left behind.
+/// The arguments that generate the cheapest clip.
+pub(crate) const GENERATE: [&str; 4] = ["generate", "a boat", "--duration", "1"];
+
+/// The exit code and the output of a run.
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct ProgramOutput {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-impl Ran {
-    /// The one JSON object on standard output.
+impl ProgramOutput {
+    /// Returns the only JSON object on standard output.
     pub(crate) fn json(&self) -> Value {
         assert_eq!(self.stdout.lines().count(), 1, "{self:?}");
         let value: Value = serde_json::from_str(&self.stdout).unwrap_or_else(|_| panic!("{self:?}"));
@@ -29,7 +32,7 @@ impl Ran {
         value
     }
 
-    /// The one line of a failure; what helps besides is indented below it.
+    /// Returns the message of a failure. Advice is indented below it.
     pub(crate) fn line(&self) -> &str {
         let mut lines = self.stderr.lines();
         let first = lines.next().unwrap_or_else(|| panic!("{self:?}"));
@@ -45,16 +48,16 @@ impl Ran {
     }
 }
 
-/// A call of `reelkin`, in a folder of its own.
+/// A call of `reelkin` in a folder of its own.
 pub(crate) struct Program {
     command: Command,
-    // Kept while the program runs.
+    // Must exist while the program runs.
     kept: Option<TempDir>,
     stdout: Option<Stdio>,
 }
 
-/// Undoes what whoever started the tests has ignored, as a shell does for what it runs in the background: the program
-/// goes on to ignore it.
+/// Restores the default signal handling. A shell ignores some signals for background jobs, and the program would
+/// inherit that.
 #[cfg(unix)]
 #[expect(unsafe_code, reason = "what a parent hands on has no other interface")]
 fn default_signals(command: &mut Command) {
@@ -75,7 +78,7 @@ fn default_signals(command: &mut Command) {
 fn default_signals(_: &mut Command) {}
 
 impl Program {
-    /// With no key, no library and no settings.
+    /// Returns a call without key, library and settings.
     pub(crate) fn bare() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut program = Self::in_folder(folder.path());
@@ -100,12 +103,16 @@ impl Program {
         }
     }
 
-    /// With the sandbox, the library and the key of a bench.
-    pub(crate) fn at(bench: &Bench) -> Self {
-        Self::in_folder(bench.folder.path())
+    /// Returns a call with the key, against a service.
+    pub(crate) fn at_service(folder: &Path, base_url: &str) -> Self {
+        Self::in_folder(folder)
             .env("XAI_API_KEY", KEY)
-            .arg("--base-url")
-            .arg(bench.sandbox.base_url())
+            .args(["--base-url", base_url])
+    }
+
+    /// Returns a call with the sandbox, the library and the key of a bench.
+    pub(crate) fn at(bench: &Bench) -> Self {
+        Self::at_service(bench.folder.path(), &bench.sandbox.base_url())
             .arg("--library")
             .arg(bench.library())
     }
@@ -125,18 +132,18 @@ impl Program {
         self
     }
 
-    /// Where standard output goes; without this it is read to its end.
+    /// Sets where standard output goes. Defaults to reading it to its end.
     pub(crate) fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
         self.stdout = Some(stdout.into());
         self
     }
 
-    /// The call itself, for who starts it in another way.
+    /// Returns the command, to start it in another way.
     pub(crate) fn command(self) -> Command {
         self.command
     }
 
-    /// Starts it with all its streams in hand.
+    /// Starts the program with all its streams piped.
     pub(crate) fn spawn(mut self) -> Child {
         let stdout = self.stdout.take().unwrap_or_else(Stdio::piped);
         self.command
@@ -147,8 +154,8 @@ impl Program {
             .unwrap()
     }
 
-    /// Runs it to its end, beside the runtime that serves the sandbox.
-    pub(crate) async fn run(self) -> Ran {
+    /// Runs the program to its end, without blocking the runtime that serves the sandbox.
+    pub(crate) async fn run(self) -> ProgramOutput {
         tokio::task::spawn_blocking(move || {
             // The folder must outlive the run.
             let mut program = self;
@@ -160,8 +167,17 @@ impl Program {
     }
 }
 
-/// Waits for a program to end, for at most [`PATIENCE`].
-pub(crate) fn finish(mut child: Child) -> Ran {
+/// Kills a program. None of its handlers runs, and nothing is flushed.
+pub(crate) async fn kill(mut child: Child) {
+    let killed = tokio::task::spawn_blocking(move || {
+        child.kill().unwrap();
+        child.wait().unwrap()
+    });
+    assert!(!killed.await.unwrap().success());
+}
+
+/// Waits for a program to end, for at most [`MAX_WAIT`].
+pub(crate) fn finish(mut child: Child) -> ProgramOutput {
     fn drain(stream: Option<impl std::io::Read + Send + 'static>) -> std::thread::JoinHandle<String> {
         std::thread::spawn(move || {
             let mut text = Vec::new();
@@ -177,13 +193,13 @@ pub(crate) fn finish(mut child: Child) -> Ran {
         if let Some(status) = child.try_wait().unwrap() {
             break status;
         }
-        if started.elapsed() > PATIENCE {
+        if started.elapsed() > MAX_WAIT {
             child.kill().unwrap();
             panic!("the program does not end");
         }
         std::thread::sleep(Duration::from_millis(5));
     };
-    Ran {
+    ProgramOutput {
         code: status.code().unwrap_or(-1),
         stdout: stdout.join().unwrap(),
         stderr: stderr.join().unwrap(),

@@ -1,4 +1,4 @@
-//! A relay before the sandbox that learns how long each reply is, so that tests can aim at its bytes.
+//! A relay in front of the sandbox that measures replies, so that tests can aim at their bytes.
 
 #![cfg(feature = "cli")]
 
@@ -12,18 +12,18 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::bench::builder;
 
-/// One exchange, in bytes of its reply.
+/// The size of a reply.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Reply {
     /// The first line of the request.
     pub(crate) request: String,
     /// Status line and headers.
     pub(crate) head: usize,
-    /// With the body.
+    /// Headers and body.
     pub(crate) whole: usize,
 }
 
-/// Lets a client do something through the relay; returns the replies it got.
+/// Runs a client through the relay and returns the sizes of the replies.
 pub(crate) async fn measure<O>(
     sandbox: SocketAddr,
     library: &Path,

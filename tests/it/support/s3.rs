@@ -1,4 +1,4 @@
-//! A real S3 server for a test, started and stopped by it: moto's, with a tally and with faults on demand.
+//! A real S3 server for one test: moto, with request counts and with faults on demand.
 
 #![cfg(all(feature = "s3", feature = "cli"))]
 
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::support::bench::ms;
 
-/// A secret that is easy to find wherever it should not be.
+/// A secret that is easy to find where it must not be.
 pub(crate) const SECRET: &str = "aws-CANARY-secret-0123456789";
 pub(crate) const KEY_ID: &str = "AKIDCANARY";
 pub(crate) const BUCKET: &str = "films";
@@ -27,7 +27,7 @@ pub(crate) struct S3 {
 }
 
 impl S3 {
-    /// A server with one empty bucket.
+    /// Starts a server with one empty bucket.
     pub(crate) fn start() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let python = root.join(".cache/s3/bin/python");
@@ -58,7 +58,7 @@ impl S3 {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The bucket as a caller of the library opens it.
+    /// Returns the bucket as a user of the library opens it.
     pub(crate) fn store(&self) -> Arc<dyn ObjectStore> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let store = AmazonS3Builder::new()
@@ -84,19 +84,19 @@ impl S3 {
         Library::on_store(self.store(), "team").unwrap()
     }
 
-    /// What was asked since the last tally: `requests`, `sent` (bytes of answers to GET), `kinds`.
+    /// Returns the counts since the last call: `requests`, `sent` (bytes of replies to GET), `kinds`.
     pub(crate) fn tally(&self) -> Value {
         serde_json::from_str(&self.ask("POST", "/-/tally", "")).unwrap()
     }
 
-    /// The next `count` requests of a kind are answered so; with 0 for the status they are carried out,
-    /// and their answer is lost; with 1 all of them are carried out without a look at `If-Match`.
+    /// Answers the next `count` requests of a kind with this status and body. With status 0 they are executed and
+    /// their reply is lost. With status 1 all of them are executed regardless of `If-Match`.
     pub(crate) fn fault(&self, kind: &str, count: usize, status: u16, body: &str) {
         let fault = json!({"kind": kind, "left": count, "status": status, "body": body});
         self.ask("POST", "/-/fault", &fault.to_string());
     }
 
-    /// The names in the bucket, and how many uploads were never ended.
+    /// Returns the names in the bucket, and the number of unfinished uploads.
     pub(crate) fn holds(&self) -> (Vec<String>, u64) {
         let holds: Value = serde_json::from_str(&self.ask("POST", "/-/bucket", BUCKET)).unwrap();
         let names = holds["names"].as_array().unwrap().iter();

@@ -1,5 +1,4 @@
-//! Clips described by a language model: which frames it sees, what comes back, and which clips are
-//! refused.
+//! Descriptions of clips by a language model: which frames it gets, what comes back, and which clips are refused.
 
 #![cfg(feature = "cli")]
 
@@ -10,13 +9,13 @@ use reelkin::media::{self, Frame, FramePosition, MediaOptions, psnr};
 use reelkin::{AnalyzeOptions, Charge, ClipNotes, ErrorKind, MediaInput, secs};
 use serde_json::{Value, json};
 
-use crate::support::bench::{Bench, KEY, PATIENCE, ms, real_clip, request};
+use crate::support::bench::{Bench, KEY, MAX_WAIT, ms, real_clip, request};
+use crate::support::fixtures::fixture;
 use crate::support::http_server::Answer;
-use crate::support::planner::{Rig, answer_with, pictures};
-use crate::verbs::plan_generate::fixture;
+use crate::support::planner::{PlannerRig, answer_with, pictures};
 
-async fn rig() -> Rig {
-    Rig::start(|_, _| Answer::new(200, fixture("language/notes-answer.json").to_string())).await
+async fn rig() -> PlannerRig {
+    PlannerRig::start(|_, _| Answer::new(200, fixture("language/notes-answer.json").to_string())).await
 }
 
 fn frame(clip: &Bytes, position: FramePosition) -> Frame {
@@ -111,7 +110,7 @@ async fn analyze_spreads_frames_over_a_file_or_bytes() {
     assert_eq!(questions[0]["model"], "grok-4.6");
     assert_eq!(questions[0]["reasoning"], json!({ "effort": "low" }));
     assert_eq!(pictures(&questions[0]).len(), 5);
-    for seen in rig.server.seen() {
+    for seen in rig.server.requests() {
         assert_eq!(seen.path, "/v1/responses", "the clip is not uploaded");
         assert!(!String::from_utf8_lossy(&seen.body).contains("video/mp4"));
         assert!(!String::from_utf8_lossy(&seen.body).contains(KEY));
@@ -184,7 +183,7 @@ async fn clips_that_are_not_local_are_refused_with_a_reason() {
     let mut options = AnalyzeOptions::default();
     options.deadline = Duration::ZERO;
     assert!(client.analyze(clip).options(options).await.is_err());
-    assert!(rig.server.seen().is_empty(), "nothing was sent");
+    assert!(rig.server.requests().is_empty(), "nothing was sent");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -229,13 +228,13 @@ async fn an_answer_that_is_not_a_description_is_an_error() {
             "not the JSON",
         ),
     ] {
-        let rig = Rig::start(move |_, _| answer.clone()).await;
+        let rig = PlannerRig::start(move |_, _| answer.clone()).await;
         let clip = MediaInput::bytes("clip", real_clip().await);
         // The question has to arrive before the deadline, also on a loaded machine.
         let deadline = if kind == ErrorKind::Timeout {
             secs(5)
         } else {
-            PATIENCE
+            MAX_WAIT
         };
         let analyze = rig.client().analyze(clip).deadline(deadline);
         let error = analyze.await.unwrap_err();

@@ -1,8 +1,6 @@
-//! Chains through the client: one create a clip, one family, one budget, one place to go on.
+//! Chains through the client: one create for each clip, one family, one budget, and resuming.
 
 #![cfg(feature = "cli")]
-
-use std::time::Instant;
 
 use reelkin::library::ChainStepState;
 use reelkin::{
@@ -11,7 +9,7 @@ use reelkin::{
 };
 use serde_json::Value;
 
-use crate::support::bench::{Bench, PATIENCE, PENDING, film, ms, real_clip, request, step};
+use crate::support::bench::{Bench, PENDING, film, real_clip, request, step, wait_until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_steps_extend_a_clip_to_a_family_of_four_with_one_create_each() {
@@ -28,7 +26,7 @@ async fn three_steps_extend_a_clip_to_a_family_of_four_with_one_create_each() {
     assert_eq!((made.clips.len(), made.drift.len()), (3, 3));
     assert_eq!(&made.id, chain.id());
 
-    // Each has the one before as its parent, and the last knows all of them.
+    // Each has the one before as its parent, and the last one lists all of them.
     let mut before = first.id.to_string();
     for (index, clip) in made.clips.iter().enumerate() {
         let ours = clip.record.as_ref().unwrap().reelkin.as_ref().unwrap();
@@ -49,7 +47,7 @@ async fn three_steps_extend_a_clip_to_a_family_of_four_with_one_create_each() {
         Some(4),
         "{last}"
     );
-    // Planning is part of what a chain costs.
+    // The cost of a chain includes planning.
     let ticks = |value: &Value| value.as_u64().unwrap();
     let paid: u64 = bench.clips()[1..]
         .iter()
@@ -58,7 +56,7 @@ async fn three_steps_extend_a_clip_to_a_family_of_four_with_one_create_each() {
         .sum();
     assert_eq!(made.cost.ticks(), paid);
 
-    // Everything that happened, in order, also for who comes late.
+    // All events in order, also for a late watcher.
     let mut events = chain.events();
     let (mut numbers, mut sent) = (Vec::new(), 0);
     while let Some(event) = events.next().await {
@@ -87,7 +85,7 @@ async fn three_steps_extend_a_clip_to_a_family_of_four_with_one_create_each() {
     assert_eq!(numbers, [each(1), each(2), each(3)].concat());
     assert_eq!(sent, 1 + 2 + 3);
 
-    // The same again is the same chain.
+    // The same request is the same chain.
     let again = client.chain(asked).await.unwrap();
     assert_eq!(again, made);
     assert_eq!(client.chain(ChainRequest::resume(&made.id)).await.unwrap(), made);
@@ -149,7 +147,7 @@ async fn invalid_steps_are_refused_before_the_first_create() {
             film().then(step("x").duration(secs(99))),
             "check clip 3 of the chain",
         ),
-        // 8 s more fit once; then the clip is longer than an extension takes.
+        // One extension by 8 s fits. Then the clip is too long for another one.
         (
             ChainRequest::generate(request().duration(secs(2)))
                 .then(too_long.clone())
@@ -190,7 +188,7 @@ async fn invalid_steps_are_refused_before_the_first_create() {
 async fn a_budget_covers_all_clips_of_a_chain() {
     let bench = Bench::start(&[]).await;
     let client = bench.client();
-    // Three clips of a second at $0.05, two of them with a picture going in.
+    // Three clips of a second at $0.05, two of them with an input picture.
     let error = client
         .chain(film().budget(usd("0.10").unwrap()))
         .await
@@ -205,7 +203,7 @@ async fn a_budget_covers_all_clips_of_a_chain() {
     assert!(error.to_string().contains("no price for clip 3"), "{error}");
     assert_eq!(bench.state().create_requests, 0);
 
-    // A table that thinks clips are cheap: what they did cost counts.
+    // The table underestimates the price. The actual cost counts.
     let table = include_str!("../../../src/model/models.toml").replace("usd = \"0.05\"", "usd = \"0.02\"");
     let table = ModelTable::from_toml(&table).unwrap();
     let cheap = bench.builder().models(table).build().unwrap();
@@ -218,7 +216,7 @@ async fn a_budget_covers_all_clips_of_a_chain() {
     let record = cheap.library().chain("film").await.unwrap();
     assert_eq!(record.unfinished(), Some(creates as usize));
 
-    // Refused again, and then with more money done.
+    // Refused again, and completed with a larger budget.
     assert_eq!(cheap.chain(asked).await.unwrap_err().kind(), ErrorKind::Budget);
     assert_eq!(bench.state().creates, creates);
     let made = cheap
@@ -245,7 +243,7 @@ async fn a_stopped_chain_is_resumed_by_its_id() {
         [ChainStepState::Done, ChainStepState::Sent, ChainStepState::Open]
     );
 
-    // A budget that is too small for the rest does not lose what is paid for already.
+    // A budget that is too small for the rest does not lose the paid clips.
     let little = ChainRequest::resume(chain.id()).budget(usd("0.01").unwrap());
     let error = bench.client().chain(little).await.unwrap_err();
     assert_eq!((error.kind(), bench.clips().len()), (ErrorKind::Budget, 2));
@@ -276,15 +274,11 @@ async fn a_dropped_chain_completes_and_allows_no_second_driver() {
     assert_eq!(error.kind(), ErrorKind::Library);
     assert!(error.to_string().contains("at work on it"), "{error}");
     bench.end_pending();
-    let started = Instant::now();
-    loop {
+    let is_finished = async || {
         let record = client.library().chain(&id).await;
-        if record.is_ok_and(|record| record.unfinished().is_none()) {
-            break;
-        }
-        assert!(started.elapsed() < PATIENCE, "{:?}", bench.state());
-        tokio::time::sleep(ms(10)).await;
-    }
+        record.is_ok_and(|record| record.unfinished().is_none())
+    };
+    wait_until(|| format!("the chain: {:?}", bench.state()), is_finished).await;
     assert_eq!((bench.state().creates, bench.clips().len()), (3, 3));
 }
 
@@ -298,7 +292,7 @@ async fn another_name_starts_another_chain_of_the_same_steps() {
     assert_eq!((one.id.as_str(), two.id.as_str()), ("one", "two"));
     assert_ne!(one.clips, two.clips);
     assert_eq!(bench.state().creates, 4);
-    // More steps are added to it; other words for what is made are not.
+    // More steps can be added. Other prompts for finished steps are refused.
     let longer = client.chain(short("one").then(step("further"))).await.unwrap();
     assert_eq!((longer.clips.len(), &longer.clips[..2]), (3, &one.clips[..]));
     let error = client
@@ -326,7 +320,7 @@ async fn a_failed_chain_continues_where_it_stopped() {
     let error = bench.client().chain(film()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::JobFailed, "{error}");
     assert_eq!((bench.state().creates, bench.clips().len()), (3, 2));
-    // Whether the failed job was charged is for a person to say.
+    // A person has to tell whether the failed job was charged.
     let refused = bench.client().chain(film()).await.unwrap_err();
     let library = bench.client().library().clone();
     library

@@ -39,7 +39,7 @@ async fn continue_starts_on_the_last_frame_with_the_lineage_of_the_parent() {
         "{:?}",
         likeness(&last, &first)
     );
-    // The planner's words were sent, and the user's are kept.
+    // The planned prompt was sent, and the user's prompt is kept.
     assert_eq!(sidecar["userPrompt"], "the lamp turns on");
     assert_ne!(sidecar["revisedPrompt"], sidecar["userPrompt"]);
 }

@@ -99,7 +99,7 @@ async fn extend_returns_the_source_plus_the_added_seconds() {
         .as_f64()
         .unwrap();
     assert!((seam - 2.0).abs() < 0.05, "{seam}");
-    // Left open, six seconds are added.
+    // Without a duration six seconds are added.
     let error = client
         .extend(ExtendRequest::new(&clip, "on").duration(secs(11)))
         .await

@@ -1,10 +1,10 @@
-//! `generate`: from words, from a picture, from references.
+//! `generate` from a prompt, from a picture and from references.
 
 #![cfg(feature = "cli")]
 
 use std::path::Path;
 
-use reelkin::media::{FramePosition, frame};
+use reelkin::media::FramePosition;
 use reelkin::{GenerateRequest, MediaInput, secs};
 
 use crate::support::bench::{Bench, request, sidecar};
@@ -34,7 +34,7 @@ async fn generate_without_references_is_text_to_video() {
         ),
         (Some(5), Some("480p"))
     );
-    // `auto` is the field left out.
+    // `auto` means that the field is omitted.
     assert!(job.request.get("aspect_ratio").is_none(), "{:?}", job.request);
     let sidecar = sidecar(Path::new(ran.json()["path"].as_str().unwrap()));
     for (field, value) in [

@@ -1,5 +1,6 @@
-//! Planned continuations, edits and extensions: the planner knows the clips that came before, and what
-//! it is shown is where they end.
+//! Planned continuations, edits and extensions.
+//!
+//! The planner gets the clips that came before and the frame where they end.
 
 #![cfg(feature = "cli")]
 
@@ -14,12 +15,12 @@ use serde_json::{Value, json};
 
 use crate::support::bench::{Bench, real_clip};
 use crate::support::clips::Recipe;
-use crate::support::planner::{Rig, answer_with, pictures, told};
+use crate::support::planner::{PlannerRig, answer_with, pictures, told};
 
 const PARENT: &str = "1763812000000_0a1b2c3d.mp4";
 
-/// A clip of the library with a branch behind it.
-async fn parent(rig: &Rig) -> PathBuf {
+/// Adds a clip with a continuity block to the library.
+async fn parent(rig: &PlannerRig) -> PathBuf {
     let folder = rig.folder.path().join("clips");
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join(PARENT);
@@ -46,7 +47,7 @@ fn sidecar(clip: &reelkin::Clip) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_continuation_is_planned_with_its_branch_and_the_last_frame() {
-    let rig = Rig::planning("From the last frame on, the lamp turns.").await;
+    let rig = PlannerRig::planning("From the last frame on, the lamp turns.").await;
     let path = parent(&rig).await;
     let client = rig.client();
     let request = ContinueRequest::new("the lamp turns").duration(secs(1));
@@ -106,7 +107,7 @@ async fn a_continuation_is_planned_as_the_settings_say() {
         (PlanWhen::Continuing, Some(false), false),
         (PlanWhen::Never, Some(true), true),
     ] {
-        let rig = Rig::planning("Planned.").await;
+        let rig = PlannerRig::planning("Planned.").await;
         let path = parent(&rig).await;
         let settings = PlannerSettings::default().when(when);
         let client = rig.builder().planner(settings).build().unwrap();
@@ -123,7 +124,7 @@ async fn a_continuation_is_planned_as_the_settings_say() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_continuation_whose_planner_fails_sends_no_create() {
-    let rig = Rig::start(|_, _| answer_with("{\"prompt\":\"\"}")).await;
+    let rig = PlannerRig::start(|_, _| answer_with("{\"prompt\":\"\"}")).await;
     let path = parent(&rig).await;
     let request = ContinueRequest::new("the lamp turns").duration(secs(1));
     let error = rig
@@ -132,13 +133,13 @@ async fn a_continuation_whose_planner_fails_sends_no_create() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Moderated);
-    assert!(rig.server.seen_at("/v1/videos").is_empty());
+    assert!(rig.server.requests_to("/v1/videos").is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clip_that_fades_out_is_continued_from_its_sharpest_frame() {
-    let rig = Rig::planning("Planned.").await;
-    // Black from frame 20 of 0 to 24 on.
+    let rig = PlannerRig::planning("Planned.").await;
+    // Of the frames 0 to 24 those from 20 on are black.
     let fading = Recipe::new(25, "-vf fade=t=out:s=15:n=5 -c:v libx264 -preset veryfast").make();
     let mut request = ContinueRequest::new("the lamp turns")
         .duration(secs(1))
@@ -153,7 +154,7 @@ async fn a_clip_that_fades_out_is_continued_from_its_sharpest_frame() {
     );
 }
 
-/// The whole way against the sandbox, which reads prompts and pictures for itself.
+/// Runs against the sandbox, which evaluates prompts and pictures itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_verb_can_be_planned() {
     let bench = Bench::start(&[]).await;

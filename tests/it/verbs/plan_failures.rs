@@ -1,27 +1,28 @@
-//! A planner that fails: what the caller is told, what was paid, and that no clip is asked for unless
-//! falling back to the user's own words was chosen.
+//! A planner that fails: what the caller is told and what was paid.
+//!
+//! No create is sent unless falling back to the user's own prompt was chosen.
 
 #![cfg(feature = "cli")]
 
 use reelkin::{Charge, ErrorKind, PlannerFailure, PlannerSettings, secs};
 use serde_json::{Value, json};
 
-use crate::support::bench::{KEY, PATIENCE, builder, clips_in, request};
+use crate::support::bench::{KEY, MAX_WAIT, builder, clips_in, request};
+use crate::support::fixtures::fixture;
 use crate::support::http_server::Answer;
-use crate::support::planner::{Rig, answer_with};
-use crate::verbs::plan_generate::fixture;
+use crate::support::planner::{PlannerRig, answer_with};
 
 const WORDS: &str = "a lighthouse at dusk";
 
-/// One way to fail.
+/// One way for a planner to fail.
 struct Row {
     name: &'static str,
     answer: Answer,
     kind: ErrorKind,
     charge: Charge,
-    /// A part of the one line that the caller gets.
+    /// A part of the message that the caller gets.
     says: &'static str,
-    /// What the failed question is known to have cost.
+    /// The known cost of the failed question.
     cost: Option<u64>,
 }
 
@@ -214,8 +215,8 @@ fn rows() -> Vec<Row> {
 }
 
 fn settings() -> PlannerSettings {
-    // A busy machine may take its time, but not for a silent line.
-    PlannerSettings::default().deadline(PATIENCE)
+    // A loaded machine gets time, unless the row needs a timeout.
+    PlannerSettings::default().deadline(MAX_WAIT)
 }
 
 fn settings_for(row: &Row) -> PlannerSettings {
@@ -230,7 +231,7 @@ fn settings_for(row: &Row) -> PlannerSettings {
 async fn a_failing_planner_is_an_error_and_sends_no_create() {
     for row in rows() {
         let answer = row.answer.clone();
-        let rig = Rig::start(move |_, _| answer.clone()).await;
+        let rig = PlannerRig::start(move |_, _| answer.clone()).await;
         let error = rig
             .client()
             .generate(request().plan(settings_for(&row)))
@@ -254,7 +255,7 @@ async fn a_failing_planner_is_an_error_and_sends_no_create() {
         );
         assert_eq!(rig.questions().len(), 1, "{}: one question", row.name);
         assert!(
-            rig.server.seen_at("/v1/videos").is_empty(),
+            rig.server.requests_to("/v1/videos").is_empty(),
             "{}: no create",
             row.name
         );
@@ -266,12 +267,12 @@ async fn a_failing_planner_is_an_error_and_sends_no_create() {
 async fn falling_back_sends_the_users_prompt_and_warns() {
     for row in rows() {
         let answer = row.answer.clone();
-        let rig = Rig::start(move |_, _| answer.clone()).await;
+        let rig = PlannerRig::start(move |_, _| answer.clone()).await;
         let settings = settings_for(&row).on_failure(PlannerFailure::OwnWords);
         let outcome = rig.client().generate(request().plan(settings)).await;
         assert_eq!(rig.questions().len(), 1, "{}: one question", row.name);
         if row.kind == ErrorKind::Moderated {
-            // What was declined is not handed on as if nothing had been said.
+            // A declined prompt is not sent on.
             let error = outcome.expect_err(row.name);
             assert_eq!(error.kind(), ErrorKind::Moderated);
             assert!(rig.creates().is_empty(), "{}: no create", row.name);
@@ -302,7 +303,7 @@ async fn falling_back_sends_the_users_prompt_and_warns() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rate_limited_question_is_asked_again() {
     let busy = r#"{"code":"resource-exhausted","error":"Too many requests"}"#;
-    let rig = Rig::start(move |_, before| match before {
+    let rig = PlannerRig::start(move |_, before| match before {
         0 => Answer::new(429, busy).header("retry-after", 0),
         _ => answer_with("{\"prompt\":\"Planned.\"}"),
     })
@@ -312,9 +313,10 @@ async fn a_rate_limited_question_is_asked_again() {
     assert_eq!(rig.creates().len(), 1);
     assert_eq!(rig.creates()[0]["prompt"], "Planned.");
 
-    // Three times at the most; and no wait goes past the deadline.
-    for (retry_after, deadline, tries) in [(0, PATIENCE, 3), (600, secs(30), 1)] {
-        let rig = Rig::start(move |_, _| Answer::new(429, busy).header("retry-after", retry_after)).await;
+    // At most three times, and no wait exceeds the deadline.
+    for (retry_after, deadline, tries) in [(0, MAX_WAIT, 3), (600, secs(30), 1)] {
+        let rig =
+            PlannerRig::start(move |_, _| Answer::new(429, busy).header("retry-after", retry_after)).await;
         let request = request().plan(settings().deadline(deadline));
         let error = rig.client().generate(request).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::RateLimited);
@@ -338,7 +340,7 @@ async fn a_question_that_was_never_sent_costs_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_invalid_request_asks_no_question() {
-    let rig = Rig::planning("Never.").await;
+    let rig = PlannerRig::planning("Never.").await;
     let client = rig.client();
     let refused = client.generate(request().duration(secs(99)).plan(true)).await;
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidRequest);
@@ -347,5 +349,5 @@ async fn an_invalid_request_asks_no_question() {
     assert!(refused.unwrap_err().to_string().contains("model is blank"));
     let error = rig.builder().planner(blank).build().unwrap_err();
     assert!(error.to_string().contains("model is blank"));
-    assert!(rig.server.seen().is_empty());
+    assert!(rig.server.requests().is_empty());
 }

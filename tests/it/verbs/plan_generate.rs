@@ -1,5 +1,4 @@
-//! Planned prompts: what the language model is asked, what the video model then gets, and what the
-//! clip's record keeps.
+//! Planned prompts: the question to the language model, the prompt that is sent, and what the sidecar records.
 
 #![cfg(feature = "cli")]
 
@@ -8,13 +7,14 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use reelkin::media::{Frame, frame};
+use reelkin::media::Frame;
 use reelkin::{GenerateRequest, MediaInput, PlanWhen, PlannerSettings, secs};
 use serde_json::{Value, json};
 
 use crate::support::bench::{Bench, KEY, request, sidecar};
+use crate::support::fixtures::fixture;
 use crate::support::http_server::Answer;
-use crate::support::planner::{Rig, pictures, told};
+use crate::support::planner::{PlannerRig, pictures, told};
 
 fn plain(width: u32, height: u32, colour: [u8; 3]) -> Bytes {
     let rgb = colour.repeat((width * height) as usize);
@@ -37,7 +37,8 @@ fn looks(frame: &Frame, size: (u32, u32), colour: [u8; 3]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_question_matches_the_fixture() {
     let planned = "A white lighthouse stands on a dark cliff at dusk.";
-    let rig = Rig::start(|_, _| Answer::new(200, fixture("language/plan-answer.json").to_string())).await;
+    let rig =
+        PlannerRig::start(|_, _| Answer::new(200, fixture("language/plan-answer.json").to_string())).await;
     let clip = rig.client().generate(request().plan(true)).await.unwrap();
 
     let [question] = &mut rig.questions()[..] else {
@@ -49,7 +50,7 @@ async fn the_question_matches_the_fixture() {
     );
     question["instructions"] = json!("(src/planner/instructions.md)");
     assert_eq!(*question, fixture("language/plan-request.json"));
-    let post = &rig.server.seen_at("/v1/responses")[0];
+    let post = &rig.server.requests_to("/v1/responses")[0];
     assert_eq!(post.header("authorization"), Some(&*format!("Bearer {KEY}")));
     assert_eq!(post.header("content-type"), Some("application/json"));
 
@@ -84,7 +85,7 @@ async fn the_question_matches_the_fixture() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn settings_of_the_request_override_those_of_the_client() {
-    let rig = Rig::start(|_, _| {
+    let rig = PlannerRig::start(|_, _| {
         let mut answer = fixture("language/plan-answer.json");
         answer["model"] = json!("grok-4.6-0930");
         answer["output"]
@@ -115,8 +116,8 @@ async fn settings_of_the_request_override_those_of_the_client() {
     assert_eq!(sidecar["webSearchCalls"], 1);
     assert_eq!(sidecar["reelkin"]["planner"]["model"], "grok-4.6-0930");
 
-    // The request has the last word.
-    let rig = Rig::planning("Never.").await;
+    // The request overrides the client.
+    let rig = PlannerRig::planning("Never.").await;
     let always = PlannerSettings::default().when(PlanWhen::Always);
     let client = rig.builder().planner(always).build().unwrap();
     client.generate(request().plan(false)).await.unwrap();
@@ -126,7 +127,7 @@ async fn settings_of_the_request_override_those_of_the_client() {
     assert_eq!(sidecar["userPrompt"], sidecar["revisedPrompt"]);
     assert!(sidecar["reelkin"].get("planner").is_none());
 
-    let rig = Rig::planning("Planned.").await;
+    let rig = PlannerRig::planning("Planned.").await;
     let never = PlannerSettings::default().when(PlanWhen::Never);
     let client = rig.builder().planner(never).build().unwrap();
     let own = PlannerSettings::default().model("grok-4.9");
@@ -137,7 +138,7 @@ async fn settings_of_the_request_override_those_of_the_client() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_planned_unless_asked_for() {
-    let rig = Rig::planning("Never.").await;
+    let rig = PlannerRig::planning("Never.").await;
     rig.client().generate(request()).await.unwrap();
     assert!(rig.questions().is_empty());
     assert_eq!(rig.sidecar()["webSearchCalls"], 0);
@@ -145,7 +146,7 @@ async fn nothing_is_planned_unless_asked_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_picture_is_shown_scaled_down_and_sent_unchanged() {
-    let rig = Rig::planning("It turns.").await;
+    let rig = PlannerRig::planning("It turns.").await;
     let png = plain(1600, 900, [200, 40, 30]);
     let start = GenerateRequest::image(MediaInput::bytes("start.png", png.clone())).duration(secs(1));
     rig.client().generate(start.plan(true)).await.unwrap();
@@ -170,7 +171,7 @@ async fn a_start_picture_is_shown_scaled_down_and_sent_unchanged() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn references_are_shown_in_order_with_their_tags() {
-    let rig = Rig::planning("<IMAGE_0> bows to <IMAGE_1>, <IMAGE_2> looks on.").await;
+    let rig = PlannerRig::planning("<IMAGE_0> bows to <IMAGE_1>, <IMAGE_2> looks on.").await;
     let request = GenerateRequest::references([
         MediaInput::bytes("tall", plain(400, 1200, [20, 200, 30])),
         MediaInput::bytes("small", plain(64, 48, [30, 40, 210])),
@@ -197,7 +198,7 @@ async fn references_are_shown_in_order_with_their_tags() {
     assert!(!rig.sidecar().to_string().contains("SIGNED"));
 }
 
-/// A clip of a series as another program left it.
+/// Adds a clip of a series that another program wrote.
 fn leave(folder: &Path, millis: u64, sidecar: &Value) {
     std::fs::create_dir_all(folder).unwrap();
     std::fs::write(folder.join(format!("{millis}_0a1b2c3d.mp4")), b"clip").unwrap();
@@ -207,7 +208,7 @@ fn leave(folder: &Path, millis: u64, sidecar: &Value) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_series_is_planned_with_its_newest_four_prompts() {
-    let rig = Rig::planning("The fifth boat.").await;
+    let rig = PlannerRig::planning("The fifth boat.").await;
     let folder = rig.folder.path().join("clips");
     for n in 0..6_u64 {
         let series = json!({ "topic": "boats", "chainIndex": n });
@@ -244,7 +245,7 @@ async fn a_series_is_planned_with_its_newest_four_prompts() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topic_is_recorded_without_a_planner() {
-    let rig = Rig::planning("Never.").await;
+    let rig = PlannerRig::planning("Never.").await;
     rig.client().generate(request().topic("boats")).await.unwrap();
     assert!(rig.questions().is_empty());
     assert_eq!(

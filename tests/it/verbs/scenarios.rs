@@ -1,5 +1,6 @@
-//! The scenarios that every language goes through: `bindings/SCENARIOS.md`. What each one means is tested more
-//! closely elsewhere; here the list is kept, name by name.
+//! The scenarios that the packages of every language go through, as listed in `bindings/SCENARIOS.md`.
+//!
+//! Their details are tested in the other files. These tests only keep the list complete, name by name.
 
 #![cfg(feature = "cli")]
 
@@ -299,7 +300,7 @@ async fn scenario_key_never_shown() {
     }
 }
 
-/// The list and its tests are one: nobody adds to one of them alone.
+/// Neither the list nor its tests can grow alone.
 #[test]
 fn every_scenario_of_the_list_has_its_test() {
     let list = include_str!("../../../bindings/SCENARIOS.md");

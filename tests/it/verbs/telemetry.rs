@@ -1,5 +1,5 @@
-//! What a listener of `tracing` is told: a span a step, with the names of the contract; no prompt unless
-//! asked for; never a key or a signed link.
+//! What a subscriber of `tracing` receives: a span for each step with the specified names, no prompt unless
+//! requested, and never a key or a signed link.
 
 #![cfg(feature = "cli")]
 
@@ -45,7 +45,7 @@ impl Visit for Seen {
 #[derive(Debug, Default)]
 struct Log {
     spans: BTreeMap<u64, Seen>,
-    /// A span's number is used again once it is closed.
+    /// The id of a span is reused once the span is closed.
     closed: Vec<(u64, Seen)>,
     events: Vec<Seen>,
 }
@@ -92,7 +92,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
 }
 
 impl Recorder {
-    /// Our spans that were closed, by the name that is exported.
+    /// Returns the closed spans of this crate.
     fn spans(&self) -> Vec<Seen> {
         let log = self.0.lock().unwrap();
         log.closed
@@ -113,7 +113,7 @@ impl Recorder {
             .unwrap_or_else(|| panic!("no {name} in {spans:#?}"))
     }
 
-    /// Everything anybody was told.
+    /// Returns everything that was recorded, as text.
     fn everything(&self) -> String {
         format!("{:?}", self.0.lock().unwrap())
     }
@@ -130,10 +130,10 @@ impl Seen {
     }
 }
 
-/// Listens to everything on this thread, which is all there is in a test with one.
+/// Records all spans and events of this thread. The tests of this file run on one thread.
 ///
-/// tracing remembers of each place in the code whether anybody listens. Other tests come by these places on
-/// threads where nobody does, at the same time; with one listener for the whole process the answer is always yes.
+/// `tracing` caches for each call site whether any subscriber is interested. Other tests reach the same call sites on threads
+/// without a subscriber. A global subscriber keeps the cached answer at "yes".
 fn listen() -> (Recorder, tracing::subscriber::DefaultGuard) {
     static EVERYWHERE: Once = Once::new();
     EVERYWHERE.call_once(|| tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap());
@@ -203,7 +203,7 @@ async fn every_step_of_a_clip_has_a_span_with_the_specified_names() {
         .span("video.generate")
         .assert("gen_ai.request.model", "grok-imagine-video");
 
-    // All below the two verbs; none failed, and none is left open.
+    // All are children of the two verbs. None failed, and none is left open.
     let log = recorder.0.lock().unwrap();
     let open: Vec<_> = log.spans.values().filter(|seen| seen.ours).collect();
     assert!(open.is_empty(), "{open:#?}");
