@@ -62,7 +62,7 @@ fn listing(folder: &Path) -> Vec<(String, u64)> {
     all
 }
 
-async fn bench() -> Bench {
+async fn prepared_bench() -> Bench {
     let bench = Bench::with(Sandbox::builder().seconds_per_job(0.1), &[]).await;
     let at = |name: &str| bench.folder.path().join(name);
     std::fs::create_dir(at("folder")).unwrap();
@@ -95,7 +95,7 @@ fn png_header(width: u32, height: u32) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn invalid_arguments_are_refused_before_anything_is_sent() {
-    let bench = bench().await;
+    let bench = prepared_bench().await;
     let long = "x".repeat(4097);
     let rows: &[(&[&str], &[&str])] = &[
         (&["generate", ""], &["prompt", "blank"]),
@@ -206,7 +206,7 @@ async fn invalid_arguments_are_refused_before_anything_is_sent() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn invalid_pictures_are_refused_before_anything_is_paid() {
-    let bench = bench().await;
+    let bench = prepared_bench().await;
     let many: Vec<&str> = std::iter::once(["generate", "a boat"])
         .chain(std::iter::repeat_n(["--ref", "dot.png"], 15))
         .flatten()
@@ -243,7 +243,7 @@ async fn invalid_pictures_are_refused_before_anything_is_paid() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn invalid_clips_are_refused_before_they_are_sent() {
-    let bench = bench().await;
+    let bench = prepared_bench().await;
     let rows: &[(&str, i32, &[&str])] = &[
         ("words.mp4", 1, &["words.mp4"]),
         ("empty.mp4", 1, &["empty.mp4"]),
@@ -274,7 +274,7 @@ async fn invalid_clips_are_refused_before_they_are_sent() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn invalid_clips_are_refused_by_frame_and_probe() {
-    let bench = bench().await;
+    let bench = prepared_bench().await;
     let sound = clips::Recipe::new(24, "-f lavfi -i sine=duration=1 -map 1:a -c:a aac").make();
     let sound = sound.to_str().unwrap().to_owned();
     let rows: &[(&str, i32, &[&str])] = &[
@@ -313,7 +313,7 @@ async fn invalid_clips_are_refused_by_frame_and_probe() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unwritable_copy_targets_are_refused_before_anything_is_paid() {
-    let bench = bench().await;
+    let bench = prepared_bench().await;
     let own = bench.library().join("copy.mp4");
     std::fs::create_dir(bench.library()).unwrap();
     for (args, word) in [
@@ -333,7 +333,7 @@ async fn unwritable_copy_targets_are_refused_before_anything_is_paid() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_invalid_library_is_refused_before_anything_is_paid() {
-    let bench = bench().await;
+    let bench = prepared_bench().await;
     for (args, code) in [
         (["generate", "a boat", "--library", "words.png"], 1),
         (["ls", "--library", "nowhere", "-v"], 1),

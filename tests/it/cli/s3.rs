@@ -22,7 +22,7 @@ fn program(bench: &Bench, endpoint: &str, library: &str) -> Program {
         .arg(library)
 }
 
-fn quiet(ran: &ProgramOutput) {
+fn assert_no_secret(ran: &ProgramOutput) {
     for secret in [SECRET, KEY_ID, KEY] {
         assert!(
             !ran.stdout.contains(secret) && !ran.stderr.contains(secret),
@@ -41,7 +41,7 @@ async fn every_verb_works_on_a_bucket() {
             .arg("--json")
             .run()
             .await;
-        quiet(&ran);
+        assert_no_secret(&ran);
         assert_eq!(ran.code, 0, "{args:?}: {ran:?}");
         ran.json()
     };
@@ -124,7 +124,7 @@ async fn a_job_of_a_killed_process_is_saved_by_exactly_one_recovery() {
     let runs = futures_util::future::join_all(runs).await;
     let mut saved = 0;
     for ran in &runs {
-        quiet(ran);
+        assert_no_secret(ran);
         assert_eq!(ran.code, 0, "{ran:?}");
         saved += ran.json()["saved"].as_array().unwrap().len();
     }
@@ -206,7 +206,7 @@ async fn bucket_errors_are_reported_before_anything_is_paid() {
             "open library s3://films/team: the AWS_ settings in the environment do not fit together",
         ),
     ] {
-        quiet(ran);
+        assert_no_secret(ran);
         assert!(ran.line().contains(words), "{words}: {ran:?}");
         assert_eq!(ran.code, code, "{ran:?}");
     }

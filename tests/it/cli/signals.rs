@@ -134,7 +134,7 @@ fn through(bench: &Bench, relay: &HeldReplies) -> Program {
 }
 
 async fn relay(bench: &Bench, start: &'static str, let_through: usize) -> HeldReplies {
-    HeldReplies::of(bench.sandbox.address(), start, let_through).await
+    HeldReplies::start(bench.sandbox.address(), start, let_through).await
 }
 
 /// Starts a program that sends a create whose reply is held back.

@@ -11,7 +11,7 @@ use crate::support::bench::{Bench, request};
 use crate::support::program::{GENERATE, Program, ProgramOutput};
 
 /// Saves a clip in the library of a bench and returns its path.
-async fn clip(bench: &Bench) -> PathBuf {
+async fn save_clip(bench: &Bench) -> PathBuf {
     bench.client().generate(request()).await.unwrap().path.unwrap()
 }
 
@@ -34,7 +34,7 @@ const BAD: &str =
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn terminal_escapes_in_sidecars_are_neutralized() {
     let bench = Bench::start(&[]).await;
-    let clip = clip(&bench).await;
+    let clip = save_clip(&bench).await;
     let sidecar = PathBuf::from(format!("{}.json", clip.display()));
     let mut record: Value = serde_json::from_slice(&std::fs::read(&sidecar).unwrap()).unwrap();
     let long = format!("{BAD}{}", "x".repeat(100_000));
@@ -95,7 +95,7 @@ async fn terminal_escapes_from_the_service_are_neutralized() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unwritable_output_is_a_failure() {
     let bench = Bench::start(&[]).await;
-    clip(&bench).await;
+    save_clip(&bench).await;
     for args in [
         &["ls", "--json"][..],
         &["ls"],
@@ -127,7 +127,7 @@ async fn unwritable_output_is_a_failure() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_closed_pipe_is_not_a_failure() {
     let bench = Bench::start(&[]).await;
-    clip(&bench).await;
+    save_clip(&bench).await;
     for args in [&["models"][..], &["--help"], &["ls", "--json"]] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -138,7 +138,7 @@ async fn a_closed_pipe_is_not_a_failure() {
 
 /// Returns a name that is not Unicode.
 #[cfg(target_os = "linux")]
-fn odd(ending: &str) -> std::ffi::OsString {
+fn non_unicode_name(ending: &str) -> std::ffi::OsString {
     use std::os::unix::ffi::OsStringExt as _;
 
     std::ffi::OsString::from_vec([b"caf\xe9".as_slice(), ending.as_bytes()].concat())
@@ -148,17 +148,21 @@ fn odd(ending: &str) -> std::ffi::OsString {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn non_unicode_file_names_work() {
     let bench = Bench::start(&[]).await;
-    let clip = clip(&bench).await;
+    let clip = save_clip(&bench).await;
     let at = |name: &std::ffi::OsStr| bench.folder.path().join(name);
-    std::fs::copy(&clip, at(&odd(".mp4"))).unwrap();
-    std::fs::write(at(&odd(".png")), include_bytes!("../../fixtures/dot.png")).unwrap();
-    std::os::unix::fs::symlink(bench.library(), at(&odd(""))).unwrap();
+    std::fs::copy(&clip, at(&non_unicode_name(".mp4"))).unwrap();
+    std::fs::write(
+        at(&non_unicode_name(".png")),
+        include_bytes!("../../fixtures/dot.png"),
+    )
+    .unwrap();
+    std::os::unix::fs::symlink(bench.library(), at(&non_unicode_name(""))).unwrap();
     let keyframe = {
         let mut text = std::ffi::OsString::from("0.334=");
-        text.push(odd(".png"));
+        text.push(non_unicode_name(".png"));
         text
     };
-    let in_library = at(&odd("")).join(clip.file_name().unwrap());
+    let in_library = at(&non_unicode_name("")).join(clip.file_name().unwrap());
     type Args = Vec<std::ffi::OsString>;
     let call = |words: &[&str], last: &std::ffi::OsStr| -> Args {
         words
@@ -168,17 +172,23 @@ async fn non_unicode_file_names_work() {
             .collect()
     };
     let rows: Vec<Args> = vec![
-        call(&["probe"], &odd(".mp4")),
-        call(&["frame"], &odd(".mp4")),
-        call(&["frame", clip.to_str().unwrap(), "-o"], &odd("-last.jpg")),
+        call(&["probe"], &non_unicode_name(".mp4")),
+        call(&["frame"], &non_unicode_name(".mp4")),
+        call(
+            &["frame", clip.to_str().unwrap(), "-o"],
+            &non_unicode_name("-last.jpg"),
+        ),
         call(&["lineage"], in_library.as_os_str()),
         call(
             &["lineage", clip.to_str().unwrap(), "--sheet"],
-            &odd("-sheet.png"),
+            &non_unicode_name("-sheet.png"),
         ),
-        call(&["analyze"], &odd(".mp4")),
-        call(&[&GENERATE[..], &["--ref"]].concat(), &odd(".png")),
-        call(&[&GENERATE[..], &["--first-frame"]].concat(), &odd(".png")),
+        call(&["analyze"], &non_unicode_name(".mp4")),
+        call(&[&GENERATE[..], &["--ref"]].concat(), &non_unicode_name(".png")),
+        call(
+            &[&GENERATE[..], &["--first-frame"]].concat(),
+            &non_unicode_name(".png"),
+        ),
         call(
             &[
                 &GENERATE[..],
@@ -187,18 +197,21 @@ async fn non_unicode_file_names_work() {
             .concat(),
             &keyframe,
         ),
-        call(&[&GENERATE[..], &["-o"]].concat(), &odd("-copy.mp4")),
-        call(&["edit", "at night", "--video"], &odd(".mp4")),
+        call(&[&GENERATE[..], &["-o"]].concat(), &non_unicode_name("-copy.mp4")),
+        call(&["edit", "at night", "--video"], &non_unicode_name(".mp4")),
         call(
             &["continue", "a storm", "--no-plan", "--duration", "1", "--video"],
-            &odd(".mp4"),
+            &non_unicode_name(".mp4"),
         ),
         call(
             &["chain", "a storm", "--no-plan", "--duration", "1", "--video"],
-            &odd(".mp4"),
+            &non_unicode_name(".mp4"),
         ),
-        call(&["ls", "--library"], &odd("")),
-        call(&[&GENERATE[..], &["--library"]].concat(), &odd("-library")),
+        call(&["ls", "--library"], &non_unicode_name("")),
+        call(
+            &[&GENERATE[..], &["--library"]].concat(),
+            &non_unicode_name("-library"),
+        ),
     ];
     for args in rows {
         // Verbs that render run once.
@@ -219,10 +232,10 @@ async fn non_unicode_file_names_work() {
         }
     }
     for made in [
-        odd("-last.png"),
-        odd("-last.jpg"),
-        odd("-sheet.png"),
-        odd("-copy.mp4"),
+        non_unicode_name("-last.png"),
+        non_unicode_name("-last.jpg"),
+        non_unicode_name("-sheet.png"),
+        non_unicode_name("-copy.mp4"),
     ] {
         assert!(at(&made).is_file(), "{made:?}");
     }
@@ -233,13 +246,13 @@ async fn non_unicode_file_names_work() {
 async fn non_unicode_text_arguments_are_refused() {
     let bench = Bench::start(&[]).await;
     let mut lost = std::ffi::OsString::from("0.5");
-    lost.push(odd(".png"));
+    lost.push(non_unicode_name(".png"));
     for args in [
-        &["generate".into(), odd("")][..],
-        &["ls".into(), "--before".into(), odd("")],
-        &["paint".into(), odd("")],
-        &[odd("")],
-        &["frame".into(), odd("-nothing.mp4")],
+        &["generate".into(), non_unicode_name("")][..],
+        &["ls".into(), "--before".into(), non_unicode_name("")],
+        &["paint".into(), non_unicode_name("")],
+        &[non_unicode_name("")],
+        &["frame".into(), non_unicode_name("-nothing.mp4")],
         &["generate".into(), "--keyframe".into(), lost],
     ] {
         for json in [&[][..], &["--json"]] {
@@ -260,7 +273,7 @@ async fn frame_does_not_write_through_a_planted_link() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let bench = Bench::start(&[]).await;
-    let clip = clip(&bench).await;
+    let clip = save_clip(&bench).await;
     let at = |name: &str| bench.folder.path().join(name);
     std::fs::write(at("victim"), "precious").unwrap();
     std::os::unix::fs::symlink("victim", at("link.png")).unwrap();
@@ -291,7 +304,7 @@ fn starts_with(path: &Path, magic: &[u8]) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sheet_has_the_format_of_its_file_name() {
     let bench = Bench::start(&[]).await;
-    let clip = clip(&bench).await;
+    let clip = save_clip(&bench).await;
     let at = |name: &str| bench.folder.path().join(name);
     let sheet = |name: &'static str| {
         let lineage = Program::at(&bench).arg("lineage").arg(&clip);
@@ -316,7 +329,7 @@ async fn a_sheet_has_the_format_of_its_file_name() {
 
 /// A stand-in for the program in the demo. It prints the same output at once.
 #[cfg(unix)]
-const PLAYED: &str = r#"#!/bin/sh
+const STAND_IN: &str = r#"#!/bin/sh
 case "$1" in
 sandbox) echo '{"base_url":"http://127.0.0.1:1/v1","api_key":"k"}'; exec sleep 60 ;;
 esac
@@ -333,7 +346,7 @@ async fn the_demo_script_logs_all_its_output() {
     std::fs::create_dir(at("scripts")).unwrap();
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/demo.sh");
     std::fs::copy(demo, at("scripts/demo.sh")).unwrap();
-    std::fs::write(at("played"), PLAYED).unwrap();
+    std::fs::write(at("played"), STAND_IN).unwrap();
     std::fs::set_permissions(at("played"), std::fs::Permissions::from_mode(0o755)).unwrap();
     let log = std::fs::File::create(at("log")).unwrap();
     let mut command = std::process::Command::new("bash");

@@ -13,12 +13,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::support::bench::{
-    MAX_WAIT, builder, clips_in, ms, quick_downloads, quick_polls, real_clip, request,
+    MAX_WAIT, builder, clips_in, ms, polls_until, quick_downloads, real_clip, request,
 };
 use crate::support::http_server::{Answer, Server, done};
 
 /// Answers every connection with `head`, and then with `more` until the connection is closed.
-async fn raw(head: impl Into<Bytes>, more: &'static [u8], pause: Duration) -> SocketAddr {
+async fn serve_raw(head: impl Into<Bytes>, more: &'static [u8], pause: Duration) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let head = head.into();
@@ -96,46 +96,50 @@ async fn compressed_bodies_are_never_decompressed() {
             &[0; 10_000],
         ]
         .concat();
-        let line = refused(coding, raw(body, b"", ms(0)).await).await;
+        let line = refused(coding, serve_raw(body, b"", ms(0)).await).await;
         assert!(line.contains("not an MP4"), "{line}");
     }
     // A clip that is only declared as compressed is saved as it is. Some stores send that.
     let clip = real_clip().await;
     let body = [&head("content-encoding: aws-chunked\r\n")[..], &clip].concat();
-    assert!(fetch(raw(body, b"", ms(0)).await).await.is_ok());
+    assert!(fetch(serve_raw(body, b"", ms(0)).await).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endless_bodies_are_cut_at_the_limit() {
     const CHUNK: &[u8] = b"1000\r\n\0\0\0\x20ftypisom";
     let whole: &'static [u8] = Box::leak([CHUNK, &[0; 0x1000 - 12], b"\r\n"].concat().into_boxed_slice());
-    let address = raw(head("transfer-encoding: chunked\r\n"), whole, ms(0)).await;
+    let address = serve_raw(head("transfer-encoding: chunked\r\n"), whole, ms(0)).await;
     let line = refused("endless chunks", address).await;
     assert!(line.contains("larger than the limit"), "{line}");
 
     let start = [&head("")[..], b"\0\0\0\x20ftypisom"].concat();
-    let line = refused("no length", raw(start, &[0; 16384], ms(0)).await).await;
+    let line = refused("no length", serve_raw(start, &[0; 16384], ms(0)).await).await;
     assert!(line.contains("larger than the limit"), "{line}");
 
     let claim = head("content-length: 18446744073709551615\r\n");
-    refused("a length of all numbers", raw(claim, &[0; 4096], ms(0)).await).await;
+    refused(
+        "a length of all numbers",
+        serve_raw(claim, &[0; 4096], ms(0)).await,
+    )
+    .await;
     let claim = head("content-length: 9000000\r\n");
-    let line = refused("a length over the limit", raw(claim, b"", ms(0)).await).await;
+    let line = refused("a length over the limit", serve_raw(claim, b"", ms(0)).await).await;
     assert!(line.contains("larger than the limit"), "{line}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endless_headers_and_trailers_fail_the_download() {
-    let address = raw(
+    let address = serve_raw(
         b"HTTP/1.1 200 OK\r\n".as_slice(),
         b"x-more: 0123456789abcdef\r\n",
         ms(0),
     )
     .await;
     refused("endless head", address).await;
-    let address = raw(b"HTTP/1.1 200 OK\r\nx-long: ".as_slice(), &[b'a'; 4096], ms(0)).await;
+    let address = serve_raw(b"HTTP/1.1 200 OK\r\nx-long: ".as_slice(), &[b'a'; 4096], ms(0)).await;
     refused("endless field", address).await;
-    let address = raw(
+    let address = serve_raw(
         b"".as_slice(),
         b"HTTP/1.1 103 Early Hints\r\nlink: <x>\r\n\r\n",
         ms(20),
@@ -151,17 +155,17 @@ async fn endless_headers_and_trailers_fail_the_download() {
         b"\r\n0\r\n",
     ]
     .concat();
-    refused("endless trailers", raw(body, b"x: y\r\n", ms(0)).await).await;
+    refused("endless trailers", serve_raw(body, b"x: y\r\n", ms(0)).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trickling_response_fails_the_download() {
     // The headers arrive byte by byte.
-    let address = raw(b"HTTP/1.1 200 OK\r\nx: ".as_slice(), b"a", ms(100)).await;
+    let address = serve_raw(b"HTTP/1.1 200 OK\r\nx: ".as_slice(), b"a", ms(100)).await;
     refused("a head that trickles", address).await;
     // The body arrives byte by byte: never stalled, always too slow.
     let start = [&head("content-length: 100000\r\n")[..], b"\0\0\0\x20ftypisom"].concat();
-    let line = refused("a body that trickles", raw(start, b"\0", ms(100)).await).await;
+    let line = refused("a body that trickles", serve_raw(start, b"\0", ms(100)).await).await;
     assert!(line.contains("slower than"), "{line}");
 }
 
@@ -170,10 +174,14 @@ async fn a_wrong_content_length_saves_no_clip() {
     let clip = real_clip().await;
     for told in [clip.len() / 2, clip.len() - 1, clip.len() + 1, clip.len() * 2] {
         let body = [&head(&format!("content-length: {told}\r\n"))[..], &clip].concat();
-        refused(&format!("{told} of {}", clip.len()), raw(body, b"", ms(0)).await).await;
+        refused(
+            &format!("{told} of {}", clip.len()),
+            serve_raw(body, b"", ms(0)).await,
+        )
+        .await;
     }
     let twice = [&head("content-length: 10\r\ncontent-length: 20\r\n")[..], &clip].concat();
-    refused("two lengths", raw(twice, b"", ms(0)).await).await;
+    refused("two lengths", serve_raw(twice, b"", ms(0)).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -228,8 +236,7 @@ async fn a_huge_reply_to_a_poll_is_bounded() {
     .await;
     let folder = tempfile::tempdir().unwrap();
     // A poll with an unreadable reply is repeated until the deadline.
-    let mut polls = quick_polls();
-    polls.deadline = secs(3);
+    let polls = polls_until(secs(3));
     let client = builder(&api.base_url(), folder.path())
         .poll(polls)
         .build()

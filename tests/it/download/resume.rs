@@ -72,7 +72,7 @@ async fn run(
 }
 
 /// Detects a silent connection soon, but not so soon that a loaded machine looks silent.
-fn impatient() -> DownloadPolicy {
+fn stall_policy() -> DownloadPolicy {
     let mut policy = quick_downloads();
     policy.stall_timeout = secs(3);
     policy
@@ -208,7 +208,7 @@ async fn a_part_with_another_offset_is_not_appended() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stalled_connection_is_replaced_and_the_rest_fetched() {
-    let run = run(impatient(), |seen, before, clip| {
+    let run = run(stall_policy(), |seen, before, clip| {
         (before == 0).then(|| file(seen, clip, "\"one\"").cut(10_000).silent())
     })
     .await;
@@ -218,7 +218,7 @@ async fn a_stalled_connection_is_replaced_and_the_rest_fetched() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_download_that_stalls_on_every_attempt_fails() {
-    let run = run(impatient(), |seen, _, clip| {
+    let run = run(stall_policy(), |seen, _, clip| {
         Some(file(seen, clip, "\"one\"").cut(0).silent())
     })
     .await;
@@ -228,7 +228,7 @@ async fn a_download_that_stalls_on_every_attempt_fails() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_download_below_the_minimum_rate_fails() {
-    let mut policy = impatient();
+    let mut policy = stall_policy();
     policy.min_bytes_per_second = 100_000;
     let run = run(policy, |seen, _, clip| {
         Some(file(seen, clip, "\"one\"").rate(400))

@@ -14,7 +14,7 @@ use crate::support::disk::Disk;
 const SIZE: usize = 300_000;
 
 /// Starts one of the ignored tests below as a second process.
-fn process(test: &str, folder: &Path, byte: u8) -> Child {
+fn start_child(test: &str, folder: &Path, byte: u8) -> Child {
     child_process(&format!("library::crash::{test}"))
         .env("REELKIN_TEST_LIBRARY", folder)
         .env("REELKIN_TEST_BYTE", byte.to_string())
@@ -24,7 +24,7 @@ fn process(test: &str, folder: &Path, byte: u8) -> Child {
         .expect("start a second process")
 }
 
-fn told() -> Option<(Library, u8)> {
+fn child_settings() -> Option<(Library, u8)> {
     let folder = std::env::var_os("REELKIN_TEST_LIBRARY")?;
     let byte = std::env::var_os("REELKIN_TEST_BYTE")?
         .into_string()
@@ -43,7 +43,7 @@ async fn commit(library: &Library, id: &ClipId, byte: u8) -> reelkin::Result<()>
 }
 
 /// Checks that every clip is whole, and that every sidecar is whole and belongs to its clip.
-async fn check(library: &Library) -> (usize, usize) {
+async fn check_clips(library: &Library) -> (usize, usize) {
     let (mut clips, mut sidecars, mut before) = (0, 0, None);
     loop {
         let page = library
@@ -72,7 +72,9 @@ async fn check(library: &Library) -> (usize, usize) {
 #[tokio::test]
 #[ignore = "run by other tests, as a second process"]
 async fn child_commits_many() {
-    let Some((library, byte)) = told() else { return };
+    let Some((library, byte)) = child_settings() else {
+        return;
+    };
     for _ in 0..20 {
         let id = library.new_name().await.unwrap();
         commit(&library, &id, byte).await.unwrap();
@@ -82,7 +84,9 @@ async fn child_commits_many() {
 #[tokio::test]
 #[ignore = "run by other tests, as a second process"]
 async fn child_commits_the_same() {
-    let Some((library, byte)) = told() else { return };
+    let Some((library, byte)) = child_settings() else {
+        return;
+    };
     for number in 0..40 {
         let id: ClipId = format!("same {number}").parse().unwrap();
         if let Err(error) = commit(&library, &id, byte).await {
@@ -94,7 +98,9 @@ async fn child_commits_the_same() {
 #[tokio::test]
 #[ignore = "run by other tests, as a second process"]
 async fn child_commits_until_killed() {
-    let Some((library, byte)) = told() else { return };
+    let Some((library, byte)) = child_settings() else {
+        return;
+    };
     loop {
         let id = library.new_name().await.unwrap();
         commit(&library, &id, byte).await.unwrap();
@@ -106,11 +112,14 @@ async fn two_processes_commit_concurrently() {
     let folder = tempfile::tempdir().unwrap();
     let library = Library::open(folder.path()).unwrap();
     for (test, expected) in [("child_commits_many", 40), ("child_commits_the_same", 80)] {
-        let children = [process(test, folder.path(), 1), process(test, folder.path(), 2)];
+        let children = [
+            start_child(test, folder.path(), 1),
+            start_child(test, folder.path(), 2),
+        ];
         for mut child in children {
             assert!(child.wait().unwrap().success(), "{test}");
         }
-        assert_eq!(check(&library).await, (expected, expected));
+        assert_eq!(check_clips(&library).await, (expected, expected));
     }
     assert_eq!(fs::read_dir(folder.path().join(".incoming")).unwrap().count(), 0);
 }
@@ -121,7 +130,7 @@ async fn a_killed_process_leaves_only_whole_clips() {
     let library = Library::open(folder.path()).unwrap();
     let mut last = 0;
     for round in 0..12_u8 {
-        let mut child = process("child_commits_until_killed", folder.path(), round);
+        let mut child = start_child("child_commits_until_killed", folder.path(), round);
         // Waits until the child is working, and then for an arbitrary time. The moment of the kill is what is
         // tested here.
         while fs::read_dir(folder.path()).unwrap().count() < last + 4 {
@@ -131,7 +140,7 @@ async fn a_killed_process_leaves_only_whole_clips() {
         std::thread::sleep(Duration::from_micros(u64::from(round) * 457));
         child.kill().unwrap();
         child.wait().unwrap();
-        let (clips, sidecars) = check(&library).await;
+        let (clips, sidecars) = check_clips(&library).await;
         assert!(
             clips > 0 && sidecars + usize::from(round) + 1 >= clips,
             "{clips} clips, {sidecars} sidecars"
@@ -140,7 +149,7 @@ async fn a_killed_process_leaves_only_whole_clips() {
     }
     library.sweep(Duration::ZERO).await.unwrap();
     assert_eq!(fs::read_dir(folder.path().join(".incoming")).unwrap().count(), 0);
-    check(&library).await;
+    check_clips(&library).await;
 }
 
 #[cfg(target_os = "linux")]
@@ -216,7 +225,7 @@ async fn a_full_disk_is_reported_and_loses_nothing() {
     );
     fs::remove_file(filler).unwrap();
     assert_eq!(library.clip(&id).await.unwrap().record, None);
-    assert_eq!(check(&library).await, (1, 0));
+    assert_eq!(check_clips(&library).await, (1, 0));
     library.set_record(&id, ClipRecord::new(3)).await.unwrap();
     assert_eq!(fs::read_dir(folder.path().join(".incoming")).unwrap().count(), 0);
     drop(disk);
@@ -247,7 +256,7 @@ async fn a_read_only_disk_is_readable_and_writes_are_reported() {
         assert!(error.to_string().contains("the disk is read-only"), "{error}");
     }
     let library = Library::open_to_read(folder.path()).unwrap();
-    assert_eq!(check(&library).await, (1, 1));
+    assert_eq!(check_clips(&library).await, (1, 1));
     disk.set_read_only(false);
     library.writable().await.unwrap();
 }

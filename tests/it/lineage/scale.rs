@@ -31,7 +31,7 @@ fn sidecar(number: usize) -> (String, String) {
     (name(number), json.to_string())
 }
 
-async fn reads(clips: usize) -> (u64, u64) {
+async fn count_reads(clips: usize) -> (u64, u64) {
     let store = Arc::new(CountingStore::default());
     for number in 0..clips {
         let (name, json) = sidecar(number);
@@ -61,13 +61,16 @@ async fn reads(clips: usize) -> (u64, u64) {
 #[tokio::test]
 async fn reading_a_family_takes_linear_requests() {
     for clips in [10, 100, 1000] {
-        assert_eq!(reads(clips).await, (2 * clips as u64, 2), "{clips} clips");
+        assert_eq!(count_reads(clips).await, (2 * clips as u64, 2), "{clips} clips");
     }
 }
 
 /// Makes a library of clips, each given by its name, its bytes and its sidecar. Returns a family of it and the
 /// number of requests that reading the family takes.
-async fn asked(clips: &[(&str, &str, Option<serde_json::Value>)], of: &str) -> (reelkin::Family, u64) {
+async fn count_requests(
+    clips: &[(&str, &str, Option<serde_json::Value>)],
+    of: &str,
+) -> (reelkin::Family, u64) {
     let store = Arc::new(CountingStore::default());
     for (name, bytes, sidecar) in clips {
         let clip = StorePath::from(format!("{name}.mp4"));
@@ -121,7 +124,7 @@ async fn missing_parents_of_other_families_cost_no_search() {
         "the child",
         Some(made_from("the child", Some(("parent", "the parent", Some(10))))),
     ));
-    let (family, before) = asked(&clips, "child").await;
+    let (family, before) = count_requests(&clips, "child").await;
     assert_eq!(family.members().len(), 2);
     assert_eq!(before, 4, "each sidecar of the family is read twice");
 
@@ -133,7 +136,7 @@ async fn missing_parents_of_other_families_cost_no_search() {
             "stranger",
             Some(made_from("stranger", Some(("gone", "no clip", size)))),
         ));
-        let (family, after) = asked(&clips, "child").await;
+        let (family, after) = count_requests(&clips, "child").await;
         assert_eq!(family.members().len(), 2);
         assert_eq!(after, before + 1, "one more sidecar, and no clip: {size:?}");
     }
@@ -144,14 +147,14 @@ async fn missing_parents_of_other_families_cost_no_search() {
         "stranger",
         Some(made_from("stranger", Some(("gone", "content 07", Some(10))))),
     ));
-    let (family, _) = asked(&clips, "stranger").await;
+    let (family, _) = count_requests(&clips, "stranger").await;
     let parent = family.parents("stranger").next().unwrap();
     assert_eq!((parent.id.as_str(), family.missing().count()), ("bare07", 0));
     // In the other direction, a clip without a recorded hash may be the missing parent of another one.
-    let (family, looked_at) = asked(&clips, "bare07").await;
+    let (family, looked_at) = count_requests(&clips, "bare07").await;
     assert_eq!(family.children("bare07").next().unwrap().id, "stranger");
     assert!(looked_at < 12, "{looked_at} requests for one clip");
-    let (family, _) = asked(&clips, "bare08").await;
+    let (family, _) = count_requests(&clips, "bare08").await;
     assert_eq!(family.members().len(), 1);
 }
 
@@ -174,7 +177,7 @@ async fn a_parent_found_by_hash_leads_to_further_parents() {
         ("unrelated", "0123456789", None),
     ];
     for of in ["c", "b2", "a2"] {
-        let (family, _) = asked(&clips, of).await;
+        let (family, _) = count_requests(&clips, of).await;
         let ids: Vec<_> = family.members().iter().map(|member| member.id.as_str()).collect();
         assert_eq!(ids, ["a2", "b2", "c"], "{of}");
     }
@@ -231,7 +234,7 @@ async fn child_continues_one_clip() {
     }
 }
 
-fn process(folder: &Path) -> std::process::Child {
+fn start_child(folder: &Path) -> std::process::Child {
     child_process("lineage::scale::child_continues_one_clip")
         .env("REELKIN_TEST_LIBRARY", folder)
         .stdout(Stdio::null())
@@ -246,7 +249,7 @@ async fn two_processes_save_children_of_one_clip_concurrently() {
     fs::write(folder.path().join("start.mp4"), "start").unwrap();
     let theirs = json!({"prompt": "the start", "note": "of another program"}).to_string();
     fs::write(folder.path().join("start.mp4.json"), &theirs).unwrap();
-    let mut children = [process(folder.path()), process(folder.path())];
+    let mut children = [start_child(folder.path()), start_child(folder.path())];
     for child in &mut children {
         assert!(child.wait().unwrap().success());
     }

@@ -12,7 +12,7 @@ const TAG_709: &str = "-colorspace bt709 -color_primaries bt709 -color_trc bt709
 const TAG_2020: &str = "-colorspace bt2020nc -color_primaries bt2020 -color_trc bt2020-10 -color_range tv";
 
 #[track_caller]
-fn colours(recipe: &Recipe, matrix: ColourMatrix, range: ColourRange, tagged: (bool, bool)) {
+fn check_colors(recipe: &Recipe, matrix: ColourMatrix, range: ColourRange, tagged: (bool, bool)) {
     let last = media::frame(recipe.make(), FramePosition::Last, &MediaOptions::new()).unwrap();
     assert_eq!(number(&last), recipe.frames - 1);
     let colour = last.colour();
@@ -28,13 +28,13 @@ use ColourRange::{Full, Limited};
 #[test]
 fn bt601_tagged() {
     let recipe = Recipe::new(4, &format!("{X264} {TAG_601}")).size(1280, 720);
-    colours(&recipe, Bt601, Limited, (true, true));
+    check_colors(&recipe, Bt601, Limited, (true, true));
 }
 
 #[test]
 fn bt709_tagged() {
     let recipe = Recipe::new(4, &format!("{X264} {TAG_709}")).colour(Matrix::Bt709, false);
-    colours(&recipe, Bt709, Limited, (true, true));
+    check_colors(&recipe, Bt709, Limited, (true, true));
 }
 
 #[test]
@@ -43,12 +43,12 @@ fn bt709_tagged_in_the_container_only() {
         .colour(Matrix::Bt709, false)
         .remux("-c copy -colorspace bt709 -color_primaries bt709 -color_trc bt709 -movflags write_colr");
     // An `nclx` box has a bit for the range, so it always declares the range as well.
-    colours(&recipe, Bt709, Limited, (true, true));
+    check_colors(&recipe, Bt709, Limited, (true, true));
 }
 
 #[test]
 fn untagged_small_is_bt601() {
-    colours(
+    check_colors(
         &Recipe::new(4, X264).size(1280, 718),
         Bt601,
         Limited,
@@ -59,7 +59,7 @@ fn untagged_small_is_bt601() {
 #[test]
 fn untagged_from_720_lines_is_bt709() {
     let recipe = Recipe::new(4, X264).size(1280, 720).colour(Matrix::Bt709, false);
-    colours(&recipe, Bt709, Limited, (false, false));
+    check_colors(&recipe, Bt709, Limited, (false, false));
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn full_range() {
     let recipe = Recipe::new(4, &format!("{X264} -colorspace smpte170m -color_range pc"))
         .pix_fmt("yuvj420p")
         .colour(Matrix::Bt601, true);
-    colours(&recipe, Bt601, Full, (true, true));
+    check_colors(&recipe, Bt601, Full, (true, true));
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn ten_bit_h265_in_bt2020() {
     )
     .pix_fmt("yuv420p10le")
     .colour(Matrix::Bt2020, false);
-    colours(&recipe, Bt2020, Limited, (true, true));
+    check_colors(&recipe, Bt2020, Limited, (true, true));
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn ten_bit_h264() {
     let recipe = Recipe::new(4, &format!("{X264} {TAG_709}"))
         .pix_fmt("yuv422p10le")
         .colour(Matrix::Bt709, false);
-    colours(&recipe, Bt709, Limited, (true, true));
+    check_colors(&recipe, Bt709, Limited, (true, true));
 }
 
 #[test]
@@ -94,20 +94,20 @@ fn ten_bit_av1() {
     let recipe = Recipe::new(4, &format!("-c:v libaom-av1 -cpu-used 8 -crf 10 {TAG_709}"))
         .pix_fmt("yuv420p10le")
         .colour(Matrix::Bt709, false);
-    colours(&recipe, Bt709, Limited, (true, true));
+    check_colors(&recipe, Bt709, Limited, (true, true));
 }
 
 #[test]
 fn full_chroma() {
     let recipe = Recipe::new(4, &format!("{X264} {TAG_601}")).pix_fmt("yuv444p");
-    colours(&recipe, Bt601, Limited, (true, true));
+    check_colors(&recipe, Bt601, Limited, (true, true));
     let recipe = Recipe::new(4, &format!("{X264} {TAG_601}")).pix_fmt("yuv422p");
-    colours(&recipe, Bt601, Limited, (true, true));
+    check_colors(&recipe, Bt601, Limited, (true, true));
 }
 
 #[test]
 fn gray() {
-    colours(
+    check_colors(
         &Recipe::new(4, X264).pix_fmt("gray"),
         Bt601,
         Limited,
@@ -116,7 +116,7 @@ fn gray() {
     let recipe = Recipe::new(4, &format!("{X264} -color_range pc"))
         .pix_fmt("gray")
         .colour(Matrix::Bt601, true);
-    colours(&recipe, Bt601, Full, (false, true));
+    check_colors(&recipe, Bt601, Full, (false, true));
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn jpeg_is_bt601_full_range_at_any_size() {
         .pix_fmt("yuvj420p")
         .colour(Matrix::Bt601, true)
         .ending("jpg");
-    colours(&recipe, Bt601, Full, (true, true));
+    check_colors(&recipe, Bt601, Full, (true, true));
 }
 
 #[test]

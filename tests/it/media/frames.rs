@@ -11,9 +11,9 @@ use crate::support::clips::{Recipe, number, unturned, worst_patch};
 
 /// Compares the first, the last and every frame, by number and by time, with the numbers painted in.
 #[track_caller]
-fn every_frame(recipe: &Recipe) {
+fn check_every_frame(recipe: &Recipe) {
     let path = recipe.make();
-    last_is(recipe, recipe.frames - 1);
+    check_last_frame(recipe, recipe.frames - 1);
     assert_eq!(number(&unturned(&frame(&path, FramePosition::First))), 0);
     let positions: Vec<_> = (0..recipe.frames as u64).map(FramePosition::Number).collect();
     let all = media::frames(&*path, &positions, &MediaOptions::new()).unwrap();
@@ -59,7 +59,7 @@ fn every_frame(recipe: &Recipe) {
 }
 
 #[track_caller]
-fn last_is(recipe: &Recipe, expect: usize) -> Frame {
+fn check_last_frame(recipe: &Recipe, expect: usize) -> Frame {
     let path = recipe.make();
     let last = frame(&path, FramePosition::Last);
     assert_eq!(
@@ -83,7 +83,7 @@ fn last_is(recipe: &Recipe, expect: usize) -> Frame {
 
 #[test]
 fn b_frames() {
-    every_frame(&Recipe::new(
+    check_every_frame(&Recipe::new(
         60,
         &format!("{X264} -bf 3 -g 25 -x264-params b-pyramid=normal"),
     ));
@@ -91,7 +91,7 @@ fn b_frames() {
 
 #[test]
 fn one_key_frame() {
-    every_frame(&Recipe::new(
+    check_every_frame(&Recipe::new(
         75,
         &format!("{X264} -g 9999 -keyint_min 9999 -sc_threshold 0"),
     ));
@@ -99,7 +99,7 @@ fn one_key_frame() {
 
 #[test]
 fn open_gop() {
-    every_frame(&Recipe::new(
+    check_every_frame(&Recipe::new(
         60,
         &format!("{X264} -bf 3 -g 12 -x264-params open-gop=1:scenecut=0"),
     ));
@@ -107,7 +107,7 @@ fn open_gop() {
 
 #[test]
 fn intra_refresh_without_key_frames() {
-    last_is(
+    check_last_frame(
         &Recipe::new(60, &format!("{X264} -g 20 -x264-params intra-refresh=1")),
         59,
     );
@@ -115,7 +115,7 @@ fn intra_refresh_without_key_frames() {
 
 #[test]
 fn fragmented() {
-    every_frame(&Recipe::new(
+    check_every_frame(&Recipe::new(
         60,
         &format!("{X264} -bf 2 -g 10 -movflags frag_keyframe+empty_moov+default_base_moof"),
     ));
@@ -123,7 +123,7 @@ fn fragmented() {
 
 #[test]
 fn fragmented_with_a_segment_index() {
-    every_frame(&Recipe::new(
+    check_every_frame(&Recipe::new(
         60,
         &format!("{X264} -bf 2 -g 10 -movflags frag_keyframe+dash"),
     ));
@@ -131,7 +131,7 @@ fn fragmented_with_a_segment_index() {
 
 #[test]
 fn fragmented_every_frame_with_sound() {
-    last_is(
+    check_last_frame(
         &Recipe::new(
             40,
             &format!("-f lavfi -i sine -t 1.6 {X264} -c:a aac -movflags frag_every_frame+empty_moov"),
@@ -155,7 +155,7 @@ fn edit_list_hides_the_start() {
             .make();
         let first = frame(&path, FramePosition::First);
         assert_eq!((number(&first), first.time()), (30, Duration::ZERO), "{codec}");
-        assert_eq!(last_is_number(&path), 74, "{codec}");
+        assert_eq!(last_number(&path), 74, "{codec}");
         assert_eq!(number(&frame(&path, FramePosition::Number(3))), 33, "{codec}");
         assert_eq!(
             number(&frame(&path, FramePosition::At(Duration::from_millis(400)))),
@@ -202,7 +202,7 @@ fn a_header_that_ends_before_its_frames() {
         &format!("-vf settb=1/1000,setpts=N*N*5 -fps_mode passthrough -enc_time_base 1:1000 -video_track_timescale 1000 {X264} -bf 2"),
     )
     .make();
-    assert_eq!(last_is_number(&path), 19);
+    assert_eq!(last_number(&path), 19);
     assert_eq!(
         number(&frame(&path, FramePosition::At(Duration::from_millis(1805)))),
         19
@@ -223,7 +223,7 @@ fn a_header_that_ends_before_its_frames() {
 }
 
 #[track_caller]
-fn last_is_number(path: &std::path::Path) -> usize {
+fn last_number(path: &std::path::Path) -> usize {
     number(&frame(path, FramePosition::Last))
 }
 
@@ -236,7 +236,7 @@ fn variable_rate_with_a_long_last_frame() {
         ),
     );
     let path = recipe.make();
-    assert_eq!(last_is_number(&path), 19);
+    assert_eq!(last_number(&path), 19);
     // Frame n appears at n²/200 s.
     for (time, expect) in [
         (0, 0),
@@ -263,7 +263,7 @@ fn variable_rate_with_a_long_last_frame() {
 #[test]
 fn audio_longer_than_video() {
     let recipe = Recipe::new(50, &format!("-f lavfi -i sine -t 6 {X264} -c:a aac"));
-    last_is(&recipe, 49);
+    check_last_frame(&recipe, 49);
     let path = recipe.make();
     // A player keeps the last frame while the sound continues.
     assert_eq!(
@@ -284,7 +284,7 @@ fn audio_longer_than_video() {
 
 #[test]
 fn audio_shorter_than_video() {
-    last_is(
+    check_last_frame(
         &Recipe::new(50, &format!("-f lavfi -i sine=duration=0.5 {X264} -c:a aac")),
         49,
     );
@@ -313,19 +313,19 @@ fn picture_starts_after_the_sound() {
 
 #[test]
 fn one_frame() {
-    every_frame(&Recipe::new(1, X264));
+    check_every_frame(&Recipe::new(1, X264));
 }
 
 #[test]
 fn two_frames() {
-    every_frame(&Recipe::new(2, X264));
+    check_every_frame(&Recipe::new(2, X264));
 }
 
 #[test]
 fn odd_sizes() {
-    every_frame(&Recipe::new(10, X264).size(321, 193).pix_fmt("yuv444p"));
+    check_every_frame(&Recipe::new(10, X264).size(321, 193).pix_fmt("yuv444p"));
     let odd = Recipe::new(10, "-c:v mpeg4 -q:v 2").size(321, 193);
-    let last = last_is(&odd, 9);
+    let last = check_last_frame(&odd, 9);
     assert_eq!((last.width(), last.height()), (321, 193));
 }
 
@@ -340,7 +340,7 @@ fn cover_art_beside_the_video() {
         "-i {} -- -map 1:v -map 0:v -c copy -disposition:v:1 attached_pic",
         cover.display()
     ));
-    let last = last_is(&recipe, 29);
+    let last = check_last_frame(&recipe, 29);
     assert_eq!((last.width(), last.height()), (320, 192));
     let probe = media::probe(recipe.make(), &MediaOptions::new()).unwrap();
     assert_eq!(
@@ -351,7 +351,7 @@ fn cover_art_beside_the_video() {
 
 #[test]
 fn h265() {
-    every_frame(&Recipe::new(
+    check_every_frame(&Recipe::new(
         40,
         "-c:v libx265 -preset ultrafast -tag:v hvc1 -x265-params log-level=none:keyint=12:bframes=3:open-gop=1",
     ));
@@ -359,14 +359,14 @@ fn h265() {
 
 #[test]
 fn vp9() {
-    every_frame(
+    check_every_frame(
         &Recipe::new(40, "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -b:v 1M -g 15").ending("webm"),
     );
 }
 
 #[test]
 fn vp9_with_hidden_frames_in_mp4() {
-    every_frame(&Recipe::new(
+    check_every_frame(&Recipe::new(
         40,
         "-c:v libvpx-vp9 -deadline good -cpu-used 5 -b:v 1M -g 20 -auto-alt-ref 1 -lag-in-frames 16",
     ));
@@ -374,7 +374,7 @@ fn vp9_with_hidden_frames_in_mp4() {
 
 #[test]
 fn vp8_with_hidden_frames() {
-    every_frame(
+    check_every_frame(
         &Recipe::new(
             40,
             "-c:v libvpx -deadline good -cpu-used 4 -b:v 1M -g 20 -auto-alt-ref 1 -lag-in-frames 16",
@@ -385,22 +385,22 @@ fn vp8_with_hidden_frames() {
 
 #[test]
 fn av1() {
-    every_frame(&Recipe::new(30, "-c:v libaom-av1 -cpu-used 8 -crf 30 -g 12"));
+    check_every_frame(&Recipe::new(30, "-c:v libaom-av1 -cpu-used 8 -crf 30 -g 12"));
 }
 
 #[test]
 fn av1_in_matroska() {
-    every_frame(&Recipe::new(30, "-c:v libsvtav1 -preset 12 -crf 30 -g 12").ending("mkv"));
+    check_every_frame(&Recipe::new(30, "-c:v libsvtav1 -preset 12 -crf 30 -g 12").ending("mkv"));
 }
 
 #[test]
 fn h264_in_matroska() {
-    every_frame(&Recipe::new(60, &format!("{X264} -bf 3 -g 12")).ending("mkv"));
+    check_every_frame(&Recipe::new(60, &format!("{X264} -bf 3 -g 12")).ending("mkv"));
 }
 
 #[test]
 fn matroska_without_an_index() {
-    last_is(
+    check_last_frame(
         &Recipe::new(60, &format!("{X264} -bf 3 -g 12 -live 1 -f matroska")).ending("mkv"),
         59,
     );
@@ -408,13 +408,13 @@ fn matroska_without_an_index() {
 
 #[test]
 fn mpeg4_with_b_frames() {
-    every_frame(&Recipe::new(40, "-c:v mpeg4 -q:v 3 -bf 2 -g 12"));
+    check_every_frame(&Recipe::new(40, "-c:v mpeg4 -q:v 3 -bf 2 -g 12"));
 }
 
 #[test]
 fn h264_without_reorder_hints() {
     // The stream does not declare its reorder depth, and libav does not probe it.
-    every_frame(
+    check_every_frame(
         &Recipe::new(60, &format!("{X264} -bf 3 -g 25 -x264-params b-pyramid=normal"))
             .remux("-c copy -bsf:v filter_units=remove_types=6")
             .ending("mov"),
@@ -423,7 +423,7 @@ fn h264_without_reorder_hints() {
 
 #[test]
 fn motion_jpeg() {
-    every_frame(
+    check_every_frame(
         &Recipe::new(12, "-c:v mjpeg -q:v 2")
             .pix_fmt("yuvj420p")
             .ending("mov"),

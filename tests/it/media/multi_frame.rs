@@ -13,7 +13,7 @@ use reelkin::media::{self, Frame, FramePosition, MediaOptions};
 use crate::media::clip_frames::{X264, frame};
 use crate::support::clips::{Recipe, number, unturned};
 
-fn same(a: &Frame, b: &Frame, what: &str) {
+fn assert_same_frame(a: &Frame, b: &Frame, what: &str) {
     assert!(a.rgb() == b.rgb(), "{what}: other pixels");
     assert_eq!((a.pts(), a.time()), (b.pts(), b.time()), "{what}");
     assert!(
@@ -25,7 +25,7 @@ fn same(a: &Frame, b: &Frame, what: &str) {
 /// Takes every frame by its time in one call, out of order and with both ends. Compares them with the frames by
 /// number, which decode everything from the start.
 #[track_caller]
-fn together(recipe: &Recipe) {
+fn check_together(recipe: &Recipe) {
     let path = recipe.make();
     let options = MediaOptions::new();
     let numbers: Vec<_> = (0..recipe.frames as u64).map(FramePosition::Number).collect();
@@ -42,21 +42,21 @@ fn together(recipe: &Recipe) {
         assert_eq!(found.len(), wanted.len());
         for (found, n) in found.iter().zip(wanted) {
             assert_eq!(number(&unturned(found)), n);
-            same(found, &all[n], &format!("{n}, every {step}"));
+            assert_same_frame(found, &all[n], &format!("{n}, every {step}"));
         }
     }
     for position in [FramePosition::First, FramePosition::Last] {
         let one = frame(&path, position);
         let [both, _] =
             <[Frame; 2]>::try_from(media::frames(&path, &[position; 2], &options).unwrap()).unwrap();
-        same(&both, &one, &position.to_string());
+        assert_same_frame(&both, &one, &position.to_string());
         assert_eq!(both.number(), one.number());
     }
 }
 
 #[test]
 fn h264_with_one_key_frame_and_a_pyramid() {
-    together(&Recipe::new(
+    check_together(&Recipe::new(
         75,
         &format!("{X264} -bf 7 -g 9999 -keyint_min 9999 -sc_threshold 0 -x264-params b-pyramid=normal"),
     ));
@@ -64,7 +64,7 @@ fn h264_with_one_key_frame_and_a_pyramid() {
 
 #[test]
 fn h264_with_open_groups() {
-    together(&Recipe::new(
+    check_together(&Recipe::new(
         60,
         &format!("{X264} -bf 3 -g 12 -x264-params open-gop=1:scenecut=0"),
     ));
@@ -72,7 +72,7 @@ fn h264_with_open_groups() {
 
 #[test]
 fn h264_interlaced() {
-    together(&Recipe::new(
+    check_together(&Recipe::new(
         40,
         &format!("{X264} -bf 3 -g 15 -flags +ildct+ilme"),
     ));
@@ -80,12 +80,12 @@ fn h264_interlaced() {
 
 #[test]
 fn h264_in_matroska() {
-    together(&Recipe::new(60, &format!("{X264} -bf 3 -g 12")).ending("mkv"));
+    check_together(&Recipe::new(60, &format!("{X264} -bf 3 -g 12")).ending("mkv"));
 }
 
 #[test]
 fn h264_in_fragments() {
-    together(&Recipe::new(
+    check_together(&Recipe::new(
         60,
         &format!("{X264} -bf 2 -g 10 -movflags frag_keyframe+empty_moov+default_base_moof"),
     ));
@@ -101,7 +101,7 @@ fn h264_with_intra_refresh() {
     ];
     let found = media::frames(&path, &positions, &MediaOptions::new()).unwrap();
     for (found, position) in found.iter().zip(positions) {
-        same(found, &frame(&path, position), &position.to_string());
+        assert_same_frame(found, &frame(&path, position), &position.to_string());
     }
 }
 
@@ -110,26 +110,26 @@ const X265: &str = "-c:v libx265 -preset ultrafast -tag:v hvc1";
 #[test]
 fn h265_with_a_pyramid() {
     let params = "-x265-params log-level=none:keyint=9999:bframes=4:b-pyramid=1:scenecut=0";
-    together(&Recipe::new(60, &format!("{X265} {params}")));
+    check_together(&Recipe::new(60, &format!("{X265} {params}")));
 }
 
 /// Frames that are referenced only from other sub-layers.
 #[test]
 fn h265_with_temporal_layers() {
     let params = "-x265-params log-level=none:keyint=20:bframes=3:b-pyramid=1:temporal-layers=1";
-    together(&Recipe::new(50, &format!("{X265} {params}")));
+    check_together(&Recipe::new(50, &format!("{X265} {params}")));
 }
 
 #[test]
 fn h265_in_matroska_with_open_groups() {
     let params = "-x265-params log-level=none:keyint=12:bframes=3:open-gop=1";
-    together(&Recipe::new(40, &format!("{X265} {params}")).ending("mkv"));
+    check_together(&Recipe::new(40, &format!("{X265} {params}")).ending("mkv"));
 }
 
 #[test]
 fn av1_in_layers() {
-    together(&Recipe::new(50, "-c:v libsvtav1 -preset 10 -crf 35 -g 9999"));
-    together(&Recipe::new(
+    check_together(&Recipe::new(50, "-c:v libsvtav1 -preset 10 -crf 35 -g 9999"));
+    check_together(&Recipe::new(
         40,
         "-c:v libaom-av1 -cpu-used 8 -crf 30 -g 20 -lag-in-frames 19",
     ));
@@ -137,8 +137,10 @@ fn av1_in_layers() {
 
 #[test]
 fn vp9_and_mpeg4() {
-    together(&Recipe::new(40, "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -b:v 1M -g 15").ending("webm"));
-    together(&Recipe::new(40, "-c:v mpeg4 -bf 2 -q:v 3 -g 12"));
+    check_together(
+        &Recipe::new(40, "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -b:v 1M -g 15").ending("webm"),
+    );
+    check_together(&Recipe::new(40, "-c:v mpeg4 -bf 2 -q:v 3 -g 12"));
 }
 
 #[test]
@@ -165,7 +167,7 @@ fn many_clips_keep_their_order_and_their_own_errors() {
             Ok(found) => {
                 let one_by_one = media::frames(path, &ends, &MediaOptions::new()).unwrap();
                 for (a, b) in found.iter().zip(&one_by_one) {
-                    same(a, b, &path.display().to_string());
+                    assert_same_frame(a, b, &path.display().to_string());
                 }
                 assert_eq!(found.len(), 2);
             }

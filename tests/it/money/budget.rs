@@ -9,7 +9,7 @@ use reelkin::{
     Budget, Charge, ContinueRequest, ErrorKind, GenerateRequest, Outcome, UsdTicks, VideoClient, secs, usd,
 };
 
-use crate::support::bench::{Bench, ms, quick_polls, request};
+use crate::support::bench::{Bench, ms, polls_until, request};
 use crate::support::journal::ledger;
 use crate::support::outcomes::{counts, generate};
 use crate::support::program::{GENERATE, Program};
@@ -269,8 +269,7 @@ async fn a_plan_never_costs_more_than_was_reserved() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn spending_is_summed_over_the_given_period() {
     let bench = Bench::with(Sandbox::builder().seconds_per_job(0.1), &[]).await;
-    let mut policy = quick_polls();
-    policy.deadline = ms(20_000);
+    let policy = polls_until(ms(20_000));
     let client = bench.builder().poll(policy).build().unwrap();
     let first = client.generate(request()).await.unwrap();
     let second = client.generate(request()).await.unwrap();

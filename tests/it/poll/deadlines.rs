@@ -7,7 +7,7 @@ use std::time::Instant;
 use reelkin::{ErrorKind, Outcome, PollPolicy, RetryAdvice, secs};
 
 use crate::support::bench::{
-    Bench, MAX_WAIT, builder, clips_in, ms, quick_creates, quick_polls, real_clip, request,
+    Bench, MAX_WAIT, builder, clips_in, ms, polls_until, quick_creates, quick_polls, real_clip, request,
 };
 use crate::support::http_server::{Answer, JOB, Server, answer};
 use crate::support::outcomes::{client_with_deadline, open_jobs};
@@ -33,8 +33,7 @@ async fn at_the_deadline_one_last_poll_is_sent() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deadline_ends_the_wait_with_the_job_id() {
     let bench = Bench::start(&["stalled"]).await;
-    let mut policy = quick_polls();
-    policy.deadline = ms(250);
+    let policy = polls_until(ms(250));
     let client = bench.builder().poll(policy).build().unwrap();
     let error = client.generate(request()).await.unwrap_err();
     assert_eq!(
@@ -54,8 +53,7 @@ async fn a_retry_after_beyond_the_deadline_does_not_outlast_it() {
     })
     .await;
     let folder = tempfile::tempdir().unwrap();
-    let mut policy = quick_polls();
-    policy.deadline = ms(400);
+    let policy = polls_until(ms(400));
     let client = builder(&server.base_url(), folder.path())
         .poll(policy)
         .build()
@@ -76,8 +74,7 @@ async fn a_hanging_poll_does_not_outlast_the_deadline() {
     })
     .await;
     let folder = tempfile::tempdir().unwrap();
-    let mut policy = quick_polls();
-    policy.deadline = ms(400);
+    let policy = polls_until(ms(400));
     let client = builder(&server.base_url(), folder.path())
         .poll(policy)
         .build()

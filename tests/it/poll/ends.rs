@@ -7,7 +7,7 @@ use std::time::Instant;
 use reelkin::{Charge, ErrorKind, Outcome, RetryAdvice};
 use serde_json::{Value, json};
 
-use crate::support::bench::{Bench, MAX_WAIT, PENDING, builder, ms, quick_polls, real_clip, request};
+use crate::support::bench::{Bench, MAX_WAIT, PENDING, builder, ms, polls_until, real_clip, request};
 use crate::support::http_server::{Answer, JOB, Run, Server, run};
 use crate::support::journal::ledger;
 use crate::support::outcomes::{counts, generate, open_jobs, summary};
@@ -61,8 +61,7 @@ async fn a_late_failure_is_reported_and_an_unknown_status_ends_at_the_deadline()
         poll.then(|| Answer::new(200, r#"{"status":"simmering"}"#))
     })
     .await;
-    let mut policy = quick_polls();
-    policy.deadline = ms(300);
+    let policy = polls_until(ms(300));
     let client = builder(&server.base_url(), bench.folder.path().join("other").as_path());
     let outcome = Outcome::from(client.poll(policy).build().unwrap().generate(request()).await);
     let Outcome::TimedOut { job, .. } = &outcome else {

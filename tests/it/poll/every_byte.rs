@@ -65,5 +65,5 @@ async fn a_fault_at_any_byte_of_a_pending_reply_keeps_the_job_open() {
     )
     .await;
     assert_eq!(rig.bench.state().creates, CONCURRENCY as u64);
-    rig.is_clean().await;
+    rig.assert_clean().await;
 }

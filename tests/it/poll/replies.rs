@@ -8,7 +8,7 @@ use reelkin::{Charge, Error, ErrorKind, Outcome, RetryAdvice, secs};
 use serde_json::{Value, json};
 
 use crate::support::bench::{
-    Bench, MAX_WAIT, builder, clips_in, ms, quick_polls, quick_reads, real_clip, request,
+    Bench, MAX_WAIT, builder, clips_in, ms, polls_until, quick_polls, quick_reads, real_clip, request,
 };
 use crate::support::fixtures::fixture_names;
 use crate::support::http_server::{Answer, JOB, ReceivedRequest, Run, Server, answer, file, run, run_within};
@@ -233,8 +233,7 @@ async fn a_failing_moderation_service_is_not_a_moderated_clip() {
 
     let server = failing_moderation(usize::MAX).await;
     let folder = tempfile::tempdir().unwrap();
-    let mut polls = quick_polls();
-    polls.deadline = secs(2);
+    let polls = polls_until(secs(2));
     let client = builder(&server.base_url(), folder.path())
         .poll(polls)
         .build()

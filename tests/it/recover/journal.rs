@@ -17,7 +17,7 @@ use crate::support::journal::{ledger, open_records, wait_for_state};
 use crate::support::outcomes::{client_with_deadline, counts, generate, open_jobs};
 use crate::support::program::{GENERATE, Program, kill};
 
-async fn recovered(bench: &Bench) -> Recovered {
+async fn recover(bench: &Bench) -> Recovered {
     bench.client().recover().await.unwrap()
 }
 
@@ -38,7 +38,7 @@ async fn a_saved_clip_has_a_ledger_entry_and_no_open_record() {
     for gone in ["brief", "reply", "owner"] {
         assert!(entry.get(gone).is_none(), "{gone}: {entry}");
     }
-    let found = recovered(&bench).await;
+    let found = recover(&bench).await;
     assert_eq!(
         (found.saved.len(), found.open.len(), found.unsettled.len()),
         (0, 0, 0)
@@ -46,7 +46,7 @@ async fn a_saved_clip_has_a_ledger_entry_and_no_open_record() {
 }
 
 /// Removes from a sidecar what differs between two runs of the same request.
-fn timeless(mut sidecar: Value) -> Value {
+fn without_times(mut sidecar: Value) -> Value {
     for key in ["createdAt", "elapsed", "requestId"] {
         sidecar[key] = Value::Null;
     }
@@ -128,7 +128,7 @@ async fn a_recovered_clip_has_the_same_sidecar_as_an_uninterrupted_one() {
     drop(hasty);
     bench.end_pending();
     let creates = bench.state().creates;
-    let found = recovered(&bench).await;
+    let found = recover(&bench).await;
     assert_eq!(found.saved.len(), 4, "{found:?}");
     assert_eq!(bench.state().creates, creates);
     for (one, other) in whole.iter().zip(&found.saved) {
@@ -137,7 +137,7 @@ async fn a_recovered_clip_has_the_same_sidecar_as_an_uninterrupted_one() {
             let mut sidecar: Value = serde_json::from_slice(&json).unwrap();
             sidecar["videoSeries"] = Value::Null;
             sidecar["reelkin"]["planner"] = Value::Null;
-            timeless(sidecar)
+            without_times(sidecar)
         };
         let (one, other) = (read(one), read(other));
         assert_eq!(one, other, "{}", one["reelkin"]["operation"]);
@@ -292,7 +292,7 @@ async fn a_job_held_by_another_process_is_skipped_and_can_be_waited_for() {
     let bench = Bench::start(&[PENDING]).await;
     let child = Program::at(&bench).args(GENERATE).spawn();
     wait_for_state(&bench.library(), "accepted").await;
-    let found = recovered(&bench).await;
+    let found = recover(&bench).await;
     assert_eq!((found.elsewhere.len(), found.saved.len()), (1, 0), "{found:?}");
     bench.end_pending();
     let id = bench.state().jobs[0].id.clone();
@@ -320,19 +320,19 @@ async fn a_crash_between_any_two_writes_is_recovered() {
         panic!()
     };
     let kept = std::fs::read(open).unwrap();
-    let clip = recovered(&bench).await.saved.remove(0);
+    let clip = recover(&bench).await.saved.remove(0);
     let downloads = bench.state().downloads;
 
     // Saved and in the ledger, but still in the open records.
     std::fs::write(open, &kept).unwrap();
-    let found = recovered(&bench).await;
+    let found = recover(&bench).await;
     assert_eq!((found.saved.len(), found.open.len()), (0, 0), "{found:?}");
     assert!(!open.exists());
 
     // Saved, but not recorded as such.
     std::fs::remove_dir_all(bench.library().join("ledger")).unwrap();
     std::fs::write(open, &kept).unwrap();
-    let found = recovered(&bench).await;
+    let found = recover(&bench).await;
     assert_eq!(found.saved, vec![clip.clone()]);
     assert_eq!(ledger(&bench.library()).len(), 1);
 
@@ -340,7 +340,7 @@ async fn a_crash_between_any_two_writes_is_recovered() {
     std::fs::remove_dir_all(bench.library().join("ledger")).unwrap();
     std::fs::remove_file(clip.sidecar_path().unwrap()).unwrap();
     std::fs::write(open, &kept).unwrap();
-    let found = recovered(&bench).await;
+    let found = recover(&bench).await;
     let again = found.saved[0].record.clone().unwrap();
     let before = clip.record.clone().unwrap();
     assert_eq!(again.prompt, before.prompt);
@@ -356,7 +356,7 @@ async fn a_crash_between_any_two_writes_is_recovered() {
         .replace("\"accepted\"", "\"reserved\"");
     std::fs::remove_dir_all(bench.library().join("ledger")).unwrap();
     std::fs::write(open, text).unwrap();
-    let found = recovered(&bench).await;
+    let found = recover(&bench).await;
     assert_eq!((found.dropped, found.saved.len()), (1, 0), "{found:?}");
     assert!(open_records(&bench.library()).is_empty());
     assert_eq!((bench.state().creates, bench.clips().len()), (1, 1));
@@ -370,7 +370,7 @@ async fn a_job_that_the_service_forgot_is_downloaded_by_its_recorded_link() {
     assert_eq!(error.kind(), ErrorKind::Network, "{error}");
     bench.sandbox.clear_faults();
     bench.sandbox.add_fault("poll:status=404".parse().unwrap());
-    let found = recovered(&bench).await;
+    let found = recover(&bench).await;
     assert_eq!(found.saved.len(), 1, "{found:?}");
     assert_eq!((bench.clips().len(), bench.state().creates), (1, 1));
 }
@@ -381,12 +381,12 @@ async fn an_expired_link_is_requested_again() {
     let bench = Bench::start(&["download:link-expired=403"]).await;
     let error = bench.client().generate(request()).await.unwrap_err();
     assert_eq!(error.job_id(), Some(bench.state().jobs[0].id.as_str()), "{error}");
-    let found = recovered(&bench).await;
+    let found = recover(&bench).await;
     assert_eq!((found.open.len(), found.saved.len()), (1, 0), "{found:?}");
     let failure = found.open[0].failure().unwrap();
     assert_eq!(failure.may_have_been_charged(), reelkin::Charge::Yes);
     bench.sandbox.clear_faults();
-    assert_eq!(recovered(&bench).await.saved.len(), 1);
+    assert_eq!(recover(&bench).await.saved.len(), 1);
 }
 
 /// A job that ended without a clip is reported once, and is then in the ledger.
@@ -404,13 +404,13 @@ async fn a_job_that_failed_meanwhile_is_reported_and_closed() {
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
         bench.end_pending();
-        let found = recovered(&bench).await;
+        let found = recover(&bench).await;
         let [failed] = &found.failed[..] else {
             panic!("{fault}: {found:?}")
         };
         assert_eq!(failed.failure().unwrap().kind(), kind, "{fault}");
         assert_eq!(ledger(&bench.library())[0]["state"], state);
-        let again = recovered(&bench).await;
+        let again = recover(&bench).await;
         assert!(again.failed.is_empty() && again.open.is_empty(), "{fault}");
     }
 }

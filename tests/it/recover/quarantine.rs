@@ -25,7 +25,7 @@ use crate::support::journal::{ledger, open_records};
 use crate::support::program::Program;
 
 /// Makes a request whose download is complete but contains half a clip, and returns what is kept of it.
-async fn kept_half(bench: &Bench) -> (Error, QuarantinedClip) {
+async fn quarantine_half_clip(bench: &Bench) -> (Error, QuarantinedClip) {
     let client = bench.client();
     let error = client.generate(request()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Media, "{error}");
@@ -34,7 +34,7 @@ async fn kept_half(bench: &Bench) -> (Error, QuarantinedClip) {
     (error, kept.remove(0))
 }
 
-fn quarantine(library: &Path) -> Vec<String> {
+fn quarantined_files(library: &Path) -> Vec<String> {
     let entries = fs::read_dir(library.join("quarantine")).unwrap();
     let mut names: Vec<_> = entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -50,7 +50,7 @@ fn warnings(sidecar: &Value) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bytes_that_fail_verification_are_kept_until_a_recovery_succeeds() {
     let bench = Bench::start(&["half-clip"]).await;
-    let (error, kept) = kept_half(&bench).await;
+    let (error, kept) = quarantine_half_clip(&bench).await;
     let id = kept.record.as_str();
     assert!(
         error
@@ -76,7 +76,7 @@ async fn bytes_that_fail_verification_are_kept_until_a_recovery_succeeds() {
     assert_eq!(kept.sha256.as_ref().unwrap().len(), 64);
     assert!(error.to_string().starts_with(&kept.reason), "{kept:?}");
     assert_eq!(
-        quarantine(&bench.library()),
+        quarantined_files(&bench.library()),
         [format!("{id}.json"), format!("{id}.mp4")]
     );
 
@@ -116,7 +116,7 @@ async fn bytes_that_fail_verification_are_kept_until_a_recovery_succeeds() {
     let clips = bench.clips();
     assert_eq!(warnings(&clips[0].sidecar), "[]");
     assert_eq!(library.quarantined().await.unwrap(), []);
-    assert_eq!(quarantine(&bench.library()), [""; 0]);
+    assert_eq!(quarantined_files(&bench.library()), [""; 0]);
     let [entry] = &ledger(&bench.library())[..] else {
         panic!()
     };
@@ -133,7 +133,7 @@ async fn bytes_that_fail_verification_are_kept_until_a_recovery_succeeds() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_quarantined_clip_can_be_accepted_unverified() {
     let bench = Bench::start(&["half-clip"]).await;
-    let (_, kept) = kept_half(&bench).await;
+    let (_, kept) = quarantine_half_clip(&bench).await;
     let bytes = fs::read(kept.path.as_ref().unwrap()).unwrap();
     let ran = Program::at(&bench)
         .args(["settle", &kept.record, "--accept", "--json"])
@@ -175,7 +175,7 @@ async fn a_quarantined_clip_can_be_accepted_unverified() {
         .await;
     assert_eq!(verdicts, [Condition::Intact]);
 
-    assert_eq!(quarantine(&bench.library()), [""; 0]);
+    assert_eq!(quarantined_files(&bench.library()), [""; 0]);
     let spent = library.spent(..).await.unwrap();
     assert_eq!(
         (spent.paid, spent.reserved),
@@ -192,7 +192,7 @@ async fn a_quarantined_clip_can_be_accepted_unverified() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_job_keeps_its_bytes_until_they_are_discarded() {
     let bench = Bench::start(&["half-clip"]).await;
-    let (_, kept) = kept_half(&bench).await;
+    let (_, kept) = quarantine_half_clip(&bench).await;
     let settle = |what: &'static [&'static str]| {
         Program::at(&bench)
             .args(["settle", &kept.record])
@@ -212,7 +212,7 @@ async fn a_lost_job_keeps_its_bytes_until_they_are_discarded() {
         (ran.code, ran.stdout.trim()),
         (0, format!("{}  discarded", kept.record).as_str())
     );
-    assert_eq!(quarantine(&bench.library()), [""; 0]);
+    assert_eq!(quarantined_files(&bench.library()), [""; 0]);
     let ran = settle(&["--discard"]).await;
     assert!(ran.stderr.contains("is in quarantine"), "{ran:?}");
     let ran = Program::at(&bench).args(["ls", "--open"]).run().await;
@@ -287,14 +287,14 @@ async fn bytes_with_a_wrong_hash_or_of_another_container_are_kept() {
             },
             "{differ}"
         );
-        assert_eq!(quarantine(&bench.library()), [""; 0]);
+        assert_eq!(quarantined_files(&bench.library()), [""; 0]);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_failed_attempt_replaces_the_quarantined_bytes() {
     let bench = Bench::start(&["half-clip"]).await;
-    let (_, half) = kept_half(&bench).await;
+    let (_, half) = quarantine_half_clip(&bench).await;
     bench.sandbox.clear_faults();
     bench.sandbox.add_fault("garbage".parse().unwrap());
     let found = bench.client().recover().await.unwrap();
@@ -307,7 +307,7 @@ async fn another_failed_attempt_replaces_the_quarantined_bytes() {
         (&half.record, true)
     );
     assert!(noise[0].reason.contains("not an MP4"), "{noise:?}");
-    assert_eq!(quarantine(&bench.library()).len(), 2);
+    assert_eq!(quarantined_files(&bench.library()).len(), 2);
 }
 
 /// The clip was published, and the process died before it wrote the sidecar.
@@ -315,7 +315,7 @@ async fn another_failed_attempt_replaces_the_quarantined_bytes() {
 async fn an_interrupted_acceptance_is_completed() {
     for by_recovery in [true, false] {
         let bench = Bench::start(&["half-clip"]).await;
-        let (_, kept) = kept_half(&bench).await;
+        let (_, kept) = quarantine_half_clip(&bench).await;
         let library = bench.client().library().clone();
         let record = library.job_record(&kept.record).await.unwrap();
         let clip = record.clip.unwrap();
@@ -330,7 +330,7 @@ async fn an_interrupted_acceptance_is_completed() {
         let saved = library.clip(&clip).await.unwrap();
         let sidecar = fs::read_to_string(saved.sidecar_path().unwrap()).unwrap();
         assert!(sidecar.contains("accepted without verification"), "{sidecar}");
-        assert_eq!(quarantine(&bench.library()), [""; 0]);
+        assert_eq!(quarantined_files(&bench.library()), [""; 0]);
         assert_eq!(ledger(&bench.library())[0]["state"], "saved");
     }
 }
@@ -339,7 +339,7 @@ async fn an_interrupted_acceptance_is_completed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_note_hides_no_clip_and_foreign_files_are_ignored() {
     let bench = Bench::start(&["half-clip"]).await;
-    let (_, kept) = kept_half(&bench).await;
+    let (_, kept) = quarantine_half_clip(&bench).await;
     let folder = bench.library().join("quarantine");
     fs::write(folder.join(format!("{}.json", kept.record)), "{").unwrap();
     fs::write(folder.join("x.mp4"), "x").unwrap();
@@ -362,7 +362,7 @@ async fn a_damaged_note_hides_no_clip_and_foreign_files_are_ignored() {
         .reelkin
         .unwrap();
     assert_eq!((ours.sha256, ours.job_id), (kept.sha256, kept.job_id));
-    assert_eq!(quarantine(&bench.library()), ["x.json", "x.mp4"]);
+    assert_eq!(quarantined_files(&bench.library()), ["x.json", "x.mp4"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

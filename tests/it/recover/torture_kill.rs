@@ -21,7 +21,7 @@ use reelkin::{
     secs,
 };
 
-use crate::support::audit::{Counts, JournalFiles, audit, closing_audit, files, recover, settle};
+use crate::support::audit::{Counts, JournalFiles, audit, closing_audit, collect_files, recover, settle};
 use crate::support::bench::{Bench, builder, ms, quick_downloads, quick_polls};
 use crate::support::child::child_process;
 use crate::support::random::{Rng, env_number};
@@ -60,7 +60,7 @@ impl ChildSettings {
 }
 
 /// Starts one of the ignored tests below as a child process.
-fn process(test: &str, bench: &Bench, tag: &str) -> Child {
+fn start_child(test: &str, bench: &Bench, tag: &str) -> Child {
     let log = bench.folder.path().join("child.log");
     let log = fs::File::options().append(true).create(true).open(log).unwrap();
     child_process(&format!("recover::torture_kill::{test}"))
@@ -75,7 +75,7 @@ fn process(test: &str, bench: &Bench, tag: &str) -> Child {
         .unwrap()
 }
 
-async fn one(client: &VideoClient, base: &Clip, verb: u64, tag: &str) -> reelkin::Result<()> {
+async fn run_verb(client: &VideoClient, base: &Clip, verb: u64, tag: &str) -> reelkin::Result<()> {
     let step = |part: &str| {
         let step = ContinueRequest::new(format!("{tag} {part}")).duration(secs(1));
         step.resolution("480p")
@@ -103,7 +103,7 @@ async fn one(client: &VideoClient, base: &Clip, verb: u64, tag: &str) -> reelkin
 /// Returns the chains of a library that have unfinished steps.
 async fn unfinished_chains(library: &Library) -> Vec<String> {
     let mut found = Vec::new();
-    files(&library.folder().unwrap().join("chains"), &mut found);
+    collect_files(&library.folder().unwrap().join("chains"), &mut found);
     let mut unfinished = Vec::new();
     for path in found {
         let name = path.file_name().unwrap().to_str().unwrap();
@@ -145,7 +145,7 @@ async fn child_works_until_killed() {
             let works = verbs
                 .iter()
                 .zip(&tags)
-                .map(|(verb, tag)| one(&client, &base, *verb, tag));
+                .map(|(verb, tag)| run_verb(&client, &base, *verb, tag));
             try_join_all(works).await.expect("work");
         }
     };
@@ -269,7 +269,7 @@ impl Wait {
             Self::Sidecar => ending(&library, ".mp4.json"),
             Self::Ledger => {
                 let mut found = Vec::new();
-                files(&library.join("ledger"), &mut found);
+                collect_files(&library.join("ledger"), &mut found);
                 found
                     .iter()
                     .filter(|path| path.extension().is_some_and(|e| e == "json"))
@@ -334,7 +334,7 @@ impl Worker {
     /// Kills a number of children, and more while there is a phase that no kill has hit.
     async fn kill(&mut self, kills: u64, seed: u64) -> u64 {
         let beside =
-            (self.number == 0).then(|| process("child_recovers_until_killed", &self.bench, "beside"));
+            (self.number == 0).then(|| start_child("child_recovers_until_killed", &self.bench, "beside"));
         let mut round = 0;
         loop {
             let missed: Vec<Wait> = {
@@ -352,7 +352,7 @@ impl Worker {
             let all = self.phases.lock().unwrap().all().map(|(.., wait)| wait);
             let wait = *self.rng.pick(if round < kills { &all } else { &missed });
             let tag = format!("w{}-s{seed}-r{round}", self.number);
-            let mut child = process("child_works_until_killed", &self.bench, &tag);
+            let mut child = start_child("child_works_until_killed", &self.bench, &tag);
             let (bench, mut rng) = (Arc::clone(&self.bench), self.rng.clone());
             tokio::task::spawn_blocking(move || {
                 wait.wait(&bench, &mut child, &mut rng);

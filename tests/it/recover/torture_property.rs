@@ -9,8 +9,7 @@
 
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -134,7 +133,7 @@ impl Death {
         }
     }
 
-    fn has_come(self, before: &SandboxState, now: &SandboxState, begun: Instant) -> bool {
+    fn is_due(self, before: &SandboxState, now: &SandboxState, begun: Instant) -> bool {
         match self {
             Self::Never => false,
             Self::Creates(more) => now.create_requests >= before.create_requests + more,
@@ -148,7 +147,7 @@ impl Death {
 /// The steps of a case, which are printed if it fails.
 struct CaseLog {
     case: u64,
-    told: String,
+    text: String,
 }
 
 impl Drop for CaseLog {
@@ -157,7 +156,7 @@ impl Drop for CaseLog {
         if std::thread::panicking() {
             eprintln!(
                 "repeat with REELKIN_SEED={} REELKIN_CASES=1 torture_property:\n{}",
-                self.case, self.told
+                self.case, self.text
             );
         }
     }
@@ -182,7 +181,7 @@ fn client(bench: &Bench) -> VideoClient {
 }
 
 /// Runs one verb. A recovery as a whole must not fail in a live process.
-async fn carry_out(client: &VideoClient, base: &Clip, verb: Verb, tag: String) -> reelkin::Result<()> {
+async fn run_verb(client: &VideoClient, base: &Clip, verb: Verb, tag: String) -> reelkin::Result<()> {
     let made = match verb {
         Verb::Generate => {
             client
@@ -234,14 +233,14 @@ impl Case {
             base,
             log: CaseLog {
                 case,
-                told: String::new(),
+                text: String::new(),
             },
             totals: Totals::default(),
         }
     }
 
-    fn tell(&mut self, what: &str) {
-        writeln!(self.log.told, "  {what}").unwrap();
+    fn log(&mut self, what: &str) {
+        writeln!(self.log.text, "  {what}").unwrap();
     }
 
     fn step(&mut self, number: u64) {
@@ -254,16 +253,16 @@ impl Case {
                 let times = 1 + self.rng.below(2);
                 format!("{},times={times}", self.rng.pick(FAULTS))
             };
-            self.tell(&format!("fault {fault}"));
+            self.log(&format!("fault {fault}"));
             self.bench.sandbox.add_fault(fault.parse::<Fault>().unwrap());
             self.totals.faults += 1;
         }
         if self.rng.below(4) == 0 {
-            self.tell("all links expire");
+            self.log("all links expire");
             self.bench.sandbox.expire_links();
         }
         if self.rng.below(4) == 0 {
-            self.tell("the server restarts");
+            self.log("the server restarts");
             let bench = Arc::clone(&self.bench);
             self.runtime
                 .spawn(async move { bench.sandbox.restart(ms(30)).await });
@@ -273,13 +272,13 @@ impl Case {
         if self.rng.below(6) == 0 {
             self.kill_program(number, death);
         } else {
-            self.live(number, death);
+            self.run_in_process(number, death);
         }
         audit(&self.bench.library(), &self.bench.state());
     }
 
     /// Runs a process as a runtime of its own. When it dies, none of its tasks continues.
-    fn live(&mut self, number: u64, death: Death) {
+    fn run_in_process(&mut self, number: u64, death: Death) {
         let verbs = [
             Verb::Generate,
             Verb::Generate,
@@ -295,7 +294,7 @@ impl Case {
                 )
             })
             .collect();
-        self.tell(&format!("live {works:?}, dies: {death:?}"));
+        self.log(&format!("live {works:?}, dies: {death:?}"));
         let process = Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -307,7 +306,7 @@ impl Case {
         let working = process.spawn(async move {
             let client = client(&bench);
             let works = works.into_iter();
-            let ended = join_all(works.map(|(verb, tag)| carry_out(&client, &base, verb, tag))).await;
+            let ended = join_all(works.map(|(verb, tag)| run_verb(&client, &base, verb, tag))).await;
             let _ = over.send(());
             ended
         });
@@ -317,7 +316,7 @@ impl Case {
                 Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => break false,
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
             }
-            if death.has_come(&before, &self.bench.state(), begun) {
+            if death.is_due(&before, &self.bench.state(), begun) {
                 break true;
             }
             assert!(begun.elapsed() < 3 * MAX_WAIT, "a step does not end");
@@ -335,7 +334,7 @@ impl Case {
     /// Runs the program and kills it.
     fn kill_program(&mut self, number: u64, death: Death) {
         let tag = format!("c{}-{number}-program", self.log.case);
-        self.tell(&format!("program {tag}, killed: {death:?}"));
+        self.log(&format!("program {tag}, killed: {death:?}"));
         let before = self.bench.state();
         let mut child = Command::new(env!("CARGO_BIN_EXE_reelkin"))
             .args([
@@ -356,7 +355,7 @@ impl Case {
             .unwrap();
         let begun = Instant::now();
         while child.try_wait().unwrap().is_none() {
-            if death.has_come(&before, &self.bench.state(), begun) {
+            if death.is_due(&before, &self.bench.state(), begun) {
                 child.kill().unwrap();
                 self.totals.kills += 1;
                 break;
@@ -369,7 +368,7 @@ impl Case {
 
     /// Ends the faults, recovers every job, settles the unknown ones as a person would, and runs the closing audit.
     fn close(mut self) -> Totals {
-        self.tell("close");
+        self.log("close");
         self.bench.sandbox.clear_faults();
         let runtime = self.runtime.clone();
         runtime.block_on(async {

@@ -17,7 +17,7 @@ use reelkin::{ErrorKind, GenerateRequest, JobRecord, JobState, Settlement, secs}
 use serde_json::{Value, json};
 
 use crate::support::audit::{JournalFiles, closing_audit, recover};
-use crate::support::bench::{Bench, PENDING, ms, quick_polls, wait_until};
+use crate::support::bench::{Bench, PENDING, ms, polls_until, wait_until};
 use crate::support::counting_store::CountingStore;
 use crate::support::program::Program;
 
@@ -25,8 +25,7 @@ use crate::support::program::Program;
 pub(crate) async fn interrupted(jobs: usize) -> (Bench, Vec<JobRecord>) {
     let sandbox = Sandbox::builder().seconds_per_job(0.1);
     let bench = Bench::with(sandbox, &["render-size=64x64", PENDING]).await;
-    let mut policy = quick_polls();
-    policy.deadline = ms(100);
+    let policy = polls_until(ms(100));
     let client = bench.builder().poll(policy).build().unwrap();
     let given_up = join_all((0..jobs).map(|job| {
         let request = GenerateRequest::text(format!("interrupted {job}")).duration(secs(1));
@@ -53,7 +52,7 @@ pub(crate) fn file_of(library: &Path, record: &str) -> PathBuf {
 /// Moves a record from the ledger back to the open ones, as it was before its last step.
 pub(crate) fn reopen(library: &Path, record: &str) {
     let mut found = Vec::new();
-    crate::support::audit::files(&library.join("ledger"), &mut found);
+    crate::support::audit::collect_files(&library.join("ledger"), &mut found);
     let of = |path: &&PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(record);
     let settled = found.iter().find(of).unwrap();
     let mut json: Value = serde_json::from_slice(&fs::read(settled).unwrap()).unwrap();

@@ -11,8 +11,7 @@ use serde_json::{Value, json};
 use crate::sandbox::language::{
     CHAT, RESPONSES, chat, chat_tool, item, merge, message_text, responses, responses_tool,
 };
-use crate::sandbox::raw::PNG;
-use crate::sandbox::raw::{RawBench, assert_shape, read_reply};
+use crate::sandbox::raw::{PNG, RawBench, assert_shape, read_reply};
 use crate::support::fixtures::fixture;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

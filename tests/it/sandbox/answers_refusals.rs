@@ -6,8 +6,7 @@ use reelkin::sandbox::Sandbox;
 use serde_json::{Value, json};
 
 use crate::sandbox::language::{CHAT, RESPONSES, chat, chat_tool, merge, responses, responses_tool};
-use crate::sandbox::raw::PNG;
-use crate::sandbox::raw::RawBench;
+use crate::sandbox::raw::{PNG, RawBench};
 use crate::support::fixtures::fixture;
 
 /// Checks that a request is refused with this status and these words, in the shape of the route.

@@ -4,20 +4,18 @@
 
 use std::time::{Duration, Instant};
 
-use reelkin::sandbox::Sandbox;
-use reelkin::sandbox::{Fault, FaultKind};
+use reelkin::sandbox::{Fault, FaultKind, Sandbox};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::sandbox::raw::bench_with;
-use crate::sandbox::raw::{RawBench, read_reply};
+use crate::sandbox::raw::{RawBench, bench_with, read_reply};
 
 fn body() -> Value {
     json!({ "model": "grok-imagine-video", "prompt": "what can go wrong", "duration": 1, "resolution": "480p" })
 }
 
 /// Sends a request over a bare socket and returns every byte of the answer.
-async fn bare(bench: &RawBench, request: &str) -> Vec<u8> {
+async fn send_raw(bench: &RawBench, request: &str) -> Vec<u8> {
     let mut socket = tokio::net::TcpStream::connect(bench.sandbox.address())
         .await
         .unwrap();
@@ -30,7 +28,7 @@ async fn bare(bench: &RawBench, request: &str) -> Vec<u8> {
     answer
 }
 
-fn bare_create(bench: &RawBench) -> String {
+fn raw_create(bench: &RawBench) -> String {
     let body = body().to_string();
     format!(
         "POST /v1/videos/generations HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {}\r\n\
@@ -43,10 +41,10 @@ fn bare_create(bench: &RawBench) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_reply_creates_the_job_and_sends_no_byte() {
     let bench = bench_with(&["lost-reply,times=1"]).await;
-    assert_eq!(bare(&bench, &bare_create(&bench)).await, b"");
+    assert_eq!(send_raw(&bench, &raw_create(&bench)).await, b"");
     assert_eq!(bench.sandbox.state().creates, 1);
     assert!(
-        bare(&bench, &bare_create(&bench))
+        send_raw(&bench, &raw_create(&bench))
             .await
             .starts_with(b"HTTP/1.1 200")
     );
@@ -56,7 +54,7 @@ async fn a_lost_reply_creates_the_job_and_sends_no_byte() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reset_creates_nothing_and_sends_no_byte() {
     let bench = bench_with(&["create:reset,times=2"]).await;
-    assert_eq!(bare(&bench, &bare_create(&bench)).await, b"");
+    assert_eq!(send_raw(&bench, &raw_create(&bench)).await, b"");
     assert!(bench.post("/videos/generations", &body()).await.is_err());
     let state = bench.sandbox.state();
     assert_eq!((state.creates, state.create_requests), (0, 2));
@@ -382,7 +380,7 @@ async fn a_reply_can_break_at_any_of_its_bytes() {
     let get = async |fault: &str| {
         bench.sandbox.clear_faults();
         bench.sandbox.add_fault(fault.parse().unwrap());
-        bare(&bench, &request).await
+        send_raw(&bench, &request).await
     };
     // The `Date` header may change between two replies.
     let timeless = |reply: &[u8]| {
@@ -439,25 +437,25 @@ async fn a_stalled_reply_keeps_the_connection_open_until_the_caller_closes_it() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_partially_read_request_is_not_executed() {
     let bench = RawBench::quick().await;
-    let request = bare_create(&bench);
+    let request = raw_create(&bench);
     for at in (0..request.len()).step_by(23) {
         bench
             .sandbox
             .add_fault(format!("create:cut-request@{at},times=1").parse().unwrap());
-        assert_eq!(bare(&bench, &request).await, b"", "{at}");
+        assert_eq!(send_raw(&bench, &request).await, b"", "{at}");
         assert_eq!(bench.sandbox.state().faults, [], "{at}");
     }
     assert_eq!(bench.sandbox.state().creates, 0);
     // A fault of another operation does not apply.
     bench.sandbox.add_fault("poll:cut-request@5".parse().unwrap());
-    assert!(bare(&bench, &request).await.starts_with(b"HTTP/1.1 200"));
+    assert!(send_raw(&bench, &request).await.starts_with(b"HTTP/1.1 200"));
     assert_eq!(bench.sandbox.state().creates, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_waiting_for_100_continue_is_cut() {
     let bench = RawBench::quick().await;
-    let request = bare_create(&bench).replace("host: localhost", "host: localhost\r\nexpect: 100-continue");
+    let request = raw_create(&bench).replace("host: localhost", "host: localhost\r\nexpect: 100-continue");
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     let at = request.len() - 5;
     bench

@@ -97,7 +97,7 @@ fn name(rng: &mut Rng, outer: &Path) -> String {
 }
 
 /// Returns every file outside the library with its kind, its content and its modification time.
-fn outside(outer: &Path, library: &Path) -> BTreeMap<PathBuf, (String, SystemTime)> {
+fn list_outside(outer: &Path, library: &Path) -> BTreeMap<PathBuf, (String, SystemTime)> {
     let mut found = BTreeMap::new();
     let mut open = vec![outer.to_owned()];
     while let Some(folder) = open.pop() {
@@ -122,7 +122,7 @@ fn outside(outer: &Path, library: &Path) -> BTreeMap<PathBuf, (String, SystemTim
 }
 
 /// Makes a library among foreign files.
-fn plant(outer: &Path) -> PathBuf {
+fn make_library(outer: &Path) -> PathBuf {
     let clips = outer.join("clips");
     fs::create_dir_all(outer.join("elsewhere/chains")).unwrap();
     fs::create_dir(&clips).unwrap();
@@ -154,7 +154,7 @@ fn plant(outer: &Path) -> PathBuf {
 }
 
 #[cfg(unix)]
-fn plant_links(outer: &Path, clips: &Path) {
+fn make_links(outer: &Path, clips: &Path) {
     use std::os::unix::fs::symlink;
 
     symlink(outer.join("elsewhere"), clips.join("way")).unwrap();
@@ -165,7 +165,7 @@ fn plant_links(outer: &Path, clips: &Path) {
 }
 
 /// Passes a name to every function that takes one, and returns the results as text.
-async fn tried(library: &Library, name: &str) -> String {
+async fn try_name(library: &Library, name: &str) -> String {
     let mut told = String::new();
     let mut tell = |what: &dyn std::fmt::Debug| write!(told, "{what:?} ").unwrap();
     tell(&library.clip(name).await);
@@ -213,17 +213,17 @@ fn sidecar(name: &str) -> String {
     .to_string()
 }
 
-async fn reaches_nothing(with_links: bool) {
+async fn check_random_names(with_links: bool) {
     let seed = seed();
     let mut rng = Rng::new(seed);
     let folder = tempfile::tempdir().unwrap();
     let outer = fs::canonicalize(folder.path()).unwrap();
-    let clips = plant(&outer);
+    let clips = make_library(&outer);
     #[cfg(unix)]
     if with_links {
-        plant_links(&outer, &clips);
+        make_links(&outer, &clips);
     }
-    let before = outside(&outer, &clips);
+    let before = list_outside(&outer, &clips);
     let library = Library::open(&clips).unwrap();
     let inner = library.new_name().await.unwrap();
     for case in 0..CASES {
@@ -231,7 +231,7 @@ async fn reaches_nothing(with_links: bool) {
         let name = PARTS
             .get(case)
             .map_or_else(|| name(&mut rng, &outer), |part| (*part).to_owned());
-        let mut told = tried(&library, &name).await;
+        let mut told = try_name(&library, &name).await;
         fs::write(clips.join(inner.file_name()), "clip").unwrap();
         fs::write(clips.join(inner.sidecar_name()), sidecar(&name)).unwrap();
         if let Ok(clip) = library.clip(&inner).await {
@@ -253,16 +253,16 @@ async fn reaches_nothing(with_links: bool) {
     let told = format!("{page:?} {verdicts:?}");
     assert!(!told.contains(CANARY), "seed {seed}: {told}");
     library.sweep(Duration::ZERO).await.unwrap();
-    assert_eq!(outside(&outer, &clips), before, "seed {seed}");
+    assert_eq!(list_outside(&outer, &clips), before, "seed {seed}");
 }
 
 #[tokio::test]
 async fn random_names_never_leave_the_library() {
-    reaches_nothing(false).await;
+    check_random_names(false).await;
 }
 
 #[cfg(unix)]
 #[tokio::test]
 async fn random_names_never_leave_the_library_through_links() {
-    reaches_nothing(true).await;
+    check_random_names(true).await;
 }

@@ -15,7 +15,7 @@ use crate::support::leaks::{assert_clean, assert_files_clean};
 use crate::support::program::Program;
 
 /// Limits a fault to one time. Endless faults would end only with the longer waits of the program.
-fn briefly(fault: &str) -> String {
+fn limit_to_once(fault: &str) -> String {
     let over_soon = fault.contains("times=") || fault.starts_with("create:");
     if over_soon {
         fault.to_owned()
@@ -34,7 +34,7 @@ async fn the_program_shows_no_secret_under_any_fault() {
         .collect();
     faults.sort_by_key(|fault| kind(fault));
     faults.dedup_by_key(|fault| kind(fault));
-    let faults: Vec<String> = faults.into_iter().map(briefly).collect();
+    let faults: Vec<String> = faults.into_iter().map(limit_to_once).collect();
     futures_util::stream::iter(faults)
         .map(|fault| async move {
             let bench = Bench::start(&[&fault]).await;

@@ -27,12 +27,12 @@ where
     (asked, source)
 }
 
-fn key() -> AccessToken {
+fn token() -> AccessToken {
     AccessToken::new(SecretString::from(KEY))
 }
 
 /// Checks that a paid request fails with an error of the source, and that nothing was sent.
-async fn sends_nothing(bench: &Bench, builder: VideoClientBuilder) -> Error {
+async fn assert_sends_nothing(bench: &Bench, builder: VideoClientBuilder) -> Error {
     let client = builder.build().unwrap();
     let error = client.generate(request()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Auth, "{error}");
@@ -50,7 +50,7 @@ async fn sends_nothing(bench: &Bench, builder: VideoClientBuilder) -> Error {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_token_serves_a_whole_job() {
     let bench = Bench::start(&[]).await;
-    let (asked, source) = counting(|_| Ok(key().expires_in(secs(3600))));
+    let (asked, source) = counting_source(|_| Ok(token().expires_in(secs(3600))));
     let client = bench.builder().bearer(source).build().unwrap();
     client.generate(request()).await.unwrap();
     client.visible_models().await.unwrap();
@@ -60,8 +60,8 @@ async fn one_token_serves_a_whole_job() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_error_of_the_token_source_fails_the_call() {
     let bench = Bench::start(&[]).await;
-    let (asked, source) = counting(|_| Err("x".parse::<u8>().unwrap_err().into()));
-    let error = sends_nothing(&bench, bench.builder().bearer(source)).await;
+    let (asked, source) = counting_source(|_| Err("x".parse::<u8>().unwrap_err().into()));
+    let error = assert_sends_nothing(&bench, bench.builder().bearer(source)).await;
     assert!(error.to_string().contains("invalid digit"), "{error}");
     assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
@@ -73,10 +73,10 @@ async fn a_hanging_token_source_ends_at_its_deadline() {
     timeouts.token = ms(200);
     let source = || async {
         pending::<()>().await;
-        Ok(key())
+        Ok(token())
     };
     let started = Instant::now();
-    let error = sends_nothing(&bench, bench.builder().timeouts(timeouts).bearer(source)).await;
+    let error = assert_sends_nothing(&bench, bench.builder().timeouts(timeouts).bearer(source)).await;
     assert!(error.to_string().contains("within 0.2 s"), "{error}");
     assert!(started.elapsed() < secs(20));
 }
@@ -84,16 +84,16 @@ async fn a_hanging_token_source_ends_at_its_deadline() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panicking_token_source_is_an_error() {
     let bench = Bench::start(&[]).await;
-    let (_, source) = counting(|number| panic!("on purpose: {number}"));
-    sends_nothing(&bench, bench.builder().bearer(source)).await;
+    let (_, source) = counting_source(|number| panic!("on purpose: {number}"));
+    assert_sends_nothing(&bench, bench.builder().bearer(source)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn polls_outlast_a_temporarily_failing_token_source() {
     let bench = Bench::start(&[]).await;
-    let (asked, source) = counting(|number| match number {
+    let (asked, source) = counting_source(|number| match number {
         1..=6 => Err(TokenError::new("the token server is down")),
-        _ => Ok(key()),
+        _ => Ok(token()),
     });
     let client = bench.builder().bearer(source).build().unwrap();
     client.generate(request()).await.unwrap();
@@ -104,8 +104,8 @@ async fn polls_outlast_a_temporarily_failing_token_source() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_whose_polls_never_get_a_token_stays_open() {
     let bench = Bench::start(&[]).await;
-    let (_, source) = counting(|number| match number {
-        0 => Ok(key()),
+    let (_, source) = counting_source(|number| match number {
+        0 => Ok(token()),
         _ => Err(TokenError::new("the token server is down")),
     });
     let mut polls = crate::support::bench::quick_polls();
@@ -129,7 +129,7 @@ async fn a_refused_token_is_replaced_at_once() {
     .await;
     let folder = tempfile::tempdir().unwrap();
     let (asked, source) =
-        counting(|number| Ok(AccessToken::new(format!("token-{number}")).expires_in(secs(3600))));
+        counting_source(|number| Ok(AccessToken::new(format!("token-{number}")).expires_in(secs(3600))));
     let client = builder(&server.base_url(), folder.path())
         .bearer(source)
         .build()

@@ -70,7 +70,7 @@ async fn a_fault_at_any_byte_of_a_create_reply_sends_it_once() {
         let outcome = rig.client(fault).generate(small_request(&words)).await;
         let verdict = check_create(fault, whole, &outcome);
         if let Ok(clip) = outcome {
-            ByteFaultRig::take(&clip);
+            ByteFaultRig::take_clip(&clip);
         }
         verdict
     })
@@ -81,16 +81,20 @@ async fn a_fault_at_any_byte_of_a_create_reply_sends_it_once() {
         (state.creates, state.create_requests),
         (count as u64 + 1, count as u64 + 1)
     );
-    rig.is_clean().await;
+    rig.assert_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fault_at_any_byte_of_an_edit_or_extend_reply_sends_it_once() {
     let rig = Arc::new(ByteFaultRig::start(ClipChecksum::Sha256, &["render-seconds=2"]).await);
-    let source = rig.patient.generate(small_request("the source")).await.unwrap();
+    let source = rig
+        .with_long_timeouts
+        .generate(small_request("the source"))
+        .await
+        .unwrap();
     let source = write(
         rig.bench.folder.path().join("source.mp4"),
-        &ByteFaultRig::take(&source),
+        &ByteFaultRig::take_clip(&source),
     );
     let edit = {
         let source = source.clone();
@@ -120,14 +124,14 @@ async fn a_fault_at_any_byte_of_an_edit_or_extend_reply_sends_it_once() {
             };
             let verdict = check_create(fault, whole, &outcome);
             if let Ok(clip) = outcome {
-                ByteFaultRig::take(&clip);
+                ByteFaultRig::take_clip(&clip);
             }
             verdict
         }
     })
     .await;
     assert_eq!(rig.bench.state().create_requests, count + 2);
-    rig.is_clean().await;
+    rig.assert_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -190,7 +194,7 @@ async fn a_create_request_cut_at_any_byte_is_sent_once() {
         rig.bench.sandbox.clear_faults();
         rig.bench.sandbox.add_fault(fault.parse().unwrap());
         let before = rig.bench.state().creates;
-        let outcome = rig.patient.generate(request()).start().await;
+        let outcome = rig.with_long_timeouts.generate(request()).start().await;
         let made = rig.bench.state().creates - before;
         match outcome {
             Ok(_) => assert_eq!(made, 1, "{fault}"),

@@ -15,8 +15,7 @@ use reelkin::{
 use serde_json::{Value, json};
 
 use crate::support::bench::{KEY, builder, ms};
-use crate::support::fixtures::fixture;
-use crate::support::fixtures::{dot, fixture_names};
+use crate::support::fixtures::{dot, fixture, fixture_names};
 use crate::support::http_server::{Answer, ReceivedRequest, Server};
 
 fn link(url: &str) -> MediaInput {

@@ -28,20 +28,20 @@ pub(crate) struct JournalFiles {
     pub(crate) moved: usize,
 }
 
-pub(crate) fn files(folder: &Path, all: &mut Vec<PathBuf>) {
+pub(crate) fn collect_files(folder: &Path, all: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries {
         let Ok(entry) = entry else { continue };
         // A running process may remove it meanwhile.
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() => files(&entry.path(), all),
+            Ok(kind) if kind.is_dir() => collect_files(&entry.path(), all),
             Ok(_) => all.push(entry.path()),
             Err(_) => {}
         }
     }
 }
 
-pub(crate) fn ending(path: &Path) -> &str {
+pub(crate) fn extension(path: &Path) -> &str {
     path.extension()
         .and_then(|ending| ending.to_str())
         .unwrap_or_default()
@@ -49,11 +49,11 @@ pub(crate) fn ending(path: &Path) -> &str {
 
 fn records(folder: &Path, flat: bool) -> HashMap<String, JobRecord> {
     let mut found = Vec::new();
-    files(folder, &mut found);
+    collect_files(folder, &mut found);
     let mut records = HashMap::new();
     for path in found {
         let name = path.file_name().unwrap().to_str().unwrap();
-        if ending(&path) != "json" || name.starts_with('.') || (flat && path.parent() != Some(folder)) {
+        if extension(&path) != "json" || name.starts_with('.') || (flat && path.parent() != Some(folder)) {
             continue;
         }
         let Ok(json) = fs::read(&path) else { continue };
@@ -253,11 +253,11 @@ pub(crate) async fn closing_audit(library: Library, state: &SandboxState) -> Cou
     library.sweep(Duration::ZERO).await.unwrap();
     drop(library);
     let mut left = Vec::new();
-    files(&root, &mut left);
+    collect_files(&root, &mut left);
     for path in left {
         let name = path.strip_prefix(&root).unwrap().to_str().unwrap();
         let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
-        let fits = match (folder, ending(&path)) {
+        let fits = match (folder, extension(&path)) {
             (_, "") if file == ".lock" => {
                 folder == "jobs" || folder == "chains" || folder.starts_with("ledger/")
             }

@@ -54,6 +54,13 @@ pub(crate) fn quick_polls() -> PollPolicy {
     policy
 }
 
+/// Polls quickly until a deadline.
+pub(crate) fn polls_until(deadline: Duration) -> PollPolicy {
+    let mut policy = quick_polls();
+    policy.deadline = deadline;
+    policy
+}
+
 /// Allows two attempts of a download, with the default stall timeout. Less than 3 kB count as an attempt without
 /// progress.
 pub(crate) fn quick_downloads() -> DownloadPolicy {

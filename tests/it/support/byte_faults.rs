@@ -140,9 +140,9 @@ where
 pub(crate) struct ByteFaultRig {
     pub(crate) bench: Bench,
     /// A client with long timeouts, for a loaded machine.
-    pub(crate) patient: VideoClient,
+    pub(crate) with_long_timeouts: VideoClient,
     /// A client with short timeouts, for connections that stall.
-    hasty: VideoClient,
+    with_short_timeouts: VideoClient,
 }
 
 impl ByteFaultRig {
@@ -166,19 +166,20 @@ impl ByteFaultRig {
         // Polls and downloads are repeated. A create is not, so it needs the time to arrive.
         let mut short = quick_creates();
         short.read = secs(1);
-        let (patient, hasty) = (client(secs(30), Timeouts::default()), client(secs(1), short));
+        let (with_long_timeouts, with_short_timeouts) =
+            (client(secs(30), Timeouts::default()), client(secs(1), short));
         Self {
             bench,
-            patient,
-            hasty,
+            with_long_timeouts,
+            with_short_timeouts,
         }
     }
 
     pub(crate) fn client(&self, fault: ByteFault) -> &VideoClient {
         if fault.is_silent() {
-            &self.hasty
+            &self.with_short_timeouts
         } else {
-            &self.patient
+            &self.with_long_timeouts
         }
     }
 
@@ -189,7 +190,7 @@ impl ByteFaultRig {
     }
 
     /// Removes a clip so that its job can be picked up again, and returns its bytes.
-    pub(crate) fn take(clip: &Clip) -> Vec<u8> {
+    pub(crate) fn take_clip(clip: &Clip) -> Vec<u8> {
         let path = clip.path.clone().unwrap();
         let bytes = std::fs::read(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
@@ -199,8 +200,8 @@ impl ByteFaultRig {
     }
 
     /// Checks that a sweep leaves an empty library.
-    pub(crate) async fn is_clean(&self) {
-        self.patient.library().sweep(ms(0)).await.unwrap();
+    pub(crate) async fn assert_clean(&self) {
+        self.with_long_timeouts.library().sweep(ms(0)).await.unwrap();
         assert_eq!(clips_in(&self.bench.library()).len(), 0);
     }
 }
@@ -233,7 +234,11 @@ impl FinishedJob {
             let rig = Arc::clone(rig);
             async move {
                 let prompt = format!("place {number:03}");
-                let clip = rig.patient.generate(small_request(&prompt)).await.unwrap();
+                let clip = rig
+                    .with_long_timeouts
+                    .generate(small_request(&prompt))
+                    .await
+                    .unwrap();
                 let id = clip
                     .record
                     .as_ref()
@@ -243,7 +248,7 @@ impl FinishedJob {
                     .unwrap()
                     .job_id
                     .clone();
-                let bytes = ByteFaultRig::take(&clip);
+                let bytes = ByteFaultRig::take_clip(&clip);
                 Self {
                     rig,
                     id: id.unwrap(),
@@ -276,7 +281,7 @@ impl FinishedJob {
         })
         .await;
         assert_eq!(rig.bench.state().creates, CONCURRENCY as u64);
-        rig.is_clean().await;
+        rig.assert_clean().await;
     }
 
     /// Picks the job up with a fault, and once more without if that fails.
@@ -296,12 +301,12 @@ impl FinishedJob {
             Err(error) if !matches!(fault.kind, Kind::Corrupt(_)) => {
                 return Err(format!("{}: {error}", describe(&error)));
             }
-            Err(error) => match rig.patient.job(&self.id).unwrap().wait().await {
+            Err(error) => match rig.with_long_timeouts.job(&self.id).unwrap().wait().await {
                 Ok(clip) => (clip, format!("{}, then saved", describe(&error))),
                 Err(again) => return Err(format!("{error}; picked up: {again}")),
             },
         };
-        let bytes = ByteFaultRig::take(&clip);
+        let bytes = ByteFaultRig::take_clip(&clip);
         if bytes == self.bytes {
             Ok(word)
         } else if may_differ && bytes.len() == self.bytes.len() {

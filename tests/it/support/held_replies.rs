@@ -28,7 +28,7 @@ pub(crate) struct HeldReplies {
 
 impl HeldReplies {
     /// Holds the replies to requests with this start, after the first `let_through` of them.
-    pub(crate) async fn of(sandbox: SocketAddr, start: &'static str, let_through: usize) -> Self {
+    pub(crate) async fn start(sandbox: SocketAddr, start: &'static str, let_through: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let held = Arc::new(Held {

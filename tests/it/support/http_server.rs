@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::bench::{MAX_WAIT, builder, ms, quick_polls, real_clip, request};
+use crate::support::bench::{MAX_WAIT, builder, ms, polls_until, real_clip, request};
 use crate::support::fixtures::fixture_text;
 
 /// The id of every job this server makes.
@@ -307,8 +307,7 @@ pub(crate) async fn run_within(
 ) -> Run {
     let server = Server::start(real_clip().await, script).await;
     let folder = tempfile::tempdir().unwrap();
-    let mut policy = quick_polls();
-    policy.deadline = deadline;
+    let policy = polls_until(deadline);
     let client = builder(&server.base_url(), folder.path())
         .poll(policy)
         .build()

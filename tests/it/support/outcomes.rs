@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reelkin::{Charge, JobRecord, Outcome, RetryAdvice, UsdTicks, VideoClient};
 
-use crate::support::bench::{Bench, quick_polls, request};
+use crate::support::bench::{Bench, polls_until, request};
 
 /// The price of one second at 480p with the classic model.
 pub(crate) const CLIP_PRICE: UsdTicks = UsdTicks::new(500_000_000);
@@ -18,8 +18,7 @@ pub(crate) async fn generate(bench: &Bench) -> Outcome {
 
 /// Returns a client with a deadline for polling.
 pub(crate) fn client_with_deadline(bench: &Bench, deadline: Duration) -> VideoClient {
-    let mut policy = quick_polls();
-    policy.deadline = deadline;
+    let policy = polls_until(deadline);
     bench.builder().poll(policy).build().unwrap()
 }
 

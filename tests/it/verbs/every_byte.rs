@@ -34,7 +34,7 @@ async fn a_fault_at_any_byte_of_a_planner_reply_asks_once() {
             PlannerSettings::default()
         };
         let error = rig
-            .patient
+            .with_long_timeouts
             .generate(small_request(&words).plan(settings))
             .await
             .unwrap_err();
