@@ -366,7 +366,7 @@ fn violations(path: &str, text: &str) -> Vec<String> {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "a list for whoever asks with --nocapture")]
+#[expect(clippy::print_stdout, reason = "prints a list with --nocapture")]
 fn modules_use_only_lower_modules() {
     let sources = sources();
     let found: Vec<_> = sources

@@ -10,7 +10,7 @@
     clippy::cast_sign_loss,
     clippy::cast_precision_loss,
     clippy::items_after_statements,
-    reason = "clips are small, and a test reads best beside its data"
+    reason = "test clips are small, and a test is easiest to read next to its data"
 )]
 
 // A file that needs a feature says so in its first lines.

@@ -43,7 +43,10 @@ impl Running {
         Self::with(program, libc::SIG_DFL)
     }
 
-    #[expect(unsafe_code, reason = "what a parent hands on has no other interface")]
+    #[expect(
+        unsafe_code,
+        reason = "signal dispositions inherited from the parent have no other interface"
+    )]
     fn with(program: Program, hangup: libc::sighandler_t) -> Self {
         let mut command = program.command();
         // SAFETY: `signal` is async-signal-safe, and nothing else is done between fork and exec.
@@ -73,7 +76,7 @@ impl Running {
         }
     }
 
-    #[expect(unsafe_code, reason = "std sends SIGKILL alone")]
+    #[expect(unsafe_code, reason = "std can only send SIGKILL")]
     fn signal(&self, signal: i32) {
         let child = i32::try_from(self.child.id()).unwrap();
         // SAFETY: the child was not waited for, so the id still belongs to it.

@@ -47,7 +47,7 @@ fn client_of(library: &Library) -> VideoClient {
 
 /// `--nocapture` prints the counts. The runtime of this test has one thread, and the reader must not block it.
 #[tokio::test]
-#[expect(clippy::print_stdout, reason = "figures for whoever asks with --nocapture")]
+#[expect(clippy::print_stdout, reason = "prints measurements with --nocapture")]
 async fn frames_and_probes_of_a_long_clip_read_little_of_it() {
     let bytes = long_clip();
     let (store, library) = stored(bytes.clone()).await;
@@ -88,7 +88,7 @@ async fn frames_and_probes_of_a_long_clip_read_little_of_it() {
 
 /// Nothing is read between the tables of the fragments.
 #[tokio::test]
-#[expect(clippy::print_stdout, reason = "figures for whoever asks with --nocapture")]
+#[expect(clippy::print_stdout, reason = "prints measurements with --nocapture")]
 async fn frames_and_probes_of_a_fragmented_clip_read_only_tables_and_samples() {
     let folder = tempfile::tempdir().unwrap();
     let (whole, parts) = (folder.path().join("whole.mp4"), folder.path().join("parts.mp4"));

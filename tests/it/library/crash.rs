@@ -70,7 +70,7 @@ async fn check_clips(library: &Library) -> (usize, usize) {
 }
 
 #[tokio::test]
-#[ignore = "run by other tests, as a second process"]
+#[ignore = "run by other tests as a child process"]
 async fn child_commits_many() {
     let Some((library, byte)) = child_settings() else {
         return;
@@ -82,7 +82,7 @@ async fn child_commits_many() {
 }
 
 #[tokio::test]
-#[ignore = "run by other tests, as a second process"]
+#[ignore = "run by other tests as a child process"]
 async fn child_commits_the_same() {
     let Some((library, byte)) = child_settings() else {
         return;
@@ -96,7 +96,7 @@ async fn child_commits_the_same() {
 }
 
 #[tokio::test]
-#[ignore = "run by other tests, as a second process"]
+#[ignore = "run by other tests as a child process"]
 async fn child_commits_until_killed() {
     let Some((library, byte)) = child_settings() else {
         return;

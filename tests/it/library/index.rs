@@ -360,7 +360,7 @@ fn sidecar(rng: &mut Rng, names: &[String]) -> String {
 }
 
 #[tokio::test]
-#[expect(clippy::print_stderr, reason = "the seed repeats a failure")]
+#[expect(clippy::print_stderr, reason = "prints the seed that repeats a failure")]
 async fn after_random_changes_the_index_matches_a_scan() {
     let seed = env_number("REELKIN_TEST_SEED", u64::from(std::process::id()));
     let steps = env_number("REELKIN_TEST_STEPS", 250);

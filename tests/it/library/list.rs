@@ -111,7 +111,7 @@ async fn a_damaged_sidecar_affects_only_its_entry() {
 /// Lists a page of a hundred thousand clips. The sidecars outside the page are damaged, so that a listing that
 /// reads one fails. `--nocapture` prints the measurements.
 #[tokio::test]
-#[expect(clippy::print_stderr, reason = "the figures of a measurement")]
+#[expect(clippy::print_stderr, reason = "prints measurements")]
 async fn a_page_of_many_reads_only_its_own_sidecars() {
     const CLIPS: u64 = 100_000;
     const START: u64 = 1_763_812_000_000;

@@ -185,7 +185,7 @@ async fn a_parent_found_by_hash_leads_to_further_parents() {
 
 #[tokio::test]
 #[ignore = "a measurement: run it alone"]
-#[expect(clippy::print_stderr, reason = "the figure is what it is for")]
+#[expect(clippy::print_stderr, reason = "prints a measurement")]
 async fn a_family_of_ten_thousand_in_a_folder_takes_seconds() {
     for clips in [2500, 5000, 10_000] {
         let folder = tempfile::tempdir().unwrap();
@@ -204,7 +204,7 @@ async fn a_family_of_ten_thousand_in_a_folder_takes_seconds() {
 }
 
 #[tokio::test]
-#[ignore = "run by another test, as a second process"]
+#[ignore = "run by another test as a child process"]
 async fn child_continues_one_clip() {
     let Some(folder) = std::env::var_os("REELKIN_TEST_LIBRARY") else {
         return;

@@ -266,10 +266,7 @@ fn peak_mib(args: &[&str], folder: &Path) -> u64 {
 }
 
 #[test]
-#[expect(
-    clippy::print_stdout,
-    reason = "the figures, for whoever asks with --nocapture"
-)]
+#[expect(clippy::print_stdout, reason = "prints measurements with --nocapture")]
 fn memory_stays_below_the_documented_bound() {
     let folder = tempfile::tempdir().unwrap();
     for (name, path) in bombs(folder.path()) {
@@ -388,10 +385,7 @@ fn slow_clip(codec: &str, ending: &'static str) -> PathBuf {
 }
 
 #[test]
-#[expect(
-    clippy::print_stdout,
-    reason = "the figures, for whoever asks with --nocapture"
-)]
+#[expect(clippy::print_stdout, reason = "prints measurements with --nocapture")]
 fn a_busy_decoder_returns_at_the_deadline() {
     let codecs = [
         ("-c:v libx264 -preset ultrafast -coder 1 -qp 2", "mp4"),

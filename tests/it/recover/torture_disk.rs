@@ -50,7 +50,7 @@ fn generate(prompt: &str) -> GenerateRequest {
 /// privileges. With SIGXFSZ ignored the write fails like any other.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stdout, reason = "the figures of `make torture`")]
+#[expect(clippy::print_stdout, reason = "prints the counts of `make torture`")]
 async fn a_disk_that_is_full_at_any_byte_loses_nothing() {
     let sandbox = Sandbox::builder().seconds_per_job(0.02);
     let bench = Bench::with(sandbox, &["render-size=64x64"]).await;

@@ -119,7 +119,7 @@ async fn unfinished_chains(library: &Library) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "run by the test below, as a process that is killed"]
+#[ignore = "run by the test below as a child process that is killed"]
 async fn child_works_until_killed() {
     let Some(told) = ChildSettings::read() else { return };
     let client = client(&told.url, &told.library);
@@ -161,7 +161,7 @@ async fn child_works_until_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "run by the test below, as a process beside one that is killed"]
+#[ignore = "run by the test below as a child process beside one that is killed"]
 async fn child_recovers_until_killed() {
     let Some(told) = ChildSettings::read() else { return };
     loop {
@@ -427,7 +427,7 @@ fn log(bench: &Bench) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-#[expect(clippy::print_stdout, reason = "the figures of `make torture`")]
+#[expect(clippy::print_stdout, reason = "prints the counts of `make torture`")]
 async fn a_process_killed_at_any_moment_loses_nothing_and_pays_nothing_twice() {
     let (kills, seed) = (env_number("REELKIN_KILLS", KILLS), env_number("REELKIN_SEED", 1));
     println!("kill: REELKIN_SEED={seed}");

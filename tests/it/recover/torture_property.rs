@@ -151,7 +151,7 @@ struct CaseLog {
 }
 
 impl Drop for CaseLog {
-    #[expect(clippy::print_stderr, reason = "how a failure is repeated")]
+    #[expect(clippy::print_stderr, reason = "prints how to repeat a failure")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!(
@@ -388,7 +388,7 @@ impl Case {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-#[expect(clippy::print_stdout, reason = "the totals of `make torture`")]
+#[expect(clippy::print_stdout, reason = "prints the counts of `make torture`")]
 async fn random_faults_and_kills_in_any_order_keep_the_promises() {
     let (seed, cases) = (env_number("REELKIN_SEED", 1), env_number("REELKIN_CASES", CASES));
     println!("property: REELKIN_SEED={seed} REELKIN_CASES={cases}");

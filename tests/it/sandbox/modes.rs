@@ -1,7 +1,7 @@
 //! The clips that the sandbox renders in each mode, measured against the inputs.
 
 #![cfg(feature = "sandbox")]
-#![expect(clippy::print_stdout, reason = "the figures are worth reading")]
+#![expect(clippy::print_stdout, reason = "prints measurements")]
 
 use std::path::Path;
 use std::process::Command;

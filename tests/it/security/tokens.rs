@@ -14,7 +14,7 @@ use crate::support::bench::{Bench, KEY, builder, ms, real_clip, request};
 use crate::support::http_server::{Server, answer};
 
 /// Returns a token source that counts its calls and answers by that number.
-fn counting<F>(answer: F) -> (Arc<AtomicUsize>, impl reelkin::TokenSource)
+fn counting_source<F>(answer: F) -> (Arc<AtomicUsize>, impl reelkin::TokenSource)
 where
     F: Fn(usize) -> Result<AccessToken, TokenError> + Send + Sync + 'static,
 {

@@ -149,7 +149,7 @@ async fn the_body_of_every_mode_matches_its_fixture() {
     for (name, request) in requests() {
         assert!(names.remove(name), "{name} is no fixture, or comes twice");
         let mut want: Value = fixture(&format!("requests/{name}"));
-        // The default of the service is sent explicitly (trap 15).
+        // The default of the service is sent explicitly (wire contract, trap 15).
         if want.get("generate_audio").is_none() {
             want["generate_audio"] = json!(true);
         }

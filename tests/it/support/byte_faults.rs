@@ -1,7 +1,7 @@
 //! Faults at single bytes of an exchange, many at a time, and their results.
 
 #![cfg(feature = "cli")]
-#![expect(clippy::print_stdout, reason = "figures, for whoever asks with --nocapture")]
+#![expect(clippy::print_stdout, reason = "prints measurements with --nocapture")]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;

@@ -9,7 +9,7 @@
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::many_single_char_names,
-    reason = "helpers of tests: they may panic, and their numbers are small"
+    reason = "test helpers may panic, and their numbers are small"
 )]
 
 use std::fmt::Write as _;

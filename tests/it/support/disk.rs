@@ -8,7 +8,7 @@ use std::time::Duration;
 pub(crate) struct Disk(PathBuf);
 
 impl Disk {
-    #[expect(clippy::print_stderr, reason = "a skipped test says so")]
+    #[expect(clippy::print_stderr, reason = "reports a skipped test")]
     pub(crate) fn mount(at: &Path) -> Option<Self> {
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=1m", "reelkin-test"])

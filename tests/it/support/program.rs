@@ -59,7 +59,10 @@ pub(crate) struct Program {
 /// Restores the default signal handling. A shell ignores some signals for background jobs, and the program would
 /// inherit that.
 #[cfg(unix)]
-#[expect(unsafe_code, reason = "what a parent hands on has no other interface")]
+#[expect(
+    unsafe_code,
+    reason = "signal dispositions inherited from the parent have no other interface"
+)]
 fn default_signals(command: &mut Command) {
     use std::os::unix::process::CommandExt as _;
 

@@ -17,7 +17,7 @@ from werkzeug.serving import make_server
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
 s3 = DomainDispatcherApplication(create_backend_app)
-# moto looks and then writes; Amazon's conditional writes are one step.
+# moto checks first and then writes. Conditional writes of Amazon are atomic.
 turn = threading.Lock()
 tally = {"requests": 0, "sent": 0, "kinds": {}}
 fault = {"kind": None, "left": 0, "status": 0, "body": ""}
@@ -53,7 +53,7 @@ def ours(environ, start):
     if environ["PATH_INFO"] == "/-/fault":
         fault.update(json.loads(text))
         return answer(start, 200, "{}")
-    # What lies in a bucket, by name, and the uploads that were never ended.
+    # The names in a bucket, and the number of unfinished uploads.
     buckets = [b for backend in s3_backends.values() for region in backend.values() for b in region.buckets.values()]
     bucket = next(b for b in buckets if b.name == text)
     names = sorted(bucket.keys.keys())
@@ -67,15 +67,15 @@ def application(environ, start):
     kind = kind_of(environ)
     with turn:
         if fault["kind"] == kind and fault["left"] > 0 and fault["status"] == 1:
-            # Carried out, whatever version it is for.
+            # Executed regardless of the expected version.
             environ.pop("HTTP_IF_MATCH", None)
         elif fault["kind"] == kind and fault["left"] > 0:
             fault["left"] -= 1
             if fault["status"] == 0:
-                # The work is done and its answer is lost.
+                # The request is executed and its reply is lost.
                 b"".join(s3(environ, lambda *_: None))
                 return answer(start, 500, "<Error><Code>InternalError</Code></Error>", "application/xml")
-            # Read to its end, so that the answer is not lost in what is still being sent.
+            # The request is read to its end, so that the client receives the reply.
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             return answer(start, fault["status"], fault["body"], "application/xml")
         body = b"".join(s3(environ, start))
