@@ -6,6 +6,7 @@ use std::path::Path;
 use reelkin::Result;
 use reelkin::library::{Clip, ClipId, ClipRecord, FrameRecord, Library};
 
+/// The folder of the golden sidecars.
 pub(crate) const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/ima2");
 
 /// Returns the golden library, with a file for every sidecar.

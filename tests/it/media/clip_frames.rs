@@ -4,6 +4,7 @@
 
 use reelkin::media::{self, Frame, FramePosition, MediaOptions};
 
+/// Arguments for a quick H.264 encoding.
 pub(crate) const X264: &str = "-c:v libx264 -preset veryfast -crf 18";
 
 #[track_caller]

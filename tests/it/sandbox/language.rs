@@ -8,14 +8,17 @@ pub(crate) const CHAT: &str = "/chat/completions";
 
 pub(crate) const RESPONSES: &str = "/responses";
 
+/// Returns a request to Chat Completions.
 pub(crate) fn chat(text: &str) -> Value {
     json!({ "model": "grok-4.3", "messages": [{ "role": "user", "content": text }] })
 }
 
+/// Returns a request to Responses.
 pub(crate) fn responses(text: &str) -> Value {
     json!({ "model": "grok-4.3", "input": text })
 }
 
+/// Adds fields to a request.
 pub(crate) fn merge(mut body: Value, more: Value) -> Value {
     let Value::Object(more) = more else {
         panic!("{more}")
@@ -44,10 +47,12 @@ pub(crate) fn function(name: &str) -> Value {
     }})
 }
 
+/// Returns a function in the form of Chat Completions.
 pub(crate) fn chat_tool(name: &str) -> Value {
     json!({ "type": "function", "function": function(name) })
 }
 
+/// Returns a function in the form of Responses.
 pub(crate) fn responses_tool(name: &str) -> Value {
     merge(function(name), json!({ "type": "function" }))
 }

@@ -248,7 +248,7 @@ async fn sources_of_the_wrong_length_fail_the_job_later() {
 async fn media_is_fetched_from_this_machine() {
     let (bench, other) = (RawBench::quick().await, RawBench::quick().await);
     let body = json!({ "model": "grok-imagine-video", "prompt": "elsewhere", "duration": 2 });
-    let clip = other.make("/videos/generations", &body).await;
+    let clip = other.run_job("/videos/generations", &body).await;
     let body = json!({
         "model": "grok-imagine-video", "prompt": "brought here", "duration": 2,
         "video": { "url": clip["video"]["url"] },

@@ -30,6 +30,7 @@ impl RawBench {
         Self { sandbox, http }
     }
 
+    /// Starts a sandbox with short jobs.
     pub(crate) async fn quick() -> Self {
         Self::start(Sandbox::builder().seconds_per_job(0.05)).await
     }
@@ -60,6 +61,7 @@ impl RawBench {
         read_reply(self.post(path, body).await.unwrap()).await
     }
 
+    /// Creates a job and returns its id.
     pub(crate) async fn create_job(&self, path: &str, body: &Value) -> String {
         let (status, answer) = self.post_json(path, body).await;
         assert_eq!(status, 200, "{answer}");
@@ -78,6 +80,7 @@ impl RawBench {
         panic!("job {id} does not end");
     }
 
+    /// Creates a job, waits for it, and returns its final reply.
     pub(crate) async fn run_job(&self, path: &str, body: &Value) -> Value {
         let id = self.create_job(path, body).await;
         let (status, answer) = self.wait_for_job(&id).await;
@@ -85,6 +88,7 @@ impl RawBench {
         answer
     }
 
+    /// Downloads the clip of a final reply.
     pub(crate) async fn download(&self, answer: &Value) -> Vec<u8> {
         let response = self
             .http
@@ -97,6 +101,7 @@ impl RawBench {
     }
 }
 
+/// Returns the status and the JSON of a reply, or its text.
 pub(crate) async fn read_reply(response: reqwest::Response) -> (u16, Value) {
     let status = response.status().as_u16();
     let text = response.text().await.unwrap();
@@ -126,6 +131,7 @@ pub(crate) fn ffprobe(path: &Path) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+/// Starts a sandbox with faults.
 pub(crate) async fn bench_with(faults: &[&str]) -> RawBench {
     let builder = Sandbox::builder().seconds_per_job(0.01);
     RawBench::start(
@@ -136,10 +142,12 @@ pub(crate) async fn bench_with(faults: &[&str]) -> RawBench {
     .await
 }
 
+/// Returns a request for a clip from text.
 pub(crate) fn text(prompt: &str) -> Value {
     json!({ "model": "grok-imagine-video", "prompt": prompt, "duration": 1, "resolution": "480p" })
 }
 
+/// A picture of one pixel, as a data URL.
 pub(crate) const PNG: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC";
 
 /// Checks that a request is refused with exactly this answer.

@@ -28,6 +28,7 @@ pub(crate) struct JournalFiles {
     pub(crate) moved: usize,
 }
 
+/// Adds every file below a folder to `all`.
 pub(crate) fn collect_files(folder: &Path, all: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries {
@@ -41,12 +42,14 @@ pub(crate) fn collect_files(folder: &Path, all: &mut Vec<PathBuf>) {
     }
 }
 
+/// Returns the extension of a file, or an empty string.
 pub(crate) fn extension(path: &Path) -> &str {
     path.extension()
         .and_then(|ending| ending.to_str())
         .unwrap_or_default()
 }
 
+/// Reads the records below a folder, by their ids.
 fn records(folder: &Path, flat: bool) -> HashMap<String, JobRecord> {
     let mut found = Vec::new();
     collect_files(folder, &mut found);

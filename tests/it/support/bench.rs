@@ -19,6 +19,7 @@ use tempfile::TempDir;
 /// A key that is easy to find where it must not be.
 pub(crate) const KEY: &str = "xai-CANARY0123456789abcdef";
 
+/// Returns a duration in milliseconds.
 pub(crate) const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
@@ -252,12 +253,14 @@ pub(crate) fn step(prompt: &str) -> ContinueRequest {
     ContinueRequest::new(prompt).duration(secs(1)).resolution("480p")
 }
 
+/// Returns a chain of three clips.
 pub(crate) fn film() -> ChainRequest {
     ChainRequest::generate(request())
         .then(step("the lamp turns on"))
         .then(step("a ship answers"))
 }
 
+/// Reads the sidecar of the clip at a path.
 pub(crate) fn sidecar(path: &Path) -> Value {
     let json = std::fs::read(format!("{}.json", path.display())).unwrap();
     serde_json::from_slice(&json).unwrap()

@@ -36,6 +36,7 @@ pub(crate) struct ByteFault {
 }
 
 impl ByteFault {
+    /// Returns the fault for an operation, limited to one prompt.
     pub(crate) fn during(self, operation: &str, prompt: Option<&str>) -> reelkin::sandbox::Fault {
         let at = self.at;
         let what = match self.kind {
@@ -55,6 +56,7 @@ impl ByteFault {
     }
 }
 
+/// Returns whether `REELKIN_LONG` requests every kind of fault at every byte.
 pub(crate) fn is_long() -> bool {
     std::env::var_os("REELKIN_LONG").is_some()
 }
@@ -175,6 +177,7 @@ impl ByteFaultRig {
         }
     }
 
+    /// Returns the client whose timeouts fit a fault.
     pub(crate) fn client(&self, fault: ByteFault) -> &VideoClient {
         if fault.is_silent() {
             &self.with_short_timeouts
@@ -206,15 +209,18 @@ impl ByteFaultRig {
     }
 }
 
+/// Describes the kind of an error, its advice and its charge.
 pub(crate) fn describe(error: &Error) -> String {
     let (kind, advice) = (error.kind(), error.retry_advice());
     format!("{kind}, {advice}, charge {}", error.may_have_been_charged())
 }
 
+/// Returns a request for a clip that is as small as possible.
 pub(crate) fn small_request(words: &str) -> GenerateRequest {
     GenerateRequest::text(words).duration(secs(1)).aspect_ratio("1:1")
 }
 
+/// Returns the size of the reply to the first request that starts with these words.
 pub(crate) fn reply<'a>(replies: &'a [Reply], words: &str) -> &'a Reply {
     let found = replies.iter().find(|reply| reply.request.starts_with(words));
     found.unwrap_or_else(|| panic!("{words}: {replies:?}"))
@@ -229,6 +235,7 @@ pub(crate) struct FinishedJob {
 }
 
 impl FinishedJob {
+    /// Makes a finished job for each concurrent fault.
     pub(crate) async fn make(rig: &Arc<ByteFaultRig>) -> Vec<Self> {
         let make = (0..CONCURRENCY).map(|number| {
             let rig = Arc::clone(rig);

@@ -18,6 +18,7 @@ pub(crate) struct CountingStore {
     sent: AtomicU64,
     /// Requests for content.
     gets: AtomicU64,
+    /// Requests for content and for metadata.
     pub(crate) asked: AtomicU64,
     pub(crate) lists: AtomicU64,
     pub(crate) ignores_conditions: AtomicBool,

@@ -9,6 +9,7 @@ pub(crate) struct Disk(PathBuf);
 
 impl Disk {
     #[expect(clippy::print_stderr, reason = "reports a skipped test")]
+    /// Mounts a file system of 1 MiB, or reports that the test is skipped.
     pub(crate) fn mount(at: &Path) -> Option<Self> {
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=1m", "reelkin-test"])
@@ -21,6 +22,7 @@ impl Disk {
         None
     }
 
+    /// Mounts the file system read-only or writable.
     pub(crate) fn set_read_only(&self, read_only: bool) {
         let option = if read_only { "remount,ro" } else { "remount,rw" };
         // The mount is busy while a child of another test holds our files, between fork and exec.

@@ -15,15 +15,18 @@ fn path(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// Returns the text of a fixture.
 pub(crate) fn fixture_text(name: &str) -> String {
     let path = path(name);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// Returns a fixture as JSON.
 pub(crate) fn fixture(name: &str) -> Value {
     serde_json::from_str(&fixture_text(name)).unwrap()
 }
 
+/// Returns the names of the fixtures in a folder.
 pub(crate) fn fixture_names(folder: &str) -> BTreeSet<String> {
     let entries = std::fs::read_dir(path(folder)).unwrap();
     entries

@@ -20,6 +20,7 @@ struct Held {
     released: watch::Sender<bool>,
 }
 
+/// A running relay, which stops when it is dropped.
 pub(crate) struct HeldReplies {
     held: Arc<Held>,
     address: SocketAddr,

@@ -32,6 +32,7 @@ pub(crate) struct ReceivedRequest {
 }
 
 impl ReceivedRequest {
+    /// Returns the value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(have, _)| have == name);
         found.map(|(_, value)| value.as_str())
@@ -85,6 +86,7 @@ impl Answer {
         self
     }
 
+    /// Keeps the connection open without further bytes after the sent ones.
     pub(crate) fn silent(mut self) -> Self {
         self.silent = true;
         self
@@ -96,6 +98,7 @@ impl Answer {
         self
     }
 
+    /// Limits the rate of the body.
     pub(crate) fn rate(mut self, bytes_per_second: usize) -> Self {
         self.rate = bytes_per_second;
         self
@@ -130,6 +133,7 @@ pub(crate) fn done(url: &str) -> Answer {
 
 type Script = dyn Fn(&ReceivedRequest, usize) -> Option<Answer> + Send + Sync;
 
+/// A running server, which stops when it is dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<ReceivedRequest>>>,
@@ -176,6 +180,7 @@ impl Server {
         self.url("/v1")
     }
 
+    /// Returns all requests so far.
     pub(crate) fn requests(&self) -> Vec<ReceivedRequest> {
         self.seen.lock().unwrap().clone()
     }
@@ -213,6 +218,7 @@ async fn serve(
     write(&mut stream, &answer).await
 }
 
+/// Returns the reply of a service that works.
 fn usual(request: &ReceivedRequest, address: SocketAddr, clip: &Bytes) -> Answer {
     match (request.method.as_str(), request.path.as_str()) {
         ("POST", "/v1/videos/generations") => {
@@ -288,6 +294,7 @@ async fn write(stream: &mut TcpStream, answer: &Answer) -> std::io::Result<()> {
     stream.shutdown().await
 }
 
+/// The result of a request against a scripted server.
 pub(crate) struct Run {
     pub(crate) outcome: Result<Clip, Error>,
     pub(crate) server: Server,

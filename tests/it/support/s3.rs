@@ -21,6 +21,7 @@ pub(crate) const SECRET: &str = "aws-CANARY-secret-0123456789";
 pub(crate) const KEY_ID: &str = "AKIDCANARY";
 pub(crate) const BUCKET: &str = "films";
 
+/// A running S3 server, which stops when it is dropped.
 pub(crate) struct S3 {
     port: u16,
     server: Child,
