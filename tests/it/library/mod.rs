@@ -6,6 +6,6 @@ mod copy;
 mod crash;
 mod index;
 mod list;
-mod names;
+mod lookup;
 mod s3;
 mod sidecar;

@@ -1,6 +1,5 @@
 //! Sending a create: what is checked before, what goes over the wire, and what each answer means.
 
-mod answers;
 mod checks;
 mod every_byte;
 pub(crate) mod faults;
@@ -9,6 +8,7 @@ mod inputs;
 mod keyframe_times;
 mod outputs;
 mod pictures;
+mod replies;
 mod requests;
 mod settings;
 mod unknown;
