@@ -10,6 +10,8 @@ use reelkin::ErrorKind;
 use reelkin::library::{ClipId, ClipRecord, Library, ListOptions};
 use sha2::{Digest as _, Sha256};
 
+use crate::support::library::empty_library;
+
 /// Returns the sorted names in a folder.
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
@@ -26,8 +28,7 @@ fn id(name: &str) -> ClipId {
 
 #[tokio::test]
 async fn a_clip_is_hidden_until_it_is_committed() {
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::open(folder.path()).unwrap();
+    let (folder, library) = empty_library();
     let id = library.new_name().await.unwrap();
     let mut staged = library.stage(&id).await.unwrap();
     staged.append(b"hello ").await.unwrap();
@@ -64,8 +65,7 @@ async fn a_clip_is_hidden_until_it_is_committed() {
 
 #[tokio::test]
 async fn a_dropped_upload_is_removed_unless_kept_for_resume() {
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::open(folder.path()).unwrap();
+    let (folder, library) = empty_library();
     let mut staged = library.stage(&id("a")).await.unwrap();
     staged.append(b"half").await.unwrap();
     drop(staged);
@@ -97,8 +97,7 @@ async fn a_dropped_upload_is_removed_unless_kept_for_resume() {
 
 #[tokio::test]
 async fn a_commit_overwrites_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::open(folder.path()).unwrap();
+    let (folder, library) = empty_library();
     let mut staged = library.stage(&id("a")).await.unwrap();
     staged.append(b"new").await.unwrap();
     let again = library.stage(&id("a")).await.unwrap_err();
@@ -147,8 +146,7 @@ async fn a_commit_overwrites_nothing() {
 
 #[tokio::test]
 async fn a_sweep_removes_abandoned_files() {
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::open(folder.path()).unwrap();
+    let (folder, library) = empty_library();
     fs::write(folder.path().join(".incoming/crashed.mp4.part"), b"x").unwrap();
     fs::write(folder.path().join(".incoming/notes.txt"), b"x").unwrap();
     let staged = library.stage(&id("live")).await.unwrap();
@@ -164,8 +162,7 @@ async fn a_sweep_removes_abandoned_files() {
 /// A process can be killed in two places in the middle of the write check.
 #[tokio::test]
 async fn a_sweep_removes_leftovers_of_a_killed_write_check() {
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::open(folder.path()).unwrap();
+    let (folder, library) = empty_library();
     fs::write(folder.path().join(".incoming/.writable.0e97ec37.part"), b"x").unwrap();
     fs::write(folder.path().join(".writable"), b"x").unwrap();
     assert_eq!(library.sweep(Duration::from_secs(3600)).await.unwrap(), 0);
@@ -180,8 +177,7 @@ async fn a_sweep_removes_leftovers_of_a_killed_write_check() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_tasks_commit_whole_clips() {
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::open(folder.path()).unwrap();
+    let (_folder, library) = empty_library();
     let tasks: Vec<_> = (0..32_u8)
         .map(|number| {
             let library = library.clone();
@@ -284,8 +280,7 @@ async fn the_recorded_hash_matches_the_file() {
 
 #[tokio::test]
 async fn a_dropped_commit_still_completes() {
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::open(folder.path()).unwrap();
+    let (folder, library) = empty_library();
     let mut staged = library.stage(&id("a")).await.unwrap();
     staged.append(b"clip").await.unwrap();
     {
@@ -304,8 +299,7 @@ async fn a_dropped_commit_still_completes() {
 
 #[tokio::test]
 async fn a_cancelled_write_is_rolled_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::open(folder.path()).unwrap();
+    let (_folder, library) = empty_library();
     let mut staged = library.stage(&id("a")).await.unwrap();
     staged.append(b"begin ").await.unwrap();
     let mut cancelled = 0;

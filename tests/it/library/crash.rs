@@ -10,6 +10,7 @@ use reelkin::library::{ClipId, ClipRecord, Library, ListOptions};
 
 use crate::support::child::child_process;
 use crate::support::disk::Disk;
+use crate::support::library::empty_library;
 
 const SIZE: usize = 300_000;
 
@@ -109,8 +110,7 @@ async fn child_commits_until_killed() {
 
 #[tokio::test]
 async fn two_processes_commit_concurrently() {
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::open(folder.path()).unwrap();
+    let (folder, library) = empty_library();
     for (test, expected) in [("child_commits_many", 40), ("child_commits_the_same", 80)] {
         let children = [
             start_child(test, folder.path(), 1),
@@ -126,8 +126,7 @@ async fn two_processes_commit_concurrently() {
 
 #[tokio::test]
 async fn a_killed_process_leaves_only_whole_clips() {
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::open(folder.path()).unwrap();
+    let (folder, library) = empty_library();
     let mut last = 0;
     for round in 0..12_u8 {
         let mut child = start_child("child_commits_until_killed", folder.path(), round);
@@ -266,8 +265,7 @@ async fn a_read_only_disk_is_readable_and_writes_are_reported() {
 async fn a_folder_without_write_permission_is_reported() {
     use std::os::unix::fs::PermissionsExt as _;
 
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::open(folder.path()).unwrap();
+    let (folder, library) = empty_library();
     fs::remove_dir(folder.path().join(".incoming")).unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o500)).unwrap();
     // The superuser may write anyway. For it, the read-only disk above covers this.

@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 use futures_util::TryStreamExt as _;
 use reelkin::library::{Entry, Library, ListOptions};
 
+use crate::support::library::empty_library;
+
 fn stems(clips: &[Entry]) -> Vec<&str> {
     clips.iter().map(|entry| entry.id.as_str()).collect()
 }
 
 #[tokio::test]
 async fn clips_are_listed_newest_first_then_by_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::open(folder.path()).unwrap();
+    let (folder, library) = empty_library();
     for stem in [
         "1763812000000_aaaaaaaa",
         "1763812000001_00000000",
@@ -71,8 +72,7 @@ async fn clips_are_listed_newest_first_then_by_name() {
 
 #[tokio::test]
 async fn a_damaged_sidecar_affects_only_its_entry() {
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::open(folder.path()).unwrap();
+    let (folder, library) = empty_library();
     for (stem, sidecar) in [("a", "{\"prompt\": \"p\"}"), ("b", "no"), ("c", "")] {
         fs::write(folder.path().join(format!("{stem}.mp4")), b"clip").unwrap();
         if stem != "c" {

@@ -5,10 +5,11 @@ use std::fs;
 use reelkin::ErrorKind;
 use reelkin::library::Library;
 
+use crate::support::library::empty_library;
+
 #[tokio::test]
 async fn a_clip_is_found_by_id_file_name_and_path() {
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::open(folder.path()).unwrap();
+    let (folder, library) = empty_library();
     for stem in [
         "my clip",
         "1763812000000_0a1b2c3d",

@@ -10,6 +10,8 @@ use reelkin::library::{
 use reelkin::lineage::{Continuity, Role};
 use serde_json::{Value, json};
 
+use crate::support::library::empty_library;
+
 fn continuity(file: &str, user: &Value, revised: &str, at: u64) -> Value {
     let stem = file.trim_end_matches(".mp4");
     json!({
@@ -231,8 +233,7 @@ fn a_written_record_has_a_fixed_field_order() {
 
 #[tokio::test]
 async fn a_damaged_sidecar_is_an_error_that_names_the_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::open(folder.path()).unwrap();
+    let (folder, library) = empty_library();
     let deep = "[".repeat(100_000);
     let huge = format!("{{\"prompt\": \"{}\"}}", "x".repeat(MAX_SIDECAR_BYTES));
     let table: [(&str, &[u8]); 7] = [
@@ -275,8 +276,7 @@ async fn a_damaged_sidecar_is_an_error_that_names_the_file() {
 
 #[tokio::test]
 async fn a_record_can_be_written_to_an_existing_clip() {
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::open(folder.path()).unwrap();
+    let (folder, library) = empty_library();
     fs::write(folder.path().join("a.mp4"), b"clip").unwrap();
     let id = library.clip("a").await.unwrap().id;
     let mut record = ClipRecord::new(5);

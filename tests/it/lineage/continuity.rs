@@ -9,6 +9,7 @@ use reelkin::lineage::{Continuity, Role};
 use serde_json::{Value, json};
 
 use crate::lineage::library::{FIXTURES, child, golden};
+use crate::support::library::empty_library;
 
 async fn first(library: &Library, id: &str) -> Clip {
     let id: ClipId = id.parse().unwrap();
@@ -124,8 +125,7 @@ async fn the_entries_for_the_planner_end_with_the_parent() {
 
 #[tokio::test]
 async fn after_twenty_hops_a_sidecar_has_four_entries() {
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::open(folder.path()).unwrap();
+    let (_folder, library) = empty_library();
     let mut clip = first(&library, "1763812000000_00000000").await;
     for hop in 1..=20 {
         let id = format!("17638120000{hop:02}_{hop:08x}");
@@ -194,8 +194,7 @@ async fn a_childs_record_names_its_parent_by_hash_and_frame() {
 
 #[tokio::test]
 async fn an_unreadable_sidecar_of_the_parent_is_an_error() {
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::open(folder.path()).unwrap();
+    let (folder, library) = empty_library();
     let table = [
         ("text", "not json".to_owned(), "text.mp4.json"),
         ("cut", "{\"videoContinuity\": {".to_owned(), "cut.mp4.json"),
@@ -242,8 +241,7 @@ async fn bare(library: &Library, name: &str, folder: &Path) -> Clip {
 
 #[tokio::test]
 async fn parents_without_a_sidecar_deleted_or_changed_are_still_recorded() {
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::open(folder.path()).unwrap();
+    let (folder, library) = empty_library();
     fs::write(folder.path().join("bare.mp4"), "bare").unwrap();
     let clip = library.clip("bare").await.unwrap();
     let parent = library.parent(&clip).await.unwrap();
@@ -295,8 +293,7 @@ async fn parents_without_a_sidecar_deleted_or_changed_are_still_recorded() {
 
 #[tokio::test]
 async fn a_child_drops_excess_entries_and_paths_of_its_parent() {
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::open(folder.path()).unwrap();
+    let (folder, library) = empty_library();
     let entries: Vec<Value> = (0..10_000)
         .map(|number| {
             json!({"id": format!("clip:../{number}.mp4"), "ordinal": number + 1, "role": "ancestor",

@@ -10,6 +10,7 @@ use reelkin::lineage::{Family, FoundBy, Member, MemberState};
 use serde_json::{Value, json};
 
 use crate::lineage::library::{child, golden};
+use crate::support::library::empty_library;
 
 fn ids<'a>(members: impl IntoIterator<Item = &'a Member>) -> Vec<&'a str> {
     members.into_iter().map(|member| member.id.as_str()).collect()
@@ -50,15 +51,9 @@ async fn line(library: &Library, folder: &Path, hops: usize) -> Clip {
     clip
 }
 
-fn empty() -> (tempfile::TempDir, Library) {
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::open(folder.path()).unwrap();
-    (folder, library)
-}
-
 #[tokio::test]
 async fn after_twenty_hops_the_family_has_twenty_one_clips_in_order() {
-    let (folder, library) = empty();
+    let (folder, library) = empty_library();
     let last = line(&library, folder.path(), 20).await;
     let expected: Vec<String> = (0..=20).map(|hop| format!("c{hop:02}")).collect();
     for clip in [last, library.clip("c07").await.unwrap()] {
@@ -116,7 +111,7 @@ async fn a_family_of_ima2_clips_is_linked_by_name() {
 
 #[tokio::test]
 async fn renamed_files_keep_their_family() {
-    let (folder, library) = empty();
+    let (folder, library) = empty_library();
     line(&library, folder.path(), 4).await;
     // Renamed with its sidecar; without its sidecar, which stays; without its sidecar, which is lost; and one
     // that never had a sidecar. Another clip takes an old name.
@@ -180,7 +175,7 @@ async fn renamed_ima2_clips_are_found_by_their_recorded_names() {
 
 #[tokio::test]
 async fn missing_ancestors_are_reported_and_skipped() {
-    let (folder, library) = empty();
+    let (folder, library) = empty_library();
     let last = line(&library, folder.path(), 6).await;
     // One leaves its sidecar, two leave nothing. Their child lists their order.
     fs::remove_file(folder.path().join("c05.mp4")).unwrap();
@@ -219,7 +214,7 @@ async fn missing_ancestors_are_reported_and_skipped() {
 
 #[tokio::test]
 async fn cycles_are_refused_without_hiding_other_families() {
-    let (folder, library) = empty();
+    let (folder, library) = empty_library();
     let made_of = |id: &str| json!({"prompt": "p", "reelkin": {"parents": [{"id": id, "relation": "edit"}]}});
     put(folder.path(), "a", "a", &made_of("c"));
     put(folder.path(), "b", "b", &made_of("a"));
@@ -254,7 +249,7 @@ async fn cycles_are_refused_without_hiding_other_families() {
 
 #[tokio::test]
 async fn hostile_sidecars_become_notes() {
-    let (folder, library) = empty();
+    let (folder, library) = empty_library();
     line(&library, folder.path(), 2).await;
     put(
         folder.path(),
@@ -312,7 +307,7 @@ async fn hostile_sidecars_become_notes() {
 
 #[tokio::test]
 async fn copies_and_parents_with_equal_bytes_are_distinguished() {
-    let (folder, library) = empty();
+    let (folder, library) = empty_library();
     line(&library, folder.path(), 2).await;
     // An edit that returned the bytes of its parent.
     let parent = library.parent(&library.clip("c01").await.unwrap()).await.unwrap();
@@ -341,7 +336,7 @@ async fn copies_and_parents_with_equal_bytes_are_distinguished() {
 
 #[tokio::test]
 async fn verify_reports_the_condition_of_each_clip() {
-    let (folder, library) = empty();
+    let (folder, library) = empty_library();
     let last = line(&library, folder.path(), 5).await;
     let path = |name: &str| folder.path().join(name);
     fs::write(path("c01.mp4"), "bytes of c0X").unwrap();

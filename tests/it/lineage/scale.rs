@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::lineage::library::child;
 use crate::support::child::child_process;
 use crate::support::counting_store::CountingStore;
+use crate::support::library::empty_library;
 
 /// Returns a clip of a family that is a line with a branch at every tenth clip.
 fn sidecar(number: usize) -> (String, String) {
@@ -244,8 +245,7 @@ fn start_child(folder: &Path) -> std::process::Child {
 
 #[tokio::test]
 async fn two_processes_save_children_of_one_clip_concurrently() {
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::open(folder.path()).unwrap();
+    let (folder, library) = empty_library();
     fs::write(folder.path().join("start.mp4"), "start").unwrap();
     let theirs = json!({"prompt": "the start", "note": "of another program"}).to_string();
     fs::write(folder.path().join("start.mp4.json"), &theirs).unwrap();

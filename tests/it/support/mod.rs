@@ -14,6 +14,7 @@ pub(crate) mod held_replies;
 pub(crate) mod http_server;
 pub(crate) mod journal;
 pub(crate) mod leaks;
+pub(crate) mod library;
 pub(crate) mod memory;
 pub(crate) mod outcomes;
 pub(crate) mod planner;
