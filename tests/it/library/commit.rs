@@ -64,7 +64,7 @@ async fn a_clip_is_hidden_until_it_is_committed() {
 }
 
 #[tokio::test]
-async fn a_dropped_upload_is_removed_unless_kept_for_resume() {
+async fn a_dropped_staged_clip_is_removed_unless_kept_for_resume() {
     let (folder, library) = empty_library();
     let mut staged = library.stage(&id("a")).await.unwrap();
     staged.append(b"half").await.unwrap();

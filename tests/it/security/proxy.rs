@@ -400,7 +400,7 @@ async fn environment_variables_set_the_proxy_and_the_certificates() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn environment_variables_that_exempt_hosts_or_are_invalid_are_respected() {
+async fn no_proxy_exempts_hosts_and_an_invalid_proxy_variable_is_reported() {
     let rig = ProxyRig::start(CLIP).await;
     for name in ["no_proxy", "NO_PROXY"] {
         let base = format!("https://{UNREACHABLE}/v1");
