@@ -58,6 +58,7 @@ fn check_every_frame(recipe: &Recipe) {
     );
 }
 
+// Requirement: design, promise 4.
 #[track_caller]
 fn check_last_frame(recipe: &Recipe, expect: usize) -> Frame {
     let path = recipe.make();
