@@ -363,7 +363,7 @@ impl Worker {
             })
             .await
             .unwrap();
-            self.rng.next();
+            self.rng.next_u64();
             self.phases.lock().unwrap().count(&self.bench);
             round += 1;
             if round % 20 == 0 {
