@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use metered_store::Metered;
+use counting_store::CountingStore;
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path as StorePath;
 use reelkin::VideoClient;
@@ -14,8 +14,8 @@ use reelkin::library::Library;
 use reelkin::media::{FramePosition, MediaOptions, MediaSource, bridge};
 use rows::Row;
 
-#[path = "../tests/it/metered_store.rs"]
-mod metered_store;
+#[path = "../tests/it/support/counting_store.rs"]
+mod counting_store;
 #[path = "rows.rs"]
 mod rows;
 
@@ -54,7 +54,7 @@ fn main() -> Result<(), BoxError> {
 
 async fn count(case: &str, clip: Vec<u8>) -> Result<(), BoxError> {
     let size = clip.len() as f64;
-    let store = Arc::new(Metered::default());
+    let store = Arc::new(CountingStore::default());
     let place = StorePath::from("team/long.mp4");
     store.inner.put(&place, clip.into()).await?;
     let library = Library::on_store(Arc::clone(&store) as _, "team")?;

@@ -10,28 +10,28 @@ cd "$(dirname "$0")/.."
 scripts/setup.sh memcheck
 
 part=(
-    media_bad_input::damaged_pictures
-    media_bad_input::caps_hold_for_clips
-    media_colour::
-    media_frames::fragmented_with_a_segment_index
-    media_frames::h264_in_matroska
-    media_frames::h265
-    media_frames::mpeg4_with_b_frames
-    media_frames::motion_jpeg
-    media_frames::open_gop
-    media_frames::probe_tells_what_was_made
-    media_frames::several_positions_in_one_call
-    media_frames::the_bridge_gives_the_same_frame
-    media_frames::vp8_with_hidden_frames
-    media_frames::vp9
-    media_frames::webp_picture
-    media_hostile::rows_from_the_bottom_up_are_refused
-    media_hostile::samples_beyond_their_depth_are_no_panic
-    media_hostile::sizes_in_the_bitstream_are_held_to_the_cap
+    media::bad_input::damaged_pictures
+    media::bad_input::limits_on_pixels_and_bytes
+    media::color::
+    media::frames::fragmented_with_a_segment_index
+    media::frames::h264_in_matroska
+    media::frames::h265
+    media::frames::mpeg4_with_b_frames
+    media::frames::motion_jpeg
+    media::frames::open_gop
+    media::frames::probe_reports
+    media::frames::several_positions_in_one_call
+    media::interrupt::the_async_functions_return_the_same_frame
+    media::frames::vp8_with_hidden_frames
+    media::frames::vp9
+    media::frames::webp_picture
+    media::hostile::rows_from_the_bottom_up_are_refused
+    media::hostile::samples_beyond_their_depth
+    media::hostile::sizes_in_the_bitstream
 )
 if [ "${1:-}" = --all ]; then
-    part=(media_bad_input:: media_colour:: media_frames:: media_hostile::rows media_hostile::samples
-        media_hostile::sizes media_hostile::a_reference)
+    part=(media::bad_input:: media::color:: media::frames:: media::hostile::rows media::hostile::samples
+        media::hostile::sizes media::hostile::a_reference)
 fi
 
 # Runs the tests once without valgrind, so that ffmpeg creates the clips at full speed.

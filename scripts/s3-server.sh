@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs moto, the S3 server that tests/it/bucket.rs starts, into .cache/s3, unless it is installed. The versions are
+# Installs moto, the S3 server that tests/it/support/s3.rs starts, into .cache/s3, unless it is installed. The versions are
 # pinned, so that a new release cannot change the tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -63,7 +63,7 @@ REELKIN_CASES=$((share / 6)) run property $((share * 2)) "$it" torture_property 
 run disk "$share" "$it" torture_disk --nocapture
 run records "$share" "$it" torture_records --nocapture
 # Parts that may not exist in this checkout.
-if "$it" --list 2>/dev/null | grep -q '^every_byte::'; then
+if "$it" --list 2>/dev/null | grep -q '::every_byte::'; then
     REELKIN_LONG=1 run every-byte $((share * 2)) "$it" every_byte:: --nocapture
 fi
 [ ! -x scripts/fuzz.sh ] || run fuzz $((share * 2)) scripts/fuzz.sh --short

@@ -59,16 +59,16 @@ impl Error {
     }
 
     /// Returns the service's id of the job. Every error that occurs after a job was submitted has one.
-    pub fn job_id(&self) -> Option<&JobId> {
-        self.0.job_id.as_ref()
+    pub fn job_id(&self) -> Option<&str> {
+        self.0.job_id.as_deref()
     }
 
     /// Returns the id of the request's record in the library's journal, if the record has to be settled by a person.
     ///
     /// That is the case for an unknown submission, and for a download that is in quarantine. Pass the id to
     /// [`Library::settle`](crate::Library::settle).
-    pub fn record(&self) -> Option<&RecordId> {
-        self.0.record_id.as_ref()
+    pub fn record(&self) -> Option<&str> {
+        self.0.record_id.as_deref()
     }
 
     /// Returns the HTTP status, if the service replied.
@@ -196,6 +196,11 @@ impl Error {
 
     pub(crate) fn with_guidance(self, guidance: impl Into<Cow<'static, str>>) -> Self {
         self.set(|inner| inner.guidance = Some(guidance.into()))
+    }
+
+    /// Returns the id of the job, typed.
+    pub(crate) fn typed_job_id(&self) -> Option<&JobId> {
+        self.0.job_id.as_ref()
     }
 
     pub(crate) fn with_job_id(self, job_id: &JobId) -> Self {

@@ -1,8 +1,8 @@
-//! The bound of every collection, loop, channel, body and wait in `src`. A long run must not fill the memory, retry for
-//! ever or hang, so each of these is in this table with its bound, and one that is not listed fails the test.
+//! States the bound of every collection, loop, channel, body and wait in `src`.
 //!
-//! The table is read by people: whoever adds a line to it states the bound, and a reviewer holds it against the
-//! code. What the test itself sees to is that nothing is left out.
+//! A long run must not exhaust the memory, retry forever or hang. Each of these is in a table with its bound, and one that
+//! is missing from the table fails the test. A reviewer compares a stated bound with the code. The test itself only checks
+//! that the table is complete.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -10,16 +10,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A kind of thing that can be without a bound, and the words by which it is found.
+/// A kind of construct that can be unbounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
     /// Maps, sets, queues, and lists that are shared.
     Collection,
-    /// Loops whose head says nothing of their end.
+    /// Loops whose head does not state their end.
     Loop,
-    /// Ways between tasks.
+    /// Channels between tasks.
     Channel,
-    /// What is read whole into memory.
+    /// Bodies and files that are read into memory as a whole.
     Body,
     /// Waits for the network, a store, the disk, another task or thread, or the clock. Found by the name of the call,
     /// and by `.await` on a variable, which is how tasks and channel ends are awaited.
@@ -111,7 +111,7 @@ fn awaits_a_name(code: &str) -> bool {
     code.match_indices(".await").any(|(at, _)| named(&code[..at]))
 }
 
-/// Where, what, in how many lines, and what bounds it.
+/// The file, the kind, the number of lines, and the bound.
 #[rustfmt::skip]
 const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/bin/reelkin/commands/lineage.rs", Collection, 1, "the members of the family"),
@@ -276,7 +276,7 @@ fn sources(folder: &Path, all: &mut Vec<PathBuf>) {
     }
 }
 
-/// The lines of a file in which each kind of thing stands: code that is shipped, without signatures.
+/// Counts the lines of a file with each kind of construct, without tests and signatures.
 fn found_in(text: &str) -> BTreeMap<What, usize> {
     let shipped = text.split("#[cfg(test)]\nmod ").next().unwrap();
     let mut found = BTreeMap::new();
@@ -300,7 +300,7 @@ fn found_in(text: &str) -> BTreeMap<What, usize> {
 }
 
 #[test]
-fn everything_that_grows_or_repeats_has_its_bound() {
+fn every_collection_loop_and_wait_has_a_stated_bound() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths = Vec::new();
     sources(&root.join("src"), &mut paths);
@@ -357,7 +357,7 @@ fn everything_that_grows_or_repeats_has_its_bound() {
 }
 
 #[test]
-fn what_has_no_bound_is_found() {
+fn unbounded_constructs_are_detected() {
     for (line, what) in [
         ("    seen: HashMap<String, u8>,", Collection),
         ("let queue = std::collections::VecDeque::new();", Collection),

@@ -1,5 +1,7 @@
-//! The compiler lets any module of a crate use any other. This test does not: it reads the source and
-//! holds it to the table of ARCHITECTURE.md, and to a few habits that keep the layers what they are.
+//! Checks the layering of the modules.
+//!
+//! The compiler lets any module of a crate use any other. These tests read the source and compare it with the table of
+//! ARCHITECTURE.md, and with a few rules that keep the layers apart.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -7,7 +9,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Every module, and the modules it may use. What is not listed is forbidden.
+/// Every module, and the modules that it may use.
 const TABLE: &[(&str, &[&str])] = &[
     ("host", &[]),
     ("mutation", &[]),
@@ -88,7 +90,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Words of code, where they may stand, and why nowhere else.
+/// Words of code, the places where they are allowed, and the reason.
 const WORDS: &[(&str, &[&str], &str)] = &[
     // The sandbox fetches the pictures and clips that a request names by URL, as the service does.
     (
@@ -255,8 +257,8 @@ const HOST: &str = "what differs from run to run is asked for in host.rs, which 
 const C_ENUM: &str =
     "a later libav may hold numbers that the bindings' enums lack: they are read as integers";
 
-const MOST_LINES: usize = 600;
-const MANY_LINES: usize = 400;
+const MAX_LINES: usize = 600;
+const SOFT_MAX_LINES: usize = 400;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -273,7 +275,7 @@ fn files(folder: &Path, all: &mut Vec<PathBuf>) {
     }
 }
 
-/// All sources, by their path from the root of the crate.
+/// Returns all sources, by their path from the root of the crate.
 fn sources() -> Vec<(String, String)> {
     let mut all = Vec::new();
     files(&root().join("src"), &mut all);
@@ -290,7 +292,7 @@ fn sources() -> Vec<(String, String)> {
     all.into_iter().map(named).collect()
 }
 
-/// The code of a line, without comments.
+/// Returns the code of a line, without comments.
 fn code(line: &str) -> &str {
     let line = line.trim();
     if line.starts_with("//") {
@@ -303,7 +305,7 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// The first names after each `prefix` in a line: one, or several in braces.
+/// Returns the first names after each `prefix` in a line: one, or several in braces.
 fn names_after(line: &str, prefix: &str) -> Vec<String> {
     let mut names = Vec::new();
     for (at, _) in line.match_indices(prefix) {
@@ -322,7 +324,7 @@ fn names_after(line: &str, prefix: &str) -> Vec<String> {
     names
 }
 
-/// What is wrong in a file, a line each.
+/// Returns the violations in a file, one line each.
 fn violations(path: &str, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let inner = path.strip_prefix("src/").unwrap_or(path);
@@ -363,17 +365,17 @@ fn violations(path: &str, text: &str) -> Vec<String> {
         }
     }
     let lines = text.lines().count();
-    if lines > MOST_LINES {
+    if lines > MAX_LINES {
         found.push(format!(
-            "{path}:{lines}: longer than {MOST_LINES} lines: it has two jobs"
+            "{path}:{lines}: longer than {MAX_LINES} lines: it has two jobs"
         ));
     }
     found
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "a list for whoever asks with --nocapture")]
-fn modules_use_only_what_lies_below_them() {
+#[expect(clippy::print_stdout, reason = "prints a list with --nocapture")]
+fn modules_use_only_lower_modules() {
     let sources = sources();
     let found: Vec<_> = sources
         .iter()
@@ -382,14 +384,14 @@ fn modules_use_only_what_lies_below_them() {
     assert!(found.is_empty(), "\n{}", found.join("\n"));
     for (path, text) in &sources {
         let lines = text.lines().count();
-        if lines > MANY_LINES {
-            println!("{path}: {lines} lines, more than {MANY_LINES}");
+        if lines > SOFT_MAX_LINES {
+            println!("{path}: {lines} lines, more than {SOFT_MAX_LINES}");
         }
     }
 }
 
 #[test]
-fn every_module_has_its_row() {
+fn every_module_has_a_row() {
     let rows: BTreeSet<_> = TABLE.iter().map(|(name, _)| (*name).to_owned()).collect();
     let entries = fs::read_dir(root().join("src")).unwrap();
     let modules: BTreeSet<String> = entries
@@ -408,7 +410,7 @@ fn every_module_has_its_row() {
 }
 
 #[test]
-fn every_variable_that_is_read_is_in_the_readme() {
+fn every_environment_variable_is_in_the_readme() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let mut variables = BTreeSet::new();
     for (_, text) in sources() {
@@ -429,7 +431,7 @@ fn every_variable_that_is_read_is_in_the_readme() {
 }
 
 #[test]
-fn what_is_forbidden_is_found() {
+fn forbidden_uses_are_detected() {
     for (path, line) in [
         ("src/job/poll.rs", "use crate::http::Http;"),
         ("src/job/poll.rs", "use super::super::http::Http;"),

@@ -63,7 +63,7 @@ impl From<Result<Clip>> for Outcome {
             Ok(clip) => return Self::Done(Box::new(clip)),
             Err(error) => error,
         };
-        let job = error.job_id().cloned();
+        let job = error.typed_job_id().cloned();
         match error.kind() {
             ErrorKind::Moderated => Self::Moderated(error),
             // A job that is done and names no clip may do so later.

@@ -317,7 +317,7 @@ mod tests {
         handle.stop_waiting();
         let error = handle.wait().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Stopped);
-        assert_eq!(error.job_id(), Some(&id()));
+        assert_eq!(error.job_id(), Some("job-1"));
     }
 
     /// Returns the error of all handles, and the number of events of each stream.
@@ -342,7 +342,7 @@ mod tests {
         let (error, events) = end_of(&started.handle().await.unwrap()).await;
         assert_eq!(events, [1, 1]);
         assert_eq!(error.kind(), ErrorKind::Internal);
-        assert_eq!(error.job_id(), Some(&id()));
+        assert_eq!(error.job_id(), Some("job-1"));
         assert_eq!(error.may_have_been_charged(), Charge::Unknown);
         assert_eq!(error.retry_advice(), RetryAdvice::Resume);
     }
@@ -379,7 +379,7 @@ mod tests {
         let (error, events) = waiting.block_on(end_of(&handle));
         assert_eq!(events, [1, 1]);
         assert_eq!(error.kind(), ErrorKind::Stopped);
-        assert_eq!(error.job_id(), Some(&id()));
+        assert_eq!(error.job_id(), Some("job-1"));
         assert_eq!(error.may_have_been_charged(), Charge::Unknown);
     }
 

@@ -19,8 +19,8 @@ use crate::http::{DownloadError, Sink};
 use crate::ids::JobId;
 use crate::money::UsdTicks;
 use crate::provider::{
-    FinishedJob, JobId, ModelAnswer, ModelQuery, PollFailure, PollFailureKind, PollReply, Provider,
-    Submission, TokenUsage, Upload, VisibleModel,
+    FinishedJob, ModelAnswer, ModelQuery, PollFailure, PollFailureKind, PollReply, Provider, Submission,
+    TokenUsage, Upload, VisibleModel,
 };
 use crate::stop::BeforeSend;
 

@@ -1,6 +1,6 @@
 //! Errors of commands: their exit codes, their JSON and their text.
 
-use reelkin::{Error, ErrorKind, InvalidId, Outcome, RecordId, RetryAdvice};
+use reelkin::{Error, ErrorKind, InvalidId, Outcome, RetryAdvice};
 use serde_json::{Value, json};
 
 use super::{ExitCode, MAX_MESSAGE_CHARS, job, note, print_json, single_line};
@@ -107,7 +107,7 @@ fn print_hints(error: &Error) {
         Some(id) => note(format_args!("  job {id}")),
         None => {}
     }
-    if let Some(record) = error.record().map(RecordId::as_str) {
+    if let Some(record) = error.record() {
         let hint = if error.kind() == ErrorKind::SubmissionUnknown {
             job::settle_hint(record)
         } else if is_resumable {
@@ -130,8 +130,8 @@ pub(crate) fn error_json(error: &Error) -> Value {
     });
     let optional = [
         ("guidance", error.guidance().map(Value::from)),
-        ("job_id", error.job_id().map(|id| id.as_str().into())),
-        ("record", error.record().map(|id| id.as_str().into())),
+        ("job_id", error.job_id().map(Value::from)),
+        ("record", error.record().map(Value::from)),
         ("status", error.status().map(Value::from)),
         ("service_code", error.service_code().map(Value::from)),
         (

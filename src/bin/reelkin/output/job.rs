@@ -38,10 +38,7 @@ pub(crate) fn job_line(record: &JobRecord) -> String {
         single_line(&record.operation, MAX_WORD_CHARS),
         cost,
     ];
-    let job_id = record
-        .job_id
-        .as_ref()
-        .map(|id| single_line(id.as_str(), MAX_WORD_CHARS));
+    let job_id = record.job_id.as_deref().map(|id| single_line(id, MAX_WORD_CHARS));
     let prompt = record.prompt.as_deref().map(|prompt| short_prompt(prompt, 60));
     required
         .into_iter()

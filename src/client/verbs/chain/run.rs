@@ -269,7 +269,7 @@ impl ChainRun {
             let step = &mut record.steps[index];
             // The process that sent it may have died before it wrote down the job.
             if step.job_id.is_none() && !is_on(Mutation::AbandonRecordedStep) {
-                step.job_id = error.job_id().cloned();
+                step.job_id = error.typed_job_id().cloned();
             }
             let may_be_paid =
                 error.may_have_been_charged() != Charge::No && !is_on(Mutation::AbandonRecordedStep);

@@ -1,0 +1,8 @@
+//! The program `reelkin`.
+
+mod bad_input;
+mod chain;
+mod s3;
+mod signals;
+mod terminal;
+mod verbs;

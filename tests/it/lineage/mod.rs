@@ -1,0 +1,7 @@
+//! Parents, children and families of clips.
+
+mod continuity;
+mod deep;
+mod family;
+mod library;
+mod scale;

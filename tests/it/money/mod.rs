@@ -1,0 +1,3 @@
+//! What is reserved, charged and recorded, and what a budget refuses.
+
+mod budget;

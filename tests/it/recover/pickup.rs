@@ -1,0 +1,283 @@
+//! Jobs that are abandoned and picked up again: stopped, dropped, timed out, from another process, twice.
+
+#![cfg(feature = "cli")]
+
+use std::future::IntoFuture as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use reelkin::sandbox::Sandbox;
+use reelkin::{ErrorKind, Outcome, RetryAdvice, secs};
+
+use crate::support::bench::{
+    Bench, KEY, MAX_WAIT, PENDING, builder, clips_in, ms, quick_polls, request, wait_until,
+};
+use crate::support::http_server::{Answer, Server};
+use crate::support::journal::ledger;
+use crate::support::outcomes::{client_with_deadline, counts, open_jobs};
+use crate::support::program::Program;
+
+/// Waits until a sidecar is in the library: the last thing that a save writes.
+async fn wait_for_sidecar(bench: &Bench) {
+    let is_saved = async || {
+        let entries = std::fs::read_dir(bench.library()).into_iter().flatten().flatten();
+        let mut names = entries.map(|entry| entry.file_name().into_string().unwrap());
+        names.any(|name| name.ends_with(".mp4.json") && !name.starts_with('.'))
+    };
+    wait_until(|| format!("a clip: {:?}", bench.state()), is_saved).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_abandoned_at_the_deadline_is_picked_up_by_another_process() {
+    let bench = Bench::start(&[PENDING]).await;
+    let client = client_with_deadline(&bench, ms(200));
+    let error = client.generate(request()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    let id = error.job_id().unwrap().to_owned();
+    assert!(bench.clips().is_empty());
+
+    bench.end_pending();
+    let ran = Program::at(&bench).args(["recover", &id, "--json"]).run().await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let clips = bench.clips();
+    assert_eq!((clips.len(), clips[0].job_id()), (1, id.as_str()));
+    assert_eq!(bench.state().creates, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stopping_to_wait_keeps_the_job() {
+    let bench = Bench::start(&[PENDING]).await;
+    let job = bench.client().generate(request()).start().await.unwrap();
+    job.stop_waiting();
+    let error = job.wait().await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.retry_advice()),
+        (ErrorKind::Stopped, RetryAdvice::Resume)
+    );
+    assert_eq!(error.job_id(), Some(job.id().as_str()));
+    assert!(bench.clips().is_empty());
+    // Stopping twice is the same as once.
+    job.stop_waiting();
+    bench.end_pending();
+    let clip = bench
+        .client()
+        .job(job.id().as_str())
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
+    assert_eq!((bench.state().creates, bench.clips().len()), (1, 1));
+    // The journal has the request.
+    let record = clip.record.unwrap();
+    assert_eq!(record.prompt.as_deref(), Some("a lighthouse at dusk"));
+    assert_eq!(record.reelkin.unwrap().warnings.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stopping_during_the_download_leaves_no_partial_clip() {
+    let bench = Bench::start(&["slow-body=2000"]).await;
+    let job = bench.client().generate(request()).start().await.unwrap();
+    let mut events = job.events();
+    while let Some(event) = events.next().await {
+        if matches!(event, reelkin::JobEvent::Downloading { .. }) {
+            break;
+        }
+    }
+    job.stop_waiting();
+    assert_eq!(job.wait().await.unwrap_err().kind(), ErrorKind::Stopped);
+    assert!(bench.clips().is_empty());
+    bench.sandbox.clear_faults();
+    bench
+        .client()
+        .job(job.id().as_str())
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
+    assert_eq!(bench.clips().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dropping_the_future_after_the_submit_still_saves_the_clip() {
+    let bench = Bench::start(&[]).await;
+    let client = bench.client();
+    let mut future = client.generate(request()).into_future();
+    tokio::select! {
+        _ = &mut future => {}
+        _ = bench.until("a create", |state| state.creates == 1) => {}
+    }
+    drop((future, client));
+    wait_for_sidecar(&bench).await;
+    assert_eq!((bench.state().creates, bench.clips().len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dropping_the_future_after_its_first_poll_still_saves_the_clip() {
+    let bench = Bench::start(&[]).await;
+    let client = bench.client();
+    let mut future = client.generate(request()).into_future();
+    assert!(futures_util::poll!(&mut future).is_pending());
+    drop((future, client));
+    wait_for_sidecar(&bench).await;
+    assert_eq!((bench.state().creates, bench.clips().len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_future_that_was_never_polled_does_nothing() {
+    let bench = Bench::start(&[]).await;
+    let client = bench.client();
+    drop(client.generate(request()));
+    drop(client.generate(request()).into_future());
+    drop(client.generate(request()).start());
+    // A request that runs comes after them in every queue.
+    client.generate(request()).await.unwrap();
+    assert_eq!(bench.state().create_requests, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_picked_up_twice_is_saved_once() {
+    let bench = Bench::start(&[]).await;
+    let clip = bench.client().generate(request()).await.unwrap();
+    let id = bench.state().jobs[0].id.clone();
+    let downloads = bench.state().downloads;
+    for _ in 0..2 {
+        let again = bench.client().job(&id).unwrap().wait().await.unwrap();
+        assert_eq!(again, clip);
+    }
+    assert_eq!(bench.state().downloads, downloads, "it was there already");
+    assert_eq!(bench.clips().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_picked_up_by_many_at_once_is_saved_once() {
+    let bench = Bench::with(Sandbox::builder().seconds_per_job(0.3), &[]).await;
+    let job = bench.client().generate(request()).start().await.unwrap();
+    let id = job.id().to_string();
+    let others = (0..6).map(|_| {
+        let other = bench.client().job(&id).unwrap();
+        async move { other.wait().await.unwrap().id }
+    });
+    let (mine, others) = tokio::join!(job.wait(), futures_util::future::join_all(others));
+    let mine = mine.unwrap().id;
+    assert!(others.iter().all(|other| *other == mine), "{mine}: {others:?}");
+    assert_eq!((bench.state().creates, bench.clips().len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unknown_job_id_is_reported_with_the_id() {
+    let bench = Bench::start(&[]).await;
+    let id = "00000000-0000-4000-8000-000000000000";
+    let error = bench.client().job(id).unwrap().wait().await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.job_id()),
+        (ErrorKind::NotFound, Some(id)),
+        "{error}"
+    );
+    assert!(!error.is_retryable());
+    assert!(bench.clips().is_empty());
+    for wrong in ["", "../x", "a/b", "a b", "..", "x\n", "é", &"x".repeat(201)] {
+        let error = bench.client().job(wrong).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{wrong:?}");
+    }
+    assert_eq!(bench.state().create_requests, 0);
+}
+
+// Requirement: field study of other clients, report 13.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_timeout_names_the_job_and_the_clip_is_recovered_later() {
+    let bench = Bench::start(&[PENDING]).await;
+    let outcome = Outcome::from(client_with_deadline(&bench, ms(60)).generate(request()).await);
+    let Outcome::TimedOut { job: Some(job), .. } = &outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(job.as_str(), bench.state().jobs[0].id);
+    assert_eq!(open_jobs(&bench).await[0].job_id.as_deref(), Some(job.as_str()));
+    bench.end_pending();
+    let found = bench.client().recover().await.unwrap();
+    assert_eq!(found.saved.len(), 1, "{found:?}");
+    assert_eq!(counts(&bench), (1, 1, 1));
+}
+
+// Requirement: field study of other clients, report 14.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_failure_after_the_submit_names_the_job() {
+    for fault in [
+        "failed=internal_error",
+        "expired",
+        "moderated=null",
+        "no-url",
+        "poll:status=401",
+        "download:503",
+        "half-clip",
+        "redirect",
+    ] {
+        let bench = Bench::start(&[fault]).await;
+        let outcome = Outcome::from(client_with_deadline(&bench, secs(5)).generate(request()).await);
+        let id = bench.state().jobs[0].id.clone();
+        assert_eq!(outcome.error().unwrap().job_id(), Some(id.as_str()), "{fault}");
+    }
+    let bench = Bench::start(&["failed=internal_error"]).await;
+    let args = ["generate", "a boat", "--duration", "1", "--json"];
+    let ran = Program::at(&bench).args(args).run().await;
+    let error = &ran.json()["error"];
+    assert_eq!(error["job_id"], bench.state().jobs[0].id.as_str(), "{ran:?}");
+}
+
+// Requirement: field study of other clients, report 15.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_id_is_enough_for_another_process_with_another_library() {
+    let bench = Bench::start(&[PENDING]).await;
+    let error = client_with_deadline(&bench, ms(60))
+        .generate(request())
+        .await
+        .unwrap_err();
+    let id = error.job_id().unwrap();
+    assert!(!id.contains(KEY));
+    bench.end_pending();
+    let elsewhere = bench.folder.path().join("elsewhere");
+    let program = Program::at_service(bench.folder.path(), &bench.sandbox.base_url());
+    let program = program.arg("--library").arg(&elsewhere);
+    let ran = program.args(["recover", id, "--json"]).run().await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let clips = clips_in(&elsewhere);
+    assert_eq!((clips.len(), clips[0].job_id()), (1, id));
+    assert_eq!(bench.state().creates, 1);
+}
+
+// Requirement: field study of other clients, report 16.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_expired_job_ends_with_one_poll_when_recovered() {
+    let expired = Arc::new(AtomicBool::new(false));
+    let is_expired = Arc::clone(&expired);
+    let server = Server::start(Bytes::new(), move |seen, _| {
+        let word = ["pending", "expired"][usize::from(is_expired.load(Ordering::Relaxed))];
+        let reply = Answer::new(200, format!(r#"{{"status":"{word}"}}"#));
+        seen.path.starts_with("/v1/videos/c").then_some(reply)
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    // No poll is sent before the stop, so none is in flight when they are counted.
+    let mut policy = quick_polls();
+    policy.first = MAX_WAIT;
+    let client = builder(&server.base_url(), folder.path()).poll(policy);
+    let client = client.build().unwrap();
+    let job = client.generate(request()).start().await.unwrap();
+    job.stop_waiting();
+    assert_eq!(job.outcome().await.code(), "stopped");
+    expired.store(true, Ordering::Relaxed);
+    let polls = server.requests_to("/v1/videos/c").len();
+    let found = client.recover().await.unwrap();
+    let [failed] = &found.failed[..] else {
+        panic!("{found:?}")
+    };
+    assert_eq!(failed.failure().unwrap().kind(), ErrorKind::JobExpired);
+    assert_eq!(
+        server.requests_to("/v1/videos/c").len(),
+        polls + 1,
+        "one look is enough"
+    );
+    // Nothing is open any more.
+    assert!(client.library().jobs().await.unwrap().is_empty());
+    assert_eq!(ledger(folder.path())[0]["state"], "failed");
+}

@@ -1,0 +1,107 @@
+//! A client sends nothing if its record was taken over or removed while it prepared the request.
+
+#![cfg(feature = "cli")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use reelkin::{Charge, Clip, Error, ErrorKind, PlanChoice, RecoveryEvent};
+use secrecy::SecretString;
+use serde_json::Value;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use crate::support::bench::{Bench, KEY, builder, request};
+use crate::support::held_replies::HeldReplies;
+use crate::support::journal::{ledger, open_records};
+
+type Work = JoinHandle<Result<Clip, Error>>;
+
+/// Starts a clip whose planner does not answer until it is released. Returns the path of its record as well.
+async fn start_held(bench: &Bench) -> (HeldReplies, Work, PathBuf) {
+    let relay = HeldReplies::start(bench.sandbox.address(), "POST /v1/responses", 0).await;
+    let client = builder(&relay.base_url(), &bench.library()).build().unwrap();
+    let request = request().plan(PlanChoice::On(None));
+    let work = tokio::spawn(async move { client.generate(request).await });
+    bench.until("the question", |state| state.answers == 1).await;
+    let record = open_records(&bench.library()).remove(0);
+    (relay, work, record)
+}
+
+async fn assert_nothing_is_sent(bench: &Bench, relay: &HeldReplies, work: Work) {
+    relay.release();
+    assert_refused(bench, work).await;
+}
+
+async fn assert_refused(bench: &Bench, work: Work) {
+    let error = work.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Library, "{error}");
+    assert_eq!(error.may_have_been_charged(), Charge::No, "{error}");
+    assert!(error.to_string().contains("nothing was sent"), "{error}");
+    assert_eq!(bench.state().create_requests, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removed_record_prevents_the_create() {
+    let bench = Bench::start(&[]).await;
+    let (relay, work, record) = start_held(&bench).await;
+    std::fs::remove_file(record).unwrap();
+    assert_nothing_is_sent(&bench, &relay, work).await;
+    assert_eq!(open_records(&bench.library()).len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_taken_by_another_process_prevents_the_create() {
+    let bench = Bench::start(&[]).await;
+    let (relay, work, path) = start_held(&bench).await;
+    let mut record: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    record["owner"] = "0123456789abcdef".into();
+    std::fs::write(&path, record.to_string()).unwrap();
+    assert_nothing_is_sent(&bench, &relay, work).await;
+}
+
+/// A removed lease file says nothing about its owner, so a recovery waits before it takes over a record.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removed_lease_file_does_not_end_its_owner() {
+    let bench = Bench::start(&[]).await;
+    let (relay, work, record) = start_held(&bench).await;
+    for lease in std::fs::read_dir(bench.library().join("jobs/owners")).unwrap() {
+        std::fs::remove_file(lease.unwrap().path()).unwrap();
+    }
+    let other = builder(&relay.base_url(), &bench.library()).build().unwrap();
+    let recovery = other.recover().start();
+    let first = recovery.events().next().await;
+    assert_eq!(first, Some(RecoveryEvent::Found { jobs: 1 }));
+    relay.release();
+    work.await.unwrap().unwrap();
+    assert!(!record.exists(), "its owner has finished it");
+    let found = recovery.wait().await.unwrap();
+    assert_eq!(found.dropped, 0, "{found:?}");
+    assert_eq!((bench.state().creates, bench.clips().len()), (1, 1));
+    assert_eq!(ledger(&bench.library()).len(), 1);
+}
+
+/// The journal is checked for the last time when the token has arrived, immediately before the create is sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_removed_while_waiting_for_a_token_prevents_the_create() {
+    let bench = Bench::start(&[]).await;
+    let (asked, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (tell, wait) = (Arc::clone(&asked), Arc::clone(&release));
+    let source = move || {
+        let (tell, wait) = (Arc::clone(&tell), Arc::clone(&wait));
+        async move {
+            tell.notify_one();
+            wait.notified().await;
+            Ok(SecretString::from(KEY))
+        }
+    };
+    let client = bench.builder().bearer(source).build().unwrap();
+    let work = tokio::spawn(async move { client.generate(request()).await });
+    asked.notified().await;
+    std::fs::remove_file(open_records(&bench.library()).remove(0)).unwrap();
+    for lease in std::fs::read_dir(bench.library().join("jobs/owners")).unwrap() {
+        std::fs::remove_file(lease.unwrap().path()).unwrap();
+    }
+    release.notify_one();
+    assert_refused(&bench, work).await;
+}

@@ -1,0 +1,11 @@
+//! Libraries on a folder.
+
+use reelkin::library::Library;
+use tempfile::TempDir;
+
+/// Returns an empty library in a temporary folder.
+pub(crate) fn empty_library() -> (TempDir, Library) {
+    let folder = tempfile::tempdir().unwrap();
+    let library = Library::open(folder.path()).unwrap();
+    (folder, library)
+}
