@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reelkin::ErrorKind;
 use reelkin::library::{
-    Asked, ClipRecord, Delivered, DeliveryReport, InputRecord, Library, MAX_SIDECAR_BYTES, SourceSummary,
+    Asked, ClipRecord, Delivered, DeliveryReport, InputRecord, MAX_SIDECAR_BYTES, SourceSummary,
 };
 use reelkin::lineage::{Continuity, Role};
 use serde_json::{Value, json};
