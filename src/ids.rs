@@ -126,9 +126,9 @@ impl ClipId {
         Ok(Self(timestamped(host::random()?)))
     }
 
-    /// Returns whether the id was made for the job, as far as its digits tell.
-    pub(crate) fn has_digits_of(&self, job_id: &str) -> bool {
-        self.0.ends_with(&format!("_{:08x}", job_digits(job_id)))
+    /// Returns the end of every id that is made for a job.
+    pub(crate) fn job_suffix(job_id: &str) -> String {
+        format!("_{:08x}", job_digits(job_id))
     }
 
     /// Returns whether a text is a valid id, without allocating.
@@ -287,7 +287,7 @@ impl From<ClipId> for String {
 
 /// The service's id of a job. It is all that is needed to pick the job up in another process.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct JobId(String);
 
 impl JobId {
@@ -311,6 +311,20 @@ impl JobId {
     /// Returns the id as the service writes it.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for JobId {
+    type Error = InvalidId;
+
+    fn try_from(id: String) -> Result<Self, InvalidId> {
+        Self::parse(&id)
+    }
+}
+
+impl From<JobId> for String {
+    fn from(id: JobId) -> Self {
+        id.0
     }
 }
 

@@ -81,7 +81,6 @@ impl Family {
     }
 
     /// Formats the family as a Graphviz graph.
-
     pub fn to_graphviz(&self) -> String {
         self.0.to_graphviz()
     }

@@ -366,3 +366,104 @@ fn is_lease_id(id: &str) -> bool {
 fn heartbeat(number: u64) -> Vec<u8> {
     format!("{{\"beat\":{number}}}\n").into_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{Bucket, Folder};
+
+    fn version(number: u64) -> Version {
+        Version::Tag(object_store::UpdateVersion {
+            e_tag: Some(number.to_string()),
+            version: None,
+        })
+    }
+
+    /// Shortly before a lease ends.
+    const NEARLY: Duration = LEASE_DURATION.saturating_sub(Duration::from_secs(1));
+
+    #[test]
+    fn an_owner_is_dead_after_its_lease_was_watched_for_its_duration() {
+        for found in [Some(version(1)), None] {
+            let watcher = LeaseWatcher::default();
+            assert_eq!(watcher.check("a", found.clone()), Liveness::Unknown);
+            watcher.age(NEARLY);
+            assert_eq!(watcher.check("a", found.clone()), Liveness::Unknown);
+            watcher.age(Duration::from_secs(1));
+            assert_eq!(watcher.check("a", found), Liveness::Dead);
+        }
+    }
+
+    #[test]
+    fn a_lease_that_changes_or_comes_back_is_alive() {
+        let watcher = LeaseWatcher::default();
+        watcher.check("a", Some(version(1)));
+        watcher.age(NEARLY);
+        assert_eq!(watcher.check("a", Some(version(2))), Liveness::Alive);
+        watcher.age(NEARLY);
+        // Removed by someone, and written again by its owner.
+        assert_eq!(watcher.check("a", None), Liveness::Unknown);
+        assert_eq!(watcher.check("a", Some(version(3))), Liveness::Alive);
+        watcher.age(LEASE_DURATION);
+        assert_eq!(watcher.check("a", Some(version(3))), Liveness::Dead);
+    }
+
+    #[test]
+    fn elapsed_time_is_the_maximum_of_both_clocks() {
+        let now = Moment::now();
+        let minute = Duration::from_secs(60);
+        let suspended = Moment {
+            wall: now.wall.checked_sub(minute).unwrap(),
+            ..now
+        };
+        let set_back = Moment {
+            monotonic: now.monotonic.checked_sub(minute).unwrap(),
+            wall: now.wall.checked_add(minute).unwrap(),
+        };
+        assert!(suspended.elapsed() >= minute);
+        assert!(set_back.elapsed() >= minute);
+        assert!(now.elapsed() < minute);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_in_a_bucket_is_renewed() {
+        let store = Arc::new(object_store::memory::InMemory::new());
+        let journal = Journal::new(Arc::new(Bucket::new(store, "".into(), None)));
+        let id = journal.lease().await.unwrap().id.clone();
+        let leases = journal.leases();
+        let mut versions = Vec::new();
+        for _ in 0..4 {
+            versions.push(leases.read(&id).await.unwrap().unwrap().version);
+            tokio::time::sleep(RENEWAL_INTERVAL + Duration::from_millis(1)).await;
+        }
+        versions.dedup();
+        assert_eq!(versions.len(), 4, "each renewal writes a new version");
+    }
+
+    #[tokio::test]
+    async fn a_lease_in_a_folder_is_taken_again_after_its_file_was_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [journal, other] =
+            [(); 2].map(|()| Journal::new(Arc::new(Folder::create(folder.path()).unwrap())));
+        let id = journal.lease().await.unwrap().id.clone();
+        assert_eq!(other.liveness(&id).await.unwrap(), Liveness::Alive);
+        let locks = journal.inner.backend.locks().unwrap();
+        fs::remove_file(locks.path(OWNERS, &id)).unwrap();
+        assert!(!journal.holds_lease().await.unwrap());
+        assert_eq!(other.liveness(&id).await.unwrap(), Liveness::Unknown);
+        journal.renew_lease().await.unwrap();
+        assert!(journal.holds_lease().await.unwrap());
+        assert_eq!(other.liveness(&id).await.unwrap(), Liveness::Alive);
+        drop(journal);
+        // A renewal in progress keeps the journal open for a moment.
+        while other.liveness(&id).await.unwrap() == Liveness::Alive {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    #[test]
+    fn three_renewals_fit_into_a_lease() {
+        assert!(RENEWAL_INTERVAL + RENEWAL_TIMEOUT <= LEASE_DURATION / 2);
+        assert!(2 * RENEWAL_INTERVAL + RENEWAL_TIMEOUT + SEND_MARGIN <= LEASE_DURATION);
+    }
+}

@@ -17,8 +17,9 @@ impl Library {
     /// # Cancel safety
     /// Dropping the future loses nothing.
     pub async fn clip_of_job(&self, job_id: &str) -> Result<Option<Clip>> {
+        let suffix = ClipId::job_suffix(job_id);
         for id in self.backend.clips(None, usize::MAX).await? {
-            if id.has_digits_of(job_id)
+            if id.as_str().ends_with(&suffix)
                 && let Some(record) = self.record(&id).await?
                 && is_of_job(&record, job_id)
             {

@@ -125,12 +125,15 @@ impl Library {
         });
         let library = self.clone();
         stream::iter(batches)
-            .map(move |ids| library.clone().read_batch(ids))
+            .map(move |ids| {
+                let library = library.clone();
+                async move { library.read_batch(ids).await }
+            })
             .buffer_unordered(concurrent)
             .flat_map(stream::iter)
     }
 
-    async fn read_batch(self, ids: Vec<ClipId>) -> Vec<(ClipId, Result<Option<ClipRecord>>)> {
+    pub(super) async fn read_batch(&self, ids: Vec<ClipId>) -> Vec<(ClipId, Result<Option<ClipRecord>>)> {
         let read = self.backend.read_sidecars(&ids).await;
         let to_parse = ids.clone();
         // Sidecars of other programs can be large, so they are not parsed on a thread of the runtime.

@@ -373,10 +373,8 @@ impl Library {
 
     /// Reads a sidecar. Returns `None` if it does not exist.
     async fn record(&self, id: &ClipId) -> Result<Option<ClipRecord>> {
-        let mut read = self.backend.read_sidecars(std::slice::from_ref(id)).await;
-        let json = read.pop().transpose()?.flatten();
-        json.map(|json| ClipRecord::from_json(&id.sidecar_name(), &json))
-            .transpose()
+        let mut read = self.read_batch(vec![id.clone()]).await;
+        read.pop().map_or(Ok(None), |(_, record)| record)
     }
 }
 

@@ -305,6 +305,7 @@ impl Staged {
     /// # Cancel safety
     /// Dropping the future does not stop the move, and does not remove the staged file.
     pub(crate) async fn quarantine(&mut self, rejected: RejectedClip) -> Result<()> {
+        self.flush().await?;
         self.keep_for_resume(true);
         let part = self.finished_part().await?;
         let library = self.library().clone();

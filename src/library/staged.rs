@@ -218,8 +218,8 @@ impl Staged {
         let part = self.finished_part().await?;
         let id = self.id.clone();
         if part.digest.bytes == 0 {
-            // It contains nothing that was paid for.
-            self.keep = false;
+            // It contains nothing that was paid for. Removed while `part` holds the lock.
+            let _ = blocking(move || Ok(std::fs::remove_file(&part.path))).await;
             return Err(Error::new(
                 ErrorKind::Library,
                 format!("save clip {}: it is empty", id.file_name()),

@@ -44,6 +44,10 @@ pub(super) fn decode_positions(clip: &mut Clip, positions: &[FramePosition]) -> 
         || (positions.contains(&FramePosition::Last) && !by_number)
     {
         clip.complete_fragment_index()?;
+        // The completed index shows whether the data of a later fragment is cut off.
+        if positions.contains(&FramePosition::Last) {
+            clip.check_complete()?;
+        }
     }
     if by_number {
         return scan_positions(clip, positions);

@@ -10,6 +10,7 @@ mod files;
 pub(crate) mod fuzz;
 mod json_body;
 mod language_model;
+mod lenient_json;
 mod models;
 mod paid;
 mod poll;

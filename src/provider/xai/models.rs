@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::lenient_json;
+
 use super::error_reply::ErrorReply;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Http, SendError};
@@ -28,7 +30,7 @@ pub(super) async fn list(http: &Http) -> Result<Vec<VisibleModel>> {
 
 /// Reads the list of models. Returns `None` unless each model has an id; aliases are optional.
 pub(super) fn read_list(body: &[u8]) -> Option<Vec<VisibleModel>> {
-    let list: Value = serde_json::from_slice(body).ok()?;
+    let list = lenient_json::parse(body)?;
     let read_model = |model: &Value| {
         Some(VisibleModel {
             id: VideoModel::from(model["id"].as_str()?),

@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use super::error_reply::{ErrorReply, is_moderation_verdict, sanitize};
+use super::lenient_json;
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::http::{Http, Reply};
 use crate::model::VideoModel;
@@ -36,7 +37,7 @@ pub(super) fn read_reply(reply: &Reply) -> Result<PollReply, PollFailure> {
     if !(200..=299).contains(&reply.status) {
         return read_error(reply);
     }
-    let poll: Option<Value> = serde_json::from_slice(&reply.body).ok();
+    let poll = lenient_json::parse(&reply.body);
     let mut state = match poll.as_ref().and_then(job_state) {
         Some(state) => state,
         None if reply.status == 202 => PollReply::Pending { progress: None },

@@ -97,7 +97,7 @@ fn counts_of_references_and_voices_are_limited() {
 #[test]
 fn an_unsupported_mode_names_models_that_support_it() {
     let lite = GenerateRequest::references([picture()]).model(VideoModel::V1_5_LITE);
-    assert!(refusal(&lite).contains("use grok-imagine-video-1.5"));
+    assert!(refusal(&lite).contains("use grok-imagine-video or grok-imagine-video-1.5"));
     let pinned = GenerateRequest::frames(None, Some(picture()), []);
     assert!(refusal(&pinned).contains("grok-imagine-video-1.5"));
 }

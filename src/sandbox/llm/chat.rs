@@ -99,7 +99,7 @@ pub(crate) fn parse(body: ChatBody) -> Result<ChatRequest, Rejection> {
                     match part {
                         ChatPart::Text { text } => texts.push(text),
                         ChatPart::ImageUrl { image_url } => {
-                            pictures.push(question::picture_ref(image_url.url)?)
+                            pictures.push(question::picture_ref(image_url.url)?);
                         }
                         ChatPart::File { file } => pictures.push(MediaRef::FileId(file.file_id)),
                     }

@@ -249,9 +249,8 @@ impl Backend for Bucket {
         self.refuse_taken(id).await?;
         let (scratch, id) = (Arc::clone(&self.scratch), id.clone());
         blocking(move || {
-            let make = || tempfile::Builder::new().prefix("reelkin-").tempdir();
             let folder = scratch
-                .get_or_try_init(make)
+                .get_or_try_init(private_folder)
                 .map_err(|error| io_error("create a temporary folder", error))?;
             open_part(folder.path(), &id)
         })
@@ -265,12 +264,13 @@ impl Backend for Bucket {
             .await
             .map_err(|error| without_sidecar(id, error))?;
         // The temporary folder is removed with the library.
-        blocking(move || {
+        let _ = blocking(move || {
             let _ = std::fs::remove_file(&part.path);
             drop(part.file);
             Ok(())
         })
-        .await
+        .await;
+        Ok(())
     }
 
     async fn publish(&self, id: &ClipId, from: &str, digest: &ClipDigest) -> Result<()> {
@@ -387,6 +387,15 @@ impl fmt::Display for Bucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "library {}", self.label)
     }
+}
+
+/// Creates a temporary folder that only this user can read.
+fn private_folder() -> std::io::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("reelkin-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    builder.tempdir()
 }
 
 /// Returns whether the store refused a write because its condition did not hold.

@@ -254,7 +254,7 @@ async fn a_second_process_on_the_same_chain_is_refused() {
     let ran = Program::at(&bench).args(FILM).run().await;
     bench.end_pending();
     assert_eq!(ran.code, 1, "{ran:?}");
-    assert!(ran.line().contains("another process is at work"), "{ran:?}");
+    assert!(ran.line().contains("another process is working on it"), "{ran:?}");
     let ran = tokio::task::spawn_blocking(|| finish(child)).await.unwrap();
     assert_eq!((ran.code, bench.state().creates), (0, 3), "{ran:?}");
 }

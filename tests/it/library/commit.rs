@@ -333,6 +333,12 @@ async fn a_library_in_a_bucket_uses_the_same_names() {
     let bytes = vec![7_u8; 25 << 20];
     staged.append(&bytes).await.unwrap();
     let scratch = staged.path().parent().unwrap().to_owned();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = scratch.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "only this user may read unfinished clips");
+    }
     let clip = staged.commit(ClipRecord::new(7)).await.unwrap();
     assert_eq!((clip.path.as_ref(), library.folder()), (None, None));
     assert_eq!(library.clip(&id).await.unwrap(), clip);

@@ -29,9 +29,9 @@ async fn a_copy_replaces_files_only_and_never_enters_the_library() {
     fs::create_dir_all(at("clips/ledger/2026-01-01")).unwrap();
     for (to, why) in [
         ("x", "it is a folder"),
-        ("clips/ledger/2026-01-01/new.mp4", "it lies in the library"),
-        ("clips/b.mp4", "it lies in the library"),
-        ("clips/new.mp4", "it lies in the library"),
+        ("clips/ledger/2026-01-01/new.mp4", "it is in the library"),
+        ("clips/b.mp4", "it is in the library"),
+        ("clips/new.mp4", "it is in the library"),
         ("x/..", "it is a folder"),
     ] {
         let error = library.copy_out(&clip, at(to)).await.unwrap_err();

@@ -202,7 +202,7 @@ async fn an_unreadable_sidecar_of_the_parent_is_an_error() {
         (
             "odd",
             r#"{"prompt": "p", "videoContinuity": "later"}"#.to_owned(),
-            "videoContinuity is no object",
+            "videoContinuity is not an object",
         ),
         (
             "none",
@@ -282,7 +282,7 @@ async fn parents_without_a_sidecar_deleted_or_changed_are_still_recorded() {
     fs::write(folder.path().join("first.mp4"), "other bytes").unwrap();
     let parent = library.parent(&clip).await.unwrap();
     assert!(
-        parent.warnings[0].contains("is not the file it was"),
+        parent.warnings[0].contains("has changed since it was saved"),
         "{:?}",
         parent.warnings
     );

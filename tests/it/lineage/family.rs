@@ -288,8 +288,8 @@ async fn hostile_sidecars_become_notes() {
     let notes = family.notes().join("\n");
     for words in [
         "path.mp4.json",
-        "no name of a clip",
-        "of 10000 parents",
+        "is not the name of a clip",
+        "of its 10000 parents",
         "odd.mp4.json",
         "broken.mp4.json",
     ] {

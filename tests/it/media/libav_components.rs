@@ -39,7 +39,7 @@ fn part<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
 
 #[test]
 fn decoders_match_the_supported_ones() {
-    let libav = read("src/media/libav.rs");
+    let libav = read("src/media/libav/mod.rs");
     let mut first_choices = BTreeSet::new();
     for line in part(&libav, "Some(match id {", "_ => return None").lines() {
         // `Id::X => ("our name", &["first choice", "second"]),`
@@ -57,7 +57,7 @@ fn decoders_match_the_supported_ones() {
 
 #[test]
 fn demuxers_match_the_supported_ones() {
-    let demux = read("src/media/demux.rs");
+    let demux = read("src/media/libav/demuxer.rs");
     let opened = part(&demux, "let demuxer: &CStr =", "};");
     let opened = quoted(opened)
         .into_iter()
@@ -68,7 +68,7 @@ fn demuxers_match_the_supported_ones() {
 
 #[test]
 fn encoders_match_those_of_the_sandbox_under_the_license() {
-    let write = read("src/media/write.rs");
+    let write = read("src/media/encoder/clip_writer.rs");
     let choices = part(&write, "const ENCODERS", "];");
     let mut wanted = components("encoder");
     assert!(wanted.remove("aac") && write.contains("encoder::find(codec::Id::AAC)"));

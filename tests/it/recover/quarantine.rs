@@ -433,12 +433,12 @@ async fn a_job_id_given_in_a_settlement_is_checked() {
         .collect::<Vec<_>>();
     let long = "x".repeat(201);
     for (job, words) in [
-        ("", "read the job id: it is invalid"),
-        ("../x", "read the job id: it is invalid"),
-        ("a b", "read the job id: it is invalid"),
-        ("a\n", "read the job id: it is invalid"),
-        ("..", "read the job id: it is invalid"),
-        (&long, "read the job id: it is invalid"),
+        ("", "parse job id: it is not valid"),
+        ("../x", "parse job id: it is not valid"),
+        ("a b", "parse job id: it is not valid"),
+        ("a\n", "parse job id: it is not valid"),
+        ("..", "parse job id: it is not valid"),
+        (&long, "parse job id: it is not valid"),
         (&saved_job, "the clip "),
         (other.job_id.as_deref().unwrap(), "the open record "),
         (failed.job_id().unwrap(), "the settled record "),

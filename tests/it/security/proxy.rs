@@ -365,7 +365,7 @@ fn an_unusable_proxy_or_certificate_is_reported_before_anything_is_sent() {
         (builder().proxy("http://me:SECRET@"), "read the proxy"),
         (
             builder().no_proxy("http://cdn.example"),
-            "exceptions from the proxy",
+            "read the proxy exceptions",
         ),
         (builder().root_certificates("no certificate"), "root certificates"),
     ] {

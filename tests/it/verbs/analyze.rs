@@ -178,7 +178,7 @@ async fn clips_that_are_not_local_are_refused_with_a_reason() {
     let clip = MediaInput::bytes("clip", real_clip().await);
     for frames in [0, 1, 33] {
         let error = client.analyze(clip.clone()).frames(frames).await.unwrap_err();
-        assert!(error.to_string().contains("look at 2 to 32"), "{error}");
+        assert!(error.to_string().contains("use 2 to 32"), "{error}");
     }
     let mut options = AnalyzeOptions::default();
     options.deadline = Duration::ZERO;

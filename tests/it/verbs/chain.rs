@@ -155,7 +155,7 @@ async fn invalid_steps_are_refused_before_the_first_create() {
                 .then(too_long),
             "check clip 3 of the chain",
         ),
-        (film().name("../film"), "for the id of a chain"),
+        (film().name("../film"), "parse chain id"),
         (ChainRequest::resume("nothing"), "find chain \"nothing\""),
         (
             ChainRequest::from_clip(MediaInput::clip("gone")).then(step("x")),
@@ -272,7 +272,7 @@ async fn a_dropped_chain_completes_and_allows_no_second_driver() {
     drop(chain);
     let error = client.chain(film()).start().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Library);
-    assert!(error.to_string().contains("at work on it"), "{error}");
+    assert!(error.to_string().contains("working on it"), "{error}");
     bench.end_pending();
     let is_finished = async || {
         let record = client.library().chain(&id).await;
