@@ -1,6 +1,6 @@
 //! The ids of clips, jobs and records.
 //!
-//! Owns what each may look like and how a new one is made. Does not know where clips and records are kept.
+//! Owns the format of each, and how a new one is made. Does not know where clips and records are kept.
 
 use std::cmp::Ordering as Order;
 use std::fmt;
@@ -19,13 +19,13 @@ pub(crate) const CLIP_SUFFIX: &str = ".mp4";
 /// The suffix of a sidecar's file name, after the id.
 pub(crate) const SIDECAR_SUFFIX: &str = ".mp4.json";
 
-/// Common filesystems allow 255 bytes; the rest is for the suffixes of sidecars and temporary files.
+/// Common filesystems allow 255 bytes. The rest is for the suffixes of sidecars and temporary files.
 const MAX_CLIP_ID_BYTES: usize = 200;
 const MAX_JOB_ID_BYTES: usize = 200;
-/// The last day whose year has four digits, in milliseconds since the Unix epoch.
+/// The beginning of the last day whose year has four digits, in milliseconds since the Unix epoch.
 pub(crate) const LATEST_MILLIS: u64 = 253_402_214_400_000;
 
-/// A text that is not a valid id, with the reason. Converts into [`Error`](crate::Error) with the kind
+/// The error for a text that is not a valid id. Converts into [`Error`](crate::Error) with the kind
 /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -43,12 +43,12 @@ impl InvalidId {
 
 /// The id of a clip in a library: its file name without `.mp4`.
 ///
-/// Clips made by this crate are named `<millis>_<8 hex digits>`. Names that other programs gave (`my clip`) are
-/// valid too. An id is a single file name, never a path, so joining it to the library's folder cannot leave
+/// Clips made by this crate are named `<millis>_<8 hex digits>`. Names from other programs, such as `my clip`, are valid
+/// too. An id is a single file name and never a path, so a path made from the library's folder and an id is always inside
 /// the folder.
 ///
-/// Ids are ordered by time: ids that begin with a time (`<millis>_`) by that number, then by name. All other ids
-/// come before these, ordered by name. A listing is this order reversed.
+/// Ids are sorted by time. Those that begin with a time (`<millis>_`) are sorted by that number, then by name. All other
+/// ids come before them, sorted by name. Listings use the reverse order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ClipId(String);
@@ -57,9 +57,10 @@ impl ClipId {
     /// Parses an id.
     ///
     /// # Errors
-    /// Fails for an empty name, a name over 200 bytes, one that contains a path separator (`/`, `\`) or a control
-    /// character, one that begins with a dot, one that ends in `.mp4` or `.json` (a file name, see
-    /// [`from_file_name`](Self::from_file_name)), and on Windows for one with a reserved character.
+    /// Fails if the id is empty, is longer than 200 bytes, contains a path separator (`/`, `\`) or a control character,
+    /// begins with a dot, or ends in `.mp4` or `.json` (then it is a file name, see
+    /// [`from_file_name`](Self::from_file_name)). On Windows, also fails if it contains a reserved character or is a
+    /// reserved name.
     pub fn parse(stem: &str) -> Result<Self, InvalidId> {
         match reject_clip_id(stem) {
             Some(reason) => Err(InvalidId::new(format!(
@@ -111,7 +112,7 @@ impl ClipId {
         format!("{}{SIDECAR_SUFFIX}", self.0)
     }
 
-    /// Returns the time that the id begins with, in milliseconds since the Unix epoch, if it begins with one.
+    /// Returns the time at the beginning of the id, in milliseconds since the Unix epoch. `None` if there is none.
     pub fn millis(&self) -> Option<u64> {
         leading_millis(&self.0)
     }
@@ -166,7 +167,7 @@ fn reject_clip_id(stem: &str) -> Option<&'static str> {
     None
 }
 
-/// Returns whether Windows treats a file of that name as a device, whatever its extension.
+/// Returns whether Windows treats a file with this name as a device, regardless of the extension.
 pub(crate) fn is_windows_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim_end();
     let stem = stem.to_ascii_uppercase();
@@ -179,8 +180,8 @@ pub(crate) fn is_windows_device(name: &str) -> bool {
         || numbered("LPT")
 }
 
-/// Returns the time that a name begins with: 10 to 16 digits before an underscore. Fewer digits would be a
-/// counter (`0007_x`), not milliseconds.
+/// Returns the time at the beginning of a name: 10 to 16 digits before an underscore. Fewer digits are a counter
+/// (`0007_x`) rather than milliseconds.
 pub(crate) fn leading_millis(stem: &str) -> Option<u64> {
     let (digits, rest) = stem.split_once('_')?;
     let is_time = (10..=16).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -191,8 +192,8 @@ pub(crate) fn leading_millis(stem: &str) -> Option<u64> {
     }
 }
 
-/// Returns `<millis>_<digits>` for the current time. Within a process each is later than the one before, even
-/// when the clock is set back.
+/// Returns `<millis>_<digits>` for the current time. Within a process, each result is later than the previous one, even
+/// if the clock is set back.
 fn timestamped(digits: u32) -> String {
     let now = host::now_millis().min(LATEST_MILLIS);
     let step = |last: u64| now.max(last.saturating_add(1));
@@ -202,13 +203,13 @@ fn timestamped(digits: u32) -> String {
     format_timestamped(step(last.unwrap_or_default()), digits)
 }
 
-/// Pads the time to ten digits, so that it is recognized as one even when the clock was never set.
+/// Returns `<millis>_<digits>`. Pads the time to ten digits, so that it is recognized even if the clock was never set.
 fn format_timestamped(millis: u64, digits: u32) -> String {
     format!("{millis:010}_{digits:08x}")
 }
 
-/// Returns the digits of a clip's id that belong to its job: whether the clip of a job is saved shows in the
-/// names alone.
+/// Returns the digits of the id of a job's clip. They are derived from the job id, so that the clip can be found by its
+/// name.
 fn job_digits(job_id: &str) -> u32 {
     let hash = Sha256::digest(job_id.as_bytes());
     u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
@@ -285,7 +286,7 @@ impl From<ClipId> for String {
     }
 }
 
-/// The service's id of a job. It is all that is needed to pick the job up in another process.
+/// The service's id of a job. Another process can pick up the job with this id alone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct JobId(String);
@@ -296,9 +297,9 @@ impl JobId {
     /// # Errors
     /// Fails if it is empty, longer than 200 bytes, or contains characters other than letters, digits and `-_.:`.
     pub fn parse(id: &str) -> Result<Self, InvalidId> {
-        let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.:".contains(&b);
+        let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.:".contains(&b);
         let is_valid = (1..=MAX_JOB_ID_BYTES).contains(&id.len())
-            && id.bytes().all(is_plain)
+            && id.bytes().all(is_allowed)
             && !id.bytes().all(|b| b == b'.');
         if is_valid {
             return Ok(Self(id.to_owned()));
@@ -360,8 +361,8 @@ impl AsRef<str> for JobId {
     }
 }
 
-/// The id of the record of a paid request in the journal, `<millis>_<8 hex digits>`. Not the service's id of the
-/// job, which does not exist yet when the record is written.
+/// The id of the record of a paid request in the journal, `<millis>_<8 hex digits>`. It is not the service's job id, which
+/// does not exist yet when the record is written.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RecordId(String);
@@ -389,8 +390,7 @@ impl RecordId {
         Ok(Self(timestamped(host::random()?)))
     }
 
-    /// Returns a new id for a job that was found by its id. Two processes that find the same job draw the same
-    /// digits.
+    /// Returns a new id for a job that was found by its job id. Its digits are derived from the job id.
     pub(crate) fn of_job(job_id: &JobId) -> Self {
         Self(timestamped(job_digits(job_id.as_str())))
     }
@@ -405,7 +405,7 @@ impl RecordId {
         leading_millis(&self.0).unwrap_or_default()
     }
 
-    /// Returns the clip id of the same text, for a job that has no id of its own.
+    /// Returns a clip id with the same text, for a record without a job id.
     pub(crate) fn to_clip_id(&self) -> ClipId {
         ClipId(self.0.clone())
     }
@@ -470,7 +470,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tricks_are_refused() {
+    fn dangerous_names_are_rejected() {
         let long = "x".repeat(201);
         for name in [
             "",
@@ -506,7 +506,7 @@ mod tests {
     }
 
     #[test]
-    fn devices_of_windows_are_known() {
+    fn windows_devices_are_recognized() {
         for name in [
             "con", "NUL", "nul.txt", "Com1", "LPT9.mp4", "aux ", "COM³", "CONIN$",
         ] {
@@ -526,7 +526,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_others_are_allowed() {
+    fn names_from_other_programs_are_valid() {
         for name in [
             "my clip",
             "clip (1)",
@@ -556,7 +556,7 @@ mod tests {
     }
 
     #[test]
-    fn fresh_names_never_run_backwards() {
+    fn new_ids_are_in_order() {
         let mut last = ClipId::fresh().unwrap();
         assert_eq!(last.as_str().len(), "1763812000000_0a1b2c3d".len());
         for _ in 0..10_000 {
@@ -567,7 +567,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_far_off_makes_names_that_have_a_time() {
+    fn an_id_has_a_time_even_if_the_clock_is_wrong() {
         for now in [0, 1, 86_400_000, 999_999_999, 1_763_812_000_000, LATEST_MILLIS] {
             let id = ClipId(format_timestamped(now, 7));
             assert_eq!(id.millis(), Some(now), "{id}");
@@ -577,7 +577,7 @@ mod tests {
     }
 
     #[test]
-    fn times_order_before_names() {
+    fn ids_are_sorted_by_time_and_then_by_name() {
         let mut ids: Vec<ClipId> = [
             "zebra",
             "9763812000000_a",

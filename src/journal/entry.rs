@@ -1,4 +1,4 @@
-//! The names of records, which contain their cost: a sum over thousands of records reads no file.
+//! The names of records. A name contains the cost of its record, so that a sum over thousands of records reads no file.
 
 use chrono::DateTime;
 
@@ -6,7 +6,7 @@ use super::record::{JobRecord, JobState};
 use crate::ids::{LATEST_MILLIS, RecordId};
 use crate::money::UsdTicks;
 
-/// What is known of the cost of a request.
+/// The cost of a request, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CostState {
     /// The request is open and may cost this amount. `None` if the amount is unknown.
@@ -32,7 +32,7 @@ impl CostState {
         }
         if !record.state.is_over() {
             return Self::Reserved(record.estimate.map(|estimate| estimate + questions))
-                .unless(record.unpriced_question);
+                .or_unpriced(record.unpriced_question);
         }
         let is_free = record
             .error
@@ -44,11 +44,11 @@ impl CostState {
             (None, Some(estimate)) => Self::Estimated(estimate + questions),
             (None, None) => Self::Unpriced,
         };
-        state.unless(record.unpriced_question)
+        state.or_unpriced(record.unpriced_question)
     }
 
-    /// Returns a number that is smaller the more is known. Of two entries of one record, the smaller counts.
-    pub(super) const fn rank(self) -> u8 {
+    /// Returns the uncertainty of the cost. Of two entries of one record, the one with the lower number counts.
+    pub(super) const fn uncertainty(self) -> u8 {
         match self {
             Self::Paid(_) => 0,
             Self::Estimated(_) => 1,
@@ -57,17 +57,18 @@ impl CostState {
         }
     }
 
-    /// Returns an unknown amount if a part of the cost has no price.
-    fn unless(self, unpriced: bool) -> Self {
+    /// Returns the state with an unknown amount if a part of the cost has no price.
+    fn or_unpriced(self, has_unpriced_part: bool) -> Self {
         match self {
-            _ if !unpriced => self,
+            _ if !has_unpriced_part => self,
             Self::Reserved(_) => Self::Reserved(None),
             Self::Paid(_) | Self::Estimated(_) | Self::Unpriced => Self::Unpriced,
         }
     }
 }
 
-/// The name of a record: `<id>.<ticks>` while it is open, then `<id>.<class>.<ticks>`.
+/// The name of a record: `<id>.<ticks>` while it is open, then `<id>.<class>.<ticks>`. The class is `paid`, `estimated`
+/// or `unpriced`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EntryName {
     pub(super) id: RecordId,
@@ -111,8 +112,8 @@ impl std::fmt::Display for EntryName {
     }
 }
 
-/// Returns the day of an instant in UTC, `YYYY-MM-DD`. From the year 10000 on it is the last day before, so that days
-/// remain sortable as text.
+/// Returns the day of an instant in UTC, as `YYYY-MM-DD`. An instant after the year 9999 counts as its last day, so that
+/// days sort as text.
 pub(super) fn day_of(millis: u64) -> String {
     let instant = i64::try_from(millis.min(LATEST_MILLIS))
         .ok()
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_are_not_parsed() {
+    fn invalid_names_are_not_parsed() {
         for name in [
             "",
             "a",

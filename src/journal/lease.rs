@@ -1,10 +1,10 @@
-//! Leases: how a client shows that it is alive.
+//! Leases, which show that a client is alive.
 //!
 //! A record names the lease of the client that works on it. In a folder a lease is a file lock, which is released when
 //! the process ends, however it ends. In a bucket it is a document that its client renews every
 //! [`RENEWAL_INTERVAL`]. A client that finds the document unchanged for [`LEASE_DURATION`], measured by its own
-//! monotonic clock, assumes that the owner is dead; a wall clock that jumps ends no lease. A missing lease proves
-//! nothing, since anyone can remove a file, so it is watched for as long as an unchanged one.
+//! monotonic clock, assumes that the owner is dead. A jump of a wall clock therefore ends no lease. Since anyone can
+//! remove a file, a missing lease is watched for as long as an unchanged one.
 
 use std::collections::HashMap;
 use std::fs;
@@ -23,9 +23,9 @@ use crate::storage::{
 
 /// How long a lease in a bucket lasts without renewal.
 pub(crate) const LEASE_DURATION: Duration = Duration::from_secs(20);
-/// The time between two renewals: three attempts fit into a lease.
+/// The time between two renewals. A lease lasts for three attempts.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(5);
-/// The maximum time of a renewal, whatever the settings of the store allow.
+/// The deadline of a renewal. The timeouts of the store may be longer.
 const RENEWAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time between two checks of an owner that may be dead.
 pub(crate) const WATCH_INTERVAL: Duration = Duration::from_millis(500);
@@ -35,7 +35,7 @@ const SEND_MARGIN: Duration = Duration::from_secs(5);
 const REMOVAL_AGE: Duration = Duration::from_secs(24 * 3600);
 /// After this time without a check, the watched lease of another client is forgotten.
 const WATCH_RETENTION: Duration = Duration::from_secs(3600);
-/// Maximum attempts to lock a new lease file that another client removes as stale.
+/// Maximum attempts to lock a new lease file, which another client may remove as stale before it is locked.
 const MAX_ATTEMPTS: usize = 8;
 
 /// The lease of this client.
@@ -45,7 +45,7 @@ pub(super) struct Lease {
 }
 
 enum LeaseKind {
-    /// File locks. There is more than one file if someone removed the name of the previous ones.
+    /// Locked files. There is more than one if someone removed the file of a previous lock.
     Files(FileLocks, Mutex<Vec<LockedFile>>),
     /// A document that is renewed.
     Document,
@@ -61,7 +61,7 @@ impl Drop for Inner {
         if let Some(lease) = self.lease.get()
             && let LeaseKind::Files(locks, _files) = &lease.kind
         {
-            // While the lock is held, so that the name cannot belong to another client.
+            // The lock is still held, so the name cannot belong to another client.
             let _ = fs::remove_file(locks.path(OWNERS, &lease.id));
         }
     }
@@ -85,7 +85,7 @@ impl Renewal {
     }
 }
 
-/// A moment, as read from the monotonic and the wall clock.
+/// A point in time, as read from the monotonic clock and the wall clock.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment {
     monotonic: Instant,
@@ -105,15 +105,15 @@ impl Moment {
         Self { monotonic, wall }
     }
 
-    /// Returns the maximum time that may have passed since. On some systems the monotonic clock stops during suspend,
-    /// and the wall clock can be set back.
+    /// Returns the time that has passed since, on the clock that shows more. On some systems the monotonic clock stops
+    /// during suspend, and the wall clock can be set back.
     pub(super) fn elapsed(&self) -> Duration {
         let wall = wall_clock().duration_since(self.wall).unwrap_or_default();
         self.monotonic.elapsed().max(wall)
     }
 }
 
-/// What is known of the owner of a record.
+/// Whether the owner of a record is alive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Liveness {
     Alive,
@@ -127,9 +127,11 @@ pub(super) enum Liveness {
 pub(super) struct LeaseWatcher(Mutex<HashMap<String, WatchedLease>>);
 
 struct WatchedLease {
-    /// `None` if it is missing.
+    /// The version of the document. `None` if the lease is missing.
     version: Option<Version>,
+    /// When this version was first seen.
     since: Instant,
+    /// When the lease was last checked.
     checked: Instant,
     /// Whether a change was observed.
     has_changed: bool,
@@ -144,7 +146,7 @@ impl LeaseWatcher {
         }
     }
 
-    /// Evaluates the current version of a lease together with the earlier ones.
+    /// Compares the current version of a lease with the one seen earlier.
     fn check(&self, owner: &str, version: Option<Version>) -> Liveness {
         let mut leases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -187,7 +189,7 @@ impl Journal {
             if created.is_none() {
                 return Err(Error::new(
                     ErrorKind::Library,
-                    "draw an id for a lease: it is taken",
+                    "take a lease: its random id is in use already",
                 ));
             }
             self.inner.renewal.set(now);
@@ -224,7 +226,7 @@ impl Journal {
     pub(crate) async fn remove_stale_leases(&self) -> Result<()> {
         let backend = &self.inner.backend;
         let Some(locks) = backend.locks() else {
-            // If a clock is so wrong that this removes a valid lease, its next renewal writes it again.
+            // A wrong clock can make this remove a valid lease. The next renewal writes it again.
             return backend.remove_old_documents(OWNERS, REMOVAL_AGE).await;
         };
         let ours = self.inner.lease.get().map(|lease| lease.id.as_str());
@@ -307,7 +309,7 @@ impl Journal {
             Some(LeaseKind::Files(..)) => {}
         }
         let inner = Arc::clone(&self.inner);
-        let doing = format!("find the lease of this process in {}", self.inner.backend);
+        let action = format!("find the lease of this process in {}", self.inner.backend);
         blocking(move || {
             let Some((id, LeaseKind::Files(locks, files))) =
                 inner.lease.get().map(|lease| (&lease.id, &lease.kind))
@@ -318,14 +320,15 @@ impl Journal {
             let Some(last) = files.last() else {
                 return Ok(false);
             };
-            is_named(last, &locks.path(OWNERS, id)).map_err(|error| io_error(&doing, error))
+            is_named(last, &locks.path(OWNERS, id)).map_err(|error| io_error(&action, error))
         })
         .await
     }
 
-    /// Returns what is known of an owner. Removes nothing, see [`remove_stale_leases`](Self::remove_stale_leases).
+    /// Returns whether an owner is alive. Does not remove its lease; that is
+    /// [`remove_stale_leases`](Self::remove_stale_leases).
     pub(super) async fn liveness(&self, owner: &str) -> Result<Liveness> {
-        // Anyone may have written the record, and its owner becomes part of a path here.
+        // The id becomes part of a path, and anyone may have written the record.
         if !is_lease_id(owner) {
             return Ok(Liveness::Dead);
         }
@@ -341,8 +344,8 @@ impl Journal {
         })
     }
 
-    /// Claims a record as [`claim`](Self::claim) does, but waits until it is known whether its owner is alive: at most a
-    /// little longer than a lease.
+    /// Claims a record like [`claim`](Self::claim), but waits until it is known whether its owner is alive. Waits at most
+    /// slightly longer than the duration of a lease.
     pub(crate) async fn claim_after_watching(&self, job: &OpenJob, service: Option<&str>) -> Result<Claim> {
         let started = Instant::now();
         loop {

@@ -11,13 +11,13 @@ use crate::ids::RecordId;
 use crate::money::{Budget, Spent, UsdTicks};
 use crate::mutation::{Mutation, is_on};
 
-/// A reservation younger than this may itself be refused in a moment.
+/// A reservation younger than this may still be checked against the budget, and may be withdrawn.
 const CONTENTION_MILLIS: u64 = 10_000;
 const DAY_MILLIS: u64 = 86_400_000;
 
 impl Journal {
     /// Returns what was spent on requests that were created in a time range, in milliseconds since the Unix epoch. Reads
-    /// only the names of the open records and of the days in the range.
+    /// only names: those of the open records, and those of the settled records of the days in the range.
     pub(crate) async fn spent(&self, time: impl RangeBounds<u64> + Send) -> Result<Spent> {
         let first = match time.start_bound() {
             Bound::Included(first) => *first,
@@ -38,8 +38,10 @@ impl Journal {
         Ok(spent)
     }
 
-    /// Returns what was spent in each of the ranges, from one listing. The open entries must be listed before: a record
-    /// that is settled meanwhile is then seen twice and counted once.
+    /// Returns what was spent in each of the ranges, from one listing.
+    ///
+    /// `open` must be listed before this call. A record that is settled in between is then in both listings, and is
+    /// counted once; listed after, it might be in neither.
     async fn sums<const N: usize>(
         &self,
         open: &[EntryName],
@@ -60,8 +62,8 @@ impl Journal {
         }))
     }
 
-    /// Checks a request whose cost is reserved against the limits. The error comes with whether a concurrent reservation
-    /// may have caused it.
+    /// Checks a request whose cost is reserved against the limits. On failure, also returns whether a concurrent
+    /// reservation may have caused it.
     pub(super) async fn check_budget(&self, ours: &EntryName, budget: &Budget) -> Result<(), (Error, bool)> {
         let estimate = match ours.cost {
             CostState::Reserved(estimate) => estimate,
@@ -121,7 +123,7 @@ impl Sum {
     /// known best counts.
     fn add(&mut self, entries: &[EntryName]) {
         let mut entries: Vec<&EntryName> = entries.iter().collect();
-        entries.sort_by_key(|entry| entry.cost.rank());
+        entries.sort_by_key(|entry| entry.cost.uncertainty());
         for entry in entries {
             if self.range.contains(&entry.id.millis()) && self.counted.insert(entry.id.clone()) {
                 self.count(entry.cost);

@@ -1,12 +1,12 @@
 //! The journal of paid requests, and the ledger of settled ones.
 //!
-//! Owns the records in `jobs/` and `ledger/`, who may work on a record, and the sums. It is the single source of truth
-//! for money and jobs. Does not know the service or how a clip is made.
+//! Owns the records in `jobs/` and `ledger/`, the leases that decide which client may work on a record, and the sums. It
+//! is the single source of truth for money and jobs. Does not know the service or how a clip is made.
 //!
 //! A record is written before its create request is sent, and again right after each reply. Every write is conditional
-//! on the version that was read, so of two writers one is refused. A final state is written first, and decides how the
-//! request ended; then the record moves to the ledger. A crash during that move leaves both files: the one in the ledger
-//! counts, and the next listing removes the other.
+//! on the version that was read, so of two concurrent writers one is refused. To end a request, its final state is
+//! written in `jobs/`, and then the record moves to the ledger. A crash during that move leaves both files: the one in
+//! the ledger counts, and the next listing removes the other.
 
 mod entry;
 mod lease;
@@ -57,11 +57,11 @@ struct Inner {
     working: Mutex<HashSet<RecordId>>,
     /// Whether this client abandoned a record, for example because its task was dropped.
     has_abandoned: AtomicBool,
-    /// Serializes reservations: two concurrent ones would count each other, and both be refused.
+    /// Serializes reservations. Two concurrent ones would count each other, and both could be refused.
     reserving: tokio::sync::Mutex<()>,
 }
 
-/// Keeps a record from being claimed twice by one client.
+/// Prevents one client from claiming a record twice.
 struct WorkGuard {
     journal: Journal,
     id: RecordId,
@@ -110,11 +110,11 @@ impl OpenJob {
 pub(crate) enum Claim {
     /// This client may work on it.
     Ours(OwnedRecord),
-    /// Another client works on it, or may be working on it.
+    /// Another client works on it, or may do so.
     HeldByOther {
         record: Box<JobRecord>,
-        /// Whether the other client is known to be alive. If not, this is known after its lease has been watched for
-        /// [`LEASE_DURATION`].
+        /// Whether the other client is known to be alive. If false, its lease has not been watched for
+        /// [`LEASE_DURATION`] yet.
         is_alive: bool,
     },
     /// It was sent to a service other than the one of this client.
@@ -125,14 +125,14 @@ pub(crate) enum Claim {
     Gone,
 }
 
-/// A record that cannot be claimed, with the reason: it is damaged, has another version, or the disk fails. Its cost is
-/// counted nevertheless, because it is part of the record's name.
+/// A record that cannot be claimed, because it is damaged, has another version, or the disk fails. Its cost is counted
+/// nevertheless, because it is part of the record's name.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct StuckJob {
     /// The id of the record.
     pub record: RecordId,
-    /// Why it cannot be claimed.
+    /// The reason.
     pub error: Error,
 }
 
@@ -250,8 +250,8 @@ impl Journal {
             let day = entries(&self.ledger_store(&day)).await?;
             settled.extend(day.into_iter().map(|entry| entry.id));
         }
-        let (over, open): (Vec<_>, Vec<_>) = open.into_iter().partition(|entry| settled.contains(&entry.id));
-        for entry in over {
+        let (moved, open): (Vec<_>, Vec<_>) = open.into_iter().partition(|entry| settled.contains(&entry.id));
+        for entry in moved {
             self.open_store().remove(&entry.to_string()).await?;
         }
         Ok(open.into_iter().map(OpenJob).collect())
@@ -265,19 +265,24 @@ impl Journal {
 
     /// Writes the record of a request, which reserves its cost, unless a budget forbids it.
     pub(crate) async fn reserve(&self, mut record: JobRecord, budget: &Budget) -> Result<ReserveResult> {
-        let us = self.lease().await?.id.clone();
-        record.owner = Some(us.clone());
+        let lease_id = self.lease().await?.id.clone();
+        record.owner = Some(lease_id.clone());
         let entry = EntryName::of(&record);
         let name = entry.to_string();
-        let taken = || Error::new(ErrorKind::Library, "draw an id for a record: it is taken");
-        let mut guard = WorkGuard::new(self, &record.id).ok_or_else(taken)?;
+        let id_in_use = || {
+            Error::new(
+                ErrorKind::Library,
+                "reserve the cost of a request: the random id of its record is in use already",
+            )
+        };
+        let mut guard = WorkGuard::new(self, &record.id).ok_or_else(id_in_use)?;
         let _reserving = self.inner.reserving.lock().await;
         let written_at = Moment::now();
         guard.is_owner = true;
         let created = self.open_store().create(&name, record.to_json()?).await?;
-        let version = created.ok_or_else(taken)?;
-        let owned = OwnedRecord::new(guard, us, name, record, version, written_at);
-        // Written before it is checked: of two clients at least one sees the other's reservation.
+        let version = created.ok_or_else(id_in_use)?;
+        let owned = OwnedRecord::new(guard, lease_id, name, record, version, written_at);
+        // The reservation is written before the check, so that of two clients at least one sees the other's.
         match self.check_budget(&entry, budget).await {
             Ok(()) => Ok(ReserveResult::Reserved(owned)),
             Err((error, is_contended)) => {
@@ -291,8 +296,8 @@ impl Journal {
         }
     }
 
-    /// Claims a record, unless another client works on it. `service` is the origin that the caller can reach; a job of
-    /// another service is left alone.
+    /// Claims a record, unless another client works on it. `service` is the origin that the caller can reach. A job of
+    /// another service is not claimed.
     pub(crate) async fn claim(&self, job: &OpenJob, service: Option<&str>) -> Result<Claim> {
         let (store, id, name) = (self.open_store(), job.id(), job.0.to_string());
         let guard = WorkGuard::new(self, id);
@@ -323,14 +328,14 @@ impl Journal {
         let Some(mut guard) = guard else {
             return held_by_other(record, true);
         };
-        let us = self.lease().await?.id.clone();
+        let lease_id = self.lease().await?.id.clone();
         if let Some(owner) = &record.owner
-            && *owner != us
+            && *owner != lease_id
         {
             match self.liveness(owner).await? {
                 Liveness::Dead => {}
                 Liveness::Alive if is_over => {
-                    // Its owner reports how it ended, but may have failed to move it.
+                    // The owner reports how it ended, but may have failed to move the record.
                     self.move_to_ledger(&name, &record).await?;
                     return Ok(Claim::Gone);
                 }
@@ -338,7 +343,7 @@ impl Journal {
                 Liveness::Unknown => return held_by_other(record, false),
             }
         }
-        record.owner = Some(us.clone());
+        record.owner = Some(lease_id.clone());
         record.changed_at = now_millis();
         let written_at = Moment::now();
         guard.is_owner = true;
@@ -356,7 +361,7 @@ impl Journal {
                 Ok(Claim::Ended(Box::new(record)))
             }
             Some(version) => Ok(Claim::Ours(OwnedRecord::new(
-                guard, us, name, record, version, written_at,
+                guard, lease_id, name, record, version, written_at,
             ))),
             None => {
                 guard.is_owner = false;
@@ -379,12 +384,12 @@ impl Journal {
         let ReserveResult::Reserved(owned) = self.reserve(record, &Budget::NONE).await? else {
             return Ok(Claim::Gone);
         };
-        // Two clients that do this concurrently see both records, and the older one remains.
-        let seen: HashSet<_> = open.iter().map(OpenJob::id).collect();
+        // Another client may have done the same concurrently. Both see both records, and the older one remains.
+        let known: HashSet<_> = open.iter().map(OpenJob::id).collect();
         let now = self.open_entries().await?.into_iter().map(OpenJob);
         let older: Vec<_> = now
             .take_while(|job| *job.id() != owned.record().id)
-            .filter(|job| !seen.contains(job.id()))
+            .filter(|job| !known.contains(job.id()))
             .collect();
         match self.first_of_job(&older, job_id).await {
             Some(older) => {
@@ -413,13 +418,12 @@ impl fmt::Debug for Journal {
     }
 }
 
-/// Returns the name of a record in a folder. Of several, which a crash can leave, returns the one whose cost is known
-/// best.
+/// Returns the name of a record in a folder. A crash can leave several; then the one with the most certain cost.
 async fn best_entry(store: &JsonStore, id: &RecordId) -> Result<Option<EntryName>> {
     let found = entries(store).await?.into_iter();
     Ok(found
         .filter(|entry| entry.id == *id)
-        .min_by_key(|entry| entry.cost.rank()))
+        .min_by_key(|entry| entry.cost.uncertainty()))
 }
 
 /// Returns the names of the records in a folder.

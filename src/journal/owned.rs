@@ -1,7 +1,7 @@
-//! Writing a record that this client has claimed.
+//! Writes to a record that this client has claimed.
 //!
-//! Owns the rules for a write: it is conditional on the version that was read, only the owner may write before the
-//! create request is sent, and a final state is never overwritten. Does not know what the states mean for a clip.
+//! Owns the rules for these writes. A write is conditional on the version that was read. Before the create request is
+//! sent, only the owner may write. A final state is never overwritten. Does not know what the states mean for a clip.
 
 use super::lease::{LEASE_DURATION, Moment};
 use super::record::{JobRecord, JobState};
@@ -13,20 +13,20 @@ use crate::ids::{ClipId, JobId, RecordId};
 use crate::mutation::{Mutation, is_on};
 use crate::storage::{Document, Version};
 
-/// A record that this client may work on. Dropped, another client may claim it. It is one pointer, because many
-/// futures contain it.
+/// A record that this client may work on. After a drop, another client may claim the record. The content is boxed,
+/// because many futures contain this type.
 pub(crate) struct OwnedRecord(Box<Owned>);
 
 struct Owned {
     guard: WorkGuard,
     /// The id of this client's lease.
-    us: String,
+    lease_id: String,
     name: String,
     record: JobRecord,
     version: Version,
-    /// When this version was written, compared with the length of a lease.
+    /// When this version was written.
     written_at: Moment,
-    /// The job that the service created for the record, as soon as it is known. Every later write contains it.
+    /// The job that the service created for the record. Once it is known, every write contains it.
     job: Option<KnownJob>,
 }
 
@@ -41,7 +41,7 @@ enum WriteResult {
     Written,
     /// The record does not exist any more.
     Gone,
-    /// The record may not be changed: another client ended it, or works on it.
+    /// The record may not be changed, because another client ended it or works on it. This is its stored version.
     Refused(Box<JobRecord>),
 }
 
@@ -54,7 +54,7 @@ impl std::fmt::Debug for OwnedRecord {
 impl OwnedRecord {
     pub(super) fn new(
         guard: WorkGuard,
-        us: String,
+        lease_id: String,
         name: String,
         record: JobRecord,
         version: Version,
@@ -62,7 +62,7 @@ impl OwnedRecord {
     ) -> Self {
         Self(Box::new(Owned {
             guard,
-            us,
+            lease_id,
             name,
             record,
             version,
@@ -85,8 +85,8 @@ impl OwnedRecord {
         &mut self,
         change: impl Fn(&mut JobRecord) + Send + Sync,
     ) -> Result<()> {
-        let us = self.0.us.clone();
-        let is_ours = |found: &JobRecord| found.owner.as_ref() == Some(&us) && !found.state.is_over();
+        let lease_id = self.0.lease_id.clone();
+        let is_ours = |found: &JobRecord| found.owner.as_ref() == Some(&lease_id) && !found.state.is_over();
         match self.write(&change, is_ours).await? {
             WriteResult::Written => Ok(()),
             WriteResult::Gone if is_on(Mutation::SkipLeaseCheck) => Ok(()),
@@ -114,8 +114,7 @@ impl OwnedRecord {
         self.change_unsent(|_| {}).await
     }
 
-    /// Records the job that the service created. Every later write contains it too, so that a failure here is made up
-    /// for by the next write.
+    /// Records the job that the service created. If this write fails, the next one contains the job too.
     pub(crate) async fn accept(&mut self, job_id: &JobId, clip: &ClipId) -> Result<()> {
         self.0.job = Some(KnownJob {
             id: job_id.clone(),
@@ -131,17 +130,17 @@ impl OwnedRecord {
     /// Changes the record after its create request was sent. If another client has claimed the record meanwhile, the
     /// change is applied to that client's version. If another client has ended it, only the job id is added.
     pub(crate) async fn change(&mut self, change: impl Fn(&mut JobRecord) + Send + Sync) -> Result<()> {
-        let us = self.0.us.clone();
+        let lease_id = self.0.lease_id.clone();
         let change = |record: &mut JobRecord| {
             let owner = record.owner.clone();
             change(record);
-            // The ownership of another client is left alone.
-            if owner.as_ref() != Some(&us) {
+            // Only another client may release its ownership.
+            if owner.as_ref() != Some(&lease_id) {
                 record.owner = owner;
             }
         };
         self.change_sent(&change).await?;
-        self.0.guard.is_owner = self.0.record.owner == Some(us);
+        self.0.guard.is_owner = self.0.record.owner == Some(lease_id);
         Ok(())
     }
 
@@ -163,9 +162,10 @@ impl OwnedRecord {
         Err(keeps_changing(&self.0.record.id))
     }
 
-    /// Ends the record with a last change and moves it to the ledger. If another client has ended it, that result
-    /// remains, unless only this client has a clip. A record that another client works on is left to that client, unless
-    /// this client has a clip. Returns the record as it is then.
+    /// Ends the record with a last change and moves it to the ledger. Returns the record as it is then.
+    ///
+    /// The change is not made if another client has ended the record or works on it, unless this client has saved the
+    /// clip and the other has not.
     pub(crate) async fn close(self, change: impl Fn(&mut JobRecord) + Send + Sync) -> Result<JobRecord> {
         self.close_if(|_| true, change).await
     }
@@ -177,20 +177,20 @@ impl OwnedRecord {
         may_end: impl Fn(&JobRecord) -> bool + Send + Sync,
         change: impl Fn(&mut JobRecord) + Send + Sync,
     ) -> Result<JobRecord> {
-        let us = self.0.us.clone();
+        let lease_id = self.0.lease_id.clone();
         let change = |record: &mut JobRecord| {
             change(record);
-            // They are not needed any more, and the link in the reply is a secret.
+            // Neither is needed any more, and the reply contains a secret link.
             (record.draft, record.reply) = (None, None);
             // The owner reports how the record ended; a recovery by another client does not.
-            record.owner = Some(us.clone());
+            record.owner = Some(lease_id.clone());
         };
         let mut ended = self.0.record.clone();
         change(&mut ended);
         set_job(&mut ended, self.0.job.as_ref());
         let may_end = |found: &JobRecord| {
             outranks(&ended, found)
-                && (ended.state == JobState::Saved || is_free(found, &us))
+                && (ended.state == JobState::Saved || is_free(found, &lease_id))
                 && may_end(found)
         };
         let written = self.write(&change, may_end).await?;
@@ -198,7 +198,7 @@ impl OwnedRecord {
         let closed = match written {
             WriteResult::Written => {
                 self.0.guard.is_owner = true;
-                // The write has decided how the record ended. If the move fails, the next listing makes it.
+                // The record has ended with this write. If the move fails, a later recovery makes it.
                 if let Err(error) = journal.move_to_ledger(&self.0.name, &self.0.record).await {
                     tracing::warn!(record = %self.0.record.id, %error, "a settled record is not in the ledger yet");
                     return Ok(without_owner(&self.0.record));
@@ -210,8 +210,8 @@ impl OwnedRecord {
                 self.add_job_id(without_owner(&theirs)).await?
             }
             WriteResult::Refused(theirs) => {
-                let is_unnamed = theirs.job_id.is_none() && self.0.job.is_some();
-                if is_unnamed || theirs.owner.as_ref() == Some(&us) {
+                let lacks_job_id = theirs.job_id.is_none() && self.0.job.is_some();
+                if lacks_job_id || theirs.owner.as_ref() == Some(&lease_id) {
                     self.change(|record| record.owner = None).await?;
                 }
                 self.0.record.clone()
@@ -231,16 +231,16 @@ impl OwnedRecord {
             record.state = JobState::Dropped;
             (record.owner, record.draft, record.reply) = (None, None, None);
         };
-        let us = self.0.us.clone();
+        let lease_id = self.0.lease_id.clone();
         // A person may have settled it with a job id meanwhile.
         let may_drop = |found: &JobRecord| {
             let has_job = matches!(found.state, JobState::Accepted | JobState::Done);
-            !found.state.is_over() && is_free(found, &us) && (!has_job || found.is_pickup())
+            !found.state.is_over() && is_free(found, &lease_id) && (!has_job || found.is_pickup())
         };
         let written = self.write(&change, may_drop).await?;
         self.0.guard.is_owner = false;
         match written {
-            // A final state is never overwritten, so this removes what was written here.
+            // A final state is never overwritten, so the stored record is still the one that was just written.
             WriteResult::Written => self.journal().open_store().remove(&self.0.name).await,
             WriteResult::Gone | WriteResult::Refused(_) => Ok(()),
         }
@@ -271,8 +271,8 @@ impl OwnedRecord {
         Err(keeps_changing(&self.0.record.id))
     }
 
-    /// Writes the record with a change, over a version or, without one, as a new document. Returns whether the condition
-    /// held.
+    /// Writes the record with a change: replaces the version `over`, or creates a new document if it is `None`. Returns
+    /// whether that was possible.
     async fn put(
         &mut self,
         change: &(impl Fn(&mut JobRecord) + Send + Sync),
@@ -333,7 +333,7 @@ impl OwnedRecord {
         tracing::error!(
             record = %ended.id,
             job = %job.id,
-            "a record was ended while its create request was being sent, and the job exists"
+            "a record was ended while its create request was being sent, but the service created the job"
         );
         let add = |found: &JobRecord| {
             let mut found = found.clone();
@@ -344,7 +344,7 @@ impl OwnedRecord {
         };
         for _ in 0..MAX_ATTEMPTS {
             if let Some(entry) = journal.ledger_entry(&ended.id).await? {
-                // `None` means that another client has renamed it in between.
+                // `None` means that another client has renamed the entry meanwhile.
                 if let Some(record) = journal.change_ledger(&entry, add).await? {
                     return Ok(record);
                 }
@@ -357,8 +357,8 @@ impl OwnedRecord {
     }
 }
 
-/// Sets the job of a record. The client that received the reply to the create request knows it, whatever another
-/// client wrote meanwhile.
+/// Sets the job of a record. Overwrites a job id from another client, because this client has received the reply to the
+/// create request.
 fn set_job(record: &mut JobRecord, job: Option<&KnownJob>) {
     let Some(job) = job.filter(|job| record.job_id.as_ref() != Some(&job.id)) else {
         return;
@@ -367,7 +367,7 @@ fn set_job(record: &mut JobRecord, job: Option<&KnownJob>) {
         tracing::error!(
             record = %record.id,
             job = %job.id,
-            "the record named another job, {other}"
+            "the record had another job id, {other}, which is replaced"
         );
     }
     if matches!(record.state, JobState::Intended | JobState::Unknown) {
@@ -378,8 +378,8 @@ fn set_job(record: &mut JobRecord, job: Option<&KnownJob>) {
 }
 
 /// Returns whether no other client works on a record.
-fn is_free(found: &JobRecord, us: &str) -> bool {
-    found.owner.as_deref().is_none_or(|owner| owner == us)
+fn is_free(found: &JobRecord, lease_id: &str) -> bool {
+    found.owner.as_deref().is_none_or(|owner| owner == lease_id)
 }
 
 fn taken_over(id: &RecordId) -> Error {

@@ -23,7 +23,7 @@ const SCHEMA: u32 = 1;
 #[non_exhaustive]
 pub struct JobRecord {
     schema: u32,
-    /// The id of this record. Not the service's id of the job.
+    /// The id of this record. It is not the service's job id.
     pub id: RecordId,
     /// The state of the request.
     pub state: JobState,
@@ -48,7 +48,7 @@ pub struct JobRecord {
     /// The SHA-256 of that prompt, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_sha256: Option<String>,
-    /// The service's id of the job.
+    /// The service's job id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_id: Option<JobId>,
     /// The id of the clip in the library, which is known before the clip is saved.
@@ -64,7 +64,7 @@ pub struct JobRecord {
     /// The cost of the clip, as reported by the service.
     #[serde(default, rename = "cost_usd_ticks", skip_serializing_if = "Option::is_none")]
     pub cost: Option<UsdTicks>,
-    /// The cost of queries to language models: an upper bound until they are answered, then as reported by the service.
+    /// The cost of queries to language models: an upper bound until the reply arrives, then as reported by the service.
     #[serde(
         default,
         rename = "questions_usd_ticks",
@@ -74,10 +74,10 @@ pub struct JobRecord {
     /// Whether there was a query whose price the service did not report.
     #[serde(default, skip_serializing_if = "is_false")]
     pub unpriced_question: bool,
-    /// Why there is no clip, or no clip yet.
+    /// The error because of which there is no clip, or no clip yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<JobError>,
-    /// The lease of the client that works on the record, or last did.
+    /// The id of the lease of the client that works on the record, or did so last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) owner: Option<String>,
     /// The draft of the clip's sidecar, in the client's format.
@@ -91,7 +91,7 @@ pub struct JobRecord {
     pub(crate) quarantined: bool,
 }
 
-/// JSON that is kept as text. A waiting job does not need the values, which take many times the memory.
+/// JSON that is kept as text, which takes much less memory than a parsed value while a job waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct JsonText(Box<str>);
 
@@ -131,9 +131,9 @@ const fn is_false(flag: &bool) -> bool {
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum JobState {
-    /// Its money is reserved, and nothing was sent. If its client dies, the record is dropped.
+    /// The cost is reserved, and nothing was sent. If the client dies, the record is dropped.
     Reserved,
-    /// The create request is being sent. If its client dies, the record becomes [`Unknown`](Self::Unknown).
+    /// The create request is being sent. If the client dies, the record becomes [`Unknown`](Self::Unknown).
     Intended,
     /// The service accepted the request and returned a job id.
     Accepted,
@@ -173,7 +173,7 @@ impl JobState {
     }
 }
 
-/// Why a job has no clip, as kept in its record.
+/// The error because of which a job has no clip, as kept in its record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
@@ -246,7 +246,7 @@ impl JobRecord {
     /// Parses the record `id`.
     ///
     /// # Errors
-    /// `Library` if it is not the JSON of this record, or has another version.
+    /// `Library` if `json` is not valid, belongs to another record, or has another version.
     pub fn from_json(id: &str, json: &[u8]) -> Result<Self> {
         let invalid = |why: String| {
             Error::new(
@@ -258,7 +258,7 @@ impl JobRecord {
             serde_json::from_slice(json).map_err(|error| invalid(format!("it is not valid: {error}")))?;
         if record.schema != SCHEMA || record.id.as_str() != id {
             return Err(invalid(format!(
-                "it has version {} and belongs to job {}",
+                "it has version {} (expected {SCHEMA}) and belongs to job {}",
                 record.schema, record.id
             )));
         }
@@ -278,7 +278,7 @@ impl JobRecord {
         self.operation == PICKUP
     }
 
-    /// Returns whether it is a query to a language model, not a clip.
+    /// Returns whether this is a query to a language model instead of a request for a clip.
     pub fn is_question(&self) -> bool {
         self.operation == QUESTION
     }
@@ -290,7 +290,7 @@ impl JobRecord {
         Ok(record)
     }
 
-    /// Returns the error that the request ended with, or that keeps it from ending.
+    /// Returns the error with which the request ended, or which keeps it open.
     pub fn failure(&self) -> Option<Error> {
         let recorded = self.error.as_ref()?;
         let kind = ErrorKind::from_code(&recorded.code).unwrap_or(ErrorKind::JobFailed);

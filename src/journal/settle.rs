@@ -1,4 +1,4 @@
-//! Settling a request whose result a person found out: the service cannot be asked about it.
+//! Settles requests whose result the service cannot report, so that a person had to find it out.
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -10,7 +10,7 @@ use crate::ids::{ClipId, JobId, RecordId};
 use crate::money::UsdTicks;
 use crate::storage::JsonStore;
 
-/// Concurrent reads of ledger records.
+/// The maximum number of concurrent reads of ledger records.
 const CONCURRENT_READS: usize = 16;
 
 /// How a request ended, as a person knows from the account page of the service.
@@ -20,9 +20,9 @@ const CONCURRENT_READS: usize = 16;
 pub enum Settlement {
     /// No job exists, and nothing was charged.
     NeverMade,
-    /// This amount was charged, and the clip cannot be had any more.
+    /// This amount was charged, and the clip cannot be downloaded any more.
     Lost(UsdTicks),
-    /// The job exists and has this id. The record is open again, and a recovery finishes it.
+    /// The job exists and has this id. The record stays open, and a recovery finishes it.
     Job(String),
     /// The bytes in quarantine, which failed verification, become the clip. Its sidecar says so, and its cost remains.
     Accept,
@@ -70,16 +70,16 @@ impl Journal {
         }
     }
 
-    /// Ends an open record without a clip. `named` is the job that it named when the person decided: the reply to its
-    /// create request may arrive after all, and then the decision was about something else.
+    /// Ends an open record without a clip. `known` is the job id in the record when the person decided. If the reply to
+    /// the create request has arrived since, the decision does not apply any more, and this is an error.
     pub(crate) async fn settle_without_clip(
         &self,
         job: &OpenJob,
-        named: Option<&JobId>,
+        known: Option<&JobId>,
         settlement: &Settlement,
     ) -> Result<JobRecord> {
         let owned = self.claim_to_settle(job).await?;
-        let is_same = |found: &JobRecord| found.job_id.as_ref() == named;
+        let is_same = |found: &JobRecord| found.job_id.as_ref() == known;
         let settled = owned
             .close_if(is_same, |record| apply(record, settlement))
             .await?;
@@ -136,8 +136,8 @@ impl Journal {
         }
     }
 
-    /// Returns which record other than `id` has the job, in words. Two records of one job would count its cost twice and
-    /// save its clip twice.
+    /// Describes a record other than `id` with the same job, if there is one. Two such records would count the cost twice
+    /// and save the clip twice.
     pub(crate) async fn other_record_of_job(&self, id: &RecordId, job_id: &JobId) -> Result<Option<String>> {
         for entry in self.open_entries().await? {
             let is_other = entry.id != *id;
@@ -174,13 +174,13 @@ async fn id_if_of_job(store: &JsonStore, entry: EntryName, job_id: &JobId) -> Re
 fn settled_meanwhile(id: &RecordId) -> Error {
     Error::new(
         ErrorKind::NotFound,
-        format!("settle job {id}: it was settled meanwhile"),
+        format!("settle job {id}: another process has settled it meanwhile"),
     )
 }
 
 fn answered_meanwhile(id: &RecordId, job: &JobId) -> Error {
     Error::invalid(format!(
-        "settle job {id}: meanwhile the service's reply arrived, and its job is {job}; recover it, or settle it again"
+        "settle job {id}: the service's reply has arrived meanwhile, and its job is {job}; recover it, or settle it again"
     ))
 }
 

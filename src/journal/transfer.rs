@@ -1,4 +1,4 @@
-//! Moving settled records from `jobs/` to the ledger, and correcting them there.
+//! Moves settled records from `jobs/` to the ledger, and corrects them there.
 
 use super::entry::{EntryName, day_of};
 use super::record::{JobRecord, JobState};
@@ -8,7 +8,7 @@ use crate::host::now_millis;
 use crate::ids::RecordId;
 
 impl Journal {
-    /// Moves a record to the ledger that is in `jobs/` with its final state.
+    /// Moves a record with a final state from `jobs/` to the ledger.
     pub(super) async fn move_to_ledger(&self, name: &str, record: &JobRecord) -> Result<()> {
         let mut record = without_owner(record);
         for _ in 0..MAX_ATTEMPTS {
@@ -21,7 +21,7 @@ impl Journal {
             }
             let entry = EntryName::of(&record);
             let day = self.ledger_store(&day_of(entry.id.millis()));
-            // If the name is taken, another client has made this step.
+            // If the name exists, another client has already copied the record.
             day.create(&entry.to_string(), record.to_json()?).await?;
             // A clip that was saved meanwhile replaces a result without a clip.
             match self.open_store().read(name).await? {
@@ -41,7 +41,7 @@ impl Journal {
         Err(keeps_changing(&record.id))
     }
 
-    /// Removes all ledger entries of a record except the one whose cost is known best.
+    /// Removes all ledger entries of a record except the one with the most certain cost.
     async fn keep_best_entry(&self, id: &RecordId) -> Result<()> {
         let Some(best) = self.ledger_entry(id).await? else {
             return Ok(());
@@ -60,7 +60,7 @@ impl Journal {
         best_entry(&self.ledger_store(&day_of(id.millis())), id).await
     }
 
-    /// Records how a request ended whose record has left `jobs/` meanwhile. Returns the ledger's record as it is then.
+    /// Records how a request ended if its record is not in `jobs/` any more. Returns the ledger's record as it is then.
     pub(super) async fn correct_ledger(&self, ended: JobRecord) -> Result<JobRecord> {
         if ended.is_pickup() {
             return Ok(ended);
@@ -73,7 +73,7 @@ impl Journal {
                 return Ok(ended);
             };
             let correct = |found: &JobRecord| outranks(&ended, found).then(|| ended.clone());
-            // `None` means that another client has renamed it in between.
+            // `None` means that another client has renamed the entry meanwhile.
             if let Some(record) = self.change_ledger(&entry, correct).await? {
                 return Ok(record);
             }
@@ -81,8 +81,8 @@ impl Journal {
         Err(keeps_changing(&ended.id))
     }
 
-    /// Changes a record in the ledger, and its name if its cost changes. `change` returns `None` to leave it. Returns the
-    /// record as it is then, or `None` if the entry does not exist any more.
+    /// Changes a record in the ledger, and its name if its cost changes. If `change` returns `None`, the content stays.
+    /// Returns the record as it is then, or `None` if the entry does not exist any more.
     ///
     /// The content is written first, conditional on the version that was read. If a crash follows before the file has
     /// its new name, the next call renames it.
@@ -117,15 +117,15 @@ impl Journal {
     }
 }
 
-/// Returns a record as the ledger has it: without an owner.
+/// Returns a record without its owner, as it is in the ledger.
 pub(super) fn without_owner(record: &JobRecord) -> JobRecord {
     let mut record = record.clone();
     record.owner = None;
     record
 }
 
-/// Returns whether a result may replace the stored record: an open record, or a result without a clip if this one has a
-/// clip.
+/// Returns whether a result may replace the stored record. It may replace an open record. A result with a clip may also
+/// replace one without.
 pub(super) fn outranks(ended: &JobRecord, found: &JobRecord) -> bool {
     !found.state.is_over() || (ended.state == JobState::Saved && found.state != JobState::Saved)
 }
@@ -133,6 +133,6 @@ pub(super) fn outranks(ended: &JobRecord, found: &JobRecord) -> bool {
 pub(super) fn keeps_changing(id: &RecordId) -> Error {
     Error::new(
         ErrorKind::Library,
-        format!("write the record of job {id}: it keeps changing"),
+        format!("write the record of job {id}: other processes keep changing it"),
     )
 }

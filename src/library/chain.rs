@@ -1,7 +1,7 @@
-//! The record of a chain: which of its clips exist, and which job makes the next one.
+//! The record of a chain, which contains its clips and the job that makes the next one.
 //!
-//! It is `chains/<id>.json` in the library. It is written before a create request is sent, and right after its job has an
-//! id. Listings and ima2-gen ignore it.
+//! It is `chains/<id>.json` in the library. It is written before each create request is sent, and again as soon as the job
+//! id is known. Listings and ima2-gen ignore it.
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
@@ -93,7 +93,7 @@ pub struct ChainStep {
     /// The difference between its last frame and that of clip 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<Drift>,
-    /// Why there is no clip.
+    /// The error because of which there is no clip.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ChainStepError>,
     /// The SHA-256 of the request including all media.
@@ -110,10 +110,10 @@ pub struct ChainStep {
 pub enum ChainStepState {
     /// Nothing was sent.
     Open,
-    /// Its money is reserved, and its create request may have been sent. After an interruption, its record in the journal
+    /// Its cost is reserved, and its create request may have been sent. After an interruption, its record in the journal
     /// shows whether it was.
     Sending,
-    /// Its job is known.
+    /// The service has returned its job id.
     Sent,
     /// Its clip is in the library.
     Done,
@@ -123,7 +123,7 @@ pub enum ChainStepState {
     Failed,
 }
 
-/// Why a step has no clip.
+/// The error because of which a step has no clip.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ChainStepError {
@@ -135,8 +135,8 @@ pub struct ChainStepError {
 
 /// The difference between the last frame of a clip and that of clip 0 of its chain.
 ///
-/// Frames of different sizes are scaled to a common size first. Values beyond the limits result in a warning in the clip's
-/// sidecar: they are intended for a new scene, but show drift if the scene was meant to stay.
+/// Frames of different sizes are scaled to a common size first. Values beyond the limits add a warning to the clip's
+/// sidecar. They are normal for a new scene, but show drift if the scene was meant to stay the same.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
@@ -167,22 +167,22 @@ impl Drift {
 
     /// Returns one line that names the values beyond the limits, or `None` if there are none.
     pub fn warning(&self) -> Option<String> {
-        let mut found = Vec::new();
+        let mut exceeded = Vec::new();
         if self.colour_delta > Self::MOST_COLOUR_DELTA {
-            found.push(format!("its mean color by {:.0} levels", self.colour_delta));
+            exceeded.push(format!("its mean color by {:.0} levels", self.colour_delta));
         }
-        for (what, ratio, [least, most]) in [
+        for (quantity, ratio, [min, max]) in [
             ("contrast", self.contrast_ratio, Self::CONTRAST_RATIOS),
             ("sharpness", self.sharpness_ratio, Self::SHARPNESS_RATIOS),
         ] {
-            if !(least..=most).contains(&ratio) {
-                found.push(format!("its {what} {ratio:.2} times"));
+            if !(min..=max).contains(&ratio) {
+                exceeded.push(format!("its {quantity} {ratio:.2} times"));
             }
         }
-        (!found.is_empty()).then(|| {
+        (!exceeded.is_empty()).then(|| {
             format!(
                 "drifted from clip 0 of its chain, last frame against last frame: {}",
-                found.join(", ")
+                exceeded.join(", ")
             )
         })
     }
@@ -289,7 +289,7 @@ impl Library {
         Ok(ChainFile {
             store: JsonStore::new(&self.backend, CHAINS),
             id: id.to_owned(),
-            seen: Mutex::new(None),
+            version: Mutex::new(None),
             _lock: lock,
         })
     }
@@ -304,7 +304,7 @@ async fn load(store: &JsonStore, id: &str) -> Result<Option<(ChainRecord, Versio
         serde_json::from_slice(&found.json).map_err(|error| invalid(format!("it is not valid: {error}")))?;
     if record.schema != SCHEMA || record.id != id {
         return Err(invalid(format!(
-            "it has version {} and belongs to chain {}",
+            "it has version {} (expected {SCHEMA}) and belongs to chain {}",
             record.schema,
             quoted(&record.id)
         )));
@@ -312,19 +312,19 @@ async fn load(store: &JsonStore, id: &str) -> Result<Option<(ChainRecord, Versio
     Ok(Some((record, found.version)))
 }
 
-/// A chain that this client may work on. Dropped, another client may open it.
+/// The record of a chain that this client may work on. After a drop, another client may open it.
 pub(crate) struct ChainFile {
     store: JsonStore,
     id: String,
     /// The version that was last read or written.
-    seen: Mutex<Option<Version>>,
+    version: Mutex<Option<Version>>,
     _lock: Option<LockedFile>,
 }
 
 impl ChainFile {
     pub(crate) async fn load(&self) -> Result<Option<ChainRecord>> {
         let (record, version) = load(&self.store, &self.id).await?.unzip();
-        *self.seen.lock().await = version;
+        *self.version.lock().await = version;
         Ok(record)
     }
 
@@ -334,9 +334,9 @@ impl ChainFile {
             Error::new(ErrorKind::Library, format!("write chain {:?}", self.id)).with_source(error)
         })?;
         json.push(b'\n');
-        let mut seen = self.seen.lock().await;
-        let written = match &*seen {
-            Some(seen) => self.store.replace(&self.id, seen, json).await?,
+        let mut version = self.version.lock().await;
+        let written = match &*version {
+            Some(version) => self.store.replace(&self.id, version, json).await?,
             None => self.store.create(&self.id, json).await?,
         };
         if written.is_none() {
@@ -345,7 +345,7 @@ impl ChainFile {
                 format!("work on chain {:?}: another process is working on it", self.id),
             ));
         }
-        *seen = written;
+        *version = written;
         Ok(())
     }
 }
@@ -372,11 +372,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_a_plain_name() {
-        for good in ["a", "film-1", "2f", "a.b_c", &"x".repeat(64)] {
-            assert!(check_id(good).is_ok(), "{good}");
+    fn an_id_is_a_file_name_on_every_system() {
+        for valid in ["a", "film-1", "2f", "a.b_c", &"x".repeat(64)] {
+            assert!(check_id(valid).is_ok(), "{valid}");
         }
-        for bad in [
+        for invalid in [
             "",
             ".",
             "..",
@@ -388,21 +388,21 @@ mod tests {
             "é",
             &"x".repeat(65),
         ] {
-            assert!(check_id(bad).is_err(), "{bad}");
+            assert!(check_id(invalid).is_err(), "{invalid}");
         }
     }
 
     #[test]
-    fn drift_within_the_limits_is_no_warning() {
+    fn only_drift_beyond_the_limits_is_a_warning() {
         assert_eq!(Drift::new(30.0, 1.5, 0.5).warning(), None);
-        let line = Drift::new(31.0, 0.5, 2.5).warning().unwrap();
+        let warning = Drift::new(31.0, 0.5, 2.5).warning().unwrap();
         for words in ["31 levels", "contrast 0.50 times", "sharpness 2.50 times"] {
-            assert!(line.contains(words), "{line}");
+            assert!(warning.contains(words), "{warning}");
         }
     }
 
     #[tokio::test]
-    async fn one_at_a_time_and_what_was_written_is_read() {
+    async fn a_chain_is_read_as_written_and_has_one_writer() {
         let folder = tempfile::tempdir().unwrap();
         let library = Library::open(folder.path()).unwrap();
         let file = library.open_chain("film").await.unwrap();
@@ -418,7 +418,7 @@ mod tests {
         drop(file);
         assert!(library.open_chain("film").await.is_ok());
 
-        // Where there are no locks, the second one to write is told.
+        // A bucket has no locks: there the second write fails.
         let store = std::sync::Arc::new(object_store::memory::InMemory::new());
         let bucket = Library::on_store(store, "team").unwrap();
         let one = bucket.open_chain("film").await.unwrap();

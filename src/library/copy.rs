@@ -1,4 +1,4 @@
-//! Copies of clips outside the library.
+//! Copies clips out of the library.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -50,9 +50,9 @@ impl Library {
     }
 
     async fn copy(&self, clip: &Clip, mut target: Target) -> Result<PathBuf> {
-        // Only the id, which is checked: a caller can change the other fields of `clip`.
+        // The other fields of `clip` are not used, since a caller can change them. The id is always valid.
         let name = clip.id.file_name();
-        let doing = format!("copy clip {name} to {}", target.path.display());
+        let action = format!("copy clip {name} to {}", target.path.display());
         let missing = || Error::new(ErrorKind::NotFound, format!("copy clip {name:?} of {self}"));
         if let Some(folder) = self.folder() {
             let from = folder.join(&name);
@@ -61,42 +61,42 @@ impl Library {
             }
             return blocking(move || {
                 let copied = File::open(&from).and_then(|mut from| io::copy(&mut from, &mut target.file));
-                copied.map_err(|error| io_error(&doing, error))?;
-                target.finish(&doing)
+                copied.map_err(|error| io_error(&action, error))?;
+                target.finish(&action)
             })
             .await;
         }
-        let object = self.backend.open(&name, &doing).await?.ok_or_else(missing)?;
-        let mut pieces = std::pin::pin!(object.pieces(&doing));
+        let object = self.backend.open(&name, &action).await?.ok_or_else(missing)?;
+        let mut pieces = std::pin::pin!(object.pieces(&action));
         while let Some(piece) = pieces.try_next().await? {
-            let doing = doing.clone();
+            let action = action.clone();
             target = blocking(move || {
                 let written = target.file.write_all(&piece);
-                written.map_err(|error| io_error(&doing, error))?;
+                written.map_err(|error| io_error(&action, error))?;
                 Ok(target)
             })
             .await?;
         }
-        blocking(move || target.finish(&doing)).await
+        blocking(move || target.finish(&action)).await
     }
 
     /// Copies a clip to a private temporary file, which is removed with the returned path.
     pub(crate) async fn fetch(&self, clip: &ClipReader) -> Result<TempPath> {
-        let doing = format!("fetch a clip of {self}");
+        let action = format!("fetch a clip of {self}");
         let mut file = blocking({
-            let doing = doing.clone();
+            let action = action.clone();
             move || {
                 let mut builder = tempfile::Builder::new();
                 let created = builder.prefix("reelkin-").suffix(".mp4").tempfile();
-                created.map_err(|error| io_error(&doing, error))
+                created.map_err(|error| io_error(&action, error))
             }
         })
         .await?;
         let mut pieces = std::pin::pin!(clip.pieces());
         while let Some(piece) = pieces.try_next().await? {
-            let doing = doing.clone();
+            let action = action.clone();
             file = blocking(move || {
-                file.write_all(&piece).map_err(|error| io_error(&doing, error))?;
+                file.write_all(&piece).map_err(|error| io_error(&action, error))?;
                 Ok(file)
             })
             .await?;
@@ -113,8 +113,8 @@ struct Target {
 
 impl Target {
     fn new(to: &Path, library: Option<&Path>) -> Result<Self> {
-        let doing = format!("copy a clip to {}", to.display());
-        let refuse = |why: &str| Err(Error::invalid(format!("{doing}: {why}")));
+        let action = format!("copy a clip to {}", to.display());
+        let refuse = |why: &str| Err(Error::invalid(format!("{action}: {why}")));
         let old = match fs::metadata(to) {
             Ok(meta) if meta.is_dir() => return refuse("it is a folder; name a file in it"),
             Ok(meta) if !meta.is_file() => return refuse("it is not a regular file"),
@@ -125,21 +125,21 @@ impl Target {
                 }
                 None
             }
-            Err(error) => return Err(io_error(&doing, error)),
+            Err(error) => return Err(io_error(&action, error)),
         };
         // A path that is empty or ends in `..` has no file name.
         let Some(name) = to.file_name() else {
             return refuse("it has no file name");
         };
         let path = if old.is_some() {
-            fs::canonicalize(to).map_err(|error| io_error(&doing, error))?
+            fs::canonicalize(to).map_err(|error| io_error(&action, error))?
         } else {
             let parent = to
                 .parent()
                 .filter(|parent| !parent.as_os_str().is_empty())
                 .unwrap_or(Path::new("."));
             let resolved = fs::canonicalize(parent).map_err(|error| {
-                io_error(&format!("{doing}: find its folder {}", parent.display()), error)
+                io_error(&format!("{action}: find its folder {}", parent.display()), error)
             })?;
             resolved.join(name)
         };
@@ -149,12 +149,12 @@ impl Target {
         }
         let mut builder = tempfile::Builder::new();
         builder.prefix(".reelkin-").suffix(".part");
-        // Readable like any new file: the default of temporary files is private.
+        // Temporary files are private by default. The copy gets the permissions of any new file.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let file = builder
             .tempfile_in(parent)
-            .map_err(|error| io_error(&doing, error))?;
+            .map_err(|error| io_error(&action, error))?;
         if let Some(old) = old {
             // A copy over a file gets the permissions of that file.
             let _ = file.as_file().set_permissions(old.permissions());
@@ -162,14 +162,14 @@ impl Target {
         Ok(Self { path, file })
     }
 
-    fn finish(self, doing: &str) -> Result<PathBuf> {
+    fn finish(self, action: &str) -> Result<PathBuf> {
         self.file
             .as_file()
             .sync_all()
-            .map_err(|error| io_error(doing, error))?;
+            .map_err(|error| io_error(action, error))?;
         let persisted = self.file.persist(&self.path);
-        persisted.map_err(|error| io_error(doing, error.error))?;
-        // The copy exists. Whether its name survives a power failure is not worth an error.
+        persisted.map_err(|error| io_error(action, error.error))?;
+        // The copy exists. That its name may not survive a power failure is no reason for an error.
         let _ = self.path.parent().map(sync_folder);
         Ok(self.path)
     }

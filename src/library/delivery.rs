@@ -1,4 +1,4 @@
-//! What was asked against what was delivered.
+//! The delivery report: a comparison of a clip with its request. Does not measure the clip.
 
 use std::time::Duration;
 
@@ -7,171 +7,172 @@ use serde_json::{Map, Value};
 
 use crate::request::Transport;
 
-/// The service's files are a little longer than asked (6.04 s for 6): this much is as asked.
-const DURATION_SLACK: f64 = 0.15;
-/// The same for long clips, as a share.
-const DURATION_SHARE: f64 = 0.02;
-/// `480p` may be 448 lines: the codec works in blocks and the service picks the area, not the lines.
-const RESOLUTION_SHARE: f64 = 0.10;
-/// Rounding a side to a block moves the ratio: 848x480 is 0.6 % off 16:9.
-const RATIO_SHARE: f64 = 0.03;
-/// 23.976 for 24 is as asked.
-const RATE_SHARE: f64 = 0.01;
+/// Tolerance in seconds. The service's files are slightly longer than requested: 6.04 s instead of 6.
+const DURATION_TOLERANCE: f64 = 0.15;
+/// Relative tolerance. It is the larger of the two for clips longer than 7.5 s.
+const RELATIVE_DURATION_TOLERANCE: f64 = 0.02;
+/// Relative tolerance. `480p` may be 448 lines: the codec works in blocks, and the service chooses the area of a frame,
+/// not its height.
+const RESOLUTION_TOLERANCE: f64 = 0.10;
+/// Relative tolerance. Rounding a side to a block changes the ratio: 848x480 differs from 16:9 by 0.6 %.
+const ASPECT_RATIO_TOLERANCE: f64 = 0.03;
+/// Relative tolerance, so that 23.976 matches 24.
+const FPS_TOLERANCE: f64 = 0.01;
 
-/// A clip compared with its request, so that nothing is silently replaced.
-///
-/// Made by [`compare`](Self::compare) from values alone: who measured the clip is not its concern.
+/// The differences between a clip and its request, so that nothing is silently replaced.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct DeliveryReport {
-    /// What was asked for.
+    /// The properties that were requested.
     #[serde(default)]
     pub asked: Asked,
-    /// What came.
+    /// The properties of the delivered clip.
     #[serde(default)]
     pub delivered: Delivered,
-    /// Every point that differs or could not be checked. Empty when all is as asked.
+    /// The properties that differ or could not be checked. Empty if the clip matches the request.
     #[serde(default)]
     pub findings: Vec<Finding>,
-    /// For a clip that was to start on a picture: how alike its first frame and that picture are.
+    /// The similarity between the first frame and the image that the clip was requested to start with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<PictureMatch>,
-    /// For an extension: where the old part ends, as measured.
+    /// For an extension, the measured position where the source clip ends and the added part begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seam: Option<SeamReport>,
-    /// What else the report held.
+    /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
-/// How alike two pictures are, in decibels: 100 is equal, above 40 the difference is hard to see.
+/// The similarity of two pictures in decibels: 100 means equal, and above 40 a difference is hard to see.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct PictureMatch {
-    /// Signal-to-noise ratio of luma.
+    /// The signal-to-noise ratio of luma.
     pub luma_db: f64,
-    /// Signal-to-noise ratio of the colour differences.
+    /// The signal-to-noise ratio of chroma.
     pub colour_db: f64,
-    /// Whether the sizes differed, so that both were reduced to one size first.
+    /// Whether the sizes differed, so that both pictures were scaled down to the same size first.
     pub reduced: bool,
 }
 
-/// Where an extended clip goes on from the clip it was made of.
+/// The position in an extended clip where the source clip ends and the added part begins.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct SeamReport {
-    /// When the old part ends and the new one begins.
+    /// The position, in seconds.
     pub seconds: f64,
-    /// How alike the old clip's last frame and the frame before the seam are.
+    /// The similarity between the last frame of the source clip and the last frame before this position.
     pub likeness: PictureMatch,
 }
 
-/// What a request asked for. `None` means it was left to the service, and is not compared.
+/// The properties that a request specified. `None` means that the service chose, and the property is not compared.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Asked {
-    /// Length of the whole clip. For an extension: of the source and the added part.
+    /// The duration of the whole clip. For an extension, that of the source clip plus the added part.
     #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
     pub duration: Option<Duration>,
     /// `480p`, `720p`, `1080p`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<String>,
-    /// `16:9`, …; `auto` counts as left to the service.
+    /// `16:9`, …; `auto` means that the service chose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aspect_ratio: Option<String>,
-    /// Frames a second.
+    /// Frames per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fps: Option<f64>,
-    /// Whether there is to be sound.
+    /// Whether sound was requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audio: Option<bool>,
-    /// The model.
+    /// The requested model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// Other names of that model: a service that answers with one of them has not replaced it.
+    /// Other names of the requested model. A clip by a model with one of these names matches the request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub model_aliases: Vec<String>,
-    /// How each input went to the service.
+    /// How each input was sent to the service.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transports: Vec<InputTransport>,
 }
 
-/// How one input of a request went to the service.
+/// How one input of a request was sent to the service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct InputTransport {
-    /// Which input: `image`, `reference 2`, `video`.
+    /// The input: `image`, `reference 2`, `video`.
     pub input: String,
-    /// How.
+    /// How the service received it.
     pub transport: Transport,
 }
 
-/// What came, as measured in the file and told by the service. `None` means it could not be told.
+/// The properties of a delivered clip, measured in the file or reported by the service. `None` means unknown.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Delivered {
-    /// Length of the video.
+    /// The duration of the video.
     #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
     pub duration: Option<Duration>,
-    /// Width as shown: after rotation.
+    /// The width in pixels, after rotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub width: Option<u32>,
-    /// Height as shown.
+    /// The height in pixels, after rotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub height: Option<u32>,
-    /// Frames a second.
+    /// Frames per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fps: Option<f64>,
-    /// Whether there is sound.
+    /// Whether the clip has sound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audio: Option<bool>,
-    /// The model the service says it used.
+    /// The model that the service reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
 }
 
-/// One point in which the clip is not, or may not be, what was asked.
+/// A property of a clip that differs from the request or could not be checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Finding {
-    /// `duration`, `resolution`, `aspect_ratio`, `fps`, `audio`, `model`, `start`, or `verification` for a clip that
-    /// failed it and was accepted all the same.
+    /// `duration`, `resolution`, `aspect_ratio`, `fps`, `audio`, `model` or `start`. For a clip that failed verification
+    /// and was accepted anyway, `verification`.
     pub field: String,
-    /// What was asked, in words.
+    /// The requested value, as text.
     pub asked: String,
-    /// What came, in words; `unknown` if it could not be told.
+    /// The delivered value, as text, or `unknown`.
     pub delivered: String,
-    /// How much it matters.
+    /// The severity of the difference.
     pub severity: Severity,
 }
 
-/// How much a [`Finding`] matters.
+/// The severity of a [`Finding`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum Severity {
-    /// It could not be checked: the clip was not probed, or the service did not say.
+    /// The property could not be checked: the clip was not probed, or the service did not report it.
     Unchecked,
-    /// It differs, and takes nothing away: longer, larger, sound that was not asked for, another
-    /// frame rate.
+    /// The clip differs, but nothing that was requested is missing: it is longer or larger, has unrequested sound, or
+    /// has another frame rate.
     Minor,
-    /// Something that was asked for is not there: shorter, smaller, another shape, no sound, another
-    /// model.
+    /// The clip lacks something that was requested: it is shorter or smaller, has another aspect ratio, has no sound,
+    /// or was made by another model.
     Major,
 }
 
 impl DeliveryReport {
-    /// Compares. As asked are a length within 0.15 s or 2 %, a short side within 10 % of the named
-    /// lines, a ratio within 3 %, a frame rate within 1 %, and a model by any of its names.
+    /// Compares a clip with its request.
+    ///
+    /// These match: a duration within 0.15 s or 2 %, a shorter side within 10 % of the requested number of lines, an
+    /// aspect ratio within 3 %, a frame rate within 1 %, and a model with any of its names.
     pub fn compare(asked: Asked, delivered: Delivered) -> Self {
         let findings = [
             duration(&asked, &delivered),
             resolution(&asked, &delivered),
             aspect_ratio(&asked, &delivered),
-            rate(&asked, &delivered),
+            fps(&asked, &delivered),
             audio(&asked, &delivered),
             model(&asked, &delivered),
         ];
@@ -185,15 +186,16 @@ impl DeliveryReport {
         }
     }
 
-    /// Adds how alike the first frame and the picture it was to start on are. Below `least_db` of luma the
-    /// service may have ignored the picture, and a finding says so.
-    pub fn with_start(mut self, start: PictureMatch, least_db: f64) -> Self {
-        if start.luma_db < least_db {
+    /// Adds the similarity between the first frame and the image that the clip was requested to start with.
+    ///
+    /// If its luma is below `min_db`, the service may have ignored the image, and the report gets a finding.
+    pub fn with_start(mut self, start: PictureMatch, min_db: f64) -> Self {
+        if start.luma_db < min_db {
             self.findings.push(Finding {
                 field: "start".to_owned(),
-                asked: "the given picture".to_owned(),
+                asked: "the given image".to_owned(),
                 delivered: format!(
-                    "a frame that is {:.1} dB from it; the picture may have been ignored",
+                    "a frame with a similarity of {:.1} dB; the image may have been ignored",
                     start.luma_db
                 ),
                 severity: Severity::Major,
@@ -203,7 +205,7 @@ impl DeliveryReport {
         self
     }
 
-    /// Adds that the clip failed verification, for this reason.
+    /// Adds a finding that the clip failed verification for this reason.
     pub(crate) fn unverified(&mut self, reason: &str) {
         self.findings.push(finding(
             "verification",
@@ -213,12 +215,12 @@ impl DeliveryReport {
         ));
     }
 
-    /// Whether nothing differs. What could not be checked does not count.
+    /// Returns whether the clip matches the request. Properties that could not be checked are ignored.
     pub fn is_as_asked(&self) -> bool {
         self.worst().is_none_or(|worst| worst == Severity::Unchecked)
     }
 
-    /// The gravest finding, if there is any.
+    /// Returns the highest severity of all findings, or `None` if there are none.
     pub fn worst(&self) -> Option<Severity> {
         self.findings.iter().map(|finding| finding.severity).max()
     }
@@ -239,20 +241,20 @@ fn unchecked(field: &str, asked: String) -> Finding {
 
 fn duration(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
     let asked = asked.duration?.as_secs_f64();
-    let words = |seconds: f64| format!("{} s", rounded(seconds));
-    let Some(came) = delivered.duration else {
-        return Some(unchecked("duration", words(asked)));
+    let format = |seconds: f64| format!("{} s", round_to_text(seconds));
+    let Some(actual) = delivered.duration else {
+        return Some(unchecked("duration", format(asked)));
     };
-    let came = came.as_secs_f64();
-    if (came - asked).abs() <= DURATION_SLACK.max(asked * DURATION_SHARE) + 1e-9 {
+    let actual = actual.as_secs_f64();
+    if (actual - asked).abs() <= DURATION_TOLERANCE.max(asked * RELATIVE_DURATION_TOLERANCE) + 1e-9 {
         return None;
     }
-    let severity = if came < asked {
+    let severity = if actual < asked {
         Severity::Major
     } else {
         Severity::Minor
     };
-    Some(finding("duration", words(asked), words(came), severity))
+    Some(finding("duration", format(asked), format(actual), severity))
 }
 
 fn resolution(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
@@ -264,11 +266,11 @@ fn resolution(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
         return Some(unchecked("resolution", asked.clone()));
     };
     let lines = f64::from(lines);
-    let short = f64::from(width.min(height));
-    if (short - lines).abs() <= lines * RESOLUTION_SHARE {
+    let shorter_side = f64::from(width.min(height));
+    if (shorter_side - lines).abs() <= lines * RESOLUTION_TOLERANCE {
         return None;
     }
-    let severity = if short < lines {
+    let severity = if shorter_side < lines {
         Severity::Major
     } else {
         Severity::Minor
@@ -294,7 +296,7 @@ fn aspect_ratio(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
         return Some(unchecked("aspect_ratio", asked.clone()));
     };
     let ratio = (f64::from(width) / f64::from(height)) / (asked_width / asked_height);
-    if (ratio - 1.0).abs() <= RATIO_SHARE {
+    if (ratio - 1.0).abs() <= ASPECT_RATIO_TOLERANCE {
         return None;
     }
     Some(finding(
@@ -305,26 +307,31 @@ fn aspect_ratio(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
     ))
 }
 
-fn rate(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
+fn fps(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
     let asked = asked.fps?;
-    let Some(came) = delivered.fps else {
-        return Some(unchecked("fps", rounded(asked)));
+    let Some(actual) = delivered.fps else {
+        return Some(unchecked("fps", round_to_text(asked)));
     };
-    if (came - asked).abs() <= asked * RATE_SHARE {
+    if (actual - asked).abs() <= asked * FPS_TOLERANCE {
         return None;
     }
-    Some(finding("fps", rounded(asked), rounded(came), Severity::Minor))
+    Some(finding(
+        "fps",
+        round_to_text(asked),
+        round_to_text(actual),
+        Severity::Minor,
+    ))
 }
 
 fn audio(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
     let asked = asked.audio?;
-    let words = |sound: bool| if sound { "sound" } else { "no sound" }.to_owned();
+    let format = |sound: bool| if sound { "sound" } else { "no sound" }.to_owned();
     match delivered.audio {
-        None => Some(unchecked("audio", words(asked))),
-        Some(came) if came == asked => None,
-        Some(came) => {
+        None => Some(unchecked("audio", format(asked))),
+        Some(actual) if actual == asked => None,
+        Some(actual) => {
             let severity = if asked { Severity::Major } else { Severity::Minor };
-            Some(finding("audio", words(asked), words(came), severity))
+            Some(finding("audio", format(asked), format(actual), severity))
         }
     }
 }
@@ -333,8 +340,8 @@ fn model(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
     let name = asked.model.as_ref()?;
     match &delivered.model {
         None => Some(unchecked("model", name.clone())),
-        Some(came) if came == name || asked.model_aliases.contains(came) => None,
-        Some(came) => Some(finding("model", name.clone(), came.clone(), Severity::Major)),
+        Some(actual) if actual == name || asked.model_aliases.contains(actual) => None,
+        Some(actual) => Some(finding("model", name.clone(), actual.clone(), Severity::Major)),
     }
 }
 
@@ -342,19 +349,19 @@ fn size(delivered: &Delivered) -> Option<(u32, u32)> {
     Some((delivered.width?, delivered.height?)).filter(|(width, height)| *width > 0 && *height > 0)
 }
 
-/// At most two decimals, none that say nothing: 6, 6.04, 23.98.
-fn rounded(number: f64) -> String {
+/// Formats a number with at most two decimals and no trailing zeros: 6, 6.04, 23.98.
+fn round_to_text(number: f64) -> String {
     let text = format!("{number:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A duration as a number of seconds.
+/// Serializes a duration as a number of seconds.
 mod seconds {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer};
 
-    #[expect(clippy::ref_option, reason = "serde hands the field over by reference")]
+    #[expect(clippy::ref_option, reason = "serde passes the field by reference")]
     pub(super) fn serialize<S: Serializer>(
         value: &Option<Duration>,
         serializer: S,
@@ -380,7 +387,10 @@ mod seconds {
 mod tests {
     use super::*;
 
-    #[expect(clippy::unnecessary_wraps, reason = "every field it fills is an option")]
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "all fields that are set with it are options"
+    )]
     fn secs(seconds: f64) -> Option<Duration> {
         Some(Duration::from_secs_f64(seconds))
     }
@@ -413,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_service_really_delivers_is_as_asked() {
+    fn a_real_clip_of_the_service_matches_its_request() {
         let report = DeliveryReport::compare(asked(), delivered());
         assert_eq!(report.findings, []);
         assert!(report.is_as_asked());
@@ -424,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn every_difference_is_found() {
+    fn every_difference_becomes_a_finding() {
         type Change = fn(&mut Delivered);
         let table: [(&str, Change, Severity); 10] = [
             ("duration", |d| d.duration = secs(5.0), Severity::Major),
@@ -455,9 +465,9 @@ mod tests {
             ("duration", |d| d.duration = None, Severity::Unchecked),
         ];
         for (field, change, severity) in table {
-            let mut came = delivered();
-            change(&mut came);
-            let report = DeliveryReport::compare(asked(), came);
+            let mut clip = delivered();
+            change(&mut clip);
+            let report = DeliveryReport::compare(asked(), clip);
             assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
             assert_eq!(
                 (report.findings[0].field.as_str(), report.worst()),
@@ -468,8 +478,8 @@ mod tests {
     }
 
     #[test]
-    fn tolerances_end_where_they_say() {
-        let length = |asked: f64, came: f64| {
+    fn a_duration_matches_up_to_the_tolerance() {
+        let matches = |asked: f64, actual: f64| {
             let asked = Asked {
                 duration: secs(asked),
                 ..Asked::default()
@@ -477,18 +487,18 @@ mod tests {
             DeliveryReport::compare(
                 asked,
                 Delivered {
-                    duration: secs(came),
+                    duration: secs(actual),
                     ..Delivered::default()
                 },
             )
             .is_as_asked()
         };
-        assert!(length(6.0, 6.15) && length(6.0, 5.85) && !length(6.0, 6.16));
-        assert!(length(15.0, 15.3) && !length(15.0, 15.31));
+        assert!(matches(6.0, 6.15) && matches(6.0, 5.85) && !matches(6.0, 6.16));
+        assert!(matches(15.0, 15.3) && !matches(15.0, 15.31));
     }
 
     #[test]
-    fn what_was_left_to_the_service_is_not_compared() {
+    fn an_unspecified_property_is_not_compared() {
         let asked = Asked {
             aspect_ratio: Some("auto".to_owned()),
             ..Asked::default()
@@ -497,7 +507,7 @@ mod tests {
     }
 
     #[test]
-    fn words_nobody_knows_are_unchecked() {
+    fn an_unknown_value_is_unchecked() {
         for (resolution, ratio) in [("4k", "wide"), ("p", "0:0"), ("", ":")] {
             let asked = Asked {
                 resolution: Some(resolution.to_owned()),

@@ -1,7 +1,7 @@
-//! Finding the clip of a job.
+//! Finds the clip of a job.
 //!
-//! A job that is picked up twice must be saved once. The digits of a clip's id are therefore derived from the job's id, so
-//! that the names show whether the clip exists; its sidecar confirms it.
+//! A job that is picked up twice must be saved once. The digits of a clip's id are therefore derived from the job id. The
+//! names show which clips may belong to the job, and their sidecars confirm it.
 
 use super::{Clip, ClipRecord, Library};
 use crate::error::Result;
@@ -29,8 +29,8 @@ impl Library {
         Ok(None)
     }
 
-    /// Removes the sidecar of a job's clip if the clip was deleted before its record was closed. The clip is fetched again
-    /// with a new sidecar. Sidecars of other clips are left alone.
+    /// Removes the sidecar of a job's clip if the clip was deleted before its record was closed. The clip is then
+    /// downloaded again and gets a new sidecar. Sidecars of other jobs are not removed.
     pub(crate) async fn remove_orphaned_sidecar(&self, id: &ClipId, job_id: &str) -> Result<()> {
         if self.exists(&id.file_name()).await? {
             return Ok(());
@@ -44,10 +44,10 @@ impl Library {
 }
 
 fn is_of_job(record: &ClipRecord, job_id: &str) -> bool {
-    let ours = record.reelkin.as_ref().and_then(|ours| ours.job_id.as_deref());
-    let theirs = record
+    let in_reelkin = record.reelkin.as_ref().and_then(|ours| ours.job_id.as_deref());
+    let in_video = record
         .video
         .as_ref()
         .and_then(|video| video.xai_video_request_id.as_deref());
-    ours.or(theirs) == Some(job_id)
+    in_reelkin.or(in_video) == Some(job_id)
 }

@@ -1,4 +1,4 @@
-//! The paid requests of a library, as its callers see them.
+//! The public methods of a library for paid requests.
 
 use std::ops::RangeBounds;
 
@@ -44,7 +44,8 @@ impl Library {
     }
 
     /// Returns what was spent on requests that were created in a time range, in milliseconds since the Unix epoch. The
-    /// range `..` includes everything. Reads only names, those of the open records and of the days in the range.
+    /// range `..` includes everything. Reads only names: those of the open records, and those of the settled records of
+    /// the days in the range.
     ///
     /// # Errors
     /// `Library` if the library cannot be read.
@@ -55,16 +56,18 @@ impl Library {
         self.journal().spent(time).await
     }
 
-    /// Records how a request ended that the service cannot be asked about: its submission is unknown, its job cannot be
-    /// finished, or it failed and its charge is unknown. Returns the record as it is then.
+    /// Records how a request ended, as a person has found out. Returns the record as it is then.
+    ///
+    /// This is for requests whose result the service cannot report: the submission is unknown, the job cannot be finished,
+    /// or it failed and its charge is unknown.
     ///
     /// # Errors
-    /// `InvalidRequest` if the id is not valid, and for a job id that is not valid, belongs to another record or clip, or
-    /// is given for a record that failed. `NotFound` if the record cannot be settled, or has nothing in quarantine that
-    /// could be accepted. `Library` if another process is working on it or it cannot be written.
+    /// `InvalidRequest` if the id is not valid, or if a given job id is not valid, belongs to another record or clip, or is
+    /// for a record that failed. `NotFound` if the record cannot be settled, or nothing in quarantine can be accepted.
+    /// `Library` if another process is working on the record or it cannot be written.
     ///
     /// # Cancel safety
-    /// Dropping the future leaves the record as it was or as it is to be.
+    /// Dropping the future leaves the record either unchanged or settled.
     pub async fn settle(&self, id: impl AsRef<str>, settlement: Settlement) -> Result<JobRecord> {
         let id = RecordId::parse(id.as_ref())?;
         let journal = self.journal();
@@ -96,7 +99,7 @@ impl Library {
         let id = &record.id;
         if let Some(known) = record.job_id.as_ref().filter(|known| *known != job_id) {
             return Err(Error::invalid(format!(
-                "settle job {id}: the service gave it the id {known}; recover it, or say what was charged"
+                "settle job {id}: its job id is {known}; recover it, or settle it with the amount that was charged"
             )));
         }
         let other = match self.clip_of_job(job_id.as_str()).await? {

@@ -29,7 +29,7 @@ macro_rules! lenient {
         #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
         pub struct $name {
             $( $(#[$about])* pub $field: Option<$type>, )*
-            /// The rest of the object: unknown names, nulls, and known names with a value of another type. Written back
+            /// The other fields: unknown names, nulls, and known names with a value of another type. Written back
             /// unchanged.
             pub extra: ::serde_json::Map<String, ::serde_json::Value>,
         }
@@ -39,8 +39,9 @@ macro_rules! lenient {
 
             /// Returns the known names whose value has an unexpected type. The values are in `extra`.
             pub fn unreadable(&self) -> Vec<&'static str> {
-                let held = |name: &&str| self.extra.get(*name).is_some_and(|value| !value.is_null());
-                Self::NAMES.iter().copied().filter(held).collect()
+                let is_unreadable =
+                    |name: &&str| self.extra.get(*name).is_some_and(|value| !value.is_null());
+                Self::NAMES.iter().copied().filter(is_unreadable).collect()
             }
         }
 

@@ -1,4 +1,4 @@
-//! Listing: newest first, one page at a time, reading only the sidecars of the page.
+//! Lists clips, newest first, one page at a time. Reads only the sidecars of the page.
 
 use futures_util::future;
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
@@ -11,15 +11,15 @@ use crate::storage::blocking;
 /// The maximum number of clips in a page.
 pub const MAX_PAGE: usize = 1000;
 
-/// Concurrent reads of sidecars for a page.
+/// The maximum number of concurrent reads of sidecars for a page.
 const CONCURRENT_READS: usize = 8;
 
 /// Selects the clips of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListOptions {
-    /// The number of clips, clamped to 1 to [`MAX_PAGE`]. Defaults to 50.
+    /// The number of clips, clamped to the range from 1 to [`MAX_PAGE`]. Defaults to 50.
     pub limit: usize,
-    /// Selects only clips older than this one, which need not exist any more. Usually [`Page::next`].
+    /// Selects only clips older than this one, which need not exist. Usually [`Page::next`].
     pub before: Option<ClipId>,
 }
 
@@ -48,7 +48,7 @@ pub struct Page {
 pub struct Entry {
     /// The id of the clip.
     pub id: ClipId,
-    /// The clip, or why its sidecar cannot be read. A damaged sidecar does not hide other clips.
+    /// The clip, or the error if its sidecar cannot be read. A damaged sidecar does not hide other clips.
     pub clip: Result<Clip>,
 }
 
@@ -56,10 +56,10 @@ impl Library {
     /// Returns a page of clips in the reverse order of [`ClipId`]: newest first by the time in their names, then clips
     /// with other names.
     ///
-    /// Opens only the sidecars of the page. In a large folder the page is read from an index of the names, in O(page
-    /// size); without an index, or after another program has changed the folder, all names are read once. In a bucket all
-    /// names are listed for each page. A clip that is added or removed meanwhile may or may not be in the page; no clip
-    /// is returned twice.
+    /// Opens only the sidecars of the page. In a large folder, the page is read from an index of the names, in O(page
+    /// size). Without an index, or after another program has changed the folder, all names are read once. In a bucket, all
+    /// names are listed for each page. A clip that is added or removed meanwhile may or may not be in the page. No clip is
+    /// returned twice.
     ///
     /// # Errors
     /// `NotFound` or `Library` if the library cannot be read. A damaged sidecar is reported in its [`Entry`].
@@ -100,7 +100,7 @@ impl Library {
 
     async fn entry(self, id: ClipId) -> Option<Entry> {
         let clip = match self.record(&id).await {
-            // The clip has no sidecar, or was removed since its name was read.
+            // The clip has no sidecar, or was removed after its name was read.
             Ok(None) => match self.exists(&id.file_name()).await {
                 Ok(false) => return None,
                 Ok(true) => Ok(self.assemble(id.clone(), None)),

@@ -1,18 +1,18 @@
-//! The library: where clips and their sidecars are kept.
+//! The library, which keeps clips and their sidecars.
 //!
 //! Owns sidecars, listing, the commit of a clip, copying, verification, the quarantine and the search for a clip's
 //! family. Does not know the service, video, or how a clip is made: bytes come from the caller and are not interpreted.
 //!
-//! A library is a flat folder in which each clip `<id>.mp4` has its sidecar `<id>.mp4.json` beside it, so it is also a
-//! library of ima2-gen. Unfinished files are in the hidden folder `.incoming`; the hidden folder `.index` makes listing
-//! fast and can be removed at any time. A bucket contains the same names under a prefix.
+//! A library is a flat folder in which each clip `<id>.mp4` has its sidecar `<id>.mp4.json` beside it, as in a library of
+//! ima2-gen. Unfinished files are in the hidden folder `.incoming`. The hidden folder `.index` makes listing fast and can
+//! be removed at any time. A bucket contains the same names under a prefix.
 //!
 //! **A clip is complete or absent.** Bytes are [staged](Library::stage) under a temporary name, synced, and then get
 //! their final name, which never overwrites anything. Then the sidecar is written in the same way. A crash in between
 //! leaves a complete clip without a sidecar, which is listed.
 //!
-//! No name from a sidecar, a server or a caller leaves the folder: every name is a [`ClipId`], and symbolic links are not
-//! followed.
+//! Names from sidecars, servers and callers cannot refer to files outside the folder: every name is a [`ClipId`], and
+//! symbolic links are not followed.
 
 #[cfg(feature = "media")]
 mod chain;
@@ -69,8 +69,8 @@ use crate::storage::{
 };
 use crate::text::quoted;
 
-/// Maximum attempts to draw an id that is not taken.
-const MAX_DRAWS: usize = 16;
+/// The maximum number of random ids that are tried for a new clip.
+const MAX_NEW_IDS: usize = 16;
 
 /// A library of clips. A clone is cheap and refers to the same library.
 ///
@@ -109,8 +109,8 @@ impl Library {
     /// Opens a folder as a library, and creates it if it is missing. A URL such as `s3://bucket/prefix` is opened by
     /// [`open_url`](Self::open_url).
     ///
-    /// Blocks while it writes and removes a small file: it is better to learn before paying that a clip cannot be
-    /// saved. [`writable`](Self::writable) checks more.
+    /// Blocks while it writes and removes a small file, so that a missing permission is found before anything is paid.
+    /// [`writable`](Self::writable) checks more.
     ///
     /// # Errors
     /// `Library` if the folder cannot be created or written, or is a file. For a URL the errors of `open_url`.
@@ -139,17 +139,17 @@ impl Library {
     ///
     /// Key, region and endpoint are read from the environment variables that other S3 tools use: `AWS_ACCESS_KEY_ID`,
     /// `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL` and `AWS_ALLOW_HTTP`. Without
-    /// them the role of the machine is used. Files in `~/.aws` are not read. This function does not connect;
+    /// them, the role of the machine is used. Files in `~/.aws` are not read. This function does not connect to the store.
     /// [`writable`](Self::writable) does, and every verb calls it before anything is paid.
     ///
-    /// Every wait is bounded: 5 s for a connection, 60 s for a request, and at most 3 retries of a request that failed
-    /// temporarily, none of them later than 30 s after the first attempt.
+    /// Every wait has a deadline: 5 s for a connection and 60 s for a request. A request that failed temporarily is
+    /// retried at most 3 times, and not later than 30 s after the first attempt.
     ///
-    /// Use a library with one runtime, which its connections belong to.
+    /// Use a library with one runtime only, because its connections belong to that runtime.
     ///
     /// # Errors
-    /// `Config` if the text is not such a URL, contains a user, a password or a query, or needs a feature that this
-    /// build lacks, and for invalid settings in the environment.
+    /// `Config` if the URL is not valid, contains a user, a password or a query, or needs a feature that this build lacks,
+    /// or if the settings in the environment are not valid.
     pub fn open_url(url: &str) -> Result<Self> {
         match locate(url)? {
             Location::Folder(path) => Ok(Self::on(Folder::create(&path)?)),
@@ -161,16 +161,16 @@ impl Library {
     ///
     /// The type of the store comes from the crate `object_store`, whose version is part of this signature.
     ///
-    /// A clip is as safe as in a folder: it is uploaded under a temporary name and gets its own name in one step that
-    /// overwrites nothing, as does its sidecar. For this the store must support conditional puts and copies
-    /// (`PutMode::Create`, `copy_if_not_exists`; Amazon S3 needs an `S3CopyIfNotExists`), which
-    /// [`writable`](Self::writable) checks. The settings of the store determine how long it may take to answer.
+    /// A clip is as safe as in a folder: it gets its name in one step, complete, and never overwrites anything, and so
+    /// does its sidecar. For this, the store must support conditional puts and copies (`PutMode::Create` and
+    /// `copy_if_not_exists`; Amazon S3 needs an `S3CopyIfNotExists`), which [`writable`](Self::writable) checks. Timeouts
+    /// are those in the settings of the store.
     ///
     /// Unlike in a folder, a download can only be resumed in the same process: unfinished files are in a private
     /// temporary folder of this machine until they are complete.
     ///
     /// # Errors
-    /// `InvalidRequest` if the prefix is not a plain path.
+    /// `InvalidRequest` if the prefix is not a valid path of an object store.
     pub fn on_store(store: Arc<dyn ObjectStore>, prefix: &str) -> Result<Self> {
         let prefix = StorePath::parse(prefix).map_err(|error| {
             Error::invalid(format!("parse the library prefix {}", quoted(prefix))).with_source(error)
@@ -196,9 +196,10 @@ impl Library {
         &self.journal
     }
 
-    /// Checks that a clip could be saved now, by writing and removing a small file. In a bucket, the first call also
-    /// checks that the store refuses to overwrite an object, and to update one that has changed since it was read: some
-    /// stores only accept the headers.
+    /// Checks that a clip could be saved now, by writing and removing a small file.
+    ///
+    /// In a bucket, the first call also checks that the store refuses to overwrite an object, and to update one that has
+    /// changed since it was read. Some stores accept the headers for this and ignore them.
     ///
     /// # Errors
     /// `Library` with the reason: read-only, no permission, no space, no conditional writes. `NotFound` if the bucket
@@ -210,9 +211,9 @@ impl Library {
         self.backend.check_writable().await
     }
 
-    /// Returns an id for a new clip that is not taken in the library: the time and random digits.
+    /// Returns an unused id for a new clip: the time and random digits.
     ///
-    /// The ids of one process are in order, whatever its clock does. If two processes draw the same id at the same
+    /// The ids of one process are in order, even if its clock is set back. If two processes get the same id at the same
     /// time, the second one fails to [stage](Self::stage) it.
     ///
     /// # Errors
@@ -221,7 +222,7 @@ impl Library {
     /// # Cancel safety
     /// Dropping the future loses nothing.
     pub async fn new_name(&self) -> Result<ClipId> {
-        for _ in 0..MAX_DRAWS {
+        for _ in 0..MAX_NEW_IDS {
             let id = ClipId::fresh().map_err(no_randomness)?;
             if self.backend.is_free(&id).await? {
                 return Ok(id);
@@ -229,7 +230,7 @@ impl Library {
         }
         Err(Error::new(
             ErrorKind::Library,
-            format!("draw an id for a clip: {MAX_DRAWS} in a row are taken"),
+            format!("choose an id for a clip: {MAX_NEW_IDS} random ids are in use already"),
         ))
     }
 
@@ -253,8 +254,8 @@ impl Library {
         Ok(self.assemble(id, record))
     }
 
-    /// Returns a clip by what a person types: an id, a file name, or the path of a clip or a sidecar in the library. A
-    /// name in the library takes precedence over a path.
+    /// Returns a clip by the text that a user typed: an id, a file name, or the path of a clip or a sidecar in the
+    /// library. A name in the library takes precedence over a path.
     ///
     /// # Errors
     /// As for [`clip`](Self::clip), and `InvalidRequest` for a path that, with all symbolic links resolved, is not in
@@ -292,15 +293,15 @@ impl Library {
     /// # Cancel safety
     /// Dropping the future loses nothing.
     pub async fn read(&self, id: &ClipId, limit: u64) -> Result<Bytes> {
-        let doing = format!("read clip {}", id.file_name());
-        let object = self.object(id, &doing).await?;
+        let action = format!("read clip {}", id.file_name());
+        let object = self.object(id, &action).await?;
         if object.size > limit {
             return Err(Error::invalid(format!(
-                "{doing}: it has {} bytes, more than {limit}",
+                "{action}: it has {} bytes, more than {limit}",
                 object.size
             )));
         }
-        object.read_all(&doing).await
+        object.read_all(&action).await
     }
 
     /// Opens a clip for reading in pieces.
@@ -316,7 +317,7 @@ impl Library {
         Ok(ClipReader::new(&name, object))
     }
 
-    /// Writes the sidecar of an existing clip, over the old one.
+    /// Writes the sidecar of an existing clip, and replaces an existing sidecar.
     ///
     /// # Errors
     /// `NotFound` if the clip does not exist, `Library` if the sidecar cannot be written or would be larger than
@@ -339,8 +340,8 @@ impl Library {
 
     /// Removes temporary files that no process is writing and that have not changed for `age`. Returns how many.
     ///
-    /// Crashes leave them while a clip is downloaded or uploaded or a record is written. Use an age of at least an hour:
-    /// a sidecar that is being written has no lock, and a bucket has no locks at all and uses its own clock.
+    /// A crash during a download, an upload or a write leaves such files. Use an age of at least an hour: the temporary
+    /// file of a sidecar has no lock, and a bucket has no locks at all and uses its own clock.
     ///
     /// # Errors
     /// `Library` if the library cannot be written.
@@ -366,9 +367,9 @@ impl Library {
     }
 
     /// Opens an existing clip.
-    async fn object(&self, id: &ClipId, doing: &str) -> Result<Object> {
-        let object = self.backend.open(&id.file_name(), doing).await?;
-        object.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("{doing} of {self}")))
+    async fn object(&self, id: &ClipId, action: &str) -> Result<Object> {
+        let object = self.backend.open(&id.file_name(), action).await?;
+        object.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("{action} of {self}")))
     }
 
     /// Reads a sidecar. Returns `None` if it does not exist.

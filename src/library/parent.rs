@@ -1,4 +1,4 @@
-//! The parent of a new clip: what its sidecar contains about its branch, and what is written to the child's sidecar.
+//! The parent of a new clip: reads its branch from its sidecar, and writes the lineage to the child's sidecar.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -10,8 +10,8 @@ use crate::ids::ClipId;
 use crate::lineage::{Continuity, ContinuityEntry, ParentFacts, ParentView, VideoLineage};
 use crate::storage::ClipDigest;
 
-/// A clip from which another one is to be made, as it was when [`Library::parent`] read it. Later changes of the clip do
-/// not affect the child.
+/// The clip from which a new one is made, as it was when [`Library::parent`] read it. Later changes of the clip do not
+/// affect the child.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Parent {
@@ -25,8 +25,8 @@ pub struct Parent {
     lineage: Option<VideoLineage>,
 }
 
-/// The part of a parent that is written to a child's sidecar, as kept in the journal: the parent may be removed before
-/// the child is saved.
+/// The part of a parent that is written to the child's sidecar. It is kept in the journal, because the parent may be
+/// removed before the child is saved.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SavedParent {
     id: ClipId,
@@ -60,12 +60,12 @@ impl Library {
         }
     }
 
-    /// Reads a clip as the parent of a new one, before anything is paid. Reads the sidecar from the library, whatever
-    /// `clip` contains, and computes the hash of the clip's bytes.
+    /// Reads a clip as the parent of a new one, before anything is paid. Reads the sidecar again instead of using
+    /// [`Clip::record`], and computes the hash of the clip's bytes.
     ///
     /// # Errors
-    /// `NotFound` if the clip does not exist. `Library` if its sidecar, or the lineage in it, exists and cannot be read:
-    /// otherwise the child would silently begin a new lineage. A clip without a sidecar is not an error.
+    /// `NotFound` if the clip does not exist. `Library` if the sidecar or its lineage exists and cannot be read, since the
+    /// child would otherwise begin a new lineage silently. A clip without a sidecar is not an error.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -106,8 +106,9 @@ impl Library {
 }
 
 fn read_view(file_name: &str, record: &ClipRecord) -> Result<Option<ParentView>> {
-    let held = |typed: Option<&String>, name: &str| {
-        typed
+    // A field with a value of another type is in `extra`.
+    let value = |field: Option<&String>, name: &str| {
+        field
             .map(|text| Value::from(text.as_str()))
             .or_else(|| record.extra.get(name).cloned())
     };
@@ -119,9 +120,9 @@ fn read_view(file_name: &str, record: &ClipRecord) -> Result<Option<ParentView>>
     ParentView::read(&ParentFacts {
         file_name,
         continuity: continuity.as_ref(),
-        revised_prompt: held(record.revised_prompt.as_ref(), "revisedPrompt").as_ref(),
-        prompt: held(record.prompt.as_ref(), "prompt").as_ref(),
-        user_prompt: held(record.user_prompt.as_ref(), "userPrompt").as_ref(),
+        revised_prompt: value(record.revised_prompt.as_ref(), "revisedPrompt").as_ref(),
+        prompt: value(record.prompt.as_ref(), "prompt").as_ref(),
+        user_prompt: value(record.user_prompt.as_ref(), "userPrompt").as_ref(),
         created_at: created_at.as_ref().or_else(|| record.extra.get("createdAt")),
     })
 }
@@ -145,11 +146,11 @@ impl Parent {
         }
     }
 
-    /// Writes the origin of a child to its sidecar: `videoContinuity`, `videoLineage` if the parent has one, and the parent
-    /// in the block `reelkin`, after those that are there already.
+    /// Writes the lineage of a child to its sidecar `record`: `videoContinuity`, `videoLineage` if the parent has one, and
+    /// this parent, which is added to the parents in the block `reelkin`.
     ///
-    /// Takes prompts and time from the sidecar, so they must be set before. `relation` is `continue`, `edit` or `extend`;
-    /// `frame` is the frame that the child begins with, if it is known.
+    /// The prompts and the time in `record` must be set before, because they are copied. `relation` is `continue`, `edit`
+    /// or `extend`. `frame` is the frame that the child begins with, if it is known.
     pub fn write_into(
         &self,
         record: &mut ClipRecord,
@@ -159,12 +160,12 @@ impl Parent {
     ) {
         let file_name = child.file_name();
         let user_prompt = record.user_prompt.as_deref();
-        let sent = record.revised_prompt.as_deref().or(record.prompt.as_deref());
-        let sent = sent.unwrap_or_default();
+        let sent_prompt = record.revised_prompt.as_deref().or(record.prompt.as_deref());
+        let sent_prompt = sent_prompt.unwrap_or_default();
         let created_at = record.created_at.or_else(|| child.millis()).unwrap_or_default();
         record.video_continuity = Some(match &self.view {
-            Some(view) => Continuity::child_of(view, &file_name, user_prompt, sent, created_at),
-            None => Continuity::first(&file_name, user_prompt, sent, created_at),
+            Some(view) => Continuity::child_of(view, &file_name, user_prompt, sent_prompt, created_at),
+            None => Continuity::first(&file_name, user_prompt, sent_prompt, created_at),
         });
         let chain = self.lineage.as_ref();
         record.video_lineage = chain.map(|chain| chain.child(&self.clip.file_name, &file_name));

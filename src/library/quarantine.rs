@@ -1,9 +1,9 @@
-//! Downloaded bytes that failed verification: kept until a later attempt succeeds or a person decides.
+//! Keeps downloaded bytes that failed verification, until a later attempt succeeds or a person decides.
 //!
-//! Owns the folder `quarantine/`. `<record>.mp4` contains the bytes of the latest attempt of a job; `<record>.json` is a
-//! note with the reason and with the sidecar that the bytes get if a person accepts them. The note is written before the
-//! bytes and removed after them, so bytes always have a note, and a note without bytes has no meaning. Listings,
-//! verification and sweeps ignore this folder.
+//! Owns the folder `quarantine/`. `<record>.mp4` contains the bytes of the latest attempt of a job. `<record>.json` is a
+//! note with the reason, and with the sidecar that the bytes get if a person accepts them. The note is written before the
+//! bytes and removed after them, so bytes always have a note. A note without bytes is ignored. Listings, verification and
+//! sweeps ignore this folder.
 
 use std::path::PathBuf;
 
@@ -38,7 +38,7 @@ pub struct QuarantinedClip {
     pub file_name: String,
     /// The path of the file, if the library is a folder.
     pub path: Option<PathBuf>,
-    /// Why the bytes are not a valid clip.
+    /// The reason why the bytes are not a valid clip.
     pub reason: String,
     /// The number of bytes.
     pub bytes: u64,
@@ -54,7 +54,7 @@ pub(crate) struct RejectedClip {
     /// The id of the record of the paid request.
     pub(crate) record: RecordId,
     pub(crate) job_id: JobId,
-    /// Why they are not a valid clip.
+    /// The reason why they are not a valid clip.
     pub(crate) reason: String,
     /// The sidecar that they get if a person accepts them.
     pub(crate) sidecar: ClipRecord,
@@ -93,11 +93,11 @@ impl Library {
         let ids = names.iter().filter_map(|name| RecordId::parse(name).ok());
         let mut records: Vec<RecordId> = ids.collect();
         records.sort_unstable_by_key(RecordId::millis);
-        let mut found = Vec::new();
+        let mut clips = Vec::new();
         for record in records {
-            found.extend(self.quarantined_clip(&record).await?);
+            clips.extend(self.quarantined_clip(&record).await?);
         }
-        Ok(found)
+        Ok(clips)
     }
 
     /// Returns the bytes of one job in quarantine, by the id of its record.
@@ -130,7 +130,7 @@ impl Library {
     /// `InvalidRequest` if the id is not valid, `Library` if the bytes cannot be removed.
     ///
     /// # Cancel safety
-    /// Dropping the future leaves the bytes or removes them.
+    /// Dropping the future may or may not remove the bytes.
     pub async fn discard_quarantined(&self, record: impl AsRef<str>) -> Result<bool> {
         let record = RecordId::parse(record.as_ref())?;
         let name = file_name(&record);
@@ -145,7 +145,7 @@ impl Library {
     /// Checks that the quarantine has bytes that can become the clip of a record.
     pub(super) async fn check_acceptable(&self, record: &JobRecord) -> Result<()> {
         let id = &record.id;
-        if self.quarantine_entry(id).await?.is_some() || self.is_half_accepted(record).await? {
+        if self.quarantine_entry(id).await?.is_some() || self.is_published(record).await? {
             return Ok(());
         }
         Err(Error::new(
@@ -160,9 +160,9 @@ impl Library {
         let clip = match self.publish_quarantined(owned.record()).await {
             Ok(clip) => clip,
             Err(error) => {
-                // Any process may continue.
-                if let Err(unwritten) = owned.change(|record| record.owner = None).await {
-                    tracing::warn!(error = %unwritten, "the record still names this process as its owner");
+                // Releases the record, so that any process may continue.
+                if let Err(error) = owned.change(|record| record.owner = None).await {
+                    tracing::warn!(%error, "the record still names this process as its owner");
                 }
                 return Err(error);
             }
@@ -180,17 +180,18 @@ impl Library {
             .await
     }
 
-    /// Finishes an acceptance that a crash interrupted after the bytes became the clip. Returns the clip then.
+    /// Finishes an acceptance that was interrupted after the bytes became the clip. Returns the clip, or `None` if there
+    /// was no such acceptance.
     pub(crate) async fn finish_acceptance(&self, record: &JobRecord) -> Result<Option<Clip>> {
-        if self.is_half_accepted(record).await? {
+        if self.is_published(record).await? {
             self.publish_quarantined(record).await.map(Some)
         } else {
             Ok(None)
         }
     }
 
-    /// Returns whether the clip exists and has the bytes that the record's note describes.
-    async fn is_half_accepted(&self, record: &JobRecord) -> Result<bool> {
+    /// Returns whether an interrupted acceptance has already made the bytes the clip of the record.
+    async fn is_published(&self, record: &JobRecord) -> Result<bool> {
         if !record.quarantined {
             return Ok(false);
         }
@@ -205,7 +206,7 @@ impl Library {
         Ok(self.exists(&id.file_name()).await? && self.digest(id).await? == note.digest)
     }
 
-    /// Gives the bytes their name as a clip, then writes the sidecar, then removes the note. Overwrites nothing.
+    /// Moves the bytes to the name of the clip, then writes the sidecar, then removes the note. Overwrites nothing.
     async fn publish_quarantined(&self, record: &JobRecord) -> Result<Clip> {
         let (id, clip_id) = (&record.id, clip_id_of(record));
         let note = self.note(id).await?;
@@ -228,10 +229,10 @@ impl Library {
             digest
         } else {
             let from = file_name(id);
-            let doing = format!("read {from}");
-            let digest = self.backend.digest(&from, &doing).await?;
+            let action = format!("read {from}");
+            let digest = self.backend.digest(&from, &action).await?;
             let digest =
-                digest.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("{doing} of {self}")))?;
+                digest.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("{action} of {self}")))?;
             self.backend.publish(&clip_id, &from, &digest).await?;
             digest
         };
@@ -268,7 +269,7 @@ impl Library {
         Ok(Some(Entry { bytes, note }))
     }
 
-    /// Moves a finished file to the quarantine, over the bytes of an earlier attempt of the job.
+    /// Moves a finished file to the quarantine, and replaces the bytes of an earlier attempt of the job.
     async fn put_into_quarantine(self, part: FinishedPart, rejected: RejectedClip) -> Result<()> {
         let existing = self.quarantine_entry(&rejected.record).await?;
         let is_same = existing.is_some_and(|existing| {
@@ -352,7 +353,7 @@ fn accepted_sidecar(mut sidecar: ClipRecord, digest: &ClipDigest, is_noted: bool
     if !is_noted {
         let ours = sidecar.reelkin.get_or_insert_with(ReelkinRecord::new);
         let warnings = ours.warnings.get_or_insert_default();
-        warnings.push("the hash of the accepted bytes is not the one that was recorded".to_owned());
+        warnings.push("the hash of the accepted bytes differs from the recorded one".to_owned());
     }
     sidecar
 }

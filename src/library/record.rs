@@ -1,4 +1,4 @@
-//! The sidecar of a clip: the JSON of ima2-gen, plus one block of this crate.
+//! The sidecar of a clip, which is the JSON of ima2-gen plus one block of this crate.
 
 use std::time::Duration;
 
@@ -18,9 +18,9 @@ pub const SCHEMA: u32 = 1;
 lenient! {
     /// The sidecar of a clip, `<id>.mp4.json`.
     ///
-    /// The field names are those of ima2-gen, so each program can use the clips of the other. What only this crate
-    /// knows is in the block `reelkin`. Every field is optional, because each is missing in some sidecars. Unknown fields
-    /// are kept in `extra` and written back. A sidecar must not contain a key, a signed URL or media.
+    /// The field names are those of ima2-gen, so that each program can use the clips of the other. The block `reelkin`
+    /// contains what ima2-gen does not record. Every field is optional, because each is missing in some sidecars. Unknown
+    /// fields are kept in `extra` and written back. A sidecar must not contain a key, a signed URL or media.
     pub struct ClipRecord {
         /// `video`.
         kind: String = "kind",
@@ -28,9 +28,9 @@ lenient! {
         media_type: String = "mediaType",
         /// The client's id of the request.
         request_id: String = "requestId",
-        /// The session in the program that made the clip. Null for command lines.
+        /// The session of ima2-gen in which the clip was made. Null if it was made on a command line.
         session_id: String = "sessionId",
-        /// The node in that program's graph. Null for command lines.
+        /// The node in the graph of ima2-gen. Null if the clip was made on a command line.
         client_node_id: String = "clientNodeId",
         /// The prompt of the request.
         prompt: String = "prompt",
@@ -58,13 +58,13 @@ lenient! {
         web_search_calls: u64 = "webSearchCalls",
         /// The video itself.
         video: VideoFacts = "video",
-        /// The clip's own branch of its family.
+        /// The branch of the clip: its first clip, and the latest ones.
         video_continuity: Continuity = "videoContinuity",
-        /// The clip's place in a chain of last-frame extensions, as later versions of ima2-gen write it.
+        /// The position of the clip in a chain of last-frame extensions, as later versions of ima2-gen write it.
         video_lineage: VideoLineage = "videoLineage",
-        /// The series the clip belongs to.
+        /// The series that the clip belongs to.
         video_series: VideoSeries = "videoSeries",
-        /// What only this crate knows.
+        /// The block of this crate.
         reelkin: ReelkinRecord = "reelkin",
     }
 }
@@ -104,7 +104,7 @@ lenient! {
 lenient! {
     /// The block `videoSeries` of a sidecar: clips that share a topic but no frame.
     pub struct VideoSeries {
-        /// What the clips have in common, in the user's words.
+        /// The topic, as the user wrote it.
         topic: String = "topic",
         /// The number of earlier prompts of the topic that the planner was given, from 0 to 4.
         chain_index: u64 = "chainIndex",
@@ -120,7 +120,7 @@ lenient! {
 }
 
 lenient! {
-    /// The source of an edited or extended clip, without anything that gives access to it.
+    /// The source of an edited or extended clip, without secrets that give access to it.
     pub struct SourceSummary {
         /// `generated-file`, `url`, `file_id` or `data-url`.
         kind: String = "kind",
@@ -136,7 +136,7 @@ lenient! {
 }
 
 lenient! {
-    /// The block `reelkin` of a sidecar: what this crate records in addition to ima2-gen.
+    /// The block `reelkin` of a sidecar, which contains what this crate records in addition to ima2-gen.
     pub struct ReelkinRecord {
         /// The version of this block, [`SCHEMA`] if this crate wrote it.
         schema: u32 = "schema",
@@ -176,7 +176,7 @@ lenient! {
         cost_usd_ticks: u64 = "cost_usd_ticks",
         /// The number of web searches of the model.
         web_searches: u64 = "web_searches",
-        /// Why the user's own prompt was sent. Missing if the planned one was.
+        /// The reason why the user's own prompt was sent. Missing if the planned one was sent.
         fell_back: String = "fell_back",
     }
 }
@@ -220,7 +220,7 @@ lenient! {
         number: u64 = "number",
         /// The SHA-256 of the picture as it was sent, in hex.
         sha256: String = "sha256",
-        /// The form of the picture that was hashed: `png`, `jpeg` or `rgb` (the bare pixels).
+        /// The format of the picture that was hashed: `png`, `jpeg` or `rgb` (raw pixels).
         of: String = "of",
     }
 }
@@ -259,16 +259,17 @@ impl ClipRecord {
         serde_json::from_slice(json).map_err(|error| {
             Error::new(
                 ErrorKind::Library,
-                format!("read sidecar {name:?}: it is damaged or no JSON object"),
+                format!("read sidecar {name:?}: it is not a valid JSON object"),
             )
             .with_source(error)
         })
     }
 
-    /// Serializes the sidecar. The same record results in the same bytes on every machine.
+    /// Serializes the sidecar. The same record results in the same bytes on every machine. `name` is used in the error
+    /// message.
     ///
     /// # Errors
-    /// `Library` if the result is larger than [`MAX_SIDECAR_BYTES`], since it could not be read.
+    /// `Library` if the result is larger than [`MAX_SIDECAR_BYTES`] and could not be read back.
     pub fn to_json(&self, name: &str) -> Result<Vec<u8>> {
         let mut json = serde_json::to_vec_pretty(self).map_err(|error| {
             Error::new(ErrorKind::Library, format!("write sidecar {name:?}")).with_source(error)

@@ -1,4 +1,4 @@
-//! A series: clips that share a topic and no frame.
+//! The clips of a series, which share a topic but no frame.
 
 use futures_util::stream::{self, StreamExt as _};
 
@@ -6,12 +6,12 @@ use super::{ClipRecord, Library, VideoSeries};
 use crate::error::Result;
 use crate::ids::ClipId;
 
-/// Concurrent reads of sidecars.
+/// The maximum number of concurrent reads of sidecars.
 const CONCURRENT_READS: usize = 16;
 
-/// How much earlier than the time in its name a clip's `createdAt` may be. ima2-gen reads the clock for each, and a clip
-/// made between the two must not be skipped.
-const SLACK_MILLIS: u64 = 60_000;
+/// The maximum difference between the time in a clip's name and its `createdAt`. They differ because ima2-gen reads the
+/// clock twice.
+const MAX_TIME_DIFFERENCE_MILLIS: u64 = 60_000;
 
 /// The clips of a topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,8 +24,8 @@ pub struct Series {
 }
 
 impl Series {
-    /// Returns the block `videoSeries` of the next clip. Its index is the number of prompts that the planner is given, as
-    /// in ima2-gen: at most four.
+    /// Returns the block `videoSeries` of the next clip. As in ima2-gen, its index is the number of prompts that the
+    /// planner is given, at most four.
     pub fn next(&self) -> VideoSeries {
         VideoSeries {
             topic: Some(self.topic.clone()),
@@ -39,8 +39,8 @@ impl Library {
     /// Returns the newest `limit` prompts of a topic; ima2-gen passes 4 to its planner. Meant for a clip without a parent:
     /// a clip with a parent continues the parent's branch instead.
     ///
-    /// Reads sidecars from the newest on until enough of the topic are found, and all sidecars whose names contain no
-    /// time. Skips sidecars that cannot be read, and includes those whose clip was removed.
+    /// Reads the sidecars whose names contain a time from the newest to the oldest, until enough of the topic are found.
+    /// Reads all other sidecars. Skips sidecars that cannot be read, and includes those whose clip was removed.
     ///
     /// # Errors
     /// `Library` if the library cannot be listed.
@@ -63,15 +63,15 @@ impl Library {
             .into_iter()
             .partition(|id| id.millis().is_some());
         let mut newest: Vec<(u64, String)> = Vec::new();
-        // Those without a time first, so that the loop can stop at the first sidecar that is too old.
+        // Sidecars without a time come first, so that the loop can stop at the first sidecar that is too old.
         for ids in untimed
             .chunks(CONCURRENT_READS)
             .chain(timed.chunks(CONCURRENT_READS))
         {
             let is_full = newest.len() == limit;
-            let oldest = newest.last().map_or(0, |(at, _)| *at);
+            let oldest = newest.last().map_or(0, |(created_at, _)| *created_at);
             let time = ids.first().and_then(ClipId::millis);
-            if is_full && time.is_some_and(|time| time.saturating_add(SLACK_MILLIS) < oldest) {
+            if is_full && time.is_some_and(|time| time.saturating_add(MAX_TIME_DIFFERENCE_MILLIS) < oldest) {
                 break;
             }
             // Owned ids, because with borrowed ones the compiler cannot prove that the future is `Send`.
@@ -81,13 +81,13 @@ impl Library {
             let mut records = std::pin::pin!(read);
             while let Some(record) = records.next().await {
                 if let Ok(Some(record)) = record
-                    && let Some(found) = of_topic(record, topic)
+                    && let Some(entry) = time_and_prompt(record, topic)
                 {
-                    newest.push(found);
+                    newest.push(entry);
                 }
             }
             // The sort is stable: of two clips with the same time, the one with the newer name comes first.
-            newest.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+            newest.sort_by_key(|(created_at, _)| std::cmp::Reverse(*created_at));
             newest.truncate(limit);
         }
         series.prompts = newest.into_iter().rev().map(|(_, prompt)| prompt).collect();
@@ -95,10 +95,11 @@ impl Library {
     }
 }
 
-fn of_topic(record: ClipRecord, topic: &str) -> Option<(u64, String)> {
-    let same = record.video_series?.topic.as_deref() == Some(topic);
+/// Returns the time and the prompt of a clip, or `None` if it has another topic or no prompt.
+fn time_and_prompt(record: ClipRecord, topic: &str) -> Option<(u64, String)> {
+    let has_topic = record.video_series?.topic.as_deref() == Some(topic);
     let prompt = record
         .revised_prompt
-        .filter(|prompt| same && !prompt.is_empty())?;
+        .filter(|prompt| has_topic && !prompt.is_empty())?;
     Some((record.created_at.unwrap_or_default(), prompt))
 }

@@ -1,4 +1,4 @@
-//! An unfinished clip: a temporary file that becomes a clip in one step.
+//! An unfinished clip, which is a temporary file that becomes a clip in one step.
 
 use std::fmt;
 use std::io;
@@ -14,20 +14,20 @@ use crate::storage::{
     ClipDigest, FinishedPart, HashingWriter, Part, PartLock, blocking, io_error, shutting_down,
 };
 
-/// The maximum size of a piece that is copied for the writing thread.
+/// The maximum size of a piece that is copied at a time for the writing thread.
 const PIECE_BYTES: usize = 2 << 20;
 
 /// An unfinished clip: a temporary file that no listing contains and no other process writes.
 ///
-/// [`append`](Self::append) adds bytes, and [`commit`](Self::commit) makes the file a clip. If it is dropped before that,
-/// the file is removed, unless [`keep_for_resume`](Self::keep_for_resume) was called: then staging the same id again
-/// continues with the bytes that were written, in this process or, in a folder, in a later one.
+/// [`append`](Self::append) adds bytes, and [`commit`](Self::commit) makes the file a clip. A drop before that removes the
+/// file, unless [`keep_for_resume`](Self::keep_for_resume) was called: then staging the same id again continues with the
+/// bytes that were written. In a folder, a later process can do this too.
 pub struct Staged {
     library: Library,
     id: ClipId,
     path: PathBuf,
     file: HashingWriter,
-    /// The lock of the file, where it is separate. Held until the clip is in the library or the file is removed.
+    /// The lock of the file, if it is a separate file. Held until the clip is in the library or the file is removed.
     lock: PartLock,
     written: u64,
     /// Whether a write failed or was canceled, so that the length of the file is not known.
@@ -36,10 +36,10 @@ pub struct Staged {
 }
 
 impl Library {
-    /// Opens the unfinished file of the clip `id`, empty or with the bytes of an earlier download.
+    /// Opens the unfinished file of the clip `id`. It is empty, or has the bytes of an earlier download.
     ///
     /// # Errors
-    /// `Library` if a clip or a sidecar of that name exists, if another process or task is writing the file, or if the
+    /// `Library` if a clip or a sidecar with this id exists, if another process or task is writing the file, or if the
     /// library cannot be written.
     ///
     /// # Cancel safety
@@ -75,13 +75,13 @@ impl Staged {
         &self.id
     }
 
-    /// Returns the path of the temporary file, for reading it before the commit. Call [`flush`](Self::flush) first. It is a
-    /// file on this machine even if the library is a bucket.
+    /// Returns the path of the temporary file, for reading it before the commit. Call [`flush`](Self::flush) first. The
+    /// file is on this machine even if the library is a bucket.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Returns how many bytes were appended. After a failure call [`settle`](Self::settle) instead.
+    /// Returns how many bytes were appended. After a failure, call [`settle`](Self::settle) instead.
     pub fn written(&self) -> u64 {
         self.written
     }
@@ -94,11 +94,12 @@ impl Staged {
     /// Appends `chunk`.
     ///
     /// # Errors
-    /// `Library`; the message names a full disk. A failure may be returned by the call for the next chunk. None is lost,
-    /// since [`flush`](Self::flush) and [`commit`](Self::commit) wait for all writes.
+    /// `Library`, with a message that says if the disk is full. Since the write continues in the background, its failure
+    /// may be returned by the call for the next chunk. [`flush`](Self::flush) and [`commit`](Self::commit) wait for all
+    /// writes, so no failure is lost.
     ///
     /// # Cancel safety
-    /// If the future is dropped, the chunk is not counted, and the next call removes what was written of it.
+    /// If the future is dropped, the chunk is not counted, and the next call removes the part that was written.
     pub async fn append(&mut self, chunk: &[u8]) -> Result<()> {
         let pieces = chunk.chunks(PIECE_BYTES).map(Bytes::copy_from_slice);
         self.write(chunk.len(), pieces).await
@@ -151,7 +152,7 @@ impl Staged {
     /// Dropping the future loses nothing.
     pub async fn settle(&mut self) -> Result<u64> {
         self.is_unsettled = true;
-        // A failed write is reported elsewhere; here only the length of the file matters.
+        // Only the length of the file matters here. A failed write is reported by `append` or `flush`.
         let _ = self.file.flush().await;
         let on_disk = self.file.length().await;
         let on_disk = on_disk.map_err(|error| self.write_error(error))?;
@@ -168,10 +169,10 @@ impl Staged {
     /// # Cancel safety
     /// If the future is dropped, [`settle`](Self::settle) returns which of the two lengths the file has.
     pub async fn truncate(&mut self, length: u64) -> Result<()> {
-        let held = self.settle().await?;
-        if length > held {
+        let current = self.settle().await?;
+        if length > current {
             return Err(Error::invalid(format!(
-                "truncate {} to {length} bytes: it has {held}",
+                "truncate {} to {length} bytes: it has only {current} bytes",
                 self.id.file_name()
             )));
         }
@@ -200,12 +201,12 @@ impl Staged {
         blocking(move || ClipDigest::of_file(&path)).await
     }
 
-    /// Makes the file a clip: syncs it, gives it its name, and writes the sidecar, to which the size and hash are added.
+    /// Makes the file a clip: syncs it, gives it its final name, adds its size and hash to the sidecar, and writes that.
     ///
     /// # Errors
     /// `Library` if the name is taken (nothing is overwritten), the file is empty, the sidecar is too large, or the
-    /// library cannot be written. The bytes are kept: the temporary file remains if the clip could not be saved. If only
-    /// its sidecar could not be written, the clip is in the library and [`Library::set_record`] can add the sidecar.
+    /// library cannot be written. If the clip could not be saved, the temporary file is kept. If only the sidecar could
+    /// not be written, the clip is in the library, and [`Library::set_record`] can add the sidecar.
     ///
     /// # Cancel safety
     /// After the first poll the commit continues when the future is dropped, as long as the runtime exists.
@@ -231,7 +232,7 @@ impl Staged {
         Ok(self.library.assemble(id, Some(record)))
     }
 
-    /// Takes the file with its size and hash. They are read back if a part of the file existed before.
+    /// Takes the file with its size and hash. Hashes the whole file if a part of it existed before.
     pub(super) async fn finished_part(&mut self) -> Result<FinishedPart> {
         self.flush().await?;
         let (file, hash) = self
@@ -326,7 +327,7 @@ mod tests {
         let part = root.path().join(".incoming/a.mp4.part");
         fs::hard_link(root.path().join("a.mp4"), &part).unwrap();
         library.stage(&id).await.unwrap_err();
-        // Even when somebody renamed the clip: the second name is given up, not written through.
+        // Also if the clip was renamed: the second name is removed, and writing does not change the clip.
         fs::rename(root.path().join("a.mp4"), root.path().join("b.mp4")).unwrap();
         let mut staged = library.stage(&id).await.unwrap();
         assert_eq!(staged.written(), 0);

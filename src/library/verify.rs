@@ -1,4 +1,4 @@
-//! Verifying clips: comparing the hash of their bytes with the recorded one.
+//! Verifies clips by comparing the hash of their bytes with the recorded one.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,7 +10,7 @@ use crate::ids::ClipId;
 use crate::lineage::{Family, MemberState};
 use crate::storage::ClipDigest;
 
-/// Clips that are hashed concurrently. More would not make a disk faster.
+/// The maximum number of clips that are hashed concurrently. More would not be faster on a disk.
 const CONCURRENT_HASHES: usize = 2;
 
 /// The result of verifying one clip.
@@ -22,7 +22,7 @@ pub struct Verdict {
     pub id: String,
     /// The condition of the clip.
     pub condition: Condition,
-    /// The recorded SHA-256 in hex: from the clip's own sidecar, otherwise from that of a child.
+    /// The recorded SHA-256 in hex, from the clip's own sidecar, or else from that of a child.
     pub recorded: Option<String>,
     /// The size and hash of the existing bytes.
     pub found: Option<ClipDigest>,
@@ -63,7 +63,7 @@ impl Condition {
         }
     }
 
-    /// Returns whether something is wrong: true for all but `Intact` and `Unrecorded`.
+    /// Returns whether this is a fault. All conditions except `Intact` and `Unrecorded` are.
     pub const fn is_fault(&self) -> bool {
         !matches!(self, Self::Intact | Self::Unrecorded)
     }
@@ -79,9 +79,9 @@ impl Library {
     /// Dropping the future loses nothing.
     pub async fn digest(&self, id: &ClipId) -> Result<ClipDigest> {
         let name = id.file_name();
-        let doing = format!("read clip {name:?}");
-        let digest = self.backend.digest(&name, &doing).await?;
-        digest.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("{doing} of {self}")))
+        let action = format!("read clip {name:?}");
+        let digest = self.backend.digest(&name, &action).await?;
+        digest.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("{action} of {self}")))
     }
 
     /// Hashes every clip of a family, in its order, and compares the hashes with the recorded ones. If a clip's own

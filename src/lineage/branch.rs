@@ -1,4 +1,4 @@
-//! A parent's branch as its sidecar states it, and the block `videoContinuity` of its child.
+//! Reads the branch of a parent from its sidecar, and makes the block `videoContinuity` of its child.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -7,10 +7,10 @@ use super::continuity::{Continuity, ContinuityEntry, MAX_ENTRIES, RETENTION, Rol
 use crate::error::{Error, ErrorKind, Result};
 use crate::text::truncated;
 
-/// The maximum size of a prompt that is taken from a sidecar. Typical ones are a few kilobytes. Longer ones are
-/// truncated, so that a sidecar of another program cannot make those of its descendants too large.
+/// The maximum size of a prompt that is read from a sidecar. Longer ones are truncated, so that a sidecar of another
+/// program cannot make those of its descendants too large. Typical prompts have a few kilobytes.
 const MAX_PROMPT_BYTES: usize = 64 << 10;
-/// The maximum length of a file name that is taken from a sidecar.
+/// The maximum length of a file name that is read from a sidecar.
 const MAX_NAME_BYTES: usize = 255;
 
 /// The fields of a parent's sidecar that determine its branch. The values may have any type.
@@ -33,8 +33,8 @@ pub struct ParentFacts<'a> {
 
 /// The branch that a child continues: the planner is given its entries, and the child's block begins with them.
 ///
-/// Reads a sidecar as ima2-gen does, field by field, with two intended differences: a block that exists and cannot be
-/// read is an error instead of the beginning of a new lineage, and overlong names and prompts are truncated.
+/// Each field of a sidecar is read as by ima2-gen, with two intended differences. If a block exists and cannot be read,
+/// ima2-gen begins a new lineage, and this is an error. Names that are too long are ignored, and prompts are truncated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ParentView {
     file_name: String,
@@ -65,9 +65,9 @@ impl ParentView {
             Some(_) => return Err(unreadable(name, "its videoContinuity is not an object")),
         }
         let Some(revised_prompt) = text(facts.revised_prompt).or_else(|| text(facts.prompt)) else {
-            let odd =
+            let has_wrong_type =
                 |value: Option<&Value>| value.is_some_and(|value| !value.is_null() && !value.is_string());
-            return if odd(facts.revised_prompt) || odd(facts.prompt) {
+            return if has_wrong_type(facts.revised_prompt) || has_wrong_type(facts.prompt) {
                 Err(unreadable(name, "its prompt is not a string"))
             } else {
                 Ok(None)
@@ -80,7 +80,7 @@ impl ParentView {
             filename: Some(name.to_owned()),
             user_prompt: text(facts.user_prompt).or_else(|| text(facts.prompt)),
             revised_prompt: Some(revised_prompt),
-            created_at: instant(facts.created_at),
+            created_at: millis(facts.created_at),
             extra: Map::new(),
         };
         Ok(Some(Self {
@@ -90,7 +90,7 @@ impl ParentView {
         }))
     }
 
-    /// Leaves out entries without a prompt, as ima2-gen does.
+    /// Reads the branch from a block. Skips entries without a prompt, as ima2-gen does. Returns `None` if none has one.
     fn of_block(name: &str, block: &Map<String, Value>, listed: &[Value]) -> Option<Self> {
         let entry = |(index, value): (usize, &Value)| {
             let revised_prompt = text(value.get("revisedPrompt"))?;
@@ -102,14 +102,14 @@ impl ParentView {
                 filename: text(value.get("filename")).and_then(|name| plain_name(&name)),
                 user_prompt: text(value.get("userPrompt")),
                 revised_prompt: Some(revised_prompt),
-                created_at: instant(value.get("createdAt")),
+                created_at: millis(value.get("createdAt")),
                 extra: Map::new(),
             })
         };
         // Only the first and the newest three are used.
         let mut listed = listed.iter().enumerate();
         let first = listed.by_ref().find_map(entry)?;
-        let mut entries: Vec<_> = listed.rev().filter_map(entry).take(KEPT - 1).collect();
+        let mut entries: Vec<_> = listed.rev().filter_map(entry).take(MAX_LENGTH - 1).collect();
         entries.push(first);
         entries.reverse();
         let lineage_id =
@@ -139,8 +139,8 @@ impl ParentView {
     }
 }
 
-/// The number of entries in a block.
-const KEPT: usize = MAX_ENTRIES as usize;
+/// [`MAX_ENTRIES`] as a length.
+const MAX_LENGTH: usize = MAX_ENTRIES as usize;
 
 impl Continuity {
     /// Returns the block of a clip that was continued, edited or extended from another one; ima2-gen writes the same block
@@ -161,8 +161,8 @@ impl Continuity {
             entry.created_at.get_or_insert(created_at);
         }
         entries.append(&mut child.entries);
-        if entries.len() > KEPT {
-            entries.drain(1..=entries.len() - KEPT);
+        if entries.len() > MAX_LENGTH {
+            entries.drain(1..=entries.len() - MAX_LENGTH);
         }
         number(&mut entries, &Role::Current);
         Self {
@@ -177,6 +177,7 @@ impl Continuity {
     }
 }
 
+/// Sets the ordinals and roles of a branch. The newest entry gets the role `newest`, unless it is the only one.
 fn number(entries: &mut [ContinuityEntry], newest: &Role) {
     let last = entries.len().saturating_sub(1);
     for (ordinal, (index, entry)) in (1..).zip(entries.iter_mut().enumerate()) {
@@ -199,13 +200,13 @@ fn unreadable(file_name: &str, why: &str) -> Error {
 
 /// Returns a trimmed string, or `None` if it is empty. White space is what JavaScript treats as such.
 fn text(value: Option<&Value>) -> Option<String> {
-    let space = |letter: char| (letter.is_whitespace() && letter != '\u{85}') || letter == '\u{feff}';
-    let text = value?.as_str()?.trim_matches(space);
+    let is_space = |c: char| (c.is_whitespace() && c != '\u{85}') || c == '\u{feff}';
+    let text = value?.as_str()?.trim_matches(is_space);
     (!text.is_empty()).then(|| truncated(text, MAX_PROMPT_BYTES).to_owned())
 }
 
 /// Returns a time in milliseconds. Accepts any number, as JavaScript does.
-fn instant(value: Option<&Value>) -> Option<u64> {
+fn millis(value: Option<&Value>) -> Option<u64> {
     let value = value?;
     #[expect(
         clippy::cast_possible_truncation,
@@ -216,22 +217,22 @@ fn instant(value: Option<&Value>) -> Option<u64> {
     value.as_u64().or_else(|| value.as_f64().and_then(whole))
 }
 
-/// Returns an id: `prefix` and a file name, or another word.
+/// Returns an id without a path: `prefix` and a file name, or a name without the prefix.
 fn label(value: Option<&Value>, prefix: &str) -> Option<String> {
-    let given = text(value)?;
-    match given.strip_prefix(prefix) {
+    let id = text(value)?;
+    match id.strip_prefix(prefix) {
         Some(name) => plain_name(name).map(|name| format!("{prefix}{name}")),
-        None => plain_name(&given),
+        None => plain_name(&id),
     }
 }
 
 /// Returns the last component of a path, or `None` if it is not a file name.
 fn plain_name(path: &str) -> Option<String> {
     let name = path.rsplit(['/', '\\']).next()?;
-    let plain = !matches!(name, "" | "." | "..")
+    let is_plain = !matches!(name, "" | "." | "..")
         && name.len() <= MAX_NAME_BYTES
         && !name.chars().any(char::is_control);
-    plain.then(|| name.to_owned())
+    is_plain.then(|| name.to_owned())
 }
 
 #[cfg(test)]
@@ -255,8 +256,8 @@ mod tests {
     }
 
     #[test]
-    fn a_block_that_is_there_and_unreadable_is_never_a_new_lineage() {
-        for given in [
+    fn an_unreadable_block_is_an_error() {
+        for block in [
             json!("lineage"),
             json!(7),
             json!(false),
@@ -266,18 +267,18 @@ mod tests {
             json!({"entries": {"0": {}}}),
             block(&json!([null, 5, {"revisedPrompt": " "}, {"revisedPrompt": ["x"]}])),
         ] {
-            let error = read(&given).expect_err(&given.to_string());
+            let error = read(&block).expect_err(&block.to_string());
             assert_eq!(error.kind(), ErrorKind::Library);
             assert!(error.to_string().contains("\"p.mp4\""), "{error}");
         }
-        for given in [json!(null), json!({"entries": []})] {
-            let view = read(&given).unwrap().unwrap();
+        for block in [json!(null), json!({"entries": []})] {
+            let view = read(&block).unwrap().unwrap();
             assert_eq!((view.lineage_id(), view.entries().len()), ("lineage:p", 1));
         }
     }
 
     #[test]
-    fn what_can_be_read_of_odd_entries_is_read_as_ima2_reads_it() {
+    fn entries_with_invalid_fields_are_read_as_by_ima2() {
         let view = read(&block(&json!([
             {"revisedPrompt": "  one "},
             {"revisedPrompt": ""},
@@ -301,12 +302,12 @@ mod tests {
         assert_eq!(
             child.entries[0].created_at,
             Some(9),
-            "ima2 takes the time of the child"
+            "ima2 uses the time of the child"
         );
     }
 
     #[test]
-    fn paths_and_floods_do_not_get_through() {
+    fn paths_long_prompts_and_many_entries_are_reduced() {
         let mut entries = vec![
             json!({"id": "clip:../../etc/passwd", "filename": "../../etc/passwd", "revisedPrompt": "r"}),
             json!({"id": "clip:..", "filename": "..\\..\\x.mp4", "revisedPrompt": "é".repeat(1 << 20)}),
@@ -341,21 +342,21 @@ mod tests {
     }
 
     #[test]
-    fn a_sidecar_without_a_prompt_begins_nothing() {
-        let none = ParentFacts {
+    fn a_sidecar_without_a_prompt_has_no_branch() {
+        let empty = ParentFacts {
             file_name: "p.mp4",
             ..ParentFacts::default()
         };
-        assert_eq!(ParentView::read(&none).unwrap(), None);
-        let odd = ParentFacts {
+        assert_eq!(ParentView::read(&empty).unwrap(), None);
+        let wrong_type = ParentFacts {
             revised_prompt: Some(&json!(5)),
-            ..none
+            ..empty
         };
-        ParentView::read(&odd).unwrap_err();
-        let saved = ParentFacts {
+        ParentView::read(&wrong_type).unwrap_err();
+        let with_prompt = ParentFacts {
             prompt: Some(&json!("p")),
-            ..odd
+            ..wrong_type
         };
-        assert!(ParentView::read(&saved).unwrap().is_some());
+        assert!(ParentView::read(&with_prompt).unwrap().is_some());
     }
 }

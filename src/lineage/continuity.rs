@@ -9,10 +9,10 @@ pub const MAX_ENTRIES: u32 = 4;
 /// The name of the rule for dropping entries: the first and the newest three remain.
 pub const RETENTION: &str = "keep-start-plus-latest-3";
 
-/// A clip's own branch: where it began, and the last steps to the clip.
+/// The branch of a clip: its first clip, and the latest clips up to this one.
 ///
-/// Two children of one parent each have their own copy and do not refer to each other. Names and nulls are those of
-/// ima2-gen. Fields that a later version adds are kept in `extra` and written back.
+/// Each child of a clip has its own copy. Field names and nulls are those of ima2-gen. Fields that a later version adds
+/// are kept in `extra` and written back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -34,7 +34,7 @@ pub struct Continuity {
     pub retention: String,
     /// The branch, oldest first. The last entry is the clip itself.
     pub entries: Vec<ContinuityEntry>,
-    /// The rest of the block.
+    /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
@@ -63,7 +63,7 @@ pub struct ContinuityEntry {
     /// When the clip was made, in milliseconds since the Unix epoch.
     #[serde(default)]
     pub created_at: Option<u64>,
-    /// The rest of the entry.
+    /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
@@ -76,13 +76,13 @@ pub struct ContinuityEntry {
 pub enum Role {
     /// The first clip of the branch.
     Start,
-    /// Between the first clip and the newest.
+    /// A clip between the first one and the newest.
     Ancestor,
     /// The newest clip, in the list for the planner.
     Parent,
     /// The clip itself, if it is not the first.
     Current,
-    /// A word of a later version.
+    /// A role that a later version added.
     Other(String),
 }
 
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_first_clip_is_a_lineage_of_one() {
+    fn a_first_clip_has_one_entry() {
         let block = Continuity::first(
             "1763812000000_0a1b2c3d.mp4",
             Some("a lamp"),
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_users_words_the_field_is_null() {
+    fn a_missing_user_prompt_is_null() {
         let block = Continuity::first("a.b.mp4", None, "p", 1);
         let json = serde_json::to_value(&block).unwrap();
         assert_eq!(json["lineageId"], "lineage:a.b");
@@ -208,15 +208,15 @@ mod tests {
     }
 
     #[test]
-    fn unknown_words_and_fields_survive() {
-        let given = json!({
+    fn unknown_roles_and_fields_are_kept() {
+        let json = json!({
             "lineageId": "lineage:x", "parentFilename": "y.mp4", "sourceFrame": "last", "maxEntries": 4,
             "retention": "keep-all", "seed": 7,
             "entries": [{"id": "clip:y.mp4", "ordinal": 1, "role": "branch-point", "filename": null,
                          "userPrompt": null, "revisedPrompt": "r", "createdAt": 5, "mood": "calm"}],
         });
-        let block: Continuity = serde_json::from_value(given.clone()).unwrap();
+        let block: Continuity = serde_json::from_value(json.clone()).unwrap();
         assert_eq!(block.entries[0].role, Role::Other("branch-point".to_owned()));
-        assert_eq!(serde_json::to_value(&block).unwrap(), given);
+        assert_eq!(serde_json::to_value(&block).unwrap(), json);
     }
 }

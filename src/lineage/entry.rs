@@ -1,4 +1,4 @@
-//! The lineage of one clip in compact form, as its sidecar states it.
+//! The lineage of one clip in compact form, as its sidecar contains it.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::ids::ClipId;
 
 /// The maximum number of parents of a clip. Further ones are ignored, with a note.
 pub(crate) const MAX_PARENTS: usize = 64;
-/// The number of entries of a `videoContinuity` block that are used: the first and the newest.
+/// The number of entries of a `videoContinuity` block that are used: the first one, and the newest ones.
 pub(crate) const TRAIL_LENGTH: usize = 8;
 /// The maximum length of the word for a relation.
 pub(crate) const MAX_WORD_BYTES: usize = 32;
@@ -23,7 +23,7 @@ pub(crate) struct LineageEntry {
     /// Earlier ids of the clip, according to its sidecar.
     pub(crate) former_ids: Vec<String>,
     pub(crate) links: Vec<Link>,
-    /// The ids of its branch before itself, oldest first.
+    /// The ids of the clips before it in its branch, oldest first.
     pub(crate) trail: Vec<String>,
     /// Whether clips may be missing between the first and the second id of `trail`.
     pub(crate) has_gap: bool,
@@ -61,8 +61,8 @@ impl LineageEntry {
 
     /// Returns whether all ids and hashes are valid and nothing is too long, as in an entry made from a sidecar.
     pub(crate) fn is_valid(&self) -> bool {
-        let is_hash = |given: &Option<String>| {
-            given.as_ref().is_none_or(|hash| {
+        let is_hash = |sha256: &Option<String>| {
+            sha256.as_ref().is_none_or(|hash| {
                 hash.len() == 64 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
             })
         };
@@ -90,7 +90,7 @@ impl LineageEntry {
         self.state != MemberState::Missing
     }
 
-    /// Takes the lineage of a sidecar whose clip was found to be this one, under another name.
+    /// Takes the lineage from an orphaned sidecar whose hash shows that it belongs to this clip.
     pub(crate) fn adopt(&mut self, orphan: Self) {
         self.state = MemberState::Present;
         self.sidecar = Some(orphan.id.clone());

@@ -1,4 +1,4 @@
-//! A family for other programs: JSON, Mermaid, Graphviz.
+//! Formats a family as JSON, a Mermaid flowchart or a Graphviz graph.
 
 use std::fmt::Write as _;
 
@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use super::family::{Family, Member, MemberState};
 
-/// How much of a prompt a label shows.
-const SHOWN: usize = 60;
+/// The maximum length of each line of a label, in characters.
+const MAX_LINE_CHARS: usize = 60;
 
 impl Serialize for Family {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let roots: Vec<&str> = self.roots().map(|root| root.id.as_str()).collect();
-        let missing: Vec<&str> = self.missing().map(|gone| gone.id.as_str()).collect();
+        let missing: Vec<&str> = self.missing().map(|member| member.id.as_str()).collect();
         let mut object = serializer.serialize_struct("Family", 7)?;
         object.serialize_field("focus", &self.focus().id)?;
         object.serialize_field("root", &self.root().id)?;
@@ -27,113 +27,112 @@ impl Serialize for Family {
 }
 
 impl Family {
-    /// The family as JSON: `focus`, `root`, `roots`, `missing`, `cost_usd_ticks`, `notes`, and
+    /// Returns the family as a JSON object with `focus`, `root`, `roots`, `missing`, `cost_usd_ticks`, `notes`, and
     /// `members` with parents before children.
     pub fn to_json(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()
     }
 
-    /// The family as a flowchart in the language of Mermaid. What prompts and names hold is escaped.
+    /// Formats the family as a Mermaid flowchart. Prompts and names are escaped.
     pub fn to_mermaid(&self) -> String {
         let mut text = String::from("flowchart TD\n");
-        self.each_node(|at, member| {
-            let lines: Vec<String> = label(member).iter().map(|line| mermaid(line)).collect();
-            let mark = match member {
+        for (index, member) in self.members().iter().enumerate() {
+            let lines: Vec<String> = label(member).iter().map(|line| escape_mermaid(line)).collect();
+            let class = match member {
                 member if member.state == MemberState::Missing => ":::missing",
                 member if member.id == self.focus().id => ":::focus",
                 _ => "",
             };
-            let _ = writeln!(text, "  c{at}[\"{}\"]{mark}", lines.join("<br/>"));
-        });
-        self.each_edge(|parent, child, relation| {
-            let _ = writeln!(text, "  c{parent} -->|\"{}\"| c{child}", mermaid(relation));
+            let _ = writeln!(text, "  c{index}[\"{}\"]{class}", lines.join("<br/>"));
+        }
+        self.for_each_edge(|parent, child, relation| {
+            let _ = writeln!(text, "  c{parent} -->|\"{}\"| c{child}", escape_mermaid(relation));
         });
         text.push_str("  classDef focus stroke-width:3px\n  classDef missing stroke-dasharray:4\n");
         text
     }
 
-    /// The family in Graphviz' language, DOT. What prompts and names hold is escaped.
+    /// Formats the family as a Graphviz graph, in DOT. Prompts and names are escaped.
     pub fn to_graphviz(&self) -> String {
         let mut text = String::from("digraph family {\n  node [shape=box]\n");
-        self.each_node(|at, member| {
-            let lines: Vec<String> = label(member).iter().map(|line| graphviz(line)).collect();
+        for (index, member) in self.members().iter().enumerate() {
+            let lines: Vec<String> = label(member).iter().map(|line| escape_graphviz(line)).collect();
             let style = match member {
                 member if member.state == MemberState::Missing => ", style=dashed",
                 member if member.id == self.focus().id => ", style=bold",
                 _ => "",
             };
-            let _ = writeln!(text, "  c{at} [label=\"{}\"{style}]", lines.join("\\n"));
-        });
-        self.each_edge(|parent, child, relation| {
-            let _ = writeln!(text, "  c{parent} -> c{child} [label=\"{}\"]", graphviz(relation));
+            let _ = writeln!(text, "  c{index} [label=\"{}\"{style}]", lines.join("\\n"));
+        }
+        self.for_each_edge(|parent, child, relation| {
+            let _ = writeln!(
+                text,
+                "  c{parent} -> c{child} [label=\"{}\"]",
+                escape_graphviz(relation)
+            );
         });
         text.push_str("}\n");
         text
     }
 
-    fn each_node(&self, mut show: impl FnMut(usize, &Member)) {
-        for (at, member) in self.members().iter().enumerate() {
-            show(at, member);
-        }
-    }
-
-    fn each_edge(&self, mut show: impl FnMut(usize, usize, &str)) {
+    /// Calls `write` with the indices of parent and child, and their relation.
+    fn for_each_edge(&self, mut write: impl FnMut(usize, usize, &str)) {
         for (child, member) in self.members().iter().enumerate() {
             for link in &member.parents {
-                if let Some(parent) = self.place(&link.id) {
-                    show(parent, child, &link.relation);
+                if let Some(parent) = self.index_of(&link.id) {
+                    write(parent, child, &link.relation);
                 }
             }
         }
     }
 }
 
-/// Name, state or operation, and the beginning of the prompt.
+/// Returns the lines of a label: the name, `missing` or the operation, and the beginning of the prompt.
 fn label(member: &Member) -> Vec<String> {
-    let mut lines = vec![plain(&member.id)];
+    let mut lines = vec![shorten(&member.id)];
     if member.state == MemberState::Missing {
         lines.push("missing".to_owned());
     } else if let Some(operation) = &member.operation {
-        lines.push(plain(operation));
+        lines.push(shorten(operation));
     }
     if let Some(prompt) = member.user_prompt.as_ref().or(member.revised_prompt.as_ref()) {
-        lines.push(plain(prompt));
+        lines.push(shorten(prompt));
     }
     lines
 }
 
-/// One line of readable text, cut.
-fn plain(text: &str) -> String {
-    let mut words = String::new();
-    for word in text.split(|letter: char| letter.is_whitespace() || letter.is_control()) {
-        if words.chars().count() > SHOWN {
+/// Returns the beginning of a text as one line without control characters.
+fn shorten(text: &str) -> String {
+    let mut line = String::new();
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
+        if line.chars().count() > MAX_LINE_CHARS {
             break;
         }
-        if !words.is_empty() && !word.is_empty() {
-            words.push(' ');
+        if !line.is_empty() && !word.is_empty() {
+            line.push(' ');
         }
-        words.extend(word.chars().take(SHOWN + 1));
+        line.extend(word.chars().take(MAX_LINE_CHARS + 1));
     }
-    if words.chars().count() > SHOWN {
-        words = words.chars().take(SHOWN).collect();
-        words.push('…');
+    if line.chars().count() > MAX_LINE_CHARS {
+        line = line.chars().take(MAX_LINE_CHARS).collect();
+        line.push('…');
     }
-    words
+    line
 }
 
-/// Mermaid has HTML in its labels and no escape but its own entities.
-fn mermaid(text: &str) -> String {
+/// Escapes a text as Mermaid entities. Labels are HTML, and Mermaid has no other escape.
+fn escape_mermaid(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if letter.is_alphanumeric() || matches!(letter, ' ' | '_' | '-' | '.' | ',' | '…') {
-            escaped.push(letter);
+    for c in text.chars() {
+        if c.is_alphanumeric() || matches!(c, ' ' | '_' | '-' | '.' | ',' | '…') {
+            escaped.push(c);
         } else {
-            let _ = write!(escaped, "#{};", u32::from(letter));
+            let _ = write!(escaped, "#{};", u32::from(c));
         }
     }
     escaped
 }
 
-fn graphviz(text: &str) -> String {
+fn escape_graphviz(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }

@@ -7,14 +7,14 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// How many clips of a cycle an error names.
-const NAMED: usize = 8;
+/// The maximum number of clips that the error for a cycle names.
+const MAX_NAMED: usize = 8;
 
-/// Every clip that is kin of one clip, over any number of hops: its ancestors, and all that was ever
-/// made from them.
+/// All clips that are related to one clip, over any number of generations: its ancestors, and everything that was made
+/// from them.
 ///
-/// A snapshot: it does not change when the library does. A clip may have several parents, so strictly
-/// it is no tree; it never has a cycle.
+/// It is a snapshot that does not change with the library. It is a directed acyclic graph: a clip may have several
+/// parents.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Family {
     /// Parents before children.
@@ -31,88 +31,88 @@ pub struct Family {
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Member {
-    /// The clip's id; of a missing clip the id it is remembered by.
+    /// The id of the clip. For a missing clip, the id in the sidecars of its children.
     pub id: String,
-    /// The clip's file name.
+    /// The file name of the clip.
     pub file_name: String,
-    /// Whether the clip and its sidecar are there.
+    /// Whether the clip and its sidecar exist.
     pub state: MemberState,
-    /// SHA-256 of the clip's bytes in hex, as it is on record.
+    /// The recorded SHA-256 of the clip's bytes, in hex.
     pub sha256: Option<String>,
-    /// When the clip was made, in milliseconds since 1970 UTC.
+    /// When the clip was made, in milliseconds since the Unix epoch.
     pub created_at: Option<u64>,
     /// `generate`, `edit`, `extend`, `continue`, …
     pub operation: Option<String>,
-    /// What the user wrote.
+    /// The prompt as the user wrote it.
     pub user_prompt: Option<String>,
-    /// What was really sent.
+    /// The prompt that was sent.
     pub revised_prompt: Option<String>,
-    /// The model that was asked for.
+    /// The requested model.
     pub requested_model: Option<String>,
     /// The model that made the clip.
     pub effective_model: Option<String>,
-    /// What it cost, in ticks of 1e-10 USD.
+    /// The cost of the clip, in ticks of 1e-10 USD.
     pub cost_usd_ticks: Option<u64>,
-    /// What it was made from. The first one is what it goes on from.
+    /// The clips that it was made from. It continues the first one.
     pub parents: Vec<ParentLink>,
 }
 
-/// Whether a clip of a family, and its sidecar, are there.
+/// Whether a clip of a family and its sidecar exist.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum MemberState {
-    /// The clip and a sidecar that can be read.
+    /// The clip exists and has a readable sidecar.
     #[default]
     Present,
-    /// The clip, without a sidecar.
+    /// The clip exists and has no sidecar.
     NoSidecar,
-    /// The clip, with a sidecar that cannot be read.
+    /// The clip exists, and its sidecar cannot be read.
     SidecarUnreadable,
-    /// Others come from this clip, and it is gone. Its sidecar may be there still.
+    /// The clip does not exist, but other clips were made from it. Its sidecar may still exist.
     Missing,
 }
 
-/// From a clip to one of its parents.
+/// A link from a clip to one of its parents.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct ParentLink {
     /// The id of the parent's [`Member`].
     pub id: String,
-    /// How the clip came from it: `continue`, `edit`, `extend`, …; `ancestor` where the clips between
-    /// are gone and only a descendant remembers that there were some.
+    /// How the clip was made from the parent: `continue`, `edit`, `extend`, …; `ancestor` if clips between the two are
+    /// missing and unknown.
     pub relation: String,
-    /// By what the parent was found.
+    /// How the parent was found.
     pub found_by: FoundBy,
-    /// SHA-256 of the parent's bytes when the clip was made from it, in hex.
+    /// The SHA-256 of the parent's bytes when the clip was made from it, in hex.
     pub sha256: Option<String>,
     /// The time of the frame that was taken from the parent, in seconds.
     pub frame_seconds: Option<f64>,
-    /// The hash of that frame's picture, in hex.
+    /// The SHA-256 of the pixels of that frame, in hex.
     pub frame_sha256: Option<String>,
 }
 
-/// By what a parent was found.
+/// How a parent was found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum FoundBy {
-    /// By its name, and no hash said otherwise.
+    /// By its id, which no recorded hash contradicts.
     #[default]
     Id,
-    /// By the hash of its bytes: it has another name now.
+    /// By the hash of its bytes. Its id has changed.
     Hash,
-    /// By the name it had before, which its own sidecar remembers.
+    /// By an earlier id, which its own sidecar contains.
     FormerName,
-    /// Not at all: it is missing.
+    /// The parent was not found.
     Nothing,
 }
 
 impl Member {
-    /// A clip with nothing known of it but its id.
+    /// Returns a member of which only the id is known.
     pub fn new(id: impl Into<String>) -> Self {
         let id = id.into();
         Self {
@@ -124,36 +124,37 @@ impl Member {
 }
 
 impl Family {
-    /// Orders clips that were gathered, parents before children and else the older before the newer,
-    /// and the family of `focus` it is. A parent that is not among them becomes a missing one.
+    /// Builds the family of `focus` from its members.
+    ///
+    /// Sorts them, parents before children, and otherwise older clips before newer ones. A parent that is not among
+    /// `members` is added as a missing one.
     ///
     /// # Errors
-    /// `Library` if a clip is, over any number of hops, its own parent: no order exists then, and the
-    /// error names the clips. `InvalidRequest` if `focus` is not among the clips or two have one id.
+    /// `Library` if a clip is its own ancestor; the error names the clips of the cycle. `InvalidRequest` if `focus` is
+    /// not among `members`, or if two of them have the same id.
     pub fn build(mut members: Vec<Member>, focus: &str, notes: Vec<String>) -> Result<Self> {
-        let mut index = index_of(&members)?;
+        let mut index = index_by_id(&members)?;
         if !index.contains_key(focus) {
             return Err(Error::invalid(format!(
-                "build the family of {focus:?}: it is not among the clips"
+                "build the family of {focus:?}: no member has this id"
             )));
         }
-        let mut at = 0;
-        while at < members.len() {
-            for link in members[at].parents.clone() {
-                if !index.contains_key(&link.id) {
-                    index.insert(link.id.clone(), members.len());
-                    members.push(Member {
-                        state: MemberState::Missing,
-                        ..Member::new(link.id)
-                    });
-                }
+        let links: Vec<_> = members.iter().flat_map(|member| &member.parents).collect();
+        let mut missing = Vec::new();
+        for link in links {
+            if !index.contains_key(&link.id) {
+                index.insert(link.id.clone(), members.len() + missing.len());
+                missing.push(Member {
+                    state: MemberState::Missing,
+                    ..Member::new(link.id.clone())
+                });
             }
-            at += 1;
         }
-        let order = order(&members, &index)?;
-        let mut slots: Vec<Option<Member>> = members.into_iter().map(Some).collect();
-        let members: Vec<Member> = order.into_iter().filter_map(|at| slots[at].take()).collect();
-        let index = index_of(&members)?;
+        members.append(&mut missing);
+        let order = sort_parents_first(&members, &index)?;
+        let mut unsorted: Vec<Option<Member>> = members.into_iter().map(Some).collect();
+        let members: Vec<Member> = order.into_iter().filter_map(|i| unsorted[i].take()).collect();
+        let index = index_by_id(&members)?;
         let mut parents = vec![Vec::new(); members.len()];
         let mut children = vec![Vec::new(); members.len()];
         for (child, member) in members.iter().enumerate() {
@@ -175,39 +176,39 @@ impl Family {
         })
     }
 
-    /// Every clip, parents before children, the missing ones too.
+    /// Returns all members, including missing ones, parents before children.
     pub fn members(&self) -> &[Member] {
         &self.members
     }
 
-    /// The clips that are there, parents before children.
+    /// Returns the members that exist, parents before children.
     pub fn clips(&self) -> impl Iterator<Item = &Member> {
-        let there = |member: &&Member| member.state != MemberState::Missing;
-        self.members.iter().filter(there)
+        let exists = |member: &&Member| member.state != MemberState::Missing;
+        self.members.iter().filter(exists)
     }
 
-    /// The clips that others come from and that are gone.
+    /// Returns the missing members.
     pub fn missing(&self) -> impl Iterator<Item = &Member> {
-        let gone = |member: &&Member| member.state == MemberState::Missing;
-        self.members.iter().filter(gone)
+        let is_missing = |member: &&Member| member.state == MemberState::Missing;
+        self.members.iter().filter(is_missing)
     }
 
-    /// The clip whose family it is.
+    /// Returns the clip that the family was requested for.
     pub fn focus(&self) -> &Member {
         &self.members[self.focus]
     }
 
-    /// A clip of the family.
+    /// Returns the member with this id.
     pub fn member(&self, id: &str) -> Option<&Member> {
-        self.index.get(id).map(|at| &self.members[*at])
+        self.index.get(id).map(|index| &self.members[*index])
     }
 
-    /// Where the clip's own branch began.
+    /// Returns the first clip of the branch of [`focus`](Self::focus).
     pub fn root(&self) -> &Member {
-        &self.members[self.line(self.focus).next_back().unwrap_or(self.focus)]
+        &self.members[*self.branch(self.focus).last().unwrap_or(&self.focus)]
     }
 
-    /// Every clip that comes from no other.
+    /// Returns all members without parents.
     pub fn roots(&self) -> impl Iterator<Item = &Member> {
         let members = self.members.iter().zip(&self.parents);
         members
@@ -215,23 +216,23 @@ impl Family {
             .map(|(member, _)| member)
     }
 
-    /// What a clip was made from. Nothing for an id that is not of the family.
+    /// Returns the parents of a clip. Empty if no member has this id.
     pub fn parents(&self, id: &str) -> impl Iterator<Item = &Member> {
-        self.named(&self.parents, id)
+        self.neighbors(&self.parents, id)
     }
 
-    /// What was made from a clip, the oldest first. Nothing for an id that is not of the family.
+    /// Returns the children of a clip, oldest first. Empty if no member has this id.
     pub fn children(&self, id: &str) -> impl Iterator<Item = &Member> {
-        self.named(&self.children, id)
+        self.neighbors(&self.children, id)
     }
 
-    /// Everything that comes from a clip, over any number of hops, nearest first and each once.
+    /// Returns all descendants of a clip, nearest first, each once. Empty if no member has this id.
     pub fn descendants(&self, id: &str) -> Vec<&Member> {
         let mut seen = HashSet::new();
         let mut queue: VecDeque<usize> = self.index.get(id).copied().into_iter().collect();
         let mut found = Vec::new();
-        while let Some(at) = queue.pop_front() {
-            for &child in &self.children[at] {
+        while let Some(parent) = queue.pop_front() {
+            for &child in &self.children[parent] {
                 if seen.insert(child) {
                     found.push(&self.members[child]);
                     queue.push_back(child);
@@ -241,132 +242,140 @@ impl Family {
         found
     }
 
-    /// From where a clip's branch began to the clip itself, both included. Where a clip has several
-    /// parents the way goes by the first. Empty for an id that is not of the family.
+    /// Returns the branch of a clip, from its first clip to the clip itself. If a clip has several parents, the branch
+    /// follows the first. Empty if no member has this id.
     pub fn path_to(&self, id: &str) -> Vec<&Member> {
-        let Some(&at) = self.index.get(id) else {
+        let Some(&index) = self.index.get(id) else {
             return Vec::new();
         };
-        self.line(at).rev().map(|at| &self.members[at]).collect()
+        let branch = self.branch(index).into_iter().rev();
+        branch.map(|index| &self.members[index]).collect()
     }
 
-    /// What the whole family cost, as far as it is known, in ticks of 1e-10 USD.
+    /// Returns the sum of all known costs of the members, in ticks of 1e-10 USD.
     pub fn cost_usd_ticks(&self) -> u64 {
         let costs = self.members.iter().filter_map(|member| member.cost_usd_ticks);
         costs.fold(0, u64::saturating_add)
     }
 
-    /// What a person should know, a line each: sidecars that cannot be read, names that are none.
+    /// Returns remarks for the user, one line each, such as sidecars that cannot be read and invalid names.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    pub(super) fn place(&self, id: &str) -> Option<usize> {
+    pub(super) fn index_of(&self, id: &str) -> Option<usize> {
         self.index.get(id).copied()
     }
 
-    fn named<'a>(&'a self, of: &'a [Vec<usize>], id: &str) -> impl Iterator<Item = &'a Member> + use<'a> {
-        let found = self.index.get(id).map_or(&[][..], |at| &of[*at][..]);
-        found.iter().map(|at| &self.members[*at])
+    fn neighbors<'a>(
+        &'a self,
+        edges: &'a [Vec<usize>],
+        id: &str,
+    ) -> impl Iterator<Item = &'a Member> + use<'a> {
+        let found = self.index.get(id).map_or(&[][..], |index| &edges[*index][..]);
+        found.iter().map(|index| &self.members[*index])
     }
 
-    /// A clip and its first parents, up to where the branch began.
-    fn line(&self, from: usize) -> std::vec::IntoIter<usize> {
-        let line = std::iter::successors(Some(from), |at| self.parents[*at].first().copied());
-        line.collect::<Vec<_>>().into_iter()
+    /// Returns a clip, its first parent, that one's first parent, and so on.
+    fn branch(&self, from: usize) -> Vec<usize> {
+        std::iter::successors(Some(from), |index| self.parents[*index].first().copied()).collect()
     }
 }
 
-fn index_of(members: &[Member]) -> Result<HashMap<String, usize>> {
-    let mut index = HashMap::with_capacity(members.len());
-    for (at, member) in members.iter().enumerate() {
-        if index.insert(member.id.clone(), at).is_some() {
+/// Returns the index of each id.
+fn index_by_id(members: &[Member]) -> Result<HashMap<String, usize>> {
+    let mut by_id = HashMap::with_capacity(members.len());
+    for (index, member) in members.iter().enumerate() {
+        if by_id.insert(member.id.clone(), index).is_some() {
             return Err(Error::invalid(format!(
-                "build a family: two clips have the id {:?}",
+                "build a family: two members have the id {:?}",
                 member.id
             )));
         }
     }
-    Ok(index)
+    Ok(by_id)
 }
 
-/// Places of the clips, parents before children; of those that could come next the oldest.
-fn order(members: &[Member], index: &HashMap<String, usize>) -> Result<Vec<usize>> {
-    let mut waits_for = vec![0_usize; members.len()];
+/// Returns the indices of the members in topological order. Of several that may come next, the oldest does.
+fn sort_parents_first(members: &[Member], index: &HashMap<String, usize>) -> Result<Vec<usize>> {
+    let mut unsorted_parents = vec![0_usize; members.len()];
     let mut children = vec![Vec::new(); members.len()];
     for (child, member) in members.iter().enumerate() {
         for link in &member.parents {
             children[index[&link.id]].push(child);
-            waits_for[child] += 1;
+            unsorted_parents[child] += 1;
         }
     }
-    let turn = |at: usize| Reverse((members[at].created_at.unwrap_or_default(), &members[at].id, at));
-    let free = (0..members.len()).filter(|at| waits_for[*at] == 0);
-    let mut ready: BinaryHeap<_> = free.map(turn).collect();
+    let by_age = |i: usize| Reverse((members[i].created_at.unwrap_or_default(), &members[i].id, i));
+    let roots = (0..members.len()).filter(|i| unsorted_parents[*i] == 0);
+    let mut ready: BinaryHeap<_> = roots.map(by_age).collect();
     let mut order = Vec::with_capacity(members.len());
-    while let Some(Reverse((_, _, at))) = ready.pop() {
-        order.push(at);
-        for &child in &children[at] {
-            waits_for[child] -= 1;
-            if waits_for[child] == 0 {
-                ready.push(turn(child));
+    while let Some(Reverse((_, _, parent))) = ready.pop() {
+        order.push(parent);
+        for &child in &children[parent] {
+            unsorted_parents[child] -= 1;
+            if unsorted_parents[child] == 0 {
+                ready.push(by_age(child));
             }
         }
     }
     if order.len() == members.len() {
         Ok(order)
     } else {
-        Err(cycle(members, index, &waits_for))
+        Err(cycle_error(members, index, &unsorted_parents))
     }
 }
 
-/// Names a cycle. Whatever still waits has a parent that still waits, so going up leads around.
-fn cycle(members: &[Member], index: &HashMap<String, usize>, waits_for: &[usize]) -> Error {
-    // Members come in any order; what is said of them is the same each time.
-    let waiting = (0..members.len()).filter(|at| waits_for[*at] > 0);
-    let oldest = waiting.min_by_key(|at| (members[*at].created_at.unwrap_or_default(), &members[*at].id));
-    let mut at = oldest.unwrap_or_default();
-    let mut seen: HashMap<usize, usize> = HashMap::new();
-    let mut way = Vec::new();
-    while !seen.contains_key(&at) {
-        seen.insert(at, way.len());
-        way.push(at);
-        let up = members[at].parents.iter().map(|link| index[&link.id]);
-        at = up.into_iter().find(|parent| waits_for[*parent] > 0).unwrap_or(at);
+/// Returns the error for a cycle. Every unsorted member has an unsorted parent, so following such parents leads into a
+/// cycle.
+fn cycle_error(members: &[Member], index: &HashMap<String, usize>, unsorted_parents: &[usize]) -> Error {
+    // The message must not depend on the order of the members.
+    let unsorted = (0..members.len()).filter(|i| unsorted_parents[*i] > 0);
+    let oldest = unsorted.min_by_key(|i| (members[*i].created_at.unwrap_or_default(), &members[*i].id));
+    let mut current = oldest.unwrap_or_default();
+    let mut steps: HashMap<usize, usize> = HashMap::new();
+    let mut path = Vec::new();
+    while !steps.contains_key(&current) {
+        steps.insert(current, path.len());
+        path.push(current);
+        let mut parents = members[current].parents.iter().map(|link| index[&link.id]);
+        current = parents
+            .find(|parent| unsorted_parents[*parent] > 0)
+            .unwrap_or(current);
     }
-    let around = &way[seen[&at]..];
-    let mut names: Vec<String> = around
+    let cycle = &path[steps[&current]..];
+    let mut names: Vec<String> = cycle
         .iter()
-        .take(NAMED)
-        .map(|at| format!("{:?}", members[*at].id))
+        .take(MAX_NAMED)
+        .map(|i| format!("{:?}", members[*i].id))
         .collect();
-    if around.len() > NAMED {
-        names.push(format!("{} more", around.len() - NAMED));
+    if cycle.len() > MAX_NAMED {
+        names.push(format!("{} more", cycle.len() - MAX_NAMED));
     }
-    names.push(format!("{:?}", members[at].id));
+    names.push(format!("{:?}", members[current].id));
     Error::new(
         ErrorKind::Library,
         format!(
-            "order a family: a clip is its own ancestor, {}",
+            "build a family: a clip is its own ancestor, {}",
             names.join(" from ")
         ),
     )
-    .with_guidance("a sidecar was changed by hand or by another program: take the wrong parent out of it")
+    .with_guidance("a sidecar was changed by hand or by another program; remove the wrong parent from it")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn member(id: &str, at: u64, parents: &[&str]) -> Member {
+    fn member(id: &str, created_at: u64, parents: &[&str]) -> Member {
         let link = |id: &&str| ParentLink {
             id: (*id).to_owned(),
             relation: "continue".to_owned(),
             ..ParentLink::default()
         };
         Member {
-            created_at: Some(at),
-            cost_usd_ticks: Some(at),
+            created_at: Some(created_at),
+            cost_usd_ticks: Some(created_at),
             parents: parents.iter().map(link).collect(),
             ..Member::new(id)
         }
@@ -377,8 +386,8 @@ mod tests {
     }
 
     #[test]
-    fn parents_come_before_children_and_the_old_before_the_new() {
-        // The clock was set back for c: the order is that of the family, not of the clock.
+    fn members_are_sorted_by_generation_and_then_by_age() {
+        // The clock was set back when c was made.
         let members = vec![
             member("e", 9, &["d", "b"]),
             member("c", 1, &["b"]),
@@ -404,8 +413,8 @@ mod tests {
     }
 
     #[test]
-    fn cycles_are_refused_by_name() {
-        for (members, words) in [
+    fn a_cycle_is_an_error_that_names_its_clips() {
+        for (members, names) in [
             (vec![member("a", 1, &["a"])], "\"a\" from \"a\""),
             (
                 vec![
@@ -418,12 +427,12 @@ mod tests {
             ),
         ] {
             let error = Family::build(members, "a", Vec::new()).unwrap_err();
-            assert!(error.to_string().contains(words), "{error}");
+            assert!(error.to_string().contains(names), "{error}");
         }
     }
 
     #[test]
-    fn a_long_line_needs_no_deep_stack() {
+    fn a_branch_of_100_000_clips_needs_no_deep_stack() {
         let ids: Vec<String> = (0..100_000).map(|number| format!("{number:06}")).collect();
         let mut members = vec![member(&ids[0], 0, &[])];
         for pair in ids.windows(2) {

@@ -11,7 +11,7 @@ use super::family::{FoundBy, MemberState};
 pub(crate) struct LineageResolver<'a> {
     entries: &'a [LineageEntry],
     missing: Vec<MissingClip>,
-    /// By index: what the sidecars of children contain about clips whose own sidecars contain nothing.
+    /// By index: the lineage of clips without a readable sidecar, from the sidecars of their children.
     recalled: HashMap<usize, RecalledLineage>,
     /// By index: the parents.
     pub(crate) parents: Vec<Vec<ResolvedLink>>,
@@ -36,21 +36,21 @@ struct MissingClip {
 /// The hashes of missing clips, each with its size if it is known.
 #[derive(Default)]
 pub(crate) struct MissingHashes {
-    /// Those that are missing in the family.
+    /// The hashes of missing clips of the family.
     pub(crate) in_family: HashMap<String, Option<u64>>,
-    /// Those that are missing elsewhere.
+    /// The hashes of missing clips of other families.
     pub(crate) elsewhere: HashMap<String, Option<u64>>,
 }
 
 impl MissingHashes {
     fn add(&mut self, is_in_family: bool, sha256: String, bytes: Option<u64>) {
-        let all = if is_in_family {
+        let hashes = if is_in_family {
             &mut self.in_family
         } else {
             &mut self.elsewhere
         };
-        // The size in one sidecar also applies to another sidecar with the same hash and no size.
-        let size = all.entry(sha256).or_default();
+        // If one sidecar lacks the size, another sidecar with the same hash may have it.
+        let size = hashes.entry(sha256).or_default();
         *size = size.or(bytes);
     }
 
@@ -67,9 +67,10 @@ struct RecalledLineage {
     has_gap: bool,
 }
 
-/// Finds clips by id, hash or former id.
-struct ClipIndex<'a> {
+/// The indices of clips by id, hash and former id.
+struct ClipLookup<'a> {
     clips: HashMap<&'a str, usize>,
+    /// Sidecars whose clip was removed.
     orphans: HashMap<&'a str, usize>,
     hashes: HashMap<&'a str, Vec<usize>>,
     former: HashMap<&'a str, usize>,
@@ -81,7 +82,7 @@ struct ClipIndex<'a> {
 impl<'a> LineageResolver<'a> {
     /// Resolves all links. `entries` must be sorted by id, so that the result does not depend on the order of reading.
     pub(crate) fn new(entries: &'a [LineageEntry]) -> Self {
-        let mut index = ClipIndex::new(entries);
+        let mut lookup = ClipLookup::new(entries);
         let mut resolver = Self {
             entries,
             missing: Vec::new(),
@@ -89,72 +90,76 @@ impl<'a> LineageResolver<'a> {
             parents: vec![Vec::new(); entries.len()],
         };
         let mut queue: VecDeque<usize> = (0..entries.len())
-            .filter(|at| !index.replaced.contains(at))
+            .filter(|index| !lookup.replaced.contains(index))
             .collect();
-        while let Some(at) = queue.pop_front() {
-            let mut parents = Vec::with_capacity(resolver.links(at).len());
-            for link in 0..resolver.links(at).len() {
-                let resolved = resolver.resolve(&mut index, at, link);
-                if resolver.recall(at, resolved) {
+        while let Some(index) = queue.pop_front() {
+            let mut parents = Vec::with_capacity(resolver.links(index).len());
+            for link in 0..resolver.links(index).len() {
+                let resolved = resolver.resolve(&mut lookup, index, link);
+                if resolver.recall(index, resolved) {
                     queue.push_back(resolved.to);
                 }
                 parents.push(resolved);
             }
-            resolver.parents[at] = parents;
+            resolver.parents[index] = parents;
         }
         resolver
     }
 
-    fn links(&self, at: usize) -> &[Link] {
-        let recalled = || self.recalled.get(&at).map_or(&[][..], |recalled| &recalled.links);
-        match self.entries.get(at) {
+    fn links(&self, index: usize) -> &[Link] {
+        let recalled = || {
+            self.recalled
+                .get(&index)
+                .map_or(&[][..], |recalled| &recalled.links)
+        };
+        match self.entries.get(index) {
             Some(entry) if !entry.links.is_empty() => &entry.links,
             _ => recalled(),
         }
     }
 
     /// Returns a link of a clip by its position.
-    pub(crate) fn link(&self, at: usize, link: usize) -> Option<&Link> {
-        self.links(at).get(link)
+    pub(crate) fn link(&self, index: usize, link: usize) -> Option<&Link> {
+        self.links(index).get(link)
     }
 
     /// Returns the id of a clip.
-    pub(crate) fn name(&self, at: usize) -> &str {
-        match self.entries.get(at) {
+    pub(crate) fn name(&self, index: usize) -> &str {
+        match self.entries.get(index) {
             Some(entry) => entry.id.as_str(),
-            None => &self.missing[at - self.entries.len()].name,
+            None => &self.missing[index - self.entries.len()].name,
         }
     }
 
     /// Returns the recorded hash of a clip.
-    pub(crate) fn sha256(&self, at: usize) -> Option<&str> {
-        match self.entries.get(at) {
+    pub(crate) fn sha256(&self, index: usize) -> Option<&str> {
+        match self.entries.get(index) {
             Some(entry) => entry.sha256.as_deref(),
-            None => self.missing[at - self.entries.len()].sha256.as_deref(),
+            None => self.missing[index - self.entries.len()].sha256.as_deref(),
         }
     }
 
     /// Returns the hashes of missing clips, in `family` (a set of indices) and elsewhere.
     pub(crate) fn missing_hashes(&self, family: &HashSet<usize>) -> MissingHashes {
         let mut hashes = MissingHashes::default();
-        for (at, parents) in self.parents.iter().enumerate() {
+        for (index, parents) in self.parents.iter().enumerate() {
             for parent in parents {
                 let is_missing = self.entries.get(parent.to).is_none_or(|entry| !entry.exists());
-                if let Some(link) = self.link(at, parent.link)
+                if let Some(link) = self.link(index, parent.link)
                     && let Some(sha256) = link.sha256.clone().filter(|_| is_missing)
                 {
-                    hashes.add(family.contains(&at), sha256, link.bytes);
+                    hashes.add(family.contains(&index), sha256, link.bytes);
                 }
             }
         }
-        for (at, entry) in self
+        for (index, entry) in self
             .entries
             .iter()
             .enumerate()
             .filter(|(_, entry)| !entry.exists())
         {
             if let Some(sha256) = &entry.sha256 {
-                hashes.add(family.contains(&at), sha256.clone(), entry.bytes);
+                hashes.add(family.contains(&index), sha256.clone(), entry.bytes);
             }
         }
         hashes
@@ -171,10 +176,10 @@ impl<'a> LineageResolver<'a> {
         let mut seen = HashSet::from([focus]);
         let mut queue = VecDeque::from([focus]);
         let mut indices = Vec::new();
-        while let Some(at) = queue.pop_front() {
-            indices.push(at);
-            let parents = self.parents[at].iter().map(|parent| parent.to);
-            for next in parents.chain(children[at].iter().copied()) {
+        while let Some(index) = queue.pop_front() {
+            indices.push(index);
+            let parents = self.parents[index].iter().map(|parent| parent.to);
+            for next in parents.chain(children[index].iter().copied()) {
                 if seen.insert(next) {
                     queue.push_back(next);
                 }
@@ -183,84 +188,87 @@ impl<'a> LineageResolver<'a> {
         indices
     }
 
-    fn resolve(&mut self, index: &mut ClipIndex<'a>, child: usize, at: usize) -> ResolvedLink {
-        let link = &self.links(child)[at];
-        let (to, found_by) = match self.find(index, child, link) {
+    /// Resolves the link at `position` among those of the child.
+    fn resolve(&mut self, lookup: &mut ClipLookup<'a>, child: usize, position: usize) -> ResolvedLink {
+        let link = &self.links(child)[position];
+        let (to, found_by) = match self.find(lookup, child, link) {
             Some(found) => found,
             None => {
                 let link = link.clone();
-                (self.add_missing(index, &link), FoundBy::Nothing)
+                (self.add_missing(lookup, &link), FoundBy::Nothing)
             }
         };
         ResolvedLink {
             to,
-            link: at,
+            link: position,
             found_by,
         }
     }
 
     /// Returns the clip that a link refers to, or the sidecar of a removed one.
-    fn find(&self, index: &ClipIndex<'a>, child: usize, link: &Link) -> Option<(usize, FoundBy)> {
+    fn find(&self, lookup: &ClipLookup<'a>, child: usize, link: &Link) -> Option<(usize, FoundBy)> {
         let entries = self.entries;
         let id = link.id.as_deref();
         if let Some(sha256) = link.sha256.as_deref()
-            && let Some(indices) = index.hashes.get(sha256)
+            && let Some(indices) = lookup.hashes.get(sha256)
         {
-            let named = indices.iter().find(|at| id == Some(entries[**at].id.as_str()));
+            let named = indices
+                .iter()
+                .find(|index| id == Some(entries[**index].id.as_str()));
             if let Some(&to) = named {
                 return Some((to, FoundBy::Id));
             }
-            // An edit may return the bytes of its parent. Then the child has the same hash.
-            if let Some(&to) = indices.iter().find(|at| **at != child) {
+            // The service may return the parent's bytes for an edit. Then the child has the same hash.
+            if let Some(&to) = indices.iter().find(|index| **index != child) {
                 return Some((to, FoundBy::Hash));
             }
         }
-        // A name counts unless the hashes show that another clip has it now.
-        let may_be = |at: &usize| match (&entries[*at].sha256, &link.sha256) {
-            (Some(its), Some(wanted)) => its == wanted,
+        // A clip with the right id is the parent unless its hash differs: then the id was reused.
+        let may_be_parent = |index: &usize| match (&entries[*index].sha256, &link.sha256) {
+            (Some(actual), Some(expected)) => actual == expected,
             _ => true,
         };
         // A clip that was renamed to the name of its missing parent is not its own parent.
-        let is_renamed = |at: &usize| *at == child && !entries[child].former_ids.is_empty();
-        let is_other = |at: &&usize| **at != child && may_be(at);
-        let clip = index.clips.get(id?);
-        if let Some(&to) = clip.filter(|at| may_be(at) && !is_renamed(at)) {
+        let is_renamed_child = |index: &usize| *index == child && !entries[child].former_ids.is_empty();
+        let is_other = |index: &&usize| **index != child && may_be_parent(index);
+        let clip = lookup.clips.get(id?);
+        if let Some(&to) = clip.filter(|index| may_be_parent(index) && !is_renamed_child(index)) {
             return Some((to, FoundBy::Id));
         }
-        if let Some(&to) = index.former.get(id?).filter(is_other) {
+        if let Some(&to) = lookup.former.get(id?).filter(is_other) {
             return Some((to, FoundBy::FormerName));
         }
-        let orphan = index.orphans.get(id?).filter(|at| may_be(at));
+        let orphan = lookup.orphans.get(id?).filter(|index| may_be_parent(index));
         orphan.map(|&to| (to, FoundBy::Nothing))
     }
 
     /// Returns the index of a missing clip, which two children with the same parent share.
-    fn add_missing(&mut self, index: &mut ClipIndex<'a>, link: &Link) -> usize {
+    fn add_missing(&mut self, lookup: &mut ClipLookup<'a>, link: &Link) -> usize {
         let short = link.sha256.as_ref().map(|sha256| &sha256[..12]);
         let mut name = match (&link.id, short) {
             (Some(id), _) => id.clone(),
             (None, Some(short)) => format!("sha256 {short}"),
             (None, None) => "unknown".to_owned(),
         };
-        // Another clip has the name now, or a sidecar of other bytes.
-        while index.is_taken(&name) {
+        // Another clip or sidecar with other bytes may have this name now.
+        while lookup.is_taken(&name) {
             name = format!("{name} ({})", short.unwrap_or("before"));
         }
-        if let Some(&at) = index.missing.get(&name) {
-            return at;
+        if let Some(&index) = lookup.missing.get(&name) {
+            return index;
         }
-        let at = self.entries.len() + self.missing.len();
-        index.missing.insert(name.clone(), at);
+        let index = self.entries.len() + self.missing.len();
+        lookup.missing.insert(name.clone(), index);
         self.missing.push(MissingClip {
             name,
             sha256: link.sha256.clone(),
         });
         self.parents.push(Vec::new());
-        at
+        index
     }
 
-    /// Takes the lineage of a parent from the sidecar of its child if the parent's own sidecar has none. Returns whether
-    /// there was any.
+    /// Takes the lineage of a parent from the sidecar of its child if the parent has no readable sidecar. Returns whether
+    /// any was found.
     fn recall(&mut self, child: usize, parent_link: ResolvedLink) -> bool {
         let is_unknown = self.entries.get(parent_link.to).is_none_or(|entry| {
             let no_sidecar = matches!(
@@ -307,13 +315,13 @@ impl<'a> LineageResolver<'a> {
     }
 }
 
-impl<'a> ClipIndex<'a> {
+impl<'a> ClipLookup<'a> {
     fn is_taken(&self, name: &str) -> bool {
         self.clips.contains_key(name) || self.orphans.contains_key(name)
     }
 
     fn new(entries: &'a [LineageEntry]) -> Self {
-        let mut index = Self {
+        let mut lookup = Self {
             clips: HashMap::with_capacity(entries.len()),
             orphans: HashMap::new(),
             hashes: HashMap::with_capacity(entries.len()),
@@ -321,16 +329,16 @@ impl<'a> ClipIndex<'a> {
             missing: HashMap::new(),
             replaced: HashSet::new(),
         };
-        for (at, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.exists()) {
-            index.clips.insert(entry.id.as_str(), at);
+        for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.exists()) {
+            lookup.clips.insert(entry.id.as_str(), index);
             if let Some(sha256) = &entry.sha256 {
-                index.hashes.entry(sha256).or_default().push(at);
+                lookup.hashes.entry(sha256).or_default().push(index);
             }
             for former in &entry.former_ids {
-                index.former.entry(former).or_insert(at);
+                lookup.former.entry(former).or_insert(index);
             }
         }
-        for (at, entry) in entries
+        for (index, entry) in entries
             .iter()
             .enumerate()
             .filter(|(_, entry)| entry.state == MemberState::Missing)
@@ -339,17 +347,17 @@ impl<'a> ClipIndex<'a> {
             let found = entry
                 .sha256
                 .as_deref()
-                .and_then(|sha256| index.hashes.get(sha256));
+                .and_then(|sha256| lookup.hashes.get(sha256));
             match found.and_then(|indices| indices.first()) {
                 Some(&now) => {
-                    index.former.entry(entry.id.as_str()).or_insert(now);
-                    index.replaced.insert(at);
+                    lookup.former.entry(entry.id.as_str()).or_insert(now);
+                    lookup.replaced.insert(index);
                 }
                 None => {
-                    index.orphans.insert(entry.id.as_str(), at);
+                    lookup.orphans.insert(entry.id.as_str(), index);
                 }
             }
         }
-        index
+        lookup
     }
 }

@@ -1,7 +1,7 @@
-//! A clip as `Read` and `Seek`: of a clip in a bucket, only the parts that are read are fetched.
+//! Reads a clip through `Read` and `Seek`. Of a clip in a bucket, only the parts that are read are fetched.
 //!
-//! Owns which blocks are fetched together, which are cached, and how a blocking thread waits for a store that only async
-//! code can call. Does not know what is in a clip.
+//! Owns which blocks are fetched together, which are cached, and how a blocking thread waits for an async store. Does not
+//! know what a clip contains.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,35 +20,38 @@ use super::bucket::Object;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::read_runtime;
 
-/// The size of a block. Small, since a fragmented clip is a chain of small tables that are far apart.
-const BLOCK: u64 = 16 << 10;
+/// The size of a block. It is small, because a fragmented clip has many small tables that are far apart.
+const BLOCK_BYTES: u64 = 16 << 10;
 /// The factor by which each request is longer than the previous one while a clip is read sequentially.
 const GROWTH: u64 = 8;
-/// The maximum number of blocks in a request: 1 MiB.
-const MAX_AHEAD: u64 = 64;
-/// The maximum number of cached blocks: 8 MiB.
-const MAX_CACHED: usize = 512;
-/// The maximum time that a read waits for its request.
+/// The maximum number of blocks in a request, 1 MiB.
+const MAX_BLOCKS_PER_REQUEST: u64 = 64;
+/// The maximum number of cached blocks, 8 MiB.
+const MAX_CACHED_BLOCKS: usize = 512;
+/// The deadline of a request.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A clip of a library as `Read` and `Seek`. Fetches only what is read: 16 KiB at a time, and up to 1 MiB at a time
-/// while it is read sequentially. Caches at most 8 MiB.
+/// Reads a clip of a library through `Read` and `Seek`.
 ///
-/// A clone has its own position and shares the cache. Reading blocks, so call it on a thread that may block, for
-/// example through `spawn_blocking`, and never on one that runs async code. A request that is not answered within 20 s
-/// fails with `TimedOut`, as does every read after the runtime in which the reader was created is gone.
+/// Fetches 16 KiB at a time, and up to 1 MiB at a time while the clip is read sequentially. Caches at most 8 MiB. A clone
+/// has its own position and shares the cache.
+///
+/// Reading blocks the thread. Use a thread that may block, for example through `spawn_blocking`, and never one that runs
+/// async code. A read fails with `TimedOut` if the store does not answer within 20 s, or if the runtime in which the
+/// reader was created has shut down.
 #[derive(Clone)]
 pub struct ClipReader {
     name: Arc<str>,
     object: Arc<Object>,
     cache: Arc<Mutex<BlockCache>>,
     runtime: Handle,
-    /// Becomes true when the caller gives up.
+    /// Becomes true when the caller stops the reader.
     stop: watch::Receiver<bool>,
     position: u64,
-    /// The block after the last request, and the number of blocks in that request.
-    next: u64,
-    ahead: u64,
+    /// The block after those of the last request.
+    next_block: u64,
+    /// The number of blocks in the last request.
+    last_count: u64,
 }
 
 /// Blocks by number, each with the time of its last use.
@@ -60,7 +63,7 @@ struct BlockCache {
 }
 
 impl ClipReader {
-    /// Must be called within the runtime that is to carry out the reads.
+    /// Returns a reader whose requests run in the current runtime.
     pub(crate) fn new(name: &str, object: Object) -> Self {
         Self {
             name: name.into(),
@@ -69,8 +72,8 @@ impl ClipReader {
             runtime: read_runtime(),
             stop: watch::channel(false).1,
             position: 0,
-            next: 0,
-            ahead: 0,
+            next_block: 0,
+            last_count: 0,
         }
     }
 
@@ -79,8 +82,8 @@ impl ClipReader {
         self.object.size
     }
 
-    /// Returns a clone, and a function that stops it: a read that is waiting for the store then fails at once, and so
-    /// does every later read of a block that is not cached.
+    /// Returns a clone, and a function that stops it. A read that is waiting for the store then fails at once, and so does
+    /// every later read that needs the store.
     pub fn stoppable(&self) -> (Self, impl FnOnce() + Send + use<>) {
         let (stopper, stop) = watch::channel(false);
         let reader = Self { stop, ..self.clone() };
@@ -105,30 +108,32 @@ impl ClipReader {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns a block from the cache, or fetches it together with the following ones.
     fn block(&mut self, number: u64) -> io::Result<Bytes> {
         if let Some(block) = self.cache().get(number) {
             return Ok(block);
         }
-        let wanted = if number == self.next {
-            (self.ahead * GROWTH).clamp(1, MAX_AHEAD)
+        let max_count = if number == self.next_block {
+            (self.last_count * GROWTH).clamp(1, MAX_BLOCKS_PER_REQUEST)
         } else {
             1
         };
-        let blocks = self.object.size.div_ceil(BLOCK);
+        let blocks = self.object.size.div_ceil(BLOCK_BYTES);
         let count = {
             let cache = self.cache();
-            let until = (number + 1..blocks.min(number + wanted)).find(|at| cache.blocks.contains_key(at));
-            until.unwrap_or_else(|| blocks.min(number + wanted)) - number
+            let end = blocks.min(number + max_count);
+            let cached = (number + 1..end).find(|number| cache.blocks.contains_key(number));
+            cached.unwrap_or(end) - number
         };
-        let start = number * BLOCK;
-        let fetched = self.fetch(start..self.object.size.min(start + count * BLOCK))?;
-        (self.next, self.ahead) = (number + count, count);
+        let start = number * BLOCK_BYTES;
+        let fetched = self.fetch(start..self.object.size.min(start + count * BLOCK_BYTES))?;
+        (self.next_block, self.last_count) = (number + count, count);
         let mut cache = self.cache();
-        let size = usize::try_from(BLOCK).unwrap_or(usize::MAX);
-        for (at, from) in (number..).zip((0..fetched.len()).step_by(size)) {
+        let size = usize::try_from(BLOCK_BYTES).unwrap_or(usize::MAX);
+        for (fetched_number, from) in (number..).zip((0..fetched.len()).step_by(size)) {
             // A copy, because a slice would keep all of the reply in memory.
             let block = Bytes::copy_from_slice(&fetched[from..fetched.len().min(from + size)]);
-            cache.put(at, block);
+            cache.put(fetched_number, block);
         }
         cache
             .get(number)
@@ -137,42 +142,42 @@ impl ClipReader {
 
     /// Sends a request in the runtime and waits for it on this thread.
     fn fetch(&self, range: Range<u64>) -> io::Result<Bytes> {
-        let (sender, answer) = sync_channel(1);
+        let (sender, reply) = sync_channel(1);
         let object = Arc::clone(&self.object);
-        let doing = format!("read clip {:?}", self.name);
+        let action = format!("read clip {:?}", self.name);
         let mut stop = self.stop.clone();
-        let asked = self.runtime.spawn({
-            let doing = doing.clone();
+        let request = self.runtime.spawn({
+            let action = action.clone();
             async move {
                 tokio::select! {
                     biased;
-                    // An error means that the function that stops it was dropped.
+                    // An error means that the function that stops the reader was dropped without a call.
                     Ok(_) = stop.wait_for(|stop| *stop) => {}
                     // Sending fails if the read has timed out.
-                    answer = object.range(range, &doing) => drop(sender.send(answer)),
+                    reply = object.range(range, &action) => drop(sender.send(reply)),
                 }
             }
         });
-        match answer.recv_timeout(DEADLINE) {
+        match reply.recv_timeout(DEADLINE) {
             Ok(bytes) => bytes.map_err(io::Error::other),
             Err(RecvTimeoutError::Timeout) => {
-                asked.abort();
-                let late = format!("{doing}: the store did not answer within {DEADLINE:?}");
+                request.abort();
+                let message = format!("{action}: the store did not answer within {DEADLINE:?}");
                 Err(io::Error::new(
                     io::ErrorKind::TimedOut,
-                    Error::new(ErrorKind::Timeout, late),
+                    Error::new(ErrorKind::Timeout, message),
                 ))
             }
             Err(RecvTimeoutError::Disconnected) => {
-                let why = if *self.stop.borrow() {
+                let reason = if *self.stop.borrow() {
                     "stopped"
                 } else {
                     "its runtime is shutting down"
                 };
-                let gone = format!("{doing}: {why}");
+                let message = format!("{action}: {reason}");
                 Err(io::Error::new(
                     io::ErrorKind::TimedOut,
-                    Error::new(ErrorKind::Stopped, gone),
+                    Error::new(ErrorKind::Stopped, message),
                 ))
             }
         }
@@ -188,7 +193,7 @@ impl BlockCache {
     }
 
     fn put(&mut self, number: u64, block: Bytes) {
-        if self.blocks.len() >= MAX_CACHED {
+        if self.blocks.len() >= MAX_CACHED_BLOCKS {
             let oldest = self.blocks.iter().min_by_key(|(_, (_, used))| *used);
             if let Some(oldest) = oldest.map(|(number, _)| *number) {
                 self.blocks.remove(&oldest);
@@ -204,11 +209,11 @@ impl Read for ClipReader {
         if buffer.is_empty() || self.position >= self.object.size {
             return Ok(0);
         }
-        let block = self.block(self.position / BLOCK)?;
-        let from = usize::try_from(self.position % BLOCK).unwrap_or(usize::MAX);
-        let there = block.get(from..).unwrap_or_default();
-        let count = there.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&there[..count]);
+        let block = self.block(self.position / BLOCK_BYTES)?;
+        let from = usize::try_from(self.position % BLOCK_BYTES).unwrap_or(usize::MAX);
+        let rest = block.get(from..).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
         self.position += count as u64;
         Ok(count)
     }

@@ -1,5 +1,5 @@
-//! What every backend must do, checked on a folder and on a bucket in memory. `tests/it` checks the same through the
-//! public API on the server of a real bucket.
+//! Tests that every backend must pass, run on a folder and on a bucket in memory. `tests/it` tests the same through the
+//! public API on a server that implements S3.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -10,21 +10,21 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// A backend, and what must exist as long as it is used.
-struct Bench {
+/// A backend, and the temporary folder that it needs.
+struct TestBackend {
     backend: Arc<dyn Backend>,
     _folder: Option<TempDir>,
 }
 
-fn backends() -> [Bench; 2] {
+fn backends() -> [TestBackend; 2] {
     let folder = tempfile::tempdir().unwrap();
     let bucket = Bucket::new(Arc::new(InMemory::new()), "team".into(), None);
     [
-        Bench {
+        TestBackend {
             backend: Arc::new(Folder::create(folder.path()).unwrap()),
             _folder: Some(folder),
         },
-        Bench {
+        TestBackend {
             backend: Arc::new(bucket),
             _folder: None,
         },
@@ -35,7 +35,7 @@ fn id(name: &str) -> ClipId {
     name.parse().unwrap()
 }
 
-/// Writes a clip's bytes to its unfinished file.
+/// Writes the bytes of a clip to its unfinished file.
 async fn staged(backend: &dyn Backend, id: &ClipId, bytes: &[u8]) -> Result<(FinishedPart, PartLock)> {
     let Part { mut file, path, lock } = backend.stage(id).await?;
     file.write_all(bytes).unwrap();
@@ -50,8 +50,8 @@ async fn save(backend: &dyn Backend, name: &str, bytes: &[u8]) -> Result<()> {
 
 #[tokio::test]
 async fn a_new_library_is_empty_and_can_be_written() {
-    for bench in backends() {
-        let backend = &*bench.backend;
+    for test in backends() {
+        let backend = &*test.backend;
         backend.check_writable().await.unwrap();
         assert!(backend.clips(None, 10).await.unwrap().is_empty());
         assert!(backend.sidecars().await.unwrap().is_empty());
@@ -67,8 +67,8 @@ async fn a_new_library_is_empty_and_can_be_written() {
 
 #[tokio::test]
 async fn a_committed_clip_is_complete_and_listed() {
-    for bench in backends() {
-        let backend = &*bench.backend;
+    for test in backends() {
+        let backend = &*test.backend;
         for name in ["1763812000000_a", "named", "1763812000001_b"] {
             save(backend, name, name.as_bytes()).await.unwrap();
         }
@@ -98,11 +98,11 @@ async fn a_committed_clip_is_complete_and_listed() {
 
 #[tokio::test]
 async fn a_name_is_never_overwritten() {
-    for bench in backends() {
-        let backend = &*bench.backend;
+    for test in backends() {
+        let backend = &*test.backend;
         let clip = id("a");
         assert!(backend.is_free(&clip).await.unwrap());
-        // Staged before the name was taken, committed after it.
+        // It is staged before the name is taken, and committed afterwards.
         let (late, _lock) = staged(backend, &id("late"), b"late").await.unwrap();
         save(backend, "a", b"first").await.unwrap();
         assert!(!backend.is_free(&clip).await.unwrap());
@@ -120,8 +120,8 @@ async fn a_name_is_never_overwritten() {
 
 #[tokio::test]
 async fn sidecars_are_read_in_the_order_of_their_ids() {
-    for bench in backends() {
-        let backend = &*bench.backend;
+    for test in backends() {
+        let backend = &*test.backend;
         for name in ["a", "b"] {
             save(backend, name, b"clip").await.unwrap();
             backend
@@ -150,9 +150,9 @@ async fn sidecars_are_read_in_the_order_of_their_ids() {
 }
 
 #[tokio::test]
-async fn of_two_writers_of_one_version_one_is_refused() {
-    for bench in backends() {
-        let backend = &*bench.backend;
+async fn only_one_of_two_writers_replaces_a_version() {
+    for test in backends() {
+        let backend = &*test.backend;
         let write =
             |text: &str, condition| backend.write_document(JOBS, "job", text.as_bytes().to_vec(), condition);
         let missing = backend.read_document(JOBS, "job").await.unwrap();
@@ -186,8 +186,8 @@ async fn of_two_writers_of_one_version_one_is_refused() {
 
 #[tokio::test]
 async fn documents_are_listed_by_folder() {
-    for bench in backends() {
-        let backend = &*bench.backend;
+    for test in backends() {
+        let backend = &*test.backend;
         for (folder, name) in [
             (JOBS, "one"),
             (JOBS, "two"),
@@ -222,15 +222,15 @@ async fn documents_are_listed_by_folder() {
 
 #[tokio::test]
 async fn bytes_in_quarantine_are_replaced_and_published() {
-    for bench in backends() {
-        let backend = &*bench.backend;
+    for test in backends() {
+        let backend = &*test.backend;
         let note = backend.write_document(QUARANTINE, "r", b"{}".to_vec(), WriteCondition::None);
         note.await.unwrap();
         let name = "quarantine/r.mp4";
         for bytes in [&b"first"[..], b"second"] {
             let (part, _lock) = staged(backend, &id("a"), bytes).await.unwrap();
             backend.replace(name, part).await.unwrap();
-            // The bucket leaves the file to the caller, who begins the next attempt with it.
+            // A bucket does not remove the file, and the next attempt begins with it.
             let part = backend.stage(&id("a")).await.unwrap();
             part.file.set_len(0).unwrap();
         }
@@ -244,8 +244,8 @@ async fn bytes_in_quarantine_are_replaced_and_published() {
 
 #[tokio::test]
 async fn an_unfinished_file_has_one_writer() {
-    for bench in backends() {
-        let backend = &*bench.backend;
+    for test in backends() {
+        let backend = &*test.backend;
         let part = backend.stage(&id("a")).await.unwrap();
         let error = backend.stage(&id("a")).await.err().unwrap().to_string();
         assert!(error.contains("being written already"), "{error}");

@@ -1,4 +1,4 @@
-//! The size and hash of a clip.
+//! Computes the size and hash of a file.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::error::io_error;
 use crate::error::Result;
 
-/// The size and hash of a file.
+/// The size and hash of a clip.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct ClipDigest {

@@ -1,11 +1,11 @@
-//! Errors of disks and object stores, with the cause that a person can act on.
+//! Converts errors of disks and object stores, and adds what the user can do.
 
 use std::io;
 
 use crate::error::{Error, ErrorKind};
 
-/// Converts an I/O error that occurred while `doing` something.
-pub(crate) fn io_error(doing: &str, error: io::Error) -> Error {
+/// Converts an I/O error that occurred during `action`.
+pub(crate) fn io_error(action: &str, error: io::Error) -> Error {
     let (kind, why, guidance) = match error.kind() {
         io::ErrorKind::NotFound => (ErrorKind::NotFound, "it does not exist", None),
         io::ErrorKind::StorageFull => (
@@ -26,22 +26,26 @@ pub(crate) fn io_error(doing: &str, error: io::Error) -> Error {
         io::ErrorKind::PermissionDenied => (
             ErrorKind::Library,
             "permission is denied",
-            Some("give this user the right to write there, or use another library"),
+            Some("give this user permission to write there, or use another library"),
         ),
-        io::ErrorKind::FileTooLarge => (ErrorKind::Library, "the disk takes no file of that size", None),
-        _ => return Error::new(ErrorKind::Library, doing).with_source(error),
+        io::ErrorKind::FileTooLarge => (
+            ErrorKind::Library,
+            "the disk does not support files of this size",
+            None,
+        ),
+        _ => return Error::new(ErrorKind::Library, action).with_source(error),
     };
-    let error = Error::new(kind, format!("{doing}: {why}")).with_source(error);
+    let error = Error::new(kind, format!("{action}: {why}")).with_source(error);
     match guidance {
         Some(words) => error.with_guidance(words),
         None => error,
     }
 }
 
-/// Converts an error of an object store. Its own message contains addresses and replies of the server, which show keys
-/// and signed text, so only the status and the error code are passed on.
-#[expect(clippy::needless_pass_by_value, reason = "as map_err hands it over")]
-pub(crate) fn store_error(doing: &str, error: object_store::Error) -> Error {
+/// Converts an error of an object store. Its message contains URLs and replies of the server, which may contain keys and
+/// signatures, so only the status and the error code are kept.
+#[expect(clippy::needless_pass_by_value, reason = "map_err passes a value")]
+pub(crate) fn store_error(action: &str, error: object_store::Error) -> Error {
     use object_store::Error as Store;
     let text = error.to_string();
     let code = between(&text, "<Code>", "</Code>");
@@ -51,7 +55,7 @@ pub(crate) fn store_error(doing: &str, error: object_store::Error) -> Error {
         (_, Some("NoSuchBucket"), _) => (
             ErrorKind::NotFound,
             "there is no such bucket",
-            Some("make the bucket first, or look at its name"),
+            Some("create the bucket first, or check its name"),
         ),
         (
             _,
@@ -77,21 +81,21 @@ pub(crate) fn store_error(doing: &str, error: object_store::Error) -> Error {
         | (Store::Unauthenticated { .. }, ..) => (
             ErrorKind::Library,
             refused,
-            Some("look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"),
+            Some("check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"),
         ),
         (_, Some("RequestTimeTooSkewed"), _) => (
             ErrorKind::Library,
             "the clock of this machine is wrong",
-            Some("set the clock: requests are signed with the time"),
+            Some("set the clock, because requests are signed with the time"),
         ),
         (Store::NotFound { .. }, ..) => (ErrorKind::NotFound, "it does not exist", None),
         (Store::AlreadyExists { .. }, ..) => (ErrorKind::Library, "it exists already", None),
         (Store::PermissionDenied { .. }, ..) => (
             ErrorKind::Library,
             "permission is denied",
-            Some("let this key list the bucket, and read, write and delete in it"),
+            Some("give this key permission to list the bucket, and to read, write and delete its objects"),
         ),
-        // The metadata service of cloud machines, asked for credentials as the last resort.
+        // The address of the metadata service of cloud machines, which is the last source of credentials that is tried.
         _ if text.contains("169.254.169.254") => (
             ErrorKind::Library,
             "there are no credentials",
@@ -105,10 +109,10 @@ pub(crate) fn store_error(doing: &str, error: object_store::Error) -> Error {
         (status, code) => status.or(code),
     };
     let message = match (why, detail) {
-        ("", None) => format!("{doing}: the store failed"),
-        ("", Some(detail)) => format!("{doing}: the store failed: {detail}"),
-        (why, None) => format!("{doing}: {why}"),
-        (why, Some(detail)) => format!("{doing}: {why} ({detail})"),
+        ("", None) => format!("{action}: the store failed"),
+        ("", Some(detail)) => format!("{action}: the store failed: {detail}"),
+        (why, None) => format!("{action}: {why}"),
+        (why, Some(detail)) => format!("{action}: {why} ({detail})"),
     };
     let error = Error::new(kind, message);
     match guidance {
@@ -117,7 +121,7 @@ pub(crate) fn store_error(doing: &str, error: object_store::Error) -> Error {
     }
 }
 
-/// Returns the alphanumeric word between two marks, such as a status or an error code.
+/// Returns the alphanumeric word between two strings, such as a status or an error code.
 fn between(text: &str, from: &str, to: &str) -> Option<String> {
     let (_, rest) = text.split_once(from)?;
     let (word, _) = rest.split_once(to)?;
@@ -136,9 +140,9 @@ fn root(error: &object_store::Error) -> Option<String> {
     (is_harmless && !std::ptr::addr_eq(last, error)).then(|| text.trim_end_matches('.').to_owned())
 }
 
-/// Converts the error for a random name that the system could not provide.
+/// Converts the error of a system that provides no random numbers.
 pub(crate) fn no_randomness(error: getrandom::Error) -> Error {
-    Error::new(ErrorKind::Library, "draw a random name").with_source(error)
+    Error::new(ErrorKind::Library, "create a random name").with_source(error)
 }
 
 #[cfg(test)]
@@ -171,7 +175,7 @@ mod tests {
             (
                 io::ErrorKind::FileTooLarge,
                 ErrorKind::Library,
-                "the disk takes no file of that size",
+                "the disk does not support files of this size",
             ),
             (io::ErrorKind::NotFound, ErrorKind::NotFound, "it does not exist"),
         ];
@@ -185,17 +189,17 @@ mod tests {
                 "{error}"
             );
         }
-        let error = io_error("write clip a.mp4", io::Error::other("on fire"));
-        assert_eq!(error.to_string(), "write clip a.mp4: on fire");
+        let error = io_error("write clip a.mp4", io::Error::other("device error"));
+        assert_eq!(error.to_string(), "write clip a.mp4: device error");
     }
 
-    /// A reply as Amazon writes it: with the key's id and the text that was signed.
+    /// A reply of Amazon S3, which contains the id of the key and the signed text.
     const REPLY: &str = "Server returned non-2xx status code: 403 Forbidden: <?xml version=\"1.0\"?><Error>\
         <Code>SignatureDoesNotMatch</Code><AWSAccessKeyId>AKIDSECRET</AWSAccessKeyId>\
         <StringToSign>AWS4-HMAC-SHA256 hidden</StringToSign></Error>";
 
     #[test]
-    fn the_message_of_a_store_is_not_repeated() {
+    fn the_message_of_a_store_is_not_shown() {
         let denied = object_store::Error::PermissionDenied {
             path: "a.mp4".to_owned(),
             source: REPLY.into(),
@@ -206,18 +210,18 @@ mod tests {
             "write to library s3://b: the store refuses the credentials (403 SignatureDoesNotMatch)"
         );
         assert!(error.guidance().is_some());
-        let odd = object_store::Error::Generic {
+        let with_url = object_store::Error::Generic {
             store: "S3",
             source: "Error performing PUT http://host/b?X-Amz-Signature=hidden in 1s - hidden".into(),
         };
-        let shown = format!("{0} {0:?}", store_error("write clip a.mp4", odd));
+        let shown = format!("{0} {0:?}", store_error("write clip a.mp4", with_url));
         assert!(!shown.contains("hidden"), "{shown}");
-        let broken = object_store::Error::Generic {
+        let refused = object_store::Error::Generic {
             store: "S3",
             source: Box::new(io::Error::from(io::ErrorKind::ConnectionRefused)),
         };
         assert_eq!(
-            store_error("write clip a.mp4", broken).to_string(),
+            store_error("write clip a.mp4", refused).to_string(),
             "write clip a.mp4: the store failed: connection refused"
         );
     }

@@ -1,7 +1,7 @@
-//! A file that is appended to on a blocking thread and hashed on the way.
+//! Appends to a file on a blocking thread, and hashes the bytes at the same time.
 //!
-//! Owns how writing overlaps with receiving, and whether the hash is that of the whole file. Does not know what is
-//! written.
+//! Owns how writing overlaps with receiving, and whether the hash is that of the whole file. Does not know what the file
+//! contains.
 
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 
@@ -24,7 +24,7 @@ enum State {
 
 struct Output {
     file: LockedFile,
-    /// The hash and the number of the bytes written so far. `None` if part of the file was not written here.
+    /// The hash and the number of the bytes written so far. `None` if a part of the file was not written by this value.
     hash: Option<(Sha256, u64)>,
 }
 
@@ -34,7 +34,7 @@ impl HashingWriter {
         Self(State::Idle(Box::new(Output { file, hash })))
     }
 
-    /// Starts to write a piece, after the previous one is in the file.
+    /// Waits until the previous piece is in the file, and then starts to write this one.
     ///
     /// # Cancel safety
     /// If the future is dropped before it completes, nothing of the piece is written.
@@ -65,7 +65,7 @@ impl HashingWriter {
         self.end().await
     }
 
-    /// Truncates the file; the next piece is written there.
+    /// Truncates the file to `length`. The next piece is written there.
     pub(crate) async fn truncate(&mut self, length: u64) -> io::Result<()> {
         self.flush().await?;
         self.begin(move |output| {
@@ -79,7 +79,7 @@ impl HashingWriter {
         self.flush().await
     }
 
-    /// Returns the file, with the hash and the number of its bytes if all of them were written here.
+    /// Returns the file, with the hash and the number of its bytes if all of them were written by this value.
     pub(crate) async fn finish(&mut self) -> io::Result<(LockedFile, Option<(Sha256, u64)>)> {
         let length = self.length().await?;
         match std::mem::replace(&mut self.0, State::Lost) {

@@ -1,4 +1,4 @@
-//! JSON documents of one kind, in a folder of the library.
+//! Reads and writes the JSON documents in one folder of the library.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::{Backend, Document, Version, WriteCondition};
 use crate::error::Result;
 
-/// The documents in one folder of a library. Each is written completely or not at all, and of two writers that change
-/// the same version one is told so.
+/// The documents in one folder of a library. A write is complete or has no effect. Of two clients that replace the same
+/// version, one fails.
 #[derive(Clone)]
 pub(crate) struct JsonStore {
     backend: Arc<dyn Backend>,
@@ -15,7 +15,7 @@ pub(crate) struct JsonStore {
 }
 
 impl JsonStore {
-    /// `folder` is a name of this crate, or several with slashes.
+    /// Returns the store for `folder`, which may contain slashes and must not come from a user or a server.
     pub(crate) fn new(backend: &Arc<dyn Backend>, folder: impl Into<String>) -> Self {
         Self {
             backend: Arc::clone(backend),
@@ -23,7 +23,7 @@ impl JsonStore {
         }
     }
 
-    /// Returns the names of all documents, in no order.
+    /// Returns the names of all documents, unsorted.
     pub(crate) async fn names(&self) -> Result<Vec<String>> {
         self.backend.documents(&self.folder).await
     }
@@ -43,13 +43,18 @@ impl JsonStore {
         self.write(name, json, WriteCondition::Absent).await
     }
 
-    /// Replaces the version that the caller has read. Returns `None` if the document has changed since, or is gone.
-    pub(crate) async fn replace(&self, name: &str, seen: &Version, json: Vec<u8>) -> Result<Option<Version>> {
-        self.write(name, json, WriteCondition::Unchanged(seen.clone()))
+    /// Replaces the version that the caller has read. Returns `None` if the document has changed or was removed since.
+    pub(crate) async fn replace(
+        &self,
+        name: &str,
+        current: &Version,
+        json: Vec<u8>,
+    ) -> Result<Option<Version>> {
+        self.write(name, json, WriteCondition::Unchanged(current.clone()))
             .await
     }
 
-    /// Writes a document over any version. For documents with a single writer.
+    /// Writes a document, and replaces any version. For documents with a single writer.
     pub(crate) async fn put(&self, name: &str, json: Vec<u8>) -> Result<()> {
         self.write(name, json, WriteCondition::None).await.map(drop)
     }

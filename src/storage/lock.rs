@@ -1,10 +1,10 @@
-//! File locks: they keep two processes, or two clients in one process, from doing the same work at once.
+//! File locks, which prevent two processes, or two clients in one process, from doing the same work at once.
 //!
-//! On Unix a lock is advisory: it excludes other lockers but not readers and writers. On Windows the standard
-//! library's lock is mandatory: a second handle, even in the same process, can neither read nor write the file.
-//! Therefore on Windows a file that is read by name is never locked. The lock of an unfinished clip is a separate file
-//! beside it, which is locked by opening it without sharing; it is released and removed when the handle is closed.
-//! The tests below exercise the layout with a separate lock file on every system.
+//! On Unix, a lock is advisory: it excludes other lockers, but not readers and writers. On Windows, the lock of the
+//! standard library is mandatory: a second handle, even in the same process, can neither read nor write the file.
+//! Therefore a file that is read by name is never locked on Windows. The lock of an unfinished clip is a separate file
+//! next to it, which is locked by opening it without sharing. It is released and removed when the handle is closed. The
+//! tests below cover the separate lock file on every system.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -12,12 +12,12 @@ use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long to wait for a lock before it counts as held. Between `fork` and `exec` a child process holds the open files
-/// of its parent, including the locks of a parent that was killed in that moment.
-pub(crate) const INHERITED: Duration = Duration::from_millis(200);
+/// How long to wait for a lock before it counts as held. Between `fork` and `exec`, a child process holds the open files
+/// of its parent, and also the locks if the parent is killed at that moment.
+pub(crate) const LOCK_WAIT: Duration = Duration::from_millis(200);
 
-/// An open file and its lock, both released on drop. The lock is released before the file is closed: a child process
-/// between `fork` and `exec` has a copy of the handle, and closing only ours would leave the lock held.
+/// An open file and its lock, both released on drop. The lock is released explicitly: a child process between `fork` and
+/// `exec` has a copy of the handle, so closing this one would not release the lock.
 #[derive(Debug)]
 pub(crate) struct LockedFile(File);
 
@@ -44,25 +44,28 @@ impl DerefMut for LockedFile {
 /// The result of an attempt to lock a file.
 #[cfg_attr(
     windows,
-    expect(dead_code, reason = "on Windows a locked file has one name and keeps it")
+    expect(
+        dead_code,
+        reason = "on Windows a locked file has one name, which does not change"
+    )
 )]
 pub(crate) enum Locked {
-    /// This process holds the lock, and the file still has the name that it was opened by.
+    /// This process holds the lock, and the file still has the name under which it was opened.
     Ours(LockedFile),
     /// Another process or client holds the lock.
     Held,
-    /// This process holds the lock, and the file has a second name, which a crash left: writing changes both.
+    /// This process holds the lock, and the file has a second name, which a crash left. Writing would change both.
     Linked(LockedFile),
-    /// The name was removed or given to another file during the attempt.
+    /// The name was removed, or was given to another file, during the attempt.
     Moved,
 }
 
 /// Whether the lock of a file that is read by name is a separate file.
-const SEPARATE: bool = cfg!(windows);
+const HAS_LOCK_FILE: bool = cfg!(windows);
 /// The suffix of a separate lock file.
-const SEPARATE_SUFFIX: &str = ".lock";
+const LOCK_FILE_SUFFIX: &str = ".lock";
 
-/// The result of an attempt to lock an unfinished file, which has one writer and may be read by name meanwhile.
+/// The result of an attempt to lock an unfinished file. It has one writer, and may be read by name at the same time.
 pub(crate) enum LockedPart {
     /// This process holds the lock as long as both values exist.
     Ours(LockedFile, PartLock),
@@ -74,7 +77,7 @@ pub(crate) enum LockedPart {
     Moved,
 }
 
-/// The lock of an open file, where it is a separate file. Released on drop.
+/// The lock of an open file, if it is a separate file. Released on drop.
 #[derive(Debug)]
 pub(crate) struct PartLock {
     _file: Option<LockedFile>,
@@ -90,9 +93,9 @@ impl PartLock {
 /// Opens and locks a file that is read by name while it is locked. Creates it if it is missing.
 ///
 /// # Errors
-/// As [`open_locked`].
+/// As for [`open_locked`].
 pub(crate) fn open_locked_part(path: &Path) -> io::Result<LockedPart> {
-    locked_part(path, SEPARATE)
+    lock_part(path, HAS_LOCK_FILE)
 }
 
 /// Repeats an attempt to take a lock while `is_held` returns true, for at most `wait`. Returns the last result.
@@ -101,18 +104,19 @@ pub(crate) fn try_for<T>(
     attempt: impl Fn() -> io::Result<T>,
     is_held: impl Fn(&T) -> bool,
 ) -> io::Result<T> {
-    let until = Instant::now() + wait;
+    let deadline = Instant::now() + wait;
     loop {
         let locked = attempt()?;
-        if !is_held(&locked) || Instant::now() >= until {
+        if !is_held(&locked) || Instant::now() >= deadline {
             return Ok(locked);
         }
         std::thread::yield_now();
     }
 }
 
-fn locked_part(path: &Path, separate: bool) -> io::Result<LockedPart> {
-    if !separate {
+/// Does what [`open_locked_part`] does, with or without a separate lock file.
+fn lock_part(path: &Path, has_lock_file: bool) -> io::Result<LockedPart> {
+    if !has_lock_file {
         return Ok(match open_locked(path)? {
             Locked::Ours(file) => LockedPart::Ours(file, PartLock { _file: None }),
             Locked::Held => LockedPart::Held,
@@ -120,46 +124,47 @@ fn locked_part(path: &Path, separate: bool) -> io::Result<LockedPart> {
             Locked::Moved => LockedPart::Moved,
         });
     }
-    refuse_irregular(path)?;
-    let lock = match open_locked(&separate_lock(path))? {
+    reject_irregular(path)?;
+    let lock = match open_locked(&lock_file_path(path))? {
         Locked::Ours(lock) | Locked::Linked(lock) => PartLock { _file: Some(lock) },
         Locked::Held => return Ok(LockedPart::Held),
         Locked::Moved => return Ok(LockedPart::Moved),
     };
     let file = LockedFile(open(OpenOptions::new(), path)?);
     Ok(match check_name(&file, path)? {
-        Named::Only => LockedPart::Ours(file, lock),
-        Named::Linked => LockedPart::Linked(lock),
-        Named::Gone => LockedPart::Moved,
+        NameCheck::Only => LockedPart::Ours(file, lock),
+        NameCheck::Linked => LockedPart::Linked(lock),
+        NameCheck::Gone => LockedPart::Moved,
     })
 }
 
 /// Locks an unfinished file before its removal. Returns `None` if it is being written.
 pub(crate) fn lock_to_remove(file: File, path: &Path) -> Option<PartLock> {
-    to_remove(file, path, SEPARATE)
+    lock_part_to_remove(file, path, HAS_LOCK_FILE)
 }
 
-fn to_remove(file: File, path: &Path, separate: bool) -> Option<PartLock> {
-    if separate {
-        return match open_locked(&separate_lock(path)) {
+fn lock_part_to_remove(file: File, path: &Path, has_lock_file: bool) -> Option<PartLock> {
+    if has_lock_file {
+        return match open_locked(&lock_file_path(path)) {
             Ok(Locked::Ours(lock) | Locked::Linked(lock)) => Some(PartLock { _file: Some(lock) }),
             Ok(Locked::Held | Locked::Moved) | Err(_) => None,
         };
     }
-    // The lock is in the file.
+    // Without a separate lock file, the file itself is locked.
     let is_free = !matches!(file.try_lock(), Err(TryLockError::WouldBlock));
     is_free.then_some(PartLock {
         _file: Some(LockedFile(file)),
     })
 }
 
-fn separate_lock(path: &Path) -> PathBuf {
+fn lock_file_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(SEPARATE_SUFFIX);
+    name.push(LOCK_FILE_SUFFIX);
     name.into()
 }
 
-fn refuse_irregular(path: &Path) -> io::Result<()> {
+/// Fails if the name exists and is not that of a regular file.
+fn reject_irregular(path: &Path) -> io::Result<()> {
     match check_regular(path) {
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(error),
         // A missing file is created, and other failures are reported by opening it.
@@ -176,22 +181,23 @@ fn open(mut options: OpenOptions, path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Opens and locks a file, creating it if it is missing. The lock is released with the handle, at the latest when the
-/// process ends. The file must not carry data: on Windows it can be neither read by others nor found afterwards.
+/// Opens and locks a file, and creates it if it is missing. The lock is released when the handle is closed, which is at
+/// the latest when the process ends. The file must not contain data: on Windows, other handles cannot read it, and it is
+/// removed with the handle.
 ///
-/// On a filesystem without locks every attempt succeeds: there the user must run only one process.
+/// On a filesystem without locks, every attempt succeeds. The user must run only one process there.
 ///
 /// # Errors
-/// Those of opening. `InvalidInput` if the name exists and is not a regular file.
+/// The errors of opening. `InvalidInput` if the name exists and is not a regular file.
 #[cfg(windows)]
 pub(crate) fn open_locked(path: &Path) -> io::Result<Locked> {
     use std::os::windows::fs::OpenOptionsExt as _;
 
     const FILE_FLAG_DELETE_ON_CLOSE: u32 = 0x0400_0000;
     const ERROR_SHARING_VIOLATION: i32 = 32;
-    refuse_irregular(path)?;
+    reject_irregular(path)?;
     let mut options = OpenOptions::new();
-    // Nobody else can have the file open, so no other handle refers to a name that is about to be removed.
+    // Without sharing, no other handle can refer to the file when it is removed.
     options.share_mode(0).custom_flags(FILE_FLAG_DELETE_ON_CLOSE);
     match open(options, path) {
         Ok(file) => Ok(Locked::Ours(LockedFile(file))),
@@ -200,31 +206,32 @@ pub(crate) fn open_locked(path: &Path) -> io::Result<Locked> {
     }
 }
 
-/// Opens and locks a file, creating it if it is missing. The lock is released with the handle, at the latest when the
-/// process ends. The file must not carry data: on Windows it can be neither read by others nor found afterwards.
+/// Opens and locks a file, and creates it if it is missing. The lock is released when the handle is closed, which is at
+/// the latest when the process ends. The file must not contain data: on Windows, other handles cannot read it, and it is
+/// removed with the handle.
 ///
-/// On a filesystem without locks every attempt succeeds: there the user must run only one process.
+/// On a filesystem without locks, every attempt succeeds. The user must run only one process there.
 ///
 /// # Errors
-/// Those of opening. `InvalidInput` if the name exists and is not a regular file.
+/// The errors of opening. `InvalidInput` if the name exists and is not a regular file.
 #[cfg(not(windows))]
 pub(crate) fn open_locked(path: &Path) -> io::Result<Locked> {
-    refuse_irregular(path)?;
+    reject_irregular(path)?;
     let file = open(OpenOptions::new(), path)?;
-    if !take(&file)? {
+    if !try_lock(&file)? {
         return Ok(Locked::Held);
     }
     let file = LockedFile(file);
     Ok(match check_name(&file, path)? {
-        Named::Only => Locked::Ours(file),
-        Named::Linked => Locked::Linked(file),
-        Named::Gone => Locked::Moved,
+        NameCheck::Only => Locked::Ours(file),
+        NameCheck::Linked => Locked::Linked(file),
+        NameCheck::Gone => Locked::Moved,
     })
 }
 
-/// Locks an open file, unless it is locked. Returns whether it is locked by this handle now.
+/// Locks an open file, unless another handle has locked it. Returns whether this handle has the lock now.
 #[cfg(not(windows))]
-fn take(file: &File) -> io::Result<bool> {
+fn try_lock(file: &File) -> io::Result<bool> {
     match file.try_lock() {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
@@ -236,7 +243,7 @@ fn take(file: &File) -> io::Result<bool> {
 /// Returns whether a file is locked, or `None` if it does not exist. Two concurrent calls do not affect each other.
 ///
 /// # Errors
-/// Those of opening. `InvalidInput` if the name exists and is not a regular file.
+/// The errors of opening. `InvalidInput` if the name exists and is not a regular file.
 pub(crate) fn is_locked(path: &Path) -> io::Result<Option<bool>> {
     let file = match check_regular(path).and_then(|()| File::open(path)) {
         Ok(file) => file,
@@ -254,13 +261,13 @@ pub(crate) fn is_locked(path: &Path) -> io::Result<Option<bool>> {
     }
 }
 
-/// Returns whether an open file still has the name that it was opened by.
+/// Returns whether an open file still has the name under which it was opened.
 pub(crate) fn is_named(file: &File, path: &Path) -> io::Result<bool> {
-    Ok(!matches!(check_name(file, path)?, Named::Gone))
+    Ok(!matches!(check_name(file, path)?, NameCheck::Gone))
 }
 
-/// Checks that a name is that of a regular file: following a link would leave the library, and opening a pipe would
-/// wait forever.
+/// Checks that a name is that of a regular file. Following a link would leave the library, and opening a pipe would wait
+/// forever.
 pub(crate) fn check_regular(path: &Path) -> io::Result<()> {
     if fs::symlink_metadata(path)?.is_file() {
         return Ok(());
@@ -271,7 +278,8 @@ pub(crate) fn check_regular(path: &Path) -> io::Result<()> {
     ))
 }
 
-enum Named {
+/// Whether an open file still has its name.
+enum NameCheck {
     /// The file has this name and no other.
     Only,
     /// The file has this name and another one.
@@ -281,22 +289,26 @@ enum Named {
 }
 
 #[cfg(unix)]
-fn check_name(file: &File, path: &Path) -> io::Result<Named> {
+fn check_name(file: &File, path: &Path) -> io::Result<NameCheck> {
     use std::os::unix::fs::MetadataExt as _;
     let opened = file.metadata()?;
     Ok(match fs::symlink_metadata(path) {
-        Ok(named) if (named.dev(), named.ino()) != (opened.dev(), opened.ino()) => Named::Gone,
-        Ok(_) if opened.nlink() > 1 => Named::Linked,
-        Ok(_) => Named::Only,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Named::Gone,
+        Ok(named) if (named.dev(), named.ino()) != (opened.dev(), opened.ino()) => NameCheck::Gone,
+        Ok(_) if opened.nlink() > 1 => NameCheck::Linked,
+        Ok(_) => NameCheck::Only,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => NameCheck::Gone,
         Err(error) => return Err(error),
     })
 }
 
-/// Only checks that the name exists: the standard library has no inode numbers on this system.
+/// Checks only that the name exists, because the standard library has no inode numbers on this system.
 #[cfg(not(unix))]
-fn check_name(_: &File, path: &Path) -> io::Result<Named> {
-    Ok(if path.exists() { Named::Only } else { Named::Gone })
+fn check_name(_: &File, path: &Path) -> io::Result<NameCheck> {
+    Ok(if path.exists() {
+        NameCheck::Only
+    } else {
+        NameCheck::Gone
+    })
 }
 
 #[cfg(test)]
@@ -307,44 +319,51 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_briefly_held_lock_is_waited_for() {
-        let tries = Cell::new(0);
+    fn an_attempt_to_lock_is_repeated_until_the_deadline() {
+        let attempts = Cell::new(0);
         let attempt = || {
-            tries.set(tries.get() + 1);
-            Ok(tries.get())
+            attempts.set(attempts.get() + 1);
+            Ok(attempts.get())
         };
-        let third = try_for(Duration::from_secs(3600), attempt, |tries| *tries < 3);
+        let third = try_for(Duration::from_secs(3600), attempt, |attempts| *attempts < 3);
         assert_eq!(third.unwrap(), 3);
         assert_eq!(
             try_for(Duration::ZERO, attempt, |_| true).unwrap(),
             4,
-            "held all the time"
+            "the deadline has passed after one attempt"
         );
     }
 
-    /// Covers both layouts: that of this system, and the separate lock file of Windows.
+    /// Covers both the lock in the file and the separate lock file of Windows.
     #[test]
-    fn a_part_has_one_writer_and_any_reader() {
-        for separate in [false, true] {
+    fn a_part_has_one_writer_and_any_number_of_readers() {
+        for has_lock_file in [false, true] {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("a.mp4.part");
-            let LockedPart::Ours(mut file, lock) = locked_part(&path, separate).unwrap() else {
+            let LockedPart::Ours(mut file, lock) = lock_part(&path, has_lock_file).unwrap() else {
                 panic!("it is not locked");
             };
             file.write_all(b"clip").unwrap();
-            assert!(matches!(locked_part(&path, separate).unwrap(), LockedPart::Held));
-            // By name, as hashing and verification read it.
+            assert!(matches!(
+                lock_part(&path, has_lock_file).unwrap(),
+                LockedPart::Held
+            ));
+            // Hashing and verification open it by name.
             let mut read = String::new();
             let mut reader = File::open(&path).unwrap();
             reader.read_to_string(&mut read).unwrap();
             assert_eq!(read, "clip");
-            assert!(to_remove(File::open(&path).unwrap(), &path, separate).is_none());
+            assert!(lock_part_to_remove(File::open(&path).unwrap(), &path, has_lock_file).is_none());
             drop((file, lock));
-            let lock = to_remove(reader, &path, separate).expect("it is not being written any more");
-            assert!(matches!(locked_part(&path, separate).unwrap(), LockedPart::Held));
+            let lock =
+                lock_part_to_remove(reader, &path, has_lock_file).expect("it is not being written any more");
+            assert!(matches!(
+                lock_part(&path, has_lock_file).unwrap(),
+                LockedPart::Held
+            ));
             drop(lock);
             assert!(matches!(
-                locked_part(&path, separate).unwrap(),
+                lock_part(&path, has_lock_file).unwrap(),
                 LockedPart::Ours(..)
             ));
         }
@@ -367,13 +386,13 @@ mod tests {
     }
 
     #[test]
-    fn a_part_with_a_separate_lock_is_itself_never_locked() {
+    fn a_part_with_a_separate_lock_file_is_not_locked_itself() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.mp4.part");
-        let LockedPart::Ours(file, _lock) = locked_part(&path, true).unwrap() else {
+        let LockedPart::Ours(file, _lock) = lock_part(&path, true).unwrap() else {
             panic!("it is not locked");
         };
-        // A mandatory lock would forbid reading and writing: there is none on this file.
+        // There must be no lock on this file, since a mandatory one would prevent reading and writing.
         let second = File::open(&path).unwrap();
         second.try_lock().unwrap();
         drop(file);

@@ -1,12 +1,12 @@
-//! Where a library keeps its files: clips, sidecars and small JSON documents.
+//! Stores the files of a library: clips, sidecars and small JSON documents.
 //!
-//! Owns the trait [`Backend`] and its two implementations, a [`Folder`] and a [`Bucket`]: names that are never
-//! overwritten, conditional writes, file locks, temporary files, and the index that makes a large folder quick to
-//! list. Does not know what a clip, a sidecar or a document contains.
+//! Owns the trait [`Backend`] and its two implementations, a [`Folder`] and a [`Bucket`]: clips that are never
+//! overwritten, conditional writes, file locks, temporary files, and the index for fast listing of a large folder. Does
+//! not know what a clip, a sidecar or a document contains.
 //!
 //! Names are relative to the library: `<id>.mp4` and `<id>.mp4.json` for clips and sidecars, and
-//! `<folder>/<name>.json` for documents. Callers pass file names of a [`ClipId`] or names of their own, never a
-//! text from outside, so no name leaves the library.
+//! `<folder>/<name>.json` for documents. Callers pass file names of a [`ClipId`] or names that this crate defines, never
+//! text from a user or a server, so no name refers to a file outside the library.
 
 mod bucket;
 mod clip_reader;
@@ -46,8 +46,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host;
 use crate::ids::ClipId;
 
-/// The folder of unfinished files. It is inside the library, so that the last step is a rename on one filesystem,
-/// and hidden, so that neither a listing nor ima2-gen takes its files for clips.
+/// The folder of unfinished files. It is inside the library, so that the final rename is on one filesystem. It is hidden,
+/// so that neither listings nor ima2-gen treat its files as clips.
 const INCOMING: &str = ".incoming";
 /// The folder of the records of open requests.
 pub(crate) const JOBS: &str = "jobs";
@@ -63,14 +63,14 @@ pub(crate) const QUARANTINE: &str = "quarantine";
 const PART_SUFFIX: &str = ".part";
 /// The suffix of documents.
 const DOCUMENT_SUFFIX: &str = ".json";
-/// The maximum size of a sidecar that is read or written, in bytes. Typical sidecars are a few kilobytes.
+/// The maximum size of a sidecar that is read or written, in bytes. Typical sidecars have a few kilobytes.
 pub const MAX_SIDECAR_BYTES: usize = 4 << 20;
 /// The maximum size of a document. A chain of a hundred steps with the longest prompts is far smaller.
 const MAX_DOCUMENT_BYTES: u64 = 8 << 20;
 
-/// What a library is stored on.
+/// The storage of a library.
 ///
-/// Dropping a future leaves a file as it was or as it is to be, never in between.
+/// Dropping a future leaves a file unchanged or completely written, never partially.
 #[async_trait]
 pub(crate) trait Backend: fmt::Display + Send + Sync {
     /// Returns the folder, with symbolic links resolved, if the library is one.
@@ -79,7 +79,7 @@ pub(crate) trait Backend: fmt::Display + Send + Sync {
     /// Returns the file locks of the library. A bucket has none.
     fn locks(&self) -> Option<FileLocks>;
 
-    /// Returns the index of names, where there can be one.
+    /// Returns the index of names. A bucket has none.
     fn index(&self) -> Option<&Arc<Index>>;
 
     /// Checks that a clip could be saved now, by writing and removing a small file.
@@ -91,7 +91,7 @@ pub(crate) trait Backend: fmt::Display + Send + Sync {
     /// Returns the ids of all sidecars, with or without a clip, newest first.
     async fn sidecars(&self) -> Result<Vec<ClipId>>;
 
-    /// Returns every id in order, with the files that exist.
+    /// Returns all ids, oldest first, each with which of its files exist.
     async fn contents(&self) -> Result<Vec<(ClipId, FilePresence)>>;
 
     /// Returns whether neither a clip, a sidecar nor an unfinished file has this id.
@@ -99,46 +99,47 @@ pub(crate) trait Backend: fmt::Display + Send + Sync {
 
     /// Returns the size of a file, or `None` if it does not exist.
     ///
-    /// Fails for a symbolic link, a folder or a device: following a link would leave the library, and opening a
-    /// pipe would wait forever.
+    /// Fails for anything but a regular file: following a link would leave the library, and opening a pipe would wait
+    /// forever.
     async fn size(&self, name: &str) -> Result<Option<u64>>;
 
-    /// Opens a file for reading in pieces.
-    async fn open(&self, name: &str, doing: &str) -> Result<Option<Object>>;
+    /// Opens a file for reading in pieces. Returns `None` if it does not exist. `action` begins the error message.
+    async fn open(&self, name: &str, action: &str) -> Result<Option<Object>>;
 
-    /// Computes the size and hash of a file.
-    async fn digest(&self, name: &str, doing: &str) -> Result<Option<ClipDigest>>;
+    /// Computes the size and hash of a file. Returns `None` if it does not exist. `action` begins the error message.
+    async fn digest(&self, name: &str, action: &str) -> Result<Option<ClipDigest>>;
 
-    /// Reads sidecars, in the order of `ids`. `None` stands for a clip without a sidecar. Meant for as many ids at a
-    /// time as [`sidecar_batch`](Self::sidecar_batch) says.
+    /// Reads sidecars. The results are in the order of `ids`, with `None` for a clip without a sidecar. See
+    /// [`sidecar_batch`](Self::sidecar_batch) for the number of ids.
     async fn read_sidecars(&self, ids: &[ClipId]) -> Vec<Result<Option<Bytes>>>;
 
-    /// Returns how many sidecars one call should read, and how many calls should run concurrently.
+    /// Returns how many sidecars one call of [`read_sidecars`](Self::read_sidecars) should read, and how many calls should
+    /// run concurrently.
     fn sidecar_batch(&self) -> (usize, usize);
 
-    /// Writes a sidecar, over an old one if there is one.
+    /// Writes a sidecar, and replaces an existing one.
     async fn write_sidecar(&self, id: &ClipId, json: Vec<u8>) -> Result<()>;
 
-    /// Opens the unfinished file of a clip, with what it contains, locked against every other writer.
+    /// Opens the unfinished file of a clip, with the bytes that it has, and locks it against other writers.
     async fn stage(&self, id: &ClipId) -> Result<Part>;
 
-    /// Makes a synced, complete unfinished file the clip `id`, then writes its sidecar. Overwrites nothing. A crash
-    /// in between leaves a complete clip without a sidecar.
+    /// Makes a complete unfinished file the clip `id`, then writes its sidecar. Overwrites nothing. A crash in between
+    /// leaves a complete clip without a sidecar.
     async fn commit(&self, id: &ClipId, part: FinishedPart, sidecar: Vec<u8>) -> Result<()>;
 
-    /// Makes another file of the library the clip `id`. Overwrites nothing.
+    /// Makes the file `from` of the library the clip `id`. Overwrites nothing.
     async fn publish(&self, id: &ClipId, from: &str, digest: &ClipDigest) -> Result<()>;
 
-    /// Moves a complete unfinished file to `name`, over an old file if there is one.
+    /// Moves a complete unfinished file to `name`, and replaces an existing file.
     async fn replace(&self, name: &str, part: FinishedPart) -> Result<()>;
 
     /// Removes a file. Succeeds if it does not exist.
     async fn remove(&self, name: &str) -> Result<()>;
 
-    /// Removes temporary files that nobody is writing and that have not changed for `age`. Returns how many.
+    /// Removes temporary files that no process is writing and that have not changed for `age`. Returns how many.
     async fn sweep(&self, age: Duration) -> Result<u64>;
 
-    /// Returns the names of the documents in a folder, without `.json`, in no order.
+    /// Returns the names of the documents in a folder, without `.json`, unsorted.
     async fn documents(&self, folder: &str) -> Result<Vec<String>>;
 
     /// Returns the names of the folders in a folder, sorted.
@@ -171,7 +172,7 @@ pub(crate) struct FilePresence {
 }
 
 impl FilePresence {
-    /// Returns each id once, in order, with the files that exist.
+    /// Returns each id once, oldest first, with which of its files exist.
     fn join(clips: Vec<ClipId>, sidecars: Vec<ClipId>) -> Vec<(ClipId, Self)> {
         let mut all: HashMap<ClipId, Self> = HashMap::with_capacity(clips.len());
         for id in clips {
@@ -186,60 +187,60 @@ impl FilePresence {
     }
 }
 
-/// The unfinished file of a clip, which nobody else writes while `file` and `lock` exist.
+/// The unfinished file of a clip. No other process or task can write it while `file` and `lock` exist.
 pub(crate) struct Part {
     pub(crate) file: LockedFile,
     pub(crate) path: PathBuf,
     pub(crate) lock: PartLock,
 }
 
-/// An unfinished file whose bytes are all written.
+/// An unfinished file that has all of its bytes.
 pub(crate) struct FinishedPart {
     pub(crate) path: PathBuf,
-    /// Keeps the lock, where the lock is in the file.
+    /// The open file, which also holds the lock if that is not a separate file.
     pub(crate) file: LockedFile,
     pub(crate) digest: ClipDigest,
 }
 
-/// A document as it was read.
+/// A document, with its version when it was read.
 pub(crate) struct Document {
     pub(crate) json: Bytes,
     pub(crate) version: Version,
 }
 
-/// The version of a document that a caller has read or written.
+/// The version of a document, which changes with its content.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Version {
-    /// The SHA-256 of its bytes.
+    /// The SHA-256 of the document, in a folder.
     Hash([u8; 32]),
-    /// The entity tag of an object store.
+    /// The entity tag of the object, in a bucket.
     Tag(UpdateVersion),
 }
 
-/// What must be true of a document for a write to take effect.
+/// The condition under which a document is written.
 #[derive(Debug, Clone)]
 pub(crate) enum WriteCondition {
-    /// It does not exist.
+    /// The document does not exist.
     Absent,
-    /// It is still this version.
+    /// The document still has this version.
     Unchanged(Version),
-    /// Nothing: for documents with a single writer.
+    /// No condition, for documents with a single writer.
     None,
 }
 
-/// Runs work on the disk on a thread that may block. The work continues when the future is dropped.
+/// Runs `work` on a thread that may block. It continues when the future is dropped.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     host::spawn_blocking(work).await.map_err(shutting_down)?
 }
 
-/// The error for work that ended with the runtime.
+/// Converts the error for a task that the runtime stopped.
 pub(crate) fn shutting_down(error: tokio::task::JoinError) -> Error {
     Error::new(ErrorKind::Library, "wait for the library").with_source(error)
 }
 
-/// Returns a temporary name for a file that is to be called `name`.
+/// Returns the name of a temporary file for the content of `name`.
 fn temporary_name(name: &str) -> Result<String> {
     let random = host::random().map_err(no_randomness)?;
     Ok(format!("{name}.{random:08x}{PART_SUFFIX}"))
@@ -254,19 +255,19 @@ fn name_taken(name: &str) -> Error {
 
 fn without_sidecar(id: &ClipId, error: Error) -> Error {
     let message = format!(
-        "save clip {}: the clip is in the library, its sidecar is not",
+        "save clip {}: the clip is in the library, but its sidecar could not be written",
         id.file_name()
     );
     Error::new(ErrorKind::Library, message).with_source(error)
 }
 
-fn document_too_large(doing: &str) -> Error {
+fn document_too_large(action: &str) -> Error {
     Error::new(
         ErrorKind::Library,
-        format!("{doing}: it has more than {MAX_DOCUMENT_BYTES} bytes"),
+        format!("{action}: it has more than {MAX_DOCUMENT_BYTES} bytes"),
     )
 }
 
-pub(crate) fn sidecar_too_large(doing: &str) -> Error {
-    Error::new(ErrorKind::Library, format!("{doing}: it is larger than 4 MiB"))
+pub(crate) fn sidecar_too_large(action: &str) -> Error {
+    Error::new(ErrorKind::Library, format!("{action}: it is larger than 4 MiB"))
 }

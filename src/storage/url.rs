@@ -1,4 +1,4 @@
-//! Where a URL says that a library is.
+//! Parses the URL of a library.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use url::Url;
 use super::Bucket;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Where a library is.
+/// The location of a library.
 pub(crate) enum Location {
     Folder(PathBuf),
     #[cfg_attr(not(feature = "s3"), expect(dead_code, reason = "needs the feature s3"))]
@@ -18,23 +18,24 @@ pub(crate) enum Location {
 pub(crate) fn url_in(path: &Path) -> Option<&str> {
     let text = path.to_str()?;
     let (scheme, _) = text.split_once("://")?;
-    // A single letter is a drive.
-    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    // A single letter is a drive of Windows.
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
     let is_scheme = scheme.len() > 1
         && scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-        && scheme.bytes().all(is_known);
+        && scheme.bytes().all(is_allowed);
     is_scheme.then_some(text)
 }
 
-/// Parses the URL of a library, and connects to nothing.
+/// Parses the URL of a library, without connecting to it.
 pub(crate) fn locate(url: &str) -> Result<Location> {
-    let wrong = |what: &str, why: &str| Error::new(ErrorKind::Config, format!("open library {what}: {why}"));
-    // No part of it is shown until it is known to contain no password.
+    let invalid =
+        |what: &str, why: &str| Error::new(ErrorKind::Config, format!("open library {what}: {why}"));
+    // A message may show the URL only after it is known to contain no password.
     let parsed = Url::parse(url)
-        .map_err(|_| wrong("by its url", "it is not a url; write it as s3://bucket/prefix"))?;
+        .map_err(|_| invalid("by its url", "it is not a url; write it as s3://bucket/prefix"))?;
     let has_secret = !parsed.username().is_empty() || parsed.password().is_some();
     if has_secret || parsed.query().is_some() || parsed.fragment().is_some() {
-        return Err(wrong(
+        return Err(invalid(
             "by its url",
             "it has a user, a query or a fragment; credentials are read from the environment",
         ));
@@ -43,12 +44,12 @@ pub(crate) fn locate(url: &str) -> Result<Location> {
     match parsed.scheme() {
         "file" => match parsed.to_file_path() {
             Ok(folder) => Ok(Location::Folder(folder)),
-            Err(()) => Err(wrong(shown, "it names no folder of this machine")),
+            Err(()) => Err(invalid(shown, "it is not a folder of this machine")),
         },
         "s3" | "s3a" | "https" => s3(&parsed, shown).map(Location::Bucket),
-        _ => Err(wrong(
+        _ => Err(invalid(
             shown,
-            "this kind is not known; open the store with object_store, and pass it to Library::on_store",
+            "this kind of url is not supported; open the store with object_store, and pass it to Library::on_store",
         )),
     }
 }
@@ -57,7 +58,7 @@ pub(crate) fn locate(url: &str) -> Result<Location> {
 fn s3(_: &Url, shown: &str) -> Result<Bucket> {
     Err(Error::new(
         ErrorKind::Config,
-        format!("open library {shown}: this build cannot open buckets: it lacks the feature s3"),
+        format!("open library {shown}: this build cannot open buckets, because it lacks the feature s3"),
     ))
 }
 
@@ -69,11 +70,13 @@ fn s3(url: &Url, shown: &str) -> Result<Bucket> {
     use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey as Key, S3CopyIfNotExists};
     use object_store::{BackoffConfig, ClientConfigKey, ObjectStoreScheme, RetryConfig};
 
-    let wrong = |why: &str| Error::new(ErrorKind::Config, format!("open library {shown}: {why}"));
+    let invalid = |why: &str| Error::new(ErrorKind::Config, format!("open library {shown}: {why}"));
     let Ok((ObjectStoreScheme::AmazonS3, prefix)) = ObjectStoreScheme::parse(url) else {
-        return Err(wrong("it names no bucket; write it as s3://bucket/prefix"));
+        return Err(invalid(
+            "it does not name a bucket; write it as s3://bucket/prefix",
+        ));
     };
-    // Fails if the program has installed a provider already, which is then used.
+    // Fails if the program has installed a crypto provider already. Then that one is used.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = |key, value: &str| (Key::Client(key), value.to_owned());
     let bounds = [
@@ -94,7 +97,7 @@ fn s3(url: &Url, shown: &str) -> Result<Bucket> {
     for (key, value) in bounds {
         builder = builder.with_config(key, value);
     }
-    // How Amazon S3 copies without overwriting. AWS_COPY_IF_NOT_EXISTS names the header of other stores.
+    // This is how Amazon S3 copies without overwriting. Other stores need a header, set in AWS_COPY_IF_NOT_EXISTS.
     if builder.get_config_value(&Key::CopyIfNotExists).is_none() {
         builder = builder.with_copy_if_not_exists(S3CopyIfNotExists::Multipart);
     }
@@ -107,14 +110,14 @@ fn s3(url: &Url, shown: &str) -> Result<Bucket> {
     if (is_http(Key::Endpoint) || is_http(Key::S3Endpoint))
         && !allowed.is_some_and(|allowed| is_yes(&allowed))
     {
-        return Err(wrong(
+        return Err(invalid(
             "its endpoint is http; set AWS_ALLOW_HTTP=true if the network can be trusted",
         ));
     }
     // The error is not shown, since it may quote a setting that is a secret.
     let store = builder
         .build()
-        .map_err(|_| wrong("the AWS_ settings in the environment do not fit together; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL"))?;
+        .map_err(|_| invalid("the AWS_ settings in the environment are not valid together; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL"))?;
     Ok(Bucket::new(Arc::new(store), prefix, Some(shown.to_owned())))
 }
 
@@ -128,16 +131,17 @@ fn is_yes(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn refused(url: &str) -> String {
+    /// Returns the text of the error for a URL.
+    fn rejected(url: &str) -> String {
         let Err(error) = locate(url) else {
-            panic!("{url} is accepted")
+            panic!("{url} was accepted")
         };
         assert_eq!(error.kind(), ErrorKind::Config, "{url}");
         format!("{error} {error:?}")
     }
 
     #[test]
-    fn an_invalid_url_is_refused_and_no_secret_is_shown() {
+    fn an_invalid_url_is_rejected_without_showing_a_secret() {
         for (url, words) in [
             (
                 "s3://user:hidden@films/team",
@@ -148,12 +152,15 @@ mod tests {
                 "credentials are read from the environment",
             ),
             ("s3://[hidden", "write it as s3://bucket/prefix"),
-            ("gs://films/team", "this kind is not known"),
-            ("memory:///", "this kind is not known"),
-            ("s3+https://films/team", "this kind is not known"),
+            ("gs://films/team", "this kind of url is not supported"),
+            ("memory:///", "this kind of url is not supported"),
+            ("s3+https://films/team", "this kind of url is not supported"),
         ] {
-            let said = refused(url);
-            assert!(said.contains(words) && !said.contains("hidden"), "{url}: {said}");
+            let error = rejected(url);
+            assert!(
+                error.contains(words) && !error.contains("hidden"),
+                "{url}: {error}"
+            );
         }
         assert_eq!(url_in(Path::new("clips")), None);
         assert_eq!(url_in(Path::new("C://clips")), None);
@@ -169,13 +176,13 @@ mod tests {
 
     #[cfg(not(feature = "s3"))]
     #[test]
-    fn without_the_feature_a_bucket_is_refused_with_its_name() {
-        assert!(refused("s3://films/team").contains("it lacks the feature s3"));
+    fn a_bucket_is_rejected_without_the_feature() {
+        assert!(rejected("s3://films/team").contains("it lacks the feature s3"));
     }
 
     #[cfg(feature = "s3")]
     #[test]
-    fn a_url_without_a_bucket_is_refused() {
-        assert!(refused("https://example.com/films").contains("it names no bucket"));
+    fn a_url_without_a_bucket_is_rejected() {
+        assert!(rejected("https://example.com/films").contains("it does not name a bucket"));
     }
 }

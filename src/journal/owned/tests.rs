@@ -10,8 +10,8 @@ use crate::host::Instant;
 use crate::money::{Budget, UsdTicks};
 use crate::storage::Bucket;
 
-/// Two clients of one bucket.
-fn two() -> [Journal; 2] {
+/// Returns the journals of two clients of one bucket.
+fn two_journals() -> [Journal; 2] {
     let store = Arc::new(InMemory::new());
     [(); 2].map(|()| {
         Journal::new(Arc::new(Bucket::new(
@@ -22,7 +22,7 @@ fn two() -> [Journal; 2] {
     })
 }
 
-async fn reserved(journal: &Journal) -> OwnedRecord {
+async fn reserve(journal: &Journal) -> OwnedRecord {
     let mut record = JobRecord::new("generate").unwrap();
     record.estimate = Some(UsdTicks::new(500));
     match journal.reserve(record, &Budget::NONE).await.unwrap() {
@@ -32,10 +32,10 @@ async fn reserved(journal: &Journal) -> OwnedRecord {
 }
 
 /// Claims a record whose owner appears to be dead.
-async fn claimed(journal: &Journal, id: &RecordId) -> OwnedRecord {
+async fn claim(journal: &Journal, id: &RecordId) -> OwnedRecord {
     let job = journal.open_job(id).await.unwrap().unwrap();
-    let found = journal.claim(&job, None).await.unwrap();
-    if let Claim::HeldByOther { is_alive, .. } = found {
+    let claimed = journal.claim(&job, None).await.unwrap();
+    if let Claim::HeldByOther { is_alive, .. } = claimed {
         assert!(!is_alive);
         journal.inner.watcher.age(LEASE_DURATION);
         return match journal.claim(&job, None).await.unwrap() {
@@ -43,18 +43,19 @@ async fn claimed(journal: &Journal, id: &RecordId) -> OwnedRecord {
             other => panic!("{other:?}"),
         };
     }
-    match found {
+    match claimed {
         Claim::Ours(record) => record,
         other => panic!("{other:?}"),
     }
 }
 
-/// Writes over the version that was last read. Returns whether that succeeded.
-async fn write(record: &mut OwnedRecord, change: &(impl Fn(&mut JobRecord) + Send + Sync)) -> bool {
-    let version = record.0.version.clone();
-    record.put(change, Some(&version)).await.unwrap()
+/// Replaces the version that was last read. Returns whether that succeeded.
+async fn replace(owned: &mut OwnedRecord, change: &(impl Fn(&mut JobRecord) + Send + Sync)) -> bool {
+    let version = owned.0.version.clone();
+    owned.put(change, Some(&version)).await.unwrap()
 }
 
+/// Returns a moment after which a lease has expired.
 fn long_ago() -> Moment {
     Moment::at(
         Instant::now().checked_sub(LEASE_DURATION).unwrap(),
@@ -63,52 +64,57 @@ fn long_ago() -> Moment {
 }
 
 #[tokio::test]
-async fn a_client_that_was_taken_for_dead_sends_nothing() {
-    // Its reservation was dropped.
-    let [owner, other] = two();
-    let mut file = reserved(&owner).await;
-    let id = file.record().id.clone();
-    claimed(&other, &id).await.discard().await.unwrap();
-    let error = file
+async fn a_client_that_was_assumed_dead_sends_nothing() {
+    // Another client has removed its reservation.
+    let [owner, other] = two_journals();
+    let mut owned = reserve(&owner).await;
+    let id = owned.record().id.clone();
+    claim(&other, &id).await.discard().await.unwrap();
+    let error = owned
         .change_unsent(|record| record.state = JobState::Intended)
         .await
         .unwrap_err();
     assert_eq!(error.may_have_been_charged(), Charge::No, "{error}");
     assert!(error.to_string().contains("nothing was sent"), "{error}");
-    file.discard().await.unwrap();
+    owned.discard().await.unwrap();
     assert!(owner.jobs().await.unwrap().is_empty());
 
-    // It was taken over a moment before.
-    let mut file = reserved(&owner).await;
-    let id = file.record().id.clone();
-    let theirs = claimed(&other, &id).await;
-    file.change_unsent(|record| record.state = JobState::Intended)
+    // Another client has claimed its record.
+    let mut owned = reserve(&owner).await;
+    let id = owned.record().id.clone();
+    let theirs = claim(&other, &id).await;
+    owned
+        .change_unsent(|record| record.state = JobState::Intended)
         .await
         .unwrap_err();
     drop(theirs);
 }
 
 #[tokio::test]
-async fn a_stale_record_is_written_again_before_its_create_leaves() {
-    let [owner, other] = two();
-    let mut file = reserved(&owner).await;
-    file.change_unsent(|record| record.state = JobState::Intended)
+async fn a_stale_record_is_written_again_before_its_create_request_is_sent() {
+    let [owner, other] = two_journals();
+    let mut owned = reserve(&owner).await;
+    owned
+        .change_unsent(|record| record.state = JobState::Intended)
         .await
         .unwrap();
-    let version = file.0.version.clone();
-    file.check_unsent().await.unwrap();
-    assert_eq!(file.0.version, version, "the lease holds, nothing is written");
-    file.0.written_at = long_ago();
-    file.check_unsent().await.unwrap();
-    assert_ne!(file.0.version, version);
-    // A lease that was not renewed in time counts as little.
+    let version = owned.0.version.clone();
+    owned.check_unsent().await.unwrap();
+    assert_eq!(
+        owned.0.version, version,
+        "the lease is valid, so nothing is written"
+    );
+    owned.0.written_at = long_ago();
+    owned.check_unsent().await.unwrap();
+    assert_ne!(owned.0.version, version);
+    // The lease was not renewed in time.
     owner.inner.renewal.set(long_ago());
-    let version = file.0.version.clone();
-    file.check_unsent().await.unwrap();
-    assert_ne!(file.0.version, version);
+    let version = owned.0.version.clone();
+    owned.check_unsent().await.unwrap();
+    assert_ne!(owned.0.version, version);
 
-    let id = file.record().id.clone();
-    let mut theirs = claimed(&other, &id).await;
+    let id = owned.record().id.clone();
+    let mut theirs = claim(&other, &id).await;
     theirs
         .change(|record| {
             record.state = JobState::Unknown;
@@ -116,36 +122,44 @@ async fn a_stale_record_is_written_again_before_its_create_leaves() {
         })
         .await
         .unwrap();
-    file.0.written_at = long_ago();
-    file.check_unsent().await.unwrap_err();
+    owned.0.written_at = long_ago();
+    owned.check_unsent().await.unwrap_err();
 }
 
 #[tokio::test]
-async fn what_is_known_after_the_create_is_added_to_what_another_one_wrote() {
-    let [owner, other] = two();
-    let mut file = reserved(&owner).await;
-    let id = file.record().id.clone();
-    let theirs = claimed(&other, &id).await;
-    file.change(|record| {
-        record.state = JobState::Accepted;
-        record.job_id = Some(job_id());
-        record.owner = None;
-    })
-    .await
-    .unwrap();
+async fn a_change_after_the_create_request_is_applied_to_the_version_of_another_client() {
+    let [owner, other] = two_journals();
+    let mut owned = reserve(&owner).await;
+    let id = owned.record().id.clone();
+    let theirs = claim(&other, &id).await;
+    owned
+        .change(|record| {
+            record.state = JobState::Accepted;
+            record.job_id = Some(job_id());
+            record.owner = None;
+        })
+        .await
+        .unwrap();
     let open = owner.jobs().await.unwrap().remove(0);
     assert_eq!(open.job_id, Some(job_id()));
-    assert_eq!(open.owner, theirs.record().owner, "it is theirs to give up");
-    // Removed by hand, it is written again.
-    let name = file.0.name.clone();
+    assert_eq!(
+        open.owner,
+        theirs.record().owner,
+        "only the other client may release it"
+    );
+    // A record that was removed by hand is written again.
+    let name = owned.0.name.clone();
     owner.open_store().remove(&name).await.unwrap();
-    file.change(|record| record.state = JobState::Done).await.unwrap();
+    owned
+        .change(|record| record.state = JobState::Done)
+        .await
+        .unwrap();
     assert_eq!(owner.jobs().await.unwrap()[0].state, JobState::Done);
 }
 
-/// As after a write that failed.
-fn forget_to_write_the_job(file: &mut OwnedRecord) {
-    file.0.job = Some(KnownJob {
+/// Simulates that the job is known but writing it failed.
+fn simulate_failed_accept(owned: &mut OwnedRecord) {
+    owned.0.job = Some(KnownJob {
         id: job_id(),
         clip: "1763829999123_a1b2c3d4".parse().unwrap(),
     });
@@ -156,67 +170,69 @@ fn job_id() -> JobId {
 }
 
 #[tokio::test]
-async fn a_record_that_was_ended_meanwhile_gets_the_id_of_its_job() {
-    for (ends, steps) in [(false, 1), (false, 2), (true, 1), (true, 2)] {
-        let [owner, other] = two();
-        let mut file = reserved(&owner).await;
-        let id = file.record().id.clone();
-        let mut theirs = claimed(&other, &id).await;
+async fn a_record_that_another_client_ended_gets_its_job_id() {
+    for (closes, steps) in [(false, 1), (false, 2), (true, 1), (true, 2)] {
+        let [owner, other] = two_journals();
+        let mut owned = reserve(&owner).await;
+        let id = owned.record().id.clone();
+        let mut theirs = claim(&other, &id).await;
         let settled = |record: &mut JobRecord| record.state = JobState::Settled;
         if steps == 1 {
-            assert!(write(&mut theirs, &settled).await);
+            assert!(replace(&mut theirs, &settled).await);
         } else {
             theirs.close(settled).await.unwrap();
         }
-        forget_to_write_the_job(&mut file);
-        if ends {
-            file.close(|record| record.state = JobState::Failed)
+        simulate_failed_accept(&mut owned);
+        if closes {
+            owned
+                .close(|record| record.state = JobState::Failed)
                 .await
                 .unwrap();
         } else {
-            file.change(|_| {}).await.unwrap();
+            owned.change(|_| {}).await.unwrap();
         }
         let record = owner.job_record(&id).await.unwrap();
-        assert_eq!(record.state, JobState::Settled, "{ends} {steps}");
-        assert_eq!(record.job_id, Some(job_id()), "{ends} {steps}");
+        assert_eq!(record.state, JobState::Settled, "{closes} {steps}");
+        assert_eq!(record.job_id, Some(job_id()), "{closes} {steps}");
     }
 }
 
-/// The answer to a create arrives between the look of a person and the write of what the person says.
+/// The reply to the create request arrives between a person's decision and the write of the settlement.
 #[tokio::test]
-async fn a_job_that_becomes_known_meanwhile_is_not_settled_as_something_else() {
-    for said in [
+async fn a_settlement_does_not_apply_to_a_job_that_became_known_meanwhile() {
+    for settlement in [
         Settlement::Job("j-2".to_owned()),
         Settlement::NeverMade,
         Settlement::Lost(UsdTicks::new(500)),
     ] {
-        let [owner, other] = two();
-        let mut file = reserved(&owner).await;
-        file.change_unsent(|record| {
-            record.state = JobState::Unknown;
-            record.owner = None;
-        })
-        .await
-        .unwrap();
-        let id = file.record().id.clone();
+        let [owner, other] = two_journals();
+        let mut owned = reserve(&owner).await;
+        owned
+            .change_unsent(|record| {
+                record.state = JobState::Unknown;
+                record.owner = None;
+            })
+            .await
+            .unwrap();
+        let id = owned.record().id.clone();
         let job = other.open_job(&id).await.unwrap().unwrap();
         let named = other.record_to_settle(&job).await.unwrap().job_id;
-        forget_to_write_the_job(&mut file);
-        file.change(|_| {}).await.unwrap();
-        let settled = match &said {
+        simulate_failed_accept(&mut owned);
+        owned.change(|_| {}).await.unwrap();
+        let settled = match &settlement {
             Settlement::Job(job_id) => {
                 let job_id = JobId::parse(job_id).unwrap();
                 other.settle_with_job(&job, &job_id).await
             }
-            said => other.settle_without_clip(&job, named.as_ref(), said).await,
+            settlement => other.settle_without_clip(&job, named.as_ref(), settlement).await,
         };
         let error = settled.unwrap_err();
         assert!(error.to_string().contains("its job is j-1"), "{error}");
         let record = owner.jobs().await.unwrap().remove(0);
-        assert_eq!(record.state, JobState::Accepted, "{said:?}");
-        assert_eq!(record.job_id, Some(job_id()), "{said:?}");
-        assert_eq!(record.owner, None, "{said:?}");
-        // A person who checks again can settle it.
+        assert_eq!(record.state, JobState::Accepted, "{settlement:?}");
+        assert_eq!(record.job_id, Some(job_id()), "{settlement:?}");
+        assert_eq!(record.owner, None, "{settlement:?}");
+        // With the job id known, it can be settled.
         let named = record.job_id.as_ref();
         let settled = other
             .settle_without_clip(&job, named, &Settlement::NeverMade)
@@ -227,19 +243,19 @@ async fn a_job_that_becomes_known_meanwhile_is_not_settled_as_something_else() {
 }
 
 #[tokio::test]
-async fn a_record_that_two_write_again_stays_open() {
-    let [owner, other] = two();
-    let mut file = reserved(&owner).await;
-    let id = file.record().id.clone();
-    let mut theirs = claimed(&other, &id).await;
-    let name = file.0.name.clone();
+async fn a_removed_record_that_two_clients_restore_stays_open() {
+    let [owner, other] = two_journals();
+    let mut owned = reserve(&owner).await;
+    let id = owned.record().id.clone();
+    let mut theirs = claim(&other, &id).await;
+    let name = owned.0.name.clone();
     owner.open_store().remove(&name).await.unwrap();
     theirs
         .change(|record| record.state = JobState::Unknown)
         .await
         .unwrap();
-    forget_to_write_the_job(&mut file);
-    file.change(|_| {}).await.unwrap();
+    simulate_failed_accept(&mut owned);
+    owned.change(|_| {}).await.unwrap();
     let open = owner.jobs().await.unwrap();
     assert_eq!(open.len(), 1, "{open:?}");
     assert_eq!(open[0].job_id, Some(job_id()));
@@ -247,19 +263,23 @@ async fn a_record_that_two_write_again_stays_open() {
 }
 
 #[tokio::test]
-async fn a_job_that_was_not_written_down_is_named_by_the_next_write() {
-    for ends in [false, true] {
-        let [owner, _] = two();
-        let mut file = reserved(&owner).await;
-        file.change_unsent(|record| record.state = JobState::Intended)
+async fn a_job_whose_write_failed_is_in_the_next_write() {
+    for closes in [false, true] {
+        let [owner, _] = two_journals();
+        let mut owned = reserve(&owner).await;
+        owned
+            .change_unsent(|record| record.state = JobState::Intended)
             .await
             .unwrap();
-        let id = file.record().id.clone();
-        forget_to_write_the_job(&mut file);
-        if ends {
-            file.close(|record| record.state = JobState::Saved).await.unwrap();
+        let id = owned.record().id.clone();
+        simulate_failed_accept(&mut owned);
+        if closes {
+            owned
+                .close(|record| record.state = JobState::Saved)
+                .await
+                .unwrap();
         } else {
-            file.change(|record| record.quarantined = true).await.unwrap();
+            owned.change(|record| record.quarantined = true).await.unwrap();
         }
         let record = owner.job_record(&id).await.unwrap();
         assert_eq!(record.job_id, Some(job_id()));
@@ -267,22 +287,26 @@ async fn a_job_that_was_not_written_down_is_named_by_the_next_write() {
             record.clip.as_ref().map(ClipId::as_str),
             Some("1763829999123_a1b2c3d4")
         );
-        let state = if ends { JobState::Saved } else { JobState::Accepted };
+        let state = if closes {
+            JobState::Saved
+        } else {
+            JobState::Accepted
+        };
         assert_eq!(record.state, state);
     }
 }
 
 #[tokio::test]
-async fn two_that_close_a_record_leave_one_entry() {
-    for (first, second, stays) in [
+async fn a_record_that_two_clients_close_has_one_entry() {
+    for (first, second, expected) in [
         (JobState::Failed, JobState::Saved, JobState::Saved),
         (JobState::Saved, JobState::Failed, JobState::Saved),
         (JobState::Failed, JobState::Failed, JobState::Failed),
     ] {
-        let [one, two] = two();
-        let file = reserved(&one).await;
-        let id = file.record().id.clone();
-        let other = claimed(&two, &id).await;
+        let [one, two] = two_journals();
+        let owned = reserve(&one).await;
+        let id = owned.record().id.clone();
+        let other = claim(&two, &id).await;
         let end = |state: JobState| {
             move |record: &mut JobRecord| {
                 record.state = state;
@@ -290,56 +314,56 @@ async fn two_that_close_a_record_leave_one_entry() {
             }
         };
         assert_eq!(other.close(end(first)).await.unwrap().state, first);
-        assert_eq!(file.close(end(second)).await.unwrap().state, stays);
+        assert_eq!(owned.close(end(second)).await.unwrap().state, expected);
         let day = one.ledger_store(&day_of(id.millis()));
         let names = day.names().await.unwrap();
         assert_eq!(names.len(), 1, "{first:?} {second:?}: {names:?}");
-        assert_eq!(one.job_record(&id).await.unwrap().state, stays);
+        assert_eq!(one.job_record(&id).await.unwrap().state, expected);
         assert!(one.jobs().await.unwrap().is_empty());
         assert_eq!(one.spent(..).await.unwrap().requests, 1);
     }
 }
 
 #[tokio::test]
-async fn an_ending_that_was_interrupted_is_carried_on() {
-    let [one, two] = two();
-    let mut file = reserved(&one).await;
-    let id = file.record().id.clone();
-    // The first step of a close, and then the process died.
+async fn an_interrupted_close_is_completed_by_another_client() {
+    let [one, two] = two_journals();
+    let mut owned = reserve(&one).await;
+    let id = owned.record().id.clone();
+    // The process dies after the first step of a close.
     let ended = |record: &mut JobRecord| {
         record.state = JobState::Failed;
         record.owner = None;
     };
-    assert!(write(&mut file, &ended).await);
-    drop(file);
+    assert!(replace(&mut owned, &ended).await);
+    drop(owned);
     assert!(two.jobs().await.unwrap().is_empty());
     let job = two.open_job(&id).await.unwrap().unwrap();
-    let found = two.claim(&job, None).await.unwrap();
-    assert!(matches!(found, Claim::Ended(_)), "{found:?}");
+    let claim = two.claim(&job, None).await.unwrap();
+    assert!(matches!(claim, Claim::Ended(_)), "{claim:?}");
     assert!(two.open_jobs().await.unwrap().is_empty());
     assert_eq!(two.job_record(&id).await.unwrap().state, JobState::Failed);
 }
 
 #[tokio::test]
-async fn an_ending_is_reported_once() {
-    let [owner, other] = two();
-    let mut file = reserved(&owner).await;
-    let id = file.record().id.clone();
+async fn only_one_client_reports_how_a_record_ended() {
+    let [owner, other] = two_journals();
+    let mut owned = reserve(&owner).await;
+    let id = owned.record().id.clone();
     // Its owner is between the two steps of a close.
     let ended = |record: &mut JobRecord| record.state = JobState::Saved;
-    assert!(write(&mut file, &ended).await);
+    assert!(replace(&mut owned, &ended).await);
     let job = other.open_job(&id).await.unwrap().unwrap();
-    let found = other.claim(&job, None).await.unwrap();
+    let claim = other.claim(&job, None).await.unwrap();
     assert!(
-        matches!(found, Claim::HeldByOther { is_alive: false, .. }),
-        "{found:?}"
+        matches!(claim, Claim::HeldByOther { is_alive: false, .. }),
+        "{claim:?}"
     );
-    // A sign of life: it reports the clip itself, and a recovery only makes the step.
+    // Its owner is alive and reports the clip, so a recovery only completes the move.
     owner.renew_lease().await.unwrap();
-    let found = other.claim(&job, None).await.unwrap();
-    assert!(matches!(found, Claim::Gone), "{found:?}");
+    let claim = other.claim(&job, None).await.unwrap();
+    assert!(matches!(claim, Claim::Gone), "{claim:?}");
     assert!(other.open_jobs().await.unwrap().is_empty());
-    assert_eq!(file.close(ended).await.unwrap().state, JobState::Saved);
+    assert_eq!(owned.close(ended).await.unwrap().state, JobState::Saved);
     assert_eq!(other.job_record(&id).await.unwrap().owner, None);
     assert_eq!(
         entries(&other.ledger_store(&day_of(id.millis())))

@@ -1,7 +1,8 @@
-//! The lineage in sidecars that have not changed, so that only changed sidecars of a folder are read.
+//! Caches the lineage in sidecars, so that only changed sidecars of a folder are read.
 //!
-//! A sidecar is identified by its stamp. It is not cached if it changed in the clock tick in which it was read, or if
-//! anything in it could not be read; then it is read again the next time.
+//! A change is detected by the stamp of the file. A sidecar is not cached if it changed in the clock tick in which it was
+//! read, since a later change in the same tick would not change the stamp, or if a part of it could not be read. Then it
+//! is read again the next time.
 
 use std::sync::Arc;
 
@@ -14,13 +15,13 @@ use crate::storage::{FilePresence, Index, IndexClock, Stamp, Tick, blocking};
 
 /// The name of the cache in the index.
 const CACHE_NAME: &str = "kin";
-/// Threads that read stamps.
+/// The number of threads that read stamps.
 const THREADS: usize = 4;
-/// The cache is written again when it lacks at least one in this many sidecars. Until then the missing ones are read each
-/// time.
+/// The cache is written again when at least one in this many sidecars is missing in it. Until then the missing ones are
+/// read each time.
 const REWRITE_RATIO: usize = 100;
 
-/// The valid part of the cache, and what is to be added to it.
+/// The valid entries of the cache, and those that are added to it.
 pub(super) struct LineageCache {
     clock: Option<(IndexClock, Tick)>,
     valid: Vec<(Stamp, LineageEntry)>,
@@ -73,23 +74,23 @@ impl Library {
         let mut cached = cached.into_iter().peekable();
         let mut changed = Vec::new();
         for ((id, presence), stamp) in sidecars.into_iter().zip(stamps) {
-            // Equality is cheaper to determine than order.
+            // `!=` is cheaper than `<`.
             while cached
                 .next_if(|(_, entry)| entry.id != id && entry.id < id)
                 .is_some()
             {}
             let found = cached.next_if(|(_, entry)| entry.id == id);
             match (found, stamp) {
-                (Some((then, mut entry)), Some(now)) if then == now => {
+                (Some((cached_stamp, mut entry)), Some(stamp)) if cached_stamp == stamp => {
                     entry.state = if presence.clip {
                         MemberState::Present
                     } else {
                         MemberState::Missing
                     };
-                    cache.valid.push((then, entry));
+                    cache.valid.push((stamp, entry));
                 }
                 (_, stamp) => {
-                    cache.stamps.extend(stamp.map(|now| (id.clone(), now)));
+                    cache.stamps.extend(stamp.map(|stamp| (id.clone(), stamp)));
                     changed.push((id, presence));
                 }
             }
@@ -117,14 +118,14 @@ impl LineageCache {
     /// Adds the lineage of a sidecar that was read after its stamp.
     pub(super) fn add(&mut self, entry: &LineageEntry) {
         let Some((_, tick)) = &self.clock else { return };
-        if let Ok(at) = self.stamps.binary_search_by(|(id, _)| id.cmp(&entry.id))
-            && self.stamps[at].1.is_before(*tick)
+        if let Ok(index) = self.stamps.binary_search_by(|(id, _)| id.cmp(&entry.id))
+            && self.stamps[index].1.is_before(*tick)
         {
-            self.new.push((self.stamps[at].1, entry.clone()));
+            self.new.push((self.stamps[index].1, entry.clone()));
         }
     }
 
-    /// Writes the cache if enough was added, and returns the entries that were valid.
+    /// Writes the cache if enough entries are new, and returns the valid ones.
     pub(super) async fn finish(self) -> Vec<LineageEntry> {
         let is_worth_writing = !self.new.is_empty() && self.new.len() * REWRITE_RATIO >= self.valid.len();
         let valid = Arc::new(self.valid);
@@ -150,7 +151,7 @@ impl LineageCache {
     }
 }
 
-/// Returns the cached entries, sorted by id, or none if anything about the cache is wrong.
+/// Returns the cached entries, sorted by id. Empty if the cache is damaged in any way.
 fn load(index: &Index) -> Vec<(Stamp, LineageEntry)> {
     let read = || {
         let bytes = index.load(CACHE_NAME)?;

@@ -1,4 +1,4 @@
-//! Extracting the lineage of a clip from its sidecar.
+//! Extracts the lineage of a clip from its sidecar.
 
 use crate::ids::ClipId;
 use crate::library::record::{ClipRecord, ParentRecord};
@@ -18,21 +18,21 @@ pub(super) fn lineage_of(id: ClipId, record: &ClipRecord, exists: bool) -> (Line
     if ours.is_some_and(|ours| ours.unreadable().contains(&"parents")) {
         notes.push(format!("sidecar {name:?}: its parents cannot be read"));
     }
-    let named = ours.and_then(|ours| ours.parents.as_deref()).unwrap_or_default();
-    if named.len() > MAX_PARENTS {
+    let parents = ours.and_then(|ours| ours.parents.as_deref()).unwrap_or_default();
+    if parents.len() > MAX_PARENTS {
         notes.push(format!(
             "sidecar {name:?}: only {MAX_PARENTS} of its {} parents are used",
-            named.len()
+            parents.len()
         ));
     }
-    let mut links: Vec<Link> = named.iter().take(MAX_PARENTS).map(link_of).collect();
+    let mut links: Vec<Link> = parents.iter().take(MAX_PARENTS).map(link_of).collect();
     links.retain(|link| link.id.is_some() || link.sha256.is_some());
     if links.is_empty() {
         match ima2_parent(record) {
             Some(Ok(link)) => links.push(link),
-            Some(Err(given)) => notes.push(format!(
-                "sidecar {name:?}: {} is not the name of a clip",
-                quoted(&given)
+            Some(Err(parent)) => notes.push(format!(
+                "sidecar {name:?}: its parent {} is not a valid file name of a clip",
+                quoted(&parent)
             )),
             None => {}
         }
@@ -66,7 +66,7 @@ fn link_of(record: &ParentRecord) -> Link {
         id: id.map(String::from),
         sha256: hash(record.sha256.as_deref()),
         bytes: record.bytes,
-        relation: word(record.relation.as_deref()),
+        relation: relation_or_unknown(record.relation.as_deref()),
         frame_seconds: frame.and_then(|frame| Some(frame.seconds?.as_f64())),
         frame_sha256: frame.and_then(|frame| hash(frame.sha256.as_deref())),
     }
@@ -79,17 +79,17 @@ fn ima2_parent(record: &ClipRecord) -> Option<Result<Link, String>> {
     let source = source.filter(|source| source.kind.as_deref() == Some("generated-file"));
     let lineage = record.video_lineage.as_ref();
     let continuity = record.video_continuity.as_ref();
-    let named = lineage
+    let parent = lineage
         .and_then(|block| block.parent_id.as_deref())
         .or_else(|| continuity.and_then(|block| block.parent_filename.as_deref()))
         .or_else(|| source.and_then(|source| source.filename.as_deref()))
         .or_else(|| video?.extra.get("sourceVideoId")?.as_str())?;
-    Some(stem(named).map_or_else(
-        || Err(named.to_owned()),
+    Some(stem(parent).map_or_else(
+        || Err(parent.to_owned()),
         |id| {
             Ok(Link {
                 id: Some(id),
-                relation: word(
+                relation: relation_or_unknown(
                     video
                         .and_then(|video| video.operation.as_deref())
                         .or(Some("continue")),
@@ -111,10 +111,10 @@ fn trail(record: &ClipRecord) -> (Vec<String>, Option<String>, bool) {
     };
     let has_gap = before.len() + 1 >= block.max_entries as usize;
     let skipped = before.len().saturating_sub(TRAIL_LENGTH - 1).max(1);
-    let kept = before.iter().take(1).chain(before.iter().skip(skipped));
+    let used = before.iter().take(1).chain(before.iter().skip(skipped));
     // An entry without a name breaks the branch: the clips before it are not the parents of those after it.
     let mut trail = Vec::new();
-    for entry in kept {
+    for entry in used {
         match name(entry) {
             Some(id) => trail.push(id),
             None => trail.clear(),
@@ -128,13 +128,13 @@ pub(super) fn stem(file_name: &str) -> Option<String> {
     ClipId::from_file_name(file_name).ok().map(String::from)
 }
 
-fn word(relation: Option<&str>) -> String {
-    let known = relation.filter(|word| !word.is_empty() && word.len() <= MAX_WORD_BYTES);
-    known.unwrap_or("unknown").to_owned()
+fn relation_or_unknown(relation: Option<&str>) -> String {
+    let valid = relation.filter(|word| !word.is_empty() && word.len() <= MAX_WORD_BYTES);
+    valid.unwrap_or("unknown").to_owned()
 }
 
-/// Returns a hash as it is compared: 64 lowercase hex digits.
-fn hash(given: Option<&str>) -> Option<String> {
-    let hex = given.filter(|hash| hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+/// Returns a hash in lowercase, or `None` if it is not 64 hex digits.
+fn hash(sha256: Option<&str>) -> Option<String> {
+    let hex = sha256.filter(|hash| hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
     Some(hex.to_ascii_lowercase())
 }

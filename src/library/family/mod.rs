@@ -1,4 +1,4 @@
-//! Finding the family of a clip in the library.
+//! Finds the family of a clip in the library.
 //!
 //! One pass over all sidecars collects a few hundred bytes per clip: its id, its hash and its parents. The links are
 //! resolved in memory, and only the sidecars of the family are read again for the details. In a folder an unchanged
@@ -22,13 +22,13 @@ use crate::lineage::{
 };
 use crate::text::truncated;
 
-/// Concurrent reads of file sizes.
+/// The maximum number of concurrent reads of file sizes.
 const CONCURRENT_READS: usize = 16;
-/// Clips that are hashed concurrently.
+/// The maximum number of clips that are hashed concurrently.
 const CONCURRENT_HASHES: usize = 2;
 /// The maximum number of notes of a family.
 const MAX_NOTES: usize = 100;
-/// The maximum size of a prompt in a family. Sidecars of other programs may contain megabytes.
+/// The maximum size of a prompt in a family. Sidecars of other programs may contain prompts of megabytes.
 const MAX_PROMPT_BYTES: usize = 64 << 10;
 
 impl Library {
@@ -39,10 +39,12 @@ impl Library {
     /// parent that does not exist is a missing member, with what its sidecar or a child contains about it. A sidecar that
     /// cannot be read results in a note and does not hide other clips.
     ///
-    /// Reads every sidecar of the library once, and those of the family twice. In a folder, reads outside the family only
-    /// those that changed since the last call. Hashes the bytes of a clip only if its hash is not recorded and it may
-    /// belong to this family: its size is that of a parent that is missing in the family, or it belongs to the family and
-    /// its size is that of a parent that is missing elsewhere. If a sidecar has a hash but no size, every size matches.
+    /// Reads every sidecar of the library once, and those of the family twice. In a folder, sidecars outside the family
+    /// are only read if they changed since the last call.
+    ///
+    /// A clip whose hash is not recorded may be a missing parent under another name. Its bytes are hashed in two cases:
+    /// its size is that of a missing parent of this family, or it belongs to this family and its size is that of a missing
+    /// parent of another one. If a sidecar has the hash of a missing parent but not its size, every size matches.
     ///
     /// # Errors
     /// `NotFound` if the clip does not exist. `Library` if the library cannot be listed, or if a clip of the family is its
@@ -62,7 +64,7 @@ impl Library {
                 format!("find clip {:?} in {self}", clip.id.file_name()),
             )
         })?;
-        // A clip that is found under another name adds its own relatives, whose parents may be missing as well.
+        // A clip that is found under another name adds its relatives to the family, whose parents may be missing as well.
         let mut examined = ExaminedFiles::default();
         let (resolver, family) = loop {
             let resolver = LineageResolver::new(&scan.entries);
@@ -86,11 +88,11 @@ impl Library {
     /// Collects the lineage of all clips.
     async fn scan(&self) -> Result<Scan> {
         let mut all = self.backend.contents().await?;
-        let bare = all
+        let without_sidecar = all
             .iter()
             .filter(|(_, presence)| presence.clip && !presence.sidecar);
         let mut scan = Scan {
-            entries: bare
+            entries: without_sidecar
                 .map(|(id, _)| LineageEntry::without_sidecar(id.clone()))
                 .collect(),
             notes: Vec::new(),
@@ -132,14 +134,16 @@ impl Library {
         scan.entries.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         scan.notes.sort_unstable();
         if left_out > 0 {
-            scan.notes.push(format!("{left_out} more of that kind"));
+            scan.notes.push(format!("{left_out} more notes of this kind"));
         }
         Ok(scan)
     }
 
-    /// Searches missing clips among those whose hash is not recorded, comparing sizes first: any clip may be a parent that
-    /// is missing in the family, and a clip of the family may be a parent that is missing elsewhere. Returns the indices
-    /// of those that were found, with their hashes. No file is examined twice.
+    /// Searches for missing clips among the clips whose hash is not recorded. Returns the indices of those that were
+    /// found, with their hashes.
+    ///
+    /// Any clip may be a missing one of this family, and a clip of this family may be a missing one of another family.
+    /// Sizes are compared first, and no file is examined twice.
     async fn find_renamed(
         &self,
         entries: &[LineageEntry],
@@ -147,55 +151,57 @@ impl Library {
         missing: &MissingHashes,
         examined: &mut ExaminedFiles,
     ) -> Vec<(usize, String)> {
-        let known = examined.hashes.iter().filter(|(at, sha256)| {
-            let is_new = entries[**at].sha256.is_none();
+        let known = examined.hashes.iter().filter(|(index, sha256)| {
+            let is_new = entries[**index].sha256.is_none();
             is_new && sha256.as_ref().is_some_and(|sha256| missing.contains(sha256))
         });
         let known: Vec<_> = known
-            .filter_map(|(at, sha256)| Some((*at, sha256.clone()?)))
+            .filter_map(|(index, sha256)| Some((*index, sha256.clone()?)))
             .collect();
         if !known.is_empty() {
             return known;
         }
         let (in_family, elsewhere) = (Sizes::of(&missing.in_family), Sizes::of(&missing.elsewhere));
         let unhashed: Vec<usize> = (entries.iter().enumerate())
-            .filter(|(at, entry)| {
-                entry.exists() && entry.sha256.is_none() && !examined.hashes.contains_key(at)
+            .filter(|(index, entry)| {
+                entry.exists() && entry.sha256.is_none() && !examined.hashes.contains_key(index)
             })
-            .map(|(at, _)| at)
-            .filter(|at| !in_family.is_empty() || (family.contains(at) && !elsewhere.is_empty()))
+            .map(|(index, _)| index)
+            .filter(|index| !in_family.is_empty() || (family.contains(index) && !elsewhere.is_empty()))
             .collect();
         let unmeasured = unhashed.iter().copied();
         let unmeasured: Vec<(usize, ClipId)> = unmeasured
-            .filter(|at| !examined.sizes.contains_key(at))
-            .map(|at| (at, entries[at].id.clone()))
+            .filter(|index| !examined.sizes.contains_key(index))
+            .map(|index| (index, entries[index].id.clone()))
             .collect();
         let sizes = stream::iter(unmeasured)
-            .map(|(at, id)| async move { (at, self.backend.size(&id.file_name()).await.ok().flatten()) })
+            .map(
+                |(index, id)| async move { (index, self.backend.size(&id.file_name()).await.ok().flatten()) },
+            )
             .buffer_unordered(CONCURRENT_READS);
         examined.sizes.extend(sizes.collect::<Vec<_>>().await);
-        let fits = |at: &usize| {
-            let size = examined.sizes.get(at).copied().flatten();
+        let has_matching_size = |index: &usize| {
+            let size = examined.sizes.get(index).copied().flatten();
             size.is_some_and(|size| {
-                in_family.contains(size) || (family.contains(at) && elsewhere.contains(size))
+                in_family.contains(size) || (family.contains(index) && elsewhere.contains(size))
             })
         };
-        let may_be: Vec<(usize, ClipId)> = (unhashed.into_iter().filter(fits))
-            .map(|at| (at, entries[at].id.clone()))
+        let candidates: Vec<(usize, ClipId)> = (unhashed.into_iter().filter(has_matching_size))
+            .map(|index| (index, entries[index].id.clone()))
             .collect();
-        let digests = stream::iter(may_be)
+        let digests = stream::iter(candidates)
             // A clip that cannot be read is not one of the missing clips.
-            .map(|(at, id)| async move { (at, self.digest(&id).await.ok()) })
+            .map(|(index, id)| async move { (index, self.digest(&id).await.ok()) })
             .buffer_unordered(CONCURRENT_HASHES);
         let mut digests = std::pin::pin!(digests);
         let mut found = Vec::new();
-        while let Some((at, digest)) = digests.next().await {
+        while let Some((index, digest)) = digests.next().await {
             let sha256 = digest.map(|digest| digest.sha256);
-            examined.hashes.insert(at, sha256.clone());
+            examined.hashes.insert(index, sha256.clone());
             found.extend(
                 sha256
                     .filter(|sha256| missing.contains(sha256))
-                    .map(|sha256| (at, sha256)),
+                    .map(|sha256| (index, sha256)),
             );
         }
         found
@@ -213,16 +219,16 @@ impl Library {
         // Two copies of one clip may share the sidecar of a third.
         let mut by_sidecar: HashMap<ClipId, Vec<usize>> = HashMap::new();
         let mut without_sidecar: HashSet<&str> = HashSet::new();
-        for &at in family {
-            let sidecar = entries.get(at).and_then(|entry| match entry.state {
+        for &index in family {
+            let sidecar = entries.get(index).and_then(|entry| match entry.state {
                 MemberState::SidecarUnreadable | MemberState::NoSidecar => None,
                 _ => Some(entry.sidecar.clone().unwrap_or_else(|| entry.id.clone())),
             });
             if let Some(sidecar) = sidecar {
-                by_sidecar.entry(sidecar).or_default().push(at);
+                by_sidecar.entry(sidecar).or_default().push(index);
             } else {
-                without_sidecar.insert(resolver.name(at));
-                members.push(member(entries, resolver, at));
+                without_sidecar.insert(resolver.name(index));
+                members.push(member(entries, resolver, index));
             }
         }
         let mut records = std::pin::pin!(self.records(by_sidecar.keys().cloned().collect()));
@@ -232,8 +238,8 @@ impl Library {
             if let Some(record) = &record {
                 recall_prompts(record, &without_sidecar, &mut recalled);
             }
-            for &at in by_sidecar.get(&id).into_iter().flatten() {
-                let mut member = member(entries, resolver, at);
+            for &index in by_sidecar.get(&id).into_iter().flatten() {
+                let mut member = member(entries, resolver, index);
                 if let Some(record) = &record {
                     add_details(&mut member, record.clone());
                 }
@@ -241,36 +247,35 @@ impl Library {
             }
         }
         for member in &mut members {
-            // The children of a clip without a sidecar have its prompts.
+            // The sidecars of descendants contain the prompts of a clip without a sidecar.
             if member.revised_prompt.is_none()
-                && let Some((user, revised, at)) = recalled.remove(&member.id)
+                && let Some((user, revised, created_at)) = recalled.remove(&member.id)
             {
                 (member.user_prompt, member.revised_prompt) = (user, revised);
-                member.created_at = member.created_at.or(at);
+                member.created_at = member.created_at.or(created_at);
             }
         }
         members
     }
 }
 
-/// Sets the hashes that were found, and gives the sidecars of removed clips to those clips without sidecars that have the
-/// same hash.
+/// Sets the hashes that were found. A clip without a sidecar gets the sidecar of a removed clip with the same hash.
 fn rename(entries: &mut [LineageEntry], found: Vec<(usize, String)>) {
     let orphans = entries.iter().filter(|entry| !entry.exists());
     let orphans: HashMap<String, LineageEntry> = orphans
         .filter_map(|entry| Some((entry.sha256.clone()?, entry.clone())))
         .collect();
-    for (at, sha256) in found {
-        if entries[at].state == MemberState::NoSidecar
+    for (index, sha256) in found {
+        if entries[index].state == MemberState::NoSidecar
             && let Some(orphan) = orphans.get(&sha256)
         {
-            entries[at].adopt(orphan.clone());
+            entries[index].adopt(orphan.clone());
         }
-        entries[at].sha256 = Some(sha256);
+        entries[index].sha256 = Some(sha256);
     }
 }
 
-/// By index: the size and hash of clips whose hash is not recorded. `None` if the file cannot be read.
+/// The size and hash of clips whose hash is not recorded, by index. `None` if the file cannot be read.
 #[derive(Default)]
 struct ExaminedFiles {
     sizes: HashMap<usize, Option<u64>>,
@@ -321,14 +326,16 @@ fn add_notes(notes: &mut Vec<String>, new: impl IntoIterator<Item = String>) -> 
     left_out
 }
 
-fn member(entries: &[LineageEntry], resolver: &LineageResolver<'_>, at: usize) -> Member {
-    let entry = entries.get(at);
-    let mut member = Member::new(resolver.name(at));
+fn member(entries: &[LineageEntry], resolver: &LineageResolver<'_>, index: usize) -> Member {
+    let entry = entries.get(index);
+    let mut member = Member::new(resolver.name(index));
     member.state = entry.map_or(MemberState::Missing, |entry| entry.state);
-    member.sha256 = resolver.sha256(at).map(str::to_owned);
+    member.sha256 = resolver.sha256(index).map(str::to_owned);
     member.created_at = entry.and_then(|entry| entry.id.millis());
-    let parents = resolver.parents[at].iter();
-    member.parents = parents.map(|parent| parent_link(resolver, at, parent)).collect();
+    let parents = resolver.parents[index].iter();
+    member.parents = parents
+        .map(|parent| parent_link(resolver, index, parent))
+        .collect();
     member
 }
 
@@ -358,8 +365,11 @@ fn add_details(member: &mut Member, record: ClipRecord) {
         .or(video.operation)
         .or(from)
         .or(Some("generate".to_owned()));
-    member.user_prompt = record.user_prompt.or_else(|| record.prompt.clone()).map(cut);
-    member.revised_prompt = record.revised_prompt.or(record.prompt).map(cut);
+    member.user_prompt = record
+        .user_prompt
+        .or_else(|| record.prompt.clone())
+        .map(truncate_prompt);
+    member.revised_prompt = record.revised_prompt.or(record.prompt).map(truncate_prompt);
     member.requested_model = record.requested_model.or_else(|| record.model.clone());
     member.effective_model = record.effective_model.or(record.model);
     member.cost_usd_ticks = ours
@@ -367,7 +377,7 @@ fn add_details(member: &mut Member, record: ClipRecord) {
         .or_else(|| record.usage.and_then(|usage| usage.grok_cost_usd_ticks));
 }
 
-/// By id: the prompts and time of clips without a sidecar, from the sidecars of their descendants.
+/// The prompts and time of clips without a sidecar, by id, from the sidecars of their descendants.
 type RecalledPrompts = HashMap<String, (Option<String>, Option<String>, Option<u64>)>;
 
 fn recall_prompts(record: &ClipRecord, without_sidecar: &HashSet<&str>, recalled: &mut RecalledPrompts) {
@@ -377,8 +387,8 @@ fn recall_prompts(record: &ClipRecord, without_sidecar: &HashSet<&str>, recalled
         if let Some(id) = id.filter(|id| without_sidecar.contains(id.as_str())) {
             recalled.entry(id).or_insert_with(|| {
                 (
-                    entry.user_prompt.clone().map(cut),
-                    entry.revised_prompt.clone().map(cut),
+                    entry.user_prompt.clone().map(truncate_prompt),
+                    entry.revised_prompt.clone().map(truncate_prompt),
                     entry.created_at,
                 )
             });
@@ -387,6 +397,6 @@ fn recall_prompts(record: &ClipRecord, without_sidecar: &HashSet<&str>, recalled
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "used with Option::map")]
-fn cut(text: String) -> String {
+fn truncate_prompt(text: String) -> String {
     truncated(&text, MAX_PROMPT_BYTES).to_owned()
 }

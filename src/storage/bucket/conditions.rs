@@ -1,5 +1,5 @@
-//! Checks that a store can be written and that it keeps its conditional writes: the journal of paid requests depends
-//! on them, and some stores only accept the headers.
+//! Checks that a store can be written and that it supports conditional writes. The journal of paid requests depends on
+//! them, and some stores accept the headers and ignore them.
 
 use std::sync::atomic::Ordering;
 
@@ -13,39 +13,39 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::storage::error::store_error;
 
 impl Bucket {
-    /// Writes and deletes an object. The first time, also checks that the store refuses to overwrite by a put and by a
-    /// copy, and refuses to update an object that changed since it was read.
+    /// Writes and deletes an object. The first call also checks that the store refuses to overwrite an object by a put or a
+    /// copy, and to update an object that changed since it was read.
     pub(super) async fn check_conditions(&self) -> Result<()> {
-        let doing = format!("write to {self}");
-        let fault = |error| store_error(&doing, error);
-        let (one, other) = (self.temporary("writable")?, self.temporary("writable")?);
+        let action = format!("write to {self}");
+        let fault = |error| store_error(&action, error);
+        let (first, second) = (self.temporary("writable")?, self.temporary("writable")?);
         let content = || Bytes::from_static(b"x");
         if self.is_checked.load(Ordering::Relaxed) {
-            self.create(&one, content()).await.map_err(fault)?;
-            return self.store.delete(&one).await.map_err(fault);
+            self.create(&first, content()).await.map_err(fault)?;
+            return self.store.delete(&first).await.map_err(fault);
         }
-        let made = future::join(self.create(&one, content()), self.create(&other, content())).await;
-        let (first, _) = made.0.and_then(|one| Ok((one, made.1?))).map_err(fault)?;
-        let again = self.create(&one, content());
-        let copied = self.store.copy_if_not_exists(&one, &other);
-        let (again, copied) = future::join(again, copied).await;
-        let refused = match self
-            .expect_refusal(again.map(drop), "write", "nothing is overwritten")
+        let created = future::join(self.create(&first, content()), self.create(&second, content())).await;
+        let (written, _) = created.0.and_then(|put| Ok((put, created.1?))).map_err(fault)?;
+        let overwritten = self.create(&first, content());
+        let copied = self.store.copy_if_not_exists(&first, &second);
+        let (overwritten, copied) = future::join(overwritten, copied).await;
+        let checked = match self
+            .expect_refusal(overwritten.map(drop), "write", "nothing is overwritten")
             .and(self.expect_refusal(copied, "copy", "nothing is overwritten"))
         {
-            Ok(()) => self.check_update(&one, first).await,
+            Ok(()) => self.check_update(&first, written).await,
             Err(error) => Err(error),
         };
-        let deleted = future::join(self.store.delete(&one), self.store.delete(&other)).await;
-        refused?;
+        let deleted = future::join(self.store.delete(&first), self.store.delete(&second)).await;
+        checked?;
         deleted.0.and(deleted.1).map_err(fault)?;
         self.is_checked.store(true, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Checks that an update of the newest version takes effect, and that one of an older version is refused.
+    /// Checks that an update of the newest version succeeds, and that one of an older version is refused.
     async fn check_update(&self, path: &StorePath, written: PutResult) -> Result<()> {
-        const CONDITION: &str = "the object is the one that was read";
+        const CONDITION: &str = "the object has not changed since it was read";
         let first = UpdateVersion {
             e_tag: written.e_tag,
             version: written.version,
@@ -68,21 +68,21 @@ impl Bucket {
         self.expect_refusal(stale.map(drop), "update", CONDITION)
     }
 
-    /// Succeeds if the store refused the operation.
-    fn expect_refusal(&self, reply: Result<(), StoreError>, what: &str, condition: &str) -> Result<()> {
+    /// Checks that the store refused an operation.
+    fn expect_refusal(&self, reply: Result<(), StoreError>, operation: &str, condition: &str) -> Result<()> {
         match reply {
             Err(error) if is_refusal(&error) => Ok(()),
             Ok(()) | Err(StoreError::NotImplemented { .. } | StoreError::NotSupported { .. }) => {
-                Err(self.unsupported(what, condition))
+                Err(self.unsupported(operation, condition))
             }
             Err(error) => Err(store_error(&format!("write to {self}"), error)),
         }
     }
 
-    fn unsupported(&self, what: &str, condition: &str) -> Error {
+    fn unsupported(&self, operation: &str, condition: &str) -> Error {
         Error::new(
             ErrorKind::Library,
-            format!("write to {self}: the store cannot {what} on the condition that {condition}"),
+            format!("write to {self}: the store cannot {operation} on the condition that {condition}"),
         )
         .with_guidance("use a store with conditional writes, or a folder")
     }
@@ -90,12 +90,12 @@ impl Bucket {
     async fn update(
         &self,
         path: &StorePath,
-        seen: UpdateVersion,
+        version: UpdateVersion,
         content: Bytes,
     ) -> Result<PutResult, StoreError> {
         let payload = PutPayload::from_bytes(content);
         self.store
-            .put_opts(path, payload, PutMode::Update(seen).into())
+            .put_opts(path, payload, PutMode::Update(version).into())
             .await
     }
 }

@@ -1,6 +1,6 @@
-//! A library in an object store: conditional writes do what links, renames and locks do in a folder.
+//! A library in an object store. Conditional writes replace the links, renames and locks of a folder.
 //!
-//! Owns the temporary objects under `.incoming`, uploads in parts, and the step by which an upload gets its name.
+//! Owns the temporary objects under `.incoming`, uploads in parts, and the step that gives an upload its name.
 
 mod conditions;
 mod object;
@@ -39,9 +39,9 @@ use crate::host::wall_clock;
 use crate::ids::{CLIP_SUFFIX, ClipId, SIDECAR_SUFFIX};
 use crate::text::quoted;
 
-/// Clips up to this size are one request; larger ones are sent in parts of this size, which every store accepts.
+/// Clips up to this size are sent in one request. Larger ones are sent in parts of this size, which every store accepts.
 const PART_BYTES: usize = 8 << 20;
-/// Concurrent reads of sidecars.
+/// The maximum number of concurrent reads of sidecars.
 const CONCURRENT_SIDECARS: usize = 16;
 
 /// A library under a prefix of an object store.
@@ -51,14 +51,14 @@ pub(crate) struct Bucket {
     prefix: StorePath,
     /// The name in messages.
     label: String,
-    /// Whether the store was seen to keep its conditions.
+    /// Whether it was checked that the store supports conditional writes.
     is_checked: Arc<AtomicBool>,
-    /// The private folder of unfinished files on this machine, removed with the library.
+    /// The private folder of unfinished files on this machine. Removed when the last clone is dropped.
     scratch: Arc<OnceCell<TempDir>>,
 }
 
 impl Bucket {
-    /// `label` is the name in messages; by default it is made of the store and the prefix.
+    /// Returns the library under a prefix. `label` is its name in messages, and defaults to the store and the prefix.
     pub(crate) fn new(store: Arc<dyn ObjectStore>, prefix: StorePath, label: Option<String>) -> Self {
         let label = label.unwrap_or_else(|| format!("{store}/{prefix}"));
         Self {
@@ -78,7 +78,7 @@ impl Bucket {
         } else {
             format!("{prefix}/{name}")
         };
-        // Not `Path::from`, which would encode characters that names of other programs may contain.
+        // `Path::from` would encode characters that names from other programs may contain.
         StorePath::parse(path)
             .map_err(|error| Error::invalid(format!("find {}", quoted(name))).with_source(error))
     }
@@ -87,8 +87,8 @@ impl Bucket {
         self.location(&format!("{folder}/{name}{DOCUMENT_SUFFIX}"))
     }
 
-    async fn object(&self, name: &str, doing: &str) -> Result<Option<Object>> {
-        Object::open(&self.store, self.location(name)?, doing).await
+    async fn object(&self, name: &str, action: &str) -> Result<Option<Object>> {
+        Object::open(&self.store, self.location(name)?, action).await
     }
 
     async fn exists(&self, name: &str) -> Result<bool> {
@@ -97,28 +97,28 @@ impl Bucket {
 
     async fn read_sidecar(&self, id: &ClipId) -> Result<Option<Bytes>> {
         let name = id.sidecar_name();
-        let doing = format!("read sidecar {name:?}");
+        let action = format!("read sidecar {name:?}");
         let found = match self.store.get(&self.location(&name)?).await {
             Ok(found) => found,
             Err(StoreError::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(store_error(&doing, error)),
+            Err(error) => return Err(store_error(&action, error)),
         };
         if found.meta.size > MAX_SIDECAR_BYTES as u64 {
-            return Err(sidecar_too_large(&doing));
+            return Err(sidecar_too_large(&action));
         }
         let bytes = found.bytes().await;
-        bytes.map(Some).map_err(|error| store_error(&doing, error))
+        bytes.map(Some).map_err(|error| store_error(&action, error))
     }
 
-    /// Writes an object that does not exist yet.
+    /// Writes a new object.
     async fn write_new(&self, name: &str, content: Vec<u8>) -> Result<()> {
         let content = Bytes::from(content);
         let path = self.location(name)?;
         let Err(error) = self.create(&path, content.clone()).await else {
             return Ok(());
         };
-        let doing = format!("write sidecar {name}");
-        // The reply of the first attempt may have been lost, and the retry have found what it had written.
+        let action = format!("write sidecar {name}");
+        // The reply to a first attempt may have been lost, and the retry failed because the object exists.
         if let Ok(existing) = self.store.get(&path).await
             && existing.meta.size == content.len() as u64
             && existing.bytes().await.is_ok_and(|existing| existing == content)
@@ -128,7 +128,7 @@ impl Bucket {
         Err(if is_refusal(&error) {
             super::name_taken(name)
         } else {
-            store_error(&doing, error)
+            store_error(&action, error)
         })
     }
 
@@ -147,10 +147,10 @@ impl Bucket {
         Ok(ids)
     }
 
-    /// Removes the objects below `folder` whose names have the suffix and that have not changed for `age`, by the
-    /// store's clock compared with this machine's. Returns how many.
+    /// Removes the objects below `folder` whose names have the suffix and that have not changed for `age`. Returns how
+    /// many. Compares the time of the store with that of this machine.
     async fn remove_old(&self, folder: &str, suffix: &'static str, age: Duration) -> Result<u64> {
-        let doing = format!("sweep {self}");
+        let action = format!("sweep {self}");
         let folder = self.location(folder)?;
         let now = wall_clock();
         let old = self.store.list(Some(&folder)).try_filter_map(move |object| {
@@ -163,13 +163,13 @@ impl Bucket {
         removed
             .try_fold(0, |count, _| future::ready(Ok(count + 1)))
             .await
-            .map_err(|error| store_error(&doing, error))
+            .map_err(|error| store_error(&action, error))
     }
 
-    async fn delete(&self, path: &StorePath, doing: &str) -> Result<()> {
+    async fn delete(&self, path: &StorePath, action: &str) -> Result<()> {
         match self.store.delete(path).await {
             Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
-            Err(error) => Err(store_error(doing, error)),
+            Err(error) => Err(store_error(action, error)),
         }
     }
 }
@@ -219,13 +219,13 @@ impl Backend for Bucket {
         Ok(object.map(|object| object.size))
     }
 
-    async fn open(&self, name: &str, doing: &str) -> Result<Option<Object>> {
-        self.object(name, doing).await
+    async fn open(&self, name: &str, action: &str) -> Result<Option<Object>> {
+        self.object(name, action).await
     }
 
-    async fn digest(&self, name: &str, doing: &str) -> Result<Option<ClipDigest>> {
-        match self.object(name, doing).await? {
-            Some(object) => object.digest(doing).await.map(Some),
+    async fn digest(&self, name: &str, action: &str) -> Result<Option<ClipDigest>> {
+        match self.object(name, action).await? {
+            Some(object) => object.digest(action).await.map(Some),
             None => Ok(None),
         }
     }
@@ -291,7 +291,7 @@ impl Backend for Bucket {
     }
 
     async fn documents(&self, folder: &str) -> Result<Vec<String>> {
-        let doing = format!("list {folder} of {self}");
+        let action = format!("list {folder} of {self}");
         let prefix = self.location(folder)?;
         let depth = prefix.parts().count() + 1;
         let listed = self.store.list(Some(&prefix));
@@ -303,14 +303,14 @@ impl Backend for Bucket {
             })
             .try_collect()
             .await
-            .map_err(|error| store_error(&doing, error))
+            .map_err(|error| store_error(&action, error))
     }
 
     async fn folders(&self, folder: &str) -> Result<Vec<String>> {
-        let doing = format!("list {folder} of {self}");
+        let action = format!("list {folder} of {self}");
         let prefix = self.location(folder)?;
         let listed = self.store.list_with_delimiter(Some(&prefix)).await;
-        let listed = listed.map_err(|error| store_error(&doing, error))?;
+        let listed = listed.map_err(|error| store_error(&action, error))?;
         let name = |path: &StorePath| path.filename().map(str::to_owned);
         let mut folders: Vec<String> = listed.common_prefixes.iter().filter_map(name).collect();
         folders.sort_unstable();
@@ -318,20 +318,20 @@ impl Backend for Bucket {
     }
 
     async fn read_document(&self, folder: &str, name: &str) -> Result<Option<Document>> {
-        let doing = format!("read {folder}/{name}{DOCUMENT_SUFFIX} of {self}");
+        let action = format!("read {folder}/{name}{DOCUMENT_SUFFIX} of {self}");
         let found = match self.store.get(&self.document(folder, name)?).await {
             Ok(found) => found,
             Err(StoreError::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(store_error(&doing, error)),
+            Err(error) => return Err(store_error(&action, error)),
         };
         if found.meta.size > MAX_DOCUMENT_BYTES {
-            return Err(document_too_large(&doing));
+            return Err(document_too_large(&action));
         }
         let version = Version::Tag(UpdateVersion {
             e_tag: found.meta.e_tag.clone(),
             version: found.meta.version.clone(),
         });
-        let json = found.bytes().await.map_err(|error| store_error(&doing, error))?;
+        let json = found.bytes().await.map_err(|error| store_error(&action, error))?;
         Ok(Some(Document { json, version }))
     }
 
@@ -342,14 +342,14 @@ impl Backend for Bucket {
         json: Vec<u8>,
         condition: WriteCondition,
     ) -> Result<Option<Version>> {
-        let doing = format!("write {folder}/{name}{DOCUMENT_SUFFIX} of {self}");
+        let action = format!("write {folder}/{name}{DOCUMENT_SUFFIX} of {self}");
         if json.len() as u64 > MAX_DOCUMENT_BYTES {
-            return Err(document_too_large(&doing));
+            return Err(document_too_large(&action));
         }
         let mode = match condition {
             WriteCondition::Absent => PutMode::Create,
             WriteCondition::Unchanged(Version::Tag(tag)) => PutMode::Update(tag),
-            // A version of a folder is never one of this store.
+            // This is a version of a document in a folder.
             WriteCondition::Unchanged(Version::Hash(_)) => return Ok(None),
             WriteCondition::None => PutMode::Overwrite,
         };
@@ -360,22 +360,22 @@ impl Backend for Bucket {
             .put_opts(&path, PutPayload::from(json.clone()), options)
             .await
         {
-            Ok(done) => Ok(Some(Version::Tag(UpdateVersion {
-                e_tag: done.e_tag,
-                version: done.version,
+            Ok(written) => Ok(Some(Version::Tag(UpdateVersion {
+                e_tag: written.e_tag,
+                version: written.version,
             }))),
-            // Refused, or the reply was lost and a retry found what the first attempt had written.
+            // If the reply to a first attempt was lost, the object already has this content, and the retry was refused.
             Err(error) if is_refusal(&error) || matches!(error, StoreError::NotFound { .. }) => {
                 let existing = self.read_document(folder, name).await?;
                 Ok(existing.and_then(|existing| (existing.json == json).then_some(existing.version)))
             }
-            Err(error) => Err(store_error(&doing, error)),
+            Err(error) => Err(store_error(&action, error)),
         }
     }
 
     async fn remove_document(&self, folder: &str, name: &str) -> Result<()> {
-        let doing = format!("remove {folder}/{name}{DOCUMENT_SUFFIX} of {self}");
-        self.delete(&self.document(folder, name)?, &doing).await
+        let action = format!("remove {folder}/{name}{DOCUMENT_SUFFIX} of {self}");
+        self.delete(&self.document(folder, name)?, &action).await
     }
 
     async fn remove_old_documents(&self, folder: &str, age: Duration) -> Result<()> {
@@ -406,7 +406,7 @@ const fn is_refusal(error: &StoreError) -> bool {
     )
 }
 
-/// Returns the name of a document without its suffix. `None` for hidden and other files.
+/// Returns the name of a document without its suffix, or `None` for hidden and other files.
 pub(super) fn document_name(file_name: &str) -> Option<&str> {
     let name = file_name.strip_suffix(DOCUMENT_SUFFIX)?;
     (!name.is_empty() && !name.starts_with('.')).then_some(name)

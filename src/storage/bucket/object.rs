@@ -1,4 +1,4 @@
-//! Reading an object in several requests, all of the same version.
+//! Reads an object in several requests, all of the same version.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::storage::digest::ClipDigest;
 use crate::storage::error::store_error;
 
-/// Concurrent requests when all of an object is read.
+/// The maximum number of concurrent requests while a whole object is read.
 const CONCURRENT_READS: usize = 2;
 
-/// An object as it was when it was opened. Every request is conditional on its entity tag, so that pieces of two
-/// versions are never combined.
+/// A version of an object. Every request is conditional on its entity tag, so that pieces of two versions are never
+/// combined.
 #[derive(Debug, Clone)]
 pub(crate) struct Object {
     store: Arc<dyn ObjectStore>,
@@ -32,7 +32,7 @@ impl Object {
     pub(crate) async fn open(
         store: &Arc<dyn ObjectStore>,
         path: StorePath,
-        doing: &str,
+        action: &str,
     ) -> Result<Option<Self>> {
         match store.head(&path).await {
             Ok(meta) => Ok(Some(Self {
@@ -42,55 +42,55 @@ impl Object {
                 tag: meta.e_tag,
             })),
             Err(StoreError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(store_error(doing, error)),
+            Err(error) => Err(store_error(action, error)),
         }
     }
 
     /// Reads exactly the bytes of a range.
-    pub(crate) async fn range(&self, range: Range<u64>, doing: &str) -> Result<Bytes> {
+    pub(crate) async fn range(&self, range: Range<u64>, action: &str) -> Result<Bytes> {
         let expected = range.end - range.start;
         let options = GetOptions {
             range: Some(GetRange::Bounded(range)),
             if_match: self.tag.clone(),
             ..GetOptions::default()
         };
-        let failed = |reason: &str| Error::new(ErrorKind::Library, format!("{doing}: {reason}"));
+        let failed = |reason: &str| Error::new(ErrorKind::Library, format!("{action}: {reason}"));
         let read = async { self.store.get_opts(&self.path, options).await?.bytes().await };
         match read.await {
             Ok(bytes) if bytes.len() as u64 == expected => Ok(bytes),
-            Ok(_) => Err(failed("the store returned another range than was requested")),
+            Ok(_) => Err(failed("the store returned a range other than the requested one")),
             Err(StoreError::Precondition { .. }) => Err(failed("it was replaced while it was being read")),
-            Err(error) => Err(store_error(doing, error)),
+            Err(error) => Err(store_error(action, error)),
         }
     }
 
-    /// Reads all of it in order, one request of bounded size per piece.
-    pub(crate) fn pieces(self, doing: &str) -> impl Stream<Item = Result<Bytes>> + Send + use<> {
-        let doing: Arc<str> = doing.into();
+    /// Reads the object in order, with one request of bounded size per piece.
+    pub(crate) fn pieces(self, action: &str) -> impl Stream<Item = Result<Bytes>> + Send + use<> {
+        let action: Arc<str> = action.into();
         let (size, step) = (self.size, PART_BYTES as u64);
         let starts = (0..size.div_ceil(step)).map(move |number| number * step);
         stream::iter(starts)
             .map(move |start| {
-                let (object, doing) = (self.clone(), Arc::clone(&doing));
-                async move { object.range(start..size.min(start + step), &doing).await }
+                let (object, action) = (self.clone(), Arc::clone(&action));
+                async move { object.range(start..size.min(start + step), &action).await }
             })
             .buffered(CONCURRENT_READS)
     }
 
-    /// Reads all of it into memory.
-    pub(crate) async fn read_all(self, doing: &str) -> Result<Bytes> {
+    /// Reads the object into memory.
+    pub(crate) async fn read_all(self, action: &str) -> Result<Bytes> {
         let mut bytes = BytesMut::with_capacity(usize::try_from(self.size).unwrap_or(0));
-        let mut pieces = std::pin::pin!(self.pieces(doing));
+        let mut pieces = std::pin::pin!(self.pieces(action));
         while let Some(piece) = pieces.try_next().await? {
             bytes.extend_from_slice(&piece);
         }
         Ok(bytes.freeze())
     }
 
-    /// Computes its size and hash.
-    pub(crate) async fn digest(self, doing: &str) -> Result<ClipDigest> {
+    /// Computes the size and hash of the object by reading it.
+    pub(crate) async fn digest(self, action: &str) -> Result<ClipDigest> {
         let (mut hash, bytes) = (Sha256::new(), self.size);
-        let mut pieces = std::pin::pin!(self.pieces(doing));
+        let mut pieces = std::pin::pin!(self.pieces(action));
         while let Some(piece) = pieces.next().await {
             hash.update(&piece?);
         }

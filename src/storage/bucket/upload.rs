@@ -1,4 +1,4 @@
-//! Uploading a clip: it gets its name completely or not at all, and overwrites nothing.
+//! Uploads clips. A clip gets its name only when it is complete, and overwrites nothing.
 
 use std::path::Path;
 
@@ -18,12 +18,12 @@ use crate::storage::digest::ClipDigest;
 use crate::storage::error::{io_error, store_error};
 use crate::storage::{INCOMING, name_taken, shutting_down, temporary_name};
 
-/// Concurrent uploads of parts.
+/// The maximum number of concurrent uploads of parts.
 const CONCURRENT_PARTS: usize = 3;
-/// Maximum attempts while the store reports a conflict but has no such clip.
+/// Maximum attempts if the store reports a conflict but the clip does not exist.
 const MAX_ATTEMPTS: usize = 3;
 
-/// Where the bytes of a clip are before it has its name.
+/// The source of the bytes of a clip.
 #[derive(Clone, Copy)]
 pub(super) enum Source<'a> {
     File(&'a Path),
@@ -31,7 +31,7 @@ pub(super) enum Source<'a> {
     Object(&'a str),
 }
 
-/// Why an upload failed.
+/// The error of an upload, before it is converted for the user.
 enum UploadError {
     Disk(std::io::Error),
     Store(StoreError),
@@ -57,7 +57,7 @@ impl From<Error> for UploadError {
 }
 
 impl Bucket {
-    /// Gives a clip its name in the store.
+    /// Makes a file or another object the clip `id`. Overwrites nothing.
     pub(super) async fn publish_from(
         &self,
         id: &ClipId,
@@ -65,7 +65,7 @@ impl Bucket {
         digest: &ClipDigest,
     ) -> Result<()> {
         let name = id.file_name();
-        let doing = format!("save clip {name}");
+        let action = format!("save clip {name}");
         self.refuse_taken(id).await?;
         let path = self.location(&name)?;
         for _ in 0..MAX_ATTEMPTS {
@@ -78,21 +78,21 @@ impl Bucket {
             };
             let error = match uploaded {
                 Ok(()) => return Ok(()),
-                Err(UploadError::Disk(error)) => return Err(io_error(&doing, error)),
+                Err(UploadError::Disk(error)) => return Err(io_error(&action, error)),
                 Err(UploadError::Other(error)) => return Err(error),
                 Err(UploadError::Store(error)) => error,
             };
-            // The reply of a successful upload may have been lost: then the clip that exists is ours.
+            // If the reply to a successful upload was lost, the clip exists and has these bytes.
             match (self.contains(&name, digest).await, is_refusal(&error)) {
                 (Ok(Some(true)), _) => return Ok(()),
                 (Ok(Some(false)), true) => return Err(name_taken(&name)),
                 (Ok(None), true) => {}
-                _ => return Err(store_error(&doing, error)),
+                _ => return Err(store_error(&action, error)),
             }
         }
         Err(Error::new(
             ErrorKind::Library,
-            format!("{doing}: the store keeps reporting a conflict with another writer"),
+            format!("{action}: the store keeps reporting a conflict with another writer"),
         ))
     }
 
@@ -106,7 +106,7 @@ impl Bucket {
         Ok(())
     }
 
-    /// Writes a file to an object, over the old object if there is one.
+    /// Writes a file to an object, and replaces an existing one.
     pub(super) async fn overwrite(&self, name: &str, file: &Path, bytes: u64) -> Result<()> {
         let path = self.location(name)?;
         let write = async {
@@ -121,15 +121,15 @@ impl Bucket {
                 Err(error) => Err(error),
             };
             if written.is_err() {
-                // A store bills for the parts of an upload that was never completed.
+                // Stores charge for the parts of an unfinished upload.
                 let _ = upload.abort().await;
             }
             written
         };
-        let doing = format!("write {name}");
+        let action = format!("write {name}");
         write.await.map_err(|error| match error {
-            UploadError::Disk(error) => io_error(&doing, error),
-            UploadError::Store(error) => store_error(&doing, error),
+            UploadError::Disk(error) => io_error(&action, error),
+            UploadError::Store(error) => store_error(&action, error),
             UploadError::Other(error) => error,
         })
     }
@@ -145,13 +145,13 @@ impl Bucket {
         Ok(self.store.copy_if_not_exists(&object, path).await?)
     }
 
-    /// Uploads to a temporary name, then copies within the store on the condition that the target does not exist.
+    /// Uploads to a temporary object, then copies it to the target, on the condition that the target does not exist.
     async fn upload_parts(&self, name: &str, path: &StorePath, file: &Path) -> Result<(), UploadError> {
         let temporary = self.temporary(name)?;
         let mut upload = self.store.put_multipart(&temporary).await?;
         let sent = match send_parts(&mut *upload, file).await {
             Ok(sent) => match upload.complete().await {
-                // Complete nevertheless: the reply was lost, and the retry found no upload.
+                // If the reply was lost, the retry found no upload, but the object is complete.
                 Err(_) if self.size_at(&temporary).await == Some(sent) => Ok(()),
                 completed => completed.map(drop).map_err(UploadError::Store),
             },
@@ -160,13 +160,13 @@ impl Bucket {
         let copied = match sent {
             Ok(()) => self.store.copy_if_not_exists(&temporary, path).await,
             Err(error) => {
-                // A store bills for the parts of an upload that was never completed.
+                // Stores charge for the parts of an unfinished upload.
                 let _ = upload.abort().await;
                 let _ = self.store.delete(&temporary).await;
                 return Err(error);
             }
         };
-        // A sweep removes what remains; the clip is complete either way.
+        // If this fails, a sweep removes the object. The clip is complete in both cases.
         let _ = self.store.delete(&temporary).await;
         Ok(copied?)
     }
@@ -177,11 +177,11 @@ impl Bucket {
 
     /// Returns whether an object has this content, or `None` if it does not exist.
     async fn contains(&self, name: &str, digest: &ClipDigest) -> Result<Option<bool>> {
-        let doing = format!("read clip {name:?}");
-        match self.object(name, &doing).await? {
+        let action = format!("read clip {name:?}");
+        match self.object(name, &action).await? {
             None => Ok(None),
             Some(object) if object.size != digest.bytes => Ok(Some(false)),
-            Some(object) => Ok(Some(object.digest(&doing).await? == *digest)),
+            Some(object) => Ok(Some(object.digest(&action).await? == *digest)),
         }
     }
 
@@ -191,7 +191,7 @@ impl Bucket {
     }
 
     pub(super) fn temporary(&self, name: &str) -> Result<StorePath> {
-        // Two draws: objects have no lock that would tell two writers of one name apart.
+        // 64 random bits instead of 32, because no lock keeps two writers from using the same name.
         let random = crate::host::random().map_err(crate::storage::no_randomness)?;
         let name = temporary_name(&format!("{name}.{random:08x}"))?;
         self.location(&format!("{INCOMING}/{name}"))

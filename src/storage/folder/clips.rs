@@ -1,4 +1,4 @@
-//! Listing the clips of a folder and reading their sidecars.
+//! Lists the clips of a folder, and reads their sidecars.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -14,7 +14,7 @@ use crate::storage::error::io_error;
 use crate::storage::{FilePresence, MAX_SIDECAR_BYTES, sidecar_too_large};
 
 impl Folder {
-    /// Returns the size of a regular file, or `None` if it does not exist. Anything else of that name is an error.
+    /// Returns the size of a regular file, or `None` if it does not exist. Fails for anything else, such as a folder.
     pub(super) fn file_size(&self, name: &str) -> Result<Option<u64>> {
         if let Some((inner, _)) = name.rsplit_once('/')
             && fs::symlink_metadata(self.join(inner)).is_ok_and(|meta| !meta.is_dir())
@@ -33,18 +33,18 @@ impl Folder {
         }
     }
 
-    /// Returns the newest ids older than `before`, newest first, at most `limit`: from the index, or by reading all
-    /// names once. No file is opened, and common filesystems return the kind of a file with its name.
+    /// Returns the newest ids older than `before`, newest first, at most `limit`. Uses the index, or else reads all names
+    /// once. No file is opened, since common filesystems return the type of a file with its name.
     pub(super) fn list_clips(&self, before: Option<&ClipId>, limit: usize) -> Result<Vec<ClipId>> {
         if let Some(ids) = self.index.newest(before, limit) {
             return Ok(ids);
         }
-        let doing = || format!("list {self}");
+        let action = || format!("list {self}");
         let mut scan = self.index.scan();
         let mut clips = 0;
         let mut newest: BinaryHeap<Reverse<ClipId>> = BinaryHeap::new();
-        for entry in fs::read_dir(&self.root).map_err(|error| io_error(&doing(), error))? {
-            let entry = entry.map_err(|error| io_error(&doing(), error))?;
+        for entry in fs::read_dir(&self.root).map_err(|error| io_error(&action(), error))? {
+            let entry = entry.map_err(|error| io_error(&action(), error))?;
             let file_name = entry.file_name();
             if let (Some(scan), Some(name)) = (&mut scan, file_name.to_str())
                 && entry.file_type().is_ok_and(|kind| kind.is_file())
@@ -96,10 +96,10 @@ impl Folder {
     }
 
     fn scan_sidecars(&self) -> Result<Vec<ClipId>> {
-        let doing = || format!("list {self}");
+        let action = || format!("list {self}");
         let mut ids = Vec::new();
-        for entry in fs::read_dir(&self.root).map_err(|error| io_error(&doing(), error))? {
-            let entry = entry.map_err(|error| io_error(&doing(), error))?;
+        for entry in fs::read_dir(&self.root).map_err(|error| io_error(&action(), error))? {
+            let entry = entry.map_err(|error| io_error(&action(), error))?;
             let name = entry.file_name();
             let stem = name.to_str().and_then(|name| name.strip_suffix(SIDECAR_SUFFIX));
             if let Some(Ok(id)) = stem.map(ClipId::parse)
@@ -111,7 +111,7 @@ impl Folder {
         Ok(ids)
     }
 
-    /// Returns every id in order, with the files that exist.
+    /// Returns all ids, oldest first, each with which of its files exist.
     pub(super) fn list_contents(&self) -> Result<Vec<(ClipId, FilePresence)>> {
         match self.index.all() {
             Some(all) => Ok(all),
@@ -136,7 +136,7 @@ impl Folder {
                 Err(sidecar_too_large(&format!("read sidecar {name:?}")))
             }
             Ok(_) => Ok(Some(json.into())),
-            // Removed since its size was read.
+            // The sidecar was removed after its size was read.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(io_error(&format!("read sidecar {name:?}"), error)),
         }

@@ -1,5 +1,7 @@
-//! JSON documents in a folder: each is renamed into place, and a lock is held for the moment of comparing and
-//! renaming.
+//! JSON documents in a folder.
+//!
+//! A document is written to a temporary file, which is then renamed. A lock is held while the stored version is compared
+//! and the file is renamed.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -19,7 +21,7 @@ use crate::storage::{
     temporary_name,
 };
 
-/// The lock is held for a rename. When it cannot be taken for this long, its holder was stopped.
+/// The maximum wait for the lock. It is held only for a rename, so a longer wait means that its holder was suspended.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Folder {
@@ -53,7 +55,7 @@ impl Folder {
                 json: json.into(),
             })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(io_error(&self.doing("read", folder, name), error)),
+            Err(error) => Err(io_error(&self.action("read", folder, name), error)),
         }
     }
 
@@ -64,23 +66,23 @@ impl Folder {
         json: &[u8],
         condition: &WriteCondition,
     ) -> Result<Option<Version>> {
-        let doing = self.doing("write", folder, name);
+        let action = self.action("write", folder, name);
         if json.len() as u64 > MAX_DOCUMENT_BYTES {
-            return Err(document_too_large(&doing));
+            return Err(document_too_large(&action));
         }
         let file_name = format!("{name}{DOCUMENT_SUFFIX}");
         let temporary = temporary_name(&format!(".{file_name}"))?;
         let folder = self.root.join(folder);
         make_folders(&self.root, &folder)
             .and_then(|()| write_if(&folder, &temporary, &file_name, json, condition))
-            .map_err(|error| io_error(&doing, error))
+            .map_err(|error| io_error(&action, error))
     }
 
     pub(super) fn remove_json(&self, folder: &str, name: &str) -> Result<()> {
         let (folder_path, path) = self.document_path(folder, name);
         match check_folders(&self.root, &folder_path).and_then(|()| fs::remove_file(&path)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(io_error(&self.doing("remove", folder, name), error))
+                Err(io_error(&self.action("remove", folder, name), error))
             }
             _ => Ok(()),
         }
@@ -102,7 +104,7 @@ impl Folder {
         (folder, path)
     }
 
-    fn doing(&self, verb: &str, folder: &str, name: &str) -> String {
+    fn action(&self, verb: &str, folder: &str, name: &str) -> String {
         format!("{verb} {folder}/{name}{DOCUMENT_SUFFIX} of {self}")
     }
 
@@ -139,13 +141,13 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     Ok(json)
 }
 
-/// Checks that every level of a path below the library is a folder: a link would lead out of the library.
+/// Checks that every level of a path below the library is a folder. A link could lead out of the library.
 fn check_folders(root: &Path, path: &Path) -> io::Result<()> {
     let below = path.strip_prefix(root).map_err(|_| io::ErrorKind::InvalidInput)?;
-    let mut at = root.to_owned();
+    let mut current = root.to_owned();
     for level in below {
-        at.push(level);
-        if !fs::symlink_metadata(&at)?.is_dir() {
+        current.push(level);
+        if !fs::symlink_metadata(&current)?.is_dir() {
             let message = format!("{} in the library is not a folder", below.display());
             return Err(io::Error::new(io::ErrorKind::NotADirectory, message));
         }
@@ -153,22 +155,23 @@ fn check_folders(root: &Path, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Creates a folder below the library's, level by level.
+/// Creates a folder below the library, level by level.
 pub(super) fn make_folders(root: &Path, path: &Path) -> io::Result<()> {
     let below = path.strip_prefix(root).map_err(|_| io::ErrorKind::InvalidInput)?;
-    let mut at = root.to_owned();
+    let mut current = root.to_owned();
     for level in below {
-        let above = at.clone();
-        at.push(level);
-        match fs::create_dir(&at) {
-            Ok(()) => sync_folder(&above)?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check_folders(root, &at)?,
+        let parent = current.clone();
+        current.push(level);
+        match fs::create_dir(&current) {
+            Ok(()) => sync_folder(&parent)?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check_folders(root, &current)?,
             Err(error) => return Err(error),
         }
     }
     Ok(())
 }
 
+/// Writes a document if the condition holds. Returns `None` if it does not.
 fn write_if(
     folder: &Path,
     temporary: &str,
@@ -188,7 +191,7 @@ fn write_if(
             };
             let holds = match (condition, read_bounded(&target)) {
                 (WriteCondition::None, _) => true,
-                (WriteCondition::Unchanged(seen), Ok(now)) => version_of(&now) == *seen,
+                (WriteCondition::Unchanged(expected), Ok(stored)) => version_of(&stored) == *expected,
                 (WriteCondition::Absent, Err(error)) => error.kind() == io::ErrorKind::NotFound,
                 _ => false,
             };
@@ -215,7 +218,7 @@ fn lock_folder(folder: &Path) -> io::Result<LockedFile> {
         Locked::Ours(file) | Locked::Linked(file) => Ok(file),
         Locked::Held | Locked::Moved => Err(io::Error::new(
             io::ErrorKind::TimedOut,
-            "another process holds its lock and does not release it",
+            "another process holds the lock of the folder and does not release it",
         )),
     }
 }

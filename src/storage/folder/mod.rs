@@ -1,7 +1,7 @@
-//! A library in a folder: what a disk does faster or more safely than an object store.
+//! A library in a folder.
 //!
-//! Owns listing names without opening files, file locks, syncing, and the link that overwrites nothing. The methods
-//! of the submodules block; the implementation of [`Backend`] here runs them on blocking threads.
+//! Owns listing names without opening files, file locks, syncing, and committing with a hard link, which overwrites
+//! nothing. The methods of the submodules block. The implementation of [`Backend`] here runs them on blocking threads.
 
 mod clips;
 mod documents;
@@ -41,16 +41,16 @@ use super::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::ClipId;
 
-/// The file that a check for writing renames into the library. Its fixed name lets the next check replace one that a
-/// crash left.
+/// The file that [`Folder::check_rename`] renames into the library. The name is fixed, so that the next check replaces a
+/// file that a crash left.
 const WRITABLE: &str = ".writable";
 /// The folders of documents. The ledger has one folder per day.
 const DOCUMENT_FOLDERS: [&str; 4] = [JOBS, OWNERS, CHAINS, QUARANTINE];
-/// Concurrent writes of documents by one client. More would only wait for the same lock and the same disk, each on a
-/// thread.
+/// The maximum number of concurrent document writes by one client. More would occupy threads that wait for the same lock
+/// and the same disk.
 const MAX_WRITERS: usize = 4;
-/// Sidecars read by one thread at a time, and the number of such threads: handing work to a thread costs more than
-/// reading a sidecar.
+/// The number of sidecars that a thread reads at a time, and the number of threads. Passing work to a thread takes longer
+/// than reading one sidecar.
 const SIDECAR_BATCH: (usize, usize) = (16, 4);
 
 /// A folder that is a library.
@@ -66,16 +66,16 @@ pub(crate) struct Folder {
 impl Folder {
     /// Opens an existing folder.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let doing = || format!("open library {}", path.display());
-        let meta = fs::metadata(path).map_err(|error| io_error(&doing(), error))?;
+        let action = || format!("open library {}", path.display());
+        let meta = fs::metadata(path).map_err(|error| io_error(&action(), error))?;
         if !meta.is_dir() {
             return Err(Error::new(
                 ErrorKind::Library,
-                format!("{}: it is a file, not a folder", doing()),
+                format!("{}: it is a file, not a folder", action()),
             ));
         }
-        let root = fs::canonicalize(path).map_err(|error| io_error(&doing(), error))?;
-        let store = LocalFileSystem::new_with_prefix(&root).map_err(|error| store_error(&doing(), error))?;
+        let root = fs::canonicalize(path).map_err(|error| io_error(&action(), error))?;
+        let store = LocalFileSystem::new_with_prefix(&root).map_err(|error| store_error(&action(), error))?;
         Ok(Self {
             index: Arc::new(Index::new(&root, false)),
             store: Arc::new(store.with_fsync(true)),
@@ -87,7 +87,7 @@ impl Folder {
     /// Opens a folder for writing, and creates it if it is missing.
     pub(crate) fn create(path: &Path) -> Result<Self> {
         if let Err(error) = fs::create_dir_all(path) {
-            // `open` describes better whatever else exists there.
+            // If something exists there, the error of `open` is more precise.
             if fs::metadata(path).is_err() {
                 return Err(io_error(&format!("create library {}", path.display()), error));
             }
@@ -98,18 +98,18 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Returns the path of a name, which is a file name of a [`ClipId`] or of this crate.
+    /// Returns the path of a name, which is a file name of a [`ClipId`] or defined by this crate.
     fn join(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
-    /// Writes a file beside the clips and checks the permission to write among them. The names in the library do not
-    /// change, so the index remains valid.
+    /// Checks the permission to write to the library, and writes a file in the folder of unfinished files. The names in the
+    /// library do not change, so the index remains valid.
     #[cfg(target_os = "linux")]
     fn check_permission(&self) -> Result<()> {
         use rustix::fs::{Access, AtFlags, CWD, accessat};
 
-        let doing = format!("write to {self}");
+        let action = format!("write to {self}");
         let file = self.incoming()?.join(temporary_name(WRITABLE)?);
         let written = File::create_new(&file).and_then(|mut file| file.write_all(b"x"));
         let _ = fs::remove_file(&file);
@@ -121,7 +121,7 @@ impl Folder {
         );
         written
             .and(permission.map_err(io::Error::from))
-            .map_err(|error| io_error(&doing, error))
+            .map_err(|error| io_error(&action, error))
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -129,20 +129,19 @@ impl Folder {
         self.check_rename()
     }
 
-    /// Writes a file and renames it, as every commit does; a sweep removes what a kill in between leaves. Folders of
-    /// documents may be missing, but nothing else may have their names, or the record of a paid job could not be
-    /// written.
+    /// Writes a file and renames it, as every commit does. Fails if something other than a folder has the name of a folder
+    /// of documents, because the record of a paid job could then not be written.
     fn check_rename(&self) -> Result<()> {
-        let doing = format!("write to {self}");
+        let action = format!("write to {self}");
         for name in DOCUMENT_FOLDERS.iter().chain([&LEDGER]) {
             match fs::symlink_metadata(self.root.join(name)) {
                 Ok(meta) if !meta.is_dir() => {
-                    let message = format!("{doing}: {name} in it is not a folder");
+                    let message = format!("{action}: {name} in it is not a folder");
                     return Err(Error::new(ErrorKind::Library, message));
                 }
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(io_error(&doing, error)),
+                Err(error) => return Err(io_error(&action, error)),
             }
         }
         let from = self.incoming()?.join(temporary_name(WRITABLE)?);
@@ -154,7 +153,7 @@ impl Folder {
         };
         let written = write();
         let _ = fs::remove_file(if written.is_ok() { &to } else { &from });
-        written.map_err(|error| io_error(&doing, error))
+        written.map_err(|error| io_error(&action, error))
     }
 
     /// Runs `work` with a copy of this handle on a thread that may block.
@@ -213,12 +212,12 @@ impl Backend for Folder {
         self.run(move |folder| folder.file_size(&name)).await
     }
 
-    async fn open(&self, name: &str, doing: &str) -> Result<Option<Object>> {
+    async fn open(&self, name: &str, action: &str) -> Result<Option<Object>> {
         if self.size(name).await?.is_none() {
             return Ok(None);
         }
-        let path = StorePath::parse(name).map_err(|error| Error::invalid(doing).with_source(error))?;
-        Object::open(&self.store, path, doing).await
+        let path = StorePath::parse(name).map_err(|error| Error::invalid(action).with_source(error))?;
+        Object::open(&self.store, path, action).await
     }
 
     async fn digest(&self, name: &str, _: &str) -> Result<Option<ClipDigest>> {
@@ -273,10 +272,10 @@ impl Backend for Folder {
     }
 
     async fn remove(&self, name: &str) -> Result<()> {
-        let doing = format!("remove {name} of {self}");
+        let action = format!("remove {name} of {self}");
         let path = self.join(name);
         blocking(move || match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(&doing, error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(&action, error)),
             _ => Ok(()),
         })
         .await
@@ -356,7 +355,7 @@ fn is_old(file: &File, age: Duration) -> bool {
     })
 }
 
-/// Makes the names in a folder durable.
+/// Syncs a folder, so that its names survive a power failure.
 pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(not(unix)) {
         return Ok(());

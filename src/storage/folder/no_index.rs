@@ -1,10 +1,10 @@
-//! A replacement for the index on systems where its validity cannot be determined: all names are read each time.
+//! Replaces the index on systems where its validity cannot be determined. All names are read each time.
 
 #![expect(
     clippy::unnecessary_wraps,
     clippy::unused_self,
     clippy::trivially_copy_pass_by_ref,
-    reason = "the interface of the index of other systems"
+    reason = "the functions have the signatures of the index of other systems"
 )]
 
 use std::io;
@@ -60,8 +60,8 @@ impl Index {
         None
     }
 
-    pub(crate) fn stamps(&self, of: &[ClipId]) -> Vec<Option<Stamp>> {
-        vec![None; of.len()]
+    pub(crate) fn stamps(&self, sidecars: &[ClipId]) -> Vec<Option<Stamp>> {
+        vec![None; sidecars.len()]
     }
 
     pub(crate) fn load(&self, _: &str) -> Option<Vec<u8>> {

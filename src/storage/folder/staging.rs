@@ -1,4 +1,4 @@
-//! Unfinished files in a folder, and how they become clips.
+//! Unfinished files in a folder, and the steps that make them clips.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -9,12 +9,12 @@ use super::{DOCUMENT_FOLDERS, Folder, INDEX, LEDGER, WRITABLE, is_folder, is_old
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::ClipId;
 use crate::storage::error::io_error;
-use crate::storage::lock::{INHERITED, LockedPart, lock_to_remove, open_locked_part, try_for};
+use crate::storage::lock::{LOCK_WAIT, LockedPart, lock_to_remove, open_locked_part, try_for};
 use crate::storage::{
     FinishedPart, INCOMING, PART_SUFFIX, Part, QUARANTINE, name_taken, temporary_name, without_sidecar,
 };
 
-/// Maximum attempts to lock an unfinished file that other processes rename or remove.
+/// Maximum attempts to lock an unfinished file, which other processes may rename or remove meanwhile.
 const MAX_ATTEMPTS: usize = 8;
 
 impl Folder {
@@ -22,7 +22,7 @@ impl Folder {
     pub(super) fn open_part_of(&self, id: &ClipId) -> Result<Part> {
         self.refuse_taken(id)?;
         let part = open_part(&self.incoming()?, id)?;
-        // Again under the lock: its previous holder may just have finished.
+        // Checked again with the lock held, because the previous holder may have finished meanwhile.
         if let Err(error) = self.refuse_taken(id) {
             if part.file.metadata().is_ok_and(|meta| meta.len() == 0) {
                 let _ = fs::remove_file(&part.path);
@@ -44,32 +44,31 @@ impl Folder {
 
     /// Makes a synced, complete file the clip `id`, and overwrites nothing.
     ///
-    /// A hard link is the only call that is atomic, refuses a name that is taken, and exists in the standard library:
-    /// a rename overwrites, and creating the file first would show an empty clip. Filesystems without hard links (FAT,
-    /// some network mounts) get a check and a rename. Between the two, the lock on the unfinished file excludes every
-    /// writer of this crate; only another program that draws the same random name in that moment could be
-    /// overwritten.
+    /// A hard link is the only operation of the standard library that is atomic and fails if the name exists. A rename
+    /// would overwrite, and creating the file first would show an empty clip. On filesystems without hard links (FAT, some
+    /// network mounts), a check and a rename are used. The lock on the unfinished file excludes every writer of this crate
+    /// in between. Only a file that another program creates under the same name at that moment would be overwritten.
     pub(super) fn publish_file(&self, part: &Path, id: &ClipId) -> Result<()> {
-        let doing = format!("save clip {}", id.file_name());
+        let action = format!("save clip {}", id.file_name());
         self.refuse_taken(id)?;
         self.index.watch();
         let target = self.join(&id.file_name());
         match fs::hard_link(part, &target) {
-            // If this fails, a sweep removes the second name; the clip is complete either way.
+            // If this fails, a sweep removes the second name. The clip is complete in both cases.
             Ok(()) => drop(fs::remove_file(part)),
             Err(error) => match error.kind() {
                 io::ErrorKind::AlreadyExists => return Err(name_taken(&id.file_name())),
                 io::ErrorKind::NotFound
                 | io::ErrorKind::StorageFull
                 | io::ErrorKind::QuotaExceeded
-                | io::ErrorKind::ReadOnlyFilesystem => return Err(io_error(&doing, error)),
-                _ => fs::rename(part, &target).map_err(|error| io_error(&doing, error))?,
+                | io::ErrorKind::ReadOnlyFilesystem => return Err(io_error(&action, error)),
+                _ => fs::rename(part, &target).map_err(|error| io_error(&action, error))?,
             },
         }
-        sync_folder(&self.root).map_err(|error| io_error(&doing, error))
+        sync_folder(&self.root).map_err(|error| io_error(&action, error))
     }
 
-    /// Moves an unfinished file into a folder of the library, over an old file if there is one.
+    /// Moves an unfinished file into a folder of the library, and replaces an existing file.
     pub(super) fn replace_file(&self, name: &str, part: &FinishedPart) -> Result<()> {
         let target = self.join(name);
         let folder = target.parent().unwrap_or(&self.root);
@@ -84,7 +83,7 @@ impl Folder {
         moved.map_err(|error| io_error(&format!("write {name}"), error))
     }
 
-    /// Writes a sidecar, over an old one if there is one.
+    /// Writes a sidecar, and replaces an existing one.
     pub(super) fn replace_sidecar(&self, id: &ClipId, json: &[u8]) -> Result<()> {
         let name = id.sidecar_name();
         let temporary = self.incoming()?.join(temporary_name(&name)?);
@@ -104,18 +103,19 @@ impl Folder {
         written
     }
 
-    /// Removes temporary files that nobody is writing and that have not changed for `age`.
+    /// Removes temporary files that no process is writing and that have not changed for `age`. Returns how many.
     pub(super) fn remove_old_parts(&self, age: Duration) -> Result<u64> {
         let mut folders = vec![self.incoming()?];
         folders.extend(Some(self.root.join(INDEX)).filter(|index| is_folder(index)));
         folders.extend(self.document_folders()?);
-        let of_check = u64::from(sweep_file(&self.root.join(WRITABLE), age));
-        folders.iter().try_fold(of_check, |removed, folder| {
-            Ok(removed + sweep_folder(folder, age)?)
-        })
+        let mut removed = u64::from(sweep_file(&self.root.join(WRITABLE), age));
+        for folder in folders {
+            removed += sweep_folder(&folder, age)?;
+        }
+        Ok(removed)
     }
 
-    /// Returns the existing folders of documents, without links.
+    /// Returns the folders of documents that exist and are not links.
     fn document_folders(&self) -> Result<Vec<PathBuf>> {
         let mut folders: Vec<_> = DOCUMENT_FOLDERS.iter().map(|name| self.root.join(name)).collect();
         let days = self.root.join(LEDGER);
@@ -141,16 +141,16 @@ impl Folder {
     /// Returns the folder of unfinished files, creating it if it is missing.
     pub(super) fn incoming(&self) -> Result<PathBuf> {
         let incoming = self.root.join(INCOMING);
-        let doing = || format!("write to {self}");
+        let action = || format!("write to {self}");
         match fs::create_dir(&incoming) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 if !is_folder(&incoming) {
-                    let message = format!("{}: {INCOMING} in it is not a folder", doing());
+                    let message = format!("{}: {INCOMING} in it is not a folder", action());
                     return Err(Error::new(ErrorKind::Library, message));
                 }
             }
-            Err(error) => return Err(io_error(&doing(), error)),
+            Err(error) => return Err(io_error(&action(), error)),
         }
         Ok(incoming)
     }
@@ -161,21 +161,21 @@ pub(super) fn part_name(id: &ClipId) -> String {
     format!("{}{PART_SUFFIX}", id.file_name())
 }
 
-/// Opens the unfinished file of a clip in `folder`, with what it contains, and locks it against every other process
+/// Opens the unfinished file of a clip in `folder`, with the bytes that it has, and locks it against every other process
 /// and task.
 pub(crate) fn open_part(folder: &Path, id: &ClipId) -> Result<Part> {
     let path = folder.join(part_name(id));
-    let doing = format!("write clip {}", id.file_name());
-    let fault = |error| io_error(&doing, error);
+    let action = format!("write clip {}", id.file_name());
+    let fault = |error| io_error(&action, error);
     // Between opening and locking, the file may have become a clip or have been removed.
     for _ in 0..MAX_ATTEMPTS {
         let is_held = |locked: &LockedPart| matches!(locked, LockedPart::Held);
-        match try_for(INHERITED, || open_locked_part(&path), is_held).map_err(fault)? {
+        match try_for(LOCK_WAIT, || open_locked_part(&path), is_held).map_err(fault)? {
             LockedPart::Ours(file, lock) => return Ok(Part { file, path, lock }),
             LockedPart::Held => {
                 return Err(Error::new(
                     ErrorKind::Library,
-                    format!("{doing}: it is being written already"),
+                    format!("{action}: it is being written already"),
                 ));
             }
             // A crash after the hard link left this second name of a complete clip.
@@ -185,7 +185,7 @@ pub(crate) fn open_part(folder: &Path, id: &ClipId) -> Result<Part> {
     }
     Err(Error::new(
         ErrorKind::Library,
-        format!("{doing}: its temporary file keeps changing"),
+        format!("{action}: its temporary file keeps changing"),
     ))
 }
 
@@ -200,14 +200,14 @@ fn sweep_folder(folder: &Path, age: Duration) -> Result<u64> {
     Ok(removed)
 }
 
-/// Removes a regular file that nobody is writing and that has not changed for `age`. Returns whether it did.
+/// Removes a regular file that no process is writing and that has not changed for `age`. Returns whether it did.
 fn sweep_file(path: &Path, age: Duration) -> bool {
     if !fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file()) {
         return false;
     }
-    // A file that is gone was finished by its writer.
+    // If the file does not exist any more, its writer has finished it.
     let Ok(file) = File::open(path) else { return false };
-    // Locked only before its removal: to everybody else a lock looks like a writer.
+    // The lock is taken only for the removal, since other processes would mistake it for that of a writer.
     if !is_old(&file, age) {
         return false;
     }
@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn publishing_refuses_a_name_that_is_taken() {
+    fn publishing_fails_if_the_name_exists() {
         let root = tempfile::tempdir().unwrap();
         let folder = Folder::create(root.path()).unwrap();
         let id: ClipId = "a".parse().unwrap();

@@ -199,11 +199,15 @@ async fn bucket_errors_are_reported_before_anything_is_paid() {
             "open library s3://films/team: its endpoint is http; set AWS_ALLOW_HTTP=true",
         ),
         (&password, 2, "open library by its url: it has a user"),
-        (&kind, 2, "open library gs://films/team: this kind is not known"),
+        (
+            &kind,
+            2,
+            "open library gs://films/team: this kind of url is not supported",
+        ),
         (
             &half,
             2,
-            "open library s3://films/team: the AWS_ settings in the environment do not fit together",
+            "open library s3://films/team: the AWS_ settings in the environment are not valid together",
         ),
     ] {
         assert_no_secret(ran);

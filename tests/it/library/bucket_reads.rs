@@ -289,7 +289,7 @@ async fn a_store_that_ignores_versions_is_refused_before_anything_is_paid() {
     assert_eq!(error.kind(), ErrorKind::Library);
     assert_eq!(
         error.to_string(),
-        "write to library metered/team: the store cannot update on the condition that the object is the one that was read"
+        "write to library metered/team: the store cannot update on the condition that the object has not changed since it was read"
     );
     assert_eq!(bench.state().create_requests, 0);
     // A question costs money as well.

@@ -215,7 +215,7 @@ async fn a_full_disk_is_reported_and_loses_nothing() {
     assert!(
         error
             .to_string()
-            .contains("the clip is in the library, its sidecar is not"),
+            .contains("the clip is in the library, but its sidecar could not be written"),
         "{error}"
     );
     assert!(

@@ -1,4 +1,4 @@
-//! The files of the index: a header line, then one line per id.
+//! The format of the index files: a header line, then one line per id.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -12,15 +12,15 @@ use super::stamp::Stamp;
 use crate::ids::ClipId;
 use crate::storage::FilePresence;
 
-/// The version of the format. Files of another version are replaced.
+/// The version of the format. Files with another version are replaced.
 const VERSION: u32 = 1;
 /// The maximum length of the header line.
 const MAX_HEADER_BYTES: usize = 1024;
-/// The maximum length of another line: a letter, an id and the line end.
+/// The maximum length of any other line: a letter, an id and a newline.
 const MAX_LINE_BYTES: usize = 256;
 /// The size of the blocks in which a page is read.
 const BLOCK_BYTES: u64 = 16 << 10;
-/// The maximum size of a file: more than the names of a full index need.
+/// The maximum size of a file. It is larger than that of the largest index.
 const MAX_FILE_BYTES: u64 = 2 << 30;
 
 /// The header line.
@@ -28,15 +28,15 @@ const MAX_FILE_BYTES: u64 = 2 << 30;
 #[serde(deny_unknown_fields)]
 pub(super) struct Header {
     version: u32,
-    /// The stamp of the library's folder that the file describes.
+    /// The stamp that the library's folder had with this content.
     pub(super) folder: Stamp,
-    /// For changes: the stamp of the names that they are relative to.
+    /// In the file of changes: the stamp in the file of names to which they apply.
     pub(super) since: Option<Stamp>,
     bytes: u64,
     crc32: u32,
 }
 
-/// An open file of the index, of which only the header was read.
+/// An open index file, of which only the header was read.
 #[derive(Debug)]
 pub(super) struct Lines {
     pub(super) header: Header,
@@ -44,8 +44,8 @@ pub(super) struct Lines {
     start: u64,
 }
 
-/// Returns the content of a file.
-pub(super) fn text(folder: Stamp, since: Option<Stamp>, lines: &str) -> io::Result<Vec<u8>> {
+/// Returns the content of an index file.
+pub(super) fn to_text(folder: Stamp, since: Option<Stamp>, lines: &str) -> io::Result<Vec<u8>> {
     let header = Header {
         version: VERSION,
         folder,
@@ -59,8 +59,8 @@ pub(super) fn text(folder: Stamp, since: Option<Stamp>, lines: &str) -> io::Resu
     Ok(text)
 }
 
-/// Prepends a version and a checksum.
-pub(super) fn sealed(bytes: &[u8]) -> Vec<u8> {
+/// Prepends a version and a checksum to bytes.
+pub(super) fn seal(bytes: &[u8]) -> Vec<u8> {
     let mut sealed = Vec::with_capacity(bytes.len() + 8);
     sealed.extend_from_slice(&VERSION.to_le_bytes());
     sealed.extend_from_slice(&crc32fast::hash(bytes).to_le_bytes());
@@ -68,13 +68,13 @@ pub(super) fn sealed(bytes: &[u8]) -> Vec<u8> {
     sealed
 }
 
-/// Reads bytes that were [`sealed`]. Returns `None` if they are damaged.
+/// Reads a file that was written with [`seal`]. Returns `None` if it is damaged.
 pub(super) fn load(path: &Path) -> Option<Vec<u8>> {
-    let about = fs::symlink_metadata(path).ok()?;
-    if !about.is_file() || about.len() > MAX_FILE_BYTES {
+    let meta = fs::symlink_metadata(path).ok()?;
+    if !meta.is_file() || meta.len() > MAX_FILE_BYTES {
         return None;
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(about.len()).ok()?);
+    let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).ok()?);
     File::open(path)
         .ok()?
         .take(MAX_FILE_BYTES)
@@ -82,14 +82,14 @@ pub(super) fn load(path: &Path) -> Option<Vec<u8>> {
         .ok()?;
     let (version, rest) = bytes.split_first_chunk()?;
     let (crc32, body) = rest.split_first_chunk()?;
-    let whole = *version == VERSION.to_le_bytes() && *crc32 == crc32fast::hash(body).to_le_bytes();
-    whole.then(|| bytes.split_off(8))
+    let is_intact = *version == VERSION.to_le_bytes() && *crc32 == crc32fast::hash(body).to_le_bytes();
+    is_intact.then(|| bytes.split_off(8))
 }
 
 impl Lines {
     /// Opens a file. Returns `None` if it does not exist or has another version.
     pub(super) fn open(path: &Path) -> Option<Self> {
-        // Opening a pipe would wait, and following a link would leave the library.
+        // Opening a pipe would wait forever, and following a link would leave the library.
         if !fs::symlink_metadata(path).ok()?.is_file() {
             return None;
         }
@@ -103,10 +103,10 @@ impl Lines {
         let end = first.iter().position(|byte| *byte == b'\n')?;
         let header: Header = serde_json::from_slice(&first[..end]).ok()?;
         let start = end as u64 + 1;
-        let whole = header.version == VERSION
+        let is_valid = header.version == VERSION
             && size <= MAX_FILE_BYTES
             && size.checked_sub(start) == Some(header.bytes);
-        whole.then_some(Self { header, file, start })
+        is_valid.then_some(Self { header, file, start })
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -125,13 +125,13 @@ impl Lines {
         all.filter(|all| all.is_sorted_by(|a, b| a.0 < b.0))
     }
 
-    /// Returns the last ids below `before` for which `wanted` holds, newest first, at most `limit`. Reads only the blocks
-    /// that contain them, and a few to find where they begin. Returns `None` if a line is damaged.
+    /// Returns the newest ids below `before` for which `predicate` is true, newest first, at most `limit`. Reads only the
+    /// blocks that contain them, and a few blocks for the binary search. Returns `None` if a line is damaged.
     pub(super) fn last(
         &self,
         before: Option<&ClipId>,
         limit: usize,
-        wanted: impl Fn(&ClipId, FilePresence) -> bool,
+        predicate: impl Fn(&ClipId, FilePresence) -> bool,
     ) -> Option<Vec<ClipId>> {
         let mut end = match before {
             Some(before) => self.find(before)?,
@@ -142,7 +142,7 @@ impl Lines {
         while end > 0 && found.len() < limit {
             let from = end.saturating_sub(BLOCK_BYTES);
             let block = self.read(from, end)?;
-            // The text before the first line end belongs to a line that begins in the previous block.
+            // The text before the first newline belongs to a line that begins in the previous block.
             let first = match from {
                 0 => 0,
                 _ => block.iter().position(|byte| *byte == b'\n')? + 1,
@@ -154,7 +154,7 @@ impl Lines {
                     return None;
                 }
                 newer = Some(id.clone());
-                if wanted(&id, presence) {
+                if predicate(&id, presence) {
                     found.push(id);
                     if found.len() == limit {
                         return Some(found);
@@ -174,22 +174,22 @@ impl Lines {
             let middle = low + (high - low) / 2;
             let block = self.read(middle, high.min(middle + 2 * MAX_LINE_BYTES as u64))?;
             let mut lines = block.splitn(3, |byte| *byte == b'\n');
-            let at = middle + lines.next()?.len() as u64 + 1;
+            let start = middle + lines.next()?.len() as u64 + 1;
             let (id, _) = read_line(lines.next()?)?;
             if id < *before {
-                low = at;
+                low = start;
             } else {
-                high = at;
+                high = start;
             }
         }
-        let mut at = low;
+        let mut start = low;
         let block = self.read(low, high)?;
         for line in block.split_inclusive(|byte| *byte == b'\n') {
             let (id, _) = read_line(line.strip_suffix(b"\n")?)?;
             if id >= *before {
-                return Some(at);
+                return Some(start);
             }
-            at += line.len() as u64;
+            start += line.len() as u64;
         }
         Some(high)
     }

@@ -1,9 +1,9 @@
-//! The sorted names of a library, in compact form.
+//! Collects the names of a library in compact form, and sorts them for the index.
 
 use crate::ids::{self, CLIP_SUFFIX, ClipId, SIDECAR_SUFFIX};
 use crate::storage::FilePresence;
 
-/// Maximum number of names in an index.
+/// The maximum number of names in an index.
 const MAX_NAMES: usize = 8_000_000;
 
 impl FilePresence {
@@ -29,7 +29,7 @@ impl FilePresence {
     }
 }
 
-/// Names in the order of a scan, at about 40 bytes each.
+/// Names in the order in which they were read, at about 40 bytes each.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     text: String,

@@ -1,10 +1,10 @@
-//! An index of a folder's names, so that listing a page takes O(page size) instead of O(library size).
+//! The index of the names in a folder, so that listing a page takes O(page size) instead of O(library size).
 //!
-//! Owns the hidden folder `.index`: the sorted names, and the changes since they were sorted. Does not know what is in a
-//! clip or a sidecar. All of it is derived and can be removed at any time. Whenever its validity is in doubt its answer
-//! is `None`, never an error, and the caller reads the names from the folder.
+//! Owns the hidden folder `.index`, with the sorted names and the changes since they were sorted. Does not know what a
+//! clip or a sidecar contains. The index can be removed at any time. If it is not certain to be valid, its methods return
+//! `None` and never an error, and the caller reads the names from the folder.
 //!
-//! The index is valid as long as the folder has the stamp that the index was made with. There is no index on filesystems
+//! The index is valid while the folder has the stamp that it had when the index was made. There is no index on filesystems
 //! whose stamps cannot be trusted, nor in a library that cannot be written.
 
 mod file;
@@ -29,13 +29,13 @@ use crate::storage::FilePresence;
 pub(crate) const INDEX: &str = ".index";
 const NAMES: &str = "names";
 const CHANGES: &str = "changes";
-/// Minimum number of clips for an index: fewer are listed in a millisecond or two.
+/// The minimum number of clips for an index. Fewer are listed in one or two milliseconds.
 const MIN_CLIPS: usize = 1000;
-/// Minimum size of the names for recording changes: fewer names are read from the folder as quickly.
+/// The minimum size of the names for recording changes. Fewer names are read from the folder equally fast.
 const MIN_NAMES_BYTES: u64 = 64 << 10;
 /// The maximum size of the file of changes.
 const MAX_CHANGES_BYTES: u64 = 8 * MIN_NAMES_BYTES;
-/// Up to this many newest ids are read from the end of the file; for more, all of it is read.
+/// The maximum number of ids that are read from the end of the file. For more, the whole file is read.
 const MAX_TAIL: usize = 1001;
 
 #[derive(Debug)]
@@ -43,17 +43,17 @@ pub(crate) struct Index {
     root: PathBuf,
     folder: PathBuf,
     /// Whether the index folder may be created.
-    writes: bool,
-    /// Records changes, from the first change that this handle made.
+    may_create: bool,
+    /// Records changes, beginning with the first change through this handle.
     watch: Mutex<Option<Watch>>,
 }
 
 /// The contents of the index.
 struct Contents {
     names: Lines,
-    /// The existing files of the ids that changed since.
+    /// The ids that changed since the names were sorted, each with which of its files exist.
     changes: BTreeMap<ClipId, FilePresence>,
-    /// The stamp of the folder that this describes.
+    /// The stamp that the folder had with these contents.
     stamp: Stamp,
 }
 
@@ -68,20 +68,20 @@ pub(crate) struct Scan {
 }
 
 impl Index {
-    /// Without `writes` only an existing index folder is used.
-    pub(crate) fn new(root: &Path, writes: bool) -> Self {
+    /// Returns the index of a library. Without `may_create`, only an existing index folder is used.
+    pub(crate) fn new(root: &Path, may_create: bool) -> Self {
         Self {
-            writes,
+            may_create,
             root: root.to_owned(),
             folder: root.join(INDEX),
             watch: Mutex::new(None),
         }
     }
 
-    /// Creates the index folder if the library has enough clips. The next scan fills it, since creating the folder
-    /// has changed the stamp of the library.
+    /// Creates the index folder if the library has enough clips. The next scan fills it, because creating the folder has
+    /// changed the stamp of the library.
     pub(crate) fn create(&self, clips: usize) {
-        if self.writes && clips >= MIN_CLIPS {
+        if self.may_create && clips >= MIN_CLIPS {
             let _ = fs::create_dir(&self.folder);
         }
     }
@@ -94,9 +94,9 @@ impl Index {
             return Some(clips.map(|(id, _)| id).take(limit).collect());
         }
         let contents = self.current()?;
-        let unchanged =
+        let is_unchanged =
             |id: &ClipId, presence: FilePresence| presence.clip && !contents.changes.contains_key(id);
-        let mut ids = contents.names.last(before, limit, unchanged)?;
+        let mut ids = contents.names.last(before, limit, is_unchanged)?;
         let changed = contents
             .changes
             .iter()
@@ -104,12 +104,12 @@ impl Index {
         ids.extend(changed.map(|(id, _)| id.clone()));
         ids.sort_unstable_by(|a, b| b.cmp(a));
         ids.truncate(limit);
-        // If a clip does not exist, the index is damaged.
+        // If one of the clips does not exist, the index is damaged.
         let all_exist = ids.iter().all(|id| is_file(&self.root.join(id.file_name())));
         all_exist.then_some(ids)
     }
 
-    /// Returns all ids, oldest first, with the files that exist.
+    /// Returns all ids, oldest first, each with which of its files exist.
     pub(crate) fn all(&self) -> Option<Vec<(ClipId, FilePresence)>> {
         let contents = self.current()?;
         let mut all = contents.names.all()?;
@@ -121,11 +121,11 @@ impl Index {
         Some(all)
     }
 
-    /// Begins a scan. The names that are added to its listing become the index with [`keep`](Scan::keep), unless the
-    /// folder was changed in the meantime.
+    /// Begins a scan. [`Scan::keep`] makes the names that were added to its listing the new index, unless the folder has
+    /// changed meanwhile.
     pub(crate) fn scan(&self) -> Option<Scan> {
         let clock = self.clock()?;
-        let stamp = clock.settled(&self.root)?;
+        let stamp = clock.settled_stamp(&self.root)?;
         Some(Scan {
             clock,
             stamp,
@@ -135,19 +135,19 @@ impl Index {
         })
     }
 
-    /// Returns a clock for the stamps of files in this library, or `None` where stamps cannot be trusted.
+    /// Returns a clock for the stamps of files in this library, or `None` if stamps cannot be trusted there.
     pub(crate) fn clock(&self) -> Option<Clock> {
         Clock::start(&self.root, &self.folder)
     }
 
-    /// Returns the stamps of those sidecars that are regular files.
+    /// Returns the stamps of sidecars, with `None` for those that are not regular files.
     pub(crate) fn stamps(&self, sidecars: &[ClipId]) -> Vec<Option<Stamp>> {
         let folder = Folder::open(&self.root);
         let stamp = |id: &ClipId| folder.as_ref().ok()?.stamp(&id.sidecar_name());
         sidecars.iter().map(stamp).collect()
     }
 
-    /// Returns what [`Clock::keep`] stored.
+    /// Returns the bytes that [`Clock::keep`] stored.
     pub(crate) fn load(&self, name: &str) -> Option<Vec<u8>> {
         fs::symlink_metadata(&self.folder)
             .ok()
@@ -167,7 +167,7 @@ impl Index {
             .and_then(|_| Watch::start(&self.root, || Some(self.current()?.stamp)));
     }
 
-    /// Adds everything that changed since [`watch`](Self::watch) to the index, whoever changed it. If the changes are
+    /// Adds all changes since [`watch`](Self::watch) to the index, including those by other processes. If the changes are
     /// not known, the next listing reads all names.
     pub(crate) fn follow(&self) {
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
@@ -183,12 +183,12 @@ impl Index {
             return None;
         }
         let clock = self.clock()?;
-        let stamp = clock.settled(&self.root)?;
+        let stamp = clock.settled_stamp(&self.root)?;
         let changed = watch.changed(&self.root)?;
-        // An index that another process wrote meanwhile is as good, but not one from before the watch.
+        // Another process may have written the index meanwhile. It must not be older than the watch.
         let contents = self
             .read()
-            .filter(|contents| contents.stamp.is_not_older(&watch.since))?;
+            .filter(|contents| contents.stamp.is_not_older_than(&watch.since))?;
         let mut changes = contents.changes;
         for id in changed {
             let presence = FilePresence {
@@ -206,12 +206,12 @@ impl Index {
             lines.push_str(id.as_str());
             lines.push('\n');
         }
-        let text = file::text(stamp, Some(contents.names.header.folder), &lines).ok()?;
+        let text = file::to_text(stamp, Some(contents.names.header.folder), &lines).ok()?;
         clock.persist(&self.folder.join(CHANGES), &text).ok()?;
         Some(stamp)
     }
 
-    /// Returns the contents if they describe the folder as it is now.
+    /// Returns the contents if the folder has not changed since they were written.
     fn current(&self) -> Option<Contents> {
         let contents = self.read()?;
         (Stamp::of_folder(&self.root).ok()? == contents.stamp).then_some(contents)
@@ -238,13 +238,13 @@ impl Index {
 }
 
 impl Scan {
+    /// Writes the listing as the new index, unless the folder has changed since the scan began.
     pub(crate) fn keep(self) {
-        let unchanged = || Some(Stamp::of_folder(&self.root).ok()? == self.stamp);
-        if unchanged() != Some(true) {
+        if !Stamp::of_folder(&self.root).is_ok_and(|stamp| stamp == self.stamp) {
             return;
         }
         if let Some(lines) = self.listing.into_lines()
-            && let Ok(text) = file::text(self.stamp, None, &lines)
+            && let Ok(text) = file::to_text(self.stamp, None, &lines)
         {
             let _ = self.clock.persist(&self.to, &text);
         }
@@ -255,11 +255,11 @@ impl Clock {
     /// Stores bytes in the index folder under a name, for [`Index::load`].
     pub(crate) fn keep(self, name: &str, bytes: &[u8]) {
         let to = self.path().with_file_name(name);
-        // Only a cache: if it cannot be written, everything is read again the next time.
-        let _ = self.persist(&to, &file::sealed(bytes));
+        // If it cannot be written, everything is read again the next time.
+        let _ = self.persist(&to, &file::seal(bytes));
     }
 }
 
 fn is_file(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|about| about.is_file())
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file())
 }

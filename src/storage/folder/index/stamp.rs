@@ -1,4 +1,4 @@
-//! The stamp of a file or folder, and the clock that shows whether a stamp can be trusted.
+//! Detects changes of files and folders by their stamps, and determines whether a stamp can be trusted.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Seek as _, Write as _};
@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::storage::temporary_name;
 
-/// Maximum wait for the next tick of a filesystem's clock, which ticks at least 100 times a second.
+/// The maximum wait for the next tick of a filesystem's clock. It ticks at least 100 times per second.
 const TICK_TIMEOUT: Duration = Duration::from_millis(20);
 
-/// Filesystems on which every change of a folder's names changes the folder's `ctime`, whoever makes it. FAT and exFAT
-/// are missing because other systems do not update the time of their folders, and network filesystems because other
-/// machines change their folders.
-const TRUSTED: &[u64] = &[
+/// The filesystems on which every change of a name in a folder changes the `ctime` of the folder. FAT and exFAT are
+/// excluded, because other systems do not update the times of folders on them. Network filesystems are excluded, because
+/// other machines can change them.
+const TRUSTED_FILESYSTEMS: &[u64] = &[
     0xef53,      // ext2, ext3, ext4
     0x5846_5342, // XFS
     0x9123_683e, // Btrfs
@@ -28,8 +28,8 @@ const TRUSTED: &[u64] = &[
     0x794c_7630, // overlay
 ];
 
-/// What changes whenever a file or a folder changes. No program can set `ctime`: it differs for a copy, after a date was
-/// restored, and for another folder of the same name.
+/// The metadata that changes whenever a file or a folder changes. No program can set `ctime`, so it also differs for a
+/// copy, for a file whose date was restored, and for another folder with the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stamp {
     dev: u64,
@@ -40,13 +40,13 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    pub(crate) fn of(about: &Metadata) -> Self {
+    pub(crate) fn of(meta: &Metadata) -> Self {
         Self {
-            dev: about.dev(),
-            ino: about.ino(),
-            size: about.size(),
-            mtime: (about.mtime(), about.mtime_nsec()),
-            ctime: (about.ctime(), about.ctime_nsec()),
+            dev: meta.dev(),
+            ino: meta.ino(),
+            size: meta.size(),
+            mtime: (meta.mtime(), meta.mtime_nsec()),
+            ctime: (meta.ctime(), meta.ctime_nsec()),
         }
     }
 
@@ -54,18 +54,18 @@ impl Stamp {
         Ok(Self::of(&fs::symlink_metadata(path)?))
     }
 
-    /// Returns whether this is a stamp of the same folder, and not an earlier one.
-    pub(super) fn is_not_older(&self, than: &Self) -> bool {
-        (self.dev, self.ino) == (than.dev, than.ino) && self.ctime >= than.ctime
+    /// Returns whether both are stamps of the same folder, and this one is not older.
+    pub(super) fn is_not_older_than(&self, other: &Self) -> bool {
+        (self.dev, self.ino) == (other.dev, other.ino) && self.ctime >= other.ctime
     }
 
-    /// Returns whether the last change was before `tick`. If so, every later change results in another stamp.
+    /// Returns whether the last change was before `tick`. Then every change after `tick` results in another stamp.
     pub(crate) fn is_before(&self, tick: Tick) -> bool {
         self.ctime < tick.0
     }
 }
 
-/// An open folder, for reading the stamps of its files: resolving the path of each would take half of the time.
+/// An open folder, for reading the stamps of its files. Resolving a path for each file would double the time.
 pub(super) struct Folder(File);
 
 impl Folder {
@@ -77,26 +77,26 @@ impl Folder {
     pub(super) fn stamp(&self, name: &str) -> Option<Stamp> {
         let mask =
             StatxFlags::TYPE | StatxFlags::INO | StatxFlags::SIZE | StatxFlags::MTIME | StatxFlags::CTIME;
-        let about = rustix::fs::statx(&self.0, name, AtFlags::SYMLINK_NOFOLLOW, mask).ok()?;
-        let time = |at: StatxTimestamp| (at.tv_sec, i64::from(at.tv_nsec));
-        FileType::from_raw_mode(about.stx_mode.into())
+        let meta = rustix::fs::statx(&self.0, name, AtFlags::SYMLINK_NOFOLLOW, mask).ok()?;
+        let time = |time: StatxTimestamp| (time.tv_sec, i64::from(time.tv_nsec));
+        FileType::from_raw_mode(meta.stx_mode.into())
             .is_file()
             .then(|| Stamp {
-                dev: rustix::fs::makedev(about.stx_dev_major, about.stx_dev_minor),
-                ino: about.stx_ino,
-                size: about.stx_size,
-                mtime: time(about.stx_mtime),
-                ctime: time(about.stx_ctime),
+                dev: rustix::fs::makedev(meta.stx_dev_major, meta.stx_dev_minor),
+                ino: meta.stx_ino,
+                size: meta.stx_size,
+                mtime: time(meta.stx_mtime),
+                ctime: time(meta.stx_ctime),
             })
     }
 }
 
-/// An instant of the filesystem's clock, with its resolution.
+/// A time of the filesystem's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tick((i64, i64));
 
-/// A temporary file whose times come from the clock that the filesystem uses for folders. Whatever the resolution of
-/// that clock, a change made after this file was written gets the same time or a later one.
+/// Reads the clock that the filesystem uses for the times of folders, by writing to a temporary file. A change after such
+/// a write gets the same time or a later one, regardless of the resolution of the clock.
 #[derive(Debug)]
 pub(crate) struct Clock {
     path: PathBuf,
@@ -104,23 +104,23 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// Creates the file in the index folder. Returns `None` where stamps cannot be trusted.
+    /// Creates the file in the index folder. Returns `None` if stamps cannot be trusted there.
     pub(super) fn start(root: &Path, folder: &Path) -> Option<Self> {
         let kind = rustix::fs::statfs(root).ok()?.f_type;
-        if !TRUSTED.contains(&u64::try_from(kind).ok()?) {
+        if !TRUSTED_FILESYSTEMS.contains(&u64::try_from(kind).ok()?) {
             return None;
         }
-        let about = fs::symlink_metadata(folder).ok()?;
-        if !about.is_dir() || about.dev() != fs::symlink_metadata(root).ok()?.dev() {
+        let meta = fs::symlink_metadata(folder).ok()?;
+        if !meta.is_dir() || meta.dev() != fs::symlink_metadata(root).ok()?.dev() {
             return None;
         }
         let path = folder.join(temporary_name("index").ok()?);
         let file = File::create_new(&path).ok()?;
         let clock = Self { path, file };
-        // Creating the file changed the folder: if the folder's time is earlier, it is not maintained.
-        let made = clock.file.metadata().ok()?;
+        // Creating the file has changed the folder. If the folder has an earlier time, the filesystem does not update it.
+        let created = clock.file.metadata().ok()?;
         let folder = Stamp::of_folder(folder).ok()?;
-        (folder.ctime >= (made.ctime(), made.ctime_nsec()) && folder.ctime.0 > 0).then_some(clock)
+        (folder.ctime >= (created.ctime(), created.ctime_nsec()) && folder.ctime.0 > 0).then_some(clock)
     }
 
     /// Writes to the file, and returns its new time.
@@ -128,21 +128,20 @@ impl Clock {
         let mut file = &self.file;
         file.rewind()?;
         file.write_all(b"\n")?;
-        let about = file.metadata()?;
-        Ok(Tick((about.mtime(), about.mtime_nsec())))
+        let meta = file.metadata()?;
+        Ok(Tick((meta.mtime(), meta.mtime_nsec())))
     }
 
-    /// Returns a stamp of the folder such that every later change results in another one, or `None` if the folder is
-    /// being changed.
-    pub(super) fn settled(&self, path: &Path) -> Option<Stamp> {
-        let until = Instant::now() + TICK_TIMEOUT;
+    /// Returns a stamp of the folder that every later change will alter, or `None` if the folder keeps changing.
+    pub(super) fn settled_stamp(&self, path: &Path) -> Option<Stamp> {
+        let deadline = Instant::now() + TICK_TIMEOUT;
         loop {
             let tick = self.tick().ok()?;
             let stamp = Stamp::of_folder(path).ok()?;
             if stamp.is_before(tick) {
                 return Some(stamp);
             }
-            if Instant::now() > until {
+            if Instant::now() > deadline {
                 return None;
             }
             std::thread::yield_now();
@@ -153,7 +152,7 @@ impl Clock {
         &self.path
     }
 
-    /// Writes `text` to the file and renames it to `to`, over an old file if there is one.
+    /// Writes `text` to the file and renames it to `to`, which replaces an existing file.
     pub(super) fn persist(self, to: &Path, text: &[u8]) -> io::Result<()> {
         let mut file = &self.file;
         file.rewind()?;

@@ -1,8 +1,8 @@
-//! Updating the index after a change of this process, without reading all names.
+//! Collects the names of changed files, so that the index can be updated without reading all names.
 //!
-//! The stamp of a folder shows that something changed, but not what. Between the stamps before and after our own change
-//! another process may have changed something too. Therefore inotify collects the names of all changes, beginning before
-//! the first stamp.
+//! The stamp of a folder shows that something changed, but not what. Between the stamps before and after a change by this
+//! process, another process may have changed something too. Therefore inotify collects the names of all changes, beginning
+//! before the first stamp is read.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -17,9 +17,10 @@ use rustix::io::Errno;
 use super::stamp::Stamp;
 use crate::ids::ClipId;
 
-/// Maximum number of changed ids. If more changed, all names are read again.
+/// The maximum number of changed ids. If there are more, all names are read again.
 pub(super) const MAX_CHANGED: usize = 1000;
-const BUFFER: usize = 16 << 10;
+/// The size of the buffer for events.
+const BUFFER_BYTES: usize = 16 << 10;
 
 /// Collects the names of the files that change in a folder.
 #[derive(Debug)]
@@ -27,22 +28,22 @@ pub(super) struct Watch {
     events: OwnedFd,
     /// The process that created the queue. A forked child shares it and must not read from it.
     process: u32,
-    /// The stamp of the folder when the index was valid and events were being collected.
+    /// The latest stamp of the folder with which the index was valid. Events have been collected since before it.
     pub(super) since: Stamp,
 }
 
 impl Watch {
-    /// Begins to collect events. `since` is called afterwards for the stamp of a valid index.
+    /// Begins to collect events, and then calls `since` for the stamp of the valid index.
     pub(super) fn start(folder: &Path, since: impl FnOnce() -> Option<Stamp>) -> Option<Self> {
         let events = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
-        let what = WatchFlags::CREATE
+        let flags = WatchFlags::CREATE
             | WatchFlags::DELETE
             | WatchFlags::MOVED_FROM
             | WatchFlags::MOVED_TO
             | WatchFlags::DELETE_SELF
             | WatchFlags::MOVE_SELF
             | WatchFlags::ONLYDIR;
-        add_watch(&events, folder, what).ok()?;
+        add_watch(&events, folder, flags).ok()?;
         Some(Self {
             events,
             process: std::process::id(),
@@ -50,17 +51,18 @@ impl Watch {
         })
     }
 
+    /// Returns whether this process created the queue.
     pub(super) fn is_ours(&self) -> bool {
         self.process == std::process::id()
     }
 
-    /// Returns the ids whose files changed until now, or `None` if not all of them are known.
+    /// Returns the ids whose files have changed, or `None` if not all of them are known.
     pub(super) fn changed(&self, folder: &Path) -> Option<BTreeSet<ClipId>> {
         let mut ids = BTreeSet::new();
-        let mut buffer = [MaybeUninit::uninit(); BUFFER];
+        let mut buffer = [MaybeUninit::uninit(); BUFFER_BYTES];
         barrier(folder).ok()?;
         let mut events = Reader::new(&self.events, &mut buffer);
-        // Ends when the queue is empty or contains too many ids.
+        // Ends when the queue is empty or there are too many ids.
         while ids.len() <= MAX_CHANGED {
             let event = match events.next() {
                 Ok(event) => event,
@@ -83,8 +85,8 @@ impl Watch {
     }
 }
 
-/// Waits for changes that are in progress. The kernel sets the folder's time and queues the event under the folder's
-/// lock, which reading a name takes as well.
+/// Waits for changes that are in progress. The kernel holds the lock of the folder while it sets the folder's time and
+/// queues the event. Reading a name takes the same lock.
 fn barrier(folder: &Path) -> io::Result<()> {
     let mut buffer = [MaybeUninit::uninit(); 1024];
     match rustix::fs::RawDir::new(File::open(folder)?, &mut buffer).next() {
