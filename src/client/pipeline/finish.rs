@@ -4,10 +4,11 @@
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use tokio::time::Instant;
 
 use crate::client::VideoClient;
 use crate::client::pipeline::quarantine::{self, Quarantine};
-use crate::client::pipeline::sidecar::{ClipDraft, PendingDraft};
+use crate::client::pipeline::sidecar::ClipDraft;
 use crate::client::pipeline::verify;
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::http::{DownloadError, Sink};
@@ -31,7 +32,10 @@ pub(crate) struct PendingJob {
     /// The group of jobs with similar durations that it belongs to.
     kind: Option<String>,
     picked_up: bool,
-    draft: PendingDraft,
+    /// `None` if the record has the draft, so that a waiting job does not hold it in memory.
+    draft: Option<Box<ClipDraft>>,
+    /// When the work began, which the draft in the record does not say.
+    started: Option<Instant>,
 }
 
 impl PendingJob {
@@ -49,8 +53,18 @@ impl PendingJob {
             owned,
             kind: draft.kind(),
             picked_up: draft.picked_up,
-            draft: draft.held(in_record),
+            started: draft.started,
+            draft: (!in_record || draft.checks.has_bytes()).then_some(draft),
         }
+    }
+
+    /// Returns the draft, and reads it from the record if it is not in memory.
+    fn take_draft(&mut self) -> Box<ClipDraft> {
+        self.draft.take().unwrap_or_else(|| {
+            let mut draft = ClipDraft::from_record(self.owned.record());
+            draft.started = self.started;
+            Box::new(draft)
+        })
     }
 
     pub(crate) const fn id(&self) -> &JobId {
@@ -198,7 +212,7 @@ async fn save_clip(
     existing: Option<Box<Clip>>,
     finished: FinishedJob,
 ) -> Result<(Clip, Option<UsdTicks>)> {
-    let mut draft = job.draft.take(job.owned.record());
+    let mut draft = job.take_draft();
     let (id, name, owned) = (&job.id, &job.name, &mut job.owned);
     let inner = &client.inner;
     let (cost, raw) = (finished.cost, finished.raw.clone());

@@ -52,7 +52,7 @@ pub(crate) struct ClipDraft {
     plan: Option<PromptPlan>,
     /// When the work began, on this process's monotonic clock.
     #[serde(skip)]
-    started: Option<Instant>,
+    pub(crate) started: Option<Instant>,
     /// When the work began on the wall clock, in milliseconds since 1970 UTC.
     began_at: u64,
     /// Whether the job is known by its id alone.
@@ -95,38 +95,7 @@ impl Default for ClipDraft {
     }
 }
 
-/// The draft of a job while it is waited for.
-#[derive(Debug)]
-pub(crate) enum PendingDraft {
-    InMemory(Box<ClipDraft>),
-    /// In the record of the job. The record lacks the instant at which the work began.
-    InRecord(Option<Instant>),
-}
-
-impl PendingDraft {
-    /// Returns the draft, read from the record if it is not in memory. Must be called once only.
-    pub(crate) fn take(&mut self, record: &JobRecord) -> Box<ClipDraft> {
-        match std::mem::replace(self, Self::InRecord(None)) {
-            Self::InMemory(draft) => draft,
-            Self::InRecord(started) => Box::new(ClipDraft {
-                started,
-                ..ClipDraft::from_record(record)
-            }),
-        }
-    }
-}
-
 impl ClipDraft {
-    /// Returns what memory must hold of the draft while the job is waited for. `in_record` is whether the record has
-    /// the draft.
-    pub(crate) fn held(self: Box<Self>, in_record: bool) -> PendingDraft {
-        if in_record && !self.checks.has_bytes() {
-            PendingDraft::InRecord(self.started)
-        } else {
-            PendingDraft::InMemory(self)
-        }
-    }
-
     /// Returns the draft of a job that is known by its id alone.
     pub(crate) fn unknown() -> Self {
         Self {
