@@ -213,18 +213,11 @@ impl ClipDraft {
     pub(crate) fn video(
         checked: &CheckedVideo,
         output: Option<&UploadTarget>,
-        source: SentSource,
+        source: SourceSummary,
+        facts: ClipFacts,
+        estimate: Option<UsdTicks>,
         table: &ModelTable,
     ) -> Self {
-        let SentSource {
-            parent,
-            summary,
-            facts,
-            input,
-            transport,
-            warning,
-            estimate,
-        } = source;
         let added = checked
             .added_seconds
             .map(|added| Duration::from_secs(u64::from(added)));
@@ -233,7 +226,6 @@ impl ClipDraft {
             audio: facts.audio.filter(|audio| *audio),
             model: Some(checked.model.to_string()),
             model_aliases: model_names(table, &checked.model),
-            transports: vec![transport],
             ..Asked::default()
         };
         Self {
@@ -249,13 +241,25 @@ impl ClipDraft {
                 "duration": checked.added_seconds,
                 "estimate_usd_ticks": estimate,
             })),
-            inputs: vec![input],
-            warnings: checked.warnings.iter().cloned().chain(warning).collect(),
+            warnings: checked.warnings.clone(),
             operation: if added.is_some() { "extend" } else { "edit" }.to_owned(),
-            source: Some(summary),
-            parent: parent.as_ref().map(SavedParent::from),
+            source: Some(source),
             ..Self::starting_now()
         }
+    }
+
+    /// Adds the source clip of an edit or an extension, as it was sent.
+    pub(crate) fn add_source(
+        &mut self,
+        parent: Option<&Parent>,
+        input: InputRecord,
+        transport: InputTransport,
+        warning: Option<String>,
+    ) {
+        self.parent = parent.map(SavedParent::from);
+        self.inputs.push(input);
+        self.asked.transports.push(transport);
+        self.warn(warning);
     }
 
     /// Makes this the draft of a clip that continues another one from a frame.
@@ -370,17 +374,6 @@ impl ClipDraft {
         }
         record
     }
-}
-
-/// Describes the source clip of an edit or an extension.
-pub(crate) struct SentSource {
-    pub(crate) parent: Option<Parent>,
-    pub(crate) summary: SourceSummary,
-    pub(crate) facts: ClipFacts,
-    pub(crate) input: InputRecord,
-    pub(crate) transport: InputTransport,
-    pub(crate) warning: Option<String>,
-    pub(crate) estimate: Option<UsdTicks>,
 }
 
 /// Returns the id and all aliases of a model. A service that answers with any of them has not replaced the model.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::client::pipeline::clip_source::{ClipFacts, ClipSource};
 use crate::client::pipeline::content_checks::MediaOrigin;
 use crate::client::pipeline::planning;
-use crate::client::pipeline::sidecar::{ClipDraft, SentSource};
+use crate::client::pipeline::sidecar::ClipDraft;
 use crate::client::pipeline::submit::{Reservation, ReservedJob, SubmissionObserver};
 use crate::client::{JobHandle, VideoClient};
 use crate::error::Result;
@@ -228,16 +228,10 @@ async fn prepare(
         Err(error) => return Err(reserved.release(error).await),
     };
     let origin = origin.or_else(|| local?.origin(sent.record.sha256.as_deref()));
-    let source = SentSource {
-        parent,
-        summary,
-        facts,
-        input: sent.record,
-        transport: sent.transport,
-        warning: sent.warning,
-        estimate,
-    };
-    let mut draft = ClipDraft::video(&checked, parts.output.as_ref(), source, &inner.models).with_plan(plan);
+    let output = parts.output.as_ref();
+    let mut draft =
+        ClipDraft::video(&checked, output, summary, facts, estimate, &inner.models).with_plan(plan);
+    draft.add_source(parent.as_ref(), sent.record, sent.transport, sent.warning);
     if checked.added_seconds.is_some() {
         draft.checks.old_part = origin.zip(facts.length);
     }
