@@ -1,7 +1,7 @@
-//! The verbs, joined: check, read, submit, wait, download, verify, save.
+//! The client: [`VideoClient`], its builder, and its verbs.
 //!
-//! Owns [`VideoClient`] and the order in which the capabilities below it are used. Refuses to know how
-//! any of them works: no HTTP, no libav, no file names.
+//! A verb checks its request, reads the inputs, submits, waits, downloads, verifies and saves. This module owns the
+//! order of those steps. It knows nothing about HTTP, libav or file names.
 
 mod builder;
 mod outcome;
@@ -34,16 +34,16 @@ use crate::request::{Checked, Defaults, GenerateRequest, PlannerSettings};
 use crate::stop::StopSignal;
 use crate::telemetry::Verb;
 
-/// How many clips a client downloads, checks and saves at a time.
+/// Maximum number of clips that a client downloads, verifies and saves at the same time.
 const CONCURRENT_SAVES: usize = 32;
 
-/// One job on its way to a clip.
+/// A handle to a running job, which returns a clip.
 pub type JobHandle = Handle<Clip>;
 
-/// Makes clips and keeps them in a library.
+/// Makes clips and saves them in a library.
 ///
-/// A clone is cheap and is the same client: the same connections, rate limiter and library. Its async
-/// functions need a tokio runtime, and the work goes on in it when a future is dropped.
+/// Clones are cheap and share the connections, the rate limiter and the library. The async functions need a tokio
+/// runtime, in which the work continues when a future is dropped.
 ///
 /// ```no_run
 /// use reelkin::{GenerateRequest, VideoClient, secs};
@@ -69,15 +69,15 @@ struct Inner {
     defaults: Defaults,
     validation: Validation,
     poll: PollPolicy,
-    /// The right to download, check and save a clip: so many do at a time.
+    /// Limits how many clips are downloaded, verified and saved at the same time.
     finishing: tokio::sync::Semaphore,
-    /// How long jobs took that this client waited for.
+    /// The durations of the jobs that this client waited for.
     times: job::DurationStats,
     planner: PlannerSettings,
     budget: Budget,
-    /// What can be checked of a clip that was downloaded.
+    /// The checks that can be made on a downloaded clip.
     verification: Verification,
-    /// Done once the user was warned that clips cannot be verified.
+    /// Called once, to warn the user that clips cannot be verified.
     warned: Once,
 }
 
@@ -91,7 +91,7 @@ impl fmt::Debug for VideoClient {
 }
 
 impl VideoClient {
-    /// A client to be set up.
+    /// Returns a builder with default settings.
     pub fn builder() -> VideoClientBuilder {
         VideoClientBuilder::default()
     }
@@ -99,10 +99,10 @@ impl VideoClient {
     fn new(http: Http, library: Library, settings: builder::Settings) -> Self {
         let stop = http.stop_signal().clone();
         let provider = Arc::new(Xai::new(http, settings.telemetry_content));
-        Self::on(provider, stop, library, settings, Verification::available())
+        Self::with_provider(provider, stop, library, settings, Verification::available())
     }
 
-    /// A client of the simulation (`tests/simulation`). Of clips only the container is checked.
+    /// Creates a client for the simulation (`tests/simulation`), which verifies only the container of clips.
     #[cfg(all(test, feature = "media"))]
     pub(crate) fn simulated(
         provider: Arc<dyn Provider>,
@@ -120,11 +120,11 @@ impl VideoClient {
             telemetry_content: false,
         };
         let verification = Verification::Container("it is simulated");
-        Self::on(provider, StopSignal::default(), library, settings, verification)
+        Self::with_provider(provider, StopSignal::default(), library, settings, verification)
     }
 
-    /// A client of any service.
-    fn on(
+    /// Creates a client of any provider.
+    fn with_provider(
         provider: Arc<dyn Provider>,
         stop: StopSignal,
         library: Library,
@@ -150,39 +150,38 @@ impl VideoClient {
         }
     }
 
-    /// Makes a new clip. Await it for the clip, or [`start`](Generate::start) it for a handle.
+    /// Makes a new clip. Await the future for the clip, or [`start`](Generate::start) it for a handle.
     ///
     /// # Errors
-    /// `InvalidRequest` before anything is paid; `SubmissionUnknown` when the request was sent and no
-    /// answer came; after the submit every error has the job's id.
+    /// `InvalidRequest` before anything is paid; `SubmissionUnknown` if the request was sent and no answer came. Every
+    /// error after the request was accepted has the id of the job.
     ///
     /// # Cancel safety
-    /// Dropping the future once it was polled stops nothing: the work goes on, and the clip is saved.
+    /// Dropping the future after its first poll stops nothing: the work continues, and the clip is saved.
     ///
     /// # Cost
-    /// What [`estimate`](Self::estimate) says; the actual cost is in the clip's record. Planning, which
-    /// is off unless asked for, costs one question to a language model more.
+    /// The [`estimate`](Self::estimate); the actual cost is in the sidecar. Planning, which is off by default, also costs
+    /// one query to a language model.
     pub fn generate(&self, request: GenerateRequest) -> Generate {
         Generate::new(self.clone(), request)
     }
 
-    /// Checks a request as [`generate`](Self::generate) would, and says what it would cost. Sends
-    /// nothing and pays nothing.
+    /// Checks a request like [`generate`](Self::generate) and estimates its cost. Sends nothing.
     ///
     /// # Errors
-    /// `InvalidRequest` with one line that names what is wrong and what would be right.
+    /// `InvalidRequest`, with one line that names the invalid input and what would be valid.
     pub fn estimate(&self, request: &GenerateRequest) -> Result<Checked> {
         request.check(&self.inner.models, &self.inner.defaults, self.inner.validation)
     }
 
-    /// Picks a job up again from its id alone, in any process: waits for it, downloads and saves it. A
-    /// job whose clip is in the library already ends at once with that clip.
+    /// Picks up a job by its id, in any process: waits for the job, and downloads and saves its clip. If the library
+    /// already has the clip, the job ends at once with that clip.
     ///
     /// # Errors
-    /// `InvalidRequest` for what is no id. Whether the service knows the job shows when waiting.
+    /// `InvalidRequest` for an invalid id. Waiting returns an error if the service does not know the job.
     ///
     /// # Cost
-    /// Nothing: looking at a job and downloading its clip are free.
+    /// None. Polling a job and downloading its clip are free.
     pub fn job(&self, id: &str) -> Result<JobHandle> {
         let id = JobId::parse(id)?;
         let client = self.clone();
@@ -192,14 +191,14 @@ impl VideoClient {
             self.stop_signal(),
             move |reporter| async move {
                 reporter.submitted(&work_id, None);
-                Box::pin(recover::one(&client, &reporter, &work_id)).await
+                Box::pin(recover::resume_job(&client, &reporter, &work_id)).await
             },
         );
         Ok(started.with_id(id))
     }
 
-    /// What was spent on requests that were begun in a time, given in milliseconds since 1970 UTC; `..` is
-    /// everything that the library's ledger has. See [`Library::spent`].
+    /// Returns what was spent on requests that were started in a range of time, in milliseconds since 1970 UTC. `..` is
+    /// the whole ledger of the library. See [`Library::spent`].
     ///
     /// # Errors
     /// `Library` if the ledger cannot be read.
@@ -207,20 +206,20 @@ impl VideoClient {
         self.inner.library.spent(time).await
     }
 
-    /// Stops all work of this client and of its clones, for a program that is about to end. A call can be stopped
-    /// this way before its job has an id.
+    /// Stops all work of this client and of its clones, for a program that is about to exit. This also stops calls whose
+    /// job has no id yet.
     ///
-    /// A request that was not sent yet is not sent any more: its call ends with an error of kind `stopped`, and
-    /// the money that was reserved for it is given back. A request that is on its way is finished, and its job is
-    /// written down. Waits for jobs end as with [`stop_waiting`](Handle::stop_waiting). Await the calls to know
-    /// when all of that is done; a later [`recover`](Self::recover), of another client, finishes the jobs.
+    /// A request that was not sent is not sent any more: its call ends with an error of kind `stopped`, and the money
+    /// that was reserved for it is released. A request that is being sent is completed, and its job is recorded. Waits
+    /// for jobs end as with [`stop_waiting`](Handle::stop_waiting). When the calls have returned, all of that is done. A
+    /// later [`recover`](Self::recover) of another client finishes the jobs.
     ///
-    /// This cannot be taken back: the client sends nothing paid after it.
+    /// This cannot be undone: the client never sends a paid request again.
     pub fn stop(&self) {
         self.stop_signal().stop();
     }
 
-    /// Whether a paid request is on its way to the service at this moment, without an answer yet.
+    /// Returns whether a paid request is being sent and has no answer yet.
     pub fn is_sending(&self) -> bool {
         self.stop_signal().is_sending()
     }
@@ -229,25 +228,25 @@ impl VideoClient {
         &self.inner.stop
     }
 
-    /// The models that the key can see at the service.
+    /// Lists the models of the service that the key has access to.
     ///
     /// # Errors
-    /// `Auth` for a wrong key, `Network` when the service does not answer.
+    /// `Auth` for an invalid key, `Network` if the service does not answer.
     pub async fn visible_models(&self) -> Result<Vec<VisibleModel>> {
         self.inner.provider.visible_models().await
     }
 
-    /// The library.
+    /// Returns the library.
     pub fn library(&self) -> &Library {
         &self.inner.library
     }
 
-    /// The table that requests are checked against.
+    /// Returns the model table that requests are checked against.
     pub fn models(&self) -> &ModelTable {
         &self.inner.models
     }
 
-    /// Scheme, host and port of the service.
+    /// Returns the scheme, host and port of the service.
     pub fn service(&self) -> String {
         self.inner.provider.origin()
     }

@@ -1,59 +1,60 @@
-//! How a job can end, as one value.
+//! Sorts the result of a paid request by what can be done about it.
 
 use super::JobHandle;
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::ids::JobId;
 use crate::library::Clip;
 
-/// How a paid request ended: what `Result<Clip>` says, sorted by what can be done about it.
+/// The result of a paid request, sorted by what can be done about it.
 ///
-/// [`JobHandle::outcome`](crate::Handle::outcome) gives it, or `Outcome::from` of any verb's result. Its
-/// [`code`](Self::code) and the answers of the two questions are the words of the command line's JSON.
+/// [`JobHandle::outcome`](crate::Handle::outcome) returns it, and `Outcome::from` converts the result of any verb. The
+/// JSON of the command line has its [`code`](Self::code), [`may_have_been_charged`](Self::may_have_been_charged) and
+/// [`retry_advice`](Self::retry_advice).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Outcome {
     /// The clip is in the library.
     Done(Box<Clip>),
-    /// Moderation refused the request, failed the job, or withheld the clip. Not to be sent again unchanged.
+    /// Moderation refused the request, failed the job, or withheld the clip. Do not send it again unchanged.
     Moderated(Error),
-    /// The service took the job and could not make the clip.
+    /// The service accepted the job and could not make the clip.
     Failed {
-        /// The service's code, where it gave one.
+        /// The error code of the service, if it returned one.
         code: Option<String>,
-        /// All of it.
+        /// The error.
         error: Error,
     },
     /// The service let the job expire.
     Expired(Error),
-    /// The create was sent and no answer is known. See [`Error::record`] and
+    /// The request was sent and its answer is unknown. See [`Error::record`] and
     /// [`Library::settle`](crate::Library::settle).
     SubmissionUnknown(Error),
-    /// The deadline passed. The job goes on, and [`VideoClient::job`](crate::VideoClient::job) picks it up,
-    /// in any process.
+    /// The deadline passed. The job continues, and [`VideoClient::job`](crate::VideoClient::job) picks it up in any
+    /// process.
     TimedOut {
-        /// The job, where there is one.
+        /// The job, if there is one.
         job: Option<JobId>,
-        /// All of it.
+        /// The error.
         error: Error,
     },
-    /// The caller stopped waiting. The job goes on, as after a deadline.
+    /// The caller stopped waiting. The job continues, as after a deadline.
     Stopped {
-        /// The job, where there is one.
+        /// The job, if there is one.
         job: Option<JobId>,
-        /// All of it.
+        /// The error.
         error: Error,
     },
     /// A spending limit forbade the request, and nothing was sent.
     Budget(Error),
-    /// The job exists, and this machine, the network or the service kept its clip from being saved for now:
-    /// pick it up, or recover.
+    /// The job exists, and this machine, the network or the service prevented its clip from being saved. Pick the job up,
+    /// or recover.
     Interrupted {
         /// The job.
         job: JobId,
-        /// Why.
+        /// The error.
         error: Error,
     },
-    /// There is no job: the request was refused here or by the service.
+    /// There is no job, because this crate or the service refused the request.
     Refused(Error),
 }
 
@@ -66,7 +67,7 @@ impl From<Result<Clip>> for Outcome {
         let job = error.typed_job_id().cloned();
         match error.kind() {
             ErrorKind::Moderated => Self::Moderated(error),
-            // A job that is done and names no clip may do so later.
+            // A job that is done and has no link yet may have one later.
             ErrorKind::JobFailed if error.retry_advice() != RetryAdvice::Resume => Self::Failed {
                 code: error.service_code().map(str::to_owned),
                 error,
@@ -78,7 +79,7 @@ impl From<Result<Clip>> for Outcome {
             ErrorKind::Budget => Self::Budget(error),
             kind => match job {
                 Some(job) => Self::Interrupted { job, error },
-                // It may have been sent: nothing says so any more but the journal.
+                // After a panic only the journal knows whether the request was sent.
                 None if kind == ErrorKind::Internal => Self::SubmissionUnknown(error),
                 None => Self::Refused(error),
             },
@@ -87,15 +88,15 @@ impl From<Result<Clip>> for Outcome {
 }
 
 impl Outcome {
-    /// The error, where there is no clip.
+    /// Returns the error, or `None` if there is a clip.
     pub const fn error(&self) -> Option<&Error> {
-        match self.ended() {
+        match self.as_result() {
             Ok(_) => None,
             Err(error) => Some(error),
         }
     }
 
-    const fn ended(&self) -> Result<&Clip, &Error> {
+    const fn as_result(&self) -> Result<&Clip, &Error> {
         match self {
             Self::Done(clip) => Ok(clip),
             Self::Moderated(error)
@@ -110,7 +111,7 @@ impl Outcome {
         }
     }
 
-    /// The word for it: `done`, `moderated`, `failed`, `expired`, `submission_unknown`, `timed_out`,
+    /// Returns the code of the variant: `done`, `moderated`, `failed`, `expired`, `submission_unknown`, `timed_out`,
     /// `stopped`, `budget`, `interrupted` or `refused`.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -127,27 +128,27 @@ impl Outcome {
         }
     }
 
-    /// Whether money may be gone.
+    /// Returns whether the request may have been charged.
     pub fn may_have_been_charged(&self) -> Charge {
         self.error().map_or(Charge::Yes, Error::may_have_been_charged)
     }
 
-    /// What to do next; `None` when there is nothing to be done.
+    /// Returns what to do next, or `None` if nothing remains to be done.
     pub fn retry_advice(&self) -> Option<RetryAdvice> {
         self.error().map(Error::retry_advice)
     }
 
-    /// The clip, or the error.
+    /// Converts the outcome into a result.
     ///
     /// # Errors
-    /// Whatever kept the clip away.
+    /// The reason why there is no clip.
     pub fn into_result(self) -> Result<Clip> {
-        self.ended().cloned().map_err(Clone::clone)
+        self.as_result().cloned().map_err(Clone::clone)
     }
 }
 
 impl JobHandle {
-    /// Waits until the job is over, and says how: [`wait`](crate::Handle::wait), sorted.
+    /// Waits until the job is over, like [`wait`](crate::Handle::wait), and returns the result as an [`Outcome`].
     ///
     /// # Cancel safety
     /// As for [`wait`](crate::Handle::wait).

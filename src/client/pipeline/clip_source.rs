@@ -1,4 +1,6 @@
-//! The clip that an edit, an extension or a continuation starts from: found, measured, and put on its way.
+//! Finds, measures and sends the source clip of an edit, an extension or a continuation.
+//!
+//! Also opens a clip for everything else that reads one. What the clip is used for is the matter of the verbs.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::client::VideoClient;
 use crate::client::pipeline::content_checks::MediaOrigin;
-use crate::client::pipeline::input_context::{InputContext, NoContent, decode_data_url};
+use crate::client::pipeline::input_context::{DataUrlError, InputContext, decode_data_url};
 use crate::error::{Error, ErrorKind, Result};
 use crate::library::{Clip, InputRecord, InputTransport, SourceSummary};
 use crate::provider::Upload;
@@ -17,31 +19,31 @@ use crate::request::{MediaContent, MediaInput, ResolvedMedia, Transport, Transpo
 use crate::storage::{ClipReader, to_hex};
 use tempfile::TempPath;
 
-/// Up to this a clip goes inside the request: one exchange instead of three.
+/// Maximum size of a clip that is sent inside the request, which takes one exchange instead of three.
 const MAX_INLINE_BYTES: u64 = 8 << 20;
-/// What every source agrees a file of the service's Files may have.
+/// Maximum size of an upload to the service's Files API that all of its documentation agrees on.
 const MAX_UPLOAD_BYTES: u64 = 48_000_000;
-/// Most bytes of a clip that goes in.
+/// Maximum size of a source clip.
 const MAX_CLIP_BYTES: u64 = 2 << 30;
-/// Life of an uploaded clip: longer than any job, short enough that a crash leaves nothing for long.
+/// Lifetime of an uploaded clip. Longer than any job, and short enough that a crash leaves no upload for long.
 const UPLOAD_TTL_SECONDS: u64 = 24 * 3600;
 
-/// A clip that goes in.
+/// A source clip.
 #[derive(Debug)]
 pub(crate) struct ClipSource {
-    /// How messages call it.
+    /// The name of the clip in messages.
     pub(crate) name: String,
-    /// The clip of the library that it is, where it is one.
+    /// The clip of the library, if the source is one.
     pub(crate) parent: Option<Clip>,
-    /// What can be looked at here; `None` for a URL and a `file_id`.
+    /// The clip as this machine can read it; `None` for a URL or a `file_id`.
     pub(crate) local: Option<LocalClip>,
-    /// For a URL and a `file_id`: what is sent.
+    /// The media to send for a URL or a `file_id`.
     remote: Option<ResolvedMedia>,
-    /// What the record says of it.
+    /// What the sidecar says about the source.
     pub(crate) summary: SourceSummary,
 }
 
-/// A clip that can be looked at: of this machine, or of a library in a bucket.
+/// A clip that can be read: a local file, bytes, or a clip of a library in a bucket.
 #[derive(Debug, Clone)]
 pub(crate) enum LocalClip {
     File(PathBuf),
@@ -49,52 +51,52 @@ pub(crate) enum LocalClip {
     Stored(ClipReader),
 }
 
-/// What was measured of a local clip.
+/// The measured properties of a local clip. All are `None` without libav.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ClipFacts {
     pub(crate) length: Option<Duration>,
-    /// The short side.
+    /// The shorter side in pixels.
     pub(crate) lines: Option<u32>,
     pub(crate) audio: Option<bool>,
 }
 
-/// A clip on its way.
+/// A source clip that is ready to be part of a request.
 #[derive(Debug)]
-pub(crate) struct Sent {
+pub(crate) struct SentClip {
     pub(crate) media: ResolvedMedia,
     pub(crate) transport: InputTransport,
     pub(crate) record: InputRecord,
-    /// A file at the service that is to be deleted when the job is over.
+    /// The id of an uploaded file to delete when the job is over.
     pub(crate) delete: Option<String>,
     pub(crate) warning: Option<String>,
-    /// What is sent may lie in this file, which is removed with it.
-    pub(crate) fetched: Option<TempPath>,
+    /// The temporary file that holds the media, removed on drop.
+    pub(crate) temp_file: Option<TempPath>,
 }
 
 impl ClipSource {
-    /// Finds a clip. Nothing is sent.
+    /// Finds a clip without sending anything.
     ///
     /// # Errors
-    /// `NotFound` or `InvalidRequest`, naming the clip and what would be right.
+    /// `NotFound` or `InvalidRequest`, with the name of the clip and what would be valid.
     pub(crate) async fn find(client: &VideoClient, input: &MediaInput) -> Result<Self> {
         let name = input.display_name();
-        let given = InputContext::clip(&name);
+        let context = InputContext::clip(&name);
         let (parent, local, remote, summary) = match input {
             MediaInput::Clip(id) => {
                 let clip = client.library().clip(id).await?;
-                let local = local_of(client, &clip).await?;
+                let local = open_clip(client, &clip).await?;
                 let summary = SourceSummary::generated_file(&clip.file_name);
                 (Some(clip), Some(local), None, summary)
             }
             MediaInput::Path(path) => {
-                given.length(path).await?;
+                context.length(path).await?;
                 match client.library().resolve(&path.to_string_lossy()).await {
                     Ok(clip) => {
-                        let local = local_of(client, &clip).await?;
+                        let local = open_clip(client, &clip).await?;
                         let summary = SourceSummary::generated_file(&clip.file_name);
                         (Some(clip), Some(local), None, summary)
                     }
-                    // Any file may be a source; only one in the library has a family.
+                    // Any file may be a source, but only a clip of the library has a lineage.
                     Err(error) if matches!(error.kind(), ErrorKind::InvalidRequest | ErrorKind::NotFound) => {
                         let file = path
                             .file_name()
@@ -110,17 +112,17 @@ impl ClipSource {
                 (None, Some(LocalClip::Memory(bytes.clone())), None, summary)
             }
             MediaInput::DataUrl(url) => {
-                let bytes = decode_data_url(url).map_err(|why| {
-                    given.bad(match why {
-                        NoContent::Garbled => "it holds no valid base64",
-                        _ => "it is no base64 data URL; write it as data:video/mp4;base64,…",
+                let bytes = decode_data_url(url).map_err(|error| {
+                    context.invalid(match error {
+                        DataUrlError::InvalidBase64 => "it holds no valid base64",
+                        _ => "it is not a base64 data URL; write it as data:video/mp4;base64,…",
                     })
                 })?;
                 let summary = SourceSummary::data_url(bytes.len() as u64);
                 (None, Some(LocalClip::Memory(bytes)), None, summary)
             }
             MediaInput::Url(url) => {
-                let parsed = given.link(client, url)?;
+                let parsed = context.check_url(client, url)?;
                 (
                     None,
                     None,
@@ -129,7 +131,7 @@ impl ClipSource {
                 )
             }
             MediaInput::FileId(id) => {
-                given.file_id(id)?;
+                context.check_file_id(id)?;
                 let remote = ResolvedMedia::FileId(id.clone());
                 (None, None, Some(remote), SourceSummary::file_id())
             }
@@ -143,11 +145,11 @@ impl ClipSource {
         })
     }
 
-    /// Puts the clip on its way: into the request, or through the service's Files.
+    /// Makes the clip part of a request, either inline or as an upload to the service's Files API.
     ///
     /// # Errors
-    /// `InvalidRequest` when it cannot be read, `Network` when an upload failed. Nothing is paid.
-    pub(crate) async fn send(self, client: &VideoClient, choice: TransportChoice) -> Result<Sent> {
+    /// `InvalidRequest` if the clip cannot be read, `Network` if an upload failed. Nothing was paid in either case.
+    pub(crate) async fn send(self, client: &VideoClient, choice: TransportChoice) -> Result<SentClip> {
         let label = |transport| InputTransport {
             input: "video".to_owned(),
             transport,
@@ -159,18 +161,18 @@ impl ClipSource {
         let Some(local) = self.local else {
             let media = self
                 .remote
-                .ok_or_else(|| InputContext::clip(&self.name).bad("there is none"))?;
+                .ok_or_else(|| InputContext::clip(&self.name).invalid("there is no clip"))?;
             let transport = label(media.transport());
-            return Ok(Sent {
+            return Ok(SentClip {
                 media,
                 transport,
                 record,
                 delete: None,
                 warning: None,
-                fetched: None,
+                temp_file: None,
             });
         };
-        let (content, fetched) = local.content(client, &self.name).await?;
+        let (content, temp_file) = local.content(client, &self.name).await?;
         let length = content.len();
         let record = InputRecord {
             sha256: Some(hash(&content).await?),
@@ -187,18 +189,18 @@ impl ClipSource {
                 mime: "video/mp4",
                 content,
             };
-            return Ok(Sent {
+            return Ok(SentClip {
                 media,
                 transport: label(Transport::Inline),
                 record,
                 delete: None,
                 warning: None,
-                fetched,
+                temp_file,
             });
         }
         let warning = (length > MAX_UPLOAD_BYTES).then(|| {
             format!(
-                "{} has {length} bytes: the service's files are documented up to 48 MB",
+                "{} is {length} bytes long: the service documents uploads of up to 48 MB",
                 self.name
             )
         });
@@ -213,32 +215,32 @@ impl ClipSource {
         };
         let id = client.inner.provider.upload(&upload).await?;
         let keep = choice == TransportChoice::UploadAndKeep;
-        Ok(Sent {
+        Ok(SentClip {
             media: ResolvedMedia::FileId(id.clone()),
             transport: label(Transport::FileId),
             record,
             delete: (!keep).then_some(id),
             warning,
-            fetched: None,
+            temp_file: None,
         })
     }
 }
 
 impl LocalClip {
-    /// What is sent, and the file that holds it, where it had to be fetched into one.
+    /// Returns the content to send, and the temporary file that holds it if the clip had to be fetched.
     async fn content(&self, client: &VideoClient, name: &str) -> Result<(MediaContent, Option<TempPath>)> {
-        let given = InputContext::clip(name);
+        let context = InputContext::clip(name);
         let length = match self {
             Self::Memory(bytes) => bytes.len() as u64,
-            Self::File(path) => given.length(path).await?,
+            Self::File(path) => context.length(path).await?,
             Self::Stored(reader) => reader.size(),
         };
         if length == 0 {
-            return Err(given.bad("it is empty; give an MP4"));
+            return Err(context.invalid("it is empty; give an MP4"));
         }
         if length > MAX_CLIP_BYTES {
-            return Err(given.bad(format_args!(
-                "it has {length} bytes; the limit is {MAX_CLIP_BYTES}"
+            return Err(context.invalid(format_args!(
+                "it is {length} bytes long; the limit is {MAX_CLIP_BYTES}"
             )));
         }
         Ok(match self {
@@ -251,13 +253,14 @@ impl LocalClip {
                 (MediaContent::Memory(reader.read_all().await?), None)
             }
             Self::Stored(reader) => {
-                let fetched = client.library().fetch(reader).await?;
-                let path = fetched.to_path_buf();
-                (MediaContent::File { path, length }, Some(fetched))
+                let temp_file = client.library().fetch(reader).await?;
+                let path = temp_file.to_path_buf();
+                (MediaContent::File { path, length }, Some(temp_file))
             }
         })
     }
 
+    /// Returns the clip as an input of the media module.
     #[cfg(feature = "media")]
     pub(crate) fn media(&self, name: &str) -> crate::media::MediaSource {
         use crate::media::MediaSource;
@@ -271,15 +274,18 @@ impl LocalClip {
         }
     }
 
-    /// Looks at the clip. An edit or extension takes MP4 only.
+    /// Measures the clip.
+    ///
+    /// # Errors
+    /// `InvalidRequest` if the clip is not an MP4, which edits and extensions require.
     #[cfg(feature = "media")]
     pub(crate) async fn measure(&self, name: &str) -> Result<ClipFacts> {
         use crate::media::{MediaOptions, bridge};
 
         let probe = bridge::probe(self.media(name), MediaOptions::default()).await?;
         if probe.container != "mp4" {
-            return Err(InputContext::clip(name).bad(format_args!(
-                "it is {}, and the service takes MP4",
+            return Err(InputContext::clip(name).invalid(format_args!(
+                "it is {}; the service accepts MP4 only",
                 probe.container
             )));
         }
@@ -290,7 +296,7 @@ impl LocalClip {
         })
     }
 
-    /// Checks that the last frame decodes, where an extension is to begin: found out later, it is paid.
+    /// Checks that the last frame decodes. An extension starts on it, and the service would charge for a damaged one.
     #[cfg(feature = "media")]
     pub(crate) async fn check_end(&self, name: &str) -> Result<()> {
         use crate::media::{FramePosition, MediaOptions, bridge};
@@ -300,20 +306,21 @@ impl LocalClip {
     }
 
     #[cfg(not(feature = "media"))]
-    #[expect(clippy::unused_async, reason = "the other variant waits")]
+    #[expect(clippy::unused_async, reason = "the variant with libav is async")]
     pub(crate) async fn check_end(&self, _name: &str) -> Result<()> {
         Ok(())
     }
 
-    /// The same for a clip whose hash is not known yet.
+    /// Hashes the clip and returns its origin.
     #[cfg(feature = "media")]
-    pub(crate) async fn origin_now(&self, client: &VideoClient, name: &str) -> Result<MediaOrigin> {
-        let (content, _fetched) = self.content(client, name).await?;
+    pub(crate) async fn hashed_origin(&self, client: &VideoClient, name: &str) -> Result<MediaOrigin> {
+        let (content, _temp_file) = self.content(client, name).await?;
         self.origin(Some(&hash(&content).await?))
-            .ok_or_else(|| InputContext::clip(name).bad("it cannot be found again"))
+            .ok_or_else(|| InputContext::clip(name).invalid("it cannot be read again"))
     }
 
-    /// How to read it again, when the clip that is made of it is there.
+    /// Returns where the clip can be read again after the job. `None` without a hash, and for a clip of the library,
+    /// which is found by its id.
     pub(crate) fn origin(&self, sha256: Option<&str>) -> Option<MediaOrigin> {
         Some(match self {
             Self::File(path) => MediaOrigin::File {
@@ -321,27 +328,26 @@ impl LocalClip {
                 sha256: sha256?.to_owned(),
             },
             Self::Memory(bytes) => MediaOrigin::Memory { bytes: bytes.clone() },
-            // A clip of the library, which is found by its id.
             Self::Stored(_) => return None,
         })
     }
 
     #[cfg(not(feature = "media"))]
-    #[expect(clippy::unused_async, reason = "the other variant waits")]
+    #[expect(clippy::unused_async, reason = "the variant with libav is async")]
     pub(crate) async fn measure(&self, _name: &str) -> Result<ClipFacts> {
         Ok(ClipFacts::default())
     }
 }
 
-/// A clip of the library. Of one in a bucket only what is looked at will be fetched.
-pub(crate) async fn local_of(client: &VideoClient, clip: &Clip) -> Result<LocalClip> {
+/// Opens a clip of the library. From a bucket, only the parts that are read will be fetched.
+pub(crate) async fn open_clip(client: &VideoClient, clip: &Clip) -> Result<LocalClip> {
     match &clip.path {
         Some(path) => Ok(LocalClip::File(path.clone())),
         None => Ok(LocalClip::Stored(client.library().reader(&clip.id).await?)),
     }
 }
 
-/// The hash by which the record knows the clip, read in pieces.
+/// Returns the SHA-256 of a clip as hexadecimal digits, reading a file in chunks.
 pub(crate) async fn hash(content: &MediaContent) -> Result<String> {
     let content = content.clone();
     let work = move || match content {
@@ -366,7 +372,10 @@ pub(crate) async fn hash(content: &MediaContent) -> Result<String> {
             Ok(to_hex(&hasher.finalize()))
         }
     };
-    crate::host::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|_| Err(Error::new(ErrorKind::Stopped, "read the video: broken off")))
+    crate::host::spawn_blocking(work).await.unwrap_or_else(|_| {
+        Err(Error::new(
+            ErrorKind::Stopped,
+            "read the video: the runtime was shut down",
+        ))
+    })
 }

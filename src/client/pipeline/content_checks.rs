@@ -1,8 +1,7 @@
-//! What is compared in a finished clip with what went in: that a given picture was used, and where an
-//! extension begins.
+//! Compares a finished clip with its inputs: whether it starts on the start image, and where an extension begins.
 //!
-//! What a clip is held against is named here and read again when the clip is there: a job then holds no
-//! picture while it runs, and what is named survives a crash.
+//! Before the job runs, only the origins of the inputs are recorded. The inputs are read again when the clip is
+//! there, so a waiting job holds no images in memory, and the comparison still works after a crash.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,24 +12,24 @@ use serde::{Deserialize, Serialize};
 use crate::client::VideoClient;
 use crate::library::{DeliveryReport, PictureMatch, SeamReport};
 
-/// Below this the first frame has little to do with the picture: encoders leave 35 dB and more, and an
-/// unrelated picture some 10.
+/// Minimum likeness of the first frame to the start image. Encoding leaves 35 dB or more, and unrelated images are
+/// about 10 dB alike.
 const MIN_START_DB: f64 = 20.0;
 
-/// What a finished clip is to be held against.
+/// The comparisons of a finished clip with its inputs.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct ContentChecks {
-    /// The picture that the clip was to start on.
+    /// The image that the clip should start on.
     pub(crate) start: Option<ReferenceImage>,
     /// The clip that was extended, and its length.
     pub(crate) old_part: Option<(MediaOrigin, Duration)>,
 }
 
 impl ContentChecks {
-    /// Whether some of it was given as bytes, which are not written down.
+    /// Returns whether an input was given as bytes, which the journal does not keep.
     pub(crate) fn has_bytes(&self) -> bool {
-        let start = self.start.as_ref().map(|shown| match shown {
+        let start = self.start.as_ref().map(|image| match image {
             ReferenceImage::Picture(origin) | ReferenceImage::FrameOf(origin, _) => origin,
         });
         let old_part = self.old_part.as_ref().map(|(origin, _)| origin);
@@ -39,29 +38,29 @@ impl ContentChecks {
     }
 }
 
-/// A picture.
+/// An image to compare a frame with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum ReferenceImage {
     Picture(MediaOrigin),
-    /// The frame of a clip at a time of it.
+    /// The frame of a clip at the given time.
     FrameOf(MediaOrigin, Duration),
 }
 
-/// Where a picture or a clip can be read again.
+/// Where an image or a clip can be read again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum MediaOrigin {
     /// A clip of the library.
     Clip(String),
-    /// A file of this machine, as long as it has this hash.
+    /// A local file, provided that it still has this hash.
     File { path: PathBuf, sha256: String },
-    /// Bytes that were given. They do not outlive the process.
+    /// Bytes in memory. They do not outlive the process.
     Memory {
         #[serde(skip)]
         bytes: Bytes,
     },
 }
 
-/// What was found.
+/// The results of [`ContentChecks`].
 #[derive(Debug, Default)]
 pub(crate) struct CheckResults {
     start: Option<PictureMatch>,
@@ -70,7 +69,7 @@ pub(crate) struct CheckResults {
 }
 
 impl CheckResults {
-    /// Adds what was found to a report; returns what the user should know.
+    /// Adds the results to a delivery report, and returns the report and the warnings for the user.
     pub(crate) fn add_to(self, report: DeliveryReport) -> (DeliveryReport, Vec<String>) {
         let mut report = match self.start {
             Some(start) => report.with_start(start, MIN_START_DB),
@@ -82,7 +81,7 @@ impl CheckResults {
 }
 
 #[cfg(feature = "media")]
-mod look {
+mod compare {
     use std::path::Path;
     use std::time::Duration;
 
@@ -94,50 +93,56 @@ mod look {
     use crate::media::{Frame, FramePosition, Likeness, MediaOptions, MediaSource, bridge, likeness, seam};
     use crate::request::{MediaContent, MediaInput};
 
-    /// A frame's time is cut to whole nanoseconds: a little later it is surely the one on the screen.
-    const LITTLE: Duration = Duration::from_millis(1);
+    /// Added to the time of a frame. The time is cut to whole nanoseconds, and could otherwise select the frame before.
+    const FRAME_TIME_MARGIN: Duration = Duration::from_millis(1);
 
     impl ContentChecks {
-        pub(crate) async fn look(self, client: &VideoClient, clip: &Path) -> CheckResults {
+        pub(super) async fn compare(self, client: &VideoClient, clip: &Path) -> CheckResults {
             let source = || MediaSource::from(clip).with_name("the downloaded clip");
-            let mut found = CheckResults::default();
-            if let Some(shown) = self.start {
-                match start(client, shown, source()).await {
-                    Ok(start) => found.start = Some(start),
-                    Err(error) => found
+            let mut results = CheckResults::default();
+            if let Some(image) = self.start {
+                match compare_start(client, image, source()).await {
+                    Ok(start) => results.start = Some(start),
+                    Err(error) => results
                         .warnings
                         .push(format!("the first frame could not be compared: {error}")),
                 }
             }
             if let Some((old, length)) = self.old_part {
-                match old_part(client, &old, length, source()).await {
-                    Ok(Some(seam)) => found.seam = Some(seam),
-                    Ok(None) => found
+                match locate_seam(client, &old, length, source()).await {
+                    Ok(Some(seam)) => results.seam = Some(seam),
+                    Ok(None) => results
                         .warnings
-                        .push("no frame of the clip is like the last one of its source".to_owned()),
-                    Err(error) => found
+                        .push("no frame of the clip resembles the last frame of its source".to_owned()),
+                    Err(error) => results
                         .warnings
                         .push(format!("the seam could not be measured: {error}")),
                 }
             }
-            found
+            results
         }
     }
 
-    async fn start(client: &VideoClient, shown: ReferenceImage, clip: MediaSource) -> Result<PictureMatch> {
+    /// Compares the first frame of a clip with the image that it should start on.
+    async fn compare_start(
+        client: &VideoClient,
+        image: ReferenceImage,
+        clip: MediaSource,
+    ) -> Result<PictureMatch> {
         let options = MediaOptions::default;
-        let sent = match shown {
+        let sent = match image {
             ReferenceImage::Picture(origin) => bridge::picture(origin.open(client).await?, options()).await?,
             ReferenceImage::FrameOf(origin, time) => {
-                let position = FramePosition::At(time + LITTLE);
+                let position = FramePosition::At(time + FRAME_TIME_MARGIN);
                 bridge::frame(origin.open(client).await?, position, options()).await?
             }
         };
         let first = bridge::frame(clip, FramePosition::First, options()).await?;
-        Ok(matched(likeness(&sent, &first)))
+        Ok(picture_match(likeness(&sent, &first)))
     }
 
-    async fn old_part(
+    /// Finds where an extension begins: after the frame that resembles the last frame of the old clip.
+    async fn locate_seam(
         client: &VideoClient,
         old: &MediaOrigin,
         length: Duration,
@@ -146,45 +151,46 @@ mod look {
         let old = old.open(client).await?;
         let last: Frame = bridge::frame(old, FramePosition::Last, MediaOptions::default()).await?;
         let work = move |options: &MediaOptions| seam(clip, &last, length, options);
-        let found = bridge::run(MediaOptions::default(), work).await?;
-        Ok(found.map(|seam| SeamReport {
+        let seam = bridge::run(MediaOptions::default(), work).await?;
+        Ok(seam.map(|seam| SeamReport {
             seconds: seam.seconds,
-            likeness: matched(seam.likeness),
+            likeness: picture_match(seam.likeness),
         }))
     }
 
     impl MediaOrigin {
+        /// Opens the input again.
         async fn open(&self, client: &VideoClient) -> Result<MediaSource> {
-            const NAME: &str = "what the clip was made from";
-            let gone = |why: &str| Error::new(ErrorKind::NotFound, format!("read {NAME}: {why}"));
+            const NAME: &str = "the input of the clip";
+            let gone = |reason: &str| Error::new(ErrorKind::NotFound, format!("read {NAME}: {reason}"));
             match self {
                 Self::Clip(id) => {
-                    let found = ClipSource::find(client, &MediaInput::clip(id)).await?;
-                    let local = found.local.ok_or_else(|| gone("it is not here"))?;
-                    Ok(local.media(&found.name))
+                    let source = ClipSource::find(client, &MediaInput::clip(id)).await?;
+                    let local = source.local.ok_or_else(|| gone("it is not on this machine"))?;
+                    Ok(local.media(&source.name))
                 }
                 Self::File { path, sha256 } => {
-                    let length = crate::client::pipeline::input_context::facts(path)
+                    let length = crate::client::pipeline::input_context::metadata(path)
                         .await
-                        .map_or(0, |about| about.len());
+                        .map_or(0, |metadata| metadata.len());
                     let content = MediaContent::File {
                         path: path.clone(),
                         length,
                     };
                     if clip_source::hash(&content).await? != *sha256 {
-                        return Err(gone("the file was changed since"));
+                        return Err(gone("the file has changed since then"));
                     }
                     Ok(LocalClip::File(path.clone()).media(NAME))
                 }
-                Self::Memory { bytes } if bytes.is_empty() => Err(gone(
-                    "it was given as bytes, and they are gone with the process that had them",
-                )),
+                Self::Memory { bytes } if bytes.is_empty() => {
+                    Err(gone("it was given as bytes, which did not outlive their process"))
+                }
                 Self::Memory { bytes } => Ok(LocalClip::Memory(bytes.clone()).media(NAME)),
             }
         }
     }
 
-    const fn matched(likeness: Likeness) -> PictureMatch {
+    const fn picture_match(likeness: Likeness) -> PictureMatch {
         PictureMatch {
             luma_db: likeness.luma_db,
             colour_db: likeness.colour_db,
@@ -194,16 +200,16 @@ mod look {
 }
 
 impl ContentChecks {
-    /// Measures a finished clip. A clip that was verified is not thrown away because a measurement
-    /// failed: that is a warning.
+    /// Compares a finished clip with its inputs. A comparison that fails is a warning, because the clip itself was
+    /// verified.
     #[cfg(feature = "media")]
-    pub(crate) async fn take(self, client: &VideoClient, clip: &Path) -> CheckResults {
-        self.look(client, clip).await
+    pub(crate) async fn run(self, client: &VideoClient, clip: &Path) -> CheckResults {
+        self.compare(client, clip).await
     }
 
     #[cfg(not(feature = "media"))]
-    #[expect(clippy::unused_async, reason = "the other variant waits")]
-    pub(crate) async fn take(self, _client: &VideoClient, _clip: &Path) -> CheckResults {
+    #[expect(clippy::unused_async, reason = "the variant with libav is async")]
+    pub(crate) async fn run(self, _client: &VideoClient, _clip: &Path) -> CheckResults {
         CheckResults::default()
     }
 }

@@ -1,11 +1,14 @@
-//! From a job's id to a clip in the library: wait, download, verify, commit.
+//! Turns a job of the service into a clip of the library: waits for it, downloads, verifies and saves the clip.
+//!
+//! Every end of a job is written to the journal here. This file sends nothing that is paid.
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use tokio::time::Instant;
 
 use crate::client::VideoClient;
 use crate::client::pipeline::quarantine::{self, Quarantine};
-use crate::client::pipeline::sidecar::{ClipDraft, PendingDraft};
+use crate::client::pipeline::sidecar::ClipDraft;
 use crate::client::pipeline::verify;
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::http::{DownloadError, Sink};
@@ -17,89 +20,108 @@ use crate::money::UsdTicks;
 use crate::mutation::{Mutation, is_on};
 use crate::provider::FinishedJob;
 
-/// How often a link that went stale, or a file that arrived damaged, is fetched anew.
+/// Maximum downloads of one clip: each attempt after an expired link or a damaged file uses a fresh link.
 const MAX_FRESH_LINKS: u32 = 3;
 
-/// A job of the service that is to become a clip.
+/// A job of the service whose clip is not saved yet.
 pub(crate) struct PendingJob {
     id: JobId,
-    /// The name that its clip has or will have.
+    /// The id that its clip has or will have.
     name: ClipId,
-    file: OwnedRecord,
-    /// What jobs take alike long that have it in common.
+    owned: OwnedRecord,
+    /// The group of jobs with similar durations that it belongs to.
     kind: Option<String>,
     picked_up: bool,
-    brief: PendingDraft,
+    /// `None` if the record has the draft, so that a waiting job does not hold it in memory.
+    draft: Option<Box<ClipDraft>>,
+    /// When the work began, which the draft in the record does not say.
+    started: Option<Instant>,
 }
 
 impl PendingJob {
-    /// `written`: whether the brief is in the record, and need not be held.
+    /// Creates a pending job. `in_record` is whether the record has the draft, so that memory need not hold it.
     pub(crate) fn new(
         id: JobId,
         name: ClipId,
-        file: OwnedRecord,
-        brief: Box<ClipDraft>,
-        written: bool,
+        owned: OwnedRecord,
+        draft: Box<ClipDraft>,
+        in_record: bool,
     ) -> Self {
         Self {
             id,
             name,
-            file,
-            kind: brief.kind(),
-            picked_up: brief.picked_up,
-            brief: brief.held(written),
+            owned,
+            kind: draft.kind(),
+            picked_up: draft.picked_up,
+            started: draft.started,
+            draft: (!in_record || draft.checks.has_bytes()).then_some(draft),
         }
+    }
+
+    /// Returns the draft, and reads it from the record if it is not in memory.
+    fn take_draft(&mut self) -> Box<ClipDraft> {
+        self.draft.take().unwrap_or_else(|| {
+            let mut draft = ClipDraft::from_record(self.owned.record());
+            draft.started = self.started;
+            Box::new(draft)
+        })
     }
 
     pub(crate) const fn id(&self) -> &JobId {
         &self.id
     }
 
-    /// One that the journal has.
-    pub(crate) fn from_record(file: OwnedRecord) -> Result<Box<Self>> {
-        let record = file.record();
+    /// Reads a pending job from its record in the journal.
+    ///
+    /// # Errors
+    /// `Library` if the record has no job id.
+    pub(crate) fn from_record(owned: OwnedRecord) -> Result<Box<Self>> {
+        let record = owned.record();
         let Some(id) = record.job_id.clone() else {
-            let message = format!("finish the job of record {}: it names no job", record.id);
+            let message = format!("finish the job of record {}: the record has no job id", record.id);
             return Err(Error::new(ErrorKind::Library, message));
         };
         let name = record.clip.clone().unwrap_or_else(|| ClipId::of_job(id.as_str()));
-        let written = record.draft.is_some();
-        let brief = Box::new(ClipDraft::from_record(record));
-        Ok(Box::new(Self::new(id, name, file, brief, written)))
+        let in_record = record.draft.is_some();
+        let draft = Box::new(ClipDraft::from_record(record));
+        Ok(Box::new(Self::new(id, name, owned, draft, in_record)))
     }
 }
 
-/// Finishes a job, and writes down how. Every error has its id.
+/// Finishes a job and records the result in the journal.
+///
+/// # Errors
+/// The reason why there is no clip, with the id of the job.
 pub(crate) async fn finish(client: &VideoClient, reporter: &Reporter, job: Box<PendingJob>) -> Result<Clip> {
-    let concluded = Box::pin(conclude(client, reporter, job)).await;
-    concluded.map_err(|(error, _)| error)
+    let finished = Box::pin(finish_with_record(client, reporter, job)).await;
+    finished.map_err(|(error, _)| error)
 }
 
-/// As [`finish`]. Beside an error stands the record as it is now, which the journal need not be searched for.
-pub(crate) async fn conclude(
+/// Finishes a job like [`finish`], and returns the updated record next to an error.
+pub(crate) async fn finish_with_record(
     client: &VideoClient,
     reporter: &Reporter,
     mut job: Box<PendingJob>,
 ) -> Result<Clip, (Error, Box<JobRecord>)> {
-    // Most of a job's life is the wait. What comes before and after it is in boxes of its own, so that ten thousand
-    // that wait hold no memory for it.
-    let made = Box::pin(run_job(client, reporter, &mut job)).await;
-    Box::pin(record_result(client, reporter, job, made)).await
+    // A job spends most of its life waiting. The futures before and after the wait are boxed, so that ten thousand
+    // waiting jobs do not hold memory for them.
+    let result = Box::pin(run_job(client, reporter, &mut job)).await;
+    Box::pin(record_result(client, reporter, job, result)).await
 }
 
-/// Writes down how a job ended, and tells it.
+/// Writes the result of a job to the journal and reports it.
 async fn record_result(
     client: &VideoClient,
     reporter: &Reporter,
     job: Box<PendingJob>,
-    made: Result<(Clip, Option<UsdTicks>)>,
+    result: Result<(Clip, Option<UsdTicks>)>,
 ) -> Result<Clip, (Error, Box<JobRecord>)> {
-    let PendingJob { id, file, .. } = *job;
+    let PendingJob { id, owned, .. } = *job;
     let library = &client.inner.library;
-    match made {
+    match result {
         Ok((clip, cost)) => {
-            quarantine::clear(library, file.record()).await;
-            let closed = file.close(|record| {
+            quarantine::clear(library, owned.record()).await;
+            let closed = owned.close(|record| {
                 record.state = JobState::Saved;
                 record.clip = Some(clip.id.clone());
                 record.cost = cost.or(record.cost);
@@ -107,7 +129,7 @@ async fn record_result(
                 record.quarantined = false;
             });
             if let Err(error) = closed.await {
-                tracing::warn!(job = %id, %error, "the clip is saved, and its record is open until the next recovery");
+                tracing::warn!(job = %id, %error, "the clip is saved, but its record could not be closed and stays open until the next recovery");
             }
             tracing::info!(job = %id, clip = %clip.id, "saved");
             reporter.emit(JobEvent::Saved {
@@ -118,53 +140,56 @@ async fn record_result(
         }
         Err(error) => {
             let error = error.with_job_id(&id);
-            let error = quarantine::explain(library, file.record(), error).await;
-            let mut unnoted = file.record().clone();
-            let noted = note(file, &error).await.unwrap_or_else(|unwritten| {
-                tracing::warn!(job = %id, error = %unwritten, "the journal does not say how the job stands");
-                unnoted.error = Some(JobError::from(&error));
-                unnoted
+            let error = quarantine::explain(library, owned.record(), error).await;
+            let mut unchanged = owned.record().clone();
+            let updated = record_error(owned, &error).await.unwrap_or_else(|journal_error| {
+                tracing::warn!(job = %id, error = %journal_error, "the error of the job could not be written to the journal");
+                unchanged.error = Some(JobError::from(&error));
+                unchanged
             });
-            Err((error, Box::new(noted)))
+            Err((error, Box::new(updated)))
         }
     }
 }
 
-/// Writes down why there is no clip: for good, or until somebody looks again.
-async fn note(mut file: OwnedRecord, error: &Error) -> Result<JobRecord> {
-    let told = JobError::from(error);
-    if error.is_final() || is_mistyped(file.record(), error) || is_on(Mutation::CloseUnsavedJob) {
-        let closed = file.close(|record| {
+/// Records why there is no clip. The record is closed if the error is final, and otherwise stays open for a later
+/// attempt.
+async fn record_error(mut owned: OwnedRecord, error: &Error) -> Result<JobRecord> {
+    let recorded = JobError::from(error);
+    if error.is_final() || is_unknown_pickup(owned.record(), error) || is_on(Mutation::CloseUnsavedJob) {
+        let closed = owned.close(|record| {
             record.state = JobState::Failed;
-            record.error = Some(told.clone());
+            record.error = Some(recorded.clone());
         });
         return closed.await;
     }
-    // Any process may go on with it now.
-    file.change(|record| {
-        record.owner = None;
-        record.error = Some(told.clone());
-    })
-    .await?;
-    Ok(file.record().clone())
+    // Any process may continue it from here.
+    owned
+        .change(|record| {
+            record.owner = None;
+            record.error = Some(recorded.clone());
+        })
+        .await?;
+    Ok(owned.record().clone())
 }
 
-/// Whether a record was only made because somebody named a job, and the service did not know it.
-fn is_mistyped(record: &JobRecord, error: &Error) -> bool {
+/// Returns whether the record only exists because a caller named a job id that the service does not know.
+fn is_unknown_pickup(record: &JobRecord, error: &Error) -> bool {
     record.is_pickup()
         && record.changed_at == record.created_at
         && error.kind() == ErrorKind::NotFound
         && error.status() == Some(404)
 }
 
+/// Returns the clip of a job and its cost: an existing clip, or the one that it waits for and saves.
 async fn run_job(
     client: &VideoClient,
     reporter: &Reporter,
     job: &mut PendingJob,
 ) -> Result<(Clip, Option<UsdTicks>)> {
-    // What a crash left: the clip with its sidecar, or the clip alone.
-    let there = Box::pin(find_existing_clip(client, job)).await?.map(Box::new);
-    match there {
+    // A crash may have left the clip with its sidecar, or the clip alone.
+    let existing = Box::pin(find_existing_clip(client, job)).await?.map(Box::new);
+    match existing {
         Some(clip) if clip.record.is_some() => {
             let cost = saved_cost(&clip);
             return Ok((*clip, cost));
@@ -176,46 +201,48 @@ async fn run_job(
         }
     }
     let finished = Box::pin(wait(client, reporter, job)).await?;
-    Box::pin(save_clip(client, reporter, job, there, finished)).await
+    Box::pin(save_clip(client, reporter, job, existing, finished)).await
 }
 
-/// From a job that is done to its clip.
+/// Downloads, verifies and saves the clip of a finished job. An `existing` clip without a sidecar gets its sidecar.
 async fn save_clip(
     client: &VideoClient,
     reporter: &Reporter,
     job: &mut PendingJob,
-    there: Option<Box<Clip>>,
+    existing: Option<Box<Clip>>,
     finished: FinishedJob,
 ) -> Result<(Clip, Option<UsdTicks>)> {
-    let mut brief = job.brief.take(job.file.record());
-    let (id, name, file) = (&job.id, &job.name, &mut job.file);
+    let mut draft = job.take_draft();
+    let (id, name, owned) = (&job.id, &job.name, &mut job.owned);
     let inner = &client.inner;
     let (cost, raw) = (finished.cost, finished.raw.clone());
-    let done = file.change(|record| {
+    let done = owned.change(|record| {
         record.state = JobState::Done;
         record.cost = cost;
         record.reply = raw.as_ref().map(Into::into);
     });
     if let Err(error) = done.await {
-        // What is paid is fetched all the same.
-        tracing::warn!(job = %id, %error, "the journal does not have the end of the job");
+        // The clip is paid for, so it is downloaded nevertheless.
+        tracing::warn!(job = %id, %error, "the end of the job could not be written to the journal");
     }
 
-    let turn = async { Ok(inner.finishing.acquire().await) };
-    let _turn = reporter.until_stopped(turn).await?;
-    if let Some(clip) = there {
-        // Accepted by a person, and cut off before its sidecar was written.
-        if let Some(clip) = inner.library.finish_acceptance(file.record()).await? {
+    let permit = async { Ok(inner.finishing.acquire().await) };
+    let _permit = reporter.until_stopped(permit).await?;
+    if let Some(clip) = existing {
+        // A person accepted it from quarantine, and the process ended before the sidecar was written.
+        if let Some(clip) = inner.library.finish_acceptance(owned.record()).await? {
             return Ok((clip, finished.cost));
         }
-        let (verified, found) = match &clip.path {
+        let (verified, results) = match &clip.path {
             Some(path) => {
-                let verified = verify::clip(path, inner.verification).await.map_err(paid)?;
-                (verified, brief.compare(client, path).await)
+                let verified = verify::verify_clip(path, inner.verification)
+                    .await
+                    .map_err(paid)?;
+                (verified, draft.check_content(client, path).await)
             }
             None => Default::default(),
         };
-        let record = brief.into_record(client, id, name, &finished, &verified, found);
+        let record = draft.into_record(client, id, name, &finished, &verified, results);
         let clip = inner.library.complete(name, record).await.map_err(paid)?;
         return Ok((clip, finished.cost));
     }
@@ -224,18 +251,24 @@ async fn save_clip(
         client,
         id,
         name,
-        file,
+        owned,
     };
-    let fetched = Box::pin(fetch(reporter, finished, &brief, &mut staged, &mut quarantine));
+    let fetched = Box::pin(download_verified(
+        reporter,
+        finished,
+        &draft,
+        &mut staged,
+        &mut quarantine,
+    ));
     let (finished, verified) = reporter.until_stopped(fetched).await?;
-    let found = brief.compare(client, staged.path()).await;
-    let record = brief.into_record(client, id, name, &finished, &verified, found);
+    let results = draft.check_content(client, staged.path()).await;
+    let record = draft.into_record(client, id, name, &finished, &verified, results);
     let clip = staged.commit(record).await.map_err(paid)?;
     Ok((clip, finished.cost))
 }
 
-/// Waits for the end of a job. When the service does not know it any more, its last word counts: the link in
-/// it may well be good.
+/// Waits for the end of a job. If the service no longer knows the job, its last saved reply is used, because the link
+/// in that reply may still be valid.
 async fn wait(client: &VideoClient, reporter: &Reporter, job: &PendingJob) -> Result<FinishedJob> {
     let inner = &client.inner;
     let provider = &*inner.provider;
@@ -249,15 +282,15 @@ async fn wait(client: &VideoClient, reporter: &Reporter, job: &PendingJob) -> Re
     let wait = job::wait_until_over(provider, &job.id, &inner.poll, reporter, start);
     match reporter.until_stopped(wait).await {
         Err(error) if matches!(error.kind(), ErrorKind::JobExpired | ErrorKind::NotFound) => {
-            let reply = job.file.record().reply.as_ref();
-            let kept = reply.and_then(|reply| provider.parse_saved_reply(&reply.parse()));
-            kept.ok_or(error)
+            let reply = job.owned.record().reply.as_ref();
+            let saved = reply.and_then(|reply| provider.parse_saved_reply(&reply.parse()));
+            saved.ok_or(error)
         }
-        waited => waited,
+        result => result,
     }
 }
 
-/// The clip of a job, if it is in the library already, with or without its sidecar.
+/// Returns the clip of a job if the library already has it, with or without its sidecar.
 async fn find_existing_clip(client: &VideoClient, job: &PendingJob) -> Result<Option<Clip>> {
     let library = &client.inner.library;
     match library.clip(&job.name).await {
@@ -271,25 +304,27 @@ async fn find_existing_clip(client: &VideoClient, job: &PendingJob) -> Result<Op
     Ok(None)
 }
 
+/// Returns the cost in the sidecar of a clip.
 fn saved_cost(clip: &Clip) -> Option<UsdTicks> {
     let ours = clip.record.as_ref()?.reelkin.as_ref()?;
     ours.cost_usd_ticks.map(UsdTicks::new)
 }
 
-async fn fetch(
+/// Downloads a clip until it passes verification. Each further attempt asks the service for a fresh link.
+async fn download_verified(
     reporter: &Reporter,
     mut finished: FinishedJob,
-    brief: &ClipDraft,
+    draft: &ClipDraft,
     staged: &mut Staged,
     quarantine: &mut Quarantine<'_>,
 ) -> Result<(FinishedJob, verify::VerifiedClip)> {
     let (client, id) = (quarantine.client, quarantine.id);
-    let mut fresh = 0;
+    let mut attempts = 0;
     loop {
-        let error = match download(reporter, &finished, brief, staged, quarantine).await {
+        let error = match download(reporter, &finished, draft, staged, quarantine).await {
             Ok(()) => {
                 staged.flush().await?;
-                match verify::clip(staged.path(), client.inner.verification).await {
+                match verify::verify_clip(staged.path(), client.inner.verification).await {
                     Ok(verified) => return Ok((finished, verified)),
                     Err(error) => {
                         quarantine.keep(staged, &finished, &error).await?;
@@ -297,12 +332,12 @@ async fn fetch(
                     }
                 }
             }
-            // The clip is there and paid for: a later look may find it.
+            // The clip exists and is paid for, so a later attempt may get it.
             Err(DownloadError::LinkExpired(error)) => error.with_advice(RetryAdvice::Resume),
             Err(DownloadError::Failed(error)) => return Err(paid(error)),
         };
-        fresh += 1;
-        if fresh >= MAX_FRESH_LINKS {
+        attempts += 1;
+        if attempts >= MAX_FRESH_LINKS {
             return Err(paid(error));
         }
         tracing::debug!(job = %id, error = %error, "asking for a fresh link");
@@ -313,27 +348,28 @@ async fn fetch(
     }
 }
 
-/// A finished job was charged, whatever becomes of its download.
+/// Marks an error as charged: a finished job is paid for even if its download fails.
 fn paid(error: Error) -> Error {
     error.with_charge(Charge::Yes)
 }
 
+/// Downloads a clip once into the staged file.
 async fn download(
     reporter: &Reporter,
     finished: &FinishedJob,
-    brief: &ClipDraft,
+    draft: &ClipDraft,
     staged: &mut Staged,
     quarantine: &mut Quarantine<'_>,
 ) -> Result<(), DownloadError> {
     let client = quarantine.client;
     let provider = &client.inner.provider;
-    let url = match &brief.fetch_url {
+    let url = match &draft.fetch_url {
         Some(url) => provider.parse_clip_url(url).map(Some),
         None => provider.clip_url(finished),
     };
     let url = url
         .map_err(DownloadError::Failed)?
-        .ok_or_else(|| no_link(finished, brief))?;
+        .ok_or_else(|| no_link(finished, draft))?;
     let mut sink = StagedSink {
         position: staged.written(),
         staged,
@@ -344,31 +380,31 @@ async fn download(
     provider.download(&url, &mut sink, &mut progress).await
 }
 
-/// A job is done, and there is no link.
-fn no_link(finished: &FinishedJob, brief: &ClipDraft) -> DownloadError {
-    if brief.uploaded {
+/// Returns the error for a job that is done and has no link.
+fn no_link(finished: &FinishedJob, draft: &ClipDraft) -> DownloadError {
+    if draft.uploaded {
         DownloadError::Failed(Error::new(
             ErrorKind::NotFound,
-            "download the clip: the service put it at the upload url and named no link; give a fetch url to save it in the library",
+            "download the clip: the service put it at the upload URL and returned no link; give a fetch URL to save it in the library",
         ))
     } else if finished.no_video {
         // Seen only where moderation withheld the clip.
         DownloadError::Failed(Error::new(
             ErrorKind::Moderated,
-            "moderation withheld the clip: the service calls the job done and sends no video",
+            "moderation withheld the clip: the service reports the job as done and returns no video",
         ))
     } else {
         DownloadError::LinkExpired(
             Error::new(
                 ErrorKind::JobFailed,
-                "download the clip: the service calls the job done and names no clip",
+                "download the clip: the service reports the job as done and returns no link",
             )
             .with_service_code("done_without_url"),
         )
     }
 }
 
-/// The library's temporary file as the download's sink.
+/// Writes a download to the library's staged file.
 struct StagedSink<'a, 'q> {
     staged: &'a mut Staged,
     position: u64,
@@ -399,9 +435,9 @@ impl Sink for StagedSink<'_, '_> {
         })
     }
 
-    fn reject<'a>(&'a mut self, why: &'a Error) -> BoxFuture<'a, Result<()>> {
+    fn reject<'a>(&'a mut self, reason: &'a Error) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            self.quarantine.keep(self.staged, self.finished, why).await?;
+            self.quarantine.keep(self.staged, self.finished, reason).await?;
             self.position = 0;
             Ok(())
         })

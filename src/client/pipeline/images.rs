@@ -1,4 +1,6 @@
-//! Reading the media of a request: everything is read and checked before anything is paid.
+//! Reads and checks the images of a request before anything is paid.
+//!
+//! Also records what the sidecar says about each image. How images are encoded on the wire is the provider's matter.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +11,7 @@ use tokio::io::AsyncReadExt as _;
 
 use crate::client::VideoClient;
 use crate::client::pipeline::content_checks::MediaOrigin;
-use crate::client::pipeline::input_context::{InputContext, NoContent, decode_data_url};
+use crate::client::pipeline::input_context::{DataUrlError, InputContext, decode_data_url};
 use crate::error::{Error, Result};
 use crate::library::{InputRecord, InputTransport};
 use crate::picture::PictureKind;
@@ -19,34 +21,34 @@ use crate::request::{
 };
 use crate::storage::to_hex;
 
-/// Most bytes of one picture. The service's limit is not known; its limit for pictures that a
-/// language model looks at is 20 MiB.
+/// Maximum size of an image. The service does not document its limit; for the images of its language models it is
+/// 20 MiB.
 const MAX_PICTURE_BYTES: u64 = 20 << 20;
-/// How records call the picture that is to be the first frame.
-const START: &str = "image";
-/// Most pixels of one picture: 8192 x 8192.
+/// The role of the start image in records.
+const START_ROLE: &str = "image";
+/// Maximum number of pixels of an image: 8192 x 8192.
 const MAX_PICTURE_PIXELS: u64 = 1 << 26;
 
-/// The media of a request, ready to be sent, and what the records keep of them.
+/// The images of a request, ready to be sent, and their entries in the sidecar.
 #[derive(Debug, Default)]
 pub(crate) struct ReadImages {
     pub(crate) media: GenerateInputs,
     pub(crate) records: Vec<InputRecord>,
     pub(crate) transports: Vec<InputTransport>,
-    /// File name of the start image, where it is a file.
+    /// The file name of the start image, if it is a file.
     pub(crate) source_image: Option<String>,
-    /// The start image, to compare the clip's first frame with.
+    /// The origin of the start image, for the comparison with the first frame of the clip.
     pub(crate) start: Option<MediaOrigin>,
 }
 
-/// Reads and checks all media of a request.
+/// Reads and checks all images of a request.
 ///
 /// # Errors
-/// `InvalidRequest` or `NotFound`, naming the input, the file and what would be right.
-pub(crate) async fn generate(client: &VideoClient, request: &GenerateRequest) -> Result<ReadImages> {
+/// `InvalidRequest` or `NotFound`, with the role of the input, the file and what would be valid.
+pub(crate) async fn read_images(client: &VideoClient, request: &GenerateRequest) -> Result<ReadImages> {
     let mut reader = ImageReader {
         client,
-        resolved: ReadImages::default(),
+        images: ReadImages::default(),
     };
     let mut media = GenerateInputs {
         voices: request.voices.clone(),
@@ -87,54 +89,55 @@ pub(crate) async fn generate(client: &VideoClient, request: &GenerateRequest) ->
             }
         }
     }
-    reader.resolved.media = media;
-    Ok(reader.resolved)
+    reader.images.media = media;
+    Ok(reader.images)
 }
 
-/// A time of whole milliseconds as the float that is nearest to it, which is written with three decimals.
-#[expect(clippy::cast_precision_loss, reason = "a clip lasts far less than 2^53 ms")]
+/// Returns a time of whole milliseconds in seconds.
+#[expect(clippy::cast_precision_loss, reason = "a clip is far shorter than 2^53 ms")]
 fn seconds_of(at: Duration) -> f64 {
     at.as_millis() as f64 / 1000.0
 }
 
+/// Reads images one after another and collects their entries.
 struct ImageReader<'a> {
     client: &'a VideoClient,
-    resolved: ReadImages,
+    images: ReadImages,
 }
 
 impl ImageReader<'_> {
     async fn start_image(&mut self, input: &MediaInput) -> Result<ResolvedMedia> {
         if let MediaInput::Path(path) = input {
-            self.resolved.source_image = path.file_name().map(|name| name.to_string_lossy().into_owned());
+            self.images.source_image = path.file_name().map(|name| name.to_string_lossy().into_owned());
         }
-        self.picture(START, input).await
+        self.picture(START_ROLE, input).await
     }
 
-    /// One picture; `role` is how messages and records call it.
+    /// Reads an image. `role` names it in messages and records.
     async fn picture(&mut self, role: &str, input: &MediaInput) -> Result<ResolvedMedia> {
         let name = input.display_name();
-        let given = InputContext::picture(role, &name);
+        let context = InputContext::picture(role, &name);
         let (media, transport, record) = match input {
             MediaInput::Path(path) => {
-                let bytes = read_picture(given, path).await?;
+                let bytes = read_picture(context, path).await?;
                 self.inline(role, &name, bytes, Some(path)).await?
             }
             MediaInput::Bytes { bytes, .. } => self.inline(role, &name, bytes.clone(), None).await?,
             MediaInput::DataUrl(url) => {
-                let bytes = decode_data_url(url).map_err(|why| {
+                let bytes = decode_data_url(url).map_err(|error| {
                     Error::invalid(format!(
                         "read {role}: the data URL {}",
-                        match why {
-                            NoContent::NoComma => "has no comma; write it as data:image/png;base64,…",
-                            NoContent::NotBase64 => "is not base64; write it as data:image/png;base64,…",
-                            NoContent::Garbled => "holds no valid base64",
+                        match error {
+                            DataUrlError::NoComma => "has no comma; write it as data:image/png;base64,…",
+                            DataUrlError::NotBase64 => "is not base64; write it as data:image/png;base64,…",
+                            DataUrlError::InvalidBase64 => "holds no valid base64",
                         }
                     ))
                 })?;
                 self.inline(role, &name, bytes, None).await?
             }
             MediaInput::Url(url) => {
-                given.link(self.client, url)?;
+                context.check_url(self.client, url)?;
                 (
                     ResolvedMedia::Url(url.clone()),
                     Transport::Url,
@@ -142,7 +145,7 @@ impl ImageReader<'_> {
                 )
             }
             MediaInput::FileId(id) => {
-                given.file_id(id)?;
+                context.check_file_id(id)?;
                 (
                     ResolvedMedia::FileId(id.clone()),
                     Transport::FileId,
@@ -150,20 +153,21 @@ impl ImageReader<'_> {
                 )
             }
             MediaInput::Clip(_) => {
-                return Err(given.bad("it is a clip, and a picture is wanted; take a frame of it"));
+                return Err(context.invalid("it is a clip, not a picture; give a frame of it"));
             }
         };
-        self.resolved.records.push(InputRecord {
+        self.images.records.push(InputRecord {
             kind: Some(role.to_owned()),
             ..record
         });
-        self.resolved.transports.push(InputTransport {
+        self.images.transports.push(InputTransport {
             input: role.to_owned(),
             transport,
         });
         Ok(media)
     }
 
+    /// Checks an image that is sent inside the request, and returns its record.
     async fn inline(
         &mut self,
         role: &str,
@@ -173,8 +177,8 @@ impl ImageReader<'_> {
     ) -> Result<(ResolvedMedia, Transport, InputRecord)> {
         let mime = check_picture(role, name, &bytes).await?;
         let sha256 = to_hex(&Sha256::digest(&bytes));
-        if role == START {
-            self.resolved.start = Some(match path {
+        if role == START_ROLE {
+            self.images.start = Some(match path {
                 Some(path) => MediaOrigin::File {
                     path: path.clone(),
                     sha256: sha256.clone(),
@@ -192,58 +196,61 @@ impl ImageReader<'_> {
     }
 }
 
-/// Reads a file of this machine, bounded.
-async fn read_picture(given: InputContext<'_>, path: &Path) -> Result<Bytes> {
-    given.length(path).await?;
+/// Reads a local image up to the size limit.
+async fn read_picture(context: InputContext<'_>, path: &Path) -> Result<Bytes> {
+    context.length(path).await?;
     let mut bytes = Vec::new();
     let read = async {
         let file = tokio::fs::File::open(path).await?;
         file.take(MAX_PICTURE_BYTES + 1).read_to_end(&mut bytes).await
     };
-    read.await.map_err(|error| given.unread(error))?;
+    read.await.map_err(|error| context.unreadable(error))?;
     Ok(bytes.into())
 }
 
-/// The media type of a picture that the service will take, from its content.
+/// Checks that the service accepts an image, and returns its media type as its content shows it.
 async fn check_picture(role: &str, name: &str, bytes: &Bytes) -> Result<&'static str> {
-    let bad = |why: String| InputContext::picture(role, name).bad(why);
+    let invalid = |reason: String| InputContext::picture(role, name).invalid(reason);
     if bytes.is_empty() {
-        return Err(bad("it is empty; give a PNG, JPEG or WebP picture".to_owned()));
+        return Err(invalid(
+            "it is empty; give a PNG, JPEG or WebP picture".to_owned(),
+        ));
     }
     if bytes.len() as u64 > MAX_PICTURE_BYTES {
-        return Err(bad(format!(
+        return Err(invalid(format!(
             "it is larger than {} MiB; scale the picture down",
             MAX_PICTURE_BYTES >> 20
         )));
     }
     let Some(kind) = PictureKind::detect(bytes) else {
-        return Err(bad(
-            "it is not a picture the service takes; give a PNG, JPEG or WebP".to_owned(),
+        return Err(invalid(
+            "it is not a picture the service accepts; give a PNG, JPEG or WebP".to_owned(),
         ));
     };
     let (width, height) = kind
         .read_size(bytes)
-        .ok_or_else(|| bad("it is cut off or damaged: its header has no size".to_owned()))?;
+        .ok_or_else(|| invalid("it is truncated or damaged: its header has no size".to_owned()))?;
     let pixels = width.saturating_mul(height);
     if pixels == 0 || pixels > MAX_PICTURE_PIXELS {
-        return Err(bad(format!(
+        return Err(invalid(format!(
             "it has {width} x {height} pixels; the limit is {MAX_PICTURE_PIXELS} pixels (8192 x 8192)"
         )));
     }
-    // A picture that is cut off is accepted by the service, paid for, and fails.
+    // The service accepts and charges for a truncated image, and then fails.
     let whole = {
         let bytes = bytes.clone();
         crate::host::spawn_blocking(move || kind.check_whole(&bytes)).await
     };
     whole
-        .map_err(|_| bad("it could not be checked: the runtime is shutting down".to_owned()))?
-        .map_err(|why| bad(format!("it is {why}; save it anew, or download it again")))?;
+        .map_err(|_| invalid("it could not be checked: the runtime is shutting down".to_owned()))?
+        .map_err(|reason| invalid(format!("it is {reason}; save or download it again")))?;
     decode(name, bytes)
         .await
-        .map_err(|error| bad("it does not decode".to_owned()).with_source(error))?;
+        .map_err(|error| invalid("it does not decode".to_owned()).with_source(error))?;
     Ok(kind.mime())
 }
 
+/// Checks that an image decodes.
 #[cfg(feature = "media")]
 async fn decode(name: &str, bytes: &Bytes) -> Result<()> {
     use crate::media::{MediaOptions, MediaSource, bridge};
@@ -254,7 +261,7 @@ async fn decode(name: &str, bytes: &Bytes) -> Result<()> {
 }
 
 #[cfg(not(feature = "media"))]
-#[expect(clippy::unused_async, reason = "the other variant waits")]
+#[expect(clippy::unused_async, reason = "the variant with libav is async")]
 async fn decode(_name: &str, _bytes: &Bytes) -> Result<()> {
     Ok(())
 }

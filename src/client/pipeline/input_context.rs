@@ -1,6 +1,7 @@
-//! What a caller gives as media, before anything of it is sent: one set of rules for pictures and for clips.
+//! Checks the form of media inputs, with the same rules for images and clips.
 //!
-//! Owns what a file, a link, a `file_id` and a data URL have to look like. Knows nothing of what is in them.
+//! Owns the requirements for a file, a URL, a `file_id` and a data URL, and the wording of their errors. Knows nothing
+//! about their content.
 
 use std::fmt::Display;
 use std::fs::Metadata;
@@ -16,48 +17,50 @@ use crate::client::VideoClient;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::spawn_blocking;
 
-/// One input, as messages call it.
+/// Describes an input in error messages.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct InputContext<'a> {
-    /// `video`, or what a picture is for.
+    /// `video`, or the role of an image.
     role: &'a str,
     name: &'a str,
-    /// What would be right: a file, and how one may be called.
-    wanted: [&'static str; 2],
+    /// A valid kind of file, and an example of its name.
+    expected: [&'static str; 2],
 }
 
-/// Why a data URL has no content.
+/// The reason why a data URL cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NoContent {
+pub(crate) enum DataUrlError {
     NoComma,
     NotBase64,
-    Garbled,
+    InvalidBase64,
 }
 
 impl<'a> InputContext<'a> {
+    /// Describes a clip.
     pub(crate) const fn clip(name: &'a str) -> Self {
         Self {
             role: "video",
             name,
-            wanted: ["an MP4", "clip.mp4"],
+            expected: ["an MP4", "clip.mp4"],
         }
     }
 
+    /// Describes an image by its role.
     pub(crate) const fn picture(role: &'a str, name: &'a str) -> Self {
         Self {
             role,
             name,
-            wanted: ["a PNG, JPEG or WebP file", "picture.png"],
+            expected: ["a PNG, JPEG or WebP file", "picture.png"],
         }
     }
 
-    /// The error for an input that is not what is wanted.
-    pub(crate) fn bad(self, why: impl Display) -> Error {
-        Error::invalid(format!("read {} {}: {why}", self.role, self.name))
+    /// Returns the error for an invalid input.
+    pub(crate) fn invalid(self, reason: impl Display) -> Error {
+        Error::invalid(format!("read {} {}: {reason}", self.role, self.name))
     }
 
-    /// The error for a file that could not be read.
-    pub(crate) fn unread(self, error: io::Error) -> Error {
+    /// Returns the error for a file that could not be read.
+    pub(crate) fn unreadable(self, error: io::Error) -> Error {
         let Self { role, name, .. } = self;
         match error.kind() {
             io::ErrorKind::NotFound => Error::new(
@@ -68,56 +71,61 @@ impl<'a> InputContext<'a> {
         }
     }
 
-    /// The length of a regular file: a folder cannot be read, and a pipe could keep the reader for ever.
+    /// Returns the length of a regular file.
+    ///
+    /// # Errors
+    /// `NotFound`, or `InvalidRequest` for anything that is not a regular file. A pipe could block its reader forever.
     pub(crate) async fn length(self, path: &Path) -> Result<u64> {
-        let facts = facts(path).await.map_err(|error| self.unread(error))?;
-        let [wanted, _] = self.wanted;
-        if facts.is_dir() {
-            return Err(self.bad(format_args!("it is a folder; give {wanted}")));
+        let metadata = metadata(path).await.map_err(|error| self.unreadable(error))?;
+        let [expected, _] = self.expected;
+        if metadata.is_dir() {
+            return Err(self.invalid(format_args!("it is a folder; give {expected}")));
         }
-        if !facts.is_file() {
-            return Err(self.bad(format_args!("it is no regular file; give {wanted}")));
+        if !metadata.is_file() {
+            return Err(self.invalid(format_args!("it is not a regular file; give {expected}")));
         }
-        Ok(facts.len())
+        Ok(metadata.len())
     }
 
-    /// A link that the service can fetch. Whether it does shows only when the job runs.
-    pub(crate) fn link(self, client: &VideoClient, url: &str) -> Result<Url> {
-        let [_, example] = self.wanted;
+    /// Checks that the service can fetch a URL, as far as its form shows.
+    pub(crate) fn check_url(self, client: &VideoClient, url: &str) -> Result<Url> {
+        let [_, example] = self.expected;
         let parsed = Url::parse(url).map_err(|_| {
-            self.bad(format_args!(
+            self.invalid(format_args!(
                 "it is not a URL; write it as https://host/{example}"
             ))
         })?;
         match parsed.scheme() {
             "https" => Ok(parsed),
-            // The sandbox fetches from this machine, the service cannot.
+            // Only the sandbox can fetch from this machine.
             "http" if client.service().starts_with("http://") => Ok(parsed),
-            _ => Err(self.bad("the service fetches https only; give an https URL or the file itself")),
+            _ => Err(self.invalid("the service fetches https only; give an https URL or the file itself")),
         }
     }
 
-    pub(crate) fn file_id(self, id: &str) -> Result<()> {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-        if id.is_empty() || !id.bytes().all(fits) {
-            return Err(self.bad("it is no file_id; one looks like file_12ab"));
+    /// Checks the form of a `file_id`.
+    pub(crate) fn check_file_id(self, id: &str) -> Result<()> {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        if id.is_empty() || !id.bytes().all(is_allowed) {
+            return Err(self.invalid("it is no file_id; an example of one is file_12ab"));
         }
         Ok(())
     }
 }
 
-pub(crate) fn decode_data_url(url: &str) -> Result<Bytes, NoContent> {
-    let (head, content) = url.split_once(',').ok_or(NoContent::NoComma)?;
+/// Decodes the content of a base64 data URL.
+pub(crate) fn decode_data_url(url: &str) -> Result<Bytes, DataUrlError> {
+    let (head, content) = url.split_once(',').ok_or(DataUrlError::NoComma)?;
     if !head.to_ascii_lowercase().ends_with(";base64") {
-        return Err(NoContent::NotBase64);
+        return Err(DataUrlError::NotBase64);
     }
     let decoded = STANDARD.decode(content.trim());
-    decoded.map(Bytes::from).map_err(|_| NoContent::Garbled)
+    decoded.map(Bytes::from).map_err(|_| DataUrlError::InvalidBase64)
 }
 
-/// What the system says of a file.
-pub(crate) async fn facts(path: &Path) -> io::Result<Metadata> {
+/// Returns the metadata of a file.
+pub(crate) async fn metadata(path: &Path) -> io::Result<Metadata> {
     let path = path.to_owned();
-    let asked = spawn_blocking(move || std::fs::metadata(path)).await;
-    asked.unwrap_or_else(|_| Err(io::Error::other("the runtime is shutting down")))
+    let metadata = spawn_blocking(move || std::fs::metadata(path)).await;
+    metadata.unwrap_or_else(|_| Err(io::Error::other("the runtime is shutting down")))
 }

@@ -1,4 +1,7 @@
-//! Planning inside a verb: whether, with what, and what the clip's record keeps of it.
+//! Plans the prompt of a verb: decides whether to plan, gathers the planner's input, and writes the result into the
+//! sidecar.
+//!
+//! How the planner asks the language model is the matter of `crate::planner`.
 
 use std::borrow::Cow;
 
@@ -19,42 +22,42 @@ use crate::request::{
     PlannerSettings, ResolvedMedia,
 };
 
-/// Longer side of a picture that a planner is shown: enough to see what is there, and cheap.
+/// Longer side of an image for the planner: enough to recognize its content, at a low cost.
 #[cfg(feature = "media")]
 pub(crate) const PLANNER_PICTURE_SIDE: u32 = 768;
-/// From 90 up a JPEG keeps its colours at full resolution.
+/// JPEG quality of an image for the planner. From 90 up a JPEG keeps its chroma at full resolution.
 #[cfg(feature = "media")]
 pub(crate) const PLANNER_PICTURE_QUALITY: u8 = 90;
-/// How many prompts of a series a planner sees.
+/// Maximum number of earlier prompts of a series that a planner sees.
 const MAX_SERIES_PROMPTS: usize = 4;
 
-/// What a verb knows of the clip it is about to ask for.
+/// Describes the clip whose prompt is to be planned.
 #[derive(Debug)]
 pub(crate) struct PlanningRequest<'a> {
-    /// What the request says.
+    /// The planning option of the request.
     pub(crate) choice: &'a PlanChoice,
-    /// The row of the model table; `Image` with a lineage is a continuation.
+    /// The mode in the model table; `Image` with a lineage is a continuation.
     pub(crate) mode: Mode,
     pub(crate) seconds: Option<u32>,
     pub(crate) resolution: Option<&'a str>,
     pub(crate) aspect_ratio: Option<&'a str>,
     pub(crate) audio: Option<bool>,
-    /// The user's own words.
+    /// The prompt that the user wrote.
     pub(crate) prompt: Option<&'a str>,
     pub(crate) voices: usize,
-    /// What a picture is for, how prompts call it, and the picture.
+    /// The role of each image, its tag in prompts, and the image.
     pub(crate) pictures: Vec<(String, Option<String>, PlannerPicture<'a>)>,
-    /// The branch that is gone on from, oldest first. The parent's sidecar is the authority on it.
+    /// The ancestors of a continuation, oldest first, as the parent's sidecar lists them.
     pub(crate) lineage: &'a [ContinuityEntry],
     pub(crate) topic: Option<&'a str>,
 }
 
-/// A picture that is to be shown.
+/// An image for the planner.
 #[derive(Debug)]
 pub(crate) enum PlannerPicture<'a> {
-    /// One that goes into the request.
+    /// An input of the request.
     Media(&'a ResolvedMedia),
-    /// The first or the last frame of a clip of this machine.
+    /// The first or the last frame of a local clip.
     FrameOf {
         local: &'a LocalClip,
         name: &'a str,
@@ -62,9 +65,9 @@ pub(crate) enum PlannerPicture<'a> {
     },
 }
 
-/// The choice of a clip that goes on from another: there the planner is on unless told otherwise.
+/// Returns the planning option of a continuation, for which planning is on by default.
 #[cfg(feature = "media")]
-pub(crate) fn continuing(client: &VideoClient, choice: &PlanChoice) -> PlanChoice {
+pub(crate) fn choice_for_continuation(client: &VideoClient, choice: &PlanChoice) -> PlanChoice {
     match choice {
         PlanChoice::Default if client.inner.planner.when == PlanWhen::Continuing => PlanChoice::On(None),
         choice => choice.clone(),
@@ -72,7 +75,7 @@ pub(crate) fn continuing(client: &VideoClient, choice: &PlanChoice) -> PlanChoic
 }
 
 impl<'a> PlanningRequest<'a> {
-    /// A clip of `generate`; with a lineage one of `continue_from`.
+    /// Describes a clip of `generate`, or with a lineage a clip of `continue_from`.
     pub(crate) fn generate(
         request: &'a GenerateRequest,
         checked: &'a Checked,
@@ -94,13 +97,13 @@ impl<'a> PlanningRequest<'a> {
         }
     }
 
-    /// An edit or an extension.
+    /// Describes an edit or an extension.
     pub(crate) fn video(
         choice: &'a PlanChoice,
         checked: &'a CheckedVideo,
         local: Option<&'a LocalClip>,
         name: &'a str,
-        measured: ClipFacts,
+        facts: ClipFacts,
         lineage: &'a [ContinuityEntry],
     ) -> Self {
         let last = checked.added_seconds.is_some();
@@ -119,13 +122,13 @@ impl<'a> PlanningRequest<'a> {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "clips of the service last seconds, and a length is never negative"
+            reason = "a clip is seconds long, and its length is never negative"
         )]
-        let whole = measured.length.map(|length| length.as_secs_f64().round() as u32);
+        let whole_seconds = facts.length.map(|length| length.as_secs_f64().round() as u32);
         Self {
             choice,
             mode: checked.mode,
-            seconds: checked.added_seconds.or(whole),
+            seconds: checked.added_seconds.or(whole_seconds),
             resolution: None,
             aspect_ratio: None,
             audio: None,
@@ -138,7 +141,7 @@ impl<'a> PlanningRequest<'a> {
     }
 }
 
-/// The pictures of a request in the order of its fields.
+/// Returns the images of a request in the order of its fields.
 fn pictures(media: &GenerateInputs, mode: Mode) -> Vec<(String, Option<String>, PlannerPicture<'_>)> {
     let tagged = mode == Mode::References;
     let mut all = Vec::new();
@@ -168,45 +171,45 @@ fn pictures(media: &GenerateInputs, mode: Mode) -> Vec<(String, Option<String>, 
     all
 }
 
-/// What came of planning.
+/// The result of planning: the prompt to send, and what the sidecar says about it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct PromptPlan {
-    /// What is sent.
+    /// The prompt that is sent.
     pub(crate) prompt: Option<String>,
-    /// What the user wrote.
+    /// The prompt that the user wrote.
     user_prompt: Option<String>,
-    /// Missing where nothing was planned.
+    /// `None` if nothing was planned.
     planner: Option<PlannerRecord>,
     series: Option<VideoSeries>,
 }
 
-/// Plans the prompt of one clip where client and request want that, and finds the clip's place in its
-/// series. Sends at most one paid question, and no create.
+/// Plans the prompt of a clip if client and request ask for it, and finds the place of the clip in its series. Sends
+/// at most one paid query to a language model, and no create request.
 ///
 /// # Errors
-/// Those of [`planner::plan`]; `Library` when the series cannot be read.
-pub(crate) async fn for_request(
+/// Those of [`planner::plan`]; `Library` if the series cannot be read.
+pub(crate) async fn plan_prompt(
     client: &VideoClient,
-    mut wanted: PlanningRequest<'_>,
-    bill: &mut QueryCost,
+    mut request: PlanningRequest<'_>,
+    cost: &mut QueryCost,
 ) -> Result<PromptPlan> {
-    let series = match wanted.topic {
+    let series = match request.topic {
         Some(topic) => Some(client.inner.library.series(topic, MAX_SERIES_PROMPTS).await?),
         None => None,
     };
     let mut planned = PromptPlan {
-        prompt: wanted.prompt.map(str::to_owned),
-        user_prompt: wanted.prompt.map(str::to_owned),
+        prompt: request.prompt.map(str::to_owned),
+        user_prompt: request.prompt.map(str::to_owned),
         planner: None,
         series: series.as_ref().map(crate::library::Series::next),
     };
-    let Some(settings) = settings(client, &wanted) else {
+    let Some(settings) = settings(client, &request) else {
         return Ok(planned);
     };
-    let pictures = read_pictures(std::mem::take(&mut wanted.pictures)).await?;
+    let pictures = read_pictures(std::mem::take(&mut request.pictures)).await?;
     let series = series.map(|series| (series.topic, series.prompts));
-    let brief = brief(client, &wanted, pictures, series);
-    let plan = planner::plan(&*client.inner.provider, &settings, &brief, bill).await?;
+    let input = planner_input(client, &request, pictures, series);
+    let plan = planner::plan(&*client.inner.provider, &settings, &input, cost).await?;
     tracing::info!(
         model = plan.model,
         fell_back = plan.fell_back.is_some(),
@@ -223,59 +226,64 @@ pub(crate) async fn for_request(
     Ok(planned)
 }
 
-/// Reserves the most that planning can cost, where something is planned.
-pub(crate) fn reserve(client: &VideoClient, wanted: &PlanningRequest<'_>, record: &mut JobRecord) {
-    if let Some(settings) = settings(client, wanted) {
-        let unseen = |(role, tag, _): &(String, Option<String>, PlannerPicture<'_>)| PlannerImage {
+/// Adds the maximum cost of planning to a reservation, if the prompt is to be planned.
+pub(crate) fn reserve(client: &VideoClient, request: &PlanningRequest<'_>, record: &mut JobRecord) {
+    if let Some(settings) = settings(client, request) {
+        let without_content = |(role, tag, _): &(String, Option<String>, PlannerPicture<'_>)| PlannerImage {
             role: role.clone(),
             tag: tag.clone(),
             content: None,
         };
-        let pictures = wanted.pictures.iter().map(unseen).collect();
-        // The prompts of the series are read later: they count as long as they can be.
-        let series = wanted.topic.map(|topic| (topic.to_owned(), Vec::new()));
-        let size = planner::plan_query_size(&brief(client, wanted, pictures, series), MAX_SERIES_PROMPTS);
-        let most = planner::max_query_cost(&client.inner.models, &settings.model, size, settings.web_search);
-        (record.questions, record.unpriced_question) = (most, most.is_none());
+        let pictures = request.pictures.iter().map(without_content).collect();
+        // The prompts of the series are read later, so their maximum length is reserved.
+        let series = request.topic.map(|topic| (topic.to_owned(), Vec::new()));
+        let size = planner::plan_query_size(
+            &planner_input(client, request, pictures, series),
+            MAX_SERIES_PROMPTS,
+        );
+        let max_cost =
+            planner::max_query_cost(&client.inner.models, &settings.model, size, settings.web_search);
+        (record.questions, record.unpriced_question) = (max_cost, max_cost.is_none());
     }
 }
 
-/// What the planner is told.
-fn brief(
+/// Returns the input of the planner.
+fn planner_input(
     client: &VideoClient,
-    wanted: &PlanningRequest<'_>,
+    request: &PlanningRequest<'_>,
     images: Vec<PlannerImage>,
     series: Option<(String, Vec<String>)>,
 ) -> PlannerInput {
     PlannerInput {
-        mode: wanted.mode,
-        seconds: wanted.seconds,
-        resolution: wanted.resolution.map(str::to_owned),
-        aspect_ratio: wanted.aspect_ratio.map(str::to_owned),
-        audio: wanted.audio,
-        user_prompt: wanted.prompt.map(str::to_owned),
+        mode: request.mode,
+        seconds: request.seconds,
+        resolution: request.resolution.map(str::to_owned),
+        aspect_ratio: request.aspect_ratio.map(str::to_owned),
+        audio: request.audio,
+        user_prompt: request.prompt.map(str::to_owned),
         max_chars: client.inner.models.max_prompt_chars as usize,
-        voices: wanted.voices,
+        voices: request.voices,
         images,
-        lineage: wanted.lineage.iter().map(ancestor).collect(),
+        lineage: request.lineage.iter().map(ancestor).collect(),
         series,
     }
 }
 
-/// The settings to plan with; `None` where nothing is planned.
-fn settings<'a>(client: &'a VideoClient, wanted: &PlanningRequest<'a>) -> Option<Cow<'a, PlannerSettings>> {
-    let own = Cow::Borrowed(&client.inner.planner);
-    match wanted.choice {
+/// Returns the settings of the planner, or `None` if the prompt is not to be planned.
+fn settings<'a>(client: &'a VideoClient, request: &PlanningRequest<'a>) -> Option<Cow<'a, PlannerSettings>> {
+    let default = Cow::Borrowed(&client.inner.planner);
+    match request.choice {
         PlanChoice::Off => None,
         PlanChoice::On(Some(settings)) => Some(Cow::Borrowed(settings)),
-        PlanChoice::On(None) => Some(own),
-        PlanChoice::Default => match own.when {
-            PlanWhen::Always => Some(own),
+        PlanChoice::On(None) => Some(default),
+        PlanChoice::Default => match default.when {
+            PlanWhen::Always => Some(default),
             PlanWhen::Continuing | PlanWhen::Never => None,
         },
     }
 }
 
+/// Returns an ancestor as the planner sees it.
 fn ancestor(entry: &ContinuityEntry) -> Ancestor {
     Ancestor {
         role: entry.role.as_str().to_owned(),
@@ -285,6 +293,7 @@ fn ancestor(entry: &ContinuityEntry) -> Ancestor {
     }
 }
 
+/// Reads and shrinks the images for the planner.
 async fn read_pictures(
     pictures: Vec<(String, Option<String>, PlannerPicture<'_>)>,
 ) -> Result<Vec<PlannerImage>> {
@@ -294,12 +303,12 @@ async fn read_pictures(
             PlannerPicture::Media(ResolvedMedia::Inline {
                 content: MediaContent::Memory(bytes),
                 ..
-            }) => small::picture(&role, bytes.clone()).await?,
-            PlannerPicture::FrameOf { local, name, last } => small::frame(local, name, last).await?,
+            }) => shrink::picture(&role, bytes.clone()).await?,
+            PlannerPicture::FrameOf { local, name, last } => shrink::frame(local, name, last).await?,
             PlannerPicture::Media(ResolvedMedia::Url(url)) if url.starts_with("https://") => {
                 Some(QueryPart::ImageUrl(url.clone()))
             }
-            // A file of the service, or a link on this machine.
+            // The planner cannot read a file of the service or a link to this machine.
             PlannerPicture::Media(_) => None,
         };
         all.push(PlannerImage { role, tag, content });
@@ -307,21 +316,23 @@ async fn read_pictures(
     Ok(all)
 }
 
-/// Pictures made small. They are encoded anew, so nothing goes along that is not seen: a place, a name.
+/// Shrinks images. They are encoded again, which drops metadata such as places and names.
 #[cfg(feature = "media")]
-mod small {
+mod shrink {
     use bytes::Bytes;
 
     use super::{LocalClip, PLANNER_PICTURE_QUALITY, PLANNER_PICTURE_SIDE, QueryPart};
     use crate::error::Result;
     use crate::media::{self, Frame, FramePosition, MediaOptions, MediaSource, bridge};
 
+    /// Shrinks an input image.
     pub(crate) async fn picture(role: &str, bytes: Bytes) -> Result<Option<QueryPart>> {
         let source = MediaSource::named_bytes(role, bytes);
         let work = move |options: &MediaOptions| encode(media::picture(source, options)?);
         bridge::run(MediaOptions::default(), work).await
     }
 
+    /// Shrinks the first or the last frame of a clip.
     pub(crate) async fn frame(local: &LocalClip, name: &str, last: bool) -> Result<Option<QueryPart>> {
         let source = local.media(name);
         let position = if last {
@@ -344,10 +355,10 @@ mod small {
     }
 }
 
-/// Without libav no picture is made small, and a large one costs more than it tells.
+/// Omits all images, because without libav they cannot be shrunk, and large images cost more than they help.
 #[cfg(not(feature = "media"))]
-#[expect(clippy::unused_async, reason = "the other variant waits")]
-mod small {
+#[expect(clippy::unused_async, reason = "the variant with libav is async")]
+mod shrink {
     use super::{LocalClip, QueryPart};
     use crate::error::Result;
 
@@ -361,7 +372,7 @@ mod small {
 }
 
 impl PromptPlan {
-    /// Puts into a finished clip's record what planning knows: both prompts, the planner, the series.
+    /// Writes the prompts, the planner and the series into the sidecar of a finished clip.
     pub(crate) fn write_into(self, record: &mut ClipRecord) {
         record.user_prompt.clone_from(&self.user_prompt);
         // The last entry of the branch is the clip itself.
@@ -378,7 +389,7 @@ impl PromptPlan {
             return;
         };
         if let Some(reason) = &planner.fell_back {
-            let warning = format!("the prompt is the user's own words, because there was no plan: {reason}");
+            let warning = format!("the prompt is the user's own words, because planning failed: {reason}");
             block.warnings.get_or_insert_default().push(warning);
         }
         block.planner = Some(planner);

@@ -1,4 +1,6 @@
-//! What becomes of a download that is whole and no clip for this build: it is kept, and the job stays open.
+//! Keeps complete downloads that failed verification, so that a person can accept them. Their jobs stay open.
+//!
+//! Where the bytes are stored is the library's matter.
 
 use crate::client::VideoClient;
 use crate::client::pipeline::content_checks::CheckResults;
@@ -10,53 +12,54 @@ use crate::journal::{JobRecord, OwnedRecord};
 use crate::library::{Library, RejectedClip, Staged};
 use crate::provider::FinishedJob;
 
-/// Keeps what failed verification of one job.
+/// Moves downloads of a job that failed verification into quarantine.
 pub(crate) struct Quarantine<'a> {
     pub(crate) client: &'a VideoClient,
     pub(crate) id: &'a JobId,
     pub(crate) name: &'a ClipId,
-    pub(crate) file: &'a mut OwnedRecord,
+    pub(crate) owned: &'a mut OwnedRecord,
 }
 
 impl Quarantine<'_> {
-    /// Puts what is staged into quarantine, with the sidecar that it gets when a person accepts it. Nothing is staged
-    /// afterwards. That it could not be kept is no error: the next attempt may succeed.
+    /// Moves the staged bytes into quarantine, with the sidecar that they get if a person accepts them. The staged file
+    /// is empty afterwards. A failure to keep the bytes is only logged, because the next attempt may succeed.
     ///
     /// # Errors
-    /// `Library` when nothing can be staged any more.
+    /// `Library` if the staged file cannot be emptied.
     pub(crate) async fn keep(
         &mut self,
         staged: &mut Staged,
         finished: &FinishedJob,
-        why: &Error,
+        reason: &Error,
     ) -> Result<()> {
-        let kept = match self.mark().await {
-            Ok(()) => staged.quarantine(self.rejected(finished, why)).await,
+        let result = match self.mark().await {
+            Ok(()) => staged.quarantine(self.rejected(finished, reason)).await,
             Err(error) => Err(error),
         };
-        let Err(error) = kept else {
-            tracing::info!(job = %self.id, reason = %why, "the download failed verification and is in quarantine");
+        let Err(error) = result else {
+            tracing::info!(job = %self.id, %reason, "the download failed verification and is in quarantine");
             return Ok(());
         };
         tracing::warn!(job = %self.id, %error, "a download that failed verification could not be kept");
-        // Without a file for the next attempt, the first cause is what counts.
+        // If the staged file is unusable as well, the first error is the cause.
         staged.truncate(0).await.map_err(|_| error)
     }
 
-    /// Writes down, before the bytes are there, that there may be some.
+    /// Records that the job may have bytes in quarantine, before they are written.
     async fn mark(&mut self) -> Result<()> {
-        if self.file.record().quarantined {
+        if self.owned.record().quarantined {
             return Ok(());
         }
-        self.file.change(|record| record.quarantined = true).await
+        self.owned.change(|record| record.quarantined = true).await
     }
 
-    fn rejected(&self, finished: &FinishedJob, why: &Error) -> RejectedClip {
-        let record = self.file.record();
-        let reason = why.to_string();
-        let brief = ClipDraft::from_record(record);
-        let (verified, found) = (VerifiedClip::default(), CheckResults::default());
-        let mut sidecar = brief.into_record(self.client, self.id, self.name, finished, &verified, found);
+    /// Describes the rejected bytes, with their sidecar.
+    fn rejected(&self, finished: &FinishedJob, reason: &Error) -> RejectedClip {
+        let record = self.owned.record();
+        let reason = reason.to_string();
+        let draft = ClipDraft::from_record(record);
+        let (verified, results) = (VerifiedClip::default(), CheckResults::default());
+        let mut sidecar = draft.into_record(self.client, self.id, self.name, finished, &verified, results);
         if let Some(ours) = &mut sidecar.reelkin {
             let delivery = ours.delivery.get_or_insert_default();
             delivery.unverified(&reason);
@@ -72,7 +75,8 @@ impl Quarantine<'_> {
     }
 }
 
-/// Adds to an error of a job which of its bytes are kept. Such a job stays open, whatever the service says of it now.
+/// Adds to an error of a job where its quarantined bytes are. Such a job stays open, even if the service no longer
+/// knows it.
 pub(crate) async fn explain(library: &Library, record: &JobRecord, error: Error) -> Error {
     if !record.quarantined {
         return error;
@@ -86,18 +90,18 @@ pub(crate) async fn explain(library: &Library, record: &JobRecord, error: Error)
                 "the bytes in quarantine are paid for: play them, and accept them as the clip, or recover the job again later",
             ),
         Ok(None) => error,
-        Err(unread) => {
-            tracing::warn!(record = %record.id, error = %unread, "the quarantine was not looked at");
+        Err(library_error) => {
+            tracing::warn!(record = %record.id, error = %library_error, "the quarantine could not be read");
             error.with_advice(RetryAdvice::Resume)
         }
     }
 }
 
-/// Removes what earlier attempts of a job left in quarantine, now that its clip is saved.
+/// Removes the bytes that earlier attempts of a job left in quarantine, now that its clip is saved.
 pub(crate) async fn clear(library: &Library, record: &JobRecord) {
     if record.quarantined
         && let Err(error) = library.discard_quarantined(&record.id).await
     {
-        tracing::warn!(record = %record.id, %error, "the clip is saved, and bytes of earlier attempts stay in quarantine");
+        tracing::warn!(record = %record.id, %error, "the clip is saved, but bytes of earlier attempts could not be removed from quarantine");
     }
 }

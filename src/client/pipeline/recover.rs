@@ -1,4 +1,7 @@
-//! Taking up what was begun: one job by its id, or everything that is open.
+//! Resumes interrupted jobs: a single job by its id, or every open record of the journal.
+//!
+//! Only finds out in which state a record is and who owns it. Jobs are finished in `finish`, and nothing is ever sent
+//! again.
 
 use std::collections::HashMap;
 use std::future::{Future, IntoFuture};
@@ -21,61 +24,62 @@ use crate::money::UsdTicks;
 use crate::mutation::{Mutation, is_on};
 use crate::telemetry::Verb;
 
-/// How many jobs are waited for at a time, oldest first. How many are finished at a time is the client's.
+/// Maximum number of jobs that are waited for at the same time, oldest first. The client limits how many are
+/// downloaded and saved at the same time.
 const CONCURRENT_JOBS: usize = 1024;
 
-/// A recovery on its way.
+/// A handle to a running recovery.
 pub type RecoveryHandle = Handle<Recovered, RecoveryEvent>;
 
-/// What a recovery found and did.
+/// The result of a recovery.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Recovered {
     /// Clips that were saved, oldest job first.
     pub saved: Vec<Clip>,
-    /// Jobs that are over without a clip. [`JobRecord::failure`] says why.
+    /// Jobs that ended without a clip. [`JobRecord::failure`] returns the reason.
     pub failed: Vec<JobRecord>,
-    /// Jobs that could not be finished now, and stay open: [`JobRecord::failure`] says why, and the next
+    /// Jobs that could not be finished now and stay open. [`JobRecord::failure`] returns the reason, and the next
     /// recovery tries again.
     pub open: Vec<JobRecord>,
-    /// Creates that were sent without a known answer. Only a person can find out, on the service's account
-    /// page; [`Library::settle`](crate::Library::settle) takes the answer.
+    /// Create requests that were sent and whose answer is unknown. Only a person can find out on the account page of
+    /// the service whether there is a job; [`Library::settle`](crate::Library::settle) records the answer.
     pub unsettled: Vec<JobRecord>,
-    /// Records that cannot be taken up: damaged, of a newer version, or the disk refuses. None of them keeps
-    /// another job from being finished; a person has to look.
+    /// Records that cannot be resumed, because they are damaged, of a newer version, or not readable. They do not
+    /// prevent other jobs from being finished, and need the attention of a person.
     pub stuck: Vec<StuckJob>,
-    /// Jobs that another process is at work on.
+    /// Jobs that another process is working on.
     pub elsewhere: Vec<JobRecord>,
-    /// Jobs that were sent to another service than this client's, as [`JobRecord::service`] says. They are left as
-    /// they are: recover them with a client of that service.
+    /// Jobs that were sent to another service than this client's, as [`JobRecord::service`] says. They are left
+    /// unchanged; recover them with a client of that service.
     pub other_service: Vec<JobRecord>,
-    /// How many requests had been prepared and never sent. They are dropped.
+    /// Number of requests that were prepared and never sent. They are dropped.
     pub dropped: u64,
 }
 
-/// One thing that happened in a recovery.
+/// An event of a recovery.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum RecoveryEvent {
-    /// So much is open.
+    /// The open records were counted.
     Found {
-        /// Records in the journal, those of other processes included.
+        /// Number of open records in the journal, including those of other processes.
         jobs: u64,
     },
-    /// Something happened to a job.
+    /// A job has an event.
     Job {
-        /// The service's id of it.
+        /// The service's id of the job.
         job_id: JobId,
-        /// What happened.
+        /// The event of the job.
         job: JobEvent,
     },
-    /// One of them is done, whatever came of it.
+    /// A record was handled, with any result.
     Looked {
-        /// How many are.
+        /// Number of records handled so far.
         done: u64,
-        /// Of so many.
+        /// Number of open records that the recovery found.
         of: u64,
     },
 }
@@ -106,32 +110,34 @@ pub struct Recover {
 }
 
 impl VideoClient {
-    /// Finishes every job of the library that a crash, a kill, a full disk or a lost network interrupted:
-    /// waits for it, downloads, checks and saves its clip, with the sidecar that it would have had. Await it
-    /// for what was found, or [`start`](Recover::start) it for a handle with events.
+    /// Finishes every job of the library that a crash, a kill, a full disk or a lost network interrupted.
     ///
-    /// Jobs that another process is at work on are left to it. In a library on a folder that is known at once; in
-    /// a bucket it takes up to 20 s to be sure that a process is dead.
+    /// For each job it waits, downloads the clip, verifies it, and saves it with the same sidecar that it would have
+    /// had without the interruption. Await the future for the result, or [`start`](Recover::start) it for a handle
+    /// with events.
+    ///
+    /// Jobs that another process is working on are left to that process. In a library on a folder, a dead process is
+    /// recognized at once; in a bucket that takes up to 20 s.
     ///
     /// # Errors
-    /// `Library` when the journal cannot be read. What happens to one job is in [`Recovered`].
+    /// `Library` if the journal cannot be read. The result of each job is in [`Recovered`].
     ///
     /// # Cancel safety
-    /// Dropping the future once it was polled stops nothing: the work goes on.
+    /// Dropping the future after its first poll stops nothing: the work continues.
     ///
     /// # Cost
-    /// Nothing: looking at jobs and downloading their clips are free, and nothing is sent again.
+    /// None. Polling jobs and downloading their clips are free, and nothing is sent again.
     pub fn recover(&self) -> Recover {
         Recover { client: self.clone() }
     }
 }
 
 impl Recover {
-    /// Begins. The rest goes on by itself.
+    /// Starts the recovery in a background task and returns its handle.
     pub fn start(self) -> RecoveryHandle {
         let Self { client } = self;
         let stop = client.stop_signal().clone();
-        let work = move |reporter| async move { Box::pin(all(&client, &reporter)).await };
+        let work = move |reporter| async move { Box::pin(recover_all(&client, &reporter)).await };
         job::spawn(Verb::Recover.span(), &stop, work).with_id(())
     }
 }
@@ -145,53 +151,53 @@ impl IntoFuture for Recover {
     }
 }
 
-/// Takes up one job of the service, whoever sent it.
-pub(crate) async fn one(client: &VideoClient, reporter: &Reporter, id: &JobId) -> Result<Clip> {
+/// Resumes a job of the service by its id, even if another process or another library sent it.
+pub(crate) async fn resume_job(client: &VideoClient, reporter: &Reporter, id: &JobId) -> Result<Clip> {
     let library = &client.inner.library;
     let service = client.inner.provider.origin();
     let deadline = Instant::now() + client.inner.poll.deadline;
-    let named = |error: Error| error.with_job_id(id);
+    let with_id = |error: Error| error.with_job_id(id);
     let mut watched: Option<RecordId> = None;
     loop {
-        match library.journal().pick_up(id, &service).await.map_err(named)? {
-            Claim::Ours(file) => {
-                // Somebody had it and has ended it: what became of it is in the ledger.
+        match library.journal().pick_up(id, &service).await.map_err(with_id)? {
+            Claim::Ours(owned) => {
+                // Another process had the job and has ended it, so its result is in the ledger.
                 if let Some(watched) = watched.take()
-                    && file.record().is_pickup()
+                    && owned.record().is_pickup()
                 {
-                    file.discard().await.map_err(named)?;
-                    return ended(client, &watched).await.map_err(named);
+                    owned.discard().await.map_err(with_id)?;
+                    return ended_job_clip(client, &watched).await.map_err(with_id);
                 }
-                let job = finish::PendingJob::from_record(file).map_err(named)?;
+                let job = finish::PendingJob::from_record(owned).map_err(with_id)?;
                 return Box::pin(finish::finish(client, reporter, job)).await;
             }
-            // What others only picked up never comes to the ledger, and is looked for like any other.
+            // A record that only picks up a job never reaches the ledger, so there is nothing to watch.
             Claim::HeldByOther { record, .. } | Claim::Ended(record) if record.is_pickup() => {}
             Claim::HeldByOther { record, .. } | Claim::Ended(record) => watched = Some(record.id),
-            Claim::OtherService(record) => return Err(named(other_service_error(&record, &service))),
+            Claim::OtherService(record) => return Err(with_id(other_service_error(&record, &service))),
             Claim::Gone => {}
         }
         if Instant::now() >= deadline {
-            return Err(named(Error::new(
+            return Err(with_id(Error::new(
                 ErrorKind::Timeout,
-                "wait for the job: another process is at work on it, and has not finished",
+                "wait for the job: another process is working on it and has not finished",
             )));
         }
         let pause = async {
             job::pause(WATCH_INTERVAL).await;
             Ok(())
         };
-        reporter.until_stopped(pause).await.map_err(named)?;
+        reporter.until_stopped(pause).await.map_err(with_id)?;
     }
 }
 
-/// A job that this client's service does not know, since it was sent to another one.
+/// Returns the error for a job that was sent to another service than this client's.
 pub(crate) fn other_service_error(record: &JobRecord, ours: &str) -> Error {
     let theirs = record.service.as_deref().unwrap_or("another service");
     Error::new(
         ErrorKind::Config,
         format!(
-            "take up the job of record {}: it was sent to {theirs}, and the base URL of this client is at {ours}; use the base URL that it was sent to, or settle the record",
+            "resume the job of record {}: it was sent to {theirs}, and the base URL of this client is at {ours}; use the base URL that it was sent to, or settle the record",
             record.id
         ),
     )
@@ -199,8 +205,8 @@ pub(crate) fn other_service_error(record: &JobRecord, ours: &str) -> Error {
     .with_advice(RetryAdvice::Resume)
 }
 
-/// What became of a job that somebody else has ended.
-async fn ended(client: &VideoClient, record: &RecordId) -> Result<Clip> {
+/// Returns the clip of a job that another process has ended, or its error.
+async fn ended_job_clip(client: &VideoClient, record: &RecordId) -> Result<Clip> {
     let library = &client.inner.library;
     let record = library.job_record(record).await?;
     if let Some(error) = record.failure() {
@@ -210,24 +216,25 @@ async fn ended(client: &VideoClient, record: &RecordId) -> Result<Clip> {
         Some(clip) => library.clip(clip).await,
         None => Err(Error::new(
             ErrorKind::NotFound,
-            "find the clip of a job that another process has finished",
+            "find the clip of a job that another process has finished: its record names no clip",
         )),
     }
 }
 
-async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result<Recovered> {
+/// Resumes every open record of the journal.
+async fn recover_all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result<Recovered> {
     let library = &client.inner.library;
-    let mut left = library.journal().open_jobs().await?;
-    let of = left.len() as u64;
+    let mut pending = library.journal().open_jobs().await?;
+    let of = pending.len() as u64;
     reporter.emit(RecoveryEvent::Found { jobs: of });
-    let began = Instant::now();
+    let started = Instant::now();
     let mut recovered = Recovered::default();
-    let mut elsewhere: HashMap<RecordId, JobRecord> = HashMap::new();
+    let mut held: HashMap<RecordId, JobRecord> = HashMap::new();
     let mut saved: Vec<(RecordId, Clip)> = Vec::new();
     let mut done = 0;
     loop {
-        // One that is not ready must not hold up those that are.
-        let mut looks = stream::iter(left.drain(..))
+        // Concurrent, so that a job that is not ready does not delay those that are.
+        let mut results = stream::iter(pending.drain(..))
             .map(|job| async move {
                 let part = |job_id: JobId| {
                     reporter.part(move |job| RecoveryEvent::Job {
@@ -240,13 +247,11 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
             .buffer_unordered(CONCURRENT_JOBS);
         let mut busy: Vec<OpenJob> = Vec::new();
         let mut has_unknown_owners = false;
-        while let Some((outcome, job)) = looks.next().await {
-            elsewhere.remove(job.id());
-            let outcome =
-                outcome.unwrap_or_else(|error| RecoveryResult::Stuck(StuckJob::new(job.id(), error)));
-            match outcome {
+        while let Some((result, job)) = results.next().await {
+            held.remove(job.id());
+            match result.unwrap_or_else(|error| RecoveryResult::Stuck(StuckJob::new(job.id(), error))) {
                 RecoveryResult::HeldByOther { record, is_alive } => {
-                    elsewhere.insert(job.id().clone(), record);
+                    held.insert(job.id().clone(), record);
                     if !is_alive {
                         has_unknown_owners = true;
                     }
@@ -265,13 +270,13 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
             done += 1;
             reporter.emit(RecoveryEvent::Looked { done, of });
         }
-        drop(looks);
-        // Only owners that may be dead have to be watched for a while.
-        let is_watched = !has_unknown_owners || began.elapsed() > LEASE_DURATION + WATCH_INTERVAL;
-        if is_watched || reporter.is_stopped() {
+        drop(results);
+        // An owner that may be dead is watched until its lease would have expired.
+        let is_settled = !has_unknown_owners || started.elapsed() > LEASE_DURATION + WATCH_INTERVAL;
+        if is_settled || reporter.is_stopped() {
             break;
         }
-        left = busy;
+        pending = busy;
         reporter
             .stop_signal()
             .run_until_stopped(job::pause(WATCH_INTERVAL * 2))
@@ -288,15 +293,15 @@ async fn all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result
         records.sort_by(|a, b| a.id.cmp(&b.id));
     }
     recovered.stuck.sort_by(|a, b| a.record.cmp(&b.record));
-    recovered.elsewhere = elsewhere.into_values().collect();
+    recovered.elsewhere = held.into_values().collect();
     recovered.elsewhere.sort_by(|a, b| a.id.cmp(&b.id));
     if let Err(error) = library.journal().remove_stale_leases().await {
-        tracing::warn!(%error, "the leases of dead processes were not removed");
+        tracing::warn!(%error, "the leases of dead processes could not be removed");
     }
     Ok(recovered)
 }
 
-/// What became of one record.
+/// The result of resuming a record.
 pub(crate) enum RecoveryResult {
     Saved(Box<Clip>),
     Failed(JobRecord),
@@ -304,38 +309,38 @@ pub(crate) enum RecoveryResult {
     Unsettled(JobRecord),
     HeldByOther {
         record: JobRecord,
-        /// Whether whoever works on it was seen to be alive.
+        /// Whether its owner is known to be alive.
         is_alive: bool,
     },
     OtherService(JobRecord),
-    /// Only of a recovery of many.
+    /// The record cannot be resumed. Only [`recover_all`] returns this.
     Stuck(StuckJob),
     Dropped,
     Gone,
 }
 
-/// Takes one record up, as far as software can. `part` is who is told of a job, by its id.
+/// Claims a record and resumes it. `part` returns the reporter for the job with the given id.
 pub(crate) async fn recover_one(
     client: &VideoClient,
     part: impl FnOnce(JobId) -> Reporter + Send,
     job: &OpenJob,
 ) -> Result<RecoveryResult> {
-    let turn = client.inner.finishing.acquire().await;
+    let permit = client.inner.finishing.acquire().await;
     let origin = client.inner.provider.origin();
     let claim = client.inner.library.journal().claim(job, Some(&origin)).await?;
-    drop(turn);
+    drop(permit);
     resume_claimed(client, part, claim).await
 }
 
-/// As [`look`], for a record that was claimed.
+/// Resumes a record that was claimed, as far as that is possible without a person.
 pub(crate) async fn resume_claimed(
     client: &VideoClient,
     part: impl FnOnce(JobId) -> Reporter + Send,
     claim: Claim,
 ) -> Result<RecoveryResult> {
     let library = &client.inner.library;
-    let mut file = match claim {
-        Claim::Ours(file) => file,
+    let mut owned = match claim {
+        Claim::Ours(owned) => owned,
         Claim::HeldByOther { record, is_alive } => {
             return Ok(RecoveryResult::HeldByOther {
                 record: *record,
@@ -352,90 +357,94 @@ pub(crate) async fn resume_claimed(
         }
         Claim::Gone => return Ok(RecoveryResult::Gone),
     };
-    match file.record().state {
-        JobState::Reserved => drop_reservation(file).await,
-        JobState::Intended if is_on(Mutation::DropIntended) => drop_reservation(file).await,
-        JobState::Intended if file.record().is_question() => {
-            close_lost_query(file).await.map(RecoveryResult::Failed)
+    match owned.record().state {
+        JobState::Reserved => drop_reservation(owned).await,
+        JobState::Intended if is_on(Mutation::DropIntended) => drop_reservation(owned).await,
+        JobState::Intended if owned.record().is_question() => {
+            close_lost_query(owned).await.map(RecoveryResult::Failed)
         }
-        JobState::Intended | JobState::Unknown if file.record().job_id.is_none() => {
-            mark_unresolved(&mut file).await?;
-            let record = file.record();
+        JobState::Intended | JobState::Unknown if owned.record().job_id.is_none() => {
+            mark_unresolved(&mut owned).await?;
+            let record = owned.record();
             if record.state.is_over() {
-                // Whoever ended it meanwhile reports that.
+                // Another process has ended it meanwhile and reports the result.
                 return Ok(RecoveryResult::Gone);
             }
             if record.job_id.is_none() {
                 return Ok(RecoveryResult::Unsettled(record.clone()));
             }
-            // Its owner lived after all, and has named the job. The record is ours.
-            finish(client, part, file).await
+            // Its former owner was alive after all and has recorded the job. The record now belongs to this client.
+            finish_job(client, part, owned).await
         }
-        _ => finish(client, part, file).await,
+        _ => finish_job(client, part, owned).await,
     }
 }
 
-/// Finishes a job whose id the record has.
-async fn finish(
+/// Finishes a job whose id is in the record.
+async fn finish_job(
     client: &VideoClient,
     part: impl FnOnce(JobId) -> Reporter + Send,
-    file: OwnedRecord,
+    owned: OwnedRecord,
 ) -> Result<RecoveryResult> {
-    let job = finish::PendingJob::from_record(file)?;
+    let job = finish::PendingJob::from_record(owned)?;
     let id = job.id().clone();
     let part = part(id.clone());
     part.submitted(&id, None);
-    Ok(match Box::pin(finish::conclude(client, &part, job)).await {
-        Ok(clip) => RecoveryResult::Saved(Box::new(clip)),
-        Err((_, record)) if record.state.is_over() && record.state != JobState::Saved => {
-            RecoveryResult::Failed(*record)
-        }
-        Err((_, record)) => RecoveryResult::Open(*record),
-    })
+    Ok(
+        match Box::pin(finish::finish_with_record(client, &part, job)).await {
+            Ok(clip) => RecoveryResult::Saved(Box::new(clip)),
+            Err((_, record)) if record.state.is_over() && record.state != JobState::Saved => {
+                RecoveryResult::Failed(*record)
+            }
+            Err((_, record)) => RecoveryResult::Open(*record),
+        },
+    )
 }
 
-/// Nothing was sent for it but, perhaps, a question.
-async fn drop_reservation(file: OwnedRecord) -> Result<RecoveryResult> {
-    let record = file.record();
+/// Removes a reservation whose create request was not sent. A query to the planner may have been sent.
+async fn drop_reservation(owned: OwnedRecord) -> Result<RecoveryResult> {
+    let record = owned.record();
     if record.questions.is_none() && !record.unpriced_question {
-        file.discard().await?;
+        owned.discard().await?;
     } else {
-        close_lost_query(file).await?;
+        close_lost_query(owned).await?;
     }
     Ok(RecoveryResult::Dropped)
 }
 
-/// A question may have been asked, and its answer is lost with the process that waited for it.
-async fn close_lost_query(file: OwnedRecord) -> Result<JobRecord> {
-    file.close(|record| {
-        record.state = JobState::Failed;
-        record.estimate = Some(UsdTicks::ZERO);
-        let error = Error::new(
-            ErrorKind::Stopped,
-            "ask a language model: broken off, and whether it was asked and paid is not known",
-        );
-        record.error = Some(JobError::from(&error.with_charge(Charge::Unknown)));
-    })
-    .await
+/// Closes the record of a query that may have been sent, and whose answer is lost with the process that waited for it.
+async fn close_lost_query(owned: OwnedRecord) -> Result<JobRecord> {
+    owned
+        .close(|record| {
+            record.state = JobState::Failed;
+            record.estimate = Some(UsdTicks::ZERO);
+            let error = Error::new(
+                ErrorKind::Stopped,
+                "ask a language model: the process was interrupted, and whether the query was sent and charged is unknown",
+            );
+            record.error = Some(JobError::from(&error.with_charge(Charge::Unknown)));
+        })
+        .await
 }
 
-/// A create was being sent when its process ended, or was sent without an answer.
-async fn mark_unresolved(file: &mut OwnedRecord) -> Result<()> {
-    let found = file.record().state;
-    file.change(|record| {
-        // Its owner lives after all, and knows the job.
-        if record.job_id.is_some() {
-            return;
-        }
-        record.state = JobState::Unknown;
-        record.owner = None;
-        if found == JobState::Intended {
-            let error = Error::new(
-                ErrorKind::SubmissionUnknown,
-                "submit the job: broken off while it was being sent; it may exist and may be charged, so it was not sent again",
-            );
-            record.error = Some(JobError::from(&error));
-        }
-    })
-    .await
+/// Marks a create request as sent without a known answer. Its process ended while it was sent or before the answer.
+async fn mark_unresolved(owned: &mut OwnedRecord) -> Result<()> {
+    let state_before = owned.record().state;
+    owned
+        .change(|record| {
+            // The former owner is alive after all and has recorded the job.
+            if record.job_id.is_some() {
+                return;
+            }
+            record.state = JobState::Unknown;
+            record.owner = None;
+            if state_before == JobState::Intended {
+                let error = Error::new(
+                    ErrorKind::SubmissionUnknown,
+                    "submit the job: interrupted while the request was being sent; the job may exist and may be charged, so it was not sent again",
+                );
+                record.error = Some(JobError::from(&error));
+            }
+        })
+        .await
 }

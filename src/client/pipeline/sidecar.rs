@@ -1,4 +1,7 @@
-//! What goes into the sidecar of a clip.
+//! Builds the sidecar of a clip.
+//!
+//! A [`ClipDraft`] collects the contents of the sidecar before the create request is sent, and becomes the sidecar
+//! when the clip is there. Where sidecars are stored is the library's matter.
 
 use std::path::Path;
 use std::time::Duration;
@@ -28,17 +31,17 @@ use crate::provider::FinishedJob;
 use crate::request::{Checked, CheckedVideo, GenerateRequest, UploadTarget};
 use crate::storage::to_hex;
 
-/// What is known of a job on this side. Picked up by its id alone, that is nothing.
+/// Holds what the sidecar of a clip will contain, apart from the result of its job.
 ///
-/// The journal has it from before the create is sent, so that a clip that is saved after a crash has the
-/// sidecar that it would have had.
+/// The journal has the draft before the create request is sent, so that a clip that is saved after a crash gets the
+/// same sidecar. The draft of a job that is known by its id alone is empty.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct ClipDraft {
     pub(crate) model: Option<VideoModel>,
-    /// Where the caller wants the clip fetched from.
+    /// The URL that the caller wants the clip downloaded from.
     pub(crate) fetch_url: Option<String>,
-    /// Whether the service was told to put the clip somewhere.
+    /// Whether the service uploads the clip to a URL of the caller's.
     pub(crate) uploaded: bool,
     prompt: Option<String>,
     asked: Asked,
@@ -47,23 +50,24 @@ pub(crate) struct ClipDraft {
     source_image: Option<String>,
     warnings: Vec<String>,
     plan: Option<PromptPlan>,
-    /// When the work on it began, by this process's clock.
+    /// When the work began, on this process's monotonic clock.
     #[serde(skip)]
-    started: Option<Instant>,
-    /// The same by the wall's, in milliseconds since 1970 UTC.
+    pub(crate) started: Option<Instant>,
+    /// When the work began on the wall clock, in milliseconds since 1970 UTC.
     began_at: u64,
-    /// Whether the job was found by its id, and nothing else is known of it.
+    /// Whether the job is known by its id alone.
     pub(crate) picked_up: bool,
     /// `generate`, `edit`, `extend` or `continue`.
     operation: String,
-    /// For edit and extend: what the clip is made of.
+    /// The source clip of an edit or an extension.
     source: Option<SourceSummary>,
-    /// The clip of the library that this one comes from.
+    /// The clip of the library that this clip is made from.
     parent: Option<SavedParent>,
-    /// The frame of it that this one starts on.
+    /// The frame of the parent that this clip starts on.
     frame: Option<FrameRecord>,
-    /// What the finished clip is to be held against.
-    pub(crate) measure: ContentChecks,
+    /// The comparisons of the finished clip with its inputs.
+    #[serde(rename = "measure")]
+    pub(crate) checks: ContentChecks,
 }
 
 impl Default for ClipDraft {
@@ -86,72 +90,42 @@ impl Default for ClipDraft {
             source: None,
             parent: None,
             frame: None,
-            measure: ContentChecks::default(),
-        }
-    }
-}
-
-/// The brief of a job that is waited for.
-#[derive(Debug)]
-pub(crate) enum PendingDraft {
-    Here(Box<ClipDraft>),
-    /// In the record of the job, but for the moment its work began.
-    InRecord(Option<Instant>),
-}
-
-impl PendingDraft {
-    /// What is not held is read out of the record. To be taken once.
-    pub(crate) fn take(&mut self, record: &JobRecord) -> Box<ClipDraft> {
-        match std::mem::replace(self, Self::InRecord(None)) {
-            Self::Here(brief) => brief,
-            Self::InRecord(started) => Box::new(ClipDraft {
-                started,
-                ..ClipDraft::from_record(record)
-            }),
+            checks: ContentChecks::default(),
         }
     }
 }
 
 impl ClipDraft {
-    /// What has to be held of it during the wait. `written`: whether it is in the record.
-    pub(crate) fn held(self: Box<Self>, written: bool) -> PendingDraft {
-        if written && !self.measure.has_bytes() {
-            PendingDraft::InRecord(self.started)
-        } else {
-            PendingDraft::Here(self)
-        }
-    }
-
-    /// Of a job that is known by its id alone.
+    /// Returns the draft of a job that is known by its id alone.
     pub(crate) fn unknown() -> Self {
         Self {
             picked_up: true,
-            ..Self::begun()
+            ..Self::starting_now()
         }
     }
 
-    fn begun() -> Self {
+    fn starting_now() -> Self {
         Self {
             started: Some(Instant::now()),
             ..Self::default()
         }
     }
 
-    /// Of a job whose work another process began.
+    /// Reads the draft of a job from its record.
     pub(crate) fn from_record(record: &JobRecord) -> Self {
-        let kept = record
+        let saved = record
             .draft
             .as_ref()
-            .and_then(|kept| serde_json::from_value(kept.parse()).ok());
-        kept.unwrap_or_else(Self::unknown)
+            .and_then(|draft| serde_json::from_value(draft.parse()).ok());
+        saved.unwrap_or_else(Self::unknown)
     }
 
-    /// The prompt that is sent.
+    /// Returns the prompt that is sent.
     pub(crate) fn prompt(&self) -> Option<&str> {
         self.prompt.as_deref()
     }
 
-    /// What jobs take alike long that have it in common; `None` for one that this process has not sent.
+    /// Returns the group of jobs with similar durations that this one belongs to, or `None` if another process sent it.
     pub(crate) fn kind(&self) -> Option<String> {
         let asked = &self.asked;
         let kind = || {
@@ -163,7 +137,7 @@ impl ClipDraft {
         (self.started.is_some() && !self.picked_up).then(kind)
     }
 
-    /// SHA-256 over all that is asked for, media by their hashes.
+    /// Returns the SHA-256 of the whole request, in which media are represented by their hashes.
     pub(crate) fn digest(&self) -> String {
         let all = json!([
             self.operation,
@@ -175,19 +149,20 @@ impl ClipDraft {
         to_hex(&Sha256::digest(all.to_string()))
     }
 
+    /// Returns the time since the work began, in whole milliseconds.
     fn elapsed(&self) -> Duration {
         let elapsed = match self.started {
             Some(started) => started.elapsed(),
             None => Duration::from_millis(now_millis().saturating_sub(self.began_at)),
         };
-        // Thousandths are more than anybody needs, and read well.
         Duration::from_millis(u64::try_from(elapsed.as_millis()).unwrap_or(0))
     }
 
+    /// Returns the draft of a generated clip.
     pub(crate) fn generate(
         request: &GenerateRequest,
         checked: &Checked,
-        resolved: &ReadImages,
+        images: &ReadImages,
         table: &ModelTable,
     ) -> Self {
         let asked = Asked {
@@ -197,8 +172,8 @@ impl ClipDraft {
             fps: None,
             audio: Some(checked.audio),
             model: Some(checked.model.to_string()),
-            model_aliases: names_of(table, &checked.model),
-            transports: resolved.transports.clone(),
+            model_aliases: model_names(table, &checked.model),
+            transports: images.transports.clone(),
         };
         Self {
             model: Some(checked.model.clone()),
@@ -221,44 +196,36 @@ impl ClipDraft {
                 "user": request.user,
                 "estimate_usd_ticks": checked.estimate,
             })),
-            inputs: resolved.records.clone(),
-            source_image: resolved.source_image.clone(),
+            inputs: images.records.clone(),
+            source_image: images.source_image.clone(),
             warnings: checked.warnings.clone(),
-            ..Self::begun()
+            ..Self::starting_now()
         }
     }
 
-    /// The same with what the planner did.
-    pub(crate) fn planned(mut self, plan: PromptPlan) -> Self {
+    /// Adds the result of planning the prompt.
+    pub(crate) fn with_plan(mut self, plan: PromptPlan) -> Self {
         self.plan = Some(plan);
         self
     }
 
-    /// An edit or an extension.
+    /// Returns the draft of an edit or an extension.
     pub(crate) fn video(
         checked: &CheckedVideo,
         output: Option<&UploadTarget>,
-        source: SentSource,
+        source: SourceSummary,
+        facts: ClipFacts,
+        estimate: Option<UsdTicks>,
         table: &ModelTable,
     ) -> Self {
-        let SentSource {
-            parent,
-            summary,
-            measured,
-            sent_record,
-            transport,
-            warning,
-            estimate,
-        } = source;
         let added = checked
             .added_seconds
             .map(|added| Duration::from_secs(u64::from(added)));
         let asked = Asked {
-            duration: measured.length.map(|length| length + added.unwrap_or_default()),
-            audio: measured.audio.filter(|audio| *audio),
+            duration: facts.length.map(|length| length + added.unwrap_or_default()),
+            audio: facts.audio.filter(|audio| *audio),
             model: Some(checked.model.to_string()),
-            model_aliases: names_of(table, &checked.model),
-            transports: vec![transport],
+            model_aliases: model_names(table, &checked.model),
             ..Asked::default()
         };
         Self {
@@ -274,32 +241,45 @@ impl ClipDraft {
                 "duration": checked.added_seconds,
                 "estimate_usd_ticks": estimate,
             })),
-            inputs: vec![sent_record],
-            warnings: checked.warnings.iter().cloned().chain(warning).collect(),
+            warnings: checked.warnings.clone(),
             operation: if added.is_some() { "extend" } else { "edit" }.to_owned(),
-            source: Some(summary),
-            parent: parent.as_ref().map(SavedParent::from),
-            ..Self::begun()
+            source: Some(source),
+            ..Self::starting_now()
         }
     }
 
-    /// The clip continues another by a frame of it.
-    pub(crate) fn continues(&mut self, parent: Option<&Parent>, frame: FrameRecord) {
+    /// Adds the source clip of an edit or an extension, as it was sent.
+    pub(crate) fn add_source(
+        &mut self,
+        parent: Option<&Parent>,
+        input: InputRecord,
+        transport: InputTransport,
+        warning: Option<String>,
+    ) {
+        self.parent = parent.map(SavedParent::from);
+        self.inputs.push(input);
+        self.asked.transports.push(transport);
+        self.warn(warning);
+    }
+
+    /// Makes this the draft of a clip that continues another one from a frame.
+    pub(crate) fn set_continued_from(&mut self, parent: Option<&Parent>, frame: FrameRecord) {
         "continue".clone_into(&mut self.operation);
         self.parent = parent.map(SavedParent::from);
         self.frame = Some(frame);
     }
 
+    /// Adds a warning to the sidecar.
     pub(crate) fn warn(&mut self, warning: Option<String>) {
         self.warnings.extend(warning);
     }
 
-    /// Holds the finished clip against what went in, once.
-    pub(crate) async fn compare(&mut self, client: &VideoClient, clip: &Path) -> CheckResults {
-        std::mem::take(&mut self.measure).take(client, clip).await
+    /// Compares the finished clip with its inputs. A second call compares nothing.
+    pub(crate) async fn check_content(&mut self, client: &VideoClient, clip: &Path) -> CheckResults {
+        std::mem::take(&mut self.checks).run(client, clip).await
     }
 
-    /// The sidecar of the finished clip.
+    /// Builds the sidecar of the finished clip.
     pub(crate) fn into_record(
         self,
         client: &VideoClient,
@@ -307,22 +287,22 @@ impl ClipDraft {
         name: &ClipId,
         finished: &FinishedJob,
         verified: &VerifiedClip,
-        found: CheckResults,
+        results: CheckResults,
     ) -> ClipRecord {
         let created_at = name.millis().unwrap_or_else(now_millis);
         let cost = finished.cost.map(UsdTicks::ticks);
         let mut delivered = verified.delivered.clone();
-        // Without libav nothing was measured; then the service's word has to do.
-        let told = finished
+        // Without libav nothing was measured, so the duration that the service reports is used.
+        let reported = finished
             .seconds
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        delivered.duration = delivered.duration.or(told);
+        delivered.duration = delivered.duration.or(reported);
         delivered.model = finished.model.as_ref().map(ToString::to_string);
         let requested = self.model.as_ref().map(ToString::to_string);
         let effective = delivered.model.clone().or_else(|| requested.clone());
         let asked_seconds = self.asked.duration.map(Seconds::from);
         let resolution = self.asked.resolution.clone();
-        // ima2 writes `auto` where the ratio was left out.
+        // ima2 writes `auto` if the request has no ratio.
         let ratio = self
             .asked
             .aspect_ratio
@@ -333,7 +313,7 @@ impl ClipDraft {
         warnings.extend(finished.warnings.iter().cloned());
         warnings.extend(verified.note.clone());
         if self.picked_up {
-            warnings.push("picked up by its id: what was asked for is not known here".to_owned());
+            warnings.push("picked up by its id: the request is not known here".to_owned());
         }
 
         let mut record = ClipRecord::new(created_at);
@@ -373,8 +353,8 @@ impl ClipDraft {
             self.prompt.as_deref().unwrap_or_default(),
             created_at,
         ));
-        let (delivery, found) = found.add_to(DeliveryReport::compare(self.asked, delivered));
-        warnings.extend(found);
+        let (delivery, check_warnings) = results.add_to(DeliveryReport::compare(self.asked, delivered));
+        warnings.extend(check_warnings);
         record.reelkin = Some(ReelkinRecord {
             cost_usd_ticks: cost,
             operation: Some(self.operation.clone()),
@@ -396,19 +376,8 @@ impl ClipDraft {
     }
 }
 
-/// What is known of the clip that an edit or an extension is made of, when the request has been sent.
-pub(crate) struct SentSource {
-    pub(crate) parent: Option<Parent>,
-    pub(crate) summary: SourceSummary,
-    pub(crate) measured: ClipFacts,
-    pub(crate) sent_record: InputRecord,
-    pub(crate) transport: InputTransport,
-    pub(crate) warning: Option<String>,
-    pub(crate) estimate: Option<UsdTicks>,
-}
-
-/// All names of a model: a service that answers with one of them has not replaced it.
-fn names_of(table: &ModelTable, model: &VideoModel) -> Vec<String> {
+/// Returns the id and all aliases of a model. A service that answers with any of them has not replaced the model.
+fn model_names(table: &ModelTable, model: &VideoModel) -> Vec<String> {
     let names = |entry: &ModelEntry| {
         std::iter::once(&entry.id)
             .chain(&entry.aliases)

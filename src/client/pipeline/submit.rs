@@ -1,4 +1,7 @@
-//! A paid request from its reservation to its job: the one way to a create, and its journal.
+//! Reserves the money of a clip and sends its create request.
+//!
+//! Every paid create goes through this file, and every step of it is in the journal before it happens. This file
+//! knows nothing about the inputs of a request or about what follows once the job has an id.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,168 +30,173 @@ use crate::stop;
 use crate::storage::to_hex;
 use tempfile::TempPath;
 
-/// How often a request is booked again that another one, booked at the same moment, may have kept out.
+/// Maximum reservation attempts while concurrent reservations may be what exceeds the budget.
 const MAX_RESERVATION_ATTEMPTS: u32 = 5;
 const RESERVATION_RETRY_DELAY: Duration = Duration::from_millis(200);
-/// How often the id of a job is written down again when the library fails, and the first pause before that: about 20 s in
-/// all.
+/// Maximum retries of the journal entry with the id of a job. With the backoff they take about 20 s.
 const MAX_ACCEPT_ATTEMPTS: u32 = 8;
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(200);
 
-/// Who else keeps account of a create.
+/// Observes a create request.
 pub(crate) trait SubmissionObserver: Send + Sync {
-    /// A request was booked under this id of the journal, and nothing of it was sent. An error keeps it from
-    /// being sent.
-    fn booked<'a>(&'a self, record: &'a RecordId) -> BoxFuture<'a, Result<()>>;
+    /// Called when the journal has the request, before anything is sent. An error prevents the request from being
+    /// sent.
+    fn reserved<'a>(&'a self, record: &'a RecordId) -> BoxFuture<'a, Result<()>>;
 
-    /// The service took it. The journal has that already, so nothing that fails here is more than a pity.
-    fn taken<'a>(&'a self, id: &'a JobId) -> BoxFuture<'a, ()>;
+    /// Called when the service has accepted the request. It cannot fail, because the journal already has the job.
+    fn accepted<'a>(&'a self, id: &'a JobId) -> BoxFuture<'a, ()>;
 }
 
-/// What a ticket is for.
+/// Describes the create request that money is reserved for.
 pub(crate) struct Reservation {
     pub(crate) operation: &'static str,
     pub(crate) model: VideoModel,
     pub(crate) estimate: Option<UsdTicks>,
-    pub(crate) witness: Option<Arc<dyn SubmissionObserver>>,
+    pub(crate) observer: Option<Arc<dyn SubmissionObserver>>,
 }
 
-/// The right to one create, whose money is reserved.
+/// Permits one create request, whose money is reserved in the journal.
 pub(crate) struct ReservedJob {
     client: VideoClient,
-    file: OwnedRecord,
-    witness: Option<Arc<dyn SubmissionObserver>>,
+    owned: OwnedRecord,
+    observer: Option<Arc<dyn SubmissionObserver>>,
 }
 
 impl ReservedJob {
-    /// Reserves the money of a clip, with the planning of its prompt, and writes that down.
+    /// Reserves the money for a clip and for planning its prompt, and writes the reservation to the journal.
     ///
     /// # Errors
-    /// `Budget` when a limit forbids it, `Library` when it cannot be written down. Nothing was sent.
+    /// `Budget` if a limit forbids it, `Library` if the journal cannot be written. Nothing was sent in either case.
     pub(crate) async fn reserve(
         client: &VideoClient,
-        draft: Reservation,
-        wanted: &PlanningRequest<'_>,
+        reservation: Reservation,
+        planning: &PlanningRequest<'_>,
     ) -> Result<Self> {
-        let mut record = JobRecord::new(draft.operation)?;
-        record.model = Some(draft.model.to_string());
-        record.estimate = draft.estimate;
-        planning::reserve(client, wanted, &mut record);
-        let file = reserve(client, record).await?;
-        let ticket = Self {
+        let mut record = JobRecord::new(reservation.operation)?;
+        record.model = Some(reservation.model.to_string());
+        record.estimate = reservation.estimate;
+        planning::reserve(client, planning, &mut record);
+        let reserved = Self {
             client: client.clone(),
-            file,
-            witness: draft.witness,
+            owned: reserve(client, record).await?,
+            observer: reservation.observer,
         };
-        if let Some(witness) = &ticket.witness
-            && let Err(error) = witness.booked(&ticket.file.record().id).await
+        if let Some(observer) = &reserved.observer
+            && let Err(error) = observer.reserved(&reserved.owned.record().id).await
         {
-            return Err(ticket.release(error).await);
+            return Err(reserved.release(error).await);
         }
-        Ok(ticket)
+        Ok(reserved)
     }
 
-    /// Plans the prompt.
-    pub(crate) async fn plan(mut self, wanted: PlanningRequest<'_>) -> Result<(Self, PromptPlan)> {
-        let mut bill = QueryCost::default();
-        let planned = planning::for_request(&self.client, wanted, &mut bill).await;
-        let noted = self
-            .file
-            .change_unsent(|record| set_query_cost(record, bill))
+    /// Plans the prompt and records what the planning cost.
+    ///
+    /// # Errors
+    /// Those of [`planning::plan_prompt`] and of the journal. The reservation is then released.
+    pub(crate) async fn plan(mut self, request: PlanningRequest<'_>) -> Result<(Self, PromptPlan)> {
+        let mut cost = QueryCost::default();
+        let plan = planning::plan_prompt(&self.client, request, &mut cost).await;
+        let recorded = self
+            .owned
+            .change_unsent(|record| set_query_cost(record, cost))
             .await;
-        match (planned, noted) {
-            (Ok(planned), Ok(())) => Ok((self, planned)),
+        match (plan, recorded) {
+            (Ok(plan), Ok(())) => Ok((self, plan)),
             (Err(error), _) | (Ok(_), Err(error)) => Err(self.release(error).await),
         }
     }
 
-    /// Nothing was sent after all. What was paid for planning stays in the ledger.
+    /// Releases the reservation of a create request that was not sent, and returns the error. The cost of planning
+    /// stays in the ledger.
     pub(crate) async fn release(self, error: Error) -> Error {
-        let record = self.file.record();
+        let record = self.owned.record();
         let paid = record.questions.unwrap_or_default() > UsdTicks::ZERO || record.unpriced_question;
         let written = if paid {
-            let told = JobError::from(&error);
-            self.file
+            let recorded = JobError::from(&error);
+            self.owned
                 .close(|record| {
                     record.state = JobState::Failed;
                     record.cost = Some(UsdTicks::ZERO);
-                    record.error = Some(told.clone());
+                    record.error = Some(recorded.clone());
                 })
                 .await
                 .map(drop)
         } else {
-            self.file.discard().await
+            self.owned.discard().await
         };
-        if let Err(unwritten) = written {
-            tracing::warn!(error = %unwritten, "a reservation stays in the journal until the next recovery");
+        if let Err(journal_error) = written {
+            tracing::warn!(error = %journal_error, "the reservation could not be removed and stays until the next recovery");
         }
         error
     }
 
-    /// Sends the create, and sees the job through to its clip. `read_from` is a file that the submission may be read
-    /// from, and goes with it.
+    /// Sends the create request, waits for its job and saves the clip.
+    ///
+    /// `source_file` is a temporary file that the submission may be read from. It is removed once the request was
+    /// sent.
     pub(crate) async fn send(
         self,
         submission: Submission,
-        read_from: Option<TempPath>,
-        brief: Box<ClipDraft>,
+        source_file: Option<TempPath>,
+        draft: Box<ClipDraft>,
         reporter: &Reporter,
     ) -> Result<Clip> {
         let client = self.client.clone();
-        let job = Box::pin(self.submit(submission, read_from, brief, reporter)).await?;
+        let job = Box::pin(self.submit(submission, source_file, draft, reporter)).await?;
         Box::pin(finish::finish(&client, reporter, job)).await
     }
 
     async fn submit(
         mut self,
         submission: Submission,
-        read_from: Option<TempPath>,
-        brief: Box<ClipDraft>,
+        source_file: Option<TempPath>,
+        draft: Box<ClipDraft>,
         reporter: &Reporter,
     ) -> Result<Box<finish::PendingJob>> {
         if reporter.is_stopped() {
             return Err(self.release(stop::stopped_before_send()).await);
         }
-        let digest = brief.digest();
-        let kept = serde_json::to_value(&brief).ok().as_ref().map(Into::into);
-        let intended = self.file.change_unsent(|record| {
+        let digest = draft.digest();
+        let saved_draft = serde_json::to_value(&draft).ok().as_ref().map(Into::into);
+        let intended = self.owned.change_unsent(|record| {
             record.state = JobState::Intended;
             record.request_sha256 = Some(digest.clone());
-            record.prompt = brief.prompt().map(str::to_owned);
-            record.prompt_sha256 = brief.prompt().map(|prompt| to_hex(&Sha256::digest(prompt)));
-            record.draft.clone_from(&kept);
+            record.prompt = draft.prompt().map(str::to_owned);
+            record.prompt_sha256 = draft.prompt().map(|prompt| to_hex(&Sha256::digest(prompt)));
+            record.draft.clone_from(&saved_draft);
         });
         if let Err(error) = intended.await {
             return Err(self.release(error).await);
         }
-        let sent = self.post(&submission).await;
-        let id = match sent {
+        let id = match self.post(&submission).await {
             Ok(id) => id,
             Err(error) => return Err(self.handle_rejection(error).await),
         };
-        drop((submission, read_from));
+        drop((submission, source_file));
         let clip = ClipId::of_job(id.as_str());
-        let accepted = self.file.accept(&id, &clip).await;
-        if let Some(witness) = &self.witness {
-            witness.taken(&id).await;
+        let accepted = self.owned.accept(&id, &clip).await;
+        if let Some(observer) = &self.observer {
+            observer.accepted(&id).await;
         }
         tracing::info!(job = %id, "submitted");
-        reporter.submitted(&id, brief.model.clone());
+        reporter.submitted(&id, draft.model.clone());
         if let Err(error) = accepted {
-            tracing::warn!(job = %id, %error, "the journal does not have the job yet");
+            tracing::warn!(job = %id, %error, "the id of the job could not be written to the journal, retrying");
             self.retry_accept(&id, &clip).await;
         }
         Ok(Box::new(finish::PendingJob::new(
             id,
             clip,
-            self.file,
-            brief,
-            kept.is_some(),
+            self.owned,
+            draft,
+            saved_draft.is_some(),
         )))
     }
 
-    /// Writes down the job, after an attempt that failed. It exists, so nothing that fails here may end the work; but a
-    /// process that ends before it is written down leaves a request of which nobody knows the job.
+    /// Retries writing the id of a job to the journal.
+    ///
+    /// The job exists, so a failure here must not end the work. If the process ends before the id is written, the
+    /// journal has a request whose job is unknown.
     async fn retry_accept(&mut self, id: &JobId, clip: &ClipId) {
         if is_on(Mutation::SkipJobIdRetry) {
             return;
@@ -196,59 +204,64 @@ impl ReservedJob {
         let mut backoff = Backoff::new(ACCEPT_RETRY_DELAY, 25 * ACCEPT_RETRY_DELAY);
         for _ in 0..MAX_ACCEPT_ATTEMPTS {
             job::pause(backoff.next(None)).await;
-            match self.file.accept(id, clip).await {
+            match self.owned.accept(id, clip).await {
                 Ok(()) => return,
-                Err(error) => tracing::warn!(job = %id, %error, "the journal does not have the job yet"),
+                Err(error) => {
+                    tracing::warn!(job = %id, %error, "the id of the job could not be written to the journal")
+                }
             }
         }
     }
 
-    /// Sends the create, as long as the record is this client's.
+    /// Sends the create request, provided that this client still owns the record.
     async fn post(&mut self, submission: &Submission) -> Result<JobId> {
-        let file = Mutex::new(&mut self.file);
-        let before = || async { file.lock().await.check_unsent().await }.boxed();
-        self.client.inner.provider.submit(submission, &before).await
+        let owned = Mutex::new(&mut self.owned);
+        let before_send = || async { owned.lock().await.check_unsent().await }.boxed();
+        self.client.inner.provider.submit(submission, &before_send).await
     }
 
-    /// A create that brought no job.
+    /// Records a create request that failed or has no answer, and returns the error.
     async fn handle_rejection(mut self, error: Error) -> Error {
         if error.kind() == ErrorKind::SubmissionUnknown && !is_on(Mutation::FailUnansweredCreate) {
-            let told = JobError::from(&error);
-            let id = self.file.record().id.clone();
-            let changed = self.file.change(|record| {
-                // Somebody has found out about the job meanwhile.
+            let recorded = JobError::from(&error);
+            let id = self.owned.record().id.clone();
+            let changed = self.owned.change(|record| {
+                // Another process has found the job meanwhile.
                 if record.job_id.is_some() {
                     return;
                 }
                 record.state = JobState::Unknown;
                 record.owner = None;
-                record.error = Some(told.clone());
+                record.error = Some(recorded.clone());
             });
-            if let Err(unwritten) = changed.await {
-                tracing::warn!(error = %unwritten, "the journal has the create as intended only");
+            if let Err(journal_error) = changed.await {
+                tracing::warn!(error = %journal_error, "the journal does not say that the create request has no answer");
             }
             return error.with_record_id(&id);
         }
         if error.may_have_been_charged() == Charge::No {
             return self.release(error).await;
         }
-        let told = JobError::from(&error);
-        let closed = self.file.close(|record| {
+        let recorded = JobError::from(&error);
+        let closed = self.owned.close(|record| {
             record.state = JobState::Failed;
-            record.error = Some(told.clone());
+            record.error = Some(recorded.clone());
         });
-        if let Err(unwritten) = closed.await {
-            tracing::warn!(error = %unwritten, "the ledger does not say how a create was refused");
+        if let Err(journal_error) = closed.await {
+            tracing::warn!(error = %journal_error, "the ledger does not say why the create request was refused");
         }
         error
     }
 }
 
-/// Books a request, unless a limit forbids it.
+/// Writes a reservation to the journal, unless a limit of the budget forbids it.
+///
+/// # Errors
+/// `Budget` if a limit forbids it, `Library` if the journal cannot be written.
 pub(crate) async fn reserve(client: &VideoClient, mut record: JobRecord) -> Result<OwnedRecord> {
     record.service = Some(client.inner.provider.origin());
     let budget = &client.inner.budget;
-    for tries in 1.. {
+    for attempt in 1.. {
         match client
             .inner
             .library
@@ -256,9 +269,9 @@ pub(crate) async fn reserve(client: &VideoClient, mut record: JobRecord) -> Resu
             .reserve(record.clone(), budget)
             .await?
         {
-            ReserveResult::Reserved(file) => return Ok(file),
+            ReserveResult::Reserved(owned) => return Ok(owned),
             ReserveResult::OverBudget { error, is_contended }
-                if tries >= MAX_RESERVATION_ATTEMPTS || !is_contended =>
+                if attempt >= MAX_RESERVATION_ATTEMPTS || !is_contended =>
             {
                 return Err(error);
             }
@@ -267,12 +280,12 @@ pub(crate) async fn reserve(client: &VideoClient, mut record: JobRecord) -> Resu
     }
     Err(Error::new(
         ErrorKind::Budget,
-        "keep to the budget: too many requests at once",
+        "check the budget: too many requests are being reserved at once; try again later",
     ))
 }
 
-/// Puts what questions did cost in the place of what they might.
-pub(crate) fn set_query_cost(record: &mut JobRecord, bill: QueryCost) {
-    record.questions = (bill.cost > UsdTicks::ZERO).then_some(bill.cost);
-    record.unpriced_question = bill.unpriced;
+/// Replaces the reserved cost of a language model query with the actual cost.
+pub(crate) fn set_query_cost(record: &mut JobRecord, cost: QueryCost) {
+    record.questions = (cost.cost > UsdTicks::ZERO).then_some(cost.cost);
+    record.unpriced_question = cost.unpriced;
 }

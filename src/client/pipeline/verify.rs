@@ -1,4 +1,4 @@
-//! Whether a downloaded file is a whole clip, and what is in it.
+//! Verifies that a downloaded file is a complete clip, and measures it.
 
 use std::path::Path;
 
@@ -7,26 +7,26 @@ use crate::error::Result;
 use crate::library::Delivered;
 use crate::mutation::{Mutation, is_on};
 
-/// What was found in a whole clip.
+/// The measured properties of a complete clip.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct VerifiedClip {
     pub(crate) delivered: Delivered,
-    /// What the user should know of the check.
+    /// A warning for the user, if the clip could not be verified fully.
     pub(crate) note: Option<String>,
 }
 
-/// What can be checked of a clip, which the service delivers as H.264.
+/// The checks that this build can make on a clip, which the service delivers as H.264.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verification {
-    /// Its container, and that its first and last frame decode.
+    /// The container is complete, and the first and the last frame decode.
     #[cfg(feature = "media")]
     Frames,
-    /// Its container only, for this reason.
+    /// The container is complete. The value is the reason why frames cannot be checked.
     Container(&'static str),
 }
 
 impl Verification {
-    /// What this build can check.
+    /// Returns the checks that this build can make.
     pub(crate) fn available() -> Self {
         #[cfg(feature = "media")]
         {
@@ -50,41 +50,41 @@ impl VideoClient {
         match self.inner.verification {
             #[cfg(feature = "media")]
             Verification::Frames => {}
-            Verification::Container(why) => self.inner.warned.call_once(|| {
-                tracing::warn!("clips will be saved without being verified beyond their container: {why}");
+            Verification::Container(reason) => self.inner.warned.call_once(|| {
+                tracing::warn!("clips will be saved without being verified beyond their container: {reason}");
             }),
         }
     }
 }
 
-/// Time for the check of one clip; the file is local.
+/// Limits the time for the verification of a clip, whose file is local.
 #[cfg(feature = "media")]
 const DEADLINE: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// Checks that a clip is whole: that its container is complete and, where that can be checked, that its first and
-/// last frame decode.
+/// Verifies that a clip is complete and measures it.
 ///
 /// # Errors
-/// `Media`, naming what is wrong. The path is a temporary one, so the message says "the clip".
-pub(crate) async fn clip(path: &Path, verification: Verification) -> Result<VerifiedClip> {
+/// `Media`, with the defect. The message does not name the path, because the file is temporary.
+pub(crate) async fn verify_clip(path: &Path, verification: Verification) -> Result<VerifiedClip> {
     match verification {
         _ if is_on(Mutation::SkipVerification) => Ok(VerifiedClip::default()),
         #[cfg(feature = "media")]
-        Verification::Frames => frames(path).await,
-        Verification::Container(why) => {
+        Verification::Frames => check_frames(path).await,
+        Verification::Container(reason) => {
             let path = path.to_owned();
             let checked = crate::host::spawn_blocking(move || boxes::check(&path)).await;
-            checked.unwrap_or_else(|_| Err(boxes::damaged("the check was broken off")))?;
+            checked.unwrap_or_else(|_| Err(boxes::damaged("the runtime was shut down")))?;
             Ok(VerifiedClip {
-                note: Some(format!("not verified: {why}; only its container was checked")),
+                note: Some(format!("not verified: {reason}; only its container was checked")),
                 ..VerifiedClip::default()
             })
         }
     }
 }
 
+/// Checks the container and decodes the first and the last frame.
 #[cfg(feature = "media")]
-async fn frames(path: &Path) -> Result<VerifiedClip> {
+async fn check_frames(path: &Path) -> Result<VerifiedClip> {
     use crate::media::{MediaOptions, MediaSource, bridge};
 
     let source = MediaSource::from(path).with_name("the downloaded clip");
@@ -102,6 +102,7 @@ async fn frames(path: &Path) -> Result<VerifiedClip> {
     })
 }
 
+/// Checks the container of an MP4 without libav.
 mod boxes {
     use std::fs::File;
     use std::io::{Read, Seek, SeekFrom};
@@ -109,37 +110,37 @@ mod boxes {
 
     use crate::error::{Error, ErrorKind, Result};
 
-    pub(crate) fn damaged(what: &str) -> Error {
-        Error::new(ErrorKind::Media, format!("check the downloaded clip: {what}"))
+    pub(crate) fn damaged(defect: &str) -> Error {
+        Error::new(ErrorKind::Media, format!("check the downloaded clip: {defect}"))
     }
 
-    /// Walks the top-level boxes of an MP4.
+    /// Walks the top-level boxes of an MP4, and checks that they end with the file and include `moov` and `mdat`.
     pub(crate) fn check(path: &Path) -> Result<()> {
         let io = |error| damaged("it cannot be read").with_source(error);
         let mut file = File::open(path).map_err(io)?;
         let length = file.metadata().map_err(io)?.len();
-        let (mut at, mut movie, mut media) = (0, false, false);
-        while at < length {
+        let (mut position, mut has_moov, mut has_mdat) = (0, false, false);
+        while position < length {
             let mut head = [0; 16];
-            let have = usize::try_from((length - at).min(16)).unwrap_or(16);
-            file.read_exact(&mut head[..have]).map_err(io)?;
+            let available = usize::try_from((length - position).min(16)).unwrap_or(16);
+            file.read_exact(&mut head[..available]).map_err(io)?;
             let short = u32::from_be_bytes([head[0], head[1], head[2], head[3]]);
             let size = match short {
-                0 => length - at,
+                0 => length - position,
                 1 => u64::from_be_bytes([
                     head[8], head[9], head[10], head[11], head[12], head[13], head[14], head[15],
                 ]),
                 short => u64::from(short),
             };
-            if have < 8 || size < 8 || size > length - at {
-                return Err(damaged("it is cut off, or no MP4"));
+            if available < 8 || size < 8 || size > length - position {
+                return Err(damaged("it is truncated or not an MP4"));
             }
-            movie |= &head[4..8] == b"moov";
-            media |= &head[4..8] == b"mdat";
-            at += size;
-            file.seek(SeekFrom::Start(at)).map_err(io)?;
+            has_moov |= &head[4..8] == b"moov";
+            has_mdat |= &head[4..8] == b"mdat";
+            position += size;
+            file.seek(SeekFrom::Start(position)).map_err(io)?;
         }
-        if movie && media {
+        if has_moov && has_mdat {
             Ok(())
         } else {
             Err(damaged("it has no movie header or no media"))

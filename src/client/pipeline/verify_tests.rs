@@ -91,13 +91,13 @@ async fn a_clip_that_cannot_be_decoded_here_is_kept_with_a_note() {
     .concat();
     std::fs::write(&path, &clip).unwrap();
     assert_eq!(
-        verify::clip(&path, Verification::Frames)
+        verify::verify_clip(&path, Verification::Frames)
             .await
             .unwrap_err()
             .kind(),
         ErrorKind::Media
     );
-    let verified = verify::clip(&path, NO_DECODER).await.unwrap();
+    let verified = verify::verify_clip(&path, NO_DECODER).await.unwrap();
     let client = client(&folder.path().join("clips"), NO_DECODER);
     let (id, finished) = (JobId::parse("job").unwrap(), FinishedJob::default());
     let name = ClipId::of_job("job");
@@ -113,7 +113,7 @@ async fn a_clip_that_cannot_be_decoded_here_is_kept_with_a_note() {
     // What is cut off is no clip for any build.
     std::fs::write(&path, &clip[..clip.len() - 1]).unwrap();
     assert_eq!(
-        verify::clip(&path, NO_DECODER).await.unwrap_err().kind(),
+        verify::verify_clip(&path, NO_DECODER).await.unwrap_err().kind(),
         ErrorKind::Media
     );
 }

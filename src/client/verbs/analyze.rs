@@ -1,4 +1,4 @@
-//! The verb `analyze`.
+//! The verb `analyze`: describes a clip with a language model.
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -10,34 +10,34 @@ use crate::planner::ClipNotes;
 use crate::request::{AnalyzeOptions, MediaInput};
 use crate::telemetry::{self, Verb};
 
-/// A clip to be described; see [`VideoClient::analyze`].
+/// A clip to describe; see [`VideoClient::analyze`].
 #[derive(Debug)]
 #[must_use = "nothing is read or sent until it is awaited"]
 pub struct Analyze {
-    #[cfg_attr(not(feature = "media"), expect(dead_code, reason = "no frame can be taken"))]
+    #[cfg_attr(not(feature = "media"), expect(dead_code, reason = "frames need libav"))]
     client: VideoClient,
     input: MediaInput,
     options: AnalyzeOptions,
 }
 
 impl VideoClient {
-    /// Has a language model describe a clip: shot, camera, light, palette, subjects, motion, mood,
-    /// sound, and a prompt to make it again.
+    /// Describes a clip with a language model: shot, camera, light, palette, subjects, motion, mood, sound, and a prompt
+    /// that would make a similar clip.
     ///
-    /// The clip is one of the library, a file or bytes. It stays here: frames are taken out of it in
-    /// the process and shown to the model, scaled down to 768 pixels.
+    /// The clip is one of the library, a file or bytes. It is not uploaded: frames are extracted in this process, scaled
+    /// down to 768 pixels, and sent to the model.
     ///
     /// # Errors
-    /// `InvalidRequest` for a URL, a `file_id` or a data URL; `NotFound` and `Media` for a clip that is
-    /// gone or cannot be decoded; `FramesUnavailable` without the feature `media`; `Budget` when a limit forbids it; `Moderated` when the
-    /// model declined; `Timeout`, `Network`, and `Protocol` for an answer that is no description.
+    /// `InvalidRequest` for a URL, a `file_id` or a data URL; `NotFound` and `Media` for a clip that is gone or cannot be
+    /// decoded; `FramesUnavailable` without the feature `media`; `Budget` if a limit forbids it; `Moderated` if the model
+    /// declined; `Timeout`, `Network`, and `Protocol` for an answer that is not a description.
     ///
     /// # Cancel safety
-    /// Dropping the future interrupts the decoder. Once the question was sent it is paid all the same:
-    /// its answer is lost, its cost is in the ledger.
+    /// Dropping the future interrupts the decoder. A query that was sent is charged nevertheless: its answer is lost, and
+    /// its cost is in the ledger.
     ///
     /// # Cost
-    /// One question to a language model, some tenths of a cent; the actual cost is in the notes.
+    /// One query to a language model, a few tenths of a cent. The actual cost is in the notes.
     pub fn analyze(&self, clip: impl Into<MediaInput>) -> Analyze {
         Analyze {
             client: self.clone(),
@@ -48,31 +48,31 @@ impl VideoClient {
 }
 
 impl Analyze {
-    /// All options at once.
+    /// Sets all options.
     pub fn options(mut self, options: AnalyzeOptions) -> Self {
         self.options = options;
         self
     }
 
-    /// How many frames are looked at, spread evenly over the clip: 2 to 32.
+    /// Sets the number of frames, which are spread evenly over the clip: 2 to 32.
     pub const fn frames(mut self, count: u32) -> Self {
         self.options.frames = Some(count);
         self
     }
 
-    /// The language model; it must see pictures.
+    /// Sets the language model, which must accept images.
     pub fn model(mut self, model: impl Into<String>) -> Self {
         self.options.model = model.into();
         self
     }
 
-    /// How long the model thinks.
+    /// Sets the reasoning effort of the model.
     pub fn reasoning_effort(mut self, effort: impl Into<String>) -> Self {
         self.options.reasoning_effort = Some(effort.into());
         self
     }
 
-    /// The longest that all of it may take.
+    /// Limits the time for the whole analysis.
     pub const fn deadline(mut self, deadline: Duration) -> Self {
         self.options.deadline = deadline;
         self
@@ -106,36 +106,41 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
         options,
     } = analyze;
     options.check(&input)?;
-    let until = Instant::now() + options.deadline;
+    let deadline = Instant::now() + options.deadline;
     let stop = client.stop_signal().clone();
-    let found = stop.run_before_send(ClipSource::find(&client, &input)).await?;
-    let local = found.local.ok_or_else(|| {
-        // The check of the options refuses these, in better words.
-        Error::invalid(format!("analyze {}: the clip has to be here", found.name))
+    let source = stop.run_before_send(ClipSource::find(&client, &input)).await?;
+    let local = source.local.ok_or_else(|| {
+        // `AnalyzeOptions::check` refuses these inputs with a better message.
+        Error::invalid(format!(
+            "analyze {}: the clip is not on this machine",
+            source.name
+        ))
     })?;
     let count = options.frame_count();
     let bounds = MediaOptions::default().with_deadline(options.deadline);
-    let look = bridge::run(bounds, move |bounds| look(&local, &found.name, count, bounds));
-    let clip = stop.run_before_send(look).await?;
+    let sampling = bridge::run(bounds, move |bounds| {
+        sample_frames(&local, &source.name, count, bounds)
+    });
+    let clip = stop.run_before_send(sampling).await?;
 
-    // A question is paid, too, and its record has to be safe.
+    // The query is paid, so its record must be writable.
     client.inner.library.writable().await?;
     let mut record = JobRecord::question()?;
     record.model = Some(options.model.clone());
     let size = planner::describe_query_size(&clip);
-    let most = planner::max_query_cost(&client.inner.models, &options.model, size, false);
-    (record.questions, record.unpriced_question) = (most, most.is_none());
-    let file = submit::reserve(&client, record).await?;
+    let max_cost = planner::max_query_cost(&client.inner.models, &options.model, size, false);
+    (record.questions, record.unpriced_question) = (max_cost, max_cost.is_none());
+    let owned = submit::reserve(&client, record).await?;
     if stop.is_stopped() {
-        file.discard().await?;
+        owned.discard().await?;
         return Err(crate::stop::stopped_before_send());
     }
-    let asking = tokio::spawn(ask(client, options, until, clip, file).in_current_span()).await;
-    asking.unwrap_or_else(|ended| {
-        let error = if ended.is_panic() {
+    let answer = tokio::spawn(query_model(client, options, deadline, clip, owned).in_current_span()).await;
+    answer.unwrap_or_else(|join_error| {
+        let error = if join_error.is_panic() {
             Error::new(
                 ErrorKind::Internal,
-                "analyze the clip: its task panicked, which is a defect of reelkin; a question that was sent is paid",
+                "analyze the clip: its task panicked, which is a bug in reelkin; a query that was sent is charged",
             )
         } else {
             Error::new(ErrorKind::Stopped, "analyze the clip: its runtime was shut down")
@@ -144,41 +149,43 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
     })
 }
 
-/// Asks, and books what it cost: in a task of its own, since what was asked is paid.
+/// Sends the query and records its cost. Runs in a separate task, because a query that was sent is charged even if the
+/// caller drops its future.
 #[cfg(feature = "media")]
-async fn ask(
+async fn query_model(
     client: VideoClient,
     options: AnalyzeOptions,
-    until: tokio::time::Instant,
+    deadline: tokio::time::Instant,
     clip: crate::planner::SampledClip,
-    mut file: crate::journal::OwnedRecord,
+    mut owned: crate::journal::OwnedRecord,
 ) -> Result<ClipNotes> {
     use crate::error::Charge;
     use crate::journal::{JobError, JobState};
     use crate::money::UsdTicks;
     use crate::planner::{self, QueryCost};
 
-    file.change_unsent(|record| record.state = JobState::Intended)
+    owned
+        .change_unsent(|record| record.state = JobState::Intended)
         .await?;
-    let mut bill = QueryCost::default();
+    let mut cost = QueryCost::default();
     let notes = planner::describe(
         &*client.inner.provider,
         &options.model,
         options.reasoning_effort.as_deref(),
-        until.saturating_duration_since(tokio::time::Instant::now()),
+        deadline.saturating_duration_since(tokio::time::Instant::now()),
         &clip,
-        &mut bill,
+        &mut cost,
     )
     .await;
-    let free = bill == QueryCost::default()
+    let is_free = cost == QueryCost::default()
         && notes
             .as_ref()
             .is_err_and(|error| error.may_have_been_charged() == Charge::No);
-    let booked = if free {
-        file.discard().await
+    let recorded = if is_free {
+        owned.discard().await
     } else {
-        let closed = file.close(|record| {
-            crate::client::pipeline::submit::set_query_cost(record, bill);
+        let closed = owned.close(|record| {
+            crate::client::pipeline::submit::set_query_cost(record, cost);
             record.cost = Some(UsdTicks::ZERO);
             record.state = match &notes {
                 Ok(_) => JobState::Saved,
@@ -188,14 +195,14 @@ async fn ask(
         });
         closed.await.map(drop)
     };
-    if let Err(error) = booked {
-        tracing::warn!(%error, "the ledger does not say what an analysis cost");
+    if let Err(error) = recorded {
+        tracing::warn!(%error, "the cost of an analysis could not be written to the ledger");
     }
     notes
 }
 
 #[cfg(not(feature = "media"))]
-#[expect(clippy::unused_async, reason = "the other variant waits")]
+#[expect(clippy::unused_async, reason = "the variant with libav is async")]
 async fn run(analyze: Analyze) -> Result<ClipNotes> {
     use crate::error::{Error, ErrorKind};
 
@@ -209,9 +216,9 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
     ))
 }
 
-/// Takes `count` frames, first and last among them, in one pass over the clip.
+/// Extracts `count` frames, including the first and the last one, in one pass over the clip.
 #[cfg(feature = "media")]
-fn look(
+fn sample_frames(
     local: &crate::client::pipeline::clip_source::LocalClip,
     name: &str,
     count: u32,
@@ -235,8 +242,8 @@ fn look(
     let mut frames: Vec<(SeenFrame, bytes::Bytes)> = Vec::with_capacity(positions.len());
     for frame in media::frames(local.media(name), &positions, bounds)? {
         let time = frame.time();
-        // A clip of few frames shows one of them at more than one of the times.
-        if frames.last().is_some_and(|(before, _)| before.time == time) {
+        // In a clip with few frames, several positions can have the same frame.
+        if frames.last().is_some_and(|(previous, _)| previous.time == time) {
             continue;
         }
         let small = frame.fit_within(PLANNER_PICTURE_SIDE);

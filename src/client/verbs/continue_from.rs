@@ -1,4 +1,4 @@
-//! The verb `continue_from`.
+//! The verb `continue_from`: continues a clip by a frame of it or by the service's extension.
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -26,11 +26,10 @@ use crate::request::{
 use crate::storage::to_hex;
 use crate::telemetry::Verb;
 
-/// Most frames that are looked at for the sharpest one: two seconds of a clip of the service.
+/// Maximum number of frames to choose the sharpest one from: two seconds of a clip of the service.
 const MAX_SHARPEST_FRAMES: u32 = 48;
 
-/// A clip to be continued; see [`VideoClient::continue_from`]. Does nothing until it is awaited or
-/// started.
+/// A clip to continue; see [`VideoClient::continue_from`]. Does nothing until it is awaited or started.
 #[derive(Debug)]
 #[must_use = "nothing is made until it is awaited or started"]
 pub struct ContinueFrom {
@@ -40,22 +39,22 @@ pub struct ContinueFrom {
 }
 
 impl VideoClient {
-    /// Makes a clip that goes on where another one ends: a clip of the library, or any video file or
-    /// bytes. Await it for the clip, or [`start`](ContinueFrom::start) it for a handle.
+    /// Makes a clip that starts where another one ends. The other one is a clip of the library, a video file or bytes.
+    /// Await the future for the clip, or [`start`](ContinueFrom::start) it for a handle.
     ///
-    /// The record of the new clip has the parent by its hash, the frame it started on, and how alike that
-    /// frame and its own first one are.
+    /// The sidecar of the new clip contains the parent with its hash, the frame that the clip starts on, and how alike
+    /// that frame and the first frame of the clip are.
     ///
     /// # Errors
-    /// As for [`generate`](Self::generate); before anything is paid also `Library` for a parent whose
-    /// sidecar is there and cannot be read, and `InvalidRequest` for a URL.
+    /// Those of [`generate`](Self::generate). Before anything is paid also `Library` for a parent whose sidecar cannot
+    /// be read, and `InvalidRequest` for a URL.
     ///
     /// # Cancel safety
-    /// Dropping the future once it was polled stops nothing: the work goes on, and the clip is saved.
+    /// Dropping the future after its first poll stops nothing: the work continues, and the clip is saved.
     ///
     /// # Cost
-    /// That of a clip with one picture going in; with an extension, that of [`extend`](Self::extend). Its
-    /// prompt is planned unless told otherwise, which costs one question to a language model more.
+    /// The price of a clip with one input image, or for an extension the cost of [`extend`](Self::extend). By default the
+    /// prompt is planned, which also costs one query to a language model.
     pub fn continue_from(&self, from: impl Into<MediaInput>, request: ContinueRequest) -> ContinueFrom {
         ContinueFrom {
             client: self.clone(),
@@ -66,13 +65,13 @@ impl VideoClient {
 }
 
 impl ContinueFrom {
-    /// Reads, checks, submits, and returns when the job has its id. The rest goes on by itself.
+    /// Sends the request, and returns when the job has its id. The work continues in the background.
     ///
     /// # Errors
-    /// Why there is no job; `SubmissionUnknown` when there may be one.
+    /// The reason why there is no job; `SubmissionUnknown` if there may be one.
     ///
     /// # Cancel safety
-    /// Dropping the future once it was polled stops nothing: the work goes on, and the clip is saved.
+    /// Dropping the future after its first poll stops nothing: the work continues, and the clip is saved.
     pub async fn start(self) -> Result<JobHandle> {
         let Self {
             client,
@@ -98,33 +97,41 @@ impl IntoFuture for ContinueFrom {
     }
 }
 
-/// From the request to the clip in the library.
+/// Makes a clip and saves it in the library.
 pub(crate) async fn run(
     client: VideoClient,
     from: MediaInput,
     request: ContinueRequest,
-    witness: Option<Arc<dyn SubmissionObserver>>,
+    observer: Option<Arc<dyn SubmissionObserver>>,
     reporter: Reporter,
 ) -> Result<Clip> {
     reporter.emit(JobEvent::Planning);
-    // In a box of its own: the frame goes with it, before the job is waited for.
-    let way = Box::pin(resolve_strategy(&client, from, request));
-    match reporter.stop_signal().run_before_send(way).await? {
+    // Boxed, so that the frame is freed before the job is waited for.
+    let strategy = Box::pin(resolve_strategy(&client, from, request));
+    match reporter.stop_signal().run_before_send(strategy).await? {
         ResolvedStrategy::Extension(extension) => {
-            Box::pin(transform::run_extension(client, *extension, witness, reporter)).await
+            Box::pin(transform::run_extension(client, *extension, observer, reporter)).await
         }
         ResolvedStrategy::LastFrame(generate, origin) => {
-            Box::pin(generate::run(client, *generate, Some(*origin), witness, reporter)).await
+            Box::pin(generate::run(
+                client,
+                *generate,
+                Some(*origin),
+                observer,
+                reporter,
+            ))
+            .await
         }
     }
 }
 
-/// How a clip is continued.
+/// The request that continues a clip.
 enum ResolvedStrategy {
     Extension(Box<ExtendRequest>),
     LastFrame(Box<GenerateRequest>, Box<ContinuedFrom>),
 }
 
+/// Chooses how to continue a clip, and prepares the request.
 async fn resolve_strategy(
     client: &VideoClient,
     from: MediaInput,
@@ -133,7 +140,7 @@ async fn resolve_strategy(
     let source = ClipSource::find(client, &from).await?;
     let local = source.local.clone().ok_or_else(|| {
         Error::invalid(format!(
-            "continue {}: its last frame is taken on this machine; give the file or a clip of the library",
+            "continue {}: its last frame must be extracted on this machine; give a local file or a clip of the library",
             source.name
         ))
     })?;
@@ -143,8 +150,8 @@ async fn resolve_strategy(
         ContinueStrategy::Auto => can_extend(client, &local, &source.name, &request).await?,
     };
     if extends {
-        let mut extension = extension(&from, &request)?;
-        extension.plan = planning::continuing(client, &request.plan);
+        let mut extension = extension_request(&from, &request)?;
+        extension.plan = planning::choice_for_continuation(client, &request.plan);
         return Ok(ResolvedStrategy::Extension(Box::new(extension)));
     }
 
@@ -152,7 +159,7 @@ async fn resolve_strategy(
         Some(clip) => Some(client.library().parent(clip).await?),
         None => None,
     };
-    let chosen = choose(&local, &source.name, request.frame).await?;
+    let chosen = choose_frame(&local, &source.name, request.frame).await?;
     let png: Bytes = chosen.frame.to_png()?.into();
     let record = FrameRecord {
         seconds: Some(Seconds::from(chosen.frame.time())),
@@ -162,10 +169,10 @@ async fn resolve_strategy(
         of: Some("png".to_owned()),
         ..FrameRecord::default()
     };
-    let generate = by_last_frame(client, &request, png);
+    let generate = last_frame_request(client, &request, png);
     let origin = match &source.parent {
         Some(clip) => MediaOrigin::Clip(clip.id.to_string()),
-        None => local.origin_now(client, &source.name).await?,
+        None => local.hashed_origin(client, &source.name).await?,
     };
     let origin = ContinuedFrom {
         parent,
@@ -176,23 +183,23 @@ async fn resolve_strategy(
     Ok(ResolvedStrategy::LastFrame(Box::new(generate), Box::new(origin)))
 }
 
-/// Whether the service's own extension takes this clip, this model and this length.
+/// Returns whether the service's extension accepts this clip, model and duration.
 async fn can_extend(
     client: &VideoClient,
     local: &LocalClip,
     name: &str,
     request: &ContinueRequest,
 ) -> Result<bool> {
-    // A clip that is no MP4 can still be continued by its last frame.
-    let Ok(measured) = local.measure(name).await else {
+    // A clip that is not an MP4 can still be continued by its last frame.
+    let Ok(facts) = local.measure(name).await else {
         return Ok(false);
     };
-    Ok(measured
+    Ok(facts
         .length
         .is_some_and(|length| extension_fits(client, request, length)))
 }
 
-/// Whether the service's own extension takes a clip of this length.
+/// Returns whether the service's extension accepts a clip of this length and the options of the request.
 pub(crate) fn extension_fits(client: &VideoClient, request: &ContinueRequest, length: Duration) -> bool {
     let inner = &client.inner;
     let model = request.model.as_ref().unwrap_or(&inner.defaults.model);
@@ -202,24 +209,27 @@ pub(crate) fn extension_fits(client: &VideoClient, request: &ContinueRequest, le
     let added = request.duration.unwrap_or(DEFAULT_DURATION).as_secs_f64();
     let fits = limits
         .seconds
-        .is_none_or(|[least, most]| (f64::from(least)..=f64::from(most)).contains(&added));
-    // What an extension cannot give was asked for.
-    let asks_more =
+        .is_none_or(|[min, max]| (f64::from(min)..=f64::from(max)).contains(&added));
+    let has_other_options =
         request.resolution.is_some() || request.audio == Some(false) || request.aspect_ratio.is_some();
     let length = length.as_secs_f64();
-    fits && !asks_more
+    fits && !has_other_options
         && limits
             .input_seconds
-            .is_some_and(|[least, most]| (least..=most).contains(&length))
+            .is_some_and(|[min, max]| (min..=max).contains(&length))
 }
 
-/// ima2-gen's value for a continuation.
+/// Default duration of a continuation, as in ima2-gen.
 const DEFAULT_DURATION: Duration = Duration::from_secs(5);
 
-pub(crate) fn extension(from: &MediaInput, request: &ContinueRequest) -> Result<ExtendRequest> {
+/// Returns the request that continues a clip by the service's extension.
+///
+/// # Errors
+/// `InvalidRequest` for options that an extension does not have.
+pub(crate) fn extension_request(from: &MediaInput, request: &ContinueRequest) -> Result<ExtendRequest> {
     if request.resolution.is_some() || request.aspect_ratio.is_some() || request.audio.is_some() {
         return Err(Error::invalid(
-            "an extension has the resolution, ratio and sound of its clip: leave them out, or continue by the last frame",
+            "an extension keeps the resolution, aspect ratio and audio of its clip: leave them out, or continue by the last frame",
         ));
     }
     let prompt = request.prompt.clone().unwrap_or_default();
@@ -230,7 +240,12 @@ pub(crate) fn extension(from: &MediaInput, request: &ContinueRequest) -> Result<
     Ok(extension)
 }
 
-pub(crate) fn by_last_frame(client: &VideoClient, request: &ContinueRequest, png: Bytes) -> GenerateRequest {
+/// Returns the request that continues a clip from a frame.
+pub(crate) fn last_frame_request(
+    client: &VideoClient,
+    request: &ContinueRequest,
+    png: Bytes,
+) -> GenerateRequest {
     let mut generate = GenerateRequest::image(MediaInput::bytes("the last frame", png));
     generate.prompt.clone_from(&request.prompt);
     generate.model = Some(
@@ -245,17 +260,18 @@ pub(crate) fn by_last_frame(client: &VideoClient, request: &ContinueRequest, png
     generate.audio = request.audio;
     generate.user.clone_from(&request.user);
     generate.storage.clone_from(&request.storage);
-    generate.plan = planning::continuing(client, &request.plan);
+    generate.plan = planning::choice_for_continuation(client, &request.plan);
     generate
 }
 
-/// The frame that the new clip starts on.
+/// The frame that the new clip starts on, and a warning for the sidecar.
 struct ChosenFrame {
     frame: Frame,
     note: Option<String>,
 }
 
-async fn choose(local: &LocalClip, name: &str, choice: FrameChoice) -> Result<ChosenFrame> {
+/// Extracts the frame that the new clip starts on.
+async fn choose_frame(local: &LocalClip, name: &str, choice: FrameChoice) -> Result<ChosenFrame> {
     let sharpest_of = match choice {
         FrameChoice::Last => None,
         FrameChoice::SharpestOfLast(count) if (2..=MAX_SHARPEST_FRAMES).contains(&count) => Some(count),
@@ -274,7 +290,7 @@ async fn choose(local: &LocalClip, name: &str, choice: FrameChoice) -> Result<Ch
         });
     };
     let end = last.time();
-    // One at a time: so many frames of a large clip would be too much memory at once.
+    // Frame by frame, because all of them at once would take too much memory.
     let source = local.media(name);
     let work = move |options: &MediaOptions| crate::media::sharpest_of_last(source, count, options);
     let sharpest = bridge::run(options, work).await?;

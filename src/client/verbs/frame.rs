@@ -1,16 +1,16 @@
-//! A frame of a clip, in the process.
+//! The verb `frame`: extracts a frame of a clip of the library.
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
 use crate::client::VideoClient;
-use crate::client::pipeline::clip_source::local_of;
+use crate::client::pipeline::clip_source::open_clip;
 use crate::error::Result;
 use crate::library::Clip;
 use crate::media::{Frame, FramePosition, MediaOptions, MediaSource, bridge};
 use crate::telemetry::{self, Verb};
 
-/// A frame to be taken; see [`VideoClient::frame`].
+/// A frame to extract; see [`VideoClient::frame`].
 #[derive(Debug)]
 #[must_use = "nothing is read until it is awaited"]
 pub struct ExtractFrame {
@@ -21,11 +21,11 @@ pub struct ExtractFrame {
 }
 
 impl VideoClient {
-    /// A frame of a clip of the library. Of a clip in a bucket little more than its index and the pictures
-    /// around the frame is fetched.
+    /// Extracts a frame of a clip of the library. From a bucket it fetches little more than the index of the clip and
+    /// the pictures around the frame.
     ///
     /// # Errors
-    /// `NotFound` when the clip is gone, `Media` when it cannot be decoded or has no such frame.
+    /// `NotFound` if the clip is gone, `Media` if it cannot be decoded or has no such frame.
     ///
     /// # Cancel safety
     /// Dropping the future interrupts the decoder.
@@ -40,7 +40,7 @@ impl VideoClient {
 }
 
 impl ExtractFrame {
-    /// Other bounds than the default ones.
+    /// Sets the limits of the decoder.
     pub fn with_options(mut self, options: MediaOptions) -> Self {
         self.options = options;
         self
@@ -53,10 +53,10 @@ impl IntoFuture for ExtractFrame {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(telemetry::instrument(Verb::Frame.span(), async move {
-            // A file is called by its path.
+            // Errors name a local clip by its path.
             let source = match &self.clip.path {
                 Some(path) => MediaSource::from(path),
-                None => local_of(&self.client, &self.clip)
+                None => open_clip(&self.client, &self.clip)
                     .await?
                     .media(&self.clip.file_name),
             };

@@ -1,4 +1,4 @@
-//! The verb `generate`.
+//! The verb `generate`: makes a new clip, also for `continue_from` by a frame.
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use crate::request::GenerateRequest;
 use crate::stop::StopSignal;
 use crate::telemetry::{self, Verb};
 
-/// A clip to be made; see [`VideoClient::generate`]. Does nothing until it is awaited or started.
+/// A clip to make; see [`VideoClient::generate`]. Does nothing until it is awaited or started.
 #[derive(Debug)]
 #[must_use = "nothing is made until it is awaited or started"]
 pub struct Generate {
@@ -30,13 +30,13 @@ impl Generate {
         Self { client, request }
     }
 
-    /// Checks, reads, submits, and returns when the job has its id. The rest goes on by itself.
+    /// Sends the request, and returns when the job has its id. The work continues in the background.
     ///
     /// # Errors
-    /// Why there is no job; `SubmissionUnknown` when there may be one.
+    /// The reason why there is no job; `SubmissionUnknown` if there may be one.
     ///
     /// # Cancel safety
-    /// Dropping the future once it was polled stops nothing: the work goes on, and the clip is saved.
+    /// Dropping the future after its first poll stops nothing: the work continues, and the clip is saved.
     pub async fn start(self) -> Result<JobHandle> {
         let Self { client, request } = self;
         let stop = client.stop_signal().clone();
@@ -58,76 +58,78 @@ impl IntoFuture for Generate {
     }
 }
 
-/// Where a clip comes from that continues another.
+/// The parent and the start frame of a continuation.
 pub(crate) struct ContinuedFrom {
-    /// The clip of the library that it continues, where it is one.
+    /// The clip that it continues, if the library has it.
     pub(crate) parent: Option<Parent>,
-    /// The frame of it that is sent.
+    /// The frame of the parent that is sent.
     pub(crate) frame: FrameRecord,
-    /// The same, to be read again.
+    /// The same frame, for the comparison with the first frame of the clip.
     pub(crate) start: ReferenceImage,
-    /// What the record should say.
+    /// A warning for the sidecar.
     pub(crate) note: Option<String>,
 }
 
-/// From the request to the clip in the library.
+/// Makes a clip and saves it in the library.
 pub(crate) fn run(
     client: VideoClient,
     request: GenerateRequest,
     origin: Option<ContinuedFrom>,
-    witness: Option<Arc<dyn SubmissionObserver>>,
+    observer: Option<Arc<dyn SubmissionObserver>>,
     reporter: Reporter,
 ) -> impl Future<Output = Result<Clip>> + Send {
-    // In a box of its own: the pictures and what was read of them go with it, before the job is waited for.
+    // Boxed, so that the images are freed before the job is waited for.
     let stop = reporter.stop_signal().clone();
-    let prepared = Box::pin(prepare(client, request, origin, witness, stop));
+    let prepared = Box::pin(prepare(client, request, origin, observer, stop));
     async move {
-        let (ticket, submission, brief) = prepared.await?;
-        Box::pin(ticket.send(submission, None, brief, &reporter)).await
+        let (reserved, submission, draft) = prepared.await?;
+        Box::pin(reserved.send(submission, None, draft, &reporter)).await
     }
 }
 
-/// From the request to what is sent.
+/// Reads the inputs, reserves the money and plans the prompt.
 async fn prepare(
     client: VideoClient,
     request: GenerateRequest,
     origin: Option<ContinuedFrom>,
-    witness: Option<Arc<dyn SubmissionObserver>>,
+    observer: Option<Arc<dyn SubmissionObserver>>,
     stop: StopSignal,
 ) -> Result<(ReservedJob, Submission, Box<ClipDraft>)> {
     let inner = &client.inner;
     let mut checked = client.estimate(&request)?;
     telemetry::record_model(checked.model.as_str());
-    let resolved = stop.run_before_send(images::generate(&client, &request)).await?;
-    // That a clip cannot be saved is better known before it is paid for.
+    let images = stop
+        .run_before_send(images::read_images(&client, &request))
+        .await?;
+    // A library that cannot save the clip should fail before the clip is paid for.
     inner.library.writable().await?;
     client.warn_if_unverified();
 
     let lineage = origin.as_ref().and_then(|origin| origin.parent.as_ref());
     let lineage = lineage.map_or(&[][..], Parent::entries);
-    let wanted = planning::PlanningRequest::generate(&request, &checked, &resolved.media, lineage);
-    let draft = Reservation {
+    let planning = planning::PlanningRequest::generate(&request, &checked, &images.media, lineage);
+    let reservation = Reservation {
         operation: if origin.is_some() { "continue" } else { "generate" },
         model: checked.model.clone(),
         estimate: checked.estimate,
-        witness,
+        observer,
     };
-    let ticket = ReservedJob::reserve(&client, draft, &wanted).await?;
-    let (ticket, planned) = Box::pin(ticket.plan(wanted)).await?;
-    checked.prompt.clone_from(&planned.prompt);
-    let mut brief = ClipDraft::generate(&request, &checked, &resolved, &inner.models).planned(planned);
-    brief.measure.start = resolved.start.map(ReferenceImage::Picture);
+    let reserved = ReservedJob::reserve(&client, reservation, &planning).await?;
+    let (reserved, plan) = Box::pin(reserved.plan(planning)).await?;
+    checked.prompt.clone_from(&plan.prompt);
+    let mut draft = ClipDraft::generate(&request, &checked, &images, &inner.models).with_plan(plan);
+    draft.checks.start = images.start.map(ReferenceImage::Picture);
     if let Some(origin) = origin {
-        brief.measure.start = Some(origin.start);
-        brief.warn(origin.note);
-        brief.continues(origin.parent.as_ref(), origin.frame);
+        draft.checks.start = Some(origin.start);
+        draft.warn(origin.note);
+        draft.set_continued_from(origin.parent.as_ref(), origin.frame);
     }
     let submission = Submission::Generate(Box::new(GenerateSubmission {
         checked,
-        inputs: resolved.media,
+        inputs: images.media,
         user: request.user,
         storage: request.storage,
         upload_url: request.output.map(|target| target.upload_url),
     }));
-    Ok((ticket, submission, Box::new(brief)))
+    Ok((reserved, submission, Box::new(draft)))
 }

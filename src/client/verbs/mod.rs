@@ -1,4 +1,4 @@
-//! The verbs: one file per verb, with its named future and its order of steps.
+//! The verbs. Each file has the named future of its verb and runs the steps of the verb in order.
 //!
 //! Each verb checks its request, reads its inputs, and passes both to the pipeline.
 

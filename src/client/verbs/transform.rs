@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::client::pipeline::clip_source::{ClipFacts, ClipSource};
 use crate::client::pipeline::content_checks::MediaOrigin;
 use crate::client::pipeline::planning;
-use crate::client::pipeline::sidecar::{ClipDraft, SentSource};
+use crate::client::pipeline::sidecar::ClipDraft;
 use crate::client::pipeline::submit::{Reservation, ReservedJob, SubmissionObserver};
 use crate::client::{JobHandle, VideoClient};
 use crate::error::Result;
@@ -22,7 +22,7 @@ use crate::stop::StopSignal;
 use crate::telemetry::{self, Verb};
 use tempfile::TempPath;
 
-/// A clip to be made from another; see [`VideoClient::edit`] and [`VideoClient::extend`]. Does nothing
+/// A clip to make from another one; see [`VideoClient::edit`] and [`VideoClient::extend`]. Does nothing
 /// until it is awaited or started.
 #[derive(Debug)]
 #[must_use = "nothing is made until it is awaited or started"]
@@ -48,18 +48,17 @@ struct Parts {
 }
 
 impl VideoClient {
-    /// Makes a changed copy of a clip. Await it for the clip, or [`start`](Transform::start) it for a
-    /// handle.
+    /// Makes an edited copy of a clip. Await the future for the clip, or [`start`](Transform::start) it for a handle.
     ///
     /// # Errors
-    /// As for [`generate`](Self::generate); before anything is paid also `InvalidRequest` for a clip that
-    /// is longer than the service takes or no MP4, and `Network` when an upload failed.
+    /// Those of [`generate`](Self::generate). Before anything is paid also `InvalidRequest` for a clip that is not an
+    /// MP4 or is longer than the service accepts, and `Network` if an upload failed.
     ///
     /// # Cancel safety
-    /// Dropping the future once it was polled stops nothing: the work goes on, and the clip is saved.
+    /// Dropping the future after its first poll stops nothing: the work continues, and the clip is saved.
     ///
     /// # Cost
-    /// The seconds that go in and the seconds that come out.
+    /// The price of the seconds of the source and of the seconds of the new clip.
     pub fn edit(&self, request: EditRequest) -> Transform {
         Transform {
             client: self.clone(),
@@ -67,17 +66,17 @@ impl VideoClient {
         }
     }
 
-    /// Adds seconds at the end of a clip. The result is the old part and the new one in one file, and its
-    /// delivery report says where the one ends and the other begins, as measured.
+    /// Adds seconds at the end of a clip. The new clip has the old part and the new part in one file, and its delivery
+    /// report contains the measured position of the seam.
     ///
     /// # Errors
-    /// As for [`edit`](Self::edit).
+    /// Those of [`edit`](Self::edit).
     ///
     /// # Cancel safety
     /// As for [`edit`](Self::edit).
     ///
     /// # Cost
-    /// The seconds that go in and the seconds that are added.
+    /// The price of the seconds of the source and of the added seconds.
     pub fn extend(&self, request: ExtendRequest) -> Transform {
         Transform {
             client: self.clone(),
@@ -87,13 +86,13 @@ impl VideoClient {
 }
 
 impl Transform {
-    /// Checks, reads, submits, and returns when the job has its id. The rest goes on by itself.
+    /// Sends the request, and returns when the job has its id. The work continues in the background.
     ///
     /// # Errors
-    /// Why there is no job; `SubmissionUnknown` when there may be one.
+    /// The reason why there is no job; `SubmissionUnknown` if there may be one.
     ///
     /// # Cancel safety
-    /// Dropping the future once it was polled stops nothing: the work goes on, and the clip is saved.
+    /// Dropping the future after its first poll stops nothing: the work continues, and the clip is saved.
     pub async fn start(self) -> Result<JobHandle> {
         let Self { client, request } = self;
         let verb = match &request {
@@ -119,53 +118,54 @@ impl IntoFuture for Transform {
     }
 }
 
-/// A continuation that the service's own extension makes.
+/// Continues a clip with the service's extension.
 #[cfg(feature = "media")]
 pub(crate) async fn run_extension(
     client: VideoClient,
     request: ExtendRequest,
-    witness: Option<Arc<dyn SubmissionObserver>>,
+    observer: Option<Arc<dyn SubmissionObserver>>,
     reporter: Reporter,
 ) -> Result<Clip> {
-    Box::pin(run(client, Request::Extend(request), witness, reporter)).await
+    Box::pin(run(client, Request::Extend(request), observer, reporter)).await
 }
 
-/// From the request to the clip in the library.
+/// Makes a clip and saves it in the library.
 async fn run(
     client: VideoClient,
     request: Request,
-    witness: Option<Arc<dyn SubmissionObserver>>,
+    observer: Option<Arc<dyn SubmissionObserver>>,
     reporter: Reporter,
 ) -> Result<Clip> {
-    // In a box of its own: what was read of the clip goes with it, before the job is waited for.
-    let prepared = Box::pin(prepare(&client, request, witness, reporter.stop_signal())).await?;
+    // Boxed, so that the source clip is freed before the job is waited for.
+    let prepared = Box::pin(prepare(&client, request, observer, reporter.stop_signal())).await?;
     let Prepared {
-        ticket,
+        reserved,
         submission,
-        brief,
+        draft,
         delete,
-        fetched,
+        temp_file,
     } = prepared;
-    let result = Box::pin(ticket.send(submission, fetched, brief, &reporter)).await;
-    clean_up(&client, delete.as_deref(), &result).await;
+    let result = Box::pin(reserved.send(submission, temp_file, draft, &reporter)).await;
+    delete_upload(&client, delete.as_deref(), &result).await;
     result
 }
 
-/// What is ready to be sent, and what has to be there until it is.
+/// A request that is ready to be sent.
 struct Prepared {
-    ticket: ReservedJob,
+    reserved: ReservedJob,
     submission: Submission,
-    brief: Box<ClipDraft>,
-    /// A file at the service that is to be deleted when the job is over.
+    draft: Box<ClipDraft>,
+    /// The id of an uploaded file to delete when the job is over.
     delete: Option<String>,
-    /// A file here that what is sent may be read from, removed with this.
-    fetched: Option<TempPath>,
+    /// The temporary file that the source clip is read from.
+    temp_file: Option<TempPath>,
 }
 
+/// Reads and measures the source clip, reserves the money, plans the prompt and uploads the clip.
 async fn prepare(
     client: &VideoClient,
     request: Request,
-    witness: Option<Arc<dyn SubmissionObserver>>,
+    observer: Option<Arc<dyn SubmissionObserver>>,
     stop: &StopSignal,
 ) -> Result<Prepared> {
     let inner = &client.inner;
@@ -174,23 +174,23 @@ async fn prepare(
     let source = stop
         .run_before_send(ClipSource::find(client, &parts.video))
         .await?;
-    let measured = match &source.local {
+    let facts = match &source.local {
         Some(local) => stop.run_before_send(local.measure(&source.name)).await?,
         None => ClipFacts::default(),
     };
-    if let Some(length) = measured.length {
+    if let Some(length) = facts.length {
         checked.check_input(&source.name, length)?;
     }
-    // That a clip cannot be saved is better known before it is paid for.
+    // A library that cannot save the clip should fail before the clip is paid for.
     inner.library.writable().await?;
     client.warn_if_unverified();
 
     if let (Some(local), Some(_)) = (&source.local, checked.added_seconds) {
         stop.run_before_send(local.check_end(&source.name)).await?;
     }
-    let estimate = measured
+    let estimate = facts
         .length
-        .zip(measured.lines)
+        .zip(facts.lines)
         .and_then(|(length, lines)| checked.estimate(&inner.models, length, lines));
     let parent = match &source.parent {
         Some(clip) => Some(inner.library.parent(clip).await?),
@@ -198,8 +198,8 @@ async fn prepare(
     };
     let lineage = parent.as_ref().map_or(&[][..], Parent::entries);
     let (local, name) = (source.local.as_ref(), source.name.as_str());
-    let wanted = planning::PlanningRequest::video(&parts.plan, &checked, local, name, measured, lineage);
-    let draft = Reservation {
+    let planning = planning::PlanningRequest::video(&parts.plan, &checked, local, name, facts, lineage);
+    let reservation = Reservation {
         operation: if checked.added_seconds.is_some() {
             "extend"
         } else {
@@ -207,12 +207,12 @@ async fn prepare(
         },
         model: checked.model.clone(),
         estimate,
-        witness,
+        observer,
     };
-    let ticket = ReservedJob::reserve(client, draft, &wanted).await?;
-    let (ticket, planned) = Box::pin(ticket.plan(wanted)).await?;
-    // An edit has words, so its plan has some too.
-    if let Some(prompt) = &planned.prompt {
+    let reserved = ReservedJob::reserve(client, reservation, &planning).await?;
+    let (reserved, plan) = Box::pin(reserved.plan(planning)).await?;
+    // The request has a prompt, so the plan has one as well.
+    if let Some(prompt) = &plan.prompt {
         checked.prompt.clone_from(prompt);
     }
     let summary = source.summary.clone();
@@ -221,26 +221,19 @@ async fn prepare(
         .as_ref()
         .map(|clip| MediaOrigin::Clip(clip.id.to_string()));
     let local = source.local.clone();
-    // In a box of its own, as all that is large.
+    // Boxed, because the future is large.
     let sent = Box::pin(source.send(client, parts.transport));
     let sent = match stop.run_before_send(sent).await {
         Ok(sent) => sent,
-        Err(error) => return Err(ticket.release(error).await),
+        Err(error) => return Err(reserved.release(error).await),
     };
     let origin = origin.or_else(|| local?.origin(sent.record.sha256.as_deref()));
-    let described = SentSource {
-        parent,
-        summary,
-        measured,
-        sent_record: sent.record,
-        transport: sent.transport,
-        warning: sent.warning,
-        estimate,
-    };
-    let mut brief =
-        ClipDraft::video(&checked, parts.output.as_ref(), described, &inner.models).planned(planned);
+    let output = parts.output.as_ref();
+    let mut draft =
+        ClipDraft::video(&checked, output, summary, facts, estimate, &inner.models).with_plan(plan);
+    draft.add_source(parent.as_ref(), sent.record, sent.transport, sent.warning);
     if checked.added_seconds.is_some() {
-        brief.measure.old_part = origin.zip(measured.length);
+        draft.checks.old_part = origin.zip(facts.length);
     }
 
     let submission = Submission::Video(Box::new(VideoSubmission {
@@ -253,11 +246,11 @@ async fn prepare(
         upload_url: parts.output.map(|target| target.upload_url),
     }));
     Ok(Prepared {
-        ticket,
+        reserved,
         submission,
-        brief: Box::new(brief),
+        draft: Box::new(draft),
         delete: sent.delete,
-        fetched: sent.fetched,
+        temp_file: sent.temp_file,
     })
 }
 
@@ -289,19 +282,19 @@ fn check(client: &VideoClient, request: Request) -> Result<(CheckedVideo, Parts)
     })
 }
 
-/// Takes the uploaded source away again, when the job is over for certain: one that goes on may still
-/// need it, and then its life of a day ends it.
-async fn clean_up(client: &VideoClient, file_id: Option<&str>, result: &Result<Clip>) {
+/// Deletes the uploaded source clip if the job is certainly over. A job that continues may still need the upload, which
+/// expires after a day.
+async fn delete_upload(client: &VideoClient, file_id: Option<&str>, result: &Result<Clip>) {
     use crate::error::{ErrorKind, RetryAdvice};
 
     let Some(file_id) = file_id else { return };
-    let over = match result {
+    let is_over = match result {
         Ok(_) => true,
         Err(error) => {
             error.retry_advice() != RetryAdvice::Resume && error.kind() != ErrorKind::SubmissionUnknown
         }
     };
-    if over && let Err(error) = client.inner.provider.delete_file(file_id).await {
-        tracing::warn!(file_id, %error, "the uploaded source stays until it expires");
+    if is_over && let Err(error) = client.inner.provider.delete_file(file_id).await {
+        tracing::warn!(file_id, %error, "the uploaded source could not be deleted and stays until it expires");
     }
 }

@@ -1,4 +1,4 @@
-//! How far a clip of a chain has gone from the clip that it began with.
+//! Measures how much a clip of a chain differs from clip 0.
 
 use crate::client::VideoClient;
 use crate::client::pipeline::clip_source::ClipSource;
@@ -7,10 +7,11 @@ use crate::library::Drift;
 use crate::media::{Frame, FramePosition, MediaOptions, bridge, statistics_of_both};
 use crate::request::MediaInput;
 
-/// Below this a contrast or a sharpness is that of a plain picture, and a ratio to it means nothing.
-const LEAST: f64 = 0.5;
+/// Minimum contrast and sharpness for a ratio. Lower values are those of a plain image, and a ratio to them has no
+/// meaning.
+const MIN_STATISTIC: f64 = 0.5;
 
-/// The last frame of a clip.
+/// Returns the last frame of a clip.
 pub(crate) async fn last_frame(client: &VideoClient, clip: &MediaInput) -> Result<Frame> {
     let source = ClipSource::find(client, clip).await?;
     let local = source
@@ -24,6 +25,7 @@ pub(crate) async fn last_frame(client: &VideoClient, clip: &MediaInput) -> Resul
     .await
 }
 
+/// Measures the drift of a frame from the anchor, the last frame of clip 0.
 pub(crate) async fn measure(anchor: Frame, frame: Frame) -> Result<Drift> {
     let work = move |_: &MediaOptions| {
         let (from, to) = statistics_of_both(&anchor, &frame)?;
@@ -32,7 +34,7 @@ pub(crate) async fn measure(anchor: Frame, frame: Frame) -> Result<Drift> {
             .iter()
             .zip(to.mean_rgb)
             .map(|(a, b)| (a - b).powi(2));
-        let ratio = |from: f64, to: f64| to.max(LEAST) / from.max(LEAST);
+        let ratio = |from: f64, to: f64| to.max(MIN_STATISTIC) / from.max(MIN_STATISTIC);
         Ok(Drift::new(
             rounded(squares.sum::<f64>().sqrt()),
             rounded(ratio(from.contrast, to.contrast)),
@@ -42,7 +44,7 @@ pub(crate) async fn measure(anchor: Frame, frame: Frame) -> Result<Drift> {
     bridge::run(MediaOptions::default(), work).await
 }
 
-/// Thousandths are more than anybody needs, and read well.
+/// Rounds to three decimals, for readable records.
 fn rounded(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
@@ -51,9 +53,9 @@ fn rounded(value: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// Stripes of two greys.
-    fn striped(greys: [u8; 2]) -> Frame {
-        let pixels = (0..64 * 64).flat_map(|at| [greys[at / 4 % 2]; 3]);
+    /// Returns a frame with stripes of two grays.
+    fn striped(grays: [u8; 2]) -> Frame {
+        let pixels = (0..64 * 64).flat_map(|at| [grays[at / 4 % 2]; 3]);
         Frame::from_rgb(64, 64, pixels.collect()).unwrap()
     }
 
@@ -67,7 +69,7 @@ mod tests {
         // 70 levels in each of three channels.
         assert!((dark.colour_delta - 121.2).abs() < 0.1, "{dark:?}");
         assert!(dark.warning().is_some());
-        // To a black frame there is no ratio, but a number all the same.
+        // The ratio to a black frame is still a finite number.
         let black = measure(striped([0, 0]), anchor).await.unwrap();
         assert!(black.contrast_ratio.is_finite() && black.sharpness_ratio.is_finite());
     }

@@ -1,4 +1,4 @@
-//! The verb `chain`: several clips, each going on from the one before.
+//! The verb `chain`: several clips, each of which continues the one before it.
 
 mod drift;
 mod price;
@@ -19,58 +19,58 @@ use crate::money::UsdTicks;
 use crate::request::ChainRequest;
 use crate::telemetry::Verb;
 
-/// A chain on its way.
+/// A handle to a running chain.
 pub type ChainHandle = Handle<ChainOutcome, ChainEvent>;
 
-/// What a chain made.
+/// The result of a chain.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct ChainOutcome {
-    /// The chain's id.
+    /// The id of the chain.
     pub id: String,
-    /// The clips that it made, in order: clip 0 is the first of them when the chain began with a new clip.
+    /// The clips that the chain made, in order. The first one is clip 0 if the chain began with a new clip.
     pub clips: Vec<Clip>,
-    /// What they cost, with earlier tries that made no clip, as far as is known.
+    /// The cost of the clips, including earlier attempts that made no clip, as far as it is known.
     pub cost: UsdTicks,
-    /// For each of the clips, how far its last frame has gone from that of clip 0. `None` for clip 0, and
-    /// where it could not be measured.
+    /// The drift of each clip: how much its last frame differs from the last frame of clip 0. `None` for clip 0 and
+    /// for a clip that could not be measured.
     pub drift: Vec<Option<Drift>>,
 }
 
-/// One thing that happened to a chain, in order.
+/// An event of a chain, in order.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum ChainEvent {
-    /// A clip is begun, or its job is picked up again.
+    /// A clip was started, or its job was picked up again.
     StepStarted {
-        /// The number of the clip. The clip that the chain begins with is 0.
+        /// The number of the clip. The first clip of the chain is 0.
         clip: u32,
-        /// The number of the last one.
+        /// The number of the last clip.
         of: u32,
-        /// The job, where an earlier process has sent it.
+        /// The job, if an earlier process has sent it.
         job_id: Option<String>,
     },
-    /// Something happened to the job of a clip.
+    /// The job of a clip has an event.
     Step {
         /// The number of the clip.
         clip: u32,
-        /// What happened.
+        /// The event of the job.
         job: JobEvent,
     },
     /// A clip is in the library.
     StepFinished {
         /// The number of the clip.
         clip: u32,
-        /// The number of the last one.
+        /// The number of the last clip.
         of: u32,
-        /// Its id in the library.
+        /// The id of the clip in the library.
         id: String,
-        /// How far its last frame has gone from that of clip 0.
+        /// How much its last frame differs from the last frame of clip 0.
         drift: Option<Drift>,
-        /// Whether it was there before this call.
+        /// Whether the clip existed before this call.
         earlier: bool,
     },
 }
@@ -89,7 +89,7 @@ impl Event for ChainEvent {
     }
 }
 
-/// Clips to be made; see [`VideoClient::chain`]. Does nothing until it is awaited or started.
+/// A chain of clips to make; see [`VideoClient::chain`]. Does nothing until it is awaited or started.
 #[derive(Debug)]
 #[must_use = "nothing is made until it is awaited or started"]
 pub struct Chain {
@@ -98,27 +98,27 @@ pub struct Chain {
 }
 
 impl VideoClient {
-    /// Makes several clips one after another, each going on where the one before ends. Await it for the
+    /// Makes several clips one after another, each of which continues the one before it. Await the future for the
     /// clips, or [`start`](Chain::start) it for a handle with events.
     ///
-    /// How far it is lies in the library, at `chains/<id>.json`. The same request, in any process, goes on
-    /// at the first clip that is not there: a job that was sent is picked up, with all that is known of it,
-    /// and not sent again. A clip whose colour, contrast or sharpness has gone far from clip 0 has a
-    /// warning in its record ([`Drift`]).
+    /// The progress is saved in the library at `chains/<id>.json`. The same request, in any process, continues at the
+    /// first missing clip. A job that was sent is picked up and not sent again. A clip whose color, contrast or
+    /// sharpness differs much from clip 0 gets a warning in its sidecar ([`Drift`]).
     ///
     /// # Errors
-    /// As for [`generate`](Self::generate) and [`continue_from`](Self::continue_from), for the clip at which
-    /// the chain stopped. `Budget` before anything is paid, or between two clips when one cost more than was
-    /// estimated. `Library` when another process is at work on the chain. A clip that ended in
-    /// `SubmissionUnknown`, or whose job failed and may have been charged, stops its chain until a person settles its
-    /// record ([`Library::settle`](crate::Library::settle)) or changes its step; one that moderation refused, or whose
-    /// job failed three times at no charge, until its step is changed.
+    /// Those of [`generate`](Self::generate) and [`continue_from`](Self::continue_from), for the clip at which the
+    /// chain stopped. `Budget` before anything is paid, or between two clips if one cost more than its estimate.
+    /// `Library` if another process is working on the chain.
+    ///
+    /// Some failures stop the chain until a person acts. After `SubmissionUnknown`, or a failed job that may have been
+    /// charged, settle the record of the clip ([`Library::settle`](crate::Library::settle)) or change its step. After a
+    /// refusal by moderation, or three failures at no charge, change its step.
     ///
     /// # Cancel safety
-    /// Dropping the future once it was polled stops nothing: the work goes on through all clips.
+    /// Dropping the future after its first poll stops nothing: the work continues through all clips.
     ///
     /// # Cost
-    /// That of its clips. What is there already is not paid again.
+    /// The cost of its clips. Existing clips are not paid for again.
     pub fn chain(&self, request: ChainRequest) -> Chain {
         Chain {
             client: self.clone(),
@@ -128,15 +128,15 @@ impl VideoClient {
 }
 
 impl Chain {
-    /// Returns as soon as the chain has its id and nobody else works on it. The rest goes on by itself, and
-    /// is in [`wait`](Handle::wait), a budget that does not suffice included.
+    /// Starts the chain, and returns when it has its id and no other process is working on it. The work continues in
+    /// the background. [`wait`](Handle::wait) returns its result, including a `Budget` error.
     ///
     /// # Errors
-    /// `InvalidRequest` for steps that cannot be sent as they are, `NotFound` for a clip or a chain that
-    /// does not exist, `Library` when another process is at work on the chain.
+    /// `InvalidRequest` for steps that cannot be sent, `NotFound` for a clip or a chain that does not exist, `Library`
+    /// if another process is working on the chain.
     ///
     /// # Cancel safety
-    /// Dropping the future once it was polled stops nothing: the work goes on through all clips.
+    /// Dropping the future after its first poll stops nothing: the work continues through all clips.
     pub async fn start(self) -> Result<ChainHandle> {
         let Self { client, request } = self;
         let stop = client.stop_signal().clone();

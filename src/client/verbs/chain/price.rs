@@ -1,4 +1,4 @@
-//! What the rest of a chain will cost, and whether it can be sent at all: before anything is paid.
+//! Estimates the cost of the remaining steps of a chain and checks them, before anything is paid.
 
 use std::time::Duration;
 
@@ -6,37 +6,40 @@ use bytes::Bytes;
 
 use super::resolve::Step;
 use crate::client::VideoClient;
-use crate::client::verbs::continue_from::{by_last_frame, extension, extension_fits};
+use crate::client::verbs::continue_from::{extension_fits, extension_request, last_frame_request};
 use crate::error::{Error, ErrorKind, Result};
 use crate::library::ChainRecord;
 use crate::money::UsdTicks;
 use crate::request::{ContinueRequest, ContinueStrategy, MediaInput};
 
-/// Length and height of a clip, measured or to be expected.
+/// Measured or expected length and height of a clip.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClipShape {
     pub(crate) length: Duration,
     pub(crate) lines: u32,
 }
 
-/// What a step will cost, and the clip that comes of it.
+/// Estimated cost of a step, and the expected shape of its clip.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StepEstimate {
     pub(crate) cost: Option<UsdTicks>,
     shape: Option<ClipShape>,
 }
 
-/// Checks the steps from one on, and says what each will cost. `before` is the clip that they go on from.
-pub(crate) fn steps(
+/// Checks the given steps and returns the estimated cost of each. `previous` is the clip that the first one continues.
+///
+/// # Errors
+/// The reason why a step cannot be sent.
+pub(crate) fn estimate_steps(
     client: &VideoClient,
     record: &ChainRecord,
     steps: &[(usize, &Step)],
-    before: Option<ClipShape>,
+    previous: Option<ClipShape>,
 ) -> Result<Vec<Option<UsdTicks>>> {
-    let mut shape = before;
+    let mut shape = previous;
     let mut costs = Vec::with_capacity(steps.len());
     for (index, step) in steps {
-        let expected = match step {
+        let estimate = match step {
             Step::Generate(request) => client.estimate(request).map(|checked| StepEstimate {
                 cost: checked.estimate,
                 shape: Some(ClipShape {
@@ -44,38 +47,40 @@ pub(crate) fn steps(
                     lines: checked.resolution.lines().unwrap_or(720),
                 }),
             }),
-            Step::Continue(request) => continuation(client, request, shape),
+            Step::Continue(request) => estimate_continuation(client, request, shape),
         };
-        let expected = expected.map_err(|error| at(record.number(*index), error))?;
-        costs.push(expected.cost);
-        shape = expected.shape;
+        let estimate = estimate.map_err(|error| in_clip(record.number(*index), error))?;
+        costs.push(estimate.cost);
+        shape = estimate.shape;
     }
     Ok(costs)
 }
 
-fn continuation(
+fn estimate_continuation(
     client: &VideoClient,
     request: &ContinueRequest,
-    before: Option<ClipShape>,
+    previous: Option<ClipShape>,
 ) -> Result<StepEstimate> {
     match request.strategy {
-        ContinueStrategy::Extend => longer_clip(client, request, before),
+        ContinueStrategy::Extend => estimate_extension(client, request, previous),
         ContinueStrategy::Auto
-            if before.is_some_and(|before| extension_fits(client, request, before.length)) =>
+            if previous.is_some_and(|previous| extension_fits(client, request, previous.length)) =>
         {
-            // Which it will be shows with the clip itself: the dearer one is taken.
-            let (new, longer) = (new_clip(client, request)?, longer_clip(client, request, before)?);
+            // The strategy is chosen when the clip exists, so the more expensive one counts.
+            let by_frame = estimate_by_last_frame(client, request)?;
+            let extension = estimate_extension(client, request, previous)?;
+            let costs = by_frame.cost.zip(extension.cost);
             Ok(StepEstimate {
-                cost: new.cost.zip(longer.cost).map(|(new, longer)| new.max(longer)),
-                ..longer
+                cost: costs.map(|(by_frame, extension)| by_frame.max(extension)),
+                ..extension
             })
         }
-        ContinueStrategy::LastFrame | ContinueStrategy::Auto => new_clip(client, request),
+        ContinueStrategy::LastFrame | ContinueStrategy::Auto => estimate_by_last_frame(client, request),
     }
 }
 
-fn new_clip(client: &VideoClient, request: &ContinueRequest) -> Result<StepEstimate> {
-    let checked = client.estimate(&by_last_frame(client, request, Bytes::new()))?;
+fn estimate_by_last_frame(client: &VideoClient, request: &ContinueRequest) -> Result<StepEstimate> {
+    let checked = client.estimate(&last_frame_request(client, request, Bytes::new()))?;
     Ok(StepEstimate {
         cost: checked.estimate,
         shape: Some(ClipShape {
@@ -85,40 +90,43 @@ fn new_clip(client: &VideoClient, request: &ContinueRequest) -> Result<StepEstim
     })
 }
 
-fn longer_clip(
+fn estimate_extension(
     client: &VideoClient,
     request: &ContinueRequest,
-    before: Option<ClipShape>,
+    previous: Option<ClipShape>,
 ) -> Result<StepEstimate> {
     let inner = &client.inner;
-    let request = extension(&MediaInput::clip("the clip before"), request)?;
+    let request = extension_request(&MediaInput::clip("the clip before"), request)?;
     let mut checked = request.check(&inner.models, &inner.defaults, inner.validation)?;
-    let Some(before) = before else {
+    let Some(previous) = previous else {
         return Ok(StepEstimate {
             cost: None,
             shape: None,
         });
     };
-    checked.check_input("the clip before", before.length)?;
+    checked.check_input("the clip before", previous.length)?;
     let added = Duration::from_secs(checked.added_seconds.unwrap_or_default().into());
     Ok(StepEstimate {
-        cost: checked.estimate(&inner.models, before.length, before.lines),
+        cost: checked.estimate(&inner.models, previous.length, previous.lines),
         shape: Some(ClipShape {
-            length: before.length.saturating_add(added),
-            lines: before.lines.min(720),
+            length: previous.length.saturating_add(added),
+            lines: previous.lines.min(720),
         }),
     })
 }
 
-/// Whether the rest fits the budget, with what the finished steps did cost.
+/// Checks that the remaining steps fit the budget of the chain, after the cost of the finished ones.
+///
+/// # Errors
+/// `Budget` if they do not fit, or if a cost is unknown.
 pub(crate) fn check_budget(record: &ChainRecord, first: usize, costs: &[Option<UsdTicks>]) -> Result<()> {
     let Some(budget) = record.budget else {
         return Ok(());
     };
-    let refuse = |why: String| {
+    let over_budget = |reason: String| {
         Error::new(
             ErrorKind::Budget,
-            format!("keep to the budget of the chain: {why}"),
+            format!("check the budget of the chain: {reason}"),
         )
     };
     let spent: UsdTicks = record
@@ -126,42 +134,43 @@ pub(crate) fn check_budget(record: &ChainRecord, first: usize, costs: &[Option<U
         .iter()
         .enumerate()
         .map(|(index, step)| {
-            let made = if index < first {
+            let cost = if index < first {
                 step.cost.or(step.estimate).unwrap_or_default()
             } else {
                 UsdTicks::ZERO
             };
-            made + step.lost
+            cost + step.lost
         })
         .sum();
-    let mut rest = UsdTicks::ZERO;
+    let mut remaining = UsdTicks::ZERO;
     for (offset, cost) in costs.iter().enumerate() {
-        rest += cost.ok_or_else(|| {
-            refuse(format!(
-                "the table has no price for clip {}; leave the budget out, or give a table that has it",
+        remaining += cost.ok_or_else(|| {
+            over_budget(format!(
+                "the model table has no price for clip {}; leave the budget out, or use a table that has the price",
                 record.number(first + offset)
             ))
         })?;
     }
-    if spent + rest <= budget {
+    if spent + remaining <= budget {
         return Ok(());
     }
-    let before = if spent == UsdTicks::ZERO {
+    let already_spent = if spent == UsdTicks::ZERO {
         String::new()
     } else {
         format!("{spent} are spent, and ")
     };
-    Err(refuse(format!(
-        "{before}the {} clips to be made are estimated at {rest}; the limit is {budget}",
+    Err(over_budget(format!(
+        "{already_spent}the {} remaining clips are estimated at {remaining}; the limit is {budget}",
         costs.len()
     )))
 }
 
-fn at(number: usize, error: Error) -> Error {
+/// Adds the number of the clip to an error.
+fn in_clip(number: usize, error: Error) -> Error {
     let guidance = error.guidance().map(str::to_owned);
-    let told = Error::new(error.kind(), format!("check clip {number} of the chain")).with_source(error);
+    let wrapped = Error::new(error.kind(), format!("check clip {number} of the chain")).with_source(error);
     match guidance {
-        Some(guidance) => told.with_guidance(guidance),
-        None => told,
+        Some(guidance) => wrapped.with_guidance(guidance),
+        None => wrapped,
     }
 }

@@ -1,4 +1,6 @@
-//! What a chain is asked to make, held against what its record says was made.
+//! Resolves a chain request against the record of the chain, if there is one.
+//!
+//! A step that was sent must equal the step of the request. The other steps may change.
 
 use sha2::{Digest as _, Sha256};
 
@@ -14,42 +16,46 @@ use crate::request::{
 };
 use crate::storage::to_hex;
 
-/// What one clip is made of.
+/// The request for one clip of a chain.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     Generate(Box<GenerateRequest>),
     Continue(Box<ContinueRequest>),
 }
 
-/// A chain as it is asked for.
-pub(crate) struct Plan {
+/// A chain request with the id of its chain and the hashes of its steps.
+pub(crate) struct HashedRequest {
     pub(crate) id: String,
     budget: Option<UsdTicks>,
-    asked: Asked,
+    steps: RequestedSteps,
 }
 
-enum Asked {
-    /// All of it.
-    Whole {
+enum RequestedSteps {
+    /// Every step of the chain.
+    All {
         origin: ChainOrigin,
         start: Option<MediaInput>,
         steps: Vec<(Step, ChainStep)>,
     },
-    /// The rest of what the record says, or other steps for it.
-    Rest { steps: Vec<ContinueRequest> },
+    /// The recorded steps, of which the unsent ones are replaced if `steps` is not empty.
+    Recorded { steps: Vec<ContinueRequest> },
 }
 
-/// A chain to work on.
+/// A chain that can be run: its record and the requests of its steps.
 pub(crate) struct ResolvedChain {
     pub(crate) record: ChainRecord,
-    /// The clip that it begins with, where it is not made.
+    /// The existing clip that the chain begins with.
     pub(crate) start: Option<MediaInput>,
-    /// `None` for a request that is not at hand.
+    /// The requests of the steps. `None` for a request that the record could not keep.
     pub(crate) steps: Vec<Option<Step>>,
 }
 
-impl Plan {
-    pub(crate) async fn of(client: &VideoClient, request: ChainRequest) -> Result<Self> {
+impl HashedRequest {
+    /// Hashes a chain request.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for steps that cannot form a chain, and errors from reading their media.
+    pub(crate) async fn new(client: &VideoClient, request: ChainRequest) -> Result<Self> {
         let ChainRequest {
             start,
             steps,
@@ -63,108 +69,110 @@ impl Plan {
                 ChainRequest::MOST_STEPS
             )));
         }
-        let mut planned = Vec::new();
+        let mut hashed = Vec::new();
         let (origin, start) = match start {
             ChainStart::Record(id) => {
                 if name.is_some() {
                     return Err(Error::invalid(
-                        "a chain that was begun has its name: leave the name out",
+                        "an existing chain has a name already: leave the name out",
                     ));
                 }
                 return Ok(Self {
                     id,
                     budget,
-                    asked: Asked::Rest { steps },
+                    steps: RequestedSteps::Recorded { steps },
                 });
             }
             ChainStart::Clip(input) => {
                 if steps.is_empty() {
-                    return Err(Error::invalid("a chain without steps: add what happens next"));
+                    return Err(Error::invalid("a chain has no steps: add at least one"));
                 }
-                let origin = origin(client, &input).await?;
+                let origin = find_origin(client, &input).await?;
                 (origin, Some(input))
             }
             ChainStart::Generate(request) => {
-                planned.push(generate_step(*request).await?);
+                hashed.push(generate_step(*request).await?);
                 (ChainOrigin::Generated, None)
             }
         };
-        planned.extend(steps.into_iter().map(continue_step));
+        hashed.extend(steps.into_iter().map(continue_step));
         let id = match name {
             Some(name) => name,
-            None => hash_id(&origin, &planned),
+            None => hash_id(&origin, &hashed),
         };
         Ok(Self {
             id,
             budget,
-            asked: Asked::Whole {
+            steps: RequestedSteps::All {
                 origin,
                 start,
-                steps: planned,
+                steps: hashed,
             },
         })
     }
 
-    /// Whether the chain must have a record already.
-    pub(crate) const fn is_rest(&self) -> bool {
-        matches!(self.asked, Asked::Rest { .. })
+    /// Returns whether the request names an existing chain, which must have a record.
+    pub(crate) const fn names_existing(&self) -> bool {
+        matches!(self.steps, RequestedSteps::Recorded { .. })
     }
 
-    /// Joins what is asked with what is recorded. What was sent must be what is asked; the rest may differ.
+    /// Merges the request with the record of the chain.
     ///
     /// # Errors
-    /// `InvalidRequest` where the two do not go together.
-    pub(crate) fn adopt(self, found: Option<ChainRecord>) -> Result<ResolvedChain> {
-        let Self { id, budget, asked } = self;
-        let differs = |what: String| {
+    /// `InvalidRequest` if the request differs from a step that was sent.
+    pub(crate) fn merge(self, recorded: Option<ChainRecord>) -> Result<ResolvedChain> {
+        let Self { id, budget, steps } = self;
+        let conflict = |reason: String| {
             Error::invalid(format!(
-                "go on with chain {id:?}: {what}; resume it by its id, or give the new chain another name"
+                "continue chain {id:?}: {reason}; resume it by its id, or give the new chain another name"
             ))
         };
-        match asked {
-            Asked::Whole { origin, start, steps } => {
-                let (requests, mut asked): (Vec<_>, Vec<_>) = steps.into_iter().unzip();
-                if let Some(found) = &found {
-                    if !same_start(&found.start, &origin) {
-                        return Err(differs("it begins with another clip".to_owned()));
+        match steps {
+            RequestedSteps::All { origin, start, steps } => {
+                let (requests, mut steps): (Vec<_>, Vec<_>) = steps.into_iter().unzip();
+                if let Some(recorded) = &recorded {
+                    if !is_same_start(&recorded.start, &origin) {
+                        return Err(conflict("it begins with another clip".to_owned()));
                     }
-                    for (index, had) in found.steps.iter().enumerate() {
-                        let same = asked
+                    for (index, before) in recorded.steps.iter().enumerate() {
+                        let is_same = steps
                             .get(index)
-                            .is_some_and(|step| step.request_sha256 == had.request_sha256);
-                        if same {
-                            asked[index] = had.clone();
-                        } else if is_settled(had) {
-                            return Err(differs(format!(
-                                "its clip {} was asked for in other words",
-                                found.number(index)
+                            .is_some_and(|step| step.request_sha256 == before.request_sha256);
+                        if is_same {
+                            steps[index] = before.clone();
+                        } else if is_sent(before) {
+                            return Err(conflict(format!(
+                                "its clip {} was requested in other words",
+                                recorded.number(index)
                             )));
-                        } else if let Some(step) = asked.get_mut(index) {
-                            step.lost = had.lost;
+                        } else if let Some(step) = steps.get_mut(index) {
+                            step.lost = before.lost;
                         }
                     }
                 }
-                let created_at = found.as_ref().map_or_else(now_millis, |found| found.created_at);
-                let mut record = ChainRecord::new(id, created_at, origin, asked);
-                record.budget = budget.or(found.and_then(|found| found.budget));
+                let created_at = recorded
+                    .as_ref()
+                    .map_or_else(now_millis, |recorded| recorded.created_at);
+                let mut record = ChainRecord::new(id, created_at, origin, steps);
+                record.budget = budget.or(recorded.and_then(|recorded| recorded.budget));
                 Ok(ResolvedChain {
                     record,
                     start,
                     steps: requests.into_iter().map(Some).collect(),
                 })
             }
-            Asked::Rest { steps } => {
-                let Some(mut record) = found else {
-                    return Err(differs("there is no such chain".to_owned()));
+            RequestedSteps::Recorded { steps } => {
+                let Some(mut record) = recorded else {
+                    return Err(conflict("there is no such chain".to_owned()));
                 };
                 record.budget = budget.or(record.budget);
                 if !steps.is_empty() {
-                    replace_rest(&mut record, steps)?;
+                    replace_unsent(&mut record, steps)?;
                 }
                 let requests = record.steps.iter().map(|step| {
-                    let kept = step.request.as_ref()?;
-                    kept.to_continue().map(Box::new).map(Step::Continue).or_else(|| {
-                        let request = kept.to_generate()?;
+                    let saved = step.request.as_ref()?;
+                    saved.to_continue().map(Box::new).map(Step::Continue).or_else(|| {
+                        let request = saved.to_generate()?;
                         Some(Step::Generate(Box::new(request)))
                     })
                 });
@@ -184,33 +192,34 @@ impl Plan {
     }
 }
 
-/// Whether something was sent of which a clip may come, so that its request stands.
-const fn is_settled(step: &ChainStep) -> bool {
+/// Returns whether the step was sent and may have a clip, so that its request must not change.
+const fn is_sent(step: &ChainStep) -> bool {
     !matches!(step.state, ChainStepState::Open | ChainStepState::Failed)
 }
 
-fn replace_rest(record: &mut ChainRecord, steps: Vec<ContinueRequest>) -> Result<()> {
-    let kept = record.steps.iter().filter(|step| is_settled(step)).count();
-    if kept == 0 && record.start == ChainOrigin::Generated {
+/// Replaces the steps of a record that were not sent. What was lost on the old steps still counts as spent.
+fn replace_unsent(record: &mut ChainRecord, steps: Vec<ContinueRequest>) -> Result<()> {
+    let sent = record.steps.iter().filter(|step| is_sent(step)).count();
+    if sent == 0 && record.start == ChainOrigin::Generated {
         return Err(Error::invalid(format!(
-            "give other steps to chain {:?}: its clip 0 is not there, so nothing is lost; begin a new chain",
+            "replace the steps of chain {:?}: it has no clip 0 yet; begin a new chain instead",
             record.id
         )));
     }
-    let had = record.steps.split_off(kept);
+    let replaced = record.steps.split_off(sent);
     for (index, request) in steps.into_iter().enumerate() {
         let (_, mut step) = continue_step(request);
-        match had.get(index) {
-            Some(had) if had.request_sha256 == step.request_sha256 => step = had.clone(),
-            Some(had) => step.lost = had.lost,
+        match replaced.get(index) {
+            Some(old) if old.request_sha256 == step.request_sha256 => step = old.clone(),
+            Some(old) => step.lost = old.lost,
             None => {}
         }
         record.steps.push(step);
     }
-    // What was lost on steps that are no more was paid all the same.
-    let lost = had
+    // The losses of removed steps move to the last step.
+    let lost = replaced
         .iter()
-        .skip(record.steps.len() - kept)
+        .skip(record.steps.len() - sent)
         .map(|step| step.lost)
         .sum();
     if let Some(last) = record.steps.last_mut() {
@@ -219,7 +228,8 @@ fn replace_rest(record: &mut ChainRecord, steps: Vec<ContinueRequest>) -> Result
     Ok(())
 }
 
-fn same_start(one: &ChainOrigin, other: &ChainOrigin) -> bool {
+/// Returns whether two origins are the same clip. Files and bytes are compared by their hashes.
+fn is_same_start(one: &ChainOrigin, other: &ChainOrigin) -> bool {
     let hash = |origin: &ChainOrigin| match origin {
         ChainOrigin::File { sha256, .. } | ChainOrigin::Bytes { sha256 } => Some(sha256.clone()),
         _ => None,
@@ -227,12 +237,13 @@ fn same_start(one: &ChainOrigin, other: &ChainOrigin) -> bool {
     one == other || (hash(one).is_some() && hash(one) == hash(other))
 }
 
-async fn origin(client: &VideoClient, input: &MediaInput) -> Result<ChainOrigin> {
-    let found = ClipSource::find(client, input).await?;
-    if let Some(clip) = found.parent {
+/// Returns the origin of a chain that begins with an existing clip.
+async fn find_origin(client: &VideoClient, input: &MediaInput) -> Result<ChainOrigin> {
+    let source = ClipSource::find(client, input).await?;
+    if let Some(clip) = source.parent {
         return Ok(ChainOrigin::Clip(clip.id.to_string()));
     }
-    match found.local {
+    match source.local {
         Some(LocalClip::File(path)) => {
             let path = std::path::absolute(&path).unwrap_or(path);
             let content = MediaContent::File {
@@ -247,33 +258,36 @@ async fn origin(client: &VideoClient, input: &MediaInput) -> Result<ChainOrigin>
         Some(LocalClip::Memory(bytes)) => Ok(ChainOrigin::Bytes {
             sha256: clip_source::hash(&MediaContent::Memory(bytes)).await?,
         }),
-        // In a bucket lie only clips of the library, which are done with above.
+        // A bucket has only clips of the library, which are handled above.
         Some(LocalClip::Stored(_)) | None => Err(Error::invalid(format!(
-            "continue {}: its last frame is taken on this machine; give the file or a clip of the library",
-            found.name
+            "continue {}: its last frame must be extracted on this machine; give a local file or a clip of the library",
+            source.name
         ))),
     }
 }
 
+/// Hashes a step that continues the clip before it.
 fn continue_step(request: ContinueRequest) -> (Step, ChainStep) {
-    let kept = SavedRequest::from_continue(&request);
-    let step = ChainStep::new(digest(&kept, &[]), Some(kept));
+    let saved = SavedRequest::from_continue(&request);
+    let step = ChainStep::new(digest(&saved, &[]), Some(saved));
     (Step::Continue(Box::new(request)), step)
 }
 
+/// Hashes a step that generates clip 0.
 async fn generate_step(request: GenerateRequest) -> Result<(Step, ChainStep)> {
-    let kept = SavedRequest::from_generate(&request);
+    let saved = SavedRequest::from_generate(&request);
     let mut media = Vec::new();
     for (role, input) in media_of(&request) {
         media.push(format!("{role} {}", fingerprint(input).await?));
     }
-    let sha256 = digest(&kept, &media);
-    // Media, and addresses with signatures, are in the request only.
-    let whole = media.is_empty() && request.output.is_none();
-    let step = ChainStep::new(sha256, whole.then_some(kept));
+    let sha256 = digest(&saved, &media);
+    // The record keeps no media and no signed URLs, so a request with either is not saved.
+    let can_be_saved = media.is_empty() && request.output.is_none();
+    let step = ChainStep::new(sha256, can_be_saved.then_some(saved));
     Ok((Step::Generate(Box::new(request)), step))
 }
 
+/// Returns the images of a request with their roles.
 fn media_of(request: &GenerateRequest) -> Vec<(String, &MediaInput)> {
     let mut media = Vec::new();
     match &request.mode {
@@ -297,9 +311,9 @@ fn media_of(request: &GenerateRequest) -> Vec<(String, &MediaInput)> {
     media
 }
 
-/// What a picture is known by, wherever it lies.
+/// Returns a value that identifies an image: the hash of its content or of its URL, or its id.
 async fn fingerprint(input: &MediaInput) -> Result<String> {
-    let of_text = |text: &str| to_hex(&Sha256::digest(text.as_bytes()));
+    let hash_text = |text: &str| to_hex(&Sha256::digest(text.as_bytes()));
     Ok(match input {
         MediaInput::Path(path) => {
             let content = MediaContent::File {
@@ -309,17 +323,19 @@ async fn fingerprint(input: &MediaInput) -> Result<String> {
             clip_source::hash(&content).await?
         }
         MediaInput::Bytes { bytes, .. } => clip_source::hash(&MediaContent::Memory(bytes.clone())).await?,
-        MediaInput::Url(text) | MediaInput::DataUrl(text) => of_text(text),
+        MediaInput::Url(text) | MediaInput::DataUrl(text) => hash_text(text),
         MediaInput::FileId(id) | MediaInput::Clip(id) => id.clone(),
     })
 }
 
-fn digest(kept: &SavedRequest, media: &[String]) -> String {
-    // A struct of plain fields is always JSON.
-    let json = serde_json::to_vec(&(kept, media)).unwrap_or_default();
+/// Returns the hash of a step.
+fn digest(saved: &SavedRequest, media: &[String]) -> String {
+    // A struct of plain fields always serializes.
+    let json = serde_json::to_vec(&(saved, media)).unwrap_or_default();
     to_hex(&Sha256::digest(json))
 }
 
+/// Derives the id of a chain from its origin and its steps.
 fn hash_id(origin: &ChainOrigin, steps: &[(Step, ChainStep)]) -> String {
     let mut hasher = Sha256::new();
     match origin {

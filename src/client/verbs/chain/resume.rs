@@ -1,4 +1,4 @@
-//! A step that was sent before: the journal tells what became of it.
+//! Resumes a step that an earlier run has sent, as its record in the journal says.
 
 use super::run::ChainRun;
 use crate::client::pipeline::recover::{self, RecoveryResult};
@@ -9,16 +9,16 @@ use crate::library::{ChainRecord, ChainStep, ChainStepState, Clip};
 use crate::money::UsdTicks;
 use crate::mutation::{Mutation, is_on};
 
-/// Maximum number of times that a step is sent whose jobs fail at no charge.
+/// Maximum attempts for a step whose jobs fail at no charge.
 const MAX_FREE_ATTEMPTS: u32 = 3;
 
 impl ChainRun {
-    /// Whether a step whose job is over without a clip may be sent again: only when it is known that the job cost
-    /// nothing, or a person has settled it, and where that can help.
+    /// Checks that a step whose job ended without a clip may be sent again. Its job must have cost nothing or be settled
+    /// by a person, and another attempt must be able to succeed.
     ///
     /// # Errors
-    /// Why it is not sent.
-    pub(crate) async fn check_again(&self, record: &ChainRecord, index: usize) -> Result<()> {
+    /// The reason why the step is not sent again.
+    pub(crate) async fn check_resend(&self, record: &ChainRecord, index: usize) -> Result<()> {
         if is_on(Mutation::ResendPaidStep) {
             return Ok(());
         }
@@ -33,10 +33,11 @@ impl ChainRun {
             None => None,
         };
         let charge = match &job {
-            // InputContext back: nothing was sent.
+            // The reservation was released: nothing was sent.
             None => Charge::No,
             Some((_, Err(error))) if error.kind() == ErrorKind::NotFound => {
-                // Without a job it was given back, and nothing was sent. Else its record was removed by hand.
+                // Without a job id the reservation was released, and nothing was sent. Otherwise the record was removed
+                // by hand.
                 if step.job_id.is_none() && step.lost == UsdTicks::ZERO {
                     Charge::No
                 } else {
@@ -49,11 +50,11 @@ impl ChainRun {
                 .failure()
                 .map_or(Charge::Unknown, |error| error.may_have_been_charged()),
         };
-        let (kind, why) = if is_moderated {
+        let (kind, reason) = if is_moderated {
             (
                 ErrorKind::Moderated,
                 format!(
-                    "moderation refused clip {number}, and the same is not sent again; change the prompts of the remaining clips"
+                    "moderation refused clip {number}, and the same request is not sent again; change the prompts of the remaining clips"
                 ),
             )
         } else if charge != Charge::No {
@@ -61,7 +62,7 @@ impl ChainRun {
             (
                 ErrorKind::JobFailed,
                 format!(
-                    "clip {number} failed and may have been charged, so it is not sent again; look at the account and settle record {id}, or change the prompts of the remaining clips"
+                    "clip {number} failed and may have been charged, so it is not sent again; check the account and settle record {id}, or change the prompts of the remaining clips"
                 ),
             )
         } else if step.tries >= MAX_FREE_ATTEMPTS {
@@ -74,7 +75,7 @@ impl ChainRun {
         } else {
             return Ok(());
         };
-        let error = Error::new(kind, format!("go on with chain {:?}: {why}", record.id))
+        let error = Error::new(kind, format!("continue chain {:?}: {reason}", record.id))
             .with_charge(Charge::No)
             .with_advice(RetryAdvice::Change);
         Err(match &step.record {
@@ -83,14 +84,17 @@ impl ChainRun {
         })
     }
 
-    /// The clip of a step that was sent before, finished where it has to be. `None` when the step is to be
-    /// sent now: the journal says that it was not, or that its job made nothing.
-    pub(crate) async fn taken_up(&self, index: usize, number: usize) -> Result<Option<Clip>> {
+    /// Returns the clip of a step that was sent before, after finishing its job if necessary. `None` if the step was
+    /// not sent, or if its job ended without a clip.
+    ///
+    /// # Errors
+    /// The reason why the step can neither be finished nor be sent again.
+    pub(crate) async fn resume_step(&self, index: usize, number: usize) -> Result<Option<Clip>> {
         let step = self.ledger.record().await.steps[index].clone();
         let library = self.client.library();
         match step.state {
             ChainStepState::Sending | ChainStepState::Sent | ChainStepState::Unknown => {}
-            // A recovery may have saved its clip since, or may still do so.
+            // A recovery may have saved the clip in the meantime, or may still save it.
             ChainStepState::Failed => {
                 let Some(record_id) = &step.record else {
                     return Ok(None);
@@ -107,9 +111,9 @@ impl ChainRun {
             Some(record_id) => journal.open_job(record_id).await?,
             None => None,
         };
-        let found = match open {
+        let result = match open {
             Some(job) => {
-                self.begin(number, step.job_id.as_ref());
+                self.emit_started(number, step.job_id.as_ref());
                 let claim = journal
                     .claim_after_watching(&job, Some(&self.client.service()))
                     .await?;
@@ -117,18 +121,18 @@ impl ChainRun {
             }
             None => RecoveryResult::Gone,
         };
-        match found {
+        match result {
             RecoveryResult::Saved(clip) => Ok(Some(*clip)),
             RecoveryResult::Dropped => self.reopen(index, UsdTicks::ZERO).await.map(|()| None),
             RecoveryResult::Unsettled(_) => {
                 self.ledger
                     .change(|record| record.steps[index].state = ChainStepState::Unknown)
                     .await?;
-                Err(unknown(&self.ledger.record().await, index))
+                Err(unknown_submission(&self.ledger.record().await, index))
             }
             RecoveryResult::Open(record) | RecoveryResult::Failed(record) => Err(match record.failure() {
-                Some(error) => self.failed(index, error).await,
-                None => busy(&record),
+                Some(error) => self.record_failure(index, error).await,
+                None => held_by_other(&record),
             }),
             RecoveryResult::OtherService(record) => {
                 let ours = self.client.service();
@@ -136,19 +140,19 @@ impl ChainRun {
             }
             RecoveryResult::HeldByOther { record, .. } => match &record.job_id {
                 Some(id) => self.pick_up(index, number, id).await,
-                None => Err(busy(&record)),
+                None => Err(held_by_other(&record)),
             },
             RecoveryResult::Stuck(stuck) => Err(stuck.error),
-            RecoveryResult::Gone => match self.record_of(&step).await? {
-                Some(settled) => self.settled(index, settled).await,
+            RecoveryResult::Gone => match self.journal_record(&step).await? {
+                Some(ended) => self.use_ended_record(index, ended).await,
                 None => match &step.job_id {
-                    // Its record was removed by hand: the job is there all the same.
+                    // The record was removed by hand, but the job exists.
                     Some(id) => self.pick_up(index, number, id).await,
-                    // So was this one's, and its create was sent.
+                    // The record was removed by hand, and the request was sent.
                     None if step.state == ChainStepState::Unknown => {
-                        Err(unknown(&self.ledger.record().await, index))
+                        Err(unknown_submission(&self.ledger.record().await, index))
                     }
-                    // InputContext back: nothing was sent.
+                    // The reservation was released: nothing was sent.
                     None => self.reopen(index, UsdTicks::ZERO).await.map(|()| None),
                 },
             },
@@ -156,7 +160,7 @@ impl ChainRun {
     }
 
     /// Returns the journal's record of a step, if it exists.
-    async fn record_of(&self, step: &ChainStep) -> Result<Option<JobRecord>> {
+    async fn journal_record(&self, step: &ChainStep) -> Result<Option<JobRecord>> {
         let Some(id) = &step.record else { return Ok(None) };
         match self.client.library().job_record(id).await {
             Ok(record) => Ok(Some(record)),
@@ -165,21 +169,21 @@ impl ChainRun {
         }
     }
 
-    /// The clip of a job that is known by its id.
+    /// Finishes a job by its id and returns its clip.
     async fn pick_up(&self, index: usize, number: usize, id: &JobId) -> Result<Option<Clip>> {
-        let picked_up = Box::pin(recover::one(&self.client, &self.part(number), id)).await;
+        let picked_up = Box::pin(recover::resume_job(&self.client, &self.part(number), id)).await;
         match picked_up {
             Ok(clip) => Ok(Some(clip)),
-            Err(error) => Err(self.failed(index, error).await),
+            Err(error) => Err(self.record_failure(index, error).await),
         }
     }
 
-    /// What the ledger says of a step.
-    async fn settled(&self, index: usize, record: JobRecord) -> Result<Option<Clip>> {
+    /// Applies an ended record of the journal to its step. Returns the clip, or `None` if there is none.
+    async fn use_ended_record(&self, index: usize, record: JobRecord) -> Result<Option<Clip>> {
         match (record.state, &record.clip, record.failure()) {
             (JobState::Saved, Some(clip), _) => self.client.library().clip(clip).await.map(Some),
             (JobState::Failed, _, Some(error)) => {
-                self.failed(index, error).await;
+                self.record_failure(index, error).await;
                 Ok(None)
             }
             _ => {
@@ -189,7 +193,7 @@ impl ChainRun {
         }
     }
 
-    /// The step is to be sent anew.
+    /// Resets a step, so that it is sent again. `lost` is what the last attempt cost.
     async fn reopen(&self, index: usize, lost: UsdTicks) -> Result<()> {
         self.ledger
             .change(|record| {
@@ -203,13 +207,14 @@ impl ChainRun {
     }
 }
 
-fn unknown(record: &ChainRecord, index: usize) -> Error {
+/// Returns the error for a step that was sent and has no known answer.
+fn unknown_submission(record: &ChainRecord, index: usize) -> Error {
     let id = record.steps[index].record.as_ref();
     let named = id.map(ToString::to_string).unwrap_or_default();
     let error = Error::new(
         ErrorKind::SubmissionUnknown,
         format!(
-            "go on with chain {:?}: clip {} was sent and no answer is known, so its job may exist and cost money, and it is not sent again; look at the account and settle record {named}, then go on",
+            "continue chain {:?}: clip {} was sent and its answer is unknown, so its job may exist and cost money, and it is not sent again; check the account and settle record {named}, then continue",
             record.id,
             record.number(index)
         ),
@@ -220,11 +225,12 @@ fn unknown(record: &ChainRecord, index: usize) -> Error {
     }
 }
 
-fn busy(record: &JobRecord) -> Error {
+/// Returns the error for a record that another process is working on.
+fn held_by_other(record: &JobRecord) -> Error {
     Error::new(
         ErrorKind::Library,
         format!(
-            "go on with the chain: another process is at work on record {}; wait for that one",
+            "continue the chain: another process is working on record {}; wait for it to finish",
             record.id
         ),
     )

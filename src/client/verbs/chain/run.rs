@@ -1,4 +1,4 @@
-//! From clip to clip.
+//! Runs a chain clip by clip, and saves its progress in the record of the chain.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::sync::Mutex;
 
 use super::price::{self, ClipShape};
-use super::resolve::{Plan, ResolvedChain, Step};
+use super::resolve::{HashedRequest, ResolvedChain, Step};
 use super::{ChainEvent, ChainOutcome, drift};
 use crate::client::VideoClient;
 use crate::client::pipeline::clip_source::ClipSource;
@@ -23,21 +23,22 @@ use crate::money::UsdTicks;
 use crate::mutation::{Mutation, is_on};
 use crate::request::{ChainRequest, MediaInput};
 
+/// Resolves a chain request and runs the chain to its end.
 pub(crate) async fn run(
     client: VideoClient,
     request: ChainRequest,
     reporter: Reporter<ChainEvent>,
 ) -> Result<ChainOutcome> {
-    let plan = Plan::of(&client, request).await?;
-    if plan.is_rest() {
-        client.library().chain(&plan.id).await?;
+    let request = HashedRequest::new(&client, request).await?;
+    if request.names_existing() {
+        client.library().chain(&request.id).await?;
     }
-    let file = client.library().open_chain(&plan.id).await?;
-    let ResolvedChain { record, start, steps } = plan.adopt(file.load().await?)?;
+    let file = client.library().open_chain(&request.id).await?;
+    let ResolvedChain { record, start, steps } = request.merge(file.load().await?)?;
     let id = record.id.clone();
-    let driver = ChainRun {
+    let run = ChainRun {
         last: record.number(record.steps.len().saturating_sub(1)),
-        ledger: Arc::new(Ledger {
+        ledger: Arc::new(ChainLedger {
             file,
             record: Mutex::new(record),
         }),
@@ -47,37 +48,39 @@ pub(crate) async fn run(
         reporter,
         anchor: None,
     };
-    driver.reporter.identified(id);
-    Box::pin(driver.run()).await
+    run.reporter.identified(id);
+    Box::pin(run.run()).await
 }
 
 /// The record of the chain, in memory and in the library.
-pub(crate) struct Ledger {
+pub(crate) struct ChainLedger {
     file: ChainFile,
     record: Mutex<ChainRecord>,
 }
 
-impl Ledger {
+impl ChainLedger {
+    /// Changes the record and saves it.
     pub(crate) async fn change(&self, change: impl FnOnce(&mut ChainRecord) + Send) -> Result<()> {
         let mut record = self.record.lock().await;
         change(&mut record);
         self.file.store(&record).await
     }
 
+    /// Returns a copy of the record.
     pub(crate) async fn record(&self) -> ChainRecord {
         self.record.lock().await.clone()
     }
 }
 
-/// Writes down under which record of the journal a step is sent.
+/// Records in the chain which record of the journal and which job belong to a step.
 struct StepObserver {
-    ledger: Arc<Ledger>,
+    ledger: Arc<ChainLedger>,
     index: usize,
     estimate: Option<UsdTicks>,
 }
 
 impl SubmissionObserver for StepObserver {
-    fn booked<'a>(&'a self, record_id: &'a RecordId) -> BoxFuture<'a, Result<()>> {
+    fn reserved<'a>(&'a self, record_id: &'a RecordId) -> BoxFuture<'a, Result<()>> {
         let change = move |record: &mut ChainRecord| {
             let step = &mut record.steps[self.index];
             step.state = ChainStepState::Sending;
@@ -89,7 +92,7 @@ impl SubmissionObserver for StepObserver {
         self.ledger.change(change).boxed()
     }
 
-    fn taken<'a>(&'a self, id: &'a JobId) -> BoxFuture<'a, ()> {
+    fn accepted<'a>(&'a self, id: &'a JobId) -> BoxFuture<'a, ()> {
         async move {
             let change = |record: &mut ChainRecord| {
                 let step = &mut record.steps[self.index];
@@ -97,16 +100,17 @@ impl SubmissionObserver for StepObserver {
                 step.job_id = Some(id.clone());
             };
             if let Err(error) = self.ledger.change(change).await {
-                tracing::warn!(job = %id, %error, "the chain's record does not have the job");
+                tracing::warn!(job = %id, %error, "the job could not be written to the record of the chain");
             }
         }
         .boxed()
     }
 }
 
+/// A running chain.
 pub(crate) struct ChainRun {
     pub(crate) client: VideoClient,
-    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) ledger: Arc<ChainLedger>,
     start: Option<MediaInput>,
     steps: Vec<Option<Step>>,
     reporter: Reporter<ChainEvent>,
@@ -117,13 +121,14 @@ pub(crate) struct ChainRun {
 }
 
 impl ChainRun {
+    /// Makes the missing clips in order.
     async fn run(mut self) -> Result<ChainOutcome> {
         let record = self.ledger.record().await;
         let first = record.unfinished().unwrap_or(record.steps.len());
         for (index, step) in record.steps.iter().take(first).enumerate() {
             self.reporter.emit(ChainEvent::StepFinished {
-                clip: counted(record.number(index)),
-                of: counted(self.last),
+                clip: event_number(record.number(index)),
+                of: event_number(self.last),
                 id: step.clip.as_ref().map(ToString::to_string).unwrap_or_default(),
                 drift: step.drift,
                 earlier: true,
@@ -133,141 +138,146 @@ impl ChainRun {
             if self.reporter.is_stopped() {
                 return Err(Error::new(
                     ErrorKind::Stopped,
-                    "go on with the chain: stopped on request; it can be resumed by its id",
+                    "continue the chain: stopped on request; it can be resumed by its id",
                 ));
             }
-            Box::pin(self.step(index)).await?;
+            Box::pin(self.run_step(index)).await?;
         }
         self.outcome().await
     }
 
-    /// Makes one clip, or finishes it.
-    async fn step(&mut self, index: usize) -> Result<()> {
+    /// Makes the clip of a step, or finishes it if an earlier run has sent it.
+    async fn run_step(&mut self, index: usize) -> Result<()> {
         let number = self.ledger.record().await.number(index);
-        if let Some(clip) = self.taken_up(index, number).await? {
-            return self.finished(index, number, clip).await;
+        if let Some(clip) = self.resume_step(index, number).await? {
+            return self.record_clip(index, number, clip).await;
         }
         let record = self.ledger.record().await;
         if record.steps[index].state == ChainStepState::Failed {
-            self.check_again(&record, index).await?;
+            self.check_resend(&record, index).await?;
         }
         let from = match index.checked_sub(1) {
-            Some(before) => record.steps[before]
+            Some(previous) => record.steps[previous]
                 .clip
                 .as_ref()
                 .map(ClipId::as_str)
                 .map(MediaInput::clip),
             None => self.start.clone(),
         };
-        let costs = self.costs(&record, index, from.as_ref()).await?;
+        let costs = self.estimate_from(&record, index, from.as_ref()).await?;
         price::check_budget(&record, index, &costs)?;
-        let witness = Arc::new(StepObserver {
+        let observer = Arc::new(StepObserver {
             ledger: Arc::clone(&self.ledger),
             index,
             estimate: costs.first().copied().flatten(),
         });
-        self.begin(number, None);
-        match self.make(index, number, from, witness).await {
-            Ok(clip) => self.finished(index, number, clip).await,
-            Err(error) => Err(self.failed(index, error).await),
+        self.emit_started(number, None);
+        match self.make(index, number, from, observer).await {
+            Ok(clip) => self.record_clip(index, number, clip).await,
+            Err(error) => Err(self.record_failure(index, error).await),
         }
     }
 
-    pub(crate) fn begin(&self, number: usize, job_id: Option<&JobId>) {
+    /// Reports that a clip was started.
+    pub(crate) fn emit_started(&self, number: usize, job_id: Option<&JobId>) {
         self.reporter.emit(ChainEvent::StepStarted {
-            clip: counted(number),
-            of: counted(self.last),
+            clip: event_number(number),
+            of: event_number(self.last),
             job_id: job_id.map(ToString::to_string),
         });
     }
 
+    /// Returns the reporter for the job of a clip.
     pub(crate) fn part(&self, number: usize) -> Reporter {
         self.reporter.part(move |job| ChainEvent::Step {
-            clip: counted(number),
+            clip: event_number(number),
             job,
         })
     }
 
+    /// Sends the request of a step and waits for its clip.
     async fn make(
         &self,
         index: usize,
         number: usize,
         from: Option<MediaInput>,
-        witness: Arc<dyn SubmissionObserver>,
+        observer: Arc<dyn SubmissionObserver>,
     ) -> Result<Clip> {
         let part = self.part(number);
         let client = self.client.clone();
         match self.request(index)?.clone() {
             Step::Generate(request) => {
                 part.emit(JobEvent::Planning);
-                Box::pin(generate::run(client, *request, None, Some(witness), part)).await
+                Box::pin(generate::run(client, *request, None, Some(observer), part)).await
             }
             Step::Continue(request) => {
                 let from = from.ok_or_else(|| {
                     Error::invalid(
-                        "continue the chain: the clip it begins with is in its request only; give the same request again",
+                        "continue the chain: only its request has the clip it begins with; give the same request again",
                     )
                 })?;
-                Box::pin(continue_from::run(client, from, *request, Some(witness), part)).await
+                Box::pin(continue_from::run(client, from, *request, Some(observer), part)).await
             }
         }
     }
 
+    /// Returns the request of a step.
     fn request(&self, index: usize) -> Result<&Step> {
         self.steps[index].as_ref().ok_or_else(|| {
             Error::invalid(
-                "continue the chain: its first clip has pictures or addresses that are in its request only; give the same request again",
+                "continue the chain: only its request has the images or URLs of its first clip; give the same request again",
             )
         })
     }
 
-    /// What the steps from one on will cost. Refuses what cannot be sent, before anything is paid.
-    async fn costs(
+    /// Estimates the cost of the steps from `first` on, and checks that they can be sent.
+    async fn estimate_from(
         &self,
         record: &ChainRecord,
         first: usize,
         from: Option<&MediaInput>,
     ) -> Result<Vec<Option<UsdTicks>>> {
         let shape = match from {
-            Some(from) => self.shape(from).await?,
+            Some(from) => self.measure_shape(from).await?,
             None => None,
         };
         let steps = (first..record.steps.len())
             .map(|index| Ok((index, self.request(index)?)))
             .collect::<Result<Vec<_>>>()?;
-        price::steps(&self.client, record, &steps, shape)
+        price::estimate_steps(&self.client, record, &steps, shape)
     }
 
-    async fn shape(&self, clip: &MediaInput) -> Result<Option<ClipShape>> {
+    /// Measures the length and the height of a clip, if it can be read on this machine.
+    async fn measure_shape(&self, clip: &MediaInput) -> Result<Option<ClipShape>> {
         let source = ClipSource::find(&self.client, clip).await?;
         let Some(local) = source.local else {
             return Ok(None);
         };
-        // What is no MP4 is continued by its last frame, for which its length does not matter.
-        let measured = local.measure(&source.name).await.unwrap_or_default();
-        Ok(measured
+        // A clip that is not an MP4 is continued by its last frame, and then its length does not matter.
+        let facts = local.measure(&source.name).await.unwrap_or_default();
+        Ok(facts
             .length
-            .zip(measured.lines)
+            .zip(facts.lines)
             .map(|(length, lines)| ClipShape { length, lines }))
     }
 
-    /// Writes down how a step ended without a clip.
-    pub(crate) async fn failed(&self, index: usize, error: Error) -> Error {
-        let untouched = {
+    /// Records the error of a step, and returns it.
+    pub(crate) async fn record_failure(&self, index: usize, error: Error) -> Error {
+        let is_unsent = {
             let record = self.ledger.record.lock().await;
             matches!(
                 record.steps[index].state,
                 ChainStepState::Open | ChainStepState::Failed
             )
         };
-        // Nothing was sent, so there is nothing to write down, and maybe no record yet.
-        if untouched {
+        // Nothing was sent, so there is nothing to record, and the chain may not have a record yet.
+        if is_unsent {
             return error;
         }
-        let over = error.is_final();
+        let is_final = error.is_final();
         let change = |record: &mut ChainRecord| {
             let step = &mut record.steps[index];
-            // The process that sent it may have died before it wrote down the job.
+            // The process that sent it may have ended before it recorded the job.
             if step.job_id.is_none() && !is_on(Mutation::AbandonRecordedStep) {
                 step.job_id = error.typed_job_id().cloned();
             }
@@ -275,7 +285,7 @@ impl ChainRun {
                 error.may_have_been_charged() != Charge::No && !is_on(Mutation::AbandonRecordedStep);
             step.state = if error.kind() == ErrorKind::SubmissionUnknown {
                 ChainStepState::Unknown
-            } else if over {
+            } else if is_final {
                 ChainStepState::Failed
             } else if step.job_id.is_some() || may_be_paid {
                 ChainStepState::Sent
@@ -283,7 +293,7 @@ impl ChainRun {
                 step.tries = step.tries.saturating_sub(1);
                 ChainStepState::Open
             };
-            if over && error.may_have_been_charged() != Charge::No {
+            if is_final && error.may_have_been_charged() != Charge::No {
                 step.lost += step.estimate.unwrap_or_default();
             }
             step.error = Some(ChainStepError {
@@ -291,27 +301,28 @@ impl ChainRun {
                 message: error.to_string(),
             });
         };
-        if let Err(unwritten) = self.ledger.change(change).await {
-            tracing::warn!(error = %unwritten, "the chain's record does not say how its clip ended");
+        if let Err(ledger_error) = self.ledger.change(change).await {
+            tracing::warn!(error = %ledger_error, "the error of a clip could not be written to the record of the chain");
         }
         error
     }
 
-    async fn finished(&mut self, index: usize, number: usize, clip: Clip) -> Result<()> {
+    /// Records the finished clip of a step.
+    async fn record_clip(&mut self, index: usize, number: usize, clip: Clip) -> Result<()> {
         let drift = if number == 0 {
             None
         } else {
-            match self.drift(&clip).await {
+            match self.measure_drift(&clip).await {
                 Ok(drift) => Some(drift),
                 Err(error) => {
-                    tracing::warn!(clip = %clip.id, %error, "the drift of a clip was not measured");
+                    tracing::warn!(clip = %clip.id, %error, "the drift of a clip could not be measured");
                     None
                 }
             }
         };
-        let cost = cost_of(&clip);
+        let cost = saved_cost(&clip);
         let (clip_id, name) = (clip.id.clone(), clip.id.to_string());
-        self.note(clip, number, drift).await;
+        self.add_to_sidecar(clip, number, drift).await;
         self.ledger
             .change(|record| {
                 let step = &mut record.steps[index];
@@ -321,8 +332,8 @@ impl ChainRun {
             })
             .await?;
         self.reporter.emit(ChainEvent::StepFinished {
-            clip: counted(number),
-            of: counted(self.last),
+            clip: event_number(number),
+            of: event_number(self.last),
             id: name,
             drift,
             earlier: false,
@@ -330,7 +341,8 @@ impl ChainRun {
         Ok(())
     }
 
-    async fn drift(&mut self, clip: &Clip) -> Result<Drift> {
+    /// Measures how much the last frame of a clip differs from the last frame of clip 0.
+    async fn measure_drift(&mut self, clip: &Clip) -> Result<Drift> {
         let anchor = if let Some(anchor) = &self.anchor {
             anchor.clone()
         } else {
@@ -344,7 +356,7 @@ impl ChainRun {
                     .map(ClipId::as_str)
                     .map(MediaInput::clip)
             };
-            let first = first.ok_or_else(|| Error::invalid("measure drift: clip 0 is not at hand"))?;
+            let first = first.ok_or_else(|| Error::invalid("measure the drift: clip 0 is unknown"))?;
             let frame = drift::last_frame(&self.client, &first).await?;
             self.anchor.insert(frame).clone()
         };
@@ -352,24 +364,27 @@ impl ChainRun {
         drift::measure(anchor, frame).await
     }
 
-    /// Writes into a clip's record which chain it belongs to, and how far it has drifted.
-    async fn note(&self, clip: Clip, number: usize, drift: Option<Drift>) {
+    /// Writes the chain and the drift of a clip into its sidecar.
+    async fn add_to_sidecar(&self, clip: Clip, number: usize, drift: Option<Drift>) {
         let Some(mut record) = clip.record else { return };
-        let Some(ours) = &mut record.reelkin else { return };
-        if ours.extra.contains_key("chain") {
+        let Some(block) = &mut record.reelkin else {
+            return;
+        };
+        if block.extra.contains_key("chain") {
             return;
         }
         let chain = self.ledger.record.lock().await.id.clone();
         let note = json!({ "id": chain, "clip": number, "drift": drift });
-        ours.extra.insert("chain".to_owned(), note);
+        block.extra.insert("chain".to_owned(), note);
         if let Some(warning) = drift.and_then(|drift| drift.warning()) {
-            ours.warnings.get_or_insert_default().push(warning);
+            block.warnings.get_or_insert_default().push(warning);
         }
         if let Err(error) = self.client.library().set_record(&clip.id, record).await {
-            tracing::warn!(clip = %clip.id, %error, "the clip's record does not name its chain");
+            tracing::warn!(clip = %clip.id, %error, "the chain could not be written to the sidecar of the clip");
         }
     }
 
+    /// Returns the result of a finished chain.
     async fn outcome(self) -> Result<ChainOutcome> {
         let record = self.ledger.record().await;
         let mut clips = Vec::with_capacity(record.steps.len());
@@ -386,14 +401,15 @@ impl ChainRun {
     }
 }
 
-fn cost_of(clip: &Clip) -> Option<UsdTicks> {
-    let ours = clip.record.as_ref()?.reelkin.as_ref()?;
-    let planning = ours.planner.as_ref().and_then(|planner| planner.cost_usd_ticks);
-    let clip = UsdTicks::new(ours.cost_usd_ticks?);
+/// Returns the cost in the sidecar of a clip, including planning.
+fn saved_cost(clip: &Clip) -> Option<UsdTicks> {
+    let block = clip.record.as_ref()?.reelkin.as_ref()?;
+    let planning = block.planner.as_ref().and_then(|planner| planner.cost_usd_ticks);
+    let clip = UsdTicks::new(block.cost_usd_ticks?);
     Some(clip + UsdTicks::new(planning.unwrap_or_default()))
 }
 
-/// The number of a clip as events have it. There are at most `ChainRequest::MOST_STEPS`.
-fn counted(number: usize) -> u32 {
+/// Converts the number of a clip for an event. It is at most `ChainRequest::MOST_STEPS`.
+fn event_number(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
