@@ -7,7 +7,7 @@ help:
 	@echo "make test              check format, lints and docs, and run all tests"
 	@echo "make simulate SEEDS=n  run n more seeds of the simulation than make test does, optimized"
 	@echo "make torture           run stress tests for ten minutes"
-	@echo "make bench             run all benchmarks and update docs/benchmarks.md"
+	@echo "make bench             run all benchmarks and update docs/src/reference/benchmarks.md"
 	@echo "make bench-check       run the short benchmarks and fail if a result got worse"
 	@echo "make bindings          build, install and test the packages for Python, Kotlin and Swift"
 	@echo "make bench-bindings    measure the size, start time and memory of the packages"
