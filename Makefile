@@ -1,16 +1,17 @@
 # `make demo` and `make test` install missing dependencies themselves.
 
-.PHONY: help demo test simulate torture bench bench-check bench-bindings bindings setup clean
+.PHONY: help demo test simulate torture bench bench-check bench-bindings bindings docs setup clean
 
 help:
 	@echo "make demo              create clips with the sandbox, without a key and at no cost, in demo-out/"
 	@echo "make test              check format, lints and docs, and run all tests"
 	@echo "make simulate SEEDS=n  run n more seeds of the simulation than make test does, optimized"
 	@echo "make torture           run stress tests for ten minutes"
-	@echo "make bench             run all benchmarks and update docs/benchmarks.md"
+	@echo "make bench             run all benchmarks and update the page of benchmarks"
 	@echo "make bench-check       run the short benchmarks and fail if a result got worse"
 	@echo "make bindings          build, install and test the packages for Python, Kotlin and Swift"
 	@echo "make bench-bindings    measure the size, start time and memory of the packages"
+	@echo "make docs              build the documentation as a book in target/book and check its links"
 	@echo "make clean             remove build output and downloaded tools"
 
 setup:
@@ -54,6 +55,10 @@ bench-bindings:
 	@scripts/setup.sh test
 	@scripts/setup.sh bindings
 	@scripts/bindings.sh --bench
+
+docs:
+	@scripts/setup.sh docs
+	@scripts/docs.sh
 
 clean:
 	cargo clean

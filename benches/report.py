@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Records the rows of benchmarks, compares them to recorded ones, and writes the tables of docs/benchmarks.md.
+"""Records the rows of benchmarks, compares them to recorded ones, and writes the tables of docs/src/reference/benchmarks.md.
 
     benches/report.py keep ROWS      records the rows of a file in benches/results.json; replaces the rows of the
                                      same groups
-    benches/report.py page           writes the tables of docs/benchmarks.md from benches/results.json
+    benches/report.py page           writes the tables of docs/src/reference/benchmarks.md from benches/results.json
     benches/report.py check ROWS     exits with 1 if a row is worse than the recorded one by more than noise
 
 A row is a line of JSON, see benches/README.md.
@@ -20,7 +20,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 KEPT = HERE / "results.json"
-PAGE = HERE.parent / "docs" / "benchmarks.md"
+PAGE = HERE.parent / "docs" / "src" / "reference" / "benchmarks.md"
 # How much runs of the same code differ on a busy machine, measured with repeated short runs.
 NOISE = 0.25
 TABLE = re.compile(r"(<!-- rows: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -86,7 +86,7 @@ def page() -> None:
     text = TABLE.sub(fill, PAGE.read_text())
     missing = {row["group"] for row in rows} - shown
     if missing:
-        sys.exit(f"docs/benchmarks.md has no table for {', '.join(sorted(map(str, missing)))}")
+        sys.exit(f"docs/src/reference/benchmarks.md has no table for {', '.join(sorted(map(str, missing)))}")
     PAGE.write_text(text)
 
 

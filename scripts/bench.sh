@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs benchmarks and records their rows.
 #
-#   scripts/bench.sh             runs all benchmarks; writes benches/results.json and docs/benchmarks.md
+#   scripts/bench.sh             runs all benchmarks; writes benches/results.json and docs/src/reference/benchmarks.md
 #   scripts/bench.sh NAME...     runs some benchmarks; replaces the rows of their groups
 #   scripts/bench.sh --check     runs the short forms; fails if a result is worse than the recorded one
 #

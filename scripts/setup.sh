@@ -4,6 +4,7 @@
 #   scripts/setup.sh build       libav headers, libclang (for the bindings of ffmpeg-next), pkg-config and compilers
 #   scripts/setup.sh test        also ffmpeg, Node and Python
 #   scripts/setup.sh memcheck    also valgrind
+#   scripts/setup.sh docs        only a compiler and Python, for scripts/docs.sh
 #   scripts/setup.sh bindings    also the tools for bindings/libav/build.sh
 set -euo pipefail
 
@@ -26,9 +27,15 @@ have_test_tools() {
 }
 
 missing=()
-have_headers || missing+=(pkg-config libavcodec-dev libavformat-dev libavutil-dev libswscale-dev)
-have_clang || missing+=(libclang-dev)
-have_compiler || missing+=(build-essential clang)
+# mdBook needs no libav.
+if [ "$want" = docs ]; then
+    command -v cc >/dev/null || missing+=(build-essential)
+    command -v python3 >/dev/null || missing+=(python3)
+else
+    have_headers || missing+=(pkg-config libavcodec-dev libavformat-dev libavutil-dev libswscale-dev)
+    have_clang || missing+=(libclang-dev)
+    have_compiler || missing+=(build-essential clang)
+fi
 if [ "$want" = test ] && ! have_test_tools; then
     missing+=(ffmpeg curl python3 python3-venv)
     # An existing Node has its own npm, which conflicts with the npm package of Debian.

@@ -10,6 +10,7 @@ export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
 unset XAI_API_KEY ${!REELKIN_*} ${!AWS_*}
 
 step cargo fmt --check
+step scripts/check_docs.py
 # Prepares later steps at a low priority. Lints and tests leave a core idle for half of the time.
 mkdir -p target
 nice -n 15 setsid timeout --kill-after=30 5400 scripts/prebuild.sh >target/prebuild.log 2>&1 &

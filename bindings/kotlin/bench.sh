@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures the Kotlin package for docs/bindings.md. Prints one line of JSON per figure.
+# Measures the Kotlin package for docs/src/reference/packages.md. Prints one line of JSON per figure.
 #
 #   bindings/kotlin/bench.sh NATIVE [RUNS]    NATIVE as for test.sh; RUNS per program, default 15
 set -euo pipefail

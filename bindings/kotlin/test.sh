@@ -24,7 +24,7 @@ fi
 
 # The code blocks of the quick start.
 mkdir -p "$out/quickstart"
-{ echo "package quickstart"; awk '/^```kotlin$/ { code = 1; next } /^```$/ { code = 0 } code' "$root/docs/quickstart-kotlin.md"; } \
+{ echo "package quickstart"; awk '/^```kotlin$/ { code = 1; next } /^```$/ { code = 0 } code' "$root/docs/src/guide/kotlin.md"; } \
     >"$out/quickstart/Quickstart.kt"
 
 # Maven's output goes to standard error, without the colors that it prints even in batch mode.

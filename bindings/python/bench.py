@@ -1,4 +1,4 @@
-"""Measures size, import time and memory for docs/bindings.md, as JSON lines. Run by bench.sh."""
+"""Measures size, import time and memory for docs/src/reference/packages.md, as JSON lines. Run by bench.sh."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ set -euo pipefail
 start=$products/quickstart
 rm -rf "$start"
 mkdir -p "$start/QuickStart"
-block() { awk -v first="\`\`\`swift $1" '$0 == first { on = 1; next } /^```$/ { on = 0 } on' docs/quickstart-swift.md; }
+block() { awk -v first="\`\`\`swift $1" '$0 == first { on = 1; next } /^```$/ { on = 0 } on' docs/src/guide/swift.md; }
 block package >"$start/Package.swift"
 block main >"$start/QuickStart/main.swift"
 

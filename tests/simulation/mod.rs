@@ -1,4 +1,4 @@
-//! A deterministic simulator for the guarantees of docs/reliability.md.
+//! A deterministic simulator for the guarantees of docs/src/reference/reliability.md.
 //!
 //! Several processes share one library in a bucket and one account at the service. Callers ask them for clips; they
 //! are killed, suspended and given wrong clocks; the store and the network fail. One seed decides all of it, in one

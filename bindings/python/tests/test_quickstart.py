@@ -1,4 +1,4 @@
-"""Runs the code of docs/quickstart-python.md."""
+"""Runs the code of docs/src/guide/python.md."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-QUICKSTART = Path(__file__).resolve().parents[3] / "docs" / "quickstart-python.md"
+QUICKSTART = Path(__file__).resolve().parents[3] / "docs" / "src" / "guide" / "python.md"
 
 
 def test_the_quick_start_runs(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import Foundation
 import XCTest
 
-/// Runs the package of docs/quickstart-swift.md, which test.sh has built.
+/// Runs the package of docs/src/guide/swift.md, which test.sh has built.
 final class QuickStartTests: XCTestCase {
     func testQuickStart() throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)

@@ -148,8 +148,9 @@ impl ChainRun {
                 None => match &step.job_id {
                     // The record was removed by hand, but the job exists.
                     Some(id) => self.pick_up(index, number, id).await,
-                    // The record was removed by hand, and the request was sent.
-                    None if step.state == ChainStepState::Unknown => {
+                    // The record was removed by hand, and the request was sent; or the chain was edited by hand, and
+                    // nobody knows.
+                    None if step.state == ChainStepState::Unknown || step.record.is_none() => {
                         Err(unknown_submission(&self.ledger.record().await, index))
                     }
                     // The reservation was released: nothing was sent.
@@ -182,6 +183,10 @@ impl ChainRun {
     async fn use_ended_record(&self, index: usize, record: JobRecord) -> Result<Option<Clip>> {
         match (record.state, &record.clip, record.failure()) {
             (JobState::Saved, Some(clip), _) => self.client.library().clip(clip).await.map(Some),
+            (JobState::Saved, None, _) => Err(Error::new(
+                ErrorKind::Library,
+                format!("continue the chain: record {} is saved and names no clip", record.id),
+            )),
             (JobState::Failed, _, Some(error)) => {
                 self.record_failure(index, error).await;
                 Ok(None)

@@ -8,7 +8,7 @@ import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 
-/** Runs the code of docs/quickstart-kotlin.md in another JVM. */
+/** Runs the code of docs/src/guide/kotlin.md in another JVM. */
 class QuickstartTest {
     @OptIn(ExperimentalPathApi::class)
     @Test
