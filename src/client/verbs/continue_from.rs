@@ -110,7 +110,7 @@ pub(crate) async fn run(
     let strategy = Box::pin(resolve_strategy(&client, from, request));
     match reporter.stop_signal().run_before_send(strategy).await? {
         ResolvedStrategy::Extension(extension) => {
-            Box::pin(transform::run_extension(client, *extension, observer, reporter)).await
+            Box::pin(transform::run_extension(&client, *extension, observer, reporter)).await
         }
         ResolvedStrategy::LastFrame(generate, origin) => {
             Box::pin(generate::run(
