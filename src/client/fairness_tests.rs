@@ -1,4 +1,4 @@
-//! Many jobs under one limit: the poll loop and the limiter that run, on a paused clock.
+//! Runs many jobs under one rate limit, with the real poll loop and limiter and a paused clock.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -21,15 +21,15 @@ use crate::stop::{BeforeSend, StopSignal};
 
 const JOBS: usize = 200;
 const PER_SECOND: f64 = 2.0;
-/// Seconds in which every job can have one turn.
+/// Seconds in which the limiter can serve every job once.
 const ROUND: f64 = 100.0;
-/// When another job is begun.
+/// When another job is started.
 const LATER: Duration = Duration::from_secs(150);
 
-/// What became of one job. Times from the beginning of it all.
+/// The history of one job. Times are measured from the start of the test.
 #[derive(Debug, Clone, Default)]
 struct Story {
-    /// How long its create waited for its turn.
+    /// How long its create request waited for the limiter.
     create_waited: Duration,
     taken: Duration,
     ready: Duration,
@@ -45,7 +45,7 @@ impl Story {
         gaps.max().unwrap_or_default()
     }
 
-    /// Turns a second, while it was in flight.
+    /// Polls per second while the job was running.
     fn rate(&self) -> f64 {
         let last = self.polls.last().copied().unwrap_or_default();
         f64::from(u32::try_from(self.polls.len()).unwrap()) / last.saturating_sub(self.taken).as_secs_f64()
@@ -60,7 +60,7 @@ impl Story {
     }
 }
 
-/// A service without a network, behind the limiter of the client.
+/// A service without a network, to which the limiter of the client applies.
 struct Service {
     limiter: RateLimiter,
     start: Instant,
@@ -155,7 +155,7 @@ impl Provider for Service {
     }
 }
 
-/// All jobs at once to their end, and another one when the others have been under way for a while.
+/// Runs all jobs at once, and another one that starts later.
 fn run(from: f64, to: f64) -> Shared {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -171,7 +171,7 @@ fn run(from: f64, to: f64) -> Shared {
         let times = Arc::new(DurationStats::default());
         let mut works = Vec::new();
         for number in 0..=JOBS {
-            // Every length once, in no order.
+            // Every duration once, in a mixed order.
             let share = count(number * 37 % JOBS) / count(JOBS);
             let takes = Duration::from_secs_f64(from + share * (to - from));
             let (service, times) = (Arc::clone(&service), Arc::clone(&times));
@@ -204,7 +204,7 @@ fn run(from: f64, to: f64) -> Shared {
     })
 }
 
-/// Of many shares: 1 when all are equal, 1 / n when one has all.
+/// Returns Jain's index of fairness: 1 if all shares are equal, 1 / n if one share is everything.
 fn jain(shares: &[f64]) -> f64 {
     let (sum, squares): (f64, f64) = (
         shares.iter().sum(),
@@ -224,12 +224,12 @@ fn count(number: usize) -> f64 {
 /// How the jobs shared the limit. Times in seconds.
 #[derive(Debug)]
 struct Shared {
-    /// Jain's index of the turns a second that each job had.
+    /// Jain's index of the polls per second of each job.
     jain: f64,
     longest_gap: f64,
-    /// Until the last of the creates that came together had its turn.
+    /// When the limiter let the last of the simultaneous create requests pass.
     last_create: f64,
-    /// How long the create waited that came when all turns were taken by polls.
+    /// How long the later create request waited while polls used the whole limit.
     later_create: f64,
     mean_late: f64,
     latest: f64,
@@ -252,12 +252,12 @@ impl Shared {
     }
 }
 
-/// Longer than it takes to ask about all jobs several times.
+/// Longer than it takes to poll all jobs several times.
 fn long() -> Shared {
     run(1000.0, 1100.0)
 }
 
-/// As the service takes.
+/// Durations like those of the service.
 fn real() -> Shared {
     run(24.0, 100.0)
 }
@@ -266,7 +266,7 @@ fn real() -> Shared {
 fn two_hundred_jobs_share_two_requests_a_second() {
     let shared = long();
     assert!(shared.jain > 0.9, "{shared:?}");
-    // Creates first: a poll has its turn when eight of them have passed.
+    // Create requests have priority: a poll passes after eight of them.
     assert!(shared.last_create < 1.2 * ROUND, "{shared:?}");
     assert!(shared.longest_gap < 2.5 * ROUND, "{shared:?}");
     assert!(shared.later_create < 2.0 / PER_SECOND, "{shared:?}");

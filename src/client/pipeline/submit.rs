@@ -285,7 +285,7 @@ pub(crate) async fn reserve(client: &VideoClient, mut record: JobRecord) -> Resu
 }
 
 /// Replaces the reserved cost of a language model query with the actual cost.
-pub(crate) fn set_query_cost(record: &mut JobRecord, cost: QueryCost) {
-    record.questions = (cost.cost > UsdTicks::ZERO).then_some(cost.cost);
-    record.unpriced_question = cost.unpriced;
+pub(crate) fn set_query_cost(record: &mut JobRecord, actual: QueryCost) {
+    record.questions = (actual.cost > UsdTicks::ZERO).then_some(actual.cost);
+    record.unpriced_question = actual.unpriced;
 }

@@ -1,5 +1,5 @@
-//! A build whose libav cannot decode what the service delivers: the user is warned before anything is paid, and the
-//! clip is kept with a note.
+//! Tests a build whose libav cannot decode the clips of the service: the user is warned before anything is paid, and
+//! the sidecar of the clip has a warning.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -19,7 +19,7 @@ use crate::request::GenerateRequest;
 
 const NO_DECODER: Verification = Verification::Container("the libav in use has no decoder for H.264");
 
-/// Collects what is logged.
+/// Collects the log.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -40,7 +40,7 @@ impl Log {
     }
 }
 
-/// Of a service that is not there, with a budget that forbids every request.
+/// Returns a client of an unreachable service, with a budget that forbids every request.
 fn client(folder: &std::path::Path, verification: Verification) -> VideoClient {
     let mut client = VideoClientBuilder::default()
         .api_key("none")
@@ -110,7 +110,7 @@ async fn a_clip_that_cannot_be_decoded_here_is_kept_with_a_note() {
             .any(|line| line.starts_with("not verified: the libav in use has no decoder")),
         "{warnings:?}"
     );
-    // What is cut off is no clip for any build.
+    // A truncated file is invalid in every build.
     std::fs::write(&path, &clip[..clip.len() - 1]).unwrap();
     assert_eq!(
         verify::verify_clip(&path, NO_DECODER).await.unwrap_err().kind(),

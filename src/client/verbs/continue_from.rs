@@ -110,7 +110,7 @@ pub(crate) async fn run(
     let strategy = Box::pin(resolve_strategy(&client, from, request));
     match reporter.stop_signal().run_before_send(strategy).await? {
         ResolvedStrategy::Extension(extension) => {
-            Box::pin(transform::run_extension(client, *extension, observer, reporter)).await
+            Box::pin(transform::run_extension(&client, *extension, observer, reporter)).await
         }
         ResolvedStrategy::LastFrame(generate, origin) => {
             Box::pin(generate::run(
@@ -159,12 +159,12 @@ async fn resolve_strategy(
         Some(clip) => Some(client.library().parent(clip).await?),
         None => None,
     };
-    let chosen = choose_frame(&local, &source.name, request.frame).await?;
-    let png: Bytes = chosen.frame.to_png()?.into();
+    let (frame, note) = choose_frame(&local, &source.name, request.frame).await?;
+    let png: Bytes = frame.to_png()?.into();
     let record = FrameRecord {
-        seconds: Some(Seconds::from(chosen.frame.time())),
-        pts: Some(chosen.frame.pts()),
-        number: chosen.frame.number(),
+        seconds: Some(Seconds::from(frame.time())),
+        pts: Some(frame.pts()),
+        number: frame.number(),
         sha256: Some(to_hex(&Sha256::digest(&png))),
         of: Some("png".to_owned()),
         ..FrameRecord::default()
@@ -177,8 +177,8 @@ async fn resolve_strategy(
     let origin = ContinuedFrom {
         parent,
         frame: record,
-        start: ReferenceImage::FrameOf(origin, chosen.frame.time()),
-        note: chosen.note,
+        start: ReferenceImage::FrameOf(origin, frame.time()),
+        note,
     };
     Ok(ResolvedStrategy::LastFrame(Box::new(generate), Box::new(origin)))
 }
@@ -264,14 +264,8 @@ pub(crate) fn last_frame_request(
     generate
 }
 
-/// The frame that the new clip starts on, and a warning for the sidecar.
-struct ChosenFrame {
-    frame: Frame,
-    note: Option<String>,
-}
-
-/// Extracts the frame that the new clip starts on.
-async fn choose_frame(local: &LocalClip, name: &str, choice: FrameChoice) -> Result<ChosenFrame> {
+/// Extracts the frame that the new clip starts on. Also returns a warning for the sidecar if it is not the last one.
+async fn choose_frame(local: &LocalClip, name: &str, choice: FrameChoice) -> Result<(Frame, Option<String>)> {
     let sharpest_of = match choice {
         FrameChoice::Last => None,
         FrameChoice::SharpestOfLast(count) if (2..=MAX_SHARPEST_FRAMES).contains(&count) => Some(count),
@@ -284,10 +278,7 @@ async fn choose_frame(local: &LocalClip, name: &str, choice: FrameChoice) -> Res
     let options = MediaOptions::default();
     let last = bridge::frame(local.media(name), FramePosition::Last, options.clone()).await?;
     let Some(count) = sharpest_of else {
-        return Ok(ChosenFrame {
-            frame: last,
-            note: None,
-        });
+        return Ok((last, None));
     };
     let end = last.time();
     // Frame by frame, because all of them at once would take too much memory.
@@ -300,8 +291,5 @@ async fn choose_frame(local: &LocalClip, name: &str, choice: FrameChoice) -> Res
             "started on the sharpest of the last {count} frames, {before:.3} s before the end of its parent"
         )
     });
-    Ok(ChosenFrame {
-        frame: sharpest,
-        note,
-    })
+    Ok((sharpest, note))
 }

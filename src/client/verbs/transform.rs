@@ -28,17 +28,9 @@ use tempfile::TempPath;
 #[must_use = "nothing is made until it is awaited or started"]
 pub struct Transform {
     client: VideoClient,
-    request: Request,
-}
-
-#[derive(Debug)]
-enum Request {
-    Edit(EditRequest),
-    Extend(ExtendRequest),
-}
-
-/// What both requests have in common, taken apart.
-struct Parts {
+    verb: Verb,
+    /// The checked request. An error is returned when the work starts.
+    checked: Result<CheckedVideo>,
     video: MediaInput,
     transport: TransportChoice,
     plan: PlanChoice,
@@ -60,9 +52,17 @@ impl VideoClient {
     /// # Cost
     /// The price of the seconds of the source and of the seconds of the new clip.
     pub fn edit(&self, request: EditRequest) -> Transform {
+        let inner = &self.inner;
         Transform {
+            checked: request.check(&inner.models, &inner.defaults, inner.validation),
             client: self.clone(),
-            request: Request::Edit(request),
+            verb: Verb::Edit,
+            video: request.video,
+            transport: request.transport,
+            plan: request.plan,
+            user: request.user,
+            storage: request.storage,
+            output: request.output,
         }
     }
 
@@ -78,9 +78,17 @@ impl VideoClient {
     /// # Cost
     /// The price of the seconds of the source and of the added seconds.
     pub fn extend(&self, request: ExtendRequest) -> Transform {
+        let inner = &self.inner;
         Transform {
+            checked: request.check(&inner.models, &inner.defaults, inner.validation),
             client: self.clone(),
-            request: Request::Extend(request),
+            verb: Verb::Extend,
+            video: request.video,
+            transport: request.transport,
+            plan: request.plan,
+            user: None,
+            storage: request.storage,
+            output: request.output,
         }
     }
 }
@@ -94,15 +102,10 @@ impl Transform {
     /// # Cancel safety
     /// Dropping the future after its first poll stops nothing: the work continues, and the clip is saved.
     pub async fn start(self) -> Result<JobHandle> {
-        let Self { client, request } = self;
-        let verb = match &request {
-            Request::Edit(_) => Verb::Edit,
-            Request::Extend(_) => Verb::Extend,
-        };
-        let stop = client.stop_signal().clone();
-        job::spawn(verb.span(), &stop, move |reporter| async move {
+        let stop = self.client.stop_signal().clone();
+        job::spawn(self.verb.span(), &stop, move |reporter| async move {
             reporter.emit(JobEvent::Planning);
-            Box::pin(run(client, request, None, reporter)).await
+            Box::pin(run(self, None, reporter)).await
         })
         .handle()
         .await
@@ -121,23 +124,23 @@ impl IntoFuture for Transform {
 /// Continues a clip with the service's extension.
 #[cfg(feature = "media")]
 pub(crate) async fn run_extension(
-    client: VideoClient,
+    client: &VideoClient,
     request: ExtendRequest,
     observer: Option<Arc<dyn SubmissionObserver>>,
     reporter: Reporter,
 ) -> Result<Clip> {
-    Box::pin(run(client, Request::Extend(request), observer, reporter)).await
+    Box::pin(run(client.extend(request), observer, reporter)).await
 }
 
 /// Makes a clip and saves it in the library.
 async fn run(
-    client: VideoClient,
-    request: Request,
+    transform: Transform,
     observer: Option<Arc<dyn SubmissionObserver>>,
     reporter: Reporter,
 ) -> Result<Clip> {
+    let client = transform.client.clone();
     // Boxed, so that the source clip is freed before the job is waited for.
-    let prepared = Box::pin(prepare(&client, request, observer, reporter.stop_signal())).await?;
+    let prepared = Box::pin(prepare(transform, observer, reporter.stop_signal())).await?;
     let Prepared {
         reserved,
         submission,
@@ -163,17 +166,25 @@ struct Prepared {
 
 /// Reads and measures the source clip, reserves the money, plans the prompt and uploads the clip.
 async fn prepare(
-    client: &VideoClient,
-    request: Request,
+    transform: Transform,
     observer: Option<Arc<dyn SubmissionObserver>>,
     stop: &StopSignal,
 ) -> Result<Prepared> {
+    let Transform {
+        client,
+        verb: _,
+        checked,
+        video,
+        transport,
+        plan: choice,
+        user,
+        storage,
+        output,
+    } = transform;
     let inner = &client.inner;
-    let (mut checked, parts) = check(client, request)?;
+    let mut checked = checked?;
     telemetry::record_model(checked.model.as_str());
-    let source = stop
-        .run_before_send(ClipSource::find(client, &parts.video))
-        .await?;
+    let source = stop.run_before_send(ClipSource::find(&client, &video)).await?;
     let facts = match &source.local {
         Some(local) => stop.run_before_send(local.measure(&source.name)).await?,
         None => ClipFacts::default(),
@@ -198,7 +209,7 @@ async fn prepare(
     };
     let lineage = parent.as_ref().map_or(&[][..], Parent::entries);
     let (local, name) = (source.local.as_ref(), source.name.as_str());
-    let planning = planning::PlanningRequest::video(&parts.plan, &checked, local, name, facts, lineage);
+    let planning = planning::PlanningRequest::video(&choice, &checked, local, name, facts, lineage);
     let reservation = Reservation {
         operation: if checked.added_seconds.is_some() {
             "extend"
@@ -209,7 +220,7 @@ async fn prepare(
         estimate,
         observer,
     };
-    let reserved = ReservedJob::reserve(client, reservation, &planning).await?;
+    let reserved = ReservedJob::reserve(&client, reservation, &planning).await?;
     let (reserved, plan) = Box::pin(reserved.plan(planning)).await?;
     // The request has a prompt, so the plan has one as well.
     if let Some(prompt) = &plan.prompt {
@@ -222,15 +233,14 @@ async fn prepare(
         .map(|clip| MediaOrigin::Clip(clip.id.to_string()));
     let local = source.local.clone();
     // Boxed, because the future is large.
-    let sent = Box::pin(source.send(client, parts.transport));
+    let sent = Box::pin(source.send(&client, transport));
     let sent = match stop.run_before_send(sent).await {
         Ok(sent) => sent,
         Err(error) => return Err(reserved.release(error).await),
     };
     let origin = origin.or_else(|| local?.origin(sent.record.sha256.as_deref()));
-    let output = parts.output.as_ref();
     let mut draft =
-        ClipDraft::video(&checked, output, summary, facts, estimate, &inner.models).with_plan(plan);
+        ClipDraft::video(&checked, output.as_ref(), summary, facts, estimate, &inner.models).with_plan(plan);
     draft.add_source(parent.as_ref(), sent.record, sent.transport, sent.warning);
     if checked.added_seconds.is_some() {
         draft.checks.old_part = origin.zip(facts.length);
@@ -241,9 +251,9 @@ async fn prepare(
         prompt: checked.prompt,
         video: sent.media,
         added_seconds: checked.added_seconds,
-        user: parts.user,
-        storage: parts.storage,
-        upload_url: parts.output.map(|target| target.upload_url),
+        user,
+        storage,
+        upload_url: output.map(|target| target.upload_url),
     }));
     Ok(Prepared {
         reserved,
@@ -251,34 +261,6 @@ async fn prepare(
         draft: Box::new(draft),
         delete: sent.delete,
         temp_file: sent.temp_file,
-    })
-}
-
-fn check(client: &VideoClient, request: Request) -> Result<(CheckedVideo, Parts)> {
-    let inner = &client.inner;
-    Ok(match request {
-        Request::Edit(request) => (
-            request.check(&inner.models, &inner.defaults, inner.validation)?,
-            Parts {
-                video: request.video,
-                transport: request.transport,
-                plan: request.plan,
-                user: request.user,
-                storage: request.storage,
-                output: request.output,
-            },
-        ),
-        Request::Extend(request) => (
-            request.check(&inner.models, &inner.defaults, inner.validation)?,
-            Parts {
-                video: request.video,
-                transport: request.transport,
-                plan: request.plan,
-                user: None,
-                storage: request.storage,
-                output: request.output,
-            },
-        ),
     })
 }
 

@@ -320,7 +320,7 @@ impl ChainRun {
                 }
             }
         };
-        let cost = saved_cost(&clip);
+        let cost = total_cost(&clip);
         let (clip_id, name) = (clip.id.clone(), clip.id.to_string());
         self.add_to_sidecar(clip, number, drift).await;
         self.ledger
@@ -402,7 +402,7 @@ impl ChainRun {
 }
 
 /// Returns the cost in the sidecar of a clip, including planning.
-fn saved_cost(clip: &Clip) -> Option<UsdTicks> {
+fn total_cost(clip: &Clip) -> Option<UsdTicks> {
     let block = clip.record.as_ref()?.reelkin.as_ref()?;
     let planning = block.planner.as_ref().and_then(|planner| planner.cost_usd_ticks);
     let clip = UsdTicks::new(block.cost_usd_ticks?);
