@@ -58,8 +58,8 @@ impl Library {
 
     /// Records how a request ended, as a person has found out. Returns the record as it is then.
     ///
-    /// This is for requests whose result the service cannot report: the submission is unknown, the job cannot be finished,
-    /// or it failed and its charge is unknown.
+    /// This is for requests whose result the service cannot report: the submission is unknown, the job cannot be
+    /// finished, or it failed and its charge is unknown.
     ///
     /// # Errors
     /// `InvalidRequest` if the id is not valid, or if a given job id is not valid, belongs to another record or clip, or is

@@ -146,11 +146,11 @@ impl Parent {
         }
     }
 
-    /// Writes the lineage of a child to its sidecar `record`: `videoContinuity`, `videoLineage` if the parent has one, and
-    /// this parent, which is added to the parents in the block `reelkin`.
+    /// Writes the lineage of a child to its sidecar `record`: `videoContinuity`, `videoLineage` if the parent has one,
+    /// and this parent, which is added to the parents in the block `reelkin`.
     ///
-    /// The prompts and the time in `record` must be set before, because they are copied. `relation` is `continue`, `edit`
-    /// or `extend`. `frame` is the frame that the child begins with, if it is known.
+    /// The prompts and the time in `record` must be set before, because they are copied. `relation` is `continue`,
+    /// `edit` or `extend`. `frame` is the frame that the child begins with, if it is known.
     pub fn write_into(
         &self,
         record: &mut ClipRecord,

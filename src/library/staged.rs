@@ -201,7 +201,8 @@ impl Staged {
         blocking(move || ClipDigest::of_file(&path)).await
     }
 
-    /// Makes the file a clip: syncs it, gives it its final name, adds its size and hash to the sidecar, and writes that.
+    /// Makes the file a clip: syncs it, gives it its final name, adds its size and hash to the sidecar, and writes
+    /// that.
     ///
     /// # Errors
     /// `Library` if the name is taken (nothing is overwritten), the file is empty, the sidecar is too large, or the
