@@ -258,8 +258,8 @@ impl Library {
     /// Returns the record of a chain.
     ///
     /// # Errors
-    /// `InvalidRequest` if the id is not valid, `NotFound` if the chain does not exist, `Library` if its record cannot be
-    /// read.
+    /// `InvalidRequest` if the id is not valid, `NotFound` if the chain does not exist, `Library` if its record cannot
+    /// be read.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.

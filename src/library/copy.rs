@@ -17,8 +17,8 @@ impl Library {
     /// Returns the path of the copy.
     ///
     /// # Errors
-    /// `NotFound` if the clip or the folder of `to` does not exist. `InvalidRequest` if `to` is a folder or another file
-    /// that is not regular, or is in the library. `Library` if it cannot be written.
+    /// `NotFound` if the clip or the folder of `to` does not exist. `InvalidRequest` if `to` is a folder or another
+    /// file that is not regular, or is in the library. `Library` if it cannot be written.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the old file or the new one, complete.

@@ -139,8 +139,8 @@ impl Library {
     ///
     /// Key, region and endpoint are read from the environment variables that other S3 tools use: `AWS_ACCESS_KEY_ID`,
     /// `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL` and `AWS_ALLOW_HTTP`. Without
-    /// them, the role of the machine is used. Files in `~/.aws` are not read. This function does not connect to the store.
-    /// [`writable`](Self::writable) does, and every verb calls it before anything is paid.
+    /// them, the role of the machine is used. Files in `~/.aws` are not read. This function does not connect to the
+    /// store. [`writable`](Self::writable) does, and every verb calls it before anything is paid.
     ///
     /// Every wait has a deadline: 5 s for a connection and 60 s for a request. A request that failed temporarily is
     /// retried at most 3 times, and not later than 30 s after the first attempt.
@@ -148,8 +148,8 @@ impl Library {
     /// Use a library with one runtime only, because its connections belong to that runtime.
     ///
     /// # Errors
-    /// `Config` if the URL is not valid, contains a user, a password or a query, or needs a feature that this build lacks,
-    /// or if the settings in the environment are not valid.
+    /// `Config` if the URL is not valid, contains a user, a password or a query, or needs a feature that this build
+    /// lacks, or if the settings in the environment are not valid.
     pub fn open_url(url: &str) -> Result<Self> {
         match locate(url)? {
             Location::Folder(path) => Ok(Self::on(Folder::create(&path)?)),

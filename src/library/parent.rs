@@ -64,8 +64,8 @@ impl Library {
     /// [`Clip::record`], and computes the hash of the clip's bytes.
     ///
     /// # Errors
-    /// `NotFound` if the clip does not exist. `Library` if the sidecar or its lineage exists and cannot be read, since the
-    /// child would otherwise begin a new lineage silently. A clip without a sidecar is not an error.
+    /// `NotFound` if the clip does not exist. `Library` if the sidecar or its lineage exists and cannot be read, since
+    /// the child would otherwise begin a new lineage silently. A clip without a sidecar is not an error.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.

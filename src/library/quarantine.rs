@@ -24,8 +24,8 @@ const SCHEMA: u32 = 1;
 
 /// Bytes of a paid clip that were downloaded completely and failed verification.
 ///
-/// [`Library::settle`] with [`Settlement::Accept`](super::Settlement::Accept) makes them the clip of their job. A recovery
-/// that downloads a valid clip removes them.
+/// [`Library::settle`] with [`Settlement::Accept`](super::Settlement::Accept) makes them the clip of their job. A
+/// recovery that downloads a valid clip removes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]

@@ -248,8 +248,8 @@ impl ClipRecord {
     /// Parses a sidecar. `name` is used in the error message.
     ///
     /// # Errors
-    /// `Library` if it is larger than [`MAX_SIDECAR_BYTES`], or not a JSON object. A field of an unexpected type is not an
-    /// error, see [`unreadable`](Self::unreadable).
+    /// `Library` if it is larger than [`MAX_SIDECAR_BYTES`], or not a JSON object. A field of an unexpected type is not
+    /// an error, see [`unreadable`](Self::unreadable).
     pub fn from_json(name: &str, json: &[u8]) -> Result<Self> {
         if json.len() > MAX_SIDECAR_BYTES {
             return Err(sidecar_too_large(&format!("read sidecar {name:?}")));

@@ -380,7 +380,8 @@ impl Run {
         });
     }
 
-    /// Returns how a person who reads the account page settles each record that is unknown or failed with an unknown cost.
+    /// Returns how a person who reads the account page settles each record that is unknown or failed with an unknown
+    /// cost.
     fn account_page(&self) -> Vec<(String, Settlement)> {
         let records = checks::records(&self.world.contents);
         let clips = checks::clips(&self.world.contents);
@@ -464,7 +465,8 @@ impl Run {
         self.processes[at].set_clock(skew);
     }
 
-    /// Ends the run: faults stop, all calls finish, a last process recovers, and a person settles the remaining records.
+    /// Ends the run: faults stop, all calls finish, a last process recovers, and a person settles the remaining
+    /// records.
     fn come_to_an_end(&mut self) {
         self.world.lock(|state| state.is_calm = true);
         self.world.note(9, || "no more faults".to_owned());

@@ -48,8 +48,8 @@ impl Library {
     /// matches.
     ///
     /// # Errors
-    /// `NotFound` if the clip does not exist. `Library` if the library cannot be listed, or if a clip of the family is its
-    /// own ancestor.
+    /// `NotFound` if the clip does not exist. `Library` if the library cannot be listed, or if a clip of the family is
+    /// its own ancestor.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
