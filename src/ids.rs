@@ -43,12 +43,12 @@ impl InvalidId {
 
 /// The id of a clip in a library: its file name without `.mp4`.
 ///
-/// Clips made by this crate are named `<millis>_<8 hex digits>`. Names from other programs, such as `my clip`, are valid
-/// too. An id is a single file name and never a path, so a path made from the library's folder and an id is always inside
-/// the folder.
+/// Clips made by this crate are named `<millis>_<8 hex digits>`. Names from other programs, such as `my clip`, are
+/// valid too. An id is a single file name and never a path, so a path made from the library's folder and an id is
+/// always inside the folder.
 ///
-/// Ids are sorted by time. Those that begin with a time (`<millis>_`) are sorted by that number, then by name. All other
-/// ids come before them, sorted by name. Listings use the reverse order.
+/// Ids are sorted by time. Those that begin with a time (`<millis>_`) are sorted by that number, then by name. All
+/// other ids come before them, sorted by name. Listings use the reverse order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ClipId(String);
@@ -361,8 +361,8 @@ impl AsRef<str> for JobId {
     }
 }
 
-/// The id of the record of a paid request in the journal, `<millis>_<8 hex digits>`. It is not the service's job id, which
-/// does not exist yet when the record is written.
+/// The id of the record of a paid request in the journal, `<millis>_<8 hex digits>`. It is not the service's job id,
+/// which does not exist yet when the record is written.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RecordId(String);

@@ -112,8 +112,8 @@ impl std::fmt::Display for EntryName {
     }
 }
 
-/// Returns the day of an instant in UTC, as `YYYY-MM-DD`. An instant after the year 9999 counts as its last day, so that
-/// days sort as text.
+/// Returns the day of an instant in UTC, as `YYYY-MM-DD`. An instant after the year 9999 counts as its last day, so
+/// that days sort as text.
 pub(super) fn day_of(millis: u64) -> String {
     let instant = i64::try_from(millis.min(LATEST_MILLIS))
         .ok()

@@ -344,8 +344,8 @@ impl Journal {
         })
     }
 
-    /// Claims a record like [`claim`](Self::claim), but waits until it is known whether its owner is alive. Waits at most
-    /// slightly longer than the duration of a lease.
+    /// Claims a record like [`claim`](Self::claim), but waits until it is known whether its owner is alive. Waits at
+    /// most slightly longer than the duration of a lease.
     pub(crate) async fn claim_after_watching(&self, job: &OpenJob, service: Option<&str>) -> Result<Claim> {
         let started = Instant::now();
         loop {

@@ -16,8 +16,8 @@ const CONTENTION_MILLIS: u64 = 10_000;
 const DAY_MILLIS: u64 = 86_400_000;
 
 impl Journal {
-    /// Returns what was spent on requests that were created in a time range, in milliseconds since the Unix epoch. Reads
-    /// only names: those of the open records, and those of the settled records of the days in the range.
+    /// Returns what was spent on requests that were created in a time range, in milliseconds since the Unix epoch.
+    /// Reads only names: those of the open records, and those of the settled records of the days in the range.
     pub(crate) async fn spent(&self, time: impl RangeBounds<u64> + Send) -> Result<Spent> {
         let first = match time.start_bound() {
             Bound::Included(first) => *first,

@@ -1,7 +1,7 @@
 //! The journal of paid requests, and the ledger of settled ones.
 //!
-//! Owns the records in `jobs/` and `ledger/`, the leases that decide which client may work on a record, and the sums. It
-//! is the single source of truth for money and jobs. Does not know the service or how a clip is made.
+//! Owns the records in `jobs/` and `ledger/`, the leases that decide which client may work on a record, and the sums.
+//! It is the single source of truth for money and jobs. Does not know the service or how a clip is made.
 //!
 //! A record is written before its create request is sent, and again right after each reply. Every write is conditional
 //! on the version that was read, so of two concurrent writers one is refused. To end a request, its final state is

@@ -136,8 +136,8 @@ impl Journal {
         }
     }
 
-    /// Describes a record other than `id` with the same job, if there is one. Two such records would count the cost twice
-    /// and save the clip twice.
+    /// Describes a record other than `id` with the same job, if there is one. Two such records would count the cost
+    /// twice and save the clip twice.
     pub(crate) async fn other_record_of_job(&self, id: &RecordId, job_id: &JobId) -> Result<Option<String>> {
         for entry in self.open_entries().await? {
             let is_other = entry.id != *id;

@@ -1,7 +1,7 @@
 //! The record of a chain, which contains its clips and the job that makes the next one.
 //!
-//! It is `chains/<id>.json` in the library. It is written before each create request is sent, and again as soon as the job
-//! id is known. Listings and ima2-gen ignore it.
+//! It is `chains/<id>.json` in the library. It is written before each create request is sent, and again as soon as the
+//! job id is known. Listings and ima2-gen ignore it.
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
@@ -32,7 +32,8 @@ pub struct ChainRecord {
     pub budget: Option<UsdTicks>,
     /// The clip that it begins with.
     pub start: ChainOrigin,
-    /// The clips that it makes, in order. The first is clip 0 if the chain begins with a new clip, and clip 1 otherwise.
+    /// The clips that it makes, in order. The first is clip 0 if the chain begins with a new clip, and clip 1
+    /// otherwise.
     pub steps: Vec<ChainStep>,
 }
 
@@ -110,8 +111,8 @@ pub struct ChainStep {
 pub enum ChainStepState {
     /// Nothing was sent.
     Open,
-    /// Its cost is reserved, and its create request may have been sent. After an interruption, its record in the journal
-    /// shows whether it was.
+    /// Its cost is reserved, and its create request may have been sent. After an interruption, its record in the
+    /// journal shows whether it was.
     Sending,
     /// The service has returned its job id.
     Sent,
@@ -257,8 +258,8 @@ impl Library {
     /// Returns the record of a chain.
     ///
     /// # Errors
-    /// `InvalidRequest` if the id is not valid, `NotFound` if the chain does not exist, `Library` if its record cannot be
-    /// read.
+    /// `InvalidRequest` if the id is not valid, `NotFound` if the chain does not exist, `Library` if its record cannot
+    /// be read.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.

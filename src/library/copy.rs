@@ -12,13 +12,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{blocking, io_error, is_inside, sync_folder};
 
 impl Library {
-    /// Copies a clip to the file `to` (`-o` of the program). The copy appears complete or not at all. An existing file is
-    /// replaced in one step, as in ima2-gen; if it is a symbolic link, the file that it points to is replaced. Returns the
-    /// path of the copy.
+    /// Copies a clip to the file `to` (`-o` of the program). The copy appears complete or not at all. An existing file
+    /// is replaced in one step, as in ima2-gen; if it is a symbolic link, the file that it points to is replaced.
+    /// Returns the path of the copy.
     ///
     /// # Errors
-    /// `NotFound` if the clip or the folder of `to` does not exist. `InvalidRequest` if `to` is a folder or another file
-    /// that is not regular, or is in the library. `Library` if it cannot be written.
+    /// `NotFound` if the clip or the folder of `to` does not exist. `InvalidRequest` if `to` is a folder or another
+    /// file that is not regular, or is in the library. `Library` if it cannot be written.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the old file or the new one, complete.

@@ -135,8 +135,8 @@ pub struct Delivered {
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Finding {
-    /// `duration`, `resolution`, `aspect_ratio`, `fps`, `audio`, `model` or `start`. For a clip that failed verification
-    /// and was accepted anyway, `verification`.
+    /// `duration`, `resolution`, `aspect_ratio`, `fps`, `audio`, `model` or `start`. For a clip that failed
+    /// verification and was accepted anyway, `verification`.
     pub field: String,
     /// The requested value, as text.
     pub asked: String,

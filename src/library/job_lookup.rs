@@ -1,7 +1,7 @@
 //! Finds the clip of a job.
 //!
-//! A job that is picked up twice must be saved once. The digits of a clip's id are therefore derived from the job id. The
-//! names show which clips may belong to the job, and their sidecars confirm it.
+//! A job that is picked up twice must be saved once. The digits of a clip's id are therefore derived from the job id.
+//! The names show which clips may belong to the job, and their sidecars confirm it.
 
 use super::{Clip, ClipRecord, Library};
 use crate::error::Result;

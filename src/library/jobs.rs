@@ -35,7 +35,8 @@ impl Library {
     /// Returns the record of a paid request, open or settled.
     ///
     /// # Errors
-    /// `InvalidRequest` if the id is not valid, `NotFound` if the record does not exist, `Library` if it cannot be read.
+    /// `InvalidRequest` if the id is not valid, `NotFound` if the record does not exist, `Library` if it cannot be
+    /// read.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -58,13 +59,13 @@ impl Library {
 
     /// Records how a request ended, as a person has found out. Returns the record as it is then.
     ///
-    /// This is for requests whose result the service cannot report: the submission is unknown, the job cannot be finished,
-    /// or it failed and its charge is unknown.
+    /// This is for requests whose result the service cannot report: the submission is unknown, the job cannot be
+    /// finished, or it failed and its charge is unknown.
     ///
     /// # Errors
-    /// `InvalidRequest` if the id is not valid, or if a given job id is not valid, belongs to another record or clip, or is
-    /// for a record that failed. `NotFound` if the record cannot be settled, or nothing in quarantine can be accepted.
-    /// `Library` if another process is working on the record or it cannot be written.
+    /// `InvalidRequest` if the id is not valid, or if a given job id is not valid, belongs to another record or clip,
+    /// or is for a record that failed. `NotFound` if the record cannot be settled, or nothing in quarantine can be
+    /// accepted. `Library` if another process is working on the record or it cannot be written.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the record either unchanged or settled.

@@ -14,8 +14,8 @@ pub(super) fn take<T: DeserializeOwned>(map: &mut Map<String, Value>, key: &str)
 /// Declares an object of the sidecar with optional fields, each with its name in the JSON.
 ///
 /// Reading never fails because of a field: null, values of another type and unknown names are kept in `extra`. Writing
-/// follows the order of the declaration, then the rest of `extra` by name; a field that is set takes precedence over its
-/// name in `extra`. A file that is read and written back has the same content, including nulls.
+/// follows the order of the declaration, then the rest of `extra` by name; a field that is set takes precedence over
+/// its name in `extra`. A file that is read and written back has the same content, including nulls.
 macro_rules! lenient {
     (
         $(#[$meta:meta])*

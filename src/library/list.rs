@@ -57,9 +57,9 @@ impl Library {
     /// with other names.
     ///
     /// Opens only the sidecars of the page. In a large folder, the page is read from an index of the names, in O(page
-    /// size). Without an index, or after another program has changed the folder, all names are read once. In a bucket, all
-    /// names are listed for each page. A clip that is added or removed meanwhile may or may not be in the page. No clip is
-    /// returned twice.
+    /// size). Without an index, or after another program has changed the folder, all names are read once. In a bucket,
+    /// all names are listed for each page. A clip that is added or removed meanwhile may or may not be in the page. No
+    /// clip is returned twice.
     ///
     /// # Errors
     /// `NotFound` or `Library` if the library cannot be read. A damaged sidecar is reported in its [`Entry`].

@@ -3,9 +3,9 @@
 //! Owns sidecars, listing, the commit of a clip, copying, verification, the quarantine and the search for a clip's
 //! family. Does not know the service, video, or how a clip is made: bytes come from the caller and are not interpreted.
 //!
-//! A library is a flat folder in which each clip `<id>.mp4` has its sidecar `<id>.mp4.json` beside it, as in a library of
-//! ima2-gen. Unfinished files are in the hidden folder `.incoming`. The hidden folder `.index` makes listing fast and can
-//! be removed at any time. A bucket contains the same names under a prefix.
+//! A library is a flat folder in which each clip `<id>.mp4` has its sidecar `<id>.mp4.json` beside it, as in a library
+//! of ima2-gen. Unfinished files are in the hidden folder `.incoming`. The hidden folder `.index` makes listing fast
+//! and can be removed at any time. A bucket contains the same names under a prefix.
 //!
 //! **A clip is complete or absent.** Bytes are [staged](Library::stage) under a temporary name, synced, and then get
 //! their final name, which never overwrites anything. Then the sidecar is written in the same way. A crash in between
@@ -139,8 +139,8 @@ impl Library {
     ///
     /// Key, region and endpoint are read from the environment variables that other S3 tools use: `AWS_ACCESS_KEY_ID`,
     /// `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL` and `AWS_ALLOW_HTTP`. Without
-    /// them, the role of the machine is used. Files in `~/.aws` are not read. This function does not connect to the store.
-    /// [`writable`](Self::writable) does, and every verb calls it before anything is paid.
+    /// them, the role of the machine is used. Files in `~/.aws` are not read. This function does not connect to the
+    /// store. [`writable`](Self::writable) does, and every verb calls it before anything is paid.
     ///
     /// Every wait has a deadline: 5 s for a connection and 60 s for a request. A request that failed temporarily is
     /// retried at most 3 times, and not later than 30 s after the first attempt.
@@ -148,8 +148,8 @@ impl Library {
     /// Use a library with one runtime only, because its connections belong to that runtime.
     ///
     /// # Errors
-    /// `Config` if the URL is not valid, contains a user, a password or a query, or needs a feature that this build lacks,
-    /// or if the settings in the environment are not valid.
+    /// `Config` if the URL is not valid, contains a user, a password or a query, or needs a feature that this build
+    /// lacks, or if the settings in the environment are not valid.
     pub fn open_url(url: &str) -> Result<Self> {
         match locate(url)? {
             Location::Folder(path) => Ok(Self::on(Folder::create(&path)?)),
@@ -163,8 +163,8 @@ impl Library {
     ///
     /// A clip is as safe as in a folder: it gets its name in one step, complete, and never overwrites anything, and so
     /// does its sidecar. For this, the store must support conditional puts and copies (`PutMode::Create` and
-    /// `copy_if_not_exists`; Amazon S3 needs an `S3CopyIfNotExists`), which [`writable`](Self::writable) checks. Timeouts
-    /// are those in the settings of the store.
+    /// `copy_if_not_exists`; Amazon S3 needs an `S3CopyIfNotExists`), which [`writable`](Self::writable) checks.
+    /// Timeouts are those in the settings of the store.
     ///
     /// Unlike in a folder, a download can only be resumed in the same process: unfinished files are in a private
     /// temporary folder of this machine until they are complete.
@@ -198,8 +198,8 @@ impl Library {
 
     /// Checks that a clip could be saved now, by writing and removing a small file.
     ///
-    /// In a bucket, the first call also checks that the store refuses to overwrite an object, and to update one that has
-    /// changed since it was read. Some stores accept the headers for this and ignore them.
+    /// In a bucket, the first call also checks that the store refuses to overwrite an object, and to update one that
+    /// has changed since it was read. Some stores accept the headers for this and ignore them.
     ///
     /// # Errors
     /// `Library` with the reason: read-only, no permission, no space, no conditional writes. `NotFound` if the bucket

@@ -64,8 +64,8 @@ impl Library {
     /// [`Clip::record`], and computes the hash of the clip's bytes.
     ///
     /// # Errors
-    /// `NotFound` if the clip does not exist. `Library` if the sidecar or its lineage exists and cannot be read, since the
-    /// child would otherwise begin a new lineage silently. A clip without a sidecar is not an error.
+    /// `NotFound` if the clip does not exist. `Library` if the sidecar or its lineage exists and cannot be read, since
+    /// the child would otherwise begin a new lineage silently. A clip without a sidecar is not an error.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -146,11 +146,11 @@ impl Parent {
         }
     }
 
-    /// Writes the lineage of a child to its sidecar `record`: `videoContinuity`, `videoLineage` if the parent has one, and
-    /// this parent, which is added to the parents in the block `reelkin`.
+    /// Writes the lineage of a child to its sidecar `record`: `videoContinuity`, `videoLineage` if the parent has one,
+    /// and this parent, which is added to the parents in the block `reelkin`.
     ///
-    /// The prompts and the time in `record` must be set before, because they are copied. `relation` is `continue`, `edit`
-    /// or `extend`. `frame` is the frame that the child begins with, if it is known.
+    /// The prompts and the time in `record` must be set before, because they are copied. `relation` is `continue`,
+    /// `edit` or `extend`. `frame` is the frame that the child begins with, if it is known.
     pub fn write_into(
         &self,
         record: &mut ClipRecord,

@@ -1,9 +1,9 @@
 //! Keeps downloaded bytes that failed verification, until a later attempt succeeds or a person decides.
 //!
-//! Owns the folder `quarantine/`. `<record>.mp4` contains the bytes of the latest attempt of a job. `<record>.json` is a
-//! note with the reason, and with the sidecar that the bytes get if a person accepts them. The note is written before the
-//! bytes and removed after them, so bytes always have a note. A note without bytes is ignored. Listings, verification and
-//! sweeps ignore this folder.
+//! Owns the folder `quarantine/`. `<record>.mp4` contains the bytes of the latest attempt of a job. `<record>.json` is
+//! a note with the reason, and with the sidecar that the bytes get if a person accepts them. The note is written before
+//! the bytes and removed after them, so bytes always have a note. A note without bytes is ignored. Listings,
+//! verification and sweeps ignore this folder.
 
 use std::path::PathBuf;
 
@@ -24,8 +24,8 @@ const SCHEMA: u32 = 1;
 
 /// Bytes of a paid clip that were downloaded completely and failed verification.
 ///
-/// [`Library::settle`] with [`Settlement::Accept`](super::Settlement::Accept) makes them the clip of their job. A recovery
-/// that downloads a valid clip removes them.
+/// [`Library::settle`] with [`Settlement::Accept`](super::Settlement::Accept) makes them the clip of their job. A
+/// recovery that downloads a valid clip removes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
@@ -80,8 +80,9 @@ struct Entry {
 }
 
 impl Library {
-    /// Returns the bytes that failed verification, oldest request first. They belong to records of [`jobs`](Self::jobs),
-    /// except those whose job was settled as lost, which remain until they are [discarded](Self::discard_quarantined).
+    /// Returns the bytes that failed verification, oldest request first. They belong to records of
+    /// [`jobs`](Self::jobs), except those whose job was settled as lost, which remain until they are
+    /// [discarded](Self::discard_quarantined).
     ///
     /// # Errors
     /// `Library` if the library cannot be read.
@@ -123,8 +124,8 @@ impl Library {
         }))
     }
 
-    /// Removes the bytes of a job from the quarantine, by the id of its record. Returns whether there were any. The record
-    /// does not change: while it is open, a recovery downloads the clip again.
+    /// Removes the bytes of a job from the quarantine, by the id of its record. Returns whether there were any. The
+    /// record does not change: while it is open, a recovery downloads the clip again.
     ///
     /// # Errors
     /// `InvalidRequest` if the id is not valid, `Library` if the bytes cannot be removed.
@@ -155,7 +156,8 @@ impl Library {
         .with_guidance("Library::quarantined and `reelkin ls --open` list what can be accepted"))
     }
 
-    /// Makes the bytes in quarantine the clip of their job, and closes its record. Can be repeated after an interruption.
+    /// Makes the bytes in quarantine the clip of their job, and closes its record. Can be repeated after an
+    /// interruption.
     pub(super) async fn accept_quarantined(&self, mut owned: OwnedRecord) -> Result<JobRecord> {
         let clip = match self.publish_quarantined(owned.record()).await {
             Ok(clip) => clip,
@@ -180,8 +182,8 @@ impl Library {
             .await
     }
 
-    /// Finishes an acceptance that was interrupted after the bytes became the clip. Returns the clip, or `None` if there
-    /// was no such acceptance.
+    /// Finishes an acceptance that was interrupted after the bytes became the clip. Returns the clip, or `None` if
+    /// there was no such acceptance.
     pub(crate) async fn finish_acceptance(&self, record: &JobRecord) -> Result<Option<Clip>> {
         if self.is_published(record).await? {
             self.publish_quarantined(record).await.map(Some)

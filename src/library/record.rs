@@ -19,8 +19,8 @@ lenient! {
     /// The sidecar of a clip, `<id>.mp4.json`.
     ///
     /// The field names are those of ima2-gen, so that each program can use the clips of the other. The block `reelkin`
-    /// contains what ima2-gen does not record. Every field is optional, because each is missing in some sidecars. Unknown
-    /// fields are kept in `extra` and written back. A sidecar must not contain a key, a signed URL or media.
+    /// contains what ima2-gen does not record. Every field is optional, because each is missing in some sidecars.
+    /// Unknown fields are kept in `extra` and written back. A sidecar must not contain a key, a signed URL or media.
     pub struct ClipRecord {
         /// `video`.
         kind: String = "kind",
@@ -226,8 +226,8 @@ lenient! {
 }
 
 impl ClipRecord {
-    /// Returns a sidecar with the fields of every clip of this crate: kind, media type, provider, time, versions, and the
-    /// nulls that the command line of ima2-gen writes.
+    /// Returns a sidecar with the fields of every clip of this crate: kind, media type, provider, time, versions, and
+    /// the nulls that the command line of ima2-gen writes.
     ///
     /// `created_at` is in milliseconds since the Unix epoch.
     pub fn new(created_at: u64) -> Self {
@@ -248,8 +248,8 @@ impl ClipRecord {
     /// Parses a sidecar. `name` is used in the error message.
     ///
     /// # Errors
-    /// `Library` if it is larger than [`MAX_SIDECAR_BYTES`], or not a JSON object. A field of an unexpected type is not an
-    /// error, see [`unreadable`](Self::unreadable).
+    /// `Library` if it is larger than [`MAX_SIDECAR_BYTES`], or not a JSON object. A field of an unexpected type is not
+    /// an error, see [`unreadable`](Self::unreadable).
     pub fn from_json(name: &str, json: &[u8]) -> Result<Self> {
         if json.len() > MAX_SIDECAR_BYTES {
             return Err(sidecar_too_large(&format!("read sidecar {name:?}")));

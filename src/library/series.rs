@@ -36,11 +36,11 @@ impl Series {
 }
 
 impl Library {
-    /// Returns the newest `limit` prompts of a topic; ima2-gen passes 4 to its planner. Meant for a clip without a parent:
-    /// a clip with a parent continues the parent's branch instead.
+    /// Returns the newest `limit` prompts of a topic; ima2-gen passes 4 to its planner. Meant for a clip without a
+    /// parent: a clip with a parent continues the parent's branch instead.
     ///
-    /// Reads the sidecars whose names contain a time from the newest to the oldest, until enough of the topic are found.
-    /// Reads all other sidecars. Skips sidecars that cannot be read, and includes those whose clip was removed.
+    /// Reads the sidecars whose names contain a time from the newest to the oldest, until enough of the topic are
+    /// found. Reads all other sidecars. Skips sidecars that cannot be read, and includes those whose clip was removed.
     ///
     /// # Errors
     /// `Library` if the library cannot be listed.

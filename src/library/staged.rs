@@ -19,9 +19,9 @@ const PIECE_BYTES: usize = 2 << 20;
 
 /// An unfinished clip: a temporary file that no listing contains and no other process writes.
 ///
-/// [`append`](Self::append) adds bytes, and [`commit`](Self::commit) makes the file a clip. A drop before that removes the
-/// file, unless [`keep_for_resume`](Self::keep_for_resume) was called: then staging the same id again continues with the
-/// bytes that were written. In a folder, a later process can do this too.
+/// [`append`](Self::append) adds bytes, and [`commit`](Self::commit) makes the file a clip. A drop before that removes
+/// the file, unless [`keep_for_resume`](Self::keep_for_resume) was called: then staging the same id again continues
+/// with the bytes that were written. In a folder, a later process can do this too.
 pub struct Staged {
     library: Library,
     id: ClipId,
@@ -94,9 +94,9 @@ impl Staged {
     /// Appends `chunk`.
     ///
     /// # Errors
-    /// `Library`, with a message that says if the disk is full. Since the write continues in the background, its failure
-    /// may be returned by the call for the next chunk. [`flush`](Self::flush) and [`commit`](Self::commit) wait for all
-    /// writes, so no failure is lost.
+    /// `Library`, with a message that says if the disk is full. Since the write continues in the background, its
+    /// failure may be returned by the call for the next chunk. [`flush`](Self::flush) and [`commit`](Self::commit) wait
+    /// for all writes, so no failure is lost.
     ///
     /// # Cancel safety
     /// If the future is dropped, the chunk is not counted, and the next call removes the part that was written.
@@ -201,7 +201,8 @@ impl Staged {
         blocking(move || ClipDigest::of_file(&path)).await
     }
 
-    /// Makes the file a clip: syncs it, gives it its final name, adds its size and hash to the sidecar, and writes that.
+    /// Makes the file a clip: syncs it, gives it its final name, adds its size and hash to the sidecar, and writes
+    /// that.
     ///
     /// # Errors
     /// `Library` if the name is taken (nothing is overwritten), the file is empty, the sidecar is too large, or the

@@ -132,8 +132,8 @@ impl ParentView {
         &self.lineage_id
     }
 
-    /// Returns the branch for the planner, oldest first, at most four entries. The newest has the role `parent`, unless it
-    /// is also the first, which always has the role `start`.
+    /// Returns the branch for the planner, oldest first, at most four entries. The newest has the role `parent`, unless
+    /// it is also the first, which always has the role `start`.
     pub fn entries(&self) -> &[ContinuityEntry] {
         &self.entries
     }
@@ -143,11 +143,11 @@ impl ParentView {
 const MAX_LENGTH: usize = MAX_ENTRIES as usize;
 
 impl Continuity {
-    /// Returns the block of a clip that was continued, edited or extended from another one; ima2-gen writes the same block
-    /// for all three.
+    /// Returns the block of a clip that was continued, edited or extended from another one; ima2-gen writes the same
+    /// block for all three.
     ///
-    /// `file_name` is that of the child, `revised_prompt` is the prompt that was sent, and `created_at` is in milliseconds
-    /// since the Unix epoch. An ancestor without a time gets the same time.
+    /// `file_name` is that of the child, `revised_prompt` is the prompt that was sent, and `created_at` is in
+    /// milliseconds since the Unix epoch. An ancestor without a time gets the same time.
     pub fn child_of(
         parent: &ParentView,
         file_name: &str,

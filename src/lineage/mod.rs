@@ -1,7 +1,7 @@
 //! The lineage of clips: from which clips each one was made.
 //!
-//! Owns two views. The block `videoContinuity` of a sidecar, in the JSON of ima2-gen, contains the branch of one clip: its
-//! first clip, and the latest ones. A [`Family`] contains every clip that is related to one, over any number of
+//! Owns two views. The block `videoContinuity` of a sidecar, in the JSON of ima2-gen, contains the branch of one clip:
+//! its first clip, and the latest ones. A [`Family`] contains every clip that is related to one, over any number of
 //! generations. Works on values only: reads no file and does not know the library, the clock or the service.
 
 mod branch;

@@ -267,8 +267,8 @@ impl<'a> LineageResolver<'a> {
         index
     }
 
-    /// Takes the lineage of a parent from the sidecar of its child if the parent has no readable sidecar. Returns whether
-    /// any was found.
+    /// Takes the lineage of a parent from the sidecar of its child if the parent has no readable sidecar. Returns
+    /// whether any was found.
     fn recall(&mut self, child: usize, parent_link: ResolvedLink) -> bool {
         let is_unknown = self.entries.get(parent_link.to).is_none_or(|entry| {
             let no_sidecar = matches!(

@@ -1,7 +1,7 @@
 //! Reads a clip through `Read` and `Seek`. Of a clip in a bucket, only the parts that are read are fetched.
 //!
-//! Owns which blocks are fetched together, which are cached, and how a blocking thread waits for an async store. Does not
-//! know what a clip contains.
+//! Owns which blocks are fetched together, which are cached, and how a blocking thread waits for an async store. Does
+//! not know what a clip contains.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -33,12 +33,12 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Reads a clip of a library through `Read` and `Seek`.
 ///
-/// Fetches 16 KiB at a time, and up to 1 MiB at a time while the clip is read sequentially. Caches at most 8 MiB. A clone
-/// has its own position and shares the cache.
+/// Fetches 16 KiB at a time, and up to 1 MiB at a time while the clip is read sequentially. Caches at most 8 MiB. A
+/// clone has its own position and shares the cache.
 ///
-/// Reading blocks the thread. Use a thread that may block, for example through `spawn_blocking`, and never one that runs
-/// async code. A read fails with `TimedOut` if the store does not answer within 20 s, or if the runtime in which the
-/// reader was created has shut down.
+/// Reading blocks the thread. Use a thread that may block, for example through `spawn_blocking`, and never one that
+/// runs async code. A read fails with `TimedOut` if the store does not answer within 20 s, or if the runtime in which
+/// the reader was created has shut down.
 #[derive(Clone)]
 pub struct ClipReader {
     name: Arc<str>,
@@ -82,8 +82,8 @@ impl ClipReader {
         self.object.size
     }
 
-    /// Returns a clone, and a function that stops it. A read that is waiting for the store then fails at once, and so does
-    /// every later read that needs the store.
+    /// Returns a clone, and a function that stops it. A read that is waiting for the store then fails at once, and so
+    /// does every later read that needs the store.
     pub fn stoppable(&self) -> (Self, impl FnOnce() + Send + use<>) {
         let (stopper, stop) = watch::channel(false);
         let reader = Self { stop, ..self.clone() };

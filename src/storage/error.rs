@@ -42,8 +42,8 @@ pub(crate) fn io_error(action: &str, error: io::Error) -> Error {
     }
 }
 
-/// Converts an error of an object store. Its message contains URLs and replies of the server, which may contain keys and
-/// signatures, so only the status and the error code are kept.
+/// Converts an error of an object store. Its message contains URLs and replies of the server, which may contain keys
+/// and signatures, so only the status and the error code are kept.
 #[expect(clippy::needless_pass_by_value, reason = "map_err passes a value")]
 pub(crate) fn store_error(action: &str, error: object_store::Error) -> Error {
     use object_store::Error as Store;

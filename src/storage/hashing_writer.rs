@@ -1,7 +1,7 @@
 //! Appends to a file on a blocking thread, and hashes the bytes at the same time.
 //!
-//! Owns how writing overlaps with receiving, and whether the hash is that of the whole file. Does not know what the file
-//! contains.
+//! Owns how writing overlaps with receiving, and whether the hash is that of the whole file. Does not know what the
+//! file contains.
 
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 

@@ -12,12 +12,12 @@ use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long to wait for a lock before it counts as held. Between `fork` and `exec`, a child process holds the open files
-/// of its parent, and also the locks if the parent is killed at that moment.
+/// How long to wait for a lock before it counts as held. Between `fork` and `exec`, a child process holds the open
+/// files of its parent, and also the locks if the parent is killed at that moment.
 pub(crate) const LOCK_WAIT: Duration = Duration::from_millis(200);
 
-/// An open file and its lock, both released on drop. The lock is released explicitly: a child process between `fork` and
-/// `exec` has a copy of the handle, so closing this one would not release the lock.
+/// An open file and its lock, both released on drop. The lock is released explicitly: a child process between `fork`
+/// and `exec` has a copy of the handle, so closing this one would not release the lock.
 #[derive(Debug)]
 pub(crate) struct LockedFile(File);
 
@@ -182,8 +182,8 @@ fn open(mut options: OpenOptions, path: &Path) -> io::Result<File> {
 }
 
 /// Opens and locks a file, and creates it if it is missing. The lock is released when the handle is closed, which is at
-/// the latest when the process ends. The file must not contain data: on Windows, other handles cannot read it, and it is
-/// removed with the handle.
+/// the latest when the process ends. The file must not contain data: on Windows, other handles cannot read it, and it
+/// is removed with the handle.
 ///
 /// On a filesystem without locks, every attempt succeeds. The user must run only one process there.
 ///
@@ -207,8 +207,8 @@ pub(crate) fn open_locked(path: &Path) -> io::Result<Locked> {
 }
 
 /// Opens and locks a file, and creates it if it is missing. The lock is released when the handle is closed, which is at
-/// the latest when the process ends. The file must not contain data: on Windows, other handles cannot read it, and it is
-/// removed with the handle.
+/// the latest when the process ends. The file must not contain data: on Windows, other handles cannot read it, and it
+/// is removed with the handle.
 ///
 /// On a filesystem without locks, every attempt succeeds. The user must run only one process there.
 ///
@@ -266,8 +266,8 @@ pub(crate) fn is_named(file: &File, path: &Path) -> io::Result<bool> {
     Ok(!matches!(check_name(file, path)?, NameCheck::Gone))
 }
 
-/// Checks that a name is that of a regular file. Following a link would leave the library, and opening a pipe would wait
-/// forever.
+/// Checks that a name is that of a regular file. Following a link would leave the library, and opening a pipe would
+/// wait forever.
 pub(crate) fn check_regular(path: &Path) -> io::Result<()> {
     if fs::symlink_metadata(path)?.is_file() {
         return Ok(());

@@ -4,9 +4,9 @@
 //! overwritten, conditional writes, file locks, temporary files, and the index for fast listing of a large folder. Does
 //! not know what a clip, a sidecar or a document contains.
 //!
-//! Names are relative to the library: `<id>.mp4` and `<id>.mp4.json` for clips and sidecars, and
-//! `<folder>/<name>.json` for documents. Callers pass file names of a [`ClipId`] or names that this crate defines, never
-//! text from a user or a server, so no name refers to a file outside the library.
+//! Names are relative to the library: `<id>.mp4` and `<id>.mp4.json` for clips and sidecars, and `<folder>/<name>.json`
+//! for documents. Callers pass file names of a [`ClipId`] or names that this crate defines, never text from a user or a
+//! server, so no name refers to a file outside the library.
 
 mod bucket;
 mod clip_reader;
@@ -46,8 +46,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host;
 use crate::ids::ClipId;
 
-/// The folder of unfinished files. It is inside the library, so that the final rename is on one filesystem. It is hidden,
-/// so that neither listings nor ima2-gen treat its files as clips.
+/// The folder of unfinished files. It is inside the library, so that the final rename is on one filesystem. It is
+/// hidden, so that neither listings nor ima2-gen treat its files as clips.
 const INCOMING: &str = ".incoming";
 /// The folder of the records of open requests.
 pub(crate) const JOBS: &str = "jobs";
@@ -113,8 +113,8 @@ pub(crate) trait Backend: fmt::Display + Send + Sync {
     /// [`sidecar_batch`](Self::sidecar_batch) for the number of ids.
     async fn read_sidecars(&self, ids: &[ClipId]) -> Vec<Result<Option<Bytes>>>;
 
-    /// Returns how many sidecars one call of [`read_sidecars`](Self::read_sidecars) should read, and how many calls should
-    /// run concurrently.
+    /// Returns how many sidecars one call of [`read_sidecars`](Self::read_sidecars) should read, and how many calls
+    /// should run concurrently.
     fn sidecar_batch(&self) -> (usize, usize);
 
     /// Writes a sidecar, and replaces an existing one.

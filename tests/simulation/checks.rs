@@ -1,4 +1,4 @@
-//! What must hold: after every step, and when all is over.
+//! The rules that are checked during a run and at its end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::money::{Spent, UsdTicks};
 /// The library's prefix in the store.
 pub(super) const PREFIX: &str = "team";
 
-/// One record of the journal or the ledger, as it lies in the store.
+/// One record of the journal or the ledger, as it is in the store.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Record {
     #[serde(skip)]
@@ -33,7 +33,7 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Whether an object of that name is a record.
+    /// Returns whether an object with this name is a record.
     pub(super) fn is_name(name: &str) -> bool {
         let rest = name.strip_prefix(PREFIX);
         rest.is_some_and(|rest| {
@@ -51,7 +51,7 @@ impl Record {
         self.name.starts_with(&format!("{PREFIX}/jobs/"))
     }
 
-    /// Whether it was made by somebody who named a job, and not by the one who sent it.
+    /// Returns whether it was made for a job that was picked up by its id, not by the client that sent the request.
     pub(super) fn is_pickup(&self) -> bool {
         self.operation == "pickup"
     }
@@ -60,12 +60,12 @@ impl Record {
         self.prompt.as_deref() == Some(prompt)
     }
 
-    /// Whether its create may have left.
+    /// Returns whether its create request may have been sent.
     fn is_sent(&self) -> bool {
         !matches!(self.state.as_str(), "reserved" | "dropped")
     }
 
-    /// The day that it counts for, in days since 1970.
+    /// Returns the day that it counts for, in days since the Unix epoch.
     fn day(&self) -> u64 {
         let millis = self
             .id
@@ -75,40 +75,40 @@ impl Record {
         millis.unwrap_or_default() / 86_400_000
     }
 
-    /// What its name says counts against a budget.
+    /// Returns the amount in its name that counts against a budget.
     fn booked(&self) -> u64 {
         let ticks = self.name.rsplit('.').nth(1);
         ticks.and_then(|ticks| ticks.parse().ok()).unwrap_or_default()
     }
 
-    /// What its name says was paid, if that is known for good.
+    /// Returns the amount in its name that was paid, if that is final.
     fn paid(&self) -> Option<u64> {
         let (_, ticks) = self.name.split_once(".paid.")?;
         ticks.strip_suffix(".json")?.parse().ok()
     }
 }
 
-/// All records. Of one that is in both places, as in the middle of a move, that of the ledger.
+/// Returns all records. If a record is in both places, in the middle of a move, returns the one in the ledger.
 pub(super) fn records(contents: &Contents) -> Vec<Arc<Record>> {
     let all = contents.records().into_iter();
-    // In the order of their names, `jobs` comes before `ledger`.
+    // Records are sorted by name, so `jobs` comes before `ledger`.
     let by_id: BTreeMap<_, _> = all.map(|record| (record.id.clone(), record)).collect();
     by_id.into_values().collect()
 }
 
-/// Whether a person has said what became of a record of that prompt.
+/// Returns whether a person has settled a record with this prompt.
 fn is_settled(records: &[Arc<Record>], prompt: &str) -> bool {
     let mut of = records.iter().filter(|record| record.is_for(prompt));
     of.any(|record| record.state == "settled")
 }
 
-/// The record of that job, as the one that sent it wrote it.
+/// Returns the record of a job, from the client that sent the request.
 fn record_of<'a>(records: &'a [Arc<Record>], job: &Job) -> Option<&'a Arc<Record>> {
     let is_its = |record: &&Arc<Record>| record.job_id.as_deref() == Some(&job.id);
     records.iter().filter(|record| !record.is_pickup()).find(is_its)
 }
 
-/// A create made a job.
+/// Checks the rules for a job that a create request has just made.
 pub(super) fn job_was_made(contents: &Contents, state: &State, job: &Job) -> Result<(), String> {
     every_job_has_its_record(contents, state)?;
     let jobs = &state.services[0].jobs;
@@ -147,7 +147,7 @@ pub(super) fn job_was_made(contents: &Contents, state: &State, job: &Job) -> Res
     Ok(())
 }
 
-/// What has left counts against the budget in full.
+/// Checks that every request that was sent counts against the budget in full.
 pub(super) fn budget_is_kept(contents: &Contents, state: &State) -> Result<(), String> {
     let limits = state.limits;
     if !limits.budget().is_limited() {
@@ -172,7 +172,7 @@ pub(super) fn budget_is_kept(contents: &Contents, state: &State) -> Result<(), S
     Ok(())
 }
 
-/// Each job of the service has a record of its own that does not call it unsent.
+/// Checks that each job of the service has its own record, in a state that allows for a sent request.
 pub(super) fn every_job_has_its_record(contents: &Contents, state: &State) -> Result<(), String> {
     let jobs = &state.services[0].jobs;
     if jobs.is_empty() {
@@ -194,11 +194,11 @@ pub(super) fn every_job_has_its_record(contents: &Contents, state: &State) -> Re
     Ok(())
 }
 
-/// No record is closed as failed whose job made a clip that can still be had.
+/// Checks that no record is closed as failed if its job made a clip that can still be downloaded.
 pub(super) fn no_clip_is_given_up(contents: &Contents, state: &State) -> Result<(), String> {
     let records = records(contents);
     let jobs = &state.services[0].jobs;
-    // What was only picked up has no place in the ledger: the record of the one that sent it counts.
+    // A record of a picked-up job is not in the ledger. Only the record of the client that sent the request counts.
     let is_closed = |record: &&Arc<Record>| record.state == "failed" && !record.is_pickup();
     for record in records.iter().filter(is_closed) {
         let is_its = |job: &&Job| match &record.job_id {
@@ -221,13 +221,13 @@ pub(super) fn no_clip_is_given_up(contents: &Contents, state: &State) -> Result<
     Ok(())
 }
 
-/// Whether a record of that prompt waits for its answer, or for a person.
+/// Returns whether a record with this prompt waits for its reply, or for a person.
 fn is_unresolved(records: &[Arc<Record>], prompt: &str) -> bool {
     let mut of = records.iter().filter(|record| record.is_for(prompt));
     of.any(|record| record.job_id.is_none() && record.is_open())
 }
 
-/// What must hold when everything has been recovered and settled.
+/// Checks the rules for the end of a run, when everything has been recovered and settled.
 pub(super) fn all_is_well(contents: &Contents, state: &State) -> Result<(), String> {
     every_job_has_its_record(contents, state)?;
     let records = records(contents);
@@ -237,7 +237,7 @@ pub(super) fn all_is_well(contents: &Contents, state: &State) -> Result<(), Stri
             return Err(format!("record {} is open and in the ledger", record.id));
         }
     }
-    // What was only picked up costs nothing: the record of the one that sent it has the price.
+    // A picked-up job costs nothing. The record of the client that sent the request has the price.
     for record in records.iter().filter(|record| !record.is_pickup()) {
         let job = jobs.iter().find(|job| match &record.job_id {
             Some(id) => *id == job.id,
@@ -264,8 +264,8 @@ pub(super) fn all_is_well(contents: &Contents, state: &State) -> Result<(), Stri
     clips_are_theirs(contents, jobs)
 }
 
-/// What a record says was paid was paid; what is not known is marked so. Records of one prompt that name no job are
-/// held together against its jobs that no record names.
+/// Checks that the amount in a record was charged, and that an unknown amount is marked as such. Records of one prompt
+/// without a job id are compared with the jobs of that prompt that are in no record.
 fn money_is_right(record: &Arc<Record>, records: &[Arc<Record>], jobs: &[Job]) -> Result<(), String> {
     let is_named = |job: &Job| {
         let mut senders = records.iter().filter(|other| !other.is_pickup());
@@ -297,7 +297,7 @@ fn money_is_right(record: &Arc<Record>, records: &[Arc<Record>], jobs: &[Job]) -
     let is_right = if together.iter().all(is_known) {
         paid == charged + questions
     } else {
-        // Of the rest it is said that it is not known.
+        // The other records say that the amount is unknown.
         paid <= charged + questions
     };
     if is_right {
@@ -309,7 +309,7 @@ fn money_is_right(record: &Arc<Record>, records: &[Arc<Record>], jobs: &[Job]) -
     ))
 }
 
-/// A job that made a clip is saved or open; or a person or the service gave it up.
+/// Checks that a job that made a clip is saved or open, unless a person or the service has given it up.
 fn clip_is_safe(contents: &Contents, state: &State, record: &Record, job: &Job) -> Result<(), String> {
     if job.end != End::Clip || !job.is_over(state.now) {
         return Ok(());
@@ -325,7 +325,7 @@ fn clip_is_safe(contents: &Contents, state: &State, record: &Record, job: &Job) 
         }
         "settled" => Ok(()),
         _ if record.is_open() => Ok(()),
-        // The service forgot it before anybody came.
+        // The service has deleted the job before a recovery.
         _ if state.now >= job.gone => Ok(()),
         other => Err(format!(
             "{} made a clip, and its record is closed as {other}",
@@ -334,13 +334,13 @@ fn clip_is_safe(contents: &Contents, state: &State, record: &Record, job: &Job) 
     }
 }
 
-/// Whether a record that is open is in the ledger as well.
+/// Returns whether an open record is also in the ledger.
 fn is_twice(contents: &Contents, record: &Record) -> bool {
     let mut others = contents.records().into_iter();
     others.any(|other| other.id == record.id && !other.is_open())
 }
 
-/// What the library says was spent is what its records say and, where all is known, what the service charged.
+/// Checks that the sum that the library returns is that of its records and, if all amounts are known, what was charged.
 pub(super) fn sum_is_right(contents: &Contents, state: &State, spent: Spent) -> Result<(), String> {
     let records = records(contents);
     let paid: u64 = records.iter().filter_map(|record| record.paid()).sum();
@@ -361,7 +361,8 @@ pub(super) fn sum_is_right(contents: &Contents, state: &State, spent: Spent) -> 
     Ok(())
 }
 
-/// A clip that a caller was given is in the library, and is what a job made that `is_its`. `what` names it.
+/// Checks that a clip in the result of the call `what` is in the library and was made by a job for which `is_its` is
+/// true.
 pub(super) fn is_given(
     contents: &Contents,
     state: &State,
@@ -379,7 +380,7 @@ pub(super) fn is_given(
     Err(format!("a caller was given {id}, and it is not what {what} made"))
 }
 
-/// What is written beside a clip is about it.
+/// Checks that the sidecar of a clip describes this clip.
 fn sidecar_is_right(contents: &Contents, id: &str, job: &Job) -> Result<(), String> {
     let sidecar = contents.get(&format!("{PREFIX}/{id}.mp4.json"));
     let sidecar = sidecar.ok_or_else(|| format!("{id} has no sidecar"))?;
@@ -388,7 +389,7 @@ fn sidecar_is_right(contents: &Contents, id: &str, job: &Job) -> Result<(), Stri
     let ours = &sidecar["reelkin"];
     let is_right = ours["job_id"] == job.id.as_str()
         && ours["bytes"] == job.clip.len()
-        // Who picked a job up by its id alone does not know its prompt.
+// A client that picked up the job by its id does not know the prompt.
         && (sidecar["userPrompt"] == job.prompt.as_str() || sidecar["userPrompt"].is_null());
     if is_right {
         return Ok(());
@@ -396,7 +397,7 @@ fn sidecar_is_right(contents: &Contents, id: &str, job: &Job) -> Result<(), Stri
     Err(format!("the sidecar of {id} is not about {}: {sidecar}", job.id))
 }
 
-/// What a recovery leaves open it names, and why.
+/// Checks that a recovery reports every record that it leaves open, with the reason.
 pub(super) fn all_open_are_named(contents: &Contents, recovered: &Recovered) -> Result<(), String> {
     let lists = [
         &recovered.open,
@@ -420,12 +421,12 @@ pub(super) fn all_open_are_named(contents: &Contents, recovered: &Recovered) -> 
     }
 }
 
-/// A clip in the library.
+/// Returns the bytes of a clip in the library.
 fn clip(contents: &Contents, id: &str) -> Option<Bytes> {
     contents.get(&format!("{PREFIX}/{id}.mp4"))
 }
 
-/// What a caller was told of the charge for its request is true.
+/// Checks the charge for a request that was reported to its caller.
 pub(super) fn charge_is_true(state: &State, prompt: &str, charge: Charge) -> Result<(), String> {
     let service = &state.services[0];
     let mut jobs = service.jobs.iter().filter(|job| job.prompt == prompt);
@@ -444,7 +445,7 @@ pub(super) fn charge_is_true(state: &State, prompt: &str, charge: Charge) -> Res
     ))
 }
 
-/// The clips in the library.
+/// Returns the bytes of all clips in the library.
 pub(super) fn clips(contents: &Contents) -> Vec<Bytes> {
     let is_clip = |name: &str| {
         name.strip_suffix(".mp4")
@@ -456,7 +457,7 @@ pub(super) fn clips(contents: &Contents) -> Vec<Bytes> {
         .collect()
 }
 
-/// Each clip was made by a job of the account.
+/// Checks that each clip was made by a job of the account.
 fn clips_are_theirs(contents: &Contents, jobs: &[Job]) -> Result<(), String> {
     let is_ours = |clip: &Bytes| jobs.iter().any(|job| job.clip == *clip);
     if clips(contents).iter().all(is_ours) {

@@ -1,4 +1,4 @@
-//! The random numbers of a run: all of them come from its seed.
+//! The random numbers of a run, all of which come from its seed.
 
 use std::time::Duration;
 
@@ -19,17 +19,17 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number from 0 to `limit - 1`.
+    /// Returns a number from 0 to `limit - 1`.
     pub(super) const fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
 
-    /// Whether something happens that happens so many times in a thousand.
+    /// Returns whether an event with this probability, in thousandths, happens.
     pub(super) const fn happens(&mut self, in_a_thousand: u64) -> bool {
         self.below(1000) < in_a_thousand
     }
 
-    /// A time between the two, in steps of a millisecond.
+    /// Returns a random duration in the range, in steps of a millisecond.
     pub(super) fn between(&mut self, from: Duration, to: Duration) -> Duration {
         let span = u64::try_from(to.saturating_sub(from).as_millis())
             .unwrap_or(u64::MAX)
@@ -37,7 +37,7 @@ impl Dice {
         from + Duration::from_millis(self.below(span))
     }
 
-    /// One of several.
+    /// Returns a random element.
     pub(super) fn pick<T: Copy>(&mut self, several: &[T]) -> T {
         let at = usize::try_from(self.below(several.len() as u64)).unwrap_or_default();
         several[at]

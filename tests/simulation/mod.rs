@@ -1,9 +1,9 @@
 //! A deterministic simulator for the guarantees of docs/src/reference/reliability.md.
 //!
-//! Several processes share one library in a bucket and one account at the service. Callers ask them for clips; they
-//! are killed, suspended and given wrong clocks; the store and the network fail. One seed decides all of it, in one
-//! thread and in virtual time, so a seed that fails once fails always. The crate's own code runs: only its seams
-//! (`host`, the object store, `provider::Provider`) are simulated.
+//! Several processes share one library in a bucket and one account at the service. Callers request clips. Processes are
+//! killed, suspended and given wrong clocks, and the store and the network fail. One seed determines all of it, in one
+//! thread and in virtual time, so a seed that fails once always fails. The code of the crate runs unchanged; only what
+//! it depends on (`host`, the object store, `provider::Provider`) is simulated.
 //!
 //! `make simulate SEEDS=n` runs more seeds than `make test`; `REELKIN_SEED=n` repeats one with its trace.
 
@@ -26,10 +26,11 @@ use crate::mutation::Mutation;
 use process::DONE;
 use run::{Report, run};
 
-/// Seeds of one run of the tests; `make simulate` runs more, in a build that is optimized.
+/// The number of seeds in one run of the tests. `make simulate` runs more, in an optimized build.
 const SEEDS: u64 = 300;
 
-/// Runs seeds on all processors until one fails or all have passed. Returns the failed one and the sums of all.
+/// Runs seeds on all processors until one fails or all have passed. Returns the failed report and the sums of all
+/// counts.
 fn search(
     seeds: std::ops::Range<u64>,
     mutation: Option<Mutation>,
@@ -54,7 +55,7 @@ fn search(
             if report.violation.is_some() {
                 over.store(true, Ordering::Relaxed);
                 let mut failed = failed.lock().unwrap();
-                // The lowest, so that two runs name the same one.
+                // The lowest failed seed is reported, so that two runs report the same one.
                 if failed.as_ref().is_none_or(|other| seed < other.seed) {
                     *failed = Some(report);
                 }
@@ -63,7 +64,7 @@ fn search(
     };
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
-        // Each waits at times for a read of libav's, on a thread of its own.
+        // Two threads per processor, because each waits at times for libav to read on another thread.
         for _ in 0..2 * processors {
             scope.spawn(work);
         }
@@ -110,7 +111,7 @@ fn no_seed_breaks_a_guarantee() {
         fail(again);
     }
     assert!(counts["operations"] >= 30 * seeds, "{counts:?}");
-    // Something came of it, and each kind of fault was there.
+    // Jobs were made, and each kind of fault occurred.
     for (what, share) in [("jobs", 5), ("kills", 1), ("suspensions", 1), ("clock jumps", 1)] {
         assert!(counts[what] >= share * seeds, "{what}: {counts:?}");
     }
@@ -165,11 +166,11 @@ fn a_seed_does_the_same_each_time() {
     }
 }
 
-/// A guard, and what is violated without it: one of these.
+/// A guard, and the violations that its removal may cause. One of them must be reported.
 type Missed = (Mutation, &'static [&'static str]);
 
-/// Guards that are missed within a few seeds. The first two and the two on times and chains were missing once,
-/// and so was the one on the name of a job, which the simulation found, as it did `AbandonRecordedStep`.
+/// Guards whose removal is detected within a few seeds. Five of them were once missing in the code: the first two, the
+/// ones for times and chains, and the one for job ids. The simulation found the last one, and `AbandonRecordedStep`.
 const SOON: [Missed; 10] = [
     (Mutation::EndUnknownJobs, &["and its record is closed as failed"]),
     (
@@ -197,7 +198,7 @@ const SOON: [Missed; 10] = [
         ],
     ),
 ];
-/// Guards that only rare coincidences need. The first was missing once.
+/// Guards whose removal is detected only by rare coincidences. The first was once missing in the code.
 const LATE: [Missed; 3] = [
     (Mutation::SkipLeaseCheck, &["has no record"]),
     (Mutation::AbandonRecordedStep, &["was asked for once, and both"]),
@@ -208,7 +209,7 @@ thread_local! {
     static IS_QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From now on the panics of threads that say so are not printed: without a guard they are part of it.
+/// Stops printing the panics of threads that set `IS_QUIET`. Without a guard, panics are expected.
 fn hide_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,7 +1,7 @@
-//! One process: a runtime of its own with a clock of its own, a client, and what it was called for.
+//! One simulated process, with its own runtime and clock, a client, and the calls that it works on.
 //!
-//! A process runs only while it is stepped, a poll of one task at a time. Not stepped, it is suspended; its runtime
-//! dropped, it is killed, at whatever await its tasks have come to.
+//! A process runs only while it is stepped, one poll of one task at a time. A process that is not stepped is suspended.
+//! To kill a process, its runtime is dropped, at the await points that its tasks have reached.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -28,7 +28,7 @@ use crate::planner::ClipNotes;
 /// The machine that a process runs on.
 struct Clock {
     world: Arc<World>,
-    /// How far its wall clock is wrong, in milliseconds.
+    /// The error of its wall clock, in milliseconds.
     skew: AtomicI64,
     dice: Mutex<Dice>,
     last: AtomicU64,
@@ -52,16 +52,16 @@ impl Machine for Clock {
     }
 }
 
-/// Something that a process was asked to do.
+/// A call of a verb of the client.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) what: String,
     pub(super) has_ended: AtomicBool,
 }
 
-/// What a caller was given.
+/// The result of a call.
 pub(super) trait Given {
-    /// The clips among it, all of them in the library.
+    /// Returns the clips in the result. All of them must be in the library.
     fn clips(&self) -> &[Clip] {
         &[]
     }
@@ -89,7 +89,7 @@ impl Given for ClipNotes {}
 impl Given for JobRecord {}
 impl Given for Spent {}
 
-/// What is counted when a call succeeds, by what its name begins with.
+/// The counter of each kind of successful call, by the beginning of the call's name.
 pub(super) const DONE: [(&str, &str); 9] = [
     ("generate", "done: generate"),
     ("edit", "done: edit"),
@@ -102,29 +102,29 @@ pub(super) const DONE: [(&str, &str); 9] = [
     ("settle", "done: settle"),
 ];
 
-/// Steps of a process in which nothing happens, before it counts as waiting for time to pass.
+/// After this many steps in which nothing happened, a process counts as waiting for time to pass.
 const IDLE: u32 = 3;
 
 pub(super) struct Process {
     pub(super) number: usize,
     world: Arc<World>,
     clock: Arc<Clock>,
-    /// The same, as the crate asks it.
+    /// The same clock, as the trait object that the crate uses.
     machine: Arc<dyn Machine>,
     runtime: Runtime,
     pub(super) client: VideoClient,
-    /// A client of the same library that talks to the other service.
+    /// A client of the same library that uses the other service.
     pub(super) elsewhere: VideoClient,
     pub(super) calls: Vec<Arc<Call>>,
-    /// Until when it does not run.
+    /// The end of its suspension.
     pub(super) suspended: Option<Duration>,
-    /// Whether its own clock stands still while it is suspended.
+    /// Whether its monotonic clock stops while it is suspended.
     pub(super) stands_still: bool,
-    /// How far its own clock is behind.
+    /// How far its monotonic clock is behind.
     behind: Duration,
-    /// Steps since something happened.
+    /// The number of steps since something happened.
     idle: Cell<u32>,
-    /// Whether its calls wait for a job for as long as it takes.
+    /// Whether its calls wait for a job without a deadline.
     pub(super) is_patient: bool,
 }
 
@@ -195,7 +195,7 @@ impl Process {
         simulated::run_on(&self.machine, || self.runtime.block_on(work))
     }
 
-    /// Begins something. `prompt` is what the caller's one request asks for.
+    /// Starts a call. `prompt` is the prompt if the call is a single request.
     pub(super) fn call<T: Given>(
         &mut self,
         what: String,
@@ -247,7 +247,7 @@ impl Process {
         self.suspended.is_none()
     }
 
-    /// Whether something of it may happen before time passes.
+    /// Returns whether a step may have an effect before time passes.
     pub(super) fn is_awake(&self) -> bool {
         self.is_running() && self.idle.get() < IDLE
     }
@@ -260,7 +260,7 @@ impl Process {
         self.idle.set(if happened { 0 } else { self.idle.get() + 1 });
     }
 
-    /// Time passes for everybody.
+    /// Advances the time of the run by `time`.
     pub(super) fn pass(&mut self, time: Duration) {
         self.idle.set(0);
         let now = self.world.now();
@@ -286,7 +286,7 @@ impl Process {
             .note(self.number, || format!("its wall clock is wrong by {skew} ms"));
     }
 
-    /// Ends it as a kill does.
+    /// Ends the process as a kill does.
     pub(super) fn kill(self) {
         self.world.note(self.number, || "killed".to_owned());
         let Self {

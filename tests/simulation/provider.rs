@@ -1,4 +1,4 @@
-//! The service as one process reaches it: the crate's own trait over the model, with the faults of a network.
+//! Implements the provider trait of the crate on the model of the service, with the faults of a network.
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,18 +24,18 @@ use crate::provider::{
 };
 use crate::stop::BeforeSend;
 
-/// How long the reply to a create is waited for.
+/// The deadline of the reply to a create request.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(60);
-/// What a question costs, in ticks.
+/// The cost of a question to a language model, in ticks.
 const QUESTION: u64 = 1_000_000;
-/// What an edit or an extension costs, in ticks: less than the table says of the shortest.
+/// The cost of an edit or an extension, in ticks. It is lower than the lowest price in the model table.
 const VIDEO: u64 = 200_000_000;
 
-/// One of the services, reached by one process.
+/// One of the services, as one process accesses it.
 pub(super) struct Reached {
     pub(super) world: Arc<World>,
     pub(super) process: usize,
-    /// Which service.
+    /// The number of the service.
     pub(super) number: usize,
 }
 
@@ -54,7 +54,7 @@ impl Reached {
         yield_now().await;
         before().await?;
         let number = self.number;
-        // Looking up the name, the connection, TLS.
+        // DNS, the connection and TLS.
         if let Some(connecting) = self.world.sometimes(self.process, "slow connection", 30, 10) {
             sleep(connecting).await;
         }
@@ -164,7 +164,7 @@ impl Reached {
             )),
             Status::Failed => Ok(PollReply::Failed(
                 Error::new(ErrorKind::JobFailed, "the service could not make the clip")
-                    // Of half of them the service says so.
+                    // The service reports the charge for half of the jobs.
                     .with_charge(if job.as_str().ends_with(['1', '3', '5', '7', '9']) {
                         Charge::No
                     } else {
@@ -259,7 +259,7 @@ fn create_of(submission: &Submission) -> Create {
     match submission {
         Submission::Generate(generate) => Create {
             prompt: generate.checked.prompt.clone().unwrap_or_default(),
-            // Less than the table says: an estimate must not pass for a price.
+            // Lower than in the model table, to detect an estimate that is used as a price.
             price: generate
                 .checked
                 .estimate
@@ -341,7 +341,7 @@ impl Provider for Reached {
     fn pause(&self, _: Duration) {}
 }
 
-/// A small clip, two seconds long.
+/// Returns a small clip that is two seconds long.
 pub(super) fn template() -> Bytes {
     use std::process::Command;
     use std::sync::OnceLock;
@@ -359,7 +359,7 @@ pub(super) fn template() -> Bytes {
                 "-i",
                 "color=gray:size=32x32:rate=2:duration=2",
             ])
-            // A decoder that is quickly opened: that is done some thirty times a seed.
+            // This decoder opens quickly, which happens about thirty times per seed.
             .args(["-c:v", "mjpeg", "-pix_fmt", "yuvj420p"])
             .arg(&clip)
             .status();

@@ -1,4 +1,4 @@
-//! One run: what callers ask for, what befalls the processes, and how time passes.
+//! One run: the calls, what happens to the processes, and how time passes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,15 +18,15 @@ use crate::request::{
     ChainRequest, ContinueRequest, EditRequest, ExtendRequest, GenerateRequest, MediaInput,
 };
 
-/// Things that callers and the world do in a run, at least.
+/// The minimum number of calls and other events in a run.
 const OPERATIONS: usize = 30;
 const MAX_PROCESSES: usize = 3;
-/// Steps in which a create leaves, if it does so before time passes.
+/// The maximum number of steps until a create request is sent, if it is sent before time passes.
 const MAX_STEPS: u64 = 500;
-/// Ticks in which everything must have come to its end.
+/// The maximum number of ticks until a run must have ended.
 const MAX_TICKS: usize = 400_000;
 
-/// What a run showed.
+/// The result of a run.
 pub(super) struct Report {
     pub(super) seed: u64,
     pub(super) violation: Option<String>,
@@ -60,7 +60,7 @@ pub(super) fn run(seed: u64, mutation: Option<Mutation>, keep_trace: bool) -> Re
     })
 }
 
-/// A chain that was asked for once and may be asked for again.
+/// A chain that was requested and may be requested again.
 #[derive(Clone)]
 struct Chain {
     name: String,
@@ -70,9 +70,9 @@ struct Chain {
 struct Run {
     world: Arc<World>,
     processes: Vec<Process>,
-    /// How many processes there were.
+    /// The number of processes so far.
     numbers: usize,
-    /// How many requests there were.
+    /// The number of requests so far.
     requests: usize,
     chains: Vec<Chain>,
 }
@@ -99,7 +99,7 @@ impl Run {
         self.world.lock(|state| state.violation.is_some())
     }
 
-    /// Some tasks run, and time passes when nothing else happens.
+    /// Runs some tasks. Time passes when nothing else happens.
     fn tick(&mut self) {
         let awake: Vec<usize> = (0..self.processes.len())
             .filter(|at| self.processes[*at].is_awake())
@@ -132,7 +132,7 @@ impl Run {
         self.world.deliver();
     }
 
-    /// One of the processes, begun if there is none.
+    /// Returns one of the processes. Starts one if there is none.
     fn any(&mut self) -> usize {
         let few = self.processes.len() < MAX_PROCESSES;
         if self.processes.is_empty() || (few && self.world.dice(|dice| dice.happens(150))) {
@@ -145,7 +145,7 @@ impl Run {
         usize::try_from(self.world.dice(|dice| dice.below(all))).unwrap()
     }
 
-    /// A caller asks for something, or something befalls a process.
+    /// Starts a call, or lets something happen to a process.
     fn operation(&mut self) {
         self.world.count("operations");
         let at = self.any();
@@ -181,17 +181,17 @@ impl Run {
             client.generate(request.resolution("480p")).await
         });
         match self.world.dice(|dice| dice.below(100)) {
-            // Between the reservation and the create lies the moment in which a lease must not lapse unnoticed,
+            // Events at three critical moments. After the reservation, an expired lease must be noticed.
             0..10 => {
                 self.step_for_a_while(at);
                 self.suspend(at);
             }
-            // after it the one in which the job's id must be written down,
+            // After the create request, the job id must be written.
             10..22 => {
                 self.step_until(at, MAX_STEPS, |state| state.services[0].is_traveling(&asked));
                 self.outage();
             }
-            // and at any of them a process can end.
+            // At each of these moments, the process can be killed.
             22..27 => {
                 self.step_for_a_while(at);
                 self.kill(at);
@@ -205,7 +205,7 @@ impl Run {
         self.step_until(at, steps, |_| false);
     }
 
-    /// Steps one process up to so many times, until something has happened.
+    /// Steps one process until something has happened, at most `steps` times.
     fn step_until(&self, at: usize, steps: u64, has_happened: impl Fn(&State) -> bool) {
         for _ in 0..steps {
             if !self.processes[at].is_running() || self.world.lock(|state| has_happened(state)) {
@@ -263,7 +263,7 @@ impl Run {
         });
     }
 
-    /// A saved clip, by its id.
+    /// Returns the id of a saved clip.
     fn clip(&self) -> Option<String> {
         let records = checks::records(&self.world.contents);
         let saved: Vec<_> = records.iter().filter(|record| record.state == "saved").collect();
@@ -322,7 +322,7 @@ impl Run {
         self.processes[at].call("recover".to_owned(), None, async move { client.recover().await });
     }
 
-    /// Recovers with nobody else at work: what stays open is named.
+    /// Recovers while no other process works, and checks that every open record is reported.
     fn recover_all(&mut self) {
         let client = self.processes[0].client.clone();
         let world = Arc::clone(&self.world);
@@ -341,7 +341,7 @@ impl Run {
         });
     }
 
-    /// Somebody picks a job up by its id.
+    /// Picks up a job by its id.
     fn pick_up(&mut self, at: usize) {
         let jobs = self.world.lock(|state| state.services[0].jobs.len() as u64);
         if jobs == 0 {
@@ -360,7 +360,7 @@ impl Run {
         });
     }
 
-    /// A person looks at the account and settles one record.
+    /// Settles one record, as a person who has checked the account does.
     fn settle(&mut self, at: usize) {
         self.world.check(at, checks::no_clip_is_given_up);
         let mut known = self.account_page();
@@ -380,7 +380,8 @@ impl Run {
         });
     }
 
-    /// What the account page says of each record whose submission is unknown, or that failed without a word on its cost.
+    /// Returns how a person who reads the account page settles each record that is unknown or failed with an unknown
+    /// cost.
     fn account_page(&self) -> Vec<(String, Settlement)> {
         let records = checks::records(&self.world.contents);
         let clips = checks::clips(&self.world.contents);
@@ -402,7 +403,7 @@ impl Run {
         };
         self.world.lock(|state| {
             let service = &state.services[0];
-            // It may still be made.
+            // The job may still be made.
             if service.is_traveling(prompt) {
                 return None;
             }
@@ -413,7 +414,7 @@ impl Run {
             Some(match made {
                 None => Settlement::NeverMade,
                 Some(job) if is_doubtful && job.charge() == 0 => Settlement::NeverMade,
-                // Its clip is there already, since somebody picked the job up by its id.
+                // Its clip is saved already if the job was picked up by its id.
                 Some(job) if is_doubtful || state.now >= job.gone || clips.contains(&job.clip) => {
                     Settlement::Lost(UsdTicks::new(job.charge()))
                 }
@@ -442,7 +443,7 @@ impl Run {
             .note(process.number, || format!("suspended until {until:?}"));
     }
 
-    /// The store answers nobody for a while.
+    /// Makes the store unavailable for a while.
     fn outage(&mut self) {
         self.world.count("outages");
         let until = self.world.lock(|state| {
@@ -464,7 +465,8 @@ impl Run {
         self.processes[at].set_clock(skew);
     }
 
-    /// Faults end; everybody finishes; one last process recovers, and a person settles what is left.
+    /// Ends the run: faults stop, all calls finish, a last process recovers, and a person settles the remaining
+    /// records.
     fn come_to_an_end(&mut self) {
         self.world.lock(|state| state.is_calm = true);
         self.world.note(9, || "no more faults".to_owned());
@@ -513,7 +515,7 @@ impl Run {
         self.add_up();
     }
 
-    /// Whether a record may stay open: the service forgot its job, which a person has to tell.
+    /// Returns whether a record may stay open: the service has deleted its job, so a person has to settle it.
     fn is_excused(&self, record: &Record) -> bool {
         let Some(id) = &record.job_id else { return false };
         self.world.lock(|state| {
@@ -522,7 +524,7 @@ impl Run {
         })
     }
 
-    /// The library is asked what was spent.
+    /// Requests the amount that was spent, and checks it.
     fn add_up(&mut self) {
         let library = self.processes[0].client.library().clone();
         let world = Arc::clone(&self.world);
@@ -542,7 +544,7 @@ impl Run {
         }
     }
 
-    /// Runs the last process until its calls are over.
+    /// Runs the last process until its calls have ended.
     fn finish(&mut self) {
         let mut ticks = 0;
         while !self.processes[0].is_idle() && !self.is_over() {

@@ -1,7 +1,7 @@
-//! A model of the service: what a create costs, what becomes of it, and what a caller can see of that.
+//! A model of the service: the cost of a create request, its result, and what a caller can observe.
 //!
-//! It knows nothing of the crate. A request travels for a while, and can be lost on its way, as can its reply; a job
-//! can be unknown for a while after it was made; it ends with a clip, is moderated or fails; its link can die.
+//! Does not know the crate. A request takes a while to arrive. The request or its reply can be lost. A job can be
+//! unknown for a while after it was made. It ends with a clip, is moderated or fails. Its link can expire.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use bytes::Bytes;
 
 use super::dice::Dice;
 
-/// How long the service knows a job that is over: at least, and at most.
+/// The minimum and maximum time for which the service keeps a job that is over.
 const LIFE: [Duration; 2] = [Duration::from_secs(300), Duration::from_secs(3600)];
 
-/// What a create asks for.
+/// A create request.
 #[derive(Debug, Clone)]
 pub(super) struct Create {
     pub(super) prompt: String,
-    /// In ticks.
+    /// The price in ticks.
     pub(super) price: u64,
 }
 
@@ -25,9 +25,9 @@ pub(super) struct Create {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Clip,
-    /// Charged all the same.
+    /// Moderated, and charged nevertheless.
     Moderated,
-    /// Not charged.
+    /// Failed, and not charged.
     Failed,
 }
 
@@ -39,20 +39,20 @@ pub(super) struct Job {
     pub(super) made: Duration,
     pub(super) ready: Duration,
     pub(super) end: End,
-    /// Until then, polls do not find it.
+    /// Until this time, polls do not find the job.
     unknown_until: Duration,
-    /// From then on, nobody finds it.
+    /// From this time on, the job is deleted.
     pub(super) gone: Duration,
-    /// What its clip is.
+    /// The bytes of its clip.
     pub(super) clip: Bytes,
-    /// How many links to the clip were given out; only the last one works.
+    /// The number of links to the clip that were returned. The last three work.
     links: u64,
-    /// Whether the service says what it cost.
+    /// Whether the service reports the cost.
     pub(super) names_price: bool,
 }
 
 impl Job {
-    /// What the account is charged for it.
+    /// Returns the amount that the account is charged for the job.
     pub(super) fn charge(&self) -> u64 {
         match self.end {
             End::Clip | End::Moderated => self.price,
@@ -60,13 +60,13 @@ impl Job {
         }
     }
 
-    /// Whether it has ended.
+    /// Returns whether the job has ended.
     pub(super) fn is_over(&self, now: Duration) -> bool {
         now >= self.ready
     }
 }
 
-/// A create on its way.
+/// A create request that has been sent and has not arrived.
 #[derive(Debug)]
 struct Traveling {
     ticket: u64,
@@ -74,17 +74,17 @@ struct Traveling {
     arrives: Duration,
 }
 
-/// What a caller sees of a create.
+/// The reply to a create request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Reply {
     Accepted(String),
-    /// Refused, with nothing made.
+    /// Refused without making a job.
     Busy,
-    /// Moderation refused the request, which may be charged; here it is not.
+    /// Refused by moderation. The real service may charge for this, and this one does not.
     Refused,
 }
 
-/// What a poll says.
+/// The reply to a poll.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Status {
     Unknown,
@@ -98,7 +98,7 @@ pub(super) enum Status {
     Failed,
 }
 
-/// What a link gives.
+/// The reply to a download.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Download {
     Dead,
@@ -113,11 +113,11 @@ pub(super) struct Service {
     traveling: Vec<Traveling>,
     replies: Vec<(u64, Reply)>,
     tickets: u64,
-    /// How often something unusual happened here.
+    /// The number of unusual events of each kind.
     pub(super) unusual: BTreeMap<&'static str, u64>,
-    /// What questions to language models cost.
+    /// The cost of all questions to language models.
     pub(super) questions: u64,
-    /// How a clip looks, before what makes it unique is added.
+    /// The clip to which a unique box is added for each job.
     template: Bytes,
 }
 
@@ -135,7 +135,7 @@ impl Service {
         }
     }
 
-    /// A create leaves. Returns the ticket that its reply has.
+    /// Sends a create request. Returns the ticket for its reply.
     pub(super) fn send(&mut self, create: Create, now: Duration, dice: &mut Dice, is_calm: bool) -> u64 {
         self.tickets += 1;
         let ticket = self.tickets;
@@ -162,12 +162,12 @@ impl Service {
         *self.unusual.entry(what).or_default() += 1;
     }
 
-    /// Whether a create with that prompt is on its way.
+    /// Returns whether a create request with this prompt has been sent and has not arrived.
     pub(super) fn is_traveling(&self, prompt: &str) -> bool {
         self.traveling.iter().any(|sent| sent.create.prompt == prompt)
     }
 
-    /// Lets arrive what has traveled for long enough. Returns the jobs that were made.
+    /// Delivers the create requests that arrive now. Returns the jobs that were made.
     pub(super) fn deliver(&mut self, now: Duration, dice: &mut Dice, is_calm: bool) -> Vec<Job> {
         let (arrived, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.traveling)
             .into_iter()
@@ -199,7 +199,7 @@ impl Service {
         made
     }
 
-    /// Makes a job of somebody else.
+    /// Makes a job of another user.
     pub(super) fn make_foreign(&mut self, now: Duration, dice: &mut Dice, is_calm: bool) {
         let create = Create {
             prompt: "somebody else's".to_owned(),
@@ -219,7 +219,7 @@ impl Service {
         let ready = now + dice.between(Duration::from_secs(1), Duration::from_secs(60));
         let id = format!("job-{number}");
         let job = Job {
-            // What makes its clip another one than each other: a box that players skip.
+            // A box that players skip makes the clip unique.
             clip: unique(&self.template, &format!("{} {id} {}", self.origin, create.prompt)),
             id,
             prompt: create.prompt,
@@ -280,7 +280,7 @@ impl Service {
         }
     }
 
-    /// What is at a link. Three links work at a time: an earlier one has expired.
+    /// Downloads from a link. The last three links work, and earlier ones have expired.
     pub(super) fn download(&self, id: &str, link: u64) -> Download {
         match self.jobs.iter().find(|job| job.id == id) {
             Some(job) if link + 3 > job.links => Download::Whole(job.clip.clone()),
@@ -289,7 +289,7 @@ impl Service {
     }
 }
 
-/// A clip with a box at its end that holds a text and means nothing.
+/// Returns a clip with a box at its end that contains a text and that players ignore.
 fn unique(clip: &[u8], text: &str) -> Bytes {
     let mut bytes = clip.to_vec();
     let size = u32::try_from(8 + text.len()).unwrap_or(u32::MAX);

@@ -1,5 +1,5 @@
-//! A bucket in memory with the faults of a real one: operations that stall, fail before or after they took effect,
-//! or lose their reply; writes that arrive when whoever sent them is over.
+//! A bucket in memory with the faults of a real one. Operations stall, fail before or after they take effect, or lose
+//! their reply. Writes may arrive after their process has ended.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,38 +23,38 @@ use tokio::sync::oneshot;
 use super::checks::Record;
 use super::world::{World, time_of_day};
 
-/// What happens to an operation on the store.
+/// A fault of an operation on the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// It takes effect after a while; a write even if nobody waits for it any more.
+    /// The operation takes effect after this time. A write does so even if no process waits for it any more.
     Stall(Duration),
-    /// It has no effect and fails.
+    /// The operation has no effect and fails.
     Refused,
-    /// It takes effect and fails.
+    /// The operation takes effect and fails.
     ReplyLost,
-    /// It takes effect, its reply is lost, and the store's client repeats it: a conditional write finds what it wrote
-    /// itself.
+    /// The operation takes effect, its reply is lost, and the client of the store repeats it. A conditional write then
+    /// finds its own result.
     Repeated,
 }
 
-/// The contents, common to all processes.
+/// The contents of the bucket, shared by all processes.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     objects: InMemory,
-    /// When each object was written, by the store's clock.
+    /// The time at which each object was written, by the clock of the store.
     written: Mutex<BTreeMap<String, Duration>>,
-    /// The records among the objects, as they were read when they were written.
+    /// The objects that are records, parsed when they were written.
     records: Mutex<BTreeMap<String, Arc<Record>>>,
 }
 
-/// A write on its way. It arrives although the process that sent it may be over.
+/// A write that has been sent and has not arrived. It arrives even if its process has ended.
 pub(super) struct Write {
     pub(super) process: usize,
     pub(super) arrives: Duration,
     pub(super) at: Path,
     pub(super) payload: PutPayload,
     pub(super) options: PutOptions,
-    /// Closed when nobody waits for it any more.
+    /// Closed when no process waits for the reply any more.
     pub(super) reply: oneshot::Sender<Result<PutResult>>,
 }
 
@@ -65,7 +65,7 @@ impl Contents {
         done.unwrap_or_else(|| Err(failed("the store in memory waits")))
     }
 
-    /// All objects below a prefix, in order.
+    /// Returns all objects below a prefix, sorted by name.
     pub(super) fn below(&self, prefix: &str) -> Vec<(String, Bytes)> {
         let names: Vec<String> = self
             .written
@@ -81,7 +81,7 @@ impl Contents {
             .collect()
     }
 
-    /// All records, in the order of their names.
+    /// Returns all records, sorted by name.
     pub(super) fn records(&self) -> Vec<Arc<Record>> {
         self.records.lock().unwrap().values().cloned().collect()
     }
@@ -91,7 +91,7 @@ impl Contents {
         found.bytes().now_or_never()?.ok()
     }
 
-    /// An object was written.
+    /// Records the time at which an object was written, and parses it if it is a record.
     pub(super) fn note(&self, name: &Path, at: Duration) -> Result<(), String> {
         let name = name.to_string();
         self.written.lock().unwrap().insert(name.clone(), at);
@@ -109,7 +109,7 @@ impl Contents {
     }
 }
 
-/// The store as one process reaches it.
+/// The store as one process accesses it.
 #[derive(Clone)]
 pub(super) struct Bucket {
     pub(super) world: Arc<World>,
@@ -150,11 +150,11 @@ impl Bucket {
         }
     }
 
-    /// Sends one that has no effect when it is given up on its way.
+    /// Sends an operation that has no effect if its future is dropped before it arrives.
     async fn begin(&self, what: &str, at: &Path) -> Result<Option<Fault>> {
         let fault = self.send(what, at).await?;
         match fault {
-            // A read of libav's is carried out while all else stands still, time included.
+            // While libav reads, nothing else runs and time does not pass.
             Some(Fault::Stall(_)) if Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread => {}
             Some(Fault::Stall(time)) => tokio::time::sleep(time).await,
             _ => {}
@@ -162,7 +162,7 @@ impl Bucket {
         Ok(fault)
     }
 
-    /// Writes something that is on its way for so long.
+    /// Sends a write that arrives after a delay.
     async fn put_slowly(
         &self,
         time: Duration,
@@ -184,7 +184,7 @@ impl Bucket {
         done.await.unwrap_or_else(|_| Err(failed("the write was lost")))
     }
 
-    /// Ends an operation that took effect, or found that it must not.
+    /// Returns the reply to an operation that took effect or was refused.
     async fn end<T>(&self, fault: Option<Fault>, done: Result<T>) -> Result<T> {
         tokio::task::yield_now().await;
         match fault {
@@ -218,7 +218,7 @@ impl ObjectStore for Bucket {
     }
 
     async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        // Clips are small here.
+        // Clips are small here, so no upload has parts.
         Err(Error::NotImplemented {
             operation: "put_multipart".to_owned(),
             implementer: "simulated".to_owned(),

@@ -1,4 +1,4 @@
-//! What all processes of a run share: time, the store, the services, and what was seen to be wrong.
+//! The state that all processes of a run share: time, the store, the services, and the violations that were found.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -13,7 +13,7 @@ use super::service::Service;
 use super::store::{Contents, Fault, Write};
 use crate::money::{Budget, UsdTicks};
 
-/// The true time of day at the beginning: 2026-01-01, 23:50 UTC, so that runs cross midnight.
+/// The correct time at the beginning: 2026-01-01, 23:50 UTC, so that runs include midnight.
 const BEGIN: Duration = Duration::from_secs(1_767_311_400);
 
 pub(super) struct World {
@@ -21,7 +21,7 @@ pub(super) struct World {
     state: Mutex<State>,
 }
 
-/// What may be spent, in ticks.
+/// The limits of the budget, in ticks.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Limits {
     pub(super) request: Option<u64>,
@@ -31,7 +31,7 @@ pub(super) struct Limits {
 
 impl Limits {
     fn some(dice: &mut Dice) -> Self {
-        // One second of 480p.
+        // The factor is the price of one second of 480p.
         let some = |dice: &mut Dice, from, to| Some(500_000_000 * (from + dice.below(to - from)));
         match dice.below(12) {
             0..4 => Self {
@@ -69,13 +69,13 @@ impl Limits {
 pub(super) struct State {
     pub(super) now: Duration,
     pub(super) dice: Dice,
-    /// Whether no faults happen any more.
+    /// Whether faults have stopped.
     pub(super) is_calm: bool,
-    /// Until when the store answers nobody.
+    /// The end of the current outage of the store.
     pub(super) outage: Duration,
-    /// How often faults happen: 0 to 100, in percent of what a fault's own rate says.
+    /// The frequency of faults, in percent of the rate of each fault, from 0 to 100.
     pub(super) roughness: u64,
-    /// Counts everything that happens, to see when nothing does.
+    /// Counts all events, to detect when nothing happens.
     pub(super) activity: u64,
     pub(super) services: Vec<Service>,
     pub(super) limits: Limits,
@@ -84,12 +84,12 @@ pub(super) struct State {
     /// The first violation.
     pub(super) violation: Option<String>,
     pub(super) counts: BTreeMap<&'static str, u64>,
-    /// What happened, if it is to be kept.
+    /// The events, if they are recorded.
     pub(super) trace: Option<Vec<String>>,
 }
 
 impl State {
-    /// Takes the write that arrived first.
+    /// Removes and returns the write that arrived first.
     fn next_write(&mut self) -> Option<Write> {
         let writes = self.writes.iter().enumerate();
         let (at, write) = writes.min_by_key(|(_, write)| write.arrives)?;
@@ -97,7 +97,7 @@ impl State {
     }
 }
 
-/// The true time of day at a time of the run.
+/// Returns the correct time of day at a time of the run.
 pub(super) fn time_of_day(at: Duration) -> SystemTime {
     SystemTime::UNIX_EPOCH + BEGIN + at
 }
@@ -137,7 +137,7 @@ impl World {
         self.lock(|state| state.now)
     }
 
-    /// The true time of day.
+    /// Returns the correct time of day.
     pub(super) fn wall_clock(&self) -> SystemTime {
         time_of_day(self.now())
     }
@@ -161,7 +161,8 @@ impl World {
         self.lock(|state| *state.counts.entry(what).or_default() += 1);
     }
 
-    /// Whether a fault happens now, at most so often in a thousand; and how long it takes, up to so many seconds.
+    /// Returns the duration of a fault, up to `seconds`, if it happens now. `rate` is its maximum probability in
+    /// thousandths.
     pub(super) fn sometimes(
         &self,
         process: usize,
@@ -184,7 +185,7 @@ impl World {
         happens
     }
 
-    /// What happens to an operation on the store.
+    /// Returns the fault of an operation on the store, if there is one.
     pub(super) fn store_fault(&self, process: usize, what: &str, at: &str) -> Option<Fault> {
         let fault = self.lock(|state| {
             state.activity += 1;
@@ -221,14 +222,14 @@ impl World {
         fault
     }
 
-    /// An object was deleted.
+    /// Checks the rules for a deleted object.
     pub(super) fn deleted(&self, process: usize, at: &str) {
         if at.contains("/jobs/") || at.contains("/ledger/") {
             self.check(process, checks::every_job_has_its_record);
         }
     }
 
-    /// Holds the state against a rule, and keeps the first violation.
+    /// Checks the state against a rule, and records the first violation.
     pub(super) fn check(&self, process: usize, rule: impl FnOnce(&Contents, &State) -> Result<(), String>) {
         let wrong = self.lock(|state| {
             let wrong = rule(&self.contents, state).err()?;
@@ -240,7 +241,7 @@ impl World {
         }
     }
 
-    /// An object was written.
+    /// Records that an object was written, and checks the rules for it.
     pub(super) fn written(&self, process: usize, at: &Path) {
         let now = self.now();
         self.check(process, |contents, _| contents.note(at, now));
@@ -249,10 +250,10 @@ impl World {
         }
     }
 
-    /// Lets writes and creates arrive.
+    /// Delivers the writes and create requests that arrive now.
     pub(super) fn deliver(&self) {
         while let Some(write) = self.lock(State::next_write) {
-            // Its process was killed, or gave it up.
+            // Its process was killed, or does not wait for it any more.
             if write.reply.is_closed() {
                 self.count("store: late write");
                 self.note(write.process, || format!("put {}, late", write.at));
@@ -272,7 +273,7 @@ impl World {
                 self.count("jobs");
                 self.note(9, || format!("{} is made for {:?}", job.id, job.prompt));
                 if number == 0 {
-                    // The other service counts its jobs in the same way, and none of them is ours.
+                    // The other service assigns the same job ids, but to jobs of other users.
                     self.lock(|state| {
                         let (now, is_calm) = (state.now, state.is_calm);
                         state.services[1].make_foreign(now, &mut state.dice, is_calm);

@@ -1,8 +1,8 @@
 //! Caches the lineage in sidecars, so that only changed sidecars of a folder are read.
 //!
-//! A change is detected by the stamp of the file. A sidecar is not cached if it changed in the clock tick in which it was
-//! read, since a later change in the same tick would not change the stamp, or if a part of it could not be read. Then it
-//! is read again the next time.
+//! A change is detected by the stamp of the file. A sidecar is not cached if it changed in the clock tick in which it
+//! was read, since a later change in the same tick would not change the stamp, or if a part of it could not be read.
+//! Then it is read again the next time.
 
 use std::sync::Arc;
 

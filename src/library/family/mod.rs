@@ -34,21 +34,22 @@ const MAX_PROMPT_BYTES: usize = 64 << 10;
 impl Library {
     /// Returns every clip that is related to `clip`: its ancestors, and everything that was made from them.
     ///
-    /// Finds parents by the hash of their bytes first, so a clip may be renamed with or without its sidecar, and then by
-    /// name. Clips of ima2-gen, which writes no hashes, are found by name, in `videoLineage` before `videoContinuity`. A
-    /// parent that does not exist is a missing member, with what its sidecar or a child contains about it. A sidecar that
-    /// cannot be read results in a note and does not hide other clips.
+    /// Finds parents by the hash of their bytes first, so a clip may be renamed with or without its sidecar, and then
+    /// by name. Clips of ima2-gen, which writes no hashes, are found by name, in `videoLineage` before
+    /// `videoContinuity`. A parent that does not exist is a missing member, with what its sidecar or a child contains
+    /// about it. A sidecar that cannot be read results in a note and does not hide other clips.
     ///
     /// Reads every sidecar of the library once, and those of the family twice. In a folder, sidecars outside the family
     /// are only read if they changed since the last call.
     ///
     /// A clip whose hash is not recorded may be a missing parent under another name. Its bytes are hashed in two cases:
-    /// its size is that of a missing parent of this family, or it belongs to this family and its size is that of a missing
-    /// parent of another one. If a sidecar has the hash of a missing parent but not its size, every size matches.
+    /// its size is that of a missing parent of this family, or it belongs to this family and its size is that of a
+    /// missing parent of another one. If a sidecar has the hash of a missing parent but not its size, every size
+    /// matches.
     ///
     /// # Errors
-    /// `NotFound` if the clip does not exist. `Library` if the library cannot be listed, or if a clip of the family is its
-    /// own ancestor.
+    /// `NotFound` if the clip does not exist. `Library` if the library cannot be listed, or if a clip of the family is
+    /// its own ancestor.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -64,7 +65,8 @@ impl Library {
                 format!("find clip {:?} in {self}", clip.id.file_name()),
             )
         })?;
-        // A clip that is found under another name adds its relatives to the family, whose parents may be missing as well.
+        // A clip that is found under another name adds its relatives to the family, whose parents may be missing as
+        // well.
         let mut examined = ExaminedFiles::default();
         let (resolver, family) = loop {
             let resolver = LineageResolver::new(&scan.entries);

@@ -39,7 +39,8 @@ use crate::host::wall_clock;
 use crate::ids::{CLIP_SUFFIX, ClipId, SIDECAR_SUFFIX};
 use crate::text::quoted;
 
-/// Clips up to this size are sent in one request. Larger ones are sent in parts of this size, which every store accepts.
+/// Clips up to this size are sent in one request. Larger ones are sent in parts of this size, which every store
+/// accepts.
 const PART_BYTES: usize = 8 << 20;
 /// The maximum number of concurrent reads of sidecars.
 const CONCURRENT_SIDECARS: usize = 16;

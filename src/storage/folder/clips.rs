@@ -33,8 +33,8 @@ impl Folder {
         }
     }
 
-    /// Returns the newest ids older than `before`, newest first, at most `limit`. Uses the index, or else reads all names
-    /// once. No file is opened, since common filesystems return the type of a file with its name.
+    /// Returns the newest ids older than `before`, newest first, at most `limit`. Uses the index, or else reads all
+    /// names once. No file is opened, since common filesystems return the type of a file with its name.
     pub(super) fn list_clips(&self, before: Option<&ClipId>, limit: usize) -> Result<Vec<ClipId>> {
         if let Some(ids) = self.index.newest(before, limit) {
             return Ok(ids);

@@ -1,7 +1,7 @@
 //! JSON documents in a folder.
 //!
-//! A document is written to a temporary file, which is then renamed. A lock is held while the stored version is compared
-//! and the file is renamed.
+//! A document is written to a temporary file, which is then renamed. A lock is held while the stored version is
+//! compared and the file is renamed.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};

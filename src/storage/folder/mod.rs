@@ -41,16 +41,16 @@ use super::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::ClipId;
 
-/// The file that [`Folder::check_rename`] renames into the library. The name is fixed, so that the next check replaces a
-/// file that a crash left.
+/// The file that [`Folder::check_rename`] renames into the library. The name is fixed, so that the next check replaces
+/// a file that a crash left.
 const WRITABLE: &str = ".writable";
 /// The folders of documents. The ledger has one folder per day.
 const DOCUMENT_FOLDERS: [&str; 4] = [JOBS, OWNERS, CHAINS, QUARANTINE];
-/// The maximum number of concurrent document writes by one client. More would occupy threads that wait for the same lock
-/// and the same disk.
+/// The maximum number of concurrent document writes by one client. More would occupy threads that wait for the same
+/// lock and the same disk.
 const MAX_WRITERS: usize = 4;
-/// The number of sidecars that a thread reads at a time, and the number of threads. Passing work to a thread takes longer
-/// than reading one sidecar.
+/// The number of sidecars that a thread reads at a time, and the number of threads. Passing work to a thread takes
+/// longer than reading one sidecar.
 const SIDECAR_BATCH: (usize, usize) = (16, 4);
 
 /// A folder that is a library.
@@ -103,8 +103,8 @@ impl Folder {
         self.root.join(name)
     }
 
-    /// Checks the permission to write to the library, and writes a file in the folder of unfinished files. The names in the
-    /// library do not change, so the index remains valid.
+    /// Checks the permission to write to the library, and writes a file in the folder of unfinished files. The names in
+    /// the library do not change, so the index remains valid.
     #[cfg(target_os = "linux")]
     fn check_permission(&self) -> Result<()> {
         use rustix::fs::{Access, AtFlags, CWD, accessat};
@@ -129,8 +129,8 @@ impl Folder {
         self.check_rename()
     }
 
-    /// Writes a file and renames it, as every commit does. Fails if something other than a folder has the name of a folder
-    /// of documents, because the record of a paid job could then not be written.
+    /// Writes a file and renames it, as every commit does. Fails if something other than a folder has the name of a
+    /// folder of documents, because the record of a paid job could then not be written.
     fn check_rename(&self) -> Result<()> {
         let action = format!("write to {self}");
         for name in DOCUMENT_FOLDERS.iter().chain([&LEDGER]) {

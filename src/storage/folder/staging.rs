@@ -45,9 +45,10 @@ impl Folder {
     /// Makes a synced, complete file the clip `id`, and overwrites nothing.
     ///
     /// A hard link is the only operation of the standard library that is atomic and fails if the name exists. A rename
-    /// would overwrite, and creating the file first would show an empty clip. On filesystems without hard links (FAT, some
-    /// network mounts), a check and a rename are used. The lock on the unfinished file excludes every writer of this crate
-    /// in between. Only a file that another program creates under the same name at that moment would be overwritten.
+    /// would overwrite, and creating the file first would show an empty clip. On filesystems without hard links (FAT,
+    /// some network mounts), a check and a rename are used. The lock on the unfinished file excludes every writer of
+    /// this crate in between. Only a file that another program creates under the same name at that moment would be
+    /// overwritten.
     pub(super) fn publish_file(&self, part: &Path, id: &ClipId) -> Result<()> {
         let action = format!("save clip {}", id.file_name());
         self.refuse_taken(id)?;
@@ -161,8 +162,8 @@ pub(super) fn part_name(id: &ClipId) -> String {
     format!("{}{PART_SUFFIX}", id.file_name())
 }
 
-/// Opens the unfinished file of a clip in `folder`, with the bytes that it has, and locks it against every other process
-/// and task.
+/// Opens the unfinished file of a clip in `folder`, with the bytes that it has, and locks it against every other
+/// process and task.
 pub(crate) fn open_part(folder: &Path, id: &ClipId) -> Result<Part> {
     let path = folder.join(part_name(id));
     let action = format!("write clip {}", id.file_name());

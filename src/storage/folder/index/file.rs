@@ -125,8 +125,8 @@ impl Lines {
         all.filter(|all| all.is_sorted_by(|a, b| a.0 < b.0))
     }
 
-    /// Returns the newest ids below `before` for which `predicate` is true, newest first, at most `limit`. Reads only the
-    /// blocks that contain them, and a few blocks for the binary search. Returns `None` if a line is damaged.
+    /// Returns the newest ids below `before` for which `predicate` is true, newest first, at most `limit`. Reads only
+    /// the blocks that contain them, and a few blocks for the binary search. Returns `None` if a line is damaged.
     pub(super) fn last(
         &self,
         before: Option<&ClipId>,

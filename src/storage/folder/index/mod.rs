@@ -1,11 +1,11 @@
 //! The index of the names in a folder, so that listing a page takes O(page size) instead of O(library size).
 //!
 //! Owns the hidden folder `.index`, with the sorted names and the changes since they were sorted. Does not know what a
-//! clip or a sidecar contains. The index can be removed at any time. If it is not certain to be valid, its methods return
-//! `None` and never an error, and the caller reads the names from the folder.
+//! clip or a sidecar contains. The index can be removed at any time. If it is not certain to be valid, its methods
+//! return `None` and never an error, and the caller reads the names from the folder.
 //!
-//! The index is valid while the folder has the stamp that it had when the index was made. There is no index on filesystems
-//! whose stamps cannot be trusted, nor in a library that cannot be written.
+//! The index is valid while the folder has the stamp that it had when the index was made. There is no index on
+//! filesystems whose stamps cannot be trusted, nor in a library that cannot be written.
 
 mod file;
 mod listing;
@@ -78,8 +78,8 @@ impl Index {
         }
     }
 
-    /// Creates the index folder if the library has enough clips. The next scan fills it, because creating the folder has
-    /// changed the stamp of the library.
+    /// Creates the index folder if the library has enough clips. The next scan fills it, because creating the folder
+    /// has changed the stamp of the library.
     pub(crate) fn create(&self, clips: usize) {
         if self.may_create && clips >= MIN_CLIPS {
             let _ = fs::create_dir(&self.folder);
@@ -121,8 +121,8 @@ impl Index {
         Some(all)
     }
 
-    /// Begins a scan. [`Scan::keep`] makes the names that were added to its listing the new index, unless the folder has
-    /// changed meanwhile.
+    /// Begins a scan. [`Scan::keep`] makes the names that were added to its listing the new index, unless the folder
+    /// has changed meanwhile.
     pub(crate) fn scan(&self) -> Option<Scan> {
         let clock = self.clock()?;
         let stamp = clock.settled_stamp(&self.root)?;
@@ -167,8 +167,8 @@ impl Index {
             .and_then(|_| Watch::start(&self.root, || Some(self.current()?.stamp)));
     }
 
-    /// Adds all changes since [`watch`](Self::watch) to the index, including those by other processes. If the changes are
-    /// not known, the next listing reads all names.
+    /// Adds all changes since [`watch`](Self::watch) to the index, including those by other processes. If the changes
+    /// are not known, the next listing reads all names.
     pub(crate) fn follow(&self) {
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
         let followed = watch.as_ref().and_then(|watch| self.write_changes(watch));

@@ -15,8 +15,8 @@ use crate::storage::temporary_name;
 const TICK_TIMEOUT: Duration = Duration::from_millis(20);
 
 /// The filesystems on which every change of a name in a folder changes the `ctime` of the folder. FAT and exFAT are
-/// excluded, because other systems do not update the times of folders on them. Network filesystems are excluded, because
-/// other machines can change them.
+/// excluded, because other systems do not update the times of folders on them. Network filesystems are excluded,
+/// because other machines can change them.
 const TRUSTED_FILESYSTEMS: &[u64] = &[
     0xef53,      // ext2, ext3, ext4
     0x5846_5342, // XFS
@@ -95,8 +95,8 @@ impl Folder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tick((i64, i64));
 
-/// Reads the clock that the filesystem uses for the times of folders, by writing to a temporary file. A change after such
-/// a write gets the same time or a later one, regardless of the resolution of the clock.
+/// Reads the clock that the filesystem uses for the times of folders, by writing to a temporary file. A change after
+/// such a write gets the same time or a later one, regardless of the resolution of the clock.
 #[derive(Debug)]
 pub(crate) struct Clock {
     path: PathBuf,
@@ -117,7 +117,8 @@ impl Clock {
         let path = folder.join(temporary_name("index").ok()?);
         let file = File::create_new(&path).ok()?;
         let clock = Self { path, file };
-        // Creating the file has changed the folder. If the folder has an earlier time, the filesystem does not update it.
+        // Creating the file has changed the folder. If the folder has an earlier time, the filesystem does not update
+        // it.
         let created = clock.file.metadata().ok()?;
         let folder = Stamp::of_folder(folder).ok()?;
         (folder.ctime >= (created.ctime(), created.ctime_nsec()) && folder.ctime.0 > 0).then_some(clock)

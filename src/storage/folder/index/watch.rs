@@ -1,8 +1,8 @@
 //! Collects the names of changed files, so that the index can be updated without reading all names.
 //!
-//! The stamp of a folder shows that something changed, but not what. Between the stamps before and after a change by this
-//! process, another process may have changed something too. Therefore inotify collects the names of all changes, beginning
-//! before the first stamp is read.
+//! The stamp of a folder shows that something changed, but not what. Between the stamps before and after a change by
+//! this process, another process may have changed something too. Therefore inotify collects the names of all changes,
+//! beginning before the first stamp is read.
 
 use std::collections::BTreeSet;
 use std::fs::File;
