@@ -207,7 +207,7 @@ impl ReservedJob {
             match self.owned.accept(id, clip).await {
                 Ok(()) => return,
                 Err(error) => {
-                    tracing::warn!(job = %id, %error, "the id of the job could not be written to the journal")
+                    tracing::warn!(job = %id, %error, "the id of the job could not be written to the journal");
                 }
             }
         }

@@ -185,7 +185,10 @@ impl ChainRun {
             (JobState::Saved, Some(clip), _) => self.client.library().clip(clip).await.map(Some),
             (JobState::Saved, None, _) => Err(Error::new(
                 ErrorKind::Library,
-                format!("continue the chain: record {} is saved and names no clip", record.id),
+                format!(
+                    "continue the chain: record {} is saved and names no clip",
+                    record.id
+                ),
             )),
             (JobState::Failed, _, Some(error)) => {
                 self.record_failure(index, error).await;
