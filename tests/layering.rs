@@ -483,13 +483,11 @@ fn file_imports(sources: &[(String, String)]) -> Vec<BTreeSet<usize>> {
         Some(at)
     };
     let owner = |path: &[String]| {
-        let lengths = (0..=path.len()).rev();
-        lengths
-            .filter_map(|length| {
-                let found = modules.iter().position(|module| module[..] == path[..length])?;
-                Some((found, length))
-            })
-            .next()
+        let mut lengths = (0..=path.len()).rev();
+        lengths.find_map(|length| {
+            let found = modules.iter().position(|module| module[..] == path[..length])?;
+            Some((found, length))
+        })
     };
     let resolve = |mut path: Vec<String>| {
         // A re-export can lead to another one.
