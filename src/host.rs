@@ -6,6 +6,7 @@
 use std::sync::atomic::AtomicU64;
 use std::time::SystemTime;
 
+pub(crate) use getrandom::Error as RandomError;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 pub(crate) use tokio::time::Instant;
@@ -28,7 +29,7 @@ pub(crate) fn now_millis() -> u64 {
 }
 
 /// Returns 32 random bits.
-pub(crate) fn random() -> Result<u32, getrandom::Error> {
+pub(crate) fn random() -> Result<u32, RandomError> {
     #[cfg(all(test, feature = "media"))]
     if let Some(machine) = simulated::machine() {
         return Ok(machine.random());

@@ -179,7 +179,6 @@ const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/sandbox/transport/listener.rs", Loop, 1, "a connection or a restart in each round"),
     ("src/sandbox/transport/listener.rs", Channel, 2, "four requests to restart; one value, once"),
     ("src/storage/bucket/mod.rs", Body, 3, "MAX_SIDECAR_BYTES; MAX_DOCUMENT_BYTES; the size of the sidecar that was written"),
-    ("src/storage/bucket/object.rs", Body, 1, "the requested range"),
     ("src/storage/bucket/upload.rs", Loop, 1, "the end of the clip's file, with CONCURRENT_PARTS uploads at a time"),
     ("src/storage/bucket/upload.rs", Body, 2, "PART_BYTES of a file that is sent"),
     ("src/storage/clip_reader.rs", Collection, 1, "MAX_CACHED blocks, of which the least recently used is removed"),
@@ -193,6 +192,7 @@ const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/storage/folder/index/stamp.rs", Loop, 1, "TICK_TIMEOUT, 20 ms of waiting for the clock"),
     ("src/storage/folder/index/watch.rs", Collection, 1, "MAX_CHANGED ids, and one more"),
     ("src/storage/lock.rs", Loop, 1, "the time that the caller names"),
+    ("src/storage/object.rs", Body, 1, "the requested range"),
     ("src/bin/reelkin/commands/analyze.rs", Wait, 1, "the deadline of the question, around what the command does"),
     ("src/bin/reelkin/commands/doctor.rs", Wait, 1, "the command: the timeouts of two requests, and one write to the library"),
     ("src/bin/reelkin/commands/lineage.rs", Wait, 1, "the command: it reads the library"),
@@ -261,13 +261,13 @@ const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/sandbox/transport/listener.rs", Wait, 5, "the requested downtime; MAX_BIND_ATTEMPTS times BIND_PAUSE; a server waits for connections"),
     ("src/storage/bucket/conditions.rs", Wait, 4, "the timeouts of the store"),
     ("src/storage/bucket/mod.rs", Wait, 13, "the timeouts of the store: 60 s and three retries if it is opened by URL, otherwise the caller's own; the disk, for one file"),
-    ("src/storage/bucket/object.rs", Wait, 4, "the timeouts of the store"),
     ("src/storage/bucket/upload.rs", Wait, 15, "the timeouts of the store; the disk, for one clip"),
     ("src/storage/clip_reader.rs", Wait, 2, "DEADLINE; an order to stop, beside it"),
     ("src/storage/folder/index/stamp.rs", Wait, 1, "TICK_TIMEOUT, 20 ms of waiting for the clock"),
     ("src/storage/folder/locks.rs", Wait, 5, "the disk, and INHERITED for a lock"),
     ("src/storage/folder/mod.rs", Wait, 4, "the disk, for one file or one listing; LOCK_TIMEOUT for a document; MAX_WRITERS writers before this one"),
     ("src/storage/hashing_writer.rs", Wait, 2, "one write to the disk"),
+    ("src/storage/object.rs", Wait, 4, "the timeouts of the store"),
 ];
 
 fn sources(folder: &Path, all: &mut Vec<PathBuf>) {

@@ -470,8 +470,8 @@ fn file_imports(sources: &[(String, String)]) -> Vec<BTreeSet<usize>> {
     let absolute = |from: &[String], path: &str| -> Option<Vec<String>> {
         let mut at = match path.split("::").next()? {
             "crate" => Vec::new(),
-            "self" | "super" => from.to_vec(),
-            _ => return None,
+            // A name without a keyword is a module inside this one, or an external crate.
+            _ => from.to_vec(),
         };
         for part in path.split("::") {
             match part {

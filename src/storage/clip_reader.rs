@@ -16,7 +16,7 @@ use futures_util::Stream;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::bucket::Object;
+use super::object::Object;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::read_runtime;
 

@@ -141,7 +141,7 @@ fn root(error: &object_store::Error) -> Option<String> {
 }
 
 /// Converts the error of a system that provides no random numbers.
-pub(crate) fn no_randomness(error: getrandom::Error) -> Error {
+pub(crate) fn no_randomness(error: crate::host::RandomError) -> Error {
     Error::new(ErrorKind::Library, "create a random name").with_source(error)
 }
 

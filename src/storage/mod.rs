@@ -16,6 +16,7 @@ mod folder;
 mod hashing_writer;
 mod json_store;
 mod lock;
+mod object;
 mod url;
 
 #[cfg(test)]
@@ -31,7 +32,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use object_store::UpdateVersion;
 
-pub(crate) use self::bucket::{Bucket, Object};
+pub(crate) use self::bucket::Bucket;
 pub use self::clip_reader::ClipReader;
 pub use self::digest::ClipDigest;
 pub(crate) use self::digest::to_hex;
@@ -40,6 +41,7 @@ pub(crate) use self::folder::{FileLocks, Folder, Index, IndexClock, Stamp, Tick,
 pub(crate) use self::hashing_writer::HashingWriter;
 pub(crate) use self::json_store::JsonStore;
 pub(crate) use self::lock::{LockedFile, PartLock, is_named};
+pub(crate) use self::object::Object;
 pub(crate) use self::url::{Location, locate, url_in};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -270,4 +272,10 @@ fn document_too_large(action: &str) -> Error {
 
 pub(crate) fn sidecar_too_large(action: &str) -> Error {
     Error::new(ErrorKind::Library, format!("{action}: it is larger than 4 MiB"))
+}
+
+/// Returns the name of a document without its suffix, or `None` for hidden and other files.
+fn document_name(file_name: &str) -> Option<&str> {
+    let name = file_name.strip_suffix(DOCUMENT_SUFFIX)?;
+    (!name.is_empty() && !name.starts_with('.')).then_some(name)
 }

@@ -10,7 +10,6 @@ use crate::error::{Error, ErrorKind, Result};
 /// The location of a library.
 pub(crate) enum Location {
     Folder(PathBuf),
-    #[cfg_attr(not(feature = "s3"), expect(dead_code, reason = "needs the feature s3"))]
     Bucket(Bucket),
 }
 

@@ -3,7 +3,6 @@
 //! Owns the temporary objects under `.incoming`, uploads in parts, and the step that gives an upload its name.
 
 mod conditions;
-mod object;
 mod upload;
 
 use std::fmt;
@@ -23,16 +22,15 @@ use object_store::{
 use once_cell::sync::OnceCell;
 use tempfile::TempDir;
 
-pub(crate) use self::object::Object;
-
 use self::upload::Source;
 use super::digest::ClipDigest;
 use super::error::{io_error, store_error};
 use super::folder::{FileLocks, Index, open_part};
+use super::object::Object;
 use super::{
     Backend, DOCUMENT_SUFFIX, Document, FilePresence, FinishedPart, INCOMING, MAX_DOCUMENT_BYTES,
-    MAX_SIDECAR_BYTES, PART_SUFFIX, Part, Version, WriteCondition, blocking, document_too_large,
-    sidecar_too_large, without_sidecar,
+    MAX_SIDECAR_BYTES, PART_SUFFIX, Part, Version, WriteCondition, blocking, document_name,
+    document_too_large, sidecar_too_large, without_sidecar,
 };
 use crate::error::{Error, Result};
 use crate::host::wall_clock;
@@ -405,10 +403,4 @@ const fn is_refusal(error: &StoreError) -> bool {
         error,
         StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }
     )
-}
-
-/// Returns the name of a document without its suffix, or `None` for hidden and other files.
-pub(super) fn document_name(file_name: &str) -> Option<&str> {
-    let name = file_name.strip_suffix(DOCUMENT_SUFFIX)?;
-    (!name.is_empty() && !name.starts_with('.')).then_some(name)
 }

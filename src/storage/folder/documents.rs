@@ -10,15 +10,13 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::locks::LOCK_SUFFIX;
-use super::{Folder, is_old, sync_folder};
+use super::{Folder, LOCK_SUFFIX, is_old, sync_folder};
 use crate::error::Result;
-use crate::storage::bucket::document_name;
 use crate::storage::error::io_error;
 use crate::storage::lock::{Locked, LockedFile, check_regular, open_locked, try_for};
 use crate::storage::{
-    DOCUMENT_SUFFIX, Document, MAX_DOCUMENT_BYTES, Version, WriteCondition, document_too_large,
-    temporary_name,
+    DOCUMENT_SUFFIX, Document, MAX_DOCUMENT_BYTES, Version, WriteCondition, document_name,
+    document_too_large, temporary_name,
 };
 
 /// The maximum wait for the lock. It is held only for a rename, so a longer wait means that its holder was suspended.

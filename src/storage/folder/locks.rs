@@ -4,14 +4,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::LOCK_SUFFIX;
 use super::documents::make_folders;
 use crate::error::Result;
 use crate::storage::blocking;
 use crate::storage::error::io_error;
 use crate::storage::lock::{self, LOCK_WAIT, Locked, LockedFile, open_locked, try_for};
-
-/// The suffix of lock files.
-pub(super) const LOCK_SUFFIX: &str = ".lock";
 
 /// The file locks of a library. A lock is released when its handle is closed, at the latest when the process ends.
 #[derive(Debug, Clone)]

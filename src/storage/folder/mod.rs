@@ -31,9 +31,9 @@ pub(crate) use self::index::{Clock as IndexClock, INDEX, Index, Stamp, Tick};
 pub(crate) use self::locks::FileLocks;
 pub(super) use self::staging::open_part;
 
-use super::bucket::Object;
 use super::digest::ClipDigest;
 use super::error::{io_error, store_error};
+use super::object::Object;
 use super::{
     Backend, CHAINS, Document, FilePresence, FinishedPart, INCOMING, JOBS, LEDGER, OWNERS, PART_SUFFIX, Part,
     QUARANTINE, Version, WriteCondition, blocking, temporary_name,
@@ -44,6 +44,8 @@ use crate::ids::ClipId;
 /// The file that [`Folder::check_rename`] renames into the library. The name is fixed, so that the next check replaces
 /// a file that a crash left.
 const WRITABLE: &str = ".writable";
+/// The suffix of lock files.
+const LOCK_SUFFIX: &str = ".lock";
 /// The folders of documents. The ledger has one folder per day.
 const DOCUMENT_FOLDERS: [&str; 4] = [JOBS, OWNERS, CHAINS, QUARANTINE];
 /// The maximum number of concurrent document writes by one client. More would occupy threads that wait for the same

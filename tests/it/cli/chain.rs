@@ -26,7 +26,7 @@ fn chain_record(bench: &Bench) -> Value {
 }
 
 /// Waits until the document of the chain is as wanted.
-async fn wait_for_chain(bench: &Bench, what: &str, wanted: impl Fn(&Value) -> bool) {
+async fn wait_for_chain(bench: &Bench, what: &str, wanted: impl Fn(&Value) -> bool + Send + Sync) {
     let describe = || format!("{what}: {}", chain_record(bench));
     wait_until(describe, async || wanted(&chain_record(bench))).await;
 }

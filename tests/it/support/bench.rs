@@ -140,7 +140,11 @@ impl Bench {
     }
 
     /// Waits until the state of the sandbox is as wanted, and returns it.
-    pub(crate) async fn until(&self, what: &str, wanted: impl Fn(&SandboxState) -> bool) -> SandboxState {
+    pub(crate) async fn until(
+        &self,
+        what: &str,
+        wanted: impl Fn(&SandboxState) -> bool + Send + Sync,
+    ) -> SandboxState {
         let mut state = self.state();
         wait_until(
             || format!("{what}: {:?}", self.state()),

@@ -9,11 +9,12 @@ use object_store::path::Path as StorePath;
 use object_store::{Error as StoreError, GetOptions, GetRange, ObjectStore, ObjectStoreExt as _};
 use sha2::{Digest as _, Sha256};
 
-use super::PART_BYTES;
+use super::digest::ClipDigest;
+use super::error::store_error;
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::digest::ClipDigest;
-use crate::storage::error::store_error;
 
+/// The size of the requests while a whole object is read.
+const REQUEST_BYTES: u64 = 8 << 20;
 /// The maximum number of concurrent requests while a whole object is read.
 const CONCURRENT_READS: usize = 2;
 
@@ -67,7 +68,7 @@ impl Object {
     /// Reads the object in order, with one request of bounded size per piece.
     pub(crate) fn pieces(self, action: &str) -> impl Stream<Item = Result<Bytes>> + Send + use<> {
         let action: Arc<str> = action.into();
-        let (size, step) = (self.size, PART_BYTES as u64);
+        let (size, step) = (self.size, REQUEST_BYTES);
         let starts = (0..size.div_ceil(step)).map(move |number| number * step);
         stream::iter(starts)
             .map(move |start| {
