@@ -404,10 +404,12 @@ async fn finish_job(
 /// Removes a reservation whose create request was not sent. A query to the planner may have been sent.
 async fn drop_reservation(owned: OwnedRecord) -> Result<RecoveryResult> {
     let record = owned.record();
-    if record.questions.is_none() && !record.unpriced_question {
-        owned.discard().await?;
-    } else {
+    // A query on its own is marked as intended before it is sent. Only the query that plans a prompt is sent before.
+    let was_queried = !record.is_question() && (record.questions.is_some() || record.unpriced_question);
+    if was_queried {
         close_lost_query(owned).await?;
+    } else {
+        owned.discard().await?;
     }
     Ok(RecoveryResult::Dropped)
 }
