@@ -60,7 +60,7 @@ pub fn frame(
 ///
 /// # Errors
 ///
-/// Returns the errors of [`frame`], and [`ErrorKind::Media`] if all frames together would take more than 2 GiB.
+/// Returns the errors of [`frame`](frame()), and [`ErrorKind::Media`] if all frames together would take more than 2 GiB.
 pub fn frames(
     source: impl Into<MediaSource>,
     positions: &[FramePosition],

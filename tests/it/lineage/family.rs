@@ -288,7 +288,7 @@ async fn hostile_sidecars_become_notes() {
     let notes = family.notes().join("\n");
     for words in [
         "path.mp4.json",
-        "is not the name of a clip",
+        "is not a valid file name of a clip",
         "of its 10000 parents",
         "odd.mp4.json",
         "broken.mp4.json",
