@@ -80,6 +80,11 @@ async fn a_chain_does_not_resend_a_step_that_may_have_been_charged() {
     // The service forgot its job. It stays the job of the step.
     let bench = Bench::start(&["poll:status=404,prompt=lamp"]).await;
     let client = client_with_deadline(&bench, ms(1500));
+    // On a busy machine the first step may need more than one deadline.
+    while bench.state().creates < 2 {
+        let error = client.chain(film()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    }
     for _ in 0..3 {
         let error = client.chain(film()).await.unwrap_err();
         assert!(
