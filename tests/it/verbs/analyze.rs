@@ -230,14 +230,13 @@ async fn an_answer_that_is_not_a_description_is_an_error() {
     ] {
         let rig = PlannerRig::start(move |_, _| answer.clone()).await;
         let clip = MediaInput::bytes("clip", real_clip().await);
-        // The question has to arrive before the deadline, also on a loaded machine.
-        let deadline = if kind == ErrorKind::Timeout {
-            secs(5)
-        } else {
-            MAX_WAIT
-        };
-        let analyze = rig.client().analyze(clip).deadline(deadline);
-        let error = analyze.await.unwrap_err();
+        let client = rig.client();
+        let analyze = async |deadline| client.analyze(clip.clone()).deadline(deadline).await.unwrap_err();
+        let mut error = analyze(if kind == ErrorKind::Timeout { secs(5) } else { MAX_WAIT }).await;
+        // On a busy machine the deadline may pass before the query is sent.
+        while kind == ErrorKind::Timeout && rig.questions().is_empty() {
+            error = analyze(secs(20)).await;
+        }
         let line = error.to_string();
         assert_eq!(
             (error.kind(), error.may_have_been_charged()),
