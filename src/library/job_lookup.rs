@@ -6,6 +6,7 @@
 use super::{Clip, ClipRecord, Library};
 use crate::error::Result;
 use crate::ids::ClipId;
+use crate::storage::{ExistingSidecar, name_taken};
 
 impl Library {
     /// Returns the clip that a job made, if it is in the library. Reads all names, and the sidecars of the clips whose
@@ -29,17 +30,29 @@ impl Library {
         Ok(None)
     }
 
-    /// Removes the sidecar of a job's clip if the clip was deleted before its record was closed. The clip is then
-    /// downloaded again and gets a new sidecar. Sidecars of other jobs are not removed.
-    pub(crate) async fn remove_orphaned_sidecar(&self, id: &ClipId, job_id: &str) -> Result<()> {
-        if self.exists(&id.file_name()).await? {
-            return Ok(());
+    /// Returns what the commit of a new clip does about an existing sidecar: it replaces one of the same job, which
+    /// remained when the clip was deleted.
+    ///
+    /// # Errors
+    /// `Library` if there is a sidecar that is not the job's.
+    pub(super) async fn sidecar_to_replace(
+        &self,
+        id: &ClipId,
+        job_id: Option<&str>,
+    ) -> Result<ExistingSidecar> {
+        let name = id.sidecar_name();
+        if !self.exists(&name).await? {
+            return Ok(ExistingSidecar::Refuse);
         }
-        let record = self.record(id).await?;
-        if record.is_some_and(|record| is_of_job(&record, job_id)) {
-            self.backend.remove(&id.sidecar_name()).await?;
+        let record = if job_id.is_some() {
+            self.record(id).await?
+        } else {
+            None
+        };
+        match (record, job_id) {
+            (Some(record), Some(job_id)) if is_of_job(&record, job_id) => Ok(ExistingSidecar::Replace),
+            _ => Err(name_taken(&name)),
         }
-        Ok(())
     }
 }
 

@@ -220,9 +220,6 @@ impl Library {
                 format!("accept the bytes of job {id}: they belong to another job of the service"),
             ));
         }
-        if let Some(job_id) = &record.job_id {
-            self.remove_orphaned_sidecar(&clip_id, job_id.as_str()).await?;
-        }
         let published = match &note {
             Some(note) if self.is_clip(&clip_id, note).await? => Some(note.digest.clone()),
             _ => None,
@@ -235,13 +232,17 @@ impl Library {
             let digest = self.backend.digest(&from, &action).await?;
             let digest =
                 digest.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("{action} of {self}")))?;
+            let job_id = record.job_id.as_ref().map(JobId::as_str);
+            self.sidecar_to_replace(&clip_id, job_id).await?;
             self.backend.publish(&clip_id, &from, &digest).await?;
             digest
         };
         let is_noted = note.as_ref().is_some_and(|note| note.digest == digest);
         let sidecar = note.map_or_else(|| sidecar_of(record), |note| note.sidecar);
         let mut clip = self.clip(&clip_id).await?;
-        if clip.record.is_none() {
+        let saved = clip.record.as_ref().and_then(|record| record.reelkin.as_ref());
+        let is_described = saved.is_some_and(|ours| ours.sha256.as_deref() == Some(digest.sha256.as_str()));
+        if !is_described {
             let sidecar = accepted_sidecar(sidecar, &digest, is_noted);
             clip = self.set_record(&clip_id, sidecar).await?;
         }

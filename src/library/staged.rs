@@ -11,7 +11,8 @@ use super::{Clip, Library};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::ClipId;
 use crate::storage::{
-    ClipDigest, FinishedPart, HashingWriter, Part, PartLock, blocking, io_error, shutting_down,
+    ClipDigest, ExistingSidecar, FinishedPart, HashingWriter, Part, PartLock, blocking, io_error,
+    shutting_down,
 };
 
 /// The maximum size of a piece that is copied at a time for the writing thread.
@@ -33,6 +34,7 @@ pub struct Staged {
     /// Whether a write failed or was canceled, so that the length of the file is not known.
     is_unsettled: bool,
     keep: bool,
+    existing: ExistingSidecar,
 }
 
 impl Library {
@@ -45,6 +47,20 @@ impl Library {
     /// # Cancel safety
     /// Dropping the future may leave an empty temporary file, which [`sweep`](Self::sweep) removes.
     pub async fn stage(&self, id: &ClipId) -> Result<Staged> {
+        self.sidecar_to_replace(id, None).await?;
+        self.open_staged(id, ExistingSidecar::Refuse).await
+    }
+
+    /// Opens the unfinished file of the clip of a job. If a sidecar of this job exists, because the clip was deleted
+    /// before its record was closed, the commit replaces it.
+    ///
+    /// The sidecar is not removed here: another process may save the clip at the same time.
+    pub(crate) async fn stage_for_job(&self, id: &ClipId, job_id: &str) -> Result<Staged> {
+        let existing = self.sidecar_to_replace(id, Some(job_id)).await?;
+        self.open_staged(id, existing).await
+    }
+
+    async fn open_staged(&self, id: &ClipId, existing: ExistingSidecar) -> Result<Staged> {
         let Part { file, path, lock } = self.backend.stage(id).await?;
         let mut staged = Staged {
             library: self.clone(),
@@ -56,6 +72,7 @@ impl Library {
             is_unsettled: true,
             // A failure here must not remove the bytes of an earlier download.
             keep: true,
+            existing,
         };
         staged.settle().await?;
         staged.keep = false;
@@ -229,7 +246,10 @@ impl Staged {
         }
         record.set_digest(&part.digest);
         let json = record.to_json(&id.sidecar_name())?;
-        self.library.backend.commit(&id, part, json).await?;
+        self.library
+            .backend
+            .commit(&id, part, json, self.existing)
+            .await?;
         Ok(self.library.assemble(id, Some(record)))
     }
 
@@ -316,6 +336,58 @@ mod tests {
         assert_eq!(page.clips[0].clip.as_ref().unwrap().record, None);
         let clip = library.set_record(&id, ClipRecord::new(1)).await.unwrap();
         assert_eq!(library.clip(&id).await.unwrap(), clip);
+    }
+
+    fn record_of(job_id: &str) -> ClipRecord {
+        let mut record = ClipRecord::new(1);
+        record.reelkin = Some(crate::library::ReelkinRecord {
+            job_id: Some(job_id.to_owned()),
+            ..Default::default()
+        });
+        record
+    }
+
+    async fn save(library: &Library, id: &ClipId, bytes: &[u8]) -> Result<Clip> {
+        let mut staged = library.stage_for_job(id, "job-1").await?;
+        staged.append(bytes).await?;
+        staged.commit(record_of("job-1")).await
+    }
+
+    /// Found by the simulation with seed 2631: one process removed the sidecar that another had just written.
+    #[tokio::test]
+    async fn a_clip_saved_by_another_process_keeps_its_sidecar() {
+        let store: std::sync::Arc<dyn object_store::ObjectStore> =
+            std::sync::Arc::new(object_store::memory::InMemory::new());
+        let open = || Library::on_store(std::sync::Arc::clone(&store), "team").unwrap();
+        let (one, other) = (open(), open());
+        let id: ClipId = "a".parse().unwrap();
+        save(&one, &id, b"clip").await.unwrap();
+        // The clip is deleted. Its sidecar remains.
+        one.backend.remove(&id.file_name()).await.unwrap();
+
+        let mut slow = other.stage_for_job(&id, "job-1").await.unwrap();
+        save(&one, &id, b"clip again").await.unwrap();
+        slow.append(b"clip again").await.unwrap();
+        slow.commit(record_of("job-1")).await.unwrap_err();
+        let clip = one.clip(&id).await.unwrap();
+        let bytes = clip.record.unwrap().reelkin.unwrap().bytes;
+        assert_eq!(bytes, Some(10));
+    }
+
+    #[tokio::test]
+    async fn the_sidecar_of_another_job_is_not_replaced() {
+        let root = tempfile::tempdir().unwrap();
+        let library = Library::open(root.path()).unwrap();
+        let id: ClipId = "a".parse().unwrap();
+        library
+            .backend
+            .write_sidecar(&id, record_of("job-2").to_json("a").unwrap())
+            .await
+            .unwrap();
+        let refused = save(&library, &id, b"clip").await.unwrap_err();
+        assert!(refused.to_string().contains("the name is taken"), "{refused}");
+        let refused = library.stage(&id).await.unwrap_err();
+        assert!(refused.to_string().contains("the name is taken"), "{refused}");
     }
 
     #[cfg(unix)]

@@ -45,7 +45,9 @@ async fn staged(backend: &dyn Backend, id: &ClipId, bytes: &[u8]) -> Result<(Fin
 
 async fn save(backend: &dyn Backend, name: &str, bytes: &[u8]) -> Result<()> {
     let (part, _lock) = staged(backend, &id(name), bytes).await?;
-    backend.commit(&id(name), part, b"{}".to_vec()).await
+    backend
+        .commit(&id(name), part, b"{}".to_vec(), ExistingSidecar::Refuse)
+        .await
 }
 
 #[tokio::test]
@@ -108,13 +110,52 @@ async fn a_name_is_never_overwritten() {
         assert!(!backend.is_free(&clip).await.unwrap());
         let taken = save(backend, "a", b"second").await.unwrap_err();
         assert!(taken.to_string().contains("the name is taken"), "{taken}");
-        let taken = backend.commit(&clip, late, b"{}".to_vec()).await.unwrap_err();
+        let taken = backend
+            .commit(&clip, late, b"{}".to_vec(), ExistingSidecar::Refuse)
+            .await
+            .unwrap_err();
         assert!(taken.to_string().contains("the name is taken"), "{taken}");
         let digest = backend.digest("a.mp4", "read").await.unwrap().unwrap();
         let taken = backend.publish(&clip, "a.mp4", &digest).await.unwrap_err();
         assert!(taken.to_string().contains("the name is taken"), "{taken}");
         let object = backend.open("a.mp4", "read").await.unwrap().unwrap();
         assert_eq!(object.read_all("read").await.unwrap(), "first");
+    }
+}
+
+#[tokio::test]
+async fn a_sidecar_without_a_clip_is_replaced_only_on_request() {
+    for test in backends() {
+        let backend = &*test.backend;
+        let clip = id("a");
+        backend
+            .write_sidecar(&clip, b"{\"old\":1}".to_vec())
+            .await
+            .unwrap();
+        let read = async || {
+            backend
+                .read_sidecars(&[id("a")])
+                .await
+                .remove(0)
+                .unwrap()
+                .unwrap()
+        };
+
+        let (part, _lock) = staged(backend, &id("b"), b"clip").await.unwrap();
+        let refused = backend
+            .commit(&clip, part, b"{}".to_vec(), ExistingSidecar::Refuse)
+            .await;
+        assert!(refused.unwrap_err().to_string().contains("the name is taken"));
+        assert_eq!(backend.size("a.mp4").await.unwrap(), None);
+        assert_eq!(read().await, "{\"old\":1}");
+
+        let (part, _lock) = staged(backend, &id("c"), b"clip").await.unwrap();
+        let replaced = backend
+            .commit(&clip, part, b"{}".to_vec(), ExistingSidecar::Replace)
+            .await;
+        replaced.unwrap();
+        assert_eq!(backend.size("a.mp4").await.unwrap(), Some(4));
+        assert_eq!(read().await, "{}");
     }
 }
 

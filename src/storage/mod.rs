@@ -122,14 +122,21 @@ pub(crate) trait Backend: fmt::Display + Send + Sync {
     /// Writes a sidecar, and replaces an existing one.
     async fn write_sidecar(&self, id: &ClipId, json: Vec<u8>) -> Result<()>;
 
-    /// Opens the unfinished file of a clip, with the bytes that it has, and locks it against other writers.
+    /// Opens the unfinished file of a clip, with the bytes that it has, and locks it against other writers. Fails if the
+    /// clip exists.
     async fn stage(&self, id: &ClipId) -> Result<Part>;
 
-    /// Makes a complete unfinished file the clip `id`, then writes its sidecar. Overwrites nothing. A crash in between
-    /// leaves a complete clip without a sidecar.
-    async fn commit(&self, id: &ClipId, part: FinishedPart, sidecar: Vec<u8>) -> Result<()>;
+    /// Makes a complete unfinished file the clip `id`, then writes its sidecar. Overwrites no clip, and a sidecar only as
+    /// `existing` says. A crash in between leaves a complete clip without its new sidecar.
+    async fn commit(
+        &self,
+        id: &ClipId,
+        part: FinishedPart,
+        sidecar: Vec<u8>,
+        existing: ExistingSidecar,
+    ) -> Result<()>;
 
-    /// Makes the file `from` of the library the clip `id`. Overwrites nothing.
+    /// Makes the file `from` of the library the clip `id`. Overwrites no clip.
     async fn publish(&self, id: &ClipId, from: &str, digest: &ClipDigest) -> Result<()>;
 
     /// Moves a complete unfinished file to `name`, and replaces an existing file.
@@ -187,6 +194,15 @@ impl FilePresence {
         all.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         all
     }
+}
+
+/// What a commit does if the clip does not exist and its sidecar does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ExistingSidecar {
+    /// It fails.
+    Refuse,
+    /// It replaces the sidecar.
+    Replace,
 }
 
 /// The unfinished file of a clip. No other process or task can write it while `file` and `lock` exist.
@@ -248,7 +264,7 @@ fn temporary_name(name: &str) -> Result<String> {
     Ok(format!("{name}.{random:08x}{PART_SUFFIX}"))
 }
 
-fn name_taken(name: &str) -> Error {
+pub(crate) fn name_taken(name: &str) -> Error {
     Error::new(
         ErrorKind::Library,
         format!("save {name:?}: the name is taken, and nothing is overwritten"),

@@ -189,16 +189,11 @@ async fn run_job(
 ) -> Result<(Clip, Option<UsdTicks>)> {
     // A crash may have left the clip with its sidecar, or the clip alone.
     let existing = Box::pin(find_existing_clip(client, job)).await?.map(Box::new);
-    match existing {
-        Some(clip) if clip.record.is_some() => {
-            let cost = saved_cost(&clip);
-            return Ok((*clip, cost));
-        }
-        Some(_) => {}
-        None => {
-            let library = &client.inner.library;
-            Box::pin(library.remove_orphaned_sidecar(&job.name, job.id.as_str())).await?;
-        }
+    if let Some(clip) = &existing
+        && clip.record.is_some()
+    {
+        let cost = saved_cost(clip);
+        return Ok(((**clip).clone(), cost));
     }
     let finished = Box::pin(wait(client, reporter, job)).await?;
     Box::pin(save_clip(client, reporter, job, existing, finished)).await
@@ -246,7 +241,7 @@ async fn save_clip(
         let clip = inner.library.complete(name, record).await.map_err(paid)?;
         return Ok((clip, finished.cost));
     }
-    let mut staged = inner.library.stage(name).await?;
+    let mut staged = inner.library.stage_for_job(name, id.as_str()).await?;
     let mut quarantine = Quarantine {
         client,
         id,

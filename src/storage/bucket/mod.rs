@@ -28,9 +28,9 @@ use super::error::{io_error, store_error};
 use super::folder::{FileLocks, Index, open_part};
 use super::object::Object;
 use super::{
-    Backend, DOCUMENT_SUFFIX, Document, FilePresence, FinishedPart, INCOMING, MAX_DOCUMENT_BYTES,
-    MAX_SIDECAR_BYTES, PART_SUFFIX, Part, Version, WriteCondition, blocking, document_name,
-    document_too_large, sidecar_too_large, without_sidecar,
+    Backend, DOCUMENT_SUFFIX, Document, ExistingSidecar, FilePresence, FinishedPart, INCOMING,
+    MAX_DOCUMENT_BYTES, MAX_SIDECAR_BYTES, PART_SUFFIX, Part, Version, WriteCondition, blocking,
+    document_name, document_too_large, sidecar_too_large, without_sidecar,
 };
 use crate::error::{Error, Result};
 use crate::host::wall_clock;
@@ -245,7 +245,7 @@ impl Backend for Bucket {
     }
 
     async fn stage(&self, id: &ClipId) -> Result<Part> {
-        self.refuse_taken(id).await?;
+        self.refuse_taken(&id.file_name()).await?;
         let (scratch, id) = (Arc::clone(&self.scratch), id.clone());
         blocking(move || {
             let folder = scratch
@@ -256,12 +256,24 @@ impl Backend for Bucket {
         .await
     }
 
-    async fn commit(&self, id: &ClipId, part: FinishedPart, sidecar: Vec<u8>) -> Result<()> {
+    async fn commit(
+        &self,
+        id: &ClipId,
+        part: FinishedPart,
+        sidecar: Vec<u8>,
+        existing: ExistingSidecar,
+    ) -> Result<()> {
+        let name = id.sidecar_name();
+        if existing == ExistingSidecar::Refuse {
+            self.refuse_taken(&name).await?;
+        }
         self.publish_from(id, Source::File(&part.path), &part.digest)
             .await?;
-        self.write_new(&id.sidecar_name(), sidecar)
-            .await
-            .map_err(|error| without_sidecar(id, error))?;
+        let written = match existing {
+            ExistingSidecar::Refuse => self.write_new(&name, sidecar).await,
+            ExistingSidecar::Replace => self.write_sidecar(id, sidecar).await,
+        };
+        written.map_err(|error| without_sidecar(id, error))?;
         // The temporary folder is removed with the library.
         let _ = blocking(move || {
             let _ = std::fs::remove_file(&part.path);

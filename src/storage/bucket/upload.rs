@@ -66,7 +66,7 @@ impl Bucket {
     ) -> Result<()> {
         let name = id.file_name();
         let action = format!("save clip {name}");
-        self.refuse_taken(id).await?;
+        self.refuse_taken(&name).await?;
         let path = self.location(&name)?;
         for _ in 0..MAX_ATTEMPTS {
             let uploaded = match source {
@@ -96,12 +96,10 @@ impl Bucket {
         ))
     }
 
-    /// Fails if a clip or a sidecar has this id.
-    pub(super) async fn refuse_taken(&self, id: &ClipId) -> Result<()> {
-        for name in [id.file_name(), id.sidecar_name()] {
-            if self.exists(&name).await? {
-                return Err(name_taken(&name));
-            }
+    /// Fails if a file has this name.
+    pub(super) async fn refuse_taken(&self, name: &str) -> Result<()> {
+        if self.exists(name).await? {
+            return Err(name_taken(name));
         }
         Ok(())
     }

@@ -35,8 +35,8 @@ use super::digest::ClipDigest;
 use super::error::{io_error, store_error};
 use super::object::Object;
 use super::{
-    Backend, CHAINS, Document, FilePresence, FinishedPart, INCOMING, JOBS, LEDGER, OWNERS, PART_SUFFIX, Part,
-    QUARANTINE, Version, WriteCondition, blocking, temporary_name,
+    Backend, CHAINS, Document, ExistingSidecar, FilePresence, FinishedPart, INCOMING, JOBS, LEDGER, OWNERS,
+    PART_SUFFIX, Part, QUARANTINE, Version, WriteCondition, blocking, temporary_name,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::ClipId;
@@ -257,9 +257,15 @@ impl Backend for Folder {
         self.run(move |folder| folder.open_part_of(&id)).await
     }
 
-    async fn commit(&self, id: &ClipId, part: FinishedPart, sidecar: Vec<u8>) -> Result<()> {
+    async fn commit(
+        &self,
+        id: &ClipId,
+        part: FinishedPart,
+        sidecar: Vec<u8>,
+        existing: ExistingSidecar,
+    ) -> Result<()> {
         let id = id.clone();
-        self.run(move |folder| folder.commit_part(&id, &part, &sidecar))
+        self.run(move |folder| folder.commit_part(&id, &part, &sidecar, existing))
             .await
     }
 

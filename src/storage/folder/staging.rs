@@ -11,7 +11,8 @@ use crate::ids::ClipId;
 use crate::storage::error::io_error;
 use crate::storage::lock::{LOCK_WAIT, LockedPart, lock_to_remove, open_locked_part, try_for};
 use crate::storage::{
-    FinishedPart, INCOMING, PART_SUFFIX, Part, QUARANTINE, name_taken, temporary_name, without_sidecar,
+    ExistingSidecar, FinishedPart, INCOMING, PART_SUFFIX, Part, QUARANTINE, name_taken, temporary_name,
+    without_sidecar,
 };
 
 /// Maximum attempts to lock an unfinished file, which other processes may rename or remove meanwhile.
@@ -20,10 +21,10 @@ const MAX_ATTEMPTS: usize = 8;
 impl Folder {
     /// Opens the unfinished file of a clip.
     pub(super) fn open_part_of(&self, id: &ClipId) -> Result<Part> {
-        self.refuse_taken(id)?;
+        self.refuse_taken(&id.file_name())?;
         let part = open_part(&self.incoming()?, id)?;
         // Checked again with the lock held, because the previous holder may have finished meanwhile.
-        if let Err(error) = self.refuse_taken(id) {
+        if let Err(error) = self.refuse_taken(&id.file_name()) {
             if part.file.metadata().is_ok_and(|meta| meta.len() == 0) {
                 let _ = fs::remove_file(&part.path);
             }
@@ -33,7 +34,16 @@ impl Folder {
     }
 
     /// Makes an unfinished file a clip, then writes its sidecar.
-    pub(super) fn commit_part(&self, id: &ClipId, part: &FinishedPart, sidecar: &[u8]) -> Result<()> {
+    pub(super) fn commit_part(
+        &self,
+        id: &ClipId,
+        part: &FinishedPart,
+        sidecar: &[u8],
+        existing: ExistingSidecar,
+    ) -> Result<()> {
+        if existing == ExistingSidecar::Refuse {
+            self.refuse_taken(&id.sidecar_name())?;
+        }
         part.file
             .sync_all()
             .map_err(|error| io_error(&format!("save clip {}", id.file_name()), error))?;
@@ -51,7 +61,7 @@ impl Folder {
     /// overwritten.
     pub(super) fn publish_file(&self, part: &Path, id: &ClipId) -> Result<()> {
         let action = format!("save clip {}", id.file_name());
-        self.refuse_taken(id)?;
+        self.refuse_taken(&id.file_name())?;
         self.index.watch();
         let target = self.join(&id.file_name());
         match fs::hard_link(part, &target) {
@@ -130,11 +140,9 @@ impl Folder {
         Ok(folders)
     }
 
-    fn refuse_taken(&self, id: &ClipId) -> Result<()> {
-        for name in [id.file_name(), id.sidecar_name()] {
-            if fs::symlink_metadata(self.join(&name)).is_ok() {
-                return Err(name_taken(&name));
-            }
+    fn refuse_taken(&self, name: &str) -> Result<()> {
+        if fs::symlink_metadata(self.join(name)).is_ok() {
+            return Err(name_taken(name));
         }
         Ok(())
     }

@@ -232,7 +232,12 @@ async fn an_answer_that_is_not_a_description_is_an_error() {
         let clip = MediaInput::bytes("clip", real_clip().await);
         let client = rig.client();
         let analyze = async |deadline| client.analyze(clip.clone()).deadline(deadline).await.unwrap_err();
-        let mut error = analyze(if kind == ErrorKind::Timeout { secs(5) } else { MAX_WAIT }).await;
+        let mut error = analyze(if kind == ErrorKind::Timeout {
+            secs(5)
+        } else {
+            MAX_WAIT
+        })
+        .await;
         // On a busy machine the deadline may pass before the query is sent.
         while kind == ErrorKind::Timeout && rig.questions().is_empty() {
             error = analyze(secs(20)).await;
