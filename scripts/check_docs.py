@@ -16,8 +16,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-ROOT = Path(__file__).resolve().parent.parent
-BOOK = ROOT / "docs" / "src"
+from code_blocks import BOOK, ROOT, split
+
 # Files that describe past states, and so may name files that are gone.
 HISTORY = {ROOT / "CHANGELOG.md"}
 # The page that names tests.
@@ -25,13 +25,14 @@ RELIABILITY = BOOK / "reference" / "reliability.md"
 # The first word after the opening fence of a code block.
 LANGUAGES = {"rust", "sh", "console", "text", "toml", "json", "python", "kotlin", "swift", "xml", "mermaid"}
 # The marks that docs/src/introduction.md explains.
-SHELL_MARKS = {"", "install", "service"}
+MARKS = {"rust": {"", "no_run"}, "sh": {"", "install", "service"}}
+# The file that makes the Rust blocks of the book doctests.
+DOCTESTS = ROOT / "src" / "book.rs"
 # Folders at the root of the repository. A name in backticks that begins with one of them is a path.
 FOLDERS = ("src", "tests", "docs", "scripts", "benches", "bindings", "examples", "fuzz", ".ci")
 
 LINK = re.compile(r"\[[^\]]*\]\(([^()\s]*(?:\([^()]*\)[^()\s]*)*)(?:\s+\"[^\"]*\")?\)")
 CODE = re.compile(r"`([^`\n]+)`")
-FENCE = re.compile(r"^\s*```(.*)$")
 HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*$")
 
 problems: list[str] = []
@@ -43,22 +44,19 @@ def report(file: Path, line: int, what: str) -> None:
 
 def prose(file: Path) -> list[tuple[int, str]]:
     """Returns the numbered lines outside of code blocks, and checks the marks of the blocks."""
-    lines, inside = [], False
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        fence = FENCE.match(line)
-        if not fence:
-            if not inside:
-                lines.append((number, line))
-            continue
-        if not inside and BOOK in file.parents:
-            language, _, mark = re.sub(r"[,\s]+", " ", fence[1].strip()).partition(" ")
-            if language not in LANGUAGES:
-                report(file, number, f"code block of unknown language {language!r}")
-            if language == "sh" and mark not in SHELL_MARKS:
-                report(file, number, f"shell block with unknown mark {mark!r}")
-        inside = not inside
-    if inside:
-        report(file, number, "code block without an end")
+    lines, blocks = split(file)
+    for block in blocks:
+        if not block.is_closed:
+            report(file, block.line, "code block without an end")
+        if BOOK in file.parents:
+            if block.language not in LANGUAGES:
+                report(file, block.line, f"code block of unknown language {block.language!r}")
+            elif block.mark not in MARKS.get(block.language, {block.mark}):
+                report(file, block.line, f"{block.language} block with unknown mark {block.mark!r}")
+    if BOOK in file.parents and any(block.language == "rust" for block in blocks):
+        name = str(file.relative_to(ROOT))
+        if f'include_str!("../{name}")' not in DOCTESTS.read_text(encoding="utf-8"):
+            report(file, 1, f"has Rust blocks, but {DOCTESTS.relative_to(ROOT)} does not include it")
     return lines
 
 

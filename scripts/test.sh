@@ -29,6 +29,8 @@ step env RUSTDOCFLAGS="-D warnings" cargo doc --locked --all-features --no-deps 
 step scripts/s3-server.sh
 # Two threads per core: most tests spend their time waiting for a server or a child process.
 step env RUST_TEST_THREADS=$(($(nproc) * 2)) cargo test --locked --all-features
+# The shell examples of the book, with the program that the tests have built.
+step scripts/run_docs.py target/debug/reelkin
 step wait "$prebuild" || { tail -n 40 target/prebuild.log >&2; exit 1; }
 trap - EXIT
 # The parsers of untrusted input: the corpus, then a few seconds of mutation per target.

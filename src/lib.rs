@@ -65,6 +65,8 @@
 )]
 
 mod backoff;
+#[cfg(all(doctest, feature = "sandbox"))]
+mod book;
 pub mod client;
 mod error;
 #[cfg(feature = "ffi")]

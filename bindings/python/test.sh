@@ -43,4 +43,6 @@ MYPYPATH=$here/tests "$bin/mypy" --strict --cache-dir "$out/mypy" "$here"/tests/
 # More workers than cores, because most tests wait for jobs or other interpreters.
 REELKIN_EXPECTED=$native/expected "$bin/python" -m pytest -n 4 -c "$here/pyproject.toml" -p no:cacheprovider \
     --junitxml "$out/report.xml" "$here/tests" "$@"
+# The Python examples of the book.
+"$bin/python" "$here/../../scripts/run_docs.py" --python "$bin/python"
 "$bin/python" "$here/tests/summary.py" "$out/report.xml" "$here/../SCENARIOS.md"
