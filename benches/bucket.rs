@@ -11,7 +11,7 @@ use object_store::ObjectStoreExt as _;
 use object_store::path::Path as StorePath;
 use reelkin::VideoClient;
 use reelkin::library::Library;
-use reelkin::media::{FramePosition, MediaOptions, MediaSource, bridge};
+use reelkin::media::{FramePosition, MediaOptions, MediaSource, nonblocking};
 use rows::Row;
 
 #[path = "../tests/it/support/counting_store.rs"]
@@ -70,7 +70,7 @@ async fn count(case: &str, clip: Vec<u8>) -> Result<(), BoxError> {
     client.frame(&clip, FramePosition::First).await?;
     let first = store.take();
     let source = MediaSource::reader("long", library.reader(&clip.id).await?);
-    bridge::probe(source, MediaOptions::default()).await?;
+    nonblocking::probe(source, MediaOptions::default()).await?;
     let probe = store.take();
     for (what, (bytes, requests)) in [("last frame", last), ("first frame", first), ("probe", probe)] {
         let row = |figure: &str, unit, value| {

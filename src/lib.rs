@@ -89,6 +89,7 @@ mod provider;
 pub mod request;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+mod similarity;
 mod stop;
 mod storage;
 mod telemetry;

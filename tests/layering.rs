@@ -11,12 +11,14 @@ use std::path::{Path, PathBuf};
 
 /// Every module, and the modules that it may use.
 const TABLE: &[(&str, &[&str])] = &[
+    ("book", &[]),
     ("host", &[]),
     ("mutation", &[]),
     ("text", &[]),
     ("backoff", &["host"]),
     ("ids", &["host", "text"]),
     ("error", &["ids"]),
+    ("similarity", &[]),
     ("money", &["error"]),
     ("model", &["error", "money"]),
     ("request", &["error", "model", "money"]),
@@ -59,11 +61,20 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "library",
         &[
-            "error", "host", "ids", "journal", "lineage", "money", "request", "storage", "text",
+            "error",
+            "host",
+            "ids",
+            "journal",
+            "lineage",
+            "money",
+            "request",
+            "similarity",
+            "storage",
+            "text",
         ],
     ),
     ("picture", &[]),
-    ("media", &["error", "host", "picture", "telemetry"]),
+    ("media", &["error", "host", "picture", "similarity", "telemetry"]),
     // Receives decoded pictures and lineages as values.
     (
         "planner",
@@ -89,6 +100,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "planner",
             "provider",
             "request",
+            "similarity",
             "stop",
             "storage",
             "telemetry",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::error::{Result, VideoError};
 use super::runtime;
-use crate::media::{self, ColourInfo, FramePosition, MediaSource, Probe, Rotation};
+use crate::media::{self, ColorInfo, FramePosition, MediaSource, Probe, Rotation};
 use crate::{ErrorKind, MediaInput};
 
 /// Limits for one call. Fields that are not set use the defaults.
@@ -59,7 +59,7 @@ pub struct FrameOrigin {
     /// The index of the frame in presentation order, from 0, if known.
     pub number: Option<u64>,
     /// The color matrix and range used for the conversion, and whether the clip states them or they were assumed.
-    pub color: ColourInfo,
+    pub color: ColorInfo,
     /// The rotation stated by the clip. It is already applied.
     pub rotation: Rotation,
 }
@@ -175,7 +175,9 @@ pub async fn frame(
     let source = local_source(source)?;
     runtime::run(async move {
         let limits = options.unwrap_or_default().into();
-        Ok(Frame::new(media::bridge::frame(source, position, limits).await?))
+        Ok(Frame::new(
+            media::nonblocking::frame(source, position, limits).await?,
+        ))
     })
     .await
 }
@@ -190,7 +192,7 @@ pub async fn frames(
     let source = local_source(source)?;
     runtime::run(async move {
         let limits = options.unwrap_or_default().into();
-        let frames = media::bridge::frames(source, positions, limits).await?;
+        let frames = media::nonblocking::frames(source, positions, limits).await?;
         Ok(frames.into_iter().map(Frame::new).collect())
     })
     .await
@@ -202,7 +204,7 @@ pub async fn probe(source: MediaInput, options: Option<MediaOptions>) -> Result<
     let source = local_source(source)?;
     runtime::run(async move {
         let limits = options.unwrap_or_default().into();
-        Ok(media::bridge::probe(source, limits).await?)
+        Ok(media::nonblocking::probe(source, limits).await?)
     })
     .await
 }

@@ -143,7 +143,8 @@ pub struct ChainStepError {
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct Drift {
     /// The distance between the mean colors, in levels of 0 to 255 in three channels: 0 to 442. Limit: 30.
-    pub colour_delta: f64,
+    #[serde(rename = "colour_delta")]
+    pub color_delta: f64,
     /// The ratio of the standard deviations of luma, relative to clip 0. Limits: 0.67 to 1.5.
     pub contrast_ratio: f64,
     /// The ratio of the mean squared differences of neighboring pixels, relative to clip 0. Limits: 0.5 to 2.
@@ -152,15 +153,15 @@ pub struct Drift {
 
 impl Drift {
     /// The maximum color distance without a warning.
-    pub const MOST_COLOUR_DELTA: f64 = 30.0;
+    pub const MAX_COLOR_DELTA: f64 = 30.0;
     /// The range of contrast ratios without a warning.
     pub const CONTRAST_RATIOS: [f64; 2] = [0.67, 1.5];
     /// The range of sharpness ratios without a warning.
     pub const SHARPNESS_RATIOS: [f64; 2] = [0.5, 2.0];
 
-    pub(crate) const fn new(colour_delta: f64, contrast_ratio: f64, sharpness_ratio: f64) -> Self {
+    pub(crate) const fn new(color_delta: f64, contrast_ratio: f64, sharpness_ratio: f64) -> Self {
         Self {
-            colour_delta,
+            color_delta,
             contrast_ratio,
             sharpness_ratio,
         }
@@ -169,8 +170,8 @@ impl Drift {
     /// Returns one line that names the values beyond the limits, or `None` if there are none.
     pub fn warning(&self) -> Option<String> {
         let mut exceeded = Vec::new();
-        if self.colour_delta > Self::MOST_COLOUR_DELTA {
-            exceeded.push(format!("its mean color by {:.0} levels", self.colour_delta));
+        if self.color_delta > Self::MAX_COLOR_DELTA {
+            exceeded.push(format!("its mean color by {:.0} levels", self.color_delta));
         }
         for (quantity, ratio, [min, max]) in [
             ("contrast", self.contrast_ratio, Self::CONTRAST_RATIOS),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::request::Transport;
+use crate::similarity::{PictureMatch, SeamReport};
 
 /// Tolerance in seconds. The service's files are slightly longer than requested: 6.04 s instead of 6.
 const DURATION_TOLERANCE: f64 = 0.15;
@@ -42,28 +43,6 @@ pub struct DeliveryReport {
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
-}
-
-/// The similarity of two pictures in decibels: 100 means equal, and above 40 a difference is hard to see.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
-pub struct PictureMatch {
-    /// The signal-to-noise ratio of luma.
-    pub luma_db: f64,
-    /// The signal-to-noise ratio of chroma.
-    pub colour_db: f64,
-    /// Whether the sizes differed, so that both pictures were scaled down to the same size first.
-    pub reduced: bool,
-}
-
-/// The position in an extended clip where the source clip ends and the added part begins.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
-pub struct SeamReport {
-    /// The position, in seconds.
-    pub seconds: f64,
-    /// The similarity between the last frame of the source clip and the last frame before this position.
-    pub likeness: PictureMatch,
 }
 
 /// The properties that a request specified. `None` means that the service chose, and the property is not compared.

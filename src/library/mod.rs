@@ -42,9 +42,7 @@ use object_store::{ObjectStore, path::Path as StorePath};
 pub(crate) use self::chain::ChainFile;
 #[cfg(feature = "media")]
 pub use self::chain::{ChainOrigin, ChainRecord, ChainStep, ChainStepError, ChainStepState, Drift};
-pub use self::delivery::{
-    Asked, Delivered, DeliveryReport, Finding, InputTransport, PictureMatch, SeamReport, Severity,
-};
+pub use self::delivery::{Asked, Delivered, DeliveryReport, Finding, InputTransport, Severity};
 pub use self::list::{Entry, ListOptions, MAX_PAGE, Page};
 pub use self::parent::Parent;
 pub(crate) use self::parent::SavedParent;
@@ -59,6 +57,7 @@ pub use self::staged::Staged;
 pub use self::verify::{Condition, Verdict};
 pub use crate::ids::{ClipId, InvalidId, RecordId};
 pub use crate::journal::{JobError, JobRecord, JobState, Settlement, StuckJob};
+pub use crate::similarity::{PictureMatch, SeamReport};
 pub use crate::storage::{ClipDigest, ClipReader, MAX_SIDECAR_BYTES};
 
 use crate::error::{Error, ErrorKind, Result};

@@ -29,23 +29,22 @@ mod source;
 mod worker;
 
 pub use self::frames::batch::{FramesOfClips, frames_of_clips};
-pub use self::frames::compare::{Likeness, likeness, psnr};
+pub use self::frames::compare::{likeness, psnr};
 #[cfg(feature = "sandbox")]
 pub(crate) use self::frames::constant_rate::each_frame;
 pub use self::frames::contact_sheet::{SheetClip, contact_sheet};
 pub use self::frames::frame::{Frame, FrameOrigin};
 pub use self::frames::position::FramePosition;
-pub use self::frames::seam::{Seam, seam};
+pub use self::frames::seam::seam;
 pub use self::frames::sharpest::sharpest_of_last;
 pub use self::frames::statistics::{FrameStatistics, statistics, statistics_of_both};
 pub use self::frames::still_picture::picture;
 pub use self::frames::{frame, frames};
 pub use self::libav::{Libav, libav};
 pub use self::limits::{Interrupt, MediaOptions};
-// The public name until all languages are renamed.
-#[doc(no_inline)]
-pub use self::nonblocking as bridge;
-pub use self::pixels::color::{ColourInfo, ColourMatrix, ColourRange};
+pub use self::pixels::color::{ColorInfo, ColorMatrix, ColorRange};
 pub use self::pixels::rotation::Rotation;
 pub use self::probe::{AudioProbe, Probe, VideoProbe, check_whole, probe};
 pub use self::source::MediaSource;
+#[doc(no_inline)]
+pub use crate::similarity::{PictureMatch, SeamReport};

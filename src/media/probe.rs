@@ -12,7 +12,7 @@ use super::frames::still_picture;
 use super::libav::numbers::{self, StreamKind};
 use super::libav::time_base::to_duration;
 use super::limits::MediaOptions;
-use super::pixels::color::ColourInfo;
+use super::pixels::color::ColorInfo;
 use super::pixels::rotation::Rotation;
 use super::source::{self, Format, MediaSource, OpenSource};
 use super::worker;
@@ -73,7 +73,8 @@ pub struct VideoProbe {
     /// The width of a pixel divided by its height, if that is not 1.
     pub sample_aspect_ratio: Option<f64>,
     /// How the colors are converted to RGB.
-    pub colour: ColourInfo,
+    #[serde(rename = "colour")]
+    pub color: ColorInfo,
 }
 
 /// The properties of an audio stream.
@@ -255,7 +256,7 @@ fn probe_first_frame(clip: &mut Clip) -> Result<VideoProbe> {
         pixel_format,
         rotation,
         sample_aspect_ratio: aspect.filter(|ratio| (ratio - 1.0).abs() > 1e-9),
-        colour: ColourInfo::of(picture),
+        color: ColorInfo::of(picture),
     })
 }
 
@@ -295,7 +296,7 @@ fn probe_picture(opened: OpenSource) -> Result<Probe> {
             bit_depth: Some(8),
             rotation: frame.rotation(),
             sample_aspect_ratio: None,
-            colour: frame.colour().clone(),
+            color: frame.color().clone(),
         },
         audio: None,
         other_streams: Vec::new(),

@@ -26,7 +26,7 @@ use crate::money::UsdTicks;
 pub struct ChainRequest {
     /// How the chain starts.
     pub start: ChainStart,
-    /// The following clips, at most [`MOST_STEPS`](Self::MOST_STEPS). Each continues the clip before it.
+    /// The following clips, at most [`MAX_STEPS`](Self::MAX_STEPS). Each continues the clip before it.
     pub steps: Vec<ContinueRequest>,
     /// The maximum total cost: actual costs of finished clips plus estimates for the rest. With a budget, a clip whose
     /// price is not in the model table is refused. The costs of planning prompts are not estimated; they count once
@@ -52,7 +52,7 @@ pub enum ChainStart {
 
 impl ChainRequest {
     /// Maximum number of steps of a chain.
-    pub const MOST_STEPS: usize = 100;
+    pub const MAX_STEPS: usize = 100;
 
     fn new(start: ChainStart) -> Self {
         Self {

@@ -75,7 +75,7 @@ class Frame:
         return self._native.origin().number
 
     @property
-    def colour(self) -> _native.ColourInfo:
+    def color(self) -> _native.ColorInfo:
         """The color matrix and range used for the conversion, and whether the clip states them or they were assumed."""
         return self._native.origin().color
 

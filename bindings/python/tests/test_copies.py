@@ -112,7 +112,7 @@ def test_live_objects_of_the_blocking_package(sync_studio: SyncStudio) -> None:
 def content(frame: reelkin.Frame) -> list[object]:
     return [
         *(frame.width, frame.height, bytes(frame), frame.pts, frame.time_base, frame.time, frame.number),
-        *(frame.colour, frame.rotation, frame.to_png()),
+        *(frame.color, frame.rotation, frame.to_png()),
     ]
 
 

@@ -280,9 +280,9 @@ impl LocalClip {
     /// `InvalidRequest` if the clip is not an MP4, which edits and extensions require.
     #[cfg(feature = "media")]
     pub(crate) async fn measure(&self, name: &str) -> Result<ClipFacts> {
-        use crate::media::{MediaOptions, bridge};
+        use crate::media::{MediaOptions, nonblocking};
 
-        let probe = bridge::probe(self.media(name), MediaOptions::default()).await?;
+        let probe = nonblocking::probe(self.media(name), MediaOptions::default()).await?;
         if probe.container != "mp4" {
             return Err(InputContext::clip(name).invalid(format_args!(
                 "it is {}; the service accepts MP4 only",
@@ -299,9 +299,9 @@ impl LocalClip {
     /// Checks that the last frame decodes. An extension starts on it, and the service would charge for a damaged one.
     #[cfg(feature = "media")]
     pub(crate) async fn check_end(&self, name: &str) -> Result<()> {
-        use crate::media::{FramePosition, MediaOptions, bridge};
+        use crate::media::{FramePosition, MediaOptions, nonblocking};
 
-        let end = bridge::frame(self.media(name), FramePosition::Last, MediaOptions::default());
+        let end = nonblocking::frame(self.media(name), FramePosition::Last, MediaOptions::default());
         end.await.map(drop)
     }
 

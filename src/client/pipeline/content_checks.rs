@@ -10,7 +10,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::client::VideoClient;
-use crate::library::{DeliveryReport, PictureMatch, SeamReport};
+use crate::library::DeliveryReport;
+use crate::similarity::{PictureMatch, SeamReport};
 
 /// Minimum likeness of the first frame to the start image. Encoding leaves 35 dB or more, and unrelated images are
 /// about 10 dB alike.
@@ -89,9 +90,9 @@ mod compare {
     use crate::client::VideoClient;
     use crate::client::pipeline::clip_source::{self, ClipSource, LocalClip};
     use crate::error::{Error, ErrorKind, Result};
-    use crate::library::{PictureMatch, SeamReport};
-    use crate::media::{Frame, FramePosition, Likeness, MediaOptions, MediaSource, bridge, likeness, seam};
+    use crate::media::{Frame, FramePosition, MediaOptions, MediaSource, likeness, nonblocking, seam};
     use crate::request::{MediaContent, MediaInput};
+    use crate::similarity::{PictureMatch, SeamReport};
 
     /// Added to the time of a frame. The time is cut to whole nanoseconds, and could otherwise select the frame before.
     const FRAME_TIME_MARGIN: Duration = Duration::from_millis(1);
@@ -131,14 +132,16 @@ mod compare {
     ) -> Result<PictureMatch> {
         let options = MediaOptions::default;
         let sent = match image {
-            ReferenceImage::Picture(origin) => bridge::picture(origin.open(client).await?, options()).await?,
+            ReferenceImage::Picture(origin) => {
+                nonblocking::picture(origin.open(client).await?, options()).await?
+            }
             ReferenceImage::FrameOf(origin, time) => {
                 let position = FramePosition::At(time + FRAME_TIME_MARGIN);
-                bridge::frame(origin.open(client).await?, position, options()).await?
+                nonblocking::frame(origin.open(client).await?, position, options()).await?
             }
         };
-        let first = bridge::frame(clip, FramePosition::First, options()).await?;
-        Ok(picture_match(likeness(&sent, &first)))
+        let first = nonblocking::frame(clip, FramePosition::First, options()).await?;
+        Ok(likeness(&sent, &first))
     }
 
     /// Finds where an extension begins: after the frame that resembles the last frame of the old clip.
@@ -149,13 +152,9 @@ mod compare {
         clip: MediaSource,
     ) -> Result<Option<SeamReport>> {
         let old = old.open(client).await?;
-        let last: Frame = bridge::frame(old, FramePosition::Last, MediaOptions::default()).await?;
+        let last: Frame = nonblocking::frame(old, FramePosition::Last, MediaOptions::default()).await?;
         let work = move |options: &MediaOptions| seam(clip, &last, length, options);
-        let seam = bridge::run(MediaOptions::default(), work).await?;
-        Ok(seam.map(|seam| SeamReport {
-            seconds: seam.seconds,
-            likeness: picture_match(seam.likeness),
-        }))
+        nonblocking::run(MediaOptions::default(), work).await
     }
 
     impl MediaOrigin {
@@ -187,14 +186,6 @@ mod compare {
                 }
                 Self::Memory { bytes } => Ok(LocalClip::Memory(bytes.clone()).media(NAME)),
             }
-        }
-    }
-
-    const fn picture_match(likeness: Likeness) -> PictureMatch {
-        PictureMatch {
-            luma_db: likeness.luma_db,
-            colour_db: likeness.colour_db,
-            reduced: likeness.reduced,
         }
     }
 }

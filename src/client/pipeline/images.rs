@@ -253,11 +253,11 @@ async fn check_picture(role: &str, name: &str, bytes: &Bytes) -> Result<&'static
 /// Checks that an image decodes.
 #[cfg(feature = "media")]
 async fn decode(name: &str, bytes: &Bytes) -> Result<()> {
-    use crate::media::{MediaOptions, MediaSource, bridge};
+    use crate::media::{MediaOptions, MediaSource, nonblocking};
 
     let options = MediaOptions::default().with_max_pixels(MAX_PICTURE_PIXELS);
     let picture = MediaSource::named_bytes(name, bytes.clone());
-    bridge::picture(picture, options).await.map(drop)
+    nonblocking::picture(picture, options).await.map(drop)
 }
 
 #[cfg(not(feature = "media"))]

@@ -323,13 +323,13 @@ mod shrink {
 
     use super::{LocalClip, PLANNER_PICTURE_QUALITY, PLANNER_PICTURE_SIDE, QueryPart};
     use crate::error::Result;
-    use crate::media::{self, Frame, FramePosition, MediaOptions, MediaSource, bridge};
+    use crate::media::{self, Frame, FramePosition, MediaOptions, MediaSource, nonblocking};
 
     /// Shrinks an input image.
     pub(crate) async fn picture(role: &str, bytes: Bytes) -> Result<Option<QueryPart>> {
         let source = MediaSource::named_bytes(role, bytes);
         let work = move |options: &MediaOptions| encode(media::picture(source, options)?);
-        bridge::run(MediaOptions::default(), work).await
+        nonblocking::run(MediaOptions::default(), work).await
     }
 
     /// Shrinks the first or the last frame of a clip.
@@ -341,7 +341,7 @@ mod shrink {
             FramePosition::First
         };
         let work = move |options: &MediaOptions| encode(media::frame(source, position, options)?);
-        bridge::run(MediaOptions::default(), work).await
+        nonblocking::run(MediaOptions::default(), work).await
     }
 
     fn encode(frame: Frame) -> Result<Option<QueryPart>> {

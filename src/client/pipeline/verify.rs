@@ -85,10 +85,10 @@ pub(crate) async fn verify_clip(path: &Path, verification: Verification) -> Resu
 /// Checks the container and decodes the first and the last frame.
 #[cfg(feature = "media")]
 async fn check_frames(path: &Path) -> Result<VerifiedClip> {
-    use crate::media::{MediaOptions, MediaSource, bridge};
+    use crate::media::{MediaOptions, MediaSource, nonblocking};
 
     let source = MediaSource::from(path).with_name("the downloaded clip");
-    let probe = bridge::check_whole(source, MediaOptions::default().with_deadline(DEADLINE)).await?;
+    let probe = nonblocking::check_whole(source, MediaOptions::default().with_deadline(DEADLINE)).await?;
     Ok(VerifiedClip {
         delivered: Delivered {
             duration: Some(probe.duration),

@@ -97,7 +97,7 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
     use crate::client::pipeline::submit;
     use crate::error::{Charge, Error, ErrorKind};
     use crate::journal::JobRecord;
-    use crate::media::{MediaOptions, bridge};
+    use crate::media::{MediaOptions, nonblocking};
     use crate::planner;
 
     let Analyze {
@@ -118,7 +118,7 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
     })?;
     let count = options.frame_count();
     let bounds = MediaOptions::default().with_deadline(options.deadline);
-    let sampling = bridge::run(bounds, move |bounds| {
+    let sampling = nonblocking::run(bounds, move |bounds| {
         sample_frames(&local, &source.name, count, bounds)
     });
     let clip = stop.run_before_send(sampling).await?;

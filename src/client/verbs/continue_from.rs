@@ -18,7 +18,7 @@ use crate::client::{JobHandle, VideoClient};
 use crate::error::{Error, Result};
 use crate::job::{self, JobEvent, Reporter};
 use crate::library::{Clip, FrameRecord, Seconds};
-use crate::media::{Frame, FramePosition, MediaOptions, bridge};
+use crate::media::{Frame, FramePosition, MediaOptions, nonblocking};
 use crate::model::{Mode, Resolution};
 use crate::request::{
     ContinueRequest, ContinueStrategy, ExtendRequest, FrameChoice, GenerateRequest, MediaInput,
@@ -276,7 +276,7 @@ async fn choose_frame(local: &LocalClip, name: &str, choice: FrameChoice) -> Res
         }
     };
     let options = MediaOptions::default();
-    let last = bridge::frame(local.media(name), FramePosition::Last, options.clone()).await?;
+    let last = nonblocking::frame(local.media(name), FramePosition::Last, options.clone()).await?;
     let Some(count) = sharpest_of else {
         return Ok((last, None));
     };
@@ -284,7 +284,7 @@ async fn choose_frame(local: &LocalClip, name: &str, choice: FrameChoice) -> Res
     // Frame by frame, because all of them at once would take too much memory.
     let source = local.media(name);
     let work = move |options: &MediaOptions| crate::media::sharpest_of_last(source, count, options);
-    let sharpest = bridge::run(options, work).await?;
+    let sharpest = nonblocking::run(options, work).await?;
     let before = end.saturating_sub(sharpest.time()).as_secs_f64();
     let note = (before > 0.0).then(|| {
         format!(

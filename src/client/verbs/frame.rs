@@ -7,7 +7,7 @@ use crate::client::VideoClient;
 use crate::client::pipeline::clip_source::open_clip;
 use crate::error::Result;
 use crate::library::Clip;
-use crate::media::{Frame, FramePosition, MediaOptions, MediaSource, bridge};
+use crate::media::{Frame, FramePosition, MediaOptions, MediaSource, nonblocking};
 use crate::telemetry::{self, Verb};
 
 /// A frame to extract; see [`VideoClient::frame`].
@@ -60,7 +60,7 @@ impl IntoFuture for ExtractFrame {
                     .await?
                     .media(&self.clip.file_name),
             };
-            bridge::frame(source, self.position, self.options).await
+            nonblocking::frame(source, self.position, self.options).await
         }))
     }
 }

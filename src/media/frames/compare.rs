@@ -1,38 +1,23 @@
 //! Comparison of two frames, and the measures of one frame that comparisons need.
 
-use serde::{Deserialize, Serialize};
-
 use super::frame::Frame;
 use crate::error::{Error, ErrorKind, Result};
+use crate::similarity::PictureMatch;
 
 /// The size that frames of different sizes are scaled to before they are compared.
 pub(super) const GRID: (u32, u32) = (320, 180);
 
-/// The similarity of two frames in decibels: the peak signal-to-noise ratio of luma and of the color differences (BT.709).
-///
-/// Above 40 the difference is hard to see; below 25 it is obvious.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Likeness {
-    /// The ratio of luma. Its maximum of 100 means equal.
-    pub luma_db: f64,
-    /// The ratio of the color differences. Its maximum of 100 means equal.
-    pub colour_db: f64,
-    /// Whether the sizes differed, so that both frames were scaled to a common size first.
-    pub reduced: bool,
-}
-
 /// Compares two frames. Frames of different sizes are first scaled to a common size.
-pub fn likeness(a: &Frame, b: &Frame) -> Likeness {
+pub fn likeness(a: &Frame, b: &Frame) -> PictureMatch {
     let same_size = (a.width(), a.height()) == (b.width(), b.height());
     let (luma, color, count) = if same_size {
         squared_errors(a.rgb(), b.rgb())
     } else {
         squared_errors(&scale_to_grid(a), &scale_to_grid(b))
     };
-    Likeness {
+    PictureMatch {
         luma_db: decibels(luma, count),
-        colour_db: decibels(color, 2.0 * count),
+        color_db: decibels(color, 2.0 * count),
         reduced: !same_size,
     }
 }
@@ -162,7 +147,7 @@ mod tests {
     #[test]
     fn equal_frames_are_equal_at_any_size() {
         let same = likeness(&plain(64, 36, [9, 99, 199]), &plain(64, 36, [9, 99, 199]));
-        assert!(same.luma_db >= 100.0 && same.colour_db >= 100.0 && !same.reduced);
+        assert!(same.luma_db >= 100.0 && same.color_db >= 100.0 && !same.reduced);
         let other = likeness(&plain(1280, 720, [9, 99, 199]), &plain(640, 368, [9, 99, 199]));
         assert!(other.luma_db >= 100.0 && other.reduced);
     }
@@ -171,9 +156,9 @@ mod tests {
     fn a_tint_changes_color_and_a_shade_changes_luma() {
         let gray = plain(8, 8, [100, 100, 100]);
         let darker = likeness(&gray, &plain(8, 8, [80, 80, 80]));
-        assert!(darker.luma_db < 25.0 && darker.colour_db >= 100.0, "{darker:?}");
+        assert!(darker.luma_db < 25.0 && darker.color_db >= 100.0, "{darker:?}");
         let tinted = likeness(&gray, &plain(8, 8, [110, 95, 120]));
-        assert!(tinted.colour_db < tinted.luma_db, "{tinted:?}");
+        assert!(tinted.color_db < tinted.luma_db, "{tinted:?}");
     }
 
     #[test]

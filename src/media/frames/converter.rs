@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::media::container::clip::Clip;
 use crate::media::libav::{stream::parse_display_matrix, time_base::to_duration};
 use crate::media::limits::CallLimits;
-use crate::media::pixels::color::{self, ColourInfo};
+use crate::media::pixels::color::{self, ColorInfo};
 use crate::media::pixels::rotation::Rotation;
 
 /// Converts the pictures of one clip to frames.
@@ -32,7 +32,7 @@ impl FrameConverter {
 
     /// Converts a picture to RGB, rotates it, and adds its timestamp and number.
     pub(crate) fn convert(&self, picture: &ff::frame::Video, pts: i64, number: Option<u64>) -> Result<Frame> {
-        let color = ColourInfo::of(picture);
+        let color = ColorInfo::of(picture);
         let rgb = color::to_rgb(picture, &color).map_err(|cause| self.limits.error("decode", cause))?;
         let rotation = self.rotation(picture);
         let (width, height) = (picture.width(), picture.height());

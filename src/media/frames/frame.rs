@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::media::pixels::color::ColourInfo;
+use crate::media::pixels::color::ColorInfo;
 use crate::media::pixels::rotation::Rotation;
 use crate::media::pixels::scale::scale_down;
 
@@ -20,7 +20,7 @@ pub struct Frame {
     pub(super) time_base: (u32, u32),
     pub(super) time: Duration,
     pub(super) number: Option<u64>,
-    pub(super) color: ColourInfo,
+    pub(super) color: ColorInfo,
     pub(super) rotation: Rotation,
 }
 
@@ -35,8 +35,8 @@ pub struct FrameOrigin {
     pub time: Duration,
     /// See [`Frame::number`].
     pub number: Option<u64>,
-    /// See [`Frame::colour`].
-    pub color: ColourInfo,
+    /// See [`Frame::color`].
+    pub color: ColorInfo,
     /// See [`Frame::rotation`].
     pub rotation: Rotation,
 }
@@ -66,7 +66,7 @@ impl Frame {
             time_base: (1, 1),
             time: Duration::ZERO,
             number: Some(0),
-            color: ColourInfo::rgb(),
+            color: ColorInfo::rgb(),
             rotation: Rotation::default(),
         })
     }
@@ -140,7 +140,7 @@ impl Frame {
     }
 
     /// Returns the matrix and range that the pixels were converted with, and whether the clip specifies them.
-    pub fn colour(&self) -> &ColourInfo {
+    pub fn color(&self) -> &ColorInfo {
         &self.color
     }
 
@@ -183,7 +183,7 @@ impl fmt::Debug for Frame {
             .field("time_base", &self.time_base)
             .field("time", &self.time)
             .field("number", &self.number)
-            .field("colour", &self.color)
+            .field("color", &self.color)
             .field("rotation", &self.rotation)
             .finish_non_exhaustive()
     }

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use super::compare::{Likeness, likeness};
+use super::compare::likeness;
 use super::converter::FrameConverter;
 use super::frame::Frame;
 use super::scan::scan;
@@ -13,21 +11,12 @@ use crate::media::container::clip::Clip;
 use crate::media::limits::MediaOptions;
 use crate::media::source::{self, MediaSource};
 use crate::media::worker;
+use crate::similarity::{PictureMatch, SeamReport};
 
 /// Maximum distance of the seam from the expected time.
 const WINDOW: Duration = Duration::from_millis(750);
 /// Minimum luma similarity of the frame before the seam.
 const MIN_LUMA_DB: f64 = 20.0;
-
-/// The point at which an extended clip continues the original clip, found by comparing frames.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Seam {
-    /// The end of the original part and the start of the new part, in seconds.
-    pub seconds: f64,
-    /// The similarity of the last frame of the original clip and the frame before the seam.
-    pub likeness: Likeness,
-}
 
 /// Finds the seam of an extended clip: the end of the frame that is most similar to the last frame of the original clip.
 ///
@@ -42,7 +31,7 @@ pub fn seam(
     last_of_original: &Frame,
     expected: Duration,
     options: &MediaOptions,
-) -> Result<Option<Seam>> {
+) -> Result<Option<SeamReport>> {
     let last_of_original = last_of_original.clone();
     worker::run(source.into(), options, move |source, options| {
         find_seam(source, &last_of_original, expected, options)
@@ -54,12 +43,12 @@ fn find_seam(
     last_of_original: &Frame,
     expected: Duration,
     options: &MediaOptions,
-) -> Result<Option<Seam>> {
+) -> Result<Option<SeamReport>> {
     let mut clip = Clip::open(source::open(source, options)?)?;
     let converter = FrameConverter::new(&clip);
-    let (from, to) = (expected.saturating_sub(WINDOW), expected + WINDOW);
+    let (from, to) = (expected.saturating_sub(WINDOW), expected.saturating_add(WINDOW));
     // The similarity of the best frame, and the start of the frame after it.
-    let mut best: Option<(Likeness, Option<Duration>)> = None;
+    let mut best: Option<(PictureMatch, Option<Duration>)> = None;
     let mut previous_is_best = false;
     scan(&mut clip, usize::MAX, |picture, pts, _| {
         let time = converter.time_of(pts);
@@ -72,7 +61,7 @@ fn find_seam(
             let frame = converter.convert(picture, pts, None)?;
             let found = likeness(last_of_original, &frame);
             // The original may end with a still picture. The last of equal frames is its end.
-            if best.is_none_or(|(best, _)| found.luma_db + found.colour_db >= best.luma_db + best.colour_db) {
+            if best.is_none_or(|(best, _)| found.luma_db + found.color_db >= best.luma_db + best.color_db) {
                 best = Some((found, None));
                 previous_is_best = true;
             }
@@ -82,7 +71,7 @@ fn find_seam(
     let clip_end = clip.end().unwrap_or(expected);
     Ok(best
         .filter(|(found, _)| found.luma_db >= MIN_LUMA_DB)
-        .map(|(likeness, after)| Seam {
+        .map(|(likeness, after)| SeamReport {
             seconds: after.unwrap_or(clip_end).as_secs_f64(),
             likeness,
         }))

@@ -8,7 +8,7 @@ use super::frame::Frame;
 use crate::error::{Error, ErrorKind, Result};
 use crate::media::libav;
 use crate::media::limits::{CallLimits, MediaOptions};
-use crate::media::pixels::color::{self, ColourInfo};
+use crate::media::pixels::color::{self, ColorInfo};
 use crate::media::pixels::rotation::Rotation;
 use crate::media::source::{self, Format, MediaSource, OpenSource};
 use crate::media::worker;
@@ -145,12 +145,12 @@ fn decode_jpeg(bytes: &[u8], limits: &CallLimits) -> Result<Frame, String> {
     decoder.send_packet(&ff::Packet::copy(bytes)).map_err(damaged)?;
     decoder.send_eof().map_err(damaged)?;
     decoder.receive_frame(&mut picture).map_err(damaged)?;
-    let mut color = ColourInfo::of(&picture);
-    if color.matrix != color::ColourMatrix::Rgb {
+    let mut color = ColorInfo::of(&picture);
+    if color.matrix != color::ColorMatrix::Rgb {
         // JFIF has one matrix for pictures of any size.
-        color.matrix = color::ColourMatrix::Bt601;
+        color.matrix = color::ColorMatrix::Bt601;
         color.matrix_tagged = true;
-        color.range = color::ColourRange::Full;
+        color.range = color::ColorRange::Full;
         color.range_tagged = true;
     }
     let rgb = color::to_rgb(&picture, &color)?;

@@ -19,7 +19,7 @@ use crate::media::libav::tags::{self, Tags};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
-pub enum ColourMatrix {
+pub enum ColorMatrix {
     /// ITU-R BT.601, standard definition and JPEG.
     Bt601,
     /// ITU-R BT.709, high definition.
@@ -34,7 +34,7 @@ pub enum ColourMatrix {
     Rgb,
 }
 
-impl ColourMatrix {
+impl ColorMatrix {
     /// Returns the weights of red and blue in luma.
     fn weights(self) -> (f64, f64) {
         match self {
@@ -51,7 +51,7 @@ impl ColourMatrix {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
-pub enum ColourRange {
+pub enum ColorRange {
     /// Luma from 16 to 235, at 8 bits.
     Limited,
     /// All code values.
@@ -62,13 +62,13 @@ pub enum ColourRange {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
-pub struct ColourInfo {
+pub struct ColorInfo {
     /// The matrix that was used.
-    pub matrix: ColourMatrix,
+    pub matrix: ColorMatrix,
     /// Whether the clip specifies that matrix. If not, BT.709 was assumed from 720 coded lines up, else BT.601.
     pub matrix_tagged: bool,
     /// The range that was used.
-    pub range: ColourRange,
+    pub range: ColorRange,
     /// Whether the clip specifies that range. If not, the limited range was assumed.
     pub range_tagged: bool,
     /// The color primaries of the clip, by libav's name. They are not converted.
@@ -77,13 +77,13 @@ pub struct ColourInfo {
     pub transfer: Option<String>,
 }
 
-impl ColourInfo {
+impl ColorInfo {
     /// Returns the info of a picture that is coded as RGB.
     pub(crate) fn rgb() -> Self {
         Self {
-            matrix: ColourMatrix::Rgb,
+            matrix: ColorMatrix::Rgb,
             matrix_tagged: true,
-            range: ColourRange::Full,
+            range: ColorRange::Full,
             range_tagged: true,
             primaries: None,
             transfer: None,
@@ -106,10 +106,10 @@ impl ColourInfo {
         };
         let (matrix, matrix_tagged) = choose_matrix(numbers.matrix, frame.height());
         let (range, range_tagged) = match numbers.range {
-            tags::FULL => (ColourRange::Full, true),
-            tags::LIMITED => (ColourRange::Limited, true),
-            _ if is_yuvj(format) => (ColourRange::Full, true),
-            _ => (ColourRange::Limited, false),
+            tags::FULL => (ColorRange::Full, true),
+            tags::LIMITED => (ColorRange::Limited, true),
+            _ if is_yuvj(format) => (ColorRange::Full, true),
+            _ => (ColorRange::Limited, false),
         };
         Self {
             matrix,
@@ -124,15 +124,15 @@ impl ColourInfo {
 /// Returns the matrix for a number of H.273, and whether the number specifies it.
 ///
 /// A matrix is assumed for numbers that are missing, not valid for YUV, or of a matrix that is not supported.
-fn choose_matrix(number: u32, lines: u32) -> (ColourMatrix, bool) {
+fn choose_matrix(number: u32, lines: u32) -> (ColorMatrix, bool) {
     match number {
-        1 => (ColourMatrix::Bt709, true),
-        4 => (ColourMatrix::Fcc, true),
-        5 | 6 => (ColourMatrix::Bt601, true),
-        7 => (ColourMatrix::Smpte240m, true),
-        9 | 10 => (ColourMatrix::Bt2020, true),
-        _ if lines >= 720 => (ColourMatrix::Bt709, false),
-        _ => (ColourMatrix::Bt601, false),
+        1 => (ColorMatrix::Bt709, true),
+        4 => (ColorMatrix::Fcc, true),
+        5 | 6 => (ColorMatrix::Bt601, true),
+        7 => (ColorMatrix::Smpte240m, true),
+        9 | 10 => (ColorMatrix::Bt2020, true),
+        _ if lines >= 720 => (ColorMatrix::Bt709, false),
+        _ => (ColorMatrix::Bt601, false),
     }
 }
 
@@ -189,7 +189,7 @@ fn planar_layout(format: Pixel) -> Option<Layout> {
 }
 
 /// Converts a decoded frame to packed RGB. The error says why it cannot be converted.
-pub(crate) fn to_rgb(frame: &ff::frame::Video, color: &ColourInfo) -> Result<Vec<u8>, String> {
+pub(crate) fn to_rgb(frame: &ff::frame::Video, color: &ColorInfo) -> Result<Vec<u8>, String> {
     let (width, height) = (frame.width(), frame.height());
     if width == 0 || height == 0 {
         return Err("the decoder returned a frame without a picture".to_owned());
@@ -279,9 +279,9 @@ fn planar_to_rgb(
     frame: &ff::frame::Video,
     format: Pixel,
     layout: Layout,
-    color: &ColourInfo,
+    color: &ColorInfo,
 ) -> Result<Vec<u8>, String> {
-    let full = color.range == ColourRange::Full;
+    let full = color.range == ColorRange::Full;
     let coefficients = Coefficients::new(color.matrix.weights(), full, layout.depth);
     let plane = |index| plane(frame, index, layout);
     let planes = Planes {
@@ -303,15 +303,15 @@ mod tests {
     use crate::media::libav::numbers::{UNKNOWN_FORMATS, set_pixel_format_number};
     use crate::media::pixels::yuv::one_pixel;
 
-    fn pixel(matrix: ColourMatrix, range: ColourRange, depth: u32, yuv: [i32; 3]) -> [u8; 3] {
-        let full = range == ColourRange::Full;
+    fn pixel(matrix: ColorMatrix, range: ColorRange, depth: u32, yuv: [i32; 3]) -> [u8; 3] {
+        let full = range == ColorRange::Full;
         one_pixel(&Coefficients::new(matrix.weights(), full, depth), yuv)
     }
 
     #[test]
     fn black_white_and_primaries() {
-        use ColourMatrix::{Bt601, Bt709};
-        use ColourRange::{Full, Limited};
+        use ColorMatrix::{Bt601, Bt709};
+        use ColorRange::{Full, Limited};
         assert_eq!(pixel(Bt709, Limited, 8, [16, 128, 128]), [0, 0, 0]);
         assert_eq!(pixel(Bt709, Limited, 8, [235, 128, 128]), [255, 255, 255]);
         assert_eq!(pixel(Bt709, Limited, 8, [255, 255, 255])[0], 255);
@@ -326,13 +326,13 @@ mod tests {
 
     #[test]
     fn the_matrix_is_assumed_by_lines_without_a_valid_tag() {
-        assert_eq!(choose_matrix(2, 719), (ColourMatrix::Bt601, false));
-        assert_eq!(choose_matrix(2, 720), (ColourMatrix::Bt709, false));
+        assert_eq!(choose_matrix(2, 719), (ColorMatrix::Bt601, false));
+        assert_eq!(choose_matrix(2, 720), (ColorMatrix::Bt709, false));
         // RGB, ICtCp and an unassigned number.
-        assert_eq!(choose_matrix(0, 1080), (ColourMatrix::Bt709, false));
-        assert_eq!(choose_matrix(14, 480), (ColourMatrix::Bt601, false));
-        assert_eq!(choose_matrix(200, 480), (ColourMatrix::Bt601, false));
-        assert_eq!(choose_matrix(6, 1080), (ColourMatrix::Bt601, true));
+        assert_eq!(choose_matrix(0, 1080), (ColorMatrix::Bt709, false));
+        assert_eq!(choose_matrix(14, 480), (ColorMatrix::Bt601, false));
+        assert_eq!(choose_matrix(200, 480), (ColorMatrix::Bt601, false));
+        assert_eq!(choose_matrix(6, 1080), (ColorMatrix::Bt601, true));
     }
 
     #[test]
@@ -340,7 +340,7 @@ mod tests {
         // Silences libav, which logs each number that it does not know.
         libav::init();
         let mut frame = ff::frame::Video::new(Pixel::YUV420P, 16, 16);
-        let info = ColourInfo::of(&frame);
+        let info = ColorInfo::of(&frame);
         for number in UNKNOWN_FORMATS {
             set_pixel_format_number(&mut frame, number);
             let error = to_rgb(&frame, &info).unwrap_err();

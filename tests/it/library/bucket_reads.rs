@@ -12,7 +12,7 @@ use bytes::Bytes;
 use object_store::path::Path as StorePath;
 use object_store::{ObjectStore as _, ObjectStoreExt as _, PutPayload};
 use reelkin::library::Library;
-use reelkin::media::{FramePosition, MediaOptions, MediaSource, bridge};
+use reelkin::media::{FramePosition, MediaOptions, MediaSource, nonblocking};
 use reelkin::request::TransportChoice;
 use reelkin::{EditRequest, ErrorKind, VideoClient};
 
@@ -72,7 +72,7 @@ async fn frames_and_probes_of_a_long_clip_read_little_of_it() {
     }
     let reader = library.reader(&clip.id).await.unwrap();
     let source = MediaSource::reader("long", reader.clone());
-    let probe = bridge::probe(source, MediaOptions::default()).await.unwrap();
+    let probe = nonblocking::probe(source, MediaOptions::default()).await.unwrap();
     assert_eq!((probe.size, probe.video.frames), (whole, Some(1440)));
     let (sent, gets) = store.take();
     println!("probe: {sent} of {whole} bytes in {gets} requests");
@@ -82,7 +82,7 @@ async fn frames_and_probes_of_a_long_clip_read_little_of_it() {
     );
     // A clone shares the fetched bytes.
     let source = MediaSource::reader("long", reader);
-    bridge::probe(source, MediaOptions::default()).await.unwrap();
+    nonblocking::probe(source, MediaOptions::default()).await.unwrap();
     assert_eq!(store.take(), (0, 0));
 }
 
@@ -125,7 +125,7 @@ async fn frames_and_probes_of_a_fragmented_clip_read_only_tables_and_samples() {
         );
     }
     let source = MediaSource::reader("long", library.reader(&clip.id).await.unwrap());
-    let probe = bridge::probe(source, MediaOptions::default()).await.unwrap();
+    let probe = nonblocking::probe(source, MediaOptions::default()).await.unwrap();
     assert_eq!((probe.size, probe.video.frames), (whole, Some(1440)));
     assert_eq!(probe.duration, Duration::from_millis(57_600));
     let (sent, gets) = store.take();

@@ -2,7 +2,7 @@
 
 #![cfg(feature = "media")]
 
-use reelkin::media::{self, ColourMatrix, ColourRange, FramePosition, MediaOptions};
+use reelkin::media::{self, ColorMatrix, ColorRange, FramePosition, MediaOptions};
 
 use crate::support::clips::{Matrix, Recipe, number, worst_patch};
 
@@ -12,18 +12,18 @@ const TAG_709: &str = "-colorspace bt709 -color_primaries bt709 -color_trc bt709
 const TAG_2020: &str = "-colorspace bt2020nc -color_primaries bt2020 -color_trc bt2020-10 -color_range tv";
 
 #[track_caller]
-fn check_colors(recipe: &Recipe, matrix: ColourMatrix, range: ColourRange, tagged: (bool, bool)) {
+fn check_colors(recipe: &Recipe, matrix: ColorMatrix, range: ColorRange, tagged: (bool, bool)) {
     let last = media::frame(recipe.make(), FramePosition::Last, &MediaOptions::new()).unwrap();
     assert_eq!(number(&last), recipe.frames - 1);
-    let colour = last.colour();
+    let colour = last.color();
     assert_eq!((colour.matrix, colour.range), (matrix, range));
     assert_eq!((colour.matrix_tagged, colour.range_tagged), tagged);
     let worst = worst_patch(&last, recipe.pix_fmt.starts_with("gray"));
     assert!(worst <= 3.0, "a patch is off by {worst}");
 }
 
-use ColourMatrix::{Bt601, Bt709, Bt2020};
-use ColourRange::{Full, Limited};
+use ColorMatrix::{Bt601, Bt709, Bt2020};
+use ColorRange::{Full, Limited};
 
 #[test]
 fn bt601_tagged() {
@@ -33,14 +33,14 @@ fn bt601_tagged() {
 
 #[test]
 fn bt709_tagged() {
-    let recipe = Recipe::new(4, &format!("{X264} {TAG_709}")).colour(Matrix::Bt709, false);
+    let recipe = Recipe::new(4, &format!("{X264} {TAG_709}")).color(Matrix::Bt709, false);
     check_colors(&recipe, Bt709, Limited, (true, true));
 }
 
 #[test]
 fn bt709_tagged_in_the_container_only() {
     let recipe = Recipe::new(4, X264)
-        .colour(Matrix::Bt709, false)
+        .color(Matrix::Bt709, false)
         .remux("-c copy -colorspace bt709 -color_primaries bt709 -color_trc bt709 -movflags write_colr");
     // An `nclx` box has a bit for the range, so it always declares the range as well.
     check_colors(&recipe, Bt709, Limited, (true, true));
@@ -58,7 +58,7 @@ fn untagged_small_is_bt601() {
 
 #[test]
 fn untagged_from_720_lines_is_bt709() {
-    let recipe = Recipe::new(4, X264).size(1280, 720).colour(Matrix::Bt709, false);
+    let recipe = Recipe::new(4, X264).size(1280, 720).color(Matrix::Bt709, false);
     check_colors(&recipe, Bt709, Limited, (false, false));
 }
 
@@ -66,7 +66,7 @@ fn untagged_from_720_lines_is_bt709() {
 fn full_range() {
     let recipe = Recipe::new(4, &format!("{X264} -colorspace smpte170m -color_range pc"))
         .pix_fmt("yuvj420p")
-        .colour(Matrix::Bt601, true);
+        .color(Matrix::Bt601, true);
     check_colors(&recipe, Bt601, Full, (true, true));
 }
 
@@ -77,7 +77,7 @@ fn ten_bit_h265_in_bt2020() {
         &format!("-c:v libx265 -preset ultrafast -crf 8 -x265-params log-level=none {TAG_2020}"),
     )
     .pix_fmt("yuv420p10le")
-    .colour(Matrix::Bt2020, false);
+    .color(Matrix::Bt2020, false);
     check_colors(&recipe, Bt2020, Limited, (true, true));
 }
 
@@ -85,7 +85,7 @@ fn ten_bit_h265_in_bt2020() {
 fn ten_bit_h264() {
     let recipe = Recipe::new(4, &format!("{X264} {TAG_709}"))
         .pix_fmt("yuv422p10le")
-        .colour(Matrix::Bt709, false);
+        .color(Matrix::Bt709, false);
     check_colors(&recipe, Bt709, Limited, (true, true));
 }
 
@@ -93,7 +93,7 @@ fn ten_bit_h264() {
 fn ten_bit_av1() {
     let recipe = Recipe::new(4, &format!("-c:v libaom-av1 -cpu-used 8 -crf 10 {TAG_709}"))
         .pix_fmt("yuv420p10le")
-        .colour(Matrix::Bt709, false);
+        .color(Matrix::Bt709, false);
     check_colors(&recipe, Bt709, Limited, (true, true));
 }
 
@@ -115,7 +115,7 @@ fn gray() {
     );
     let recipe = Recipe::new(4, &format!("{X264} -color_range pc"))
         .pix_fmt("gray")
-        .colour(Matrix::Bt601, true);
+        .color(Matrix::Bt601, true);
     check_colors(&recipe, Bt601, Full, (false, true));
 }
 
@@ -133,7 +133,7 @@ fn rgb_in_h264() {
         std::iter::empty(),
     );
     let last = media::frame(&rgb, FramePosition::Last, &MediaOptions::new()).unwrap();
-    assert_eq!((number(&last), last.colour().matrix), (3, ColourMatrix::Rgb));
+    assert_eq!((number(&last), last.color().matrix), (3, ColorMatrix::Rgb));
     assert!(worst_patch(&last, false) < 4.0);
 }
 
@@ -141,10 +141,7 @@ fn rgb_in_h264() {
 fn an_unusual_color_tag_is_not_a_failure() {
     let recipe = Recipe::new(4, &format!("{X264} -colorspace ictcp"));
     let last = media::frame(recipe.make(), FramePosition::Last, &MediaOptions::new()).unwrap();
-    assert_eq!(
-        (last.colour().matrix, last.colour().matrix_tagged),
-        (Bt601, false)
-    );
+    assert_eq!((last.color().matrix, last.color().matrix_tagged), (Bt601, false));
 }
 
 #[test]
@@ -152,7 +149,7 @@ fn jpeg_is_bt601_full_range_at_any_size() {
     let recipe = Recipe::new(1, "-frames:v 1 -c:v mjpeg -q:v 1 -qmin 1")
         .size(1280, 720)
         .pix_fmt("yuvj420p")
-        .colour(Matrix::Bt601, true)
+        .color(Matrix::Bt601, true)
         .ending("jpg");
     check_colors(&recipe, Bt601, Full, (true, true));
 }
@@ -170,11 +167,11 @@ fn an_unknown_color_tag_is_not_a_crash() {
     ] {
         let recipe = Recipe::new(4, codec).remux(&format!("-c copy -bsf:v {filter}:{NUMBERS}"));
         let last = media::frame(recipe.make(), FramePosition::Last, &MediaOptions::new()).unwrap();
-        assert_eq!((number(&last), last.colour().matrix_tagged), (3, false));
+        assert_eq!((number(&last), last.color().matrix_tagged), (3, false));
         assert_eq!(
             (
-                last.colour().primaries.as_deref(),
-                last.colour().transfer.as_deref()
+                last.color().primaries.as_deref(),
+                last.color().transfer.as_deref()
             ),
             (None, None)
         );

@@ -469,7 +469,7 @@ async fn an_async_call_returns_at_the_deadline() {
         let (_held, source) = stuck(&clip);
         let options = MediaOptions::new().with_deadline(deadline);
         let start = Instant::now();
-        let error = media::bridge::frame(source, FramePosition::First, options)
+        let error = media::nonblocking::frame(source, FramePosition::First, options)
             .await
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");

@@ -30,12 +30,16 @@ fn a_raised_interrupt_and_a_deadline_end_the_call() {
 async fn the_async_functions_return_the_same_frame() {
     let path = Recipe::new(10, X264).make();
     let options = MediaOptions::new();
-    let there = media::bridge::frame(&*path, FramePosition::Last, options.clone())
+    let there = media::nonblocking::frame(&*path, FramePosition::Last, options.clone())
         .await
         .unwrap();
     assert_eq!(there.rgb(), frame(&path, FramePosition::Last).rgb());
     assert_eq!(
-        media::bridge::probe(&*path, options).await.unwrap().video.frames,
+        media::nonblocking::probe(&*path, options)
+            .await
+            .unwrap()
+            .video
+            .frames,
         Some(10)
     );
 }
@@ -97,7 +101,7 @@ async fn dropping_the_future_raises_the_interrupt() {
     let (started, starts) = std::sync::mpsc::channel();
     let own = Interrupt::new();
     let options = MediaOptions::new().with_interrupt(own.clone());
-    let work = media::bridge::run(options, move |options| {
+    let work = media::nonblocking::run(options, move |options| {
         started.send(()).unwrap();
         // Any call notices the interrupt. This one is repeated until it does.
         let clip = Recipe::new(10, X264).make();

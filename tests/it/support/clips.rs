@@ -83,7 +83,7 @@ impl Recipe {
         self
     }
 
-    pub fn colour(mut self, matrix: Matrix, full_range: bool) -> Self {
+    pub fn color(mut self, matrix: Matrix, full_range: bool) -> Self {
         (self.matrix, self.full_range) = (matrix, full_range);
         self
     }
@@ -154,7 +154,7 @@ impl Recipe {
         for &(plane, across, down) in planes {
             for y in 0..self.height.div_ceil(down) {
                 for x in 0..self.width.div_ceil(across) {
-                    let mut rgb = colour_at(number, x * across, y * down);
+                    let mut rgb = color_at(number, x * across, y * down);
                     if gray {
                         rgb = [rgb[1]; 3];
                     }
@@ -190,7 +190,7 @@ impl Recipe {
     }
 }
 
-fn colour_at(number: usize, x: usize, y: usize) -> [u8; 3] {
+fn color_at(number: usize, x: usize, y: usize) -> [u8; 3] {
     let (column, row) = (x / CELL, y / CELL);
     if row == 0 {
         let bit = column < BITS && number >> column & 1 == 1;

@@ -51,7 +51,7 @@ public final class Frame: Sendable {
     /// The index of the frame in presentation order, from 0, if known.
     public var number: UInt64? { core.origin().number }
     /// The color matrix and range used for the conversion, and whether the clip states them or they were assumed.
-    public var colour: ColourInfo { core.origin().color }
+    public var color: ColorInfo { core.origin().color }
     /// The rotation stated by the clip. It is already applied.
     public var rotation: Rotation { core.origin().rotation }
 

@@ -63,9 +63,9 @@ public typealias Probe = ReelkinGenerated.Probe
 public typealias VideoProbe = ReelkinGenerated.VideoProbe
 public typealias AudioProbe = ReelkinGenerated.AudioProbe
 public typealias Rotation = ReelkinGenerated.Rotation
-public typealias ColourInfo = ReelkinGenerated.ColourInfo
-public typealias ColourMatrix = ReelkinGenerated.ColourMatrix
-public typealias ColourRange = ReelkinGenerated.ColourRange
+public typealias ColorInfo = ReelkinGenerated.ColorInfo
+public typealias ColorMatrix = ReelkinGenerated.ColorMatrix
+public typealias ColorRange = ReelkinGenerated.ColorRange
 public typealias TimeBase = ReelkinGenerated.TimeBase
 
 // MARK: Sidecars

@@ -159,7 +159,7 @@ fn chain_progress(event: &ChainEvent, last_clip: u32) -> Option<Progress> {
 fn drift_line(drift: &Drift) -> String {
     format!(
         "drift from clip 0: color {:.1}, contrast x{:.2}, sharpness x{:.2}",
-        drift.colour_delta, drift.contrast_ratio, drift.sharpness_ratio
+        drift.color_delta, drift.contrast_ratio, drift.sharpness_ratio
     )
 }
 

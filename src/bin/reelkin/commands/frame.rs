@@ -69,7 +69,7 @@ pub(crate) fn run(global: &GlobalArgs, args: &FrameArgs) -> CommandResult {
                 "time_base": format!("{numerator}/{denominator}"),
                 "number": frame.number(),
                 "rotation": frame.rotation().degrees(),
-                "colour": frame.colour(),
+                "colour": frame.color(),
                 "bytes": bytes.len(),
             }));
         } else {

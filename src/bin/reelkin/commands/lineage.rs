@@ -245,7 +245,7 @@ async fn contact_sheet(library: &Library, family: &Family) -> CommandResult<Fram
             }
         };
         let ends = vec![FramePosition::First, FramePosition::Last];
-        let frames = media::bridge::frames(source, ends, MediaOptions::default()).await?;
+        let frames = media::nonblocking::frames(source, ends, MediaOptions::default()).await?;
         Ok::<_, CliError>((member, frames))
     });
     let mut ends = stream::iter(ends).buffered(cores);

@@ -60,7 +60,7 @@ fn describe(probe: &Probe) -> Vec<String> {
         stream = format!("{stream}, rotated by {} degrees", video.rotation.degrees());
     }
     lines.push(stream);
-    let color = &video.colour;
+    let color = &video.color;
     let source = |tagged: bool| if tagged { "" } else { " (assumed)" };
     let (matrix, range) = (json_word(&color.matrix), json_word(&color.range));
     lines.push(format!(

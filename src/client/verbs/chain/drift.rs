@@ -4,7 +4,7 @@ use crate::client::VideoClient;
 use crate::client::pipeline::clip_source::ClipSource;
 use crate::error::{Error, Result};
 use crate::library::Drift;
-use crate::media::{Frame, FramePosition, MediaOptions, bridge, statistics_of_both};
+use crate::media::{Frame, FramePosition, MediaOptions, nonblocking, statistics_of_both};
 use crate::request::MediaInput;
 
 /// Minimum contrast and sharpness for a ratio. Lower values are those of a plain image, and a ratio to them has no
@@ -17,7 +17,7 @@ pub(crate) async fn last_frame(client: &VideoClient, clip: &MediaInput) -> Resul
     let local = source
         .local
         .ok_or_else(|| Error::invalid(format!("read video {}: it is not on this machine", source.name)))?;
-    bridge::frame(
+    nonblocking::frame(
         local.media(&source.name),
         FramePosition::Last,
         MediaOptions::default(),
@@ -41,7 +41,7 @@ pub(crate) async fn measure(anchor: Frame, frame: Frame) -> Result<Drift> {
             rounded(ratio(from.sharpness, to.sharpness)),
         ))
     };
-    bridge::run(MediaOptions::default(), work).await
+    nonblocking::run(MediaOptions::default(), work).await
 }
 
 /// Rounds to three decimals, for readable records.
@@ -67,7 +67,7 @@ mod tests {
         let dark = measure(anchor.clone(), striped([50, 90])).await.unwrap();
         assert!((dark.contrast_ratio - 0.5).abs() < 0.01 && (dark.sharpness_ratio - 0.25).abs() < 0.01);
         // 70 levels in each of three channels.
-        assert!((dark.colour_delta - 121.2).abs() < 0.1, "{dark:?}");
+        assert!((dark.color_delta - 121.2).abs() < 0.1, "{dark:?}");
         assert!(dark.warning().is_some());
         // The ratio to a black frame is still a finite number.
         let black = measure(striped([0, 0]), anchor).await.unwrap();

@@ -62,11 +62,11 @@ impl HashedRequest {
             budget,
             name,
         } = request;
-        if steps.len() > ChainRequest::MOST_STEPS {
+        if steps.len() > ChainRequest::MAX_STEPS {
             return Err(Error::invalid(format!(
                 "a chain of {} steps is out of range: use up to {}",
                 steps.len(),
-                ChainRequest::MOST_STEPS
+                ChainRequest::MAX_STEPS
             )));
         }
         let mut hashed = Vec::new();

@@ -409,7 +409,7 @@ fn total_cost(clip: &Clip) -> Option<UsdTicks> {
     Some(clip + UsdTicks::new(planning.unwrap_or_default()))
 }
 
-/// Converts the number of a clip for an event. It is at most `ChainRequest::MOST_STEPS`.
+/// Converts the number of a clip for an event. It is at most `ChainRequest::MAX_STEPS`.
 fn event_number(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -31,7 +31,7 @@ public class Frame internal constructor(private val native: NativeFrame) : Media
     public val number: ULong? get() = open().origin().number
 
     /** The color matrix and range used for the conversion, and whether the clip states them or they were assumed. */
-    public val colour: ColourInfo get() = open().origin().color
+    public val color: ColorInfo get() = open().origin().color
 
     /** The rotation stated by the clip. It is already applied. */
     public val rotation: Rotation get() = open().origin().rotation
