@@ -95,32 +95,38 @@ mod storage;
 mod telemetry;
 mod text;
 
-pub use client::{
-    Analyze, Generate, JobHandle, Outcome, Recover, Recovered, RecoveryEvent, RecoveryHandle, Transform,
-    VideoClient, VideoClientBuilder,
-};
 #[cfg(feature = "media")]
-pub use client::{Chain, ChainEvent, ChainHandle, ChainOutcome, ContinueFrom};
+pub use client::{ChainEvent, ChainHandle, ChainOutcome};
+pub use client::{
+    JobHandle, JobOutcome, Recovered, RecoveryEvent, RecoveryHandle, VideoClient, VideoClientBuilder,
+};
 pub use error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 pub use http::{AccessToken, DownloadPolicy, RateLimit, Timeouts, TokenError, TokenSource};
 pub use ids::{ClipId, InvalidId, JobId, RecordId};
-pub use job::{Event, Events, Handle, JobEvent, JobEvents, PollPolicy};
+pub use job::{EventStream, JobEvent, JobEvents, PollPolicy, WorkEvent, WorkHandle};
 pub use journal::{JobRecord, JobState, Settlement, StuckJob};
 #[cfg(feature = "media")]
 pub use library::{ChainRecord, Drift};
 pub use library::{Clip, Library, QuarantinedClip};
 pub use lineage::Family;
-pub use model::{AspectRatio, ModelTable, Resolution, Validation, VideoModel};
+pub use model::{AspectRatio, ModelTable, Resolution, VideoModel};
 pub use money::{Budget, Spent, UsdTicks, usd};
 pub use planner::{ClipNotes, SeenFrame};
 pub use provider::{TokenUsage, VisibleModel};
 pub use request::{
-    AnalyzeOptions, Checked, CheckedVideo, ContinueRequest, ContinueStrategy, Defaults, EditRequest,
-    ExtendRequest, FrameChoice, GenerateMode, GenerateRequest, Keyframe, MediaInput, PlanChoice, PlanWhen,
-    PlannerFailure, PlannerSettings, PublicUrl, StorageOptions, TransportChoice, UploadTarget, secs,
+    AnalyzeOptions, ContinueRequest, ContinueStrategy, EditRequest, ExtendRequest, FrameChoice, GenerateMode,
+    GenerateRequest, Keyframe, MediaInput, PlanChoice, PlanWhen, PlannerFailure, PlannerSettings, PublicUrl,
+    StorageOptions, TransportChoice, UploadTarget, secs,
 };
 #[cfg(feature = "media")]
 pub use request::{ChainRequest, ChainStart};
+
+/// The futures of the verbs, which [`VideoClient`] returns.
+pub mod futures {
+    pub use crate::client::{Analyze, EditClip, ExtendClip, Generate, Recover};
+    #[cfg(feature = "media")]
+    pub use crate::client::{Chain, ContinueFrom};
+}
 
 /// Entry points for the fuzz targets. Not part of the public API.
 #[cfg(fuzzing)]
@@ -145,8 +151,8 @@ fn _assert_impls() {
     is_shareable::<JobHandle>();
     is_shareable::<Library>();
     is_shareable::<Error>();
-    is_sendable::<Analyze>();
-    is_sendable::<Generate>();
+    is_sendable::<futures::Analyze>();
+    is_sendable::<futures::Generate>();
     is_sendable::<JobEvents>();
 }
 

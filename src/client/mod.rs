@@ -13,9 +13,9 @@ use std::ops::RangeBounds;
 use std::sync::{Arc, Once};
 
 pub use self::builder::VideoClientBuilder;
-pub use self::outcome::Outcome;
+pub use self::outcome::JobOutcome;
 pub use self::pipeline::recover::{Recover, Recovered, RecoveryEvent, RecoveryHandle};
-pub use self::verbs::{Analyze, Generate, Transform};
+pub use self::verbs::{Analyze, EditClip, ExtendClip, Generate};
 #[cfg(feature = "media")]
 pub use self::verbs::{Chain, ChainEvent, ChainHandle, ChainOutcome, ContinueFrom, ExtractFrame};
 
@@ -24,7 +24,7 @@ use self::pipeline::verify::Verification;
 use crate::error::Result;
 use crate::http::Http;
 use crate::ids::JobId;
-use crate::job::{self, Handle, PollPolicy};
+use crate::job::{self, PollPolicy, WorkHandle};
 use crate::library::{Clip, Library};
 use crate::model::{ModelTable, Validation};
 use crate::money::{Budget, Spent};
@@ -38,7 +38,7 @@ use crate::telemetry::Verb;
 const CONCURRENT_SAVES: usize = 32;
 
 /// A handle to a running job, which returns a clip.
-pub type JobHandle = Handle<Clip>;
+pub type JobHandle = WorkHandle<Clip>;
 
 /// Makes clips and saves them in a library.
 ///
@@ -211,7 +211,7 @@ impl VideoClient {
     ///
     /// A request that was not sent is not sent any more: its call ends with an error of kind `stopped`, and the money
     /// that was reserved for it is released. A request that is being sent is completed, and its job is recorded. Waits
-    /// for jobs end as with [`stop_waiting`](Handle::stop_waiting). When the calls have returned, all of that is done. A
+    /// for jobs end as with [`stop_waiting`](WorkHandle::stop_waiting). When the calls have returned, all of that is done. A
     /// later [`recover`](Self::recover) of another client finishes the jobs.
     ///
     /// This cannot be undone: the client never sends a paid request again.

@@ -7,12 +7,12 @@ use crate::library::Clip;
 
 /// The result of a paid request, sorted by what can be done about it.
 ///
-/// [`JobHandle::outcome`](crate::Handle::outcome) returns it, and `Outcome::from` converts the result of any verb. The
+/// [`JobHandle::outcome`](crate::WorkHandle::outcome) returns it, and `JobOutcome::from` converts the result of any verb. The
 /// JSON of the command line has its [`code`](Self::code), [`may_have_been_charged`](Self::may_have_been_charged) and
 /// [`retry_advice`](Self::retry_advice).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub enum Outcome {
+pub enum JobOutcome {
     /// The clip is in the library.
     Done(Box<Clip>),
     /// Moderation refused the request, failed the job, or withheld the clip. Do not send it again unchanged.
@@ -58,7 +58,7 @@ pub enum Outcome {
     Refused(Error),
 }
 
-impl From<Result<Clip>> for Outcome {
+impl From<Result<Clip>> for JobOutcome {
     fn from(result: Result<Clip>) -> Self {
         let error = match result {
             Ok(clip) => return Self::Done(Box::new(clip)),
@@ -87,7 +87,7 @@ impl From<Result<Clip>> for Outcome {
     }
 }
 
-impl Outcome {
+impl JobOutcome {
     /// Returns the error, or `None` if there is a clip.
     pub const fn error(&self) -> Option<&Error> {
         match self.as_result() {
@@ -148,11 +148,11 @@ impl Outcome {
 }
 
 impl JobHandle {
-    /// Waits until the job is over, like [`wait`](crate::Handle::wait), and returns the result as an [`Outcome`].
+    /// Waits until the job is over, like [`wait`](crate::WorkHandle::wait), and returns the result as an [`JobOutcome`].
     ///
     /// # Cancel safety
-    /// As for [`wait`](crate::Handle::wait).
-    pub async fn outcome(&self) -> Outcome {
+    /// As for [`wait`](crate::WorkHandle::wait).
+    pub async fn outcome(&self) -> JobOutcome {
         self.wait().await.into()
     }
 }
@@ -169,7 +169,7 @@ mod tests {
                 Some(id) => error.with_job_id(&JobId::parse(id).unwrap()),
                 None => error,
             };
-            Outcome::from(Err(error))
+            JobOutcome::from(Err(error))
         };
         for (kind, job, code) in [
             (ErrorKind::Moderated, None, "moderated"),

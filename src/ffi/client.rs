@@ -16,9 +16,10 @@ use super::settings::ClientOptions;
 use super::tasks::JobTasks;
 use super::token::{Callback, TokenCallback};
 use crate::media::FramePosition;
+use crate::request::Checked;
 use crate::{
-    AnalyzeOptions, ChainOutcome, ChainRequest, Checked, Clip, ClipNotes, ContinueRequest, EditRequest,
-    ExtendRequest, GenerateRequest, MediaInput, ModelTable, VisibleModel,
+    AnalyzeOptions, ChainOutcome, ChainRequest, Clip, ClipNotes, ContinueRequest, EditRequest, ExtendRequest,
+    GenerateRequest, MediaInput, ModelTable, VisibleModel,
 };
 
 /// Maximum time to wait for create requests that are being sent. What is unfinished then stays in the journal.

@@ -8,9 +8,9 @@ use super::error::Result;
 use super::journal::Recovered;
 use super::runtime::ProcessBound;
 
-use crate::{ChainEvent, ChainOutcome, Clip, Events, JobEvent, RecoveryEvent};
+use crate::{ChainEvent, ChainOutcome, Clip, EventStream, JobEvent, RecoveryEvent};
 
-/// Defines an object for a kind of [`Handle`](crate::Handle) and one for its events. `UniFFI` has no generics.
+/// Defines an object for a kind of [`WorkHandle`](crate::WorkHandle) and one for its events. `UniFFI` has no generics.
 macro_rules! export_handle {
     ($(#[$docs:meta])* $handle:ident, $events:ident, $core:ty, $event:ty, $outcome:ty, $(#[$events_docs:meta])*) => {
         $(#[$docs])*
@@ -52,7 +52,7 @@ macro_rules! export_handle {
 
         $(#[$events_docs])*
         #[derive(uniffi::Object)]
-        pub struct $events(ProcessBound<Mutex<Events<$event>>>);
+        pub struct $events(ProcessBound<Mutex<EventStream<$event>>>);
 
         #[uniffi::export]
         impl $events {

@@ -4,9 +4,11 @@ use std::fmt;
 
 use super::error::{Result, VideoError};
 use super::token::Callback;
+use crate::model::Validation;
+use crate::request::Defaults;
 use crate::{
-    AnalyzeOptions, Budget, Defaults, DownloadPolicy, ErrorKind, ModelTable, PlannerSettings, PollPolicy,
-    RateLimit, Timeouts, Validation, VideoClient,
+    AnalyzeOptions, Budget, DownloadPolicy, ErrorKind, ModelTable, PlannerSettings, PollPolicy, RateLimit,
+    Timeouts, VideoClient,
 };
 
 /// The settings of a client. Only `library` is required.

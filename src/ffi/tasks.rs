@@ -13,7 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::error::{Result, VideoError};
 use super::runtime;
-use crate::{ErrorKind, Event, Handle};
+use crate::{ErrorKind, WorkEvent, WorkHandle};
 
 /// Maximum time a recovery waits for abandoned jobs to update the journal.
 const ABANDON_TIMEOUT: Duration = Duration::from_secs(10);
@@ -52,8 +52,8 @@ impl JobTasks {
     pub(super) async fn finish<T, E, S>(&self, start: S) -> Result<T>
     where
         T: Clone + Send + Sync + 'static,
-        E: Event,
-        S: Future<Output = crate::Result<Handle<T, E>>> + Send + 'static,
+        E: WorkEvent,
+        S: Future<Output = crate::Result<WorkHandle<T, E>>> + Send + 'static,
     {
         let (handle, stop_on_drop) = self.spawn(start).await?;
         let outcome = handle.wait().await;
@@ -62,11 +62,11 @@ impl JobTasks {
     }
 
     /// Starts a job and returns its handle. From then on the job runs whether or not anyone waits for it.
-    pub(super) async fn start<T, E, S>(&self, start: S) -> Result<Handle<T, E>>
+    pub(super) async fn start<T, E, S>(&self, start: S) -> Result<WorkHandle<T, E>>
     where
         T: Clone + Send + Sync + 'static,
-        E: Event,
-        S: Future<Output = crate::Result<Handle<T, E>>> + Send + 'static,
+        E: WorkEvent,
+        S: Future<Output = crate::Result<WorkHandle<T, E>>> + Send + 'static,
     {
         let (handle, stop_on_drop) = self.spawn(start).await?;
         stop_on_drop.disarm();
@@ -74,11 +74,11 @@ impl JobTasks {
     }
 
     /// Starts a job in a background task and returns its handle. Dropping the guard stops the waiting.
-    async fn spawn<T, E, S>(&self, start: S) -> Result<(Handle<T, E>, DropGuard)>
+    async fn spawn<T, E, S>(&self, start: S) -> Result<(WorkHandle<T, E>, DropGuard)>
     where
         T: Clone + Send + Sync + 'static,
-        E: Event,
-        S: Future<Output = crate::Result<Handle<T, E>>> + Send + 'static,
+        E: WorkEvent,
+        S: Future<Output = crate::Result<WorkHandle<T, E>>> + Send + 'static,
     {
         let runtime = runtime::handle()?;
         let stop = self.closing.child_token();

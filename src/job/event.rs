@@ -58,11 +58,11 @@ pub enum JobEvent {
     },
 }
 
-/// Prevents implementations of [`Event`] outside the crate, so that the trait can change.
+/// Prevents implementations of [`WorkEvent`] outside the crate, so that the trait can change.
 pub trait Sealed {}
 
 /// An event of observed work: [`JobEvent`] for a job. This trait cannot be implemented outside the crate.
-pub trait Event: Sealed + Clone + Send + Sync + 'static {
+pub trait WorkEvent: Sealed + Clone + Send + Sync + 'static {
     /// The id of the work.
     type Id: Clone + fmt::Debug + Send + Sync + 'static;
 
@@ -77,7 +77,7 @@ pub trait Event: Sealed + Clone + Send + Sync + 'static {
 
 impl Sealed for JobEvent {}
 
-impl Event for JobEvent {
+impl WorkEvent for JobEvent {
     type Id = JobId;
 
     fn is_droppable(&self) -> bool {
@@ -113,7 +113,7 @@ impl<E> Log<E> {
     }
 }
 
-impl<E: Event> EventLog<E> {
+impl<E: WorkEvent> EventLog<E> {
     pub(super) fn new() -> Self {
         Self(watch::Sender::new(Log {
             events: VecDeque::new(),
@@ -141,7 +141,7 @@ impl<E: Event> EventLog<E> {
     }
 
     /// Returns a stream of all events from the beginning.
-    pub(super) fn watch(&self) -> Events<E> {
+    pub(super) fn watch(&self) -> EventStream<E> {
         let start = (0, self.0.subscribe());
         let stream = futures_util::stream::unfold(start, |(from, mut changes)| async move {
             let (number, event) = {
@@ -151,7 +151,7 @@ impl<E: Event> EventLog<E> {
             };
             Some((event, (number + 1, changes)))
         });
-        Events(stream.boxed())
+        EventStream(stream.boxed())
     }
 }
 
@@ -159,13 +159,13 @@ impl<E: Event> EventLog<E> {
 ///
 /// Dropping the stream affects neither the work nor other observers. A slow observer misses at most progress events.
 #[must_use = "a stream does nothing unless polled"]
-pub struct Events<E>(BoxStream<'static, E>);
+pub struct EventStream<E>(BoxStream<'static, E>);
 
 /// The events of one job.
-pub type JobEvents = Events<JobEvent>;
+pub type JobEvents = EventStream<JobEvent>;
 
-impl<E> Events<E> {
-    /// Returns the next event, or `None` when the work has ended. [`Handle::wait`](super::Handle::wait) returns its
+impl<E> EventStream<E> {
+    /// Returns the next event, or `None` when the work has ended. [`WorkHandle::wait`](super::WorkHandle::wait) returns its
     /// result.
     ///
     /// # Cancel safety
@@ -175,7 +175,7 @@ impl<E> Events<E> {
     }
 }
 
-impl<E> Stream for Events<E> {
+impl<E> Stream for EventStream<E> {
     type Item = E;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<E>> {
@@ -183,9 +183,9 @@ impl<E> Stream for Events<E> {
     }
 }
 
-impl<E> fmt::Debug for Events<E> {
+impl<E> fmt::Debug for EventStream<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Events(..)")
+        f.write_str("EventStream(..)")
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::{oneshot, watch};
 use tracing::Span;
 
 use super::JobEvent;
-use super::event::{Event, EventLog, Events};
+use super::event::{EventLog, EventStream, WorkEvent};
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::ids::JobId;
 use crate::model::VideoModel;
@@ -21,7 +21,7 @@ use crate::telemetry;
 ///
 /// The work runs in a separate task. Dropping the handle, its futures or its events does not stop the work: the clip is
 /// still saved. All clones of a handle observe the same work.
-pub struct Handle<T, E: Event = JobEvent> {
+pub struct WorkHandle<T, E: WorkEvent = JobEvent> {
     id: E::Id,
     work: Arc<Work<T, E>>,
 }
@@ -36,7 +36,7 @@ struct Work<T, E> {
     stop: StopSignal,
 }
 
-impl<T: Clone + Send + Sync, E: Event> Work<T, E> {
+impl<T: Clone + Send + Sync, E: WorkEvent> Work<T, E> {
     /// Waits until the work has ended and returns its result.
     async fn result(&self) -> Result<T> {
         let mut result = self.result.clone();
@@ -46,7 +46,7 @@ impl<T: Clone + Send + Sync, E: Event> Work<T, E> {
     }
 }
 
-impl<T, E: Event> Clone for Handle<T, E> {
+impl<T, E: WorkEvent> Clone for WorkHandle<T, E> {
     fn clone(&self) -> Self {
         Self {
             id: self.id.clone(),
@@ -55,22 +55,22 @@ impl<T, E: Event> Clone for Handle<T, E> {
     }
 }
 
-impl<T, E: Event> fmt::Debug for Handle<T, E> {
+impl<T, E: WorkEvent> fmt::Debug for WorkHandle<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle")
+        f.debug_struct("WorkHandle")
             .field("id", &self.id)
             .finish_non_exhaustive()
     }
 }
 
-impl<T: Clone + Send + Sync + 'static, E: Event> Handle<T, E> {
+impl<T: Clone + Send + Sync + 'static, E: WorkEvent> WorkHandle<T, E> {
     /// Returns the id of the job or chain. Any process can resume the work with it.
     pub fn id(&self) -> &E::Id {
         &self.id
     }
 
     /// Returns a stream of all events of the work from its beginning.
-    pub fn events(&self) -> Events<E> {
+    pub fn events(&self) -> EventStream<E> {
         self.work.log.watch()
     }
 
@@ -103,7 +103,7 @@ impl<T: Clone + Send + Sync + 'static, E: Event> Handle<T, E> {
 }
 
 /// The side of the work: emits events, announces the id and receives the stop signal.
-pub(crate) struct Reporter<E: Event = JobEvent> {
+pub(crate) struct Reporter<E: WorkEvent = JobEvent> {
     emit: Arc<dyn Fn(E) + Send + Sync>,
     /// Receives the id; `None` after the id was sent.
     id: Mutex<Option<oneshot::Sender<E::Id>>>,
@@ -121,7 +121,7 @@ impl Reporter {
     }
 }
 
-impl<E: Event> Reporter<E> {
+impl<E: WorkEvent> Reporter<E> {
     /// Sends an event to all observers.
     pub(crate) fn emit(&self, event: E) {
         (self.emit)(event);
@@ -138,7 +138,7 @@ impl<E: Event> Reporter<E> {
 
     /// Returns the reporter of a part of this work. Its events are wrapped and emitted here; stopping this work stops the
     /// part.
-    pub(crate) fn part<P: Event>(&self, wrap: impl Fn(P) -> E + Send + Sync + 'static) -> Reporter<P> {
+    pub(crate) fn part<P: WorkEvent>(&self, wrap: impl Fn(P) -> E + Send + Sync + 'static) -> Reporter<P> {
         let emit = Arc::clone(&self.emit);
         Reporter {
             emit: Arc::new(move |event| emit(wrap(event))),
@@ -169,18 +169,18 @@ impl<E: Event> Reporter<E> {
 }
 
 /// Work that was started and may not have an id yet.
-pub(crate) struct Started<T, E: Event = JobEvent> {
+pub(crate) struct Started<T, E: WorkEvent = JobEvent> {
     id: oneshot::Receiver<E::Id>,
     work: Work<T, E>,
 }
 
 /// Publishes a result and closes the events when the task ends, even if it is dropped.
-struct EndGuard<T, E: Event> {
+struct EndGuard<T, E: WorkEvent> {
     result: watch::Sender<SharedResult<T>>,
     log: EventLog<E>,
 }
 
-impl<T, E: Event> Drop for EndGuard<T, E> {
+impl<T, E: WorkEvent> Drop for EndGuard<T, E> {
     fn drop(&mut self) {
         self.result.send_if_modified(|result| {
             let is_lost = result.is_none();
@@ -196,7 +196,7 @@ impl<T, E: Event> Drop for EndGuard<T, E> {
 pub(crate) fn spawn<T, E, F, W>(span: Span, stop: &StopSignal, work: F) -> Started<T, E>
 where
     T: Clone + Send + Sync + 'static,
-    E: Event,
+    E: WorkEvent,
     F: FnOnce(Reporter<E>) -> W,
     W: Future<Output = Result<T>> + Send + 'static,
 {
@@ -228,23 +228,23 @@ where
     }
 }
 
-impl<T: Clone + Send + Sync + 'static, E: Event> Started<T, E> {
+impl<T: Clone + Send + Sync + 'static, E: WorkEvent> Started<T, E> {
     /// Returns a handle for work whose id is already known.
-    pub(crate) fn with_id(self, id: E::Id) -> Handle<T, E> {
+    pub(crate) fn with_id(self, id: E::Id) -> WorkHandle<T, E> {
         let work = Arc::new(self.work);
-        Handle { id, work }
+        WorkHandle { id, work }
     }
 
     /// Waits until the work has its id and returns a handle.
     ///
     /// # Errors
     /// The error with which the work ended before it had an id.
-    pub(crate) async fn handle(self) -> Result<Handle<T, E>> {
+    pub(crate) async fn handle(self) -> Result<WorkHandle<T, E>> {
         let Self { id, work } = self;
         let work = Arc::new(work);
         // The sender is dropped when the work ends without an id.
         match id.await {
-            Ok(id) => Ok(Handle { id, work }),
+            Ok(id) => Ok(WorkHandle { id, work }),
             Err(_) => Err(work.result().await.err().unwrap_or_else(lost)),
         }
     }
@@ -321,7 +321,7 @@ mod tests {
     }
 
     /// Returns the error of all handles, and the number of events of each stream.
-    async fn end_of(handle: &Handle<(), JobEvent>) -> (Error, [usize; 2]) {
+    async fn end_of(handle: &WorkHandle<(), JobEvent>) -> (Error, [usize; 2]) {
         use futures_util::StreamExt as _;
 
         let other = handle.clone();

@@ -19,8 +19,8 @@ mod schedule;
 
 pub(crate) use duration_stats::DurationStats;
 pub(crate) use event::Sealed;
-pub use event::{Event, Events, JobEvent, JobEvents};
-pub use handle::Handle;
+pub use event::{EventStream, JobEvent, JobEvents, WorkEvent};
+pub use handle::WorkHandle;
 pub(crate) use handle::{Reporter, spawn};
 pub(crate) use poll::{PollStart, wait_until_over};
 pub use schedule::PollPolicy;

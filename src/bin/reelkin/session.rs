@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use reelkin::sandbox::Sandbox;
-use reelkin::{Clip, Event, Handle, JobHandle, PollPolicy, VideoClient, VideoClientBuilder};
+use reelkin::{Clip, JobHandle, PollPolicy, VideoClient, VideoClientBuilder, WorkEvent, WorkHandle};
 use tokio::runtime::Runtime;
 
 use crate::args::{GlobalArgs, WaitArgs};
@@ -134,13 +134,13 @@ pub(crate) async fn wait_for_job(job: &JobHandle, quiet: bool) -> reelkin::Resul
 
 /// Waits for work and, unless `quiet`, draws those of its events that `describe` returns progress for.
 pub(crate) async fn wait_with_progress<T, E>(
-    work: &Handle<T, E>,
+    work: &WorkHandle<T, E>,
     quiet: bool,
     mut describe: impl FnMut(E) -> Option<Progress> + Send + 'static,
 ) -> reelkin::Result<T>
 where
     T: Clone + Send + Sync + 'static,
-    E: Event,
+    E: WorkEvent,
 {
     if quiet {
         return work.wait().await;

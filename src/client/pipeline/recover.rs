@@ -15,7 +15,7 @@ use crate::client::VideoClient;
 use crate::client::pipeline::finish;
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::ids::{JobId, RecordId};
-use crate::job::{self, Event, Handle, JobEvent, Reporter, Sealed};
+use crate::job::{self, JobEvent, Reporter, Sealed, WorkEvent, WorkHandle};
 use crate::journal::{
     Claim, JobError, JobRecord, JobState, LEASE_DURATION, OpenJob, OwnedRecord, StuckJob, WATCH_INTERVAL,
 };
@@ -29,7 +29,7 @@ use crate::telemetry::Verb;
 const CONCURRENT_JOBS: usize = 1024;
 
 /// A handle to a running recovery.
-pub type RecoveryHandle = Handle<Recovered, RecoveryEvent>;
+pub type RecoveryHandle = WorkHandle<Recovered, RecoveryEvent>;
 
 /// The result of a recovery.
 #[derive(Debug, Clone, Default)]
@@ -86,7 +86,7 @@ pub enum RecoveryEvent {
 
 impl Sealed for RecoveryEvent {}
 
-impl Event for RecoveryEvent {
+impl WorkEvent for RecoveryEvent {
     type Id = ();
 
     fn is_droppable(&self) -> bool {

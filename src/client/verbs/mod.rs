@@ -20,4 +20,4 @@ pub use self::continue_from::ContinueFrom;
 #[cfg(feature = "media")]
 pub use self::frame::ExtractFrame;
 pub use self::generate::Generate;
-pub use self::transform::Transform;
+pub use self::transform::{EditClip, ExtendClip};

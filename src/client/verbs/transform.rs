@@ -22,11 +22,19 @@ use crate::stop::StopSignal;
 use crate::telemetry::{self, Verb};
 use tempfile::TempPath;
 
-/// A clip to make from another one; see [`VideoClient::edit`] and [`VideoClient::extend`]. Does nothing
-/// until it is awaited or started.
+/// The future of [`VideoClient::edit`]. Does nothing until it is awaited or started.
 #[derive(Debug)]
 #[must_use = "nothing is made until it is awaited or started"]
-pub struct Transform {
+pub struct EditClip(Transform);
+
+/// The future of [`VideoClient::extend`]. Does nothing until it is awaited or started.
+#[derive(Debug)]
+#[must_use = "nothing is made until it is awaited or started"]
+pub struct ExtendClip(Transform);
+
+/// A clip to make from another one.
+#[derive(Debug)]
+struct Transform {
     client: VideoClient,
     verb: Verb,
     /// The checked request. An error is returned when the work starts.
@@ -40,7 +48,7 @@ pub struct Transform {
 }
 
 impl VideoClient {
-    /// Makes an edited copy of a clip. Await the future for the clip, or [`start`](Transform::start) it for a handle.
+    /// Makes an edited copy of a clip. Await the future for the clip, or [`start`](EditClip::start) it for a handle.
     ///
     /// # Errors
     /// Those of [`generate`](Self::generate). Before anything is paid also `InvalidRequest` for a clip that is not an
@@ -51,9 +59,9 @@ impl VideoClient {
     ///
     /// # Cost
     /// The price of the seconds of the source and of the seconds of the new clip.
-    pub fn edit(&self, request: EditRequest) -> Transform {
+    pub fn edit(&self, request: EditRequest) -> EditClip {
         let inner = &self.inner;
-        Transform {
+        EditClip(Transform {
             checked: request.check(&inner.models, &inner.defaults, inner.validation),
             client: self.clone(),
             verb: Verb::Edit,
@@ -63,7 +71,7 @@ impl VideoClient {
             user: request.user,
             storage: request.storage,
             output: request.output,
-        }
+        })
     }
 
     /// Adds seconds at the end of a clip. The new clip has the old part and the new part in one file, and its delivery
@@ -77,9 +85,9 @@ impl VideoClient {
     ///
     /// # Cost
     /// The price of the seconds of the source and of the added seconds.
-    pub fn extend(&self, request: ExtendRequest) -> Transform {
+    pub fn extend(&self, request: ExtendRequest) -> ExtendClip {
         let inner = &self.inner;
-        Transform {
+        ExtendClip(Transform {
             checked: request.check(&inner.models, &inner.defaults, inner.validation),
             client: self.clone(),
             verb: Verb::Extend,
@@ -89,11 +97,11 @@ impl VideoClient {
             user: None,
             storage: request.storage,
             output: request.output,
-        }
+        })
     }
 }
 
-impl Transform {
+impl EditClip {
     /// Sends the request, and returns when the job has its id. The work continues in the background.
     ///
     /// # Errors
@@ -102,6 +110,25 @@ impl Transform {
     /// # Cancel safety
     /// Dropping the future after its first poll stops nothing: the work continues, and the clip is saved.
     pub async fn start(self) -> Result<JobHandle> {
+        self.0.start().await
+    }
+}
+
+impl ExtendClip {
+    /// Sends the request, and returns when the job has its id. The work continues in the background.
+    ///
+    /// # Errors
+    /// Those of [`EditClip::start`].
+    ///
+    /// # Cancel safety
+    /// As for [`EditClip::start`].
+    pub async fn start(self) -> Result<JobHandle> {
+        self.0.start().await
+    }
+}
+
+impl Transform {
+    async fn start(self) -> Result<JobHandle> {
         let stop = self.client.stop_signal().clone();
         job::spawn(self.verb.span(), &stop, move |reporter| async move {
             reporter.emit(JobEvent::Planning);
@@ -110,14 +137,27 @@ impl Transform {
         .handle()
         .await
     }
+
+    fn into_clip(self) -> Pin<Box<dyn Future<Output = Result<Clip>> + Send>> {
+        Box::pin(async move { self.start().await?.wait().await })
+    }
 }
 
-impl IntoFuture for Transform {
+impl IntoFuture for EditClip {
     type Output = Result<Clip>;
     type IntoFuture = Pin<Box<dyn Future<Output = Result<Clip>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.start().await?.wait().await })
+        self.0.into_clip()
+    }
+}
+
+impl IntoFuture for ExtendClip {
+    type Output = Result<Clip>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<Clip>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.0.into_clip()
     }
 }
 
@@ -129,7 +169,7 @@ pub(crate) async fn run_extension(
     observer: Option<Arc<dyn SubmissionObserver>>,
     reporter: Reporter,
 ) -> Result<Clip> {
-    Box::pin(run(client.extend(request), observer, reporter)).await
+    Box::pin(run(client.extend(request).0, observer, reporter)).await
 }
 
 /// Makes a clip and saves it in the library.

@@ -3,7 +3,7 @@
 #![cfg(feature = "cli")]
 
 use reelkin::sandbox::Sandbox;
-use reelkin::{Charge, DownloadPolicy, Outcome, RetryAdvice, secs};
+use reelkin::{Charge, DownloadPolicy, JobOutcome, RetryAdvice, secs};
 
 use crate::support::bench::{Bench, request};
 use crate::support::outcomes::{counts, generate, summary};
@@ -49,7 +49,7 @@ async fn invalid_oversized_and_truncated_downloads_never_enter_the_library() {
     let mut policy = DownloadPolicy::default();
     policy.max_bytes = 200_000;
     let client = bench.builder().download(policy).build().unwrap();
-    let outcome = Outcome::from(client.generate(request()).await);
+    let outcome = JobOutcome::from(client.generate(request()).await);
     assert_eq!(outcome.code(), "interrupted", "{outcome:?}");
     assert_eq!(counts(&bench), (1, 1, 0));
     // With a higher limit the same job is saved, and paid once.

@@ -6,7 +6,7 @@ use std::future::IntoFuture as _;
 
 use reelkin::sandbox::Sandbox;
 use reelkin::{
-    Budget, Charge, ContinueRequest, ErrorKind, GenerateRequest, Outcome, UsdTicks, VideoClient, secs, usd,
+    Budget, Charge, ContinueRequest, ErrorKind, GenerateRequest, JobOutcome, UsdTicks, VideoClient, secs, usd,
 };
 
 use crate::support::bench::{Bench, ms, polls_until, request};
@@ -318,7 +318,7 @@ async fn an_agent_in_a_loop_spends_no_more_than_its_limit() {
         // A new client each time, as an agent's tool calls are.
         let budget = Budget::per_day(ticks(2 * CLIP));
         let client = bench.builder().budget(budget).build().unwrap();
-        let outcome = Outcome::from(client.generate(request()).await);
+        let outcome = JobOutcome::from(client.generate(request()).await);
         codes.push((outcome.code(), outcome.may_have_been_charged()));
     }
     let (paid, refused) = (("done", Charge::Yes), ("budget", Charge::No));

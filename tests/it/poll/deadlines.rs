@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use reelkin::{ErrorKind, Outcome, PollPolicy, RetryAdvice, secs};
+use reelkin::{ErrorKind, JobOutcome, PollPolicy, RetryAdvice, secs};
 
 use crate::support::bench::{
     Bench, MAX_WAIT, builder, clips_in, ms, polls_until, quick_creates, quick_polls, real_clip, request,
@@ -103,7 +103,7 @@ async fn a_job_that_is_done_at_the_deadline_is_saved() {
     // The second poll would be due long after the deadline.
     (policy.shortest, policy.longest, policy.deadline) = (secs(30), secs(60), secs(5));
     let client = builder(&server.base_url(), folder.path()).poll(policy);
-    let outcome = Outcome::from(client.build().unwrap().generate(request()).await);
+    let outcome = JobOutcome::from(client.build().unwrap().generate(request()).await);
     assert_eq!(outcome.code(), "done", "{outcome:?}");
     assert_eq!(server.requests_to("/v1/videos/c").len(), 2);
     assert_eq!(clips_in(folder.path()).len(), 1);
@@ -115,7 +115,7 @@ async fn failing_polls_end_at_the_deadline() {
     for fault in ["poll:not-json", "poll:503", "poll:reset", "poll:429=0", "stalled"] {
         let bench = Bench::start(&[fault]).await;
         let started = Instant::now();
-        let outcome = Outcome::from(client_with_deadline(&bench, ms(400)).generate(request()).await);
+        let outcome = JobOutcome::from(client_with_deadline(&bench, ms(400)).generate(request()).await);
         assert_eq!(outcome.code(), "timed_out", "{fault}: {outcome:?}");
         assert!(
             started.elapsed() < MAX_WAIT / 2,
@@ -134,14 +134,14 @@ async fn every_wait_has_a_time_limit() {
     assert!(PollPolicy::default().deadline <= secs(3600));
     let bench = Bench::start(&["poll:stall@0"]).await;
     let started = Instant::now();
-    let outcome = Outcome::from(client_with_deadline(&bench, ms(400)).generate(request()).await);
+    let outcome = JobOutcome::from(client_with_deadline(&bench, ms(400)).generate(request()).await);
     assert_eq!(outcome.code(), "timed_out", "{outcome:?}");
     // The default timeout of a poll would end it later.
     assert!(started.elapsed() < secs(25), "{:?}", started.elapsed());
     let started = Instant::now();
     let bench = Bench::start(&["create:stall@0"]).await;
     let client = bench.builder().timeouts(quick_creates()).build().unwrap();
-    let outcome = Outcome::from(client.generate(request()).await);
+    let outcome = JobOutcome::from(client.generate(request()).await);
     assert_eq!(outcome.code(), "submission_unknown", "{outcome:?}");
     assert_eq!(bench.state().create_requests, 1);
     // The default timeout of a create would end it later.

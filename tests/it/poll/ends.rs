@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use reelkin::{Charge, ErrorKind, Outcome, RetryAdvice};
+use reelkin::{Charge, ErrorKind, JobOutcome, RetryAdvice};
 use serde_json::{Value, json};
 
 use crate::support::bench::{Bench, MAX_WAIT, PENDING, builder, ms, polls_until, real_clip, request};
@@ -50,7 +50,7 @@ async fn expired_ends_the_job_and_an_unknown_status_does_not() {
 async fn a_late_failure_is_reported_and_an_unknown_status_ends_at_the_deadline() {
     let bench = Bench::start(&["failed=internal_error", &format!("{PENDING},times=1")]).await;
     let outcome = generate(&bench).await;
-    let Outcome::Failed { code, .. } = &outcome else {
+    let JobOutcome::Failed { code, .. } = &outcome else {
         panic!("{outcome:?}")
     };
     assert_eq!(code.as_deref(), Some("internal_error"));
@@ -63,8 +63,8 @@ async fn a_late_failure_is_reported_and_an_unknown_status_ends_at_the_deadline()
     .await;
     let policy = polls_until(ms(300));
     let client = builder(&server.base_url(), bench.folder.path().join("other").as_path());
-    let outcome = Outcome::from(client.poll(policy).build().unwrap().generate(request()).await);
-    let Outcome::TimedOut { job, .. } = &outcome else {
+    let outcome = JobOutcome::from(client.poll(policy).build().unwrap().generate(request()).await);
+    let JobOutcome::TimedOut { job, .. } = &outcome else {
         panic!("{outcome:?}")
     };
     assert_eq!(job.as_ref().unwrap().as_str(), JOB);

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use reelkin::sandbox::Sandbox;
-use reelkin::{Charge, Error, ErrorKind, Outcome, RetryAdvice, secs};
+use reelkin::{Charge, Error, ErrorKind, JobOutcome, RetryAdvice, secs};
 use serde_json::{Value, json};
 
 use crate::support::bench::{
@@ -292,7 +292,7 @@ async fn an_empty_202_is_not_invalid_json() {
     .await;
     let folder = tempfile::tempdir().unwrap();
     let client = builder(&server.base_url(), folder.path()).build().unwrap();
-    let outcome = Outcome::from(client.generate(request()).await);
+    let outcome = JobOutcome::from(client.generate(request()).await);
     assert_eq!(outcome.code(), "done", "{outcome:?}");
     assert_eq!(server.requests_to("/v1/videos/c").len(), 3);
     assert_eq!(clips_in(folder.path()).len(), 1);
@@ -307,7 +307,7 @@ async fn an_endless_pending_reply_does_not_hang_the_job() {
     )
     .await;
     let client = bench.builder().timeouts(quick_reads(ms(1000))).build().unwrap();
-    let outcome = Outcome::from(client.generate(request()).await);
+    let outcome = JobOutcome::from(client.generate(request()).await);
     assert_eq!(outcome.code(), "done", "{outcome:?}");
     assert!(bench.state().polls > 2);
     assert_eq!(counts(&bench), (1, 1, 1));

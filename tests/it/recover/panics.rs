@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use reelkin::{Charge, ErrorKind, Library, Outcome, RetryAdvice};
+use reelkin::{Charge, ErrorKind, JobOutcome, Library, RetryAdvice};
 
 use crate::support::bench::{Bench, all_events, request};
 use crate::support::counting_store::CountingStore;
@@ -30,7 +30,7 @@ async fn a_panic_after_the_create_is_an_error_and_the_clip_is_recovered() {
     // Both streams end: the open one and a new one.
     let events = watching.await.unwrap();
     assert_eq!(all_events(&job).await, events);
-    assert!(matches!(job.outcome().await, Outcome::Interrupted { .. }));
+    assert!(matches!(job.outcome().await, JobOutcome::Interrupted { .. }));
 
     // The same client can recover it at once, because the task no longer holds the record.
     let recovered = client.recover().await.unwrap();

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use reelkin::sandbox::Sandbox;
-use reelkin::{ErrorKind, Outcome, RetryAdvice, secs};
+use reelkin::{ErrorKind, JobOutcome, RetryAdvice, secs};
 
 use crate::support::bench::{
     Bench, KEY, MAX_WAIT, PENDING, builder, clips_in, ms, quick_polls, request, wait_until,
@@ -187,8 +187,8 @@ async fn an_unknown_job_id_is_reported_with_the_id() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_timeout_names_the_job_and_the_clip_is_recovered_later() {
     let bench = Bench::start(&[PENDING]).await;
-    let outcome = Outcome::from(client_with_deadline(&bench, ms(60)).generate(request()).await);
-    let Outcome::TimedOut { job: Some(job), .. } = &outcome else {
+    let outcome = JobOutcome::from(client_with_deadline(&bench, ms(60)).generate(request()).await);
+    let JobOutcome::TimedOut { job: Some(job), .. } = &outcome else {
         panic!("{outcome:?}")
     };
     assert_eq!(job.as_str(), bench.state().jobs[0].id);
@@ -213,7 +213,7 @@ async fn every_failure_after_the_submit_names_the_job() {
         "redirect",
     ] {
         let bench = Bench::start(&[fault]).await;
-        let outcome = Outcome::from(client_with_deadline(&bench, secs(5)).generate(request()).await);
+        let outcome = JobOutcome::from(client_with_deadline(&bench, secs(5)).generate(request()).await);
         let id = bench.state().jobs[0].id.clone();
         assert_eq!(outcome.error().unwrap().job_id(), Some(id.as_str()), "{fault}");
     }

@@ -3,7 +3,8 @@
 #![cfg(feature = "cli")]
 
 use reelkin::library::Severity;
-use reelkin::{Charge, ErrorKind, GenerateRequest, Keyframe, Outcome, RetryAdvice, Validation, secs};
+use reelkin::model::Validation;
+use reelkin::{Charge, ErrorKind, GenerateRequest, JobOutcome, Keyframe, RetryAdvice, secs};
 
 use crate::submit::inputs::delivery;
 use crate::submit::requests::sent;
@@ -92,7 +93,7 @@ async fn the_ratio_auto_is_refused_and_an_unset_ratio_is_omitted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_invalid_duration_is_refused_and_a_changed_one_is_reported() {
     let bench = Bench::start(&["render-seconds=2"]).await;
-    let outcome = Outcome::from(bench.client().generate(request().duration(secs(99))).await);
+    let outcome = JobOutcome::from(bench.client().generate(request().duration(secs(99))).await);
     let want = ("refused", Charge::No, Some(RetryAdvice::Change));
     assert_eq!(summary(&outcome), want, "{outcome:?}");
     assert_eq!(bench.state().create_requests, 0);

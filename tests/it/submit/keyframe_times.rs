@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
+use reelkin::model::Validation;
+use reelkin::request::Defaults;
 use reelkin::sandbox::Sandbox;
-use reelkin::{Defaults, GenerateRequest, Keyframe, MediaInput, ModelTable, Validation, VideoModel, secs};
+use reelkin::{GenerateRequest, Keyframe, MediaInput, ModelTable, VideoModel, secs};
 use serde_json::{Value, json};
 
 fn client_accepts(millis: &[u64], seconds: u64) -> bool {

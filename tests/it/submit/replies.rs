@@ -4,7 +4,8 @@
 
 use std::time::Instant;
 
-use reelkin::{Charge, ErrorKind, GenerateRequest, Outcome, RetryAdvice, Validation, secs};
+use reelkin::model::Validation;
+use reelkin::{Charge, ErrorKind, GenerateRequest, JobOutcome, RetryAdvice, secs};
 
 use crate::support::bench::{Bench, clips_in, ms, request};
 use crate::support::fixtures::fixture_names;
@@ -245,7 +246,7 @@ async fn the_message_of_a_refusal_reaches_the_user() {
     let error = &ran.json()["error"];
     assert_eq!(error["service_code"], "failed_precondition", "{error}");
     let outcome = generate(&bench).await;
-    let Outcome::Failed { code, error } = &outcome else {
+    let JobOutcome::Failed { code, error } = &outcome else {
         panic!("{outcome:?}")
     };
     assert_eq!(code.as_deref(), Some("failed_precondition"));
@@ -268,7 +269,7 @@ async fn every_shape_of_error_body_is_parsed() {
         ("No such ratio.", None),
     ] {
         let ran = run(move |_, _| Some(Answer::new(400, body))).await;
-        let outcome = Outcome::from(ran.outcome);
+        let outcome = JobOutcome::from(ran.outcome);
         let want = ("refused", Charge::No, Some(RetryAdvice::Change));
         assert_eq!(summary(&outcome), want, "{body}");
         let error = outcome.error().unwrap();

@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex};
 
 use reelkin::{
-    Charge, EditRequest, ErrorKind, ExtendRequest, JobState, MediaInput, Outcome, RetryAdvice, secs,
+    Charge, EditRequest, ErrorKind, ExtendRequest, JobOutcome, JobState, MediaInput, RetryAdvice, secs,
 };
 use serde_json::Value;
 
@@ -67,7 +67,7 @@ async fn the_journal_has_the_intent_before_the_create_is_sent() {
     })
     .await;
     let client = builder(&server.base_url(), &library).build().unwrap();
-    let outcome = Outcome::from(client.generate(request()).await);
+    let outcome = JobOutcome::from(client.generate(request()).await);
     assert_eq!(summary(&outcome), UNKNOWN);
     let found = found.lock().unwrap();
     let [record] = &found[..] else { panic!("{found:?}") };
@@ -102,7 +102,7 @@ async fn an_ambiguous_reply_to_a_create_is_never_retried() {
     // A timeout is ambiguous as well.
     let bench = Bench::start(&["create:delay=600"]).await;
     let client = bench.builder().timeouts(quick_creates()).build().unwrap();
-    let outcome = Outcome::from(client.generate(request()).await);
+    let outcome = JobOutcome::from(client.generate(request()).await);
     assert_eq!(summary(&outcome), UNKNOWN);
     assert_eq!(bench.state().create_requests, 1);
 }

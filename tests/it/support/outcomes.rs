@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use reelkin::{Charge, JobRecord, Outcome, RetryAdvice, UsdTicks, VideoClient};
+use reelkin::{Charge, JobOutcome, JobRecord, RetryAdvice, UsdTicks, VideoClient};
 
 use crate::support::bench::{Bench, polls_until, request};
 
@@ -12,7 +12,7 @@ use crate::support::bench::{Bench, polls_until, request};
 pub(crate) const CLIP_PRICE: UsdTicks = UsdTicks::new(500_000_000);
 
 /// Generates one clip with a new client.
-pub(crate) async fn generate(bench: &Bench) -> Outcome {
+pub(crate) async fn generate(bench: &Bench) -> JobOutcome {
     bench.client().generate(request()).await.into()
 }
 
@@ -23,7 +23,7 @@ pub(crate) fn client_with_deadline(bench: &Bench, deadline: Duration) -> VideoCl
 }
 
 /// Returns what a user acts on: the code, whether it may have been charged, and the advice.
-pub(crate) fn summary(outcome: &Outcome) -> (&'static str, Charge, Option<RetryAdvice>) {
+pub(crate) fn summary(outcome: &JobOutcome) -> (&'static str, Charge, Option<RetryAdvice>) {
     (
         outcome.code(),
         outcome.may_have_been_charged(),

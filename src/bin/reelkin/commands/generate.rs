@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use reelkin::model::Validation;
+use reelkin::request::Defaults;
 use reelkin::request::PublicUrl;
 use reelkin::{
-    Defaults, GenerateMode, GenerateRequest, Keyframe, ModelTable, Resolution, StorageOptions, UploadTarget,
-    Validation, VideoClient, VideoModel,
+    GenerateMode, GenerateRequest, Keyframe, ModelTable, Resolution, StorageOptions, UploadTarget,
+    VideoClient, VideoModel,
 };
 
 use super::models;

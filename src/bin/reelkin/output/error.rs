@@ -1,6 +1,6 @@
 //! Errors of commands: their exit codes, their JSON and their text.
 
-use reelkin::{Error, ErrorKind, InvalidId, Outcome, RetryAdvice};
+use reelkin::{Error, ErrorKind, InvalidId, JobOutcome, RetryAdvice};
 use serde_json::{Value, json};
 
 use super::{ExitCode, MAX_MESSAGE_CHARS, job, note, print_json, single_line};
@@ -123,7 +123,7 @@ fn print_hints(error: &Error) {
 pub(crate) fn error_json(error: &Error) -> Value {
     let mut object = json!({
         "code": error.kind().code(),
-        "outcome": Outcome::from(Err(error.clone())).code(),
+        "outcome": JobOutcome::from(Err(error.clone())).code(),
         "message": error.to_string(),
         "may_have_been_charged": error.may_have_been_charged().as_str(),
         "retry_advice": error.retry_advice().as_str(),

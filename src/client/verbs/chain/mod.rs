@@ -13,14 +13,14 @@ use serde::Serialize;
 
 use crate::client::VideoClient;
 use crate::error::{Error, Result};
-use crate::job::{self, Event, Handle, JobEvent, Sealed};
+use crate::job::{self, JobEvent, Sealed, WorkEvent, WorkHandle};
 use crate::library::{Clip, Drift};
 use crate::money::UsdTicks;
 use crate::request::ChainRequest;
 use crate::telemetry::Verb;
 
 /// A handle to a running chain.
-pub type ChainHandle = Handle<ChainOutcome, ChainEvent>;
+pub type ChainHandle = WorkHandle<ChainOutcome, ChainEvent>;
 
 /// The result of a chain.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,7 +77,7 @@ pub enum ChainEvent {
 
 impl Sealed for ChainEvent {}
 
-impl Event for ChainEvent {
+impl WorkEvent for ChainEvent {
     type Id = String;
 
     fn is_droppable(&self) -> bool {
@@ -129,7 +129,7 @@ impl VideoClient {
 
 impl Chain {
     /// Starts the chain, and returns when it has its id and no other process is working on it. The work continues in
-    /// the background. [`wait`](Handle::wait) returns its result, including a `Budget` error.
+    /// the background. [`wait`](WorkHandle::wait) returns its result, including a `Budget` error.
     ///
     /// # Errors
     /// `InvalidRequest` for steps that cannot be sent, `NotFound` for a clip or a chain that does not exist, `Library`
