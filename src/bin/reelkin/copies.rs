@@ -1,18 +1,14 @@
 //! Copies of clips outside of the library (`-o` and `-d`).
 
-use std::path::{Path, PathBuf, absolute};
+use std::path::{Path, absolute};
 
 use reelkin::{Clip, Library};
 
 use crate::args::WaitArgs;
-use crate::output::{CliError, CommandResult};
+use crate::output::{CliError, CommandResult, CopyResult};
 
 /// Copies a clip to the destination, if there is one, and returns the path of the copy.
-pub(crate) async fn copy_clip(
-    library: &Library,
-    clip: &Clip,
-    wait: &WaitArgs,
-) -> reelkin::Result<Option<PathBuf>> {
+pub(crate) async fn copy_clip(library: &Library, clip: &Clip, wait: &WaitArgs) -> CopyResult {
     match (&wait.out, &wait.out_dir) {
         (Some(file), _) => library.copy_out(clip, file).await.map(Some),
         (None, Some(folder)) => library.copy_into(clip, folder).await.map(Some),

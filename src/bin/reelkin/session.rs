@@ -75,7 +75,7 @@ where
         let job = start(session.client.clone()).await?;
         let clip = wait_for_job(&job, global.json).await?;
         let copy = copies::copy_clip(session.client.library(), &clip, wait).await;
-        Ok(output::report_saved(&clip, copy, global.json))
+        Ok(output::report_saved(&clip, &copy, global.json))
     })
 }
 

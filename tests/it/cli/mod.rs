@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod chain;
+mod recover;
 mod s3;
 mod signals;
 mod terminal;

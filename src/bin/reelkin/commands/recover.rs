@@ -40,7 +40,8 @@ pub(crate) fn run(global: &GlobalArgs, args: &RecoverArgs) -> CommandResult {
     })
 }
 
-/// Recovers jobs by id, whether or not they are in the journal. The exit code is that of the last failure.
+/// Recovers jobs by id, whether or not they are in the journal. The exit code is that of the last failure. A failed
+/// copy does not hide the clip.
 async fn recover_jobs(session: &Session, args: &RecoverArgs, as_json: bool) -> ExitCode {
     let mut results = Vec::new();
     let mut code = ExitCode::Success;
@@ -48,12 +49,20 @@ async fn recover_jobs(session: &Session, args: &RecoverArgs, as_json: bool) -> E
         let result = async {
             let job = session.client.job(id)?;
             let clip = wait_for_job(&job, as_json).await?;
-            let copy = copy_clip(session.client.library(), &clip, &args.wait).await?;
+            let copy = copy_clip(session.client.library(), &clip, &args.wait).await;
             reelkin::Result::Ok((clip, copy))
         };
         match result.await {
-            Ok((clip, copy)) if as_json => results.push(output::clip_json(&clip, copy.as_deref())),
-            Ok((clip, copy)) => output::print_clip(&clip, copy.as_deref()),
+            Ok((clip, copy)) => {
+                if as_json {
+                    results.push(output::saved_json(&clip, &copy));
+                } else {
+                    output::print_saved(&clip, &copy);
+                }
+                if copy.is_err() {
+                    code = ExitCode::Failure;
+                }
+            }
             Err(error) => {
                 let error = CliError::Library(error);
                 if as_json {
@@ -74,33 +83,30 @@ async fn recover_jobs(session: &Session, args: &RecoverArgs, as_json: bool) -> E
     code
 }
 
-/// Recovers all open jobs of the library.
+/// Recovers all open jobs of the library. A failed copy does not hide its clip or the other jobs.
 async fn recover_all(session: &Session, wait: &WaitArgs, as_json: bool) -> CommandResult {
     let work = session.client.recover().start();
     let recovered = wait_with_progress(&work, as_json, |event| recovery_progress(&event)).await?;
-    let mut copy_error = None;
+    let mut is_every_copy_ok = true;
     let mut saved = Vec::new();
     for clip in &recovered.saved {
-        match copy_clip(session.client.library(), clip, wait).await {
-            Ok(copy) if as_json => saved.push(output::clip_json(clip, copy.as_deref())),
-            Ok(copy) => output::print_clip(clip, copy.as_deref()),
-            Err(error) => {
-                saved.push(output::clip_json(clip, None));
-                copy_error = Some(CliError::Library(error));
-            }
+        let copy = copy_clip(session.client.library(), clip, wait).await;
+        if as_json {
+            saved.push(output::saved_json(clip, &copy));
+        } else {
+            output::print_saved(clip, &copy);
         }
+        is_every_copy_ok &= copy.is_ok();
     }
     if as_json {
         output::print_json(&recovered_json(&recovered, &saved));
     } else {
         print_recovered(&recovered);
     }
-    if let Some(error) = copy_error {
-        return Ok(error.report(false));
-    }
     Ok(if !recovered.unsettled.is_empty() {
         ErrorKind::SubmissionUnknown.into()
-    } else if recovered.open.is_empty()
+    } else if is_every_copy_ok
+        && recovered.open.is_empty()
         && recovered.failed.is_empty()
         && recovered.other_service.is_empty()
         && recovered.stuck.is_empty()

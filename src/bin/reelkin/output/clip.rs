@@ -31,6 +31,9 @@ pub(crate) fn clip_json(clip: &Clip, copy: Option<&Path>) -> Value {
     object
 }
 
+/// The result of copying a clip: the path of the copy, or `None` if no copy was requested.
+pub(crate) type CopyResult = reelkin::Result<Option<PathBuf>>;
+
 /// Returns the error of a failed copy as JSON. The clip itself is paid and in the library.
 pub(crate) fn copy_error_json(error: &Error) -> Value {
     let mut object = error_json(error);
@@ -39,29 +42,51 @@ pub(crate) fn copy_error_json(error: &Error) -> Value {
     object
 }
 
-/// Prints a clip of the library and its copy, and returns the exit code. A failed copy does not hide the clip.
-pub(crate) fn report_saved(clip: &Clip, copy: reelkin::Result<Option<PathBuf>>, as_json: bool) -> ExitCode {
+/// Returns a clip of the library as JSON, with its copy. If the copy failed, its error is the field `error`.
+pub(crate) fn saved_json(clip: &Clip, copy: &CopyResult) -> Value {
     let error = match copy {
-        Ok(copy) => {
-            if as_json {
-                print_json(&clip_json(clip, copy.as_deref()));
-            } else {
-                print_clip(clip, copy.as_deref());
-            }
-            return ExitCode::Success;
-        }
+        Ok(copy) => return clip_json(clip, copy.as_deref()),
         Err(error) => error,
     };
-    if as_json {
-        let clip = clip_json(clip, None);
-        let mut error = copy_error_json(&error);
-        error["job_id"] = clip["job_id"].clone();
-        print_json(&json!({ "error": error, "clip": clip }));
-    } else {
-        print_clip(clip, None);
-        note(format_args!("reelkin: {}", error_line(&error)));
+    let mut object = clip_json(clip, None);
+    let mut error = copy_error_json(error);
+    error["job_id"] = object["job_id"].clone();
+    object["error"] = error;
+    object
+}
+
+/// Prints a clip of the library, and its copy or why the copy failed.
+pub(crate) fn print_saved(clip: &Clip, copy: &CopyResult) {
+    match copy {
+        Ok(copy) => print_clip(clip, copy.as_deref()),
+        Err(error) => {
+            print_clip(clip, None);
+            note(format_args!("reelkin: {}", error_line(error)));
+            note(format_args!(
+                "  clip {} is saved in the library; only its copy failed",
+                clip.id
+            ));
+        }
     }
-    ExitCode::Failure
+}
+
+/// Prints the result of a command that made one clip, and returns the exit code. A failed copy does not hide the clip.
+pub(crate) fn report_saved(clip: &Clip, copy: &CopyResult, as_json: bool) -> ExitCode {
+    if as_json {
+        let mut object = saved_json(clip, copy);
+        let error = object.as_object_mut().and_then(|clip| clip.remove("error"));
+        if let Some(error) = error {
+            object = json!({ "error": error, "clip": object });
+        }
+        print_json(&object);
+    } else {
+        print_saved(clip, copy);
+    }
+    if copy.is_ok() {
+        ExitCode::Success
+    } else {
+        ExitCode::Failure
+    }
 }
 
 /// Prints a clip: its path and cost, its copy, and warnings about it.
