@@ -115,6 +115,17 @@ async fn processes_share_a_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_request_is_counted_in_the_singular() {
+    let bench = Bench::start(&[]).await;
+    bench.client().generate(request()).await.unwrap();
+    let ran = Program::at(&bench).args(["ls", "--cost"]).run().await;
+    assert!(
+        ran.stdout.contains("today (UTC): $0.05 in 1 request\n"),
+        "{ran:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unknown_price_is_refused_under_a_limit() {
     let bench = Bench::start(&[]).await;
     let unpriced = || {

@@ -95,8 +95,8 @@ pub(crate) fn run(global: &GlobalArgs, args: &LineageArgs) -> CommandResult {
         }
         if args.verify && faults.is_empty() {
             output::note(format_args!(
-                "verified {} clips: all match their records",
-                verdicts.len()
+                "verified {}: no differences from the records",
+                output::count(verdicts.len() as u64, "clip")
             ));
         }
     }
@@ -164,8 +164,8 @@ fn print_tree(family: &Family) {
         output::note(single_line(note, MAX_NOTE_CHARS));
     }
     output::print_line(format_args!(
-        "{} clips, {}",
-        family.clips().count(),
+        "{}, {}",
+        output::count(family.clips().count() as u64, "clip"),
         UsdTicks::new(family.cost_usd_ticks())
     ));
 }

@@ -76,7 +76,8 @@ fn start_of_today() -> u64 {
 }
 
 fn spent_line(when: &str, spent: &Spent) -> String {
-    let mut line = format!("{when}: {} in {} requests", spent.total(), spent.requests);
+    let requests = output::count(spent.requests, "request");
+    let mut line = format!("{when}: {} in {requests}", spent.total());
     for (what, amount) in [("estimated", spent.estimated), ("reserved", spent.reserved)] {
         if amount > UsdTicks::ZERO {
             let _ = write!(line, ", of which {amount} {what}");

@@ -54,7 +54,7 @@ fn describe(probe: &Probe) -> Vec<String> {
         stream = format!("{stream}, {} fps{kind}", (fps * 1000.0).round() / 1000.0);
     }
     if let Some(frames) = video.frames {
-        stream = format!("{stream}, {frames} frames");
+        stream = format!("{stream}, {}", output::count(frames, "frame"));
     }
     if video.rotation.degrees() != 0 {
         stream = format!("{stream}, rotated by {} degrees", video.rotation.degrees());
@@ -70,8 +70,10 @@ fn describe(probe: &Probe) -> Vec<String> {
     ));
     match &probe.audio {
         Some(audio) => lines.push(format!(
-            "  audio  {}, {} Hz, {} channels",
-            audio.codec, audio.sample_rate, audio.channels
+            "  audio  {}, {} Hz, {}",
+            audio.codec,
+            audio.sample_rate,
+            output::count(audio.channels.into(), "channel")
         )),
         None => lines.push("  audio  none".to_owned()),
     }

@@ -119,7 +119,7 @@ async fn recover_all(session: &Session, wait: &WaitArgs, as_json: bool) -> Comma
 
 fn recovery_progress(event: &RecoveryEvent) -> Option<Progress> {
     match event {
-        RecoveryEvent::Found { jobs } => Some((format!("{jobs} open jobs"), None)),
+        RecoveryEvent::Found { jobs } => Some((output::count(*jobs, "open job"), None)),
         RecoveryEvent::Looked { done, of } => {
             let percent = (done * 100).checked_div(*of).unwrap_or(100);
             Some((format!("{done} of {of} jobs"), Some(percent)))
@@ -178,8 +178,8 @@ fn print_recovered(recovered: &Recovered) {
     }
     if recovered.dropped > 0 {
         output::note(format_args!(
-            "dropped {} requests that were never sent",
-            recovered.dropped
+            "dropped {}",
+            output::count(recovered.dropped, "unsent request")
         ));
     }
     if is_empty {

@@ -81,6 +81,11 @@ pub(crate) fn finish(code: ExitCode) -> ExitCode {
     }
 }
 
+/// Returns a number with its noun, such as `1 request` or `2 requests`.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Prints a JSON object on one line.
 pub(crate) fn print_json(value: &Value) {
     let mut line = escape::escape_json(&value.to_string());
