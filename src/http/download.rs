@@ -132,6 +132,8 @@ impl Http {
         let min_progress = bytes_in(policy.stall_timeout, policy.min_bytes_per_second);
         let mut file = RemoteFile::default();
         let mut attempt = 1;
+        // The highest position after an attempt that counted as progress. Restarts do not reset it.
+        let mut furthest = 0_u64;
         loop {
             let before = sink.position();
             let (error, pause) = match self.attempt_download(url, sink, &mut file, &mut progress).await {
@@ -153,6 +155,12 @@ impl Http {
             // count. One byte is not enough: a server could prolong a download for days that way.
             if sink.position() > before.saturating_add(min_progress) {
                 backoff = new_backoff();
+                // A server that interrupts and restarts the download again and again must not prolong it forever, so
+                // only bytes that were never received before allow more attempts.
+                if sink.position() > furthest.saturating_add(min_progress) {
+                    furthest = sink.position();
+                    attempt = 1;
+                }
             } else {
                 attempt += 1;
             }

@@ -123,6 +123,40 @@ async fn repeated_cuts_with_progress_are_not_a_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_attempts_in_a_row_without_progress_are_limited() {
+    // Two attempts without progress are the limit, but there is progress between these.
+    let run = run(quick_downloads(), |seen, before, clip| {
+        let answer = file(seen, clip, "\"one\"");
+        Some(match before {
+            0 | 2 => answer.cut(0),
+            1 => answer.cut(clip.len() / 3),
+            _ => answer,
+        })
+    })
+    .await;
+    assert_eq!(run.saved(), real_clip().await);
+    assert_eq!(run.ranges().len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_restarts_the_download_does_not_prolong_it() {
+    // Without a validator, each attempt starts again. Every second one gets further than the one before.
+    let run = run(quick_downloads(), |_, before, clip| {
+        let third = clip.len() / 3;
+        let cut = if before.is_multiple_of(2) {
+            third
+        } else {
+            2 * third
+        };
+        Some(Answer::new(200, clip.clone()).cut(cut))
+    })
+    .await;
+    assert_eq!(run.failed().kind(), ErrorKind::Network, "{}", run.failed());
+    // The first two get further than any before. After them, two attempts make no progress.
+    assert_eq!(run.ranges().len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_file_is_fetched_from_the_start() {
     let run = run(quick_downloads(), |seen, before, clip| {
         Some(match before {
