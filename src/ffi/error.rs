@@ -81,7 +81,7 @@ video_error! {
     Moderated,
     /// The service accepted the job and then reported that it failed.
     JobFailed,
-    /// The service no longer has the job or its result.
+    /// The job, or the link to its clip, expired at the service. A job that the service does not know is `NotFound`.
     JobExpired,
     /// A create request was sent and no answer arrived. A job may exist and may be charged.
     SubmissionUnknown,

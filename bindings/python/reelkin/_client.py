@@ -309,7 +309,8 @@ class VideoClient(BaseClient):
     async def job(self, id: str) -> Job:
         """Returns the job with this id, which may have been started by another process. Costs nothing.
 
-        Raises `NotFoundError` or `JobExpiredError`.
+        Waiting for it raises `NotFoundError` if the service does not know the job, and `JobExpiredError` if the job
+        expired.
         """
         self._remember_loop()
         return Job(await self._native.job(_values.text("id", id)))

@@ -111,7 +111,10 @@ class JobFailedError(Error):
 
 
 class JobExpiredError(Error):
-    """The service no longer has the job or its result."""
+    """The job, or the link to its clip, expired at the service.
+
+    A job that the service does not know is a `NotFoundError`.
+    """
 
 
 class SubmissionUnknownError(Error):

@@ -62,7 +62,7 @@ public sealed class VideoError(
     /** The service accepted the job and then reported that it failed. */
     public class JobFailed internal constructor(details: ErrorDetails) : VideoError(details)
 
-    /** The service no longer has the job or its result. */
+    /** The job, or the link to its clip, expired at the service. A job that the service does not know is [NotFound]. */
     public class JobExpired internal constructor(details: ErrorDetails) : VideoError(details)
 
     /** A create request was sent and no answer arrived. A job may exist and may be charged. */
