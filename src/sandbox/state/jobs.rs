@@ -112,6 +112,11 @@ impl Job {
         Some(&finished.clip)
     }
 
+    /// Returns the size of the clip on disk, or 0 if there is no clip.
+    fn clip_bytes(&self) -> u64 {
+        self.clip().map_or(0, Blob::stored)
+    }
+
     /// Returns the state that the sandbox shows.
     pub(crate) fn state_word(&self) -> &'static str {
         match self.status() {
@@ -156,6 +161,8 @@ struct Table {
     jobs: HashMap<Uuid, Job>,
     order: VecDeque<Uuid>,
     links: HashMap<String, Link>,
+    /// The size of all clips together.
+    clip_bytes: u64,
 }
 
 /// All jobs of a sandbox.
@@ -163,6 +170,7 @@ struct Table {
 pub(crate) struct Jobs {
     table: Mutex<Table>,
     max_jobs: usize,
+    max_clip_bytes: u64,
 }
 
 impl Jobs {
@@ -171,11 +179,13 @@ impl Jobs {
         Self {
             table: Mutex::default(),
             max_jobs,
+            max_clip_bytes: MAX_CLIP_BYTES,
         }
     }
 
     pub(crate) fn add(&self, job: Job) {
         let mut table = self.lock();
+        table.clip_bytes += job.clip_bytes();
         table.order.push_back(job.id);
         table.jobs.insert(job.id, job);
         self.evict(&mut table);
@@ -207,11 +217,14 @@ impl Jobs {
     }
 
     pub(crate) fn finish(&self, id: Uuid, result: Result<FinishedClip, JobFailure>) {
-        let mut table = self.lock();
+        let mut guard = self.lock();
+        let table = &mut *guard;
         if let Some(job) = table.jobs.get_mut(&id) {
+            table.clip_bytes -= job.clip_bytes();
             job.result = Some(result);
+            table.clip_bytes += job.clip_bytes();
         }
-        self.evict(&mut table);
+        self.evict(table);
     }
 
     /// Returns path and query of the link to a job's clip: the same until it expires, then a new one.
@@ -258,21 +271,17 @@ impl Jobs {
         }
     }
 
-    /// Removes the oldest finished jobs until the limits hold. The bytes of the clips are checked at every 64th job.
+    /// Removes the oldest finished jobs until the limits hold.
     fn evict(&self, table: &mut Table) {
-        let bytes = |job: &Job| job.clip().map_or(0, Blob::stored);
-        let mut total: u64 = if table.order.len().is_multiple_of(64) || table.jobs.len() > self.max_jobs {
-            table.jobs.values().map(bytes).sum()
-        } else {
-            return;
-        };
         let mut at = 0;
-        while (table.jobs.len() > self.max_jobs || total > MAX_CLIP_BYTES) && at < table.order.len() {
+        while (table.jobs.len() > self.max_jobs || table.clip_bytes > self.max_clip_bytes)
+            && at < table.order.len()
+        {
             let id = table.order[at];
             match table.jobs.get(&id) {
                 Some(job) if job.result.is_none() => at += 1,
                 Some(job) => {
-                    total = total.saturating_sub(bytes(job));
+                    table.clip_bytes -= job.clip_bytes();
                     table.jobs.remove(&id);
                     table.order.remove(at);
                     table.links.retain(|_, link| link.job != id);
@@ -286,5 +295,64 @@ impl Jobs {
 
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::state::blob::Scratch;
+
+    fn running_job() -> Job {
+        Job {
+            id: Uuid::new_v4(),
+            model: VideoModel::Classic,
+            mode: "text-to-video",
+            prompt: String::new(),
+            created_at: 0,
+            started: Instant::now(),
+            duration: Duration::ZERO,
+            request: Value::Null,
+            uploaded: false,
+            outcome: Vec::new(),
+            result: None,
+            polls: 0,
+            downloads: 0,
+            ticks: 0,
+            link: None,
+        }
+    }
+
+    #[test]
+    fn the_oldest_clips_are_removed_as_soon_as_their_bytes_exceed_the_limit() {
+        let scratch = Scratch::create().unwrap();
+        let clip = |bytes: usize| {
+            let file = scratch.new_file("mp4");
+            std::fs::write(file.path(), vec![0_u8; bytes]).unwrap();
+            FinishedClip {
+                clip: Blob::new(file).unwrap(),
+                millis: 0,
+                file_output: None,
+                storage_error: None,
+            }
+        };
+        let jobs = Jobs {
+            max_clip_bytes: 25,
+            ..Jobs::new(100)
+        };
+        let ids = [10, 10, 5, 10, 30].map(|bytes| {
+            let job = running_job();
+            let id = job.id;
+            jobs.add(job);
+            (id, bytes)
+        });
+        let known = || jobs.map(|job| job.id);
+        let all = ids.map(|(id, _)| id);
+        for (step, kept) in [(0, 0), (1, 0), (2, 0), (3, 1), (4, 5)] {
+            let (id, bytes) = ids[step];
+            jobs.finish(id, Ok(clip(bytes)));
+            assert_eq!(known(), all[kept..], "{step}");
+        }
+        assert_eq!(jobs.lock().clip_bytes, 0);
     }
 }
