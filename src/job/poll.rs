@@ -221,7 +221,7 @@ impl PollLoop<'_> {
     fn timed_out(&self, last_failure: Option<Error>) -> Error {
         let line = format!(
             "wait for the job: not ready after {} s; the job continues at the service and can be resumed by its id",
-            self.policy.deadline.as_secs()
+            self.policy.deadline.as_secs_f64()
         );
         let error = Error::new(ErrorKind::Timeout, line);
         let Some(cause) = last_failure else {

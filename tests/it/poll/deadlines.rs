@@ -41,7 +41,11 @@ async fn a_deadline_ends_the_wait_with_the_job_id() {
         (ErrorKind::Timeout, RetryAdvice::Resume)
     );
     assert_eq!(error.job_id(), Some(bench.state().jobs[0].id.as_str()));
-    assert!(error.to_string().contains("resumed by its id"), "{error}");
+    let message = error.to_string();
+    assert!(
+        message.contains("not ready after 0.25 s;") && message.contains("resumed by its id"),
+        "{message}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
