@@ -131,7 +131,8 @@ const fn is_false(flag: &bool) -> bool {
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum JobState {
-    /// The cost is reserved, and nothing was sent. If the client dies, the record is dropped.
+    /// The cost is reserved, and no create request was sent. A query that plans the prompt may have been sent. If the
+    /// client dies, the record is dropped, but the maximum cost of such a query is kept as an estimate.
     Reserved,
     /// The create request is being sent. If the client dies, the record becomes [`Unknown`](Self::Unknown).
     Intended,
