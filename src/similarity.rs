@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The similarity of two pictures in decibels: the peak signal-to-noise ratio of luma and of the color differences
 /// (BT.709).
 ///
-/// Each ratio is at most 100. Equal pictures have that ratio. Above 40 the difference is hard to see; below 25 it is
-/// obvious.
+/// 100 means equal. Above 40 the difference is hard to see; below 25 it is obvious.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct PictureMatch {

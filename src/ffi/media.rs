@@ -159,7 +159,7 @@ impl Frame {
         Ok(self.0.to_jpeg(quality)?)
     }
 
-    /// Returns the PSNR of two frames of the same size in decibels: at most 100, which identical frames have.
+    /// Returns the PSNR of two frames of the same size in decibels; infinity for identical frames.
     pub fn psnr(&self, other: &Self) -> Result<f64> {
         Ok(media::psnr(&self.0, &other.0)?)
     }

@@ -122,7 +122,7 @@ class Frame:
         return PIL.Image.frombytes("RGB", (self.width, self.height), bytes(self))
 
     def psnr(self, other: Frame) -> float:
-        """Returns the PSNR of two frames of the same size in decibels: at most 100, which identical frames have."""
+        """Returns the PSNR of two frames of the same size in decibels; infinity for identical frames."""
         return self._native.psnr(_values.instance("other", other, Frame)._native)
 
     def _repr_png_(self) -> bytes:

@@ -66,7 +66,7 @@ public final class Frame: Sendable {
         try core.toJpeg(quality: UInt8(clamping: quality))
     }
 
-    /// Returns the PSNR of two frames of the same size in decibels. It is at most 100, which identical frames have.
+    /// Returns the PSNR of two frames of the same size in decibels. It is infinite for identical frames.
     public func psnr(_ other: Frame) throws -> Double {
         try core.psnr(other: other.core)
     }

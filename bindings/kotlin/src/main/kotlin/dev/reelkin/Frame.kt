@@ -70,7 +70,7 @@ public class Frame internal constructor(private val native: NativeFrame) : Media
     }
 
     /**
-     * Returns the PSNR of two frames of the same size in decibels. It is at most 100, which identical frames have.
+     * Returns the PSNR of two frames of the same size in decibels. It is infinite for identical frames.
      *
      * @throws VideoError if the sizes differ.
      */
