@@ -4,10 +4,11 @@
 //! the result, the deadline or an interrupt, whichever comes first. A thread that is still busy after that is abandoned:
 //! it ends by itself when it next checks its limits. The number of abandoned threads is limited.
 
+use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::limits::{CallLimits, MediaOptions};
@@ -27,6 +28,12 @@ static RUNNING: AtomicUsize = AtomicUsize::new(0);
 /// Returns how many calls are running in this process, at least 1.
 pub(super) fn running_calls() -> usize {
     RUNNING.load(Ordering::Relaxed).max(1)
+}
+
+/// Returns the number of threads that can run at the same time. It is read once, because reading it opens files.
+pub(super) fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZero::get))
 }
 
 /// Runs `work` on its own thread and waits for it no longer than the options allow.

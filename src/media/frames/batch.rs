@@ -41,7 +41,6 @@ where
     I: IntoIterator,
     I::Item: Into<MediaSource>,
 {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let stop = Interrupt::new();
     FramesOfClips {
         clips: clips.into_iter().fuse(),
@@ -49,7 +48,7 @@ where
         options: options.clone().with_interrupt(stop.clone()),
         stop,
         running: VecDeque::new(),
-        max_running: cores * 2,
+        max_running: worker::cores() * 2,
     }
 }
 

@@ -51,9 +51,8 @@ impl Decoder {
             ff::codec::Context::from_parameters(parameters).map_err(|e| fail(libav::describe(e)))?;
         let budget = FrameBudget::for_pixels(limits.max_pixels());
         FrameBudget::attach(&budget, &mut context);
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         // Calls that run at the same time share the cores: one thread for each is the most efficient.
-        let threads = (cores / worker::running_calls()).clamp(1, MAX_THREADS);
+        let threads = (worker::cores() / worker::running_calls()).clamp(1, MAX_THREADS);
         // Each thread keeps a frame besides the reference frames.
         let pixels = u64::from(clip.video.width) * u64::from(clip.video.height);
         let use_threads = threads > 1
