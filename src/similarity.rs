@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 /// The similarity of two pictures in decibels: the peak signal-to-noise ratio of luma and of the color differences
 /// (BT.709).
 ///
-/// 100 means equal. Above 40 the difference is hard to see; below 25 it is obvious.
+/// The ratio is at most 100, which also stands for equal pictures. Above 40 the difference is hard to see; below 25 it is
+/// obvious.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct PictureMatch {
