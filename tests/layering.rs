@@ -78,7 +78,15 @@ const TABLE: &[(&str, &[&str])] = &[
     // Receives decoded pictures and lineages as values.
     (
         "planner",
-        &["error", "model", "money", "provider", "request", "telemetry"],
+        &[
+            "error",
+            "model",
+            "money",
+            "provider",
+            "request",
+            "stop",
+            "telemetry",
+        ],
     ),
     (
         "client",

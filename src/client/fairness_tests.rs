@@ -121,7 +121,12 @@ impl Provider for Service {
     fn origin(&self) -> String {
         unreachable!("jobs are polled, and nothing else")
     }
-    fn submit<'a>(&'a self, _: &'a Submission, _: BeforeSend<'a>) -> BoxFuture<'a, Result<JobId>> {
+    fn submit<'a>(
+        &'a self,
+        _: &'a Submission,
+        _: &'a StopSignal,
+        _: BeforeSend<'a>,
+    ) -> BoxFuture<'a, Result<JobId>> {
         unreachable!("jobs are polled, and nothing else")
     }
     fn parse_saved_reply(&self, _: &serde_json::Value) -> Option<FinishedJob> {
@@ -150,7 +155,7 @@ impl Provider for Service {
     fn delete_file<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<()>> {
         unreachable!("jobs are polled, and nothing else")
     }
-    fn query_model<'a>(&'a self, _: &'a ModelQuery) -> BoxFuture<'a, Result<ModelAnswer>> {
+    fn query_model<'a>(&'a self, _: &'a ModelQuery, _: &'a StopSignal) -> BoxFuture<'a, Result<ModelAnswer>> {
         unreachable!("jobs are polled, and nothing else")
     }
 }

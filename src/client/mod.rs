@@ -97,9 +97,8 @@ impl VideoClient {
     }
 
     fn new(http: Http, library: Library, settings: builder::Settings) -> Self {
-        let stop = http.stop_signal().clone();
         let provider = Arc::new(Xai::new(http, settings.telemetry_content));
-        Self::with_provider(provider, stop, library, settings, Verification::available())
+        Self::with_provider(provider, library, settings, Verification::available())
     }
 
     /// Creates a client for the simulation (`tests/simulation`), which verifies only the container of clips.
@@ -120,13 +119,12 @@ impl VideoClient {
             telemetry_content: false,
         };
         let verification = Verification::Container("it is simulated");
-        Self::with_provider(provider, StopSignal::default(), library, settings, verification)
+        Self::with_provider(provider, library, settings, verification)
     }
 
     /// Creates a client of any provider.
     fn with_provider(
         provider: Arc<dyn Provider>,
-        stop: StopSignal,
         library: Library,
         settings: builder::Settings,
         verification: Verification,
@@ -134,7 +132,7 @@ impl VideoClient {
         Self {
             inner: Arc::new(Inner {
                 provider,
-                stop,
+                stop: StopSignal::default(),
                 library,
                 models: settings.models,
                 defaults: settings.defaults,

@@ -13,7 +13,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, Heade
 use super::timeouts::run_with_timeout;
 use super::{Body, Credential, Http, RequestKind, auth};
 use crate::error::{Error, ErrorKind, Result, redact_url};
-use crate::stop::{BeforeSend, InFlightGuard};
+use crate::stop::{BeforeSend, InFlightGuard, StopSignal};
 
 /// Maximum bytes of a reply that are read. Replies of the service are small JSON documents.
 const MAX_REPLY: usize = 1 << 20;
@@ -56,29 +56,32 @@ impl Http {
         self.send_without_body(Method::DELETE, segments).await
     }
 
-    /// Sends a create: a paid POST of JSON, on a new connection. `before` runs immediately before it is sent.
+    /// Sends a create: a paid POST of JSON, on a new connection, unless `stop` was given. `before` runs immediately
+    /// before it is sent.
     pub(crate) async fn post_create(
         &self,
         segments: &[&str],
         body: impl Into<Body>,
+        stop: &StopSignal,
         before: Option<BeforeSend<'_>>,
     ) -> Result<Reply, SendError> {
-        let _in_flight = self.begin_paid_request(RequestKind::Create).await?;
+        let _in_flight = self.begin_paid_request(RequestKind::Create, stop).await?;
         let body = body.into();
         let timeout = self.0.timeouts.upload(body.len());
         self.send(Method::POST, segments, Some((json(), body)), timeout, before)
             .await
     }
 
-    /// Sends a paid POST of JSON on a new connection, with a deadline of the caller's choice.
+    /// Sends a paid POST of JSON on a new connection, with a deadline of the caller's choice, unless `stop` was given.
     pub(crate) async fn post_with_timeout(
         &self,
         segments: &[&str],
         body: Bytes,
         timeout: Duration,
+        stop: &StopSignal,
     ) -> Result<Reply, SendError> {
         // Not a create: the rate of creates is that of the video models.
-        let _in_flight = self.begin_paid_request(RequestKind::Other).await?;
+        let _in_flight = self.begin_paid_request(RequestKind::Other, stop).await?;
         let body = Some((json(), body.into()));
         self.send(Method::POST, segments, body, timeout, None).await
     }
@@ -106,8 +109,11 @@ impl Http {
     }
 
     /// Waits for the rate limit, then counts a paid request as in flight.
-    async fn begin_paid_request(&self, kind: RequestKind) -> Result<InFlightGuard, SendError> {
-        let stop = &self.0.stop;
+    async fn begin_paid_request(
+        &self,
+        kind: RequestKind,
+        stop: &StopSignal,
+    ) -> Result<InFlightGuard, SendError> {
         let acquire = async {
             self.0.limiter.acquire(kind).await;
             Ok(())

@@ -37,7 +37,6 @@ use proxy::Proxies;
 use root_certificates::RootCertificates;
 
 use crate::error::{Result, redact_url};
-use crate::stop::StopSignal;
 
 /// The HTTP settings of a client. Not `Debug`, because the URL of a proxy can contain a password.
 #[derive(Clone, Default)]
@@ -67,7 +66,6 @@ struct Inner {
     policy: DownloadPolicy,
     timeouts: Timeouts,
     limiter: RateLimiter,
-    stop: StopSignal,
 }
 
 impl std::fmt::Debug for Http {
@@ -102,7 +100,6 @@ impl Http {
                 format!(" through the proxy {}", proxy::host_and_port(proxy))
             }),
             limiter: RateLimiter::new(config.rate_limit),
-            stop: StopSignal::default(),
             base,
             credential,
             policy: config.download,
@@ -129,10 +126,5 @@ impl Http {
             path.pop_if_empty().extend(segments);
         }
         url
-    }
-
-    /// Returns the signal that stops all work of the client. After it no paid request is sent.
-    pub(crate) fn stop_signal(&self) -> &StopSignal {
-        &self.0.stop
     }
 }

@@ -10,6 +10,7 @@ use super::cost::{MAX_OUTPUT_TOKENS, QueryCost, QuerySize};
 use super::notes::{ClipNotes, SeenFrame};
 use crate::error::Result;
 use crate::provider::{ModelQuery, Provider, QueryPart};
+use crate::stop::StopSignal;
 
 const INSTRUCTIONS: &str = include_str!("analysis.md");
 const ACTION: &str = "analyze the clip";
@@ -43,6 +44,7 @@ pub(crate) async fn describe(
     reasoning_effort: Option<&str>,
     timeout: Duration,
     clip: &SampledClip,
+    stop: &StopSignal,
     cost: &mut QueryCost,
 ) -> Result<ClipNotes> {
     let query = ModelQuery {
@@ -57,7 +59,7 @@ pub(crate) async fn describe(
         max_output_tokens: MAX_OUTPUT_TOKENS,
         timeout,
     };
-    let answer = provider.query_model(&query).await;
+    let answer = provider.query_model(&query, stop).await;
     cost.add(&answer);
     let answer = answer?;
     let raw = answer.text?;

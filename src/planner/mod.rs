@@ -27,6 +27,7 @@ use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::money::UsdTicks;
 use crate::provider::{ModelQuery, Provider};
 use crate::request::{PlannerFailure, PlannerSettings};
+use crate::stop::StopSignal;
 use crate::telemetry;
 
 const INSTRUCTIONS: &str = include_str!("instructions.md");
@@ -75,6 +76,7 @@ pub(crate) async fn plan(
     provider: &dyn Provider,
     settings: &PlannerSettings,
     input: &PlannerInput,
+    stop: &StopSignal,
     cost: &mut QueryCost,
 ) -> Result<PlannedPrompt> {
     let span = tracing::info_span!(
@@ -85,7 +87,8 @@ pub(crate) async fn plan(
         reelkin.fell_back = Empty,
     );
     let recorded = span.clone();
-    let planned = telemetry::instrument(span, plan_or_fall_back(provider, settings, input, cost)).await?;
+    let planned =
+        telemetry::instrument(span, plan_or_fall_back(provider, settings, input, stop, cost)).await?;
     recorded.record("reelkin.fell_back", planned.fell_back.is_some());
     Ok(planned)
 }
@@ -94,6 +97,7 @@ async fn plan_or_fall_back(
     provider: &dyn Provider,
     settings: &PlannerSettings,
     input: &PlannerInput,
+    stop: &StopSignal,
     cost: &mut QueryCost,
 ) -> Result<PlannedPrompt> {
     settings.check()?;
@@ -116,7 +120,7 @@ async fn plan_or_fall_back(
         web_searches: 0,
         fell_back: None,
     };
-    let answer = provider.query_model(&query).await;
+    let answer = provider.query_model(&query, stop).await;
     cost.add(&answer);
     let prompt = answer.and_then(|answer| {
         planned.model = answer.model.unwrap_or(query.model);

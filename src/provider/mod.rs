@@ -24,7 +24,7 @@ use crate::ids::JobId;
 use crate::model::VideoModel;
 use crate::money::UsdTicks;
 use crate::request::{Checked, GenerateInputs, MediaContent, ResolvedMedia, StorageOptions};
-use crate::stop::BeforeSend;
+use crate::stop::{BeforeSend, StopSignal};
 
 /// A complete request for a clip. Sending it costs money.
 #[derive(Debug, Clone)]
@@ -139,15 +139,17 @@ pub(crate) trait Provider: Send + Sync + fmt::Debug {
     /// Returns scheme, host and port, for messages.
     fn origin(&self) -> String;
 
-    /// Sends a paid request once.
+    /// Sends a create request, which the service accepts at most once.
     ///
     /// It is repeated only if it provably never left this machine, or if the service refused it because of a rate
     /// limit. Every other failure is a refusal or [`SubmissionUnknown`](crate::ErrorKind::SubmissionUnknown).
     ///
-    /// `before` runs immediately before each attempt. If it returns an error, nothing is sent.
+    /// No attempt begins after `stop`. `before` runs immediately before each attempt; if it returns an error, nothing
+    /// is sent.
     fn submit<'a>(
         &'a self,
         submission: &'a Submission,
+        stop: &'a StopSignal,
         before: BeforeSend<'a>,
     ) -> BoxFuture<'a, Result<JobId>>;
 
@@ -185,7 +187,11 @@ pub(crate) trait Provider: Send + Sync + fmt::Debug {
 
     /// Sends a paid query to a language model. It is repeated under the same conditions as
     /// [`submit`](Self::submit).
-    fn query_model<'a>(&'a self, query: &'a ModelQuery) -> BoxFuture<'a, Result<ModelAnswer>>;
+    fn query_model<'a>(
+        &'a self,
+        query: &'a ModelQuery,
+        stop: &'a StopSignal,
+    ) -> BoxFuture<'a, Result<ModelAnswer>>;
 
     /// Delays all further requests of the client.
     fn pause(&self, pause: Duration);

@@ -22,7 +22,7 @@ use crate::provider::{
     FinishedJob, ModelAnswer, ModelQuery, PollFailure, PollFailureKind, PollReply, Provider, Submission,
     TokenUsage, Upload, VisibleModel,
 };
-use crate::stop::BeforeSend;
+use crate::stop::{BeforeSend, StopSignal};
 
 /// The deadline of the reply to a create request.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -285,6 +285,7 @@ impl Provider for Reached {
     fn submit<'a>(
         &'a self,
         submission: &'a Submission,
+        _: &'a StopSignal,
         before: BeforeSend<'a>,
     ) -> BoxFuture<'a, Result<JobId>> {
         Box::pin(self.create(create_of(submission), before))
@@ -334,7 +335,7 @@ impl Provider for Reached {
         Box::pin(async { Ok(()) })
     }
 
-    fn query_model<'a>(&'a self, _: &'a ModelQuery) -> BoxFuture<'a, Result<ModelAnswer>> {
+    fn query_model<'a>(&'a self, _: &'a ModelQuery, _: &'a StopSignal) -> BoxFuture<'a, Result<ModelAnswer>> {
         Box::pin(self.ask())
     }
 

@@ -21,6 +21,7 @@ use crate::request::{
     Checked, CheckedVideo, GenerateInputs, GenerateRequest, MediaContent, PlanChoice, PlanWhen,
     PlannerSettings, ResolvedMedia,
 };
+use crate::stop::StopSignal;
 
 /// Longer side of an image for the planner: enough to recognize its content, at a low cost.
 #[cfg(feature = "media")]
@@ -191,6 +192,7 @@ pub(crate) struct PromptPlan {
 pub(crate) async fn plan_prompt(
     client: &VideoClient,
     mut request: PlanningRequest<'_>,
+    stop: &StopSignal,
     cost: &mut QueryCost,
 ) -> Result<PromptPlan> {
     let series = match request.topic {
@@ -209,7 +211,7 @@ pub(crate) async fn plan_prompt(
     let pictures = read_pictures(std::mem::take(&mut request.pictures)).await?;
     let series = series.map(|series| (series.topic, series.prompts));
     let input = planner_input(client, &request, pictures, series);
-    let plan = planner::plan(&*client.inner.provider, &settings, &input, cost).await?;
+    let plan = planner::plan(&*client.inner.provider, &settings, &input, stop, cost).await?;
     tracing::info!(
         model = plan.model,
         fell_back = plan.fell_back.is_some(),

@@ -26,7 +26,7 @@ use crate::money::UsdTicks;
 use crate::mutation::{Mutation, is_on};
 use crate::planner::QueryCost;
 use crate::provider::Submission;
-use crate::stop;
+use crate::stop::{self, StopSignal};
 use crate::storage::to_hex;
 use tempfile::TempPath;
 
@@ -53,6 +53,8 @@ pub(crate) struct Reservation {
     pub(crate) model: VideoModel,
     pub(crate) estimate: Option<UsdTicks>,
     pub(crate) observer: Option<Arc<dyn SubmissionObserver>>,
+    /// After this signal no paid request is sent.
+    pub(crate) stop: StopSignal,
 }
 
 /// Permits one create request, whose money is reserved in the journal.
@@ -60,6 +62,7 @@ pub(crate) struct ReservedJob {
     client: VideoClient,
     owned: OwnedRecord,
     observer: Option<Arc<dyn SubmissionObserver>>,
+    stop: StopSignal,
 }
 
 impl ReservedJob {
@@ -80,6 +83,7 @@ impl ReservedJob {
             client: client.clone(),
             owned: reserve(client, record).await?,
             observer: reservation.observer,
+            stop: reservation.stop,
         };
         if let Some(observer) = &reserved.observer
             && let Err(error) = observer.reserved(&reserved.owned.record().id).await
@@ -95,7 +99,7 @@ impl ReservedJob {
     /// Those of [`planning::plan_prompt`] and of the journal. The reservation is then released.
     pub(crate) async fn plan(mut self, request: PlanningRequest<'_>) -> Result<(Self, PromptPlan)> {
         let mut cost = QueryCost::default();
-        let plan = planning::plan_prompt(&self.client, request, &mut cost).await;
+        let plan = planning::plan_prompt(&self.client, request, &self.stop, &mut cost).await;
         let recorded = self
             .owned
             .change_unsent(|record| set_query_cost(record, cost))
@@ -215,9 +219,10 @@ impl ReservedJob {
 
     /// Sends the create request, provided that this client still owns the record.
     async fn post(&mut self, submission: &Submission) -> Result<JobId> {
+        let (provider, stop) = (&self.client.inner.provider, &self.stop);
         let owned = Mutex::new(&mut self.owned);
         let before_send = || async { owned.lock().await.check_unsent().await }.boxed();
-        self.client.inner.provider.submit(submission, &before_send).await
+        provider.submit(submission, stop, &before_send).await
     }
 
     /// Records a create request that failed or has no answer, and returns the error.

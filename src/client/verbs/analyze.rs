@@ -174,6 +174,7 @@ async fn query_model(
         options.reasoning_effort.as_deref(),
         deadline.saturating_duration_since(tokio::time::Instant::now()),
         &clip,
+        client.stop_signal(),
         &mut cost,
     )
     .await;

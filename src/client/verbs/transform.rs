@@ -259,6 +259,7 @@ async fn prepare(
         model: checked.model.clone(),
         estimate,
         observer,
+        stop: stop.clone(),
     };
     let reserved = ReservedJob::reserve(&client, reservation, &planning).await?;
     let (reserved, plan) = Box::pin(reserved.plan(planning)).await?;

@@ -14,12 +14,17 @@ use crate::http::{Body, Http, Reply};
 use crate::model::AspectRatio;
 use crate::provider::{GenerateSubmission, JobId, Submission, VideoSubmission};
 use crate::request::{PublicUrl, StorageOptions};
-use crate::stop::BeforeSend;
+use crate::stop::{BeforeSend, StopSignal};
 
 const ACTION: &str = "submit the job";
 
 /// Sends a create, and returns the id of its job.
-pub(super) async fn create(http: &Http, submission: &Submission, before: BeforeSend<'_>) -> Result<JobId> {
+pub(super) async fn create(
+    http: &Http,
+    submission: &Submission,
+    stop: &StopSignal,
+    before: BeforeSend<'_>,
+) -> Result<JobId> {
     let (path, body) = match submission {
         Submission::Generate(generate) => ("generations", generate_body(generate)?),
         Submission::Video(video) if video.added_seconds.is_some() => ("extensions", video_body(video)?),
@@ -28,12 +33,14 @@ pub(super) async fn create(http: &Http, submission: &Submission, before: BeforeS
     let send = || {
         let body = body.clone();
         async move {
-            let reply = http.post_create(&["videos", path], body, Some(before)).await?;
+            let reply = http
+                .post_create(&["videos", path], body, stop, Some(before))
+                .await?;
             Ok(read_reply(&reply))
         }
     };
     let pause = |pause| http.pause(pause);
-    send_paid(http.stop_signal(), None, send, outcome_unknown, pause).await
+    send_paid(stop, None, send, outcome_unknown, pause).await
 }
 
 #[derive(Serialize)]

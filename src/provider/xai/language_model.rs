@@ -19,15 +19,16 @@ use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::http::{Http, Reply};
 use crate::money::UsdTicks;
 use crate::provider::{ModelAnswer, ModelQuery, QueryPart, TokenUsage};
+use crate::stop::StopSignal;
 
 /// The timeout of the connection is this much longer than that of the query, so that the latter always expires first.
 const GRACE: Duration = Duration::from_secs(5);
 
-pub(super) async fn query(http: &Http, query: &ModelQuery) -> Result<ModelAnswer> {
+pub(super) async fn query(http: &Http, query: &ModelQuery, stop: &StopSignal) -> Result<ModelAnswer> {
     let body = body(query)?;
     let deadline = Instant::now() + query.timeout;
     let send = || {
-        let post = http.post_with_timeout(&["responses"], body.clone(), query.timeout + GRACE);
+        let post = http.post_with_timeout(&["responses"], body.clone(), query.timeout + GRACE, stop);
         async move {
             match timeout_at(deadline, post).await {
                 Ok(reply) => Ok(read_reply(query.action, &reply?)),
@@ -37,7 +38,7 @@ pub(super) async fn query(http: &Http, query: &ModelQuery) -> Result<ModelAnswer
     };
     let unknown = |cause: &Error| outcome_unknown(query.action, cause);
     // The rate limit is one of the language model, so requests for clips are not delayed.
-    send_paid(http.stop_signal(), Some(deadline), send, unknown, |_| {}).await
+    send_paid(stop, Some(deadline), send, unknown, |_| {}).await
 }
 
 fn timed_out(query: &ModelQuery) -> Error {

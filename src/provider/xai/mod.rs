@@ -27,7 +27,7 @@ use super::{
 };
 use crate::error::Result;
 use crate::http::{DownloadError, Http, Sink};
-use crate::stop::BeforeSend;
+use crate::stop::{BeforeSend, StopSignal};
 use crate::telemetry;
 
 #[derive(Debug)]
@@ -55,12 +55,13 @@ impl Provider for Xai {
     fn submit<'a>(
         &'a self,
         submission: &'a Submission,
+        stop: &'a StopSignal,
         before: BeforeSend<'a>,
     ) -> BoxFuture<'a, Result<JobId>> {
         let span = spans::submit(&self.http, submission, self.record_prompts);
         let recorded = span.clone();
         Box::pin(telemetry::instrument(span, async move {
-            let id = create::create(&self.http, submission, before).await?;
+            let id = create::create(&self.http, submission, stop, before).await?;
             recorded.record("gen_ai.response.id", id.as_str());
             Ok(id)
         }))
@@ -108,11 +109,15 @@ impl Provider for Xai {
         Box::pin(files::delete(&self.http, file_id))
     }
 
-    fn query_model<'a>(&'a self, query: &'a ModelQuery) -> BoxFuture<'a, Result<ModelAnswer>> {
+    fn query_model<'a>(
+        &'a self,
+        query: &'a ModelQuery,
+        stop: &'a StopSignal,
+    ) -> BoxFuture<'a, Result<ModelAnswer>> {
         let span = spans::model_query(&self.http, query, self.record_prompts);
         let recorded = span.clone();
         Box::pin(telemetry::instrument(span, async move {
-            let answer = language_model::query(&self.http, query).await?;
+            let answer = language_model::query(&self.http, query, stop).await?;
             spans::record_answer(&recorded, &answer);
             Ok(answer)
         }))

@@ -4,8 +4,8 @@
 
 use reelkin::library::ChainStepState;
 use reelkin::{
-    ChainEvent, ChainRequest, ContinueRequest, ContinueStrategy, ErrorKind, GenerateRequest, JobEvent,
-    MediaInput, ModelTable, Settlement, secs, usd,
+    ChainEvent, ChainRequest, Charge, ContinueRequest, ContinueStrategy, ErrorKind, GenerateRequest,
+    JobEvent, MediaInput, ModelTable, Settlement, secs, usd,
 };
 use serde_json::Value;
 
@@ -260,6 +260,29 @@ async fn a_stopped_chain_is_resumed_by_its_id() {
     );
     let more = ChainRequest::resume(chain.id()).budget(usd("1").unwrap());
     let made = bench.client().chain(more).await.unwrap();
+    assert_eq!((made.clips.len(), bench.state().creates), (3, 3));
+}
+
+/// The service asks the client to wait for a minute, and the chain is stopped during that wait.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopped_chain_does_not_repeat_a_refused_create() {
+    let bench = Bench::start(&["create:429=60,times=1"]).await;
+    let client = bench.client();
+    let chain = client.chain(film()).start().await.unwrap();
+    bench
+        .until("the refused create", |state| state.create_requests == 1)
+        .await;
+    chain.stop_waiting();
+    let error = chain.wait().await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.may_have_been_charged()),
+        (ErrorKind::Stopped, Charge::No),
+        "{error}"
+    );
+    assert_eq!((bench.state().create_requests, bench.state().creates), (1, 0));
+    assert_eq!(client.spent(..).await.unwrap().total().ticks(), 0);
+
+    let made = client.chain(ChainRequest::resume(chain.id())).await.unwrap();
     assert_eq!((made.clips.len(), bench.state().creates), (3, 3));
 }
 
