@@ -60,10 +60,10 @@ class Record:
             return NotImplemented
         return vars(self) == vars(other)
 
-    # Records are mutable.
+    # A record is mutable, so it has no hash.
     __hash__ = None  # type: ignore[assignment]
 
-    if not TYPE_CHECKING:  # The stub declares it with the fields of each record.
+    if not TYPE_CHECKING:  # The stub declares `replace` with the fields of each record.
 
         def replace(self, **changes: Any) -> Self:
             """Returns a copy with some fields changed."""

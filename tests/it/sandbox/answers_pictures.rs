@@ -153,8 +153,7 @@ async fn pictures_are_remembered_in_a_conversation_and_may_be_files() {
         message_text(&first).contains("green (100 %, everywhere)"),
         "{first}"
     );
-    let next =
-        json!({ "model": "grok-4.3", "input": "And its colour?", "previous_response_id": first["id"] });
+    let next = json!({ "model": "grok-4.3", "input": "And its color?", "previous_response_id": first["id"] });
     let (_, next) = bench.post_json(RESPONSES, &next).await;
     assert!(message_text(&next).contains("green"), "{next}");
     let body = json!({ "model": "grok-4.3", "messages": [{ "role": "user", "content": [
