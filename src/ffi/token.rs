@@ -78,7 +78,7 @@ impl TokenAnswer {
 
 impl TokenAnswer {
     fn send(&self, answer: Answer) -> Result<()> {
-        // A full channel has an answer already; a closed one has no receiver any more.
+        // A full channel has an answer already; a closed one no longer has a receiver.
         let _ = self.0.get()?.try_send(answer);
         Ok(())
     }
