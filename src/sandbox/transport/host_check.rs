@@ -54,8 +54,8 @@ impl AllowedHosts {
         }
     }
 
-    /// Refuses a request whose `Origin` header has another host or port than the request. Accepts a request without that
-    /// header, because programs do not send it.
+    /// Refuses a request whose `Origin` header has another host or port than the request. Accepts a request without
+    /// that header, because programs do not send it.
     pub(crate) fn check_origin(uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
         let refuse = || {
             Refusal::forbidden(
