@@ -343,7 +343,7 @@ fn every_collection_loop_and_wait_has_a_stated_bound() {
     }
     for (path, what, ..) in TABLE {
         if !found.contains_key(&((*path).to_owned(), *what)) {
-            wrong.push(format!("{path}: {what:?} is stated and not there any more"));
+            wrong.push(format!("{path}: {what:?} is stated and no longer there"));
         }
     }
     assert!(

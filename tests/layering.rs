@@ -352,8 +352,8 @@ fn names_after(line: &str, prefix: &str) -> Vec<String> {
         let list = rest
             .strip_prefix('{')
             .map_or(rest, |list| list.split('}').next().unwrap_or(list));
-        let several = rest.starts_with('{');
-        for part in list.split(',').take(if several { usize::MAX } else { 1 }) {
+        let is_list = rest.starts_with('{');
+        for part in list.split(',').take(if is_list { usize::MAX } else { 1 }) {
             names.push(part.trim().chars().take_while(|c| is_word(*c)).collect());
         }
     }

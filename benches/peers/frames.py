@@ -132,8 +132,8 @@ def is_last(frame: Pixels, last: Pixels, before: Pixels) -> bool:
     """Returns whether the frame is closer to the last one. Compares brightness only, because color conversions differ."""
     if frame.shape != last.shape:
         return False
-    grey = [picture.astype(np.float32).mean(axis=2) for picture in (frame, last, before)]
-    return float(np.abs(grey[0] - grey[1]).mean()) < float(np.abs(grey[0] - grey[2]).mean())
+    gray = [picture.astype(np.float32).mean(axis=2) for picture in (frame, last, before)]
+    return float(np.abs(gray[0] - gray[1]).mean()) < float(np.abs(gray[0] - gray[2]).mean())
 
 
 def last_frames(clips: list[Path]) -> None:

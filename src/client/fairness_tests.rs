@@ -87,7 +87,7 @@ impl Service {
         self.stories.lock().unwrap().insert(id.to_string(), story);
     }
 
-    fn look(&self, job: &JobId) -> PollReply {
+    fn answer_poll(&self, job: &JobId) -> PollReply {
         let now = self.start.elapsed();
         let mut stories = self.stories.lock().unwrap();
         let story = stories.get_mut(job.as_str()).unwrap();
@@ -107,7 +107,7 @@ impl Provider for Service {
     fn poll<'a>(&'a self, job: &'a JobId) -> BoxFuture<'a, Result<PollReply, PollFailure>> {
         Box::pin(async move {
             self.limiter.acquire(RequestKind::Other).await;
-            Ok(self.look(job))
+            Ok(self.answer_poll(job))
         })
     }
 

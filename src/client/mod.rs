@@ -158,8 +158,8 @@ impl VideoClient {
     /// Dropping the future after its first poll stops nothing: the work continues, and the clip is saved.
     ///
     /// # Cost
-    /// The [`estimate`](Self::estimate); the actual cost is in the sidecar. Planning, which is off by default, also costs
-    /// one query to a language model.
+    /// The [`estimate`](Self::estimate); the actual cost is in the sidecar. Planning, which is off by default, also
+    /// costs one query to a language model.
     pub fn generate(&self, request: GenerateRequest) -> Generate {
         Generate::new(self.clone(), request)
     }
@@ -204,13 +204,13 @@ impl VideoClient {
         self.inner.library.spent(time).await
     }
 
-    /// Stops all work of this client and of its clones, for a program that is about to exit. This also stops calls whose
-    /// job has no id yet.
+    /// Stops all work of this client and of its clones, for a program that is about to exit. This also stops calls
+    /// whose job has no id yet.
     ///
-    /// A request that was not sent is not sent any more: its call ends with an error of kind `stopped`, and the money
-    /// that was reserved for it is released. A request that is being sent is completed, and its job is recorded. Waits
-    /// for jobs end as with [`stop_waiting`](WorkHandle::stop_waiting). When the calls have returned, all of that is done. A
-    /// later [`recover`](Self::recover) of another client finishes the jobs.
+    /// A request that is not sent yet is never sent: its call ends with an error of kind `stopped`, and the money that
+    /// was reserved for it is released. A request that is being sent is completed, and its job is recorded. Waits for
+    /// jobs end as with [`stop_waiting`](WorkHandle::stop_waiting). When the calls have returned, all of that is done.
+    /// A later [`recover`](Self::recover) of another client finishes the jobs.
     ///
     /// This cannot be undone: the client never sends a paid request again.
     pub fn stop(&self) {

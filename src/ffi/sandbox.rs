@@ -31,18 +31,19 @@ pub struct SandboxOptions {
     pub faults: Vec<String>,
 }
 
-/// A local server that speaks the service's protocol: same routes and validation, real video, scripted faults.
+/// A local server with the service's routes and validation, which renders real video and injects scripted faults.
 #[derive(uniffi::Object)]
 pub struct Sandbox {
     base_url: String,
     api_key: String,
-    running: ProcessBound<Mutex<Option<Arc<sandbox::Sandbox>>>>,
+    server: ProcessBound<Mutex<Option<Arc<sandbox::Sandbox>>>>,
 }
 
 /// Starts a sandbox.
 ///
 /// # Errors
-/// `Config` when the address cannot be bound, `InvalidRequest` for a fault that does not parse.
+/// `Config` if the address is invalid or cannot be bound, or if the temporary folder cannot be created.
+/// `InvalidRequest` for an invalid fault.
 #[uniffi::export]
 pub async fn start_sandbox(options: SandboxOptions) -> Result<Arc<Sandbox>> {
     let mut builder = sandbox::Sandbox::builder();
@@ -72,18 +73,18 @@ pub async fn start_sandbox(options: SandboxOptions) -> Result<Arc<Sandbox>> {
     Ok(Arc::new(Sandbox {
         base_url: sandbox.base_url(),
         api_key: sandbox.api_key().to_owned(),
-        running: ProcessBound::new(Mutex::new(Some(Arc::new(sandbox)))),
+        server: ProcessBound::new(Mutex::new(Some(Arc::new(sandbox)))),
     }))
 }
 
 impl Sandbox {
     fn lock(&self) -> Result<MutexGuard<'_, Option<Arc<sandbox::Sandbox>>>> {
-        Ok(self.running.get()?.lock().unwrap_or_else(PoisonError::into_inner))
+        Ok(self.server.get()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn running(&self) -> Result<Arc<sandbox::Sandbox>> {
-        let running = self.lock()?.clone();
-        running.ok_or_else(|| VideoError::local(ErrorKind::Config, "use the sandbox: it was stopped"))
+    fn server(&self) -> Result<Arc<sandbox::Sandbox>> {
+        let server = self.lock()?.clone();
+        server.ok_or_else(|| VideoError::local(ErrorKind::Config, "use the sandbox: it was stopped"))
     }
 }
 
@@ -99,26 +100,26 @@ impl Sandbox {
         self.api_key.clone()
     }
 
-    /// Returns counters and jobs: what the sandbox was asked for and what it did.
+    /// Returns the jobs, the counters of requests and results, and the faults that are in force.
     pub fn state(&self) -> Result<SandboxState> {
-        Ok(self.running()?.state())
+        Ok(self.server()?.state())
     }
 
     /// Adds faults after the existing ones, in the syntax of `reelkin sandbox --help`.
     pub fn add_faults(&self, faults: Vec<String>) -> Result<()> {
-        self.running()?.add_faults(parse_faults(&faults)?);
+        self.server()?.add_faults(parse_faults(&faults)?);
         Ok(())
     }
 
     /// Removes all faults.
     pub fn clear_faults(&self) -> Result<()> {
-        self.running()?.clear_faults();
+        self.server()?.clear_faults();
         Ok(())
     }
 
-    /// Stops serving for a time, then continues at the same address.
+    /// Closes all connections, refuses new ones for `downtime`, and then serves again at the same address.
     pub async fn restart(&self, downtime: Duration) -> Result<()> {
-        let sandbox = self.running()?;
+        let sandbox = self.server()?;
         runtime::run(async move {
             sandbox.restart(downtime).await;
             Ok(())
@@ -128,11 +129,13 @@ impl Sandbox {
 
     /// Expires all download links issued so far.
     pub fn expire_links(&self) -> Result<()> {
-        self.running()?.expire_links();
+        self.server()?.expire_links();
         Ok(())
     }
 
-    /// Stops the sandbox and deletes its clips. Stopping again does nothing.
+    /// Stops the sandbox and deletes its clips. Does nothing if it is stopped already.
+    ///
+    /// If a `restart` is in progress, this call returns at once, and the sandbox stops when the restart ends.
     pub async fn stop(&self) -> Result<()> {
         let sandbox = self.lock()?.take().and_then(Arc::into_inner);
         if let Some(sandbox) = sandbox {

@@ -37,7 +37,7 @@ impl fmt::Debug for AccessToken {
 #[uniffi::export(callback_interface)]
 pub trait TokenCallback: Send + Sync {
     /// Starts fetching a token and returns at once. The outcome goes to `answer`.
-    fn ask(&self, answer: Arc<TokenAnswer>);
+    fn request_token(&self, answer: Arc<TokenAnswer>);
 }
 
 /// Receives the answer to one token request. Dropping it without an answer fails the request.
@@ -78,7 +78,7 @@ impl TokenAnswer {
 
 impl TokenAnswer {
     fn send(&self, answer: Answer) -> Result<()> {
-        // A full channel has an answer already; a closed one has no receiver any more.
+        // A full channel has an answer already; a closed one no longer has a receiver.
         let _ = self.0.get()?.try_send(answer);
         Ok(())
     }
@@ -115,7 +115,7 @@ impl crate::TokenSource for Callback {
             let (sender, mut receiver) = mpsc::channel(1);
             let answer = Arc::new(TokenAnswer(ProcessBound::new(sender)));
             // On a blocking thread, because entering the other language may wait for its interpreter lock.
-            tokio::task::spawn_blocking(move || callback.ask(answer));
+            tokio::task::spawn_blocking(move || callback.request_token(answer));
             let unanswered = || Err(TokenError::new("the token source ended without an answer"));
             receiver.recv().await.unwrap_or_else(unanswered)
         })

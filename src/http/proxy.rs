@@ -281,13 +281,27 @@ mod tests {
     #[test]
     fn the_configuration_overrides_the_environment() {
         let environment = [("https_proxy", "http://a:1"), ("no_proxy", "x.ai")];
-        let given = proxies(Some("https://user:word@b:2"), None, &environment).unwrap();
-        assert_eq!(proxy_for(&given, "https://api.x.ai/").as_deref(), Some("b:2"));
-        assert!(given.any().unwrap().unwrap().basic_auth().unwrap().is_sensitive());
-        let given = proxies(None, Some("cdn.example, 10.0.0.0/8"), &environment).unwrap();
-        assert_eq!(proxy_for(&given, "https://api.x.ai/").as_deref(), Some("a:1"));
-        assert_eq!(proxy_for(&given, "https://a.cdn.example/"), None);
-        assert_eq!(proxy_for(&given, "https://10.1.2.3/"), None);
+        let configured = proxies(Some("https://user:word@b:2"), None, &environment).unwrap();
+        assert_eq!(
+            proxy_for(&configured, "https://api.x.ai/").as_deref(),
+            Some("b:2")
+        );
+        assert!(
+            configured
+                .any()
+                .unwrap()
+                .unwrap()
+                .basic_auth()
+                .unwrap()
+                .is_sensitive()
+        );
+        let configured = proxies(None, Some("cdn.example, 10.0.0.0/8"), &environment).unwrap();
+        assert_eq!(
+            proxy_for(&configured, "https://api.x.ai/").as_deref(),
+            Some("a:1")
+        );
+        assert_eq!(proxy_for(&configured, "https://a.cdn.example/"), None);
+        assert_eq!(proxy_for(&configured, "https://10.1.2.3/"), None);
         let none = proxies(None, Some("*"), &environment).unwrap();
         assert_eq!(proxy_for(&none, "https://api.x.ai/"), None);
         assert_eq!(proxy_for(&none, "https://9.9.9.9/"), None);

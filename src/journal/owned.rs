@@ -39,7 +39,7 @@ struct KnownJob {
 /// The result of a conditional write.
 enum WriteResult {
     Written,
-    /// The record does not exist any more.
+    /// The record no longer exists.
     Gone,
     /// The record may not be changed, because another client ended it or works on it. This is its stored version.
     Refused(Box<JobRecord>),
@@ -180,7 +180,7 @@ impl OwnedRecord {
         let lease_id = self.0.lease_id.clone();
         let change = |record: &mut JobRecord| {
             change(record);
-            // Neither is needed any more, and the reply contains a secret link.
+            // Neither is needed anymore, and the reply contains a secret link.
             (record.draft, record.reply) = (None, None);
             // The owner reports how the record ended; a recovery by another client does not.
             record.owner = Some(lease_id.clone());
@@ -300,7 +300,7 @@ impl OwnedRecord {
         Ok(true)
     }
 
-    /// Reads the stored record again. Returns `None` if it does not exist any more.
+    /// Reads the stored record again. Returns `None` if it no longer exists.
     async fn reload(&mut self) -> Result<Option<&JobRecord>> {
         let owned = &mut *self.0;
         let store = owned.guard.journal.open_store();

@@ -20,7 +20,7 @@ const CONCURRENT_READS: usize = 16;
 pub enum Settlement {
     /// No job exists, and nothing was charged.
     NeverMade,
-    /// This amount was charged, and the clip cannot be downloaded any more.
+    /// This amount was charged, and the clip can no longer be downloaded.
     Lost(UsdTicks),
     /// The job exists and has this id. The record stays open, and a recovery finishes it.
     Job(String),
@@ -71,7 +71,7 @@ impl Journal {
     }
 
     /// Ends an open record without a clip. `known` is the job id in the record when the person decided. If the reply to
-    /// the create request has arrived since, the decision does not apply any more, and this is an error.
+    /// the create request has arrived since, the decision no longer applies, and this is an error.
     pub(crate) async fn settle_without_clip(
         &self,
         job: &OpenJob,

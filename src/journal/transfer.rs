@@ -60,7 +60,7 @@ impl Journal {
         best_entry(&self.ledger_store(&day_of(id.millis())), id).await
     }
 
-    /// Records how a request ended if its record is not in `jobs/` any more. Returns the ledger's record as it is then.
+    /// Records how a request ended if its record is no longer in `jobs/`. Returns the ledger's record as it is then.
     pub(super) async fn correct_ledger(&self, ended: JobRecord) -> Result<JobRecord> {
         if ended.is_pickup() {
             return Ok(ended);
@@ -82,7 +82,7 @@ impl Journal {
     }
 
     /// Changes a record in the ledger, and its name if its cost changes. If `change` returns `None`, the content stays.
-    /// Returns the record as it is then, or `None` if the entry does not exist any more.
+    /// Returns the record as it is then, or `None` if the entry no longer exists.
     ///
     /// The content is written first, conditional on the version that was read. If a crash follows before the file has
     /// its new name, the next call renames it.

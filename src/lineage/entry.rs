@@ -91,7 +91,7 @@ impl LineageEntry {
     }
 
     /// Takes the lineage from an orphaned sidecar whose hash shows that it belongs to this clip.
-    pub(crate) fn adopt(&mut self, orphan: Self) {
+    pub(crate) fn take_lineage_from(&mut self, orphan: Self) {
         self.state = MemberState::Present;
         self.sidecar = Some(orphan.id.clone());
         self.former_ids = orphan.former_ids;

@@ -39,7 +39,7 @@ pub(crate) struct MissingHashes {
     /// The hashes of missing clips of the family.
     pub(crate) in_family: HashMap<String, Option<u64>>,
     /// The hashes of missing clips of other families.
-    pub(crate) elsewhere: HashMap<String, Option<u64>>,
+    pub(crate) in_other_families: HashMap<String, Option<u64>>,
 }
 
 impl MissingHashes {
@@ -47,7 +47,7 @@ impl MissingHashes {
         let hashes = if is_in_family {
             &mut self.in_family
         } else {
-            &mut self.elsewhere
+            &mut self.in_other_families
         };
         // If one sidecar lacks the size, another sidecar with the same hash may have it.
         let size = hashes.entry(sha256).or_default();
@@ -55,7 +55,7 @@ impl MissingHashes {
     }
 
     pub(crate) fn contains(&self, sha256: &str) -> bool {
-        self.in_family.contains_key(sha256) || self.elsewhere.contains_key(sha256)
+        self.in_family.contains_key(sha256) || self.in_other_families.contains_key(sha256)
     }
 }
 

@@ -247,9 +247,9 @@ impl Scan<'_> {
     fn skip_blocks(mut self, frame: &mut Frame, restart: u32) -> Result<usize, (DecodeError, u64, u64)> {
         let (groups, blocks_per_group): (u64, Vec<u64>) = match &*self.components {
             [single] => (frame.components[single.index].blocks, vec![1]),
-            several => (
+            components => (
                 frame.mcus,
-                (several.iter())
+                (components.iter())
                     .map(|component| frame.components[component.index].blocks_per_mcu)
                     .collect(),
             ),

@@ -75,14 +75,14 @@ fn check_png(bytes: &[u8]) -> Result<(), String> {
     let mut has_data = false;
     while let Some((head, after)) = rest.split_at_checked(8) {
         let (length, name) = head.split_at(4);
-        let shown = String::from_utf8_lossy(name).into_owned();
+        let display_name = String::from_utf8_lossy(name).into_owned();
         let length = read_u32(length).ok_or_else(|| cut_off("chunks end too early"))?;
         let whole = length
             .checked_add(4)
             .and_then(|length| after.split_at_checked(length));
         let Some((body, next)) = whole else {
             return Err(cut_off(&format!(
-                "chunk {shown:?} has {length} bytes, and the file has {} more",
+                "chunk {display_name:?} has {length} bytes, and the file has {} more",
                 after.len()
             )));
         };
@@ -93,7 +93,9 @@ fn check_png(bytes: &[u8]) -> Result<(), String> {
             hasher.update(name);
             hasher.update(data);
             if read_u32(sum) != usize::try_from(hasher.finalize()).ok() {
-                return Err(format!("damaged: the checksum of its chunk {shown:?} is wrong"));
+                return Err(format!(
+                    "damaged: the checksum of its chunk {display_name:?} is wrong"
+                ));
             }
         }
         match name {
@@ -126,8 +128,8 @@ fn check_webp(bytes: &[u8]) -> Result<(), String> {
         let (name, length) = head.split_at(4);
         let data = read_u32_le(length).and_then(|length| after.get(..length));
         let Some(data) = data else {
-            let shown = String::from_utf8_lossy(name).into_owned();
-            return Err(format!("cut off: its chunk {shown:?} ends too early"));
+            let display_name = String::from_utf8_lossy(name).into_owned();
+            return Err(format!("cut off: its chunk {display_name:?} ends too early"));
         };
         match name {
             b"VP8 " => {

@@ -356,7 +356,7 @@ mod tests {
             assert!(lock_part_to_remove(File::open(&path).unwrap(), &path, has_lock_file).is_none());
             drop((file, lock));
             let lock =
-                lock_part_to_remove(reader, &path, has_lock_file).expect("it is not being written any more");
+                lock_part_to_remove(reader, &path, has_lock_file).expect("it is no longer being written");
             assert!(matches!(
                 lock_part(&path, has_lock_file).unwrap(),
                 LockedPart::Held

@@ -39,37 +39,39 @@ pub(crate) fn locate(url: &str) -> Result<Location> {
             "it has a user, a query or a fragment; credentials are read from the environment",
         ));
     }
-    let shown = parsed.as_str().trim_end_matches('/');
+    let display_url = parsed.as_str().trim_end_matches('/');
     match parsed.scheme() {
         "file" => match parsed.to_file_path() {
             Ok(folder) => Ok(Location::Folder(folder)),
-            Err(()) => Err(invalid(shown, "it is not a folder of this machine")),
+            Err(()) => Err(invalid(display_url, "it is not a folder of this machine")),
         },
-        "s3" | "s3a" | "https" => s3(&parsed, shown).map(Location::Bucket),
+        "s3" | "s3a" | "https" => s3(&parsed, display_url).map(Location::Bucket),
         _ => Err(invalid(
-            shown,
+            display_url,
             "this kind of url is not supported; open the store with object_store, and pass it to Library::on_store",
         )),
     }
 }
 
 #[cfg(not(feature = "s3"))]
-fn s3(_: &Url, shown: &str) -> Result<Bucket> {
+fn s3(_: &Url, display_url: &str) -> Result<Bucket> {
     Err(Error::new(
         ErrorKind::Config,
-        format!("open library {shown}: this build cannot open buckets, because it lacks the feature s3"),
+        format!(
+            "open library {display_url}: this build cannot open buckets, because it lacks the feature s3"
+        ),
     ))
 }
 
 #[cfg(feature = "s3")]
-fn s3(url: &Url, shown: &str) -> Result<Bucket> {
+fn s3(url: &Url, display_url: &str) -> Result<Bucket> {
     use std::sync::Arc;
     use std::time::Duration;
 
     use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey as Key, S3CopyIfNotExists};
     use object_store::{BackoffConfig, ClientConfigKey, ObjectStoreScheme, RetryConfig};
 
-    let invalid = |why: &str| Error::new(ErrorKind::Config, format!("open library {shown}: {why}"));
+    let invalid = |why: &str| Error::new(ErrorKind::Config, format!("open library {display_url}: {why}"));
     let Ok((ObjectStoreScheme::AmazonS3, prefix)) = ObjectStoreScheme::parse(url) else {
         return Err(invalid(
             "it does not name a bucket; write it as s3://bucket/prefix",
@@ -117,7 +119,7 @@ fn s3(url: &Url, shown: &str) -> Result<Bucket> {
     let store = builder
         .build()
         .map_err(|_| invalid("the AWS_ settings in the environment are not valid together; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL"))?;
-    Ok(Bucket::new(Arc::new(store), prefix, Some(shown.to_owned())))
+    Ok(Bucket::new(Arc::new(store), prefix, Some(display_url.to_owned())))
 }
 
 /// Parses a setting as `object_store` does.

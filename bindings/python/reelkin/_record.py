@@ -1,10 +1,12 @@
 """The base classes of generated records: `repr`, comparison, `replace`, and the notebook player of a clip.
 
-`repr` never contains a key, the query of a URL, or the content of a file.
+`repr` contains no key, no query of a URL and no content of a file: neither bytes nor a data URL. This also holds inside
+lists, dictionaries and JSON text.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 SECRET_FIELDS = frozenset({"api_key", "secret", "upload_url"})
 MAX_TEXT_LENGTH = 400
 MAX_PLAYER_BYTES = 16 * 1024 * 1024
+DATA_URL = re.compile(r'\bdata:[\w.+/-]*(?:;[\w.+=-]+)*,[^\s"<>]*', re.IGNORECASE)
+URL_QUERY = re.compile(r'(\bhttps?://[^\s"<>?]*\?)[^\s"<>]+', re.IGNORECASE)
 
 
 def _format(name: str, value: object) -> str:
@@ -22,11 +26,26 @@ def _format(name: str, value: object) -> str:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"<{len(value)} bytes>"
     if isinstance(value, str):
-        if value[:8].lower().startswith(("http://", "https://")) and "?" in value:
-            value = value.split("?", 1)[0] + "?..."
-        if len(value) > MAX_TEXT_LENGTH:
-            value = value[:MAX_TEXT_LENGTH] + "..."
+        return _format_text(value)
+    if isinstance(value, list):
+        return f"[{', '.join(_format('', item) for item in value)}]"
+    if isinstance(value, dict):
+        items = (f"{_format('', key)}: {_format(str(key), item)}" for key, item in value.items())
+        return f"{{{', '.join(items)}}}"
     return repr(value)
+
+
+def _format_text(text: str) -> str:
+    if text[:5].lower() == "data:":
+        return f"<data URL of {len(text)} characters>"
+    if text[:8].lower().startswith(("http://", "https://")) and "?" in text:
+        text = text.split("?", 1)[0] + "?..."
+    # JSON and the texts of the service contain URLs between other text.
+    text = DATA_URL.sub(lambda url: f"<data URL of {len(url[0])} characters>", text)
+    text = URL_QUERY.sub(r"\1...", text)
+    if len(text) > MAX_TEXT_LENGTH:
+        text = text[:MAX_TEXT_LENGTH] + "..."
+    return repr(text)
 
 
 class Record:
@@ -41,10 +60,10 @@ class Record:
             return NotImplemented
         return vars(self) == vars(other)
 
-    # Records are mutable.
+    # A record is mutable, so it has no hash.
     __hash__ = None  # type: ignore[assignment]
 
-    if not TYPE_CHECKING:  # The stub declares it with the fields of each record.
+    if not TYPE_CHECKING:  # The stub declares `replace` with the fields of each record.
 
         def replace(self, **changes: Any) -> Self:
             """Returns a copy with some fields changed."""
@@ -57,15 +76,15 @@ class Record:
 
 
 class Variant(Record):
-    """A value of one of several kinds. Use `isinstance` or `match` to tell them apart."""
+    """A value that is one of several variants. Use `isinstance` or `match` to tell them apart."""
 
     def __init__(self) -> None:
-        raise TypeError(f"cannot create a {type(self).__qualname__} directly: use one of {self._kinds()}")
+        raise TypeError(f"cannot create a {type(self).__qualname__} directly: use one of {self._variant_names()}")
 
     @classmethod
-    def _kinds(cls) -> str:
-        kinds = [name for name, kind in vars(cls).items() if isinstance(kind, type)]
-        return ", ".join(f"{cls.__qualname__}.{kind}" for kind in kinds)
+    def _variant_names(cls) -> str:
+        names = [name for name, value in vars(cls).items() if isinstance(value, type)]
+        return ", ".join(f"{cls.__qualname__}.{name}" for name in names)
 
     def __repr__(self) -> str:
         values = vars(self).get("_values")
@@ -77,7 +96,7 @@ class Variant(Record):
 
         @property
         def value(self) -> Any:
-            """The value of a kind with a single unnamed field."""
+            """The value of a variant with a single unnamed field."""
             try:
                 return self._values[0]
             except (AttributeError, IndexError):

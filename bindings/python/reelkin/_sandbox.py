@@ -104,12 +104,14 @@ class Sandbox(BaseSandbox):
         return self
 
     async def restart(self, downtime: Seconds) -> None:
-        """Stops serving for a time, then continues at the same address."""
+        """Closes all connections, refuses new ones for a time, and then serves again at the same address."""
         await self._native.restart(_values.duration("downtime", downtime))
 
     async def stop(self) -> None:
-        """Stops the sandbox and deletes its clips. Stopping again does nothing."""
+        """Stops the sandbox and deletes its clips. Does nothing if it is stopped already.
 
+        If a restart is in progress, the sandbox stops when the restart ends.
+        """
         if self._running is not None:
             await self._running.stop()
 

@@ -53,7 +53,7 @@ class TokenProvider(_native.TokenCallback):
     def remember_loop(self) -> None:
         self._loop = asyncio.get_running_loop()
 
-    def ask(self, answer: _native.TokenAnswer) -> None:
+    def request_token(self, answer: _native.TokenAnswer) -> None:
         """Starts fetching a token. The native library calls this from one of its threads."""
         loop = self._loop
         reply = self._reply(answer)

@@ -16,6 +16,7 @@ import reelkin
 import reelkin.sync
 from conftest import Studio
 from reelkin import _errors, _native
+from reelkin._record import Record
 
 STUB = ast.parse(Path(_native.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
 
@@ -94,10 +95,27 @@ def test_variants() -> None:
     assert "SECRET" not in repr(reelkin.MediaInput.Url("https://host/a.png?sig=SECRET"))
     assert "SECRET" not in repr(reelkin.UploadTarget(upload_url="https://host/SECRET"))
     assert repr(reelkin.MediaInput.Bytes(b"SECRET", "a.png")) == "MediaInput.Bytes(bytes=<6 bytes>, name='a.png')"
+    url = "data:image/png;base64,SECRET"
+    assert repr(reelkin.MediaInput.DataUrl(url)) == f"MediaInput.DataUrl(<data URL of {len(url)} characters>)"
     with pytest.raises(TypeError, match="JobEvent.Planning"):
         reelkin.JobEvent()
     with pytest.raises(AttributeError):
         _ = event.value  # type: ignore[attr-defined]  # pyright: ignore
+
+
+def test_the_repr_of_containers_has_no_secrets() -> None:
+    value = Record.__new__(Record)
+    link = "https://host/a.png?sig=SECRET&x='SECRET"
+    picture = "data:image/png;base64,SECRET"
+    vars(value).update(
+        links=[link, picture, [f"see {link} and {picture} there"]],
+        reply={"url": link, "api_key": "SECRET", "nested": [{"picture": picture, "bytes": b"SECRET"}], "n": 1},
+        text=f'{{"url":"{link}","picture":"{picture}","n":1}}',
+    )
+    text = repr(value)
+    assert "SECRET" not in text, text
+    assert text.startswith("Record(links=['https://host/a.png?...', <data URL of 28 characters>, ['see ")
+    assert '"n":1' in text and "'n': 1" in text
 
 
 def test_everything_public_is_documented() -> None:

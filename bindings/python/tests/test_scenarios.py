@@ -103,7 +103,7 @@ def test_extend(studio: Studio) -> None:
     asyncio.run(run())
 
 
-def test_analyse(studio: Studio) -> None:
+def test_analyze(studio: Studio) -> None:
     async def run() -> None:
         async with studio() as (client, box):
             clip = await client.generate("a market", duration=1)

@@ -81,7 +81,7 @@ where
 
 pub(crate) struct Session {
     pub(crate) client: VideoClient,
-    /// The server behind the client, with `--sandbox`.
+    /// The server that the client uses, with `--sandbox`.
     sandbox: Option<Sandbox>,
 }
 

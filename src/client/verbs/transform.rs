@@ -25,16 +25,16 @@ use tempfile::TempPath;
 /// The future of [`VideoClient::edit`]. Does nothing until it is awaited or started.
 #[derive(Debug)]
 #[must_use = "nothing is made until it is awaited or started"]
-pub struct EditClip(Transform);
+pub struct EditClip(SourceClipRequest);
 
 /// The future of [`VideoClient::extend`]. Does nothing until it is awaited or started.
 #[derive(Debug)]
 #[must_use = "nothing is made until it is awaited or started"]
-pub struct ExtendClip(Transform);
+pub struct ExtendClip(SourceClipRequest);
 
 /// A clip to make from another one.
 #[derive(Debug)]
-struct Transform {
+struct SourceClipRequest {
     client: VideoClient,
     verb: Verb,
     /// The checked request. An error is returned when the work starts.
@@ -61,7 +61,7 @@ impl VideoClient {
     /// The price of the seconds of the source and of the seconds of the new clip.
     pub fn edit(&self, request: EditRequest) -> EditClip {
         let inner = &self.inner;
-        EditClip(Transform {
+        EditClip(SourceClipRequest {
             checked: request.check(&inner.models, &inner.defaults, inner.validation),
             client: self.clone(),
             verb: Verb::Edit,
@@ -87,7 +87,7 @@ impl VideoClient {
     /// The price of the seconds of the source and of the added seconds.
     pub fn extend(&self, request: ExtendRequest) -> ExtendClip {
         let inner = &self.inner;
-        ExtendClip(Transform {
+        ExtendClip(SourceClipRequest {
             checked: request.check(&inner.models, &inner.defaults, inner.validation),
             client: self.clone(),
             verb: Verb::Extend,
@@ -127,7 +127,7 @@ impl ExtendClip {
     }
 }
 
-impl Transform {
+impl SourceClipRequest {
     async fn start(self) -> Result<JobHandle> {
         let stop = self.client.stop_signal().clone();
         job::spawn(self.verb.span(), &stop, move |reporter| async move {
@@ -174,13 +174,13 @@ pub(crate) async fn run_extension(
 
 /// Makes a clip and saves it in the library.
 async fn run(
-    transform: Transform,
+    request: SourceClipRequest,
     observer: Option<Arc<dyn SubmissionObserver>>,
     reporter: Reporter,
 ) -> Result<Clip> {
-    let client = transform.client.clone();
+    let client = request.client.clone();
     // Boxed, so that the source clip is freed before the job is waited for.
-    let prepared = Box::pin(prepare(transform, observer, reporter.stop_signal())).await?;
+    let prepared = Box::pin(prepare(request, observer, reporter.stop_signal())).await?;
     let Prepared {
         reserved,
         submission,
@@ -206,11 +206,11 @@ struct Prepared {
 
 /// Reads and measures the source clip, reserves the money, plans the prompt and uploads the clip.
 async fn prepare(
-    transform: Transform,
+    request: SourceClipRequest,
     observer: Option<Arc<dyn SubmissionObserver>>,
     stop: &StopSignal,
 ) -> Result<Prepared> {
-    let Transform {
+    let SourceClipRequest {
         client,
         verb: _,
         checked,
@@ -220,7 +220,7 @@ async fn prepare(
         user,
         storage,
         output,
-    } = transform;
+    } = request;
     let inner = &client.inner;
     let mut checked = checked?;
     telemetry::record_model(checked.model.as_str());

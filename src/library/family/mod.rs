@@ -163,13 +163,18 @@ impl Library {
         if !known.is_empty() {
             return known;
         }
-        let (in_family, elsewhere) = (Sizes::of(&missing.in_family), Sizes::of(&missing.elsewhere));
+        let (in_family, in_other_families) = (
+            Sizes::of(&missing.in_family),
+            Sizes::of(&missing.in_other_families),
+        );
         let unhashed: Vec<usize> = (entries.iter().enumerate())
             .filter(|(index, entry)| {
                 entry.exists() && entry.sha256.is_none() && !examined.hashes.contains_key(index)
             })
             .map(|(index, _)| index)
-            .filter(|index| !in_family.is_empty() || (family.contains(index) && !elsewhere.is_empty()))
+            .filter(|index| {
+                !in_family.is_empty() || (family.contains(index) && !in_other_families.is_empty())
+            })
             .collect();
         let unmeasured = unhashed.iter().copied();
         let unmeasured: Vec<(usize, ClipId)> = unmeasured
@@ -185,7 +190,7 @@ impl Library {
         let has_matching_size = |index: &usize| {
             let size = examined.sizes.get(index).copied().flatten();
             size.is_some_and(|size| {
-                in_family.contains(size) || (family.contains(index) && elsewhere.contains(size))
+                in_family.contains(size) || (family.contains(index) && in_other_families.contains(size))
             })
         };
         let candidates: Vec<(usize, ClipId)> = (unhashed.into_iter().filter(has_matching_size))
@@ -271,7 +276,7 @@ fn rename(entries: &mut [LineageEntry], found: Vec<(usize, String)>) {
         if entries[index].state == MemberState::NoSidecar
             && let Some(orphan) = orphans.get(&sha256)
         {
-            entries[index].adopt(orphan.clone());
+            entries[index].take_lineage_from(orphan.clone());
         }
         entries[index].sha256 = Some(sha256);
     }

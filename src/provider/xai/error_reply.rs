@@ -1,6 +1,6 @@
-//! The error replies of the service: parses their bodies, which come in eight shapes, and classifies them.
+//! Parses and classifies the error replies of the service.
 //!
-//! What an error means for a create, a poll or an upload is decided by the module of that request.
+//! The module of each request decides what an error means for that request, such as a create, a poll or an upload.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::error::{Charge, Error, ErrorKind, RetryAdvice};
 use crate::http::Reply;
 
-/// The maximum length of the service's text in a message, in bytes.
-const MAX_TEXT: usize = 300;
+/// The maximum length of the service's text in a message, in bytes. An ellipsis follows text that is cut.
+const MAX_TEXT_BYTES: usize = 300;
 
 /// An HTTP reply that is not a success.
 #[derive(Debug)]
@@ -22,9 +22,11 @@ pub(super) struct ErrorReply {
 }
 
 impl ErrorReply {
-    /// Reads any of `{code, error}`, `{error: {message, code}}` with a string or a number as code,
-    /// `{error: "…"}`, plain text, HTML and an empty body.
-    pub(super) fn read(reply: &Reply) -> Self {
+    /// Parses the body of a reply.
+    ///
+    /// The service sends `{code, error}`, `{error: {message, code}}`, `{error}`, `{message}`, plain text, HTML, or an
+    /// empty body. A code is a string or a number. HTML and other JSON have neither a code nor a message.
+    pub(super) fn parse(reply: &Reply) -> Self {
         let mut error_reply = Self {
             status: reply.status,
             code: None,
@@ -48,7 +50,7 @@ impl ErrorReply {
             error_reply.message = message.map(sanitize);
         } else if let Ok(text) = std::str::from_utf8(&reply.body) {
             let text = text.trim();
-            // An HTML page has no message: it begins with "<!doctype html>".
+            // An HTML page contains no message of the API. It begins with a tag or with `<!doctype html>`.
             if !text.is_empty() && !text.starts_with('<') {
                 error_reply.message = Some(sanitize(text));
             }
@@ -66,8 +68,9 @@ impl ErrorReply {
 
     /// Returns whether moderation rejected the content.
     ///
-    /// The status is checked first: a service that is failing or busy, or does not know the caller, has not judged
-    /// the content, whatever its message says. Then the code counts, then the message.
+    /// A reply with 200 to 299, 400 or 403 is classified by its code and message, and other replies from 405 to 499
+    /// only by their code. With any other status (401, 402, 404, 408, 429, 500 and above) the service has not judged
+    /// the content, whatever its message says.
     pub(super) fn is_moderation(&self) -> bool {
         let (code, message) = (self.code.as_deref(), self.message.as_deref());
         match self.status {
@@ -91,8 +94,8 @@ impl ErrorReply {
 
     /// Classifies the error.
     ///
-    /// A status that describes the service itself decides alone. Otherwise the message counts too, because the
-    /// service answers a wrong key with 400.
+    /// The statuses 402, 408, 429 and 500 and above decide alone. For other statuses the code and the message are
+    /// examined first, because the service reports moderation with several statuses, and a wrong key with 400.
     pub(super) fn kind(&self) -> ErrorKind {
         match self.status {
             402 | 429 => return ErrorKind::RateLimited,
@@ -122,12 +125,12 @@ impl ErrorReply {
     /// Converts the reply to an error whose message begins with `action`.
     pub(super) fn into_error(self, action: &str) -> Error {
         let kind = self.kind();
-        let is_temporary = self.is_temporary();
+        let may_succeed_later = self.may_succeed_later();
         let error = match kind {
             // The service's message may quote the key, so it is left out.
             ErrorKind::Auth if self.mentions(&["api key"]) => Error::new(
                 kind,
-                format!("{action}: the service says that the API key is wrong (http {})", self.status),
+                format!("{action}: the service reports that the API key is wrong (http {})", self.status),
             )
             .with_guidance("check XAI_API_KEY, or create a key at https://console.x.ai"),
             ErrorKind::Auth if self.status == 401 => Error::new(
@@ -137,20 +140,21 @@ impl ErrorReply {
             .with_guidance("check XAI_API_KEY; an OAuth token may have expired"),
             ErrorKind::InvalidRequest if self.mentions(&["must provide output.upload_url"]) => {
                 Error::new(kind, format!("{action}: {}", self.summary())).with_guidance(
-                    "your team has zero data retention: give the request an upload target (output), a signed URL of your own bucket",
+                    "your team has zero data retention: set the output of the request to a signed upload URL of your own bucket",
                 )
             }
             ErrorKind::RateLimited if self.mentions(&["credit", "spending", "billing"]) => {
                 Error::new(kind, format!("{action}: {}", self.summary()))
-                    .with_guidance("the account has no credit left: add some, or raise its limit")
+                    .with_guidance("the account has no credit left: buy credit, or raise the spending limit of the account")
             }
             _ => Error::new(kind, format!("{action}: {}", self.summary())),
         };
         let error = match kind {
-            ErrorKind::RateLimited if !is_temporary => error.with_advice(RetryAdvice::Change),
+            ErrorKind::RateLimited if !may_succeed_later => error.with_advice(RetryAdvice::Change),
             _ => error,
         };
-        // Before a job exists, only a moderated request can be charged.
+        // A refused request creates no job. Moderation can be charged nevertheless. The polls of a job replace this
+        // charge.
         let charge = if kind == ErrorKind::Moderated {
             Charge::Unknown
         } else {
@@ -166,20 +170,21 @@ impl ErrorReply {
         }
     }
 
-    /// Returns whether waiting can help after a 429. It cannot if the credit is used up or the limit is zero.
-    fn is_temporary(&self) -> bool {
+    /// Returns whether a request that was refused with 402 or 429 may succeed later without a change. Returns false if
+    /// the credit is used up, or if the model has a rate limit of zero or is not enabled.
+    fn may_succeed_later(&self) -> bool {
         !self.mentions(&["credit", "spending", "billing", "0/0", "not enabled"])
     }
 }
 
-/// Returns whether an error says that moderation rejected a clip or a query.
+/// Returns whether an error reports that moderation rejected a clip or a query.
 ///
-/// The code decides if it is one of moderation. The service also reports moderation without such a code: then the
-/// message has a known phrase, and the code is absent or means a bad request or a missing permission. "The moderation
-/// service timed out" is not a verdict.
+/// A code of moderation is sufficient. Without one, the message must contain a known phrase, and the code must be
+/// absent or mean an invalid argument or a missing permission. A message such as "The moderation service timed out"
+/// contains no such phrase.
 pub(super) fn is_moderation_verdict(code: Option<&str>, message: Option<&str>) -> bool {
     let code = code.map(|code| code.to_lowercase().replace(['-', ' '], "_"));
-    let message_counts = match code.as_deref() {
+    let is_message_relevant = match code.as_deref() {
         Some(code) if is_moderation_code(code) => return true,
         Some(code) => [
             "invalid_argument",
@@ -190,7 +195,7 @@ pub(super) fn is_moderation_verdict(code: Option<&str>, message: Option<&str>) -
         None => true,
     };
     let message = message
-        .filter(|_| message_counts)
+        .filter(|_| is_message_relevant)
         .unwrap_or_default()
         .to_lowercase();
     [
@@ -204,16 +209,16 @@ pub(super) fn is_moderation_verdict(code: Option<&str>, message: Option<&str>) -
     .any(|phrase| message.contains(phrase))
 }
 
-/// Returns whether a code is one of moderation, such as `imagine:content-moderated`.
+/// Returns whether a code reports moderation, such as `imagine:content-moderated`.
 fn is_moderation_code(code: &str) -> bool {
     let code = code.to_lowercase().replace('-', "_");
     code.rsplit(':').next() == Some("content_moderated")
 }
 
-/// Returns text of the service as a single line that is safe to show.
+/// Returns text of the service as a single line without secrets.
 ///
-/// The line has a bounded length and no control characters. Anything that looks like an API key or like the query of
-/// a URL is removed.
+/// A word that contains an API key is replaced with `[key]`, and the query of a URL is removed. The line has no control
+/// characters, no periods at its end, and at most [`MAX_TEXT_BYTES`] bytes before the ellipsis.
 pub(super) fn sanitize(text: &str) -> String {
     let mut line = String::new();
     let words = text.split(|c: char| c.is_whitespace() || c.is_control());
@@ -221,7 +226,8 @@ pub(super) fn sanitize(text: &str) -> String {
         if !line.is_empty() {
             line.push(' ');
         }
-        // After a slash it is the name of a file of the service.
+        // After a slash, a hyphen, an underscore, a letter or a digit, `xai-` is part of a name, such as the path of a
+        // file.
         let is_key = word.match_indices("xai-").any(|(at, _)| {
             let before = word[..at].chars().next_back();
             before.is_none_or(|c| !c.is_alphanumeric() && !"/-_".contains(c))
@@ -231,8 +237,8 @@ pub(super) fn sanitize(text: &str) -> String {
             Some((before, query)) if before.contains("://") && !query.is_empty() => line.push_str(before),
             _ => line.push_str(word),
         }
-        if line.len() >= MAX_TEXT {
-            let cut = (0..=MAX_TEXT)
+        if line.len() >= MAX_TEXT_BYTES {
+            let cut = (0..=MAX_TEXT_BYTES)
                 .rev()
                 .find(|at| line.is_char_boundary(*at))
                 .unwrap_or(0);

@@ -31,7 +31,7 @@ pub(super) async fn upload(http: &Http, upload: &Upload) -> Result<String> {
                     Error::new(ErrorKind::Protocol, format!("{action}: the reply has no file id"))
                 });
             }
-            Ok(reply) => ErrorReply::read(&reply).into_error(&action),
+            Ok(reply) => ErrorReply::parse(&reply).into_error(&action),
             Err(failure) => failure.into_error(),
         };
         let can_retry =
@@ -63,7 +63,7 @@ pub(super) async fn delete(http: &Http, file_id: &str) -> Result<()> {
         .map_err(SendError::into_error)?;
     match reply.status {
         200..=299 | 404 => Ok(()),
-        _ => Err(ErrorReply::read(&reply).into_error("delete the uploaded file")),
+        _ => Err(ErrorReply::parse(&reply).into_error("delete the uploaded file")),
     }
 }
 

@@ -30,5 +30,5 @@ pub fn replies(status: u16, body: &[u8]) {
     }
     let _ = files::read_file_id(&reply.body);
     let _ = models::read_list(&reply.body);
-    check(&ErrorReply::read(&reply).into_error("ask"));
+    check(&ErrorReply::parse(&reply).into_error("ask"));
 }

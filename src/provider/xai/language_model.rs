@@ -191,7 +191,7 @@ pub(super) fn read_reply(action: &str, reply: &Reply) -> Result<ModelAnswer> {
     let has_output = response["output"].is_array();
     if !has_output && !response["error"].is_null() {
         // The older route has been seen to return an error with HTTP 200.
-        return Err(ErrorReply::read(reply)
+        return Err(ErrorReply::parse(reply)
             .into_error(action)
             .with_charge(Charge::Unknown)
             .with_advice(RetryAdvice::Change));

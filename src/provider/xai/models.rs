@@ -18,7 +18,7 @@ pub(super) async fn list(http: &Http) -> Result<Vec<VisibleModel>> {
         .await
         .map_err(SendError::into_error)?;
     if reply.status != 200 {
-        return Err(ErrorReply::read(&reply).into_error(ACTION));
+        return Err(ErrorReply::parse(&reply).into_error(ACTION));
     }
     read_list(&reply.body).ok_or_else(|| {
         Error::new(

@@ -67,7 +67,7 @@ pub(super) fn error_for(reply: &Reply, action: &str, outcome_unknown: impl Fn(&E
     match reply.status {
         // The service may have accepted the request before it failed or timed out.
         408 | 500.. => {
-            let cause = Error::new(ErrorKind::Network, ErrorReply::read(reply).summary());
+            let cause = Error::new(ErrorKind::Network, ErrorReply::parse(reply).summary());
             outcome_unknown(&cause.with_status(reply.status))
         }
         300..=399 => Error::new(
@@ -75,6 +75,6 @@ pub(super) fn error_for(reply: &Reply, action: &str, outcome_unknown: impl Fn(&E
             format!("{action}: the base URL redirects; use the target of the redirect as the base URL"),
         )
         .with_status(reply.status),
-        _ => ErrorReply::read(reply).into_error(action),
+        _ => ErrorReply::parse(reply).into_error(action),
     }
 }

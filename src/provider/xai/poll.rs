@@ -177,7 +177,7 @@ fn job_error(poll: &Value) -> Error {
 
 /// Reads an HTTP error. It can end the job, or only say that this poll failed.
 fn read_error(reply: &Reply) -> Result<PollReply, PollFailure> {
-    let refusal = ErrorReply::read(reply);
+    let refusal = ErrorReply::parse(reply);
     let kind = refusal.kind();
     if refusal.is_moderation() {
         // Replies like this one have been seen with a cost.

@@ -76,7 +76,7 @@ impl AnswerText {
             Some(picture) => format!(
                 "Starting on the given picture, {} and mostly {}: {subject}.",
                 picture.light_word(),
-                picture.colors.first().map_or("grey", |color| color.name)
+                picture.colors.first().map_or("gray", |color| color.name)
             ),
             None => format!("{subject}."),
         };
@@ -172,7 +172,7 @@ impl AnswerText {
 
     fn palette(&self) -> Vec<String> {
         match self.pictures.as_slice() {
-            [] => vec!["natural colours".to_owned()],
+            [] => vec!["natural colors".to_owned()],
             pictures => {
                 let mut names: Vec<String> = Vec::new();
                 for color in pictures.iter().flat_map(|picture| &picture.colors) {

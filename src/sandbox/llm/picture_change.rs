@@ -118,7 +118,7 @@ impl PictureChange {
             Self::Nothing => "nothing visible changes".to_owned(),
             Self::Luma(by) if *by > 4.0 => "the whole picture becomes brighter".to_owned(),
             Self::Luma(by) if *by < -4.0 => "the whole picture becomes darker".to_owned(),
-            Self::Luma(_) => "the whole picture changes its colours".to_owned(),
+            Self::Luma(_) => "the whole picture changes its colors".to_owned(),
             Self::Shifted(x, y) => format!(
                 "the whole view moves {}, as when the camera turns {}",
                 direction(*x as f64, *y as f64),
@@ -209,16 +209,16 @@ mod tests {
 
     #[test]
     fn changes_of_light_and_camera_are_not_reported_as_motion() {
-        let grey = |value: u8| measured(move |_, _| [value; 3]);
+        let gray = |value: u8| measured(move |_, _| [value; 3]);
         assert!(
-            grey(40)
-                .change_to(&grey(200))
+            gray(40)
+                .change_to(&gray(200))
                 .description()
                 .contains("becomes brighter")
         );
         assert!(
-            grey(200)
-                .change_to(&grey(40))
+            gray(200)
+                .change_to(&gray(40))
                 .description()
                 .contains("becomes darker")
         );

@@ -195,9 +195,9 @@ fn color_name(value: [u8; 3]) -> &'static str {
     if saturation < 0.13 {
         return match max {
             m if m > 0.88 => "white",
-            m if m > 0.6 => "light grey",
-            m if m > 0.32 => "grey",
-            _ => "dark grey",
+            m if m > 0.6 => "light gray",
+            m if m > 0.32 => "gray",
+            _ => "dark gray",
         };
     }
     let sextant = if max <= r {
@@ -289,7 +289,7 @@ pub(super) mod tests {
         for (value, word) in [
             ([0, 0, 0], "black"),
             ([255, 255, 255], "white"),
-            ([128, 128, 128], "grey"),
+            ([128, 128, 128], "gray"),
             ([200, 30, 30], "red"),
             ([90, 10, 10], "dark red"),
             ([230, 140, 20], "orange"),

@@ -130,7 +130,7 @@ fn blend_weight(weight: usize) -> u32 {
     u32::try_from(weight.min(256)).unwrap_or(256)
 }
 
-/// A camera that zooms in by up to an eighth, towards a corner that depends on the prompt. It moves every second frame,
+/// A camera that zooms in by up to an eighth, toward a corner that depends on the prompt. It moves every second frame,
 /// which halves the work.
 struct Camera {
     step: usize,

@@ -41,7 +41,7 @@ pub(super) async fn chat(State(app): State<App>, headers: HeaderMap, body: Bytes
         Ok(request) => request,
         Err(rejection) => return rejection.chat_response(),
     };
-    let (answer, _) = match ask(&app, &request.question, None).await {
+    let (answer, _) = match answer_query(&app, &request.question, None).await {
         Ok(Some(answered)) => answered,
         Ok(None) => {
             let body = json!({
@@ -94,7 +94,7 @@ pub(super) async fn respond(State(app): State<App>, headers: HeaderMap, body: By
             None => return response_not_found(id).into_response(),
         },
     };
-    let (answer, pictures) = match ask(&app, &request.question, previous).await {
+    let (answer, pictures) = match answer_query(&app, &request.question, previous).await {
         Ok(Some(answered)) => answered,
         Ok(None) => {
             let body = json!({
@@ -150,7 +150,7 @@ fn attach_prompt(question: &Question, mut response: Response) -> Response {
 
 /// Measures the pictures of a question and answers it. The result includes the pictures that the conversation is
 /// about. The answer is counted, because the service would charge it. `None` is a failure that a fault asks for.
-async fn ask(
+async fn answer_query(
     app: &App,
     question: &Question,
     previous: Option<StoredResponse>,

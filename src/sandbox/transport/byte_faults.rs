@@ -46,7 +46,7 @@ pub(crate) enum WriteStep {
     Flip(u8),
     /// Nothing yet; the task is woken when the pause is over.
     Pause,
-    /// Nothing any more.
+    /// Nothing from now on.
     Stall,
     /// Nothing: the connection is closed.
     End { reset: bool },

@@ -1,9 +1,11 @@
-//! Checks which host names and addresses a request may use to reach the sandbox.
+//! Checks the `Host` and `Origin` of requests to the sandbox.
 //!
-//! Owns the checks of `Host` and `Origin`. A web page can let its own name resolve to this machine (DNS rebinding)
-//! and would then be able to read the sandbox, but the browser sends the page's name as the host. The port is not
-//! compared: a page cannot choose the port of a name that is not its own, and behind port forwarding the port
-//! differs.
+//! A web page can let its own host name resolve to this machine (DNS rebinding), and would then be able to read the
+//! sandbox. The check of `Host` prevents that, because the browser sends the page's host name. It ignores the port,
+//! which differs after port forwarding.
+//!
+//! The check of `Origin` prevents pages of other origins from changing the sandbox. It compares host and port, because
+//! a page on another port of this machine has another origin.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -37,39 +39,40 @@ impl AllowedHosts {
                 self.address
             ))
         };
-        let header = single(headers, &header::HOST).map_err(|()| refuse())?;
-        let named = header.map(|host| host.parse::<Authority>().map_err(|_| refuse()));
-        let named = named.transpose()?;
+        let header = single_value(headers, &header::HOST).map_err(|()| refuse())?;
+        let authority = header.map(|host| host.parse::<Authority>().map_err(|_| refuse()));
+        let authority = authority.transpose()?;
         // HTTP/2 requests and requests to a proxy name the host in the target. If both are present, both are checked.
-        if named.is_none() && uri.authority().is_none() {
+        if authority.is_none() && uri.authority().is_none() {
             return Err(refuse());
         }
         let is_allowed = |authority: &Authority| self.allows(authority);
-        if named.iter().chain(uri.authority()).all(is_allowed) {
+        if authority.iter().chain(uri.authority()).all(is_allowed) {
             Ok(())
         } else {
             Err(refuse())
         }
     }
 
-    /// Refuses a request from a page of another origin. Clients other than browsers send no `Origin`.
+    /// Refuses a request whose `Origin` header has another host or port than the request. Accepts a request without
+    /// that header, because programs do not send it.
     pub(crate) fn check_origin(uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
         let refuse = || {
             Refusal::forbidden(
-                "The origin of the request is another site: only the sandbox's own page and programs may change it.",
+                "The request comes from a page of another site: only programs and the sandbox's own page may change the sandbox.",
             )
         };
-        let Some(origin) = single(headers, &header::ORIGIN).map_err(|()| refuse())? else {
+        let Some(origin) = single_value(headers, &header::ORIGIN).map_err(|()| refuse())? else {
             return Ok(());
         };
-        let host = single(headers, &header::HOST).ok().flatten();
+        let host = single_value(headers, &header::HOST).ok().flatten();
         let host = uri.authority().map(Authority::as_str).or(host);
-        let same = origin
+        let is_same_origin = origin
             .split_once("://")
             .filter(|(scheme, _)| matches!(*scheme, "http" | "https"))
             .zip(host)
             .is_some_and(|((_, from), host)| from.eq_ignore_ascii_case(host));
-        if same { Ok(()) } else { Err(refuse()) }
+        if is_same_origin { Ok(()) } else { Err(refuse()) }
     }
 
     fn allows(&self, authority: &Authority) -> bool {
@@ -90,20 +93,19 @@ impl AllowedHosts {
         if self.names.iter().any(|allowed| allowed == name) {
             return true;
         }
-        let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
-        let literal = bare.unwrap_or(name).parse::<IpAddr>().ok();
+        let ipv6 = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+        let ip = ipv6.unwrap_or(name).parse::<IpAddr>().ok();
         let listens_everywhere = self.address.ip().is_unspecified();
-        let is_this_machine =
-            name == "localhost" || literal.is_some_and(|ip| ip.to_canonical().is_loopback());
-        // An IP address cannot be rebound by a page, so a sandbox on all addresses accepts any of them.
-        let is_own = literal
-            .is_some_and(|ip| listens_everywhere || ip.to_canonical() == self.address.ip().to_canonical());
+        let is_this_machine = name == "localhost" || ip.is_some_and(|ip| ip.to_canonical().is_loopback());
+        // A sandbox on all addresses accepts any IP address, because DNS rebinding needs a host name.
+        let is_own =
+            ip.is_some_and(|ip| listens_everywhere || ip.to_canonical() == self.address.ip().to_canonical());
         is_this_machine || is_own
     }
 }
 
 /// Returns the value of a header, or an error if it appears more than once or is not text.
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, ()> {
+fn single_value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, ()> {
     let mut all = headers.get_all(name).iter();
     match (all.next(), all.next()) {
         (None, _) => Ok(None),

@@ -140,7 +140,7 @@ impl Listener for FaultListener {
                 }
                 accepted = next => accepted,
             };
-            // With Nagle's algorithm, small JSON replies would wait for the peer's delayed acknowledgement.
+            // With Nagle's algorithm, small JSON replies would wait for the peer's delayed acknowledgment.
             let _ = stream.set_nodelay(true);
             let connection = self.connections.open();
             let stream = FaultStream::new(stream, connection, Arc::clone(&self.request_limit));

@@ -214,7 +214,7 @@ fn sweep_file(path: &Path, age: Duration) -> bool {
     if !fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file()) {
         return false;
     }
-    // If the file does not exist any more, its writer has finished it.
+    // If the file no longer exists, its writer has finished it.
     let Ok(file) = File::open(path) else { return false };
     // The lock is taken only for the removal, since other processes would mistake it for that of a writer.
     if !is_old(&file, age) {

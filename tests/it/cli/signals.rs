@@ -62,11 +62,11 @@ impl Running {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let (tell, lines) = channel();
+        let (sender, lines) = channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         std::thread::spawn(move || {
             for line in stderr.lines() {
-                let _ = tell.send(line.unwrap());
+                let _ = sender.send(line.unwrap());
             }
         });
         Self {

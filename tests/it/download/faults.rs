@@ -1,4 +1,4 @@
-//! Every fault of a download: what the caller is told, what was paid, and what the library contains afterwards.
+//! Every fault of a download: what is reported to the caller, what was paid, and what the library contains afterwards.
 
 #![cfg(feature = "cli")]
 

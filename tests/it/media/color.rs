@@ -15,9 +15,9 @@ const TAG_2020: &str = "-colorspace bt2020nc -color_primaries bt2020 -color_trc 
 fn check_colors(recipe: &Recipe, matrix: ColorMatrix, range: ColorRange, tagged: (bool, bool)) {
     let last = media::frame(recipe.make(), FramePosition::Last, &MediaOptions::new()).unwrap();
     assert_eq!(number(&last), recipe.frames - 1);
-    let colour = last.color();
-    assert_eq!((colour.matrix, colour.range), (matrix, range));
-    assert_eq!((colour.matrix_tagged, colour.range_tagged), tagged);
+    let color = last.color();
+    assert_eq!((color.matrix, color.range), (matrix, range));
+    assert_eq!((color.matrix_tagged, color.range_tagged), tagged);
     let worst = worst_patch(&last, recipe.pix_fmt.starts_with("gray"));
     assert!(worst <= 3.0, "a patch is off by {worst}");
 }

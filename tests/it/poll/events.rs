@@ -197,7 +197,10 @@ async fn a_job_without_progress_ends_and_a_stall_is_reported() {
     let job = client.generate(request()).start().await.unwrap();
     let mut events = job.events();
     loop {
-        let event = events.next().await.expect("it goes on until it is told");
+        let event = events
+            .next()
+            .await
+            .expect("the events continue until the stall is reported");
         if let JobEvent::Progress { stalled: true, .. } = event {
             break;
         }

@@ -1,4 +1,4 @@
-//! Every fault of a poll and every end of a job: what the caller is told, what was paid, and what the library
+//! Every fault of a poll and every end of a job: what is reported to the caller, what was paid, and what the library
 //! contains afterwards.
 
 #![cfg(feature = "cli")]

@@ -277,7 +277,7 @@ async fn an_expired_job_ends_with_one_poll_when_recovered() {
         polls + 1,
         "one look is enough"
     );
-    // Nothing is open any more.
+    // No record is open anymore.
     assert!(client.library().jobs().await.unwrap().is_empty());
     assert_eq!(ledger(folder.path())[0]["state"], "failed");
 }

@@ -40,7 +40,7 @@ fn jpeg(frame: &Frame) -> String {
     )
 }
 
-fn look(text: &str, pictures: &[String]) -> Value {
+fn picture_request(text: &str, pictures: &[String]) -> Value {
     let mut content = vec![json!({ "type": "input_text", "text": text })];
     content.extend(
         pictures
@@ -55,7 +55,7 @@ async fn colors_light_and_motion_are_described_from_the_pixels() {
     let bench = RawBench::quick().await;
     let describe = async |pictures: &[String]| {
         let (status, answer) = bench
-            .post_json(RESPONSES, &look("Describe this clip.", pictures))
+            .post_json(RESPONSES, &picture_request("Describe this clip.", pictures))
             .await;
         assert_eq!(status, 200, "{answer}");
         message_text(&answer).to_owned()
@@ -106,7 +106,7 @@ async fn notes_with_a_schema_are_filled_from_the_pixels() {
         "properties": { "camera": text, "light": text, "palette": list, "subjects": list, "motion": text, "prompt": text },
         "required": ["camera", "light", "palette", "subjects", "motion", "prompt"],
     });
-    let mut body = look(
+    let mut body = picture_request(
         "A clip of 3.00 s that has sound. 2 frames of it follow.",
         &[jpeg(&square(20)), jpeg(&square(240))],
     );
@@ -153,8 +153,7 @@ async fn pictures_are_remembered_in_a_conversation_and_may_be_files() {
         message_text(&first).contains("green (100 %, everywhere)"),
         "{first}"
     );
-    let next =
-        json!({ "model": "grok-4.3", "input": "And its colour?", "previous_response_id": first["id"] });
+    let next = json!({ "model": "grok-4.3", "input": "And its color?", "previous_response_id": first["id"] });
     let (_, next) = bench.post_json(RESPONSES, &next).await;
     assert!(message_text(&next).contains("green"), "{next}");
     let body = json!({ "model": "grok-4.3", "messages": [{ "role": "user", "content": [
@@ -191,7 +190,7 @@ async fn pictures_that_the_service_rejects_are_rejected() {
         ),
     ] {
         let (status, answer) = bench
-            .post_json(RESPONSES, &look("x", std::slice::from_ref(&picture)))
+            .post_json(RESPONSES, &picture_request("x", std::slice::from_ref(&picture)))
             .await;
         assert_eq!(
             (status, &answer["code"]),
@@ -211,7 +210,7 @@ async fn pictures_that_the_service_rejects_are_rejected() {
     // The bytes determine the type, not the URL.
     assert_eq!(
         bench
-            .post_json(RESPONSES, &look("x", &[data("jpeg", &png)]))
+            .post_json(RESPONSES, &picture_request("x", &[data("jpeg", &png)]))
             .await
             .0,
         200

@@ -31,7 +31,8 @@ async fn a_record_id_with_a_path_is_refused() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
-/// A link in place of a folder of records leads out of the library. Nothing behind it is read, written or removed.
+/// A link in place of a folder of records leads out of the library. Nothing that it points to is read, written or
+/// removed.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_linked_journal_is_not_followed() {

@@ -166,34 +166,34 @@ fn make_links(outer: &Path, clips: &Path) {
 
 /// Passes a name to every function that takes one, and returns the results as text.
 async fn try_name(library: &Library, name: &str) -> String {
-    let mut told = String::new();
-    let mut tell = |what: &dyn std::fmt::Debug| write!(told, "{what:?} ").unwrap();
-    tell(&library.clip(name).await);
-    tell(&library.resolve(name).await);
-    tell(&library.chain(name).await);
-    tell(&library.series(name, 3).await);
-    tell(&JobId::parse(name));
+    let mut results = String::new();
+    let mut log = |what: &dyn std::fmt::Debug| write!(results, "{what:?} ").unwrap();
+    log(&library.clip(name).await);
+    log(&library.resolve(name).await);
+    log(&library.chain(name).await);
+    log(&library.series(name, 3).await);
+    log(&JobId::parse(name));
     for id in [ClipId::parse(name), ClipId::from_file_name(name)]
         .into_iter()
         .flatten()
     {
-        tell(&library.read(&id, 1 << 20).await);
-        tell(&library.digest(&id).await);
-        tell(&library.set_record(&id, ClipRecord::new(1)).await);
+        log(&library.read(&id, 1 << 20).await);
+        log(&library.digest(&id).await);
+        log(&library.set_record(&id, ClipRecord::new(1)).await);
         match library.stage(&id).await {
             Ok(mut staged) => {
-                tell(&staged.append(b"new").await);
+                log(&staged.append(b"new").await);
                 assert!(
                     staged.path().starts_with(library.folder().unwrap()),
                     "{}",
                     staged.path().display()
                 );
-                tell(&staged.commit(ClipRecord::new(1)).await);
+                log(&staged.commit(ClipRecord::new(1)).await);
             }
-            Err(error) => tell(&error),
+            Err(error) => log(&error),
         }
     }
-    told
+    results
 }
 
 /// Returns a sidecar with this name in every field that names something.

@@ -86,11 +86,11 @@ async fn a_removed_lease_file_does_not_end_its_owner() {
 async fn a_record_removed_while_waiting_for_a_token_prevents_the_create() {
     let bench = Bench::start(&[]).await;
     let (asked, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (tell, wait) = (Arc::clone(&asked), Arc::clone(&release));
+    let (started, wait) = (Arc::clone(&asked), Arc::clone(&release));
     let source = move || {
-        let (tell, wait) = (Arc::clone(&tell), Arc::clone(&wait));
+        let (started, wait) = (Arc::clone(&started), Arc::clone(&wait));
         async move {
-            tell.notify_one();
+            started.notify_one();
             wait.notified().await;
             Ok(SecretString::from(KEY))
         }

@@ -50,7 +50,7 @@ impl S3 {
             .parse()
             .expect("the S3 server does not start: run scripts/s3-server.sh");
         let s3 = Self { port, server };
-        s3.ask("PUT", &format!("/{BUCKET}"), "");
+        s3.request("PUT", &format!("/{BUCKET}"), "");
         s3.tally();
         s3
     }
@@ -87,25 +87,25 @@ impl S3 {
 
     /// Returns the counts since the last call: `requests`, `sent` (bytes of replies to GET), `kinds`.
     pub(crate) fn tally(&self) -> Value {
-        serde_json::from_str(&self.ask("POST", "/-/tally", "")).unwrap()
+        serde_json::from_str(&self.request("POST", "/-/tally", "")).unwrap()
     }
 
     /// Answers the next `count` requests of a kind with this status and body. With status 0 they are executed and
     /// their reply is lost. With status 1 all of them are executed regardless of `If-Match`.
     pub(crate) fn fault(&self, kind: &str, count: usize, status: u16, body: &str) {
         let fault = json!({"kind": kind, "left": count, "status": status, "body": body});
-        self.ask("POST", "/-/fault", &fault.to_string());
+        self.request("POST", "/-/fault", &fault.to_string());
     }
 
     /// Returns the names in the bucket, and the number of unfinished uploads.
     pub(crate) fn holds(&self) -> (Vec<String>, u64) {
-        let holds: Value = serde_json::from_str(&self.ask("POST", "/-/bucket", BUCKET)).unwrap();
+        let holds: Value = serde_json::from_str(&self.request("POST", "/-/bucket", BUCKET)).unwrap();
         let names = holds["names"].as_array().unwrap().iter();
         let names = names.map(|name| name.as_str().unwrap().to_owned()).collect();
         (names, holds["uploads"].as_u64().unwrap())
     }
 
-    fn ask(&self, method: &str, path: &str, body: &str) -> String {
+    fn request(&self, method: &str, path: &str, body: &str) -> String {
         let mut line = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         let mut request = format!("{method} {path} HTTP/1.0\r\nHost: 127.0.0.1:{}\r\n", self.port);
         let auth = "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";

@@ -1,4 +1,4 @@
-//! A planner that fails: what the caller is told and what was paid.
+//! A planner that fails: what is reported to the caller and what was paid.
 //!
 //! No create is sent unless falling back to the user's own prompt was chosen.
 

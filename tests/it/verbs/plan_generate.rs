@@ -16,8 +16,8 @@ use crate::support::fixtures::fixture;
 use crate::support::http_server::Answer;
 use crate::support::planner::{PlannerRig, pictures, told};
 
-fn plain(width: u32, height: u32, colour: [u8; 3]) -> Bytes {
-    let rgb = colour.repeat((width * height) as usize);
+fn plain(width: u32, height: u32, color: [u8; 3]) -> Bytes {
+    let rgb = color.repeat((width * height) as usize);
     Frame::from_rgb(width, height, rgb)
         .unwrap()
         .to_png()
@@ -26,12 +26,12 @@ fn plain(width: u32, height: u32, colour: [u8; 3]) -> Bytes {
 }
 
 #[track_caller]
-fn looks(frame: &Frame, size: (u32, u32), colour: [u8; 3]) {
+fn looks(frame: &Frame, size: (u32, u32), color: [u8; 3]) {
     assert_eq!((frame.width(), frame.height()), size);
     let middle = frame.rgb().len() / 2 / 3 * 3;
     let pixel = &frame.rgb()[middle..middle + 3];
-    let near = pixel.iter().zip(colour).all(|(&a, b)| a.abs_diff(b) < 6);
-    assert!(near, "{pixel:?} for {colour:?}");
+    let near = pixel.iter().zip(color).all(|(&a, b)| a.abs_diff(b) < 6);
+    assert!(near, "{pixel:?} for {color:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

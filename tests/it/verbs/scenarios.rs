@@ -133,7 +133,7 @@ async fn scenario_extend() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn scenario_analyse() {
+async fn scenario_analyze() {
     let bench = Bench::start(&[]).await;
     let client = bench.client();
     let clip = client.generate(request()).await.unwrap();

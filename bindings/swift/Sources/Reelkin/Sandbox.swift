@@ -36,7 +36,7 @@ public final class Sandbox: Sendable {
     /// The API key that the sandbox accepts.
     public var apiKey: String { core.apiKey() }
 
-    /// Counters and jobs: what the sandbox was asked for and what it did.
+    /// The jobs, the counters of requests and results, and the faults that are in force.
     public var state: SandboxState {
         get throws { try core.state() }
     }
@@ -51,7 +51,7 @@ public final class Sandbox: Sendable {
         try core.clearFaults()
     }
 
-    /// Stops serving for a time, then continues at the same address.
+    /// Closes all connections, refuses new ones for a time, and then serves again at the same address.
     public func restart(downtime: Duration) async throws {
         try await core.restart(downtime: checked(downtime, "downtime"))
     }
@@ -61,7 +61,8 @@ public final class Sandbox: Sendable {
         try core.expireLinks()
     }
 
-    /// Stops the sandbox and deletes its clips. Stopping again does nothing. A canceled task still completes the call.
+    /// Stops the sandbox and deletes its clips. Does nothing if it is stopped already. If a restart is in progress, the
+    /// sandbox stops when the restart ends. A canceled task still completes the call.
     public func stop() async throws {
         try await Task { [core] in try await core.stop() }.value
     }

@@ -11,7 +11,7 @@ final class TokenProvider: TokenCallback {
         self.source = source
     }
 
-    func ask(answer: TokenAnswer) {
+    func requestToken(answer: TokenAnswer) {
         Task { [source] in
             await withTaskGroup(of: Void.self) { group in
                 group.addTask {

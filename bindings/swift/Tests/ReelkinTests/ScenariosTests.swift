@@ -79,7 +79,7 @@ final class ScenariosTests: XCTestCase {
         }
     }
 
-    func testAnalyse() async throws {
+    func testAnalyze() async throws {
         try await inStudio { studio in
             let clip = try await studio.clip()
             let notes = try await studio.client.analyze(clip)

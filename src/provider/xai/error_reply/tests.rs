@@ -1,7 +1,7 @@
 use super::*;
 
 fn error_reply(status: u16, body: &str) -> ErrorReply {
-    ErrorReply::read(&Reply {
+    ErrorReply::parse(&Reply {
         status,
         body: body.to_owned().into(),
         retry_after: None,
@@ -9,7 +9,7 @@ fn error_reply(status: u16, body: &str) -> ErrorReply {
 }
 
 #[test]
-fn every_shape_of_error_body_is_read() {
+fn every_shape_of_error_body_is_parsed() {
     for (status, body, code, message) in [
         (
             400,
@@ -145,19 +145,19 @@ fn a_message_about_moderation_is_not_a_verdict() {
 }
 
 #[test]
-fn temporary_and_permanent_429_are_distinguished() {
+fn a_429_that_may_succeed_later_is_distinguished_from_a_permanent_one() {
     let rate = r#"{"code":"resource-exhausted","error":"Too many requests for team t and model m. Your team's rate limit is — Requests per Second (actual/limit): 2/2."}"#;
     let credit = r#"{"code":"resource-exhausted","error":"Your team has used all available credits"}"#;
     let none = r#"{"code":"resource-exhausted","error":"Requests per Second (actual/limit): 0/0."}"#;
-    assert!(error_reply(429, rate).is_temporary());
-    assert!(!error_reply(429, credit).is_temporary());
-    assert!(!error_reply(429, none).is_temporary());
+    assert!(error_reply(429, rate).may_succeed_later());
+    assert!(!error_reply(429, credit).may_succeed_later());
+    assert!(!error_reply(429, none).may_succeed_later());
 }
 
 #[test]
 fn text_of_the_service_is_shortened_and_sanitized() {
     let long = "é ".repeat(400);
-    assert!(sanitize(&long).len() <= MAX_TEXT + 4);
+    assert!(sanitize(&long).len() <= MAX_TEXT_BYTES + 4);
     assert_eq!(sanitize("see\n https://h/a?sig=S now."), "see https://h/a now");
     assert_eq!(sanitize("key \"xai-abc\""), "key [key]");
     assert_eq!(sanitize("boom token=xai-abc"), "boom [key]");

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::listing::read_line;
+use super::listing::parse_line;
 use super::stamp::Stamp;
 use crate::ids::ClipId;
 use crate::storage::FilePresence;
@@ -121,7 +121,7 @@ impl Lines {
             return None;
         }
         let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let all: Option<Vec<_>> = lines.map(read_line).collect();
+        let all: Option<Vec<_>> = lines.map(parse_line).collect();
         all.filter(|all| all.is_sorted_by(|a, b| a.0 < b.0))
     }
 
@@ -149,7 +149,7 @@ impl Lines {
             };
             let lines = block[first..].strip_suffix(b"\n")?;
             for line in lines.rsplit(|byte| *byte == b'\n') {
-                let (id, presence) = read_line(line)?;
+                let (id, presence) = parse_line(line)?;
                 if newer.is_some_and(|newer| newer <= id) {
                     return None;
                 }
@@ -175,7 +175,7 @@ impl Lines {
             let block = self.read(middle, high.min(middle + 2 * MAX_LINE_BYTES as u64))?;
             let mut lines = block.splitn(3, |byte| *byte == b'\n');
             let start = middle + lines.next()?.len() as u64 + 1;
-            let (id, _) = read_line(lines.next()?)?;
+            let (id, _) = parse_line(lines.next()?)?;
             if id < *before {
                 low = start;
             } else {
@@ -185,7 +185,7 @@ impl Lines {
         let mut start = low;
         let block = self.read(low, high)?;
         for line in block.split_inclusive(|byte| *byte == b'\n') {
-            let (id, _) = read_line(line.strip_suffix(b"\n")?)?;
+            let (id, _) = parse_line(line.strip_suffix(b"\n")?)?;
             if id >= *before {
                 return Some(start);
             }

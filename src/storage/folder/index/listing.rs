@@ -1,9 +1,9 @@
-//! Collects the names of a library in compact form, and sorts them for the index.
+//! Collects the file names of a library in compact form, and sorts them by clip id for the index.
 
 use crate::ids::{self, CLIP_SUFFIX, ClipId, SIDECAR_SUFFIX};
 use crate::storage::FilePresence;
 
-/// The maximum number of names in an index.
+/// The maximum number of file names for which an index is made. A clip and its sidecar are two.
 const MAX_NAMES: usize = 8_000_000;
 
 impl FilePresence {
@@ -29,12 +29,12 @@ impl FilePresence {
     }
 }
 
-/// Names in the order in which they were read, at about 40 bytes each.
+/// File names in the order in which they were read. Each uses 24 bytes and those of its id, which are usually 22.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     text: String,
     names: Vec<Name>,
-    /// Whether there were too many names for an index.
+    /// Whether a name is missing because there were too many. No index is made then.
     overflowed: bool,
 }
 
@@ -47,7 +47,7 @@ struct Name {
 }
 
 impl Listing {
-    /// Adds the name of a regular file if it is that of a clip or a sidecar.
+    /// Adds the name of a regular file. Ignores files other than clips and sidecars.
     pub(crate) fn add(&mut self, file_name: &str) {
         let (stem, sidecar) = match file_name.strip_suffix(SIDECAR_SUFFIX) {
             Some(stem) => (stem, true),
@@ -79,7 +79,7 @@ impl Listing {
         });
     }
 
-    /// Returns one line per id, oldest first, or `None` if there were too many names.
+    /// Returns one line per id, oldest first, or `None` if a name is missing.
     pub(super) fn into_lines(mut self) -> Option<String> {
         if self.overflowed {
             return None;
@@ -92,13 +92,13 @@ impl Listing {
         self.names
             .sort_unstable_by(|a, b| (a.millis, stem(a)).cmp(&(b.millis, stem(b))));
         let mut lines = String::with_capacity(text.len() + 2 * self.names.len());
-        for same in self.names.chunk_by(|a, b| stem(a) == stem(b)) {
+        for group in self.names.chunk_by(|a, b| stem(a) == stem(b)) {
             let presence = FilePresence {
-                clip: same.iter().any(|name| name.presence.clip),
-                sidecar: same.iter().any(|name| name.presence.sidecar),
+                clip: group.iter().any(|name| name.presence.clip),
+                sidecar: group.iter().any(|name| name.presence.sidecar),
             };
             lines.push(presence.to_letter());
-            lines.push_str(stem(&same[0]));
+            lines.push_str(stem(&group[0]));
             lines.push('\n');
         }
         Some(lines)
@@ -106,7 +106,7 @@ impl Listing {
 }
 
 /// Parses a line. Returns `None` if it is not valid.
-pub(super) fn read_line(line: &[u8]) -> Option<(ClipId, FilePresence)> {
+pub(super) fn parse_line(line: &[u8]) -> Option<(ClipId, FilePresence)> {
     let (letter, stem) = line.split_first()?;
     let id = ClipId::parse(std::str::from_utf8(stem).ok()?).ok()?;
     Some((id, FilePresence::from_letter(*letter)?))

@@ -22,7 +22,7 @@ pub(crate) use self::stamp::{Clock, Stamp, Tick};
 
 use self::file::Lines;
 use self::stamp::Folder;
-use self::watch::Watch;
+use self::watch::FolderWatcher;
 use crate::ids::ClipId;
 use crate::storage::FilePresence;
 
@@ -45,7 +45,7 @@ pub(crate) struct Index {
     /// Whether the index folder may be created.
     may_create: bool,
     /// Records changes, beginning with the first change through this handle.
-    watch: Mutex<Option<Watch>>,
+    watch: Mutex<Option<FolderWatcher>>,
 }
 
 /// The contents of the index.
@@ -158,13 +158,13 @@ impl Index {
     /// Starts to record changes. Called before a change, for [`follow`](Self::follow).
     pub(crate) fn watch(&self) {
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        if watch.as_ref().is_some_and(Watch::is_ours) {
+        if watch.as_ref().is_some_and(FolderWatcher::is_ours) {
             return;
         }
         *watch = self
             .read()
             .filter(|contents| contents.names.bytes() > MIN_NAMES_BYTES)
-            .and_then(|_| Watch::start(&self.root, || Some(self.current()?.stamp)));
+            .and_then(|_| FolderWatcher::start(&self.root, || Some(self.current()?.stamp)));
     }
 
     /// Adds all changes since [`watch`](Self::watch) to the index, including those by other processes. If the changes
@@ -178,7 +178,7 @@ impl Index {
         }
     }
 
-    fn write_changes(&self, watch: &Watch) -> Option<Stamp> {
+    fn write_changes(&self, watch: &FolderWatcher) -> Option<Stamp> {
         if !watch.is_ours() {
             return None;
         }

@@ -24,7 +24,7 @@ const BUFFER_BYTES: usize = 16 << 10;
 
 /// Collects the names of the files that change in a folder.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct FolderWatcher {
     events: OwnedFd,
     /// The process that created the queue. A forked child shares it and must not read from it.
     process: u32,
@@ -32,7 +32,7 @@ pub(super) struct Watch {
     pub(super) since: Stamp,
 }
 
-impl Watch {
+impl FolderWatcher {
     /// Begins to collect events, and then calls `since` for the stamp of the valid index.
     pub(super) fn start(folder: &Path, since: impl FnOnce() -> Option<Stamp>) -> Option<Self> {
         let events = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;

@@ -20,7 +20,7 @@ public class Sandbox private constructor(private val native: NativeSandbox) : Au
     /** The API key that the sandbox accepts. */
     public val apiKey: String = native.apiKey()
 
-    /** Counters and jobs: what the sandbox was asked for and what it did. */
+    /** The jobs, the counters of requests and results, and the faults that are in force. */
     public val state: SandboxState get() = native.state()
 
     /**
@@ -36,10 +36,13 @@ public class Sandbox private constructor(private val native: NativeSandbox) : Au
     /** Expires all download links issued so far. */
     public fun expireLinks(): Unit = native.expireLinks()
 
-    /** Stops serving for a time, then continues at the same address. */
+    /** Closes all connections, refuses new ones for a time, and then serves again at the same address. */
     public suspend fun restart(downtime: Duration): Unit = native.restart(downtime)
 
-    /** Stops the sandbox and deletes its clips. Stopping again does nothing. */
+    /**
+     * Stops the sandbox and deletes its clips. Does nothing if it is stopped already. If a restart is in progress, the
+     * sandbox stops when the restart ends.
+     */
     public suspend fun stop(): Unit = native.stop()
 
     /** Stops the sandbox like [stop], but blocks the thread. For `use {}`. */

@@ -16,7 +16,7 @@ import kotlinx.coroutines.supervisorScope
 internal class TokenProvider(private val source: suspend () -> AccessToken) : TokenCallback {
     private val scope = CoroutineScope(SupervisorJob() + Dispatchers.IO)
 
-    override fun ask(answer: NativeTokenAnswer) {
+    override fun requestToken(answer: NativeTokenAnswer) {
         scope.launch {
             answer.use {
                 supervisorScope {

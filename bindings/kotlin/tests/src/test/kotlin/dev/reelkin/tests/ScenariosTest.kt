@@ -84,7 +84,7 @@ class ScenariosTest {
     }
 
     @Test
-    fun analyse() = Studio.run {
+    fun analyze() = Studio.run {
         val clip = client.generate("a street", duration = 1.seconds)
         val notes = client.analyze(clip)
         assertTrue(notes.prompt.isNotEmpty())
