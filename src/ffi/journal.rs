@@ -65,7 +65,7 @@ impl From<crate::JobRecord> for JobRecord {
 #[derive(Debug, Clone, uniffi::Record)]
 pub struct StuckJob {
     /// The id of the record.
-    pub record: String,
+    pub record_id: String,
     /// What is wrong with the record.
     pub error: VideoError,
 }
@@ -73,7 +73,7 @@ pub struct StuckJob {
 impl From<crate::StuckJob> for StuckJob {
     fn from(stuck: crate::StuckJob) -> Self {
         Self {
-            record: stuck.record.into(),
+            record_id: stuck.record_id.into(),
             error: stuck.error.into(),
         }
     }

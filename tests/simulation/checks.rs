@@ -409,7 +409,7 @@ pub(super) fn all_open_are_named(contents: &Contents, recovered: &Recovered) -> 
         .into_iter()
         .flatten()
         .map(|record| record.id.as_str())
-        .chain(recovered.stuck.iter().map(|stuck| stuck.record.as_str()))
+        .chain(recovered.stuck.iter().map(|stuck| stuck.record_id.as_str()))
         .collect();
     let records = records(contents);
     match records

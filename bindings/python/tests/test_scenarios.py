@@ -149,7 +149,7 @@ def test_submission_unknown(studio: Studio) -> None:
             with pytest.raises(reelkin.SubmissionUnknownError) as caught:
                 await client.generate("a cat", duration=1)
             assert caught.value.code == "submission_unknown"
-            unknown = caught.value.record
+            unknown = caught.value.record_id
             assert unknown is not None
             assert box.state.creates == 1
             recovered = await client.recover()

@@ -206,9 +206,9 @@ pub(crate) fn other_service_error(record: &JobRecord, ours: &str) -> Error {
 }
 
 /// Returns the clip of a job that another process has ended, or its error.
-async fn ended_job_clip(client: &VideoClient, record: &RecordId) -> Result<Clip> {
+async fn ended_job_clip(client: &VideoClient, record_id: &RecordId) -> Result<Clip> {
     let library = &client.inner.library;
-    let record = library.job_record(record).await?;
+    let record = library.job_record(record_id).await?;
     if let Some(error) = record.failure() {
         return Err(error);
     }
@@ -292,7 +292,7 @@ async fn recover_all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -
     ] {
         records.sort_by(|a, b| a.id.cmp(&b.id));
     }
-    recovered.stuck.sort_by(|a, b| a.record.cmp(&b.record));
+    recovered.stuck.sort_by(|a, b| a.record_id.cmp(&b.record_id));
     recovered.elsewhere = held.into_values().collect();
     recovered.elsewhere.sort_by(|a, b| a.id.cmp(&b.id));
     if let Err(error) = library.journal().remove_stale_leases().await {

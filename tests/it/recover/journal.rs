@@ -225,7 +225,7 @@ async fn settlements_by_a_person_are_applied() {
             .await
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::SubmissionUnknown);
-        records.push(error.record().unwrap().to_owned());
+        records.push(error.record_id().unwrap().to_owned());
     }
     bench.sandbox.clear_faults();
     let library = client.library();

@@ -123,10 +123,10 @@ class ScenariosTest {
     fun submissionUnknown() = Studio.run(faults = listOf("create:lost-reply")) {
         val error = expectError<VideoError.SubmissionUnknown> { client.generate("a street", duration = 1.seconds) }
         assertEquals("submission_unknown", error.code)
-        val record = error.record!!
+        val recordId = error.recordId!!
         assertEquals(1, creates)
-        assertEquals(listOf(record), client.recover().unsettled.map { it.id })
-        assertEquals(JobState.SETTLED, client.library.settle(record, Settlement.NeverMade).state)
+        assertEquals(listOf(recordId), client.recover().unsettled.map { it.id })
+        assertEquals(JobState.SETTLED, client.library.settle(recordId, Settlement.NeverMade).state)
         assertEquals(emptyList<JobRecord>(), client.library.jobs())
         assertEquals(emptyList<JobRecord>(), client.recover().unsettled)
     }
