@@ -32,9 +32,9 @@ pub struct JobRecord {
     /// The cost of the clip as reported by the service.
     pub cost: Option<UsdTicks>,
     /// The cost of language model calls: an upper bound until they are answered, then as reported by the service.
-    pub questions: Option<UsdTicks>,
+    pub query_cost: Option<UsdTicks>,
     /// Whether there was a language model call of unknown price.
-    pub unpriced_question: bool,
+    pub has_unpriced_query: bool,
     /// Why there is no clip, or no clip yet.
     pub error: Option<JobError>,
 }
@@ -54,8 +54,8 @@ impl From<crate::JobRecord> for JobRecord {
             clip: record.clip.map(String::from),
             estimate: record.estimate,
             cost: record.cost,
-            questions: record.questions,
-            unpriced_question: record.unpriced_question,
+            query_cost: record.query_cost,
+            has_unpriced_query: record.has_unpriced_query,
             error: record.error,
         }
     }

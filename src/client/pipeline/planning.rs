@@ -243,7 +243,7 @@ pub(crate) fn reserve(client: &VideoClient, request: &PlanningRequest<'_>, recor
         );
         let max_cost =
             planner::max_query_cost(&client.inner.models, &settings.model, size, settings.web_search);
-        (record.questions, record.unpriced_question) = (max_cost, max_cost.is_none());
+        (record.query_cost, record.has_unpriced_query) = (max_cost, max_cost.is_none());
     }
 }
 

@@ -360,7 +360,7 @@ pub(crate) async fn resume_claimed(
     match owned.record().state {
         JobState::Reserved => drop_reservation(owned).await,
         JobState::Intended if is_on(Mutation::DropIntended) => drop_reservation(owned).await,
-        JobState::Intended if owned.record().is_question() => {
+        JobState::Intended if owned.record().is_query() => {
             close_lost_query(owned).await.map(RecoveryResult::Failed)
         }
         JobState::Intended | JobState::Unknown if owned.record().job_id.is_none() => {
@@ -405,7 +405,7 @@ async fn finish_job(
 async fn drop_reservation(owned: OwnedRecord) -> Result<RecoveryResult> {
     let record = owned.record();
     // A query on its own is marked as intended before it is sent. Only the query that plans a prompt is sent before.
-    let was_queried = !record.is_question() && (record.questions.is_some() || record.unpriced_question);
+    let was_queried = !record.is_query() && (record.query_cost.is_some() || record.has_unpriced_query);
     if was_queried {
         close_lost_query(owned).await?;
     } else {

@@ -228,7 +228,7 @@ pub(crate) async fn closing_audit(library: Library, state: &SandboxState) -> Cou
         .settled
         .values()
         .filter(|record| record.cost.is_some())
-        .map(|record| record.questions.unwrap_or_default().ticks())
+        .map(|record| record.query_cost.unwrap_or_default().ticks())
         .sum();
     let of_jobs: u64 = state.jobs.iter().map(|job| job.cost_in_usd_ticks).sum();
     assert_eq!(spent.requests, books.settled.len() as u64);
@@ -243,7 +243,7 @@ pub(crate) async fn closing_audit(library: Library, state: &SandboxState) -> Cou
         .settled
         .values()
         .filter(|record| record.cost.is_none() && record.state == JobState::Settled)
-        .map(|record| record.questions.unwrap_or_default().ticks())
+        .map(|record| record.query_cost.unwrap_or_default().ticks())
         .sum();
     if !known_failures {
         let least = of_jobs + asked;
