@@ -93,7 +93,7 @@ pub struct Recovered {
     /// Records that cannot be processed.
     pub stuck: Vec<StuckJob>,
     /// Jobs that another client or process is working on.
-    pub elsewhere: Vec<JobRecord>,
+    pub held_by_others: Vec<JobRecord>,
     /// Jobs of another service, which were left unchanged. Recover them with a client for that service.
     pub other_service: Vec<JobRecord>,
     /// Number of requests that were prepared but never sent. They were dropped.
@@ -108,7 +108,7 @@ impl From<crate::Recovered> for Recovered {
             open: convert_all(recovered.open),
             unsettled: convert_all(recovered.unsettled),
             stuck: convert_all(recovered.stuck),
-            elsewhere: convert_all(recovered.elsewhere),
+            held_by_others: convert_all(recovered.held_by_others),
             other_service: convert_all(recovered.other_service),
             dropped: recovered.dropped,
         }

@@ -402,7 +402,7 @@ pub(super) fn all_open_are_named(contents: &Contents, recovered: &Recovered) -> 
     let lists = [
         &recovered.open,
         &recovered.unsettled,
-        &recovered.elsewhere,
+        &recovered.held_by_others,
         &recovered.other_service,
     ];
     let named: BTreeSet<&str> = lists

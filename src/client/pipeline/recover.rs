@@ -48,8 +48,8 @@ pub struct Recovered {
     /// Records that cannot be resumed, because they are damaged, of a newer version, or not readable. They do not
     /// prevent other jobs from being finished, and need the attention of a person.
     pub stuck: Vec<StuckJob>,
-    /// Jobs that another process is working on.
-    pub elsewhere: Vec<JobRecord>,
+    /// Jobs that another client or process is working on.
+    pub held_by_others: Vec<JobRecord>,
     /// Jobs that were sent to another service than this client's, as [`JobRecord::service`] says. They are left
     /// unchanged; recover them with a client of that service.
     pub other_service: Vec<JobRecord>,
@@ -293,8 +293,8 @@ async fn recover_all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -
         records.sort_by(|a, b| a.id.cmp(&b.id));
     }
     recovered.stuck.sort_by(|a, b| a.record_id.cmp(&b.record_id));
-    recovered.elsewhere = held.into_values().collect();
-    recovered.elsewhere.sort_by(|a, b| a.id.cmp(&b.id));
+    recovered.held_by_others = held.into_values().collect();
+    recovered.held_by_others.sort_by(|a, b| a.id.cmp(&b.id));
     if let Err(error) = library.journal().remove_stale_leases().await {
         tracing::warn!(%error, "the leases of dead processes could not be removed");
     }

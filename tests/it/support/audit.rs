@@ -200,7 +200,7 @@ pub(crate) async fn recover(client: &VideoClient) {
     while started.elapsed() < MAX_WAIT {
         let recovered = client.recover().await.unwrap();
         assert!(recovered.stuck.is_empty(), "{:?}", recovered.stuck);
-        if recovered.open.is_empty() && recovered.elsewhere.is_empty() {
+        if recovered.open.is_empty() && recovered.held_by_others.is_empty() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

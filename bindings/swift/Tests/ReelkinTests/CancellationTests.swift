@@ -132,7 +132,7 @@ final class CancellationTests: XCTestCase {
             let creates = try studio.creates
             let recovered = try await studio.client.recover()
             XCTAssertEqual(recovered.unsettled, [])
-            XCTAssertEqual(recovered.elsewhere, [])
+            XCTAssertEqual(recovered.heldByOthers, [])
             let page = try await studio.client.library.list()
             XCTAssertEqual(page.clips.count, Int(creates) - 1)
             XCTAssertEqual(try studio.creates, creates)
