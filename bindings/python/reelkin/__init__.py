@@ -48,7 +48,6 @@ from ._library import Library
 from ._media import frame, frames, probe
 from ._native import (
     AnalyzeOptions,
-    Asked,
     AudioProbe,
     ChainEvent,
     ChainOutcome,
@@ -114,6 +113,7 @@ from ._native import (
     Recovered,
     RecoveryEvent,
     ReelkinRecord,
+    RequestedProperties,
     RetryAdvice,
     Role,
     Rotation,
@@ -159,7 +159,6 @@ __version__ = _native.version()
 __all__ = [
     "AccessToken",
     "AnalyzeOptions",
-    "Asked",
     "AudioProbe",
     "AuthError",
     "Budget",
@@ -247,6 +246,7 @@ __all__ = [
     "Recovery",
     "RecoveryEvent",
     "ReelkinRecord",
+    "RequestedProperties",
     "RetryAdvice",
     "Role",
     "Rotation",

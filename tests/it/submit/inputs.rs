@@ -18,7 +18,7 @@ pub(super) fn delivery(clip: Clip) -> DeliveryReport {
 
 /// Returns `input transport` for each input of a request.
 fn transports(clip: Clip) -> Vec<String> {
-    let sent = delivery(clip).asked.transports;
+    let sent = delivery(clip).requested.transports;
     sent.iter()
         .map(|one| serde_json::to_value(one).unwrap())
         .map(|one| {

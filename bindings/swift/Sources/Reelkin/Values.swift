@@ -72,7 +72,7 @@ public typealias TimeBase = ReelkinGenerated.TimeBase
 
 public typealias ReelkinRecord = ReelkinGenerated.ReelkinRecord
 public typealias DeliveryReport = ReelkinGenerated.DeliveryReport
-public typealias Asked = ReelkinGenerated.Asked
+public typealias RequestedProperties = ReelkinGenerated.RequestedProperties
 public typealias Delivered = ReelkinGenerated.Delivered
 public typealias Finding = ReelkinGenerated.Finding
 public typealias Severity = ReelkinGenerated.Severity
