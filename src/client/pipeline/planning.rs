@@ -18,7 +18,7 @@ use crate::money::UsdTicks;
 use crate::planner::{self, Ancestor, PlannerImage, PlannerInput, QueryCost};
 use crate::provider::QueryPart;
 use crate::request::{
-    Checked, CheckedVideo, GenerateInputs, GenerateRequest, MediaContent, PlanChoice, PlanWhen,
+    CheckedRequest, CheckedVideo, GenerateInputs, GenerateRequest, MediaContent, PlanChoice, PlanWhen,
     PlannerSettings, ResolvedMedia,
 };
 
@@ -78,7 +78,7 @@ impl<'a> PlanningRequest<'a> {
     /// Describes a clip of `generate`, or with a lineage a clip of `continue_from`.
     pub(crate) fn generate(
         request: &'a GenerateRequest,
-        checked: &'a Checked,
+        checked: &'a CheckedRequest,
         media: &'a GenerateInputs,
         lineage: &'a [ContinuityEntry],
     ) -> Self {

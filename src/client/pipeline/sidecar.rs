@@ -28,7 +28,7 @@ use crate::lineage::Continuity;
 use crate::model::{ModelEntry, ModelTable, VideoModel};
 use crate::money::UsdTicks;
 use crate::provider::FinishedJob;
-use crate::request::{Checked, CheckedVideo, GenerateRequest, UploadTarget};
+use crate::request::{CheckedRequest, CheckedVideo, GenerateRequest, UploadTarget};
 use crate::storage::to_hex;
 
 /// Holds what the sidecar of a clip will contain, apart from the result of its job.
@@ -162,7 +162,7 @@ impl ClipDraft {
     /// Returns the draft of a generated clip.
     pub(crate) fn generate(
         request: &GenerateRequest,
-        checked: &Checked,
+        checked: &CheckedRequest,
         images: &ReadImages,
         table: &ModelTable,
     ) -> Self {

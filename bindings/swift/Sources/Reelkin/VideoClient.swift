@@ -115,7 +115,7 @@ extension VideoClient {
     }
 
     /// Checks a request and estimates its cost. Sends nothing and costs nothing.
-    public func estimate(_ request: GenerateRequest) throws -> Checked {
+    public func estimate(_ request: GenerateRequest) throws -> CheckedRequest {
         try core.estimate(request: checked(request))
     }
 }
