@@ -161,7 +161,7 @@ final class ScenariosTests: XCTestCase {
     }
 
     func testCancelThenRecover() async throws {
-        try await inStudio(secondsPerJob: 5) { studio in
+        try await inStudio(minJobDuration: .seconds(5)) { studio in
             let task = Task { try await studio.clip() }
             try await until("the job's id is written down") {
                 try await studio.client.library.jobs().contains { $0.jobId != nil }

@@ -142,7 +142,7 @@ class ScenariosTest {
     }
 
     @Test
-    fun pickUpInAnotherProcess() = Studio.run(secondsPerJob = 1.5) {
+    fun pickUpInAnotherProcess() = Studio.run(minJobDuration = 1.5.seconds) {
         client.close()
         val child = jvm("dev.reelkin.tests.StartAndHang", sandbox.baseUrl, folder.toString())
             .also { it.environment()["XAI_API_KEY"] = sandbox.apiKey }
@@ -159,7 +159,7 @@ class ScenariosTest {
     }
 
     @Test
-    fun cancelThenRecover() = Studio.run(secondsPerJob = 1.0) {
+    fun cancelThenRecover() = Studio.run(minJobDuration = 1.seconds) {
         coroutineScope {
             val waiting = launch(Dispatchers.Default) { client.generate("a street", duration = 1.seconds) }
             untilSent()
