@@ -67,7 +67,7 @@ impl Error {
     ///
     /// That is the case for an unknown submission, and for a download that is in quarantine. Pass the id to
     /// [`Library::settle`](crate::Library::settle).
-    pub fn record(&self) -> Option<&str> {
+    pub fn record_id(&self) -> Option<&str> {
         self.0.record_id.as_deref()
     }
 

@@ -17,7 +17,7 @@ ROUNDS = 21
 CLIP = """
 import sys
 from reelkin.sync import Sandbox, VideoClient
-with Sandbox(seconds_per_job=0) as box, VideoClient(sys.argv[1], api_key=box.api_key, base_url=box.base_url) as client:
+with Sandbox(min_job_duration=0) as box, VideoClient(sys.argv[1], api_key=box.api_key, base_url=box.base_url) as client:
     print(client.generate("a lighthouse", duration=6, resolution="720p").path)
 """
 # Prints the peak resident memory after decoding a frame.

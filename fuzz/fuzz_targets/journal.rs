@@ -6,7 +6,7 @@ use reelkin::{ChainRecord, JobRecord};
 
 fuzz_target!(|data: &[u8]| {
     if let Ok(record) = JobRecord::from_json("1763829999123_a1b2c3d4", data) {
-        let _ = (record.failure(), record.is_pickup(), record.is_question());
+        let _ = (record.failure(), record.is_pickup(), record.is_query());
         let json = serde_json::to_vec(&record).expect("a record can be serialized");
         let again = JobRecord::from_json(&record.id, &json).expect("a serialized record can be parsed");
         assert_eq!(again, record);

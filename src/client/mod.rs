@@ -30,7 +30,7 @@ use crate::model::{ModelTable, Validation};
 use crate::money::{Budget, Spent};
 use crate::provider::xai::Xai;
 use crate::provider::{Provider, VisibleModel};
-use crate::request::{Checked, Defaults, GenerateRequest, PlannerSettings};
+use crate::request::{CheckedRequest, Defaults, GenerateRequest, PlannerSettings};
 use crate::stop::StopSignal;
 use crate::telemetry::Verb;
 
@@ -168,7 +168,7 @@ impl VideoClient {
     ///
     /// # Errors
     /// `InvalidRequest`, with one line that names the invalid input and what would be valid.
-    pub fn estimate(&self, request: &GenerateRequest) -> Result<Checked> {
+    pub fn estimate(&self, request: &GenerateRequest) -> Result<CheckedRequest> {
         request.check(&self.inner.models, &self.inner.defaults, self.inner.validation)
     }
 

@@ -26,7 +26,7 @@ pub enum JobOutcome {
     },
     /// The service let the job expire.
     Expired(Error),
-    /// The request was sent and its answer is unknown. See [`Error::record`] and
+    /// The request was sent and its answer is unknown. See [`Error::record_id`] and
     /// [`Library::settle`](crate::Library::settle).
     SubmissionUnknown(Error),
     /// The deadline passed. The job continues, and [`VideoClient::job`](crate::VideoClient::job) picks it up in any

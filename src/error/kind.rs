@@ -62,7 +62,7 @@ error_kinds! {
     /// A create was sent and no usable reply was received, so a job may exist and may have been charged. It is never sent
     /// again automatically.
     ///
-    /// Check the account. If the error names a [`record`](crate::Error::record), close it with
+    /// Check the account. If the error names a [`record_id`](crate::Error::record_id), close it with
     /// [`Library::settle`](crate::Library::settle).
     SubmissionUnknown => "submission_unknown",
     /// The deadline passed. A job that was submitted continues: resume it by its id.

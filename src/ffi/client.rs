@@ -16,7 +16,7 @@ use super::settings::ClientOptions;
 use super::tasks::JobTasks;
 use super::token::{Callback, TokenCallback};
 use crate::media::FramePosition;
-use crate::request::Checked;
+use crate::request::CheckedRequest;
 use crate::{
     AnalyzeOptions, ChainOutcome, ChainRequest, Clip, ClipNotes, ContinueRequest, EditRequest, ExtendRequest,
     GenerateRequest, MediaInput, ModelTable, VisibleModel,
@@ -177,7 +177,7 @@ impl VideoClient {
     }
 
     /// Checks a request and estimates its cost. Sends nothing and costs nothing.
-    pub fn estimate(&self, request: GenerateRequest) -> Result<Checked> {
+    pub fn estimate(&self, request: GenerateRequest) -> Result<CheckedRequest> {
         Ok(self.open()?.0.estimate(&request)?)
     }
 

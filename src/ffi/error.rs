@@ -20,7 +20,7 @@ pub struct ErrorDetails {
     /// The id of the job at the service. Set in every error after the job was submitted.
     pub job_id: Option<String>,
     /// The id of the request's journal record, if the request has to be settled by hand.
-    pub record: Option<String>,
+    pub record_id: Option<String>,
     /// The HTTP status, if the service answered.
     pub status: Option<u16>,
     /// The service's own error code, unchanged.
@@ -113,7 +113,7 @@ impl VideoError {
             reason: reason.to_owned(),
             guidance: None,
             job_id: None,
-            record: None,
+            record_id: None,
             status: None,
             service_code: None,
             retry_after: None,
@@ -133,7 +133,7 @@ impl From<Error> for VideoError {
             reason: error.to_string(),
             guidance: error.guidance().map(str::to_owned),
             job_id: error.job_id().map(ToString::to_string),
-            record: error.record().map(ToString::to_string),
+            record_id: error.record_id().map(ToString::to_string),
             status: error.status(),
             service_code: error.service_code().map(str::to_owned),
             retry_after: error.retry_after(),

@@ -32,9 +32,9 @@ pub struct JobRecord {
     /// The cost of the clip as reported by the service.
     pub cost: Option<UsdTicks>,
     /// The cost of language model calls: an upper bound until they are answered, then as reported by the service.
-    pub questions: Option<UsdTicks>,
+    pub query_cost: Option<UsdTicks>,
     /// Whether there was a language model call of unknown price.
-    pub unpriced_question: bool,
+    pub has_unpriced_query: bool,
     /// Why there is no clip, or no clip yet.
     pub error: Option<JobError>,
 }
@@ -54,8 +54,8 @@ impl From<crate::JobRecord> for JobRecord {
             clip: record.clip.map(String::from),
             estimate: record.estimate,
             cost: record.cost,
-            questions: record.questions,
-            unpriced_question: record.unpriced_question,
+            query_cost: record.query_cost,
+            has_unpriced_query: record.has_unpriced_query,
             error: record.error,
         }
     }
@@ -65,7 +65,7 @@ impl From<crate::JobRecord> for JobRecord {
 #[derive(Debug, Clone, uniffi::Record)]
 pub struct StuckJob {
     /// The id of the record.
-    pub record: String,
+    pub record_id: String,
     /// What is wrong with the record.
     pub error: VideoError,
 }
@@ -73,7 +73,7 @@ pub struct StuckJob {
 impl From<crate::StuckJob> for StuckJob {
     fn from(stuck: crate::StuckJob) -> Self {
         Self {
-            record: stuck.record.into(),
+            record_id: stuck.record_id.into(),
             error: stuck.error.into(),
         }
     }
@@ -93,7 +93,7 @@ pub struct Recovered {
     /// Records that cannot be processed.
     pub stuck: Vec<StuckJob>,
     /// Jobs that another client or process is working on.
-    pub elsewhere: Vec<JobRecord>,
+    pub held_by_others: Vec<JobRecord>,
     /// Jobs of another service, which were left unchanged. Recover them with a client for that service.
     pub other_service: Vec<JobRecord>,
     /// Number of requests that were prepared but never sent. They were dropped.
@@ -108,7 +108,7 @@ impl From<crate::Recovered> for Recovered {
             open: convert_all(recovered.open),
             unsettled: convert_all(recovered.unsettled),
             stuck: convert_all(recovered.stuck),
-            elsewhere: convert_all(recovered.elsewhere),
+            held_by_others: convert_all(recovered.held_by_others),
             other_service: convert_all(recovered.other_service),
             dropped: recovered.dropped,
         }

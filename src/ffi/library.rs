@@ -161,9 +161,9 @@ impl Library {
     }
 
     /// Deletes the quarantined download of a record. Returns whether there was one. The record stays unchanged.
-    pub async fn discard_quarantined(&self, record: String) -> Result<bool> {
+    pub async fn discard_quarantined(&self, record_id: String) -> Result<bool> {
         let library = self.core()?;
-        runtime::run(async move { Ok(library.discard_quarantined(&record).await?) }).await
+        runtime::run(async move { Ok(library.discard_quarantined(&record_id).await?) }).await
     }
 
     /// Returns the record of a paid request, open or settled, by the record's id.

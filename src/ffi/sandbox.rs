@@ -17,9 +17,9 @@ pub struct SandboxOptions {
     /// The API key to accept. Defaults to a random one.
     #[uniffi(default = None)]
     pub api_key: Option<String>,
-    /// Minimum duration of a job in seconds. Defaults to 2.
+    /// Minimum duration of a job. Defaults to 2 s.
     #[uniffi(default = None)]
-    pub seconds_per_job: Option<f64>,
+    pub min_job_duration: Option<Duration>,
     /// Whether every request needs an upload URL, as for teams with zero data retention.
     #[uniffi(default = false)]
     pub zero_data_retention: bool,
@@ -59,8 +59,8 @@ pub async fn start_sandbox(options: SandboxOptions) -> Result<Arc<Sandbox>> {
     if let Some(key) = options.api_key {
         builder = builder.api_key(key);
     }
-    if let Some(seconds) = options.seconds_per_job {
-        builder = builder.seconds_per_job(seconds);
+    if let Some(duration) = options.min_job_duration {
+        builder = builder.seconds_per_job(duration.as_secs_f64());
     }
     if let Some(lifetime) = options.link_lifetime {
         builder = builder.link_lifetime(lifetime);

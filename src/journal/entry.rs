@@ -26,25 +26,25 @@ const UNPRICED: &str = "unpriced";
 impl CostState {
     /// Returns the cost of a request, reserved or final.
     pub(super) fn of(record: &JobRecord) -> Self {
-        let questions = record.questions.unwrap_or_default();
+        let query_cost = record.query_cost.unwrap_or_default();
         if record.is_pickup() {
             return Self::Paid(UsdTicks::ZERO);
         }
         if !record.state.is_over() {
-            return Self::Reserved(record.estimate.map(|estimate| estimate + questions))
-                .or_unpriced(record.unpriced_question);
+            return Self::Reserved(record.estimate.map(|estimate| estimate + query_cost))
+                .or_unpriced(record.has_unpriced_query);
         }
         let is_free = record
             .error
             .as_ref()
             .is_some_and(|error| error.charged == "no" && record.state != JobState::Saved);
         let state = match (record.cost, record.estimate) {
-            (Some(cost), _) => Self::Paid(cost + questions),
-            _ if is_free => Self::Paid(questions),
-            (None, Some(estimate)) => Self::Estimated(estimate + questions),
+            (Some(cost), _) => Self::Paid(cost + query_cost),
+            _ if is_free => Self::Paid(query_cost),
+            (None, Some(estimate)) => Self::Estimated(estimate + query_cost),
             (None, None) => Self::Unpriced,
         };
-        state.or_unpriced(record.unpriced_question)
+        state.or_unpriced(record.has_unpriced_query)
     }
 
     /// Returns the uncertainty of the cost. Of two entries of one record, the one with the lower number counts.
@@ -154,15 +154,15 @@ mod tests {
             name.cost
         };
         assert_eq!(name(&record), CostState::Reserved(None));
-        (record.estimate, record.questions) = (Some(ticks(500)), Some(ticks(30)));
+        (record.estimate, record.query_cost) = (Some(ticks(500)), Some(ticks(30)));
         assert_eq!(name(&record), CostState::Reserved(Some(ticks(530))));
         record.state = JobState::Saved;
         assert_eq!(name(&record), CostState::Estimated(ticks(530)));
         record.cost = Some(ticks(400));
         assert_eq!(name(&record), CostState::Paid(ticks(430)));
-        record.unpriced_question = true;
+        record.has_unpriced_query = true;
         assert_eq!(name(&record), CostState::Unpriced);
-        (record.state, record.cost, record.unpriced_question) = (JobState::Failed, None, false);
+        (record.state, record.cost, record.has_unpriced_query) = (JobState::Failed, None, false);
         let error = |charged: &str| JobError {
             code: "job_failed".to_owned(),
             message: String::new(),

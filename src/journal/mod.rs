@@ -131,15 +131,15 @@ pub(crate) enum Claim {
 #[non_exhaustive]
 pub struct StuckJob {
     /// The id of the record.
-    pub record: RecordId,
+    pub record_id: RecordId,
     /// The reason.
     pub error: Error,
 }
 
 impl StuckJob {
-    pub(crate) fn new(record: &RecordId, error: Error) -> Self {
+    pub(crate) fn new(record_id: &RecordId, error: Error) -> Self {
         Self {
-            record: record.clone(),
+            record_id: record_id.clone(),
             error,
         }
     }

@@ -70,10 +70,10 @@ pub struct JobRecord {
         rename = "questions_usd_ticks",
         skip_serializing_if = "Option::is_none"
     )]
-    pub questions: Option<UsdTicks>,
+    pub query_cost: Option<UsdTicks>,
     /// Whether there was a query whose price the service did not report.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub unpriced_question: bool,
+    #[serde(default, rename = "unpriced_question", skip_serializing_if = "is_false")]
+    pub has_unpriced_query: bool,
     /// The error because of which there is no clip, or no clip yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<JobError>,
@@ -234,8 +234,8 @@ impl JobRecord {
             clip: None,
             estimate: None,
             cost: None,
-            questions: None,
-            unpriced_question: false,
+            query_cost: None,
+            has_unpriced_query: false,
             error: None,
             owner: None,
             draft: None,
@@ -280,13 +280,13 @@ impl JobRecord {
     }
 
     /// Returns whether this is a query to a language model instead of a request for a clip.
-    pub fn is_question(&self) -> bool {
-        self.operation == QUESTION
+    pub fn is_query(&self) -> bool {
+        self.operation == QUERY
     }
 
     #[cfg(feature = "media")]
-    pub(crate) fn question() -> Result<Self> {
-        let mut record = Self::new(QUESTION)?;
+    pub(crate) fn query() -> Result<Self> {
+        let mut record = Self::new(QUERY)?;
         record.estimate = Some(UsdTicks::ZERO);
         Ok(record)
     }
@@ -318,4 +318,4 @@ impl JobRecord {
 }
 
 const PICKUP: &str = "pickup";
-const QUESTION: &str = "analyze";
+const QUERY: &str = "analyze";

@@ -67,8 +67,8 @@ pub struct ChainStep {
     /// The state of the step.
     pub state: ChainStepState,
     /// The id of its record in the journal ([`Library::job_record`]), which determines the state after an interruption.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub record: Option<RecordId>,
+    #[serde(default, rename = "record", skip_serializing_if = "Option::is_none")]
+    pub record_id: Option<RecordId>,
     /// The service's id of its job, as soon as it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_id: Option<JobId>,
@@ -245,7 +245,7 @@ impl ChainStep {
             error: None,
             request_sha256,
             request,
-            record: None,
+            record_id: None,
         }
     }
 

@@ -26,8 +26,8 @@ const FPS_TOLERANCE: f64 = 0.01;
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct DeliveryReport {
     /// The properties that were requested.
-    #[serde(default)]
-    pub asked: Asked,
+    #[serde(default, rename = "asked")]
+    pub requested: RequestedProperties,
     /// The properties of the delivered clip.
     #[serde(default)]
     pub delivered: Delivered,
@@ -48,7 +48,7 @@ pub struct DeliveryReport {
 /// The properties that a request specified. `None` means that the service chose, and the property is not compared.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
-pub struct Asked {
+pub struct RequestedProperties {
     /// The duration of the whole clip. For an extension, that of the source clip plus the added part.
     #[serde(default, with = "seconds", skip_serializing_if = "Option::is_none")]
     pub duration: Option<Duration>,
@@ -118,7 +118,8 @@ pub struct Finding {
     /// verification and was accepted anyway, `verification`.
     pub field: String,
     /// The requested value, as text.
-    pub asked: String,
+    #[serde(rename = "asked")]
+    pub requested: String,
     /// The delivered value, as text, or `unknown`.
     pub delivered: String,
     /// The severity of the difference.
@@ -146,18 +147,18 @@ impl DeliveryReport {
     ///
     /// These match: a duration within 0.15 s or 2 %, a shorter side within 10 % of the requested number of lines, an
     /// aspect ratio within 3 %, a frame rate within 1 %, and a model with any of its names.
-    pub fn compare(asked: Asked, delivered: Delivered) -> Self {
+    pub fn compare(requested: RequestedProperties, delivered: Delivered) -> Self {
         let findings = [
-            duration(&asked, &delivered),
-            resolution(&asked, &delivered),
-            aspect_ratio(&asked, &delivered),
-            fps(&asked, &delivered),
-            audio(&asked, &delivered),
-            model(&asked, &delivered),
+            duration(&requested, &delivered),
+            resolution(&requested, &delivered),
+            aspect_ratio(&requested, &delivered),
+            fps(&requested, &delivered),
+            audio(&requested, &delivered),
+            model(&requested, &delivered),
         ];
         Self {
             findings: findings.into_iter().flatten().collect(),
-            asked,
+            requested,
             delivered,
             start: None,
             seam: None,
@@ -172,7 +173,7 @@ impl DeliveryReport {
         if start.luma_db < min_db {
             self.findings.push(Finding {
                 field: "start".to_owned(),
-                asked: "the given image".to_owned(),
+                requested: "the given image".to_owned(),
                 delivered: format!(
                     "a frame with a similarity of {:.1} dB; the image may have been ignored",
                     start.luma_db
@@ -195,7 +196,7 @@ impl DeliveryReport {
     }
 
     /// Returns whether the clip matches the request. Properties that could not be checked are ignored.
-    pub fn is_as_asked(&self) -> bool {
+    pub fn is_as_requested(&self) -> bool {
         self.worst().is_none_or(|worst| worst == Severity::Unchecked)
     }
 
@@ -205,44 +206,44 @@ impl DeliveryReport {
     }
 }
 
-fn finding(field: &str, asked: String, delivered: String, severity: Severity) -> Finding {
+fn finding(field: &str, requested: String, delivered: String, severity: Severity) -> Finding {
     Finding {
         field: field.to_owned(),
-        asked,
+        requested,
         delivered,
         severity,
     }
 }
 
-fn unchecked(field: &str, asked: String) -> Finding {
-    finding(field, asked, "unknown".to_owned(), Severity::Unchecked)
+fn unchecked(field: &str, requested: String) -> Finding {
+    finding(field, requested, "unknown".to_owned(), Severity::Unchecked)
 }
 
-fn duration(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
-    let asked = asked.duration?.as_secs_f64();
+fn duration(requested: &RequestedProperties, delivered: &Delivered) -> Option<Finding> {
+    let requested = requested.duration?.as_secs_f64();
     let format = |seconds: f64| format!("{} s", round_to_text(seconds));
     let Some(actual) = delivered.duration else {
-        return Some(unchecked("duration", format(asked)));
+        return Some(unchecked("duration", format(requested)));
     };
     let actual = actual.as_secs_f64();
-    if (actual - asked).abs() <= DURATION_TOLERANCE.max(asked * RELATIVE_DURATION_TOLERANCE) + 1e-9 {
+    if (actual - requested).abs() <= DURATION_TOLERANCE.max(requested * RELATIVE_DURATION_TOLERANCE) + 1e-9 {
         return None;
     }
-    let severity = if actual < asked {
+    let severity = if actual < requested {
         Severity::Major
     } else {
         Severity::Minor
     };
-    Some(finding("duration", format(asked), format(actual), severity))
+    Some(finding("duration", format(requested), format(actual), severity))
 }
 
-fn resolution(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
-    let asked = asked.resolution.as_ref()?;
-    let lines = asked
+fn resolution(requested: &RequestedProperties, delivered: &Delivered) -> Option<Finding> {
+    let requested = requested.resolution.as_ref()?;
+    let lines = requested
         .strip_suffix('p')
         .and_then(|lines| lines.parse::<u16>().ok());
     let (Some(lines), Some((width, height))) = (lines, size(delivered)) else {
-        return Some(unchecked("resolution", asked.clone()));
+        return Some(unchecked("resolution", requested.clone()));
     };
     let lines = f64::from(lines);
     let shorter_side = f64::from(width.min(height));
@@ -256,70 +257,74 @@ fn resolution(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
     };
     Some(finding(
         "resolution",
-        asked.clone(),
+        requested.clone(),
         format!("{width}x{height}"),
         severity,
     ))
 }
 
-fn aspect_ratio(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
-    let asked = asked.aspect_ratio.as_ref().filter(|ratio| *ratio != "auto")?;
-    let sides = asked.split_once(':').and_then(|(width, height)| {
+fn aspect_ratio(requested: &RequestedProperties, delivered: &Delivered) -> Option<Finding> {
+    let requested = requested.aspect_ratio.as_ref().filter(|ratio| *ratio != "auto")?;
+    let sides = requested.split_once(':').and_then(|(width, height)| {
         Some((
             width.trim().parse::<f64>().ok()?,
             height.trim().parse::<f64>().ok()?,
         ))
     });
     let sides = sides.filter(|(width, height)| *width > 0.0 && *height > 0.0);
-    let (Some((asked_width, asked_height)), Some((width, height))) = (sides, size(delivered)) else {
-        return Some(unchecked("aspect_ratio", asked.clone()));
+    let (Some((requested_width, requested_height)), Some((width, height))) = (sides, size(delivered)) else {
+        return Some(unchecked("aspect_ratio", requested.clone()));
     };
-    let ratio = (f64::from(width) / f64::from(height)) / (asked_width / asked_height);
+    let ratio = (f64::from(width) / f64::from(height)) / (requested_width / requested_height);
     if (ratio - 1.0).abs() <= ASPECT_RATIO_TOLERANCE {
         return None;
     }
     Some(finding(
         "aspect_ratio",
-        asked.clone(),
+        requested.clone(),
         format!("{width}x{height}"),
         Severity::Major,
     ))
 }
 
-fn fps(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
-    let asked = asked.fps?;
+fn fps(requested: &RequestedProperties, delivered: &Delivered) -> Option<Finding> {
+    let requested = requested.fps?;
     let Some(actual) = delivered.fps else {
-        return Some(unchecked("fps", round_to_text(asked)));
+        return Some(unchecked("fps", round_to_text(requested)));
     };
-    if (actual - asked).abs() <= asked * FPS_TOLERANCE {
+    if (actual - requested).abs() <= requested * FPS_TOLERANCE {
         return None;
     }
     Some(finding(
         "fps",
-        round_to_text(asked),
+        round_to_text(requested),
         round_to_text(actual),
         Severity::Minor,
     ))
 }
 
-fn audio(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
-    let asked = asked.audio?;
+fn audio(requested: &RequestedProperties, delivered: &Delivered) -> Option<Finding> {
+    let requested = requested.audio?;
     let format = |sound: bool| if sound { "sound" } else { "no sound" }.to_owned();
     match delivered.audio {
-        None => Some(unchecked("audio", format(asked))),
-        Some(actual) if actual == asked => None,
+        None => Some(unchecked("audio", format(requested))),
+        Some(actual) if actual == requested => None,
         Some(actual) => {
-            let severity = if asked { Severity::Major } else { Severity::Minor };
-            Some(finding("audio", format(asked), format(actual), severity))
+            let severity = if requested {
+                Severity::Major
+            } else {
+                Severity::Minor
+            };
+            Some(finding("audio", format(requested), format(actual), severity))
         }
     }
 }
 
-fn model(asked: &Asked, delivered: &Delivered) -> Option<Finding> {
-    let name = asked.model.as_ref()?;
+fn model(requested: &RequestedProperties, delivered: &Delivered) -> Option<Finding> {
+    let name = requested.model.as_ref()?;
     match &delivered.model {
         None => Some(unchecked("model", name.clone())),
-        Some(actual) if actual == name || asked.model_aliases.contains(actual) => None,
+        Some(actual) if actual == name || requested.model_aliases.contains(actual) => None,
         Some(actual) => Some(finding("model", name.clone(), actual.clone(), Severity::Major)),
     }
 }
@@ -374,8 +379,8 @@ mod tests {
         Some(Duration::from_secs_f64(seconds))
     }
 
-    fn asked() -> Asked {
-        Asked {
+    fn requested() -> RequestedProperties {
+        RequestedProperties {
             duration: secs(6.0),
             resolution: Some("480p".to_owned()),
             aspect_ratio: Some("2:3".to_owned()),
@@ -403,9 +408,9 @@ mod tests {
 
     #[test]
     fn a_real_clip_of_the_service_matches_its_request() {
-        let report = DeliveryReport::compare(asked(), delivered());
+        let report = DeliveryReport::compare(requested(), delivered());
         assert_eq!(report.findings, []);
-        assert!(report.is_as_asked());
+        assert!(report.is_as_requested());
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["asked"]["duration"], 6.0);
         assert_eq!(json["asked"]["transports"][0]["transport"], "inline");
@@ -446,31 +451,31 @@ mod tests {
         for (field, change, severity) in table {
             let mut clip = delivered();
             change(&mut clip);
-            let report = DeliveryReport::compare(asked(), clip);
+            let report = DeliveryReport::compare(requested(), clip);
             assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
             assert_eq!(
                 (report.findings[0].field.as_str(), report.worst()),
                 (field, Some(severity))
             );
-            assert_eq!(report.is_as_asked(), severity == Severity::Unchecked);
+            assert_eq!(report.is_as_requested(), severity == Severity::Unchecked);
         }
     }
 
     #[test]
     fn a_duration_matches_up_to_the_tolerance() {
-        let matches = |asked: f64, actual: f64| {
-            let asked = Asked {
-                duration: secs(asked),
-                ..Asked::default()
+        let matches = |requested: f64, actual: f64| {
+            let requested = RequestedProperties {
+                duration: secs(requested),
+                ..RequestedProperties::default()
             };
             DeliveryReport::compare(
-                asked,
+                requested,
                 Delivered {
                     duration: secs(actual),
                     ..Delivered::default()
                 },
             )
-            .is_as_asked()
+            .is_as_requested()
         };
         assert!(matches(6.0, 6.15) && matches(6.0, 5.85) && !matches(6.0, 6.16));
         assert!(matches(15.0, 15.3) && !matches(15.0, 15.31));
@@ -478,22 +483,22 @@ mod tests {
 
     #[test]
     fn an_unspecified_property_is_not_compared() {
-        let asked = Asked {
+        let requested = RequestedProperties {
             aspect_ratio: Some("auto".to_owned()),
-            ..Asked::default()
+            ..RequestedProperties::default()
         };
-        assert_eq!(DeliveryReport::compare(asked, delivered()).findings, []);
+        assert_eq!(DeliveryReport::compare(requested, delivered()).findings, []);
     }
 
     #[test]
     fn an_unknown_value_is_unchecked() {
         for (resolution, ratio) in [("4k", "wide"), ("p", "0:0"), ("", ":")] {
-            let asked = Asked {
+            let requested = RequestedProperties {
                 resolution: Some(resolution.to_owned()),
                 aspect_ratio: Some(ratio.to_owned()),
-                ..Asked::default()
+                ..RequestedProperties::default()
             };
-            let report = DeliveryReport::compare(asked, delivered());
+            let report = DeliveryReport::compare(requested, delivered());
             assert_eq!(report.worst(), Some(Severity::Unchecked));
             assert_eq!(report.findings.len(), 2);
         }

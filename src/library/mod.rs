@@ -42,7 +42,7 @@ use object_store::{ObjectStore, path::Path as StorePath};
 pub(crate) use self::chain::ChainFile;
 #[cfg(feature = "media")]
 pub use self::chain::{ChainOrigin, ChainRecord, ChainStep, ChainStepError, ChainStepState, Drift};
-pub use self::delivery::{Asked, Delivered, DeliveryReport, Finding, InputTransport, Severity};
+pub use self::delivery::{Delivered, DeliveryReport, Finding, InputTransport, RequestedProperties, Severity};
 pub use self::list::{Entry, ListOptions, MAX_PAGE, Page};
 pub use self::parent::Parent;
 pub(crate) use self::parent::SavedParent;

@@ -31,7 +31,7 @@ const SCHEMA: u32 = 1;
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct QuarantinedClip {
     /// The id of the record of the paid request.
-    pub record: RecordId,
+    pub record_id: RecordId,
     /// The service's id of the job.
     pub job_id: Option<JobId>,
     /// The name in the library, `quarantine/<record>.mp4`.
@@ -52,7 +52,7 @@ pub struct QuarantinedClip {
 #[derive(Debug)]
 pub(crate) struct RejectedClip {
     /// The id of the record of the paid request.
-    pub(crate) record: RecordId,
+    pub(crate) record_id: RecordId,
     pub(crate) job_id: JobId,
     /// The reason why they are not a valid clip.
     pub(crate) reason: String,
@@ -64,7 +64,8 @@ pub(crate) struct RejectedClip {
 #[derive(Debug, Serialize, Deserialize)]
 struct Note {
     schema: u32,
-    record: RecordId,
+    #[serde(rename = "record")]
+    record_id: RecordId,
     job_id: JobId,
     reason: String,
     attempted_at: u64,
@@ -92,28 +93,28 @@ impl Library {
     pub async fn quarantined(&self) -> Result<Vec<QuarantinedClip>> {
         let names = self.notes().names().await?;
         let ids = names.iter().filter_map(|name| RecordId::parse(name).ok());
-        let mut records: Vec<RecordId> = ids.collect();
-        records.sort_unstable_by_key(RecordId::millis);
+        let mut record_ids: Vec<RecordId> = ids.collect();
+        record_ids.sort_unstable_by_key(RecordId::millis);
         let mut clips = Vec::new();
-        for record in records {
-            clips.extend(self.quarantined_clip(&record).await?);
+        for record_id in record_ids {
+            clips.extend(self.quarantined_clip(&record_id).await?);
         }
         Ok(clips)
     }
 
     /// Returns the bytes of one job in quarantine, by the id of its record.
-    pub(crate) async fn quarantined_clip(&self, record: &RecordId) -> Result<Option<QuarantinedClip>> {
-        let Some(Entry { bytes, note }) = self.quarantine_entry(record).await? else {
+    pub(crate) async fn quarantined_clip(&self, record_id: &RecordId) -> Result<Option<QuarantinedClip>> {
+        let Some(Entry { bytes, note }) = self.quarantine_entry(record_id).await? else {
             return Ok(None);
         };
-        let file_name = file_name(record);
+        let file_name = file_name(record_id);
         let path = self.folder().map(|folder| folder.join(&file_name));
         let (reason, note) = match note {
             Some(note) => (note.reason.clone(), Some(note)),
             None => ("the note with the reason cannot be read".to_owned(), None),
         };
         Ok(Some(QuarantinedClip {
-            record: record.clone(),
+            record_id: record_id.clone(),
             job_id: note.as_ref().map(|note| note.job_id.clone()),
             file_name,
             path,
@@ -132,14 +133,14 @@ impl Library {
     ///
     /// # Cancel safety
     /// Dropping the future may or may not remove the bytes.
-    pub async fn discard_quarantined(&self, record: impl AsRef<str>) -> Result<bool> {
-        let record = RecordId::parse(record.as_ref())?;
-        let name = file_name(&record);
+    pub async fn discard_quarantined(&self, record_id: impl AsRef<str>) -> Result<bool> {
+        let record_id = RecordId::parse(record_id.as_ref())?;
+        let name = file_name(&record_id);
         let exists = self.exists(&name).await?;
         if exists {
             self.backend.remove(&name).await?;
         }
-        self.notes().remove(record.as_str()).await?;
+        self.notes().remove(record_id.as_str()).await?;
         Ok(exists)
     }
 
@@ -255,26 +256,26 @@ impl Library {
     }
 
     /// Reads a note. Returns `None` if it does not exist or is damaged.
-    async fn note(&self, record: &RecordId) -> Result<Option<Note>> {
-        let Some(found) = self.notes().read(record.as_str()).await? else {
+    async fn note(&self, record_id: &RecordId) -> Result<Option<Note>> {
+        let Some(found) = self.notes().read(record_id.as_str()).await? else {
             return Ok(None);
         };
         let note = serde_json::from_slice(&found.json).ok();
-        Ok(note.filter(|note: &Note| note.schema == SCHEMA && note.record == *record))
+        Ok(note.filter(|note: &Note| note.schema == SCHEMA && note.record_id == *record_id))
     }
 
     /// Returns the bytes of a record in quarantine.
-    async fn quarantine_entry(&self, record: &RecordId) -> Result<Option<Entry>> {
-        let Some(bytes) = self.backend.size(&file_name(record)).await? else {
+    async fn quarantine_entry(&self, record_id: &RecordId) -> Result<Option<Entry>> {
+        let Some(bytes) = self.backend.size(&file_name(record_id)).await? else {
             return Ok(None);
         };
-        let note = self.note(record).await?;
+        let note = self.note(record_id).await?;
         Ok(Some(Entry { bytes, note }))
     }
 
     /// Moves a finished file to the quarantine, and replaces the bytes of an earlier attempt of the job.
     async fn put_into_quarantine(self, part: FinishedPart, rejected: RejectedClip) -> Result<()> {
-        let existing = self.quarantine_entry(&rejected.record).await?;
+        let existing = self.quarantine_entry(&rejected.record_id).await?;
         let is_same = existing.is_some_and(|existing| {
             existing.bytes == part.digest.bytes
                 && existing.note.is_some_and(|note| note.digest == part.digest)
@@ -282,12 +283,12 @@ impl Library {
         if part.digest.bytes == 0 || is_same {
             return Ok(());
         }
-        let name = file_name(&rejected.record);
+        let name = file_name(&rejected.record_id);
         let note = Note {
             schema: SCHEMA,
             attempted_at: now_millis(),
             digest: part.digest.clone(),
-            record: rejected.record,
+            record_id: rejected.record_id,
             job_id: rejected.job_id,
             reason: rejected.reason,
             sidecar: rejected.sidecar,
@@ -295,7 +296,7 @@ impl Library {
         let json = serde_json::to_vec_pretty(&note).map_err(|error| {
             Error::new(ErrorKind::Library, format!("write the note for {name}")).with_source(error)
         })?;
-        self.notes().put(note.record.as_str(), json).await?;
+        self.notes().put(note.record_id.as_str(), json).await?;
         self.backend.replace(&name, part).await
     }
 }
@@ -320,8 +321,8 @@ impl Staged {
     }
 }
 
-fn file_name(record: &RecordId) -> String {
-    format!("{QUARANTINE}/{record}.mp4")
+fn file_name(record_id: &RecordId) -> String {
+    format!("{QUARANTINE}/{record_id}.mp4")
 }
 
 /// Returns the id that the clip of a record has or will have.

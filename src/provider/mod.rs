@@ -23,7 +23,7 @@ use crate::http::{DownloadError, Sink};
 use crate::ids::JobId;
 use crate::model::VideoModel;
 use crate::money::UsdTicks;
-use crate::request::{Checked, GenerateInputs, MediaContent, ResolvedMedia, StorageOptions};
+use crate::request::{CheckedRequest, GenerateInputs, MediaContent, ResolvedMedia, StorageOptions};
 use crate::stop::{BeforeSend, StopSignal};
 
 /// A complete request for a clip. Sending it costs money.
@@ -36,7 +36,7 @@ pub(crate) enum Submission {
 /// A request for a new clip.
 #[derive(Debug, Clone)]
 pub(crate) struct GenerateSubmission {
-    pub(crate) checked: Checked,
+    pub(crate) checked: CheckedRequest,
     pub(crate) inputs: GenerateInputs,
     pub(crate) user: Option<String>,
     pub(crate) storage: Option<StorageOptions>,

@@ -24,7 +24,7 @@ mod saved;
 pub use analyze::AnalyzeOptions;
 #[cfg(feature = "media")]
 pub use chain::{ChainRequest, ChainStart};
-pub use check::{Checked, CheckedVideo, Defaults};
+pub use check::{CheckedRequest, CheckedVideo, Defaults};
 pub use continue_from::{ContinueRequest, ContinueStrategy, FrameChoice};
 pub use edit::EditRequest;
 pub use extend::ExtendRequest;

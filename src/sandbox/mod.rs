@@ -160,13 +160,13 @@ impl SandboxBuilder {
     }
 
     /// Sets the maximum size of a request body. Defaults to 200 MiB.
-    pub fn most_body_bytes(mut self, bytes: usize) -> Self {
+    pub fn max_body_bytes(mut self, bytes: usize) -> Self {
         self.settings.max_body_bytes = bytes;
         self
     }
 
     /// Sets the maximum number of jobs that are kept. Defaults to 10,000. The oldest finished jobs are removed first.
-    pub fn most_jobs(mut self, jobs: usize) -> Self {
+    pub fn max_jobs(mut self, jobs: usize) -> Self {
         self.max_jobs = jobs.max(1);
         self
     }

@@ -402,14 +402,14 @@ pub(super) fn all_open_are_named(contents: &Contents, recovered: &Recovered) -> 
     let lists = [
         &recovered.open,
         &recovered.unsettled,
-        &recovered.elsewhere,
+        &recovered.held_by_others,
         &recovered.other_service,
     ];
     let named: BTreeSet<&str> = lists
         .into_iter()
         .flatten()
         .map(|record| record.id.as_str())
-        .chain(recovered.stuck.iter().map(|stuck| stuck.record.as_str()))
+        .chain(recovered.stuck.iter().map(|stuck| stuck.record_id.as_str()))
         .collect();
     let records = records(contents);
     match records

@@ -79,11 +79,11 @@ def request_method(
 
 def estimate_method(
     build: Callable[P, _native.GenerateRequest],
-) -> Callable[[Callable[[BaseClient], None]], Callable[Concatenate[BaseClient, P], _native.Checked]]:
+) -> Callable[[Callable[[BaseClient], None]], Callable[Concatenate[BaseClient, P], _native.CheckedRequest]]:
     """Turns a documented stub into a method that estimates the cost of a request."""
 
-    def decorate(stub: Callable[[BaseClient], None]) -> Callable[Concatenate[BaseClient, P], _native.Checked]:
-        def method(self: BaseClient, /, *args: P.args, **kwargs: P.kwargs) -> _native.Checked:
+    def decorate(stub: Callable[[BaseClient], None]) -> Callable[Concatenate[BaseClient, P], _native.CheckedRequest]:
+        def method(self: BaseClient, /, *args: P.args, **kwargs: P.kwargs) -> _native.CheckedRequest:
             return self._native.estimate(build(*args, **kwargs))
 
         return _document(method, stub, build)

@@ -49,7 +49,7 @@ class Error(Exception):
     """A hint on how to fix the problem."""
     job_id: Optional[str]
     """The id of the job at the service. Set in every error after the job was submitted."""
-    record: Optional[str]
+    record_id: Optional[str]
     """The id of the request's journal record, if the request has to be settled by hand."""
     status: Optional[int]
     """The HTTP status, if the service answered."""
@@ -120,7 +120,7 @@ class JobExpiredError(Error):
 class SubmissionUnknownError(Error):
     """A paid request was sent and no answer arrived. A job may exist and may be charged.
 
-    Check the account page, then pass `record` to `library.settle`.
+    Check the account page, then pass `record_id` to `library.settle`.
     """
 
 

@@ -86,9 +86,9 @@ class Library(BaseLibrary):
         """Lists downloads that failed verification, kept until they are accepted, discarded or replaced."""
         return await self._native.quarantined()
 
-    async def discard_quarantined(self, record: str) -> bool:
+    async def discard_quarantined(self, record_id: str) -> bool:
         """Deletes the quarantined download of a record. Returns whether there was one. The record stays unchanged."""
-        return await self._native.discard_quarantined(_values.text("record", record))
+        return await self._native.discard_quarantined(_values.text("record_id", record_id))
 
     async def job_record(self, id: str) -> _native.JobRecord:
         """Returns the record of a paid request, open or settled, by the record's id. Raises `NotFoundError`."""

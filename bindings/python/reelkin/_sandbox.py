@@ -25,7 +25,7 @@ class BaseSandbox(ProcessBound):
         *,
         listen: Optional[str] = None,
         api_key: Optional[str] = None,
-        seconds_per_job: Optional[float] = None,
+        min_job_duration: Optional[Seconds] = None,
         zero_data_retention: bool = False,
         link_lifetime: Optional[Seconds] = None,
         faults: Sequence[str] = (),
@@ -35,7 +35,7 @@ class BaseSandbox(ProcessBound):
         Args:
             listen: The address and port to listen on. Defaults to a free port of 127.0.0.1.
             api_key: The API key to accept. Defaults to a random one.
-            seconds_per_job: Minimum duration of a job in seconds. Defaults to 2.
+            min_job_duration: Minimum duration of a job. Defaults to 2 s.
             zero_data_retention: Whether every request needs an upload URL, as for teams with zero data retention.
             link_lifetime: How long download links stay valid. Defaults to 24 hours.
             faults: The faults to inject, in the syntax of `reelkin sandbox --help`, such as
@@ -45,7 +45,7 @@ class BaseSandbox(ProcessBound):
         self._options = native.SandboxOptions(
             listen=optional(_values.text, "listen", listen),
             api_key=optional(_values.text, "api_key", api_key),
-            seconds_per_job=seconds_per_job,
+            min_job_duration=optional(_values.duration, "min_job_duration", min_job_duration),
             zero_data_retention=_values.flag("zero_data_retention", zero_data_retention),
             link_lifetime=optional(_values.duration, "link_lifetime", link_lifetime),
             faults=_values.texts("faults", faults),

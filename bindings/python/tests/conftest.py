@@ -34,9 +34,9 @@ def studio(tmp_path: Path) -> Studio:
 
     @asynccontextmanager
     async def open_studio(
-        faults: tuple[str, ...] = (), seconds_per_job: float = 0.2, **options: Any
+        faults: tuple[str, ...] = (), min_job_duration: float = 0.2, **options: Any
     ) -> AsyncIterator[tuple[reelkin.VideoClient, reelkin.Sandbox]]:
-        async with reelkin.Sandbox(seconds_per_job=seconds_per_job, faults=faults) as box:
+        async with reelkin.Sandbox(min_job_duration=min_job_duration, faults=faults) as box:
             settings = {"api_key": box.api_key, "base_url": box.base_url, "poll": QUICK, **options}
             async with reelkin.VideoClient(tmp_path / "clips", **settings) as client:
                 yield client, box
@@ -50,9 +50,9 @@ def sync_studio(tmp_path: Path) -> SyncStudio:
 
     @contextmanager
     def open_studio(
-        faults: tuple[str, ...] = (), seconds_per_job: float = 0.2, **options: Any
+        faults: tuple[str, ...] = (), min_job_duration: float = 0.2, **options: Any
     ) -> Iterator[tuple[reelkin.sync.VideoClient, reelkin.sync.Sandbox]]:
-        with reelkin.sync.Sandbox(seconds_per_job=seconds_per_job, faults=faults) as box:
+        with reelkin.sync.Sandbox(min_job_duration=min_job_duration, faults=faults) as box:
             settings = {"api_key": box.api_key, "base_url": box.base_url, "poll": QUICK, **options}
             with reelkin.sync.VideoClient(tmp_path / "clips", **settings) as client:
                 yield client, box

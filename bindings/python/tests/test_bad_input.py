@@ -172,7 +172,7 @@ def test_a_closed_client(client: reelkin.VideoClient) -> None:
 
 def test_closing_ends_waits(studio: Studio) -> None:
     async def run() -> None:
-        async with studio(seconds_per_job=60) as (client, _):
+        async with studio(min_job_duration=60) as (client, _):
             job = await client.start_generate("x", duration=1)
             waiting = asyncio.ensure_future(job.wait())
             await client.close()
@@ -239,7 +239,7 @@ def test_the_sandbox() -> None:
         with pytest.raises(reelkin.ConfigError, match="listen"):
             await reelkin.Sandbox(listen="nowhere").start()
         with pytest.raises(TypeError):
-            await reelkin.Sandbox(seconds_per_job="1").start()  # type: ignore[arg-type]  # pyright: ignore
+            await reelkin.Sandbox(min_job_duration="1").start()  # type: ignore[arg-type]  # pyright: ignore
         async with box:
             with pytest.raises(RuntimeError, match="before"):
                 await box.start()

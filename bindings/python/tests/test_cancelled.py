@@ -78,7 +78,7 @@ if sys.version_info >= (3, 11):
 @pytest.mark.parametrize("cancel", CANCELLATIONS)
 def test_nothing_is_sent(cancel: Callable[[Coroutine[Any, Any, Any]], Awaitable[None]], tmp_path: Path) -> None:
     async def run() -> None:
-        async with reelkin.Sandbox(seconds_per_job=0.1) as box:
+        async with reelkin.Sandbox(min_job_duration=0.1) as box:
             async with reelkin.VideoClient(tmp_path, api_key=box.api_key, base_url=box.base_url, poll=QUICK) as client:
                 clip = await client.generate("a bay", duration=2)
                 before = box.state

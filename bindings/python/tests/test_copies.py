@@ -139,8 +139,8 @@ def test_values(studio: Studio) -> None:
                 await client.generate("a cat", duration=1)
             for error in copies(caught.value):
                 assert type(error) is reelkin.SubmissionUnknownError
-                assert (str(error), error.details, error.record) == (
-                    *(str(caught.value), caught.value.details, caught.value.record),
+                assert (str(error), error.details, error.record_id) == (
+                    *(str(caught.value), caught.value.details, caught.value.record_id),
                 )
             clip = await client.generate("a bay", duration=1)
             events = [event async for event in await client.start_generate("a bay", duration=1)]

@@ -33,7 +33,7 @@ def test_every_iteration_sees_all_events(studio: Studio) -> None:
 
 def test_cancelling_a_wait_does_not_stop_the_job(studio: Studio) -> None:
     async def run() -> None:
-        async with studio(seconds_per_job=1) as (client, box):
+        async with studio(min_job_duration=1) as (client, box):
             job = await client.start_generate("a bay", duration=1)
             with pytest.raises(asyncio.TimeoutError):
                 await asyncio.wait_for(job.wait(), 0.05)
@@ -46,7 +46,7 @@ def test_cancelling_a_wait_does_not_stop_the_job(studio: Studio) -> None:
 
 def test_stop_waiting(studio: Studio) -> None:
     async def run() -> None:
-        async with studio(seconds_per_job=2) as (client, box):
+        async with studio(min_job_duration=2) as (client, box):
             job = await client.start_generate("a bay", duration=1)
             job.stop_waiting()
             with pytest.raises(reelkin.StoppedError) as caught:
@@ -61,7 +61,7 @@ def test_stop_waiting(studio: Studio) -> None:
 def test_a_deadline_raises_the_builtin_timeout_error(studio: Studio) -> None:
     async def run() -> None:
         poll = reelkin.default_poll_policy().replace(deadline=datetime.timedelta(seconds=1))
-        async with studio(seconds_per_job=60, poll=poll) as (client, _):
+        async with studio(min_job_duration=60, poll=poll) as (client, _):
             with pytest.raises(builtins.TimeoutError) as caught:
                 await client.generate("a bay", duration=1)
             assert isinstance(caught.value, reelkin.TimeoutError) and caught.value.job_id

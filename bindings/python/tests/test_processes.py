@@ -55,7 +55,7 @@ EXITING = {
 
 @pytest.mark.parametrize("script", EXITING)
 def test_exit_with_jobs_in_flight(script: str, sync_studio: SyncStudio, tmp_path: Path) -> None:
-    with sync_studio(seconds_per_job=5) as (client, box):
+    with sync_studio(min_job_duration=5) as (client, box):
         started = time.monotonic()
         ended = run(EXITING[script], str(tmp_path / "clips"), box.api_key, box.base_url)
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
@@ -95,7 +95,7 @@ FORKED = """
 
 
 def test_fork_while_a_job_runs(sync_studio: SyncStudio, tmp_path: Path) -> None:
-    with sync_studio(seconds_per_job=2) as (client, box):
+    with sync_studio(min_job_duration=2) as (client, box):
         ended = run(FORKED, str(tmp_path / "clips"), box.api_key, box.base_url)
         assert (ended.returncode, ended.stderr) == (0, "")
         assert [entry.id for entry in client.library.list().clips] == [ended.stdout.strip()]
@@ -103,7 +103,7 @@ def test_fork_while_a_job_runs(sync_studio: SyncStudio, tmp_path: Path) -> None:
 
 
 def test_a_forked_child_exits_without_waiting_for_the_parents_jobs(sync_studio: SyncStudio, tmp_path: Path) -> None:
-    with sync_studio(seconds_per_job=20) as (_, box):
+    with sync_studio(min_job_duration=20) as (_, box):
         script = """
             import os, sys, time, reelkin.sync
             client = reelkin.sync.VideoClient(sys.argv[1], api_key=sys.argv[2], base_url=sys.argv[3])

@@ -149,7 +149,7 @@ def test_submission_unknown(studio: Studio) -> None:
             with pytest.raises(reelkin.SubmissionUnknownError) as caught:
                 await client.generate("a cat", duration=1)
             assert caught.value.code == "submission_unknown"
-            unknown = caught.value.record
+            unknown = caught.value.record_id
             assert unknown is not None
             assert box.state.creates == 1
             recovered = await client.recover()
@@ -189,7 +189,7 @@ asyncio.run(main())
 
 def test_pick_up_in_another_process(studio: Studio, tmp_path: Path) -> None:
     async def run() -> None:
-        async with studio(seconds_per_job=3) as (client, box):
+        async with studio(min_job_duration=3) as (client, box):
             command = [sys.executable, "-c", CHILD, str(tmp_path / "clips"), box.api_key, box.base_url]
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
                 assert child.stdout is not None
@@ -205,7 +205,7 @@ def test_pick_up_in_another_process(studio: Studio, tmp_path: Path) -> None:
 
 def test_cancel_then_recover(studio: Studio) -> None:
     async def run() -> None:
-        async with studio(seconds_per_job=2) as (client, box):
+        async with studio(min_job_duration=2) as (client, box):
             task = asyncio.create_task(client.generate("a waterfall", duration=1))
             while box.state.creates == 0:
                 await asyncio.sleep(0.01)

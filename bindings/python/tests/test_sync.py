@@ -59,7 +59,7 @@ def test_blocking_calls_fail_inside_an_event_loop(sync_studio: SyncStudio) -> No
 
 
 def test_other_threads_keep_running(sync_studio: SyncStudio) -> None:
-    with sync_studio(seconds_per_job=1) as (client, box):
+    with sync_studio(min_job_duration=1) as (client, box):
         clips: list[reelkin.Clip] = []
         threads = [
             threading.Thread(target=lambda: clips.append(client.generate("a bay", duration=1))) for _ in range(8)
@@ -91,7 +91,7 @@ except KeyboardInterrupt:
 
 
 def test_ctrl_c_stops_waiting_and_recover_saves_the_clip(sync_studio: SyncStudio, tmp_path: Path) -> None:
-    with sync_studio(seconds_per_job=3) as (client, box):
+    with sync_studio(min_job_duration=3) as (client, box):
         command = [sys.executable, "-c", INTERRUPTED, str(tmp_path / "clips"), box.api_key, box.base_url]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
             assert child.stdout is not None and child.stdout.readline() == "ready\n"

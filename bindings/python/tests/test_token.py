@@ -27,7 +27,7 @@ def token_client(box: Any, folder: Path, token: Any, **options: Any) -> reelkin.
 
 def test_one_token_is_enough_for_a_job(studio: Studio, tmp_path: Path) -> None:
     async def run() -> None:
-        async with reelkin.Sandbox(seconds_per_job=0.2) as box:
+        async with reelkin.Sandbox(min_job_duration=0.2) as box:
             loops = []
 
             async def token() -> reelkin.AccessToken:
@@ -143,7 +143,7 @@ def test_invalid_tokens(tmp_path: Path) -> None:
 
 def test_a_client_is_used_in_a_second_event_loop(tmp_path: Path) -> None:
     loops = []
-    with reelkin.sync.Sandbox(seconds_per_job=0.1) as box:
+    with reelkin.sync.Sandbox(min_job_duration=0.1) as box:
         key = box.api_key
 
         async def token() -> str:
@@ -164,7 +164,7 @@ def test_a_client_is_used_in_a_second_event_loop(tmp_path: Path) -> None:
 
 def test_a_job_continues_after_its_event_loop_has_ended(tmp_path: Path) -> None:
     """The token function then runs in the package's own loop."""
-    with reelkin.sync.Sandbox(seconds_per_job=1) as box:
+    with reelkin.sync.Sandbox(min_job_duration=1) as box:
         key = box.api_key
 
         async def token() -> str:
@@ -182,7 +182,7 @@ def test_a_job_continues_after_its_event_loop_has_ended(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("is_async", [True, False])
 def test_the_blocking_package(is_async: bool, tmp_path: Path) -> None:
-    with reelkin.sync.Sandbox(seconds_per_job=0.1) as box:
+    with reelkin.sync.Sandbox(min_job_duration=0.1) as box:
         keys = reelkin.sync.Library.open(tmp_path / "keys")
         key = box.api_key
 
@@ -210,7 +210,7 @@ def test_exit_while_tokens_are_needed(sync_studio: SyncStudio, tmp_path: Path) -
         jobs = [client.start_generate(f"comet {n}", duration=1) for n in range(3)]
         kept = [client.library, *jobs]
         """
-    with sync_studio(seconds_per_job=5) as (client, box):
+    with sync_studio(min_job_duration=5) as (client, box):
         command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "clips"), box.api_key, box.base_url]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

@@ -18,7 +18,7 @@ use crate::money::UsdTicks;
 use crate::planner::{self, Ancestor, PlannerImage, PlannerInput, QueryCost};
 use crate::provider::QueryPart;
 use crate::request::{
-    Checked, CheckedVideo, GenerateInputs, GenerateRequest, MediaContent, PlanChoice, PlanWhen,
+    CheckedRequest, CheckedVideo, GenerateInputs, GenerateRequest, MediaContent, PlanChoice, PlanWhen,
     PlannerSettings, ResolvedMedia,
 };
 use crate::stop::StopSignal;
@@ -79,7 +79,7 @@ impl<'a> PlanningRequest<'a> {
     /// Describes a clip of `generate`, or with a lineage a clip of `continue_from`.
     pub(crate) fn generate(
         request: &'a GenerateRequest,
-        checked: &'a Checked,
+        checked: &'a CheckedRequest,
         media: &'a GenerateInputs,
         lineage: &'a [ContinuityEntry],
     ) -> Self {
@@ -245,7 +245,7 @@ pub(crate) fn reserve(client: &VideoClient, request: &PlanningRequest<'_>, recor
         );
         let max_cost =
             planner::max_query_cost(&client.inner.models, &settings.model, size, settings.web_search);
-        (record.questions, record.unpriced_question) = (max_cost, max_cost.is_none());
+        (record.query_cost, record.has_unpriced_query) = (max_cost, max_cost.is_none());
     }
 }
 

@@ -67,7 +67,7 @@ impl Quarantine<'_> {
             warnings.push(format!("accepted without verification: {reason}"));
         }
         RejectedClip {
-            record: record.id.clone(),
+            record_id: record.id.clone(),
             job_id: self.id.clone(),
             reason,
             sidecar,

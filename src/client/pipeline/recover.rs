@@ -48,8 +48,8 @@ pub struct Recovered {
     /// Records that cannot be resumed, because they are damaged, of a newer version, or not readable. They do not
     /// prevent other jobs from being finished, and need the attention of a person.
     pub stuck: Vec<StuckJob>,
-    /// Jobs that another process is working on.
-    pub elsewhere: Vec<JobRecord>,
+    /// Jobs that another client or process is working on.
+    pub held_by_others: Vec<JobRecord>,
     /// Jobs that were sent to another service than this client's, as [`JobRecord::service`] says. They are left
     /// unchanged; recover them with a client of that service.
     pub other_service: Vec<JobRecord>,
@@ -206,9 +206,9 @@ pub(crate) fn other_service_error(record: &JobRecord, ours: &str) -> Error {
 }
 
 /// Returns the clip of a job that another process has ended, or its error.
-async fn ended_job_clip(client: &VideoClient, record: &RecordId) -> Result<Clip> {
+async fn ended_job_clip(client: &VideoClient, record_id: &RecordId) -> Result<Clip> {
     let library = &client.inner.library;
-    let record = library.job_record(record).await?;
+    let record = library.job_record(record_id).await?;
     if let Some(error) = record.failure() {
         return Err(error);
     }
@@ -292,9 +292,9 @@ async fn recover_all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -
     ] {
         records.sort_by(|a, b| a.id.cmp(&b.id));
     }
-    recovered.stuck.sort_by(|a, b| a.record.cmp(&b.record));
-    recovered.elsewhere = held.into_values().collect();
-    recovered.elsewhere.sort_by(|a, b| a.id.cmp(&b.id));
+    recovered.stuck.sort_by(|a, b| a.record_id.cmp(&b.record_id));
+    recovered.held_by_others = held.into_values().collect();
+    recovered.held_by_others.sort_by(|a, b| a.id.cmp(&b.id));
     if let Err(error) = library.journal().remove_stale_leases().await {
         tracing::warn!(%error, "the leases of dead processes could not be removed");
     }
@@ -360,7 +360,7 @@ pub(crate) async fn resume_claimed(
     match owned.record().state {
         JobState::Reserved => drop_reservation(owned).await,
         JobState::Intended if is_on(Mutation::DropIntended) => drop_reservation(owned).await,
-        JobState::Intended if owned.record().is_question() => {
+        JobState::Intended if owned.record().is_query() => {
             close_lost_query(owned).await.map(RecoveryResult::Failed)
         }
         JobState::Intended | JobState::Unknown if owned.record().job_id.is_none() => {
@@ -405,7 +405,7 @@ async fn finish_job(
 async fn drop_reservation(owned: OwnedRecord) -> Result<RecoveryResult> {
     let record = owned.record();
     // A query on its own is marked as intended before it is sent. Only the query that plans a prompt is sent before.
-    let was_queried = !record.is_question() && (record.questions.is_some() || record.unpriced_question);
+    let was_queried = !record.is_query() && (record.query_cost.is_some() || record.has_unpriced_query);
     if was_queried {
         close_lost_query(owned).await?;
     } else {

@@ -21,14 +21,14 @@ use crate::host::now_millis;
 use crate::ids::{ClipId, JobId};
 use crate::journal::JobRecord;
 use crate::library::{
-    Asked, ClipRecord, DeliveryReport, FrameRecord, InputRecord, InputTransport, Parent, ReelkinRecord,
-    SavedParent, Seconds, SourceSummary, Usage, VideoFacts,
+    ClipRecord, DeliveryReport, FrameRecord, InputRecord, InputTransport, Parent, ReelkinRecord,
+    RequestedProperties, SavedParent, Seconds, SourceSummary, Usage, VideoFacts,
 };
 use crate::lineage::Continuity;
 use crate::model::{ModelEntry, ModelTable, VideoModel};
 use crate::money::UsdTicks;
 use crate::provider::FinishedJob;
-use crate::request::{Checked, CheckedVideo, GenerateRequest, UploadTarget};
+use crate::request::{CheckedRequest, CheckedVideo, GenerateRequest, UploadTarget};
 use crate::storage::to_hex;
 
 /// Holds what the sidecar of a clip will contain, apart from the result of its job.
@@ -44,7 +44,8 @@ pub(crate) struct ClipDraft {
     /// Whether the service uploads the clip to a URL of the caller's.
     pub(crate) uploaded: bool,
     prompt: Option<String>,
-    asked: Asked,
+    #[serde(rename = "asked")]
+    requested: RequestedProperties,
     request: Option<serde_json::Value>,
     inputs: Vec<InputRecord>,
     source_image: Option<String>,
@@ -77,7 +78,7 @@ impl Default for ClipDraft {
             fetch_url: None,
             uploaded: false,
             prompt: None,
-            asked: Asked::default(),
+            requested: RequestedProperties::default(),
             request: None,
             inputs: Vec::new(),
             source_image: None,
@@ -127,11 +128,11 @@ impl ClipDraft {
 
     /// Returns the group of jobs with similar durations that this one belongs to, or `None` if another process sent it.
     pub(crate) fn kind(&self) -> Option<String> {
-        let asked = &self.asked;
+        let requested = &self.requested;
         let kind = || {
             format!(
                 "{} {:?} {:?} {:?}",
-                self.operation, asked.model, asked.duration, asked.resolution
+                self.operation, requested.model, requested.duration, requested.resolution
             )
         };
         (self.started.is_some() && !self.picked_up).then(kind)
@@ -161,11 +162,11 @@ impl ClipDraft {
     /// Returns the draft of a generated clip.
     pub(crate) fn generate(
         request: &GenerateRequest,
-        checked: &Checked,
+        checked: &CheckedRequest,
         images: &ReadImages,
         table: &ModelTable,
     ) -> Self {
-        let asked = Asked {
+        let requested = RequestedProperties {
             duration: Some(Duration::from_secs(u64::from(checked.seconds))),
             resolution: Some(checked.resolution.to_string()),
             aspect_ratio: checked.aspect_ratio.as_ref().map(ToString::to_string),
@@ -183,7 +184,7 @@ impl ClipDraft {
                 .and_then(|target| target.fetch_url.clone()),
             uploaded: request.output.is_some(),
             prompt: checked.prompt.clone(),
-            asked,
+            requested,
             request: Some(json!({
                 "mode": checked.mode,
                 "model": checked.model,
@@ -221,19 +222,19 @@ impl ClipDraft {
         let added = checked
             .added_seconds
             .map(|added| Duration::from_secs(u64::from(added)));
-        let asked = Asked {
+        let requested = RequestedProperties {
             duration: facts.length.map(|length| length + added.unwrap_or_default()),
             audio: facts.audio.filter(|audio| *audio),
             model: Some(checked.model.to_string()),
             model_aliases: model_names(table, &checked.model),
-            ..Asked::default()
+            ..RequestedProperties::default()
         };
         Self {
             model: Some(checked.model.clone()),
             fetch_url: output.and_then(|target| target.fetch_url.clone()),
             uploaded: output.is_some(),
             prompt: Some(checked.prompt.clone()),
-            asked,
+            requested,
             request: Some(json!({
                 "mode": checked.mode,
                 "model": checked.model,
@@ -258,7 +259,7 @@ impl ClipDraft {
     ) {
         self.parent = parent.map(SavedParent::from);
         self.inputs.push(input);
-        self.asked.transports.push(transport);
+        self.requested.transports.push(transport);
         self.warn(warning);
     }
 
@@ -298,13 +299,13 @@ impl ClipDraft {
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         delivered.duration = delivered.duration.or(reported);
         delivered.model = finished.model.as_ref().map(ToString::to_string);
-        let requested = self.model.as_ref().map(ToString::to_string);
-        let effective = delivered.model.clone().or_else(|| requested.clone());
-        let asked_seconds = self.asked.duration.map(Seconds::from);
-        let resolution = self.asked.resolution.clone();
+        let requested_model = self.model.as_ref().map(ToString::to_string);
+        let effective = delivered.model.clone().or_else(|| requested_model.clone());
+        let requested_seconds = self.requested.duration.map(Seconds::from);
+        let resolution = self.requested.resolution.clone();
         // ima2 writes `auto` if the request has no ratio.
         let ratio = self
-            .asked
+            .requested
             .aspect_ratio
             .clone()
             .or_else(|| (!self.picked_up).then(|| "auto".to_owned()));
@@ -323,7 +324,7 @@ impl ClipDraft {
         record.revised_prompt.clone_from(&self.prompt);
         record.provider = Some(client.inner.provider.name().to_owned());
         record.model.clone_from(&effective);
-        record.requested_model.clone_from(&requested);
+        record.requested_model.clone_from(&requested_model);
         record.effective_model.clone_from(&effective);
         // ima2 writes no `elapsed` for edits and extensions.
         record.elapsed = elapsed;
@@ -333,13 +334,13 @@ impl ClipDraft {
         });
         record.web_search_calls = Some(0);
         record.video = Some(VideoFacts {
-            duration: asked_seconds.or_else(|| delivered.duration.map(Seconds::from)),
+            duration: requested_seconds.or_else(|| delivered.duration.map(Seconds::from)),
             resolution,
             aspect_ratio: ratio,
             source_image_filename: self.source_image,
             xai_video_request_id: Some(id.to_string()),
             model: effective.clone(),
-            requested_model: requested,
+            requested_model,
             effective_model: effective,
             operation: self.source.is_some().then(|| self.operation.clone()),
             content_type: self.source.is_some().then(|| "video/mp4".to_owned()),
@@ -353,7 +354,7 @@ impl ClipDraft {
             self.prompt.as_deref().unwrap_or_default(),
             created_at,
         ));
-        let (delivery, check_warnings) = results.add_to(DeliveryReport::compare(self.asked, delivered));
+        let (delivery, check_warnings) = results.add_to(DeliveryReport::compare(self.requested, delivered));
         warnings.extend(check_warnings);
         record.reelkin = Some(ReelkinRecord {
             cost_usd_ticks: cost,

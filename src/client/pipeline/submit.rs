@@ -114,7 +114,7 @@ impl ReservedJob {
     /// stays in the ledger.
     pub(crate) async fn release(self, error: Error) -> Error {
         let record = self.owned.record();
-        let paid = record.questions.unwrap_or_default() > UsdTicks::ZERO || record.unpriced_question;
+        let paid = record.query_cost.unwrap_or_default() > UsdTicks::ZERO || record.has_unpriced_query;
         let written = if paid {
             let recorded = JobError::from(&error);
             self.owned
@@ -291,6 +291,6 @@ pub(crate) async fn reserve(client: &VideoClient, mut record: JobRecord) -> Resu
 
 /// Replaces the reserved cost of a language model query with the actual cost.
 pub(crate) fn set_query_cost(record: &mut JobRecord, actual: QueryCost) {
-    record.questions = (actual.cost > UsdTicks::ZERO).then_some(actual.cost);
-    record.unpriced_question = actual.unpriced;
+    record.query_cost = (actual.cost > UsdTicks::ZERO).then_some(actual.cost);
+    record.has_unpriced_query = actual.unpriced;
 }

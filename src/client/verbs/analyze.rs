@@ -125,11 +125,11 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
 
     // The query is paid, so its record must be writable.
     client.inner.library.writable().await?;
-    let mut record = JobRecord::question()?;
+    let mut record = JobRecord::query()?;
     record.model = Some(options.model.clone());
     let size = planner::describe_query_size(&clip);
     let max_cost = planner::max_query_cost(&client.inner.models, &options.model, size, false);
-    (record.questions, record.unpriced_question) = (max_cost, max_cost.is_none());
+    (record.query_cost, record.has_unpriced_query) = (max_cost, max_cost.is_none());
     let owned = submit::reserve(&client, record).await?;
     if stop.is_stopped() {
         owned.discard().await?;

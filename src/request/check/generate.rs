@@ -17,7 +17,7 @@ const MAX_TOPIC: usize = 200;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
-pub struct Checked {
+pub struct CheckedRequest {
     /// The mode whose limits apply.
     pub mode: Mode,
     /// The prompt; `None` if pictures alone describe the clip.
@@ -44,7 +44,12 @@ impl GenerateRequest {
     /// # Errors
     /// [`InvalidRequest`](crate::ErrorKind::InvalidRequest) with one line that names the field and says what would be
     /// valid.
-    pub fn check(&self, table: &ModelTable, defaults: &Defaults, validation: Validation) -> Result<Checked> {
+    pub fn check(
+        &self,
+        table: &ModelTable,
+        defaults: &Defaults,
+        validation: Validation,
+    ) -> Result<CheckedRequest> {
         let mut check = TableCheck::new(table, validation);
         self.check_shape()?;
         let prompt = self.check_prompt(&mut check)?;
@@ -53,7 +58,7 @@ impl GenerateRequest {
             check_storage(storage)?;
         }
         let resolution = self.resolution.as_ref().unwrap_or(&defaults.resolution);
-        let mut checked = Checked {
+        let mut checked = CheckedRequest {
             mode: self.kind(),
             prompt,
             model: self.model.as_ref().unwrap_or(&defaults.model).clone(),
@@ -129,7 +134,12 @@ impl GenerateRequest {
         }
     }
 
-    fn check_limits(&self, limits: &ModeLimits, checked: &Checked, check: &mut TableCheck<'_>) -> Result<()> {
+    fn check_limits(
+        &self,
+        limits: &ModeLimits,
+        checked: &CheckedRequest,
+        check: &mut TableCheck<'_>,
+    ) -> Result<()> {
         let what = format!("{} with {}", describe(limits.mode), checked.model);
         let (seconds, resolution) = (checked.seconds, &checked.resolution);
         if limits.prompt_required && checked.prompt.is_none() {
@@ -235,7 +245,7 @@ impl GenerateRequest {
     }
 }
 
-impl Checked {
+impl CheckedRequest {
     fn estimate(&self, table: &ModelTable, input_images: usize) -> Option<UsdTicks> {
         let entry = table.get(&self.model)?;
         let second = entry.price(PriceUnit::OutputSecond, Some(&self.resolution))?;

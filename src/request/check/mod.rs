@@ -7,7 +7,7 @@
 mod generate;
 mod transform;
 
-pub use generate::Checked;
+pub use generate::CheckedRequest;
 pub use transform::CheckedVideo;
 
 use std::time::Duration;

@@ -5,11 +5,11 @@ fn picture() -> MediaInput {
     MediaInput::bytes("picture", &b"x"[..])
 }
 
-fn check_with(request: &GenerateRequest, validation: Validation) -> Result<Checked> {
+fn check_with(request: &GenerateRequest, validation: Validation) -> Result<CheckedRequest> {
     request.check(ModelTable::built_in()?, &Defaults::default(), validation)
 }
 
-fn check(request: &GenerateRequest) -> Result<Checked> {
+fn check(request: &GenerateRequest) -> Result<CheckedRequest> {
     check_with(request, Validation::Strict)
 }
 

@@ -185,7 +185,7 @@ async fn invalid_arguments_are_refused_before_anything_is_sent() {
         (&["paint"], &["paint"]),
         (&["recover", "../x"], &["job id"]),
         (&["recover", "-o", "x.mp4"], &["-d"]),
-        (&["settle"], &["RECORD"]),
+        (&["settle"], &["RECORD_ID"]),
         (&["settle", "1763829999123_a1b2c3d4"], &["--never-made"]),
         (&["settle", "../x", "--never-made"], &["looks like"]),
         (

@@ -32,7 +32,7 @@ async fn a_clip_of_another_size_and_length_is_saved_and_reported() {
             .all(|field| fields.contains(field)),
         "{delivery:?}"
     );
-    assert!(!delivery.is_as_asked());
+    assert!(!delivery.is_as_requested());
 }
 
 // Requirement: field study of other clients, report 32.

@@ -114,7 +114,7 @@ async fn bytes_that_fail_verification_are_kept_in_the_bucket_and_can_be_accepted
     assert!(names.contains(&format!("team/{}", kept.file_name)), "{names:?}");
     assert_eq!(uploads, 0);
 
-    let record = library.settle(&kept.record, Settlement::Accept).await.unwrap();
+    let record = library.settle(&kept.record_id, Settlement::Accept).await.unwrap();
     assert_eq!(record.state, JobState::Saved);
     let clip = library.clip(record.clip.unwrap()).await.unwrap();
     let digest = library.digest(&clip.id).await.unwrap();

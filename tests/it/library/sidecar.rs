@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reelkin::ErrorKind;
 use reelkin::library::{
-    Asked, ClipRecord, Delivered, DeliveryReport, InputRecord, MAX_SIDECAR_BYTES, SourceSummary,
+    ClipRecord, Delivered, DeliveryReport, InputRecord, MAX_SIDECAR_BYTES, RequestedProperties, SourceSummary,
 };
 use reelkin::lineage::{Continuity, Role};
 use serde_json::{Value, json};
@@ -178,7 +178,10 @@ fn a_written_record_has_a_fixed_field_order() {
     record.video_continuity = Some(Continuity::first("1_a.mp4", None, "p", 1_763_812_000_000));
     let ours = record.reelkin.as_mut().unwrap();
     ours.version = Some("0".to_owned());
-    ours.delivery = Some(DeliveryReport::compare(Asked::default(), Delivered::default()));
+    ours.delivery = Some(DeliveryReport::compare(
+        RequestedProperties::default(),
+        Delivered::default(),
+    ));
     let mut input = InputRecord::default();
     input.kind = Some("image".to_owned());
     ours.inputs = Some(vec![input]);

@@ -211,7 +211,7 @@ async fn the_reply_may_name_a_model_alias_by_its_real_name() {
     );
     assert_eq!(record.effective_model.as_deref(), Some("grok-imagine-video-1.5"));
     let delivery = record.reelkin.unwrap().delivery.unwrap();
-    assert!(delivery.is_as_asked(), "{:?}", delivery.findings);
+    assert!(delivery.is_as_requested(), "{:?}", delivery.findings);
 }
 
 /// Starts a service whose moderation fails for a number of polls, and which then finishes the job.

@@ -225,7 +225,7 @@ async fn settlements_by_a_person_are_applied() {
             .await
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::SubmissionUnknown);
-        records.push(error.record().unwrap().to_owned());
+        records.push(error.record_id().unwrap().to_owned());
     }
     bench.sandbox.clear_faults();
     let library = client.library();
@@ -296,7 +296,11 @@ async fn a_job_held_by_another_process_is_skipped_and_can_be_waited_for() {
     let child = Program::at(&bench).args(GENERATE).spawn();
     wait_for_state(&bench.library(), "accepted").await;
     let found = recover(&bench).await;
-    assert_eq!((found.elsewhere.len(), found.saved.len()), (1, 0), "{found:?}");
+    assert_eq!(
+        (found.held_by_others.len(), found.saved.len()),
+        (1, 0),
+        "{found:?}"
+    );
     bench.end_pending();
     let id = bench.state().jobs[0].id.clone();
     let clip = bench.client().job(&id).unwrap().wait().await.unwrap();

@@ -51,7 +51,7 @@ fn warnings(sidecar: &Value) -> String {
 async fn bytes_that_fail_verification_are_kept_until_a_recovery_succeeds() {
     let bench = Bench::start(&["half-clip"]).await;
     let (error, kept) = quarantine_half_clip(&bench).await;
-    let id = kept.record.as_str();
+    let id = kept.record_id.as_str();
     assert!(
         error
             .to_string()
@@ -60,7 +60,7 @@ async fn bytes_that_fail_verification_are_kept_until_a_recovery_succeeds() {
     );
     assert_eq!(
         (
-            error.record(),
+            error.record_id(),
             error.retry_advice(),
             error.may_have_been_charged()
         ),
@@ -136,7 +136,7 @@ async fn a_quarantined_clip_can_be_accepted_unverified() {
     let (_, kept) = quarantine_half_clip(&bench).await;
     let bytes = fs::read(kept.path.as_ref().unwrap()).unwrap();
     let ran = Program::at(&bench)
-        .args(["settle", &kept.record, "--accept", "--json"])
+        .args(["settle", &kept.record_id, "--accept", "--json"])
         .run()
         .await;
     assert_eq!(ran.code, 0, "{ran:?}");
@@ -183,7 +183,7 @@ async fn a_quarantined_clip_can_be_accepted_unverified() {
     );
     assert_eq!(open_records(&bench.library()), Vec::<PathBuf>::new());
     let error = library
-        .settle(&kept.record, Settlement::Accept)
+        .settle(&kept.record_id, Settlement::Accept)
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
@@ -195,7 +195,7 @@ async fn a_lost_job_keeps_its_bytes_until_they_are_discarded() {
     let (_, kept) = quarantine_half_clip(&bench).await;
     let settle = |what: &'static [&'static str]| {
         Program::at(&bench)
-            .args(["settle", &kept.record])
+            .args(["settle", &kept.record_id])
             .args(what)
             .run()
     };
@@ -210,7 +210,7 @@ async fn a_lost_job_keeps_its_bytes_until_they_are_discarded() {
     let ran = settle(&["--discard"]).await;
     assert_eq!(
         (ran.code, ran.stdout.trim()),
-        (0, format!("{}  discarded", kept.record).as_str())
+        (0, format!("{}  discarded", kept.record_id).as_str())
     );
     assert_eq!(quarantined_files(&bench.library()), [""; 0]);
     let ran = settle(&["--discard"]).await;
@@ -231,7 +231,7 @@ async fn accepting_without_quarantined_bytes_is_refused() {
     let client = bench.client();
     let error = client.generate(request()).await.unwrap_err();
     assert_eq!(
-        (error.kind(), error.record()),
+        (error.kind(), error.record_id()),
         (ErrorKind::Network, None),
         "{error}"
     );
@@ -303,8 +303,8 @@ async fn another_failed_attempt_replaces_the_quarantined_bytes() {
     let noise = library.quarantined().await.unwrap();
     assert_eq!(noise.len(), 1);
     assert_eq!(
-        (&noise[0].record, noise[0].bytes > half.bytes),
-        (&half.record, true)
+        (&noise[0].record_id, noise[0].bytes > half.bytes),
+        (&half.record_id, true)
     );
     assert!(noise[0].reason.contains("not an MP4"), "{noise:?}");
     assert_eq!(quarantined_files(&bench.library()).len(), 2);
@@ -317,14 +317,14 @@ async fn an_interrupted_acceptance_is_completed() {
         let bench = Bench::start(&["half-clip"]).await;
         let (_, kept) = quarantine_half_clip(&bench).await;
         let library = bench.client().library().clone();
-        let record = library.job_record(&kept.record).await.unwrap();
+        let record = library.job_record(&kept.record_id).await.unwrap();
         let clip = record.clip.unwrap();
         fs::rename(kept.path.unwrap(), bench.library().join(format!("{clip}.mp4"))).unwrap();
         if by_recovery {
             let found = bench.client().recover().await.unwrap();
             assert_eq!((found.saved.len(), found.open.len()), (1, 0), "{found:?}");
         } else {
-            let record = library.settle(&kept.record, Settlement::Accept).await.unwrap();
+            let record = library.settle(&kept.record_id, Settlement::Accept).await.unwrap();
             assert_eq!(record.state, JobState::Saved);
         }
         let saved = library.clip(&clip).await.unwrap();
@@ -341,16 +341,16 @@ async fn a_damaged_note_hides_no_clip_and_foreign_files_are_ignored() {
     let bench = Bench::start(&["half-clip"]).await;
     let (_, kept) = quarantine_half_clip(&bench).await;
     let folder = bench.library().join("quarantine");
-    fs::write(folder.join(format!("{}.json", kept.record)), "{").unwrap();
+    fs::write(folder.join(format!("{}.json", kept.record_id)), "{").unwrap();
     fs::write(folder.join("x.mp4"), "x").unwrap();
     fs::write(folder.join("x.json"), "{}").unwrap();
     let library = bench.client().library().clone();
     let found = library.quarantined().await.unwrap();
     assert_eq!(
-        (found.len(), &found[0].record, &found[0].sha256),
-        (1, &kept.record, &None)
+        (found.len(), &found[0].record_id, &found[0].sha256),
+        (1, &kept.record_id, &None)
     );
-    library.settle(&kept.record, Settlement::Accept).await.unwrap();
+    library.settle(&kept.record_id, Settlement::Accept).await.unwrap();
     let clip = &library.list(ListOptions::default()).await.unwrap().clips[0];
     let ours = clip
         .clip
@@ -386,7 +386,7 @@ async fn bytes_that_fail_verification_are_kept_in_a_bucket() {
 
     let found = client.recover().await.unwrap();
     assert_eq!(found.open.len(), 1, "{found:?}");
-    let record = library.settle(&kept.record, Settlement::Accept).await.unwrap();
+    let record = library.settle(&kept.record_id, Settlement::Accept).await.unwrap();
     let clip = library.clip(record.clip.unwrap()).await.unwrap();
     assert_eq!(library.read(&clip.id, 1 << 30).await.unwrap(), bytes);
     let ours = clip.record.unwrap().reelkin.unwrap();
@@ -423,7 +423,7 @@ async fn a_job_id_given_in_a_settlement_is_checked() {
         .sandbox
         .add_fault("create:lost-reply,times=1".parse().unwrap());
     let error = client.generate(request()).await.unwrap_err();
-    let id = error.record().unwrap();
+    let id = error.record_id().unwrap();
     let library = client.library();
     let open = library.jobs().await.unwrap();
     let other = open.iter().find(|record| record.id != id).unwrap();

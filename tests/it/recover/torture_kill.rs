@@ -198,7 +198,7 @@ impl Phases {
         let (state, library) = (bench.state(), bench.library());
         let books = JournalFiles::read(&library);
         self.moving += books.moved as u64;
-        for record in books.open.values().filter(|record| !record.is_question()) {
+        for record in books.open.values().filter(|record| !record.is_query()) {
             let at = |name: &str| {
                 let clip = record.clip.as_ref();
                 clip.is_some_and(|clip| library.join(name.replace('*', clip)).exists())

@@ -204,7 +204,7 @@ async fn run_verb(client: &VideoClient, base: &Clip, verb: Verb, tag: String) ->
     match made {
         Ok(clip) => assert!(clip.path.unwrap().is_file()),
         Err(error) if error.kind() == ErrorKind::SubmissionUnknown => {
-            assert!(error.record().is_some(), "{error}");
+            assert!(error.record_id().is_some(), "{error}");
         }
         Err(_) => {}
     }

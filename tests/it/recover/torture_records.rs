@@ -105,7 +105,7 @@ async fn a_damaged_record_does_not_block_other_jobs() {
     let mut told: Vec<_> = recovered
         .stuck
         .iter()
-        .map(|stuck| stuck.record.as_str())
+        .map(|stuck| stuck.record_id.as_str())
         .collect();
     told.sort_unstable();
     let mut expected: Vec<_> = damaged.iter().map(|(id, ..)| id.as_str()).collect();
@@ -116,12 +116,12 @@ async fn a_damaged_record_does_not_block_other_jobs() {
         assert_eq!(stuck.error.kind(), ErrorKind::Library);
         let line = stuck.error.to_string();
         assert!(
-            line.contains(stuck.record.as_str()) && !line.contains("interrupted"),
+            line.contains(stuck.record_id.as_str()) && !line.contains("interrupted"),
             "{line}"
         );
         let refused = client
             .library()
-            .settle(&stuck.record, Settlement::NeverMade)
+            .settle(&stuck.record_id, Settlement::NeverMade)
             .await;
         assert!(refused.is_err());
     }

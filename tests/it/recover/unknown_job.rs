@@ -105,27 +105,27 @@ async fn a_chain_does_not_resend_a_step_that_may_have_been_charged() {
     let error = client.chain(film()).await.unwrap_err();
     assert!(error.to_string().contains("may have been charged"), "{error}");
     assert_eq!(bench.state().creates, 2);
-    let record = error.record().unwrap().to_owned();
+    let record_id = error.record_id().unwrap().to_owned();
     let wrong = client
         .library()
-        .settle(&record, Settlement::Job("j-1".to_owned()))
+        .settle(&record_id, Settlement::Job("j-1".to_owned()))
         .await
         .unwrap_err();
     assert_eq!(wrong.kind(), ErrorKind::InvalidRequest, "{wrong}");
     let settled = client
         .library()
-        .settle(&record, Settlement::NeverMade)
+        .settle(&record_id, Settlement::NeverMade)
         .await
         .unwrap();
     assert_eq!(settled.state, JobState::Settled);
     let again = client
         .library()
-        .settle(&record, Settlement::Lost(UsdTicks::ZERO))
+        .settle(&record_id, Settlement::Lost(UsdTicks::ZERO))
         .await
         .unwrap_err();
     assert_eq!(again.kind(), ErrorKind::NotFound, "{again}");
     let entries = ledger(&bench.library());
-    let same = entries.iter().filter(|entry| entry["id"] == record.as_str());
+    let same = entries.iter().filter(|entry| entry["id"] == record_id.as_str());
     assert_eq!(same.count(), 1, "{entries:?}");
     let spent = client.library().spent(..).await.unwrap();
     assert_eq!(

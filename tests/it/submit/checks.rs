@@ -106,7 +106,7 @@ async fn an_invalid_duration_is_refused_and_a_changed_one_is_reported() {
     let report = delivery(clip);
     let short = report.findings.iter().find(|finding| finding.field == "duration");
     assert_eq!(short.unwrap().severity, Severity::Major, "{report:?}");
-    assert!(!report.is_as_asked());
+    assert!(!report.is_as_requested());
     assert_eq!(
         bench.state().jobs[0].request["duration"],
         3,

@@ -18,7 +18,7 @@ pub(super) fn delivery(clip: Clip) -> DeliveryReport {
 
 /// Returns `input transport` for each input of a request.
 fn transports(clip: Clip) -> Vec<String> {
-    let sent = delivery(clip).asked.transports;
+    let sent = delivery(clip).requested.transports;
     sent.iter()
         .map(|one| serde_json::to_value(one).unwrap())
         .map(|one| {
@@ -35,7 +35,7 @@ fn transports(clip: Clip) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clip_above_the_body_limit_is_uploaded() {
     // As base64 it would take 12 MB of a body.
-    let small = Sandbox::builder().seconds_per_job(0.1).most_body_bytes(11 << 20);
+    let small = Sandbox::builder().seconds_per_job(0.1).max_body_bytes(11 << 20);
     let bench = Bench::with(small, &["pad=9000000,times=1"]).await;
     let big = bench.client().generate(request()).await.unwrap();
     assert!(std::fs::metadata(big.path.as_ref().unwrap()).unwrap().len() >= 9_000_000);

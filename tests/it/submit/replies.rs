@@ -196,7 +196,7 @@ async fn another_model_is_neither_requested_nor_hidden() {
     let delivery = record.reelkin.unwrap().delivery.unwrap();
     let swapped = delivery.findings.iter().find(|finding| finding.field == "model");
     let swapped = swapped.unwrap_or_else(|| panic!("{delivery:?}"));
-    let names = (swapped.asked.as_str(), swapped.delivered.as_str());
+    let names = (swapped.requested.as_str(), swapped.delivered.as_str());
     assert_eq!(names, ("grok-imagine-video", "grok-other"));
 }
 

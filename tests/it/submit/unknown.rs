@@ -41,8 +41,8 @@ async fn a_broken_connection_is_charged_once() {
         assert_eq!(summary(&outcome), UNKNOWN, "{fault}");
         assert_eq!(counts(&bench), (1, 1, 0), "{fault}");
         // The caller gets what it needs to decide: which request it was, and when.
-        let record = outcome.error().unwrap().record().unwrap().to_owned();
-        let record = bench.client().library().job_record(&record).await.unwrap();
+        let record_id = outcome.error().unwrap().record_id().unwrap().to_owned();
+        let record = bench.client().library().job_record(&record_id).await.unwrap();
         assert_eq!(record.state, JobState::Unknown, "{fault}");
         assert_eq!(record.request_sha256.unwrap().len(), 64);
         assert!(record.created_at > 0 && record.changed_at >= record.created_at);
@@ -75,7 +75,7 @@ async fn the_journal_has_the_intent_before_the_create_is_sent() {
     assert_eq!(record["prompt"], "a lighthouse at dusk");
     assert_eq!(
         Some(record["id"].as_str().unwrap()),
-        outcome.error().unwrap().record()
+        outcome.error().unwrap().record_id()
     );
 }
 

@@ -200,7 +200,7 @@ pub(crate) async fn recover(client: &VideoClient) {
     while started.elapsed() < MAX_WAIT {
         let recovered = client.recover().await.unwrap();
         assert!(recovered.stuck.is_empty(), "{:?}", recovered.stuck);
-        if recovered.open.is_empty() && recovered.elsewhere.is_empty() {
+        if recovered.open.is_empty() && recovered.held_by_others.is_empty() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -228,7 +228,7 @@ pub(crate) async fn closing_audit(library: Library, state: &SandboxState) -> Cou
         .settled
         .values()
         .filter(|record| record.cost.is_some())
-        .map(|record| record.questions.unwrap_or_default().ticks())
+        .map(|record| record.query_cost.unwrap_or_default().ticks())
         .sum();
     let of_jobs: u64 = state.jobs.iter().map(|job| job.cost_in_usd_ticks).sum();
     assert_eq!(spent.requests, books.settled.len() as u64);
@@ -243,7 +243,7 @@ pub(crate) async fn closing_audit(library: Library, state: &SandboxState) -> Cou
         .settled
         .values()
         .filter(|record| record.cost.is_none() && record.state == JobState::Settled)
-        .map(|record| record.questions.unwrap_or_default().ticks())
+        .map(|record| record.query_cost.unwrap_or_default().ticks())
         .sum();
     if !known_failures {
         let least = of_jobs + asked;

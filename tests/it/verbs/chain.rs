@@ -347,7 +347,7 @@ async fn a_failed_chain_continues_where_it_stopped() {
     let refused = bench.client().chain(film()).await.unwrap_err();
     let library = bench.client().library().clone();
     library
-        .settle(refused.record().unwrap(), Settlement::NeverMade)
+        .settle(refused.record_id().unwrap(), Settlement::NeverMade)
         .await
         .unwrap();
     let made = bench.client().chain(film()).await.unwrap();

@@ -176,13 +176,13 @@ async fn scenario_submission_unknown() {
     let client = bench.client();
     let error = client.generate(request()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::SubmissionUnknown);
-    let record = error.record().unwrap();
+    let record_id = error.record_id().unwrap();
     assert_eq!(bench.state().creates, 1);
     let found = client.recover().await.unwrap();
-    assert_eq!(found.unsettled[0].id, record);
+    assert_eq!(found.unsettled[0].id, record_id);
     let settled = client
         .library()
-        .settle(record, Settlement::NeverMade)
+        .settle(record_id, Settlement::NeverMade)
         .await
         .unwrap();
     assert_eq!(settled.state, JobState::Settled);

@@ -89,8 +89,8 @@ public final class Library: Sendable {
     /// Deletes the quarantined download of a record. The record stays unchanged.
     ///
     /// - Returns: `true` if there was one.
-    public func discardQuarantined(_ record: String) async throws -> Bool {
-        try await core.discardQuarantined(record: record)
+    public func discardQuarantined(_ recordId: String) async throws -> Bool {
+        try await core.discardQuarantined(recordId: recordId)
     }
 
     /// Returns the record of a paid request, open or settled, by the record's id.
@@ -99,8 +99,8 @@ public final class Library: Sendable {
     }
 
     /// Settles an open paid request by hand, with what the account page shows about it.
-    public func settle(_ record: String, _ settlement: Settlement) async throws -> JobRecord {
-        try await core.settle(id: record, settlement: checked(settlement))
+    public func settle(_ recordId: String, _ settlement: Settlement) async throws -> JobRecord {
+        try await core.settle(id: recordId, settlement: checked(settlement))
     }
 
     /// Returns what was spent on requests started at or after `from` and before `before`. A `nil` bound is open.

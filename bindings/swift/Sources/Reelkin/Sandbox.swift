@@ -15,18 +15,18 @@ public final class Sandbox: Sendable {
     /// - Parameters:
     ///   - listen: The address and port to listen on. Defaults to a free port of 127.0.0.1.
     ///   - apiKey: The API key to accept. Defaults to a random one.
-    ///   - secondsPerJob: The minimum duration of a job. Defaults to 2.
+    ///   - minJobDuration: The minimum duration of a job. Defaults to 2 s.
     ///   - zeroDataRetention: Whether every request needs an upload URL, as for teams with zero data retention.
     ///   - linkLifetime: How long download links stay valid. Defaults to 24 hours.
     ///   - faults: The faults to inject, in the syntax of `reelkin sandbox --help`.
     /// - Throws: `config` if the address cannot be bound, `invalid_request` if a fault does not parse.
     public static func start(
-        listen: String? = nil, apiKey: String? = nil, secondsPerJob: Double? = nil, zeroDataRetention: Bool = false,
+        listen: String? = nil, apiKey: String? = nil, minJobDuration: Duration? = nil, zeroDataRetention: Bool = false,
         linkLifetime: Duration? = nil, faults: [String] = []
     ) async throws -> Sandbox {
         _ = exitHandler
         let options = SandboxOptions(
-            listen: listen, apiKey: apiKey, secondsPerJob: secondsPerJob, zeroDataRetention: zeroDataRetention,
+            listen: listen, apiKey: apiKey, minJobDuration: minJobDuration, zeroDataRetention: zeroDataRetention,
             linkLifetime: linkLifetime, faults: faults)
         return try await Sandbox(startSandbox(options: checked(options)))
     }

@@ -51,7 +51,7 @@ public typealias Drift = ReelkinGenerated.Drift
 public typealias ClipNotes = ReelkinGenerated.ClipNotes
 public typealias SeenFrame = ReelkinGenerated.SeenFrame
 public typealias TokenUsage = ReelkinGenerated.TokenUsage
-public typealias Checked = ReelkinGenerated.Checked
+public typealias CheckedRequest = ReelkinGenerated.CheckedRequest
 public typealias JobEvent = ReelkinGenerated.JobEvent
 public typealias ChainEvent = ReelkinGenerated.ChainEvent
 public typealias RecoveryEvent = ReelkinGenerated.RecoveryEvent
@@ -72,7 +72,7 @@ public typealias TimeBase = ReelkinGenerated.TimeBase
 
 public typealias ReelkinRecord = ReelkinGenerated.ReelkinRecord
 public typealias DeliveryReport = ReelkinGenerated.DeliveryReport
-public typealias Asked = ReelkinGenerated.Asked
+public typealias RequestedProperties = ReelkinGenerated.RequestedProperties
 public typealias Delivered = ReelkinGenerated.Delivered
 public typealias Finding = ReelkinGenerated.Finding
 public typealias Severity = ReelkinGenerated.Severity

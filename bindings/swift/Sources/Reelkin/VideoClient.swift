@@ -115,7 +115,7 @@ extension VideoClient {
     }
 
     /// Checks a request and estimates its cost. Sends nothing and costs nothing.
-    public func estimate(_ request: GenerateRequest) throws -> Checked {
+    public func estimate(_ request: GenerateRequest) throws -> CheckedRequest {
         try core.estimate(request: checked(request))
     }
 }
@@ -186,7 +186,7 @@ extension VideoClient {
     /// nothing.
     ///
     /// After canceling a task, await its end first (`_ = await task.result`). Until then, the task still holds its job,
-    /// and the recovery lists the job as `elsewhere`.
+    /// and the recovery lists the job in `Recovered.heldByOthers`.
     public func recover() async throws -> Recovered {
         try await core.recover()
     }

@@ -23,7 +23,7 @@ extension VideoError {
     /// The id of the job at the service, for ``VideoClient/job(_:)``. Set in every error after the job was submitted.
     public var jobId: String? { details.jobId }
     /// The id of the request's journal record, if it has to be settled by hand with ``Library/settle(_:_:)``.
-    public var record: String? { details.record }
+    public var recordId: String? { details.recordId }
     /// A Boolean value that indicates whether the same call can be repeated unchanged, now or after a pause, without
     /// paying twice.
     public var isRetryable: Bool { details.isRetryable }
@@ -32,7 +32,7 @@ extension VideoError {
     static func invalidArgument(_ reason: String) -> Self {
         .invalidRequest(
             details: ErrorDetails(
-                code: "invalid_request", reason: reason, guidance: nil, jobId: nil, record: nil, status: nil,
+                code: "invalid_request", reason: reason, guidance: nil, jobId: nil, recordId: nil, status: nil,
                 serviceCode: nil, retryAfter: nil, attempts: 0, mayHaveBeenCharged: .no, retryAdvice: .change,
                 isRetryable: false))
     }

@@ -11,7 +11,7 @@ case "frame":
     let peak = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") } ?? ""
     print(frame.width, frame.height, peak.filter(\.isNumber))
 case "clip":
-    let sandbox = try await Sandbox.start(secondsPerJob: 0.1)
+    let sandbox = try await Sandbox.start(minJobDuration: .milliseconds(100))
     let client = try VideoClient(
         library: URL(fileURLWithPath: CommandLine.arguments[2]), apiKey: sandbox.apiKey, baseUrl: sandbox.baseUrl)
     print(try await client.generate("a lighthouse", duration: .seconds(5), resolution: .p720).path!.path)

@@ -157,7 +157,7 @@ final class BadInputTests: XCTestCase {
         for action in actions {
             let limit = Duration.seconds(15)
             let faults = action == "end-while-creating" ? ["create:delay=2,times=1"] : []
-            try await inStudio(faults: faults, secondsPerJob: 1) { studio in
+            try await inStudio(faults: faults, minJobDuration: .seconds(1)) { studio in
                 let start = ContinuousClock.now
                 let child = try Program(
                     "Child", [action, studio.sandbox.baseUrl, studio.folder.path],

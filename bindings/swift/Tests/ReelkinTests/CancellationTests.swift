@@ -66,7 +66,7 @@ final class CancellationTests: XCTestCase {
     }
 
     func testCancellingAWaitDoesNotStopTheJob() async throws {
-        try await inStudio(secondsPerJob: 5) { studio in
+        try await inStudio(minJobDuration: .seconds(5)) { studio in
             let job = try await studio.client.startGenerate(GenerateRequest("a", duration: .seconds(1)))
             let waiting = Task { try await job.wait() }
             let watching = Task {
@@ -85,7 +85,7 @@ final class CancellationTests: XCTestCase {
     }
 
     func testStopWaiting() async throws {
-        try await inStudio(secondsPerJob: 5) { studio in
+        try await inStudio(minJobDuration: .seconds(5)) { studio in
             let job = try await studio.client.startGenerate(GenerateRequest("a", duration: .seconds(1)))
             let waiting = Task { try await job.wait() }
             try job.stopWaiting()
@@ -107,7 +107,7 @@ final class CancellationTests: XCTestCase {
     }
 
     func testCancellationOfARecovery() async throws {
-        try await inStudio(secondsPerJob: 6) { studio in
+        try await inStudio(minJobDuration: .seconds(6)) { studio in
             let job = try await studio.client.startGenerate(GenerateRequest("a", duration: .seconds(1)))
             try job.stopWaiting()
             _ = try? await job.wait()
@@ -122,7 +122,7 @@ final class CancellationTests: XCTestCase {
 
     func testAFailingTaskGroup() async throws {
         // An error of one task cancels the others. Every created clip is saved later, and none twice.
-        try await inStudio(faults: ["moderated=400,prompt=bad"], secondsPerJob: 1) { studio in
+        try await inStudio(faults: ["moderated=400,prompt=bad"], minJobDuration: .seconds(1)) { studio in
             _ = try? await withThrowingTaskGroup(of: Void.self) { group in
                 for prompt in ["good", "bad", "fair", "fine"] {
                     group.addTask { _ = try await studio.clip(prompt) }
@@ -132,7 +132,7 @@ final class CancellationTests: XCTestCase {
             let creates = try studio.creates
             let recovered = try await studio.client.recover()
             XCTAssertEqual(recovered.unsettled, [])
-            XCTAssertEqual(recovered.elsewhere, [])
+            XCTAssertEqual(recovered.heldByOthers, [])
             let page = try await studio.client.library.list()
             XCTAssertEqual(page.clips.count, Int(creates) - 1)
             XCTAssertEqual(try studio.creates, creates)
@@ -140,7 +140,7 @@ final class CancellationTests: XCTestCase {
     }
 
     func testClosingInACancelledTask() async throws {
-        try await inStudio(secondsPerJob: 30) { studio in
+        try await inStudio(minJobDuration: .seconds(30)) { studio in
             let waiting = Task { try await studio.clip() }
             try await until("the job runs") { try studio.creates == 1 }
             let closing = Task {

@@ -119,14 +119,14 @@ final class ScenariosTests: XCTestCase {
     func testSubmissionUnknown() async throws {
         try await inStudio(faults: ["create:lost-reply"]) { studio in
             let error = try await failure("submission_unknown") { try await studio.clip() }
-            let record = try XCTUnwrap(error.record)
+            let recordId = try XCTUnwrap(error.recordId)
             XCTAssertEqual(error.details.mayHaveBeenCharged, .unknown)
             XCTAssertEqual(try studio.creates, 1)
             let recovered = try await studio.client.recover()
-            XCTAssertEqual(recovered.unsettled.map(\.id), [record])
+            XCTAssertEqual(recovered.unsettled.map(\.id), [recordId])
             XCTAssertEqual(recovered.saved, [])
-            let settled = try await studio.client.library.settle(record, .neverMade)
-            XCTAssertEqual(settled.id, record)
+            let settled = try await studio.client.library.settle(recordId, .neverMade)
+            XCTAssertEqual(settled.id, recordId)
             let open = try await studio.client.library.jobs()
             XCTAssertEqual(open, [])
             let again = try await studio.client.recover()
@@ -161,7 +161,7 @@ final class ScenariosTests: XCTestCase {
     }
 
     func testCancelThenRecover() async throws {
-        try await inStudio(secondsPerJob: 5) { studio in
+        try await inStudio(minJobDuration: .seconds(5)) { studio in
             let task = Task { try await studio.clip() }
             try await until("the job's id is written down") {
                 try await studio.client.library.jobs().contains { $0.jobId != nil }

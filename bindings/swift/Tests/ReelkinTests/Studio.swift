@@ -8,9 +8,9 @@ struct Studio {
     let client: VideoClient
     let folder: URL
 
-    init(faults: [String] = [], budget: Budget? = nil, secondsPerJob: Double = 0.2) async throws {
+    init(faults: [String] = [], budget: Budget? = nil, minJobDuration: Duration = .milliseconds(200)) async throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("reelkin-\(UUID().uuidString)")
-        sandbox = try await Sandbox.start(secondsPerJob: secondsPerJob, faults: faults)
+        sandbox = try await Sandbox.start(minJobDuration: minJobDuration, faults: faults)
         client = try Self.client(of: sandbox, folder, budget: budget)
     }
 
@@ -41,10 +41,10 @@ struct Studio {
 
 /// Runs a test with a studio, and cleans up afterwards.
 func inStudio(
-    faults: [String] = [], budget: Budget? = nil, secondsPerJob: Double = 0.2,
+    faults: [String] = [], budget: Budget? = nil, minJobDuration: Duration = .milliseconds(200),
     _ test: (Studio) async throws -> Void
 ) async throws {
-    let studio = try await Studio(faults: faults, budget: budget, secondsPerJob: secondsPerJob)
+    let studio = try await Studio(faults: faults, budget: budget, minJobDuration: minJobDuration)
     do {
         try await test(studio)
     } catch {

@@ -5,7 +5,7 @@ import XCTest
 /// Values keep their content across the language boundary and have idiomatic types.
 final class ValuesTests: XCTestCase {
     func testEvents() async throws {
-        try await inStudio(secondsPerJob: 0.5) { studio in
+        try await inStudio(minJobDuration: .milliseconds(500)) { studio in
             let job = try await studio.client.startGenerate(GenerateRequest("a", duration: .seconds(1)))
             async let first = job.events.reduce(into: [JobEvent]()) { $0.append($1) }
             let clip = try await job.wait()

@@ -112,11 +112,11 @@ fn list_open(global: &GlobalArgs, library: &Library) -> CommandResult {
         output::print_line(output::stuck_line(stuck));
     }
     for clip in &quarantined {
-        let is_open = jobs.iter().any(|record| record.id == clip.record);
+        let is_open = jobs.iter().any(|record| record.id == clip.record_id);
         output::print_line(output::quarantined_line(clip));
         output::note(format_args!(
             "  {}",
-            output::quarantine_hint(clip.record.as_str(), is_open)
+            output::quarantine_hint(clip.record_id.as_str(), is_open)
         ));
     }
     if jobs.is_empty() && stuck.is_empty() && quarantined.is_empty() {

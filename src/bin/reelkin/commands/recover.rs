@@ -136,7 +136,7 @@ fn recovered_json(recovered: &Recovered, saved: &[Value]) -> Value {
         "open": jobs(&recovered.open),
         "unsettled": jobs(&recovered.unsettled),
         "stuck": recovered.stuck.iter().map(output::stuck_json).collect::<Vec<Value>>(),
-        "elsewhere": jobs(&recovered.elsewhere),
+        "elsewhere": jobs(&recovered.held_by_others),
         "other_service": jobs(&recovered.other_service),
         "dropped": recovered.dropped,
     })
@@ -148,7 +148,7 @@ fn print_recovered(recovered: &Recovered) {
         ("ended without a clip", &recovered.failed),
         ("still open; run `reelkin recover` again later", &recovered.open),
         ("sent, but no response was received", &recovered.unsettled),
-        ("another process is working on it", &recovered.elsewhere),
+        ("another process is working on it", &recovered.held_by_others),
     ];
     let mut is_empty = recovered.saved.is_empty() && recovered.dropped == 0;
     for (status, records) in groups {

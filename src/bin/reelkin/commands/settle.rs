@@ -11,8 +11,8 @@ use crate::session::block_on;
 #[derive(Debug, Args)]
 pub(crate) struct SettleArgs {
     /// The id of the record, as printed by `reelkin recover` and `reelkin ls --open`
-    #[arg(value_name = "RECORD")]
-    record: String,
+    #[arg(value_name = "RECORD_ID")]
+    record_id: String,
     #[command(flatten)]
     outcome: OutcomeArgs,
 }
@@ -40,7 +40,7 @@ struct OutcomeArgs {
 pub(crate) fn run(global: &GlobalArgs, args: &SettleArgs) -> CommandResult {
     let outcome = &args.outcome;
     let settlement = if outcome.discard {
-        return discard(global, &args.record);
+        return discard(global, &args.record_id);
     } else if let Some(amount) = &outcome.lost {
         Settlement::Lost(usd(amount)?)
     } else if let Some(id) = &outcome.job {
@@ -52,7 +52,7 @@ pub(crate) fn run(global: &GlobalArgs, args: &SettleArgs) -> CommandResult {
     };
     let library = Library::open_to_read(&global.library)?;
     let (record, clip) = block_on(async {
-        let record = library.settle(&args.record, settlement.clone()).await?;
+        let record = library.settle(&args.record_id, settlement.clone()).await?;
         let clip = match (&settlement, &record.clip) {
             (Settlement::Accept, Some(clip)) => Some(library.clip(clip).await?),
             _ => None,
@@ -75,15 +75,15 @@ pub(crate) fn run(global: &GlobalArgs, args: &SettleArgs) -> CommandResult {
 }
 
 /// Deletes the clip of a record from quarantine.
-fn discard(global: &GlobalArgs, record: &str) -> CommandResult {
+fn discard(global: &GlobalArgs, record_id: &str) -> CommandResult {
     let library = Library::open_to_read(&global.library)?;
-    let discarded = block_on(async { Ok(library.discard_quarantined(record).await?) })?;
+    let discarded = block_on(async { Ok(library.discard_quarantined(record_id).await?) })?;
     if global.json {
-        output::print_json(&json!({ "record": record, "discarded": discarded }));
+        output::print_json(&json!({ "record": record_id, "discarded": discarded }));
     } else if discarded {
-        output::print_line(format_args!("{record}  discarded"));
+        output::print_line(format_args!("{record_id}  discarded"));
     } else {
-        output::note(format_args!("no clip of record {record} is in quarantine"));
+        output::note(format_args!("no clip of record {record_id} is in quarantine"));
     }
     Ok(ExitCode::Success)
 }

@@ -107,10 +107,10 @@ pub(crate) fn print_clip(clip: &Clip, copy: Option<&Path>) {
     };
     for finding in reelkin.delivery.iter().flat_map(|delivery| &delivery.findings) {
         if finding.severity > Severity::Unchecked {
-            let [field, asked, delivered] = [&finding.field, &finding.asked, &finding.delivered]
+            let [field, requested, delivered] = [&finding.field, &finding.requested, &finding.delivered]
                 .map(|text| single_line(text, MAX_WORD_CHARS));
             note(format_args!(
-                "warning: {field}: requested {asked}, delivered {delivered}"
+                "warning: {field}: requested {requested}, delivered {delivered}"
             ));
         }
     }

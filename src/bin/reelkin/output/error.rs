@@ -107,14 +107,14 @@ fn print_hints(error: &Error) {
         Some(id) => note(format_args!("  job {id}")),
         None => {}
     }
-    if let Some(record) = error.record() {
+    if let Some(record_id) = error.record_id() {
         let hint = if error.kind() == ErrorKind::SubmissionUnknown {
-            job::settle_hint(record)
+            job::settle_hint(record_id)
         } else if is_resumable {
             // The job stays open while its clip is in quarantine.
-            job::quarantine_hint(record, true)
+            job::quarantine_hint(record_id, true)
         } else {
-            job::failed_hint(record)
+            job::failed_hint(record_id)
         };
         note(format_args!("  {hint}"));
     }
@@ -131,7 +131,7 @@ pub(crate) fn error_json(error: &Error) -> Value {
     let optional = [
         ("guidance", error.guidance().map(Value::from)),
         ("job_id", error.job_id().map(Value::from)),
-        ("record", error.record().map(Value::from)),
+        ("record", error.record_id().map(Value::from)),
         ("status", error.status().map(Value::from)),
         ("service_code", error.service_code().map(Value::from)),
         (

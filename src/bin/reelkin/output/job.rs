@@ -49,16 +49,16 @@ pub(crate) fn job_line(record: &JobRecord) -> String {
 }
 
 pub(crate) fn stuck_json(stuck: &StuckJob) -> Value {
-    json!({ "record": stuck.record, "error": error_json(&stuck.error) })
+    json!({ "record": stuck.record_id, "error": error_json(&stuck.error) })
 }
 
 pub(crate) fn stuck_line(stuck: &StuckJob) -> String {
-    format!("{}  stuck: {}", stuck.record, error_line(&stuck.error))
+    format!("{}  stuck: {}", stuck.record_id, error_line(&stuck.error))
 }
 
 pub(crate) fn quarantined_json(clip: &QuarantinedClip) -> Value {
     json!({
-        "record": clip.record,
+        "record": clip.record_id,
         "job_id": clip.job_id,
         "file": clip.file_name,
         "path": clip.path,
@@ -75,28 +75,33 @@ pub(crate) fn quarantined_line(clip: &QuarantinedClip) -> String {
         .as_ref()
         .map_or_else(|| clip.file_name.clone(), |path| path.display().to_string());
     let (bytes, reason) = (clip.bytes, short_prompt(&clip.reason, 200));
-    format!("{}  quarantined  {place}  {bytes} bytes  {reason}", clip.record)
+    format!(
+        "{}  quarantined  {place}  {bytes} bytes  {reason}",
+        clip.record_id
+    )
 }
 
 /// Returns how to settle a request that was sent without a known response.
-pub(crate) fn settle_hint(record: &str) -> String {
+pub(crate) fn settle_hint(record_id: &str) -> String {
     format!(
-        "check your account for the job, then run: reelkin settle {record} --never-made, or --job JOB_ID, or --lost USD"
+        "check your account for the job, then run: reelkin settle {record_id} --never-made, or --job JOB_ID, or --lost USD"
     )
 }
 
 /// Returns how to settle a failed job whose cost is unknown.
-pub(super) fn failed_hint(record: &str) -> String {
-    format!("check your account for a charge, then run: reelkin settle {record} --never-made, or --lost USD")
+pub(super) fn failed_hint(record_id: &str) -> String {
+    format!(
+        "check your account for a charge, then run: reelkin settle {record_id} --never-made, or --lost USD"
+    )
 }
 
 /// Returns what can be done about a clip in quarantine.
-pub(crate) fn quarantine_hint(record: &str, is_open: bool) -> String {
+pub(crate) fn quarantine_hint(record_id: &str, is_open: bool) -> String {
     if is_open {
         format!(
-            "to accept the clip: reelkin settle {record} --accept; to download it again: reelkin recover; to give up: reelkin settle {record} --lost USD"
+            "to accept the clip: reelkin settle {record_id} --accept; to download it again: reelkin recover; to give up: reelkin settle {record_id} --lost USD"
         )
     } else {
-        format!("the job is settled; to delete the file: reelkin settle {record} --discard")
+        format!("the job is settled; to delete the file: reelkin settle {record_id} --discard")
     }
 }

@@ -28,7 +28,7 @@ impl ChainRun {
             .error
             .as_ref()
             .is_some_and(|error| error.code == ErrorKind::Moderated.code());
-        let job = match &step.record {
+        let job = match &step.record_id {
             Some(id) => Some((id, self.client.library().job_record(id).await)),
             None => None,
         };
@@ -78,7 +78,7 @@ impl ChainRun {
         let error = Error::new(kind, format!("continue chain {:?}: {reason}", record.id))
             .with_charge(Charge::No)
             .with_advice(RetryAdvice::Change);
-        Err(match &step.record {
+        Err(match &step.record_id {
             Some(id) if charge != Charge::No => error.with_record_id(id),
             _ => error,
         })
@@ -96,7 +96,7 @@ impl ChainRun {
             ChainStepState::Sending | ChainStepState::Sent | ChainStepState::Unknown => {}
             // A recovery may have saved the clip in the meantime, or may still save it.
             ChainStepState::Failed => {
-                let Some(record_id) = &step.record else {
+                let Some(record_id) = &step.record_id else {
                     return Ok(None);
                 };
                 match library.job_record(record_id).await {
@@ -107,7 +107,7 @@ impl ChainRun {
             _ => return Ok(None),
         }
         let journal = library.journal();
-        let open = match &step.record {
+        let open = match &step.record_id {
             Some(record_id) => journal.open_job(record_id).await?,
             None => None,
         };
@@ -150,7 +150,7 @@ impl ChainRun {
                     Some(id) => self.pick_up(index, number, id).await,
                     // The record was removed by hand, and the request was sent; or the chain was edited by hand, and
                     // nobody knows.
-                    None if step.state == ChainStepState::Unknown || step.record.is_none() => {
+                    None if step.state == ChainStepState::Unknown || step.record_id.is_none() => {
                         Err(unknown_submission(&self.ledger.record().await, index))
                     }
                     // The reservation was released: nothing was sent.
@@ -162,7 +162,9 @@ impl ChainRun {
 
     /// Returns the journal's record of a step, if it exists.
     async fn journal_record(&self, step: &ChainStep) -> Result<Option<JobRecord>> {
-        let Some(id) = &step.record else { return Ok(None) };
+        let Some(id) = &step.record_id else {
+            return Ok(None);
+        };
         match self.client.library().job_record(id).await {
             Ok(record) => Ok(Some(record)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -209,7 +211,7 @@ impl ChainRun {
                 step.state = ChainStepState::Open;
                 step.lost += lost;
                 step.tries = step.tries.saturating_sub(1);
-                (step.record, step.job_id, step.error) = (None, None, None);
+                (step.record_id, step.job_id, step.error) = (None, None, None);
             })
             .await
     }
@@ -217,7 +219,7 @@ impl ChainRun {
 
 /// Returns the error for a step that was sent and has no known answer.
 fn unknown_submission(record: &ChainRecord, index: usize) -> Error {
-    let id = record.steps[index].record.as_ref();
+    let id = record.steps[index].record_id.as_ref();
     let named = id.map(ToString::to_string).unwrap_or_default();
     let error = Error::new(
         ErrorKind::SubmissionUnknown,

@@ -84,7 +84,7 @@ impl SubmissionObserver for StepObserver {
         let change = move |record: &mut ChainRecord| {
             let step = &mut record.steps[self.index];
             step.state = ChainStepState::Sending;
-            step.record = Some(record_id.clone());
+            step.record_id = Some(record_id.clone());
             step.estimate = self.estimate;
             step.tries += 1;
             (step.job_id, step.error) = (None, None);

@@ -72,7 +72,7 @@ public class Library internal constructor(private val native: NativeLibrary) {
     public suspend fun quarantined(): List<QuarantinedClip> = native.quarantined()
 
     /** Deletes the quarantined download of a record. Returns `true` if there was one. The record stays unchanged. */
-    public suspend fun discardQuarantined(record: String): Boolean = native.discardQuarantined(record)
+    public suspend fun discardQuarantined(recordId: String): Boolean = native.discardQuarantined(recordId)
 
     /** Returns the record of a paid request, open or settled, by the record's id. */
     public suspend fun jobRecord(id: String): JobRecord = native.jobRecord(id)

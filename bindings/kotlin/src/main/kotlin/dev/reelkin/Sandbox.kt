@@ -56,7 +56,7 @@ public class Sandbox private constructor(private val native: NativeSandbox) : Au
          *
          * @param listen the address and port to listen on. Defaults to a free port of 127.0.0.1.
          * @param apiKey the API key to accept. Defaults to a random one.
-         * @param secondsPerJob minimum duration of a job. Defaults to 2.
+         * @param minJobDuration minimum duration of a job. Defaults to 2 s.
          * @param zeroDataRetention whether every request needs an upload URL, as for teams with zero data retention.
          * @param linkLifetime how long download links stay valid. Defaults to 24 hours.
          * @param faults the faults to inject, in the syntax of `reelkin sandbox --help`.
@@ -66,13 +66,13 @@ public class Sandbox private constructor(private val native: NativeSandbox) : Au
         public suspend fun start(
             listen: String? = null,
             apiKey: String? = null,
-            secondsPerJob: Double? = null,
+            minJobDuration: Duration? = null,
             zeroDataRetention: Boolean = false,
             linkLifetime: Duration? = null,
             faults: List<String> = emptyList(),
         ): Sandbox {
             ShutdownHook.register()
-            val options = SandboxOptions(listen, apiKey, secondsPerJob, zeroDataRetention, linkLifetime, faults)
+            val options = SandboxOptions(listen, apiKey, minJobDuration, zeroDataRetention, linkLifetime, faults)
             return Sandbox(nativeStartSandbox(options))
         }
     }

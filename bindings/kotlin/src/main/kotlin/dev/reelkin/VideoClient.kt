@@ -252,7 +252,7 @@ public class VideoClient(
     ): Frame = Frame(native.frame(clip, position, options))
 
     /** Checks a request and estimates its cost. Sends nothing and is free of charge. */
-    public fun estimate(request: GenerateRequest): Checked = native.estimate(request)
+    public fun estimate(request: GenerateRequest): CheckedRequest = native.estimate(request)
 
     /** Returns a handle for the job with this id, which may have been started by another process. Free of charge. */
     public suspend fun job(id: String): JobHandle = JobHandle(native.job(id))

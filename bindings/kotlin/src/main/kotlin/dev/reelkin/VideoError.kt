@@ -27,7 +27,7 @@ public sealed class VideoError(
     public val jobId: String? get() = details.jobId
 
     /** The id of the request's journal record, if the request has to be settled by hand with [Library.settle]. */
-    public val record: String? get() = details.record
+    public val recordId: String? get() = details.recordId
 
     /** How long the service asked to wait. */
     public val retryAfter: Duration? get() = details.retryAfter

@@ -99,7 +99,9 @@ class CancelledTest {
         runBlocking { runCatching { withTimeout(Duration.ZERO) { call() } }.exceptionOrNull() }
     }
 
-    private fun sendsNothing(cancel: (suspend () -> Any) -> Throwable?) = Studio.run(secondsPerJob = 0.1) {
+    private fun sendsNothing(
+        cancel: (suspend () -> Any) -> Throwable?,
+    ) = Studio.run(minJobDuration = 100.milliseconds) {
         val clip = client.generate("a bay", duration = 2.seconds)
         val before = sandbox.state
         for ((name, call) in paid) {

@@ -41,7 +41,7 @@ class PackageTest {
     }
 
     @Test
-    fun cancellingAnObserverDoesNotStopTheJob() = Studio.run(secondsPerJob = 1.0) {
+    fun cancellingAnObserverDoesNotStopTheJob() = Studio.run(minJobDuration = 1.seconds) {
         val handle = client.startGenerate(GenerateRequest("a street", duration = 1.seconds))
         assertTrue(handle.events().first() is JobEvent.Planning)
         assertNull(withTimeoutOrNull(100.milliseconds) { handle.await() })
@@ -52,7 +52,7 @@ class PackageTest {
     }
 
     @Test
-    fun stopWaitingEndsTheWaitAndTheJobContinues() = Studio.run(secondsPerJob = 1.0) {
+    fun stopWaitingEndsTheWaitAndTheJobContinues() = Studio.run(minJobDuration = 1.seconds) {
         val handle = client.startGenerate(GenerateRequest("a street", duration = 1.seconds))
         handle.stopWaiting()
         val error = expectError<VideoError.Stopped> { handle.await() }
@@ -62,7 +62,7 @@ class PackageTest {
     }
 
     @Test
-    fun aTimeoutLosesNothing() = Studio.run(secondsPerJob = 1.5) {
+    fun aTimeoutLosesNothing() = Studio.run(minJobDuration = 1.5.seconds) {
         assertNull(withTimeoutOrNull(700.milliseconds) { client.generate("a street", duration = 1.seconds) })
         assertEquals(creates, client.recover().saved.size)
         assertEquals(1, creates)
@@ -85,7 +85,7 @@ class PackageTest {
     }
 
     @Test
-    fun cancellationThrowsACancellationException() = Studio.run(secondsPerJob = 5.0) {
+    fun cancellationThrowsACancellationException() = Studio.run(minJobDuration = 5.seconds) {
         coroutineScope {
             val caught = async(Dispatchers.Default) {
                 try {
@@ -118,7 +118,7 @@ class PackageTest {
     }
 
     @Test
-    fun closingStopsWaitingAndKeepsTheJob() = Studio.run(secondsPerJob = 2.0) {
+    fun closingStopsWaitingAndKeepsTheJob() = Studio.run(minJobDuration = 2.seconds) {
         coroutineScope {
             val waiting = async(Dispatchers.Default) { runCatching { client.generate("a street", duration = 1.seconds) } }
             untilSent()

@@ -2,6 +2,7 @@ package dev.reelkin.tests
 
 import dev.reelkin.*
 import java.util.concurrent.TimeUnit
+import kotlin.time.Duration.Companion.seconds
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Assertions.fail
@@ -20,7 +21,7 @@ class ProcessTest {
     @Test
     fun sigtermWithAJobInFlight() = exits("wait", 128 + 15)
 
-    private fun exits(how: String, code: Int) = Studio.run(secondsPerJob = 2.0) {
+    private fun exits(how: String, code: Int) = Studio.run(minJobDuration = 2.seconds) {
         client.close()
         val child = jvm("dev.reelkin.tests.EndInFlight", sandbox.baseUrl, folder.toString(), how)
             .also { it.environment()["XAI_API_KEY"] = sandbox.apiKey }

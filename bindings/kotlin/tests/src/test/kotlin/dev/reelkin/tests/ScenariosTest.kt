@@ -123,10 +123,10 @@ class ScenariosTest {
     fun submissionUnknown() = Studio.run(faults = listOf("create:lost-reply")) {
         val error = expectError<VideoError.SubmissionUnknown> { client.generate("a street", duration = 1.seconds) }
         assertEquals("submission_unknown", error.code)
-        val record = error.record!!
+        val recordId = error.recordId!!
         assertEquals(1, creates)
-        assertEquals(listOf(record), client.recover().unsettled.map { it.id })
-        assertEquals(JobState.SETTLED, client.library.settle(record, Settlement.NeverMade).state)
+        assertEquals(listOf(recordId), client.recover().unsettled.map { it.id })
+        assertEquals(JobState.SETTLED, client.library.settle(recordId, Settlement.NeverMade).state)
         assertEquals(emptyList<JobRecord>(), client.library.jobs())
         assertEquals(emptyList<JobRecord>(), client.recover().unsettled)
     }
@@ -142,7 +142,7 @@ class ScenariosTest {
     }
 
     @Test
-    fun pickUpInAnotherProcess() = Studio.run(secondsPerJob = 1.5) {
+    fun pickUpInAnotherProcess() = Studio.run(minJobDuration = 1.5.seconds) {
         client.close()
         val child = jvm("dev.reelkin.tests.StartAndHang", sandbox.baseUrl, folder.toString())
             .also { it.environment()["XAI_API_KEY"] = sandbox.apiKey }
@@ -159,7 +159,7 @@ class ScenariosTest {
     }
 
     @Test
-    fun cancelThenRecover() = Studio.run(secondsPerJob = 1.0) {
+    fun cancelThenRecover() = Studio.run(minJobDuration = 1.seconds) {
         coroutineScope {
             val waiting = launch(Dispatchers.Default) { client.generate("a street", duration = 1.seconds) }
             untilSent()

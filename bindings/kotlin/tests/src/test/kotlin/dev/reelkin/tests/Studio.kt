@@ -5,6 +5,7 @@ import java.nio.file.Files
 import java.nio.file.Path
 import kotlin.io.path.deleteRecursively
 import kotlin.io.path.ExperimentalPathApi
+import kotlin.time.Duration
 import kotlin.time.Duration.Companion.milliseconds
 import kotlin.time.Duration.Companion.seconds
 import kotlinx.coroutines.delay
@@ -49,11 +50,11 @@ class Studio(val sandbox: Sandbox, val folder: Path) : AutoCloseable {
         )
 
         fun run(
-            secondsPerJob: Double = 0.2,
+            minJobDuration: Duration = 200.milliseconds,
             faults: List<String> = emptyList(),
             test: suspend Studio.() -> Unit,
         ): Unit = runBlocking {
-            val sandbox = Sandbox.start(secondsPerJob = secondsPerJob, faults = faults)
+            val sandbox = Sandbox.start(minJobDuration = minJobDuration, faults = faults)
             Studio(sandbox, Files.createTempDirectory("reelkin")).use { withTimeout(120.seconds) { it.test() } }
         }
     }
