@@ -113,7 +113,7 @@ async fn prepare(
         model: checked.model.clone(),
         estimate: checked.estimate,
         observer,
-        stop: reporter.stop_signal().clone(),
+        stop,
     };
     let reserved = ReservedJob::reserve(&client, reservation, &planning).await?;
     let (reserved, plan) = Box::pin(reserved.plan(planning)).await?;
