@@ -83,6 +83,7 @@ pub mod media;
 pub mod model;
 mod money;
 mod mutation;
+mod operation;
 mod picture;
 mod planner;
 mod provider;
@@ -111,6 +112,7 @@ pub use library::{Clip, Library, QuarantinedClip};
 pub use lineage::Family;
 pub use model::{AspectRatio, ModelTable, Resolution, VideoModel};
 pub use money::{Budget, Spent, UsdTicks, usd};
+pub use operation::Operation;
 pub use planner::{ClipNotes, SeenFrame};
 pub use provider::{TokenUsage, VisibleModel};
 pub use request::{

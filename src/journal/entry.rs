@@ -125,6 +125,7 @@ pub(super) fn day_of(millis: u64) -> String {
 mod tests {
     use super::*;
     use crate::journal::record::JobError;
+    use crate::operation::Operation;
 
     #[test]
     fn a_day_is_the_calendar_day_in_utc() {
@@ -147,7 +148,7 @@ mod tests {
     #[test]
     fn a_name_contains_the_cost_of_its_record() {
         let ticks = UsdTicks::new;
-        let mut record = JobRecord::new("generate").unwrap();
+        let mut record = JobRecord::new(Operation::Generate).unwrap();
         let name = |record: &JobRecord| {
             let name = EntryName::of(record);
             assert_eq!(EntryName::parse(&name.to_string()), Some(name.clone()), "{name}");

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::ids::{ClipId, JobId, RecordId};
 use crate::money::UsdTicks;
+use crate::operation::Operation;
 use crate::storage::no_randomness;
 use crate::text::quoted;
 
@@ -27,7 +28,7 @@ pub struct JobRecord {
     pub id: RecordId,
     /// The state of the request.
     pub state: JobState,
-    /// `generate`, `edit`, `extend`, `continue` or `analyze`; `pickup` for a job that was found by its id.
+    /// The name of an [`Operation`]. Text, because a newer version may know more of them.
     pub operation: String,
     /// When the record was created, in milliseconds since the Unix epoch.
     pub created_at: u64,
@@ -202,27 +203,27 @@ impl From<&Error> for JobError {
 }
 
 impl JobRecord {
-    pub(crate) fn new(operation: &str) -> Result<Self> {
+    pub(crate) fn new(operation: Operation) -> Result<Self> {
         let id = RecordId::fresh().map_err(no_randomness)?;
         Ok(Self::with_id(id, operation))
     }
 
     /// Returns a record for a job that was found by its id.
     pub(crate) fn pickup(job_id: &JobId) -> Self {
-        let mut record = Self::with_id(RecordId::of_job(job_id), PICKUP);
+        let mut record = Self::with_id(RecordId::of_job(job_id), Operation::Pickup);
         record.state = JobState::Accepted;
         record.clip = Some(record.id.to_clip_id());
         record.job_id = Some(job_id.clone());
         record
     }
 
-    fn with_id(id: RecordId, operation: &str) -> Self {
+    fn with_id(id: RecordId, operation: Operation) -> Self {
         let created_at = id.millis();
         Self {
             schema: SCHEMA,
             id,
             state: JobState::Reserved,
-            operation: operation.to_owned(),
+            operation: operation.as_str().to_owned(),
             created_at,
             changed_at: created_at,
             service: None,
@@ -276,17 +277,17 @@ impl JobRecord {
 
     /// Returns whether the job was found by its id and not sent through this library. Its cost is not counted here.
     pub fn is_pickup(&self) -> bool {
-        self.operation == PICKUP
+        self.operation == Operation::Pickup.as_str()
     }
 
     /// Returns whether this is a query to a language model instead of a request for a clip.
     pub fn is_query(&self) -> bool {
-        self.operation == QUERY
+        self.operation == Operation::Analyze.as_str()
     }
 
     #[cfg(feature = "media")]
     pub(crate) fn query() -> Result<Self> {
-        let mut record = Self::new(QUERY)?;
+        let mut record = Self::new(Operation::Analyze)?;
         record.estimate = Some(UsdTicks::ZERO);
         Ok(record)
     }
@@ -316,6 +317,3 @@ impl JobRecord {
         })
     }
 }
-
-const PICKUP: &str = "pickup";
-const QUERY: &str = "analyze";

@@ -11,4 +11,4 @@ mod table;
 pub use language::LanguageModel;
 pub use name::{AspectRatio, Resolution, VideoModel};
 pub use price::{Price, PriceUnit};
-pub use table::{Mode, ModeLimits, ModelEntry, ModelTable, Operation, Validation};
+pub use table::{Mode, ModeLimits, ModelEntry, ModelTable, Validation};

@@ -6,19 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{AspectRatio, LanguageModel, Price, PriceUnit, Resolution, VideoModel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::money::UsdTicks;
-
-/// An operation of the service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Operation {
-    /// Makes a new clip from a prompt, images and voices.
-    Generate,
-    /// Makes a changed copy of a clip.
-    Edit,
-    /// Adds seconds to the end of a clip.
-    Extend,
-}
+use crate::operation::Operation;
 
 /// The mode of a request. The fields of the request determine it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -41,7 +29,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// Returns the operation that the mode belongs to.
+    /// Returns the operation of the service that the mode belongs to: generate, edit or extend.
     pub const fn operation(self) -> Operation {
         match self {
             Self::Text | Self::Image | Self::References | Self::Frames => Operation::Generate,

@@ -23,6 +23,7 @@ use crate::http::{DownloadError, Sink};
 use crate::ids::JobId;
 use crate::model::VideoModel;
 use crate::money::UsdTicks;
+use crate::operation::Operation;
 use crate::request::{CheckedRequest, GenerateInputs, MediaContent, ResolvedMedia, StorageOptions};
 use crate::stop::{BeforeSend, StopSignal};
 
@@ -43,12 +44,15 @@ pub(crate) struct GenerateSubmission {
     pub(crate) upload_url: Option<String>,
 }
 
-/// A request to edit a clip, or to extend it if `added_seconds` is set.
+/// A request to edit or extend a clip.
 #[derive(Debug, Clone)]
 pub(crate) struct VideoSubmission {
     pub(crate) model: VideoModel,
     pub(crate) prompt: String,
     pub(crate) video: ResolvedMedia,
+    /// [`Edit`](Operation::Edit) or [`Extend`](Operation::Extend).
+    pub(crate) operation: Operation,
+    /// The seconds that an extension adds.
     pub(crate) added_seconds: Option<u32>,
     pub(crate) user: Option<String>,
     pub(crate) storage: Option<StorageOptions>,

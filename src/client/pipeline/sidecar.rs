@@ -27,6 +27,7 @@ use crate::library::{
 use crate::lineage::Continuity;
 use crate::model::{ModelEntry, ModelTable, VideoModel};
 use crate::money::UsdTicks;
+use crate::operation::Operation;
 use crate::provider::FinishedJob;
 use crate::request::{CheckedRequest, CheckedVideo, GenerateRequest, UploadTarget};
 use crate::storage::to_hex;
@@ -58,7 +59,7 @@ pub(crate) struct ClipDraft {
     began_at: u64,
     /// Whether the job is known by its id alone.
     pub(crate) picked_up: bool,
-    /// `generate`, `edit`, `extend` or `continue`.
+    /// The name of an [`Operation`]. Text, because a newer version may know more of them.
     operation: String,
     /// The source clip of an edit or an extension.
     source: Option<SourceSummary>,
@@ -87,7 +88,7 @@ impl Default for ClipDraft {
             started: None,
             began_at: now_millis(),
             picked_up: false,
-            operation: "generate".to_owned(),
+            operation: Operation::Generate.to_string(),
             source: None,
             parent: None,
             frame: None,
@@ -243,7 +244,7 @@ impl ClipDraft {
                 "estimate_usd_ticks": estimate,
             })),
             warnings: checked.warnings.clone(),
-            operation: if added.is_some() { "extend" } else { "edit" }.to_owned(),
+            operation: checked.mode.operation().to_string(),
             source: Some(source),
             ..Self::starting_now()
         }
@@ -265,7 +266,7 @@ impl ClipDraft {
 
     /// Makes this the draft of a clip that continues another one from a frame.
     pub(crate) fn set_continued_from(&mut self, parent: Option<&Parent>, frame: FrameRecord) {
-        "continue".clone_into(&mut self.operation);
+        self.operation = Operation::Continue.to_string();
         self.parent = parent.map(SavedParent::from);
         self.frame = Some(frame);
     }

@@ -24,6 +24,7 @@ use crate::library::Clip;
 use crate::model::VideoModel;
 use crate::money::UsdTicks;
 use crate::mutation::{Mutation, is_on};
+use crate::operation::Operation;
 use crate::planner::QueryCost;
 use crate::provider::Submission;
 use crate::stop::{self, StopSignal};
@@ -49,7 +50,7 @@ pub(crate) trait SubmissionObserver: Send + Sync {
 
 /// Describes the create request that money is reserved for.
 pub(crate) struct Reservation {
-    pub(crate) operation: &'static str,
+    pub(crate) operation: Operation,
     pub(crate) model: VideoModel,
     pub(crate) estimate: Option<UsdTicks>,
     pub(crate) observer: Option<Arc<dyn SubmissionObserver>>,

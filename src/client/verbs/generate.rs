@@ -12,6 +12,7 @@ use crate::client::{JobHandle, VideoClient};
 use crate::error::Result;
 use crate::job::{self, JobEvent, Reporter};
 use crate::library::{Clip, FrameRecord, Parent};
+use crate::operation::Operation;
 use crate::provider::{GenerateSubmission, Submission};
 use crate::request::GenerateRequest;
 use crate::stop::StopSignal;
@@ -109,7 +110,11 @@ async fn prepare(
     let lineage = lineage.map_or(&[][..], Parent::entries);
     let planning = planning::PlanningRequest::generate(&request, &checked, &images.media, lineage);
     let reservation = Reservation {
-        operation: if origin.is_some() { "continue" } else { "generate" },
+        operation: if origin.is_some() {
+            Operation::Continue
+        } else {
+            Operation::Generate
+        },
         model: checked.model.clone(),
         estimate: checked.estimate,
         observer,

@@ -251,11 +251,7 @@ async fn prepare(
     let (local, name) = (source.local.as_ref(), source.name.as_str());
     let planning = planning::PlanningRequest::video(&choice, &checked, local, name, facts, lineage);
     let reservation = Reservation {
-        operation: if checked.added_seconds.is_some() {
-            "extend"
-        } else {
-            "edit"
-        },
+        operation: checked.mode.operation(),
         model: checked.model.clone(),
         estimate,
         observer,
@@ -291,6 +287,7 @@ async fn prepare(
         model: checked.model,
         prompt: checked.prompt,
         video: sent.media,
+        operation: checked.mode.operation(),
         added_seconds: checked.added_seconds,
         user,
         storage,

@@ -8,6 +8,7 @@ use super::super::{Claim, ReserveResult, Settlement, entries};
 use super::*;
 use crate::host::Instant;
 use crate::money::{Budget, UsdTicks};
+use crate::operation::Operation;
 use crate::storage::Bucket;
 
 /// Returns the journals of two clients of one bucket.
@@ -23,7 +24,7 @@ fn two_journals() -> [Journal; 2] {
 }
 
 async fn reserve(journal: &Journal) -> OwnedRecord {
-    let mut record = JobRecord::new("generate").unwrap();
+    let mut record = JobRecord::new(Operation::Generate).unwrap();
     record.estimate = Some(UsdTicks::new(500));
     match journal.reserve(record, &Budget::NONE).await.unwrap() {
         ReserveResult::Reserved(record) => record,

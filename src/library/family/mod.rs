@@ -20,6 +20,7 @@ use crate::lineage::{
     Family, LineageEntry, LineageResolver, Member, MemberState, MissingHashes, ParentLink, ResolvedLink,
     TRAIL_LENGTH,
 };
+use crate::operation::Operation;
 use crate::text::truncated;
 
 /// The maximum number of concurrent reads of file sizes.
@@ -371,7 +372,7 @@ fn add_details(member: &mut Member, record: ClipRecord) {
         .operation
         .or(video.operation)
         .or(from)
-        .or(Some("generate".to_owned()));
+        .or(Some(Operation::Generate.to_string()));
     member.user_prompt = record
         .user_prompt
         .or_else(|| record.prompt.clone())

@@ -12,6 +12,7 @@ use super::paid::{error_for, send_paid};
 use crate::error::{Charge, Error, ErrorKind, Result};
 use crate::http::{Body, Http, Reply};
 use crate::model::AspectRatio;
+use crate::operation::Operation;
 use crate::provider::{GenerateSubmission, JobId, Submission, VideoSubmission};
 use crate::request::{PublicUrl, StorageOptions};
 use crate::stop::{BeforeSend, StopSignal};
@@ -27,7 +28,9 @@ pub(super) async fn create(
 ) -> Result<JobId> {
     let (path, body) = match submission {
         Submission::Generate(generate) => ("generations", generate_body(generate)?),
-        Submission::Video(video) if video.added_seconds.is_some() => ("extensions", video_body(video)?),
+        Submission::Video(video) if video.operation == Operation::Extend => {
+            ("extensions", video_body(video)?)
+        }
         Submission::Video(video) => ("edits", video_body(video)?),
     };
     let send = || {
@@ -145,7 +148,7 @@ fn generate_body(submission: &GenerateSubmission) -> Result<Body> {
 
 fn video_body(submission: &VideoSubmission) -> Result<Body> {
     let mut builder = JsonBodyBuilder::new()?;
-    let is_edit = submission.added_seconds.is_none();
+    let is_edit = submission.operation == Operation::Edit;
     let body = VideoBody {
         model: submission.model.as_str(),
         prompt: &submission.prompt,

@@ -9,6 +9,7 @@ use tracing::{Span, info_span};
 use crate::http::Http;
 use crate::model::AspectRatio;
 use crate::money::UsdTicks;
+use crate::operation::Operation;
 use crate::provider::{ModelAnswer, ModelQuery, QueryPart, Submission, Upload};
 use crate::request::StorageOptions;
 use crate::telemetry;
@@ -19,7 +20,7 @@ const PROVIDER: &str = "xai";
 pub(super) fn submit(http: &Http, submission: &Submission, record_prompts: bool) -> Span {
     let (model, extends) = match submission {
         Submission::Generate(generate) => (generate.checked.model.as_str(), false),
-        Submission::Video(video) => (video.model.as_str(), video.added_seconds.is_some()),
+        Submission::Video(video) => (video.model.as_str(), video.operation == Operation::Extend),
     };
     let (name, operation) = if extends {
         ("video.extend_start", "extend_video")
