@@ -26,11 +26,10 @@ test:
 	@scripts/setup.sh bindings
 	@scripts/test.sh
 
-# The tests run the seeds below 300.
+# The tests run the seeds below 10,000.
 simulate:
 	@scripts/setup.sh test
-	REELKIN_FROM=$${FROM:-300} REELKIN_SEEDS=$(or $(SEEDS),20000) cargo test --locked --profile simulation --lib \
-		-- simulation::no_seed simulation::a_guard_against --include-ignored --nocapture
+	REELKIN_FROM=$${FROM:-10000} REELKIN_SEEDS=$(or $(SEEDS),20000) scripts/simulate.sh simulation::no_seed --nocapture
 
 torture:
 	@scripts/setup.sh test

@@ -10,6 +10,8 @@ pub(crate) enum Mutation {
     EndUnknownJobs,
     /// Recovers the jobs of every service, not only of the client's own.
     RecoverAnyService,
+    /// Finishes a job of another service that was recorded after its record was claimed.
+    FinishAnyService,
     /// Sends a create without checking its record and its lease.
     SkipLeaseCheck,
     /// Uses the durations of a poll policy unclamped.

@@ -34,7 +34,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host::now_millis;
 use crate::ids::{JobId, RecordId};
 use crate::money::Budget;
-use crate::mutation::{Mutation, is_on};
 use crate::storage::{Backend, JOBS, JsonStore, LEDGER};
 
 /// Maximum attempts to write a record that other clients change concurrently.
@@ -313,10 +312,7 @@ impl Journal {
         }
         // A request that has no job yet needs no service.
         let has_job = matches!(record.state, JobState::Accepted | JobState::Done);
-        if let (true, Some(ours), Some(theirs)) = (has_job, service, &record.service)
-            && ours != theirs
-            && !is_on(Mutation::RecoverAnyService)
-        {
+        if has_job && service.is_some_and(|service| !record.is_for_service(service)) {
             return Ok(Claim::OtherService(Box::new(record)));
         }
         let held_by_other = |record, is_alive| {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::ids::{ClipId, JobId, RecordId};
 use crate::money::UsdTicks;
+use crate::mutation::{Mutation, is_on};
 use crate::operation::Operation;
 use crate::storage::no_randomness;
 use crate::text::quoted;
@@ -273,6 +274,13 @@ impl JobRecord {
         })?;
         json.push(b'\n');
         Ok(json)
+    }
+
+    /// Returns whether the service at `origin` has the job of the request, if there is one. Records of earlier versions
+    /// do not name their service and are for any.
+    pub(crate) fn is_for_service(&self, origin: &str) -> bool {
+        let service = self.service.as_deref();
+        service.is_none_or(|service| service == origin) || is_on(Mutation::RecoverAnyService)
     }
 
     /// Returns whether the job was found by its id and not sent through this library. Its cost is not counted here.

@@ -82,7 +82,7 @@ impl Record {
     }
 
     /// Returns the amount in its name that was paid, if that is final.
-    fn paid(&self) -> Option<u64> {
+    pub(super) fn paid(&self) -> Option<u64> {
         let (_, ticks) = self.name.split_once(".paid.")?;
         ticks.strip_suffix(".json")?.parse().ok()
     }

@@ -5,14 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
-
+use super::account;
 use super::checks::{self, Record};
 use super::process::Process;
-use super::service::Job;
 use super::world::{State, World};
 use crate::journal::Settlement;
-use crate::money::UsdTicks;
 use crate::mutation::{self, Mutation};
 use crate::request::{
     ChainRequest, ContinueRequest, EditRequest, ExtendRequest, GenerateRequest, MediaInput,
@@ -22,7 +19,7 @@ use crate::request::{
 const OPERATIONS: usize = 30;
 const MAX_PROCESSES: usize = 3;
 /// The maximum number of steps until a create request is sent, if it is sent before time passes.
-const MAX_STEPS: u64 = 500;
+pub(super) const MAX_STEPS: u64 = 500;
 /// The maximum number of ticks until a run must have ended.
 const MAX_TICKS: usize = 400_000;
 
@@ -38,13 +35,7 @@ pub(super) struct Report {
 pub(super) fn run(seed: u64, mutation: Option<Mutation>, keep_trace: bool) -> Report {
     mutation::tests::with(mutation, || {
         let world = Arc::new(World::new(seed, keep_trace));
-        let mut run = Run {
-            processes: Vec::new(),
-            numbers: 0,
-            requests: 0,
-            chains: Vec::new(),
-            world: Arc::clone(&world),
-        };
+        let mut run = Run::new(&world);
         run.all();
         drop(run);
         world.lock(|state| {
@@ -67,9 +58,9 @@ struct Chain {
     steps: u64,
 }
 
-struct Run {
+pub(super) struct Run {
     world: Arc<World>,
-    processes: Vec<Process>,
+    pub(super) processes: Vec<Process>,
     /// The number of processes so far.
     numbers: usize,
     /// The number of requests so far.
@@ -78,10 +69,20 @@ struct Run {
 }
 
 impl Run {
+    pub(super) fn new(world: &Arc<World>) -> Self {
+        Self {
+            processes: Vec::new(),
+            numbers: 0,
+            requests: 0,
+            chains: Vec::new(),
+            world: Arc::clone(world),
+        }
+    }
+
     fn all(&mut self) {
         for _ in 0..OPERATIONS {
             self.operation();
-            let ticks = self.world.dice(|dice| 5 + dice.below(120));
+            let ticks = self.world.dice(|dice| 5 + dice.below(60));
             for _ in 0..ticks {
                 self.tick();
             }
@@ -100,7 +101,7 @@ impl Run {
     }
 
     /// Runs some tasks. Time passes when nothing else happens.
-    fn tick(&mut self) {
+    pub(super) fn tick(&mut self) {
         let awake: Vec<usize> = (0..self.processes.len())
             .filter(|at| self.processes[*at].is_awake())
             .collect();
@@ -112,7 +113,7 @@ impl Run {
         }
         let passing = self.world.dice(|dice| {
             if awake.is_empty() {
-                Some(dice.between(Duration::from_millis(50), Duration::from_secs(3)))
+                Some(dice.between(Duration::from_millis(50), Duration::from_secs(6)))
             } else if dice.happens(50) {
                 Some(dice.between(Duration::from_millis(1), Duration::from_millis(50)))
             } else {
@@ -124,7 +125,7 @@ impl Run {
         }
     }
 
-    fn pass(&mut self, time: Duration) {
+    pub(super) fn pass(&mut self, time: Duration) {
         self.world.lock(|state| state.now += time);
         for process in &mut self.processes {
             process.pass(time);
@@ -206,7 +207,7 @@ impl Run {
     }
 
     /// Steps one process until something has happened, at most `steps` times.
-    fn step_until(&self, at: usize, steps: u64, has_happened: impl Fn(&State) -> bool) {
+    pub(super) fn step_until(&self, at: usize, steps: u64, has_happened: impl Fn(&State) -> bool) {
         for _ in 0..steps {
             if !self.processes[at].is_running() || self.world.lock(|state| has_happened(state)) {
                 return;
@@ -333,7 +334,7 @@ impl Run {
         });
     }
 
-    fn recover_elsewhere(&mut self, at: usize) {
+    pub(super) fn recover_elsewhere(&mut self, at: usize) {
         self.world.count("recover at another service");
         let client = self.processes[at].elsewhere.clone();
         self.processes[at].call("recover at another service".to_owned(), None, async move {
@@ -363,7 +364,7 @@ impl Run {
     /// Settles one record, as a person who has checked the account does.
     fn settle(&mut self, at: usize) {
         self.world.check(at, checks::no_clip_is_given_up);
-        let mut known = self.account_page();
+        let mut known = account::page(&self.world);
         if known.is_empty() {
             return self.recover(at);
         }
@@ -378,49 +379,6 @@ impl Run {
         self.processes[at].call(format!("settle {id} as {settlement:?}"), None, async move {
             client.library().settle(&id, settlement).await
         });
-    }
-
-    /// Returns how a person who reads the account page settles each record that is unknown or failed with an unknown
-    /// cost.
-    fn account_page(&self) -> Vec<(String, Settlement)> {
-        let records = checks::records(&self.world.contents);
-        let clips = checks::clips(&self.world.contents);
-        let told = |record: &Arc<Record>| Some((record.id.clone(), self.truth(record, &records, &clips)?));
-        records.iter().filter_map(told).collect()
-    }
-
-    fn truth(&self, record: &Record, records: &[Arc<Record>], clips: &[Bytes]) -> Option<Settlement> {
-        let is_doubtful = record.state == "failed" && record.name.contains(".estimated.");
-        if record.state != "unknown" && !is_doubtful {
-            return None;
-        }
-        let prompt = record.prompt.as_deref()?;
-        let is_taken = |job: &Job| {
-            let mut others = records
-                .iter()
-                .filter(|other| other.id != record.id && !other.is_pickup());
-            others.any(|other| other.job_id.as_deref() == Some(&job.id))
-        };
-        self.world.lock(|state| {
-            let service = &state.services[0];
-            // The job may still be made.
-            if service.is_traveling(prompt) {
-                return None;
-            }
-            let made = service
-                .jobs
-                .iter()
-                .find(|job| job.prompt == prompt && !is_taken(job));
-            Some(match made {
-                None => Settlement::NeverMade,
-                Some(job) if is_doubtful && job.charge() == 0 => Settlement::NeverMade,
-                // Its clip is saved already if the job was picked up by its id.
-                Some(job) if is_doubtful || state.now >= job.gone || clips.contains(&job.clip) => {
-                    Settlement::Lost(UsdTicks::new(job.charge()))
-                }
-                Some(job) => Settlement::Job(job.id.clone()),
-            })
-        })
     }
 
     fn kill(&mut self, at: usize) {
@@ -489,7 +447,7 @@ impl Run {
             self.recover_all();
             self.finish();
             self.world.check(0, checks::no_clip_is_given_up);
-            for (id, settlement) in self.account_page() {
+            for (id, settlement) in account::page(&self.world) {
                 self.settle_as(0, id, settlement);
                 self.finish();
             }
@@ -537,7 +495,7 @@ impl Run {
             spent
         });
         self.finish();
-        let left = self.account_page();
+        let left = account::page(&self.world);
         if !left.is_empty() {
             self.world
                 .check(0, |_, _| Err(format!("{left:?} could not be settled")));

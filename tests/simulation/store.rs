@@ -261,14 +261,16 @@ impl ObjectStore for Bucket {
             let place = prefix.clone().unwrap_or_default();
             let fault = bucket.begin("list", &place).await?;
             let found: Vec<_> = bucket.contents().objects.list(prefix.as_ref()).collect().await;
-            let written = bucket.contents().written.lock().unwrap().clone();
-            let dated = found.into_iter().map(|about| {
-                let mut about: ObjectMeta = about?;
-                let at = written.get(about.location.as_ref()).copied().unwrap_or_default();
-                about.last_modified = time_of_day(at).into();
-                Ok(about)
-            });
-            let dated: Vec<_> = dated.collect();
+            let dated: Vec<_> = {
+                let written = bucket.contents().written.lock().unwrap();
+                let dated = found.into_iter().map(|about| {
+                    let mut about: ObjectMeta = about?;
+                    let at = written.get(about.location.as_ref()).copied();
+                    about.last_modified = time_of_day(at.unwrap_or_default()).into();
+                    Ok(about)
+                });
+                dated.collect()
+            };
             bucket.end(fault, Ok(dated)).await
         };
         futures_util::stream::once(listed)

@@ -380,12 +380,18 @@ pub(crate) async fn resume_claimed(
     }
 }
 
-/// Finishes a job whose id is in the record.
+/// Finishes a job whose id is in the record, unless it is a job of another service.
 async fn finish_job(
     client: &VideoClient,
     part: impl FnOnce(JobId) -> Reporter + Send,
-    owned: OwnedRecord,
+    mut owned: OwnedRecord,
 ) -> Result<RecoveryResult> {
+    // A record without a job is claimed whatever its service is, and its job may have been recorded since then.
+    let origin = client.inner.provider.origin();
+    if !owned.record().is_for_service(&origin) && !is_on(Mutation::FinishAnyService) {
+        owned.change(|record| record.owner = None).await?;
+        return Ok(RecoveryResult::OtherService(owned.record().clone()));
+    }
     let job = finish::PendingJob::from_record(owned)?;
     let id = job.id().clone();
     let part = part(id.clone());
