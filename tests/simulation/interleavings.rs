@@ -8,10 +8,9 @@ use std::time::Duration;
 use super::checks;
 use super::process::Process;
 use super::run::{MAX_STEPS, Run};
-use super::service::End;
 use super::world::{Limits, State, World};
 use crate::mutation::{self, Mutation};
-use crate::request::GenerateRequest;
+use crate::request::{GenerateRequest, MediaInput};
 
 /// The maximum number of ticks until all calls must have ended.
 const MAX_TICKS: usize = 20_000;
@@ -29,6 +28,28 @@ fn calm() -> (Arc<World>, Run) {
     (world, run)
 }
 
+/// Returns a process whose calls wait for a job without a deadline.
+fn patient_process(world: &Arc<World>) -> Process {
+    loop {
+        let process = Process::new(world, 1);
+        if process.is_patient {
+            return process;
+        }
+        process.kill();
+    }
+}
+
+/// Ends all jobs with a clip.
+fn complete_jobs(world: &World) {
+    world.lock(|state| {
+        let now = state.now;
+        state
+            .services
+            .iter_mut()
+            .for_each(|service| service.complete_jobs(now));
+    });
+}
+
 fn finish(world: &World, run: &mut Run) {
     for _ in 0..MAX_TICKS {
         if run.processes.iter().all(Process::is_idle) {
@@ -40,12 +61,22 @@ fn finish(world: &World, run: &mut Run) {
     panic!("{}\na call does not end", trace.join("\n"));
 }
 
+/// Performs some steps of a process that works on one call. Time passes when it waits.
+fn step(run: &mut Run, at: usize, steps: u32) {
+    for _ in 0..steps {
+        while !run.processes[at].is_awake() && !run.processes[at].is_idle() {
+            run.pass(Duration::from_millis(500));
+        }
+        run.processes[at].step();
+    }
+}
+
 /// A process is suspended after its create request was sent, and a client of another service recovers. After `steps`
 /// steps of the recovery, the process continues, and records its job. Returns whether the recovery had ended before, and
 /// the violation with its trace.
 fn recovery_at_another_service(steps: u32) -> (bool, Option<String>) {
     let (world, mut run) = calm();
-    run.processes.push(Process::new(&world, 1));
+    run.processes.push(patient_process(&world));
     let client = run.processes[0].client.clone();
     let request = GenerateRequest::text("request").duration(Duration::from_secs(1));
     run.processes[0].call("generate".to_owned(), None, async move {
@@ -55,18 +86,10 @@ fn recovery_at_another_service(steps: u32) -> (bool, Option<String>) {
     run.processes[0].suspended = Some(Duration::MAX);
     // Longer than a lease, and long enough for the job of either service to end.
     run.pass(Duration::from_secs(200));
-    world.lock(|state| {
-        let jobs = state.services.iter_mut().flat_map(|service| &mut service.jobs);
-        jobs.for_each(|job| job.end = End::Clip);
-    });
+    complete_jobs(&world);
     run.processes.push(Process::new(&world, 2));
     run.recover_elsewhere(1);
-    for _ in 0..steps {
-        while !run.processes[1].is_awake() && !run.processes[1].is_idle() {
-            run.pass(Duration::from_millis(500));
-        }
-        run.processes[1].step();
-    }
+    step(&mut run, 1, steps);
     let has_ended = run.processes[1].is_idle();
     run.processes[0].suspended = Some(world.now());
     run.pass(Duration::ZERO);
@@ -108,4 +131,53 @@ fn a_job_that_is_recorded_during_a_recovery_stays_with_its_service() {
     assert!(violations.is_empty(), "{}", violations[0]);
     let missed = mutation::tests::with(Some(Mutation::FinishAnyService), recoveries_at_another_service);
     assert!(!missed.is_empty());
+}
+
+/// A process is killed after `steps` steps of an analysis, and another one recovers. Returns whether the analysis had
+/// ended before, and the states of its record before and after the recovery.
+fn killed_analysis(steps: u32) -> (bool, [Option<String>; 2]) {
+    let (world, mut run) = calm();
+    run.processes.push(patient_process(&world));
+    let client = run.processes[0].client.clone();
+    let request = GenerateRequest::text("request").duration(Duration::from_secs(1));
+    let generate = client.clone();
+    run.processes[0].call("generate".to_owned(), None, async move {
+        generate.generate(request.resolution("480p")).await
+    });
+    run.step_until(0, MAX_STEPS, |state| state.services[0].is_traveling("request"));
+    run.pass(Duration::from_secs(60));
+    complete_jobs(&world);
+    finish(&world, &mut run);
+    let clip = checks::records(&world.contents)[0].clip.clone().unwrap();
+    run.processes[0].call("analyze".to_owned(), None, async move {
+        client.analyze(MediaInput::clip(clip)).frames(2).await
+    });
+    step(&mut run, 0, steps);
+    let has_ended = run.processes[0].is_idle();
+    let state = || {
+        let records = checks::records(&world.contents);
+        let mut of = records.iter().filter(|record| record.operation == "analyze");
+        of.next().map(|record| record.state.clone())
+    };
+    let before = state();
+    run.kill(0);
+    run.processes.push(Process::new(&world, 2));
+    run.recover_all();
+    finish(&world, &mut run);
+    world.lock(|state| assert_eq!(state.violation, None));
+    (has_ended, [before, state()])
+}
+
+#[test]
+fn an_analysis_that_was_only_reserved_is_not_recorded() {
+    let mut reserved = 0;
+    let ended = (0..MAX_ORDERS).find(|steps| {
+        let (has_ended, [before, after]) = killed_analysis(*steps);
+        if before.as_deref() == Some("reserved") {
+            reserved += 1;
+            assert_eq!(after, None, "after {steps} steps");
+        }
+        has_ended
+    });
+    assert!(ended.is_some() && reserved > 0, "{reserved} orders of {ended:?}");
 }

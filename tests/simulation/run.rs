@@ -181,19 +181,31 @@ impl Run {
         self.processes[at].call(format!("generate {prompt:?}"), Some(prompt), async move {
             client.generate(request.resolution("480p")).await
         });
+        self.critical_moment(at, &asked);
+    }
+
+    /// Lets something happen at a critical moment of a request, in about a third of all cases.
+    fn critical_moment(&mut self, at: usize, prompt: &str) {
         match self.world.dice(|dice| dice.below(100)) {
-            // Events at three critical moments. After the reservation, an expired lease must be noticed.
+            // After the reservation, an expired lease must be noticed.
             0..10 => {
                 self.step_for_a_while(at);
                 self.suspend(at);
             }
             // After the create request, the job id must be written.
             10..22 => {
-                self.step_until(at, MAX_STEPS, |state| state.services[0].is_traveling(&asked));
+                self.step_until(at, MAX_STEPS, |state| state.services[0].is_traveling(prompt));
                 self.outage();
             }
             // At each of these moments, the process can be killed.
             22..27 => {
+                self.step_for_a_while(at);
+                self.kill(at);
+            }
+            // After the reply, a chain has two documents to write.
+            27..32 => {
+                self.step_until(at, MAX_STEPS, |state| state.services[0].is_traveling(prompt));
+                self.pass(Duration::from_secs(10));
                 self.step_for_a_while(at);
                 self.kill(at);
             }
@@ -243,6 +255,7 @@ impl Run {
             let next = ContinueRequest::new(prompt(step)).duration(Duration::from_secs(1));
             request = request.then(next.resolution("480p").plan(false));
         }
+        let first_prompt = prompt(0);
         let client = self.processes[at].client.clone();
         let (world, number) = (Arc::clone(&self.world), self.processes[at].number);
         let (name, steps) = (chain.name.clone(), chain.steps);
@@ -262,6 +275,7 @@ impl Run {
             });
             Ok(made)
         });
+        self.critical_moment(at, &first_prompt);
     }
 
     /// Returns the id of a saved clip.
@@ -324,7 +338,7 @@ impl Run {
     }
 
     /// Recovers while no other process works, and checks that every open record is reported.
-    fn recover_all(&mut self) {
+    pub(super) fn recover_all(&mut self) {
         let client = self.processes[0].client.clone();
         let world = Arc::clone(&self.world);
         self.processes[0].call("recover".to_owned(), None, async move {
@@ -381,7 +395,7 @@ impl Run {
         });
     }
 
-    fn kill(&mut self, at: usize) {
+    pub(super) fn kill(&mut self, at: usize) {
         self.world.count("kills");
         self.processes.swap_remove(at).kill();
     }

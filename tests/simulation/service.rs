@@ -167,6 +167,14 @@ impl Service {
         self.traveling.iter().any(|sent| sent.create.prompt == prompt)
     }
 
+    /// Ends all jobs with a clip, which can be polled and downloaded from now on.
+    pub(super) fn complete_jobs(&mut self, now: Duration) {
+        for job in &mut self.jobs {
+            (job.end, job.ready, job.unknown_until) = (End::Clip, now, now);
+            job.gone = Duration::MAX;
+        }
+    }
+
     /// Delivers the create requests that arrive now. Returns the jobs that were made.
     pub(super) fn deliver(&mut self, now: Duration, dice: &mut Dice, is_calm: bool) -> Vec<Job> {
         let (arrived, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.traveling)

@@ -140,7 +140,7 @@ impl ErrorReply {
             .with_guidance("check XAI_API_KEY; an OAuth token may have expired"),
             ErrorKind::InvalidRequest if self.mentions(&["must provide output.upload_url"]) => {
                 Error::new(kind, format!("{action}: {}", self.summary())).with_guidance(
-                    "your team has zero data retention: set the output of the request to a signed upload URL of your own bucket",
+                    "your team has zero data retention: set the output of the request to an upload target, which is a signed URL of your own bucket",
                 )
             }
             ErrorKind::RateLimited if self.mentions(&["credit", "spending", "billing"]) => {
