@@ -112,7 +112,7 @@ def test_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         reelkin.VideoClient(tmp_path / "clips", api_key="k", budget="5.00")  # type: ignore[arg-type]  # pyright: ignore
     with pytest.raises(TypeError, match="expected a reelkin.PollPolicy, not dict"):
         reelkin.VideoClient(tmp_path / "clips", api_key="k", poll={})  # type: ignore[arg-type]  # pyright: ignore
-    with pytest.raises(reelkin.ConfigError, match="this build cannot open buckets: it lacks the feature s3"):
+    with pytest.raises(reelkin.ConfigError, match="this build cannot open buckets, because it lacks the feature s3"):
         reelkin.VideoClient("s3://films/team", api_key="k")
     (tmp_path / "file").write_text("")
     with pytest.raises(reelkin.LibraryError) as broken:

@@ -169,7 +169,7 @@ struct Table {
 #[derive(Debug)]
 pub(crate) struct Jobs {
     table: Mutex<Table>,
-    max_jobs: usize,
+    max_kept: usize,
     max_clip_bytes: u64,
 }
 
@@ -178,7 +178,7 @@ impl Jobs {
     pub(crate) fn new(max_jobs: usize) -> Self {
         Self {
             table: Mutex::default(),
-            max_jobs,
+            max_kept: max_jobs,
             max_clip_bytes: MAX_CLIP_BYTES,
         }
     }
@@ -274,7 +274,7 @@ impl Jobs {
     /// Removes the oldest finished jobs until the limits hold.
     fn evict(&self, table: &mut Table) {
         let mut at = 0;
-        while (table.jobs.len() > self.max_jobs || table.clip_bytes > self.max_clip_bytes)
+        while (table.jobs.len() > self.max_kept || table.clip_bytes > self.max_clip_bytes)
             && at < table.order.len()
         {
             let id = table.order[at];
