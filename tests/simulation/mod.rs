@@ -185,7 +185,10 @@ const GUARDS: [Missed; 13] = [
         &["with other bytes", "and it is not what"],
     ),
     (Mutation::SkipClamping, &["panicked"]),
-    (Mutation::ResendPaidStep, &["was asked for once, and both"]),
+    (
+        Mutation::ResendPaidStep,
+        &["was asked for once, and both", "ticks are called paid"],
+    ),
     (Mutation::DropIntended, &["has no record"]),
     (
         Mutation::FailUnansweredCreate,
@@ -205,7 +208,10 @@ const GUARDS: [Missed; 13] = [
     ),
     (Mutation::SkipLeaseCheck, &["has no record"]),
     (Mutation::AbandonRecordedStep, &["was asked for once, and both"]),
-    (Mutation::OverwriteRecords, &["has no record", "of a budget of"]),
+    (
+        Mutation::OverwriteRecords,
+        &["has no record", "of a budget of", "was asked for once, and both"],
+    ),
 ];
 
 thread_local! {
