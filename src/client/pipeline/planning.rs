@@ -229,7 +229,11 @@ pub(crate) async fn plan_prompt(
 }
 
 /// Adds the maximum cost of planning to a reservation, if the prompt is to be planned.
-pub(crate) fn reserve(client: &VideoClient, request: &PlanningRequest<'_>, record: &mut JobRecord) {
+pub(crate) fn add_max_query_cost(
+    client: &VideoClient,
+    request: &PlanningRequest<'_>,
+    record: &mut JobRecord,
+) {
     if let Some(settings) = settings(client, request) {
         let without_content = |(role, tag, _): &(String, Option<String>, PlannerPicture<'_>)| PlannerImage {
             role: role.clone(),

@@ -79,10 +79,10 @@ impl ReservedJob {
         let mut record = JobRecord::new(reservation.operation)?;
         record.model = Some(reservation.model.to_string());
         record.estimate = reservation.estimate;
-        planning::reserve(client, planning, &mut record);
+        planning::add_max_query_cost(client, planning, &mut record);
         let reserved = Self {
             client: client.clone(),
-            owned: reserve(client, record).await?,
+            owned: reserve_with_retries(client, record).await?,
             observer: reservation.observer,
             stop: reservation.stop,
         };
@@ -264,7 +264,7 @@ impl ReservedJob {
 ///
 /// # Errors
 /// `Budget` if a limit forbids it, `Library` if the journal cannot be written.
-pub(crate) async fn reserve(client: &VideoClient, mut record: JobRecord) -> Result<OwnedRecord> {
+pub(crate) async fn reserve_with_retries(client: &VideoClient, mut record: JobRecord) -> Result<OwnedRecord> {
     record.service = Some(client.inner.provider.origin());
     let budget = &client.inner.budget;
     for attempt in 1.. {

@@ -130,7 +130,7 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
     let size = planner::describe_query_size(&clip);
     let max_cost = planner::max_query_cost(&client.inner.models, &options.model, size, false);
     (record.query_cost, record.has_unpriced_query) = (max_cost, max_cost.is_none());
-    let owned = submit::reserve(&client, record).await?;
+    let owned = submit::reserve_with_retries(&client, record).await?;
     if stop.is_stopped() {
         owned.discard().await?;
         return Err(crate::stop::stopped_before_send());
