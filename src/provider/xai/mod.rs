@@ -1,7 +1,7 @@
 //! The xAI service: implements [`Provider`] over its HTTP API.
 //!
 //! The only module that knows the JSON of the service. Each file owns one endpoint, both the request and the reply;
-//! `paid` and `error_reply` hold the rules that they share.
+//! `paid_retry` and `error_reply` hold the rules that they share.
 
 mod create;
 mod error_reply;
@@ -12,7 +12,7 @@ mod json_body;
 mod language_model;
 mod lenient_json;
 mod models;
-mod paid;
+mod paid_retry;
 mod poll;
 mod spans;
 
