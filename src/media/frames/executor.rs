@@ -1,4 +1,4 @@
-//! Runs the [seek plan](super::seek_plan): seeks, reads packets, decodes them and keeps the wanted frames.
+//! Runs the [decode plan](super::decode_plan): seeks, reads packets, decodes them and keeps the wanted frames.
 //!
 //! All frames of a clip are decoded on this one path:
 //!
@@ -15,12 +15,12 @@ use ff::Packet;
 use ffmpeg_next as ff;
 
 use super::converter::FrameConverter;
+use super::decode_plan::{DecodePlan, KeyFrameGroup, RunTimings, Target};
 use super::decoder::Decoder;
 use super::frame::Frame;
 use super::packet_run::{PacketRun, needed_packets};
 use super::position::FramePosition;
 use super::scan::{scan, scan_positions};
-use super::seek_plan::{DecodePlan, KeyFrameGroup, RunTimings, Target};
 use crate::error::Result;
 use crate::media::container::clip::Clip;
 use crate::media::libav::numbers::CodecId;

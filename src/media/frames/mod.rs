@@ -1,7 +1,7 @@
 //! Decoding of frames: the calls that return them, and what can be computed from them.
 //!
-//! A frame is found in three steps. The [seek plan](seek_plan) computes which packets to decode and which frames to keep,
-//! the [executor] runs it, and the [converter] turns decoded pictures into [`Frame`]s.
+//! A frame is found in three steps. The [decode plan](decode_plan) computes which packets to decode and which frames to
+//! keep, the [executor] runs it, and the [converter] turns decoded pictures into [`Frame`]s.
 
 pub(crate) mod batch;
 pub(crate) mod compare;
@@ -9,6 +9,7 @@ pub(crate) mod compare;
 pub(crate) mod constant_rate;
 pub(crate) mod contact_sheet;
 pub(crate) mod converter;
+mod decode_plan;
 pub(crate) mod decoder;
 mod disposable_frames;
 pub(crate) mod executor;
@@ -17,7 +18,6 @@ mod packet_run;
 pub(crate) mod position;
 mod scan;
 pub(crate) mod seam;
-mod seek_plan;
 pub(crate) mod sharpest;
 pub(crate) mod statistics;
 pub(crate) mod still_picture;

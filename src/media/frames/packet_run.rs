@@ -3,8 +3,8 @@
 use ff::Packet;
 use ffmpeg_next as ff;
 
+use super::decode_plan::{DecodePlan, PacketTiming, RunTimings, Target};
 use super::disposable_frames::PacketSyntax;
-use super::seek_plan::{DecodePlan, PacketTiming, RunTimings, Target};
 use crate::error::Result;
 use crate::media::container::clip::Clip;
 use crate::media::libav::flags;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::seek_plan::Target;
+use super::decode_plan::Target;
 use crate::error::{Error, Result};
 use crate::media::container::clip::Clip;
 use crate::media::libav::time_base::to_ticks;

@@ -3,10 +3,10 @@
 use ffmpeg_next as ff;
 
 use super::converter::FrameConverter;
+use super::decode_plan::Target;
 use super::decoder::Decoder;
 use super::frame::Frame;
 use super::position::FramePosition;
-use super::seek_plan::Target;
 use crate::error::Result;
 use crate::media::container::clip::Clip;
 

@@ -1,4 +1,4 @@
-//! The seek plan: where to seek to for a frame, which packets to decode, and which of the decoded frames to keep.
+//! The decode plan: where to seek to for a frame, which packets to decode, and which of the decoded frames to keep.
 //!
 //! Arithmetic on the timestamps of packets, without libav. The [executor](super::executor) runs the plan.
 
