@@ -25,9 +25,9 @@ const MAX_FRESH_LINKS: u32 = 3;
 
 /// A job of the service whose clip is not saved yet.
 pub(crate) struct PendingJob {
-    id: JobId,
+    job_id: JobId,
     /// The id that its clip has or will have.
-    name: ClipId,
+    clip_id: ClipId,
     owned: OwnedRecord,
     /// The group of jobs with similar durations that it belongs to.
     kind: Option<String>,
@@ -41,15 +41,15 @@ pub(crate) struct PendingJob {
 impl PendingJob {
     /// Creates a pending job. `in_record` is whether the record has the draft, so that memory need not hold it.
     pub(crate) fn new(
-        id: JobId,
-        name: ClipId,
+        job_id: JobId,
+        clip_id: ClipId,
         owned: OwnedRecord,
         draft: Box<ClipDraft>,
         in_record: bool,
     ) -> Self {
         Self {
-            id,
-            name,
+            job_id,
+            clip_id,
             owned,
             kind: draft.kind(),
             picked_up: draft.picked_up,
@@ -67,8 +67,8 @@ impl PendingJob {
         })
     }
 
-    pub(crate) const fn id(&self) -> &JobId {
-        &self.id
+    pub(crate) const fn job_id(&self) -> &JobId {
+        &self.job_id
     }
 
     /// Reads a pending job from its record in the journal.
@@ -77,14 +77,17 @@ impl PendingJob {
     /// `Library` if the record has no job id.
     pub(crate) fn from_record(owned: OwnedRecord) -> Result<Box<Self>> {
         let record = owned.record();
-        let Some(id) = record.job_id.clone() else {
+        let Some(job_id) = record.job_id.clone() else {
             let message = format!("finish the job of record {}: the record has no job id", record.id);
             return Err(Error::new(ErrorKind::Library, message));
         };
-        let name = record.clip.clone().unwrap_or_else(|| ClipId::of_job(id.as_str()));
+        let clip_id = record
+            .clip
+            .clone()
+            .unwrap_or_else(|| ClipId::of_job(job_id.as_str()));
         let in_record = record.draft.is_some();
         let draft = Box::new(ClipDraft::from_record(record));
-        Ok(Box::new(Self::new(id, name, owned, draft, in_record)))
+        Ok(Box::new(Self::new(job_id, clip_id, owned, draft, in_record)))
     }
 }
 
@@ -116,7 +119,7 @@ async fn record_result(
     job: Box<PendingJob>,
     result: Result<(Clip, Option<UsdTicks>)>,
 ) -> Result<Clip, (Error, Box<JobRecord>)> {
-    let PendingJob { id, owned, .. } = *job;
+    let PendingJob { job_id, owned, .. } = *job;
     let library = &client.inner.library;
     match result {
         Ok((clip, cost)) => {
@@ -129,9 +132,9 @@ async fn record_result(
                 record.quarantined = false;
             });
             if let Err(error) = closed.await {
-                tracing::warn!(job = %id, %error, "the clip is saved, but its record could not be closed and stays open until the next recovery");
+                tracing::warn!(job = %job_id, %error, "the clip is saved, but its record could not be closed and stays open until the next recovery");
             }
-            tracing::info!(job = %id, clip = %clip.id, "saved");
+            tracing::info!(job = %job_id, clip = %clip.id, "saved");
             reporter.emit(JobEvent::Saved {
                 clip: clip.id.to_string(),
                 path: clip.path.clone(),
@@ -139,11 +142,11 @@ async fn record_result(
             Ok(clip)
         }
         Err(error) => {
-            let error = error.with_job_id(&id);
+            let error = error.with_job_id(&job_id);
             let error = quarantine::explain(library, owned.record(), error).await;
             let mut unchanged = owned.record().clone();
             let updated = record_error(owned, &error).await.unwrap_or_else(|journal_error| {
-                tracing::warn!(job = %id, error = %journal_error, "the error of the job could not be written to the journal");
+                tracing::warn!(job = %job_id, error = %journal_error, "the error of the job could not be written to the journal");
                 unchanged.error = Some(JobError::from(&error));
                 unchanged
             });
@@ -208,7 +211,7 @@ async fn save_clip(
     finished: FinishedJob,
 ) -> Result<(Clip, Option<UsdTicks>)> {
     let mut draft = job.take_draft();
-    let (id, name, owned) = (&job.id, &job.name, &mut job.owned);
+    let (job_id, clip_id, owned) = (&job.job_id, &job.clip_id, &mut job.owned);
     let inner = &client.inner;
     let (cost, raw) = (finished.cost, finished.raw.clone());
     let done = owned.change(|record| {
@@ -218,7 +221,7 @@ async fn save_clip(
     });
     if let Err(error) = done.await {
         // The clip is paid for, so it is downloaded nevertheless.
-        tracing::warn!(job = %id, %error, "the end of the job could not be written to the journal");
+        tracing::warn!(job = %job_id, %error, "the end of the job could not be written to the journal");
     }
 
     let permit = async { Ok(inner.finishing.acquire().await) };
@@ -237,15 +240,15 @@ async fn save_clip(
             }
             None => Default::default(),
         };
-        let record = draft.into_record(client, id, name, &finished, &verified, results);
-        let clip = inner.library.complete(name, record).await.map_err(paid)?;
+        let record = draft.into_record(client, job_id, clip_id, &finished, &verified, results);
+        let clip = inner.library.complete(clip_id, record).await.map_err(paid)?;
         return Ok((clip, finished.cost));
     }
-    let mut staged = inner.library.stage_for_job(name, id.as_str()).await?;
+    let mut staged = inner.library.stage_for_job(clip_id, job_id.as_str()).await?;
     let mut quarantine = Quarantine {
         client,
-        id,
-        name,
+        job_id,
+        clip_id,
         owned,
     };
     let fetched = Box::pin(download_verified(
@@ -257,7 +260,7 @@ async fn save_clip(
     ));
     let (finished, verified) = reporter.until_stopped(fetched).await?;
     let results = draft.check_content(client, staged.path()).await;
-    let record = draft.into_record(client, id, name, &finished, &verified, results);
+    let record = draft.into_record(client, job_id, clip_id, &finished, &verified, results);
     let clip = staged.commit(record).await.map_err(paid)?;
     Ok((clip, finished.cost))
 }
@@ -274,7 +277,7 @@ async fn wait(client: &VideoClient, reporter: &Reporter, job: &PendingJob) -> Re
         },
         None => PollStart::Resumed,
     };
-    let wait = job::wait_until_over(provider, &job.id, &inner.poll, reporter, start);
+    let wait = job::wait_until_over(provider, &job.job_id, &inner.poll, reporter, start);
     match reporter.until_stopped(wait).await {
         Err(error) if matches!(error.kind(), ErrorKind::JobExpired | ErrorKind::NotFound) => {
             let reply = job.owned.record().reply.as_ref();
@@ -288,13 +291,13 @@ async fn wait(client: &VideoClient, reporter: &Reporter, job: &PendingJob) -> Re
 /// Returns the clip of a job if the library already has it, with or without its sidecar.
 async fn find_existing_clip(client: &VideoClient, job: &PendingJob) -> Result<Option<Clip>> {
     let library = &client.inner.library;
-    match library.clip(&job.name).await {
+    match library.clip(&job.clip_id).await {
         Ok(clip) => return Ok(Some(clip)),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
     if job.picked_up {
-        return library.clip_of_job(job.id.as_str()).await;
+        return library.clip_of_job(job.job_id.as_str()).await;
     }
     Ok(None)
 }
@@ -313,7 +316,7 @@ async fn download_verified(
     staged: &mut Staged,
     quarantine: &mut Quarantine<'_>,
 ) -> Result<(FinishedJob, verify::VerifiedClip)> {
-    let (client, id) = (quarantine.client, quarantine.id);
+    let (client, job_id) = (quarantine.client, quarantine.job_id);
     let mut attempts = 0;
     loop {
         let error = match download(reporter, &finished, draft, staged, quarantine).await {
@@ -335,11 +338,11 @@ async fn download_verified(
         if attempts >= MAX_FRESH_LINKS {
             return Err(paid(error));
         }
-        tracing::debug!(job = %id, error = %error, "asking for a fresh link");
+        tracing::debug!(job = %job_id, error = %error, "asking for a fresh link");
         job::pause(client.inner.poll.first).await;
         let provider = &*client.inner.provider;
         finished =
-            job::wait_until_over(provider, id, &client.inner.poll, reporter, PollStart::Resumed).await?;
+            job::wait_until_over(provider, job_id, &client.inner.poll, reporter, PollStart::Resumed).await?;
     }
 }
 

@@ -15,8 +15,8 @@ use crate::provider::FinishedJob;
 /// Moves downloads of a job that failed verification into quarantine.
 pub(crate) struct Quarantine<'a> {
     pub(crate) client: &'a VideoClient,
-    pub(crate) id: &'a JobId,
-    pub(crate) name: &'a ClipId,
+    pub(crate) job_id: &'a JobId,
+    pub(crate) clip_id: &'a ClipId,
     pub(crate) owned: &'a mut OwnedRecord,
 }
 
@@ -37,10 +37,10 @@ impl Quarantine<'_> {
             Err(error) => Err(error),
         };
         let Err(error) = result else {
-            tracing::info!(job = %self.id, %reason, "the download failed verification and is in quarantine");
+            tracing::info!(job = %self.job_id, %reason, "the download failed verification and is in quarantine");
             return Ok(());
         };
-        tracing::warn!(job = %self.id, %error, "a download that failed verification could not be kept");
+        tracing::warn!(job = %self.job_id, %error, "a download that failed verification could not be kept");
         // If the staged file is unusable as well, the first error is the cause.
         staged.truncate(0).await.map_err(|_| error)
     }
@@ -59,7 +59,14 @@ impl Quarantine<'_> {
         let reason = reason.to_string();
         let draft = ClipDraft::from_record(record);
         let (verified, results) = (VerifiedClip::default(), CheckResults::default());
-        let mut sidecar = draft.into_record(self.client, self.id, self.name, finished, &verified, results);
+        let mut sidecar = draft.into_record(
+            self.client,
+            self.job_id,
+            self.clip_id,
+            finished,
+            &verified,
+            results,
+        );
         if let Some(ours) = &mut sidecar.reelkin {
             let delivery = ours.delivery.get_or_insert_default();
             delivery.unverified(&reason);
@@ -68,7 +75,7 @@ impl Quarantine<'_> {
         }
         RejectedClip {
             record_id: record.id.clone(),
-            job_id: self.id.clone(),
+            job_id: self.job_id.clone(),
             reason,
             sidecar,
         }

@@ -393,7 +393,7 @@ async fn finish_job(
         return Ok(RecoveryResult::OtherService(owned.record().clone()));
     }
     let job = finish::PendingJob::from_record(owned)?;
-    let id = job.id().clone();
+    let id = job.job_id().clone();
     let part = part(id.clone());
     part.submitted(&id, None);
     Ok(

@@ -285,13 +285,13 @@ impl ClipDraft {
     pub(crate) fn into_record(
         self,
         client: &VideoClient,
-        id: &JobId,
-        name: &ClipId,
+        job_id: &JobId,
+        clip_id: &ClipId,
         finished: &FinishedJob,
         verified: &VerifiedClip,
         results: CheckResults,
     ) -> ClipRecord {
-        let created_at = name.millis().unwrap_or_else(now_millis);
+        let created_at = clip_id.millis().unwrap_or_else(now_millis);
         let cost = finished.cost.map(UsdTicks::ticks);
         let mut delivered = verified.delivered.clone();
         // Without libav nothing was measured, so the duration that the service reports is used.
@@ -319,7 +319,7 @@ impl ClipDraft {
         }
 
         let mut record = ClipRecord::new(created_at);
-        record.request_id = Some(format!("req_{}", name.as_str()));
+        record.request_id = Some(format!("req_{}", clip_id.as_str()));
         record.prompt.clone_from(&self.prompt);
         record.user_prompt.clone_from(&self.prompt);
         record.revised_prompt.clone_from(&self.prompt);
@@ -339,7 +339,7 @@ impl ClipDraft {
             resolution,
             aspect_ratio: ratio,
             source_image_filename: self.source_image,
-            xai_video_request_id: Some(id.to_string()),
+            xai_video_request_id: Some(job_id.to_string()),
             model: effective.clone(),
             requested_model,
             effective_model: effective,
@@ -350,7 +350,7 @@ impl ClipDraft {
             ..VideoFacts::default()
         });
         record.video_continuity = Some(Continuity::first(
-            &name.file_name(),
+            &clip_id.file_name(),
             self.prompt.as_deref(),
             self.prompt.as_deref().unwrap_or_default(),
             created_at,
@@ -360,7 +360,7 @@ impl ClipDraft {
         record.reelkin = Some(ReelkinRecord {
             cost_usd_ticks: cost,
             operation: Some(self.operation.clone()),
-            job_id: Some(id.to_string()),
+            job_id: Some(job_id.to_string()),
             delivery: Some(delivery),
             request: self.request,
             inputs: Some(self.inputs),
@@ -372,7 +372,7 @@ impl ClipDraft {
         }
         if let Some(parent) = self.parent {
             let parent = client.inner.library.restore_parent(parent);
-            parent.write_into(&mut record, name, &self.operation, self.frame);
+            parent.write_into(&mut record, clip_id, &self.operation, self.frame);
         }
         record
     }

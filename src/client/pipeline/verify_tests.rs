@@ -99,10 +99,16 @@ async fn a_clip_that_cannot_be_decoded_here_is_kept_with_a_note() {
     );
     let verified = verify::verify_clip(&path, NO_DECODER).await.unwrap();
     let client = client(&folder.path().join("clips"), NO_DECODER);
-    let (id, finished) = (JobId::parse("job").unwrap(), FinishedJob::default());
-    let name = ClipId::of_job("job");
-    let record =
-        ClipDraft::unknown().into_record(&client, &id, &name, &finished, &verified, CheckResults::default());
+    let (job_id, finished) = (JobId::parse("job").unwrap(), FinishedJob::default());
+    let clip_id = ClipId::of_job("job");
+    let record = ClipDraft::unknown().into_record(
+        &client,
+        &job_id,
+        &clip_id,
+        &finished,
+        &verified,
+        CheckResults::default(),
+    );
     let warnings = record.reelkin.unwrap().warnings.unwrap();
     assert!(
         warnings
