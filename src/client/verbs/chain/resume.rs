@@ -90,7 +90,7 @@ impl ChainRun {
     /// # Errors
     /// The reason why the step can neither be finished nor be sent again.
     pub(crate) async fn resume_step(&self, index: usize, number: usize) -> Result<Option<Clip>> {
-        let step = self.ledger.record().await.steps[index].clone();
+        let step = self.progress.record().await.steps[index].clone();
         let library = self.client.library();
         match step.state {
             ChainStepState::Sending | ChainStepState::Sent | ChainStepState::Unknown => {}
@@ -125,10 +125,10 @@ impl ChainRun {
             RecoveryResult::Saved(clip) => Ok(Some(*clip)),
             RecoveryResult::Dropped => self.reopen(index, UsdTicks::ZERO).await.map(|()| None),
             RecoveryResult::Unsettled(_) => {
-                self.ledger
+                self.progress
                     .change(|record| record.steps[index].state = ChainStepState::Unknown)
                     .await?;
-                Err(unknown_submission(&self.ledger.record().await, index))
+                Err(unknown_submission(&self.progress.record().await, index))
             }
             RecoveryResult::Open(record) | RecoveryResult::Failed(record) => Err(match record.failure() {
                 Some(error) => self.record_failure(index, error).await,
@@ -151,7 +151,7 @@ impl ChainRun {
                     // The record was removed by hand, and the request was sent; or the chain was edited by hand, and
                     // nobody knows.
                     None if step.state == ChainStepState::Unknown || step.record_id.is_none() => {
-                        Err(unknown_submission(&self.ledger.record().await, index))
+                        Err(unknown_submission(&self.progress.record().await, index))
                     }
                     // The reservation was released: nothing was sent.
                     None => self.reopen(index, UsdTicks::ZERO).await.map(|()| None),
@@ -205,7 +205,7 @@ impl ChainRun {
 
     /// Resets a step, so that it is sent again. `lost` is what the last attempt cost.
     async fn reopen(&self, index: usize, lost: UsdTicks) -> Result<()> {
-        self.ledger
+        self.progress
             .change(|record| {
                 let step = &mut record.steps[index];
                 step.state = ChainStepState::Open;

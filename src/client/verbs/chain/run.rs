@@ -38,7 +38,7 @@ pub(crate) async fn run(
     let id = record.id.clone();
     let run = ChainRun {
         last: record.number(record.steps.len().saturating_sub(1)),
-        ledger: Arc::new(ChainLedger {
+        progress: Arc::new(ChainProgress {
             file,
             record: Mutex::new(record),
         }),
@@ -53,12 +53,12 @@ pub(crate) async fn run(
 }
 
 /// The record of the chain, in memory and in the library.
-pub(crate) struct ChainLedger {
+pub(crate) struct ChainProgress {
     file: ChainFile,
     record: Mutex<ChainRecord>,
 }
 
-impl ChainLedger {
+impl ChainProgress {
     /// Changes the record and saves it.
     pub(crate) async fn change(&self, change: impl FnOnce(&mut ChainRecord) + Send) -> Result<()> {
         let mut record = self.record.lock().await;
@@ -74,7 +74,7 @@ impl ChainLedger {
 
 /// Records in the chain which record of the journal and which job belong to a step.
 struct StepObserver {
-    ledger: Arc<ChainLedger>,
+    progress: Arc<ChainProgress>,
     index: usize,
     estimate: Option<UsdTicks>,
 }
@@ -89,7 +89,7 @@ impl SubmissionObserver for StepObserver {
             step.tries += 1;
             (step.job_id, step.error) = (None, None);
         };
-        self.ledger.change(change).boxed()
+        self.progress.change(change).boxed()
     }
 
     fn accepted<'a>(&'a self, id: &'a JobId) -> BoxFuture<'a, ()> {
@@ -99,7 +99,7 @@ impl SubmissionObserver for StepObserver {
                 step.state = ChainStepState::Sent;
                 step.job_id = Some(id.clone());
             };
-            if let Err(error) = self.ledger.change(change).await {
+            if let Err(error) = self.progress.change(change).await {
                 tracing::warn!(job = %id, %error, "the job could not be written to the record of the chain");
             }
         }
@@ -110,7 +110,7 @@ impl SubmissionObserver for StepObserver {
 /// A running chain.
 pub(crate) struct ChainRun {
     pub(crate) client: VideoClient,
-    pub(crate) ledger: Arc<ChainLedger>,
+    pub(crate) progress: Arc<ChainProgress>,
     start: Option<MediaInput>,
     steps: Vec<Option<Step>>,
     reporter: Reporter<ChainEvent>,
@@ -123,7 +123,7 @@ pub(crate) struct ChainRun {
 impl ChainRun {
     /// Makes the missing clips in order.
     async fn run(mut self) -> Result<ChainOutcome> {
-        let record = self.ledger.record().await;
+        let record = self.progress.record().await;
         let first = record.unfinished().unwrap_or(record.steps.len());
         for (index, step) in record.steps.iter().take(first).enumerate() {
             self.reporter.emit(ChainEvent::StepFinished {
@@ -148,11 +148,11 @@ impl ChainRun {
 
     /// Makes the clip of a step, or finishes it if an earlier run has sent it.
     async fn run_step(&mut self, index: usize) -> Result<()> {
-        let number = self.ledger.record().await.number(index);
+        let number = self.progress.record().await.number(index);
         if let Some(clip) = self.resume_step(index, number).await? {
             return self.record_clip(index, number, clip).await;
         }
-        let record = self.ledger.record().await;
+        let record = self.progress.record().await;
         if record.steps[index].state == ChainStepState::Failed {
             self.check_resend(&record, index).await?;
         }
@@ -167,7 +167,7 @@ impl ChainRun {
         let costs = self.estimate_from(&record, index, from.as_ref()).await?;
         price::check_budget(&record, index, &costs)?;
         let observer = Arc::new(StepObserver {
-            ledger: Arc::clone(&self.ledger),
+            progress: Arc::clone(&self.progress),
             index,
             estimate: costs.first().copied().flatten(),
         });
@@ -264,7 +264,7 @@ impl ChainRun {
     /// Records the error of a step, and returns it.
     pub(crate) async fn record_failure(&self, index: usize, error: Error) -> Error {
         let is_unsent = {
-            let record = self.ledger.record.lock().await;
+            let record = self.progress.record.lock().await;
             matches!(
                 record.steps[index].state,
                 ChainStepState::Open | ChainStepState::Failed
@@ -301,8 +301,8 @@ impl ChainRun {
                 message: error.to_string(),
             });
         };
-        if let Err(ledger_error) = self.ledger.change(change).await {
-            tracing::warn!(error = %ledger_error, "the error of a clip could not be written to the record of the chain");
+        if let Err(save_error) = self.progress.change(change).await {
+            tracing::warn!(error = %save_error, "the error of a clip could not be written to the record of the chain");
         }
         error
     }
@@ -323,7 +323,7 @@ impl ChainRun {
         let cost = total_cost(&clip);
         let (clip_id, name) = (clip.id.clone(), clip.id.to_string());
         self.add_to_sidecar(clip, number, drift).await;
-        self.ledger
+        self.progress
             .change(|record| {
                 let step = &mut record.steps[index];
                 step.state = ChainStepState::Done;
@@ -349,7 +349,7 @@ impl ChainRun {
             let first = if self.start.is_some() {
                 self.start.clone()
             } else {
-                let record = self.ledger.record.lock().await;
+                let record = self.progress.record.lock().await;
                 record.steps[0]
                     .clip
                     .as_ref()
@@ -373,7 +373,7 @@ impl ChainRun {
         if block.extra.contains_key("chain") {
             return;
         }
-        let chain = self.ledger.record.lock().await.id.clone();
+        let chain = self.progress.record.lock().await.id.clone();
         let note = json!({ "id": chain, "clip": number, "drift": drift });
         block.extra.insert("chain".to_owned(), note);
         if let Some(warning) = drift.and_then(|drift| drift.warning()) {
@@ -386,7 +386,7 @@ impl ChainRun {
 
     /// Returns the result of a finished chain.
     async fn outcome(self) -> Result<ChainOutcome> {
-        let record = self.ledger.record().await;
+        let record = self.progress.record().await;
         let mut clips = Vec::with_capacity(record.steps.len());
         for step in &record.steps {
             let id = step.clip.as_ref().map(ClipId::as_str);
