@@ -259,7 +259,7 @@ const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/sandbox/state/checksum.rs", Wait, 1, "the next piece of a clip in memory or in a file"),
     ("src/sandbox/transport/byte_faults.rs", Wait, 1, "the milliseconds of a fault"),
     ("src/sandbox/transport/listener.rs", Wait, 5, "the requested downtime; MAX_BIND_ATTEMPTS times BIND_PAUSE; a server waits for connections"),
-    ("src/storage/bucket/conditions.rs", Wait, 4, "the timeouts of the store"),
+    ("src/storage/bucket/capability_check.rs", Wait, 4, "the timeouts of the store"),
     ("src/storage/bucket/mod.rs", Wait, 13, "the timeouts of the store: 60 s and three retries if it is opened by URL, otherwise the caller's own; the disk, for one file"),
     ("src/storage/bucket/upload.rs", Wait, 15, "the timeouts of the store; the disk, for one clip"),
     ("src/storage/clip_reader.rs", Wait, 2, "DEADLINE; an order to stop, beside it"),

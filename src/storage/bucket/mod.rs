@@ -2,7 +2,7 @@
 //!
 //! Owns the temporary objects under `.incoming`, uploads in parts, and the step that gives an upload its name.
 
-mod conditions;
+mod capability_check;
 mod upload;
 
 use std::fmt;
@@ -188,7 +188,7 @@ impl Backend for Bucket {
     }
 
     async fn check_writable(&self) -> Result<()> {
-        self.check_conditions().await
+        self.check_capabilities().await
     }
 
     async fn clips(&self, before: Option<ClipId>, limit: usize) -> Result<Vec<ClipId>> {

@@ -15,7 +15,7 @@ use crate::storage::error::store_error;
 impl Bucket {
     /// Writes and deletes an object. The first call also checks that the store refuses to overwrite an object by a put
     /// or a copy, and to update an object that changed since it was read.
-    pub(super) async fn check_conditions(&self) -> Result<()> {
+    pub(super) async fn check_capabilities(&self) -> Result<()> {
         let action = format!("write to {self}");
         let fault = |error| store_error(&action, error);
         let (first, second) = (self.temporary("writable")?, self.temporary("writable")?);
