@@ -22,6 +22,9 @@ use crate::error::{Error, ErrorKind, Result, redact_url};
 use crate::telemetry;
 
 const MAX_REDIRECTS: u32 = 5;
+/// Maximum failed attempts in total, per permitted attempt without progress. Bounds the time that a server can prolong a
+/// download with little progress between failures.
+const MAX_FAILURES_PER_ATTEMPT: u32 = 10;
 /// Bytes at the start of a file that distinguish an MP4 from an error page. Bytes 4 to 8 of an MP4 are its type.
 const HEAD_BYTES: usize = 12;
 
@@ -132,6 +135,7 @@ impl Http {
         let min_progress = bytes_in(policy.stall_timeout, policy.min_bytes_per_second);
         let mut file = RemoteFile::default();
         let mut attempt = 1;
+        let mut failures = 0_u32;
         // The highest position after an attempt that counted as progress. Restarts do not reset it.
         let mut furthest = 0_u64;
         loop {
@@ -164,7 +168,10 @@ impl Http {
             } else {
                 attempt += 1;
             }
-            if attempt > policy.attempts {
+            failures += 1;
+            if attempt > policy.attempts
+                || failures >= policy.attempts.saturating_mul(MAX_FAILURES_PER_ATTEMPT)
+            {
                 return Err(DownloadError::Failed(error.with_attempts(policy.attempts)));
             }
             tracing::debug!(attempt, error = %error, "download interrupted, retrying");

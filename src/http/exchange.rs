@@ -13,7 +13,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, Heade
 use super::timeouts::run_with_timeout;
 use super::{Body, Credential, Http, RequestKind, auth};
 use crate::error::{Error, ErrorKind, Result, redact_url};
-use crate::stop::{BeforeSend, InFlightGuard, StopSignal};
+use crate::stop::{BeforeSend, InFlightGuard, StopSignal, stopped_before_send};
 
 /// Maximum bytes of a reply that are read. Replies of the service are small JSON documents.
 const MAX_REPLY: usize = 1 << 20;
@@ -68,8 +68,15 @@ impl Http {
         let _in_flight = self.begin_paid_request(RequestKind::Create, stop).await?;
         let body = body.into();
         let timeout = self.0.timeouts.upload(body.len());
-        self.send(Method::POST, segments, Some((json(), body)), timeout, before)
-            .await
+        self.send(
+            Method::POST,
+            segments,
+            Some((json(), body)),
+            timeout,
+            Some(stop),
+            before,
+        )
+        .await
     }
 
     /// Sends a paid POST of JSON on a new connection, with a deadline of the caller's choice, unless `stop` was given.
@@ -83,7 +90,8 @@ impl Http {
         // Not a create: the rate of creates is that of the video models.
         let _in_flight = self.begin_paid_request(RequestKind::Other, stop).await?;
         let body = Some((json(), body.into()));
-        self.send(Method::POST, segments, body, timeout, None).await
+        self.send(Method::POST, segments, body, timeout, Some(stop), None)
+            .await
     }
 
     /// Sends a POST of a multipart form, on a new connection.
@@ -99,8 +107,15 @@ impl Http {
             })?;
         self.0.limiter.acquire(RequestKind::Other).await;
         let timeout = self.0.timeouts.upload(body.len());
-        self.send(Method::POST, segments, Some((content_type, body)), timeout, None)
-            .await
+        self.send(
+            Method::POST,
+            segments,
+            Some((content_type, body)),
+            timeout,
+            None,
+            None,
+        )
+        .await
     }
 
     /// Delays every request of the client by at least `pause` from now.
@@ -128,7 +143,7 @@ impl Http {
     async fn send_without_body(&self, method: Method, segments: &[&str]) -> Result<Reply, SendError> {
         let send = || async {
             self.0.limiter.acquire(RequestKind::Other).await;
-            self.send(method.clone(), segments, None, self.0.timeouts.read, None)
+            self.send(method.clone(), segments, None, self.0.timeouts.read, None, None)
                 .await
         };
         let reply = send().await?;
@@ -144,6 +159,7 @@ impl Http {
         segments: &[&str],
         body: Option<(HeaderValue, Body)>,
         timeout: Duration,
+        stop: Option<&StopSignal>,
         before: Option<BeforeSend<'_>>,
     ) -> Result<Reply, SendError> {
         let url = self.api_url(segments);
@@ -153,9 +169,17 @@ impl Http {
             redact_url(url.as_str()),
             self.0.via_proxy
         );
-        let token = self.token().await.map_err(SendError::NotSent)?;
+        let token = match stop {
+            Some(stop) => stop.run_before_send(self.token()).await,
+            None => self.token().await,
+        };
+        let token = token.map_err(SendError::NotSent)?;
         if let Some(before) = before {
             before().await.map_err(SendError::NotSent)?;
+        }
+        // Both can take long. A paid request is already counted as in flight here.
+        if stop.is_some_and(StopSignal::is_stopped) {
+            return Err(SendError::NotSent(stopped_before_send()));
         }
         let client = match body {
             Some(_) => &self.0.clients.post,

@@ -207,7 +207,9 @@ impl Journal {
 
     /// Returns a record, open or settled.
     pub(crate) async fn job_record(&self, id: &RecordId) -> Result<JobRecord> {
-        for store in [self.ledger_store(&day_of(id.millis())), self.open_store()] {
+        let ledger = || self.ledger_store(&day_of(id.millis()));
+        // The ledger is read twice, because the record may move there after the first time.
+        for store in [ledger(), self.open_store(), ledger()] {
             if let Some(entry) = best_entry(&store, id).await?
                 && let Some(found) = store.read(&entry.to_string()).await?
             {

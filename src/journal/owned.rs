@@ -152,7 +152,15 @@ impl OwnedRecord {
                 WriteResult::Gone if self.restore(change).await? => return Ok(()),
                 // Another client has restored it.
                 WriteResult::Gone if self.reload().await?.is_some() => {}
-                WriteResult::Gone if self.0.job.is_none() => return Ok(()),
+                WriteResult::Gone if self.0.job.is_none() => {
+                    match self.journal().job_record(&self.0.record.id).await {
+                        Ok(ended) => self.0.record = ended,
+                        // Its request was never sent.
+                        Err(error) if error.kind() == ErrorKind::NotFound => {}
+                        Err(error) => return Err(error),
+                    }
+                    return Ok(());
+                }
                 WriteResult::Gone => {
                     let ended = self.journal().job_record(&self.0.record.id).await?;
                     return self.add_job_id(ended).await.map(drop);

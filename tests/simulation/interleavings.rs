@@ -105,7 +105,12 @@ fn recovery_at_another_service(steps: u32) -> (bool, Option<String>) {
     };
     run.step_until(0, MAX_STEPS, has_job);
     finish(&world, &mut run);
+    let records = checks::records(&world.contents);
+    let is_saved = records
+        .iter()
+        .all(|record| record.state == "saved" && !record.is_open());
     let violation = world.lock(|state| state.violation.take());
+    let violation = violation.or_else(|| (!is_saved).then(|| format!("the clip is not saved: {records:?}")));
     let violation = violation.map(|violation| format!("{}\nafter {steps} steps: {violation}", trace(&world)));
     (has_ended, violation)
 }

@@ -390,6 +390,10 @@ async fn finish_job(
     let origin = client.inner.provider.origin();
     if !owned.record().is_for_service(&origin) && !is_on(Mutation::FinishAnyService) {
         owned.change(|record| record.owner = None).await?;
+        // Its former owner has ended it meanwhile and reports the result.
+        if owned.record().state.is_over() {
+            return Ok(RecoveryResult::Gone);
+        }
         return Ok(RecoveryResult::OtherService(owned.record().clone()));
     }
     let job = finish::PendingJob::from_record(owned)?;

@@ -9,8 +9,9 @@ use std::time::Instant;
 
 use reelkin::{AccessToken, Charge, Error, ErrorKind, Timeouts, TokenError, VideoClientBuilder, secs};
 use secrecy::SecretString;
+use tokio::sync::Notify;
 
-use crate::support::bench::{Bench, KEY, builder, ms, real_clip, request};
+use crate::support::bench::{Bench, KEY, builder, film, ms, real_clip, request, wait_until};
 use crate::support::http_server::{Server, answer};
 
 /// Returns a token source that counts its calls and answers by that number.
@@ -158,4 +159,39 @@ async fn a_token_may_change_during_a_job() {
         .unwrap();
     client.generate(request()).await.unwrap();
     assert!(asked.load(Ordering::Relaxed) >= 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chain_that_is_stopped_before_its_token_arrives_sends_nothing() {
+    let bench = Bench::start(&[]).await;
+    let (asked, arrives) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+    let (count, arrival) = (Arc::clone(&asked), Arc::clone(&arrives));
+    let source = move || {
+        count.fetch_add(1, Ordering::SeqCst);
+        let arrival = Arc::clone(&arrival);
+        async move {
+            arrival.notified().await;
+            Ok::<_, TokenError>(token())
+        }
+    };
+    let client = bench.builder().bearer(source).build().unwrap();
+    let chain = client.chain(film()).start().await.unwrap();
+    wait_until(
+        || "no token is requested".to_owned(),
+        async || asked.load(Ordering::SeqCst) > 0,
+    )
+    .await;
+    chain.stop_waiting();
+    arrives.notify_one();
+    let error = chain.wait().await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.may_have_been_charged()),
+        (ErrorKind::Stopped, Charge::No),
+        "{error}"
+    );
+    assert_eq!(bench.state().create_requests, 0);
+    assert!(
+        client.library().jobs().await.unwrap().is_empty(),
+        "a record is open"
+    );
 }
