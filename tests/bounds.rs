@@ -128,7 +128,7 @@ const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/ffi/tasks.rs", Channel, 1, "one value, once"),
     ("src/ffi/token.rs", Channel, 1, "one value, once"),
     ("src/http/body.rs", Body, 1, "CHUNK bytes of the file that is sent"),
-    ("src/http/download.rs", Loop, 2, "the attempts of the download policy; its maximum bytes, stall timeout and minimum speed"),
+    ("src/http/download.rs", Loop, 2, "ten times the attempts of the download policy; its maximum bytes, stall timeout and minimum speed"),
     ("src/http/rate_limiter.rs", Collection, 4, "the requests that wait, one entry each"),
     ("src/http/rate_limiter.rs", Loop, 1, "ends when the request is admitted, which a timer checks"),
     ("src/job/duration_stats.rs", Collection, 1, "MAX_KINDS kinds of jobs"),

@@ -74,7 +74,7 @@ pub struct DownloadPolicy {
     pub min_bytes_per_second: u64,
     /// Maximum time without data, and the period over which the speed is measured. Defaults to 30 s.
     pub stall_timeout: Duration,
-    /// Maximum attempts in a row that make no progress, and a tenth of the maximum in total. Defaults to 6.
+    /// Maximum attempts in a row that make no progress. Defaults to 6. In total, ten times as many may fail.
     ///
     /// An interrupted download is resumed where it stopped. An attempt makes progress if it receives more than the minimum
     /// speed yields in `stall_timeout`. Receiving a part again after a restart does not reset the count.
