@@ -242,10 +242,15 @@ impl VideoClient {
 
 impl Inner {
     async fn close(&self, deadline: Duration) {
+        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // A request that waits for the rate limit or for a token must not be sent after this.
+        if let Some(client) = &client {
+            client.stop();
+        }
         if !self.tasks.close(deadline).await {
             tracing::warn!("client closed while a create request was being sent; the journal has its record");
         }
-        self.client.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(client);
         if let Some(tokens) = &self.tokens {
             tokens.close();
         }
