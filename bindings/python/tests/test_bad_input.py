@@ -183,6 +183,24 @@ def test_closing_ends_waits(studio: Studio) -> None:
     asyncio.run(run())
 
 
+def test_closing_prevents_a_request_that_waits(studio: Studio) -> None:
+    """The service asks to wait for two seconds, and the client is closed during that wait."""
+
+    async def run() -> None:
+        async with studio(faults=("create:429=2,times=1",)) as (client, box):
+            call = asyncio.ensure_future(client.generate("x", duration=1))
+            while box.state.create_requests == 0:
+                await asyncio.sleep(0.05)
+            await client.close()
+            with pytest.raises(reelkin.StoppedError) as caught:
+                await asyncio.wait_for(call, 20)
+            assert caught.value.may_have_been_charged == reelkin.Charge.NO
+            await asyncio.sleep(3)
+            assert box.state.create_requests == 1
+
+    asyncio.run(run())
+
+
 def test_two_event_loops_use_one_client(studio: Studio) -> None:
     """Uses them at the same time and one after the other."""
 
