@@ -13,8 +13,32 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{Charge, Error, ErrorKind, Result};
 
-/// A check that runs immediately before a paid request is sent. If it fails, the request is not sent.
-pub(crate) type BeforeSend<'a> = &'a (dyn Fn() -> BoxFuture<'a, Result<()>> + Send + Sync);
+/// What must hold immediately before a paid request is sent: its work was not stopped, and a check succeeds.
+#[derive(Clone, Copy)]
+pub(crate) struct BeforeSend<'a> {
+    pub(crate) stop: &'a StopSignal,
+    pub(crate) check: Option<SendCheck<'a>>,
+}
+
+/// A check that runs immediately before a paid request is sent.
+pub(crate) type SendCheck<'a> = &'a (dyn Fn() -> BoxFuture<'a, Result<()>> + Send + Sync);
+
+impl BeforeSend<'_> {
+    /// Runs the check.
+    ///
+    /// # Errors
+    /// Those of the check, and `Stopped` if the signal was given, also during the check. The request must not be sent
+    /// then.
+    pub(crate) async fn check(self) -> Result<()> {
+        if let Some(check) = self.check {
+            check().await?;
+        }
+        if self.stop.is_stopped() {
+            return Err(stopped_before_send());
+        }
+        Ok(())
+    }
+}
 
 /// A signal to stop work. Clones share one signal. Stopping a parent stops its children, but not the reverse.
 #[derive(Debug, Clone, Default)]

@@ -121,12 +121,7 @@ impl Provider for Service {
     fn origin(&self) -> String {
         unreachable!("jobs are polled, and nothing else")
     }
-    fn submit<'a>(
-        &'a self,
-        _: &'a Submission,
-        _: &'a StopSignal,
-        _: BeforeSend<'a>,
-    ) -> BoxFuture<'a, Result<JobId>> {
+    fn submit<'a>(&'a self, _: &'a Submission, _: BeforeSend<'a>) -> BoxFuture<'a, Result<JobId>> {
         unreachable!("jobs are polled, and nothing else")
     }
     fn parse_saved_reply(&self, _: &serde_json::Value) -> Option<FinishedJob> {

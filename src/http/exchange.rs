@@ -13,7 +13,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, Heade
 use super::timeouts::run_with_timeout;
 use super::{Body, Credential, Http, RequestKind, auth};
 use crate::error::{Error, ErrorKind, Result, redact_url};
-use crate::stop::{BeforeSend, InFlightGuard, StopSignal, stopped_before_send};
+use crate::stop::{BeforeSend, InFlightGuard, StopSignal};
 
 /// Maximum bytes of a reply that are read. Replies of the service are small JSON documents.
 const MAX_REPLY: usize = 1 << 20;
@@ -56,16 +56,14 @@ impl Http {
         self.send_without_body(Method::DELETE, segments).await
     }
 
-    /// Sends a create: a paid POST of JSON, on a new connection, unless `stop` was given. `before` runs immediately
-    /// before it is sent.
+    /// Sends a create: a paid POST of JSON, on a new connection.
     pub(crate) async fn post_create(
         &self,
         segments: &[&str],
         body: impl Into<Body>,
-        stop: &StopSignal,
-        before: Option<BeforeSend<'_>>,
+        before: BeforeSend<'_>,
     ) -> Result<Reply, SendError> {
-        let _in_flight = self.begin_paid_request(RequestKind::Create, stop).await?;
+        let _in_flight = self.begin_paid_request(RequestKind::Create, before.stop).await?;
         let body = body.into();
         let timeout = self.0.timeouts.upload(body.len());
         self.send(
@@ -73,24 +71,23 @@ impl Http {
             segments,
             Some((json(), body)),
             timeout,
-            Some(stop),
-            before,
+            Some(before),
         )
         .await
     }
 
-    /// Sends a paid POST of JSON on a new connection, with a deadline of the caller's choice, unless `stop` was given.
+    /// Sends a paid POST of JSON on a new connection, with a deadline of the caller's choice.
     pub(crate) async fn post_with_timeout(
         &self,
         segments: &[&str],
         body: Bytes,
         timeout: Duration,
-        stop: &StopSignal,
+        before: BeforeSend<'_>,
     ) -> Result<Reply, SendError> {
         // Not a create: the rate of creates is that of the video models.
-        let _in_flight = self.begin_paid_request(RequestKind::Other, stop).await?;
+        let _in_flight = self.begin_paid_request(RequestKind::Other, before.stop).await?;
         let body = Some((json(), body.into()));
-        self.send(Method::POST, segments, body, timeout, Some(stop), None)
+        self.send(Method::POST, segments, body, timeout, Some(before))
             .await
     }
 
@@ -107,15 +104,8 @@ impl Http {
             })?;
         self.0.limiter.acquire(RequestKind::Other).await;
         let timeout = self.0.timeouts.upload(body.len());
-        self.send(
-            Method::POST,
-            segments,
-            Some((content_type, body)),
-            timeout,
-            None,
-            None,
-        )
-        .await
+        self.send(Method::POST, segments, Some((content_type, body)), timeout, None)
+            .await
     }
 
     /// Delays every request of the client by at least `pause` from now.
@@ -143,7 +133,7 @@ impl Http {
     async fn send_without_body(&self, method: Method, segments: &[&str]) -> Result<Reply, SendError> {
         let send = || async {
             self.0.limiter.acquire(RequestKind::Other).await;
-            self.send(method.clone(), segments, None, self.0.timeouts.read, None, None)
+            self.send(method.clone(), segments, None, self.0.timeouts.read, None)
                 .await
         };
         let reply = send().await?;
@@ -159,7 +149,6 @@ impl Http {
         segments: &[&str],
         body: Option<(HeaderValue, Body)>,
         timeout: Duration,
-        stop: Option<&StopSignal>,
         before: Option<BeforeSend<'_>>,
     ) -> Result<Reply, SendError> {
         let url = self.api_url(segments);
@@ -169,17 +158,14 @@ impl Http {
             redact_url(url.as_str()),
             self.0.via_proxy
         );
-        let token = match stop {
-            Some(stop) => stop.run_before_send(self.token()).await,
+        let token = match before {
+            Some(before) => before.stop.run_before_send(self.token()).await,
             None => self.token().await,
         };
         let token = token.map_err(SendError::NotSent)?;
+        // A paid request is already counted as in flight here, so none is sent after a stop that found none in flight.
         if let Some(before) = before {
-            before().await.map_err(SendError::NotSent)?;
-        }
-        // Both can take long. A paid request is already counted as in flight here.
-        if stop.is_some_and(StopSignal::is_stopped) {
-            return Err(SendError::NotSent(stopped_before_send()));
+            before.check().await.map_err(SendError::NotSent)?;
         }
         let client = match body {
             Some(_) => &self.0.clients.post,

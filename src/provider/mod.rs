@@ -148,12 +148,10 @@ pub(crate) trait Provider: Send + Sync + fmt::Debug {
     /// It is repeated only if it provably never left this machine, or if the service refused it because of a rate
     /// limit. Every other failure is a refusal or [`SubmissionUnknown`](crate::ErrorKind::SubmissionUnknown).
     ///
-    /// No attempt begins after `stop`. `before` runs immediately before each attempt; if it returns an error, nothing
-    /// is sent.
+    /// `before` is checked immediately before each attempt; if it returns an error, nothing is sent.
     fn submit<'a>(
         &'a self,
         submission: &'a Submission,
-        stop: &'a StopSignal,
         before: BeforeSend<'a>,
     ) -> BoxFuture<'a, Result<JobId>>;
 

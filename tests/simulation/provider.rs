@@ -52,7 +52,7 @@ fn network(what: &str) -> Error {
 impl Reached {
     async fn create(&self, create: Create, before: BeforeSend<'_>) -> Result<JobId> {
         yield_now().await;
-        before().await?;
+        before.check().await?;
         let number = self.number;
         // DNS, the connection and TLS.
         if let Some(connecting) = self.world.sometimes(self.process, "slow connection", 30, 10) {
@@ -71,7 +71,7 @@ impl Reached {
         }
         let ticket = self.world.lock(|state| {
             let (now, is_calm) = (state.now, state.is_calm);
-            state.services[number].send(create, now, &mut state.dice, is_calm)
+            state.services[number].send(create, now, &mut state.rng, is_calm)
         });
         self.world
             .note(self.process, || format!("create of {prompt:?} leaves"));
@@ -285,7 +285,6 @@ impl Provider for Reached {
     fn submit<'a>(
         &'a self,
         submission: &'a Submission,
-        _: &'a StopSignal,
         before: BeforeSend<'a>,
     ) -> BoxFuture<'a, Result<JobId>> {
         Box::pin(self.create(create_of(submission), before))

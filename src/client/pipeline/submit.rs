@@ -27,7 +27,7 @@ use crate::mutation::{Mutation, is_on};
 use crate::operation::Operation;
 use crate::planner::QueryCost;
 use crate::provider::Submission;
-use crate::stop::{self, StopSignal};
+use crate::stop::{self, BeforeSend, StopSignal};
 use crate::storage::to_hex;
 use tempfile::TempPath;
 
@@ -158,7 +158,7 @@ impl ReservedJob {
         draft: Box<ClipDraft>,
         reporter: &Reporter,
     ) -> Result<Box<finish::PendingJob>> {
-        if reporter.is_stopped() {
+        if self.stop.is_stopped() {
             return Err(self.release(stop::stopped_before_send()).await);
         }
         let digest = draft.digest();
@@ -220,10 +220,13 @@ impl ReservedJob {
 
     /// Sends the create request, provided that this client still owns the record.
     async fn post(&mut self, submission: &Submission) -> Result<JobId> {
-        let (provider, stop) = (&self.client.inner.provider, &self.stop);
         let owned = Mutex::new(&mut self.owned);
-        let before_send = || async { owned.lock().await.check_unsent().await }.boxed();
-        provider.submit(submission, stop, &before_send).await
+        let is_owner = || async { owned.lock().await.check_unsent().await }.boxed();
+        let before = BeforeSend {
+            stop: &self.stop,
+            check: Some(&is_owner),
+        };
+        self.client.inner.provider.submit(submission, before).await
     }
 
     /// Records a create request that failed or has no answer, and returns the error.

@@ -15,17 +15,12 @@ use crate::model::AspectRatio;
 use crate::operation::Operation;
 use crate::provider::{GenerateSubmission, JobId, Submission, VideoSubmission};
 use crate::request::{PublicUrl, StorageOptions};
-use crate::stop::{BeforeSend, StopSignal};
+use crate::stop::BeforeSend;
 
 const ACTION: &str = "submit the job";
 
 /// Sends a create, and returns the id of its job.
-pub(super) async fn create(
-    http: &Http,
-    submission: &Submission,
-    stop: &StopSignal,
-    before: BeforeSend<'_>,
-) -> Result<JobId> {
+pub(super) async fn create(http: &Http, submission: &Submission, before: BeforeSend<'_>) -> Result<JobId> {
     let (path, body) = match submission {
         Submission::Generate(generate) => ("generations", generate_body(generate)?),
         Submission::Video(video) if video.operation == Operation::Extend => {
@@ -36,14 +31,12 @@ pub(super) async fn create(
     let send = || {
         let body = body.clone();
         async move {
-            let reply = http
-                .post_create(&["videos", path], body, stop, Some(before))
-                .await?;
+            let reply = http.post_create(&["videos", path], body, before).await?;
             Ok(read_reply(&reply))
         }
     };
     let pause = |pause| http.pause(pause);
-    send_paid(stop, None, send, outcome_unknown, pause).await
+    send_paid(before.stop, None, send, outcome_unknown, pause).await
 }
 
 #[derive(Serialize)]

@@ -19,7 +19,7 @@ use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::http::{Http, Reply};
 use crate::money::UsdTicks;
 use crate::provider::{ModelAnswer, ModelQuery, QueryPart, TokenUsage};
-use crate::stop::StopSignal;
+use crate::stop::{BeforeSend, StopSignal};
 
 /// The timeout of the connection is this much longer than that of the query, so that the latter always expires first.
 const GRACE: Duration = Duration::from_secs(5);
@@ -27,8 +27,9 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(super) async fn query(http: &Http, query: &ModelQuery, stop: &StopSignal) -> Result<ModelAnswer> {
     let body = body(query)?;
     let deadline = Instant::now() + query.timeout;
+    let before = BeforeSend { stop, check: None };
     let send = || {
-        let post = http.post_with_timeout(&["responses"], body.clone(), query.timeout + GRACE, stop);
+        let post = http.post_with_timeout(&["responses"], body.clone(), query.timeout + GRACE, before);
         async move {
             match timeout_at(deadline, post).await {
                 Ok(reply) => Ok(read_reply(query.action, &reply?)),

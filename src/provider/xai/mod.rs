@@ -55,13 +55,12 @@ impl Provider for Xai {
     fn submit<'a>(
         &'a self,
         submission: &'a Submission,
-        stop: &'a StopSignal,
         before: BeforeSend<'a>,
     ) -> BoxFuture<'a, Result<JobId>> {
         let span = spans::submit(&self.http, submission, self.record_prompts);
         let recorded = span.clone();
         Box::pin(telemetry::instrument(span, async move {
-            let id = create::create(&self.http, submission, stop, before).await?;
+            let id = create::create(&self.http, submission, before).await?;
             recorded.record("gen_ai.response.id", id.as_str());
             Ok(id)
         }))
