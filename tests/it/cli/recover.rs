@@ -4,21 +4,7 @@
 
 use serde_json::json;
 
-use crate::support::bench::{Bench, PENDING};
-use crate::support::program::{GENERATE, Program};
-
-/// Returns a bench with a finished job whose clip the program did not wait for.
-async fn bench_with_open_job() -> Bench {
-    let bench = Bench::start(&[PENDING]).await;
-    let ran = Program::at(&bench)
-        .args(GENERATE)
-        .args(["--timeout", "0.5"])
-        .run()
-        .await;
-    bench.end_pending();
-    assert_eq!(ran.code, 1, "{ran:?}");
-    bench
-}
+use crate::support::program::{Program, bench_with_open_job};
 
 /// Returns the name of a folder that no system can create.
 fn long_name() -> String {
@@ -27,7 +13,7 @@ fn long_name() -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_copy_is_in_the_json_of_its_clip() {
-    let bench = bench_with_open_job().await;
+    let (bench, _) = bench_with_open_job().await;
     let all = Program::at(&bench)
         .args(["recover", "-d", &long_name(), "--json"])
         .run()
@@ -63,7 +49,7 @@ async fn a_failed_copy_is_in_the_json_of_its_clip() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_copy_is_reported_after_its_saved_clip() {
-    let bench = bench_with_open_job().await;
+    let (bench, _) = bench_with_open_job().await;
     let all = Program::at(&bench)
         .args(["recover", "-d", &long_name()])
         .run()

@@ -9,9 +9,9 @@ use reelkin::media::{FramePosition, MediaOptions, MediaSource, frame};
 use reelkin::{ContinueRequest, secs};
 use serde_json::{Value, json};
 
-use crate::support::bench::{Bench, KEY, PENDING, real_clip, request};
+use crate::support::bench::{Bench, KEY, real_clip, request};
 use crate::support::http_server::{Answer, Server};
-use crate::support::program::{GENERATE, Program, finish};
+use crate::support::program::{GENERATE, Program, bench_with_open_job, finish};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn generate_prints_the_path_of_the_clip() {
@@ -140,14 +140,7 @@ async fn exit_codes_distinguish_kinds_of_failure() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_timeout_names_recover_which_saves_the_clip() {
-    let bench = Bench::start(&[PENDING]).await;
-    let ran = Program::at(&bench)
-        .args(GENERATE)
-        .args(["--timeout", "0.5"])
-        .run()
-        .await;
-    bench.end_pending();
-    assert_eq!(ran.code, 1, "{ran:?}");
+    let (bench, ran) = bench_with_open_job().await;
     let id = bench.state().jobs[0].id.clone();
     assert!(ran.stderr.contains(&format!("reelkin recover {id}")), "{ran:?}");
 

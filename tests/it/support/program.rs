@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::bench::{Bench, KEY, MAX_WAIT};
+use crate::support::bench::{Bench, KEY, MAX_WAIT, PENDING};
 
 /// The arguments that generate the cheapest clip.
 pub(crate) const GENERATE: [&str; 4] = ["generate", "a boat", "--duration", "1"];
@@ -168,6 +168,19 @@ impl Program {
         .await
         .unwrap()
     }
+}
+
+/// Starts a bench with a finished job whose clip the program did not wait for. Returns what the program printed, too.
+pub(crate) async fn bench_with_open_job() -> (Bench, ProgramOutput) {
+    let bench = Bench::start(&[PENDING]).await;
+    let ran = Program::at(&bench)
+        .args(GENERATE)
+        .args(["--timeout", "0.5"])
+        .run()
+        .await;
+    bench.end_pending();
+    assert_eq!(ran.code, 1, "{ran:?}");
+    (bench, ran)
 }
 
 /// Kills a program. None of its handlers runs, and nothing is flushed.
