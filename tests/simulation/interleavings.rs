@@ -28,6 +28,17 @@ fn calm() -> (Arc<World>, Run) {
     (world, run)
 }
 
+/// Starts a process, and a call whose create request it has just sent.
+fn start_generate(world: &Arc<World>, run: &mut Run) {
+    run.processes.push(patient_process(world));
+    let client = run.processes[0].client.clone();
+    let request = GenerateRequest::text("request").duration(Duration::from_secs(1));
+    run.processes[0].call("generate".to_owned(), None, async move {
+        client.generate(request.resolution("480p")).await
+    });
+    run.step_until(0, MAX_STEPS, |state| state.services[0].is_traveling("request"));
+}
+
 /// Returns a process whose calls wait for a job without a deadline.
 fn patient_process(world: &Arc<World>) -> Process {
     loop {
@@ -81,13 +92,7 @@ fn step(run: &mut Run, at: usize, steps: u32) {
 /// the violation with its trace.
 fn recovery_at_another_service(steps: u32) -> (bool, Option<String>) {
     let (world, mut run) = calm();
-    run.processes.push(patient_process(&world));
-    let client = run.processes[0].client.clone();
-    let request = GenerateRequest::text("request").duration(Duration::from_secs(1));
-    run.processes[0].call("generate".to_owned(), None, async move {
-        client.generate(request.resolution("480p")).await
-    });
-    run.step_until(0, MAX_STEPS, |state| state.services[0].is_traveling("request"));
+    start_generate(&world, &mut run);
     run.processes[0].suspended = Some(Duration::MAX);
     // Longer than a lease, and long enough for the job of either service to end.
     run.pass(Duration::from_secs(200));
@@ -142,14 +147,8 @@ fn a_job_that_is_recorded_during_a_recovery_stays_with_its_service() {
 /// ended before, and the states of its record before and after the recovery.
 fn killed_analysis(steps: u32) -> (bool, [Option<String>; 2]) {
     let (world, mut run) = calm();
-    run.processes.push(patient_process(&world));
+    start_generate(&world, &mut run);
     let client = run.processes[0].client.clone();
-    let request = GenerateRequest::text("request").duration(Duration::from_secs(1));
-    let generate = client.clone();
-    run.processes[0].call("generate".to_owned(), None, async move {
-        generate.generate(request.resolution("480p")).await
-    });
-    run.step_until(0, MAX_STEPS, |state| state.services[0].is_traveling("request"));
     run.pass(Duration::from_secs(1));
     complete_jobs(&world);
     finish(&world, &mut run);

@@ -9,10 +9,10 @@
 
 mod account;
 mod checks;
-mod dice;
 mod interleavings;
 mod process;
 mod provider;
+mod rng;
 mod run;
 mod service;
 mod store;

@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime};
 use tokio::runtime::{Builder, Runtime};
 
 use super::checks::{self, PREFIX};
-use super::dice::Dice;
 use super::provider::Reached;
+use super::rng::Rng;
 use super::store::Bucket;
 use super::world::World;
 use crate::client::{ChainOutcome, Recovered, VideoClient};
@@ -30,7 +30,7 @@ struct Clock {
     world: Arc<World>,
     /// The error of its wall clock, in milliseconds.
     skew: AtomicI64,
-    dice: Mutex<Dice>,
+    rng: Mutex<Rng>,
     last: AtomicU64,
 }
 
@@ -43,7 +43,7 @@ impl Machine for Clock {
     }
 
     fn random(&self) -> u32 {
-        let bits = self.dice.lock().unwrap().next();
+        let bits = self.rng.lock().unwrap().next();
         u32::try_from(bits >> 32).unwrap()
     }
 
@@ -60,34 +60,34 @@ pub(super) struct Call {
 }
 
 /// The result of a call.
-pub(super) trait Given {
+pub(super) trait CallResult {
     /// Returns the clips in the result. All of them must be in the library.
     fn clips(&self) -> &[Clip] {
         &[]
     }
 }
 
-impl Given for Clip {
+impl CallResult for Clip {
     fn clips(&self) -> &[Clip] {
         std::slice::from_ref(self)
     }
 }
 
-impl Given for ChainOutcome {
+impl CallResult for ChainOutcome {
     fn clips(&self) -> &[Clip] {
         &self.clips
     }
 }
 
-impl Given for Recovered {
+impl CallResult for Recovered {
     fn clips(&self) -> &[Clip] {
         &self.saved
     }
 }
 
-impl Given for ClipNotes {}
-impl Given for JobRecord {}
-impl Given for Spent {}
+impl CallResult for ClipNotes {}
+impl CallResult for JobRecord {}
+impl CallResult for Spent {}
 
 /// The counter of each kind of successful call, by the beginning of the call's name.
 pub(super) const DONE: [(&str, &str); 9] = [
@@ -131,26 +131,26 @@ pub(super) struct Process {
 impl Process {
     pub(super) fn new(world: &Arc<World>, number: usize) -> Self {
         let (seed, skew, poll, budget) = world.lock(|state| {
-            let dice = &mut state.dice;
-            let skew = match dice.below(4) {
-                0 => i64::try_from(dice.below(3_600_000)).unwrap() - 1_800_000,
+            let rng = &mut state.rng;
+            let skew = match rng.below(4) {
+                0 => i64::try_from(rng.below(3_600_000)).unwrap() - 1_800_000,
                 _ => 0,
             };
-            let deadline = match dice.below(10) {
+            let deadline = match rng.below(10) {
                 0 => Duration::MAX,
                 1 => Duration::from_secs(15),
-                _ => Duration::from_secs(60 + dice.below(600)),
+                _ => Duration::from_secs(60 + rng.below(600)),
             };
             let poll = PollPolicy {
                 deadline,
                 ..PollPolicy::default()
             };
-            (dice.next(), skew, poll, state.limits.budget())
+            (rng.next(), skew, poll, state.limits.budget())
         });
         let clock = Arc::new(Clock {
             world: Arc::clone(world),
             skew: AtomicI64::new(skew),
-            dice: Mutex::new(Dice::new(seed)),
+            rng: Mutex::new(Rng::new(seed)),
             last: AtomicU64::new(0),
         });
         let runtime = Builder::new_current_thread()
@@ -196,7 +196,7 @@ impl Process {
     }
 
     /// Starts a call. `prompt` is the prompt if the call is a single request.
-    pub(super) fn call<T: Given>(
+    pub(super) fn call<T: CallResult>(
         &mut self,
         what: String,
         prompt: Option<String>,

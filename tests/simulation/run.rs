@@ -82,7 +82,7 @@ impl Run {
     fn all(&mut self) {
         for _ in 0..OPERATIONS {
             self.operation();
-            let ticks = self.world.dice(|dice| 5 + dice.below(60));
+            let ticks = self.world.rng(|rng| 5 + rng.below(60));
             for _ in 0..ticks {
                 self.tick();
             }
@@ -106,16 +106,16 @@ impl Run {
             .filter(|at| self.processes[*at].is_awake())
             .collect();
         if !awake.is_empty() {
-            for _ in 0..self.world.dice(|dice| 1 + dice.below(8)) {
-                let at = self.world.dice(|dice| dice.pick(&awake));
+            for _ in 0..self.world.rng(|rng| 1 + rng.below(8)) {
+                let at = self.world.rng(|rng| rng.pick(&awake));
                 self.processes[at].step();
             }
         }
-        let passing = self.world.dice(|dice| {
+        let passing = self.world.rng(|rng| {
             if awake.is_empty() {
-                Some(dice.between(Duration::from_millis(50), Duration::from_secs(6)))
-            } else if dice.happens(50) {
-                Some(dice.between(Duration::from_millis(1), Duration::from_millis(50)))
+                Some(rng.between(Duration::from_millis(50), Duration::from_secs(6)))
+            } else if rng.happens(50) {
+                Some(rng.between(Duration::from_millis(1), Duration::from_millis(50)))
             } else {
                 None
             }
@@ -136,21 +136,21 @@ impl Run {
     /// Returns one of the processes. Starts one if there is none.
     fn any(&mut self) -> usize {
         let few = self.processes.len() < MAX_PROCESSES;
-        if self.processes.is_empty() || (few && self.world.dice(|dice| dice.happens(150))) {
+        if self.processes.is_empty() || (few && self.world.rng(|rng| rng.happens(150))) {
             self.numbers += 1;
             self.world.count("processes");
             self.processes.push(Process::new(&self.world, self.numbers % 9));
             return self.processes.len() - 1;
         }
         let all = self.processes.len() as u64;
-        usize::try_from(self.world.dice(|dice| dice.below(all))).unwrap()
+        usize::try_from(self.world.rng(|rng| rng.below(all))).unwrap()
     }
 
     /// Starts a call, or lets something happen to a process.
     fn operation(&mut self) {
         self.world.count("operations");
         let at = self.any();
-        match self.world.dice(|dice| dice.below(100)) {
+        match self.world.rng(|rng| rng.below(100)) {
             0..26 => self.generate(at),
             26..36 => self.new_chain(at),
             36..44 => self.old_chain(at),
@@ -186,7 +186,7 @@ impl Run {
 
     /// Lets something happen at a critical moment of a request, in about a third of all cases.
     fn critical_moment(&mut self, at: usize, prompt: &str) {
-        match self.world.dice(|dice| dice.below(100)) {
+        match self.world.rng(|rng| rng.below(100)) {
             // After the reservation, an expired lease must be noticed.
             0..10 => {
                 self.step_for_a_while(at);
@@ -214,7 +214,7 @@ impl Run {
     }
 
     fn step_for_a_while(&self, at: usize) {
-        let steps = self.world.dice(|dice| dice.below(200));
+        let steps = self.world.rng(|rng| rng.below(200));
         self.step_until(at, steps, |_| false);
     }
 
@@ -231,7 +231,7 @@ impl Run {
     fn new_chain(&mut self, at: usize) {
         let chain = Chain {
             name: format!("chain-{}", self.chains.len() + 1),
-            steps: self.world.dice(|dice| 1 + dice.below(3)),
+            steps: self.world.rng(|rng| 1 + rng.below(3)),
         };
         self.chains.push(chain.clone());
         self.chain(at, &chain);
@@ -242,7 +242,7 @@ impl Run {
         if chains.is_empty() {
             return self.new_chain(at);
         }
-        let which = self.world.dice(|dice| dice.below(chains.len() as u64));
+        let which = self.world.rng(|rng| rng.below(chains.len() as u64));
         self.chain(at, &chains[usize::try_from(which).unwrap()]);
     }
 
@@ -285,7 +285,7 @@ impl Run {
         if saved.is_empty() {
             return None;
         }
-        self.world.dice(|dice| dice.pick(&saved)).clip.clone()
+        self.world.rng(|rng| rng.pick(&saved)).clip.clone()
     }
 
     fn transform(&mut self, at: usize) {
@@ -296,7 +296,7 @@ impl Run {
         let client = self.processes[at].client.clone();
         let clip = MediaInput::clip(clip);
         let process = &mut self.processes[at];
-        match self.world.dice(|dice| dice.below(3)) {
+        match self.world.rng(|rng| rng.below(3)) {
             0 => {
                 self.world.count("edit");
                 let request = EditRequest::new(clip, prompt.as_str());
@@ -363,7 +363,7 @@ impl Run {
             return self.generate(at);
         }
         self.world.count("pick up");
-        let id = format!("job-{}", 1 + self.world.dice(|dice| dice.below(jobs)));
+        let id = format!("job-{}", 1 + self.world.rng(|rng| rng.below(jobs)));
         let client = self.processes[at].client.clone();
         let (world, number) = (Arc::clone(&self.world), self.processes[at].number);
         self.processes[at].call(format!("pick up {id}"), None, async move {
@@ -383,7 +383,7 @@ impl Run {
             return self.recover(at);
         }
         self.world.count("settle");
-        let which = self.world.dice(|dice| dice.below(known.len() as u64));
+        let which = self.world.rng(|rng| rng.below(known.len() as u64));
         let (id, settlement) = known.swap_remove(usize::try_from(which).unwrap());
         self.settle_as(at, id, settlement);
     }
@@ -404,9 +404,9 @@ impl Run {
         self.world.count("suspensions");
         let (until, stands_still) = self.world.lock(|state| {
             let time = state
-                .dice
+                .rng
                 .between(Duration::from_secs(1), Duration::from_secs(180));
-            (state.now + time, state.dice.happens(300))
+            (state.now + time, state.rng.happens(300))
         });
         let process = &mut self.processes[at];
         process.suspended = Some(until);
@@ -420,7 +420,7 @@ impl Run {
         self.world.count("outages");
         let until = self.world.lock(|state| {
             let longest = Duration::from_secs(120);
-            state.outage = state.now + state.dice.between(Duration::from_secs(10), longest);
+            state.outage = state.now + state.rng.between(Duration::from_secs(10), longest);
             state.outage
         });
         self.world
@@ -429,10 +429,10 @@ impl Run {
 
     fn skew(&mut self, at: usize) {
         self.world.count("clock jumps");
-        let skew = self.world.dice(|dice| match dice.below(3) {
+        let skew = self.world.rng(|rng| match rng.below(3) {
             0 => 0,
-            1 => i64::try_from(dice.below(600_000)).unwrap() - 300_000,
-            _ => i64::try_from(dice.below(400_000_000)).unwrap() - 200_000_000,
+            1 => i64::try_from(rng.below(600_000)).unwrap() - 300_000,
+            _ => i64::try_from(rng.below(400_000_000)).unwrap() - 200_000_000,
         });
         self.processes[at].set_clock(skew);
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::dice::Dice;
+use super::rng::Rng;
 
 /// The minimum and maximum time for which the service keeps a job that is over.
 const LIFE: [Duration; 2] = [Duration::from_secs(300), Duration::from_secs(3600)];
@@ -136,17 +136,17 @@ impl Service {
     }
 
     /// Sends a create request. Returns the ticket for its reply.
-    pub(super) fn send(&mut self, create: Create, now: Duration, dice: &mut Dice, is_calm: bool) -> u64 {
+    pub(super) fn send(&mut self, create: Create, now: Duration, rng: &mut Rng, is_calm: bool) -> u64 {
         self.tickets += 1;
         let ticket = self.tickets;
-        let slowest = if is_calm || !dice.happens(100) {
+        let slowest = if is_calm || !rng.happens(100) {
             500
         } else {
             self.count("create: slow");
             70_000
         };
-        let arrives = now + dice.between(Duration::from_millis(1), Duration::from_millis(slowest));
-        if is_calm || !dice.happens(30) {
+        let arrives = now + rng.between(Duration::from_millis(1), Duration::from_millis(slowest));
+        if is_calm || !rng.happens(30) {
             self.traveling.push(Traveling {
                 ticket,
                 create,
@@ -176,14 +176,14 @@ impl Service {
     }
 
     /// Delivers the create requests that arrive now. Returns the jobs that were made.
-    pub(super) fn deliver(&mut self, now: Duration, dice: &mut Dice, is_calm: bool) -> Vec<Job> {
+    pub(super) fn deliver(&mut self, now: Duration, rng: &mut Rng, is_calm: bool) -> Vec<Job> {
         let (arrived, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.traveling)
             .into_iter()
             .partition(|sent| sent.arrives <= now);
         self.traveling = rest;
         let mut made = Vec::new();
         for Traveling { ticket, create, .. } in arrived {
-            let reply = match dice.below(1000) {
+            let reply = match rng.below(1000) {
                 0..30 if !is_calm => {
                     self.count("create: busy");
                     Reply::Busy
@@ -193,12 +193,12 @@ impl Service {
                     Reply::Refused
                 }
                 _ => {
-                    let job = self.make(create, now, dice, is_calm);
+                    let job = self.make(create, now, rng, is_calm);
                     made.push(job.clone());
                     Reply::Accepted(job.id)
                 }
             };
-            if is_calm || !dice.happens(60) {
+            if is_calm || !rng.happens(60) {
                 self.replies.push((ticket, reply));
             } else {
                 self.count("create: reply lost");
@@ -208,23 +208,23 @@ impl Service {
     }
 
     /// Makes a job of another user.
-    pub(super) fn make_foreign(&mut self, now: Duration, dice: &mut Dice, is_calm: bool) {
+    pub(super) fn make_foreign(&mut self, now: Duration, rng: &mut Rng, is_calm: bool) {
         let create = Create {
             prompt: "somebody else's".to_owned(),
             price: 1,
         };
-        self.make(create, now, dice, is_calm);
+        self.make(create, now, rng, is_calm);
     }
 
-    fn make(&mut self, create: Create, now: Duration, dice: &mut Dice, is_calm: bool) -> Job {
+    fn make(&mut self, create: Create, now: Duration, rng: &mut Rng, is_calm: bool) -> Job {
         let number = self.jobs.len() + 1;
-        let unknown = if !is_calm && dice.happens(150) {
+        let unknown = if !is_calm && rng.happens(150) {
             self.count("job: unknown at first");
             120
         } else {
             0
         };
-        let ready = now + dice.between(Duration::from_secs(1), Duration::from_secs(60));
+        let ready = now + rng.between(Duration::from_secs(1), Duration::from_secs(60));
         let id = format!("job-{number}");
         let job = Job {
             // A box that players skip makes the clip unique.
@@ -234,7 +234,7 @@ impl Service {
             price: create.price,
             made: now,
             ready,
-            end: match dice.below(1000) {
+            end: match rng.below(1000) {
                 0..60 => End::Moderated,
                 60..130 => End::Failed,
                 _ => End::Clip,
@@ -244,10 +244,10 @@ impl Service {
                 + if is_calm {
                     LIFE[1]
                 } else {
-                    dice.between(LIFE[0], LIFE[1])
+                    rng.between(LIFE[0], LIFE[1])
                 },
             links: 0,
-            names_price: !dice.happens(40),
+            names_price: !rng.happens(40),
         };
         match job.end {
             End::Clip if !job.names_price => self.count("job: price not named"),

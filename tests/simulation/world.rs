@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use object_store::path::Path;
 
 use super::checks::{self, Record};
-use super::dice::Dice;
 use super::provider;
+use super::rng::Rng;
 use super::service::Service;
 use super::store::{Contents, Fault, Write};
 use crate::money::{Budget, UsdTicks};
@@ -30,21 +30,21 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    fn some(dice: &mut Dice) -> Self {
+    fn some(rng: &mut Rng) -> Self {
         // The factor is the price of one second of 480p.
-        let some = |dice: &mut Dice, from, to| Some(500_000_000 * (from + dice.below(to - from)));
-        match dice.below(12) {
+        let some = |rng: &mut Rng, from, to| Some(500_000_000 * (from + rng.below(to - from)));
+        match rng.below(12) {
             0..4 => Self {
-                library: some(dice, 2, 12),
+                library: some(rng, 2, 12),
                 ..Self::default()
             },
             4 => Self {
-                request: some(dice, 1, 3),
+                request: some(rng, 1, 3),
                 ..Self::default()
             },
             5 | 6 => Self {
-                request: some(dice, 2, 4),
-                day: some(dice, 2, 8),
+                request: some(rng, 2, 4),
+                day: some(rng, 2, 8),
                 ..Self::default()
             },
             _ => Self::default(),
@@ -68,7 +68,7 @@ impl Limits {
 
 pub(super) struct State {
     pub(super) now: Duration,
-    pub(super) dice: Dice,
+    pub(super) rng: Rng,
     /// Whether faults have stopped.
     pub(super) is_calm: bool,
     /// The end of the current outage of the store.
@@ -104,9 +104,9 @@ pub(super) fn time_of_day(at: Duration) -> SystemTime {
 
 impl World {
     pub(super) fn new(seed: u64, keep_trace: bool) -> Self {
-        let mut dice = Dice::new(seed);
-        let roughness = dice.pick(&[0, 20, 50, 100]);
-        let limits = Limits::some(&mut dice);
+        let mut rng = Rng::new(seed);
+        let roughness = rng.pick(&[0, 20, 50, 100]);
+        let limits = Limits::some(&mut rng);
         let template = provider::template();
         let services = ["https://one.example", "https://two.example"]
             .map(|origin| Service::new(origin, template.clone()));
@@ -114,7 +114,7 @@ impl World {
             contents: Contents::default(),
             state: Mutex::new(State {
                 now: Duration::ZERO,
-                dice,
+                rng,
                 is_calm: false,
                 outage: Duration::ZERO,
                 roughness,
@@ -142,8 +142,8 @@ impl World {
         time_of_day(self.now())
     }
 
-    pub(super) fn dice<T>(&self, roll: impl FnOnce(&mut Dice) -> T) -> T {
-        self.lock(|state| roll(&mut state.dice))
+    pub(super) fn rng<T>(&self, roll: impl FnOnce(&mut Rng) -> T) -> T {
+        self.lock(|state| roll(&mut state.rng))
     }
 
     /// Adds a line to the trace.
@@ -172,12 +172,12 @@ impl World {
     ) -> Option<Duration> {
         let happens = self.lock(|state| {
             state.activity += 1;
-            if state.is_calm || !state.dice.happens(rate * state.roughness / 100) {
+            if state.is_calm || !state.rng.happens(rate * state.roughness / 100) {
                 return None;
             }
             *state.counts.entry(fault).or_default() += 1;
             let longest = Duration::from_secs(seconds);
-            Some(state.dice.between(Duration::from_millis(1), longest))
+            Some(state.rng.between(Duration::from_millis(1), longest))
         });
         if happens.is_some() {
             self.note(process, || fault.to_owned());
@@ -195,13 +195,13 @@ impl World {
             if state.now < state.outage {
                 return Some(Fault::Refused);
             }
-            if !state.dice.happens(20 * state.roughness / 100) {
+            if !state.rng.happens(20 * state.roughness / 100) {
                 return None;
             }
-            let (name, fault) = match state.dice.below(5) {
+            let (name, fault) = match state.rng.below(5) {
                 0 | 1 => {
                     let time = state
-                        .dice
+                        .rng
                         .between(Duration::from_millis(10), Duration::from_secs(40));
                     ("store: stalled", Fault::Stall(time))
                 }
@@ -267,7 +267,7 @@ impl World {
         for number in 0..2 {
             let made = self.lock(|state| {
                 let (now, is_calm) = (state.now, state.is_calm);
-                state.services[number].deliver(now, &mut state.dice, is_calm)
+                state.services[number].deliver(now, &mut state.rng, is_calm)
             });
             for job in made {
                 self.count("jobs");
@@ -276,7 +276,7 @@ impl World {
                     // The other service assigns the same job ids, but to jobs of other users.
                     self.lock(|state| {
                         let (now, is_calm) = (state.now, state.is_calm);
-                        state.services[1].make_foreign(now, &mut state.dice, is_calm);
+                        state.services[1].make_foreign(now, &mut state.rng, is_calm);
                     });
                     self.check(9, |contents, state| checks::job_was_made(contents, state, &job));
                 }
