@@ -7,9 +7,9 @@ use crate::library::Clip;
 
 /// The result of a paid request, sorted by what can be done about it.
 ///
-/// [`JobHandle::outcome`](crate::WorkHandle::outcome) returns it, and `JobOutcome::from` converts the result of any verb. The
-/// JSON of the command line has its [`code`](Self::code), [`may_have_been_charged`](Self::may_have_been_charged) and
-/// [`retry_advice`](Self::retry_advice).
+/// [`JobHandle::outcome`](crate::WorkHandle::outcome) returns it, and `JobOutcome::from` converts the result of any
+/// verb. The JSON of the command line has its [`code`](Self::code),
+/// [`may_have_been_charged`](Self::may_have_been_charged) and [`retry_advice`](Self::retry_advice).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum JobOutcome {
@@ -148,7 +148,8 @@ impl JobOutcome {
 }
 
 impl JobHandle {
-    /// Waits until the job is over, like [`wait`](crate::WorkHandle::wait), and returns the result as an [`JobOutcome`].
+    /// Waits until the job is over, like [`wait`](crate::WorkHandle::wait), and returns the result as a
+    /// [`JobOutcome`].
     ///
     /// # Cancel safety
     /// As for [`wait`](crate::WorkHandle::wait).

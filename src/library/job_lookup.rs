@@ -44,13 +44,11 @@ impl Library {
         if !self.exists(&name).await? {
             return Ok(ExistingSidecar::Refuse);
         }
-        let record = if job_id.is_some() {
-            self.record(id).await?
-        } else {
-            None
+        let Some(job_id) = job_id else {
+            return Err(name_taken(&name));
         };
-        match (record, job_id) {
-            (Some(record), Some(job_id)) if is_of_job(&record, job_id) => Ok(ExistingSidecar::Replace),
+        match self.record(id).await? {
+            Some(record) if is_of_job(&record, job_id) => Ok(ExistingSidecar::Replace),
             _ => Err(name_taken(&name)),
         }
     }

@@ -192,14 +192,15 @@ async fn run_job(
 ) -> Result<(Clip, Option<UsdTicks>)> {
     // A crash may have left the clip with its sidecar, or the clip alone.
     let existing = Box::pin(find_existing_clip(client, job)).await?.map(Box::new);
-    if let Some(clip) = &existing
-        && clip.record.is_some()
-    {
-        let cost = saved_cost(clip);
-        return Ok(((**clip).clone(), cost));
-    }
+    let unfinished = match existing {
+        Some(clip) if clip.record.is_some() => {
+            let cost = saved_cost(&clip);
+            return Ok((*clip, cost));
+        }
+        unfinished => unfinished,
+    };
     let finished = Box::pin(wait(client, reporter, job)).await?;
-    Box::pin(save_clip(client, reporter, job, existing, finished)).await
+    Box::pin(save_clip(client, reporter, job, unfinished, finished)).await
 }
 
 /// Downloads, verifies and saves the clip of a finished job. An `existing` clip without a sidecar gets its sidecar.

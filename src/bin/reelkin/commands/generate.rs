@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use reelkin::model::Validation;
-use reelkin::request::Defaults;
-use reelkin::request::PublicUrl;
+use reelkin::request::{Defaults, PublicUrl};
 use reelkin::{
     GenerateMode, GenerateRequest, Keyframe, ModelTable, Resolution, StorageOptions, UploadTarget,
     VideoClient, VideoModel,

@@ -44,14 +44,20 @@ pub(crate) fn copy_error_json(error: &Error) -> Value {
 
 /// Returns a clip of the library as JSON, with its copy. If the copy failed, its error is the field `error`.
 pub(crate) fn saved_json(clip: &Clip, copy: &CopyResult) -> Value {
-    let error = match copy {
-        Ok(copy) => return clip_json(clip, copy.as_deref()),
-        Err(error) => error,
-    };
-    let mut object = clip_json(clip, None);
-    let mut error = copy_error_json(error);
-    error["job_id"] = object["job_id"].clone();
-    object["error"] = error;
+    match copy {
+        Ok(copy) => clip_json(clip, copy.as_deref()),
+        Err(error) => {
+            let mut object = clip_json(clip, None);
+            object["error"] = failed_copy_json(&object, error);
+            object
+        }
+    }
+}
+
+/// Returns the error of a failed copy with the job of its clip.
+fn failed_copy_json(clip: &Value, error: &Error) -> Value {
+    let mut object = copy_error_json(error);
+    object["job_id"] = clip["job_id"].clone();
     object
 }
 
@@ -72,15 +78,13 @@ pub(crate) fn print_saved(clip: &Clip, copy: &CopyResult) {
 
 /// Prints the result of a command that made one clip, and returns the exit code. A failed copy does not hide the clip.
 pub(crate) fn report_saved(clip: &Clip, copy: &CopyResult, as_json: bool) -> ExitCode {
-    if as_json {
-        let mut object = saved_json(clip, copy);
-        let error = object.as_object_mut().and_then(|clip| clip.remove("error"));
-        if let Some(error) = error {
-            object = json!({ "error": error, "clip": object });
+    match copy {
+        _ if !as_json => print_saved(clip, copy),
+        Ok(copy) => print_json(&clip_json(clip, copy.as_deref())),
+        Err(error) => {
+            let clip = clip_json(clip, None);
+            print_json(&json!({ "error": failed_copy_json(&clip, error), "clip": clip }));
         }
-        print_json(&object);
-    } else {
-        print_saved(clip, copy);
     }
     if copy.is_ok() {
         ExitCode::Success
