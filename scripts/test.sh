@@ -11,6 +11,8 @@ unset XAI_API_KEY ${!REELKIN_*} ${!AWS_*}
 
 step cargo fmt --check
 step scripts/check_docs.py
+# The fuzz targets are a package with a lock file of its own. It must follow a new dependency of the crate.
+step cargo tree --locked --depth 0 --manifest-path fuzz/Cargo.toml
 # Prepares later steps at a low priority. Lints and tests leave a core idle for half of the time.
 mkdir -p target
 nice -n 15 setsid timeout --kill-after=30 5400 scripts/prebuild.sh >target/prebuild.log 2>&1 &
