@@ -136,7 +136,7 @@ async fn record_result(
             }
             tracing::info!(job = %job_id, clip = %clip.id, "saved");
             reporter.emit(JobEvent::Saved {
-                clip: clip.id.to_string(),
+                clip: clip.id.clone(),
                 path: clip.path.clone(),
             });
             Ok(clip)
@@ -191,7 +191,14 @@ async fn run_job(
     job: &mut PendingJob,
 ) -> Result<(Clip, Option<UsdTicks>)> {
     // A crash may have left the clip with its sidecar, or the clip alone.
-    let existing = Box::pin(find_existing_clip(client, job)).await?.map(Box::new);
+    let mut existing = Box::pin(find_existing_clip(client, job)).await?.map(Box::new);
+    if existing.is_some() {
+        // A person accepted it from quarantine, and the process ended before it wrote the sidecar.
+        let accepted = client.inner.library.finish_acceptance(job.owned.record());
+        if let Some(accepted) = Box::pin(accepted).await? {
+            existing = Some(Box::new(accepted));
+        }
+    }
     let unfinished = match existing {
         Some(clip) if clip.record.is_some() => {
             let cost = saved_cost(&clip);
@@ -228,10 +235,6 @@ async fn save_clip(
     let permit = async { Ok(inner.finishing.acquire().await) };
     let _permit = reporter.until_stopped(permit).await?;
     if let Some(clip) = existing {
-        // A person accepted it from quarantine, and the process ended before the sidecar was written.
-        if let Some(clip) = inner.library.finish_acceptance(owned.record()).await? {
-            return Ok((clip, finished.cost));
-        }
         let (verified, results) = match &clip.path {
             Some(path) => {
                 let verified = verify::verify_clip(path, inner.verification)
@@ -266,8 +269,8 @@ async fn save_clip(
     Ok((clip, finished.cost))
 }
 
-/// Waits for the end of a job. If the service no longer knows the job, its last saved reply is used, because the link
-/// in that reply may still be valid.
+/// Waits for the end of a job. If the job had ended before and cannot be polled now, for example because the service no
+/// longer knows it, its saved reply is used, because the link in that reply may still be valid.
 async fn wait(client: &VideoClient, reporter: &Reporter, job: &PendingJob) -> Result<FinishedJob> {
     let inner = &client.inner;
     let provider = &*inner.provider;
@@ -279,14 +282,17 @@ async fn wait(client: &VideoClient, reporter: &Reporter, job: &PendingJob) -> Re
         None => PollStart::Resumed,
     };
     let wait = job::wait_until_over(provider, &job.job_id, &inner.poll, reporter, start);
-    match reporter.until_stopped(wait).await {
-        Err(error) if matches!(error.kind(), ErrorKind::JobExpired | ErrorKind::NotFound) => {
-            let reply = job.owned.record().reply.as_ref();
-            let saved = reply.and_then(|reply| provider.parse_saved_reply(&reply.parse()));
-            saved.ok_or(error)
-        }
-        result => result,
+    let error = match reporter.until_stopped(wait).await {
+        Ok(finished) => return Ok(finished),
+        Err(error) => error,
+    };
+    let is_verdict = error.is_final() && error.kind() != ErrorKind::JobExpired;
+    if is_verdict || error.kind() == ErrorKind::Stopped {
+        return Err(error);
     }
+    let reply = job.owned.record().reply.as_ref();
+    let saved = reply.and_then(|reply| provider.parse_saved_reply(&reply.parse()));
+    saved.ok_or(error)
 }
 
 /// Returns the clip of a job if the library already has it, with or without its sidecar.

@@ -94,32 +94,26 @@ impl ErrorReply {
 
     /// Classifies the error.
     ///
-    /// The statuses 402, 408, 429 and 500 and above decide alone. For other statuses the code and the message are
-    /// examined first, because the service reports moderation with several statuses, and a wrong key with 400.
+    /// The status decides, except that moderation is reported with several statuses ([`is_moderation`](Self::is_moderation)),
+    /// and a wrong key with 400. A 400 is therefore classified by its code, and then by its message.
     pub(super) fn kind(&self) -> ErrorKind {
         match self.status {
-            402 | 429 => return ErrorKind::RateLimited,
-            408 | 500.. => return ErrorKind::Network,
-            _ => {}
-        }
-        if self.is_moderation() {
-            return ErrorKind::Moderated;
-        }
-        if self.mentions(&[
-            "api key",
-            "bad-credentials",
-            "unauthenticated",
-            "unauthorized",
-            "dpop",
-        ]) {
-            return ErrorKind::Auth;
-        }
-        match self.status {
+            402 | 429 => ErrorKind::RateLimited,
+            408 | 500.. => ErrorKind::Network,
+            _ if self.is_moderation() => ErrorKind::Moderated,
             401 | 403 => ErrorKind::Auth,
             404 => ErrorKind::NotFound,
+            400 if self.is_wrong_key() => ErrorKind::Auth,
             400..=499 => ErrorKind::InvalidRequest,
             _ => ErrorKind::Protocol,
         }
+    }
+
+    /// Returns whether the code or the message says that the key is wrong.
+    fn is_wrong_key(&self) -> bool {
+        let codes = ["unauthenticated", "unauthorized"];
+        let is_code = |code: &String| codes.iter().any(|known| code.starts_with(known));
+        self.code.as_ref().is_some_and(is_code) || self.mentions(&["incorrect api key", "invalid api key"])
     }
 
     /// Converts the reply to an error whose message begins with `action`.

@@ -178,7 +178,11 @@ fn job_error(poll: &Value) -> Error {
 /// Reads an HTTP error. It can end the job, or only say that this poll failed.
 fn read_error(reply: &Reply) -> Result<PollReply, PollFailure> {
     let refusal = ErrorReply::parse(reply);
-    let kind = refusal.kind();
+    // "Gone" says the same as "not found".
+    let kind = match refusal.kind() {
+        ErrorKind::InvalidRequest if reply.status == 410 => ErrorKind::NotFound,
+        kind => kind,
+    };
     if refusal.is_moderation() {
         // Replies like this one have been seen with a cost.
         let error = Error::new(

@@ -26,6 +26,8 @@ pub(crate) const POLLS: &[Row] = &[
     saved("poll:status=404,times=2"),
     saved("poll:status=404,times=4"),
     stays_open("poll:status=404"),
+    saved("poll:status=410,times=4"),
+    stays_open("poll:status=410"),
     stays_open("poll:status=400"),
     stays_open("poll:status=401"),
     stays_open("poll:status=403"),

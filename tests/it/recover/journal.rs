@@ -369,17 +369,20 @@ async fn a_crash_between_any_two_writes_is_recovered() {
     assert_eq!((bench.state().creates, bench.clips().len()), (1, 1));
 }
 
-/// The service forgot the job, and its last reply was recorded.
+/// The service forgot the job or refuses every poll, and its last reply was recorded.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_that_the_service_forgot_is_downloaded_by_its_recorded_link() {
-    let bench = Bench::start(&["download:reset"]).await;
-    let error = bench.client().generate(request()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Network, "{error}");
-    bench.sandbox.clear_faults();
-    bench.sandbox.add_fault("poll:status=404".parse().unwrap());
-    let found = recover(&bench).await;
-    assert_eq!(found.saved.len(), 1, "{found:?}");
-    assert_eq!((bench.clips().len(), bench.state().creates), (1, 1));
+async fn a_job_that_cannot_be_polled_is_downloaded_by_its_recorded_link() {
+    for status in [404, 410, 400, 401] {
+        let bench = Bench::start(&["download:reset"]).await;
+        let error = bench.client().generate(request()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Network, "{error}");
+        bench.sandbox.clear_faults();
+        let fault = format!("poll:status={status}");
+        bench.sandbox.add_fault(fault.parse().unwrap());
+        let found = recover(&bench).await;
+        assert_eq!(found.saved.len(), 1, "{status}: {found:?}");
+        assert_eq!((bench.clips().len(), bench.state().creates), (1, 1));
+    }
 }
 
 /// If the link of a job expired meanwhile, a new one is requested.

@@ -313,13 +313,27 @@ async fn another_failed_attempt_replaces_the_quarantined_bytes() {
 /// The clip was published, and the process died before it wrote the sidecar.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_interrupted_acceptance_is_completed() {
-    for by_recovery in [true, false] {
+    for (by_recovery, has_old_sidecar) in [(true, false), (true, true), (false, false), (false, true)] {
         let bench = Bench::start(&["half-clip"]).await;
         let (_, kept) = quarantine_half_clip(&bench).await;
         let library = bench.client().library().clone();
         let record = library.job_record(&kept.record_id).await.unwrap();
         let clip = record.clip.unwrap();
+        if has_old_sidecar {
+            // Someone removed an earlier copy of the clip, but not its sidecar.
+            let note = fs::read(
+                bench
+                    .library()
+                    .join(format!("quarantine/{}.json", kept.record_id)),
+            )
+            .unwrap();
+            let note: Value = serde_json::from_slice(&note).unwrap();
+            let sidecar = bench.library().join(format!("{clip}.mp4.json"));
+            fs::write(sidecar, note["sidecar"].to_string()).unwrap();
+        }
         fs::rename(kept.path.unwrap(), bench.library().join(format!("{clip}.mp4"))).unwrap();
+        // The acceptance needs no reply of the service.
+        bench.sandbox.add_fault("poll:status=404".parse().unwrap());
         if by_recovery {
             let found = bench.client().recover().await.unwrap();
             assert_eq!((found.saved.len(), found.open.len()), (1, 0), "{found:?}");

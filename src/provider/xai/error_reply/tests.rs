@@ -56,6 +56,21 @@ fn a_wrong_key_is_detected_although_the_status_is_400() {
 }
 
 #[test]
+fn a_message_about_keys_does_not_override_the_status() {
+    for (status, kind) in [(404, ErrorKind::NotFound), (422, ErrorKind::InvalidRequest)] {
+        for text in ["job not found or unauthorized", "the API key has no such job"] {
+            let body = serde_json::json!({ "code": "not-found", "error": text }).to_string();
+            assert_eq!(error_reply(status, &body).kind(), kind, "{status} {body}");
+        }
+    }
+    // A prompt can be quoted.
+    let quoted = r#"{"code":"invalid-argument","error":"Prompt \"unauthorized entry, API key on a desk\" is too long."}"#;
+    assert_eq!(error_reply(400, quoted).kind(), ErrorKind::InvalidRequest);
+    let coded = r#"{"code":"unauthenticated:bad-credentials","error":"No."}"#;
+    assert_eq!(error_reply(400, coded).kind(), ErrorKind::Auth);
+}
+
+#[test]
 fn moderation_is_distinguished_from_bad_input() {
     let old = r#"{"code":"Client specified an invalid argument","error":"Generated video rejected by content moderation."}"#;
     let new = r#"{"code":"imagine:content-moderated","error":"Rejected."}"#;
