@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::error::Error;
-use crate::ids::JobId;
+use crate::ids::{ClipId, JobId};
 use crate::model::VideoModel;
 
 /// Number of events above which progress events are dropped, oldest first. All other events are kept.
@@ -52,7 +52,7 @@ pub enum JobEvent {
     /// The clip is complete, verified and in the library.
     Saved {
         /// Its id in the library.
-        clip: String,
+        clip: ClipId,
         /// Its file, if the library is a folder.
         path: Option<PathBuf>,
     },

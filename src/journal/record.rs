@@ -209,6 +209,17 @@ impl JobRecord {
         Ok(Self::with_id(id, operation))
     }
 
+    /// Returns a new record for a request for a clip.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub(crate) fn for_clip(operation: Operation, model: &str, estimate: Option<UsdTicks>) -> Result<Self> {
+        let mut record = Self::new(operation)?;
+        record.model = Some(model.to_owned());
+        record.estimate = estimate;
+        Ok(record)
+    }
+
     /// Returns a record for a job that was found by its id.
     pub(crate) fn pickup(job_id: &JobId) -> Self {
         let mut record = Self::with_id(RecordId::of_job(job_id), Operation::Pickup);

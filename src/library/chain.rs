@@ -45,7 +45,7 @@ pub enum ChainOrigin {
     /// A new clip, which is the first step.
     Generated,
     /// A clip of the library, by its id.
-    Clip(String),
+    Clip(ClipId),
     /// A file of this machine.
     File {
         /// The path of the file.

@@ -29,34 +29,31 @@ use crate::stop::{BeforeSend, StopSignal};
 
 /// A complete request for a clip. Sending it costs money.
 #[derive(Debug, Clone)]
-pub(crate) enum Submission {
-    Generate(Box<GenerateSubmission>),
-    Video(Box<VideoSubmission>),
-}
-
-/// A request for a new clip.
-#[derive(Debug, Clone)]
-pub(crate) struct GenerateSubmission {
-    pub(crate) checked: CheckedRequest,
-    pub(crate) inputs: GenerateInputs,
+pub(crate) struct Submission {
+    pub(crate) content: SubmissionContent,
     pub(crate) user: Option<String>,
     pub(crate) storage: Option<StorageOptions>,
     pub(crate) upload_url: Option<String>,
 }
 
-/// A request to edit or extend a clip.
+/// What a submission asks for.
 #[derive(Debug, Clone)]
-pub(crate) struct VideoSubmission {
-    pub(crate) model: VideoModel,
-    pub(crate) prompt: String,
-    pub(crate) video: ResolvedMedia,
-    /// [`Edit`](Operation::Edit) or [`Extend`](Operation::Extend).
-    pub(crate) operation: Operation,
-    /// The seconds that an extension adds.
-    pub(crate) added_seconds: Option<u32>,
-    pub(crate) user: Option<String>,
-    pub(crate) storage: Option<StorageOptions>,
-    pub(crate) upload_url: Option<String>,
+pub(crate) enum SubmissionContent {
+    /// A new clip.
+    Generate {
+        checked: CheckedRequest,
+        inputs: GenerateInputs,
+    },
+    /// An edited or extended clip.
+    Video {
+        model: VideoModel,
+        prompt: String,
+        video: ResolvedMedia,
+        /// [`Edit`](Operation::Edit) or [`Extend`](Operation::Extend).
+        operation: Operation,
+        /// The seconds that an extension adds.
+        added_seconds: Option<u32>,
+    },
 }
 
 /// A file to upload to the service's Files API.

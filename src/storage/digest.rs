@@ -29,24 +29,27 @@ impl ClipDigest {
         }
     }
 
-    /// Reads a file in pieces. Blocks.
+    /// Reads a file of the library in pieces. Blocks.
     pub(crate) fn of_file(path: &Path) -> Result<Self> {
-        let fault = |error| io_error(&format!("read {}", path.display()), error);
-        let mut file = File::open(path).map_err(fault)?;
+        Self::read(path).map_err(|error| io_error(&format!("read {}", path.display()), error))
+    }
+
+    /// Reads any file in pieces. Blocks.
+    pub(crate) fn read(path: &Path) -> io::Result<Self> {
+        let mut file = File::open(path)?;
         let mut hash = Sha256::new();
         let mut buffer = vec![0; 256 << 10];
         let mut bytes = 0;
         loop {
             let read = match file.read(&mut buffer) {
-                Ok(0) => break,
+                Ok(0) => return Ok(Self::new(hash, bytes)),
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(fault(error)),
+                Err(error) => return Err(error),
             };
             hash.update(&buffer[..read]);
             bytes += read as u64;
         }
-        Ok(Self::new(hash, bytes))
     }
 }
 

@@ -40,26 +40,61 @@ fn flatten(tree: &str) -> Vec<String> {
         .collect()
 }
 
-/// The paths that a file imports at its top level, each with whether it is exported again. Tests are left out.
+/// The paths that a file imports or names, each with whether it is exported again. Tests are left out.
 fn imports(text: &str) -> Vec<(String, bool)> {
     let shipped = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
     let mut found = Vec::new();
     let mut statement = String::new();
+    // The indentation of the inline modules around a line.
+    let mut modules: Vec<usize> = Vec::new();
     for line in shipped.lines() {
-        let starts = line.starts_with("use ") || line.starts_with("pub use ") || line.starts_with("pub(");
-        if statement.is_empty() && (!starts || !line.contains("use ")) {
-            continue;
+        let code = line.trim();
+        let indent = line.len() - line.trim_start().len();
+        if statement.is_empty() {
+            if code == "}" && modules.last() == Some(&indent) {
+                modules.pop();
+            }
+            let is_module = code.starts_with("mod ") || (code.starts_with("pub") && code.contains(" mod "));
+            if is_module && code.ends_with('{') {
+                modules.push(indent);
+            }
+            let is_use = code.starts_with("use ") || (code.starts_with("pub") && code.contains("use "));
+            if !is_use {
+                if !code.starts_with("//") {
+                    found.extend(named_paths(code).map(|path| (in_file(path, modules.len()), false)));
+                }
+                continue;
+            }
         }
-        statement.push_str(line.trim());
-        if line.trim_end().ends_with(';') {
-            let is_exported = statement.starts_with("pub");
+        statement.push_str(code);
+        if code.ends_with(';') {
+            // What an inline module exports is exported by its file, if at all.
+            let is_exported = statement.starts_with("pub") && modules.is_empty();
             let tree = statement.split_once("use ").map_or("", |(_, tree)| tree);
-            let tree = tree.trim_end_matches(';');
-            found.extend(flatten(tree).into_iter().map(|path| (path, is_exported)));
+            let paths = flatten(tree.trim_end_matches(';')).into_iter();
+            found.extend(paths.map(|path| (in_file(&path, modules.len()), is_exported)));
             statement.clear();
         }
     }
     found
+}
+
+/// The paths in a line of code that begin with `crate` or `super`.
+fn named_paths(code: &str) -> impl Iterator<Item = &str> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    let words = code.split(move |c| !is_part(c));
+    words
+        .filter(|word| word.starts_with("crate::") || word.starts_with("super::"))
+        .map(|word| word.trim_end_matches(':'))
+}
+
+/// A path as the file itself would write it, from inside some levels of inline modules.
+fn in_file(path: &str, levels: usize) -> String {
+    let mut path = path;
+    for _ in 0..levels {
+        path = path.strip_prefix("super::").unwrap_or(path);
+    }
+    path.to_owned()
 }
 
 /// Which file imports which, by position in `sources`. A name that a parent only exports again belongs to the file that
@@ -150,7 +185,7 @@ fn cycle(imports: &[BTreeSet<usize>]) -> Option<Vec<usize>> {
 }
 
 #[test]
-fn files_do_not_import_each_other_in_a_circle() {
+fn files_do_not_import_each_other_in_a_cycle() {
     let sources: Vec<_> = sources()
         .into_iter()
         .filter(|(path, _)| !path.starts_with("src/bin/") && !path.ends_with("tests.rs"))
@@ -166,7 +201,7 @@ fn files_do_not_import_each_other_in_a_circle() {
 }
 
 #[test]
-fn circles_of_imports_are_found() {
+fn cycles_of_imports_are_found() {
     let sources = |files: &[(&str, &str)]| -> Vec<(String, String)> {
         let owned = |(path, text): &(&str, &str)| ((*path).to_owned(), (*text).to_owned());
         files.iter().map(owned).collect()
@@ -186,6 +221,15 @@ fn circles_of_imports_are_found() {
         ("src/a/y.rs", "use super::{\n    X,\n};"),
     ]);
     assert!(cycle(&file_imports(&through_an_export)).is_some());
+    let from_an_inline_module = sources(&[
+        ("src/a/mod.rs", "mod x;\nmod y;"),
+        (
+            "src/a/x.rs",
+            "struct X;\nmod part {\n    use super::super::y::Y;\n}\n",
+        ),
+        ("src/a/y.rs", "fn f(x: &crate::a::x::X) {}"),
+    ]);
+    assert!(cycle(&file_imports(&from_an_inline_module)).is_some());
     let none = sources(&[
         ("src/a/mod.rs", "mod x;\nmod y;\nuse self::x::X;"),
         ("src/a/x.rs", "use super::y::Y;\nuse super::A;"),

@@ -20,7 +20,7 @@ use crate::ids::JobId;
 use crate::money::UsdTicks;
 use crate::provider::{
     FinishedJob, ModelAnswer, ModelQuery, PollFailure, PollFailureKind, PollReply, Provider, Submission,
-    TokenUsage, Upload, VisibleModel,
+    SubmissionContent, TokenUsage, Upload, VisibleModel,
 };
 use crate::stop::{BeforeSend, StopSignal};
 
@@ -256,17 +256,16 @@ impl Reached {
 }
 
 fn create_of(submission: &Submission) -> Create {
-    match submission {
-        Submission::Generate(generate) => Create {
-            prompt: generate.checked.prompt.clone().unwrap_or_default(),
+    match &submission.content {
+        SubmissionContent::Generate { checked, .. } => Create {
+            prompt: checked.prompt.clone().unwrap_or_default(),
             // Lower than in the model table, to detect an estimate that is used as a price.
-            price: generate
-                .checked
+            price: checked
                 .estimate
                 .map_or(VIDEO, |most| most.ticks() - most.ticks() / 8),
         },
-        Submission::Video(video) => Create {
-            prompt: video.prompt.clone(),
+        SubmissionContent::Video { prompt, .. } => Create {
+            prompt: prompt.clone(),
             price: VIDEO,
         },
     }

@@ -2,7 +2,6 @@
 //!
 //! Also opens a clip for everything else that reads one. What the clip is used for is the matter of the verbs.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,13 +9,13 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use crate::client::VideoClient;
-use crate::client::pipeline::content_checks::MediaOrigin;
 use crate::client::pipeline::input_context::{DataUrlError, InputContext, decode_data_url};
+use crate::client::pipeline::media_origin::MediaOrigin;
 use crate::error::{Error, ErrorKind, Result};
 use crate::library::{Clip, InputRecord, InputTransport, SourceSummary};
 use crate::provider::Upload;
 use crate::request::{MediaContent, MediaInput, ResolvedMedia, Transport, TransportChoice};
-use crate::storage::{ClipReader, to_hex};
+use crate::storage::{ClipDigest, ClipReader, to_hex};
 use tempfile::TempPath;
 
 /// Maximum size of a clip that is sent inside the request, which takes one exchange instead of three.
@@ -347,35 +346,26 @@ pub(crate) async fn open_clip(client: &VideoClient, clip: &Clip) -> Result<Local
     }
 }
 
-/// Returns the SHA-256 of a clip as hexadecimal digits, reading a file in chunks.
+/// Returns the SHA-256 of an input as hexadecimal digits, reading a file in pieces.
+///
+/// # Errors
+/// `InvalidRequest` if the file cannot be read.
 pub(crate) async fn hash(content: &MediaContent) -> Result<String> {
     let content = content.clone();
     let work = move || match content {
         MediaContent::Memory(bytes) => Ok(to_hex(&Sha256::digest(&bytes))),
-        MediaContent::File { path, .. } => {
-            let failed = |error: std::io::Error| {
-                Error::new(
-                    ErrorKind::InvalidRequest,
-                    format!("read video {}", path.display()),
-                )
-                .with_source(error)
-            };
-            let mut hasher = Sha256::new();
-            let mut file = std::fs::File::open(&path).map_err(failed)?;
-            let mut buffer = vec![0; 256 * 1024];
-            loop {
-                match file.read(&mut buffer).map_err(failed)? {
-                    0 => break,
-                    read => hasher.update(&buffer[..read]),
-                }
+        MediaContent::File { path, .. } => match ClipDigest::read(&path) {
+            Ok(digest) => Ok(digest.sha256),
+            Err(error) => {
+                let action = format!("read {}", path.display());
+                Err(Error::new(ErrorKind::InvalidRequest, action).with_source(error))
             }
-            Ok(to_hex(&hasher.finalize()))
-        }
+        },
     };
     crate::host::spawn_blocking(work).await.unwrap_or_else(|_| {
         Err(Error::new(
             ErrorKind::Stopped,
-            "read the video: the runtime was shut down",
+            "read an input: the runtime was shut down",
         ))
     })
 }

@@ -3,13 +3,13 @@
 //! Before the job runs, only the origins of the inputs are recorded. The inputs are read again when the clip is
 //! there, so a waiting job holds no images in memory, and the comparison still works after a crash.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::client::VideoClient;
+use crate::client::pipeline::media_origin::MediaOrigin;
 use crate::library::DeliveryReport;
 use crate::similarity::{PictureMatch, SeamReport};
 
@@ -45,20 +45,6 @@ pub(crate) enum ReferenceImage {
     Picture(MediaOrigin),
     /// The frame of a clip at the given time.
     FrameOf(MediaOrigin, Duration),
-}
-
-/// Where an image or a clip can be read again.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) enum MediaOrigin {
-    /// A clip of the library.
-    Clip(String),
-    /// A local file, provided that it still has this hash.
-    File { path: PathBuf, sha256: String },
-    /// Bytes in memory. They do not outlive the process.
-    Memory {
-        #[serde(skip)]
-        bytes: Bytes,
-    },
 }
 
 /// The results of [`ContentChecks`].
@@ -164,7 +150,7 @@ mod compare {
             let gone = |reason: &str| Error::new(ErrorKind::NotFound, format!("read {NAME}: {reason}"));
             match self {
                 Self::Clip(id) => {
-                    let source = ClipSource::find(client, &MediaInput::clip(id)).await?;
+                    let source = ClipSource::find(client, &MediaInput::clip(id.as_str())).await?;
                     let local = source.local.ok_or_else(|| gone("it is not on this machine"))?;
                     Ok(local.media(&source.name))
                 }

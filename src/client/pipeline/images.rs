@@ -10,8 +10,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt as _;
 
 use crate::client::VideoClient;
-use crate::client::pipeline::content_checks::MediaOrigin;
 use crate::client::pipeline::input_context::{DataUrlError, InputContext, decode_data_url};
+use crate::client::pipeline::media_origin::MediaOrigin;
 use crate::error::{Error, Result};
 use crate::library::{InputRecord, InputTransport};
 use crate::picture::PictureKind;

@@ -1,6 +1,6 @@
 //! The steps that the verbs share, in the order in which a clip passes them.
 //!
-//! Reading inputs (`input_context`, `images`, `clip_source`), planning the prompt (`planning`), reserving money and sending
+//! Reading inputs (`input_context`, `images`, `clip_source`, `media_origin`), planning the prompt (`planning`), reserving money and sending
 //! the create request (`submit`), waiting, downloading and saving (`finish`, with `verify`, `content_checks` and
 //! `quarantine`), the sidecar (`sidecar`), and resuming after an interruption (`recover`).
 
@@ -9,6 +9,7 @@ pub(super) mod content_checks;
 pub(super) mod finish;
 pub(super) mod images;
 pub(super) mod input_context;
+pub(super) mod media_origin;
 pub(super) mod planning;
 pub(super) mod quarantine;
 pub(super) mod recover;

@@ -21,10 +21,8 @@ use crate::ids::{ClipId, JobId, RecordId};
 use crate::job::{self, Reporter};
 use crate::journal::{JobError, JobRecord, JobState, OwnedRecord, ReserveResult};
 use crate::library::Clip;
-use crate::model::VideoModel;
 use crate::money::UsdTicks;
 use crate::mutation::{Mutation, is_on};
-use crate::operation::Operation;
 use crate::planner::QueryCost;
 use crate::provider::Submission;
 use crate::stop::{self, BeforeSend, StopSignal};
@@ -48,16 +46,6 @@ pub(crate) trait SubmissionObserver: Send + Sync {
     fn accepted<'a>(&'a self, id: &'a JobId) -> BoxFuture<'a, ()>;
 }
 
-/// Describes the create request that money is reserved for.
-pub(crate) struct Reservation {
-    pub(crate) operation: Operation,
-    pub(crate) model: VideoModel,
-    pub(crate) estimate: Option<UsdTicks>,
-    pub(crate) observer: Option<Arc<dyn SubmissionObserver>>,
-    /// After this signal no paid request is sent.
-    pub(crate) stop: StopSignal,
-}
-
 /// Permits one create request, whose money is reserved in the journal.
 pub(crate) struct ReservedJob {
     client: VideoClient,
@@ -67,24 +55,24 @@ pub(crate) struct ReservedJob {
 }
 
 impl ReservedJob {
-    /// Reserves the money for a clip and for planning its prompt, and writes the reservation to the journal.
+    /// Reserves the money for a clip and for planning its prompt, and writes the reservation to the journal. After the
+    /// signal `stop` no paid request is sent.
     ///
     /// # Errors
     /// `Budget` if a limit forbids it, `Library` if the journal cannot be written. Nothing was sent in either case.
     pub(crate) async fn reserve(
         client: &VideoClient,
-        reservation: Reservation,
+        mut record: JobRecord,
+        observer: Option<Arc<dyn SubmissionObserver>>,
+        stop: StopSignal,
         planning: &PlanningRequest<'_>,
     ) -> Result<Self> {
-        let mut record = JobRecord::new(reservation.operation)?;
-        record.model = Some(reservation.model.to_string());
-        record.estimate = reservation.estimate;
         planning::add_max_query_cost(client, planning, &mut record);
         let reserved = Self {
             client: client.clone(),
             owned: reserve_with_retries(client, record).await?,
-            observer: reservation.observer,
-            stop: reservation.stop,
+            observer,
+            stop,
         };
         if let Some(observer) = &reserved.observer
             && let Err(error) = observer.reserved(&reserved.owned.record().id).await
@@ -141,7 +129,7 @@ impl ReservedJob {
     /// sent.
     pub(crate) async fn send(
         self,
-        submission: Submission,
+        submission: Box<Submission>,
         source_file: Option<TempPath>,
         draft: Box<ClipDraft>,
         reporter: &Reporter,
@@ -153,7 +141,7 @@ impl ReservedJob {
 
     async fn submit(
         mut self,
-        submission: Submission,
+        submission: Box<Submission>,
         source_file: Option<TempPath>,
         draft: Box<ClipDraft>,
         reporter: &Reporter,

@@ -15,7 +15,7 @@ use crate::error::ErrorKind;
 use crate::ids::{ClipId, JobId};
 use crate::money::{Budget, UsdTicks};
 use crate::provider::FinishedJob;
-use crate::request::GenerateRequest;
+use crate::request::{EditRequest, GenerateRequest, MediaInput};
 
 const NO_DECODER: Verification = Verification::Container("the libav in use has no decoder for H.264");
 
@@ -60,7 +60,11 @@ fn boxed(kind: &[u8], body: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn the_warning_comes_once_and_before_anything_is_paid() {
-    for (verification, times) in [(NO_DECODER, 1), (Verification::Frames, 0)] {
+    for (verification, is_edit, times) in [
+        (NO_DECODER, false, 1),
+        (NO_DECODER, true, 1),
+        (Verification::Frames, false, 0),
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let client = client(folder.path(), verification);
         let log = Log::default();
@@ -71,7 +75,12 @@ async fn the_warning_comes_once_and_before_anything_is_paid() {
             .finish();
         let _guard = tracing::subscriber::set_default(subscriber);
         for _ in 0..2 {
-            let error = client.generate(GenerateRequest::text("waves")).await.unwrap_err();
+            let error = if is_edit {
+                let clip = MediaInput::Url("https://clips.example/clip.mp4".to_owned());
+                client.edit(EditRequest::new(clip, "waves")).await.unwrap_err()
+            } else {
+                client.generate(GenerateRequest::text("waves")).await.unwrap_err()
+            };
             assert_eq!(error.kind(), ErrorKind::Budget, "{error}");
         }
         let text = log.text();

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use crate::client::pipeline::clip_source::{ClipSource, LocalClip};
-use crate::client::pipeline::content_checks::{MediaOrigin, ReferenceImage};
+use crate::client::pipeline::content_checks::ReferenceImage;
+use crate::client::pipeline::media_origin::MediaOrigin;
 use crate::client::pipeline::planning;
 use crate::client::pipeline::submit::SubmissionObserver;
 use crate::client::verbs::generate::{self, ContinuedFrom};
@@ -171,7 +172,7 @@ async fn resolve_strategy(
     };
     let generate = last_frame_request(client, &request, png);
     let origin = match &source.parent {
-        Some(clip) => MediaOrigin::Clip(clip.id.to_string()),
+        Some(clip) => MediaOrigin::Clip(clip.id.clone()),
         None => local.hashed_origin(client, &source.name).await?,
     };
     let origin = ContinuedFrom {

@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use crate::client::pipeline::content_checks::ReferenceImage;
 use crate::client::pipeline::sidecar::ClipDraft;
-use crate::client::pipeline::submit::{Reservation, ReservedJob, SubmissionObserver};
+use crate::client::pipeline::submit::{ReservedJob, SubmissionObserver};
 use crate::client::pipeline::{images, planning};
 use crate::client::{JobHandle, VideoClient};
 use crate::error::Result;
 use crate::job::{self, JobEvent, Reporter};
+use crate::journal::JobRecord;
 use crate::library::{Clip, FrameRecord, Parent};
 use crate::operation::Operation;
-use crate::provider::{GenerateSubmission, Submission};
+use crate::provider::{Submission, SubmissionContent};
 use crate::request::GenerateRequest;
 use crate::stop::StopSignal;
 use crate::telemetry::{self, Verb};
@@ -95,7 +96,7 @@ async fn prepare(
     origin: Option<ContinuedFrom>,
     observer: Option<Arc<dyn SubmissionObserver>>,
     stop: StopSignal,
-) -> Result<(ReservedJob, Submission, Box<ClipDraft>)> {
+) -> Result<(ReservedJob, Box<Submission>, Box<ClipDraft>)> {
     let inner = &client.inner;
     let mut checked = client.estimate(&request)?;
     telemetry::record_model(checked.model.as_str());
@@ -109,18 +110,13 @@ async fn prepare(
     let lineage = origin.as_ref().and_then(|origin| origin.parent.as_ref());
     let lineage = lineage.map_or(&[][..], Parent::entries);
     let planning = planning::PlanningRequest::generate(&request, &checked, &images.media, lineage);
-    let reservation = Reservation {
-        operation: if origin.is_some() {
-            Operation::Continue
-        } else {
-            Operation::Generate
-        },
-        model: checked.model.clone(),
-        estimate: checked.estimate,
-        observer,
-        stop,
+    let operation = if origin.is_some() {
+        Operation::Continue
+    } else {
+        Operation::Generate
     };
-    let reserved = ReservedJob::reserve(&client, reservation, &planning).await?;
+    let record = JobRecord::for_clip(operation, checked.model.as_str(), checked.estimate)?;
+    let reserved = ReservedJob::reserve(&client, record, observer, stop, &planning).await?;
     let (reserved, plan) = Box::pin(reserved.plan(planning)).await?;
     checked.prompt.clone_from(&plan.prompt);
     let mut draft = ClipDraft::generate(&request, &checked, &images, &inner.models).with_plan(plan);
@@ -130,12 +126,12 @@ async fn prepare(
         draft.warn(origin.note);
         draft.set_continued_from(origin.parent.as_ref(), origin.frame);
     }
-    let submission = Submission::Generate(Box::new(GenerateSubmission {
-        checked,
-        inputs: images.media,
+    let inputs = images.media;
+    let submission = Submission {
+        content: SubmissionContent::Generate { checked, inputs },
         user: request.user,
         storage: request.storage,
         upload_url: request.output.map(|target| target.upload_url),
-    }));
-    Ok((reserved, submission, Box::new(draft)))
+    };
+    Ok((reserved, Box::new(submission), Box::new(draft)))
 }

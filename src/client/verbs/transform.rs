@@ -5,15 +5,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::client::pipeline::clip_source::{ClipFacts, ClipSource};
-use crate::client::pipeline::content_checks::MediaOrigin;
+use crate::client::pipeline::media_origin::MediaOrigin;
 use crate::client::pipeline::planning;
 use crate::client::pipeline::sidecar::ClipDraft;
-use crate::client::pipeline::submit::{Reservation, ReservedJob, SubmissionObserver};
+use crate::client::pipeline::submit::{ReservedJob, SubmissionObserver};
 use crate::client::{JobHandle, VideoClient};
 use crate::error::Result;
 use crate::job::{self, JobEvent, Reporter};
+use crate::journal::JobRecord;
 use crate::library::{Clip, Parent};
-use crate::provider::{Submission, VideoSubmission};
+use crate::provider::{Submission, SubmissionContent};
 use crate::request::{
     CheckedVideo, EditRequest, ExtendRequest, MediaInput, PlanChoice, StorageOptions, TransportChoice,
     UploadTarget,
@@ -196,7 +197,7 @@ async fn run(
 /// A request that is ready to be sent.
 struct Prepared {
     reserved: ReservedJob,
-    submission: Submission,
+    submission: Box<Submission>,
     draft: Box<ClipDraft>,
     /// The id of an uploaded file to delete when the job is over.
     delete: Option<String>,
@@ -250,14 +251,8 @@ async fn prepare(
     let lineage = parent.as_ref().map_or(&[][..], Parent::entries);
     let (local, name) = (source.local.as_ref(), source.name.as_str());
     let planning = planning::PlanningRequest::video(&choice, &checked, local, name, facts, lineage);
-    let reservation = Reservation {
-        operation: checked.mode.operation(),
-        model: checked.model.clone(),
-        estimate,
-        observer,
-        stop: stop.clone(),
-    };
-    let reserved = ReservedJob::reserve(&client, reservation, &planning).await?;
+    let record = JobRecord::for_clip(checked.mode.operation(), checked.model.as_str(), estimate)?;
+    let reserved = ReservedJob::reserve(&client, record, observer, stop.clone(), &planning).await?;
     let (reserved, plan) = Box::pin(reserved.plan(planning)).await?;
     // The request has a prompt, so the plan has one as well.
     if let Some(prompt) = &plan.prompt {
@@ -267,7 +262,7 @@ async fn prepare(
     let origin = source
         .parent
         .as_ref()
-        .map(|clip| MediaOrigin::Clip(clip.id.to_string()));
+        .map(|clip| MediaOrigin::Clip(clip.id.clone()));
     let local = source.local.clone();
     // Boxed, because the future is large.
     let sent = Box::pin(source.send(&client, transport));
@@ -283,19 +278,21 @@ async fn prepare(
         draft.checks.old_part = origin.zip(facts.length);
     }
 
-    let submission = Submission::Video(Box::new(VideoSubmission {
-        model: checked.model,
-        prompt: checked.prompt,
-        video: sent.media,
-        operation: checked.mode.operation(),
-        added_seconds: checked.added_seconds,
+    let submission = Submission {
+        content: SubmissionContent::Video {
+            operation: checked.mode.operation(),
+            model: checked.model,
+            prompt: checked.prompt,
+            video: sent.media,
+            added_seconds: checked.added_seconds,
+        },
         user,
         storage,
         upload_url: output.map(|target| target.upload_url),
-    }));
+    };
     Ok(Prepared {
         reserved,
-        submission,
+        submission: Box::new(submission),
         draft: Box::new(draft),
         delete: sent.delete,
         temp_file: sent.temp_file,

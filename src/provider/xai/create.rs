@@ -13,7 +13,7 @@ use crate::error::{Charge, Error, ErrorKind, Result};
 use crate::http::{Body, Http, Reply};
 use crate::model::AspectRatio;
 use crate::operation::Operation;
-use crate::provider::{GenerateSubmission, JobId, Submission, VideoSubmission};
+use crate::provider::{JobId, Submission, SubmissionContent};
 use crate::request::{PublicUrl, StorageOptions};
 use crate::stop::BeforeSend;
 
@@ -21,13 +21,15 @@ const ACTION: &str = "submit the job";
 
 /// Sends a create, and returns the id of its job.
 pub(super) async fn create(http: &Http, submission: &Submission, before: BeforeSend<'_>) -> Result<JobId> {
-    let (path, body) = match submission {
-        Submission::Generate(generate) => ("generations", generate_body(generate)?),
-        Submission::Video(video) if video.operation == Operation::Extend => {
-            ("extensions", video_body(video)?)
-        }
-        Submission::Video(video) => ("edits", video_body(video)?),
+    let path = match &submission.content {
+        SubmissionContent::Generate { .. } => "generations",
+        SubmissionContent::Video {
+            operation: Operation::Extend,
+            ..
+        } => "extensions",
+        SubmissionContent::Video { .. } => "edits",
     };
+    let body = body(submission)?;
     let send = || {
         let body = body.clone();
         async move {
@@ -100,62 +102,69 @@ struct Storage<'a> {
     public_url: Option<Value>,
 }
 
-fn generate_body(submission: &GenerateSubmission) -> Result<Body> {
-    let checked = &submission.checked;
-    let inputs = &submission.inputs;
+fn body(submission: &Submission) -> Result<Body> {
     let mut builder = JsonBodyBuilder::new()?;
-    // The calls of `media` must have the order of the fields.
-    let body = GenerateBody {
-        model: checked.model.as_str(),
-        prompt: checked.prompt.as_deref(),
-        duration: checked.seconds,
-        resolution: checked.resolution.as_str(),
-        aspect_ratio: checked.aspect_ratio.as_ref().map(AspectRatio::as_str),
-        generate_audio: checked.audio,
-        image: inputs.image.as_ref().map(|image| builder.media(image)),
-        reference_images: inputs
-            .references
-            .iter()
-            .map(|image| builder.media(image))
-            .collect(),
-        reference_audios: inputs
-            .voices
-            .iter()
-            .map(|voice_id| json!({ "voice_id": voice_id }))
-            .collect(),
-        last_frame: inputs.last_frame.as_ref().map(|image| builder.media(image)),
-        keyframes: inputs
-            .keyframes
-            .iter()
-            .map(|keyframe| Keyframe {
-                image: builder.media(&keyframe.image),
-                timestamp_s: keyframe.at_seconds,
-            })
-            .collect(),
-        output: output(submission.upload_url.as_deref()),
-        storage_options: submission.storage.as_ref().map(storage),
-        user: submission.user.as_deref(),
-    };
-    builder.finish(&body)
-}
-
-fn video_body(submission: &VideoSubmission) -> Result<Body> {
-    let mut builder = JsonBodyBuilder::new()?;
-    let is_edit = submission.operation == Operation::Edit;
-    let body = VideoBody {
-        model: submission.model.as_str(),
-        prompt: &submission.prompt,
-        video: builder.media(&submission.video),
-        duration: submission.added_seconds,
-        output: output(submission.upload_url.as_deref()),
-        storage_options: submission.storage.as_ref().map(storage),
-        user: submission.user.as_deref().filter(|_| is_edit),
-    };
-    builder.finish(&body)
-}
-
-fn output(upload_url: Option<&str>) -> Option<Value> {
-    upload_url.map(|upload_url| json!({ "upload_url": upload_url }))
+    let output = submission
+        .upload_url
+        .as_ref()
+        .map(|upload_url| json!({ "upload_url": upload_url }));
+    let storage_options = submission.storage.as_ref().map(storage);
+    let user = submission.user.as_deref();
+    match &submission.content {
+        SubmissionContent::Generate { checked, inputs } => {
+            // The calls of `media` must have the order of the fields.
+            let body = GenerateBody {
+                model: checked.model.as_str(),
+                prompt: checked.prompt.as_deref(),
+                duration: checked.seconds,
+                resolution: checked.resolution.as_str(),
+                aspect_ratio: checked.aspect_ratio.as_ref().map(AspectRatio::as_str),
+                generate_audio: checked.audio,
+                image: inputs.image.as_ref().map(|image| builder.media(image)),
+                reference_images: inputs
+                    .references
+                    .iter()
+                    .map(|image| builder.media(image))
+                    .collect(),
+                reference_audios: inputs
+                    .voices
+                    .iter()
+                    .map(|voice_id| json!({ "voice_id": voice_id }))
+                    .collect(),
+                last_frame: inputs.last_frame.as_ref().map(|image| builder.media(image)),
+                keyframes: inputs
+                    .keyframes
+                    .iter()
+                    .map(|keyframe| Keyframe {
+                        image: builder.media(&keyframe.image),
+                        timestamp_s: keyframe.at_seconds,
+                    })
+                    .collect(),
+                output,
+                storage_options,
+                user,
+            };
+            builder.finish(&body)
+        }
+        SubmissionContent::Video {
+            model,
+            prompt,
+            video,
+            operation,
+            added_seconds,
+        } => {
+            let body = VideoBody {
+                model: model.as_str(),
+                prompt,
+                video: builder.media(video),
+                duration: *added_seconds,
+                output,
+                storage_options,
+                user: user.filter(|_| *operation == Operation::Edit),
+            };
+            builder.finish(&body)
+        }
+    }
 }
 
 fn storage(options: &StorageOptions) -> Storage<'_> {

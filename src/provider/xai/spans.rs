@@ -10,17 +10,18 @@ use crate::http::Http;
 use crate::model::AspectRatio;
 use crate::money::UsdTicks;
 use crate::operation::Operation;
-use crate::provider::{ModelAnswer, ModelQuery, QueryPart, Submission, Upload};
-use crate::request::StorageOptions;
+use crate::provider::{ModelAnswer, ModelQuery, QueryPart, Submission, SubmissionContent, Upload};
 use crate::telemetry;
 
 /// The value of `gen_ai.provider.name`.
 const PROVIDER: &str = "xai";
 
 pub(super) fn submit(http: &Http, submission: &Submission, record_prompts: bool) -> Span {
-    let (model, extends) = match submission {
-        Submission::Generate(generate) => (generate.checked.model.as_str(), false),
-        Submission::Video(video) => (video.model.as_str(), video.operation == Operation::Extend),
+    let (model, extends) = match &submission.content {
+        SubmissionContent::Generate { checked, .. } => (checked.model.as_str(), false),
+        SubmissionContent::Video { model, operation, .. } => {
+            (model.as_str(), *operation == Operation::Extend)
+        }
     };
     let (name, operation) = if extends {
         ("video.extend_start", "extend_video")
@@ -49,9 +50,8 @@ pub(super) fn submit(http: &Http, submission: &Submission, record_prompts: bool)
     if span.is_disabled() {
         return span;
     }
-    let (prompt, storage) = match submission {
-        Submission::Generate(generate) => {
-            let checked = &generate.checked;
+    let prompt = match &submission.content {
+        SubmissionContent::Generate { checked, .. } => {
             span.record(
                 "gen_ai.request.video.duration",
                 telemetry::to_signed(checked.seconds),
@@ -60,19 +60,26 @@ pub(super) fn submit(http: &Http, submission: &Submission, record_prompts: bool)
             let ratio = checked.aspect_ratio.as_ref().map(AspectRatio::as_str);
             span.record("gen_ai.request.video.aspect_ratio", ratio);
             span.record("gen_ai.request.video.generate_audio", checked.audio);
-            (checked.prompt.as_deref(), generate.storage.as_ref())
+            checked.prompt.as_deref()
         }
-        Submission::Video(video) => {
+        SubmissionContent::Video {
+            added_seconds,
+            prompt,
+            ..
+        } => {
             span.record(
                 "gen_ai.request.video.duration",
-                video.added_seconds.and_then(telemetry::to_signed),
+                added_seconds.and_then(telemetry::to_signed),
             );
-            (Some(video.prompt.as_str()), video.storage.as_ref())
+            Some(prompt.as_str())
         }
     };
     if record_prompts {
         span.record("gen_ai.prompt", prompt);
-        let name = storage.map(|storage: &StorageOptions| storage.filename.as_str());
+        let name = submission
+            .storage
+            .as_ref()
+            .map(|storage| storage.filename.as_str());
         span.record("gen_ai.request.storage.filename", name);
     }
     span

@@ -57,7 +57,7 @@ async fn events_come_in_order_from_planning_to_saved() {
         }
     );
     let want = JobEvent::Saved {
-        clip: clip.id.to_string(),
+        clip: clip.id.clone(),
         path: clip.path.clone(),
     };
     assert_eq!(events.last(), Some(&want));

@@ -5,11 +5,12 @@
 use reelkin::library::ChainStepState;
 use reelkin::{
     ChainEvent, ChainRequest, Charge, ContinueRequest, ContinueStrategy, ErrorKind, GenerateRequest,
-    JobEvent, MediaInput, ModelTable, Settlement, secs, usd,
+    JobEvent, MediaInput, ModelTable, RetryAdvice, Settlement, secs, usd,
 };
 use serde_json::Value;
 
 use crate::support::bench::{Bench, PENDING, film, real_clip, request, step, wait_until};
+use crate::support::journal::ledger;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_steps_extend_a_clip_to_a_family_of_four_with_one_create_each() {
@@ -330,6 +331,30 @@ async fn another_name_starts_another_chain_of_the_same_steps() {
         .unwrap_err();
     assert!(error.to_string().contains("in other words"), "{error}");
     assert_eq!(bench.state().creates, 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_that_failed_three_times_at_no_charge_is_not_sent_again() {
+    let bench = Bench::start(&["failed=internal_error,prompt=second"]).await;
+    let film = || {
+        let second = ContinueRequest::new("second")
+            .duration(secs(1))
+            .resolution("480p");
+        ChainRequest::generate(request()).then(second)
+    };
+    let library = bench.client().library().clone();
+    for attempt in 1..=3 {
+        let error = bench.client().chain(film()).await.unwrap_err();
+        assert_eq!(bench.state().creates, 1 + attempt, "{error}");
+        // The person found no charge in the account.
+        let record = &ledger(&bench.library())[usize::try_from(attempt).unwrap()];
+        let id = record["id"].as_str().unwrap();
+        library.settle(id, Settlement::NeverMade).await.unwrap();
+    }
+    let error = bench.client().chain(film()).await.unwrap_err();
+    assert!(error.to_string().contains("clip 1 failed 3 times"), "{error}");
+    assert_eq!(error.retry_advice(), RetryAdvice::Change);
+    assert_eq!(bench.state().creates, 4);
 }
 
 // Requirement: field study of other clients, report 17.

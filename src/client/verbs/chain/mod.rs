@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::client::VideoClient;
 use crate::error::{Error, Result};
+use crate::ids::{ClipId, JobId};
 use crate::job::{self, JobEvent, Sealed, WorkEvent, WorkHandle};
 use crate::library::{Clip, Drift};
 use crate::money::UsdTicks;
@@ -51,7 +52,7 @@ pub enum ChainEvent {
         /// The number of the last clip.
         of: u32,
         /// The job, if an earlier process has sent it.
-        job_id: Option<String>,
+        job_id: Option<JobId>,
     },
     /// The job of a clip has an event.
     Step {
@@ -67,7 +68,7 @@ pub enum ChainEvent {
         /// The number of the last clip.
         of: u32,
         /// The id of the clip in the library.
-        id: String,
+        id: ClipId,
         /// How much its last frame differs from the last frame of clip 0.
         drift: Option<Drift>,
         /// Whether the clip existed before this call.

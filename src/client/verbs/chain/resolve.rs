@@ -178,7 +178,7 @@ impl HashedRequest {
                 });
                 let requests = requests.collect();
                 let start = match &record.start {
-                    ChainOrigin::Clip(id) => Some(MediaInput::clip(id)),
+                    ChainOrigin::Clip(id) => Some(MediaInput::clip(id.as_str())),
                     ChainOrigin::File { path, .. } => Some(MediaInput::Path(path.into())),
                     _ => None,
                 };
@@ -241,7 +241,7 @@ fn is_same_start(one: &ChainOrigin, other: &ChainOrigin) -> bool {
 async fn find_origin(client: &VideoClient, input: &MediaInput) -> Result<ChainOrigin> {
     let source = ClipSource::find(client, input).await?;
     if let Some(clip) = source.parent {
-        return Ok(ChainOrigin::Clip(clip.id.to_string()));
+        return Ok(ChainOrigin::Clip(clip.id));
     }
     match source.local {
         Some(LocalClip::File(path)) => {
@@ -250,9 +250,11 @@ async fn find_origin(client: &VideoClient, input: &MediaInput) -> Result<ChainOr
                 path: path.clone(),
                 length: 0,
             };
-            Ok(ChainOrigin::File {
-                sha256: clip_source::hash(&content).await?,
-                path: path.to_string_lossy().into_owned(),
+            let sha256 = clip_source::hash(&content).await?;
+            Ok(match path.into_os_string().into_string() {
+                Ok(path) => ChainOrigin::File { path, sha256 },
+                // JSON cannot contain this path. The chain is resumed like one that begins with bytes.
+                Err(_) => ChainOrigin::Bytes { sha256 },
             })
         }
         Some(LocalClip::Memory(bytes)) => Ok(ChainOrigin::Bytes {
@@ -340,7 +342,7 @@ fn hash_id(origin: &ChainOrigin, steps: &[(Step, ChainStep)]) -> String {
     let mut hasher = Sha256::new();
     match origin {
         ChainOrigin::Generated => hasher.update("generated"),
-        ChainOrigin::Clip(id) => hasher.update(id),
+        ChainOrigin::Clip(id) => hasher.update(id.as_str()),
         ChainOrigin::File { sha256, .. } | ChainOrigin::Bytes { sha256 } => hasher.update(sha256),
     }
     for (_, step) in steps {

@@ -126,10 +126,11 @@ impl ChainRun {
         let record = self.progress.record().await;
         let first = record.unfinished().unwrap_or(record.steps.len());
         for (index, step) in record.steps.iter().take(first).enumerate() {
+            let Some(id) = step.clip.clone() else { continue };
             self.reporter.emit(ChainEvent::StepFinished {
                 clip: event_number(record.number(index)),
                 of: event_number(self.last),
-                id: step.clip.as_ref().map(ToString::to_string).unwrap_or_default(),
+                id,
                 drift: step.drift,
                 earlier: true,
             });
@@ -183,7 +184,7 @@ impl ChainRun {
         self.reporter.emit(ChainEvent::StepStarted {
             clip: event_number(number),
             of: event_number(self.last),
-            job_id: job_id.map(ToString::to_string),
+            job_id: job_id.cloned(),
         });
     }
 
@@ -321,20 +322,20 @@ impl ChainRun {
             }
         };
         let cost = total_cost(&clip);
-        let (clip_id, name) = (clip.id.clone(), clip.id.to_string());
+        let id = clip.id.clone();
         self.add_to_sidecar(clip, number, drift).await;
         self.progress
             .change(|record| {
                 let step = &mut record.steps[index];
                 step.state = ChainStepState::Done;
-                step.clip = Some(clip_id.clone());
+                step.clip = Some(id.clone());
                 (step.cost, step.drift, step.error) = (cost, drift, None);
             })
             .await?;
         self.reporter.emit(ChainEvent::StepFinished {
             clip: event_number(number),
             of: event_number(self.last),
-            id: name,
+            id,
             drift,
             earlier: false,
         });
