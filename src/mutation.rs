@@ -34,6 +34,10 @@ pub(crate) enum Mutation {
     IgnoreReservations,
     /// Writes a job id to the journal only once, even if the write fails.
     SkipJobIdRetry,
+    /// Sends paid requests after the signal to stop.
+    IgnoreStop,
+    /// Never releases a record whose work has ended without a release.
+    KeepAbandoned,
     /// Closes the record of a finished job whose clip was not saved.
     CloseUnsavedJob,
 }

@@ -12,6 +12,7 @@ use futures_util::future::{BoxFuture, Either, select};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Charge, Error, ErrorKind, Result};
+use crate::mutation::{Mutation, is_on};
 
 /// What must hold immediately before a paid request is sent: its work was not stopped, and a check succeeds.
 #[derive(Clone, Copy)]
@@ -33,7 +34,7 @@ impl BeforeSend<'_> {
         if let Some(check) = self.check {
             check().await?;
         }
-        if self.stop.is_stopped() {
+        if self.stop.forbids_sending() {
             return Err(stopped_before_send());
         }
         Ok(())
@@ -75,6 +76,10 @@ impl StopSignal {
         self.token.is_cancelled()
     }
 
+    fn forbids_sending(&self) -> bool {
+        self.is_stopped() && !is_on(Mutation::IgnoreStop)
+    }
+
     /// Returns whether a paid request is in flight.
     pub(crate) fn is_sending(&self) -> bool {
         self.sending.load(Ordering::Acquire) > 0
@@ -88,7 +93,7 @@ impl StopSignal {
         // Counted before the check, so that no request can start after `stop` returned and `is_sending` was false.
         self.sending.fetch_add(1, Ordering::AcqRel);
         let guard = InFlightGuard(Arc::clone(&self.sending));
-        if self.is_stopped() {
+        if self.forbids_sending() {
             return Err(stopped_before_send());
         }
         Ok(guard)

@@ -8,8 +8,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use tokio::task::JoinHandle;
@@ -25,7 +24,7 @@ use crate::storage::{
 pub(crate) const LEASE_DURATION: Duration = Duration::from_secs(20);
 /// The time between two renewals. A lease lasts for three attempts.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(5);
-/// The deadline of a renewal. The timeouts of the store may be longer.
+/// The deadline of a renewal, and of a release of abandoned records. The timeouts of the store may be longer.
 const RENEWAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time between two checks of an owner that may be dead.
 pub(crate) const WATCH_INTERVAL: Duration = Duration::from_millis(500);
@@ -55,7 +54,8 @@ impl Drop for Inner {
     fn drop(&mut self) {
         // An abandoned record names this lease: a client that finds the file unlocked knows that the owner is gone, and
         // removes the file.
-        if self.has_abandoned.load(Ordering::Relaxed) {
+        let work = self.work.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if !work.abandoned.is_empty() {
             return;
         }
         if let Some(lease) = self.lease.get()
@@ -241,7 +241,7 @@ impl Journal {
         locks.remove_free(OWNERS, owners).await
     }
 
-    /// Renews the lease as long as the library is open and its runtime exists.
+    /// Renews the lease, and releases abandoned records, as long as the library is open and its runtime exists.
     fn keep_lease(&self) {
         let mut task = self
             .inner
@@ -255,15 +255,17 @@ impl Journal {
         }
         let inner = Arc::downgrade(&self.inner);
         *task = Some(tokio::spawn(async move {
-            let mut interval = tokio::time::interval(RENEWAL_INTERVAL);
-            interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            loop {
-                interval.tick().await;
-                let Some(inner) = inner.upgrade() else { return };
-                if let Err(error) = (Self { inner }).renew_lease().await {
+            let renewed = at_each_renewal(&inner, async |journal| {
+                if let Err(error) = journal.renew_lease().await {
                     tracing::warn!(%error, "the lease of this client was not renewed");
                 }
-            }
+            });
+            // Concurrently, so that a slow write does not delay a renewal.
+            let released = at_each_renewal(&inner, async |journal| {
+                // Those that remain follow at the next renewal.
+                let _ = tokio::time::timeout(RENEWAL_TIMEOUT, journal.release_abandoned()).await;
+            });
+            tokio::join!(renewed, released);
         }));
     }
 
@@ -361,6 +363,17 @@ impl Journal {
     }
 }
 
+/// Calls a function each [`RENEWAL_INTERVAL`] as long as the journal exists.
+async fn at_each_renewal(inner: &Weak<Inner>, call: impl AsyncFn(&Journal)) {
+    let mut interval = tokio::time::interval(RENEWAL_INTERVAL);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        let Some(inner) = inner.upgrade() else { return };
+        call(&Journal { inner }).await;
+    }
+}
+
 fn is_lease_id(id: &str) -> bool {
     id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
@@ -373,6 +386,8 @@ fn heartbeat(number: u64) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::abandoned::tests::claim;
+    use crate::journal::owned::tests::{reserve, two_journals};
     use crate::storage::{Bucket, Folder};
 
     fn version(number: u64) -> Version {
@@ -441,6 +456,17 @@ mod tests {
         }
         versions.dedup();
         assert_eq!(versions.len(), 4, "each renewal writes a new version");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_abandoned_record_is_released_at_a_renewal() {
+        let [owner, other] = two_journals();
+        let abandoned = reserve(&owner).await;
+        let id = abandoned.record().id.clone();
+        drop(abandoned);
+        tokio::time::sleep(RENEWAL_INTERVAL + Duration::from_millis(1)).await;
+        let claimed = claim(&other, &id).await;
+        assert!(matches!(claimed, Claim::Ours(_)), "{claimed:?}");
     }
 
     #[tokio::test]

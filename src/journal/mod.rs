@@ -8,6 +8,7 @@
 //! written in `jobs/`, and then the record moves to the ledger. A crash during that move leaves both files: the one in
 //! the ledger counts, and the next listing removes the other.
 
+mod abandoned;
 mod entry;
 mod lease;
 mod ledger;
@@ -16,10 +17,9 @@ mod record;
 mod settle;
 mod transfer;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::OnceCell;
 
@@ -52,12 +52,20 @@ struct Inner {
     renewal: Renewal,
     /// The leases of other clients.
     watcher: LeaseWatcher,
-    /// The records that this client works on.
-    working: Mutex<HashSet<RecordId>>,
-    /// Whether this client abandoned a record, for example because its task was dropped.
-    has_abandoned: AtomicBool,
+    work: Mutex<Work>,
+    /// Held while an abandoned record is released.
+    releasing: tokio::sync::Mutex<()>,
     /// Serializes reservations. Two concurrent ones would count each other, and both could be refused.
     reserving: tokio::sync::Mutex<()>,
+}
+
+/// The records of this client.
+#[derive(Default)]
+struct Work {
+    /// Those that it works on.
+    active: HashSet<RecordId>,
+    /// Those that it may still own although their work has ended.
+    abandoned: BTreeSet<RecordId>,
 }
 
 /// Prevents one client from claiming a record twice.
@@ -70,12 +78,8 @@ struct WorkGuard {
 
 impl WorkGuard {
     fn new(journal: &Journal, id: &RecordId) -> Option<Self> {
-        let mut working = journal
-            .inner
-            .working
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        working.insert(id.clone()).then(|| Self {
+        let is_new = journal.lock_work().active.insert(id.clone());
+        is_new.then(|| Self {
             journal: journal.clone(),
             id: id.clone(),
             is_owner: false,
@@ -85,11 +89,10 @@ impl WorkGuard {
 
 impl Drop for WorkGuard {
     fn drop(&mut self) {
-        let inner = &self.journal.inner;
-        let mut working = inner.working.lock().unwrap_or_else(PoisonError::into_inner);
-        working.remove(&self.id);
+        let mut work = self.journal.lock_work();
+        work.active.remove(&self.id);
         if self.is_owner {
-            inner.has_abandoned.store(true, Ordering::Relaxed);
+            work.abandoned.insert(self.id.clone());
         }
     }
 }
@@ -163,8 +166,8 @@ impl Journal {
                 lease: OnceCell::new(),
                 renewal: Renewal::default(),
                 watcher: LeaseWatcher::default(),
-                working: Mutex::default(),
-                has_abandoned: AtomicBool::new(false),
+                work: Mutex::default(),
+                releasing: tokio::sync::Mutex::new(()),
                 reserving: tokio::sync::Mutex::new(()),
             }),
         }
@@ -301,7 +304,12 @@ impl Journal {
     /// another service is not claimed.
     pub(crate) async fn claim(&self, job: &OpenJob, service: Option<&str>) -> Result<Claim> {
         let (store, id, name) = (self.open_store(), job.id(), job.0.to_string());
-        let guard = WorkGuard::new(self, id);
+        let mut guard = WorkGuard::new(self, id);
+        if guard.is_none() {
+            // It may be in the middle of a release, after which it is free.
+            drop(self.inner.releasing.lock().await);
+            guard = WorkGuard::new(self, id);
+        }
         let Some(found) = store.read(&name).await? else {
             return Ok(Claim::Gone);
         };

@@ -403,4 +403,4 @@ fn taken_over(id: &RecordId) -> Error {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

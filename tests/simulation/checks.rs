@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -13,9 +14,13 @@ use super::world::State;
 use crate::client::Recovered;
 use crate::error::Charge;
 use crate::money::{Spent, UsdTicks};
+use crate::storage::OWNERS;
 
 /// The library's prefix in the store.
 pub(super) const PREFIX: &str = "team";
+
+/// The maximum age of the lease of a client that lives and reaches the store.
+const LEASE_AGE: Duration = Duration::from_secs(8);
 
 /// One record of the journal or the ledger, as it is in the store.
 #[derive(Debug, Clone, Deserialize)]
@@ -28,6 +33,7 @@ pub(super) struct Record {
     pub(super) prompt: Option<String>,
     pub(super) job_id: Option<String>,
     pub(super) clip: Option<String>,
+    owner: Option<String>,
     #[serde(default, rename = "questions_usd_ticks")]
     pub(super) questions: u64,
 }
@@ -225,6 +231,26 @@ pub(super) fn no_clip_is_given_up(contents: &Contents, state: &State) -> Result<
 fn is_unresolved(records: &[Arc<Record>], prompt: &str) -> bool {
     let mut of = records.iter().filter(|record| record.is_for(prompt));
     of.any(|record| record.job_id.is_none() && record.is_open())
+}
+
+/// Checks that no record is owned by a client whose calls have ended. A client that lives has renewed its lease within
+/// [`LEASE_AGE`].
+pub(super) fn nothing_is_held(contents: &Contents, state: &State) -> Result<(), String> {
+    let is_alive = |owner: &String| {
+        let renewed = contents.written_at(&format!("{PREFIX}/{OWNERS}/{owner}.json"));
+        renewed.is_some_and(|at| state.now < at + LEASE_AGE)
+    };
+    let records = contents.records().into_iter();
+    match records
+        .filter(|record| record.is_open())
+        .find(|record| record.owner.as_ref().is_some_and(is_alive))
+    {
+        None => Ok(()),
+        Some(record) => Err(format!(
+            "{} is held by a client that works on nothing",
+            record.name
+        )),
+    }
 }
 
 /// Checks the rules for the end of a run, when everything has been recovered and settled.

@@ -126,6 +126,8 @@ pub(super) struct Process {
     idle: Cell<u32>,
     /// Whether its calls wait for a job without a deadline.
     pub(super) is_patient: bool,
+    /// Whether it was asked to stop.
+    is_stopped: Arc<AtomicBool>,
 }
 
 impl Process {
@@ -166,11 +168,13 @@ impl Process {
         };
         let library = Library::on_store(Arc::new(store), PREFIX).unwrap();
         let is_patient = poll.deadline == Duration::MAX;
+        let is_stopped = Arc::new(AtomicBool::new(false));
         let client = |service| {
             let provider = Arc::new(Reached {
                 world: Arc::clone(world),
                 process: number,
                 number: service,
+                is_stopped: Arc::clone(&is_stopped),
             });
             VideoClient::simulated(provider, library.clone(), poll.clone(), budget)
         };
@@ -188,6 +192,7 @@ impl Process {
             behind: Duration::ZERO,
             idle: Cell::new(0),
             is_patient,
+            is_stopped,
         }
     }
 
@@ -284,6 +289,15 @@ impl Process {
         self.clock.skew.store(skew, Ordering::Relaxed);
         self.world
             .note(self.number, || format!("its wall clock is wrong by {skew} ms"));
+    }
+
+    /// Asks the process to stop, as a signal does. It may finish what it has sent, and sends nothing new.
+    pub(super) fn stop(&self) {
+        self.idle.set(0);
+        self.world.note(self.number, || "asked to stop".to_owned());
+        self.is_stopped.store(true, Ordering::Relaxed);
+        self.client.stop();
+        self.elsewhere.stop();
     }
 
     /// Ends the process as a kill does.

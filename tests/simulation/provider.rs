@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,6 +38,8 @@ pub(super) struct Reached {
     pub(super) process: usize,
     /// The number of the service.
     pub(super) number: usize,
+    /// Whether the process was asked to stop.
+    pub(super) is_stopped: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Reached {
@@ -52,7 +55,9 @@ fn network(what: &str) -> Error {
 impl Reached {
     async fn create(&self, create: Create, before: BeforeSend<'_>) -> Result<JobId> {
         yield_now().await;
+        let was_stopped = self.is_stopped.load(Ordering::Relaxed);
         before.check().await?;
+        self.nothing_is_sent_after(was_stopped);
         let number = self.number;
         // DNS, the connection and TLS.
         if let Some(connecting) = self.world.sometimes(self.process, "slow connection", 30, 10) {
@@ -191,10 +196,11 @@ impl Reached {
         let number: usize = service.parse().unwrap_or(self.number);
         let found = self
             .world
-            .lock(|state| state.services[number].download(&job, link.parse().unwrap_or_default()));
+            .lock(|state| state.services[number].download(&job, link.parse().unwrap_or_default(), state.now));
         let dead =
             || DownloadError::LinkExpired(Error::new(ErrorKind::JobExpired, "download the clip: http 410"));
         let Download::Whole(clip) = found else {
+            self.world.count("link expired");
             return Err(dead());
         };
         if self.world.sometimes(self.process, "dead link", 50, 1).is_some() {
@@ -224,8 +230,20 @@ impl Reached {
         Ok(())
     }
 
-    async fn ask(&self) -> Result<ModelAnswer> {
+    /// Checks that a process sends no paid request after it was asked to stop.
+    fn nothing_is_sent_after(&self, was_stopped: bool) {
+        if was_stopped {
+            self.world.check(self.process, |_, _| {
+                Err("a paid request is sent after its process was asked to stop".to_owned())
+            });
+        }
+    }
+
+    async fn ask(&self, stop: &StopSignal) -> Result<ModelAnswer> {
         yield_now().await;
+        let was_stopped = self.is_stopped.load(Ordering::Relaxed);
+        let _sending = stop.begin_sending()?;
+        self.nothing_is_sent_after(was_stopped);
         if self
             .world
             .sometimes(self.process, "unsent question", 50, 1)
@@ -333,8 +351,12 @@ impl Provider for Reached {
         Box::pin(async { Ok(()) })
     }
 
-    fn query_model<'a>(&'a self, _: &'a ModelQuery, _: &'a StopSignal) -> BoxFuture<'a, Result<ModelAnswer>> {
-        Box::pin(self.ask())
+    fn query_model<'a>(
+        &'a self,
+        _: &'a ModelQuery,
+        stop: &'a StopSignal,
+    ) -> BoxFuture<'a, Result<ModelAnswer>> {
+        Box::pin(self.ask(stop))
     }
 
     fn pause(&self, _: Duration) {}

@@ -163,7 +163,8 @@ impl Run {
             76..86 => self.kill(at),
             86..93 => self.suspend(at),
             93..98 => self.skew(at),
-            _ => self.outage(),
+            98 => self.outage(),
+            _ => self.stop(at),
         }
     }
 
@@ -400,6 +401,16 @@ impl Run {
         self.processes.swap_remove(at).kill();
     }
 
+    /// Asks a process to stop, as Ctrl-C does, and kills it after a while.
+    fn stop(&mut self, at: usize) {
+        self.world.count("stops");
+        self.processes[at].stop();
+        for _ in 0..self.world.rng(|rng| rng.below(100)) {
+            self.tick();
+        }
+        self.kill(at);
+    }
+
     fn suspend(&mut self, at: usize) {
         self.world.count("suspensions");
         let (until, stands_still) = self.world.lock(|state| {
@@ -452,6 +463,7 @@ impl Run {
         for process in self.processes.iter().filter(|process| !process.is_patient) {
             self.all_have_ended(process);
         }
+        self.release_all();
         for process in std::mem::take(&mut self.processes) {
             process.kill();
         }
@@ -485,6 +497,22 @@ impl Run {
             });
         }
         self.add_up();
+    }
+
+    /// If all calls have ended, waits until every client has renewed its lease and no late write of a lease can arrive,
+    /// and checks that no client still owns a record.
+    fn release_all(&mut self) {
+        let has_ended = |process: &Process| process.is_idle() && process.is_running();
+        if !self.processes.iter().all(has_ended) {
+            return;
+        }
+        for _ in 0..12 {
+            self.pass(Duration::from_secs(4));
+            while self.processes.iter().any(Process::is_awake) {
+                self.tick();
+            }
+        }
+        self.world.check(9, checks::nothing_is_held);
     }
 
     /// Returns whether a record may stay open: the service has deleted its job, so a person has to settle it.

@@ -13,6 +13,9 @@ use super::rng::Rng;
 /// The minimum and maximum time for which the service keeps a job that is over.
 const LIFE: [Duration; 2] = [Duration::from_secs(300), Duration::from_secs(3600)];
 
+/// How long a link to a clip works.
+const LINK_LIFE: Duration = Duration::from_secs(60);
+
 /// A create request.
 #[derive(Debug, Clone)]
 pub(super) struct Create {
@@ -45,8 +48,8 @@ pub(super) struct Job {
     pub(super) gone: Duration,
     /// The bytes of its clip.
     pub(super) clip: Bytes,
-    /// The number of links to the clip that were returned. The last three work.
-    links: u64,
+    /// When each link to the clip was returned.
+    links: Vec<Duration>,
     /// Whether the service reports the cost.
     pub(super) names_price: bool,
 }
@@ -246,7 +249,7 @@ impl Service {
                 } else {
                     rng.between(LIFE[0], LIFE[1])
                 },
-            links: 0,
+            links: Vec::new(),
             names_price: !rng.happens(40),
         };
         match job.end {
@@ -268,7 +271,11 @@ impl Service {
         let Some(job) = self.jobs.iter_mut().find(|job| job.id == id) else {
             return Status::Unknown;
         };
-        if now < job.unknown_until || now >= job.gone {
+        if now >= job.gone {
+            self.count("job: forgotten");
+            return Status::Unknown;
+        }
+        if now < job.unknown_until {
             return Status::Unknown;
         }
         if now < job.ready {
@@ -279,20 +286,26 @@ impl Service {
             End::Moderated => Status::Moderated,
             End::Failed => Status::Failed,
             End::Clip => {
-                job.links += 1;
+                job.links.push(now);
                 Status::Done {
-                    link: job.links,
+                    link: job.links.len() as u64,
                     price: job.names_price.then_some(job.price),
                 }
             }
         }
     }
 
-    /// Downloads from a link. The last three links work, and earlier ones have expired.
-    pub(super) fn download(&self, id: &str, link: u64) -> Download {
-        match self.jobs.iter().find(|job| job.id == id) {
-            Some(job) if link + 3 > job.links => Download::Whole(job.clip.clone()),
-            _ => Download::Dead,
+    /// Downloads from a link, unless it has expired.
+    pub(super) fn download(&self, id: &str, link: u64, now: Duration) -> Download {
+        let job = self.jobs.iter().find(|job| job.id == id);
+        let is_valid = |job: &&Job| {
+            let at = usize::try_from(link).unwrap_or_default().checked_sub(1);
+            let returned = at.and_then(|at| job.links.get(at));
+            returned.is_some_and(|returned| now < *returned + LINK_LIFE)
+        };
+        match job.filter(is_valid) {
+            Some(job) => Download::Whole(job.clip.clone()),
+            None => Download::Dead,
         }
     }
 }

@@ -103,6 +103,11 @@ impl Contents {
         Ok(())
     }
 
+    /// Returns when an object was written.
+    pub(super) fn written_at(&self, name: &str) -> Option<Duration> {
+        self.written.lock().unwrap().get(name).copied()
+    }
+
     fn forget(&self, name: &Path) {
         self.written.lock().unwrap().remove(name.as_ref());
         self.records.lock().unwrap().remove(name.as_ref());

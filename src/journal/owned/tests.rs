@@ -12,7 +12,7 @@ use crate::operation::Operation;
 use crate::storage::Bucket;
 
 /// Returns the journals of two clients of one bucket.
-fn two_journals() -> [Journal; 2] {
+pub(in crate::journal) fn two_journals() -> [Journal; 2] {
     let store = Arc::new(InMemory::new());
     [(); 2].map(|()| {
         Journal::new(Arc::new(Bucket::new(
@@ -23,7 +23,7 @@ fn two_journals() -> [Journal; 2] {
     })
 }
 
-async fn reserve(journal: &Journal) -> OwnedRecord {
+pub(in crate::journal) async fn reserve(journal: &Journal) -> OwnedRecord {
     let mut record = JobRecord::new(Operation::Generate).unwrap();
     record.estimate = Some(UsdTicks::new(500));
     match journal.reserve(record, &Budget::NONE).await.unwrap() {
