@@ -60,6 +60,10 @@ pub(crate) enum Locked {
     Moved,
 }
 
+/// The error of Windows for a file that another handle has opened without sharing it.
+#[cfg(windows)]
+const ERROR_SHARING_VIOLATION: i32 = 32;
+
 /// Whether the lock of a file that is read by name is a separate file.
 const HAS_LOCK_FILE: bool = cfg!(windows);
 /// The suffix of a separate lock file.
@@ -194,7 +198,6 @@ pub(crate) fn open_locked(path: &Path) -> io::Result<Locked> {
     use std::os::windows::fs::OpenOptionsExt as _;
 
     const FILE_FLAG_DELETE_ON_CLOSE: u32 = 0x0400_0000;
-    const ERROR_SHARING_VIOLATION: i32 = 32;
     reject_irregular(path)?;
     let mut options = OpenOptions::new();
     // Without sharing, no other handle can refer to the file when it is removed.
@@ -248,6 +251,9 @@ pub(crate) fn is_locked(path: &Path) -> io::Result<Option<bool>> {
     let file = match check_regular(path).and_then(|()| File::open(path)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        // On Windows, a locked file cannot be opened.
+        #[cfg(windows)]
+        Err(error) if error.raw_os_error() == Some(ERROR_SHARING_VIOLATION) => return Ok(Some(true)),
         Err(error) => return Err(error),
     };
     match file.try_lock_shared() {
