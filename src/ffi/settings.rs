@@ -49,6 +49,15 @@ pub struct ClientOptions {
     /// A custom model table as TOML text.
     #[uniffi(default = None)]
     pub models: Option<String>,
+    /// The http or https proxy for calls of the API and downloads, instead of the one in the environment.
+    #[uniffi(default = None)]
+    pub proxy: Option<String>,
+    /// The targets that are reached without the proxy, separated by commas: hosts, addresses and networks.
+    #[uniffi(default = None)]
+    pub no_proxy: Option<String>,
+    /// Certificate authorities to trust besides those of the system, as PEM text.
+    #[uniffi(default = None)]
+    pub root_certificates: Option<String>,
 }
 
 impl fmt::Debug for ClientOptions {
@@ -78,6 +87,15 @@ impl ClientOptions {
         }
         if let Some(table) = self.models {
             builder = builder.models(ModelTable::from_toml(&table)?);
+        }
+        if let Some(url) = self.proxy {
+            builder = builder.proxy(url);
+        }
+        if let Some(hosts) = self.no_proxy {
+            builder = builder.no_proxy(hosts);
+        }
+        if let Some(pem) = self.root_certificates {
+            builder = builder.root_certificates(pem);
         }
         let client = builder
             .budget(self.budget.unwrap_or_default())

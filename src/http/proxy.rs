@@ -4,6 +4,8 @@
 //! [`ssrf_guard`] can check less when a proxy resolves the name. Only https is proxied, so a proxy sees a host name and a
 //! port, but neither the API key nor the content. Requests to this machine are never proxied.
 
+use std::net::IpAddr;
+
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use url::Url;
 
@@ -179,9 +181,14 @@ fn parse_proxy(text: &str, what: &str) -> Result<Intercept> {
 fn check_exceptions(list: &str) -> Result<()> {
     for entry in list.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
         let is_network = entry.split_once('/').is_some_and(|(address, bits)| {
-            address.parse::<std::net::IpAddr>().is_ok() && bits.parse::<u8>().is_ok_and(|bits| bits <= 128)
+            let longest = match address.parse::<IpAddr>() {
+                Ok(IpAddr::V4(_)) => 32,
+                Ok(IpAddr::V6(_)) => 128,
+                Err(_) => return false,
+            };
+            bits.parse::<u8>().is_ok_and(|bits| bits <= longest)
         });
-        let is_address = entry.parse::<std::net::IpAddr>().is_ok();
+        let is_address = entry.parse::<IpAddr>().is_ok();
         let is_name = !entry.contains(['/', ':', '*', '@']) && !entry.contains(char::is_whitespace);
         if entry != "*" && !is_network && !is_address && !is_name {
             return Err(Error::new(
@@ -328,7 +335,14 @@ mod tests {
             let line = format!("{error} {error:?}");
             assert!(line.contains(word) && !line.contains("SECRET"), "{text}: {line}");
         }
-        for list in ["https://a.example", "*.example.com", "a b", "a:80", "10.0.0.0/x"] {
+        for list in [
+            "https://a.example",
+            "*.example.com",
+            "a b",
+            "a:80",
+            "10.0.0.0/x",
+            "10.0.0.0/33",
+        ] {
             let error = proxies(None, Some(list), &[]).err().unwrap();
             assert!(
                 error.to_string().contains("separate them by commas"),

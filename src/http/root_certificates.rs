@@ -24,14 +24,10 @@ impl RootCertificates {
     /// # Errors
     /// [`ErrorKind::Config`] for a file that has no certificate or an invalid one.
     pub(super) fn new(pems: &[Vec<u8>]) -> Result<Self> {
-        #[cfg(target_os = "android")]
-        let bundled = Some(mozilla()?);
-        #[cfg(not(target_os = "android"))]
-        let bundled = None;
-        Self::with(bundled, pems)
+        Self::from_parts(bundled_for(std::env::consts::OS)?, pems)
     }
 
-    fn with(bundled: Option<Vec<Certificate>>, pems: &[Vec<u8>]) -> Result<Self> {
+    fn from_parts(bundled: Option<Vec<Certificate>>, pems: &[Vec<u8>]) -> Result<Self> {
         let mut extra = Vec::new();
         for pem in pems {
             extra.extend(parse_pem(pem)?);
@@ -71,7 +67,10 @@ fn parse_pem(pem: &[u8]) -> Result<Vec<Certificate>> {
             let number = certificates.len() + 1;
             invalid(&format!("number {number} is not an X.509 certificate"))
         })?;
-        certificates.push(Certificate::from_der(&der).map_err(|_| invalid("one cannot be used"))?);
+        certificates.push(Certificate::from_der(&der).map_err(|_| {
+            let number = certificates.len() + 1;
+            invalid(&format!("number {number} cannot be used"))
+        })?);
     }
     if certificates.is_empty() {
         return Err(invalid("there is none"));
@@ -79,13 +78,24 @@ fn parse_pem(pem: &[u8]) -> Result<Vec<Certificate>> {
     Ok(certificates)
 }
 
-/// Returns the CAs of Mozilla as of the build of this version.
+/// Returns the CAs that replace those of an operating system: the CAs of Mozilla as of the build of this version, where
+/// those of the system cannot be used.
 #[cfg(any(target_os = "android", test))]
-fn mozilla() -> Result<Vec<Certificate>> {
+fn bundled_for(os: &str) -> Result<Option<Vec<Certificate>>> {
+    if os != "android" {
+        return Ok(None);
+    }
     let all = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
-    all.map(|der| Certificate::from_der(der))
-        .collect::<std::result::Result<_, _>>()
+    let all = all.map(|der| Certificate::from_der(der));
+    all.collect::<std::result::Result<_, _>>()
+        .map(Some)
         .map_err(|error| Error::new(ErrorKind::Config, "read the bundled CA certificates").with_source(error))
+}
+
+/// Does what the function above does, in builds for other systems, which do not contain the CAs of Mozilla.
+#[cfg(not(any(target_os = "android", test)))]
+const fn bundled_for(_os: &str) -> Result<Option<Vec<Certificate>>> {
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -144,17 +154,18 @@ mod tests {
         let address = server().await;
         let own = parse_pem(CA).unwrap();
         // As on Android: the bundled CAs alone, and with one that the caller added.
-        let bundled = || Some(mozilla().unwrap());
-        assert!(mozilla().unwrap().len() > 100);
-        assert!(!reaches(&RootCertificates::with(bundled(), &[]).unwrap(), address).await);
+        let bundled = || bundled_for("android").unwrap();
+        assert!(bundled().unwrap().len() > 100);
+        assert!(bundled_for("linux").unwrap().is_none());
+        assert!(!reaches(&RootCertificates::from_parts(bundled(), &[]).unwrap(), address).await);
         assert!(
             reaches(
-                &RootCertificates::with(bundled(), &[CA.to_vec()]).unwrap(),
+                &RootCertificates::from_parts(bundled(), &[CA.to_vec()]).unwrap(),
                 address
             )
             .await
         );
-        assert!(reaches(&RootCertificates::with(Some(own), &[]).unwrap(), address).await);
+        assert!(reaches(&RootCertificates::from_parts(Some(own), &[]).unwrap(), address).await);
         // As on other platforms.
         assert!(reaches(&RootCertificates::new(&[CA.to_vec()]).unwrap(), address).await);
         let client = RootCertificates::new(&[CA.to_vec()]).unwrap();

@@ -124,6 +124,9 @@ class BaseClient(ProcessBound):
         timeouts: Optional[_native.Timeouts] = None,
         planner: Optional[_native.PlannerSettings] = None,
         models: Optional[str] = None,
+        proxy: Optional[str] = None,
+        no_proxy: Optional[str] = None,
+        root_certificates: Optional[str] = None,
         token: Optional[TokenSource] = None,
     ) -> None:
         """Creates a client for a library.
@@ -144,11 +147,18 @@ class BaseClient(ProcessBound):
             timeouts: The timeouts of single requests to the service.
             planner: How and when prompts are planned.
             models: A custom model table as TOML text.
+            proxy: The http or https proxy for calls of the API and downloads, such as
+                `http://user:password@10.0.0.5:3128`. Defaults to the environment variable `HTTPS_PROXY` or `ALL_PROXY`.
+                Requests to this machine never use it.
+            no_proxy: The targets that are reached without the proxy, separated by commas: hosts, addresses and
+                networks. Defaults to the environment variable `NO_PROXY`.
+            root_certificates: Certificate authorities to trust besides those of the system, as PEM text.
             token: A function, async or not, that supplies tokens instead of a key. It returns a `str` or an
                 `AccessToken`, which also has a lifetime.
 
         Raises:
-            ConfigError: There is no key, both a key and `token` are given, or the base URL would leak the key.
+            ConfigError: There is no key, both a key and `token` are given, the base URL would leak the key, or the
+                proxy or a certificate is not valid.
             LibraryError: The folder cannot be written.
             InvalidRequestError: No call could use these settings.
         """
@@ -167,6 +177,9 @@ class BaseClient(ProcessBound):
                 timeouts=timeouts,
                 planner=planner,
                 models=optional(_values.text, "models", models),
+                proxy=optional(_values.text, "proxy", proxy),
+                no_proxy=optional(_values.text, "no_proxy", no_proxy),
+                root_certificates=optional(_values.text, "root_certificates", root_certificates),
             ),
             self._tokens,
         )

@@ -112,6 +112,13 @@ def test_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         reelkin.VideoClient(tmp_path / "clips", api_key="k", budget="5.00")  # type: ignore[arg-type]  # pyright: ignore
     with pytest.raises(TypeError, match="expected a reelkin.PollPolicy, not dict"):
         reelkin.VideoClient(tmp_path / "clips", api_key="k", poll={})  # type: ignore[arg-type]  # pyright: ignore
+    with pytest.raises(reelkin.ConfigError, match="SOCKS"):
+        reelkin.VideoClient(tmp_path / "clips", api_key="k", proxy="socks5://a")
+    with pytest.raises(reelkin.ConfigError, match="proxy exceptions"):
+        reelkin.VideoClient(tmp_path / "clips", api_key="k", no_proxy="10.0.0.0/99")
+    with pytest.raises(reelkin.ConfigError, match="root certificates"):
+        reelkin.VideoClient(tmp_path / "clips", api_key="k", root_certificates="none")
+    reelkin.VideoClient(tmp_path / "clips", api_key="k", proxy="http://10.0.0.5:3128", no_proxy="example.com,10.0.0.0/8")
     with pytest.raises(reelkin.ConfigError, match="this build cannot open buckets, because it lacks the feature s3"):
         reelkin.VideoClient("s3://films/team", api_key="k")
     (tmp_path / "file").write_text("")

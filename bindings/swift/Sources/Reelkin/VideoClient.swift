@@ -28,23 +28,32 @@ public final class VideoClient: Sendable {
     ///   - timeouts: The timeouts of single requests to the service.
     ///   - planner: How and when prompts are planned.
     ///   - models: A custom model table as TOML text.
+    ///   - proxy: The http or https proxy for calls of the API and downloads, such as
+    ///     `http://user:password@10.0.0.5:3128`. Defaults to the environment variable `HTTPS_PROXY` or `ALL_PROXY`, or to
+    ///     the settings of macOS. Requests to this machine never use it.
+    ///   - noProxy: The targets that are reached without the proxy, separated by commas: hosts, addresses and networks.
+    ///     Defaults to the environment variable `NO_PROXY`.
+    ///   - rootCertificates: Certificate authorities to trust besides those of the system, as PEM text.
     ///   - token: Supplies tokens instead of a key, for example from your own server. A token with `expiresIn` is cached
     ///     and replaced before it expires; any other is used for one request. The closure's task is canceled after
     ///     ``Timeouts/token``. If it throws, the call fails with `auth` and nothing is sent.
-    /// - Throws: `config` if there is no key, both a key and `token` are given, or the base URL would leak the key;
+    /// - Throws: `config` if there is no key, both a key and `token` are given, the base URL would leak the
+    ///   key, or the proxy or a certificate is not valid;
     ///   `library` if the folder cannot be created or written; `invalid_request` if no call could use the settings.
     public init(
         library: URL, apiKey: String? = nil, baseUrl: String? = nil, budget: Budget? = nil,
         defaults: Defaults? = nil, validation: Validation? = nil, poll: PollPolicy? = nil,
         download: DownloadPolicy? = nil, rateLimit: RateLimit? = nil, timeouts: Timeouts? = nil,
-        planner: PlannerSettings? = nil, models: String? = nil,
+        planner: PlannerSettings? = nil, models: String? = nil, proxy: String? = nil,
+        noProxy: String? = nil, rootCertificates: String? = nil,
         token: (@Sendable () async throws -> AccessToken)? = nil
     ) throws {
         _ = exitHandler
         let options = ClientOptions(
             library: Library.address(library), apiKey: apiKey, baseUrl: baseUrl, budget: budget, defaults: defaults,
             validation: validation, poll: poll, download: download, rateLimit: rateLimit, timeouts: timeouts,
-            planner: planner, models: models)
+            planner: planner, models: models, proxy: proxy, noProxy: noProxy,
+            rootCertificates: rootCertificates)
         core = try ReelkinGenerated.VideoClient(options: checked(options), tokens: token.map(TokenProvider.init))
     }
 

@@ -56,6 +56,9 @@ final class BadInputTests: XCTestCase {
         try await failure("config") { try VideoClient(library: folder, apiKey: "k", baseUrl: "not an address") }
         try await failure("config") { try VideoClient(library: folder, apiKey: "k", baseUrl: "http://example.com") }
         try await failure("config") { try VideoClient(library: folder, apiKey: "k", models: "= no toml") }
+        try await failure("config") { try VideoClient(library: folder, apiKey: "k", proxy: "socks5://a") }
+        try await failure("config") { try VideoClient(library: folder, apiKey: "k", noProxy: "10.0.0.0/99") }
+        try await failure("config") { try VideoClient(library: folder, apiKey: "k", rootCertificates: "none") }
         try await failure("not_found") { try VideoClient(library: URL(fileURLWithPath: "/proc/none"), apiKey: "k") }
         try await failure { try VideoClient(library: URL(string: "https://example.com/clips")!, apiKey: "k") }
         try await failure("config") { try await Sandbox.start(listen: "nowhere") }

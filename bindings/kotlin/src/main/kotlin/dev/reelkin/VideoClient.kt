@@ -30,11 +30,18 @@ import kotlinx.coroutines.runBlocking
  * @param timeouts the timeouts of single requests to the service: [defaultTimeouts].
  * @param planner how and when prompts are planned: [defaultPlannerSettings].
  * @param models a custom model table as TOML text.
+ * @param proxy the http or https proxy for calls of the API and downloads, such as `http://user:password@10.0.0.5:3128`.
+ *   Defaults to the environment variable `HTTPS_PROXY` or `ALL_PROXY`. Requests to this machine never use it.
+ * @param noProxy the targets that are reached without the proxy, separated by commas: hosts, addresses and networks.
+ *   Defaults to the environment variable `NO_PROXY`.
+ * @param rootCertificates certificate authorities to trust besides those of the system, as PEM text. On Android, besides
+ *   those of Mozilla, which are built in: the certificates that a user or a company installed have to be passed here.
  * @param token supplies tokens instead of a key, for example from your own server. A token with
  *   [AccessToken.expiresIn] is cached and replaced before it expires; any other is used for one request. The function
  *   runs on [kotlinx.coroutines.Dispatchers.IO] and is cancelled after [Timeouts.token]. If it throws, the call fails
  *   with [VideoError.Auth] and nothing is sent.
- * @throws VideoError.Config if there is no key, both a key and [token] are given, or the base URL would leak the key.
+ * @throws VideoError.Config if there is no key, both a key and [token] are given, or the base URL would leak
+ *   the key, or the proxy or a certificate is not valid.
  * @throws VideoError.Library if the folder cannot be created or written.
  * @throws VideoError.InvalidRequest if no call could use the settings.
  */
@@ -51,6 +58,9 @@ public class VideoClient(
     timeouts: Timeouts? = null,
     planner: PlannerSettings? = null,
     models: String? = null,
+    proxy: String? = null,
+    noProxy: String? = null,
+    rootCertificates: String? = null,
     token: (suspend () -> AccessToken)? = null,
 ) : AutoCloseable {
     private val native = run {
@@ -58,6 +68,7 @@ public class VideoClient(
         NativeClient(
             ClientOptions(
                 library, apiKey, baseUrl, budget, defaults, validation, poll, download, rateLimit, timeouts, planner, models,
+                proxy, noProxy, rootCertificates,
             ),
             token?.let(::TokenProvider),
         )

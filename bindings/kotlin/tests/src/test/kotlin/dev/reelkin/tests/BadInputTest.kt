@@ -85,6 +85,9 @@ class BadInputTest {
         assertEquals("config", expectError<VideoError.Config> { VideoClient(path) }.code)
         expectError<VideoError.Config> { VideoClient(path, apiKey = "key", baseUrl = "http://example.com/v1") }
         expectError<VideoError.Config> { VideoClient(path, apiKey = "key", baseUrl = "nonsense") }
+        expectError<VideoError.Config> { VideoClient(path, apiKey = "key", proxy = "socks5://a") }
+        expectError<VideoError.Config> { VideoClient(path, apiKey = "key", noProxy = "10.0.0.0/99") }
+        expectError<VideoError.Config> { VideoClient(path, apiKey = "key", rootCertificates = "none") }
         expectError<VideoError> { VideoClient(path, apiKey = "key", models = "no = toml = this") }
         val file = java.nio.file.Files.createTempFile(folder, "a", "file")
         expectError<VideoError> { VideoClient("$file/clips", apiKey = "key") }
