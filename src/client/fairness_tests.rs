@@ -15,7 +15,8 @@ use crate::ids::JobId;
 use crate::job::rows::Row;
 use crate::job::{DurationStats, PollPolicy, PollStart, pause, spawn, wait_until_over};
 use crate::provider::{
-    FinishedJob, ModelAnswer, ModelQuery, PollFailure, PollReply, Provider, Submission, Upload, VisibleModel,
+    AcceptedJob, FinishedJob, ModelAnswer, ModelQuery, PollFailure, PollReply, Provider, Submission, Upload,
+    VisibleModel,
 };
 use crate::stop::{BeforeSend, StopSignal};
 
@@ -121,7 +122,7 @@ impl Provider for Service {
     fn origin(&self) -> String {
         unreachable!("jobs are polled, and nothing else")
     }
-    fn submit<'a>(&'a self, _: &'a Submission, _: BeforeSend<'a>) -> BoxFuture<'a, Result<JobId>> {
+    fn submit<'a>(&'a self, _: &'a Submission, _: BeforeSend<'a>) -> BoxFuture<'a, Result<AcceptedJob>> {
         unreachable!("jobs are polled, and nothing else")
     }
     fn parse_saved_reply(&self, _: &serde_json::Value) -> Option<FinishedJob> {
@@ -185,6 +186,7 @@ fn run(from: f64, to: f64) -> Shared {
                 let start = PollStart::Submitted {
                     stats: &times,
                     kind: "any",
+                    poll_after: None,
                 };
                 let policy = PollPolicy {
                     deadline: Duration::from_secs(7200),

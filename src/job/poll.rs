@@ -29,7 +29,12 @@ pub(super) const JITTER: f64 = 0.1;
 pub(crate) enum PollStart<'a> {
     /// The job was just submitted. Its expected duration comes from earlier jobs of its kind, and its own duration is
     /// recorded.
-    Submitted { stats: &'a DurationStats, kind: &'a str },
+    Submitted {
+        stats: &'a DurationStats,
+        kind: &'a str,
+        /// The time after which the service expects the first poll, if it said so.
+        poll_after: Option<Duration>,
+    },
     /// The job has been running for an unknown time and may be over.
     Resumed,
 }
@@ -54,7 +59,7 @@ pub(crate) async fn wait_until_over(
         started_at: Instant::now(),
         pending_at: Duration::ZERO,
         progress: match start {
-            PollStart::Submitted { stats, kind } => {
+            PollStart::Submitted { stats, kind, .. } => {
                 ProgressEstimator::submitted(stats.get(kind).unwrap_or(guessed))
             }
             PollStart::Resumed => ProgressEstimator::resumed(guessed),
@@ -117,7 +122,7 @@ impl PollLoop<'_> {
         let mut doubtful = 0;
         let mut last_failure;
         let mut pause = match self.start {
-            PollStart::Submitted { .. } => jitter(self.policy.first, JITTER),
+            PollStart::Submitted { poll_after, .. } => jitter(self.policy.first_pause(poll_after), JITTER),
             PollStart::Resumed => Duration::ZERO,
         };
         loop {
@@ -213,7 +218,7 @@ impl PollLoop<'_> {
 
     /// Records the duration of a finished job: the middle between the last two polls.
     fn record_duration(&self) {
-        if let PollStart::Submitted { stats, kind } = self.start {
+        if let PollStart::Submitted { stats, kind, .. } = self.start {
             stats.record(kind, (self.pending_at + self.started_at.elapsed()) / 2);
         }
     }

@@ -23,7 +23,8 @@ const FIXED_PAUSE_SHARE: f64 = 0.7;
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct PollPolicy {
-    /// Time from the submission to the first poll; no clip is ready earlier. A resumed job is polled immediately.
+    /// Time from the submission to the first poll; no clip is ready earlier. It is shorter if the reply to the create has
+    /// a shorter `Retry-After`, as the sandbox sends it. A resumed job is polled immediately.
     pub first: Duration,
     /// Expected duration of a job, used while the service reports no progress and the client has observed no job
     /// of the same kind.
@@ -67,6 +68,12 @@ impl PollPolicy {
             deadline: self.deadline.min(MAX_WAIT),
             stalled_after: self.stalled_after.min(MAX_WAIT),
         }
+    }
+
+    /// Returns the time from the submission to the first poll. `poll_after` is what the service asks for, which can only
+    /// shorten it.
+    pub(super) fn first_pause(&self, poll_after: Option<Duration>) -> Duration {
+        poll_after.map_or(self.first, |asked| self.first.min(asked.max(self.shortest)))
     }
 
     /// Computes the pause after a poll that found the job pending.
@@ -137,6 +144,20 @@ mod tests {
 
     const fn s(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_service_can_only_ask_for_an_earlier_first_poll() {
+        let policy = PollPolicy::default();
+        let shortest = policy.shortest;
+        for (asked, pause) in [
+            (None, s(5)),
+            (Some(s(2)), s(2)),
+            (Some(Duration::ZERO), shortest),
+            (Some(s(60)), s(5)),
+        ] {
+            assert_eq!(policy.first_pause(asked), pause, "{asked:?}");
+        }
     }
 
     fn submitted(policy: &PollPolicy) -> ProgressEstimator {

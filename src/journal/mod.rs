@@ -25,6 +25,7 @@ use tokio::sync::OnceCell;
 
 pub(crate) use self::lease::{LEASE_DURATION, WATCH_INTERVAL};
 pub(crate) use self::owned::OwnedRecord;
+pub(crate) use self::record::JsonText;
 pub use self::record::{JobError, JobRecord, JobState};
 pub use self::settle::Settlement;
 

@@ -2,8 +2,9 @@
 //!
 //! Owns its fields and their JSON. Does not know where records are kept.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::ids::{ClipId, JobId, RecordId};
@@ -94,33 +95,32 @@ pub struct JobRecord {
 }
 
 /// JSON that is kept as text, which takes much less memory than a parsed value while a job waits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct JsonText(Box<str>);
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct JsonText(Box<RawValue>);
 
 impl JsonText {
+    /// Writes a value as JSON.
+    ///
+    /// # Errors
+    /// Those of `serde_json`, for example for a map whose keys are not strings.
+    pub(crate) fn new(value: &impl Serialize) -> serde_json::Result<Self> {
+        serde_json::value::to_raw_value(value).map(Self)
+    }
+
     pub(crate) fn parse(&self) -> Value {
-        // The text was made from a value.
-        serde_json::from_str(&self.0).unwrap_or_default()
+        // The text is valid JSON. At most it is nested too deeply to be from this crate.
+        serde_json::from_str(self.0.get()).unwrap_or_default()
     }
 }
 
-impl From<&Value> for JsonText {
-    fn from(value: &Value) -> Self {
-        Self(value.to_string().into())
+impl PartialEq for JsonText {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
     }
 }
 
-impl Serialize for JsonText {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        self.parse().serialize(to)
-    }
-}
-
-impl<'de> Deserialize<'de> for JsonText {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Value::deserialize(from).map(|value| (&value).into())
-    }
-}
+impl Eq for JsonText {}
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes the field")]
 const fn is_false(flag: &bool) -> bool {

@@ -56,6 +56,14 @@ pub(crate) enum SubmissionContent {
     },
 }
 
+/// A job that the service has just accepted.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct AcceptedJob {
+    pub(crate) id: JobId,
+    /// The time after which the service expects the first poll, if it says so.
+    pub(crate) poll_after: Option<Duration>,
+}
+
 /// A file to upload to the service's Files API.
 #[derive(Debug, Clone)]
 pub(crate) struct Upload {
@@ -150,7 +158,7 @@ pub(crate) trait Provider: Send + Sync + fmt::Debug {
         &'a self,
         submission: &'a Submission,
         before: BeforeSend<'a>,
-    ) -> BoxFuture<'a, Result<JobId>>;
+    ) -> BoxFuture<'a, Result<AcceptedJob>>;
 
     /// Requests the state of a job once.
     fn poll<'a>(&'a self, job: &'a JobId) -> BoxFuture<'a, Result<PollReply, PollFailure>>;

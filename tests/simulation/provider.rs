@@ -20,8 +20,8 @@ use crate::http::{DownloadError, Sink};
 use crate::ids::JobId;
 use crate::money::UsdTicks;
 use crate::provider::{
-    FinishedJob, ModelAnswer, ModelQuery, PollFailure, PollFailureKind, PollReply, Provider, Submission,
-    SubmissionContent, TokenUsage, Upload, VisibleModel,
+    AcceptedJob, FinishedJob, ModelAnswer, ModelQuery, PollFailure, PollFailureKind, PollReply, Provider,
+    Submission, SubmissionContent, TokenUsage, Upload, VisibleModel,
 };
 use crate::stop::{BeforeSend, StopSignal};
 
@@ -53,7 +53,7 @@ fn network(what: &str) -> Error {
 }
 
 impl Reached {
-    async fn create(&self, create: Create, before: BeforeSend<'_>) -> Result<JobId> {
+    async fn create(&self, create: Create, before: BeforeSend<'_>) -> Result<AcceptedJob> {
         yield_now().await;
         let was_stopped = self.is_stopped.load(Ordering::Relaxed);
         before.check().await?;
@@ -94,7 +94,10 @@ impl Reached {
         self.world
             .note(self.process, || format!("create of {prompt:?}: {reply:?}"));
         match reply {
-            Some(Reply::Accepted(id)) => Ok(JobId::parse(&id)?),
+            Some(Reply::Accepted(id)) => Ok(AcceptedJob {
+                id: JobId::parse(&id)?,
+                poll_after: None,
+            }),
             Some(Reply::Busy) => {
                 Err(Error::new(ErrorKind::RateLimited, "submit the job: no capacity").with_charge(Charge::No))
             }
@@ -303,7 +306,7 @@ impl Provider for Reached {
         &'a self,
         submission: &'a Submission,
         before: BeforeSend<'a>,
-    ) -> BoxFuture<'a, Result<JobId>> {
+    ) -> BoxFuture<'a, Result<AcceptedJob>> {
         Box::pin(self.create(create_of(submission), before))
     }
 

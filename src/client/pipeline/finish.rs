@@ -2,6 +2,8 @@
 //!
 //! Every end of a job is written to the journal here. This file sends nothing that is paid.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
@@ -14,7 +16,7 @@ use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::http::{DownloadError, Sink};
 use crate::ids::{ClipId, JobId};
 use crate::job::{self, JobEvent, PollStart, Reporter};
-use crate::journal::{JobError, JobRecord, JobState, OwnedRecord};
+use crate::journal::{JobError, JobRecord, JobState, JsonText, OwnedRecord};
 use crate::library::{Clip, Staged};
 use crate::money::UsdTicks;
 use crate::mutation::{Mutation, is_on};
@@ -36,6 +38,8 @@ pub(crate) struct PendingJob {
     draft: Option<Box<ClipDraft>>,
     /// When the work began, which the draft in the record does not say.
     started: Option<Instant>,
+    /// The time after which the service expects the first poll, if it said so.
+    poll_after: Option<Duration>,
 }
 
 impl PendingJob {
@@ -54,8 +58,15 @@ impl PendingJob {
             kind: draft.kind(),
             picked_up: draft.picked_up,
             started: draft.started,
+            poll_after: None,
             draft: (!in_record || draft.checks.has_bytes()).then_some(draft),
         }
+    }
+
+    /// Sets the time after which the service expects the first poll.
+    pub(crate) fn with_poll_after(mut self, poll_after: Option<Duration>) -> Self {
+        self.poll_after = poll_after;
+        self
     }
 
     /// Returns the draft, and reads it from the record if it is not in memory.
@@ -221,11 +232,12 @@ async fn save_clip(
     let mut draft = job.take_draft();
     let (job_id, clip_id, owned) = (&job.job_id, &job.clip_id, &mut job.owned);
     let inner = &client.inner;
-    let (cost, raw) = (finished.cost, finished.raw.clone());
+    let cost = finished.cost;
+    let raw = finished.raw.as_ref().and_then(|raw| JsonText::new(raw).ok());
     let done = owned.change(|record| {
         record.state = JobState::Done;
         record.cost = cost;
-        record.reply = raw.as_ref().map(Into::into);
+        record.reply.clone_from(&raw);
     });
     if let Err(error) = done.await {
         // The clip is paid for, so it is downloaded nevertheless.
@@ -278,6 +290,7 @@ async fn wait(client: &VideoClient, reporter: &Reporter, job: &PendingJob) -> Re
         Some(kind) => PollStart::Submitted {
             stats: &inner.times,
             kind,
+            poll_after: job.poll_after,
         },
         None => PollStart::Resumed,
     };

@@ -19,12 +19,12 @@ use crate::client::pipeline::sidecar::ClipDraft;
 use crate::error::{Charge, Error, ErrorKind, Result};
 use crate::ids::{ClipId, JobId, RecordId};
 use crate::job::{self, Reporter};
-use crate::journal::{JobError, JobRecord, JobState, OwnedRecord, ReserveResult};
+use crate::journal::{JobError, JobRecord, JobState, JsonText, OwnedRecord, ReserveResult};
 use crate::library::Clip;
 use crate::money::UsdTicks;
 use crate::mutation::{Mutation, is_on};
 use crate::planner::QueryCost;
-use crate::provider::Submission;
+use crate::provider::{AcceptedJob, Submission};
 use crate::stop::{self, BeforeSend, StopSignal};
 use crate::storage::to_hex;
 use tempfile::TempPath;
@@ -150,7 +150,7 @@ impl ReservedJob {
             return Err(self.release(stop::stopped_before_send()).await);
         }
         let digest = draft.digest();
-        let saved_draft = serde_json::to_value(&draft).ok().as_ref().map(Into::into);
+        let saved_draft = JsonText::new(&draft).ok();
         let intended = self.owned.change_unsent(|record| {
             record.state = JobState::Intended;
             record.request_sha256 = Some(digest.clone());
@@ -161,8 +161,8 @@ impl ReservedJob {
         if let Err(error) = intended.await {
             return Err(self.release(error).await);
         }
-        let id = match self.post(&submission).await {
-            Ok(id) => id,
+        let AcceptedJob { id, poll_after } = match self.post(&submission).await {
+            Ok(job) => job,
             Err(error) => return Err(self.handle_rejection(error).await),
         };
         drop((submission, source_file));
@@ -177,13 +177,8 @@ impl ReservedJob {
             tracing::warn!(job = %id, %error, "the id of the job could not be written to the journal, retrying");
             self.retry_accept(&id, &clip).await;
         }
-        Ok(Box::new(finish::PendingJob::new(
-            id,
-            clip,
-            self.owned,
-            draft,
-            saved_draft.is_some(),
-        )))
+        let job = finish::PendingJob::new(id, clip, self.owned, draft, saved_draft.is_some());
+        Ok(Box::new(job.with_poll_after(poll_after)))
     }
 
     /// Retries writing the id of a job to the journal.
@@ -207,7 +202,7 @@ impl ReservedJob {
     }
 
     /// Sends the create request, provided that this client still owns the record.
-    async fn post(&mut self, submission: &Submission) -> Result<JobId> {
+    async fn post(&mut self, submission: &Submission) -> Result<AcceptedJob> {
         let owned = Mutex::new(&mut self.owned);
         let is_owner = || async { owned.lock().await.check_unsent().await }.boxed();
         let before = BeforeSend {

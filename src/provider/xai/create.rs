@@ -13,14 +13,18 @@ use crate::error::{Charge, Error, ErrorKind, Result};
 use crate::http::{Body, Http, Reply};
 use crate::model::AspectRatio;
 use crate::operation::Operation;
-use crate::provider::{JobId, Submission, SubmissionContent};
+use crate::provider::{AcceptedJob, JobId, Submission, SubmissionContent};
 use crate::request::{PublicUrl, StorageOptions};
 use crate::stop::BeforeSend;
 
 const ACTION: &str = "submit the job";
 
-/// Sends a create, and returns the id of its job.
-pub(super) async fn create(http: &Http, submission: &Submission, before: BeforeSend<'_>) -> Result<JobId> {
+/// Sends a create, and returns its job.
+pub(super) async fn create(
+    http: &Http,
+    submission: &Submission,
+    before: BeforeSend<'_>,
+) -> Result<AcceptedJob> {
     let path = match &submission.content {
         SubmissionContent::Generate { .. } => "generations",
         SubmissionContent::Video {
@@ -187,7 +191,7 @@ struct Created {
 ///
 /// A success without a usable id is an unknown outcome: the service accepted the request, but nobody can poll the
 /// job.
-pub(super) fn read_reply(reply: &Reply) -> Result<JobId> {
+pub(super) fn read_reply(reply: &Reply) -> Result<AcceptedJob> {
     if !(200..=299).contains(&reply.status) {
         return Err(error_for(reply, ACTION, outcome_unknown));
     }
@@ -195,9 +199,13 @@ pub(super) fn read_reply(reply: &Reply) -> Result<JobId> {
         |what: String| outcome_unknown(&Error::new(ErrorKind::Protocol, what)).with_status(reply.status);
     let created: Created =
         serde_json::from_slice(&reply.body).map_err(|_| no_id("the reply has no request id".to_owned()))?;
-    JobId::parse(&created.request_id).map_err(|_| {
+    let id = JobId::parse(&created.request_id).map_err(|_| {
         let id = sanitize(&created.request_id);
         no_id(format!("the request id {id:?} of the reply is not valid"))
+    })?;
+    Ok(AcceptedJob {
+        id,
+        poll_after: reply.retry_after,
     })
 }
 

@@ -22,8 +22,8 @@ use futures_util::future::BoxFuture;
 use url::Url;
 
 use super::{
-    FinishedJob, JobId, ModelAnswer, ModelQuery, PollFailure, PollReply, Provider, Submission, Upload,
-    VisibleModel,
+    AcceptedJob, FinishedJob, JobId, ModelAnswer, ModelQuery, PollFailure, PollReply, Provider, Submission,
+    Upload, VisibleModel,
 };
 use crate::error::Result;
 use crate::http::{DownloadError, Http, Sink};
@@ -56,13 +56,13 @@ impl Provider for Xai {
         &'a self,
         submission: &'a Submission,
         before: BeforeSend<'a>,
-    ) -> BoxFuture<'a, Result<JobId>> {
+    ) -> BoxFuture<'a, Result<AcceptedJob>> {
         let span = spans::submit(&self.http, submission, self.record_prompts);
         let recorded = span.clone();
         Box::pin(telemetry::instrument(span, async move {
-            let id = create::create(&self.http, submission, before).await?;
-            recorded.record("gen_ai.response.id", id.as_str());
-            Ok(id)
+            let job = create::create(&self.http, submission, before).await?;
+            recorded.record("gen_ai.response.id", job.id.as_str());
+            Ok(job)
         }))
     }
 

@@ -9,7 +9,8 @@ use std::time::Duration;
 use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -106,6 +107,11 @@ fn create<T: DeserializeOwned>(
     let prompt = request.prompt.clone();
     job::start(app, id, request, render_faults);
     let mut response = json_response(StatusCode::OK, &json!({ "request_id": id.to_string() }));
+    // The client needs no longer wait than the job takes. The service does not send this.
+    let seconds = app.settings.seconds_per_job.ceil().max(1.0);
+    if let Ok(seconds) = HeaderValue::try_from(format!("{seconds}")) {
+        response.headers_mut().insert(RETRY_AFTER, seconds);
+    }
     ResponsePrompt::attach(&mut response, prompt);
     Ok(response)
 }
