@@ -18,7 +18,7 @@ impl Example {
         let folder = tempfile::tempdir().expect("a temporary folder");
         // Each doctest has its own process.
         std::env::set_current_dir(folder.path()).expect("enter the temporary folder");
-        let sandbox = reelkin::sandbox::Sandbox::builder().seconds_per_job(0.1).start().await?;
+        let sandbox = reelkin::sandbox::Sandbox::builder().min_job_duration(std::time::Duration::from_millis(100)).start().await?;
         let mut poll = reelkin::PollPolicy::default();
         // The sandbox has no queue, so jobs finish sooner.
         poll.first = std::time::Duration::from_millis(100);

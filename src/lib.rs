@@ -24,7 +24,7 @@
 //!
 //! # let folder = tempfile::tempdir().expect("a temporary folder");
 //! # let folder = folder.path();
-//! let sandbox = Sandbox::builder().seconds_per_job(0.1).start().await?;
+//! let sandbox = Sandbox::builder().min_job_duration(Duration::from_millis(100)).start().await?;
 //! let mut poll = PollPolicy::default();
 //! poll.first = Duration::from_millis(100); // the sandbox does not queue jobs
 //!

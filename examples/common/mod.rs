@@ -13,7 +13,10 @@ pub(crate) async fn client() -> reelkin::Result<(Option<Sandbox>, VideoClient)> 
     if std::env::args().any(|argument| argument == "--real") {
         return Ok((None, builder.api_key_from_env().build()?));
     }
-    let sandbox = Sandbox::builder().seconds_per_job(0.5).start().await?;
+    let sandbox = Sandbox::builder()
+        .min_job_duration(Duration::from_millis(500))
+        .start()
+        .await?;
     let mut poll = PollPolicy::default();
     // The sandbox has no queue, so jobs finish sooner.
     poll.first = Duration::from_millis(200);

@@ -60,7 +60,7 @@ pub async fn start_sandbox(options: SandboxOptions) -> Result<Arc<Sandbox>> {
         builder = builder.api_key(key);
     }
     if let Some(duration) = options.min_job_duration {
-        builder = builder.seconds_per_job(duration.as_secs_f64());
+        builder = builder.min_job_duration(duration);
     }
     if let Some(lifetime) = options.link_lifetime {
         builder = builder.link_lifetime(lifetime);

@@ -21,9 +21,11 @@
 //!
 //! ```no_run
 //! # async fn run() -> reelkin::Result<()> {
+//! use std::time::Duration;
+//!
 //! use reelkin::sandbox::Sandbox;
 //!
-//! let sandbox = Sandbox::builder().seconds_per_job(0.5).start().await?;
+//! let sandbox = Sandbox::builder().min_job_duration(Duration::from_millis(500)).start().await?;
 //! println!("{} {}", sandbox.base_url(), sandbox.api_key());
 //! // Point any client of the service there.
 //! assert_eq!(sandbox.state().creates, 0);
@@ -69,6 +71,9 @@ use self::transport::connection::{Connection, OpenConnections};
 use self::transport::host_check::AllowedHosts;
 use self::transport::listener::{FaultListener, Restarts};
 use crate::error::{Error, ErrorKind, Result};
+
+/// The maximum of [`SandboxBuilder::min_job_duration`].
+const MAX_JOB_DURATION: Duration = Duration::from_secs(86_400);
 
 /// A running sandbox. Dropping it stops it and removes its clips.
 #[derive(Debug)]
@@ -129,14 +134,10 @@ impl SandboxBuilder {
         self
     }
 
-    /// Sets the minimum duration of a job in seconds, over which its progress rises. Defaults to 2. A job never
-    /// ends before its clip is rendered.
-    pub fn seconds_per_job(mut self, seconds: f64) -> Self {
-        self.settings.seconds_per_job = if seconds.is_finite() {
-            seconds.clamp(0.0, 86_400.0)
-        } else {
-            2.0
-        };
+    /// Sets the minimum duration of a job, over which its progress rises, up to a day. Defaults to 2 s. A job never ends
+    /// before its clip is rendered.
+    pub fn min_job_duration(mut self, duration: Duration) -> Self {
+        self.settings.min_job_duration = duration.min(MAX_JOB_DURATION);
         self
     }
 

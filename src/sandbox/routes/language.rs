@@ -3,7 +3,6 @@
 //! Owns the two routes, stored responses and deferred completions. `llm` checks questions and computes the answers.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -54,7 +53,7 @@ pub(super) async fn chat(State(app): State<App>, headers: HeaderMap, body: Bytes
     let response = if request.deferred {
         let id = Uuid::new_v4();
         let deferred = DeferredCompletion {
-            ready_at: Instant::now() + Duration::from_secs_f64(app.settings.seconds_per_job),
+            ready_at: Instant::now() + app.settings.min_job_duration,
             body: chat::completion(&answer),
         };
         app.deferred.add(id, deferred);

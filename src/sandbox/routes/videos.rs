@@ -4,7 +4,6 @@
 //! are in `rules`, the work on a job is in `render::job`.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use axum::Extension;
 use axum::body::Bytes;
@@ -93,7 +92,7 @@ fn create<T: DeserializeOwned>(
         prompt: request.prompt.clone(),
         created_at: unix_now(),
         started: Instant::now(),
-        duration: Duration::from_secs_f64(app.settings.seconds_per_job),
+        duration: app.settings.min_job_duration,
         request: serde_json::from_slice(body).map_or(Value::Null, shorten_data_urls),
         uploaded: app.settings.zero_data_retention,
         outcome,
@@ -108,7 +107,7 @@ fn create<T: DeserializeOwned>(
     job::start(app, id, request, render_faults);
     let mut response = json_response(StatusCode::OK, &json!({ "request_id": id.to_string() }));
     // The client needs no longer wait than the job takes. The service does not send this.
-    let seconds = app.settings.seconds_per_job.ceil().max(1.0);
+    let seconds = app.settings.min_job_duration.as_secs_f64().ceil().max(1.0);
     if let Ok(seconds) = HeaderValue::try_from(format!("{seconds}")) {
         response.headers_mut().insert(RETRY_AFTER, seconds);
     }

@@ -46,7 +46,7 @@ pub(crate) struct AppState {
 /// What the builder of a sandbox sets.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    pub(crate) seconds_per_job: f64,
+    pub(crate) min_job_duration: Duration,
     pub(crate) zero_data_retention: bool,
     pub(crate) link_lifetime: Duration,
     pub(crate) max_body_bytes: usize,
@@ -56,7 +56,7 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            seconds_per_job: 2.0,
+            min_job_duration: Duration::from_secs(2),
             zero_data_retention: false,
             link_lifetime: Duration::from_secs(24 * 3600),
             max_body_bytes: 200 << 20,

@@ -2,6 +2,8 @@
 
 #![cfg(feature = "cli")]
 
+use std::time::Duration;
+
 use std::path::Path;
 
 use reelkin::sandbox::Sandbox;
@@ -63,7 +65,11 @@ fn listing(folder: &Path) -> Vec<(String, u64)> {
 }
 
 async fn prepared_bench() -> Bench {
-    let bench = Bench::with(Sandbox::builder().seconds_per_job(0.1), &[]).await;
+    let bench = Bench::with(
+        Sandbox::builder().min_job_duration(Duration::from_millis(100)),
+        &[],
+    )
+    .await;
     let at = |name: &str| bench.folder.path().join(name);
     std::fs::create_dir(at("folder")).unwrap();
     std::fs::write(at("empty.png"), "").unwrap();

@@ -425,7 +425,11 @@ async fn a_signal_at_any_moment_loses_nothing() {
         ("the second create", &FILM, |bench| bench.state().creates > 1),
     ];
     for (name, call, when) in moments {
-        let bench = Bench::with(Sandbox::builder().seconds_per_job(0.3), &["create:delay=0.2"]).await;
+        let bench = Bench::with(
+            Sandbox::builder().min_job_duration(Duration::from_millis(300)),
+            &["create:delay=0.2"],
+        )
+        .await;
         let mut running = Running::start(Program::at(&bench).args(call));
         while !when(&bench) && running.child.try_wait().unwrap().is_none() {
             tokio::time::sleep(Duration::from_millis(2)).await;

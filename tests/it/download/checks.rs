@@ -2,6 +2,8 @@
 
 #![cfg(feature = "cli")]
 
+use std::time::Duration;
+
 use reelkin::sandbox::Sandbox;
 use reelkin::{Charge, DownloadPolicy, JobOutcome, RetryAdvice, secs};
 
@@ -11,7 +13,7 @@ use crate::support::outcomes::{counts, generate, summary};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clip_of_another_size_and_length_is_saved_and_reported() {
     let bench = Bench::with(
-        Sandbox::builder().seconds_per_job(0.1),
+        Sandbox::builder().min_job_duration(Duration::from_millis(100)),
         &["render-size=320x320", "render-seconds=2"],
     )
     .await;

@@ -2,6 +2,8 @@
 
 #![cfg(feature = "cli")]
 
+use std::time::Duration;
+
 use std::future::IntoFuture as _;
 
 use reelkin::sandbox::Sandbox;
@@ -279,7 +281,11 @@ async fn a_plan_never_costs_more_than_was_reserved() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn spending_is_summed_over_the_given_period() {
-    let bench = Bench::with(Sandbox::builder().seconds_per_job(0.1), &[]).await;
+    let bench = Bench::with(
+        Sandbox::builder().min_job_duration(Duration::from_millis(100)),
+        &[],
+    )
+    .await;
     let policy = polls_until(ms(20_000));
     let client = bench.builder().poll(policy).build().unwrap();
     let first = client.generate(request()).await.unwrap();

@@ -2,6 +2,8 @@
 
 #![cfg(feature = "cli")]
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use reelkin::sandbox::Sandbox;
 use reelkin::{Charge, Error, ErrorKind, JobOutcome, RetryAdvice, secs};
@@ -302,7 +304,7 @@ async fn an_empty_202_is_not_invalid_json() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_endless_pending_reply_does_not_hang_the_job() {
     let bench = Bench::with(
-        Sandbox::builder().seconds_per_job(0.2),
+        Sandbox::builder().min_job_duration(Duration::from_millis(200)),
         &["poll:stall@100,times=2"],
     )
     .await;

@@ -2,6 +2,8 @@
 
 #![cfg(feature = "cli")]
 
+use std::time::Duration;
+
 use reelkin::sandbox::Sandbox;
 use reelkin::{Charge, ErrorKind, JobEvent, JobState, RateLimit, RetryAdvice, Settlement, UsdTicks};
 use serde_json::Value;
@@ -20,7 +22,7 @@ async fn wait_for_records(client: &reelkin::VideoClient, count: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopped_client_sends_nothing_more() {
     // The rate limit allows the second create in an hour.
-    let bench = Bench::with(Sandbox::builder().seconds_per_job(60.0), &[]).await;
+    let bench = Bench::with(Sandbox::builder().min_job_duration(Duration::from_secs(60)), &[]).await;
     let rate = RateLimit::per_second(1000.0, 1.0 / 3600.0);
     let client = bench.builder().rate_limit(rate).build().unwrap();
     let first = client.generate(request()).start().await.unwrap();

@@ -2,6 +2,8 @@
 
 #![cfg(feature = "cli")]
 
+use std::time::Duration;
+
 use std::future::IntoFuture as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -151,7 +153,11 @@ async fn a_job_picked_up_twice_is_saved_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_picked_up_by_many_at_once_is_saved_once() {
-    let bench = Bench::with(Sandbox::builder().seconds_per_job(0.3), &[]).await;
+    let bench = Bench::with(
+        Sandbox::builder().min_job_duration(Duration::from_millis(300)),
+        &[],
+    )
+    .await;
     let job = bench.client().generate(request()).start().await.unwrap();
     let id = job.id().to_string();
     let others = (0..6).map(|_| {

@@ -261,7 +261,7 @@ async fn bytes_with_a_wrong_hash_or_of_another_container_are_kept() {
         ("garbage", ErrorKind::Protocol),
     ] {
         let sandbox = Sandbox::builder()
-            .seconds_per_job(0.1)
+            .min_job_duration(Duration::from_millis(100))
             .clip_checksum(ClipChecksum::Sha256);
         let bench = Bench::with(sandbox, &[fault]).await;
         let client = bench.client();

@@ -2,6 +2,8 @@
 
 #![cfg(feature = "cli")]
 
+use std::time::Duration;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -52,7 +54,7 @@ fn generate(prompt: &str) -> GenerateRequest {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "prints the counts of `make torture`")]
 async fn a_disk_that_is_full_at_any_byte_loses_nothing() {
-    let sandbox = Sandbox::builder().seconds_per_job(0.02);
+    let sandbox = Sandbox::builder().min_job_duration(Duration::from_millis(20));
     let bench = Bench::with(sandbox, &["render-size=64x64"]).await;
     fs::create_dir(bench.library()).unwrap();
     let (mut refused, mut held_up, mut saved, mut tries) = (0, 0, 0, 0);
@@ -181,7 +183,7 @@ async fn a_read_only_mount_costs_and_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_deleted_between_two_steps_are_fetched_again() {
-    let sandbox = Sandbox::builder().seconds_per_job(0.02);
+    let sandbox = Sandbox::builder().min_job_duration(Duration::from_millis(20));
     let bench = Bench::with(sandbox, &["render-size=64x64"]).await;
     let library = bench.library();
     let client = bench.client();
@@ -242,7 +244,7 @@ async fn files_deleted_between_two_steps_are_fetched_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn folders_deleted_under_a_running_client_lose_no_clip() {
-    let sandbox = Sandbox::builder().seconds_per_job(0.3);
+    let sandbox = Sandbox::builder().min_job_duration(Duration::from_millis(300));
     let bench = Bench::with(sandbox, &["render-size=64x64", "slow-body=30000"]).await;
     let library = bench.library();
     for (number, (folder, downloading)) in [
@@ -311,7 +313,7 @@ async fn folders_deleted_under_a_running_client_lose_no_clip() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_library_deleted_under_a_running_client_still_reports_the_job_id() {
-    let sandbox = Sandbox::builder().seconds_per_job(0.1);
+    let sandbox = Sandbox::builder().min_job_duration(Duration::from_millis(100));
     let bench = Bench::with(sandbox, &["render-size=64x64", PENDING]).await;
     let job = bench
         .client()

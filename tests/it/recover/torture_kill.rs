@@ -307,7 +307,7 @@ struct Worker {
 
 impl Worker {
     async fn start(number: u64, seed: u64, phases: Arc<Mutex<Phases>>) -> Self {
-        let sandbox = Sandbox::builder().seconds_per_job(0.05);
+        let sandbox = Sandbox::builder().min_job_duration(Duration::from_millis(50));
         // Tiny frames, and exchanges that take long enough to be killed in the middle.
         let faults = ["render-size=64x64", "create:delay=0.01", "slow-body=400000"];
         let bench = Bench::with(sandbox, &faults).await;

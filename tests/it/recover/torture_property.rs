@@ -222,7 +222,7 @@ struct Case {
 
 impl Case {
     fn new(case: u64, runtime: Handle) -> Self {
-        let sandbox = Sandbox::builder().seconds_per_job(0.02);
+        let sandbox = Sandbox::builder().min_job_duration(Duration::from_millis(20));
         let bench = runtime.block_on(Bench::with(sandbox, &["render-size=64x64"]));
         let base = client(&bench).generate(GenerateRequest::text("base").duration(secs(1)));
         let base = runtime.block_on(base.into_future()).unwrap();

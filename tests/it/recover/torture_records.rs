@@ -23,7 +23,7 @@ use crate::support::program::Program;
 
 /// Returns a library with paid jobs that nobody waits for, and no saved clip.
 pub(crate) async fn interrupted(jobs: usize) -> (Bench, Vec<JobRecord>) {
-    let sandbox = Sandbox::builder().seconds_per_job(0.1);
+    let sandbox = Sandbox::builder().min_job_duration(Duration::from_millis(100));
     let bench = Bench::with(sandbox, &["render-size=64x64", PENDING]).await;
     let policy = polls_until(ms(100));
     let client = bench.builder().poll(policy).build().unwrap();

@@ -269,11 +269,11 @@ async fn deferred_completions_are_pending_as_202_without_a_body() {
         let id = answer["request_id"].as_str().unwrap();
         format!("/chat/deferred-completion/{id}")
     };
-    let slow = RawBench::start(Sandbox::builder().seconds_per_job(3600.0)).await;
+    let slow = RawBench::start(Sandbox::builder().min_job_duration(Duration::from_secs(3600))).await;
     let path = deferred(&slow).await;
     assert_eq!(read_reply(slow.get(&path).await.unwrap()).await, (202, json!("")));
 
-    let bench = RawBench::start(Sandbox::builder().seconds_per_job(0.1)).await;
+    let bench = RawBench::start(Sandbox::builder().min_job_duration(Duration::from_millis(100))).await;
     let path = deferred(&bench).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     let (status, answer) = read_reply(bench.get(&path).await.unwrap()).await;

@@ -5,6 +5,8 @@
 
 #![cfg(feature = "sandbox")]
 
+use std::time::Duration;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -14,7 +16,7 @@ use reelkin::sandbox::Sandbox;
 #[ignore = "installs the AI SDK and the OpenAI SDK from their registries"]
 async fn foreign_clients_run_unchanged() {
     let sandbox = Sandbox::builder()
-        .seconds_per_job(0.3)
+        .min_job_duration(Duration::from_millis(300))
         .api_key("dummy")
         .start()
         .await

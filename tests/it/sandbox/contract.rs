@@ -2,6 +2,8 @@
 
 #![cfg(feature = "sandbox")]
 
+use std::time::Duration;
+
 use std::path::Path;
 
 use reelkin::sandbox::Sandbox;
@@ -45,7 +47,7 @@ async fn every_example_request_is_accepted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pending_and_done_replies_match_the_fixtures() {
-    let bench = RawBench::start(Sandbox::builder().seconds_per_job(1.0)).await;
+    let bench = RawBench::start(Sandbox::builder().min_job_duration(Duration::from_secs(1))).await;
     let id = bench.create_job("/videos/generations", &text("shapes")).await;
     let (status, answer) = read_reply(bench.get(&format!("/videos/{id}")).await.unwrap()).await;
     assert_eq!(status, 202);

@@ -113,7 +113,7 @@ async fn refusals_have_their_status_and_body() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pending_replies_can_be_irregular() {
-    let bench = RawBench::start(Sandbox::builder().seconds_per_job(600.0)).await;
+    let bench = RawBench::start(Sandbox::builder().min_job_duration(Duration::from_secs(600))).await;
     let id = bench.create_job("/videos/generations", &body()).await;
     let poll = async || read_reply(bench.get(&format!("/videos/{id}")).await.unwrap()).await;
     let inject = |fault: &str| {

@@ -32,7 +32,7 @@ impl RawBench {
 
     /// Starts a sandbox with short jobs.
     pub(crate) async fn quick() -> Self {
-        Self::start(Sandbox::builder().seconds_per_job(0.05)).await
+        Self::start(Sandbox::builder().min_job_duration(Duration::from_millis(50))).await
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -133,7 +133,7 @@ pub(crate) fn ffprobe(path: &Path) -> Value {
 
 /// Starts a sandbox with faults.
 pub(crate) async fn bench_with(faults: &[&str]) -> RawBench {
-    let builder = Sandbox::builder().seconds_per_job(0.01);
+    let builder = Sandbox::builder().min_job_duration(Duration::from_millis(10));
     RawBench::start(
         faults
             .iter()

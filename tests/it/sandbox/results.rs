@@ -2,6 +2,8 @@
 
 #![cfg(feature = "sandbox")]
 
+use std::time::Duration;
+
 use reelkin::sandbox::Sandbox;
 use serde_json::{Value, json};
 
@@ -76,7 +78,12 @@ async fn a_team_without_retention_gets_its_clip_by_upload() {
         .unwrap()
         .push(tokio::spawn(async move { axum::serve(listener, bucket).await }));
 
-    let bench = RawBench::start(Sandbox::builder().seconds_per_job(0.01).zero_data_retention(true)).await;
+    let bench = RawBench::start(
+        Sandbox::builder()
+            .min_job_duration(Duration::from_millis(10))
+            .zero_data_retention(true),
+    )
+    .await;
     let (status, answer) = bench.post_json("/videos/generations", &text("zdr")).await;
     assert_eq!((status, answer), (400, fixture("errors/400-zdr.json")));
     let mut body = text("zdr");

@@ -2,6 +2,8 @@
 
 #![cfg(feature = "cli")]
 
+use std::time::Duration;
+
 use reelkin::library::{DeliveryReport, Severity};
 use reelkin::request::TransportChoice;
 use reelkin::sandbox::Sandbox;
@@ -35,7 +37,9 @@ fn transports(clip: Clip) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clip_above_the_body_limit_is_uploaded() {
     // As base64 it would take 12 MB of a body.
-    let small = Sandbox::builder().seconds_per_job(0.1).max_body_bytes(11 << 20);
+    let small = Sandbox::builder()
+        .min_job_duration(Duration::from_millis(100))
+        .max_body_bytes(11 << 20);
     let bench = Bench::with(small, &["pad=9000000,times=1"]).await;
     let big = bench.client().generate(request()).await.unwrap();
     assert!(std::fs::metadata(big.path.as_ref().unwrap()).unwrap().len() >= 9_000_000);

@@ -2,6 +2,8 @@
 
 #![cfg(feature = "cli")]
 
+use std::time::Duration;
+
 use reelkin::request::PublicUrl;
 use reelkin::sandbox::Sandbox;
 use reelkin::{Charge, RetryAdvice, StorageOptions, UploadTarget};
@@ -13,7 +15,9 @@ use crate::support::outcomes::{counts, generate, summary};
 // Requirement: field study of other clients, report 37.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_team_with_zero_data_retention_is_told_to_give_an_upload_target() {
-    let zdr = Sandbox::builder().seconds_per_job(0.1).zero_data_retention(true);
+    let zdr = Sandbox::builder()
+        .min_job_duration(Duration::from_millis(100))
+        .zero_data_retention(true);
     let bench = Bench::with(zdr, &[]).await;
     let outcome = generate(&bench).await;
     let want = ("refused", Charge::No, Some(RetryAdvice::Change));
@@ -35,7 +39,9 @@ async fn a_team_with_zero_data_retention_is_told_to_give_an_upload_target() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_target_of_a_zero_retention_team_gets_no_key() {
     let bench = Bench::with(
-        Sandbox::builder().seconds_per_job(0.1).zero_data_retention(true),
+        Sandbox::builder()
+            .min_job_duration(Duration::from_millis(100))
+            .zero_data_retention(true),
         &[],
     )
     .await;

@@ -2,6 +2,8 @@
 
 #![cfg(feature = "cli")]
 
+use std::time::Duration;
+
 use std::time::Instant;
 
 use reelkin::model::Validation;
@@ -287,7 +289,11 @@ async fn every_shape_of_error_body_is_parsed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_loopback_service_accepts_any_key() {
     // ima2 sends `dummy` to its proxy; the proxy adds the account's token.
-    let bench = Bench::with(reelkin::sandbox::Sandbox::builder().seconds_per_job(0.1), &[]).await;
+    let bench = Bench::with(
+        reelkin::sandbox::Sandbox::builder().min_job_duration(Duration::from_millis(100)),
+        &[],
+    )
+    .await;
     let error = bench
         .builder()
         .api_key("dummy")
@@ -303,7 +309,7 @@ async fn a_loopback_service_accepts_any_key() {
     );
     let open = reelkin::sandbox::Sandbox::builder()
         .api_key("dummy")
-        .seconds_per_job(0.1)
+        .min_job_duration(Duration::from_millis(100))
         .start()
         .await
         .unwrap();

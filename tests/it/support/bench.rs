@@ -109,7 +109,11 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) async fn start(faults: &[&str]) -> Self {
-        Self::with(Sandbox::builder().seconds_per_job(0.1), faults).await
+        Self::with(
+            Sandbox::builder().min_job_duration(Duration::from_millis(100)),
+            faults,
+        )
+        .await
     }
 
     pub(crate) async fn with(builder: SandboxBuilder, faults: &[&str]) -> Self {

@@ -149,7 +149,9 @@ pub(crate) struct ByteFaultRig {
 
 impl ByteFaultRig {
     pub(crate) async fn start(checksum: ClipChecksum, faults: &[&str]) -> Self {
-        let builder = Sandbox::builder().seconds_per_job(0.0).clip_checksum(checksum);
+        let builder = Sandbox::builder()
+            .min_job_duration(Duration::ZERO)
+            .clip_checksum(checksum);
         let faults: Vec<&str> = ["render-size=16x16"].iter().chain(faults).copied().collect();
         let mut bench = Bench::with(builder, &faults).await;
         // Every save syncs twice, which would take most of the time on a disk.

@@ -4,6 +4,8 @@
 
 #![cfg(feature = "cli")]
 
+use std::time::Duration;
+
 use std::io::{BufRead as _, BufReader};
 
 use reelkin::library::{InputRecord, ParentRecord};
@@ -261,7 +263,11 @@ async fn scenario_twenty_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scenario_key_never_shown() {
-    let bench = Bench::with(Sandbox::builder().seconds_per_job(0.05), &[]).await;
+    let bench = Bench::with(
+        Sandbox::builder().min_job_duration(Duration::from_millis(50)),
+        &[],
+    )
+    .await;
     let wrong = format!("{KEY}-wrong");
     let client = bench.builder().api_key(&wrong).build().unwrap();
     let error = client.generate(request()).await.unwrap_err();

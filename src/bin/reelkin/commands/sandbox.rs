@@ -1,6 +1,7 @@
 //! `reelkin sandbox`.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::Args;
 use reelkin::sandbox::{Fault, Sandbox};
@@ -54,7 +55,7 @@ pub(crate) fn run(args: &SandboxArgs) -> CommandResult {
     block_on(async {
         let mut builder = Sandbox::builder()
             .listen(args.listen)
-            .seconds_per_job(args.seconds_per_job)
+            .min_job_duration(Duration::from_secs_f64(args.seconds_per_job))
             .zero_data_retention(args.zdr);
         for host in &args.allowed_hosts {
             builder = builder.allow_host(host);
