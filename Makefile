@@ -26,10 +26,10 @@ test:
 	@scripts/setup.sh bindings
 	@scripts/test.sh
 
-# The tests run the seeds below 10,000.
+# The tests run the seeds below 20,000.
 simulate:
 	@scripts/setup.sh test
-	REELKIN_FROM=$${FROM:-10000} REELKIN_SEEDS=$(or $(SEEDS),20000) scripts/simulate.sh simulation::no_seed --nocapture
+	REELKIN_FROM=$${FROM:-20000} REELKIN_SEEDS=$(or $(SEEDS),20000) scripts/simulate.sh simulation::no_seed --nocapture
 
 torture:
 	@scripts/setup.sh test

@@ -35,7 +35,7 @@ step env RUST_TEST_THREADS=$(($(nproc) * 2)) cargo test --locked --all-features
 step scripts/run_docs.py target/debug/reelkin
 step wait "$prebuild" || { tail -n 40 target/prebuild.log >&2; exit 1; }
 trap - EXIT
-# 10,000 seeds, and each safety check removed in turn.
+# 20,000 seeds, and each safety check removed in turn.
 step scripts/simulate.sh simulation::no_seed simulation::a_guard --nocapture
 # The parsers of untrusted input: the corpus, then a few seconds of mutation per target.
 step scripts/fuzz.sh --short

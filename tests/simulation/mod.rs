@@ -28,8 +28,8 @@ use crate::mutation::Mutation;
 use process::DONE;
 use run::{Report, run};
 
-/// The number of seeds in one run of the tests: 10,000 in the optimized build of `scripts/simulate.sh`.
-const SEEDS: u64 = if cfg!(debug_assertions) { 300 } else { 10_000 };
+/// The number of seeds in one run of the tests: 20,000 in the optimized build of `scripts/simulate.sh`.
+const SEEDS: u64 = if cfg!(debug_assertions) { 300 } else { 20_000 };
 /// The number of seeds within which the removal of a guard must be noticed.
 const MUTATION_SEEDS: u64 = 20_000;
 
