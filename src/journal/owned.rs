@@ -201,11 +201,12 @@ impl OwnedRecord {
                 && (ended.state == JobState::Saved || is_free(found, &lease_id))
                 && may_end(found)
         };
+        // The write names this client as the owner, also if its reply is lost.
+        self.0.guard.is_owner = true;
         let written = self.write(&change, may_end).await?;
         let journal = self.journal().clone();
         let closed = match written {
             WriteResult::Written => {
-                self.0.guard.is_owner = true;
                 // The record has ended with this write. If the move fails, a later recovery makes it.
                 if let Err(error) = journal.move_to_ledger(&self.0.name, &self.0.record).await {
                     tracing::warn!(record = %self.0.record.id, %error, "a settled record is not in the ledger yet");

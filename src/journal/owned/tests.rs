@@ -9,7 +9,7 @@ use super::*;
 use crate::host::Instant;
 use crate::money::{Budget, UsdTicks};
 use crate::operation::Operation;
-use crate::storage::Bucket;
+use crate::storage::{Bucket, Folder};
 
 /// Returns the journals of two clients of one bucket.
 pub(in crate::journal) fn two_journals() -> [Journal; 2] {
@@ -373,4 +373,25 @@ async fn only_one_client_reports_how_a_record_ended() {
             .len(),
         1
     );
+}
+
+/// The reply to the write that ends a record is lost, and no client owned the record before.
+#[tokio::test]
+async fn a_record_whose_end_was_not_confirmed_reaches_the_ledger() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::new(Arc::new(Folder::create(folder.path()).unwrap()));
+    let mut owned = reserve(&journal).await;
+    let id = owned.record().id.clone();
+    owned.change(|record| record.owner = None).await.unwrap();
+    let mut close = Box::pin(owned.close(|record| record.state = JobState::Saved));
+    assert!(futures_util::poll!(&mut close).is_pending());
+    // The write continues on its own thread.
+    drop(close);
+    while journal.job_record(&id).await.unwrap().state != JobState::Saved {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(journal.open_entries().await.unwrap().len(), 1);
+    journal.release_abandoned().await;
+    assert!(journal.open_entries().await.unwrap().is_empty());
+    assert_eq!(journal.job_record(&id).await.unwrap().state, JobState::Saved);
 }
