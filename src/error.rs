@@ -41,6 +41,8 @@ struct Inner {
     service_code: Option<String>,
     retry_after: Option<Duration>,
     charge: Option<Charge>,
+    /// The cost of a job that ended without a clip, in ticks, if the service reported it.
+    cost_ticks: Option<u64>,
     advice: Option<RetryAdvice>,
     attempts: u32,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
@@ -174,6 +176,7 @@ impl Error {
             service_code: None,
             retry_after: None,
             charge: None,
+            cost_ticks: None,
             advice: None,
             attempts: 0,
             source: None,
@@ -231,6 +234,17 @@ impl Error {
 
     pub(crate) fn with_charge(self, charge: Charge) -> Self {
         self.set(|inner| inner.charge = Some(charge))
+    }
+
+    /// Sets what the service reported as the cost of a job that ended without a clip.
+    pub(crate) fn with_cost_ticks(self, ticks: u64) -> Self {
+        let charge = if ticks == 0 { Charge::No } else { Charge::Yes };
+        self.set(|inner| inner.cost_ticks = Some(ticks))
+            .with_charge(charge)
+    }
+
+    pub(crate) fn cost_ticks(&self) -> Option<u64> {
+        self.0.cost_ticks
     }
 
     pub(crate) fn with_advice(self, advice: RetryAdvice) -> Self {

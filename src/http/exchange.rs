@@ -204,12 +204,8 @@ impl Http {
             tracing::debug!(request = doing, status, bytes = body.len(), "reply");
             Ok(Reply {
                 status,
-                // Error bodies are shown and stored, so they must not contain the key. Other bodies are data.
-                body: if status < 400 {
-                    body
-                } else {
-                    auth::redact(&token, body)
-                },
+                // Text of any reply can be shown and stored, so it must not contain the key.
+                body: auth::redact(&token, body),
                 retry_after,
             })
         };

@@ -171,8 +171,10 @@ async fn record_result(
 async fn record_error(mut owned: OwnedRecord, error: &Error) -> Result<JobRecord> {
     let recorded = JobError::from(error);
     if error.is_final() || is_unknown_pickup(owned.record(), error) || is_on(Mutation::CloseUnsavedJob) {
+        let cost = error.cost_ticks().map(UsdTicks::new);
         let closed = owned.close(|record| {
             record.state = JobState::Failed;
+            record.cost = cost.or(record.cost);
             record.error = Some(recorded.clone());
         });
         return closed.await;

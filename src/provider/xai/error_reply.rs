@@ -167,7 +167,7 @@ impl ErrorReply {
     /// Returns whether a request that was refused with 402 or 429 may succeed later without a change. Returns false if
     /// the credit is used up, or if the model has a rate limit of zero or is not enabled.
     fn may_succeed_later(&self) -> bool {
-        !self.mentions(&["credit", "spending", "billing", "0/0", "not enabled"])
+        self.status != 402 && !self.mentions(&["credit", "spending", "billing", "0/0", "not enabled"])
     }
 }
 
@@ -228,7 +228,7 @@ pub(super) fn sanitize(text: &str) -> String {
         });
         match word.split_once('?') {
             _ if is_key => line.push_str("[key]"),
-            Some((before, query)) if before.contains("://") && !query.is_empty() => line.push_str(before),
+            Some((before, query)) if is_url(before, query) => line.push_str(before),
             _ => line.push_str(word),
         }
         if line.len() >= MAX_TEXT_BYTES {
@@ -242,6 +242,11 @@ pub(super) fn sanitize(text: &str) -> String {
         }
     }
     line.trim_end_matches('.').to_owned()
+}
+
+/// Returns whether the parts of a word around a question mark are those of a URL, with or without a scheme.
+fn is_url(before: &str, query: &str) -> bool {
+    !query.is_empty() && (before.contains("://") || (before.contains('/') && query.contains('=')))
 }
 
 #[cfg(test)]

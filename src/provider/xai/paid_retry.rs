@@ -65,8 +65,8 @@ where
 /// `outcome_unknown` makes the error for a request that may have been accepted all the same, from its cause.
 pub(super) fn error_for(reply: &Reply, action: &str, outcome_unknown: impl Fn(&Error) -> Error) -> Error {
     match reply.status {
-        // The service may have accepted the request before it failed or timed out.
-        408 | 500.. => {
+        // The service may have accepted the request before it failed, timed out, or pointed to the result.
+        ..=199 | 300 | 303 | 304 | 408 | 499.. => {
             let cause = Error::new(ErrorKind::Network, ErrorReply::parse(reply).summary());
             outcome_unknown(&cause.with_status(reply.status))
         }

@@ -75,10 +75,11 @@ fn job_state(poll: &Value) -> Option<PollReply> {
     let status = poll["status"].as_str().map(str::to_ascii_lowercase);
     Some(match status.as_deref() {
         Some("done") => finished(poll),
-        Some("failed") => PollReply::Failed(job_error(poll)),
-        Some("expired") => PollReply::Failed(
-            Error::new(ErrorKind::JobExpired, "the service let the job expire").with_service_code("expired"),
-        ),
+        Some("failed") => without_clip(job_error(poll), poll),
+        Some("expired") => {
+            let error = Error::new(ErrorKind::JobExpired, "the service let the job expire");
+            without_clip(error.with_service_code("expired"), poll)
+        }
         // Old replies have no status.
         None if non_empty(&poll["video"]["url"]).is_some() => finished(poll),
         // Without the status `failed`, an error is not about the job but about this reply.
@@ -98,6 +99,18 @@ fn fraction(percent: Option<f64>) -> Option<f64> {
         .map(|percent| percent / 100.0)
 }
 
+/// Returns the end of a job without a clip. A cost in the reply is what was charged.
+fn without_clip(error: Error, reply: &Value) -> PollReply {
+    PollReply::Failed(match reported_cost(reply) {
+        Some(ticks) => error.with_cost_ticks(ticks),
+        None => error,
+    })
+}
+
+fn reported_cost(reply: &Value) -> Option<u64> {
+    reply["usage"]["cost_in_usd_ticks"].as_u64()
+}
+
 fn non_empty(value: &Value) -> Option<String> {
     let text = value.as_str().filter(|text| !text.trim().is_empty());
     text.map(str::to_owned)
@@ -109,9 +122,8 @@ fn finished(poll: &Value) -> PollReply {
     let url = non_empty(&video["url"]);
     let is_moderated = video["respect_moderation"] == false;
     if is_moderated && url.is_none() {
-        return PollReply::Failed(
-            Error::new(ErrorKind::Moderated, "moderation withheld the clip").with_charge(Charge::Yes),
-        );
+        let error = Error::new(ErrorKind::Moderated, "moderation withheld the clip").with_charge(Charge::Yes);
+        return without_clip(error, poll);
     }
     let mut warnings = Vec::new();
     for (error, what) in [
@@ -137,7 +149,7 @@ fn finished(poll: &Value) -> PollReply {
         file_id: non_empty(&file["file_id"]),
         seconds: video["duration"].as_f64(),
         model: poll["model"].as_str().map(VideoModel::from),
-        cost: poll["usage"]["cost_in_usd_ticks"].as_u64().map(UsdTicks::new),
+        cost: reported_cost(poll).map(UsdTicks::new),
         warnings,
         raw: None,
     }))
@@ -191,10 +203,12 @@ fn read_error(reply: &Reply) -> Result<PollReply, PollFailure> {
         )
         .with_status(reply.status)
         .with_charge(Charge::Yes);
-        return Ok(PollReply::Failed(match refusal.code {
+        let error = match refusal.code {
             Some(code) => error.with_service_code(code),
             None => error,
-        }));
+        };
+        let body = lenient_json::parse(&reply.body).unwrap_or_default();
+        return Ok(without_clip(error, &body));
     }
     let failure_kind = match kind {
         ErrorKind::NotFound => PollFailureKind::UnknownJob,

@@ -7,7 +7,7 @@ use std::time::Instant;
 use reelkin::{Charge, ErrorKind, JobOutcome, RetryAdvice};
 use serde_json::{Value, json};
 
-use crate::support::bench::{Bench, MAX_WAIT, PENDING, builder, ms, polls_until, real_clip, request};
+use crate::support::bench::{Bench, KEY, MAX_WAIT, PENDING, builder, ms, polls_until, real_clip, request};
 use crate::support::http_server::{Answer, JOB, Run, Server, run};
 use crate::support::journal::ledger;
 use crate::support::outcomes::{counts, generate, open_jobs, summary};
@@ -32,6 +32,62 @@ async fn done_without_a_link_ends_as_moderated() {
         assert_eq!(error.kind(), ErrorKind::Moderated, "{error}");
         assert_eq!(error.retry_advice(), RetryAdvice::Change);
         assert_eq!(server.requests_to("/v1/videos/c").len(), 1);
+    }
+}
+
+/// A cost that the service reports is what the ledger contains, also for a job without a clip.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_reported_cost_of_a_job_without_a_clip_is_in_the_ledger() {
+    let moderated = json!({ "code": "imagine:content-moderated", "error": "No." });
+    for (status, body) in [
+        (
+            200,
+            json!({ "status": "failed", "error": { "code": "internal_error", "message": "x" } }),
+        ),
+        (200, json!({ "status": "expired" })),
+        (
+            200,
+            json!({ "status": "done", "video": { "url": null, "respect_moderation": false } }),
+        ),
+        (200, json!({ "status": "done", "video": null })),
+        (400, moderated),
+    ] {
+        for ticks in [50_000_000_000_u64, 0] {
+            let mut body = body.clone();
+            body["usage"] = json!({ "cost_in_usd_ticks": ticks });
+            let text = body.to_string();
+            let Run { outcome, folder, .. } = run(move |seen, _| {
+                let is_poll = seen.path.starts_with("/v1/videos/c");
+                is_poll.then(|| Answer::new(status, text.clone()))
+            })
+            .await;
+            let error = outcome.unwrap_err();
+            let entry = &ledger(folder.path())[0];
+            assert_eq!(entry["cost_usd_ticks"], ticks, "{body}: {error}");
+            if ticks > 0 {
+                assert_eq!(error.may_have_been_charged(), Charge::Yes, "{body}");
+            }
+        }
+    }
+}
+
+/// A service or a proxy may repeat the key in any reply.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_in_a_reply_is_neither_shown_nor_stored() {
+    for field in ["message", "code"] {
+        let Run { outcome, folder, .. } = run(move |seen, _| {
+            let key = seen.header("authorization").unwrap_or_default();
+            let mut body =
+                json!({ "status": "failed", "error": { "code": "internal_error", "message": "x" } });
+            body["error"][field] = format!("wrong key {key}").into();
+            let is_poll = seen.path.starts_with("/v1/videos/c");
+            is_poll.then(|| Answer::new(200, body.to_string()))
+        })
+        .await;
+        let error = outcome.unwrap_err();
+        assert!(!format!("{error} {error:?}").contains(KEY), "{error:?}");
+        let entry = &ledger(folder.path())[0];
+        assert!(!entry.to_string().contains(KEY), "{entry}");
     }
 }
 

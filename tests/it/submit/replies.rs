@@ -285,6 +285,21 @@ async fn every_shape_of_error_body_is_parsed() {
     }
 }
 
+/// The service may have carried out a create before it pointed to the result.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_create_that_is_answered_with_see_other_is_unknown() {
+    for (status, kind) in [
+        (300, ErrorKind::SubmissionUnknown),
+        (303, ErrorKind::SubmissionUnknown),
+        (304, ErrorKind::SubmissionUnknown),
+        (308, ErrorKind::Config),
+    ] {
+        let ran = run(move |seen, _| (seen.method == "POST").then(|| Answer::new(status, ""))).await;
+        assert_eq!(ran.outcome.unwrap_err().kind(), kind, "{status}");
+        assert_eq!(ran.server.requests().len(), 1, "{status}");
+    }
+}
+
 // Requirement: ima2-gen 1.1.21, the loopback proxy.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_loopback_service_accepts_any_key() {

@@ -88,6 +88,7 @@ async fn an_ambiguous_reply_to_a_create_is_never_retried() {
         "503",
         "529",
         "status=408",
+        "status=499",
         "html=522",
         "not-json",
         "empty-id",

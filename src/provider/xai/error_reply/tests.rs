@@ -71,6 +71,15 @@ fn a_message_about_keys_does_not_override_the_status() {
 }
 
 #[test]
+fn a_link_without_a_scheme_loses_its_query() {
+    let line = sanitize("could not fetch cdn.example.com/in.mp4?sig=SECRET, is it public? and/or a=b");
+    assert_eq!(
+        line,
+        "could not fetch cdn.example.com/in.mp4 is it public? and/or a=b"
+    );
+}
+
+#[test]
 fn moderation_is_distinguished_from_bad_input() {
     let old = r#"{"code":"Client specified an invalid argument","error":"Generated video rejected by content moderation."}"#;
     let new = r#"{"code":"imagine:content-moderated","error":"Rejected."}"#;
