@@ -2,7 +2,7 @@
 //!
 //! Owns the validators that decide whether a download can be resumed (RFC 9110).
 
-use reqwest::header::{CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, LAST_MODIFIED};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, LAST_MODIFIED};
 
 use super::checksum::Checksum;
 
@@ -12,6 +12,8 @@ pub(super) struct RemoteFile {
     /// Identifies this version of the file. Without it the download cannot be resumed.
     pub(super) validator: Option<HeaderValue>,
     pub(super) checksum: Checksum,
+    /// The length of the whole file, if the server sent it.
+    length: Option<u64>,
     /// Whether the first bytes are not those of an MP4.
     pub(super) is_not_mp4: bool,
 }
@@ -21,6 +23,7 @@ impl RemoteFile {
     pub(super) fn update(&mut self, headers: &HeaderMap, is_whole: bool) {
         if is_whole {
             self.checksum = Checksum::from_headers(headers);
+            self.length = content_length(headers);
             self.is_not_mp4 = false;
         }
         self.validator = strong_validator(headers);
@@ -33,7 +36,14 @@ impl RemoteFile {
     pub(super) fn is_continued_by(&self, headers: &HeaderMap, position: u64) -> bool {
         let is_same_version =
             strong_validator(headers).is_none_or(|validator| Some(validator) == self.validator);
-        is_same_version && content_range_start(headers) == Some(position)
+        let Some((start, length)) = content_range(headers) else {
+            return false;
+        };
+        let is_same_length = self
+            .length
+            .zip(length)
+            .is_none_or(|(known, length)| known == length);
+        is_same_version && is_same_length && start == position
     }
 }
 
@@ -45,14 +55,46 @@ fn strong_validator(headers: &HeaderMap) -> Option<HeaderValue> {
     etag.or_else(|| headers.get(LAST_MODIFIED)).cloned()
 }
 
-/// Parses the first position of a `Content-Range`: 7 for `bytes 7-99/100`.
-fn content_range_start(headers: &HeaderMap) -> Option<u64> {
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// Parses the first position of a `Content-Range` and the length of the file, which may be unknown: 7 and 100 for
+/// `bytes 7-99/100`.
+fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
     let range = headers.get(CONTENT_RANGE)?.to_str().ok()?;
-    range
-        .strip_prefix("bytes ")?
-        .split_once('-')?
-        .0
-        .trim()
-        .parse()
-        .ok()
+    let (start, rest) = range.strip_prefix("bytes ")?.split_once('-')?;
+    let length = rest
+        .split_once('/')
+        .and_then(|(_, length)| length.trim().parse().ok());
+    Some((start.trim().parse().ok()?, length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pairs = pairs.iter().map(|(name, value)| {
+            let name = reqwest::header::HeaderName::from_static(name);
+            (name, HeaderValue::from_static(value))
+        });
+        pairs.collect()
+    }
+
+    #[test]
+    fn a_rest_of_a_file_of_another_length_does_not_continue_it() {
+        let mut file = RemoteFile::default();
+        file.update(&headers(&[("content-length", "100"), ("etag", "\"a\"")]), true);
+        for (range, continues) in [
+            ("bytes 50-99/100", true),
+            ("bytes 50-99/*", true),
+            ("bytes 50-149/150", false),
+            ("bytes 49-99/100", false),
+            ("items 50-99/100", false),
+        ] {
+            let rest = headers(&[("content-range", range), ("etag", "\"a\"")]);
+            assert_eq!(file.is_continued_by(&rest, 50), continues, "{range}");
+        }
+    }
 }
