@@ -292,7 +292,7 @@ impl From<ClipId> for String {
 pub struct JobId(String);
 
 impl JobId {
-    /// Parses an id as the service writes it.
+    /// Parses an id as the service writes it. The letters of a UUID become lower case, because they have no case.
     ///
     /// # Errors
     /// Fails if it is empty, longer than 200 bytes, or contains characters other than letters, digits and `-_.:`.
@@ -302,7 +302,11 @@ impl JobId {
             && id.bytes().all(is_allowed)
             && !id.bytes().all(|b| b == b'.');
         if is_valid {
-            return Ok(Self(id.to_owned()));
+            return Ok(Self(if is_uuid(id) {
+                id.to_ascii_lowercase()
+            } else {
+                id.to_owned()
+            }));
         }
         Err(InvalidId::new(
             "parse job id: it is not valid; a job id looks like 1f0e6b0a-3c7d-4f6e-9a51-0d9c2b7e8a44",
@@ -313,6 +317,13 @@ impl JobId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Returns whether a text has the form of a UUID, such as `1f0e6b0a-3c7d-4f6e-9a51-0d9c2b7e8a44`.
+fn is_uuid(id: &str) -> bool {
+    let is_hex =
+        |(part, length): (&str, usize)| part.len() == length && part.bytes().all(|b| b.is_ascii_hexdigit());
+    id.matches('-').count() == 4 && id.split('-').zip([8, 4, 4, 4, 12]).all(is_hex)
 }
 
 impl TryFrom<String> for JobId {

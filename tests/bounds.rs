@@ -138,7 +138,7 @@ const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/journal/lease.rs", Collection, 2, "the owners checked within the last hour; the names of leases in a folder"),
     ("src/journal/lease.rs", Loop, 2, "a renewal every 5 s as long as the library is open; checks of a lease, for its length and one more"),
     ("src/journal/ledger.rs", Collection, 2, "the records of the days in question, dropped with the sum, of which there are two at most"),
-    ("src/journal/mod.rs", Collection, 4, "the records this client works on; those that it owns and does not work on; the records of the days with an open record; the open records, twice"),
+    ("src/journal/mod.rs", Collection, 5, "the records this client works on; those that it owns and does not work on; the open records of a listing; the records of the days with an open record; the open records, twice"),
     ("src/library/family/mod.rs", Collection, 11, "the clips of the library and the parents that their sidecars name"),
     ("src/library/family/mod.rs", Loop, 1, "the clips without a hash on record: each round but the last finds one"),
     ("src/library/verify.rs", Collection, 2, "the clips of the library or the family"),

@@ -135,3 +135,17 @@ fn ids_are_sorted_by_time_and_then_by_name() {
         ]
     );
 }
+
+#[test]
+fn the_letters_of_a_uuid_have_no_case() {
+    let id = "4DEDC2AC-56e1-4339-ad4a-4c5d35add35a";
+    assert_eq!(JobId::parse(id).unwrap(), *id.to_ascii_lowercase());
+    // An id of another form is what the service writes.
+    for id in [
+        "Job-1",
+        "4DEDC2AC-56e1-4339-ad4a-4c5d35add35a-1",
+        "4DEDC2AC56e14339ad4a4c5d35add35a",
+    ] {
+        assert_eq!(JobId::parse(id).unwrap(), *id);
+    }
+}

@@ -157,6 +157,8 @@ pub(crate) enum ReserveResult {
         /// Whether a concurrent reservation may have caused this.
         is_contended: bool,
     },
+    /// There is a record with this id.
+    IdInUse,
 }
 
 impl Journal {
@@ -199,7 +201,32 @@ impl Journal {
                 stuck.push(StuckJob::new(&entry.id, error));
             }
         }
+        let names = self.open_store().names().await?;
+        stuck.extend(self.misnamed(&names).await?);
         Ok(stuck)
+    }
+
+    /// Returns the documents in `jobs/` whose names begin with the id of a record and are not those of records, unless
+    /// the record exists. A program that synchronizes folders gives such names.
+    async fn misnamed(&self, names: &[String]) -> Result<Vec<StuckJob>> {
+        let known: HashSet<RecordId> = records_in(names).map(|entry| entry.id).collect();
+        let mut misnamed = Vec::new();
+        for name in names.iter().filter(|name| EntryName::parse(name).is_none()) {
+            let id = name
+                .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .next();
+            let Some(id) = id.and_then(|id| RecordId::parse(id).ok()) else {
+                continue;
+            };
+            if known.contains(&id) || self.ledger_entry(&id).await?.is_some() {
+                continue;
+            }
+            let message = format!(
+                "read {JOBS}/{name}.json: a record cannot have this name; rename it to {id}.AMOUNT.json, where AMOUNT is its estimate_usd_ticks"
+            );
+            misnamed.push(StuckJob::new(&id, Error::new(ErrorKind::Library, message)));
+        }
+        Ok(misnamed)
     }
 
     async fn open_record(&self, entry: &EntryName) -> Result<Option<JobRecord>> {
@@ -240,14 +267,23 @@ impl Journal {
 
     /// Returns the names of the open records, oldest first.
     async fn open_entries(&self) -> Result<Vec<EntryName>> {
-        let mut open = entries(&self.open_store()).await?;
-        open.sort_unstable_by(|a, b| (a.id.millis(), &a.id).cmp(&(b.id.millis(), &b.id)));
-        Ok(open)
+        Ok(oldest_first(entries(&self.open_store()).await?))
     }
 
     /// Returns the open records, oldest first. Removes settled records that a crash left in `jobs/`.
     pub(crate) async fn open_jobs(&self) -> Result<Vec<OpenJob>> {
-        let open = self.open_entries().await?;
+        let names = self.open_store().names().await?;
+        self.open_jobs_of(&names).await
+    }
+
+    /// Returns what [`open_jobs`](Self::open_jobs) returns, and what cannot be resumed because of its name.
+    pub(crate) async fn open_and_misnamed_jobs(&self) -> Result<(Vec<OpenJob>, Vec<StuckJob>)> {
+        let names = self.open_store().names().await?;
+        Ok((self.open_jobs_of(&names).await?, self.misnamed(&names).await?))
+    }
+
+    async fn open_jobs_of(&self, names: &[String]) -> Result<Vec<OpenJob>> {
+        let open = oldest_first(records_in(names).collect());
         let mut days: Vec<_> = open.iter().map(|entry| day_of(entry.id.millis())).collect();
         days.dedup();
         let mut settled = HashSet::new();
@@ -274,18 +310,16 @@ impl Journal {
         record.owner = Some(lease_id.clone());
         let entry = EntryName::of(&record);
         let name = entry.to_string();
-        let id_in_use = || {
-            Error::new(
-                ErrorKind::Library,
-                "reserve the cost of a request: the random id of its record is in use already",
-            )
+        let Some(mut guard) = WorkGuard::new(self, &record.id) else {
+            return Ok(ReserveResult::IdInUse);
         };
-        let mut guard = WorkGuard::new(self, &record.id).ok_or_else(id_in_use)?;
         let _reserving = self.inner.reserving.lock().await;
         let written_at = Moment::now();
         guard.is_owner = true;
         let created = self.open_store().create(&name, record.to_json()?).await?;
-        let version = created.ok_or_else(id_in_use)?;
+        let Some(version) = created else {
+            return Ok(ReserveResult::IdInUse);
+        };
         let owned = OwnedRecord::new(guard, lease_id, name, record, version, written_at);
         // The reservation is written before the check, so that of two clients at least one sees the other's.
         match self.check_budget(&entry, budget).await {
@@ -388,20 +422,21 @@ impl Journal {
         }
         let mut record = JobRecord::pickup(job_id);
         record.service = Some(service.to_owned());
+        // The id is derived from that of the job, so it is in use if another client does the same.
         let ReserveResult::Reserved(owned) = self.reserve(record, &Budget::NONE).await? else {
             return Ok(Claim::Gone);
         };
-        // Another client may have done the same concurrently. Both see both records, and the older one remains.
+        // Another client may have done the same concurrently. Each reads the names after its own write, so at least one
+        // sees the record of the other. It gives way, because the other may have begun.
         let known: HashSet<_> = open.iter().map(OpenJob::id).collect();
         let now = self.open_entries().await?.into_iter().map(OpenJob);
-        let older: Vec<_> = now
-            .take_while(|job| *job.id() != owned.record().id)
-            .filter(|job| !known.contains(job.id()))
+        let others: Vec<_> = now
+            .filter(|job| *job.id() != owned.record().id && !known.contains(job.id()))
             .collect();
-        match self.first_of_job(&older, job_id).await {
-            Some(older) => {
+        match self.first_of_job(&others, job_id).await {
+            Some(other) => {
                 owned.discard().await?;
-                self.claim(older, Some(service)).await
+                self.claim(other, Some(service)).await
             }
             None => Ok(Claim::Ours(owned)),
         }
@@ -436,5 +471,14 @@ async fn best_entry(store: &JsonStore, id: &RecordId) -> Result<Option<EntryName
 /// Returns the names of the records in a folder.
 async fn entries(store: &JsonStore) -> Result<Vec<EntryName>> {
     let names = store.names().await?;
-    Ok(names.iter().filter_map(|name| EntryName::parse(name)).collect())
+    Ok(records_in(&names).collect())
+}
+
+fn records_in(names: &[String]) -> impl Iterator<Item = EntryName> {
+    names.iter().filter_map(|name| EntryName::parse(name))
+}
+
+fn oldest_first(mut entries: Vec<EntryName>) -> Vec<EntryName> {
+    entries.sort_unstable_by(|a, b| (a.id.millis(), &a.id).cmp(&(b.id.millis(), &b.id)));
+    entries
 }

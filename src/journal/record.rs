@@ -270,10 +270,20 @@ impl JobRecord {
         };
         let record: Self =
             serde_json::from_slice(json).map_err(|error| invalid(format!("it is not valid: {error}")))?;
-        if record.schema != SCHEMA || record.id.as_str() != id {
+        if record.schema != SCHEMA {
             return Err(invalid(format!(
-                "it has version {} (expected {SCHEMA}) and belongs to job {}",
-                record.schema, record.id
+                "it has version {}, and this version of reelkin reads version {SCHEMA}",
+                record.schema
+            )));
+        }
+        if record.id.as_str() != id {
+            return Err(invalid(format!("it belongs to job {}", record.id)));
+        }
+        if record.state == JobState::Reserved
+            && let Some(job_id) = &record.job_id
+        {
+            return Err(invalid(format!(
+                "it is not sent according to its state, and has the job {job_id}"
             )));
         }
         Ok(record)

@@ -78,7 +78,17 @@ impl Journal {
         known: Option<&JobId>,
         settlement: &Settlement,
     ) -> Result<JobRecord> {
-        let owned = self.claim_to_settle(job).await?;
+        let mut owned = self.claim_to_settle(job).await?;
+        if *settlement == Settlement::NeverMade
+            && let Some(job_id) = made_job(owned.record())
+        {
+            let message = format!(
+                "settle job {}: the service reported its job {job_id} as done; recover it, accept its bytes in quarantine, or settle it with the amount that was charged",
+                job.id()
+            );
+            owned.change(|record| record.owner = None).await?;
+            return Err(Error::invalid(message));
+        }
         let is_same = |found: &JobRecord| found.job_id.as_ref() == known;
         let settled = owned
             .close_if(is_same, |record| apply(record, settlement))
@@ -159,6 +169,13 @@ impl Journal {
         }
         Ok(None)
     }
+}
+
+/// Returns the job of a record if the service has reported it as done.
+fn made_job(record: &JobRecord) -> Option<JobId> {
+    let is_charged = record.cost.is_some_and(|cost| cost > UsdTicks::ZERO);
+    let is_made = record.state == JobState::Done || is_charged;
+    record.job_id.clone().filter(|_| is_made)
 }
 
 /// Returns the id of a ledger record if it has the job.

@@ -287,7 +287,7 @@ pub(super) fn all_is_well(contents: &Contents, state: &State) -> Result<(), Stri
             _ => return Err(format!("{} is in {} records", job.id, of.len())),
         }
     }
-    clips_are_theirs(contents, jobs)
+    clips_are_theirs(contents, &records, jobs)
 }
 
 /// Checks that the amount in a record was charged, and that an unknown amount is marked as such. Records of one prompt
@@ -483,11 +483,20 @@ pub(super) fn clips(contents: &Contents) -> Vec<Bytes> {
         .collect()
 }
 
-/// Checks that each clip was made by a job of the account.
-fn clips_are_theirs(contents: &Contents, jobs: &[Job]) -> Result<(), String> {
+/// Checks that each clip was made by a job of the account, and that each job has one clip at most. It may have another
+/// one if it was picked up by its id before the client that sent the request knew that id.
+fn clips_are_theirs(contents: &Contents, records: &[Arc<Record>], jobs: &[Job]) -> Result<(), String> {
+    let clips = clips(contents);
     let is_ours = |clip: &Bytes| jobs.iter().any(|job| job.clip == *clip);
-    if clips(contents).iter().all(is_ours) {
-        return Ok(());
+    if !clips.iter().all(is_ours) {
+        return Err("the library has a clip that this account did not make".to_owned());
     }
-    Err("the library has a clip that this account did not make".to_owned())
+    let is_twice = |job: &&Job| {
+        let most = 1 + usize::from(record_of(records, job).is_some_and(|record| record.state == "saved"));
+        clips.iter().filter(|clip| **clip == job.clip).count() > most
+    };
+    match jobs.iter().find(is_twice) {
+        None => Ok(()),
+        Some(job) => Err(format!("the library has two clips of {}", job.id)),
+    }
 }

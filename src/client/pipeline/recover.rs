@@ -11,6 +11,7 @@ use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::backoff::jitter;
 use crate::client::VideoClient;
 use crate::client::pipeline::finish;
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
@@ -184,7 +185,8 @@ pub(crate) async fn resume_job(client: &VideoClient, reporter: &Reporter, id: &J
             )));
         }
         let pause = async {
-            job::pause(WATCH_INTERVAL).await;
+            // Two processes that give way to each other must not do so again and again.
+            job::pause(jitter(WATCH_INTERVAL, 0.5)).await;
             Ok(())
         };
         reporter.until_stopped(pause).await.map_err(with_id)?;
@@ -224,11 +226,14 @@ async fn ended_job_clip(client: &VideoClient, record_id: &RecordId) -> Result<Cl
 /// Resumes every open record of the journal.
 async fn recover_all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -> Result<Recovered> {
     let library = &client.inner.library;
-    let mut pending = library.journal().open_jobs().await?;
+    let (mut pending, stuck) = library.journal().open_and_misnamed_jobs().await?;
     let of = pending.len() as u64;
     reporter.emit(RecoveryEvent::Found { jobs: of });
     let started = Instant::now();
-    let mut recovered = Recovered::default();
+    let mut recovered = Recovered {
+        stuck,
+        ..Recovered::default()
+    };
     let mut held: HashMap<RecordId, JobRecord> = HashMap::new();
     let mut saved: Vec<(RecordId, Clip)> = Vec::new();
     let mut done = 0;

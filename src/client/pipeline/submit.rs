@@ -268,6 +268,12 @@ pub(crate) async fn reserve_with_retries(client: &VideoClient, mut record: JobRe
                 return Err(error);
             }
             ReserveResult::OverBudget { .. } => job::pause(jitter(RESERVATION_RETRY_DELAY, 0.5)).await,
+            ReserveResult::IdInUse => {
+                return Err(Error::new(
+                    ErrorKind::Library,
+                    "reserve the cost of a request: the random id of its record is in use already",
+                ));
+            }
         }
     }
     Err(Error::new(

@@ -29,6 +29,7 @@ pub(in crate::journal) async fn reserve(journal: &Journal) -> OwnedRecord {
     match journal.reserve(record, &Budget::NONE).await.unwrap() {
         ReserveResult::Reserved(record) => record,
         ReserveResult::OverBudget { error, .. } => panic!("{error}"),
+        ReserveResult::IdInUse => panic!("a random id is in use"),
     }
 }
 

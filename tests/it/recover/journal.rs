@@ -358,15 +358,64 @@ async fn a_crash_between_any_two_writes_is_recovered() {
     assert_eq!(bench.state().downloads, downloads, "nothing was fetched again");
 
     // Reserved, but not sent.
-    let text = String::from_utf8(kept)
-        .unwrap()
-        .replace("\"accepted\"", "\"reserved\"");
+    let mut record: Value = serde_json::from_slice(&kept).unwrap();
+    record["state"] = "reserved".into();
+    let job_id = record.as_object_mut().unwrap().remove("job_id").unwrap();
     std::fs::remove_dir_all(bench.library().join("ledger")).unwrap();
-    std::fs::write(open, text).unwrap();
+    std::fs::write(open, record.to_string()).unwrap();
     let found = recover(&bench).await;
     assert_eq!((found.dropped, found.saved.len()), (1, 0), "{found:?}");
     assert!(open_records(&bench.library()).is_empty());
     assert_eq!((bench.state().creates, bench.clips().len()), (1, 1));
+
+    // Damaged: a request with a job was sent, whatever its state says.
+    record["job_id"] = job_id;
+    std::fs::write(open, record.to_string()).unwrap();
+    let found = recover(&bench).await;
+    assert_eq!((found.dropped, found.stuck.len()), (0, 1), "{found:?}");
+}
+
+/// A program that synchronizes folders has renamed a record.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_with_another_name_is_reported() {
+    let bench = Bench::start(&[PENDING]).await;
+    let client = client_with_deadline(&bench, ms(60));
+    client.generate(request()).await.unwrap_err();
+    let jobs = bench.library().join("jobs");
+    let name = || {
+        let entries = std::fs::read_dir(&jobs).unwrap();
+        let files = entries.map(|entry| entry.unwrap().path());
+        let mut records = files.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
+        records.next().unwrap()
+    };
+    let original = name();
+    let stem = original.file_stem().unwrap().to_str().unwrap().to_owned();
+    for other in [
+        format!("{stem} (conflicted copy)"),
+        stem.split('.').next().unwrap().to_owned(),
+    ] {
+        std::fs::rename(name(), jobs.join(format!("{other}.json"))).unwrap();
+        std::fs::write(jobs.join("hello.json"), "{}").unwrap();
+        let found = recover(&bench).await;
+        assert_eq!(
+            (found.stuck.len(), found.open.len()),
+            (1, 0),
+            "{other}: {found:?}"
+        );
+        assert!(stem.starts_with(found.stuck[0].record_id.as_str()));
+        assert!(
+            found.stuck[0].error.to_string().contains("rename it"),
+            "{found:?}"
+        );
+        assert_eq!(client.library().stuck_jobs().await.unwrap().len(), 1, "{other}");
+        std::fs::remove_file(jobs.join("hello.json")).unwrap();
+    }
+    // A copy beside the record is not reported.
+    std::fs::rename(name(), &original).unwrap();
+    std::fs::copy(&original, jobs.join(format!("{stem} (copy).json"))).unwrap();
+    bench.end_pending();
+    let found = recover(&bench).await;
+    assert_eq!((found.stuck.len(), found.saved.len()), (0, 1), "{found:?}");
 }
 
 /// The service forgot the job or refuses every poll, and its last reply was recorded.

@@ -287,3 +287,27 @@ async fn an_expired_job_ends_with_one_poll_when_recovered() {
     assert!(client.library().jobs().await.unwrap().is_empty());
     assert_eq!(ledger(folder.path())[0]["state"], "failed");
 }
+
+/// The record of a job that is picked up has an id that is derived from that of the job.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_clients_that_pick_up_one_job_get_its_clip() {
+    let bench = Bench::start(&[]).await;
+    let clip = bench.client().generate(request()).await.unwrap();
+    let job = clip.record.unwrap().reelkin.unwrap().job_id.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..4 {
+        let library = folder.path().join(round.to_string());
+        let clients: Vec<_> = (0..6)
+            .map(|_| builder(&bench.sandbox.base_url(), &library).build().unwrap())
+            .collect();
+        let handles: Vec<_> = clients.iter().map(|client| client.job(&job).unwrap()).collect();
+        let picked_up = handles.iter().map(|handle| handle.wait());
+        for clip in futures_util::future::join_all(picked_up).await {
+            assert_eq!(
+                clip.unwrap().record.unwrap().reelkin.unwrap().job_id.unwrap(),
+                job
+            );
+        }
+        assert_eq!(clips_in(&library).len(), 1);
+    }
+}

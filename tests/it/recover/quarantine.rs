@@ -349,6 +349,24 @@ async fn an_interrupted_acceptance_is_completed() {
     }
 }
 
+/// The service reported the job as done, so a person cannot say that it was never made.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_is_done_cannot_be_settled_as_never_made() {
+    let bench = Bench::start(&["half-clip"]).await;
+    let (_, kept) = quarantine_half_clip(&bench).await;
+    let library = bench.client().library().clone();
+    let settled = library.settle(&kept.record_id, Settlement::NeverMade).await;
+    let error = settled.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{error}");
+    assert!(error.to_string().contains("as done"), "{error}");
+    let record = library.job_record(&kept.record_id).await.unwrap();
+    assert_eq!(record.state, JobState::Done);
+    assert_eq!(library.quarantined().await.unwrap(), [kept.clone()]);
+    let amount = Settlement::Lost(UsdTicks::new(7));
+    let record = library.settle(&kept.record_id, amount).await.unwrap();
+    assert_eq!(record.state, JobState::Settled);
+}
+
 /// Anybody may have written or damaged a note.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_note_hides_no_clip_and_foreign_files_are_ignored() {
