@@ -2,8 +2,10 @@
 //!
 //! Owns the format of each, and how a new one is made. Does not know where clips and records are kept.
 
+use std::borrow::Cow;
 use std::cmp::Ordering as Order;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::str::FromStr;
 use std::sync::atomic::Ordering;
@@ -211,7 +213,7 @@ fn format_timestamped(millis: u64, digits: u32) -> String {
 /// Returns the digits of the id of a job's clip. They are derived from the job id, so that the clip can be found by its
 /// name.
 fn job_digits(job_id: &str) -> u32 {
-    let hash = Sha256::digest(job_id.as_bytes());
+    let hash = Sha256::digest(canonical_job_id(job_id).as_bytes());
     u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
 }
 
@@ -287,12 +289,26 @@ impl From<ClipId> for String {
 }
 
 /// The service's id of a job. Another process can pick up the job with this id alone.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+///
+/// Two ids that are UUIDs are equal if they differ in case only.
+#[derive(Debug, Clone, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct JobId(String);
 
+impl PartialEq for JobId {
+    fn eq(&self, other: &Self) -> bool {
+        is_same_job(&self.0, &other.0)
+    }
+}
+
+impl Hash for JobId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        canonical_job_id(&self.0).hash(state);
+    }
+}
+
 impl JobId {
-    /// Parses an id as the service writes it. The letters of a UUID become lower case, because they have no case.
+    /// Parses an id as the service writes it.
     ///
     /// # Errors
     /// Fails if it is empty, longer than 200 bytes, or contains characters other than letters, digits and `-_.:`.
@@ -302,11 +318,7 @@ impl JobId {
             && id.bytes().all(is_allowed)
             && !id.bytes().all(|b| b == b'.');
         if is_valid {
-            return Ok(Self(if is_uuid(id) {
-                id.to_ascii_lowercase()
-            } else {
-                id.to_owned()
-            }));
+            return Ok(Self(id.to_owned()));
         }
         Err(InvalidId::new(
             "parse job id: it is not valid; a job id looks like 1f0e6b0a-3c7d-4f6e-9a51-0d9c2b7e8a44",
@@ -316,6 +328,20 @@ impl JobId {
     /// Returns the id as the service writes it.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// Returns whether two texts are ids of one job.
+pub(crate) fn is_same_job(a: &str, b: &str) -> bool {
+    a == b || canonical_job_id(a) == canonical_job_id(b)
+}
+
+/// Returns the form of a job id that is compared and hashed: the letters of a UUID have no case.
+fn canonical_job_id(id: &str) -> Cow<'_, str> {
+    if is_uuid(id) {
+        id.to_ascii_lowercase().into()
+    } else {
+        id.into()
     }
 }
 

@@ -221,9 +221,16 @@ impl Journal {
             if known.contains(&id) || self.ledger_entry(&id).await?.is_some() {
                 continue;
             }
-            let message = format!(
-                "read {JOBS}/{name}.json: a record cannot have this name; rename it to {id}.AMOUNT.json, where AMOUNT is its estimate_usd_ticks"
-            );
+            let found = self.open_store().read(name).await?;
+            let record = found.and_then(|found| JobRecord::from_json(id.as_str(), &found.json).ok());
+            let advice = match record {
+                Some(record) if record.is_pickup() || record.state == JobState::Reserved => {
+                    "nothing is lost if it is removed".to_owned()
+                }
+                Some(record) => format!("rename it to {}.json", EntryName::of(&record)),
+                None => "restore the record, or look the request up in the account".to_owned(),
+            };
+            let message = format!("read {JOBS}/{name}.json: a record cannot have this name; {advice}");
             misnamed.push(StuckJob::new(&id, Error::new(ErrorKind::Library, message)));
         }
         Ok(misnamed)

@@ -379,7 +379,10 @@ fn set_job(record: &mut JobRecord, job: Option<&KnownJob>) {
             "the record had another job id, {other}, which is replaced"
         );
     }
-    if matches!(record.state, JobState::Intended | JobState::Unknown) {
+    if matches!(
+        record.state,
+        JobState::Reserved | JobState::Intended | JobState::Unknown
+    ) {
         record.state = JobState::Accepted;
     }
     record.job_id = Some(job.id.clone());

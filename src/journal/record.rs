@@ -2,7 +2,7 @@
 //!
 //! Owns its fields and their JSON. Does not know where records are kept.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -95,9 +95,21 @@ pub struct JobRecord {
 }
 
 /// JSON that is kept as text, which takes much less memory than a parsed value while a job waits.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
 pub(crate) struct JsonText(Box<RawValue>);
+
+impl<'de> Deserialize<'de> for JsonText {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(from)?;
+        // Earlier versions wrote it in several lines.
+        if raw.get().contains('\n') {
+            let value: Value = serde_json::from_str(raw.get()).map_err(serde::de::Error::custom)?;
+            return Self::new(&value).map_err(serde::de::Error::custom);
+        }
+        Ok(Self(raw))
+    }
+}
 
 impl JsonText {
     /// Writes a value as JSON.
@@ -330,7 +342,12 @@ impl JobRecord {
             "yes" => Charge::Yes,
             _ => Charge::Unknown,
         };
-        let error = Error::new(kind, recorded.message.clone()).with_charge(charge);
+        let error = Error::new(kind, recorded.message.clone());
+        let error = match self.cost {
+            Some(cost) => error.with_cost_ticks(cost.ticks()),
+            None => error,
+        };
+        let error = error.with_charge(charge);
         let error = match &recorded.service_code {
             Some(code) => error.with_service_code(code),
             None => error,

@@ -5,7 +5,7 @@
 
 use super::{Clip, ClipRecord, Library};
 use crate::error::Result;
-use crate::ids::ClipId;
+use crate::ids::{ClipId, is_same_job};
 use crate::storage::{ExistingSidecar, name_taken};
 
 impl Library {
@@ -60,5 +60,5 @@ fn is_of_job(record: &ClipRecord, job_id: &str) -> bool {
         .video
         .as_ref()
         .and_then(|video| video.xai_video_request_id.as_deref());
-    in_reelkin.or(in_video) == Some(job_id)
+    in_reelkin.or(in_video).is_some_and(|id| is_same_job(id, job_id))
 }

@@ -315,7 +315,11 @@ impl Provider for Reached {
     }
 
     fn parse_saved_reply(&self, raw: &Value) -> Option<FinishedJob> {
-        Some(self.finished(raw["job"].as_str()?, raw["link"].as_u64()?, raw["price"].as_u64()))
+        let finished = self.finished(raw["job"].as_str()?, raw["link"].as_u64()?, raw["price"].as_u64());
+        Some(FinishedJob {
+            raw: None,
+            ..finished
+        })
     }
 
     fn clip_url(&self, finished: &FinishedJob) -> Result<Option<Url>> {

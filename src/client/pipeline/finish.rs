@@ -194,7 +194,7 @@ fn is_unknown_pickup(record: &JobRecord, error: &Error) -> bool {
     record.is_pickup()
         && record.changed_at == record.created_at
         && error.kind() == ErrorKind::NotFound
-        && error.status() == Some(404)
+        && matches!(error.status(), Some(404 | 410))
 }
 
 /// Returns the clip of a job and its cost: an existing clip, or the one that it waits for and saves.
@@ -238,8 +238,11 @@ async fn save_clip(
     let raw = finished.raw.as_ref().and_then(|raw| JsonText::new(raw).ok());
     let done = owned.change(|record| {
         record.state = JobState::Done;
-        record.cost = cost;
-        record.reply.clone_from(&raw);
+        record.cost = cost.or(record.cost);
+        // A saved reply that is used again is still the last one.
+        if raw.is_some() {
+            record.reply.clone_from(&raw);
+        }
     });
     if let Err(error) = done.await {
         // The clip is paid for, so it is downloaded nevertheless.

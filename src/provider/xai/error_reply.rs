@@ -112,7 +112,7 @@ impl ErrorReply {
     /// Returns whether the code or the message says that the key is wrong.
     fn is_wrong_key(&self) -> bool {
         let codes = ["unauthenticated", "unauthorized"];
-        let is_code = |code: &String| codes.iter().any(|known| code.starts_with(known));
+        let is_code = |code: &String| codes.iter().any(|known| code.to_lowercase().starts_with(known));
         self.code.as_ref().is_some_and(is_code) || self.mentions(&["incorrect api key", "invalid api key"])
     }
 

@@ -434,6 +434,20 @@ async fn a_job_that_cannot_be_polled_is_downloaded_by_its_recorded_link() {
     }
 }
 
+/// The link fails while the job cannot be polled, and works again when the service has forgotten the job.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recorded_link_that_failed_once_is_tried_again() {
+    let bench = Bench::start(&["download:reset"]).await;
+    bench.client().generate(request()).await.unwrap_err();
+    bench.sandbox.add_fault("poll:status=401".parse().unwrap());
+    let found = recover(&bench).await;
+    assert_eq!((found.open.len(), found.saved.len()), (1, 0), "{found:?}");
+    bench.sandbox.clear_faults();
+    bench.sandbox.add_fault("poll:status=404".parse().unwrap());
+    let found = recover(&bench).await;
+    assert_eq!(found.saved.len(), 1, "{found:?}");
+}
+
 /// If the link of a job expired meanwhile, a new one is requested.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_expired_link_is_requested_again() {

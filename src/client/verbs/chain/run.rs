@@ -295,7 +295,8 @@ impl ChainRun {
                 ChainStepState::Open
             };
             if is_final && error.may_have_been_charged() != Charge::No {
-                step.lost += step.estimate.unwrap_or_default();
+                let reported = error.cost_ticks().map(UsdTicks::new);
+                step.lost += reported.or(step.estimate).unwrap_or_default();
             }
             step.error = Some(ChainStepError {
                 code: error.kind().code().to_owned(),
