@@ -94,6 +94,7 @@ fn bundled_for(os: &str) -> Result<Option<Vec<Certificate>>> {
 
 /// Does what the function above does, in builds for other systems, which do not contain the CAs of Mozilla.
 #[cfg(not(any(target_os = "android", test)))]
+#[expect(clippy::unnecessary_wraps, reason = "the function above can fail")]
 const fn bundled_for(_os: &str) -> Result<Option<Vec<Certificate>>> {
     Ok(None)
 }

@@ -41,7 +41,7 @@ pub(crate) struct Submission {
 pub(crate) enum SubmissionContent {
     /// A new clip.
     Generate {
-        checked: CheckedRequest,
+        checked: Box<CheckedRequest>,
         inputs: GenerateInputs,
     },
     /// An edited or extended clip.

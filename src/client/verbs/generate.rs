@@ -128,7 +128,10 @@ async fn prepare(
     }
     let inputs = images.media;
     let submission = Submission {
-        content: SubmissionContent::Generate { checked, inputs },
+        content: SubmissionContent::Generate {
+            checked: Box::new(checked),
+            inputs,
+        },
         user: request.user,
         storage: request.storage,
         upload_url: request.output.map(|target| target.upload_url),

@@ -301,7 +301,7 @@ async fn several_clients_that_pick_up_one_job_get_its_clip() {
             .map(|_| builder(&bench.sandbox.base_url(), &library).build().unwrap())
             .collect();
         let handles: Vec<_> = clients.iter().map(|client| client.job(&job).unwrap()).collect();
-        let picked_up = handles.iter().map(|handle| handle.wait());
+        let picked_up = handles.iter().map(reelkin::WorkHandle::wait);
         for clip in futures_util::future::join_all(picked_up).await {
             assert_eq!(
                 clip.unwrap().record.unwrap().reelkin.unwrap().job_id.unwrap(),

@@ -361,7 +361,7 @@ async fn a_job_that_is_done_cannot_be_settled_as_never_made() {
     assert!(error.to_string().contains("as done"), "{error}");
     let record = library.job_record(&kept.record_id).await.unwrap();
     assert_eq!(record.state, JobState::Done);
-    assert_eq!(library.quarantined().await.unwrap(), [kept.clone()]);
+    assert_eq!(library.quarantined().await.unwrap(), std::slice::from_ref(&kept));
     let amount = Settlement::Lost(UsdTicks::new(7));
     let record = library.settle(&kept.record_id, amount).await.unwrap();
     assert_eq!(record.state, JobState::Settled);
