@@ -333,7 +333,7 @@ impl JobId {
 
 /// Returns whether two texts are ids of one job.
 pub(crate) fn is_same_job(a: &str, b: &str) -> bool {
-    a == b || canonical_job_id(a) == canonical_job_id(b)
+    a == b || (is_uuid(a) && a.eq_ignore_ascii_case(b))
 }
 
 /// Returns the form of a job id that is compared and hashed: the letters of a UUID have no case.

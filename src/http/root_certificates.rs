@@ -62,15 +62,13 @@ fn parse_pem(pem: &[u8]) -> Result<Vec<Certificate>> {
     let mut certificates = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(pem) {
         let der = certificate.map_err(|_| invalid("they are not PEM"))?;
+        let unusable = |why| invalid(&format!("number {} {why}", certificates.len() + 1));
         let mut store = RootCertStore::empty();
-        store.add(der.clone()).map_err(|_| {
-            let number = certificates.len() + 1;
-            invalid(&format!("number {number} is not an X.509 certificate"))
-        })?;
-        certificates.push(Certificate::from_der(&der).map_err(|_| {
-            let number = certificates.len() + 1;
-            invalid(&format!("number {number} cannot be used"))
-        })?);
+        store
+            .add(der.clone())
+            .map_err(|_| unusable("is not an X.509 certificate"))?;
+        let certificate = Certificate::from_der(&der).map_err(|_| unusable("cannot be used"))?;
+        certificates.push(certificate);
     }
     if certificates.is_empty() {
         return Err(invalid("there is none"));

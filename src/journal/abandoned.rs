@@ -3,8 +3,6 @@
 //! A record stays owned if its task was dropped, or if the write that should have released it failed. Other clients leave
 //! such a record alone for as long as this client lives, so this client releases it at the next renewal of its lease.
 
-use std::sync::PoisonError;
-
 use super::record::JobRecord;
 use super::transfer::keeps_changing;
 use super::{Journal, MAX_ATTEMPTS, WorkGuard, best_entry};
@@ -61,10 +59,6 @@ impl Journal {
             }
         }
         Err(keeps_changing(id))
-    }
-
-    pub(super) fn lock_work(&self) -> std::sync::MutexGuard<'_, super::Work> {
-        self.inner.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -19,7 +19,7 @@ mod transfer;
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OnceCell;
 
@@ -176,6 +176,10 @@ impl Journal {
         }
     }
 
+    fn lock_work(&self) -> MutexGuard<'_, Work> {
+        self.inner.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Returns the open records that can be read, oldest first.
     pub(crate) async fn jobs(&self) -> Result<Vec<JobRecord>> {
         let mut records = self.records().await?;
@@ -195,13 +199,13 @@ impl Journal {
 
     /// Returns the open records that cannot be read.
     pub(crate) async fn stuck_jobs(&self) -> Result<Vec<StuckJob>> {
+        let names = self.open_store().names().await?;
         let mut stuck = Vec::new();
-        for entry in self.open_entries().await? {
+        for entry in oldest_first(records_in(&names).collect()) {
             if let Err(error) = self.open_record(&entry).await {
                 stuck.push(StuckJob::new(&entry.id, error));
             }
         }
-        let names = self.open_store().names().await?;
         stuck.extend(self.misnamed(&names).await?);
         Ok(stuck)
     }

@@ -64,8 +64,9 @@ impl Library {
     ///
     /// # Errors
     /// `InvalidRequest` if the id is not valid, if a given job id is not valid, belongs to another record or clip, or is
-    /// for a record that failed, or if a job that the service reported as done is said never to have been made. `NotFound` if the record cannot be settled, or nothing in quarantine can be
-    /// accepted. `Library` if another process is working on the record or it cannot be written.
+    /// for a record that failed, or if a job that the service reported as done is said never to have been made.
+    /// `NotFound` if the record cannot be settled, or nothing in quarantine can be accepted. `Library` if another process
+    /// is working on the record or it cannot be written.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the record either unchanged or settled.

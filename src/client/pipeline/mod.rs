@@ -1,8 +1,8 @@
 //! The steps that the verbs share, in the order in which a clip passes them.
 //!
-//! Reading inputs (`input_context`, `images`, `clip_source`, `media_origin`), planning the prompt (`planning`), reserving money and sending
-//! the create request (`submit`), waiting, downloading and saving (`finish`, with `verify`, `content_checks` and
-//! `quarantine`), the sidecar (`sidecar`), and resuming after an interruption (`recover`).
+//! Reading inputs (`input_context`, `images`, `clip_source`, `media_origin`), planning the prompt (`planning`), reserving
+//! money and sending the create request (`submit`), waiting, downloading and saving (`finish`, with `verify`,
+//! `content_checks` and `quarantine`), the sidecar (`sidecar`), and resuming after an interruption (`recover`).
 
 pub(super) mod clip_source;
 pub(super) mod content_checks;

@@ -94,8 +94,9 @@ impl ErrorReply {
 
     /// Classifies the error.
     ///
-    /// The status decides, except that moderation is reported with several statuses ([`is_moderation`](Self::is_moderation)),
-    /// and a wrong key with 400. A 400 is therefore classified by its code, and then by its message.
+    /// The status decides, except that moderation is reported with several statuses
+    /// ([`is_moderation`](Self::is_moderation)), and a wrong key with 400. A 400 is therefore classified by its code, and
+    /// then by its message.
     pub(super) fn kind(&self) -> ErrorKind {
         match self.status {
             402 | 429 => ErrorKind::RateLimited,
