@@ -16,7 +16,7 @@ have_headers() {
 }
 have_clang() {
     # shellcheck disable=SC2144
-    [ -n "${LIBCLANG_PATH:-}" ] || ldconfig -p 2>/dev/null | grep -q 'libclang[-.]' ||
+    [ -n "${LIBCLANG_PATH:-}" ] || ldconfig -p 2>/dev/null | grep 'libclang[-.]' >/dev/null ||
         ls /usr/lib/llvm-*/lib/libclang*.so* >/dev/null 2>&1 ||
         ls /opt/homebrew/opt/llvm/lib/libclang.dylib /Library/Developer/CommandLineTools/usr/lib/libclang.dylib >/dev/null 2>&1
 }

@@ -62,12 +62,9 @@ REELKIN_KILLS=$share run kill $((share * 2)) "$it" torture_kill --nocapture
 REELKIN_CASES=$((share / 6)) run property $((share * 2)) "$it" torture_property --nocapture
 run disk "$share" "$it" torture_disk --nocapture
 run records "$share" "$it" torture_records --nocapture
-# Parts that may not exist in this checkout.
-if "$it" --list 2>/dev/null | grep -q '::every_byte::'; then
-    REELKIN_LONG=1 run every-byte $((share * 2)) "$it" every_byte:: --nocapture
-fi
-[ ! -x scripts/fuzz.sh ] || run fuzz $((share * 2)) scripts/fuzz.sh --short
-[ ! -x scripts/memcheck.sh ] || run memcheck $((share * 2)) scripts/memcheck.sh
+REELKIN_LONG=1 run every-byte $((share * 2)) "$it" every_byte:: --nocapture
+run fuzz $((share * 2)) scripts/fuzz.sh --short
+run memcheck $((share * 2)) scripts/memcheck.sh
 
 echo
 echo "torture, seed $seed (to reproduce: scripts/torture.sh $seed)"

@@ -54,7 +54,7 @@ echo "encodes and decodes H.264 in an otherwise empty root"
 # --- decodes the same frames -----------------------------------------------------------------------------------
 
 [ -n "$other" ] || exit 0
-readelf -d "$other" | grep -q 'NEEDED.*libavcodec' || die "$other does not use the system's libav"
+readelf -d "$other" | grep 'NEEDED.*libavcodec' >/dev/null || die "$other does not use the system's libav"
 export LC_ALL=C
 make_clip() {
     local name=$1
