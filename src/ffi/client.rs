@@ -170,7 +170,7 @@ impl VideoClient {
         let work = async move {
             let clip = client.library().resolve(&clip).await?;
             let frame = client.frame(&clip, position);
-            let frame = frame.with_options(options.unwrap_or_default().into());
+            let frame = frame.options(options.unwrap_or_default().into());
             Ok(Frame::new(frame.await?))
         };
         runtime::run(work).await

@@ -26,13 +26,13 @@ impl From<MediaOptions> for media::MediaOptions {
     fn from(options: MediaOptions) -> Self {
         let mut limits = Self::new();
         if let Some(deadline) = options.deadline {
-            limits = limits.with_deadline(deadline);
+            limits = limits.deadline(deadline);
         }
         if let Some(pixels) = options.max_pixels {
-            limits = limits.with_max_pixels(pixels);
+            limits = limits.max_pixels(pixels);
         }
         if let Some(bytes) = options.max_decoded_bytes {
-            limits = limits.with_max_decoded_bytes(bytes);
+            limits = limits.max_decoded_bytes(bytes);
         }
         limits
     }

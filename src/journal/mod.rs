@@ -434,7 +434,7 @@ impl Journal {
         let mut record = JobRecord::pickup(job_id);
         record.service = Some(service.to_owned());
         // The id is derived from that of the job, so it is in use if another client does the same.
-        let ReserveResult::Reserved(owned) = self.reserve(record, &Budget::NONE).await? else {
+        let ReserveResult::Reserved(owned) = self.reserve(record, &Budget::new()).await? else {
             return Ok(Claim::Gone);
         };
         // Another client may have done the same concurrently. Each reads the names after its own write, so at least one

@@ -36,7 +36,7 @@ impl Interrupt {
 /// # Memory
 ///
 /// Besides the frames that it returns, a call uses at most 1 GiB plus 32 bytes for each pixel of
-/// [`with_max_pixels`](Self::with_max_pixels), whatever the input: 3 GiB with the defaults. Tables, headers, coded
+/// [`with_max_pixels`](Self::max_pixels), whatever the input: 3 GiB with the defaults. Tables, headers, coded
 /// packets and the reference frames of a decoder are counted before or while they are allocated. Each single allocation
 /// of libav is capped for the whole process. A source may have at most 64 streams, 2 million samples, 64 MiB of headers,
 /// and 256 MiB for one packet or one picture.
@@ -74,7 +74,7 @@ impl MediaOptions {
     }
 
     /// Limits how long the call may take. A call that takes longer ends with [`ErrorKind::Timeout`].
-    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+    pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
@@ -83,19 +83,19 @@ impl MediaOptions {
     ///
     /// The limit is checked before anything is decoded and again on each frame. Frames of a clip are also limited to
     /// 8192 by 4352, the maximum of the highest levels of H.264, VP9 and AV1.
-    pub fn with_max_pixels(mut self, pixels: u64) -> Self {
+    pub fn max_pixels(mut self, pixels: u64) -> Self {
         self.max_pixels = pixels.min(MAX_LIBAV_PIXELS);
         self
     }
 
     /// Limits the coded bytes that the call may send to the decoder.
-    pub fn with_max_decoded_bytes(mut self, bytes: u64) -> Self {
+    pub fn max_decoded_bytes(mut self, bytes: u64) -> Self {
         self.max_decoded_bytes = bytes;
         self
     }
 
     /// Adds a flag that stops the call. If several are added, any of them stops it.
-    pub fn with_interrupt(mut self, interrupt: Interrupt) -> Self {
+    pub fn interrupt(mut self, interrupt: Interrupt) -> Self {
         self.interrupts.push(interrupt);
         self
     }

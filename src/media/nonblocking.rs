@@ -98,7 +98,7 @@ async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce(&MediaOptions) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let dropped = Interrupt::new();
-    let options = options.with_interrupt(dropped.clone());
+    let options = options.interrupt(dropped.clone());
     let guard = RaiseOnDrop(dropped);
     let span = tracing::Span::current();
     let joined = crate::host::spawn_blocking(move || span.in_scope(|| work(&options))).await;

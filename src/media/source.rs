@@ -48,12 +48,12 @@ impl MediaSource {
     ///
     /// It is called once, from another thread, when the call is past its deadline or was interrupted. Without it, a
     /// blocked reader keeps its thread for as long as it blocks.
-    pub fn with_stop(mut self, stop: impl FnOnce() + Send + 'static) -> Self {
+    pub fn on_stop(mut self, stop: impl FnOnce() + Send + 'static) -> Self {
         self.stop = Some(Box::new(stop));
         self
     }
 
-    /// Takes the function that was set with [`with_stop`](Self::with_stop).
+    /// Takes the function that was set with [`on_stop`](Self::on_stop).
     pub(super) fn take_stop(&mut self) -> Option<Stop> {
         self.stop.take()
     }
@@ -68,7 +68,7 @@ impl MediaSource {
     }
 
     /// Sets the name for messages, for example in place of a temporary path.
-    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+    pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 ///
 /// ```
 /// use reelkin::{Budget, usd};
-/// let budget = Budget::per_day(usd("5.00")?).with_per_request(usd("0.50")?);
+/// let budget = Budget::new().per_day(usd("5.00")?).per_request(usd("0.50")?);
 /// # let _ = budget;
 /// # Ok::<(), reelkin::Error>(())
 /// ```
@@ -27,50 +27,37 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A budget without limits.
-    pub const NONE: Self = Self {
-        per_request: None,
-        per_day: None,
-        per_library: None,
-        unknown_prices: false,
-    };
+    /// Returns a budget without limits.
+    pub const fn new() -> Self {
+        Self {
+            per_request: None,
+            per_day: None,
+            per_library: None,
+            unknown_prices: false,
+        }
+    }
 
     /// Limits each paid request: a clip including the planning of its prompt, or an analysis.
-    pub const fn per_request(limit: UsdTicks) -> Self {
-        Self::NONE.with_per_request(limit)
-    }
-
-    /// Limits the sum of all requests of a day (UTC).
-    pub const fn per_day(limit: UsdTicks) -> Self {
-        Self::NONE.with_per_day(limit)
-    }
-
-    /// Limits the sum of all requests in the library's ledger.
-    pub const fn per_library(limit: UsdTicks) -> Self {
-        Self::NONE.with_per_library(limit)
-    }
-
-    /// Sets the limit of each paid request.
-    pub const fn with_per_request(mut self, limit: UsdTicks) -> Self {
+    pub const fn per_request(mut self, limit: UsdTicks) -> Self {
         self.per_request = Some(limit);
         self
     }
 
-    /// Sets the limit of a day (UTC).
-    pub const fn with_per_day(mut self, limit: UsdTicks) -> Self {
+    /// Limits the sum of all requests of a day (UTC).
+    pub const fn per_day(mut self, limit: UsdTicks) -> Self {
         self.per_day = Some(limit);
         self
     }
 
-    /// Sets the limit of the library.
-    pub const fn with_per_library(mut self, limit: UsdTicks) -> Self {
+    /// Limits the sum of all requests in the library's ledger.
+    pub const fn per_library(mut self, limit: UsdTicks) -> Self {
         self.per_library = Some(limit);
         self
     }
 
     /// Sets whether requests without a price in the model table are allowed. Defaults to `false`: if there is any limit,
     /// such a request is refused, because its cost cannot be estimated.
-    pub const fn with_unknown_prices(mut self, allowed: bool) -> Self {
+    pub const fn unknown_prices(mut self, allowed: bool) -> Self {
         self.unknown_prices = allowed;
         self
     }
@@ -180,9 +167,10 @@ mod tests {
     #[test]
     fn a_request_is_checked_against_every_limit() {
         let ticks = UsdTicks::new;
-        let budget = Budget::per_day(ticks(100))
-            .with_per_library(ticks(150))
-            .with_per_request(ticks(40));
+        let budget = Budget::new()
+            .per_day(ticks(100))
+            .per_library(ticks(150))
+            .per_request(ticks(40));
         assert!(budget.check_request(Some(ticks(40))).is_ok());
         let line = budget.check_request(Some(ticks(41))).unwrap_err().to_string();
         assert!(line.contains("the limit of a request is $0.000000004"), "{line}");
@@ -195,9 +183,9 @@ mod tests {
 
     #[test]
     fn an_unknown_price_is_refused_under_any_limit() {
-        assert!(Budget::NONE.check_request(None).is_ok());
-        let budget = Budget::per_day(UsdTicks::new(1));
+        assert!(Budget::new().check_request(None).is_ok());
+        let budget = Budget::new().per_day(UsdTicks::new(1));
         assert_eq!(budget.check_request(None).unwrap_err().kind(), ErrorKind::Budget);
-        assert!(budget.with_unknown_prices(true).check_request(None).is_ok());
+        assert!(budget.unknown_prices(true).check_request(None).is_ok());
     }
 }

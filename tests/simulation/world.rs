@@ -52,15 +52,15 @@ impl Limits {
     }
 
     pub(super) fn budget(self) -> Budget {
-        let mut budget = Budget::NONE;
+        let mut budget = Budget::new();
         if let Some(limit) = self.request {
-            budget = budget.with_per_request(UsdTicks::new(limit));
+            budget = budget.per_request(UsdTicks::new(limit));
         }
         if let Some(limit) = self.day {
-            budget = budget.with_per_day(UsdTicks::new(limit));
+            budget = budget.per_day(UsdTicks::new(limit));
         }
         if let Some(limit) = self.library {
-            budget = budget.with_per_library(UsdTicks::new(limit));
+            budget = budget.per_library(UsdTicks::new(limit));
         }
         budget
     }

@@ -80,5 +80,5 @@ pub(crate) fn with_clip(
 /// Returns a source that fetches only those parts of a clip that are read.
 pub(crate) fn bucket_source(name: &str, clip: &ClipReader) -> MediaSource {
     let (reader, stop) = clip.stoppable();
-    MediaSource::reader(name, reader).with_stop(stop)
+    MediaSource::reader(name, reader).on_stop(stop)
 }

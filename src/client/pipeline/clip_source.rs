@@ -264,11 +264,11 @@ impl LocalClip {
     pub(crate) fn media(&self, name: &str) -> crate::media::MediaSource {
         use crate::media::MediaSource;
         match self {
-            Self::File(path) => MediaSource::from(path).with_name(name),
+            Self::File(path) => MediaSource::from(path).named(name),
             Self::Memory(bytes) => MediaSource::named_bytes(name, bytes.clone()),
             Self::Stored(reader) => {
                 let (reader, stop) = reader.stoppable();
-                MediaSource::reader(name, reader).with_stop(stop)
+                MediaSource::reader(name, reader).on_stop(stop)
             }
         }
     }

@@ -85,7 +85,7 @@ mod compare {
 
     impl ContentChecks {
         pub(super) async fn compare(self, client: &VideoClient, clip: &Path) -> CheckResults {
-            let source = || MediaSource::from(clip).with_name("the downloaded clip");
+            let source = || MediaSource::from(clip).named("the downloaded clip");
             let mut results = CheckResults::default();
             if let Some(image) = self.start {
                 match compare_start(client, image, source()).await {

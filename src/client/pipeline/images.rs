@@ -255,7 +255,7 @@ async fn check_picture(role: &str, name: &str, bytes: &Bytes) -> Result<&'static
 async fn decode(name: &str, bytes: &Bytes) -> Result<()> {
     use crate::media::{MediaOptions, MediaSource, nonblocking};
 
-    let options = MediaOptions::default().with_max_pixels(MAX_PICTURE_PIXELS);
+    let options = MediaOptions::default().max_pixels(MAX_PICTURE_PIXELS);
     let picture = MediaSource::named_bytes(name, bytes.clone());
     nonblocking::picture(picture, options).await.map(drop)
 }

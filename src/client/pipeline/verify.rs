@@ -87,8 +87,8 @@ pub(crate) async fn verify_clip(path: &Path, verification: Verification) -> Resu
 async fn check_frames(path: &Path) -> Result<VerifiedClip> {
     use crate::media::{MediaOptions, MediaSource, nonblocking};
 
-    let source = MediaSource::from(path).with_name("the downloaded clip");
-    let probe = nonblocking::check_whole(source, MediaOptions::default().with_deadline(DEADLINE)).await?;
+    let source = MediaSource::from(path).named("the downloaded clip");
+    let probe = nonblocking::check_whole(source, MediaOptions::default().deadline(DEADLINE)).await?;
     Ok(VerifiedClip {
         delivered: Delivered {
             duration: Some(probe.duration),

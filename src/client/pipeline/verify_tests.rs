@@ -46,7 +46,7 @@ fn client(folder: &std::path::Path, verification: Verification) -> VideoClient {
         .api_key("none")
         .base_url("http://127.0.0.1:9")
         .library(folder)
-        .budget(Budget::NONE.with_per_request(UsdTicks::ZERO))
+        .budget(Budget::new().per_request(UsdTicks::ZERO))
         .build()
         .unwrap();
     Arc::get_mut(&mut client.inner).unwrap().verification = verification;

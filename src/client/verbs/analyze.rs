@@ -117,7 +117,7 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
         ))
     })?;
     let count = options.frame_count();
-    let bounds = MediaOptions::default().with_deadline(options.deadline);
+    let bounds = MediaOptions::default().deadline(options.deadline);
     let sampling = nonblocking::run(bounds, move |bounds| {
         sample_frames(&local, &source.name, count, bounds)
     });

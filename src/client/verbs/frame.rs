@@ -41,7 +41,7 @@ impl VideoClient {
 
 impl ExtractFrame {
     /// Sets the limits of the decoder.
-    pub fn with_options(mut self, options: MediaOptions) -> Self {
+    pub fn options(mut self, options: MediaOptions) -> Self {
         self.options = options;
         self
     }

@@ -26,7 +26,7 @@ pub(in crate::journal) fn two_journals() -> [Journal; 2] {
 pub(in crate::journal) async fn reserve(journal: &Journal) -> OwnedRecord {
     let mut record = JobRecord::new(Operation::Generate).unwrap();
     record.estimate = Some(UsdTicks::new(500));
-    match journal.reserve(record, &Budget::NONE).await.unwrap() {
+    match journal.reserve(record, &Budget::new()).await.unwrap() {
         ReserveResult::Reserved(record) => record,
         ReserveResult::OverBudget { error, .. } => panic!("{error}"),
         ReserveResult::IdInUse => panic!("a random id is in use"),

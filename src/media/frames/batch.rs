@@ -45,7 +45,7 @@ where
     FramesOfClips {
         clips: clips.into_iter().fuse(),
         positions: positions.into(),
-        options: options.clone().with_interrupt(stop.clone()),
+        options: options.clone().interrupt(stop.clone()),
         stop,
         running: VecDeque::new(),
         max_running: worker::cores() * 2,

@@ -257,8 +257,9 @@ mod tests {
         let checked = extend(&ExtendRequest::new(clip(), "on").duration(secs(10))).unwrap();
         assert_eq!(checked.estimate(&table, secs(15), 720), Some(most));
         // A budget refuses an estimate that does not fit, regardless of its limit.
-        let refused =
-            crate::money::Budget::per_request(usd("1844674407.0").unwrap()).check_request(Some(most));
+        let refused = crate::money::Budget::new()
+            .per_request(usd("1844674407.0").unwrap())
+            .check_request(Some(most));
         assert!(refused.is_err());
     }
 

@@ -33,7 +33,7 @@ fn read_input(
     input: &InputClip,
     mut sink: impl FnMut(YuvPicture) -> Result<()>,
 ) -> Result<()> {
-    let options = MediaOptions::new().with_deadline(READ_DEADLINE);
+    let options = MediaOptions::new().deadline(READ_DEADLINE);
     each_frame(input.blob.path(), FRAME_RATE, input.frames, &options, |frame| {
         sink(draw::cover(frame, spec.width, spec.height))
     })

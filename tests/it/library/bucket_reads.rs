@@ -219,9 +219,9 @@ async fn a_store_that_does_not_answer_is_given_up_at_the_deadline() {
     let clip = library.clip("long").await.unwrap();
     store.hangs.store(true, Ordering::Relaxed);
     let patient = MediaOptions::default();
-    let hasty = MediaOptions::default().with_deadline(Duration::from_millis(200));
+    let hasty = MediaOptions::default().deadline(Duration::from_millis(200));
 
-    let late = client.frame(&clip, FramePosition::Last).with_options(hasty).await;
+    let late = client.frame(&clip, FramePosition::Last).options(hasty).await;
     assert_eq!(late.unwrap_err().kind(), ErrorKind::Timeout);
     given_up(&store).await;
 
@@ -229,7 +229,7 @@ async fn a_store_that_does_not_answer_is_given_up_at_the_deadline() {
     let dropped = tokio::spawn(
         client
             .frame(&clip, FramePosition::Last)
-            .with_options(patient)
+            .options(patient)
             .into_future(),
     );
     while store.waiting.load(Ordering::Relaxed) == 0 {

@@ -173,7 +173,7 @@ fn clips_damaged_inside_cause_no_panic() {
         {
             *byte = u8::try_from(i * 37 % 251).unwrap();
         }
-        let options = MediaOptions::new().with_deadline(Duration::from_secs(20));
+        let options = MediaOptions::new().deadline(Duration::from_secs(20));
         let _ = media::frame(bytes.clone(), FramePosition::Last, &options);
         let _ = media::frame(bytes.clone(), FramePosition::Number(30), &options);
         let _ = media::probe(bytes, &options);
@@ -200,7 +200,7 @@ fn a_picture_of_40000_by_40000_is_refused_by_its_header() {
 #[test]
 fn limits_on_pixels_and_bytes_apply_to_clips() {
     let path = Recipe::new(10, "-c:v libx264 -preset veryfast").make();
-    let options = MediaOptions::new().with_max_pixels(1000);
+    let options = MediaOptions::new().max_pixels(1000);
     let error = media::frame(&path, FramePosition::First, &options)
         .unwrap_err()
         .to_string();
@@ -208,7 +208,7 @@ fn limits_on_pixels_and_bytes_apply_to_clips() {
         error.contains("320x192 is more than the limit of 1000 pixels"),
         "{error}"
     );
-    let options = MediaOptions::new().with_max_decoded_bytes(100);
+    let options = MediaOptions::new().max_decoded_bytes(100);
     let error = media::frame(&path, FramePosition::Last, &options)
         .unwrap_err()
         .to_string();
@@ -255,7 +255,7 @@ fn damaged_pictures_are_refused() {
 fn truncations_and_bit_flips_end_in_a_result() {
     let recipe = Recipe::new(8, "-c:v libx264 -preset veryfast -bf 2 -movflags +faststart");
     let whole = std::fs::read(recipe.make()).unwrap();
-    let options = MediaOptions::new().with_deadline(Duration::from_secs(5));
+    let options = MediaOptions::new().deadline(Duration::from_secs(5));
     for keep in (0..whole.len()).step_by(61) {
         assert!(
             media::check_whole(whole[..keep].to_vec(), &options).is_err(),

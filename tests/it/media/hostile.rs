@@ -313,7 +313,7 @@ fn sizes_in_the_bitstream_are_limited() {
     std::fs::write(&joined, streams.concat()).unwrap();
     let path = folder.path().join("joined.mp4");
     ffmpeg("-c copy", Some(&joined), &path, std::iter::empty());
-    let tight = MediaOptions::new().with_max_pixels(100 * 100);
+    let tight = MediaOptions::new().max_pixels(100 * 100);
     let error = media::frame(&path, FramePosition::Last, &tight);
     // The small part may be returned as damaged. The large one is never returned.
     assert!(
@@ -325,7 +325,7 @@ fn sizes_in_the_bitstream_are_limited() {
 
     let large = std::fs::read(&path).unwrap();
     let lies = patch(patch(large, b"avc1", 24, 0x0010_0010), b"tkhd", 76, 0x0010_0000);
-    let tight = MediaOptions::new().with_max_pixels(20 * 20);
+    let tight = MediaOptions::new().max_pixels(20 * 20);
     let error = media::frame(lies, FramePosition::First, &tight).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Media, "{error}");
 }
@@ -354,7 +354,7 @@ fn samples_beyond_their_depth_do_not_panic() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("fuzz/corpus/clip")
             .join(name);
-        let options = MediaOptions::new().with_deadline(Duration::from_secs(20));
+        let options = MediaOptions::new().deadline(Duration::from_secs(20));
         for position in [
             FramePosition::Last,
             FramePosition::First,
@@ -368,7 +368,7 @@ fn samples_beyond_their_depth_do_not_panic() {
 
 /// Returns how long after the deadline the call returned.
 fn overrun(source: impl Into<MediaSource>, position: FramePosition, deadline: Duration) -> Duration {
-    let options = MediaOptions::new().with_deadline(deadline);
+    let options = MediaOptions::new().deadline(deadline);
     let start = Instant::now();
     let ended = media::frame(source, position, &options);
     let took = start.elapsed();
@@ -448,7 +448,7 @@ fn a_blocking_reader_returns_at_the_deadline_or_an_interrupt() {
     let late = smallest_delay(|| {
         let (_held, source) = stuck(&clip);
         let interrupt = Interrupt::new();
-        let options = MediaOptions::new().with_interrupt(interrupt.clone());
+        let options = MediaOptions::new().interrupt(interrupt.clone());
         let waiting = std::thread::spawn(move || media::probe(source, &options));
         std::thread::sleep(Duration::from_millis(100));
         let start = Instant::now();
@@ -467,7 +467,7 @@ async fn an_async_call_returns_at_the_deadline() {
     let mut best = Duration::MAX;
     for _ in 0..CALLS {
         let (_held, source) = stuck(&clip);
-        let options = MediaOptions::new().with_deadline(deadline);
+        let options = MediaOptions::new().deadline(deadline);
         let start = Instant::now();
         let error = media::nonblocking::frame(source, FramePosition::First, options)
             .await

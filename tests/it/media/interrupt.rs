@@ -17,11 +17,11 @@ fn a_raised_interrupt_and_a_deadline_end_the_call() {
     let error = media::frame(
         &path,
         FramePosition::Last,
-        &MediaOptions::new().with_interrupt(interrupt),
+        &MediaOptions::new().interrupt(interrupt),
     )
     .unwrap_err();
     assert_eq!(error.kind(), reelkin::ErrorKind::Stopped);
-    let options = MediaOptions::new().with_deadline(Duration::ZERO);
+    let options = MediaOptions::new().deadline(Duration::ZERO);
     let error = media::frame(&path, FramePosition::Last, &options).unwrap_err();
     assert_eq!(error.kind(), reelkin::ErrorKind::Timeout);
 }
@@ -71,7 +71,7 @@ fn an_interrupt_raised_while_reading_stops_at_any_point() {
     for reads in 0..400 {
         let interrupt = Interrupt::new();
         let reader = Raising(std::io::Cursor::new(bytes.clone()), interrupt.clone(), reads);
-        let options = MediaOptions::new().with_interrupt(interrupt.clone());
+        let options = MediaOptions::new().interrupt(interrupt.clone());
         let result = media::frame(
             MediaSource::reader("slow clip", reader),
             FramePosition::Last,
@@ -100,7 +100,7 @@ async fn dropping_the_future_raises_the_interrupt() {
     let (seen, sees) = std::sync::mpsc::channel();
     let (started, starts) = std::sync::mpsc::channel();
     let own = Interrupt::new();
-    let options = MediaOptions::new().with_interrupt(own.clone());
+    let options = MediaOptions::new().interrupt(own.clone());
     let work = media::nonblocking::run(options, move |options| {
         started.send(()).unwrap();
         // Any call notices the interrupt. This one is repeated until it does.

@@ -31,9 +31,12 @@ fn ticks(amount: u64) -> UsdTicks {
 async fn each_limit_refuses_before_anything_is_sent() {
     let bench = Bench::start(&[]).await;
     for (budget, words) in [
-        (Budget::per_request(ticks(CLIP - 1)), "the limit of a request is"),
-        (Budget::per_day(ticks(CLIP - 1)), "today"),
-        (Budget::per_library(ticks(CLIP - 1)), "in this library"),
+        (
+            Budget::new().per_request(ticks(CLIP - 1)),
+            "the limit of a request is",
+        ),
+        (Budget::new().per_day(ticks(CLIP - 1)), "today"),
+        (Budget::new().per_library(ticks(CLIP - 1)), "in this library"),
     ] {
         let error = with(&bench, budget).generate(request()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Budget);
@@ -41,7 +44,7 @@ async fn each_limit_refuses_before_anything_is_sent() {
         assert_eq!(error.may_have_been_charged(), reelkin::Charge::No);
     }
     assert_eq!(bench.state().create_requests, 0);
-    let client = with(&bench, Budget::per_day(ticks(2 * CLIP)));
+    let client = with(&bench, Budget::new().per_day(ticks(2 * CLIP)));
     assert_eq!(
         client.spent(..).await.unwrap(),
         reelkin::Spent::default(),
@@ -49,7 +52,7 @@ async fn each_limit_refuses_before_anything_is_sent() {
     );
     client.generate(request()).await.unwrap();
     // Another client, the same ledger.
-    let other = with(&bench, Budget::per_day(ticks(2 * CLIP)));
+    let other = with(&bench, Budget::new().per_day(ticks(2 * CLIP)));
     other.generate(request()).await.unwrap();
     let error = other.generate(request()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Budget);
@@ -65,7 +68,7 @@ async fn each_limit_refuses_before_anything_is_sent() {
 async fn concurrent_requests_stay_within_the_limit() {
     let bench = Bench::start(&[]).await;
     let clients: Vec<_> = (0..3)
-        .map(|_| with(&bench, Budget::per_day(ticks(3 * CLIP))))
+        .map(|_| with(&bench, Budget::new().per_day(ticks(3 * CLIP))))
         .collect();
     let jobs = (0..12).map(|index| clients[index % 3].generate(request()).into_future());
     let results = futures_util::future::join_all(jobs).await;
@@ -146,12 +149,12 @@ async fn an_unknown_price_is_refused_under_a_limit() {
             .build()
             .unwrap()
     };
-    let budget = Budget::per_day(usd("5.00").unwrap());
+    let budget = Budget::new().per_day(usd("5.00").unwrap());
     let error = client(budget).generate(unpriced()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Budget, "{error}");
     assert!(error.to_string().contains("no price"), "{error}");
     assert_eq!(bench.state().create_requests, 0);
-    client(budget.with_unknown_prices(true))
+    client(budget.unknown_prices(true))
         .generate(unpriced())
         .await
         .unwrap();
@@ -229,7 +232,7 @@ async fn planner_and_analysis_questions_count() {
     assert_eq!(refusing.state().answers, 1);
 
     // A limit is compared with the maximum cost of a question.
-    let tight = with(&refusing, Budget::per_request(ticks(CLIP)));
+    let tight = with(&refusing, Budget::new().per_request(ticks(CLIP)));
     let file = refusing.folder.path().join("clip.mp4");
     let error = tight.continue_from(file, goes_on).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Budget, "{error}");
@@ -268,7 +271,7 @@ async fn a_plan_never_costs_more_than_was_reserved() {
         let charged = paid - if saved { CLIP } else { 0 };
         assert!(charged > 0, "{name}: nothing was asked");
         let answers = bench.state().answers;
-        let tight = with(&bench, Budget::per_request(ticks(CLIP + charged - 1)));
+        let tight = with(&bench, Budget::new().per_request(ticks(CLIP + charged - 1)));
         let error = tight.generate(planned).await.unwrap_err();
         assert_eq!(
             error.kind(),
@@ -333,7 +336,7 @@ async fn an_agent_in_a_loop_spends_no_more_than_its_limit() {
     let mut codes = Vec::new();
     for _ in 0..4 {
         // A new client each time, as an agent's tool calls are.
-        let budget = Budget::per_day(ticks(2 * CLIP));
+        let budget = Budget::new().per_day(ticks(2 * CLIP));
         let client = bench.builder().budget(budget).build().unwrap();
         let outcome = JobOutcome::from(client.generate(request()).await);
         codes.push((outcome.code(), outcome.may_have_been_charged()));

@@ -194,7 +194,7 @@ async fn scenario_submission_unknown() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scenario_budget() {
     let bench = Bench::start(&[]).await;
-    let budget = Budget::per_request(usd("0.01").unwrap());
+    let budget = Budget::new().per_request(usd("0.01").unwrap());
     let client = bench.builder().budget(budget).build().unwrap();
     let error = client.generate(request()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Budget);

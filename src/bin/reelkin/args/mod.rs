@@ -89,15 +89,15 @@ pub(crate) struct BudgetArgs {
 
 impl BudgetArgs {
     pub(crate) fn to_budget(&self) -> CommandResult<Budget> {
-        let mut budget = Budget::NONE.with_unknown_prices(self.unknown_prices);
+        let mut budget = Budget::new().unknown_prices(self.unknown_prices);
         if let Some(limit) = &self.budget_request {
-            budget = budget.with_per_request(usd(limit)?);
+            budget = budget.per_request(usd(limit)?);
         }
         if let Some(limit) = &self.budget_day {
-            budget = budget.with_per_day(usd(limit)?);
+            budget = budget.per_day(usd(limit)?);
         }
         if let Some(limit) = &self.budget_library {
-            budget = budget.with_per_library(usd(limit)?);
+            budget = budget.per_library(usd(limit)?);
         }
         Ok(budget)
     }

@@ -54,7 +54,7 @@ pub(crate) fn run(global: &GlobalArgs, args: &FrameArgs) -> CommandResult {
                 out.display()
             )));
         }
-        let options = MediaOptions::default().with_deadline(args.timeout);
+        let options = MediaOptions::default().deadline(args.timeout);
         let frame = media::frame(source, position, &options)?;
         let bytes = format.encode(&frame, args.quality)?;
         write_image("frame", &out, &bytes)?;
