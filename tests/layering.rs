@@ -71,7 +71,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "text",
         ],
     ),
-    ("lineage", &["error", "ids", "text"]),
+    ("lineage", &["error", "ids", "money", "text"]),
     (
         "library",
         &[

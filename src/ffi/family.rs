@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::UsdTicks;
 use crate::lineage::Member;
 
 /// A snapshot of the family of one clip: every clip that is related to it, directly or through other clips.
@@ -60,9 +61,9 @@ impl Family {
         self.0.path_to(id).into_iter().cloned().collect()
     }
 
-    /// Returns the recorded cost of all members, in ticks of 1e-10 USD.
-    pub fn cost_usd_ticks(&self) -> u64 {
-        self.0.cost_usd_ticks()
+    /// Returns the recorded cost of all members.
+    pub fn cost(&self) -> UsdTicks {
+        self.0.cost()
     }
 
     /// Returns remarks about the family, such as a link that was left out or a clip that was renamed.

@@ -62,6 +62,7 @@ pub use crate::storage::{ClipDigest, ClipReader, MAX_SIDECAR_BYTES};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::Journal;
+use crate::money::UsdTicks;
 use crate::request::MediaInput;
 use crate::storage::{
     Backend, Bucket, Folder, Location, Object, blocking, io_error, locate, no_randomness, url_in,
@@ -101,6 +102,11 @@ impl Clip {
         self.path
             .as_ref()
             .map(|path| path.with_file_name(self.id.sidecar_name()))
+    }
+
+    /// Returns the cost of the clip without the planning of its prompt, if the sidecar has it.
+    pub fn cost(&self) -> Option<UsdTicks> {
+        self.record.as_ref()?.cost()
     }
 }
 

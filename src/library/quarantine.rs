@@ -16,7 +16,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host::now_millis;
 use crate::ids::{ClipId, JobId, RecordId};
 use crate::journal::{JobRecord, JobState, OwnedRecord};
-use crate::money::UsdTicks;
 use crate::storage::{ClipDigest, FinishedPart, JsonStore, QUARANTINE, shutting_down};
 
 /// The version of a note that this crate writes.
@@ -170,8 +169,7 @@ impl Library {
                 return Err(error);
             }
         };
-        let ours = clip.record.as_ref().and_then(|record| record.reelkin.as_ref());
-        let cost = ours.and_then(|ours| ours.cost_usd_ticks).map(UsdTicks::new);
+        let cost = clip.cost();
         owned
             .close(|record| {
                 record.state = JobState::Saved;
@@ -340,7 +338,7 @@ fn sidecar_of(record: &JobRecord) -> ClipRecord {
     sidecar.prompt.clone_from(&record.prompt);
     sidecar.model.clone_from(&record.model);
     sidecar.reelkin = Some(ReelkinRecord {
-        cost_usd_ticks: record.cost.map(UsdTicks::ticks),
+        cost: record.cost,
         operation: Some(record.operation.clone()),
         job_id: record.job_id.as_ref().map(JobId::to_string),
         warnings: Some(vec![

@@ -10,6 +10,7 @@ use super::delivery::DeliveryReport;
 use super::lenient::lenient;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lineage::{Continuity, VideoLineage};
+use crate::money::UsdTicks;
 use crate::storage::{ClipDigest, MAX_SIDECAR_BYTES, sidecar_too_large};
 
 /// The version of the block `reelkin` that this crate writes.
@@ -114,8 +115,8 @@ lenient! {
 lenient! {
     /// The block `usage` of a sidecar.
     pub struct Usage {
-        /// The cost in ticks of 1e-10 USD.
-        grok_cost_usd_ticks: u64 = "grok_cost_usd_ticks",
+        /// The cost of the clip.
+        grok_cost: UsdTicks = "grok_cost_usd_ticks",
     }
 }
 
@@ -146,8 +147,8 @@ lenient! {
         sha256: String = "sha256",
         /// The size of the clip in bytes. Set when the clip is committed.
         bytes: u64 = "bytes",
-        /// The cost in ticks of 1e-10 USD.
-        cost_usd_ticks: u64 = "cost_usd_ticks",
+        /// The cost of the clip.
+        cost: UsdTicks = "cost_usd_ticks",
         /// `generate`, `edit`, `extend` or `continue`.
         operation: String = "operation",
         /// The service's id of the job.
@@ -172,8 +173,8 @@ lenient! {
     pub struct PlannerRecord {
         /// The language model.
         model: String = "model",
-        /// The cost of planning, in ticks of 1e-10 USD. Not included in the cost of the clip.
-        cost_usd_ticks: u64 = "cost_usd_ticks",
+        /// The cost of planning, which the cost of the clip does not include.
+        cost: UsdTicks = "cost_usd_ticks",
         /// The number of web searches of the model.
         web_searches: u64 = "web_searches",
         /// The reason why the user's own prompt was sent. Missing if the planned one was sent.
@@ -226,6 +227,12 @@ lenient! {
 }
 
 impl ClipRecord {
+    /// Returns the cost of the clip without the planning of its prompt, from the block of this crate or of ima2-gen.
+    pub fn cost(&self) -> Option<UsdTicks> {
+        let recorded = self.reelkin.as_ref().and_then(|block| block.cost);
+        recorded.or_else(|| self.usage.as_ref()?.grok_cost)
+    }
+
     /// Returns a sidecar with the fields of every clip of this crate: kind, media type, provider, time, versions, and
     /// the nulls that the command line of ima2-gen writes.
     ///

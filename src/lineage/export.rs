@@ -19,7 +19,7 @@ impl Serialize for Family {
         object.serialize_field("root", &self.root().id)?;
         object.serialize_field("roots", &roots)?;
         object.serialize_field("missing", &missing)?;
-        object.serialize_field("cost_usd_ticks", &self.cost_usd_ticks())?;
+        object.serialize_field("cost_usd_ticks", &self.cost())?;
         object.serialize_field("notes", self.notes())?;
         object.serialize_field("members", self.members())?;
         object.end()

@@ -6,6 +6,7 @@ use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::money::UsdTicks;
 
 /// The maximum number of clips that the error for a cycle names.
 const MAX_NAMED: usize = 8;
@@ -51,8 +52,9 @@ pub struct Member {
     pub requested_model: Option<String>,
     /// The model that made the clip.
     pub effective_model: Option<String>,
-    /// The cost of the clip, in ticks of 1e-10 USD.
-    pub cost_usd_ticks: Option<u64>,
+    /// The cost of the clip, as recorded in its sidecar.
+    #[serde(rename = "cost_usd_ticks")]
+    pub cost: Option<UsdTicks>,
     /// The clips that it was made from. It continues the first one.
     pub parents: Vec<ParentLink>,
 }
@@ -252,10 +254,9 @@ impl Family {
         branch.map(|index| &self.members[index]).collect()
     }
 
-    /// Returns the sum of all known costs of the members, in ticks of 1e-10 USD.
-    pub fn cost_usd_ticks(&self) -> u64 {
-        let costs = self.members.iter().filter_map(|member| member.cost_usd_ticks);
-        costs.fold(0, u64::saturating_add)
+    /// Returns the sum of all known costs of the members.
+    pub fn cost(&self) -> UsdTicks {
+        self.members.iter().filter_map(|member| member.cost).sum()
     }
 
     /// Returns remarks for the user, one line each, such as sidecars that cannot be read and invalid names.
@@ -375,7 +376,7 @@ mod tests {
         };
         Member {
             created_at: Some(created_at),
-            cost_usd_ticks: Some(created_at),
+            cost: Some(UsdTicks::new(created_at)),
             parents: parents.iter().map(link).collect(),
             ..Member::new(id)
         }
@@ -408,7 +409,7 @@ mod tests {
             (family.root().id.as_str(), family.focus().id.as_str()),
             ("a", "e")
         );
-        assert_eq!(family.cost_usd_ticks(), 27);
+        assert_eq!(family.cost(), UsdTicks::new(27));
         assert!(family.path_to("x").is_empty() && family.member("x").is_none());
     }
 

@@ -214,7 +214,7 @@ async fn run_job(
     }
     let unfinished = match existing {
         Some(clip) if clip.record.is_some() => {
-            let cost = saved_cost(&clip);
+            let cost = clip.cost();
             return Ok((*clip, cost));
         }
         unfinished => unfinished,
@@ -325,12 +325,6 @@ async fn find_existing_clip(client: &VideoClient, job: &PendingJob) -> Result<Op
         return library.clip_of_job(job.job_id.as_str()).await;
     }
     Ok(None)
-}
-
-/// Returns the cost in the sidecar of a clip.
-fn saved_cost(clip: &Clip) -> Option<UsdTicks> {
-    let ours = clip.record.as_ref()?.reelkin.as_ref()?;
-    ours.cost_usd_ticks.map(UsdTicks::new)
 }
 
 /// Downloads a clip until it passes verification. Each further attempt asks the service for a fresh link.

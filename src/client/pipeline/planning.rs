@@ -14,7 +14,6 @@ use crate::journal::JobRecord;
 use crate::library::{ClipRecord, PlannerRecord, VideoSeries};
 use crate::lineage::ContinuityEntry;
 use crate::model::{AspectRatio, Mode};
-use crate::money::UsdTicks;
 use crate::planner::{self, Ancestor, PlannerImage, PlannerInput, QueryCost};
 use crate::provider::QueryPart;
 use crate::request::{
@@ -220,7 +219,7 @@ pub(crate) async fn plan_prompt(
     planned.prompt = plan.prompt;
     planned.planner = Some(PlannerRecord {
         model: Some(plan.model),
-        cost_usd_ticks: plan.cost.map(UsdTicks::ticks),
+        cost: plan.cost,
         web_searches: Some(plan.web_searches),
         fell_back: plan.fell_back,
         ..PlannerRecord::default()

@@ -292,7 +292,7 @@ impl ClipDraft {
         results: CheckResults,
     ) -> ClipRecord {
         let created_at = clip_id.millis().unwrap_or_else(now_millis);
-        let cost = finished.cost.map(UsdTicks::ticks);
+        let cost = finished.cost;
         let mut delivered = verified.delivered.clone();
         // Without libav nothing was measured, so the duration that the service reports is used.
         let reported = finished
@@ -329,8 +329,8 @@ impl ClipDraft {
         record.effective_model.clone_from(&effective);
         // ima2 writes no `elapsed` for edits and extensions.
         record.elapsed = elapsed;
-        record.usage = cost.map(|ticks| Usage {
-            grok_cost_usd_ticks: Some(ticks),
+        record.usage = cost.map(|cost| Usage {
+            grok_cost: Some(cost),
             ..Usage::default()
         });
         record.web_search_calls = Some(0);
@@ -358,7 +358,7 @@ impl ClipDraft {
         let (delivery, check_warnings) = results.add_to(DeliveryReport::compare(self.requested, delivered));
         warnings.extend(check_warnings);
         record.reelkin = Some(ReelkinRecord {
-            cost_usd_ticks: cost,
+            cost,
             operation: Some(self.operation.clone()),
             job_id: Some(job_id.to_string()),
             delivery: Some(delivery),

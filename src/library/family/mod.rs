@@ -364,6 +364,7 @@ fn parent_link(resolver: &LineageResolver<'_>, child: usize, parent: &ResolvedLi
 
 /// Sets the fields of a member that come from its sidecar.
 fn add_details(member: &mut Member, record: ClipRecord) {
+    member.cost = record.cost();
     let ours = record.reelkin.unwrap_or_default();
     let video = record.video.unwrap_or_default();
     member.created_at = member.created_at.or(record.created_at);
@@ -380,9 +381,6 @@ fn add_details(member: &mut Member, record: ClipRecord) {
     member.revised_prompt = record.revised_prompt.or(record.prompt).map(truncate_prompt);
     member.requested_model = record.requested_model.or_else(|| record.model.clone());
     member.effective_model = record.effective_model.or(record.model);
-    member.cost_usd_ticks = ours
-        .cost_usd_ticks
-        .or_else(|| record.usage.and_then(|usage| usage.grok_cost_usd_ticks));
 }
 
 /// The prompts and time of clips without a sidecar, by id, from the sidecars of their descendants.

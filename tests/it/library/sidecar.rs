@@ -3,11 +3,11 @@
 use std::fs;
 use std::time::Duration;
 
-use reelkin::ErrorKind;
 use reelkin::library::{
     ClipRecord, Delivered, DeliveryReport, InputRecord, MAX_SIDECAR_BYTES, RequestedProperties, SourceSummary,
 };
 use reelkin::lineage::{Continuity, Role};
+use reelkin::{ErrorKind, UsdTicks};
 use serde_json::{Value, json};
 
 use crate::support::library::empty_library;
@@ -120,7 +120,10 @@ fn golden_sidecars_round_trip() {
 #[test]
 fn fields_are_parsed() {
     let record = ClipRecord::from_json("x", generated().to_string().as_bytes()).unwrap();
-    assert_eq!(record.usage.unwrap().grok_cost_usd_ticks, Some(3_500_000_000));
+    assert_eq!(
+        record.usage.unwrap().grok_cost,
+        Some(UsdTicks::new(3_500_000_000))
+    );
     assert_eq!(
         record.elapsed.unwrap().to_duration(),
         Duration::from_secs_f64(41.237)

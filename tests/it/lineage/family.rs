@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use futures_util::StreamExt as _;
-use reelkin::ErrorKind;
 use reelkin::library::{Clip, Condition, Library};
 use reelkin::lineage::{Family, FoundBy, Member, MemberState};
+use reelkin::{ErrorKind, UsdTicks};
 use serde_json::{Value, json};
 
 use crate::lineage::library::{child, golden};
@@ -103,7 +103,7 @@ async fn a_family_of_ima2_clips_is_linked_by_name() {
         .map(|clip| clip.operation.as_deref().unwrap())
         .collect();
     assert_eq!(operations[..4], ["generate", "continue", "edit", "extend"]);
-    assert_eq!(family.cost_usd_ticks(), 7 * 3_500_000_000 + 2 * 3_000_000_000);
+    assert_eq!(family.cost().ticks(), 7 * 3_500_000_000 + 2 * 3_000_000_000);
     // Made from a URL: no family.
     let alone = library.clip("1763812090000_ccddeeff").await.unwrap();
     assert_eq!(library.family(&alone).await.unwrap().members().len(), 1);
@@ -397,7 +397,7 @@ fn exports_are_escaped_and_stable() {
     root.created_at = Some(1);
     root.operation = Some("generate".to_owned());
     root.user_prompt = Some("a \"lamp\"]\n  --> c9; <b>\\ żółw & 🐢 #quot;".to_owned());
-    root.cost_usd_ticks = Some(5);
+    root.cost = Some(UsdTicks::new(5));
     let mut edited = Member::new("b");
     edited.created_at = Some(2);
     edited.operation = Some("edit".to_owned());

@@ -210,12 +210,9 @@ async fn planner_and_analysis_questions_count() {
         .plan(true);
     let child = client.continue_from(&clip, goes_on.clone()).await.unwrap();
     let ours = child.record.unwrap().reelkin.unwrap();
-    let planning = ours.planner.unwrap().cost_usd_ticks.unwrap();
+    let planning = ours.planner.unwrap().cost.unwrap();
     let spent = client.spent(..).await.unwrap();
-    assert_eq!(
-        spent.paid,
-        after.paid + ticks(planning) + ticks(ours.cost_usd_ticks.unwrap())
-    );
+    assert_eq!(spent.paid, after.paid + planning + ours.cost.unwrap());
 
     // The plan is paid and the clip is refused. The cost of the plan stays in the ledger.
     let refusing = Bench::start(&["create:status=401"]).await;

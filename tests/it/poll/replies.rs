@@ -170,7 +170,7 @@ async fn progress_model_duration_and_status_may_be_missing() {
     .await;
     let record = outcome.unwrap().record.unwrap();
     assert_eq!(record.effective_model.as_deref(), Some("grok-imagine-video"));
-    assert_eq!(record.reelkin.unwrap().cost_usd_ticks, None);
+    assert_eq!(record.reelkin.unwrap().cost, None);
 }
 
 // Requirement: wire contract, trap 4.

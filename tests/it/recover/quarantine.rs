@@ -156,7 +156,10 @@ async fn a_quarantined_clip_can_be_accepted_unverified() {
     let record = clip.record.unwrap();
     assert_eq!(record.prompt.as_deref(), Some("a lighthouse at dusk"));
     let ours = record.reelkin.unwrap();
-    assert_eq!((&ours.sha256, ours.cost_usd_ticks), (&kept.sha256, Some(cost)));
+    assert_eq!(
+        (&ours.sha256, ours.cost.map(UsdTicks::ticks)),
+        (&kept.sha256, Some(cost))
+    );
     assert_eq!(ours.job_id.as_deref(), kept.job_id.as_deref());
     let delivery = ours.delivery.unwrap();
     let finding = delivery

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use reelkin::media::Frame;
-use reelkin::{GenerateRequest, MediaInput, PlanWhen, PlannerSettings, secs};
+use reelkin::{GenerateRequest, MediaInput, PlanWhen, PlannerSettings, UsdTicks, secs};
 use serde_json::{Value, json};
 
 use crate::support::bench::{Bench, KEY, request, sidecar};
@@ -78,8 +78,8 @@ async fn the_question_matches_the_fixture() {
     let record = clip.record.unwrap();
     assert!(record.unreadable().is_empty());
     assert_eq!(
-        record.reelkin.unwrap().planner.unwrap().cost_usd_ticks,
-        Some(20_750_000)
+        record.reelkin.unwrap().planner.unwrap().cost,
+        Some(UsdTicks::new(20_750_000))
     );
 }
 

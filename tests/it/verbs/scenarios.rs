@@ -20,8 +20,7 @@ use crate::support::bench::{Bench, KEY, PENDING, request};
 use crate::support::program::Program;
 
 fn cost(clip: &Clip) -> u64 {
-    let record = clip.record.clone().unwrap_or_default();
-    record.reelkin.unwrap_or_default().cost_usd_ticks.unwrap()
+    clip.cost().unwrap().ticks()
 }
 
 fn parents(clip: &Clip) -> Vec<ParentRecord> {

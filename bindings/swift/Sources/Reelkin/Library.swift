@@ -124,7 +124,7 @@ public final class Family: Sendable {
     /// The oldest ancestor of ``focus``.
     public var root: Member { core.root() }
     /// The recorded cost of all members in dollars.
-    public var cost: Decimal { Decimal(core.costUsdTicks()) / ticksPerDollar }
+    public var cost: Decimal { core.cost() }
     /// Remarks about the family, such as a link that was left out or a clip that was renamed.
     public var notes: [String] { core.notes() }
 

@@ -15,10 +15,10 @@ final class ScenariosTests: XCTestCase {
             XCTAssertEqual(own.delivery?.findings, [])
             XCTAssertEqual(own.jobId, try studio.sandbox.state.jobs.first?.id)
             XCTAssertEqual(try studio.creates, 1)
-            let price = try XCTUnwrap(own.costUsdTicks)
+            let price = try XCTUnwrap(own.cost)
             XCTAssertGreaterThan(price, 0)
             let spent = try await studio.client.spent()
-            XCTAssertEqual(spent.paid, Decimal(price) / 10_000_000_000)
+            XCTAssertEqual(spent.paid, price)
             XCTAssertEqual(spent.requests, 1)
         }
     }

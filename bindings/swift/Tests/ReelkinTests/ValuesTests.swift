@@ -29,7 +29,7 @@ final class ValuesTests: XCTestCase {
             XCTAssertEqual(outcome.clips.count, 2)
             XCTAssertEqual(outcome.id, try chain.id)
             XCTAssertEqual(outcome.cost, outcome.clips.reduce(0) {
-                $0 + Decimal($1.record?.reelkin?.costUsdTicks ?? 0) / 10_000_000_000
+                $0 + ($1.record?.reelkin?.cost ?? 0)
             })
         }
     }

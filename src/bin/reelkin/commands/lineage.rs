@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use reelkin::library::Verdict;
 use reelkin::lineage::{Family, Member, MemberState};
 use reelkin::media::{self, Frame, FramePosition, MediaOptions, MediaSource, SheetClip};
-use reelkin::{ClipId, Library, UsdTicks};
+use reelkin::{ClipId, Library};
 use serde_json::json;
 
 use super::frame::{ImageFormat, write_image};
@@ -166,7 +166,7 @@ fn print_tree(family: &Family) {
     output::print_line(format_args!(
         "{}, {}",
         output::count(family.clips().count() as u64, "clip"),
-        UsdTicks::new(family.cost_usd_ticks())
+        family.cost()
     ));
 }
 
@@ -216,10 +216,7 @@ fn print_member(family: &Family, member: &Member, prefix: &str) {
         MemberState::Missing => "  (missing)",
         _ => "  (unknown state)",
     };
-    let cost = member
-        .cost_usd_ticks
-        .map(|ticks| format!("  {}", UsdTicks::new(ticks)))
-        .unwrap_or_default();
+    let cost = member.cost.map(|cost| format!("  {cost}")).unwrap_or_default();
     let prompt = member
         .user_prompt
         .as_deref()

@@ -156,7 +156,7 @@ fn entry_line(entry: &Entry) -> String {
     let resolution = video
         .and_then(|video| video.resolution.as_deref())
         .map(|resolution| single_line(resolution, MAX_WORD_CHARS));
-    let cost = output::clip_cost(clip).map(|cost| cost.to_string());
+    let cost = clip.cost().map(|cost| cost.to_string());
     let prompt = record
         .prompt
         .as_deref()

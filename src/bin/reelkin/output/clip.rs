@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use reelkin::library::{Severity, Usage};
-use reelkin::{Clip, Error, RetryAdvice, UsdTicks};
+use reelkin::library::Severity;
+use reelkin::{Clip, Error, RetryAdvice};
 use serde_json::{Value, json};
 
 use super::{
@@ -21,7 +21,7 @@ pub(crate) fn clip_json(clip: &Clip, copy: Option<&Path>) -> Value {
         "sidecar": clip.sidecar_path().as_deref().map(path_json),
         "operation": reelkin.and_then(|fields| fields.operation.clone()),
         "job_id": reelkin.and_then(|fields| fields.job_id.clone()),
-        "cost_usd_ticks": clip_cost(clip).map(UsdTicks::ticks),
+        "cost_usd_ticks": clip.cost(),
         "delivery": reelkin.and_then(|fields| fields.delivery.as_ref()),
         "warnings": reelkin.and_then(|fields| fields.warnings.as_ref()),
     });
@@ -99,7 +99,7 @@ pub(crate) fn print_clip(clip: &Clip, copy: Option<&Path>) {
         .path
         .as_ref()
         .map_or_else(|| clip.file_name.clone(), |path| path.display().to_string());
-    match clip_cost(clip) {
+    match clip.cost() {
         Some(cost) => print_line(format_args!("{place}  {cost}")),
         None => print_line(place),
     }
@@ -124,16 +124,6 @@ pub(crate) fn print_clip(clip: &Clip, copy: Option<&Path>) {
             single_line(warning, MAX_MESSAGE_CHARS)
         ));
     }
-}
-
-/// Returns what the clip cost, if known.
-pub(crate) fn clip_cost(clip: &Clip) -> Option<UsdTicks> {
-    let record = clip.record.as_ref()?;
-    let recorded = record.reelkin.as_ref().and_then(|fields| fields.cost_usd_ticks);
-    let reported = |usage: &Usage| usage.grok_cost_usd_ticks;
-    recorded
-        .or_else(|| record.usage.as_ref().and_then(reported))
-        .map(UsdTicks::new)
 }
 
 /// Returns a prompt on one line of at most `max_chars` characters.

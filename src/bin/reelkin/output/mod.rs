@@ -16,8 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::Value;
 
 pub(crate) use clip::{
-    CopyResult, clip_cost, clip_json, copy_error_json, print_clip, print_saved, report_saved, saved_json,
-    short_prompt,
+    CopyResult, clip_json, copy_error_json, print_clip, print_saved, report_saved, saved_json, short_prompt,
 };
 pub(crate) use error::{CliError, CommandResult, error_json, error_line};
 pub(crate) use escape::{LogWriter, single_line};

@@ -406,9 +406,8 @@ impl ChainRun {
 /// Returns the cost in the sidecar of a clip, including planning.
 fn total_cost(clip: &Clip) -> Option<UsdTicks> {
     let block = clip.record.as_ref()?.reelkin.as_ref()?;
-    let planning = block.planner.as_ref().and_then(|planner| planner.cost_usd_ticks);
-    let clip = UsdTicks::new(block.cost_usd_ticks?);
-    Some(clip + UsdTicks::new(planning.unwrap_or_default()))
+    let planning = block.planner.as_ref().and_then(|planner| planner.cost);
+    Some(block.cost? + planning.unwrap_or_default())
 }
 
 /// Converts the number of a clip for an event. It is at most `ChainRequest::MAX_STEPS`.

@@ -18,7 +18,7 @@ public class Family internal constructor(internal val native: NativeFamily) {
     public val root: Member get() = native.root()
 
     /** The recorded cost of all members in dollars. */
-    public val cost: BigDecimal get() = dollars(native.costUsdTicks())
+    public val cost: BigDecimal get() = native.cost()
 
     /** Remarks about the family, such as a link that was left out or a clip that was renamed. */
     public val notes: List<String> get() = native.notes()

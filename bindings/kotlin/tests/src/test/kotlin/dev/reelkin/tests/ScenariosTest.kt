@@ -36,7 +36,7 @@ class ScenariosTest {
         assertEquals(sandbox.state.jobs.single().id, ours.jobId)
         assertEquals(emptyList<Finding>(), ours.delivery!!.findings)
         assertEquals(1, creates)
-        val price = BigDecimal(ours.costUsdTicks.toString()).movePointLeft(10)
+        val price = ours.cost!!
         assertTrue(price.signum() > 0)
         assertEquals(0, price.compareTo(client.spent().paid))
     }
