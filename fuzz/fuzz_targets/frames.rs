@@ -8,8 +8,8 @@ use reelkin::media::{self, FramePosition, MediaOptions};
 
 fuzz_target!(|data: &[u8]| {
     let options = MediaOptions::new()
-        .with_deadline(Duration::from_secs(5))
-        .with_max_pixels(1 << 20);
+        .deadline(Duration::from_secs(5))
+        .max_pixels(1 << 20);
     let seeking = [
         FramePosition::Last,
         FramePosition::At(Duration::from_millis(120)),

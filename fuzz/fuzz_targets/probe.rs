@@ -8,8 +8,8 @@ use reelkin::media::{self, MediaOptions};
 
 fuzz_target!(|data: &[u8]| {
     let options = MediaOptions::new()
-        .with_deadline(Duration::from_secs(5))
-        .with_max_pixels(1 << 20);
+        .deadline(Duration::from_secs(5))
+        .max_pixels(1 << 20);
     let probed = media::probe(data.to_vec(), &options);
     let whole = media::check_whole(data.to_vec(), &options);
     assert!(probed.is_ok() || whole.is_err(), "complete media cannot be probed");
