@@ -16,7 +16,7 @@ async fn main() -> reelkin::Result<()> {
     let (_sandbox, client) = common::client().await?;
     let request = GenerateRequest::text("a paper boat drifts down a rainy street, close to the water")
         .duration(secs(5));
-    if let Some(cost) = client.estimate(&request)?.estimate {
+    if let Some(cost) = client.estimate(&request).await?.cost {
         println!("estimated cost: {cost}");
     }
     let job = client.generate(request).start().await?;

@@ -116,9 +116,9 @@ pub use operation::Operation;
 pub use planner::{ClipNotes, SeenFrame};
 pub use provider::{TokenUsage, VisibleModel};
 pub use request::{
-    AnalyzeOptions, ContinueRequest, ContinueStrategy, EditRequest, ExtendRequest, FrameChoice, GenerateMode,
-    GenerateRequest, Keyframe, MediaInput, PlanChoice, PlanWhen, PlannerFailure, PlannerSettings, PublicUrl,
-    StorageOptions, TransportChoice, UploadTarget, secs,
+    AnalyzeOptions, ContinueRequest, ContinueStrategy, EditRequest, Estimate, ExtendRequest, FrameChoice,
+    GenerateMode, GenerateRequest, Keyframe, MediaInput, PlanChoice, PlanWhen, PlannerFailure,
+    PlannerSettings, PublicUrl, StorageOptions, TransportChoice, UploadTarget, VideoRequest, secs,
 };
 #[cfg(feature = "media")]
 pub use request::{ChainRequest, ChainStart};

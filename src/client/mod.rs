@@ -30,7 +30,7 @@ use crate::model::{ModelTable, Validation};
 use crate::money::{Budget, Spent};
 use crate::provider::xai::Xai;
 use crate::provider::{Provider, VisibleModel};
-use crate::request::{CheckedRequest, Defaults, GenerateRequest, PlannerSettings};
+use crate::request::{CheckedRequest, Defaults, Estimate, GenerateRequest, PlannerSettings, VideoRequest};
 use crate::stop::StopSignal;
 use crate::telemetry::Verb;
 
@@ -164,11 +164,39 @@ impl VideoClient {
         Generate::new(self.clone(), request)
     }
 
-    /// Checks a request like [`generate`](Self::generate) and estimates its cost. Sends nothing.
+    /// Checks the fields of a request and the length of its source clip, and estimates the cost. Sends nothing.
+    ///
+    /// What only the verb checks is not part of it: the content of images, the last frame of the source, budgets, and
+    /// whether a failed step of a chain may be sent again.
+    ///
+    /// ```
+    /// # async fn run(client: reelkin::VideoClient) -> reelkin::Result<()> {
+    /// use reelkin::{ContinueRequest, EditRequest, GenerateRequest, MediaInput, secs};
+    ///
+    /// let new = client.estimate(GenerateRequest::text("a lighthouse").duration(secs(6))).await?;
+    /// let edit = client.estimate(EditRequest::new(MediaInput::path("dawn.mp4"), "at night")).await?;
+    /// let next = client.estimate((MediaInput::path("dawn.mp4"), ContinueRequest::new("a storm"))).await?;
+    /// for estimate in [new, edit, next] {
+    ///     if let Some(cost) = estimate.cost {
+    ///         println!("{cost}");
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// `InvalidRequest`, with one line that names the invalid input and what would be valid.
-    pub fn estimate(&self, request: &GenerateRequest) -> Result<CheckedRequest> {
+    /// `InvalidRequest`, with one line that names the invalid input and what would be valid. `NotFound` for a clip or a
+    /// chain that does not exist, `Media` for a clip that cannot be measured, `Library` for a chain that cannot be read.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn estimate<R: Into<VideoRequest> + Send>(&self, request: R) -> Result<Estimate> {
+        verbs::estimate(self, request.into()).await
+    }
+
+    /// Checks a request for a new clip.
+    fn check(&self, request: &GenerateRequest) -> Result<CheckedRequest> {
         request.check(&self.inner.models, &self.inner.defaults, self.inner.validation)
     }
 

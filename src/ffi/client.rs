@@ -16,10 +16,9 @@ use super::settings::ClientOptions;
 use super::tasks::JobTasks;
 use super::token::{Callback, TokenCallback};
 use crate::media::FramePosition;
-use crate::request::CheckedRequest;
 use crate::{
-    AnalyzeOptions, ChainOutcome, ChainRequest, Clip, ClipNotes, ContinueRequest, EditRequest, ExtendRequest,
-    GenerateRequest, MediaInput, ModelTable, VisibleModel,
+    AnalyzeOptions, ChainOutcome, ChainRequest, Clip, ClipNotes, ContinueRequest, EditRequest, Estimate,
+    ExtendRequest, GenerateRequest, MediaInput, ModelTable, VideoRequest, VisibleModel,
 };
 
 /// Maximum time to wait for create requests that are being sent. What is unfinished then stays in the journal.
@@ -176,9 +175,10 @@ impl VideoClient {
         runtime::run(work).await
     }
 
-    /// Checks a request and estimates its cost. Sends nothing and costs nothing.
-    pub fn estimate(&self, request: GenerateRequest) -> Result<CheckedRequest> {
-        Ok(self.open()?.0.estimate(&request)?)
+    /// Checks the fields of a request and the length of its source clip, and estimates the cost. Sends nothing.
+    pub async fn estimate(&self, request: VideoRequest) -> Result<Estimate> {
+        let (client, _) = self.open()?;
+        runtime::run(async move { Ok(client.estimate(request).await?) }).await
     }
 
     /// Returns a handle for the job with this id. The job may have been started by another process.

@@ -36,7 +36,7 @@ impl Interrupt {
 /// # Memory
 ///
 /// Besides the frames that it returns, a call uses at most 1 GiB plus 32 bytes for each pixel of
-/// [`with_max_pixels`](Self::max_pixels), whatever the input: 3 GiB with the defaults. Tables, headers, coded
+/// [`max_pixels`](Self::max_pixels), whatever the input: 3 GiB with the defaults. Tables, headers, coded
 /// packets and the reference frames of a decoder are counted before or while they are allocated. Each single allocation
 /// of libav is capped for the whole process. A source may have at most 64 streams, 2 million samples, 64 MiB of headers,
 /// and 256 MiB for one packet or one picture.

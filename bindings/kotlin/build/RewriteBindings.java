@@ -51,6 +51,8 @@ final class RewriteBindings {
         rule("(?m)^( *suspend)? fun (?=`native)", "internal$1 fun ");
         // Hand-written functions take their fields as named arguments.
         rule("(?m)^data class (?=ClientOptions|SandboxOptions)", "internal data class ");
+        // `estimate` has an overload for each kind of request instead.
+        rule("(?m)^sealed class (?=VideoRequest)", "internal sealed class ");
     }
 
     /** Adds a check for cancellation before a native call starts, inside the block that frees prepared arguments. */

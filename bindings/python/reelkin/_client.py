@@ -14,7 +14,7 @@ from . import _media, _native, _requests, _values
 from ._frame import Frame
 from ._jobs import Chain, Job, Recovery
 from ._library import Library
-from ._native import FramePosition, MediaInput
+from ._native import FramePosition, MediaInput, VideoRequest
 from ._process import ProcessBound
 from ._token import TokenProvider, TokenSource
 from ._values import optional
@@ -71,20 +71,6 @@ def request_method(
         async def method(self: BaseClient, /, *args: P.args, **kwargs: P.kwargs) -> S:
             self._remember_loop()
             return convert(await call(self._native, build(*args, **kwargs)))
-
-        return _document(method, stub, build)
-
-    return decorate
-
-
-def estimate_method(
-    build: Callable[P, _native.GenerateRequest],
-) -> Callable[[Callable[[BaseClient], None]], Callable[Concatenate[BaseClient, P], _native.CheckedRequest]]:
-    """Turns a documented stub into a method that estimates the cost of a request."""
-
-    def decorate(stub: Callable[[BaseClient], None]) -> Callable[Concatenate[BaseClient, P], _native.CheckedRequest]:
-        def method(self: BaseClient, /, *args: P.args, **kwargs: P.kwargs) -> _native.CheckedRequest:
-            return self._native.estimate(build(*args, **kwargs))
 
         return _document(method, stub, build)
 
@@ -202,13 +188,6 @@ class BaseClient(ProcessBound):
         """The model table that requests are checked against: models, limits and prices."""
         return self._native.models()
 
-    @estimate_method(_requests.generate_request)
-    def estimate(self: BaseClient) -> None:
-        """Checks a request and estimates its cost. Sends nothing and costs nothing.
-
-        Raises `InvalidRequestError` for the same requests as `generate`.
-        """
-
 
 class VideoClient(BaseClient):
     """Creates clips and stores them in a library, for asyncio. It can be used from several event loops at once.
@@ -299,6 +278,53 @@ class VideoClient(BaseClient):
     )
     def analyze(self: BaseClient) -> None:
         """Asks a language model to describe a clip, which is one paid call. Creates no clip."""
+
+    @request_method(
+        _requests.generate_request,
+        lambda client, request: client.estimate(VideoRequest.Generate(request)),
+        unchanged,
+    )
+    def estimate(self: BaseClient) -> None:
+        """Checks a request for `generate` and estimates its cost. Sends nothing and costs nothing.
+
+        Raises `InvalidRequestError` for the same requests as `generate`. The other verbs have methods of their own:
+        `estimate_edit`, `estimate_extend`, `estimate_continue_from` and `estimate_chain`.
+        """
+
+    @request_method(
+        _requests.edit_request,
+        lambda client, request: client.estimate(VideoRequest.Edit(request)),
+        unchanged,
+    )
+    def estimate_edit(self: BaseClient) -> None:
+        """Checks a request for `edit` and estimates its cost. Measures the clip, sends nothing and costs nothing.
+
+        The cost is `None` for a clip that is given by a URL or an id of the Files API.
+        """
+
+    @request_method(
+        _requests.extend_request,
+        lambda client, request: client.estimate(VideoRequest.Extend(request)),
+        unchanged,
+    )
+    def estimate_extend(self: BaseClient) -> None:
+        """Checks a request for `extend` and estimates its cost, as `estimate_edit` does."""
+
+    @request_method(
+        _requests.with_clip(_requests.continue_request),
+        lambda client, request: client.estimate(VideoRequest.Continue(*request)),
+        unchanged,
+    )
+    def estimate_continue_from(self: BaseClient) -> None:
+        """Checks a request for `continue_from` and estimates its cost, as `estimate_edit` does."""
+
+    @request_method(
+        _requests.chain_request,
+        lambda client, request: client.estimate(VideoRequest.Chain(request)),
+        unchanged,
+    )
+    def estimate_chain(self: BaseClient) -> None:
+        """Checks a request for `chain` and estimates the cost of the clips that were not sent yet."""
 
     async def frame(
         self,

@@ -147,7 +147,7 @@ def test_values(studio: Studio) -> None:
             values = [
                 *(clip, clip.record, await client.library.jobs(), await client.library.list(), events, box.state),
                 *(await client.recover(), await client.spent(), await client.library.verify(), client.models),
-                *((await client.library.family(clip)).members(), client.estimate("x", duration=1)),
+                *((await client.library.family(clip)).members(), await client.estimate("x", duration=1)),
                 *(
                     reelkin.Budget(per_day="5.00"),
                     reelkin.generate_request("x", image=b"GIF89a"),

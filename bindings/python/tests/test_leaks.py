@@ -69,7 +69,7 @@ def test_errors(tmp_path: Path) -> None:
 
         async def call() -> None:
             try:
-                client.estimate("x", duration=99)
+                await client.estimate("x", duration=99)
             except reelkin.InvalidRequestError:
                 pass
             try:

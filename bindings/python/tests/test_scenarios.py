@@ -46,6 +46,35 @@ def test_generate_from_text(studio: Studio) -> None:
     asyncio.run(run())
 
 
+def test_the_estimate_of_each_verb_is_its_cost(studio: Studio) -> None:
+    async def run() -> None:
+        async with studio() as (client, box):
+            clip = await client.generate("a bay", duration=2)
+            step = reelkin.continue_request("a storm", duration=1, plan=False)
+            calls = [
+                await client.estimate("a bay", duration=2),
+                await client.estimate_edit(clip, "at night"),
+                await client.estimate_extend(clip, "on", duration=2),
+                await client.estimate_continue_from(clip, "a storm", duration=1, plan=False),
+                await client.estimate_chain(clip, [step]),
+            ]
+            assert box.state.creates == 1 and [call.clips for call in calls] == [1] * 5
+            made = [
+                await client.edit(clip, "at night"),
+                await client.extend(clip, "on", duration=2),
+                await client.continue_from(clip, "a storm", duration=1, plan=False),
+            ]
+            costs = [record(made_clip).cost for made_clip in (clip, *made)]
+            assert [call.cost for call in calls] == [*costs, costs[-1]]
+            assert calls[2].duration is not None and 3.9 < calls[2].duration.total_seconds() < 4.1
+            remote = await client.estimate_edit("https://example.com/a.mp4", "at night")
+            assert remote.cost is None
+            with pytest.raises(reelkin.NotFoundError):
+                await client.estimate_chain(resume="nothing")
+
+    asyncio.run(run())
+
+
 def test_generate_from_an_image(studio: Studio) -> None:
     async def run() -> None:
         async with studio() as (client, _):

@@ -42,7 +42,7 @@ def test_every_operation(sync_studio: SyncStudio) -> None:
         assert client.job(job.id).wait().id == night.id
         assert all(isinstance(verdict.condition, reelkin.Condition.Intact) for verdict in client.library.verify())
         assert len(client.library.read(clip)) == clip.path.stat().st_size
-        assert client.estimate("x", duration=1).estimate
+        assert client.estimate("x", duration=1).cost
         assert client.visible_models() and client.models.models
     with pytest.raises(reelkin.ConfigError):
         client.recover()

@@ -22,7 +22,7 @@ use crate::library::{Clip, FrameRecord, Seconds};
 use crate::media::{Frame, FramePosition, MediaOptions, nonblocking};
 use crate::model::{Mode, Resolution};
 use crate::request::{
-    ContinueRequest, ContinueStrategy, ExtendRequest, FrameChoice, GenerateRequest, MediaInput,
+    ContinueRequest, ContinueStrategy, Estimate, ExtendRequest, FrameChoice, GenerateRequest, MediaInput,
 };
 use crate::storage::to_hex;
 use crate::telemetry::Verb;
@@ -138,19 +138,8 @@ async fn resolve_strategy(
     from: MediaInput,
     request: ContinueRequest,
 ) -> Result<ResolvedStrategy> {
-    let source = ClipSource::find(client, &from).await?;
-    let local = source.local.clone().ok_or_else(|| {
-        Error::invalid(format!(
-            "continue {}: its last frame must be extracted on this machine; give a local file or a clip of the library",
-            source.name
-        ))
-    })?;
-    let extends = match request.strategy {
-        ContinueStrategy::LastFrame => false,
-        ContinueStrategy::Extend => true,
-        ContinueStrategy::Auto => can_extend(client, &local, &source.name, &request).await?,
-    };
-    if extends {
+    let (source, local) = find_clip(client, &from).await?;
+    if uses_extension(client, &local, &source.name, &request).await {
         let mut extension = extension_request(&from, &request)?;
         extension.plan = planning::choice_for_continuation(client, &request.plan);
         return Ok(ResolvedStrategy::Extension(Box::new(extension)));
@@ -184,20 +173,67 @@ async fn resolve_strategy(
     Ok(ResolvedStrategy::LastFrame(Box::new(generate), Box::new(origin)))
 }
 
-/// Returns whether the service's extension accepts this clip, model and duration.
-async fn can_extend(
+/// Finds the clip to continue.
+async fn find_clip(client: &VideoClient, from: &MediaInput) -> Result<(ClipSource, LocalClip)> {
+    let source = ClipSource::find(client, from).await?;
+    let local = source.local.clone().ok_or_else(|| {
+        Error::invalid(format!(
+            "continue {}: its last frame must be extracted on this machine; give a local file or a clip of the library",
+            source.name
+        ))
+    })?;
+    Ok((source, local))
+}
+
+/// Returns whether a clip is continued by the service's extension, because the request asks for it, or because the
+/// service accepts the clip, the model and the duration.
+async fn uses_extension(
     client: &VideoClient,
     local: &LocalClip,
     name: &str,
     request: &ContinueRequest,
-) -> Result<bool> {
-    // A clip that is not an MP4 can still be continued by its last frame.
-    let Ok(facts) = local.measure(name).await else {
-        return Ok(false);
-    };
-    Ok(facts
-        .length
-        .is_some_and(|length| extension_fits(client, request, length)))
+) -> bool {
+    match request.strategy {
+        ContinueStrategy::LastFrame => false,
+        ContinueStrategy::Extend => true,
+        // A clip that is not an MP4 can still be continued by its last frame.
+        ContinueStrategy::Auto => local.measure(name).await.is_ok_and(|facts| {
+            facts
+                .length
+                .is_some_and(|length| extension_fits(client, request, length))
+        }),
+    }
+}
+
+/// Estimates the cost of continuing a clip.
+pub(super) async fn estimate(
+    client: &VideoClient,
+    from: &MediaInput,
+    request: &ContinueRequest,
+) -> Result<Estimate> {
+    let (source, local) = find_clip(client, from).await?;
+    if uses_extension(client, &local, &source.name, request).await {
+        return client.extend(extension_request(from, request)?).estimate().await;
+    }
+    estimate_by_last_frame(client, request)
+}
+
+/// Estimates the cost of continuing any clip by a frame of it.
+pub(crate) fn estimate_by_last_frame(client: &VideoClient, request: &ContinueRequest) -> Result<Estimate> {
+    sharpest_count(request.frame)?;
+    let generate = last_frame_request(client, request, Bytes::new());
+    Ok(client.check(&generate)?.to_estimate())
+}
+
+/// Returns the number of frames to choose the sharpest one from, or `None` for the last frame.
+fn sharpest_count(choice: FrameChoice) -> Result<Option<u32>> {
+    match choice {
+        FrameChoice::Last => Ok(None),
+        FrameChoice::SharpestOfLast(count) if (2..=MAX_SHARPEST_FRAMES).contains(&count) => Ok(Some(count)),
+        FrameChoice::SharpestOfLast(count) => Err(Error::invalid(format!(
+            "sharpest of the last {count} frames is out of range: use 2 to {MAX_SHARPEST_FRAMES}"
+        ))),
+    }
 }
 
 /// Returns whether the service's extension accepts a clip of this length and the options of the request.
@@ -267,15 +303,7 @@ pub(crate) fn last_frame_request(
 
 /// Extracts the frame that the new clip starts on. Also returns a warning for the sidecar if it is not the last one.
 async fn choose_frame(local: &LocalClip, name: &str, choice: FrameChoice) -> Result<(Frame, Option<String>)> {
-    let sharpest_of = match choice {
-        FrameChoice::Last => None,
-        FrameChoice::SharpestOfLast(count) if (2..=MAX_SHARPEST_FRAMES).contains(&count) => Some(count),
-        FrameChoice::SharpestOfLast(count) => {
-            return Err(Error::invalid(format!(
-                "sharpest of the last {count} frames is out of range: use 2 to {MAX_SHARPEST_FRAMES}"
-            )));
-        }
-    };
+    let sharpest_of = sharpest_count(choice)?;
     let options = MediaOptions::default();
     let last = nonblocking::frame(local.media(name), FramePosition::Last, options.clone()).await?;
     let Some(count) = sharpest_of else {

@@ -98,7 +98,7 @@ async fn prepare(
     stop: StopSignal,
 ) -> Result<(ReservedJob, Box<Submission>, Box<ClipDraft>)> {
     let inner = &client.inner;
-    let mut checked = client.estimate(&request)?;
+    let mut checked = client.check(&request)?;
     telemetry::record_model(checked.model.as_str());
     let images = stop
         .run_before_send(images::read_images(&client, &request))

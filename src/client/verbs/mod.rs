@@ -21,3 +21,22 @@ pub use self::continue_from::ContinueFrom;
 pub use self::frame::ExtractFrame;
 pub use self::generate::Generate;
 pub use self::transform::{EditClip, ExtendClip};
+
+use super::VideoClient;
+use crate::error::Result;
+use crate::request::{Estimate, VideoRequest};
+
+/// Estimates the cost of a request.
+pub(super) async fn estimate(client: &VideoClient, request: VideoRequest) -> Result<Estimate> {
+    match request {
+        VideoRequest::Generate { request } => Ok(client.check(&request)?.to_estimate()),
+        VideoRequest::Edit { request } => Box::pin(client.edit(request).estimate()).await,
+        VideoRequest::Extend { request } => Box::pin(client.extend(request).estimate()).await,
+        #[cfg(feature = "media")]
+        VideoRequest::Continue { clip, request } => {
+            Box::pin(continue_from::estimate(client, &clip, &request)).await
+        }
+        #[cfg(feature = "media")]
+        VideoRequest::Chain { request } => Box::pin(chain::estimate(client, request)).await,
+    }
+}

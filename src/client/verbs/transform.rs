@@ -16,8 +16,8 @@ use crate::journal::JobRecord;
 use crate::library::{Clip, Parent};
 use crate::provider::{Submission, SubmissionContent};
 use crate::request::{
-    CheckedVideo, EditRequest, ExtendRequest, MediaInput, PlanChoice, StorageOptions, TransportChoice,
-    UploadTarget,
+    CheckedVideo, EditRequest, Estimate, ExtendRequest, MediaInput, PlanChoice, StorageOptions,
+    TransportChoice, UploadTarget,
 };
 use crate::stop::StopSignal;
 use crate::telemetry::{self, Verb};
@@ -113,6 +113,10 @@ impl EditClip {
     pub async fn start(self) -> Result<JobHandle> {
         self.0.start().await
     }
+
+    pub(super) async fn estimate(self) -> Result<Estimate> {
+        self.0.estimate().await
+    }
 }
 
 impl ExtendClip {
@@ -126,6 +130,10 @@ impl ExtendClip {
     pub async fn start(self) -> Result<JobHandle> {
         self.0.start().await
     }
+
+    pub(super) async fn estimate(self) -> Result<Estimate> {
+        self.0.estimate().await
+    }
 }
 
 impl SourceClipRequest {
@@ -137,6 +145,16 @@ impl SourceClipRequest {
         })
         .handle()
         .await
+    }
+
+    async fn estimate(self) -> Result<Estimate> {
+        let mut checked = self.checked?;
+        let (_, facts) = measure_source(&self.client, &mut checked, &self.video).await?;
+        let estimate = checked.to_estimate(&self.client.inner.models, facts.length, facts.lines);
+        Ok(Estimate {
+            audio: facts.audio,
+            ..estimate
+        })
     }
 
     fn into_clip(self) -> Pin<Box<dyn Future<Output = Result<Clip>> + Send>> {
@@ -205,6 +223,23 @@ struct Prepared {
     temp_file: Option<TempPath>,
 }
 
+/// Finds and measures the source clip, and checks its length.
+async fn measure_source(
+    client: &VideoClient,
+    checked: &mut CheckedVideo,
+    video: &MediaInput,
+) -> Result<(ClipSource, ClipFacts)> {
+    let source = ClipSource::find(client, video).await?;
+    let facts = match &source.local {
+        Some(local) => local.measure(&source.name).await?,
+        None => ClipFacts::default(),
+    };
+    if let Some(length) = facts.length {
+        checked.check_input(&source.name, length)?;
+    }
+    Ok((source, facts))
+}
+
 /// Reads and measures the source clip, reserves the money, plans the prompt and uploads the clip.
 async fn prepare(
     request: SourceClipRequest,
@@ -225,14 +260,8 @@ async fn prepare(
     let inner = &client.inner;
     let mut checked = checked?;
     telemetry::record_model(checked.model.as_str());
-    let source = stop.run_before_send(ClipSource::find(&client, &video)).await?;
-    let facts = match &source.local {
-        Some(local) => stop.run_before_send(local.measure(&source.name)).await?,
-        None => ClipFacts::default(),
-    };
-    if let Some(length) = facts.length {
-        checked.check_input(&source.name, length)?;
-    }
+    let measured = measure_source(&client, &mut checked, &video);
+    let (source, facts) = stop.run_before_send(measured).await?;
     // A library that cannot save the clip should fail before the clip is paid for.
     inner.library.writable().await?;
     client.warn_if_unverified();
@@ -240,10 +269,7 @@ async fn prepare(
     if let (Some(local), Some(_)) = (&source.local, checked.added_seconds) {
         stop.run_before_send(local.check_end(&source.name)).await?;
     }
-    let estimate = facts
-        .length
-        .zip(facts.lines)
-        .and_then(|(length, lines)| checked.estimate(&inner.models, length, lines));
+    let estimate = checked.to_estimate(&inner.models, facts.length, facts.lines).cost;
     let parent = match &source.parent {
         Some(clip) => Some(inner.library.parent(clip).await?),
         None => None,

@@ -8,7 +8,7 @@ use crate::model::{
     AspectRatio, Mode, ModeLimits, ModelTable, PriceUnit, Resolution, Validation, VideoModel,
 };
 use crate::money::UsdTicks;
-use crate::request::{GenerateMode, GenerateRequest, Keyframe};
+use crate::request::{Estimate, GenerateMode, GenerateRequest, Keyframe};
 
 /// Maximum length of a topic in characters.
 const MAX_TOPIC: usize = 200;
@@ -16,7 +16,6 @@ const MAX_TOPIC: usize = 200;
 /// A checked generate request with all defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-#[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct CheckedRequest {
     /// The mode whose limits apply.
     pub mode: Mode,
@@ -246,6 +245,19 @@ impl GenerateRequest {
 }
 
 impl CheckedRequest {
+    pub(crate) fn to_estimate(&self) -> Estimate {
+        Estimate {
+            cost: self.estimate,
+            clips: 1,
+            model: Some(self.model.clone()),
+            duration: Some(Duration::from_secs(self.seconds.into())),
+            resolution: Some(self.resolution.clone()),
+            aspect_ratio: self.aspect_ratio.clone(),
+            audio: Some(self.audio),
+            warnings: self.warnings.clone(),
+        }
+    }
+
     fn estimate(&self, table: &ModelTable, input_images: usize) -> Option<UsdTicks> {
         let entry = table.get(&self.model)?;
         let second = entry.price(PriceUnit::OutputSecond, Some(&self.resolution))?;

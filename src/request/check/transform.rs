@@ -6,7 +6,7 @@ use super::{Defaults, PROMPT_GUIDANCE, TableCheck, check_storage, refuse, whole_
 use crate::error::{Error, Result};
 use crate::model::{Mode, ModelTable, PriceUnit, Resolution, Validation, VideoModel};
 use crate::money::UsdTicks;
-use crate::request::{EditRequest, ExtendRequest, StorageOptions};
+use crate::request::{EditRequest, Estimate, ExtendRequest, StorageOptions};
 
 /// Tolerance for the length of a clip in seconds: the service and this crate may measure lengths that differ by a frame.
 const TOLERANCE: f64 = 0.042;
@@ -143,17 +143,42 @@ impl CheckedVideo {
     /// The service does not document which seconds of an extension are billed as output; this counts the added ones.
     pub fn estimate(&self, table: &ModelTable, length: Duration, lines: u32) -> Option<UsdTicks> {
         let entry = table.get(&self.model)?;
-        // The result has the resolution of the clip, up to 720p.
-        let resolution = if lines < 600 {
-            Resolution::P480
-        } else {
-            Resolution::P720
-        };
-        let second = entry.price(PriceUnit::OutputSecond, Some(&resolution))?;
+        let second = entry.price(PriceUnit::OutputSecond, Some(&resolution_of(lines)))?;
         let input = entry.price(PriceUnit::InputVideoSecond, None)?;
         let millis = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
         let output = self.added_seconds.map_or(millis, |added| u64::from(added) * 1000);
         Some(second.prorate(output, 1000) + input.prorate(millis, 1000))
+    }
+
+    /// Returns the estimate for a clip of the given length and height, as far as both are known.
+    pub(crate) fn to_estimate(
+        &self,
+        table: &ModelTable,
+        length: Option<Duration>,
+        lines: Option<u32>,
+    ) -> Estimate {
+        let added = Duration::from_secs(self.added_seconds.unwrap_or_default().into());
+        Estimate {
+            cost: length
+                .zip(lines)
+                .and_then(|(length, lines)| self.estimate(table, length, lines)),
+            clips: 1,
+            model: Some(self.model.clone()),
+            duration: length.map(|length| length.saturating_add(added)),
+            resolution: lines.map(resolution_of),
+            aspect_ratio: None,
+            audio: None,
+            warnings: self.warnings.clone(),
+        }
+    }
+}
+
+/// Returns the resolution of a clip that is made from one with this height: the same, up to 720p.
+const fn resolution_of(lines: u32) -> Resolution {
+    if lines < 600 {
+        Resolution::P480
+    } else {
+        Resolution::P720
     }
 }
 

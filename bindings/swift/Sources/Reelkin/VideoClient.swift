@@ -123,9 +123,33 @@ extension VideoClient {
         try await ChainHandle(core: core.startChain(request: checked(request)))
     }
 
-    /// Checks a request and estimates its cost. Sends nothing and costs nothing.
-    public func estimate(_ request: GenerateRequest) throws -> CheckedRequest {
-        try core.estimate(request: checked(request))
+    /// Checks a request as ``generate(_:)`` does, and estimates its cost. Sends nothing and costs nothing.
+    public func estimate(_ request: GenerateRequest) async throws -> Estimate {
+        try await core.estimate(request: .generate(request: checked(request)))
+    }
+
+    /// Checks a request as ``edit(_:)`` does, measures its clip, and estimates the cost. Sends nothing and costs nothing.
+    ///
+    /// The cost is `nil` for a clip that is given by a URL or an id of the Files API.
+    public func estimate(_ request: EditRequest) async throws -> Estimate {
+        try await core.estimate(request: .edit(request: checked(request)))
+    }
+
+    /// Checks a request as ``extend(_:)`` does, measures its clip, and estimates the cost.
+    public func estimate(_ request: ExtendRequest) async throws -> Estimate {
+        try await core.estimate(request: .extend(request: checked(request)))
+    }
+
+    /// Checks a request as ``continueFrom(_:_:)`` does, measures its clip, and estimates the cost.
+    public func estimate(
+        _ clip: some MediaInputConvertible, _ request: ContinueRequest = ContinueRequest()
+    ) async throws -> Estimate {
+        try await core.estimate(request: .continue(clip: checked(clip.mediaInput), request: checked(request)))
+    }
+
+    /// Checks a request as ``chain(_:)`` does, and estimates the cost of the clips that were not sent yet.
+    public func estimate(_ request: ChainRequest) async throws -> Estimate {
+        try await core.estimate(request: .chain(request: checked(request)))
     }
 }
 

@@ -118,7 +118,7 @@ final class BadInputTests: XCTestCase {
             try await failure("config") { try await client.analyze(clip) }
             try await failure("config") { try await client.recover() }
             try await failure("config") { try client.library }
-            try await failure("config") { try client.estimate(GenerateRequest("a")) }
+            try await failure("config") { try await client.estimate(GenerateRequest("a")) }
             // A library object from before still works.
             let page = try await library.list()
             XCTAssertEqual(page.clips.map(\.id), [clip.id])

@@ -17,7 +17,7 @@ final class LeakTests: XCTestCase {
             let pixels = Data(count: 64 * 64 * 3)
             func round() async throws {
                 let request = GenerateRequest("a lighthouse", duration: .seconds(1))
-                _ = try studio.client.estimate(request)
+                _ = try await studio.client.estimate(request)
                 _ = try await library.list()
                 _ = try await library.clip(clip.id)
                 _ = try await library.family(clip).members

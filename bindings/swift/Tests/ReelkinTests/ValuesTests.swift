@@ -34,16 +34,37 @@ final class ValuesTests: XCTestCase {
         }
     }
 
+    func testTheEstimateOfEachVerbIsItsCost() async throws {
+        try await inStudio { studio in
+            let (client, clip) = (studio.client, try await studio.client.generate("a", duration: .seconds(2)))
+            let step = ContinueRequest("rain", duration: .seconds(1), plan: .off)
+            let estimates = [
+                try await client.estimate(EditRequest(clip, "night")),
+                try await client.estimate(ExtendRequest(clip, "on", duration: .seconds(2))),
+                try await client.estimate(clip, step),
+                try await client.estimate(ChainRequest(.clip(clip.mediaInput), [step])),
+            ]
+            XCTAssertEqual(try studio.creates, 1)
+            let made = [
+                try await client.edit(clip, "night"),
+                try await client.extend(clip, "on", duration: .seconds(2)),
+                try await client.continueFrom(clip, step),
+            ]
+            let costs = made.map { $0.record?.reelkin?.cost }
+            XCTAssertEqual(estimates.map(\.cost), costs + [costs.last!])
+        }
+    }
+
     func testMoneyAndNames() async throws {
         try await inStudio { studio in
             let request = GenerateRequest("a", model: .classic, duration: .seconds(6), resolution: .p720, aspectRatio: "16:9")
-            let checked = try studio.client.estimate(request)
-            XCTAssertEqual(checked.estimate, Decimal(string: "0.42"))
+            let checked = try await studio.client.estimate(request)
+            XCTAssertEqual(checked.cost, Decimal(string: "0.42"))
             XCTAssertEqual(checked.model, .classic)
             XCTAssertEqual(checked.resolution, .p720)
             XCTAssertEqual(checked.aspectRatio, .wide)
-            XCTAssertEqual("\(checked.resolution)", "720p")
-            XCTAssertEqual(checked.seconds, 6)
+            XCTAssertEqual("\(checked.resolution!)", "720p")
+            XCTAssertEqual(checked.duration, .seconds(6))
             XCTAssertFalse(try studio.client.models.models.isEmpty)
             XCTAssertEqual(try studio.client.models, try ModelTable.builtIn)
             XCTAssertEqual(PollPolicy.default.deadline, .seconds(900))

@@ -6,6 +6,8 @@ mod resolve;
 mod resume;
 mod run;
 
+pub(super) use price::estimate;
+
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 

@@ -1,125 +1,174 @@
 //! Estimates the cost of the remaining steps of a chain and checks them, before anything is paid.
 
-use std::time::Duration;
-
-use bytes::Bytes;
-
-use super::resolve::Step;
+use super::resolve::{HashedRequest, ResolvedChain, Step, is_sent};
 use crate::client::VideoClient;
-use crate::client::verbs::continue_from::{extension_fits, extension_request, last_frame_request};
+use crate::client::pipeline::clip_source::{ClipFacts, ClipSource};
+use crate::client::verbs::continue_from::{estimate_by_last_frame, extension_fits, extension_request};
 use crate::error::{Error, ErrorKind, Result};
 use crate::library::ChainRecord;
 use crate::money::UsdTicks;
-use crate::request::{ContinueRequest, ContinueStrategy, MediaInput};
+use crate::request::{ChainRequest, ContinueRequest, ContinueStrategy, Estimate, MediaInput};
 
-/// Measured or expected length and height of a clip.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ClipShape {
-    pub(crate) length: Duration,
-    pub(crate) lines: u32,
-}
-
-/// Estimated cost of a step, and the expected shape of its clip.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct StepEstimate {
-    pub(crate) cost: Option<UsdTicks>,
-    shape: Option<ClipShape>,
-}
-
-/// Checks the given steps and returns the estimated cost of each. `previous` is the clip that the first one continues.
+/// Checks the steps of a chain from `first` on, and estimates the cost of each. `previous` is what is known of the clip
+/// that the first one continues.
 ///
 /// # Errors
 /// The reason why a step cannot be sent.
 pub(crate) fn estimate_steps(
     client: &VideoClient,
     record: &ChainRecord,
-    steps: &[(usize, &Step)],
-    previous: Option<ClipShape>,
-) -> Result<Vec<Option<UsdTicks>>> {
-    let mut shape = previous;
-    let mut costs = Vec::with_capacity(steps.len());
-    for (index, step) in steps {
-        let estimate = match step {
-            Step::Generate(request) => client.estimate(request).map(|checked| StepEstimate {
-                cost: checked.estimate,
-                shape: Some(ClipShape {
-                    length: Duration::from_secs(u64::from(checked.seconds)),
-                    lines: checked.resolution.lines().unwrap_or(720),
-                }),
-            }),
-            Step::Continue(request) => estimate_continuation(client, request, shape),
-        };
-        let estimate = estimate.map_err(|error| in_clip(record.number(*index), error))?;
-        costs.push(estimate.cost);
-        shape = estimate.shape;
+    steps: &[Option<Step>],
+    first: usize,
+    mut previous: ClipFacts,
+) -> Result<Vec<Estimate>> {
+    let mut estimates = Vec::with_capacity(steps.len().saturating_sub(first));
+    for (index, step) in steps.iter().enumerate().skip(first) {
+        let estimate = estimate_step(client, known(step.as_ref())?, previous);
+        let (estimate, facts) = estimate.map_err(|error| in_clip(record.number(index), error))?;
+        estimates.push(estimate);
+        previous = facts;
     }
-    Ok(costs)
+    Ok(estimates)
 }
 
-fn estimate_continuation(
-    client: &VideoClient,
-    request: &ContinueRequest,
-    previous: Option<ClipShape>,
-) -> Result<StepEstimate> {
-    match request.strategy {
-        ContinueStrategy::Extend => estimate_extension(client, request, previous),
-        ContinueStrategy::Auto
-            if previous.is_some_and(|previous| extension_fits(client, request, previous.length)) =>
-        {
-            // The strategy is chosen when the clip exists, so the more expensive one counts.
-            let by_frame = estimate_by_last_frame(client, request)?;
-            let extension = estimate_extension(client, request, previous)?;
-            let costs = by_frame.cost.zip(extension.cost);
-            Ok(StepEstimate {
-                cost: costs.map(|(by_frame, extension)| by_frame.max(extension)),
-                ..extension
-            })
+/// Estimates the cost of the clips of a chain that were not sent yet.
+pub(crate) async fn estimate(client: &VideoClient, request: ChainRequest) -> Result<Estimate> {
+    let request = HashedRequest::new(client, request).await?;
+    let recorded = match client.library().chain(&request.id).await {
+        Ok(record) => Some(record),
+        Err(error) if error.kind() == ErrorKind::NotFound && !request.names_existing() => None,
+        Err(error) => return Err(error),
+    };
+    let ResolvedChain { record, start, steps } = request.merge(recorded)?;
+    let mut first = record.unfinished().unwrap_or(record.steps.len());
+    let from = clip_before(&record, first, start.as_ref());
+    let mut previous = ClipFacts::default();
+    if record.steps.get(first).is_some_and(is_sent) {
+        // The clip of a step that was sent comes without another request, so nothing is checked.
+        if let Some(step) = &steps[first] {
+            previous = measure_clip(client, from.as_ref()).await.unwrap_or_default();
+            previous = estimate_step(client, step, previous)
+                .map_or_else(|_| ClipFacts::default(), |(_, facts)| facts);
         }
-        ContinueStrategy::LastFrame | ContinueStrategy::Auto => estimate_by_last_frame(client, request),
+        first += 1;
+    } else if let Some(Some(step)) = steps.get(first) {
+        if from.is_none() && matches!(step, Step::Continue(_)) {
+            return Err(unknown_start());
+        }
+        previous = measure_clip(client, from.as_ref()).await?;
+    }
+    Ok(Estimate::sum(estimate_steps(
+        client, &record, &steps, first, previous,
+    )?))
+}
+
+/// Returns the clip that a step continues, if there is one.
+pub(crate) fn clip_before(
+    record: &ChainRecord,
+    index: usize,
+    start: Option<&MediaInput>,
+) -> Option<MediaInput> {
+    match index.checked_sub(1) {
+        Some(previous) => {
+            let clip = record.steps[previous].clip.as_ref()?;
+            Some(MediaInput::clip(clip.as_str()))
+        }
+        None => start.cloned(),
     }
 }
 
-fn estimate_by_last_frame(client: &VideoClient, request: &ContinueRequest) -> Result<StepEstimate> {
-    let checked = client.estimate(&last_frame_request(client, request, Bytes::new()))?;
-    Ok(StepEstimate {
-        cost: checked.estimate,
-        shape: Some(ClipShape {
-            length: Duration::from_secs(u64::from(checked.seconds)),
-            lines: checked.resolution.lines().unwrap_or(720),
-        }),
+/// Measures the clip that a step continues, as far as there is one that can be read on this machine.
+pub(crate) async fn measure_clip(client: &VideoClient, clip: Option<&MediaInput>) -> Result<ClipFacts> {
+    let Some(clip) = clip else {
+        return Ok(ClipFacts::default());
+    };
+    let source = ClipSource::find(client, clip).await?;
+    Ok(match source.local {
+        // A clip that is not an MP4 is continued by its last frame, and then its length does not matter.
+        Some(local) => local.measure(&source.name).await.unwrap_or_default(),
+        None => ClipFacts::default(),
     })
+}
+
+/// Returns the request of a step.
+///
+/// # Errors
+/// `InvalidRequest` if the record could not keep it.
+pub(crate) fn known(step: Option<&Step>) -> Result<&Step> {
+    step.ok_or_else(|| {
+        Error::invalid(
+            "continue the chain: only its request has the images or URLs of its first clip; give the same request again",
+        )
+    })
+}
+
+/// Returns the error for a chain that begins with a clip which only its request has.
+pub(crate) fn unknown_start() -> Error {
+    Error::invalid(
+        "continue the chain: only its request has the clip it begins with; give the same request again",
+    )
+}
+
+/// Estimates the cost of a step, and returns what will be known of its clip.
+fn estimate_step(client: &VideoClient, step: &Step, previous: ClipFacts) -> Result<(Estimate, ClipFacts)> {
+    let request = match step {
+        Step::Generate(request) => return Ok(with_facts(client.check(request)?.to_estimate())),
+        Step::Continue(request) => request,
+    };
+    let extends = match request.strategy {
+        ContinueStrategy::Extend => true,
+        ContinueStrategy::LastFrame => false,
+        ContinueStrategy::Auto => previous
+            .length
+            .is_some_and(|length| extension_fits(client, request, length)),
+    };
+    if !extends {
+        return Ok(with_facts(estimate_by_last_frame(client, request)?));
+    }
+    let (mut estimate, facts) = with_facts(estimate_extension(client, request, previous)?);
+    if request.strategy == ContinueStrategy::Auto {
+        // The strategy is chosen when the clip exists, so the more expensive one counts.
+        let by_frame = estimate_by_last_frame(client, request)?;
+        let costs = by_frame.cost.zip(estimate.cost);
+        estimate.cost = costs.map(|(by_frame, extension)| by_frame.max(extension));
+        (estimate.duration, estimate.resolution) = (None, None);
+        estimate.warnings.extend(by_frame.warnings);
+    }
+    Ok((estimate, facts))
+}
+
+/// Returns an estimate together with what it says about the clip.
+fn with_facts(estimate: Estimate) -> (Estimate, ClipFacts) {
+    let facts = ClipFacts {
+        length: estimate.duration,
+        lines: estimate
+            .resolution
+            .as_ref()
+            .map(|resolution| resolution.lines().unwrap_or(720)),
+        audio: estimate.audio,
+    };
+    (estimate, facts)
 }
 
 fn estimate_extension(
     client: &VideoClient,
     request: &ContinueRequest,
-    previous: Option<ClipShape>,
-) -> Result<StepEstimate> {
+    previous: ClipFacts,
+) -> Result<Estimate> {
     let inner = &client.inner;
     let request = extension_request(&MediaInput::clip("the clip before"), request)?;
     let mut checked = request.check(&inner.models, &inner.defaults, inner.validation)?;
-    let Some(previous) = previous else {
-        return Ok(StepEstimate {
-            cost: None,
-            shape: None,
-        });
-    };
-    checked.check_input("the clip before", previous.length)?;
-    let added = Duration::from_secs(checked.added_seconds.unwrap_or_default().into());
-    Ok(StepEstimate {
-        cost: checked.estimate(&inner.models, previous.length, previous.lines),
-        shape: Some(ClipShape {
-            length: previous.length.saturating_add(added),
-            lines: previous.lines.min(720),
-        }),
-    })
+    if let Some(length) = previous.length {
+        checked.check_input("the clip before", length)?;
+    }
+    Ok(checked.to_estimate(&inner.models, previous.length, previous.lines))
 }
 
 /// Checks that the remaining steps fit the budget of the chain, after the cost of the finished ones.
 ///
 /// # Errors
 /// `Budget` if they do not fit, or if a cost is unknown.
-pub(crate) fn check_budget(record: &ChainRecord, first: usize, costs: &[Option<UsdTicks>]) -> Result<()> {
+pub(crate) fn check_budget(record: &ChainRecord, first: usize, estimates: &[Estimate]) -> Result<()> {
     let Some(budget) = record.budget else {
         return Ok(());
     };
@@ -143,8 +192,8 @@ pub(crate) fn check_budget(record: &ChainRecord, first: usize, costs: &[Option<U
         })
         .sum();
     let mut remaining = UsdTicks::ZERO;
-    for (offset, cost) in costs.iter().enumerate() {
-        remaining += cost.ok_or_else(|| {
+    for (offset, estimate) in estimates.iter().enumerate() {
+        remaining += estimate.cost.ok_or_else(|| {
             over_budget(format!(
                 "the model table has no price for clip {}; leave the budget out, or use a table that has the price",
                 record.number(first + offset)
@@ -161,7 +210,7 @@ pub(crate) fn check_budget(record: &ChainRecord, first: usize, costs: &[Option<U
     };
     Err(over_budget(format!(
         "{already_spent}the {} remaining clips are estimated at {remaining}; the limit is {budget}",
-        costs.len()
+        estimates.len()
     )))
 }
 

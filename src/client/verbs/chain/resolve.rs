@@ -193,7 +193,7 @@ impl HashedRequest {
 }
 
 /// Returns whether the step was sent and may have a clip, so that its request must not change.
-const fn is_sent(step: &ChainStep) -> bool {
+pub(crate) const fn is_sent(step: &ChainStep) -> bool {
     !matches!(step.state, ChainStepState::Open | ChainStepState::Failed)
 }
 

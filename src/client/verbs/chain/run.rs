@@ -7,11 +7,10 @@ use futures_util::future::BoxFuture;
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use super::price::{self, ClipShape};
+use super::price;
 use super::resolve::{HashedRequest, ResolvedChain, Step};
 use super::{ChainEvent, ChainOutcome, drift};
 use crate::client::VideoClient;
-use crate::client::pipeline::clip_source::ClipSource;
 use crate::client::pipeline::submit::SubmissionObserver;
 use crate::client::verbs::{continue_from, generate};
 use crate::error::{Charge, Error, ErrorKind, Result};
@@ -157,20 +156,14 @@ impl ChainRun {
         if record.steps[index].state == ChainStepState::Failed {
             self.check_resend(&record, index).await?;
         }
-        let from = match index.checked_sub(1) {
-            Some(previous) => record.steps[previous]
-                .clip
-                .as_ref()
-                .map(ClipId::as_str)
-                .map(MediaInput::clip),
-            None => self.start.clone(),
-        };
-        let costs = self.estimate_from(&record, index, from.as_ref()).await?;
-        price::check_budget(&record, index, &costs)?;
+        let from = price::clip_before(&record, index, self.start.as_ref());
+        let previous = price::measure_clip(&self.client, from.as_ref()).await?;
+        let estimates = price::estimate_steps(&self.client, &record, &self.steps, index, previous)?;
+        price::check_budget(&record, index, &estimates)?;
         let observer = Arc::new(StepObserver {
             progress: Arc::clone(&self.progress),
             index,
-            estimate: costs.first().copied().flatten(),
+            estimate: estimates.first().and_then(|estimate| estimate.cost),
         });
         self.emit_started(number, None);
         match self.make(index, number, from, observer).await {
@@ -206,60 +199,16 @@ impl ChainRun {
     ) -> Result<Clip> {
         let part = self.part(number);
         let client = self.client.clone();
-        match self.request(index)?.clone() {
+        match price::known(self.steps[index].as_ref())?.clone() {
             Step::Generate(request) => {
                 part.emit(JobEvent::Planning);
                 Box::pin(generate::run(client, *request, None, Some(observer), part)).await
             }
             Step::Continue(request) => {
-                let from = from.ok_or_else(|| {
-                    Error::invalid(
-                        "continue the chain: only its request has the clip it begins with; give the same request again",
-                    )
-                })?;
+                let from = from.ok_or_else(price::unknown_start)?;
                 Box::pin(continue_from::run(client, from, *request, Some(observer), part)).await
             }
         }
-    }
-
-    /// Returns the request of a step.
-    fn request(&self, index: usize) -> Result<&Step> {
-        self.steps[index].as_ref().ok_or_else(|| {
-            Error::invalid(
-                "continue the chain: only its request has the images or URLs of its first clip; give the same request again",
-            )
-        })
-    }
-
-    /// Estimates the cost of the steps from `first` on, and checks that they can be sent.
-    async fn estimate_from(
-        &self,
-        record: &ChainRecord,
-        first: usize,
-        from: Option<&MediaInput>,
-    ) -> Result<Vec<Option<UsdTicks>>> {
-        let shape = match from {
-            Some(from) => self.measure_shape(from).await?,
-            None => None,
-        };
-        let steps = (first..record.steps.len())
-            .map(|index| Ok((index, self.request(index)?)))
-            .collect::<Result<Vec<_>>>()?;
-        price::estimate_steps(&self.client, record, &steps, shape)
-    }
-
-    /// Measures the length and the height of a clip, if it can be read on this machine.
-    async fn measure_shape(&self, clip: &MediaInput) -> Result<Option<ClipShape>> {
-        let source = ClipSource::find(&self.client, clip).await?;
-        let Some(local) = source.local else {
-            return Ok(None);
-        };
-        // A clip that is not an MP4 is continued by its last frame, and then its length does not matter.
-        let facts = local.measure(&source.name).await.unwrap_or_default();
-        Ok(facts
-            .length
-            .zip(facts.lines)
-            .map(|(length, lines)| ClipShape { length, lines }))
     }
 
     /// Records the error of a step, and returns it.

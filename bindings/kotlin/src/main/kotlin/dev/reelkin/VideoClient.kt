@@ -262,8 +262,25 @@ public class VideoClient(
         options: MediaOptions? = null,
     ): Frame = Frame(native.frame(clip, position, options))
 
-    /** Checks a request and estimates its cost. Sends nothing and is free of charge. */
-    public fun estimate(request: GenerateRequest): CheckedRequest = native.estimate(request)
+    /** Checks a request as [generate] does, and estimates its cost. Sends nothing and is free of charge. */
+    public suspend fun estimate(request: GenerateRequest): Estimate = native.estimate(VideoRequest.Generate(request))
+
+    /**
+     * Checks a request as [edit] does, measures its clip, and estimates the cost. Sends nothing and is free of charge.
+     *
+     * The cost is `null` for a clip that is given by a URL or an id of the Files API.
+     */
+    public suspend fun estimate(request: EditRequest): Estimate = native.estimate(VideoRequest.Edit(request))
+
+    /** Checks a request as [extend] does, measures its clip, and estimates the cost. */
+    public suspend fun estimate(request: ExtendRequest): Estimate = native.estimate(VideoRequest.Extend(request))
+
+    /** Checks a request as [continueFrom] does, measures its clip, and estimates the cost. */
+    public suspend fun estimate(clip: Media, request: ContinueRequest): Estimate =
+        native.estimate(VideoRequest.Continue(clip.input, request))
+
+    /** Checks a request as [chain] does, and estimates the cost of the clips that were not sent yet. */
+    public suspend fun estimate(request: ChainRequest): Estimate = native.estimate(VideoRequest.Chain(request))
 
     /** Returns a handle for the job with this id, which may have been started by another process. Free of charge. */
     public suspend fun job(id: String): JobHandle = JobHandle(native.job(id))

@@ -69,7 +69,7 @@ object CallAndMeasure {
         val pixels = ByteArray(160 * 120 * 3) { it.toByte() }
         repeat(count) { call ->
             when (call % 5) {
-                0 -> check(client.estimate(GenerateRequest("a street", duration = 6.seconds)).seconds == 6u)
+                0 -> check(client.estimate(GenerateRequest("a street", duration = 6.seconds)).duration == 6.seconds)
                 1 -> check(library.list(limit = 10).next == null)
                 2 -> Frame.fromRgb(160, 120, pixels).use { check(it.toJpeg().isNotEmpty()) }
                 3 -> check(Frame.fromRgb(160, 120, pixels).toByteBuffer().get(1) == 1.toByte())

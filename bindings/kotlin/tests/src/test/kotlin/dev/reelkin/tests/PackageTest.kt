@@ -161,9 +161,29 @@ class PackageTest {
     }
 
     @Test
+    fun theEstimateOfEachVerbIsItsCost() = Studio.run {
+        val clip = client.generate("a street", duration = 2.seconds)
+        val step = ContinueRequest("rain", duration = 1.seconds, plan = PlanChoice.Off)
+        val estimates = listOf(
+            client.estimate(EditRequest(clip.input, "night")),
+            client.estimate(ExtendRequest(clip.input, "on", duration = 2.seconds)),
+            client.estimate(clip, step),
+        )
+        val chain = client.estimate(ChainRequest(ChainStart.Clip(clip.input), listOf(step)))
+        assertEquals(1, creates)
+        val made = listOf(
+            client.edit(clip, "night"),
+            client.extend(clip, "on", duration = 2.seconds),
+            client.continueFrom(clip, step),
+        )
+        assertEquals(made.map { it.record!!.reelkin!!.cost }, estimates.map { it.cost })
+        assertEquals(estimates.last().cost, chain.cost)
+    }
+
+    @Test
     fun moneyIsExact() = Studio.run {
         val checked = client.estimate(GenerateRequest("a street", duration = 6.seconds, resolution = "720p"))
-        val price = checked.estimate!!
+        val price = checked.cost!!
         client(budget = Budget(perRequest = price)).use { it.estimate(GenerateRequest("a street", duration = 6.seconds)) }
         assertTrue(price.scale() >= 2 && price.stripTrailingZeros().scale() <= 10, "$price")
         val smallest = BigDecimal("0.0000000001")
