@@ -32,7 +32,8 @@ PAID: dict[str, Call] = {
     "start_chain": lambda client, clip: client.start_chain(clip, ["storm", "calm"]),
     "analyze": lambda client, clip: client.analyze(clip),
 }
-FREE = {"frame", "job", "recover", "start_recover", "spent", "visible_models", "close"}
+ESTIMATES = {"estimate", "estimate_edit", "estimate_extend", "estimate_continue_from", "estimate_chain"}
+FREE = ESTIMATES | {"frame", "job", "recover", "start_recover", "spent", "visible_models", "close"}
 
 
 def test_every_operation_is_listed() -> None:

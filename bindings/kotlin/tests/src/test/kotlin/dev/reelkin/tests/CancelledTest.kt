@@ -39,7 +39,7 @@ class CancelledTest {
         "startChain" to { startChain(steps(it)) },
         "analyze" to { analyze(it) },
     )
-    private val free = setOf("frame", "job", "recover", "startRecover", "spent", "visibleModels", "shut")
+    private val free = setOf("frame", "job", "recover", "startRecover", "spent", "estimate", "visibleModels", "shut")
 
     private fun steps(clip: Clip) = ChainRequest(
         ChainStart.Clip(clip.input),
