@@ -113,8 +113,9 @@ fn format_number(frame: &ff::frame::Video) -> c_int {
     unsafe { (*frame.as_ptr()).format }
 }
 
-/// The supported pixel formats: those of the allowed decoders that are in memory, and are RGB or have a matrix.
-const FORMATS: &[Pixel] = &[
+/// The supported pixel formats of the allowed decoders: those to which `media/pixels/color.rs` applies a matrix, and
+/// those that need none.
+pub(in crate::media) const FORMATS: &[Pixel] = &[
     Pixel::YUV420P,
     Pixel::YUV422P,
     Pixel::YUV440P,
@@ -132,29 +133,20 @@ const FORMATS: &[Pixel] = &[
     Pixel::YUV420P9LE,
     Pixel::YUV420P10LE,
     Pixel::YUV420P12LE,
-    Pixel::YUV420P14LE,
-    Pixel::YUV420P16LE,
     Pixel::YUV422P9LE,
     Pixel::YUV422P10LE,
     Pixel::YUV422P12LE,
-    Pixel::YUV422P14LE,
-    Pixel::YUV422P16LE,
     Pixel::YUV440P10LE,
     Pixel::YUV440P12LE,
     Pixel::YUV444P9LE,
     Pixel::YUV444P10LE,
     Pixel::YUV444P12LE,
-    Pixel::YUV444P14LE,
-    Pixel::YUV444P16LE,
     Pixel::YUVA420P9LE,
     Pixel::YUVA420P10LE,
-    Pixel::YUVA420P16LE,
     Pixel::YUVA422P9LE,
     Pixel::YUVA422P10LE,
-    Pixel::YUVA422P16LE,
     Pixel::YUVA444P9LE,
     Pixel::YUVA444P10LE,
-    Pixel::YUVA444P16LE,
     Pixel::NV12,
     Pixel::NV21,
     Pixel::YUYV422,

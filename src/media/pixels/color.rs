@@ -2,7 +2,7 @@
 //!
 //! Planar YUV is converted in [`yuv`](super::yuv). libav's scaler chooses the matrix without the caller, treats gray as
 //! full range whatever the stream says, and aborts the process on a frame without a format. So it only converts between
-//! formats for which no matrix is needed.
+//! formats for which no matrix is needed. YUV of more than 12 bits is refused: the coefficients are not exact for it.
 
 use ff::format::Pixel;
 use ffmpeg_next as ff;
@@ -90,7 +90,7 @@ impl ColorInfo {
         }
     }
 
-    /// Reads the tags of a frame. Missing tags are assumed as players do.
+    /// Reads the color tags of a frame. For missing tags, assumes what players assume.
     pub(crate) fn of(frame: &ff::frame::Video) -> Self {
         let format = pixel_format(frame);
         let numbers = Tags::of(frame);
@@ -164,18 +164,19 @@ fn planar_layout(format: Pixel) -> Option<Layout> {
         Pixel::YUV422P | Pixel::YUVJ422P | Pixel::YUVA422P => (true, false, false, 8),
         Pixel::YUV440P | Pixel::YUVJ440P => (false, true, false, 8),
         Pixel::YUV444P | Pixel::YUVJ444P | Pixel::YUVA444P => (false, false, false, 8),
-        Pixel::YUV420P9LE => (true, true, false, 9),
-        Pixel::YUV420P10LE => (true, true, false, 10),
+        Pixel::YUV420P9LE | Pixel::YUVA420P9LE => (true, true, false, 9),
+        Pixel::YUV420P10LE | Pixel::YUVA420P10LE => (true, true, false, 10),
         Pixel::YUV420P12LE => (true, true, false, 12),
-        Pixel::YUV422P9LE => (true, false, false, 9),
-        Pixel::YUV422P10LE => (true, false, false, 10),
+        Pixel::YUV422P9LE | Pixel::YUVA422P9LE => (true, false, false, 9),
+        Pixel::YUV422P10LE | Pixel::YUVA422P10LE => (true, false, false, 10),
         Pixel::YUV422P12LE => (true, false, false, 12),
         Pixel::YUV440P10LE => (false, true, false, 10),
         Pixel::YUV440P12LE => (false, true, false, 12),
-        Pixel::YUV444P9LE => (false, false, false, 9),
-        Pixel::YUV444P10LE => (false, false, false, 10),
+        Pixel::YUV444P9LE | Pixel::YUVA444P9LE => (false, false, false, 9),
+        Pixel::YUV444P10LE | Pixel::YUVA444P10LE => (false, false, false, 10),
         Pixel::YUV444P12LE => (false, false, false, 12),
         Pixel::GRAY8 => (false, false, true, 8),
+        Pixel::GRAY9LE => (false, false, true, 9),
         Pixel::GRAY10LE => (false, false, true, 10),
         Pixel::GRAY12LE => (false, false, true, 12),
         _ => return None,
@@ -300,7 +301,7 @@ fn planar_to_rgb(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::libav::numbers::{UNKNOWN_FORMATS, set_pixel_format_number};
+    use crate::media::libav::numbers::{FORMATS, UNKNOWN_FORMATS, set_pixel_format_number};
     use crate::media::pixels::yuv::one_pixel;
 
     fn pixel(matrix: ColorMatrix, range: ColorRange, depth: u32, yuv: [i32; 3]) -> [u8; 3] {
@@ -333,6 +334,22 @@ mod tests {
         assert_eq!(choose_matrix(14, 480), (ColorMatrix::Bt601, false));
         assert_eq!(choose_matrix(200, 480), (ColorMatrix::Bt601, false));
         assert_eq!(choose_matrix(6, 1080), (ColorMatrix::Bt601, true));
+    }
+
+    #[test]
+    fn every_yuv_format_is_converted_with_its_own_matrix() {
+        for &format in FORMATS {
+            let frame = ff::frame::Video::new(format, 16, 16);
+            let name = pixel_format_name(&frame);
+            let is_yuv = name.starts_with("yu") || name.starts_with("uy") || name.starts_with("nv");
+            if is_yuv {
+                assert!(
+                    planar_layout(format).is_some() || is_resampled_yuv(format),
+                    "{name}"
+                );
+                assert_ne!(ColorInfo::of(&frame).matrix, ColorMatrix::Rgb, "{name}");
+            }
+        }
     }
 
     #[test]
