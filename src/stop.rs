@@ -25,12 +25,12 @@ pub(crate) struct BeforeSend<'a> {
 pub(crate) type SendCheck<'a> = &'a (dyn Fn() -> BoxFuture<'a, Result<()>> + Send + Sync);
 
 impl BeforeSend<'_> {
-    /// Runs the check.
+    /// Runs the check, then checks that the work was not stopped.
     ///
     /// # Errors
-    /// Those of the check, and `Stopped` if the signal was given, also during the check. The request must not be sent
-    /// then.
-    pub(crate) async fn check(self) -> Result<()> {
+    /// Those of the check, and `Stopped` if the signal was given before the check ended. After an error the request
+    /// must not be sent.
+    pub(crate) async fn check_all(self) -> Result<()> {
         if let Some(check) = self.check {
             check().await?;
         }
@@ -80,7 +80,7 @@ impl StopSignal {
         self.is_stopped() && !is_on(Mutation::IgnoreStop)
     }
 
-    /// Returns whether a paid request is in flight.
+    /// Returns whether a paid request is in flight, of this signal, its parent or any other child.
     pub(crate) fn is_sending(&self) -> bool {
         self.sending.load(Ordering::Acquire) > 0
     }
@@ -90,7 +90,7 @@ impl StopSignal {
     /// # Errors
     /// `Stopped` if the signal was given before. The request must not be sent then.
     pub(crate) fn begin_sending(&self) -> Result<InFlightGuard> {
-        // Counted before the check, so that no request can start after `stop` returned and `is_sending` was false.
+        // Counted before the check: once `stop` has returned and `is_sending` is false, no request can start.
         self.sending.fetch_add(1, Ordering::AcqRel);
         let guard = InFlightGuard(Arc::clone(&self.sending));
         if self.forbids_sending() {

@@ -197,7 +197,7 @@ const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/bin/reelkin/commands/lineage.rs", Wait, 1, "the command: it reads the library"),
     ("src/bin/reelkin/commands/ls.rs", Wait, 2, "the command: it reads the library"),
     ("src/bin/reelkin/commands/recover.rs", Wait, 1, "the command: each job has the deadline of the poll policy"),
-    ("src/bin/reelkin/commands/sandbox.rs", Wait, 5, "a server runs until a signal: that is what the command is for"),
+    ("src/bin/reelkin/commands/sandbox.rs", Wait, 2, "a server runs until a signal: that is what the command is for"),
     ("src/bin/reelkin/commands/settle.rs", Wait, 2, "the command: one change of one record"),
     ("src/bin/reelkin/inputs.rs", Wait, 1, "one clip is opened: the disk, or the timeouts of the store"),
     ("src/bin/reelkin/output/progress.rs", Wait, 1, "the events end with the work that they report"),

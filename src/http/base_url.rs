@@ -15,7 +15,7 @@ pub(super) fn parse(text: &str) -> Result<Url> {
     let invalid = |reason: &str| {
         Error::new(
             ErrorKind::Config,
-            format!("read the base URL {}: {reason}", redact_url(text)),
+            format!("read the base URL ({}): {reason}", redact_url(text)),
         )
     };
     let url = Url::parse(text).map_err(|_| invalid("it is not a URL; write it as https://api.x.ai/v1"))?;
@@ -34,7 +34,7 @@ pub(super) fn parse(text: &str) -> Result<Url> {
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(invalid(
-            "it contains a user name; pass the API key to the client instead",
+            "it contains a user name or password; pass the API key to the client instead",
         ));
     }
     if url.query().is_some() || url.fragment().is_some() {

@@ -22,10 +22,10 @@ use crate::error::{Error, ErrorKind, Result, redact_url};
 use crate::telemetry;
 
 const MAX_REDIRECTS: u32 = 5;
-/// Maximum failed attempts in total, per permitted attempt without progress. Bounds the time that a server can prolong a
-/// download with little progress between failures.
+/// Maximum failed attempts of a download, as a multiple of `DownloadPolicy::attempts`. Bounds how long a server can
+/// prolong a download by making little progress before each failure.
 const MAX_FAILURES_PER_ATTEMPT: u32 = 10;
-/// Bytes at the start of a file that distinguish an MP4 from an error page. Bytes 4 to 8 of an MP4 are its type.
+/// Bytes at the start of a file that distinguish an MP4 from an error page. Bytes 4 to 7 of an MP4 are `ftyp`.
 const HEAD_BYTES: usize = 12;
 
 /// Where a download stores its bytes. Dropping one of these futures leaves the sink as it was before the call.
@@ -134,7 +134,7 @@ impl Http {
         // What a connection delivers at the minimum speed before it counts as stalled.
         let min_progress = bytes_in(policy.stall_timeout, policy.min_bytes_per_second);
         let mut file = RemoteFile::default();
-        let mut attempt = 1;
+        let mut without_progress = 1;
         let mut failures = 0_u32;
         // The highest position after an attempt that counted as progress. Restarts do not reset it.
         let mut furthest = 0_u64;
@@ -163,18 +163,18 @@ impl Http {
                 // only bytes that were never received before allow more attempts.
                 if sink.position() > furthest.saturating_add(min_progress) {
                     furthest = sink.position();
-                    attempt = 1;
+                    without_progress = 1;
                 }
             } else {
-                attempt += 1;
+                without_progress += 1;
             }
             failures += 1;
-            if attempt > policy.attempts
+            if without_progress > policy.attempts
                 || failures >= policy.attempts.saturating_mul(MAX_FAILURES_PER_ATTEMPT)
             {
-                return Err(DownloadError::Failed(error.with_attempts(policy.attempts)));
+                return Err(DownloadError::Failed(error.with_attempts(failures)));
             }
-            tracing::debug!(attempt, error = %error, "download interrupted, retrying");
+            tracing::debug!(failures, error = %error, "download interrupted, retrying");
             tokio::time::sleep(pause).await;
         }
     }
@@ -272,7 +272,7 @@ impl Http {
             ))),
             _ if sink.position() < HEAD_BYTES as u64 => Err(AttemptError::Restart(failed(
                 ErrorKind::Protocol,
-                "the server sent an empty file",
+                &format!("the server sent only {} bytes", sink.position()),
             ))),
             _ if file.is_not_mp4 => Err(AttemptError::Rejected(not_mp4())),
             _ if !file.checksum.is_match() => Err(AttemptError::Rejected(failed(

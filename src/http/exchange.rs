@@ -165,7 +165,7 @@ impl Http {
         let token = token.map_err(SendError::NotSent)?;
         // A paid request is already counted as in flight here, so none is sent after a stop that found none in flight.
         if let Some(before) = before {
-            before.check().await.map_err(SendError::NotSent)?;
+            before.check_all().await.map_err(SendError::NotSent)?;
         }
         let client = match body {
             Some(_) => &self.0.clients.post,

@@ -67,7 +67,7 @@ pub(super) fn check_url(url: &Url, api: &Url) -> Result<(), &'static str> {
         _ => return Err("its scheme is not https"),
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("it contains a user name");
+        return Err("it contains a user name or password");
     }
     let is_public = match host {
         Host::Domain(name) => !is_local_name(name),

@@ -72,7 +72,7 @@ pub trait WorkEvent: Sealed + Clone + Send + Sync + 'static {
 
     /// Adds the id to an error, if the error has a field for it.
     #[doc(hidden)]
-    fn name(error: Error, id: &Self::Id) -> Error;
+    fn add_id(error: Error, id: &Self::Id) -> Error;
 }
 
 impl Sealed for JobEvent {}
@@ -84,7 +84,7 @@ impl WorkEvent for JobEvent {
         matches!(self, Self::Progress { .. } | Self::Downloading { .. })
     }
 
-    fn name(error: Error, id: &JobId) -> Error {
+    fn add_id(error: Error, id: &JobId) -> Error {
         error.with_job_id(id)
     }
 }

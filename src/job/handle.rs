@@ -85,7 +85,7 @@ impl<T: Clone + Send + Sync + 'static, E: WorkEvent> WorkHandle<T, E> {
         // A task that panicked or was dropped ends with an error that does not name the job.
         self.work.result().await.map_err(|error| match error.job_id() {
             Some(_) => error,
-            None => E::name(error, &self.id),
+            None => E::add_id(error, &self.id),
         })
     }
 

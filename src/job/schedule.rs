@@ -15,7 +15,7 @@ const POLLS_NEAR_END: u32 = 4;
 const OVERDUE_DIVISOR: u32 = 3;
 /// Without progress, polls become dense this many scales before the mean: hardly any job ends earlier.
 const DENSE_FROM_SCALES: f64 = 2.5;
-/// Without progress, the number of polls for a job is that of a fixed pause of this share of `longest`.
+/// Without progress, a job is polled as many times as with a fixed pause of this share of [`PollPolicy::longest`].
 const FIXED_PAUSE_SHARE: f64 = 0.7;
 
 /// How often and how long a job is polled. Durations above 365 days count as 365 days.
@@ -23,15 +23,15 @@ const FIXED_PAUSE_SHARE: f64 = 0.7;
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct PollPolicy {
-    /// Time from the submission to the first poll; no clip is ready earlier. It is shorter if the reply to the create has
-    /// a shorter `Retry-After`, as the sandbox sends it. A resumed job is polled immediately.
+    /// Time from the submission to the first poll; no clip is ready earlier. It is shorter if the reply to the create
+    /// request has a shorter `Retry-After`, such as that of the sandbox. A resumed job is polled immediately.
     pub first: Duration,
     /// Expected duration of a job, used while the service reports no progress and the client has observed no job
     /// of the same kind.
     pub expected: Duration,
     /// Shortest pause between two polls.
     pub shortest: Duration,
-    /// Longest pause between two polls. While nothing is known about the end of the job, half of it is the longest.
+    /// Longest pause between two polls. Half of it, while no progress is reported and no job of the kind was observed.
     pub longest: Duration,
     /// Time from the submission after which waiting ends. A last poll is made before the timeout is reported.
     pub deadline: Duration,
@@ -70,8 +70,7 @@ impl PollPolicy {
         }
     }
 
-    /// Returns the time from the submission to the first poll. `poll_after` is what the service asks for, which can only
-    /// shorten it.
+    /// Returns the time from the submission to the first poll. The service can only shorten it, with `poll_after`.
     pub(super) fn first_pause(&self, poll_after: Option<Duration>) -> Duration {
         poll_after.map_or(self.first, |asked| self.first.min(asked.max(self.shortest)))
     }
@@ -81,8 +80,8 @@ impl PollPolicy {
     /// With progress, most of the time until the earliest end is slept at once, and a few polls are made between the
     /// earliest and the latest end. Without progress, polls are dense where jobs of the kind usually end.
     ///
-    /// `waited` is how long the poll waited for the rate limit. A long wait means that polls are scarce, so the pause may
-    /// be as long.
+    /// `waited` is how long the poll waited for the rate limit. After a long wait polls are scarce, so the pause may be
+    /// as long.
     pub(super) fn next_pause(
         &self,
         elapsed: Duration,
@@ -102,9 +101,9 @@ impl PollPolicy {
 
     /// Computes the pause from the distribution of durations alone.
     ///
-    /// When a poll costs as much as being late, the best pause is proportional to the square root of the number of
-    /// jobs still running divided by the number that end now. For a logistic distribution and a given number of polls,
-    /// this is `2 scale / polls * sqrt(1 + e^-z)`.
+    /// If each poll and each second of delay has a fixed cost, the best pause is proportional to the square root of the
+    /// number of jobs still running divided by the number that end per second. For a logistic distribution and a given
+    /// number of polls, this is `2 scale / polls * sqrt(1 + e^-z)`.
     fn pause_without_progress(&self, elapsed: Duration, expected: ExpectedDuration) -> Duration {
         let ExpectedDuration {
             mean,
@@ -133,7 +132,7 @@ impl PollPolicy {
     }
 }
 
-/// Sleeps between two attempts of other modules, which may not sleep themselves.
+/// Sleeps on behalf of modules that must not call `sleep` themselves (`tests/layering.rs`).
 pub(crate) async fn pause(wait: Duration) {
     tokio::time::sleep(wait).await;
 }
@@ -180,14 +179,14 @@ mod tests {
     }
 
     #[test]
-    fn with_progress_the_end_is_noticed_within_a_second() {
+    fn with_progress_the_mean_delay_is_below_0_8_seconds() {
         let policy = PollPolicy::default();
         let late: Duration = (24..=100).map(|ready| simulate(&policy, s(ready), true).0).sum();
         assert!(late / 77 < Duration::from_millis(800), "mean {:?}", late / 77);
     }
 
     #[test]
-    fn without_progress_it_is_no_worse_than_every_five_seconds() {
+    fn without_progress_the_end_is_noticed_within_five_seconds() {
         let policy = PollPolicy::default();
         for ready in 6..=400 {
             let (late, polls) = simulate(&policy, s(ready), false);

@@ -11,13 +11,13 @@ use crate::ids::RecordId;
 use crate::money::{Budget, Spent, UsdTicks};
 use crate::mutation::{Mutation, is_on};
 
-/// A reservation younger than this may still be checked against the budget, and may be withdrawn.
+/// The budget check of a reservation that is younger than this may still be running, and may discard the reservation.
 const CONTENTION_MILLIS: u64 = 10_000;
 const DAY_MILLIS: u64 = 86_400_000;
 
 impl Journal {
     /// Returns what was spent on requests that were created in a time range, in milliseconds since the Unix epoch.
-    /// Reads only names: those of the open records, and those of the settled records of the days in the range.
+    /// Reads only names: those of the open records, and those of the closed records of the days in the range.
     pub(crate) async fn spent(&self, time: impl RangeBounds<u64> + Send) -> Result<Spent> {
         let first = match time.start_bound() {
             Bound::Included(first) => *first,
@@ -38,10 +38,10 @@ impl Journal {
         Ok(spent)
     }
 
-    /// Returns what was spent in each of the ranges, from one listing.
+    /// Returns what was spent in each of the ranges.
     ///
-    /// `open` must be listed before this call. A record that is settled in between is then in both listings, and is
-    /// counted once; listed after, it might be in neither.
+    /// `open` must be listed before this call. A record that is closed between the two listings is then in both, and is
+    /// counted once. In the reverse order it could be in neither.
     async fn sums<const N: usize>(
         &self,
         open: &[EntryName],
@@ -50,9 +50,9 @@ impl Journal {
         let mut sums = ranges.map(Sum::new);
         for day in self.ledger_days().await? {
             if sums.iter().any(|sum| sum.includes(&day)) {
-                let settled = entries(&self.ledger_store(&day)).await?;
+                let closed = entries(&self.ledger_store(&day)).await?;
                 for sum in &mut sums {
-                    sum.add(&settled);
+                    sum.add(&closed);
                 }
             }
         }
@@ -62,8 +62,8 @@ impl Journal {
         }))
     }
 
-    /// Checks a request whose cost is reserved against the limits. On failure, also returns whether a concurrent
-    /// reservation may have caused it.
+    /// Checks the limits for a request whose cost was reserved before. On failure, also returns whether a concurrent
+    /// reservation may be the reason.
     pub(super) async fn check_budget(&self, ours: &EntryName, budget: &Budget) -> Result<(), (Error, bool)> {
         let estimate = match ours.cost {
             CostState::Reserved(estimate) => estimate,

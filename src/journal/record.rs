@@ -154,7 +154,8 @@ pub enum JobState {
     Accepted,
     /// The service finished the job, and its clip is not saved yet.
     Done,
-    /// The create request was sent and no reply arrived. A person has to check the account and settle the record.
+    /// The create request was sent and no usable reply arrived. A person has to check the account and settle the
+    /// record.
     Unknown,
     /// The clip is in the library, or the query was answered.
     Saved,

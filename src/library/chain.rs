@@ -14,14 +14,14 @@ use crate::request::SavedRequest;
 use crate::storage::{CHAINS, JsonStore, LockedFile, Version};
 use crate::text::quoted;
 
-/// The version of the records that this crate writes.
+/// The version of the record format that this crate writes.
 const SCHEMA: u32 = 1;
 
 /// The record of a chain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ChainRecord {
-    /// The version of this record.
+    /// The version of the record format.
     schema: u32,
     /// The id of the chain.
     pub id: String,
@@ -114,11 +114,11 @@ pub enum ChainStepState {
     /// Its cost is reserved, and its create request may have been sent. After an interruption, its record in the
     /// journal shows whether it was.
     Sending,
-    /// The service has returned its job id.
+    /// The service has returned its job id, or the request failed without one and may have been charged.
     Sent,
     /// Its clip is in the library.
     Done,
-    /// Its create request was sent and no reply arrived. It is never sent again automatically.
+    /// Its create request was sent and no usable reply arrived. It is never sent again automatically.
     Unknown,
     /// Its job ended without a clip, or it was permanently refused.
     Failed,
@@ -171,19 +171,22 @@ impl Drift {
     pub fn warning(&self) -> Option<String> {
         let mut exceeded = Vec::new();
         if self.color_delta > Self::MAX_COLOR_DELTA {
-            exceeded.push(format!("its mean color by {:.0} levels", self.color_delta));
+            exceeded.push(format!(
+                "its mean color differs by {:.0} levels",
+                self.color_delta
+            ));
         }
         for (quantity, ratio, [min, max]) in [
             ("contrast", self.contrast_ratio, Self::CONTRAST_RATIOS),
             ("sharpness", self.sharpness_ratio, Self::SHARPNESS_RATIOS),
         ] {
             if !(min..=max).contains(&ratio) {
-                exceeded.push(format!("its {quantity} {ratio:.2} times"));
+                exceeded.push(format!("its {quantity} is {ratio:.2} times as high"));
             }
         }
         (!exceeded.is_empty()).then(|| {
             format!(
-                "drifted from clip 0 of its chain, last frame against last frame: {}",
+                "the last frame differs from that of clip 0 of the chain: {}",
                 exceeded.join(", ")
             )
         })
@@ -304,10 +307,15 @@ async fn load(store: &JsonStore, id: &str) -> Result<Option<(ChainRecord, Versio
     let invalid = |why: String| Error::new(ErrorKind::Library, format!("read chain {id:?}: {why}"));
     let record: ChainRecord =
         serde_json::from_slice(&found.json).map_err(|error| invalid(format!("it is not valid: {error}")))?;
-    if record.schema != SCHEMA || record.id != id {
+    if record.schema != SCHEMA {
         return Err(invalid(format!(
-            "it has version {} (expected {SCHEMA}) and belongs to chain {}",
-            record.schema,
+            "it has format version {}; this version of reelkin reads {SCHEMA}",
+            record.schema
+        )));
+    }
+    if record.id != id {
+        return Err(invalid(format!(
+            "it is the record of chain {}",
             quoted(&record.id)
         )));
     }
@@ -398,7 +406,7 @@ mod tests {
     fn only_drift_beyond_the_limits_is_a_warning() {
         assert_eq!(Drift::new(30.0, 1.5, 0.5).warning(), None);
         let warning = Drift::new(31.0, 0.5, 2.5).warning().unwrap();
-        for words in ["31 levels", "contrast 0.50 times", "sharpness 2.50 times"] {
+        for words in ["31 levels", "contrast is 0.50 times", "sharpness is 2.50 times"] {
             assert!(warning.contains(words), "{warning}");
         }
     }

@@ -36,7 +36,7 @@ pub struct ContinueRequest {
     pub audio: Option<bool>,
     /// The id of your end user, for the service's abuse monitoring.
     pub user: Option<String>,
-    /// Also keeps the result in the service's Files.
+    /// If set, the service also keeps the result in its Files API.
     pub storage: Option<StorageOptions>,
     /// Whether a language model that knows the previous clips rewrites the prompt first. Enabled unless the client's
     /// settings disable it.

@@ -23,7 +23,7 @@ pub struct EditRequest {
     pub plan: PlanChoice,
     /// The id of your end user, for the service's abuse monitoring.
     pub user: Option<String>,
-    /// Also keeps the result in the service's Files.
+    /// If set, the service also keeps the result in its Files API.
     pub storage: Option<StorageOptions>,
     /// Where the service uploads the result instead of to its own CDN.
     pub output: Option<UploadTarget>,

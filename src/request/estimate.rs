@@ -1,4 +1,4 @@
-//! The estimated cost of a request for a clip, and the request that it is made for.
+//! The estimate of a request, and the requests that can be estimated.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ pub enum VideoRequest {
     },
 }
 
-/// Converts a request, and a reference to one, into a variant of [`VideoRequest`].
+/// Implements the conversion of a request, or of a reference to one, to [`VideoRequest`].
 macro_rules! variants {
     ($($variant:ident($request:ty)),+) => {$(
         impl From<$request> for VideoRequest {
@@ -120,31 +120,31 @@ pub struct Estimate {
 #[cfg(feature = "media")]
 impl Estimate {
     /// Returns the sum of the estimates of several clips.
-    pub(crate) fn sum(clips: impl IntoIterator<Item = Self>) -> Self {
-        let mut clips = clips.into_iter();
-        let Some(mut sum) = clips.next() else {
+    pub(crate) fn sum(estimates: impl IntoIterator<Item = Self>) -> Self {
+        let mut estimates = estimates.into_iter();
+        let Some(mut sum) = estimates.next() else {
             return Self {
                 cost: Some(UsdTicks::ZERO),
                 duration: Some(Duration::ZERO),
                 ..Self::default()
             };
         };
-        for clip in clips {
-            sum.cost = sum.cost.zip(clip.cost).map(|(sum, cost)| sum + cost);
-            sum.clips += clip.clips;
-            sum.model = sum.model.filter(|model| Some(model) == clip.model.as_ref());
+        for estimate in estimates {
+            sum.cost = sum.cost.zip(estimate.cost).map(|(sum, cost)| sum + cost);
+            sum.clips += estimate.clips;
+            sum.model = sum.model.filter(|model| Some(model) == estimate.model.as_ref());
             sum.duration = sum
                 .duration
-                .zip(clip.duration)
+                .zip(estimate.duration)
                 .map(|(sum, duration)| sum.saturating_add(duration));
             sum.resolution = sum
                 .resolution
-                .filter(|resolution| Some(resolution) == clip.resolution.as_ref());
+                .filter(|resolution| Some(resolution) == estimate.resolution.as_ref());
             sum.aspect_ratio = sum
                 .aspect_ratio
-                .filter(|ratio| Some(ratio) == clip.aspect_ratio.as_ref());
-            sum.audio = sum.audio.filter(|audio| Some(audio) == clip.audio.as_ref());
-            sum.warnings.extend(clip.warnings);
+                .filter(|ratio| Some(ratio) == estimate.aspect_ratio.as_ref());
+            sum.audio = sum.audio.filter(|audio| Some(audio) == estimate.audio.as_ref());
+            sum.warnings.extend(estimate.warnings);
         }
         sum
     }

@@ -18,15 +18,15 @@ pub struct ExtendRequest {
     pub prompt: String,
     /// The model. Only the classic model supports extensions.
     pub model: Option<VideoModel>,
-    /// The length of the added part, 2 to 10 s; defaults to 6 s.
+    /// The length of the added part, in whole seconds: 2 to 10 s. Defaults to 6 s.
     pub duration: Option<Duration>,
     /// How a local clip is sent.
     pub transport: TransportChoice,
     /// Whether a language model rewrites the prompt first.
     pub plan: PlanChoice,
-    /// Also keeps the result in the service's Files.
+    /// If set, the service also keeps the result in its Files API.
     pub storage: Option<StorageOptions>,
-    /// Where the service uploads the result instead of to its own CDN.
+    /// Where the service uploads the result; by default to its own CDN.
     pub output: Option<UploadTarget>,
 }
 
@@ -45,7 +45,7 @@ impl ExtendRequest {
         }
     }
 
-    /// Sets the length of the added part.
+    /// Sets the length of the added part, in whole seconds.
     pub const fn duration(mut self, added: Duration) -> Self {
         self.duration = Some(added);
         self

@@ -39,7 +39,7 @@ pub struct GenerateRequest {
     pub audio: Option<bool>,
     /// The id of your end user, for the service's abuse monitoring.
     pub user: Option<String>,
-    /// Also keeps the result in the service's Files.
+    /// If set, the service also keeps the result in its Files API.
     pub storage: Option<StorageOptions>,
     /// Where the service uploads the result instead of to its own CDN. Required for teams with zero data retention.
     pub output: Option<UploadTarget>,

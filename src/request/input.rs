@@ -26,7 +26,7 @@ pub enum MediaInput {
     },
     /// An `https` URL that the service can reach (`http` only on loopback, for the sandbox).
     Url(String),
-    /// The id of a file in the service's Files.
+    /// The id of a file in the service's Files API.
     FileId(String),
     /// A `data:` URL with base64 content.
     DataUrl(String),
@@ -121,15 +121,15 @@ impl MediaInput {
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum TransportChoice {
-    /// Chooses by size: up to 8 MiB inline, up to 48 MB through Files, larger clips inline. The service
+    /// Chooses by size: up to 8 MiB inline, up to 48 MB through the Files API, larger clips inline. The service
     /// documents a limit of 48 MB or 50 MB for a file, and none for a request.
     #[default]
     Auto,
     /// Sends the clip in the request, as base64 that is encoded while it is sent.
     Inline,
-    /// Uploads the clip to the service's Files and deletes it when the job is over.
+    /// Uploads the clip to the service's Files API and deletes it when the job is over.
     Upload,
-    /// Uploads the clip to the service's Files and keeps it until it expires after a day.
+    /// Uploads the clip to the service's Files API and keeps it until it expires after a day.
     UploadAndKeep,
 }
 

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-/// Keeps the result in the service's Files, in addition to the download.
+/// Keeps the result in the service's Files API, in addition to the download.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct StorageOptions {
-    /// The file name in Files.
+    /// The file name in the Files API.
     pub filename: String,
     /// Time until the file expires: one hour to 30 days, in whole seconds. `None` keeps the file forever.
     pub expires_after: Option<Duration>,

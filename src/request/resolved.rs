@@ -16,7 +16,7 @@ pub enum Transport {
     Inline,
     /// As a URL that the service fetches.
     Url,
-    /// As the id of a file in the service's Files.
+    /// As the id of a file in the service's Files API.
     FileId,
 }
 
@@ -69,7 +69,7 @@ pub enum ResolvedMedia {
     },
     /// A URL that the service fetches.
     Url(String),
-    /// The id of a file in the service's Files.
+    /// The id of a file in the service's Files API.
     FileId(String),
 }
 
@@ -114,6 +114,6 @@ pub struct GenerateInputs {
     pub voices: Vec<String>,
     /// The pinned last frame.
     pub last_frame: Option<ResolvedMedia>,
-    /// The keyframes between them.
+    /// The keyframes between the pinned first and last frame.
     pub keyframes: Vec<ResolvedKeyframe>,
 }

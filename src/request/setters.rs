@@ -43,7 +43,7 @@ macro_rules! setters {
         }
     };
     (@storage) => {
-        /// Also keeps the result in the service's Files.
+        /// Makes the service also keep the result in its Files API.
         pub fn storage(mut self, storage: crate::request::StorageOptions) -> Self {
             self.storage = Some(storage);
             self

@@ -17,8 +17,8 @@ pub(crate) enum Location {
 pub(crate) fn url_in(path: &Path) -> Option<&str> {
     let text = path.to_str()?;
     let (scheme, _) = text.split_once("://")?;
-    // A single letter is a drive of Windows.
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    // A single letter is a Windows drive.
     let is_scheme = scheme.len() > 1
         && scheme.starts_with(|first: char| first.is_ascii_alphabetic())
         && scheme.bytes().all(is_allowed);
@@ -31,12 +31,12 @@ pub(crate) fn locate(url: &str) -> Result<Location> {
         |what: &str, why: &str| Error::new(ErrorKind::Config, format!("open library {what}: {why}"));
     // A message may show the URL only after it is known to contain no password.
     let parsed = Url::parse(url)
-        .map_err(|_| invalid("by its url", "it is not a url; write it as s3://bucket/prefix"))?;
+        .map_err(|_| invalid("by its URL", "it does not parse; write it as s3://bucket/prefix"))?;
     let has_secret = !parsed.username().is_empty() || parsed.password().is_some();
     if has_secret || parsed.query().is_some() || parsed.fragment().is_some() {
         return Err(invalid(
-            "by its url",
-            "it has a user, a query or a fragment; credentials are read from the environment",
+            "by its URL",
+            "it has a user name or password, a query or a fragment; credentials are read from the environment",
         ));
     }
     let display_url = parsed.as_str().trim_end_matches('/');
@@ -48,7 +48,7 @@ pub(crate) fn locate(url: &str) -> Result<Location> {
         "s3" | "s3a" | "https" => s3(&parsed, display_url).map(Location::Bucket),
         _ => Err(invalid(
             display_url,
-            "this kind of url is not supported; open the store with object_store, and pass it to Library::on_store",
+            "this kind of URL is not supported; open the store with object_store, and pass it to Library::on_store",
         )),
     }
 }
@@ -80,7 +80,7 @@ fn s3(url: &Url, display_url: &str) -> Result<Bucket> {
     // Fails if the program has installed a crypto provider already. Then that one is used.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = |key, value: &str| (Key::Client(key), value.to_owned());
-    let bounds = [
+    let timeouts = [
         client(ClientConfigKey::ConnectTimeout, "5 seconds"),
         client(ClientConfigKey::Timeout, "60 seconds"),
     ];
@@ -95,7 +95,7 @@ fn s3(url: &Url, display_url: &str) -> Result<Bucket> {
             max_retries: 3,
             retry_timeout: Duration::from_secs(30),
         });
-    for (key, value) in bounds {
+    for (key, value) in timeouts {
         builder = builder.with_config(key, value);
     }
     // This is how Amazon S3 copies without overwriting. Other stores need a header, set in AWS_COPY_IF_NOT_EXISTS.
@@ -153,9 +153,9 @@ mod tests {
                 "credentials are read from the environment",
             ),
             ("s3://[hidden", "write it as s3://bucket/prefix"),
-            ("gs://films/team", "this kind of url is not supported"),
-            ("memory:///", "this kind of url is not supported"),
-            ("s3+https://films/team", "this kind of url is not supported"),
+            ("gs://films/team", "this kind of URL is not supported"),
+            ("memory:///", "this kind of URL is not supported"),
+            ("s3+https://films/team", "this kind of URL is not supported"),
         ] {
             let error = rejected(url);
             assert!(

@@ -56,7 +56,7 @@ impl Reached {
     async fn create(&self, create: Create, before: BeforeSend<'_>) -> Result<AcceptedJob> {
         yield_now().await;
         let was_stopped = self.is_stopped.load(Ordering::Relaxed);
-        before.check().await?;
+        before.check_all().await?;
         self.nothing_is_sent_after(was_stopped);
         let number = self.number;
         // DNS, the connection and TLS.

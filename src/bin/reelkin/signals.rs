@@ -97,7 +97,7 @@ async fn handle_signals(
 
 /// The signals that end a program: SIGINT, SIGTERM and SIGHUP.
 #[cfg(unix)]
-struct SignalStreams {
+pub(crate) struct SignalStreams {
     /// `None` for a signal that is ignored, as with `nohup`.
     each: [Option<tokio::signal::unix::Signal>; 3],
 }
@@ -107,7 +107,7 @@ impl SignalStreams {
     /// The numbers of SIGINT, SIGTERM and SIGHUP, which are the same on all systems.
     const NUMBERS: [u8; 3] = [2, 15, 1];
 
-    fn new() -> std::io::Result<Self> {
+    pub(crate) fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
 
         let [mut int, mut term, mut hup] = [None, None, None];
@@ -122,7 +122,7 @@ impl SignalStreams {
     }
 
     /// Waits for a signal and returns its number.
-    async fn next(&mut self) -> u8 {
+    pub(crate) async fn next(&mut self) -> u8 {
         async fn one(signal: &mut Option<tokio::signal::unix::Signal>) {
             let received = match signal {
                 Some(signal) => signal.recv().await,
@@ -158,7 +158,7 @@ fn is_ignored(signal: libc::c_int) -> bool {
 
 /// Ctrl-C, on systems without signals.
 #[cfg(not(unix))]
-struct SignalStreams;
+pub(crate) struct SignalStreams;
 
 #[cfg(not(unix))]
 impl SignalStreams {
@@ -166,11 +166,11 @@ impl SignalStreams {
         clippy::unnecessary_wraps,
         reason = "the same signature as on Unix, where it can fail"
     )]
-    fn new() -> std::io::Result<Self> {
+    pub(crate) fn new() -> std::io::Result<Self> {
         Ok(Self)
     }
 
-    async fn next(&mut self) -> u8 {
+    pub(crate) async fn next(&mut self) -> u8 {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

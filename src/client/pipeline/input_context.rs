@@ -23,8 +23,10 @@ pub(crate) struct InputContext<'a> {
     /// `video`, or the role of an image.
     role: &'a str,
     name: &'a str,
-    /// A valid kind of file, and an example of its name.
-    expected: [&'static str; 2],
+    /// A valid kind of file, such as `an MP4`.
+    expected_kind: &'static str,
+    /// An example of the name of such a file.
+    example: &'static str,
 }
 
 /// The reason why a data URL cannot be decoded.
@@ -41,7 +43,8 @@ impl<'a> InputContext<'a> {
         Self {
             role: "video",
             name,
-            expected: ["an MP4", "clip.mp4"],
+            expected_kind: "an MP4",
+            example: "clip.mp4",
         }
     }
 
@@ -50,7 +53,8 @@ impl<'a> InputContext<'a> {
         Self {
             role,
             name,
-            expected: ["a PNG, JPEG or WebP file", "picture.png"],
+            expected_kind: "a PNG, JPEG or WebP file",
+            example: "picture.png",
         }
     }
 
@@ -77,7 +81,7 @@ impl<'a> InputContext<'a> {
     /// `NotFound`, or `InvalidRequest` for anything that is not a regular file. A pipe could block its reader forever.
     pub(crate) async fn length(self, path: &Path) -> Result<u64> {
         let metadata = metadata(path).await.map_err(|error| self.unreadable(error))?;
-        let [expected, _] = self.expected;
+        let expected = self.expected_kind;
         if metadata.is_dir() {
             return Err(self.invalid(format_args!("it is a folder; give {expected}")));
         }
@@ -89,7 +93,7 @@ impl<'a> InputContext<'a> {
 
     /// Checks that the service can fetch a URL, as far as its form shows.
     pub(crate) fn check_url(self, client: &VideoClient, url: &str) -> Result<Url> {
-        let [_, example] = self.expected;
+        let example = self.example;
         let parsed = Url::parse(url).map_err(|_| {
             self.invalid(format_args!(
                 "it is not a URL; write it as https://host/{example}"
@@ -107,7 +111,7 @@ impl<'a> InputContext<'a> {
     pub(crate) fn check_file_id(self, id: &str) -> Result<()> {
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         if id.is_empty() || !id.bytes().all(is_allowed) {
-            return Err(self.invalid("it is no file_id; an example of one is file_12ab"));
+            return Err(self.invalid("it is not a file_id; a file_id looks like file_12ab"));
         }
         Ok(())
     }

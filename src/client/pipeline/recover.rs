@@ -98,7 +98,7 @@ impl WorkEvent for RecoveryEvent {
         }
     }
 
-    fn name(error: Error, (): &()) -> Error {
+    fn add_id(error: Error, (): &()) -> Error {
         error
     }
 }

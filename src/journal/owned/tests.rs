@@ -57,7 +57,7 @@ async fn replace(owned: &mut OwnedRecord, change: &(impl Fn(&mut JobRecord) + Se
     owned.put(change, Some(&version)).await.unwrap()
 }
 
-/// Returns a moment after which a lease has expired.
+/// Returns a moment so long ago that a lease renewed then has expired.
 fn long_ago() -> Moment {
     Moment::at(
         Instant::now().checked_sub(LEASE_DURATION).unwrap(),

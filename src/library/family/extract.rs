@@ -100,7 +100,8 @@ fn ima2_parent(record: &ClipRecord) -> Option<Result<Link, String>> {
     ))
 }
 
-/// Returns the ids of the branch before the clip, the clip's own id in the block, and whether there is a gap.
+/// Returns the ids of the clips before this one in its branch, the clip's own id in the block, and whether clips may be
+/// missing after the first id, because a full block drops old entries.
 fn trail(record: &ClipRecord) -> (Vec<String>, Option<String>, bool) {
     let Some(block) = record.video_continuity.as_ref() else {
         return (Vec::new(), None, false);

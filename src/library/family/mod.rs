@@ -1,8 +1,9 @@
 //! Finds the family of a clip in the library.
 //!
 //! One pass over all sidecars collects a few hundred bytes per clip: its id, its hash and its parents. The links are
-//! resolved in memory, and only the sidecars of the family are read again for the details. In a folder an unchanged
-//! sidecar is not read, only its stamp. Time and memory grow linearly with the library, by microseconds per clip.
+//! resolved in memory, and only the sidecars of the family are read again for the details. Where the folder has an
+//! index, unchanged sidecars are not read: their metadata shows that they are unchanged. Time and memory grow linearly
+//! with the library: by microseconds and a few hundred bytes per clip.
 
 mod cache;
 mod extract;
@@ -40,8 +41,8 @@ impl Library {
     /// `videoContinuity`. A parent that does not exist is a missing member, with what its sidecar or a child contains
     /// about it. A sidecar that cannot be read results in a note and does not hide other clips.
     ///
-    /// Reads every sidecar of the library once, and those of the family twice. In a folder, sidecars outside the family
-    /// are only read if they changed since the last call.
+    /// Reads every sidecar of the library once, and those of the family a second time. In a large folder on Linux, the
+    /// first pass reads only the sidecars that changed since the last call.
     ///
     /// A clip whose hash is not recorded may be a missing parent under another name. Its bytes are hashed in two cases:
     /// its size is that of a missing parent of this family, or it belongs to this family and its size is that of a
@@ -133,11 +134,11 @@ impl Library {
             }
         }
         scan.entries.extend(cache.finish().await);
-        // Sidecars are read in any order, but the result must not depend on it.
+        // Sidecars are read in any order. Only the choice of the notes that are left out may depend on it.
         scan.entries.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         scan.notes.sort_unstable();
         if left_out > 0 {
-            scan.notes.push(format!("{left_out} more notes of this kind"));
+            scan.notes.push(format!("{left_out} more notes were left out"));
         }
         Ok(scan)
     }

@@ -12,13 +12,14 @@ use crate::media::limits::{Interrupt, MediaOptions};
 use crate::media::source::MediaSource;
 use crate::media::worker::{self, Pending};
 
-/// Decodes the frames at `positions` of each clip, several clips in parallel, and returns them in the order of the clips.
+/// Decodes the frames at `positions` of each clip, several clips in parallel, and returns them in the order of the
+/// clips.
 ///
-/// Clips are opened as the iterator advances. At most twice as many clips as the machine has cores are in progress or
-/// finished and not yet returned. An error concerns one clip only; the iterator continues with the next.
+/// Clips are opened as the iterator advances. At most two clips per core are in progress, or finished and not yet
+/// returned. An error concerns one clip only; the iterator continues with the next.
 ///
-/// The limits of `options` apply to each clip, and each deadline counts from the start of its work. Dropping the iterator
-/// stops the work on clips that were not returned yet.
+/// The limits of `options` apply to each clip, and each deadline counts from the start of its work. Dropping the
+/// iterator stops the work on clips that were not returned yet.
 ///
 /// ```no_run
 /// # fn main() -> reelkin::Result<()> {
@@ -87,7 +88,7 @@ where
 impl<I> Drop for FramesOfClips<I> {
     fn drop(&mut self) {
         self.stop.raise();
-        // Each of them ends at its next packet.
+        // Each wait is short: the work ends at its next packet, or is abandoned after a grace period.
         for pending in self.running.drain(..).flatten() {
             let _ = pending.wait();
         }

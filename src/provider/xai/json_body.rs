@@ -69,7 +69,7 @@ impl JsonBodyBuilder {
     }
 }
 
-/// Returns the content of media as a piece of a request body.
+/// Converts media content to the content type of a request body.
 pub(super) fn body_content(content: &MediaContent) -> Content {
     match content {
         MediaContent::Memory(bytes) => Content::Memory(bytes.clone()),

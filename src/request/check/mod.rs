@@ -134,7 +134,7 @@ fn whole_seconds(field: &str, duration: Duration) -> Result<u32> {
         .map_err(|_| Error::invalid(format!("{field} {seconds} s is out of range: use 1 to 15 s")))
 }
 
-/// Checks the options for keeping a result in the service's Files.
+/// Checks the options for keeping a result in the service's Files API.
 fn check_storage(storage: &StorageOptions) -> Result<()> {
     if storage.filename.trim().is_empty() {
         return Err(Error::invalid(

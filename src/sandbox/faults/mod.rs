@@ -43,7 +43,7 @@ impl Fault {
     /// The syntax of a fault and all kinds, for the help of a program.
     pub const HELP: &str = kind::HELP;
 
-    /// Returns a fault that applies every time, to the operation that its kind is meant for.
+    /// Returns a fault that applies every time, to the default operation of its kind or, if it has none, to all.
     pub fn new(kind: FaultKind) -> Self {
         Self {
             operation: kind.default_operation(),
@@ -66,7 +66,8 @@ impl Fault {
         self
     }
 
-    /// Skips this many requests before the fault applies.
+    /// Skips this many requests before the fault applies. A request to which an earlier fault applied at the same stage
+    /// is not counted.
     pub fn after(mut self, requests: u32) -> Self {
         self.after = requests;
         self

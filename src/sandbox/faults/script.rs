@@ -7,7 +7,7 @@ use axum::http::Method;
 use super::{Fault, FaultKind, FaultOperation, Stage};
 use crate::sandbox::transport::byte_faults::RequestLimit;
 
-/// The faults in force, each with the number of requests that it has matched.
+/// The faults in force, each with the number of requests that it has counted: those it skipped and those it applied to.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
     faults: Mutex<Vec<(Fault, u32)>>,
@@ -27,7 +27,9 @@ impl Script {
         self.lock().iter().map(|(fault, _)| fault.clone()).collect()
     }
 
-    /// Returns the faults that apply now, the first match and every delay, and counts them as used. Delays come first.
+    /// Returns the faults that apply to a request at a stage, delays first, and counts the request for each of them.
+    ///
+    /// These are every delay and the first other fault that matches; at [`Stage::Render`], every fault that matches.
     pub(crate) fn trigger(
         &self,
         operation: FaultOperation,
@@ -53,7 +55,7 @@ impl Script {
                 continue;
             }
             *seen += 1;
-            if *seen <= fault.after {
+            if *seen <= fault.after || fault.times == Some(0) {
                 continue;
             }
             has_match |= !is_delay;

@@ -1,6 +1,6 @@
 //! The form of Responses: parses a request body into a question and writes an answer as a response body.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::answer::{Answer, Finish};
 use super::event_stream::split_pieces;
@@ -20,7 +20,7 @@ pub(crate) struct ResponsesRequest {
     /// Whether reasoning includes its encrypted content.
     encrypted: bool,
     /// The fields of the request that the response repeats.
-    echo: Map<String, Value>,
+    echo: Value,
 }
 
 /// Checks a request body. `raw` is the same body, for the fields that the response repeats.
@@ -74,7 +74,6 @@ pub(crate) fn parse(body: ResponsesBody, raw: &Value, zdr: bool) -> Result<Respo
         ..Question::new(model, effort, tools)
     };
     question.tokens += body.instructions.as_deref().map_or(0, text_tokens);
-    let mut is_empty = false;
     match body.input {
         Input::Text(text) => {
             question.tokens += text_tokens(&text);
@@ -82,7 +81,6 @@ pub(crate) fn parse(body: ResponsesBody, raw: &Value, zdr: bool) -> Result<Respo
         }
         Input::Items(items) => {
             question.messages = items.len() as u64;
-            is_empty = items.is_empty();
             let mut calls = Vec::new();
             for item in items {
                 add_item(
@@ -94,9 +92,7 @@ pub(crate) fn parse(body: ResponsesBody, raw: &Value, zdr: bool) -> Result<Respo
             }
         }
     }
-    if is_empty
-        || (question.text.is_empty() && question.pictures.is_empty() && question.tool_output.is_none())
-    {
+    if question.text.is_empty() && question.pictures.is_empty() && question.tool_output.is_none() {
         return Err(Rejection::invalid(
             "input",
             "Input must have at least one content element.",
@@ -115,9 +111,6 @@ pub(crate) fn parse(body: ResponsesBody, raw: &Value, zdr: bool) -> Result<Respo
         "text": { "format": raw.pointer("/text/format").cloned().unwrap_or(json!({ "type": "text" })) },
         "tool_choice": sent_or("tool_choice", json!("auto")), "tools": sent_or("tools", json!([])), "store": store,
     });
-    let Value::Object(echo) = echo else {
-        return Err(Rejection::invalid("input", "The request cannot be said again."));
-    };
     Ok(ResponsesRequest {
         question,
         previous_id: body.previous_response_id,
@@ -207,13 +200,18 @@ fn picture(url: Option<String>, file_id: Option<String>) -> Result<MediaRef, Rej
     }
 }
 
+/// Returns the status of a finished answer.
+const fn status(answer: &Answer) -> &'static str {
+    match answer.finish {
+        Finish::Truncated => "incomplete",
+        Finish::Complete => "completed",
+    }
+}
+
 /// Returns the items of the output. Reasoning and searches come first.
 fn output_items(answer: &Answer, encrypted: bool) -> Vec<Value> {
     let mut items = Vec::new();
-    let status = match answer.finish {
-        Finish::Truncated => "incomplete",
-        Finish::Complete => "completed",
-    };
+    let status = status(answer);
     if let Some(reasoning) = &answer.reasoning {
         let mut item = json!({
             "id": format!("rs_{}", answer.id), "type": "reasoning", "status": "completed",
@@ -256,7 +254,7 @@ fn output_items(answer: &Answer, encrypted: bool) -> Vec<Value> {
 
 /// Returns the response body with this status, which is `in_progress` at the beginning of a stream.
 fn body(request: &ResponsesRequest, answer: &Answer, status: &str, output: Vec<Value>) -> Value {
-    let mut body = Value::Object(request.echo.clone());
+    let mut body = request.echo.clone();
     body["id"] = json!(answer.id.to_string());
     body["object"] = json!("response");
     body["created_at"] = json!(answer.created);
@@ -276,11 +274,8 @@ fn body(request: &ResponsesRequest, answer: &Answer, status: &str, output: Vec<V
 
 /// Returns the response body of a finished answer.
 pub(crate) fn finished_body(request: &ResponsesRequest, answer: &Answer) -> Value {
-    let status = match answer.finish {
-        Finish::Truncated => "incomplete",
-        Finish::Complete => "completed",
-    };
-    body(request, answer, status, output_items(answer, request.encrypted))
+    let output = output_items(answer, request.encrypted);
+    body(request, answer, status(answer), output)
 }
 
 /// Returns the events of the stream, numbered and in order.
@@ -294,10 +289,7 @@ pub(crate) fn events(request: &ResponsesRequest, answer: &Answer) -> Vec<Value> 
         push_item_events(&mut all, index, &item);
     }
     let finished = finished_body(request, answer);
-    let kind = match answer.finish {
-        Finish::Truncated => "response.incomplete",
-        Finish::Complete => "response.completed",
-    };
+    let kind = format!("response.{}", status(answer));
     all.push(json!({ "type": kind, "response": finished }));
     for (number, event) in all.iter_mut().enumerate() {
         event["sequence_number"] = json!(number);

@@ -94,8 +94,8 @@ impl TokenUsage {
 /// and four per character beyond it, such as an emoji, which tokenizers split into bytes.
 pub(super) fn text_tokens(text: &str) -> u64 {
     let (mut ascii, mut others) = (0_u64, 0_u64);
-    for letter in text.chars() {
-        match letter.len_utf8() {
+    for character in text.chars() {
+        match character.len_utf8() {
             1 => ascii += 1,
             4 => others += 4,
             _ => others += 1,
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_depend_on_the_script() {
+    fn tokens_depend_on_the_characters() {
         assert_eq!(text_tokens("four letters"), 3);
         assert_eq!(text_tokens("\u{706f}\u{53f0}"), 2);
         assert_eq!(text_tokens("\u{1f3ae}"), 4);

@@ -42,10 +42,7 @@ pub(super) async fn add_faults(
     let parsed: Result<Vec<Fault>, _> = faults.iter().map(|text| text.parse()).collect();
     app.script
         .add(parsed.map_err(|error| Refusal::invalid(error.to_string()))?);
-    Ok(json_response(
-        StatusCode::OK,
-        &json!({ "faults": app.script.list() }),
-    ))
+    Ok(list_faults(State(app)).await)
 }
 
 pub(super) async fn clear_faults(State(app): State<App>) -> Response {

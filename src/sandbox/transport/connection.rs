@@ -1,7 +1,7 @@
 //! Connections that can be closed or reset at any byte.
 //!
-//! Owns the sockets below HTTP, so that a request can be left without a single byte of reply. Knows nothing of the
-//! content.
+//! Owns the sockets below HTTP, so that a request may get no byte of a reply. Of the content it knows only whether a
+//! reply is an interim one (1xx).
 
 use std::io;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 
 use super::byte_faults::{ReadFrom, ReplyFault, ReplyProgress, RequestLimit, RequestProgress, WriteStep};
 
-/// What the server may order of a connection while its socket is in use.
+/// What the server can tell a connection to do while its socket is in use.
 #[derive(Debug, Default)]
 struct State {
     closed: AtomicBool,
@@ -123,7 +123,7 @@ impl FaultStream {
         let state = &self.connection.0;
         state.waker.register(context.waker());
         if state.closed.load(Ordering::Acquire) {
-            return Err(self.end(state.reset.load(Ordering::Acquire)));
+            return Err(self.close_error(state.reset.load(Ordering::Acquire)));
         }
         Ok(())
     }
@@ -135,8 +135,8 @@ impl FaultStream {
         }
     }
 
-    /// Returns the error with which the server drops the connection.
-    fn end(&self, reset: bool) -> io::Error {
+    /// Prepares a TCP reset if `reset` is set, and returns the error that closes the connection.
+    fn close_error(&self, reset: bool) -> io::Error {
         if reset {
             // If this fails, the connection is closed without a reset.
             let _ = self.stream.set_zero_linger();
@@ -144,11 +144,12 @@ impl FaultStream {
         io::Error::new(io::ErrorKind::ConnectionReset, "closed by a fault")
     }
 
-    /// Waits until the peer has closed the connection, for a reply that has stalled.
+    /// Waits until the peer has closed the connection, for a reply that has stalled. Never returns `Ready(Ok(_))`. If
+    /// the peer has sent bytes that were not read, only [`Connection::close`] wakes the task.
     fn poll_peer_closed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut byte = [0; 1];
         match self.stream.poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
-            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(self.end(false))),
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(self.close_error(false))),
             _ => Poll::Pending,
         }
     }
@@ -171,7 +172,7 @@ impl FaultStream {
             (WriteStep::Flip(_), None) => 0,
             (WriteStep::Pause, _) => return Poll::Pending,
             (WriteStep::Stall, _) => return self.poll_peer_closed(cx),
-            (WriteStep::End { reset }, _) => return Poll::Ready(Err(self.end(reset))),
+            (WriteStep::End { reset }, _) => return Poll::Ready(Err(self.close_error(reset))),
         };
         reply.add_written(written);
         Poll::Ready(Ok(written))
@@ -208,7 +209,7 @@ impl AsyncRead for FaultStream {
                 ReadFrom::End => {
                     // Also for writing: half a request gets no reply.
                     this.connection.close();
-                    return Poll::Ready(Err(this.end(false)));
+                    return Poll::Ready(Err(this.close_error(false)));
                 }
             }
         }
@@ -245,7 +246,7 @@ impl AsyncWrite for FaultStream {
         self.check(cx)?;
         let end = self.connection.0.reply().as_ref().and_then(ReplyProgress::end);
         if let Some(reset) = end {
-            return Poll::Ready(Err(self.end(reset)));
+            return Poll::Ready(Err(self.close_error(reset)));
         }
         Pin::new(&mut self.stream).poll_flush(cx)
     }

@@ -258,8 +258,8 @@ async fn invalid_clips_are_refused_before_they_are_sent() {
         ("ftp://host/a.mp4", 2, &["ftp", "https"]),
         ("data:video/mp4;base64,!!!", 2, &["data URL", "base64"]),
         ("data:video/mp4,abc", 2, &["data URL", "base64"]),
-        ("file_12 ab", 2, &["video file_12 ab", "no file_id"]),
-        ("file_12/../34", 2, &["video file_12/../34", "no file_id"]),
+        ("file_12 ab", 2, &["video file_12 ab", "not a file_id"]),
+        ("file_12/../34", 2, &["video file_12/../34", "not a file_id"]),
     ];
     for (clip, code, words) in rows {
         for verb in ["edit", "extend"] {

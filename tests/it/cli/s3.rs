@@ -198,11 +198,11 @@ async fn bucket_errors_are_reported_before_anything_is_paid() {
             2,
             "open library s3://films/team: its endpoint is http; set AWS_ALLOW_HTTP=true",
         ),
-        (&password, 2, "open library by its url: it has a user"),
+        (&password, 2, "open library by its URL: it has a user"),
         (
             &kind,
             2,
-            "open library gs://films/team: this kind of url is not supported",
+            "open library gs://films/team: this kind of URL is not supported",
         ),
         (
             &half,

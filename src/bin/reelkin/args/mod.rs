@@ -29,7 +29,7 @@ pub(crate) use values::{one_of, seconds};
         0    success\n  \
         1    failure\n  \
         2    invalid arguments\n  \
-        3    submission unknown: a request was sent, but no response was received\n  \
+        3    submission unknown: a request was sent, but no usable reply was received\n  \
         4    rejected by moderation\n  \
         5    over budget\n  \
         130, 143, 129    interrupted by SIGINT, SIGTERM or SIGHUP"
@@ -44,11 +44,11 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
-    /// The library that stores the clips: a folder, or a bucket URL (requires the feature s3)
+    /// The library that stores the clips: a folder, or the URL of a bucket if this build supports buckets
     #[arg(
         long,
         global = true,
-        value_name = "DIR",
+        value_name = "DIR|URL",
         env = "REELKIN_LIBRARY",
         default_value = "clips"
     )]
@@ -69,7 +69,7 @@ pub(crate) struct GlobalArgs {
     pub(crate) budget: BudgetArgs,
 }
 
-// All processes that use a library share its ledger, so these limits hold across processes.
+// All processes that use a library share its ledger, so these limits count the requests of every process.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Budget options")]
 pub(crate) struct BudgetArgs {

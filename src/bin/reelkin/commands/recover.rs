@@ -147,7 +147,7 @@ fn print_recovered(recovered: &Recovered) {
     let groups = [
         ("ended without a clip", &recovered.failed),
         ("still open; run `reelkin recover` again later", &recovered.open),
-        ("sent, but no response was received", &recovered.unsettled),
+        ("sent, but no usable reply was received", &recovered.unsettled),
         ("another process is working on it", &recovered.held_by_others),
     ];
     let mut is_empty = recovered.saved.is_empty() && recovered.dropped == 0;

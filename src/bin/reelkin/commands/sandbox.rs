@@ -7,8 +7,13 @@ use clap::Args;
 use reelkin::sandbox::{Fault, Sandbox};
 use serde_json::json;
 
+use crate::args::seconds;
 use crate::output::{self, CliError, CommandResult, ExitCode};
 use crate::session::block_on;
+use crate::signals::SignalStreams;
+
+/// Maximum of `--seconds-per-job`.
+const MAX_JOB_DURATION: Duration = Duration::from_secs(86_400);
 
 #[derive(Debug, Args)]
 #[command(after_help = faults_help())]
@@ -23,9 +28,9 @@ pub(crate) struct SandboxArgs {
     /// The API key to require [default: a random key]
     #[arg(long, value_name = "KEY")]
     api_key: Option<String>,
-    /// The duration of a job, in seconds
-    #[arg(long, value_name = "S", default_value = "2")]
-    seconds_per_job: f64,
+    /// The minimum duration of a job, in seconds
+    #[arg(long, value_name = "S", value_parser = seconds, allow_negative_numbers = true, default_value = "2")]
+    seconds_per_job: Duration,
     /// Require `output.upload_url`, as the service does for teams with zero data retention
     #[arg(long)]
     zdr: bool,
@@ -47,7 +52,7 @@ fn faults_help() -> String {
 }
 
 pub(crate) fn run(args: &SandboxArgs) -> CommandResult {
-    if !(0.0..=86_400.0).contains(&args.seconds_per_job) {
+    if args.seconds_per_job > MAX_JOB_DURATION {
         return Err(CliError::Usage(
             "--seconds-per-job must be between 0 and 86400".to_owned(),
         ));
@@ -55,7 +60,7 @@ pub(crate) fn run(args: &SandboxArgs) -> CommandResult {
     block_on(async {
         let mut builder = Sandbox::builder()
             .listen(args.listen)
-            .min_job_duration(Duration::from_secs_f64(args.seconds_per_job))
+            .min_job_duration(args.seconds_per_job)
             .zero_data_retention(args.zdr);
         for host in &args.allowed_hosts {
             builder = builder.allow_host(host);
@@ -66,6 +71,9 @@ pub(crate) fn run(args: &SandboxArgs) -> CommandResult {
         for fault in &args.faults {
             builder = builder.fault(fault.clone());
         }
+        // Listened for from here on, so that a signal lets the sandbox remove its clips from the disk.
+        let mut signals =
+            SignalStreams::new().map_err(|error| CliError::Local(format!("listen for signals: {error}")))?;
         let mut sandbox = builder.start().await?;
         output::print_json(&json!({ "base_url": sandbox.base_url(), "api_key": sandbox.api_key() }));
         // The server is of no use if its address could not be printed.
@@ -74,20 +82,9 @@ pub(crate) fn run(args: &SandboxArgs) -> CommandResult {
         }
         tokio::select! {
             () = sandbox.wait() => {}
-            _ = tokio::signal::ctrl_c() => {}
-            () = terminated() => {}
+            _ = signals.next() => {}
         }
         sandbox.stop().await;
         Ok(ExitCode::Success)
     })
-}
-
-/// Waits for SIGTERM, so that the sandbox can remove its clips from the disk.
-async fn terminated() {
-    #[cfg(unix)]
-    if let Ok(mut signal) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        signal.recv().await;
-        return;
-    }
-    std::future::pending::<()>().await;
 }

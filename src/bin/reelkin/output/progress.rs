@@ -34,9 +34,9 @@ pub(crate) async fn draw(mut updates: impl Stream<Item = Progress> + Unpin) {
             bar.set_position(percent);
         }
         if !is_terminal {
-            // Steps of 10 % keep logs short.
+            // Steps of 10% keep logs short.
             let line = match percent {
-                Some(percent) => format!("{message} {} %", percent / 10 * 10),
+                Some(percent) => format!("{message} {}%", percent / 10 * 10),
                 None => message,
             };
             if line != last_line {

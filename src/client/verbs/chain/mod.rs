@@ -41,13 +41,13 @@ pub struct ChainOutcome {
     pub drift: Vec<Option<Drift>>,
 }
 
-/// An event of a chain, in order.
+/// An event of a chain. A chain emits its events in order.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum ChainEvent {
-    /// A clip was started, or its job was picked up again.
+    /// A clip was started, or its job was resumed.
     StepStarted {
         /// The number of the clip. The first clip of the chain is 0.
         clip: u32,
@@ -87,7 +87,7 @@ impl WorkEvent for ChainEvent {
         matches!(self, Self::Step { job, .. } if job.is_droppable())
     }
 
-    fn name(error: Error, _id: &String) -> Error {
+    fn add_id(error: Error, _id: &String) -> Error {
         error
     }
 }
@@ -105,7 +105,7 @@ impl VideoClient {
     /// clips, or [`start`](Chain::start) it for a handle with events.
     ///
     /// The progress is saved in the library at `chains/<id>.json`. The same request, in any process, continues at the
-    /// first missing clip. A job that was sent is picked up and not sent again. A clip whose color, contrast or
+    /// first missing clip. A job that was sent is resumed and not sent again. A clip whose color, contrast or
     /// sharpness differs much from clip 0 gets a warning in its sidecar ([`Drift`]).
     ///
     /// # Errors
