@@ -451,6 +451,26 @@ async fn a_signal_at_any_moment_loses_nothing() {
     }
 }
 
+#[tokio::test]
+async fn a_sandbox_removes_its_files_at_every_signal() {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        let folder = tempfile::tempdir().unwrap();
+        let program = Program::in_folder(folder.path())
+            .env("TMPDIR", folder.path().to_str().unwrap())
+            .arg("sandbox");
+        let mut running = Running::start(program);
+        let mut line = String::new();
+        // It prints its address when it is ready.
+        let mut stdout = BufReader::new(running.child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        let files = || std::fs::read_dir(folder.path()).unwrap().count();
+        assert!(files() > 0, "{line}");
+        running.signal(signal);
+        assert_eq!(running.child.wait().unwrap().code(), Some(0), "{signal}");
+        assert_eq!(files(), 0, "{signal}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_ignored_hangup_stays_ignored() {
     let bench = Bench::start(&[]).await;

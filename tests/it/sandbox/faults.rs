@@ -52,6 +52,13 @@ async fn a_lost_reply_creates_the_job_and_sends_no_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fault_for_no_request_never_applies() {
+    let bench = bench_with(&["create:reset,times=0"]).await;
+    let (status, _) = bench.post_json("/videos/generations", &body()).await;
+    assert_eq!((status, bench.sandbox.state().creates), (200, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reset_creates_nothing_and_sends_no_byte() {
     let bench = bench_with(&["create:reset,times=2"]).await;
     assert_eq!(send_raw(&bench, &raw_create(&bench)).await, b"");
