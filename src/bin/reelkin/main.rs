@@ -98,3 +98,7 @@ fn start_log(verbose: u8) {
         .log_internal_errors(false)
         .init();
 }
+
+#[cfg(test)]
+#[path = "../../../tests/command_reference/mod.rs"]
+mod command_reference;

@@ -1,0 +1,178 @@
+//! The page of the book with the options of each command, which is generated from the definitions of the program.
+//!
+//! To write the page: `UPDATE_DOCS=1 cargo test --all-features --bin reelkin command_reference`
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use clap::{Arg, Command, CommandFactory as _};
+
+use crate::args::Cli;
+
+const PAGE: &str = "docs/src/reference/commands.md";
+const HEAD: &str = "\
+# Options of each command
+
+<!-- Generated from src/bin/reelkin by tests/command_reference. -->
+
+[Command line](command-line.md) explains how the commands are used. The options of the first table apply to every command.
+
+";
+
+/// Returns the text of the page.
+fn page() -> String {
+    let mut program = Cli::command();
+    program.build();
+    let is_own = |arg: &&Arg| !matches!(arg.get_id().as_str(), "help" | "version");
+    let global: Vec<&Arg> = program
+        .get_arguments()
+        .filter(is_own)
+        .filter(|arg| arg.is_global_set())
+        .collect();
+    let mut page = String::from(HEAD);
+    table(&mut page, "option", global.iter().copied());
+    for command in program
+        .get_subcommands()
+        .filter(|command| command.get_name() != "help")
+    {
+        section(&mut page, command);
+    }
+    page
+}
+
+fn section(page: &mut String, command: &Command) {
+    // A hidden option exists only for its error message.
+    let is_own = |arg: &&Arg| !arg.is_global_set() && !arg.is_hide_set() && arg.get_id() != "help";
+    let (arguments, options): (Vec<&Arg>, Vec<&Arg>) = command
+        .get_arguments()
+        .filter(is_own)
+        .partition(|arg| arg.is_positional());
+    let usage = arguments.iter().map(|arg| format!(" {}", argument(arg)));
+    writeln!(page, "## {}\n", command.get_name()).unwrap();
+    writeln!(page, "{}.\n", text(&command.get_about().unwrap().to_string())).unwrap();
+    writeln!(
+        page,
+        "`reelkin {}{}{}`\n",
+        command.get_name(),
+        if options.is_empty() { "" } else { " [OPTIONS]" },
+        usage.collect::<String>()
+    )
+    .unwrap();
+    table(page, "argument", arguments.into_iter());
+    table(page, "option", options.into_iter());
+}
+
+/// Writes a table of arguments or options, if there are any.
+fn table<'a>(page: &mut String, what: &str, rows: impl ExactSizeIterator<Item = &'a Arg>) {
+    if rows.len() == 0 {
+        return;
+    }
+    writeln!(page, "| {what} | meaning |\n|---|---|").unwrap();
+    for arg in rows {
+        let name = if arg.is_positional() {
+            argument(arg)
+        } else {
+            option(arg)
+        };
+        let name = name.replace('|', "\\|");
+        writeln!(page, "| `{name}` | {} |", meaning(arg)).unwrap();
+    }
+    page.push('\n');
+}
+
+fn value_names(arg: &Arg) -> String {
+    let names = arg.get_value_names().unwrap_or_default();
+    names
+        .iter()
+        .map(clap::builder::Str::as_str)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Returns a positional argument as in the usage line of `--help`.
+fn argument(arg: &Arg) -> String {
+    let dots = if arg.get_num_args().is_some_and(|count| count.max_values() > 1) {
+        "..."
+    } else {
+        ""
+    };
+    let name = value_names(arg);
+    if arg.is_required_set() {
+        format!("{name}{dots}")
+    } else {
+        format!("[{name}{dots}]")
+    }
+}
+
+/// Returns an option with its short form and the name of its value.
+fn option(arg: &Arg) -> String {
+    let short = arg.get_short().map(|short| format!("-{short}"));
+    let long = arg.get_long().map(|long| format!("--{long}"));
+    let mut name = short.into_iter().chain(long).collect::<Vec<_>>().join(", ");
+    if arg.get_action().takes_values() {
+        write!(name, " {}", value_names(arg)).unwrap();
+    }
+    name
+}
+
+/// Returns the help of an option with its values, its default and its environment variable.
+fn meaning(arg: &Arg) -> String {
+    let help = arg
+        .get_help()
+        .unwrap_or_else(|| panic!("{} has no help", arg.get_id()));
+    let help = text(&help.to_string());
+    // A default that the program computes is part of the help.
+    let mut meaning = match help
+        .strip_suffix(']')
+        .and_then(|help| help.rsplit_once(" [default: "))
+    {
+        Some((help, default)) => format!("{help}. Default: {default}"),
+        None => help,
+    };
+    if arg.is_required_set() && !arg.is_positional() {
+        meaning.push_str(". Required");
+    }
+    if !arg.get_action().takes_values() {
+        return meaning;
+    }
+    let words = |words: Vec<String>| words.join(", ");
+    let values: Vec<_> = arg
+        .get_possible_values()
+        .iter()
+        .map(|value| format!("`{}`", value.get_name()))
+        .collect();
+    if !values.is_empty() {
+        write!(meaning, ". Values: {}", words(values)).unwrap();
+    }
+    let defaults: Vec<_> = arg
+        .get_default_values()
+        .iter()
+        .map(|value| format!("`{}`", value.to_string_lossy()))
+        .collect();
+    if !defaults.is_empty() {
+        write!(meaning, ". Default: {}", words(defaults)).unwrap();
+    }
+    if let Some(variable) = arg.get_env() {
+        write!(meaning, ". Environment: `{}`", variable.to_string_lossy()).unwrap();
+    }
+    meaning
+}
+
+/// Escapes what Markdown would interpret.
+fn text(help: &str) -> String {
+    help.replace('|', "\\|").replace('<', "&lt;").replace('\n', " ")
+}
+
+#[test]
+fn the_page_of_options_is_that_of_the_program() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
+    let page = page();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == page,
+        "{PAGE} is out of date: run UPDATE_DOCS=1 cargo test --all-features --bin reelkin command_reference"
+    );
+}
