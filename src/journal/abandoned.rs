@@ -3,8 +3,8 @@
 //! A record stays owned if its task was dropped, or if the write that should have released it failed. Other clients leave
 //! such a record alone for as long as this client lives, so this client releases it at the next renewal of its lease.
 
+use super::move_to_ledger::keeps_changing;
 use super::record::JobRecord;
-use super::transfer::keeps_changing;
 use super::{Journal, MAX_ATTEMPTS, WorkGuard, best_entry};
 use crate::error::Result;
 use crate::ids::RecordId;

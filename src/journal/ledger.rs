@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::{Bound, RangeBounds, RangeInclusive};
 
-use super::entry::{CostState, EntryName, day_of};
+use super::entry_name::{CostState, EntryName, day_of};
 use super::{Journal, entries};
 use crate::error::{Error, Result};
 use crate::host::now_millis;

@@ -9,13 +9,13 @@
 //! the ledger counts, and the next listing removes the other.
 
 mod abandoned;
-mod entry;
+mod entry_name;
 mod lease;
 mod ledger;
+mod move_to_ledger;
 mod owned;
 mod record;
 mod settle;
-mod transfer;
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
@@ -29,7 +29,7 @@ pub(crate) use self::record::JsonText;
 pub use self::record::{JobError, JobRecord, JobState};
 pub use self::settle::Settlement;
 
-use self::entry::{EntryName, day_of};
+use self::entry_name::{EntryName, day_of};
 use self::lease::{Lease, LeaseWatcher, Liveness, Moment, Renewal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::now_millis;

@@ -4,8 +4,8 @@
 //! sent, only the owner may write. A final state is never overwritten. Does not know what the states mean for a clip.
 
 use super::lease::{LEASE_DURATION, Moment};
+use super::move_to_ledger::{keeps_changing, outranks, without_owner};
 use super::record::{JobRecord, JobState};
-use super::transfer::{keeps_changing, outranks, without_owner};
 use super::{Journal, MAX_ATTEMPTS, WorkGuard};
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::host::now_millis;

@@ -2,7 +2,7 @@
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::entry::{CostState, EntryName};
+use super::entry_name::{CostState, EntryName};
 use super::record::{JobError, JobRecord, JobState};
 use super::{Claim, Journal, OpenJob, OwnedRecord, entries};
 use crate::error::{Error, ErrorKind, Result};

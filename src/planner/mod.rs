@@ -6,22 +6,22 @@
 //! It improves prompts and never tries to get around moderation. The instructions say so, and a request that a model
 //! declined is not rephrased and sent again.
 
-mod cost;
 #[cfg(feature = "media")]
-mod describe;
+mod analyze;
+mod clip_notes;
+mod cost;
 mod input;
-mod notes;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tracing::field::Empty;
 
+#[cfg(feature = "media")]
+pub(crate) use analyze::{SampledClip, describe, describe_query_size};
+pub use clip_notes::{ClipNotes, SeenFrame};
 use cost::MAX_OUTPUT_TOKENS;
 pub(crate) use cost::{QueryCost, QuerySize, max_query_cost};
-#[cfg(feature = "media")]
-pub(crate) use describe::{SampledClip, describe, describe_query_size};
 pub(crate) use input::{Ancestor, PlannerImage, PlannerInput};
-pub use notes::{ClipNotes, SeenFrame};
 
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::money::UsdTicks;
@@ -30,7 +30,7 @@ use crate::request::{PlannerFailure, PlannerSettings};
 use crate::stop::StopSignal;
 use crate::telemetry;
 
-const INSTRUCTIONS: &str = include_str!("instructions.md");
+const INSTRUCTIONS: &str = include_str!("plan_instructions.md");
 const ACTION: &str = "plan the prompt";
 
 /// Returns the maximum size of the query that [`plan`] sends.

@@ -68,7 +68,7 @@ fn the_instructions_never_try_to_get_around_moderation() {
     ] {
         assert!(INSTRUCTIONS.contains(part), "the text lost: {part}");
     }
-    for text in [INSTRUCTIONS, include_str!("analysis.md")] {
+    for text in [INSTRUCTIONS, include_str!("analyze_instructions.md")] {
         let text = text.to_lowercase();
         for phrase in [
             "bypass",

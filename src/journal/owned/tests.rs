@@ -3,7 +3,7 @@ use std::time::SystemTime;
 
 use object_store::memory::InMemory;
 
-use super::super::entry::day_of;
+use super::super::entry_name::day_of;
 use super::super::{Claim, ReserveResult, Settlement, entries};
 use super::*;
 use crate::host::Instant;

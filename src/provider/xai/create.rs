@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::error_reply::sanitize;
 use super::json_body::{JsonBodyBuilder, Media};
-use super::paid_retry::{error_for, send_paid};
+use super::paid_request::{error_for, send_paid};
 use crate::error::{Charge, Error, ErrorKind, Result};
 use crate::http::{Body, Http, Reply};
 use crate::model::AspectRatio;

@@ -13,8 +13,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use super::error_reply::{ErrorReply, is_moderation_verdict, sanitize};
-use super::paid_retry::{error_for, send_paid};
+use super::error_reply::{ErrorReply, sanitize};
+use super::moderation::is_moderation_verdict;
+use super::paid_request::{error_for, send_paid};
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::http::{Http, Reply};
 use crate::money::UsdTicks;

@@ -1,7 +1,7 @@
 //! The xAI service: implements [`Provider`] over its HTTP API.
 //!
 //! The only module that knows the JSON of the service. Each file owns one endpoint, both the request and the reply;
-//! `paid_retry` and `error_reply` hold the rules that they share.
+//! `paid_request`, `error_reply` and `moderation` hold the rules that they share.
 
 mod create;
 mod error_reply;
@@ -12,7 +12,8 @@ mod json_body;
 mod language_model;
 mod lenient_json;
 mod models;
-mod paid_retry;
+mod moderation;
+mod paid_request;
 mod poll;
 mod spans;
 

@@ -5,8 +5,9 @@
 
 use serde_json::Value;
 
-use super::error_reply::{ErrorReply, is_moderation_verdict, sanitize};
+use super::error_reply::{ErrorReply, sanitize};
 use super::lenient_json;
+use super::moderation::is_moderation_verdict;
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::http::{Http, Reply};
 use crate::model::VideoModel;

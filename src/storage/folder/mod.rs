@@ -36,7 +36,7 @@ use super::error::{io_error, store_error};
 use super::object::Object;
 use super::{
     Backend, CHAINS, Document, ExistingSidecar, FilePresence, FinishedPart, INCOMING, JOBS, LEDGER, OWNERS,
-    PART_SUFFIX, Part, QUARANTINE, Version, WriteCondition, blocking, temporary_name,
+    Part, QUARANTINE, Version, WriteCondition, blocking, temporary_name,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::ClipId;
@@ -200,7 +200,7 @@ impl Backend for Folder {
     }
 
     async fn is_free(&self, id: &ClipId) -> Result<bool> {
-        let part = format!("{INCOMING}/{}{PART_SUFFIX}", id.file_name());
+        let part = format!("{INCOMING}/{}", staging::part_name(id));
         let names = [id.file_name(), id.sidecar_name(), part];
         self.run(move |folder| {
             let is_free = |name: &String| fs::symlink_metadata(folder.join(name)).is_err();

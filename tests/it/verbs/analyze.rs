@@ -41,9 +41,9 @@ async fn analyze_sends_the_first_and_last_frame_of_a_library_clip() {
     }
     assert_eq!(
         question["instructions"],
-        include_str!("../../../src/planner/analysis.md")
+        include_str!("../../../src/planner/analyze_instructions.md")
     );
-    question["instructions"] = json!("(src/planner/analysis.md)");
+    question["instructions"] = json!("(src/planner/analyze_instructions.md)");
     for part in question["input"][0]["content"].as_array_mut().unwrap() {
         if let Some(url) = part.get_mut("image_url") {
             *url = json!("(picture)");

@@ -46,9 +46,9 @@ async fn the_question_matches_the_fixture() {
     };
     assert_eq!(
         question["instructions"],
-        include_str!("../../../src/planner/instructions.md")
+        include_str!("../../../src/planner/plan_instructions.md")
     );
-    question["instructions"] = json!("(src/planner/instructions.md)");
+    question["instructions"] = json!("(src/planner/plan_instructions.md)");
     assert_eq!(*question, fixture("language/plan-request.json"));
     let post = &rig.server.requests_to("/v1/responses")[0];
     assert_eq!(post.header("authorization"), Some(&*format!("Bearer {KEY}")));

@@ -1,6 +1,6 @@
 //! Moves settled records from `jobs/` to the ledger, and corrects them there.
 
-use super::entry::{EntryName, day_of};
+use super::entry_name::{EntryName, day_of};
 use super::record::{JobRecord, JobState};
 use super::{Journal, MAX_ATTEMPTS, best_entry, entries};
 use crate::error::{Error, ErrorKind, Result};

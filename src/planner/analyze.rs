@@ -6,13 +6,13 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::clip_notes::{ClipNotes, SeenFrame};
 use super::cost::{MAX_OUTPUT_TOKENS, QueryCost, QuerySize};
-use super::notes::{ClipNotes, SeenFrame};
 use crate::error::Result;
 use crate::provider::{ModelQuery, Provider, QueryPart};
 use crate::stop::StopSignal;
 
-const INSTRUCTIONS: &str = include_str!("analysis.md");
+const INSTRUCTIONS: &str = include_str!("analyze_instructions.md");
 const ACTION: &str = "analyze the clip";
 
 /// The frames of a clip that a model receives.
