@@ -453,15 +453,46 @@ impl Journal {
         }
     }
 
-    /// Returns the first record of a job. Skips records that cannot be read, which could not be claimed either.
+    /// Returns the record of a job: that of its request, or else the oldest one that picks it up. Skips records that
+    /// cannot be read, which could not be claimed either.
     async fn first_of_job<'a>(&self, jobs: &'a [OpenJob], job_id: &JobId) -> Option<&'a OpenJob> {
+        let mut pickup = None;
         for job in jobs {
             let record = self.open_record(&job.0).await.ok().flatten();
-            if record.is_some_and(|record| record.job_id.as_ref() == Some(job_id)) {
-                return Some(job);
+            match record.filter(|record| record.job_id.as_ref() == Some(job_id)) {
+                Some(record) if record.is_pickup() => pickup = pickup.or(Some(job)),
+                Some(_) => return Some(job),
+                None => {}
             }
         }
-        None
+        pickup
+    }
+
+    /// Returns whether a record only picks up a job for which another record is open: that of its request, or an older
+    /// one. Only that one is finished, because two that are finished at the same time could both save the clip. A
+    /// process that was interrupted in [`pick_up`](Self::pick_up) may leave such a record.
+    pub(crate) async fn is_superseded(&self, record: &JobRecord) -> Result<bool> {
+        let (true, Some(job_id)) = (record.is_pickup(), &record.job_id) else {
+            return Ok(false);
+        };
+        for job in self
+            .open_jobs()
+            .await?
+            .iter()
+            .filter(|job| *job.id() != record.id)
+        {
+            let Some(other) = self.open_record(&job.0).await.ok().flatten() else {
+                continue;
+            };
+            let service = record.service.as_deref();
+            let is_of_job = other.job_id.as_ref() == Some(job_id)
+                && !other.state.is_over()
+                && service.is_none_or(|service| other.is_for_service(service));
+            if is_of_job && (!other.is_pickup() || is_older(&other.id, &record.id)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -492,4 +523,8 @@ fn records_in(names: &[String]) -> impl Iterator<Item = EntryName> {
 fn oldest_first(mut entries: Vec<EntryName>) -> Vec<EntryName> {
     entries.sort_unstable_by(|a, b| (a.id.millis(), &a.id).cmp(&(b.id.millis(), &b.id)));
     entries
+}
+
+fn is_older(one: &RecordId, other: &RecordId) -> bool {
+    (one.millis(), one) < (other.millis(), other)
 }

@@ -401,6 +401,19 @@ async fn finish_job(
         }
         return Ok(RecoveryResult::OtherService(owned.record().clone()));
     }
+    if client
+        .inner
+        .library
+        .journal()
+        .is_superseded(owned.record())
+        .await?
+    {
+        owned.change(|record| record.owner = None).await?;
+        return Ok(RecoveryResult::HeldByOther {
+            record: owned.record().clone(),
+            is_alive: false,
+        });
+    }
     let job = finish::PendingJob::from_record(owned)?;
     let id = job.job_id().clone();
     let part = part(id.clone());

@@ -48,6 +48,32 @@ async fn a_job_abandoned_at_the_deadline_is_picked_up_by_another_process() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_records_of_one_job_save_one_clip() {
+    // Two processes that pick up one job at the same moment can both be interrupted with a record of their own.
+    let bench = Bench::start(&[PENDING]).await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let sender = builder(&bench.sandbox.base_url(), elsewhere.path())
+        .build()
+        .unwrap();
+    let sent = sender.generate(request()).start().await.unwrap();
+    let client = client_with_deadline(&bench, ms(200));
+    client.job(sent.id()).unwrap().wait().await.unwrap_err();
+    let jobs = bench.library().join("jobs");
+    let left = open_jobs(&bench).await;
+    assert_eq!((left.len(), left[0].is_pickup()), (1, true), "{left:?}");
+    let other_id = format!("{}_{}", left[0].id.millis() + 1, &left[0].id[14..]);
+    let name = |id: &str| jobs.join(format!("{id}.paid.0.json"));
+    let record = std::fs::read_to_string(name(&left[0].id)).unwrap();
+    std::fs::write(name(&other_id), record.replace(&*left[0].id, &other_id)).unwrap();
+    drop(client);
+
+    bench.end_pending();
+    let recovered = bench.client().recover().await.unwrap();
+    assert_eq!(bench.clips().len(), 1, "{recovered:?}");
+    assert!(open_jobs(&bench).await.is_empty(), "{recovered:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stopping_to_wait_keeps_the_job() {
     let bench = Bench::start(&[PENDING]).await;
     let job = bench.client().generate(request()).start().await.unwrap();
