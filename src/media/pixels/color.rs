@@ -336,20 +336,52 @@ mod tests {
         assert_eq!(choose_matrix(6, 1080), (ColorMatrix::Bt601, true));
     }
 
+    /// Returns the layout that the name of a planar format says, such as `yuva420p10le` or `gray9le`.
+    fn named_layout(name: &str) -> Option<Layout> {
+        let (subsampling, depth) = match name.strip_prefix("gray") {
+            Some(depth) => ("gray", depth),
+            None => name
+                .trim_start_matches("yuv")
+                .trim_start_matches(['a', 'j'])
+                .split_once('p')?,
+        };
+        let depth = match depth.trim_end_matches("le") {
+            "" => 8,
+            bits => bits.parse().ok()?,
+        };
+        let (half_width, half_height) = match subsampling {
+            "420" => (true, true),
+            "422" => (true, false),
+            "440" => (false, true),
+            "444" | "gray" => (false, false),
+            _ => return None,
+        };
+        Some(Layout {
+            half_width,
+            half_height,
+            gray: subsampling == "gray",
+            depth,
+        })
+    }
+
     #[test]
     fn every_yuv_format_is_converted_with_its_own_matrix() {
         for &format in FORMATS {
             let frame = ff::frame::Video::new(format, 16, 16);
             let name = pixel_format_name(&frame);
-            let is_yuv = name.starts_with("yu") || name.starts_with("uy") || name.starts_with("nv");
-            if is_yuv {
-                assert!(
-                    planar_layout(format).is_some() || is_resampled_yuv(format),
-                    "{name}"
-                );
-                assert_ne!(ColorInfo::of(&frame).matrix, ColorMatrix::Rgb, "{name}");
-            }
+            let layout = named_layout(&name).filter(|layout| layout.depth <= 12);
+            assert_eq!(planar_layout(format), layout, "{name}");
+            let is_yuv = ["yuv", "yuyv", "uyvy", "nv"]
+                .iter()
+                .any(|start| name.starts_with(start));
+            let has_matrix = layout.is_some() || is_resampled_yuv(format);
+            assert!(has_matrix || !is_yuv, "{name}");
+            let matrix = ColorInfo::of(&frame).matrix;
+            assert_eq!(matrix != ColorMatrix::Rgb, has_matrix, "{name}");
         }
+        let deep = ff::frame::Video::new(Pixel::YUV420P14LE, 16, 16);
+        let error = to_rgb(&deep, &ColorInfo::of(&deep)).unwrap_err();
+        assert!(error.contains("yuv420p14le is not supported"), "{error}");
     }
 
     #[test]
