@@ -19,22 +19,20 @@
 //! # #[tokio::main]
 //! # async fn main() -> reelkin::Result<()> {
 //! use reelkin::sandbox::Sandbox;
-//! use reelkin::{GenerateRequest, PollPolicy, VideoClient, secs};
+//! use reelkin::{GenerateRequest, VideoClient, secs};
 //! use std::time::Duration;
 //!
 //! # let folder = tempfile::tempdir().expect("a temporary folder");
 //! # let folder = folder.path();
 //! let sandbox = Sandbox::builder().min_job_duration(Duration::from_millis(100)).start().await?;
-//! let mut poll = PollPolicy::default();
-//! poll.first = Duration::from_millis(100); // the sandbox does not queue jobs
-//!
 //! let client = VideoClient::builder()
 //!     .base_url(sandbox.base_url())
 //!     .api_key(sandbox.api_key())
 //!     .library(folder)
-//!     .poll(poll)
 //!     .build()?;
-//! let clip = client.generate(GenerateRequest::text("a lighthouse at dusk").duration(secs(1))).await?;
+//!
+//! let request = GenerateRequest::text("a lighthouse at dusk").duration(secs(1));
+//! let clip = client.generate(request).await?;
 //! assert!(clip.path.is_some_and(|path| path.exists()));
 //! assert_eq!(sandbox.state().creates, 1);
 //! # Ok(())
@@ -97,7 +95,9 @@ mod telemetry;
 mod text;
 
 #[cfg(feature = "media")]
+#[doc(inline)]
 pub use client::{ChainEvent, ChainHandle, ChainOutcome};
+#[doc(inline)]
 pub use client::{
     JobHandle, JobOutcome, Recovered, RecoveryEvent, RecoveryHandle, VideoClient, VideoClientBuilder,
 };
@@ -107,20 +107,26 @@ pub use ids::{ClipId, InvalidId, JobId, RecordId};
 pub use job::{EventStream, JobEvent, JobEvents, PollPolicy, WorkEvent, WorkHandle};
 pub use journal::{JobRecord, JobState, Settlement, StuckJob};
 #[cfg(feature = "media")]
+#[doc(inline)]
 pub use library::{ChainRecord, Drift};
+#[doc(inline)]
 pub use library::{Clip, Library, QuarantinedClip};
+#[doc(inline)]
 pub use lineage::Family;
+#[doc(inline)]
 pub use model::{AspectRatio, ModelTable, Resolution, VideoModel};
 pub use money::{Budget, Spent, UsdTicks, usd};
 pub use operation::Operation;
 pub use planner::{ClipNotes, SeenFrame};
 pub use provider::{TokenUsage, VisibleModel};
+#[doc(inline)]
 pub use request::{
     AnalyzeOptions, ContinueRequest, ContinueStrategy, EditRequest, Estimate, ExtendRequest, FrameChoice,
     GenerateMode, GenerateRequest, Keyframe, MediaInput, PlanChoice, PlanWhen, PlannerFailure,
     PlannerSettings, PublicUrl, StorageOptions, TransportChoice, UploadTarget, VideoRequest, secs,
 };
 #[cfg(feature = "media")]
+#[doc(inline)]
 pub use request::{ChainRequest, ChainStart};
 
 /// The futures of the verbs, which [`VideoClient`] returns.
