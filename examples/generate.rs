@@ -28,7 +28,7 @@ async fn main() -> reelkin::Result<()> {
             ..
         } = event
         {
-            println!("{:3.0} % after {:.1} s", fraction * 100.0, elapsed.as_secs_f64());
+            println!("{:3.0}% after {:.1} s", fraction * 100.0, elapsed.as_secs_f64());
         }
     }
     let clip = job.wait().await?;

@@ -151,7 +151,7 @@ impl VideoClient {
     /// Makes a new clip. Await the future for the clip, or [`start`](Generate::start) it for a handle.
     ///
     /// # Errors
-    /// `InvalidRequest` before anything is paid; `SubmissionUnknown` if the request was sent and no answer came. Every
+    /// `InvalidRequest` before anything is paid; `SubmissionUnknown` if the request was sent and no usable reply came. Every
     /// error after the request was accepted has the id of the job.
     ///
     /// # Cancel safety

@@ -83,7 +83,7 @@ video_error! {
     JobFailed,
     /// The job, or the link to its clip, expired at the service. A job that the service does not know is `NotFound`.
     JobExpired,
-    /// A create request was sent and no answer arrived. A job may exist and may be charged.
+    /// A create request was sent and no usable reply arrived. A job may exist and may be charged.
     SubmissionUnknown,
     /// The deadline passed. If there is a job, it continues and can be resumed by its id.
     Timeout,

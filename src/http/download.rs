@@ -49,6 +49,15 @@ pub(crate) enum DownloadError {
     Failed(Error),
 }
 
+impl DownloadError {
+    fn with_attempts(self, attempts: u32) -> Self {
+        match self {
+            Self::LinkExpired(error) => Self::LinkExpired(error.with_attempts(attempts)),
+            Self::Failed(error) => Self::Failed(error.with_attempts(attempts)),
+        }
+    }
+}
+
 /// Why one attempt failed, and how the next one starts.
 enum AttemptError {
     /// The next attempt can resume the file, after the wait that the server asked for.
@@ -142,7 +151,7 @@ impl Http {
             let before = sink.position();
             let (error, pause) = match self.attempt_download(url, sink, &mut file, &mut progress).await {
                 Ok(()) => return Ok(()),
-                Err(AttemptError::Final(error)) => return Err(error),
+                Err(AttemptError::Final(error)) => return Err(error.with_attempts(failures + 1)),
                 Err(AttemptError::Resume(error, retry_after)) => (error, backoff.next(retry_after)),
                 Err(AttemptError::Restart(error)) => {
                     file = RemoteFile::default();
@@ -272,7 +281,10 @@ impl Http {
             ))),
             _ if sink.position() < HEAD_BYTES as u64 => Err(AttemptError::Restart(failed(
                 ErrorKind::Protocol,
-                &format!("the server sent only {} bytes", sink.position()),
+                &format!(
+                    "the server sent {} of at least {HEAD_BYTES} bytes",
+                    sink.position()
+                ),
             ))),
             _ if file.is_not_mp4 => Err(AttemptError::Rejected(not_mp4())),
             _ if !file.checksum.is_match() => Err(AttemptError::Rejected(failed(

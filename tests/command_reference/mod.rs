@@ -15,7 +15,7 @@ const HEAD: &str = "\
 
 <!-- Generated from src/bin/reelkin by tests/command_reference. -->
 
-[Command line](command-line.md) explains how the commands are used. The options of the first table apply to every command.
+[Command line](command-line.md) explains how the commands are used. Every command accepts the options of the first table.
 
 ";
 
@@ -47,19 +47,23 @@ fn section(page: &mut String, command: &Command) {
         .get_arguments()
         .filter(is_own)
         .partition(|arg| arg.is_positional());
-    let usage = arguments.iter().map(|arg| format!(" {}", argument(arg)));
+    let usage = command.clone().render_usage().to_string();
+    let about = command.get_long_about().or(command.get_about()).unwrap();
     writeln!(page, "## {}\n", command.get_name()).unwrap();
-    writeln!(page, "{}.\n", text(&command.get_about().unwrap().to_string())).unwrap();
+    for paragraph in about.to_string().split("\n\n") {
+        writeln!(page, "{}.\n", text(paragraph.trim_end_matches('.'))).unwrap();
+    }
     writeln!(
         page,
-        "`reelkin {}{}{}`\n",
-        command.get_name(),
-        if options.is_empty() { "" } else { " [OPTIONS]" },
-        usage.collect::<String>()
+        "```text\n{}\n```\n",
+        usage.trim_start_matches("Usage: ").trim()
     )
     .unwrap();
     table(page, "argument", arguments.into_iter());
     table(page, "option", options.into_iter());
+    if let Some(more) = command.get_after_help() {
+        writeln!(page, "```text\n{}\n```\n", more.to_string().trim_end()).unwrap();
+    }
 }
 
 /// Writes a table of arguments or options, if there are any.
@@ -89,7 +93,7 @@ fn value_names(arg: &Arg) -> String {
         .join(" ")
 }
 
-/// Returns a positional argument as in the usage line of `--help`.
+/// Returns a positional argument, in brackets if it is optional.
 fn argument(arg: &Arg) -> String {
     let dots = if arg.get_num_args().is_some_and(|count| count.max_values() > 1) {
         "..."
@@ -158,7 +162,7 @@ fn meaning(arg: &Arg) -> String {
     meaning
 }
 
-/// Escapes what Markdown would interpret.
+/// Escapes what a table would interpret.
 fn text(help: &str) -> String {
     help.replace('|', "\\|").replace('<', "&lt;").replace('\n', " ")
 }
@@ -170,7 +174,9 @@ fn the_page_of_options_is_that_of_the_program() {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, &page).unwrap();
     }
-    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    let written = std::fs::read_to_string(&path)
+        .unwrap_or_default()
+        .replace("\r\n", "\n");
     assert!(
         written == page,
         "{PAGE} is out of date: run UPDATE_DOCS=1 cargo test --all-features --bin reelkin command_reference"

@@ -118,7 +118,7 @@ class JobExpiredError(Error):
 
 
 class SubmissionUnknownError(Error):
-    """A paid request was sent and no answer arrived. A job may exist and may be charged.
+    """A paid request was sent and no usable reply arrived. A job may exist and may be charged.
 
     Check the account page, then pass `record_id` to `library.settle`.
     """

@@ -76,7 +76,7 @@ def generate_request(
         plan: Whether a language model rewrites the prompt first, which is an additional paid call.
         topic: The series that the clip belongs to.
         user: The id of your end user, for the service's abuse monitoring.
-        storage: Also stores the clip in the service's Files.
+        storage: Also stores the clip in the service's Files API.
         output: Where the service uploads the clip instead of its own CDN.
     """
     return GenerateRequest(
@@ -144,7 +144,7 @@ def edit_request(
         plan: Whether a language model rewrites the prompt first, which is an additional paid call.
         transport: How a local clip is sent to the service.
         user: The id of your end user, for the service's abuse monitoring.
-        storage: Also stores the clip in the service's Files.
+        storage: Also stores the clip in the service's Files API.
         output: Where the service uploads the clip instead of its own CDN.
     """
     return EditRequest(
@@ -179,7 +179,7 @@ def extend_request(
         model: The model to use.
         plan: Whether a language model rewrites the prompt first, which is an additional paid call.
         transport: How a local clip is sent to the service.
-        storage: Also stores the clip in the service's Files.
+        storage: Also stores the clip in the service's Files API.
         output: Where the service uploads the clip instead of its own CDN.
     """
     return ExtendRequest(
@@ -222,7 +222,7 @@ def continue_request(
         plan: Whether a language model rewrites the prompt first, which is an additional paid call. Defaults to true
             unless the client's planner settings differ.
         user: The id of your end user, for the service's abuse monitoring.
-        storage: Also stores the clip in the service's Files.
+        storage: Also stores the clip in the service's Files API.
     """
     frame = FrameChoice.Last() if sharpest_of_last is None else FrameChoice.SharpestOfLast(sharpest_of_last)
     return ContinueRequest(

@@ -1,4 +1,4 @@
-//! Signals that interrupt a command with paid work: no more requests are sent, and those in flight are finished.
+//! Signals that interrupt a command. With paid work, no more requests are sent, and those in flight are finished.
 //!
 //! Owns which signals are handled, the grace period after the first one, and the exit code. Knows no commands.
 
@@ -107,12 +107,22 @@ impl SignalStreams {
     /// The numbers of SIGINT, SIGTERM and SIGHUP, which are the same on all systems.
     const NUMBERS: [u8; 3] = [2, 15, 1];
 
-    pub(crate) fn new() -> std::io::Result<Self> {
+    fn new() -> std::io::Result<Self> {
+        Self::with(is_ignored)
+    }
+
+    /// Returns the signals that end a server. A shell starts a job in the background with SIGINT ignored, and it has to
+    /// end with its script nevertheless; only an ignored SIGHUP is meant, as with `nohup`.
+    pub(crate) fn of_server() -> std::io::Result<Self> {
+        Self::with(|number| number == libc::SIGHUP && is_ignored(number))
+    }
+
+    fn with(is_left_out: impl Fn(libc::c_int) -> bool) -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
 
         let [mut int, mut term, mut hup] = [None, None, None];
         for (number, stream) in Self::NUMBERS.into_iter().zip([&mut int, &mut term, &mut hup]) {
-            if !is_ignored(number.into()) {
+            if !is_left_out(number.into()) {
                 *stream = Some(signal(SignalKind::from_raw(number.into()))?);
             }
         }
@@ -166,7 +176,15 @@ impl SignalStreams {
         clippy::unnecessary_wraps,
         reason = "the same signature as on Unix, where it can fail"
     )]
-    pub(crate) fn new() -> std::io::Result<Self> {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "the same signature as on Unix, where it can fail"
+    )]
+    pub(crate) fn of_server() -> std::io::Result<Self> {
         Ok(Self)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! One pass over all sidecars collects a few hundred bytes per clip: its id, its hash and its parents. The links are
 //! resolved in memory, and only the sidecars of the family are read again for the details. Where the folder has an
-//! index, unchanged sidecars are not read: their metadata shows that they are unchanged. Time and memory grow linearly
+//! index, few unchanged sidecars are read: their metadata shows that they are unchanged. Time and memory grow linearly
 //! with the library: by microseconds and a few hundred bytes per clip.
 
 mod cache;
@@ -42,7 +42,7 @@ impl Library {
     /// about it. A sidecar that cannot be read results in a note and does not hide other clips.
     ///
     /// Reads every sidecar of the library once, and those of the family a second time. In a large folder on Linux, the
-    /// first pass reads only the sidecars that changed since the last call.
+    /// first pass reads few more than the sidecars that changed since the last call.
     ///
     /// A clip whose hash is not recorded may be a missing parent under another name. Its bytes are hashed in two cases:
     /// its size is that of a missing parent of this family, or it belongs to this family and its size is that of a
@@ -138,7 +138,7 @@ impl Library {
         scan.entries.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         scan.notes.sort_unstable();
         if left_out > 0 {
-            scan.notes.push(format!("{left_out} more notes were left out"));
+            scan.notes.push(format!("notes that were left out: {left_out}"));
         }
         Ok(scan)
     }

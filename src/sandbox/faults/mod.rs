@@ -66,8 +66,8 @@ impl Fault {
         self
     }
 
-    /// Skips this many requests before the fault applies. A request to which an earlier fault applied at the same stage
-    /// is not counted.
+    /// Skips this many requests before the fault applies. A request to which an earlier fault applied, other than a
+    /// delay, is not counted.
     pub fn after(mut self, requests: u32) -> Self {
         self.after = requests;
         self

@@ -27,9 +27,10 @@ impl Script {
         self.lock().iter().map(|(fault, _)| fault.clone()).collect()
     }
 
-    /// Returns the faults that apply to a request at a stage, delays first, and counts the request for each of them.
+    /// Returns the faults that apply to a request at a stage, delays first. Counts the request for them and for those
+    /// that skip it.
     ///
-    /// These are every delay and the first other fault that matches; at [`Stage::Render`], every fault that matches.
+    /// These are every delay and the first other fault that applies; at [`Stage::Render`], every fault that matches.
     pub(crate) fn trigger(
         &self,
         operation: FaultOperation,

@@ -40,19 +40,20 @@ struct Ended {
 impl Running {
     /// Starts a program with the default signal handling, whatever the parent of the tests ignores.
     fn start(program: Program) -> Self {
-        Self::with(program, libc::SIG_DFL)
+        Self::with(program, libc::SIG_DFL, libc::SIG_DFL)
     }
 
     #[expect(
         unsafe_code,
         reason = "signal dispositions inherited from the parent have no other interface"
     )]
-    fn with(program: Program, hangup: libc::sighandler_t) -> Self {
+    fn with(program: Program, hangup: libc::sighandler_t, interrupt: libc::sighandler_t) -> Self {
         let mut command = program.command();
         // SAFETY: `signal` is async-signal-safe, and nothing else is done between fork and exec.
         unsafe {
             command.pre_exec(move || {
                 libc::signal(libc::SIGHUP, hangup);
+                libc::signal(libc::SIGINT, interrupt);
                 Ok(())
             });
         }
@@ -458,7 +459,8 @@ async fn a_sandbox_removes_its_files_at_every_signal() {
         let program = Program::in_folder(folder.path())
             .env("TMPDIR", folder.path().to_str().unwrap())
             .arg("sandbox");
-        let mut running = Running::start(program);
+        // As a shell starts a job in the background.
+        let mut running = Running::with(program, libc::SIG_DFL, libc::SIG_IGN);
         let mut line = String::new();
         // It prints its address when it is ready.
         let mut stdout = BufReader::new(running.child.stdout.take().unwrap());
@@ -476,7 +478,11 @@ async fn an_ignored_hangup_stays_ignored() {
     let bench = Bench::start(&[]).await;
     let relay = relay(&bench, CREATE, 0).await;
     // As `nohup` starts a program.
-    let running = Running::with(through(&bench, &relay).args(GENERATE), libc::SIG_IGN);
+    let running = Running::with(
+        through(&bench, &relay).args(GENERATE),
+        libc::SIG_IGN,
+        libc::SIG_DFL,
+    );
     bench.until("the create", |state| state.creates == 1).await;
     running.signal(libc::SIGHUP);
     relay.release();

@@ -34,7 +34,7 @@ extension GenerateRequest {
     ///   - aspectRatio: The aspect ratio.
     ///   - audio: Whether the clip has sound. A silent clip costs the same.
     ///   - user: The id of your end user, for the service's abuse monitoring.
-    ///   - storage: Also stores the clip in the service's Files.
+    ///   - storage: Also stores the clip in the service's Files API.
     ///   - output: Where the service uploads the clip instead of its own CDN.
     ///   - plan: Whether a language model rewrites the prompt first.
     ///   - topic: The series that the clip belongs to.
@@ -128,7 +128,7 @@ extension ChainRequest {
 }
 
 extension StorageOptions {
-    /// Stores the clip under this name in the service's Files, without expiration and without a public link.
+    /// Stores the clip under this name in the service's Files API, without expiration and without a public link.
     public init(_ filename: String) {
         self.init(filename: filename, expiresAfter: nil, publicUrl: nil)
     }

@@ -19,7 +19,7 @@ use crate::session::{Session, wait_with_progress, with_session};
 
 #[derive(Debug, Args)]
 pub(crate) struct ChainArgs {
-    /// What each clip shows, in order; with --resume, new prompts for the clips that were not submitted yet
+    /// What each clip shows, in order; with `--resume`, new prompts for the clips that were not submitted yet
     #[arg(required_unless_present = "resume", value_name = "PROMPT")]
     prompts: Vec<String>,
     /// The clip to continue: an id, a file name or a path [default: a new clip from the first prompt]

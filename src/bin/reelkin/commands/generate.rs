@@ -32,7 +32,7 @@ pub(crate) struct GenerateArgs {
     /// references
     #[arg(long = "ref", value_name = "FILE")]
     references: Vec<OsString>,
-    /// Use a single --ref as a reference instead of the first frame
+    /// Use a single `--ref` as a reference instead of the first frame
     #[arg(long, requires = "references", conflicts_with_all = ["last_frame", "keyframes"])]
     as_reference: bool,
     /// The image of the first frame; can be combined with references, a last frame or keyframes

@@ -71,9 +71,9 @@ pub(crate) fn run(args: &SandboxArgs) -> CommandResult {
         for fault in &args.faults {
             builder = builder.fault(fault.clone());
         }
-        // Listened for from here on, so that a signal lets the sandbox remove its clips from the disk.
-        let mut signals =
-            SignalStreams::new().map_err(|error| CliError::Local(format!("listen for signals: {error}")))?;
+        // Before the start, so that a signal always lets the sandbox remove its files.
+        let mut signals = SignalStreams::of_server()
+            .map_err(|error| CliError::Local(format!("listen for signals: {error}")))?;
         let mut sandbox = builder.start().await?;
         output::print_json(&json!({ "base_url": sandbox.base_url(), "api_key": sandbox.api_key() }));
         // The server is of no use if its address could not be printed.

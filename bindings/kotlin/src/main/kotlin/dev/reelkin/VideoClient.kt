@@ -100,7 +100,7 @@ public class VideoClient(
      * @param plan whether a language model rewrites the prompt first.
      * @param topic the series that the clip belongs to.
      * @param user the id of your end user, for the service's abuse monitoring.
-     * @param storage also stores the clip in the service's Files.
+     * @param storage also stores the clip in the service's Files API.
      * @param output where the service uploads the clip instead of its own CDN.
      */
     public suspend fun generate(

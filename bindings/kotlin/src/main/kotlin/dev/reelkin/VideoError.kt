@@ -65,7 +65,7 @@ public sealed class VideoError(
     /** The job, or the link to its clip, expired at the service. A job that the service does not know is [NotFound]. */
     public class JobExpired internal constructor(details: ErrorDetails) : VideoError(details)
 
-    /** A create request was sent and no answer arrived. A job may exist and may be charged. */
+    /** A create request was sent and no usable reply arrived. A job may exist and may be charged. */
     public class SubmissionUnknown internal constructor(details: ErrorDetails) : VideoError(details)
 
     /** The deadline passed. If there is a job, it continues and can be resumed by its id. */
