@@ -428,7 +428,7 @@ impl Journal {
     /// Claims the open record of a job, or creates one if this library did not send it.
     pub(crate) async fn pick_up(&self, job_id: &JobId, service: &str) -> Result<Claim> {
         let open = self.open_jobs().await?;
-        if let Some(job) = self.first_of_job(&open, job_id).await {
+        if let Some(job) = self.first_of_job(&open, job_id).await? {
             return self.claim(job, Some(service)).await;
         }
         let mut record = JobRecord::pickup(job_id);
@@ -444,7 +444,7 @@ impl Journal {
         let others: Vec<_> = now
             .filter(|job| *job.id() != owned.record().id && !known.contains(job.id()))
             .collect();
-        match self.first_of_job(&others, job_id).await {
+        match self.first_of_job(&others, job_id).await? {
             Some(other) => {
                 owned.discard().await?;
                 self.claim(other, Some(service)).await
@@ -453,19 +453,27 @@ impl Journal {
         }
     }
 
-    /// Returns the record of a job: that of its request, or else the oldest one that picks it up. Skips records that
-    /// cannot be read, which could not be claimed either.
-    async fn first_of_job<'a>(&self, jobs: &'a [OpenJob], job_id: &JobId) -> Option<&'a OpenJob> {
+    /// Returns the record of a job: that of its request, or else the oldest one that picks it up.
+    async fn first_of_job<'a>(&self, jobs: &'a [OpenJob], job_id: &JobId) -> Result<Option<&'a OpenJob>> {
         let mut pickup = None;
         for job in jobs {
-            let record = self.open_record(&job.0).await.ok().flatten();
+            let record = self.valid_record(job).await?;
             match record.filter(|record| record.job_id.as_ref() == Some(job_id)) {
                 Some(record) if record.is_pickup() => pickup = pickup.or(Some(job)),
-                Some(_) => return Some(job),
+                Some(_) => return Ok(Some(job)),
                 None => {}
             }
         }
-        pickup
+        Ok(pickup)
+    }
+
+    /// Reads an open record. Returns `None` if it is gone or damaged: such a record cannot be claimed.
+    ///
+    /// # Errors
+    /// `Library` if the store failed. Then nobody knows which job the record is for.
+    async fn valid_record(&self, job: &OpenJob) -> Result<Option<JobRecord>> {
+        let found = self.open_store().read(&job.0.to_string()).await?;
+        Ok(found.and_then(|found| JobRecord::from_json(job.id().as_str(), &found.json).ok()))
     }
 
     /// Returns whether a record only picks up a job for which another record is open: that of its request, or an older
@@ -481,7 +489,7 @@ impl Journal {
             .iter()
             .filter(|job| *job.id() != record.id)
         {
-            let Some(other) = self.open_record(&job.0).await.ok().flatten() else {
+            let Some(other) = self.valid_record(job).await? else {
                 continue;
             };
             let service = record.service.as_deref();

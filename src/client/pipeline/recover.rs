@@ -162,15 +162,15 @@ pub(crate) async fn resume_job(client: &VideoClient, reporter: &Reporter, id: &J
     loop {
         match library.journal().pick_up(id, &service).await.map_err(with_id)? {
             Claim::Ours(owned) => {
-                // Another process had the job and has ended it, so its result is in the ledger.
-                if let Some(watched) = watched.take()
-                    && owned.record().is_pickup()
-                {
-                    owned.discard().await.map_err(with_id)?;
-                    return ended_job_clip(client, &watched).await.map_err(with_id);
+                let Some(watched) = watched.as_ref().filter(|_| owned.record().is_pickup()) else {
+                    let job = finish::PendingJob::from_record(owned).map_err(with_id)?;
+                    return Box::pin(finish::finish(client, reporter, job)).await;
+                };
+                // Another process had the job and has probably ended it.
+                owned.discard().await.map_err(with_id)?;
+                if let Some(clip) = ended_job_clip(client, watched).await.map_err(with_id)? {
+                    return Ok(clip);
                 }
-                let job = finish::PendingJob::from_record(owned).map_err(with_id)?;
-                return Box::pin(finish::finish(client, reporter, job)).await;
             }
             // A record that only picks up a job never reaches the ledger, so there is nothing to watch.
             Claim::HeldByOther { record, .. } | Claim::Ended(record) if record.is_pickup() => {}
@@ -207,15 +207,19 @@ pub(crate) fn other_service_error(record: &JobRecord, ours: &str) -> Error {
     .with_advice(RetryAdvice::Resume)
 }
 
-/// Returns the clip of a job that another process has ended, or its error.
-async fn ended_job_clip(client: &VideoClient, record_id: &RecordId) -> Result<Clip> {
+/// Returns the clip of a job that another process has ended, or its error. `None` if its record is still open, and could
+/// not be read when it was looked for.
+async fn ended_job_clip(client: &VideoClient, record_id: &RecordId) -> Result<Option<Clip>> {
     let library = &client.inner.library;
     let record = library.job_record(record_id).await?;
+    if !record.state.is_over() {
+        return Ok(None);
+    }
     if let Some(error) = record.failure() {
         return Err(error);
     }
     match &record.clip {
-        Some(clip) => library.clip(clip).await,
+        Some(clip) => library.clip(clip).await.map(Some),
         None => Err(Error::new(
             ErrorKind::NotFound,
             "find the clip of a job that another process has finished: its record names no clip",

@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use reelkin::sandbox::Sandbox;
-use reelkin::{ErrorKind, JobOutcome, RetryAdvice, secs};
+use reelkin::{ErrorKind, JobOutcome, Library, RetryAdvice, secs};
 
 use crate::support::bench::{
-    Bench, KEY, MAX_WAIT, PENDING, builder, clips_in, ms, quick_polls, request, wait_until,
+    Bench, KEY, MAX_WAIT, PENDING, builder, clips_in, ms, polls_until, quick_polls, request, wait_until,
 };
+use crate::support::counting_store::CountingStore;
 use crate::support::http_server::{Answer, Server};
 use crate::support::journal::ledger;
 use crate::support::outcomes::{client_with_deadline, counts, open_jobs};
@@ -71,6 +72,30 @@ async fn two_records_of_one_job_save_one_clip() {
     let recovered = bench.client().recover().await.unwrap();
     assert_eq!(bench.clips().len(), 1, "{recovered:?}");
     assert!(open_jobs(&bench).await.is_empty(), "{recovered:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_is_not_picked_up_while_the_open_records_cannot_be_read() {
+    let bench = Bench::start(&[PENDING]).await;
+    let store = Arc::new(CountingStore::default());
+    let open = |policy| {
+        let library = Library::on_store(Arc::clone(&store) as _, "").unwrap();
+        bench.builder().poll(policy).library_at(library).build().unwrap()
+    };
+    let owner = open(quick_polls());
+    let sent = owner.generate(request()).start().await.unwrap();
+    let record = owner.library().jobs().await.unwrap().remove(0);
+
+    // Its owner works on the job. Another record of it would lead to a second clip.
+    *store.fails_for.lock().unwrap() = Some(format!("jobs/{}", record.id));
+    let other = open(polls_until(ms(300)));
+    let error = other.job(sent.id()).unwrap().wait().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Library, "{error}");
+    *store.fails_for.lock().unwrap() = None;
+    assert_eq!(owner.library().jobs().await.unwrap().len(), 1);
+    bench.end_pending();
+    let clip = sent.wait().await.unwrap();
+    assert_eq!(clip.id, other.job(sent.id()).unwrap().wait().await.unwrap().id);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,7 @@
 //! An object store that counts the requests it gets and the bytes it sends.
 
 use std::fmt;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures_util::stream::BoxStream;
@@ -26,6 +27,8 @@ pub(crate) struct CountingStore {
     pub(crate) panics_once: AtomicBool,
     /// Whether an update ignores the expected version.
     pub(crate) ignores_versions: AtomicBool,
+    /// Requests for content fail if the path contains this text.
+    pub(crate) fails_for: Mutex<Option<String>>,
     /// Whether requests for content never return, and how many of them are waiting.
     pub(crate) hangs: AtomicBool,
     pub(crate) waiting: AtomicU64,
@@ -90,6 +93,13 @@ impl ObjectStore for CountingStore {
         );
         self.asked.fetch_add(1, Ordering::Relaxed);
         let head = options.head;
+        let fails_for = self.fails_for.lock().unwrap().clone();
+        if fails_for.is_some_and(|text| at.as_ref().contains(&text)) {
+            return Err(object_store::Error::Generic {
+                store: "counting",
+                source: "no answer".into(),
+            });
+        }
         if !head && self.hangs.load(Ordering::Relaxed) {
             self.waiting.fetch_add(1, Ordering::Relaxed);
             let _waiting = Waiting(&self.waiting);
