@@ -119,7 +119,7 @@ const TABLE: &[(&str, What, usize, &str)] = &[
     ("src/bin/reelkin/signals.rs", Channel, 1, "one value, once"),
     ("src/client/pipeline/finish.rs", Loop, 1, "MAX_FRESH_LINKS"),
     ("src/client/pipeline/images.rs", Body, 1, "MAX_PICTURE_BYTES, and one byte to see that it is more"),
-    ("src/client/pipeline/recover.rs", Collection, 1, "the open records of the library that others work on"),
+    ("src/client/pipeline/recover.rs", Collection, 3, "the open records of the library, and the clips that they made"),
     ("src/client/pipeline/recover.rs", Loop, 2, "the deadline of the poll policy; LEASE_DURATION, after which nobody is watched"),
     ("src/client/pipeline/submit.rs", Loop, 1, "MAX_RESERVATION_ATTEMPTS"),
     ("src/ffi/client.rs", Collection, 1, "the clients of the process; dead ones go with the next"),

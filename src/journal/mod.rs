@@ -35,7 +35,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host::now_millis;
 use crate::ids::{JobId, RecordId};
 use crate::money::Budget;
-use crate::storage::{Backend, JOBS, JsonStore, LEDGER};
+use crate::storage::{Backend, JOBS, JsonStore, LEDGER, is_no_document};
 
 /// Maximum attempts to write a record that other clients change concurrently.
 const MAX_ATTEMPTS: u32 = 4;
@@ -467,18 +467,24 @@ impl Journal {
         Ok(pickup)
     }
 
-    /// Reads an open record. Returns `None` if it is gone or damaged: such a record cannot be claimed.
+    /// Reads an open record. Returns `None` if it is gone or damaged: this version cannot claim such a record.
     ///
     /// # Errors
-    /// `Library` if the store failed. Then nobody knows which job the record is for.
+    /// `Library` if the store failed, or if the record belongs to another user. Then it may be for any job.
     async fn valid_record(&self, job: &OpenJob) -> Result<Option<JobRecord>> {
-        let found = self.open_store().read(&job.0.to_string()).await?;
-        Ok(found.and_then(|found| JobRecord::from_json(job.id().as_str(), &found.json).ok()))
+        match self.open_store().read(&job.0.to_string()).await {
+            Ok(found) => {
+                let parse = |json: &[u8]| JobRecord::from_json(job.id().as_str(), json).ok();
+                Ok(found.and_then(|found| parse(&found.json)))
+            }
+            Err(error) if is_no_document(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns whether a record only picks up a job for which another record is open: that of its request, or an older
-    /// one. Only that one is finished, because two that are finished at the same time could both save the clip. A
-    /// process that was interrupted in [`pick_up`](Self::pick_up) may leave such a record.
+    /// one. A recovery finishes only that one, because two that are finished at the same time could both save the clip.
+    /// A process that was interrupted in [`pick_up`](Self::pick_up) may leave such a record.
     pub(crate) async fn is_superseded(&self, record: &JobRecord) -> Result<bool> {
         let (true, Some(job_id)) = (record.is_pickup(), &record.job_id) else {
             return Ok(false);

@@ -284,6 +284,22 @@ fn document_too_large(action: &str) -> Error {
         ErrorKind::Library,
         format!("{action}: it has more than {MAX_DOCUMENT_BYTES} bytes"),
     )
+    .with_source(std::io::Error::from(std::io::ErrorKind::FileTooLarge))
+}
+
+/// Returns whether a document could not be read because of what it is: a folder, a link, or a file that is too large. The
+/// next attempt would fail as well.
+pub(crate) fn is_no_document(error: &Error) -> bool {
+    use std::error::Error as _;
+    use std::io::{Error as IoError, ErrorKind as IoErrorKind};
+
+    let source = error.source().and_then(|source| source.downcast_ref::<IoError>());
+    source.is_some_and(|source| {
+        matches!(
+            source.kind(),
+            IoErrorKind::InvalidInput | IoErrorKind::FileTooLarge
+        )
+    })
 }
 
 pub(crate) fn sidecar_too_large(action: &str) -> Error {

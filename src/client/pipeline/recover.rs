@@ -3,7 +3,7 @@
 //! Only finds out in which state a record is and who owns it. Jobs are finished in `finish`, and nothing is ever sent
 //! again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
@@ -239,6 +239,7 @@ async fn recover_all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -
         ..Recovered::default()
     };
     let mut held: HashMap<RecordId, JobRecord> = HashMap::new();
+    let mut superseded: HashMap<RecordId, JobRecord> = HashMap::new();
     let mut saved: Vec<(RecordId, Clip)> = Vec::new();
     let mut done = 0;
     loop {
@@ -256,14 +257,21 @@ async fn recover_all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -
             .buffer_unordered(CONCURRENT_JOBS);
         let mut busy: Vec<OpenJob> = Vec::new();
         let mut has_unknown_owners = false;
+        let done_before = done;
         while let Some((result, job)) = results.next().await {
             held.remove(job.id());
+            superseded.remove(job.id());
             match result.unwrap_or_else(|error| RecoveryResult::Stuck(StuckJob::new(job.id(), error))) {
                 RecoveryResult::HeldByOther { record, is_alive } => {
                     held.insert(job.id().clone(), record);
                     if !is_alive {
                         has_unknown_owners = true;
                     }
+                    busy.push(job);
+                    continue;
+                }
+                RecoveryResult::Superseded(record) => {
+                    superseded.insert(job.id().clone(), record);
                     busy.push(job);
                     continue;
                 }
@@ -280,12 +288,18 @@ async fn recover_all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -
             reporter.emit(RecoveryEvent::Looked { done, of });
         }
         drop(results);
-        // An owner that may be dead is watched until its lease would have expired.
-        let is_settled = !has_unknown_owners || started.elapsed() > LEASE_DURATION + WATCH_INTERVAL;
-        if is_settled || reporter.is_stopped() {
+        if reporter.is_stopped() {
             break;
         }
         pending = busy;
+        // The record that another one waited for may have been handled in this round.
+        if !superseded.is_empty() && done > done_before {
+            continue;
+        }
+        // An owner that may be dead is watched until its lease would have expired.
+        if !has_unknown_owners || started.elapsed() > LEASE_DURATION + WATCH_INTERVAL {
+            break;
+        }
         reporter
             .stop_signal()
             .run_until_stopped(job::pause(WATCH_INTERVAL * 2))
@@ -293,6 +307,10 @@ async fn recover_all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -
     }
     saved.sort_by(|a, b| a.0.cmp(&b.0));
     recovered.saved = saved.into_iter().map(|(_, clip)| clip).collect();
+    // Several records of one job have one clip.
+    let mut known = HashSet::new();
+    recovered.saved.retain(|clip| known.insert(clip.id.clone()));
+    recovered.open.extend(superseded.into_values());
     for records in [
         &mut recovered.failed,
         &mut recovered.open,
@@ -322,6 +340,8 @@ pub(crate) enum RecoveryResult {
         is_alive: bool,
     },
     OtherService(JobRecord),
+    /// The record only picks up a job, and another record of the job is finished first.
+    Superseded(JobRecord),
     /// The record cannot be resumed. Only [`recover_all`] returns this.
     Stuck(StuckJob),
     Dropped,
@@ -405,18 +425,14 @@ async fn finish_job(
         }
         return Ok(RecoveryResult::OtherService(owned.record().clone()));
     }
-    if client
-        .inner
-        .library
-        .journal()
-        .is_superseded(owned.record())
-        .await?
-    {
+    let journal = client.inner.library.journal();
+    // If the other records cannot be read now, the next recovery compares them.
+    if journal.is_superseded(owned.record()).await.unwrap_or(true) {
         owned.change(|record| record.owner = None).await?;
-        return Ok(RecoveryResult::HeldByOther {
-            record: owned.record().clone(),
-            is_alive: false,
-        });
+        if owned.record().state.is_over() {
+            return Ok(RecoveryResult::Gone);
+        }
+        return Ok(RecoveryResult::Superseded(owned.record().clone()));
     }
     let job = finish::PendingJob::from_record(owned)?;
     let id = job.job_id().clone();

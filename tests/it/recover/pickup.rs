@@ -70,7 +70,13 @@ async fn two_records_of_one_job_save_one_clip() {
 
     bench.end_pending();
     let recovered = bench.client().recover().await.unwrap();
-    assert_eq!(bench.clips().len(), 1, "{recovered:?}");
+    assert_eq!(
+        (bench.clips().len(), recovered.saved.len()),
+        (1, 1),
+        "{recovered:?}"
+    );
+    assert!(recovered.held_by_others.is_empty(), "{recovered:?}");
+    assert!(recovered.open.is_empty(), "{recovered:?}");
     assert!(open_jobs(&bench).await.is_empty(), "{recovered:?}");
 }
 

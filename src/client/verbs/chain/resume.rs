@@ -138,10 +138,12 @@ impl ChainRun {
                 let ours = self.client.service();
                 Err(recover::other_service_error(&record, &ours))
             }
-            RecoveryResult::HeldByOther { record, .. } => match &record.job_id {
-                Some(id) => self.pick_up(index, number, id).await,
-                None => Err(held_by_other(&record)),
-            },
+            RecoveryResult::HeldByOther { record, .. } | RecoveryResult::Superseded(record) => {
+                match &record.job_id {
+                    Some(id) => self.pick_up(index, number, id).await,
+                    None => Err(held_by_other(&record)),
+                }
+            }
             RecoveryResult::Stuck(stuck) => Err(stuck.error),
             RecoveryResult::Gone => match self.journal_record(&step).await? {
                 Some(ended) => self.use_ended_record(index, ended).await,
