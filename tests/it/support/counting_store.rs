@@ -1,8 +1,8 @@
 //! An object store that counts the requests it gets and the bytes it sends.
 
 use std::fmt;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use futures_util::stream::BoxStream;
 use object_store::memory::InMemory;
@@ -93,7 +93,11 @@ impl ObjectStore for CountingStore {
         );
         self.asked.fetch_add(1, Ordering::Relaxed);
         let head = options.head;
-        let fails_for = self.fails_for.lock().unwrap().clone();
+        let fails_for = self
+            .fails_for
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         if fails_for.is_some_and(|text| at.as_ref().contains(&text)) {
             return Err(object_store::Error::Generic {
                 store: "counting",
