@@ -171,11 +171,13 @@ impl VideoClient {
     ///
     /// ```
     /// # async fn run(client: reelkin::VideoClient) -> reelkin::Result<()> {
-    /// use reelkin::{ContinueRequest, EditRequest, GenerateRequest, MediaInput, secs};
+    /// use reelkin::{ContinueRequest, EditRequest, GenerateRequest, secs};
+    /// use std::path::Path;
     ///
+    /// let dawn = Path::new("dawn.mp4");
     /// let new = client.estimate(GenerateRequest::text("a lighthouse").duration(secs(6))).await?;
-    /// let edit = client.estimate(EditRequest::new(MediaInput::path("dawn.mp4"), "at night")).await?;
-    /// let next = client.estimate((MediaInput::path("dawn.mp4"), ContinueRequest::new("a storm"))).await?;
+    /// let edit = client.estimate(EditRequest::new(dawn, "at night")).await?;
+    /// let next = client.estimate((dawn, ContinueRequest::new("a storm"))).await?;
     /// for estimate in [new, edit, next] {
     ///     if let Some(cost) = estimate.cost {
     ///         println!("{cost}");
