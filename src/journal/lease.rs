@@ -471,12 +471,14 @@ mod tests {
         assert!(matches!(claimed, Claim::Ours(_)), "{claimed:?}");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_lease_in_a_folder_is_taken_again_after_its_file_was_removed() {
         let folder = tempfile::tempdir().unwrap();
         let [journal, other] =
             [(); 2].map(|()| Journal::new(Arc::new(Folder::create(folder.path()).unwrap())));
         let id = journal.lease().await.unwrap().id.clone();
+        // The first renewal is immediate, and would take the lease again.
+        tokio::time::sleep(Duration::from_millis(1)).await;
         assert_eq!(other.liveness(&id).await.unwrap(), Liveness::Alive);
         let locks = journal.inner.backend.locks().unwrap();
         fs::remove_file(locks.path(OWNERS, &id)).unwrap();
