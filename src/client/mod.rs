@@ -151,8 +151,8 @@ impl VideoClient {
     /// Makes a new clip. Await the future for the clip, or [`start`](Generate::start) it for a handle.
     ///
     /// # Errors
-    /// `InvalidRequest` before anything is paid; `SubmissionUnknown` if the request was sent and no usable reply came. Every
-    /// error after the request was accepted has the id of the job.
+    /// `InvalidRequest` before anything is paid; `SubmissionUnknown` if the request was sent and no usable reply came.
+    /// Every error after the request was accepted has the id of the job.
     ///
     /// # Cancel safety
     /// Dropping the future after its first poll stops nothing: the work continues, and the clip is saved.

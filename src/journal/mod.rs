@@ -427,8 +427,9 @@ impl Journal {
 
     /// Claims the open record of a job, or creates one if this library did not send it.
     pub(crate) async fn pick_up(&self, job_id: &JobId, service: &str) -> Result<Claim> {
+        let is_of_job = |record: &JobRecord| record.job_id.as_ref() == Some(job_id);
         let open = self.open_jobs().await?;
-        if let Some(job) = self.first_of_job(&open, job_id).await? {
+        if let Some(job) = self.first_record(&open, is_of_job).await? {
             return self.claim(job, Some(service)).await;
         }
         let mut record = JobRecord::pickup(job_id);
@@ -444,7 +445,7 @@ impl Journal {
         let others: Vec<_> = now
             .filter(|job| *job.id() != owned.record().id && !known.contains(job.id()))
             .collect();
-        match self.first_of_job(&others, job_id).await? {
+        match self.first_record(&others, is_of_job).await? {
             Some(other) => {
                 owned.discard().await?;
                 self.claim(other, Some(service)).await
@@ -453,12 +454,15 @@ impl Journal {
         }
     }
 
-    /// Returns the record of a job: that of its request, or else the oldest one that picks it up.
-    async fn first_of_job<'a>(&self, jobs: &'a [OpenJob], job_id: &JobId) -> Result<Option<&'a OpenJob>> {
+    /// Returns the first of the records that match: that of a request, or else the oldest one that picks up a job.
+    async fn first_record<'a>(
+        &self,
+        jobs: &'a [OpenJob],
+        matches: impl Fn(&JobRecord) -> bool + Send,
+    ) -> Result<Option<&'a OpenJob>> {
         let mut pickup = None;
         for job in jobs {
-            let record = self.valid_record(job).await?;
-            match record.filter(|record| record.job_id.as_ref() == Some(job_id)) {
+            match self.valid_record(job).await?.filter(&matches) {
                 Some(record) if record.is_pickup() => pickup = pickup.or(Some(job)),
                 Some(_) => return Ok(Some(job)),
                 None => {}
@@ -489,24 +493,15 @@ impl Journal {
         let (true, Some(job_id)) = (record.is_pickup(), &record.job_id) else {
             return Ok(false);
         };
-        for job in self
-            .open_jobs()
-            .await?
-            .iter()
-            .filter(|job| *job.id() != record.id)
-        {
-            let Some(other) = self.valid_record(job).await? else {
-                continue;
-            };
+        let is_of_job = |other: &JobRecord| {
             let service = record.service.as_deref();
-            let is_of_job = other.job_id.as_ref() == Some(job_id)
+            other.job_id.as_ref() == Some(job_id)
                 && !other.state.is_over()
-                && service.is_none_or(|service| other.is_for_service(service));
-            if is_of_job && (!other.is_pickup() || is_older(&other.id, &record.id)) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+                && service.is_none_or(|service| other.is_for_service(service))
+        };
+        let open = self.open_jobs().await?;
+        let first = self.first_record(&open, is_of_job).await?;
+        Ok(first.is_some_and(|first| *first.id() != record.id))
     }
 }
 
@@ -537,8 +532,4 @@ fn records_in(names: &[String]) -> impl Iterator<Item = EntryName> {
 fn oldest_first(mut entries: Vec<EntryName>) -> Vec<EntryName> {
     entries.sort_unstable_by(|a, b| (a.id.millis(), &a.id).cmp(&(b.id.millis(), &b.id)));
     entries
-}
-
-fn is_older(one: &RecordId, other: &RecordId) -> bool {
-    (one.millis(), one) < (other.millis(), other)
 }

@@ -132,20 +132,22 @@ impl Estimate {
         for estimate in estimates {
             sum.cost = sum.cost.zip(estimate.cost).map(|(sum, cost)| sum + cost);
             sum.clips += estimate.clips;
-            sum.model = sum.model.filter(|model| Some(model) == estimate.model.as_ref());
+            sum.model = common(sum.model, estimate.model.as_ref());
             sum.duration = sum
                 .duration
                 .zip(estimate.duration)
                 .map(|(sum, duration)| sum.saturating_add(duration));
-            sum.resolution = sum
-                .resolution
-                .filter(|resolution| Some(resolution) == estimate.resolution.as_ref());
-            sum.aspect_ratio = sum
-                .aspect_ratio
-                .filter(|ratio| Some(ratio) == estimate.aspect_ratio.as_ref());
-            sum.audio = sum.audio.filter(|audio| Some(audio) == estimate.audio.as_ref());
+            sum.resolution = common(sum.resolution, estimate.resolution.as_ref());
+            sum.aspect_ratio = common(sum.aspect_ratio, estimate.aspect_ratio.as_ref());
+            sum.audio = common(sum.audio, estimate.audio.as_ref());
             sum.warnings.extend(estimate.warnings);
         }
         sum
     }
+}
+
+/// Returns a property that two clips have in common.
+#[cfg(feature = "media")]
+fn common<T: PartialEq>(one: Option<T>, other: Option<&T>) -> Option<T> {
+    one.filter(|one| other == Some(one))
 }

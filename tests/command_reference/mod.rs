@@ -139,22 +139,17 @@ fn meaning(arg: &Arg) -> String {
     if !arg.get_action().takes_values() {
         return meaning;
     }
-    let words = |words: Vec<String>| words.join(", ");
-    let values: Vec<_> = arg
-        .get_possible_values()
-        .iter()
-        .map(|value| format!("`{}`", value.get_name()))
-        .collect();
-    if !values.is_empty() {
-        write!(meaning, ". Values: {}", words(values)).unwrap();
-    }
-    let defaults: Vec<_> = arg
-        .get_default_values()
-        .iter()
-        .map(|value| format!("`{}`", value.to_string_lossy()))
-        .collect();
-    if !defaults.is_empty() {
-        write!(meaning, ". Default: {}", words(defaults)).unwrap();
+    let values = arg.get_possible_values();
+    let values = values.iter().map(|value| value.get_name().to_owned());
+    let defaults = arg.get_default_values().iter();
+    let defaults = defaults.map(|value| value.to_string_lossy().into_owned());
+    for (what, words) in [
+        ("Values", values.collect::<Vec<_>>()),
+        ("Default", defaults.collect()),
+    ] {
+        if !words.is_empty() {
+            write!(meaning, ". {what}: `{}`", words.join("`, `")).unwrap();
+        }
     }
     if let Some(variable) = arg.get_env() {
         write!(meaning, ". Environment: `{}`", variable.to_string_lossy()).unwrap();

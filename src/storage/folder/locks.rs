@@ -31,8 +31,8 @@ impl FileLocks {
 
     /// Takes a lock. Returns `None` if another handle holds it, or if its file was replaced during the attempt.
     ///
-    /// On Windows the file is removed when the lock is released. Elsewhere it stays, because the next holder may have
-    /// locked it already.
+    /// On Windows the file is removed when the lock is released. On other systems it stays, because the next holder
+    /// may have locked it already.
     pub(crate) async fn lock(&self, folder: &str, name: &str) -> Result<Option<LockedFile>> {
         let action = format!("lock {folder}/{name} of library {}", self.root.display());
         let (root, path) = (self.root.clone(), self.path(folder, name));
