@@ -1,14 +1,27 @@
 //! Releases the records that this client owns and no longer works on.
 //!
 //! A record stays owned if its task was dropped, or if the write that should have released it failed. Other clients leave
-//! such a record alone for as long as this client lives, so this client releases it at the next renewal of its lease.
+//! such a record alone for as long as this client lives, so this client releases it at the next renewal of its lease. If
+//! it does not own the record then, it looks again until the duration of a lease has passed, because a write that timed
+//! out may still reach the store.
 
+use super::lease::LEASE_DURATION;
 use super::move_to_ledger::keeps_changing;
 use super::record::JobRecord;
 use super::{Journal, MAX_ATTEMPTS, WorkGuard, best_entry};
 use crate::error::Result;
 use crate::ids::RecordId;
 use crate::mutation::{Mutation, is_on};
+
+/// The result of an attempt to release an abandoned record.
+enum Release {
+    /// The record was written or removed, so a write that is still on its way to the store will be refused.
+    Written,
+    /// This client does not own the record, unless a write that is still on its way makes it the owner.
+    Free,
+    /// This client works on the record again, and that work releases it.
+    InUse,
+}
 
 impl Journal {
     /// Releases all abandoned records. Those that cannot be released now remain for the next call.
@@ -17,12 +30,12 @@ impl Journal {
             return;
         }
         let abandoned = self.lock_work().abandoned.clone();
-        for id in abandoned {
+        for (id, since) in abandoned {
             let _releasing = self.inner.releasing.lock().await;
             match self.release(&id).await {
-                Ok(true) => drop(self.lock_work().abandoned.remove(&id)),
-                // Its work continues, and releases it.
-                Ok(false) => {}
+                Ok(Release::Free) if since.elapsed() < LEASE_DURATION => {}
+                Ok(Release::Written | Release::Free) => drop(self.lock_work().abandoned.remove(&id)),
+                Ok(Release::InUse) => {}
                 Err(error) => {
                     tracing::warn!(record = %id, %error, "a record that this client no longer works on was not released");
                 }
@@ -30,15 +43,15 @@ impl Journal {
         }
     }
 
-    /// Writes a record without this client as its owner. Returns false if the client works on it again.
-    async fn release(&self, id: &RecordId) -> Result<bool> {
+    /// Writes a record without this client as its owner.
+    async fn release(&self, id: &RecordId) -> Result<Release> {
         let (Some(_guard), Some(lease)) = (WorkGuard::new(self, id), self.inner.lease.get()) else {
-            return Ok(false);
+            return Ok(Release::InUse);
         };
         let store = self.open_store();
         for _ in 0..MAX_ATTEMPTS {
             let Some(entry) = best_entry(&store, id).await? else {
-                return Ok(true);
+                return Ok(Release::Free);
             };
             let name = entry.to_string();
             let Some(found) = store.read(&name).await? else {
@@ -46,16 +59,16 @@ impl Journal {
             };
             let mut record = JobRecord::from_json(id.as_str(), &found.json)?;
             if record.owner.as_ref() != Some(&lease.id) {
-                return Ok(true);
+                return Ok(Release::Free);
             }
             if record.state.is_over() {
                 self.move_to_ledger(&name, &record).await?;
-                return Ok(true);
+                return Ok(Release::Written);
             }
             record.owner = None;
             let released = store.replace(&name, &found.version, record.to_json()?).await?;
             if released.is_some() {
-                return Ok(true);
+                return Ok(Release::Written);
             }
         }
         Err(keeps_changing(id))
@@ -63,20 +76,15 @@ impl Journal {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use std::sync::Arc;
 
     use object_store::memory::InMemory;
 
     use super::*;
     use crate::journal::Claim;
-    use crate::journal::owned::tests::reserve;
+    use crate::journal::for_tests::{lease_duration, reserve, try_claim};
     use crate::storage::{Backend, Bucket, Folder};
-
-    pub(in crate::journal) async fn claim(journal: &Journal, id: &RecordId) -> Claim {
-        let job = journal.open_job(id).await.unwrap().unwrap();
-        journal.claim(&job, None).await.unwrap()
-    }
 
     // Without a renewal, which would release it as well.
     #[tokio::test(start_paused = true)]
@@ -92,23 +100,46 @@ pub(super) mod tests {
             let (abandoned, working) = (reserve(&owner).await, reserve(&owner).await);
             let id = abandoned.record().id.clone();
             drop(abandoned);
-            assert!(matches!(claim(&other, &id).await, Claim::HeldByOther { .. }));
+            assert!(matches!(try_claim(&other, &id).await, Claim::HeldByOther { .. }));
             owner.release_abandoned().await;
-            let claimed = claim(&other, &id).await;
+            let claimed = try_claim(&other, &id).await;
             assert!(matches!(claimed, Claim::Ours(_)), "{claimed:?}");
             assert!(owner.lock_work().abandoned.is_empty());
 
             // Abandoned, then claimed again by the same client.
             let id = working.record().id.clone();
             drop(working);
-            let Claim::Ours(working) = claim(&owner, &id).await else {
+            let Claim::Ours(working) = try_claim(&owner, &id).await else {
                 panic!("its own record is free");
             };
             owner.release_abandoned().await;
-            assert!(matches!(claim(&other, &id).await, Claim::HeldByOther { .. }));
+            assert!(matches!(try_claim(&other, &id).await, Claim::HeldByOther { .. }));
             working.discard().await.unwrap();
+            lease_duration().await;
             owner.release_abandoned().await;
             assert!(owner.lock_work().abandoned.is_empty());
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_lands_after_the_release_is_released_as_well() {
+        let backend: Arc<dyn Backend> = Arc::new(Bucket::new(Arc::new(InMemory::new()), "team".into(), None));
+        let [owner, other] = [(); 2].map(|()| Journal::new(Arc::clone(&backend)));
+        let abandoned = reserve(&owner).await;
+        let mut record = abandoned.record().clone();
+        let id = record.id.clone();
+        let store = owner.open_store();
+        let name = best_entry(&store, &id).await.unwrap().unwrap().to_string();
+        let late = store.read(&name).await.unwrap().unwrap().json.to_vec();
+        record.owner = None;
+        store.put(&name, record.to_json().unwrap()).await.unwrap();
+        drop(abandoned);
+
+        owner.release_abandoned().await;
+        store.put(&name, late).await.unwrap();
+        assert!(matches!(try_claim(&other, &id).await, Claim::HeldByOther { .. }));
+        owner.release_abandoned().await;
+        let claimed = try_claim(&other, &id).await;
+        assert!(matches!(claimed, Claim::Ours(_)), "{claimed:?}");
     }
 }

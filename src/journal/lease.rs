@@ -386,8 +386,7 @@ fn heartbeat(number: u64) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::abandoned::tests::claim;
-    use crate::journal::owned::tests::{reserve, two_journals};
+    use crate::journal::for_tests::{first_renewal, reserve, try_claim, two_journals};
     use crate::storage::{Bucket, Folder};
 
     fn version(number: u64) -> Version {
@@ -463,11 +462,10 @@ mod tests {
         let [owner, other] = two_journals();
         let abandoned = reserve(&owner).await;
         let id = abandoned.record().id.clone();
-        // The first renewal is immediate.
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        first_renewal().await;
         drop(abandoned);
         tokio::time::sleep(RENEWAL_INTERVAL + Duration::from_millis(1)).await;
-        let claimed = claim(&other, &id).await;
+        let claimed = try_claim(&other, &id).await;
         assert!(matches!(claimed, Claim::Ours(_)), "{claimed:?}");
     }
 
@@ -477,8 +475,8 @@ mod tests {
         let [journal, other] =
             [(); 2].map(|()| Journal::new(Arc::new(Folder::create(folder.path()).unwrap())));
         let id = journal.lease().await.unwrap().id.clone();
-        // The first renewal is immediate, and would take the lease again.
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        // It would take the lease again.
+        first_renewal().await;
         assert_eq!(other.liveness(&id).await.unwrap(), Liveness::Alive);
         let locks = journal.inner.backend.locks().unwrap();
         fs::remove_file(locks.path(OWNERS, &id)).unwrap();

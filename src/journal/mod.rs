@@ -17,7 +17,7 @@ mod owned;
 mod record;
 mod settle;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -66,7 +66,8 @@ struct Work {
     /// Those that it works on.
     active: HashSet<RecordId>,
     /// Those that it may still own although their work has ended.
-    abandoned: BTreeSet<RecordId>,
+    /// Each since when.
+    abandoned: BTreeMap<RecordId, Moment>,
 }
 
 /// Prevents one client from claiming a record twice.
@@ -93,7 +94,7 @@ impl Drop for WorkGuard {
         let mut work = self.journal.lock_work();
         work.active.remove(&self.id);
         if self.is_owner {
-            work.abandoned.insert(self.id.clone());
+            work.abandoned.insert(self.id.clone(), Moment::now());
         }
     }
 }
@@ -533,3 +534,6 @@ fn oldest_first(mut entries: Vec<EntryName>) -> Vec<EntryName> {
     entries.sort_unstable_by(|a, b| (a.id.millis(), &a.id).cmp(&(b.id.millis(), &b.id)));
     entries
 }
+
+#[cfg(test)]
+mod for_tests;

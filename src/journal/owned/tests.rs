@@ -1,37 +1,13 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use object_store::memory::InMemory;
-
 use super::super::entry_name::day_of;
-use super::super::{Claim, ReserveResult, Settlement, entries};
+use super::super::{Claim, Settlement, entries};
 use super::*;
 use crate::host::Instant;
-use crate::money::{Budget, UsdTicks};
-use crate::operation::Operation;
-use crate::storage::{Bucket, Folder};
-
-/// Returns the journals of two clients of one bucket.
-pub(in crate::journal) fn two_journals() -> [Journal; 2] {
-    let store = Arc::new(InMemory::new());
-    [(); 2].map(|()| {
-        Journal::new(Arc::new(Bucket::new(
-            Arc::clone(&store) as _,
-            "team".into(),
-            None,
-        )))
-    })
-}
-
-pub(in crate::journal) async fn reserve(journal: &Journal) -> OwnedRecord {
-    let mut record = JobRecord::new(Operation::Generate).unwrap();
-    record.estimate = Some(UsdTicks::new(500));
-    match journal.reserve(record, &Budget::new()).await.unwrap() {
-        ReserveResult::Reserved(record) => record,
-        ReserveResult::OverBudget { error, .. } => panic!("{error}"),
-        ReserveResult::IdInUse => panic!("a random id is in use"),
-    }
-}
+use crate::journal::for_tests::{first_renewal, reserve, two_journals};
+use crate::money::UsdTicks;
+use crate::storage::Folder;
 
 /// Claims a record whose owner appears to be dead.
 async fn claim(journal: &Journal, id: &RecordId) -> OwnedRecord {
@@ -382,8 +358,8 @@ async fn a_record_whose_end_was_not_confirmed_reaches_the_ledger() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::new(Arc::new(Folder::create(folder.path()).unwrap()));
     let mut owned = reserve(&journal).await;
-    // The first renewal is immediate. It must not look for abandoned records while the write is on its way.
-    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    // It must not look for abandoned records while the write is on its way.
+    first_renewal().await;
     let id = owned.record().id.clone();
     owned.change(|record| record.owner = None).await.unwrap();
     let mut close = Box::pin(owned.close(|record| record.state = JobState::Saved));

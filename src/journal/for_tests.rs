@@ -1,0 +1,50 @@
+//! What the tests of this module share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::memory::InMemory;
+
+use super::lease::LEASE_DURATION;
+use super::{Claim, JobRecord, Journal, OwnedRecord, ReserveResult};
+use crate::ids::RecordId;
+use crate::money::{Budget, UsdTicks};
+use crate::operation::Operation;
+use crate::storage::Bucket;
+
+/// Returns the journals of two clients of one bucket.
+pub(super) fn two_journals() -> [Journal; 2] {
+    let store = Arc::new(InMemory::new());
+    [(); 2].map(|()| {
+        Journal::new(Arc::new(Bucket::new(
+            Arc::clone(&store) as _,
+            "team".into(),
+            None,
+        )))
+    })
+}
+
+pub(super) async fn reserve(journal: &Journal) -> OwnedRecord {
+    let mut record = JobRecord::new(Operation::Generate).unwrap();
+    record.estimate = Some(UsdTicks::new(500));
+    match journal.reserve(record, &Budget::new()).await.unwrap() {
+        ReserveResult::Reserved(record) => record,
+        ReserveResult::OverBudget { error, .. } => panic!("{error}"),
+        ReserveResult::IdInUse => panic!("a random id is in use"),
+    }
+}
+
+pub(super) async fn try_claim(journal: &Journal, id: &RecordId) -> Claim {
+    let job = journal.open_job(id).await.unwrap().unwrap();
+    journal.claim(&job, None).await.unwrap()
+}
+
+/// Waits for the first renewal of a lease, which is immediate. The clock must be paused.
+pub(super) async fn first_renewal() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+/// Lets the duration of a lease pass. The clock must be paused.
+pub(super) async fn lease_duration() {
+    tokio::time::sleep(LEASE_DURATION).await;
+}
