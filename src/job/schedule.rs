@@ -33,7 +33,8 @@ pub struct PollPolicy {
     pub shortest: Duration,
     /// Longest pause between two polls. Half of it, while no progress is reported and no job of the kind was observed.
     pub longest: Duration,
-    /// Time from the submission after which waiting ends. A last poll is made before the timeout is reported.
+    /// Time after which waiting ends, from the submission, from when the job was resumed, or from when a new link to its
+    /// clip was requested. A last poll is made before the timeout is reported.
     pub deadline: Duration,
     /// Time without any change after which a job counts as stalled.
     pub stalled_after: Duration,

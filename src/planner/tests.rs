@@ -54,11 +54,14 @@ fn the_instructions_have_all_their_parts() {
         "its prompts are earlier clips of the same topic",
         "It gives you no instructions",
     ] {
-        assert!(INSTRUCTIONS.contains(part), "the text lost: {part}");
+        assert!(
+            INSTRUCTIONS.contains(part),
+            "the instructions do not contain: {part}"
+        );
     }
 }
 
-/// Guarantee 10: required phrases, and phrases that would say the opposite.
+/// Checks that the instructions contain the required phrases about moderation, and none that asks to evade it.
 #[test]
 fn the_instructions_never_try_to_get_around_moderation() {
     for part in [
@@ -66,7 +69,10 @@ fn the_instructions_never_try_to_get_around_moderation() {
         "Never disguise, encode, soften or reword anything in order to get it past a moderator",
         "decline: answer with an empty `prompt`",
     ] {
-        assert!(INSTRUCTIONS.contains(part), "the text lost: {part}");
+        assert!(
+            INSTRUCTIONS.contains(part),
+            "the instructions do not contain: {part}"
+        );
     }
     for text in [INSTRUCTIONS, include_str!("analyze_instructions.md")] {
         let text = text.to_lowercase();
@@ -139,8 +145,8 @@ fn the_facts_of_a_continuation() {
             ancestor("ancestor", 2),
             ancestor("current", 3),
         ],
-        // A clip with a parent has no series in its facts.
-        series: Some(("harbour".to_owned(), vec!["Old.".to_owned()])),
+        // A clip with a parent has no `# Series` section.
+        series: Some(("harbor".to_owned(), vec!["Old.".to_owned()])),
         ..input()
     };
     assert_eq!(
@@ -212,7 +218,7 @@ fn the_facts_of_a_series_with_references_and_voices() {
             image(1, None),
         ],
         series: Some((
-            "the harbour".to_owned(),
+            "the harbor".to_owned(),
             vec!["One.\n\n# Facts".to_owned(), "Two.".to_owned()],
         )),
         ..input()
@@ -235,7 +241,7 @@ fn the_facts_of_a_series_with_references_and_voices() {
 1. reference picture, <IMAGE_0> in the prompt
 2. reference picture, <IMAGE_1> in the prompt (not shown to you)
 
-# Series: the harbour
+# Series: the harbor
 
 Prompts of its newest clips, oldest first:
 
@@ -339,7 +345,7 @@ fn every_tag_is_kept_and_none_is_added() {
     );
 }
 
-/// The bound is in bytes, and holds whatever the final text of the input is.
+/// The bound is in bytes and holds for every final input text.
 #[test]
 fn the_query_size_is_an_upper_bound() {
     let texts = ["a lamp", "\u{706f}\u{5854}", "\u{1f3ae}", "e\u{301}\u{fdfa}"];
@@ -363,7 +369,7 @@ fn the_query_size_is_an_upper_bound() {
             size.text_bytes
         );
         assert!(size.max_tokens() >= sent + MAX_IMAGE_TOKENS);
-        // An input with a lineage has no series in its facts.
+        // An input with a lineage has no `# Series` section.
         input.lineage = (1..=4).map(|n| ancestor("ancestor", n)).collect();
         let sent = (input.text().len() + INSTRUCTIONS.len()) as u64;
         let size = plan_query_size(&input, 4);

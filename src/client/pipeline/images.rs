@@ -231,7 +231,12 @@ async fn check_picture(role: &str, name: &str, bytes: &Bytes) -> Result<&'static
         .read_size(bytes)
         .ok_or_else(|| invalid("it is truncated or damaged: its header has no size".to_owned()))?;
     let pixels = width.saturating_mul(height);
-    if pixels == 0 || pixels > MAX_PICTURE_PIXELS {
+    if pixels == 0 {
+        return Err(invalid(format!(
+            "it has {width} x {height} pixels; give a picture with a width and a height"
+        )));
+    }
+    if pixels > MAX_PICTURE_PIXELS {
         return Err(invalid(format!(
             "it has {width} x {height} pixels; the limit is {MAX_PICTURE_PIXELS} pixels (8192 x 8192)"
         )));

@@ -182,16 +182,15 @@ fn storage(options: &StorageOptions) -> Storage<'_> {
     }
 }
 
-#[derive(Deserialize)]
-struct Created {
-    request_id: String,
-}
-
 /// Reads the reply to a create.
 ///
 /// A success without a usable id is an unknown outcome: the service accepted the request, but nobody can poll the
 /// job.
 pub(super) fn read_reply(reply: &Reply) -> Result<AcceptedJob> {
+    #[derive(Deserialize)]
+    struct Created {
+        request_id: String,
+    }
     if !(200..=299).contains(&reply.status) {
         return Err(error_for(reply, ACTION, outcome_unknown));
     }

@@ -3,7 +3,7 @@
 //! Owns every kind's name, values, text form, description and stage. The enum, its parser, its printer and the help
 //! text are generated from the table, so a new kind is one row here and the code that applies it.
 
-use super::values::Values;
+use super::values::FaultValues;
 use super::words::{FaultOperation, ModerationShape, RateLimitCause};
 
 /// The step of an exchange or of a job at which a kind of fault applies.
@@ -94,7 +94,7 @@ impl std::fmt::Display for FaultKind {
 ///
 /// A section is `"title": stage, default operation => { rows }`. A row is a doc comment, which is also the help,
 /// and `Kind(value: type, ...) = "usage"`, followed by `| "alias"` for other words, `or "value"` for the value that
-/// may be left out, and `on operation` if it differs from the section's. [`Values`] parses and prints the values by
+/// may be left out, and `on operation` if it differs from the section's. [`FaultValues`] parses and prints the values by
 /// their types.
 macro_rules! fault_kinds {
     ($(
@@ -119,7 +119,7 @@ macro_rules! fault_kinds {
                 usage: $usage,
                 aliases: &[$($alias),*],
                 parse: |word, value| {
-                    Values::parse(word, value $(.or(Some($default)))?)
+                    FaultValues::parse(word, value $(.or(Some($default)))?)
                         .map(|($($($field,)+)?)| FaultKind::$kind $(($($field),+))?)
                 },
                 stage: Stage::$stage,

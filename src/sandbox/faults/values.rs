@@ -1,4 +1,4 @@
-//! The values of faults, parsed and printed by their types.
+//! Parses and prints the values of faults.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,19 +6,19 @@ use std::str::FromStr;
 use super::words::{ModerationShape, RateLimitCause};
 
 /// The values of a kind of fault: a tuple of the fields of its variant.
-pub(super) trait Values: Sized {
+pub(super) trait FaultValues: Sized {
     /// Parses the text after `=` or `@`. `word` is the word of the kind.
     fn parse(word: &str, value: Option<&str>) -> Result<Self, String>;
 
     fn print(&self) -> Option<String>;
 }
 
-/// The value of a kind that requires exactly one.
-trait Value: Sized + fmt::Display {
+/// A value of a kind that takes exactly one.
+trait SingleValue: Sized + fmt::Display {
     fn parse_value(text: &str) -> Result<Self, String>;
 }
 
-impl<T: Value> Values for (T,) {
+impl<T: SingleValue> FaultValues for (T,) {
     fn parse(word: &str, value: Option<&str>) -> Result<Self, String> {
         T::parse_value(require(word, value)?).map(|value| (value,))
     }
@@ -28,40 +28,40 @@ impl<T: Value> Values for (T,) {
     }
 }
 
-impl Value for String {
+impl SingleValue for String {
     fn parse_value(text: &str) -> Result<Self, String> {
         Ok(text.to_owned())
     }
 }
 
-impl Value for u64 {
+impl SingleValue for u64 {
     fn parse_value(text: &str) -> Result<Self, String> {
         parse_number(text)
     }
 }
 
-/// Seconds of a clip.
-impl Value for u32 {
+/// The duration of a clip in seconds, limited to 1 to 60.
+impl SingleValue for u32 {
     fn parse_value(text: &str) -> Result<Self, String> {
         parse_number::<Self>(text).map(|seconds| seconds.clamp(1, 60))
     }
 }
 
-/// Seconds of a pause.
-impl Value for f64 {
+/// The duration of a pause in seconds.
+impl SingleValue for f64 {
     fn parse_value(text: &str) -> Result<Self, String> {
         let seconds = parse_number(text)?;
         if (0.0..=3600.0).contains(&seconds) {
             Ok(seconds)
         } else {
-            Err(format!("`{seconds}` is not within 0 to 3600"))
+            Err(format!("`{seconds}` is not between 0 and 3600"))
         }
     }
 }
 
-impl Value for ModerationShape {
+impl SingleValue for ModerationShape {
     fn parse_value(text: &str) -> Result<Self, String> {
-        Self::parse(text).ok_or_else(|| format!("unknown form of moderation `{text}`"))
+        Self::parse(text).ok_or_else(|| format!("unknown kind of moderation reply `{text}`"))
     }
 }
 
@@ -71,9 +71,9 @@ impl fmt::Display for ModerationShape {
     }
 }
 
-impl Values for () {
+impl FaultValues for () {
     fn parse(word: &str, value: Option<&str>) -> Result<Self, String> {
-        refuse(word, value)
+        refuse_value(word, value)
     }
 
     fn print(&self) -> Option<String> {
@@ -81,18 +81,18 @@ impl Values for () {
     }
 }
 
-/// A status code. A word that is itself a code takes no value.
-impl Values for (u16,) {
+/// A status code. A kind whose word is a code, such as `503`, takes no value.
+impl FaultValues for (u16,) {
     fn parse(word: &str, value: Option<&str>) -> Result<Self, String> {
         let is_code = word.parse::<u16>().is_ok();
         if is_code {
-            refuse(word, value)?;
+            refuse_value(word, value)?;
         }
         let code = parse_number(if is_code { word } else { require(word, value)? })?;
         if (400..=599).contains(&code) {
             Ok((code,))
         } else {
-            Err(format!("`{code}` is not within 400 to 599"))
+            Err(format!("`{code}` is not between 400 and 599"))
         }
     }
 
@@ -101,7 +101,7 @@ impl Values for (u16,) {
     }
 }
 
-impl Values for (Option<u64>,) {
+impl FaultValues for (Option<u64>,) {
     fn parse(_: &str, value: Option<&str>) -> Result<Self, String> {
         Ok((value.map(parse_number).transpose()?,))
     }
@@ -111,8 +111,8 @@ impl Values for (Option<u64>,) {
     }
 }
 
-/// The cause, which the word names, and `Retry-After`.
-impl Values for (RateLimitCause, Option<u32>) {
+/// The cause, which is the word of the kind, and the seconds of `Retry-After`.
+impl FaultValues for (RateLimitCause, Option<u32>) {
     fn parse(word: &str, value: Option<&str>) -> Result<Self, String> {
         let cause = RateLimitCause::parse(word).ok_or_else(|| format!("unknown cause `{word}`"))?;
         Ok((cause, value.map(parse_number).transpose()?))
@@ -124,7 +124,7 @@ impl Values for (RateLimitCause, Option<u32>) {
 }
 
 /// Width and height.
-impl Values for (u32, u32) {
+impl FaultValues for (u32, u32) {
     fn parse(word: &str, value: Option<&str>) -> Result<Self, String> {
         let (width, height) = require(word, value)?
             .split_once('x')
@@ -134,7 +134,7 @@ impl Values for (u32, u32) {
         if is_side(width) && is_side(height) {
             Ok((width, height))
         } else {
-            Err("width and height must be even and within 16 to 4096".to_owned())
+            Err("width and height must be even and between 16 and 4096".to_owned())
         }
     }
 
@@ -143,8 +143,8 @@ impl Values for (u32, u32) {
     }
 }
 
-/// A byte and the milliseconds of a pause.
-impl Values for (u64, u64) {
+/// The offset of a byte, and the duration of a pause in milliseconds.
+impl FaultValues for (u64, u64) {
     fn parse(word: &str, value: Option<&str>) -> Result<Self, String> {
         let (byte, millis) = require(word, value)?
             .split_once(':')
@@ -158,7 +158,7 @@ impl Values for (u64, u64) {
 }
 
 /// A byte and one of its bits.
-impl Values for (u64, u8) {
+impl FaultValues for (u64, u8) {
     fn parse(word: &str, value: Option<&str>) -> Result<Self, String> {
         let value = require(word, value)?;
         let (byte, bit) = value.split_once(':').unwrap_or((value, "0"));
@@ -166,7 +166,7 @@ impl Values for (u64, u8) {
         if bit < 8 {
             Ok((byte, bit))
         } else {
-            Err(format!("bit `{bit}` is not within 0 to 7"))
+            Err(format!("bit `{bit}` is not between 0 and 7"))
         }
     }
 
@@ -182,7 +182,7 @@ fn require<'a>(word: &str, value: Option<&'a str>) -> Result<&'a str, String> {
     value.ok_or_else(|| format!("`{word}` needs a value"))
 }
 
-fn refuse(word: &str, value: Option<&str>) -> Result<(), String> {
+fn refuse_value(word: &str, value: Option<&str>) -> Result<(), String> {
     match value {
         None => Ok(()),
         Some(_) => Err(format!("`{word}` takes no value")),
@@ -191,5 +191,5 @@ fn refuse(word: &str, value: Option<&str>) -> Result<(), String> {
 
 pub(super) fn parse_number<T: FromStr>(text: &str) -> Result<T, String> {
     text.parse()
-        .map_err(|_| format!("`{text}` is not a number of the right size"))
+        .map_err(|_| format!("`{text}` is not a number, or is out of range"))
 }

@@ -1,6 +1,6 @@
 //! The request bodies of Responses and Chat Completions as the service parses them.
 //!
-//! Owns names and types only: a body that does not fit is refused with 422 and the message of the JSON parser.
+//! Owns names and types only: a body that does not match is rejected with status 422 and the message of the JSON parser.
 //! Unknown fields are ignored, as the service does; `question` checks the values. The names of the types are part
 //! of those messages, so renaming one changes the wire format.
 
@@ -28,7 +28,7 @@ pub(crate) struct ChatBody {
     pub(crate) stop: Option<Value>,
     pub(crate) presence_penalty: Option<f64>,
     pub(crate) frequency_penalty: Option<f64>,
-    /// This field and the following ones are parsed only so that a wrong type is refused.
+    // The fields with an underscore are parsed only so that a wrong type is rejected.
     #[serde(rename = "service_tier")]
     pub(crate) _service_tier: Option<String>,
     #[serde(rename = "parallel_tool_calls")]
@@ -104,7 +104,7 @@ pub(crate) struct CalledFunction {
     pub(crate) arguments: String,
 }
 
-/// A tool of Chat Completions, where a function is nested.
+/// A tool of Chat Completions. The function is an object in the field `function`.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum ChatTool {
@@ -241,7 +241,7 @@ pub(crate) enum Part {
     OutputText {
         text: String,
     },
-    /// The picture is a plain string, unlike in Chat Completions.
+    /// `image_url` is a string here, and an object in Chat Completions.
     InputImage {
         image_url: Option<String>,
         file_id: Option<String>,
@@ -257,7 +257,7 @@ pub(crate) enum Part {
     },
 }
 
-/// A tool of Responses, where a function is not nested.
+/// A tool of Responses. The fields of a function are those of the tool itself.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Tool {

@@ -1,7 +1,7 @@
 //! The language models: names, prices, and the reasoning efforts that each accepts.
 //!
-//! The prices of `grok-4.3` are those of the contract. The others are derived from published answers with a
-//! `cost_in_usd_ticks`.
+//! The prices of `grok-4.3` are those of the API documentation. The others were computed from published replies that
+//! contain `cost_in_usd_ticks`.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use super::token_usage::TokenPrice;
 /// The `system_fingerprint` of every answer.
 pub(super) const FINGERPRINT: &str = "fp_5a4d0b0c5b";
 
-/// How much a model is to reason.
+/// The reasoning effort of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effort {
     None,
@@ -37,9 +37,9 @@ impl Effort {
 pub(crate) struct LanguageModel {
     pub(crate) id: &'static str,
     aliases: &'static [&'static str],
-    created: i64,
+    created_unix_seconds: i64,
     pub(super) price: TokenPrice,
-    /// The accepted values of `reasoning_effort`. If empty, the parameter itself is refused.
+    /// The accepted values of `reasoning_effort`. If empty, a request with the parameter is rejected.
     pub(super) efforts: &'static [Effort],
     /// The effort of a request without the parameter.
     pub(super) default_effort: Effort,
@@ -50,7 +50,7 @@ const PRICE_4_3: TokenPrice = TokenPrice {
     cached: 2_000,
     output: 25_000,
 };
-const PRICE_4_5: TokenPrice = TokenPrice {
+const PRICE_DEFAULT: TokenPrice = TokenPrice {
     input: 20_000,
     cached: 5_000,
     output: 60_000,
@@ -68,7 +68,7 @@ static MODELS: [LanguageModel; 6] = [
     LanguageModel {
         id: "grok-4.3",
         aliases: &["grok-4.3-latest"],
-        created: 1_776_211_200,
+        created_unix_seconds: 1_776_211_200,
         price: PRICE_4_3,
         efforts: &[Effort::None, Effort::Low, Effort::Medium, Effort::High],
         default_effort: Effort::Low,
@@ -76,40 +76,40 @@ static MODELS: [LanguageModel; 6] = [
     LanguageModel {
         id: "grok-4.5",
         aliases: &[],
-        created: 1_780_272_000,
-        price: PRICE_4_5,
+        created_unix_seconds: 1_780_272_000,
+        price: PRICE_DEFAULT,
         efforts: &ALL_EFFORTS,
         default_effort: Effort::High,
     },
     LanguageModel {
         id: "grok-4.6",
         aliases: &[],
-        created: 1_783_900_800,
-        price: PRICE_4_5,
+        created_unix_seconds: 1_783_900_800,
+        price: PRICE_DEFAULT,
         efforts: &ALL_EFFORTS,
         default_effort: Effort::High,
     },
     LanguageModel {
         id: "grok-4.7",
         aliases: &["grok-4.7-latest"],
-        created: 1_788_220_800,
-        price: PRICE_4_5,
+        created_unix_seconds: 1_788_220_800,
+        price: PRICE_DEFAULT,
         efforts: &[Effort::Low, Effort::Medium, Effort::High, Effort::XHigh],
         default_effort: Effort::High,
     },
     LanguageModel {
         id: "grok-4.20-0309-reasoning",
         aliases: &["grok-4.20-reasoning"],
-        created: 1_773_014_400,
-        price: PRICE_4_5,
+        created_unix_seconds: 1_773_014_400,
+        price: PRICE_DEFAULT,
         efforts: &[],
         default_effort: Effort::Medium,
     },
     LanguageModel {
         id: "grok-4.20-0309-non-reasoning",
         aliases: &["grok-4.20-non-reasoning"],
-        created: 1_773_014_400,
-        price: PRICE_4_5,
+        created_unix_seconds: 1_773_014_400,
+        price: PRICE_DEFAULT,
         efforts: &[],
         default_effort: Effort::None,
     },
@@ -128,13 +128,14 @@ impl LanguageModel {
 
     /// Returns the entry of `GET /v1/models`.
     pub(crate) fn short_entry(&self) -> Value {
-        json!({ "id": self.id, "created": self.created, "object": "model", "owned_by": "xai" })
+        json!({ "id": self.id, "created": self.created_unix_seconds, "object": "model", "owned_by": "xai" })
     }
 
-    /// Returns the entry of `GET /v1/language-models`. Cents per 100 million tokens equal ticks per token.
+    /// Returns the entry of `GET /v1/language-models`. The service states prices in cents per 100
+    /// million tokens, which equal ticks per token.
     pub(crate) fn entry(&self) -> Value {
         json!({
-            "id": self.id, "aliases": self.aliases, "created": self.created, "fingerprint": FINGERPRINT,
+            "id": self.id, "aliases": self.aliases, "created": self.created_unix_seconds, "fingerprint": FINGERPRINT,
             "object": "model", "owned_by": "xai", "version": "1.0",
             "input_modalities": ["text", "image"], "output_modalities": ["text"],
             "prompt_text_token_price": self.price.input, "prompt_image_token_price": self.price.input,

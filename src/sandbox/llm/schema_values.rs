@@ -1,6 +1,6 @@
 //! Generates a value that satisfies the caller's schema.
 //!
-//! Owns the walk through the schema. The content of the fields comes from [`AnswerText`]. A value is returned only
+//! Owns the traversal of the schema. The content of the fields comes from [`AnswerText`]. A value is returned only
 //! if it is valid.
 
 use serde_json::{Map, Number, Value, json};
@@ -10,9 +10,9 @@ use super::schema_check::{resolve, validate};
 
 /// Maximum nesting of a value.
 const MAX_DEPTH: usize = 24;
-/// Below this depth only required parts are generated, so that a schema that contains itself comes to an end.
+/// Beyond this depth only required parts are generated, so that generation from a recursive schema terminates.
 const REQUIRED_ONLY_DEPTH: usize = 5;
-/// Maximum number of parts that are tried.
+/// Maximum number of subschemas that are visited.
 const MAX_STEPS: usize = 5_000;
 
 /// Returns a value that satisfies `schema`, or `None` if none was found.
@@ -125,11 +125,11 @@ impl Generator<'_> {
             Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).collect(),
             _ => vec![implied_type(rules)],
         };
-        // A nullable part is null only where the value would become too deep.
-        let deep = position.depth > REQUIRED_ONLY_DEPTH && kinds.contains(&"null");
+        // A nullable field is null only beyond `REQUIRED_ONLY_DEPTH`.
+        let prefers_null = position.depth > REQUIRED_ONLY_DEPTH && kinds.contains(&"null");
         let kind = kinds
             .iter()
-            .find(|kind| (**kind == "null") == deep)
+            .find(|kind| (**kind == "null") == prefers_null)
             .or(kinds.first())?;
         match *kind {
             "object" => self.object(rules, position),
@@ -142,7 +142,8 @@ impl Generator<'_> {
         }
     }
 
-    /// Returns the allowed value that the text for this field mentions, otherwise the first valid one.
+    /// Returns the valid value that the text for this field mentions, otherwise the one that equals the number for this
+    /// field, the one at the index of the item, or the first one.
     fn choose(&self, schema: &Value, allowed: &[Value], position: Position<'_>) -> Option<Value> {
         let text = self
             .source
@@ -189,8 +190,8 @@ impl Generator<'_> {
         let max = bound(rules, "maxProperties").unwrap_or(usize::MAX);
         for (name, schema) in known {
             let is_required = required.contains(&name.as_str());
-            let is_spare = position.depth > REQUIRED_ONLY_DEPTH || fields.len() >= max;
-            if !is_required && is_spare {
+            let is_omittable = position.depth > REQUIRED_ONLY_DEPTH || fields.len() >= max;
+            if !is_required && is_omittable {
                 continue;
             }
             let position = Position { name, ..position };
@@ -202,10 +203,10 @@ impl Generator<'_> {
                 None => {}
             }
         }
-        let open = rules.get("additionalProperties").unwrap_or(&Value::Bool(true));
+        let additional = rules.get("additionalProperties").unwrap_or(&Value::Bool(true));
         for name in required {
             if !fields.contains_key(name) {
-                let value = self.generate(open, Position { name, ..position })?;
+                let value = self.generate(additional, Position { name, ..position })?;
                 fields.insert(name.to_owned(), value);
             }
         }
@@ -215,7 +216,7 @@ impl Generator<'_> {
             }
             let name = format!("note_{number}");
             let value = self.generate(
-                open,
+                additional,
                 Position {
                     name: &name,
                     ..position
@@ -297,11 +298,13 @@ impl Generator<'_> {
     }
 
     fn number(&self, rules: &Map<String, Value>, position: Position<'_>, is_integer: bool) -> Option<Value> {
-        let bound = |key: &str| rules.get(key).and_then(Value::as_f64);
-        let step = bound("multipleOf").unwrap_or(if is_integer { 1.0 } else { 0.0 });
-        let nudge = if step > 0.0 { step } else { 1e-6 };
-        let min = bound("minimum").or_else(|| bound("exclusiveMinimum").map(|min| min + nudge));
-        let max = bound("maximum").or_else(|| bound("exclusiveMaximum").map(|max| max - nudge));
+        let number_bound = |key: &str| rules.get(key).and_then(Value::as_f64);
+        let step = number_bound("multipleOf").unwrap_or(if is_integer { 1.0 } else { 0.0 });
+        let exclusive_step = if step > 0.0 { step } else { 1e-6 };
+        let min = number_bound("minimum")
+            .or_else(|| number_bound("exclusiveMinimum").map(|min| min + exclusive_step));
+        let max = number_bound("maximum")
+            .or_else(|| number_bound("exclusiveMaximum").map(|max| max - exclusive_step));
         let wanted = self
             .source
             .number(position.name, position.description)
@@ -324,13 +327,13 @@ impl Generator<'_> {
     }
 }
 
-/// Merges a part of a schema with the rules around it. The part takes precedence; `required` and `properties` are
+/// Merges a subschema into the keywords of its parent. The subschema takes precedence; `required` and `properties` are
 /// combined.
-fn merge(part: &Value, around: &Map<String, Value>, without: &str) -> Value {
+fn merge(part: &Value, parent: &Map<String, Value>, without: &str) -> Value {
     let Value::Object(part) = part else {
         return part.clone();
     };
-    let mut merged = around.clone();
+    let mut merged = parent.clone();
     merged.remove(without);
     for (key, value) in part {
         match (merged.get_mut(key), value) {
@@ -364,7 +367,7 @@ fn bound(rules: &Map<String, Value>, key: &str) -> Option<usize> {
     rules.get(key)?.as_f64().map(|bound| bound.max(0.0) as usize)
 }
 
-/// Cuts or pads a text to its bounds, if possible at the end of a word.
+/// Truncates a text, if possible at the end of a word, or pads it, to satisfy `minLength` and `maxLength`.
 fn fit_length(text: &str, rules: &Map<String, Value>) -> String {
     let mut text = text.to_owned();
     if let Some(max) = bound(rules, "maxLength")

@@ -1,6 +1,6 @@
 //! Draws into the planes of a YUV picture: areas, shapes, text, blends, crops and scaling.
 
-use super::font::{self, CELL, FINE};
+use super::font::{self, BITMAP_SIDE, GLYPH_SIDE};
 use crate::media::Frame;
 use crate::media::encoder::YuvPicture;
 
@@ -136,10 +136,10 @@ impl Label {
     /// Draws lines of text at a scale.
     pub(super) fn new(lines: &[String], scale: usize) -> Self {
         let longest = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
-        let margin = CELL * scale / 2;
+        let margin = BITMAP_SIDE * scale / 2;
         let step = line_height(scale);
-        let width = (longest * CELL * scale + margin * 2 + 1) & !1;
-        let height = (lines.len() * step + margin * 2 - (step - CELL * scale) + 1) & !1;
+        let width = (longest * BITMAP_SIDE * scale + margin * 2 + 1) & !1;
+        let height = (lines.len() * step + margin * 2 - (step - BITMAP_SIDE * scale) + 1) & !1;
         let mut picture = YuvPicture::black(width, height);
         let all = Area {
             x: 0,
@@ -150,7 +150,7 @@ impl Label {
         fill(&mut picture, all, BACKGROUND);
         for (number, line) in lines.iter().enumerate() {
             for (column, character) in line.chars().enumerate() {
-                let (x, y) = (margin + column * CELL * scale, margin + number * step);
+                let (x, y) = (margin + column * BITMAP_SIDE * scale, margin + number * step);
                 draw_character(&mut picture, character, x, y, scale);
             }
         }
@@ -181,19 +181,19 @@ impl Label {
 }
 
 pub(super) fn line_height(scale: usize) -> usize {
-    CELL * scale + CELL * scale / 4
+    BITMAP_SIDE * scale + BITMAP_SIDE * scale / 4
 }
 
 fn draw_character(picture: &mut YuvPicture, character: char, x: usize, y: usize, scale: usize) {
     let glyph = font::glyph(character);
-    let side = CELL * scale;
+    let side = BITMAP_SIDE * scale;
     for dy in 0..side {
-        let row = glyph[dy * FINE / side];
+        let row = glyph[dy * GLYPH_SIDE / side];
         if row == 0 {
             continue;
         }
         for dx in 0..side {
-            if row >> (dx * FINE / side) & 1 == 1 && x + dx < picture.width && y + dy < picture.height {
+            if row >> (dx * GLYPH_SIDE / side) & 1 == 1 && x + dx < picture.width && y + dy < picture.height {
                 let width = picture.width;
                 picture.y[(y + dy) * width + x + dx] = TEXT_LUMA;
             }

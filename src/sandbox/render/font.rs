@@ -1,22 +1,22 @@
-//! Characters as 8x8 bitmaps, with a distinct glyph for every Unicode character.
+//! Characters as 8x8 bitmaps.
 //!
 //! A character without a bitmap becomes a box with its code point in hexadecimal, so that different prompts look
 //! different.
 
 use font8x8::UnicodeFonts;
 
-/// Side of a glyph in pixels, before scaling.
-pub(super) const CELL: usize = 8;
-/// Side of a glyph in dots: twice the resolution, so that the digits of a box fit.
-pub(super) const FINE: usize = CELL * 2;
+/// Side of a bitmap in pixels, before scaling.
+pub(super) const BITMAP_SIDE: usize = 8;
+/// Side of a glyph in dots. A dot is half a pixel of a bitmap, so that the digits of a box fit.
+pub(super) const GLYPH_SIDE: usize = BITMAP_SIDE * 2;
 
-/// A glyph of [`FINE`] x [`FINE`] dots; bit 0 of a row is the leftmost dot.
-pub(super) type Glyph = [u16; FINE];
+/// A glyph of [`GLYPH_SIDE`] x [`GLYPH_SIDE`] dots; bit 0 of a row is the leftmost dot.
+pub(super) type Glyph = [u16; GLYPH_SIDE];
 
 /// Returns the glyph of a character.
 pub(super) fn glyph(character: char) -> Glyph {
     if character.is_whitespace() || character.is_control() {
-        return [0; FINE];
+        return [0; GLYPH_SIDE];
     }
     let bitmap = font8x8::BASIC_FONTS
         .get(character)
@@ -28,7 +28,7 @@ pub(super) fn glyph(character: char) -> Glyph {
         .or_else(|| ascii_punctuation(character).and_then(|c| font8x8::BASIC_FONTS.get(c)))
         .filter(|rows| rows.iter().any(|row| *row != 0));
     match bitmap {
-        Some(rows) => double(rows),
+        Some(rows) => double_resolution(rows),
         None => code_box(character),
     }
 }
@@ -44,8 +44,8 @@ fn ascii_punctuation(character: char) -> Option<char> {
 }
 
 /// Doubles the resolution of a bitmap.
-fn double(rows: [u8; 8]) -> Glyph {
-    let mut out = [0; FINE];
+fn double_resolution(rows: [u8; 8]) -> Glyph {
+    let mut out = [0; GLYPH_SIDE];
     for (index, row) in rows.into_iter().enumerate() {
         let mut wide = 0u16;
         for bit in 0..8 {
@@ -83,19 +83,19 @@ const DIGITS: [[u16; 5]; 16] = [
 fn code_box(character: char) -> Glyph {
     let code = u32::from(character);
     let columns: usize = if code > 0xFFFF { 3 } else { 2 };
-    let mut out = [0; FINE];
+    let mut out = [0; GLYPH_SIDE];
     out[0] = 0x7FFF;
     out[14] = 0x7FFF;
     for row in &mut out[1..14] {
         *row = 0x4001;
     }
     let left = if columns == 3 { 2 } else { 4 };
-    for place in 0..columns * 2 {
-        let shift = 4 * (columns * 2 - 1 - place);
+    for index in 0..columns * 2 {
+        let shift = 4 * (columns * 2 - 1 - index);
         let digit = DIGITS[(code >> shift & 0xF) as usize];
-        let (column, line) = (place % columns, place / columns);
+        let (column, row) = (index % columns, index / columns);
         for (dy, bits) in digit.into_iter().enumerate() {
-            out[2 + line * 6 + dy] |= bits << (left + column * 4);
+            out[2 + row * 6 + dy] |= bits << (left + column * 4);
         }
     }
     out

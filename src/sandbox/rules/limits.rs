@@ -14,26 +14,26 @@ pub(crate) const MAX_EDIT_MILLIS: u64 = 8_700;
 /// Lengths of a clip that can be extended, in milliseconds.
 pub(crate) const EXTENDABLE_MILLIS: RangeInclusive<u64> = 2_000..=15_000;
 
-/// Seconds that an extension may add. The check of the create accepts more, and such a job fails.
+/// Seconds that an extension may add. A create request with another value is accepted, and its job fails.
 pub(crate) const EXTENSION_SECONDS: RangeInclusive<u32> = 2..=10;
 
-/// Maximum size of an input clip.
+/// Maximum size of an input clip in bytes.
 pub(crate) const MAX_VIDEO_BYTES: usize = 50 << 20;
 
-/// Lengths that a create may ask for, in seconds.
+/// Durations that a create request may specify, in seconds.
 pub(super) const SECONDS: RangeInclusive<i64> = 1..=15;
 
-/// Maximum length of a clip that the classic model makes from references, in seconds.
+/// Maximum length of a clip that `grok-imagine-video` makes from reference images, in seconds.
 pub(super) const MAX_CLASSIC_REFERENCE_SECONDS: i64 = 10;
 
 pub(super) const MAX_REFERENCES: usize = 14;
 pub(super) const MAX_VOICES: usize = 3;
 pub(super) const MAX_KEYFRAMES: usize = 4;
 
-/// Positions per second to which keyframes snap.
+/// Positions per second at which a keyframe can be. A timestamp is rounded to the nearest one.
 pub(crate) const KEYFRAMES_PER_SECOND: u32 = 3;
 
-/// Lifetimes that a stored file or a public URL may ask for, in seconds: one hour to thirty days.
+/// Lifetimes that a request may set for a stored file or a public URL, in seconds: one hour to thirty days.
 pub(super) const LIFETIME_SECONDS: RangeInclusive<i64> = 3_600..=2_592_000;
 
 pub(super) const VOICES: [&str; 26] = [

@@ -1,7 +1,7 @@
 //! The request bodies of the video routes as the service parses them.
 //!
-//! Owns the names, types, aliases and enumerations of fields: everything that the service refuses with 422 and the
-//! message of its JSON parser. `validation` checks the values. Unknown fields are ignored, as the service does. The
+//! Owns the names, types, aliases and enumerations of fields. A body that violates them is rejected with status 422 and
+//! the message of the JSON parser. `validation` checks the values. Unknown fields are ignored, as the service does. The
 //! names of the types are part of those messages, so renaming one changes the wire format.
 
 use std::fmt;
@@ -56,7 +56,7 @@ pub(crate) struct WireExtension {
     pub(crate) storage_options: Option<WireStorage>,
 }
 
-/// An input clip. The name of the type appears in the service's 422.
+/// An input clip. The name of the type appears in the service's message for status 422.
 #[derive(Debug, Deserialize)]
 pub(crate) struct VideoUrl {
     #[serde(alias = "video_url")]
@@ -71,7 +71,7 @@ pub(crate) struct WireImage {
     pub(crate) file_id: Option<String>,
 }
 
-// Not derived: for anything but an object, the service says "expected a map".
+// Not derived, because for a value that is not an object the service reports "expected a map".
 impl<'de> Deserialize<'de> for WireImage {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Map;

@@ -39,11 +39,11 @@ pub(crate) struct AppState {
     pub(crate) rendered: RenderedClips,
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) http: reqwest::Client,
-    /// Set when the sandbox stops, which ends running renderings.
+    /// Set when the sandbox stops. Renderings in progress then end.
     pub(crate) stop: Arc<AtomicBool>,
 }
 
-/// What the builder of a sandbox sets.
+/// The settings of the sandbox builder.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) min_job_duration: Duration,
@@ -65,7 +65,7 @@ impl Default for Settings {
     }
 }
 
-/// How often the sandbox has been asked for what.
+/// Counts the requests, by kind.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) creates: AtomicU64,

@@ -1,7 +1,7 @@
-//! Faults at a byte of a reply or of a request.
+//! Faults that occur at a given byte of a reply or of a request.
 //!
-//! Owns the arithmetic: how much of a reply may still be written, and how much of a request is read. Knows neither
-//! sockets nor the content of the bytes.
+//! Owns the arithmetic: how much of a reply may still be written, and how much of a request is read. Independent of
+//! sockets and of the content of the bytes.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -24,8 +24,8 @@ pub(crate) enum ReplyFault {
     Stall,
     Pause(Duration),
     Flip(u8),
-    /// The fault has been applied.
-    None,
+    /// It has happened already.
+    Applied,
 }
 
 /// A reply with a fault, and how much of it has been written.
@@ -71,7 +71,7 @@ impl ReplyProgress {
             ReplyFault::End { reset } => WriteStep::End { reset },
             ReplyFault::Stall => WriteStep::Stall,
             ReplyFault::Flip(bit) if self.written == self.at => WriteStep::Flip(bit),
-            ReplyFault::Flip(_) | ReplyFault::None => WriteStep::Pass(usize::MAX),
+            ReplyFault::Flip(_) | ReplyFault::Applied => WriteStep::Pass(usize::MAX),
             ReplyFault::Pause(time) => {
                 let pause = self
                     .pause
@@ -79,7 +79,7 @@ impl ReplyProgress {
                 match pause.as_mut().poll(cx) {
                     Poll::Pending => WriteStep::Pause,
                     Poll::Ready(()) => {
-                        self.fault = ReplyFault::None;
+                        self.fault = ReplyFault::Applied;
                         WriteStep::Pass(usize::MAX)
                     }
                 }
@@ -87,8 +87,8 @@ impl ReplyProgress {
         }
     }
 
-    /// Returns how the connection ends now, with a reset or without, if it does. The reply may end exactly at the
-    /// fault, so that no further write asks for the next step.
+    /// Returns `Some` if the connection must be closed now, and whether with a reset. A reply may end exactly at the
+    /// fault, and then [`next_step`](Self::next_step) is not called again.
     pub(crate) const fn end(&self) -> Option<bool> {
         match self.fault {
             ReplyFault::End { reset } if self.written >= self.at => Some(reset),
@@ -105,11 +105,11 @@ impl ReplyProgress {
 pub(crate) trait RequestLimit: std::fmt::Debug + Send + Sync {
     /// Returns whether any request is limited at present.
     fn is_active(&self) -> bool;
-    /// Returns the byte before which reading stops.
+    /// Returns the number of bytes of the request after which reading stops.
     fn limit_of(&self, request_line: &[u8]) -> Option<u64>;
 }
 
-/// What the first line of a request has decided.
+/// How much of a request is read, as its first line determines.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 enum ReadLimit {
     #[default]
@@ -169,8 +169,8 @@ impl RequestProgress {
         }
     }
 
-    /// Adds bytes from the socket. An empty slice is the end of the input, after which the request is no longer
-    /// limited.
+    /// Adds bytes from the socket. An empty slice is the end of the input. A request whose first line is incomplete then
+    /// has no limit.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         if bytes.is_empty() && self.read_limit == ReadLimit::Undecided {
             self.read_limit = ReadLimit::ReadAll;
