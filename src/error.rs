@@ -183,9 +183,44 @@ impl Error {
         }))
     }
 
-    /// Creates an error of kind [`ErrorKind::InvalidRequest`].
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidRequest, message)
+    }
+
+    pub(crate) fn library(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Library, message)
+    }
+
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::NotFound, message)
+    }
+
+    pub(crate) fn config(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Config, message)
+    }
+
+    pub(crate) fn media(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Media, message)
+    }
+
+    pub(crate) fn protocol(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Protocol, message)
+    }
+
+    pub(crate) fn stopped(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Stopped, message)
+    }
+
+    pub(crate) fn network(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Network, message)
+    }
+
+    /// Adds a part if there is one.
+    pub(crate) fn with<T>(self, part: Option<T>, add: impl FnOnce(Self, T) -> Self) -> Self {
+        match part {
+            Some(part) => add(self, part),
+            None => self,
+        }
     }
 
     fn set(mut self, change: impl FnOnce(&mut Inner)) -> Self {
@@ -347,7 +382,7 @@ mod tests {
     #[test]
     fn the_message_ends_with_the_cause() {
         let cause = std::io::Error::other("disk on fire");
-        let error = Error::new(ErrorKind::Library, "write clip.mp4").with_source(cause);
+        let error = Error::library("write clip.mp4").with_source(cause);
         assert_eq!(error.to_string(), "write clip.mp4: disk on fire");
     }
 }

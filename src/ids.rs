@@ -43,6 +43,69 @@ impl InvalidId {
     }
 }
 
+/// Implements what an id shares with a string: comparison, formatting, and conversion in both directions.
+macro_rules! string_id {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl Deref for $name {
+            type Target = str;
+
+            fn deref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl PartialEq<str> for $name {
+            fn eq(&self, other: &str) -> bool {
+                self.0 == other
+            }
+        }
+
+        impl PartialEq<&str> for $name {
+            fn eq(&self, other: &&str) -> bool {
+                self.0 == *other
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Self::parse(text)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                Self::parse(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+    };
+}
+
+string_id!(ClipId);
+string_id!(JobId);
+string_id!(RecordId);
+
 /// The id of a clip in a library: its file name without `.mp4`.
 ///
 /// Clips made by this crate are named `<millis>_<8 hex digits>`. Names from other programs, such as `my clip`, are
@@ -234,60 +297,6 @@ impl PartialOrd for ClipId {
     }
 }
 
-impl fmt::Display for ClipId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Deref for ClipId {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl PartialEq<str> for ClipId {
-    fn eq(&self, other: &str) -> bool {
-        self.0 == other
-    }
-}
-
-impl PartialEq<&str> for ClipId {
-    fn eq(&self, other: &&str) -> bool {
-        self.0 == *other
-    }
-}
-
-impl AsRef<str> for ClipId {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for ClipId {
-    type Err = InvalidId;
-
-    fn from_str(stem: &str) -> Result<Self, InvalidId> {
-        Self::parse(stem)
-    }
-}
-
-impl TryFrom<String> for ClipId {
-    type Error = InvalidId;
-
-    fn try_from(stem: String) -> Result<Self, InvalidId> {
-        Self::parse(&stem)
-    }
-}
-
-impl From<ClipId> for String {
-    fn from(id: ClipId) -> Self {
-        id.0
-    }
-}
-
 /// The service's id of a job. Another process can pick up the job with this id alone.
 ///
 /// Two ids that are UUIDs are equal if they differ in case only.
@@ -352,52 +361,6 @@ fn is_uuid(id: &str) -> bool {
     id.matches('-').count() == 4 && id.split('-').zip([8, 4, 4, 4, 12]).all(is_hex)
 }
 
-impl TryFrom<String> for JobId {
-    type Error = InvalidId;
-
-    fn try_from(id: String) -> Result<Self, InvalidId> {
-        Self::parse(&id)
-    }
-}
-
-impl From<JobId> for String {
-    fn from(id: JobId) -> Self {
-        id.0
-    }
-}
-
-impl fmt::Display for JobId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Deref for JobId {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl PartialEq<str> for JobId {
-    fn eq(&self, other: &str) -> bool {
-        self.0 == other
-    }
-}
-
-impl PartialEq<&str> for JobId {
-    fn eq(&self, other: &&str) -> bool {
-        self.0 == *other
-    }
-}
-
-impl AsRef<str> for JobId {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
 /// The id of the record of a paid request in the journal, `<millis>_<8 hex digits>`. It is not the service's job id,
 /// which does not exist yet when the record is written.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -445,60 +408,6 @@ impl RecordId {
     /// Returns a clip id with the same text, for a record without a job id.
     pub(crate) fn to_clip_id(&self) -> ClipId {
         ClipId(self.0.clone())
-    }
-}
-
-impl fmt::Display for RecordId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Deref for RecordId {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl PartialEq<str> for RecordId {
-    fn eq(&self, other: &str) -> bool {
-        self.0 == other
-    }
-}
-
-impl PartialEq<&str> for RecordId {
-    fn eq(&self, other: &&str) -> bool {
-        self.0 == *other
-    }
-}
-
-impl AsRef<str> for RecordId {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for RecordId {
-    type Err = InvalidId;
-
-    fn from_str(id: &str) -> Result<Self, InvalidId> {
-        Self::parse(id)
-    }
-}
-
-impl TryFrom<String> for RecordId {
-    type Error = InvalidId;
-
-    fn try_from(id: String) -> Result<Self, InvalidId> {
-        Self::parse(&id)
-    }
-}
-
-impl From<RecordId> for String {
-    fn from(id: RecordId) -> Self {
-        id.0
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::future::{BoxFuture, Either, select};
 use tokio_util::sync::CancellationToken;
 
-use crate::error::{Charge, Error, ErrorKind, Result};
+use crate::error::{Charge, Error, Result};
 use crate::mutation::{Mutation, is_on};
 
 /// What must hold immediately before a paid request is sent: its work was not stopped, and a check succeeds.
@@ -123,11 +123,8 @@ impl StopSignal {
 
 /// Returns the error of work that was stopped before it sent a paid request.
 pub(crate) fn stopped_before_send() -> Error {
-    Error::new(
-        ErrorKind::Stopped,
-        "send the request: stopped before it was sent, and nothing was charged for it",
-    )
-    .with_charge(Charge::No)
+    Error::stopped("send the request: stopped before it was sent, and nothing was charged for it")
+        .with_charge(Charge::No)
 }
 
 #[cfg(test)]
@@ -135,6 +132,7 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn after_the_signal_no_request_is_sent() {

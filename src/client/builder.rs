@@ -1,16 +1,19 @@
 //! Builds a client. Invalid settings are returned as an error by `build`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::VideoClient;
-use crate::error::{Error, ErrorKind, Result};
+use super::pipeline::verify::Verification;
+use crate::error::{Error, Result};
 use crate::http::{Credential, DownloadPolicy, Http, HttpConfig, RateLimit, Timeouts, TokenSource};
 use crate::job::PollPolicy;
 use crate::library::Library;
 use crate::model::{ModelTable, Validation};
 use crate::money::Budget;
+use crate::provider::xai::Xai;
 use crate::request::{Defaults, PlannerSettings};
 
 /// Default base URL: the service of xAI.
@@ -25,30 +28,19 @@ pub struct VideoClientBuilder {
     credential: Option<Result<Credential>>,
     base_url: Option<String>,
     library: Option<LibrarySource>,
-    models: Option<ModelTable>,
-    defaults: Defaults,
-    validation: Validation,
-    poll: PollPolicy,
+    pub(super) models: Option<ModelTable>,
+    pub(super) defaults: Defaults,
+    pub(super) validation: Validation,
+    pub(super) poll: PollPolicy,
     http: HttpConfig,
-    planner: PlannerSettings,
-    budget: Budget,
+    pub(super) planner: PlannerSettings,
+    pub(super) budget: Budget,
     telemetry_content: bool,
 }
 
 enum LibrarySource {
     Location(PathBuf),
     Opened(Library),
-}
-
-/// The settings that the client keeps.
-pub(crate) struct Settings {
-    pub(crate) models: ModelTable,
-    pub(crate) defaults: Defaults,
-    pub(crate) validation: Validation,
-    pub(crate) poll: PollPolicy,
-    pub(crate) planner: PlannerSettings,
-    pub(crate) budget: Budget,
-    pub(crate) telemetry_content: bool,
 }
 
 impl std::fmt::Debug for VideoClientBuilder {
@@ -204,35 +196,22 @@ impl VideoClientBuilder {
     /// `Config` if there is no key, the base URL would leak it, no library was set, or a limit, a timeout, a proxy or a
     /// root certificate is invalid; `Library` if its folder cannot be created or written; `InvalidRequest` for invalid
     /// settings of the planner.
-    pub fn build(self) -> Result<VideoClient> {
+    pub fn build(mut self) -> Result<VideoClient> {
         self.planner.check()?;
-        let credential = self.credential.unwrap_or_else(|| Err(no_key()))?;
+        let credential = self.credential.take().unwrap_or_else(|| Err(no_key()))?;
         let base_url = self.base_url.as_deref().unwrap_or(BASE_URL);
-        let http = Http::new(base_url, credential, self.http, &variable)?;
-        let library = match self.library {
+        let http = Http::new(base_url, credential, std::mem::take(&mut self.http), &variable)?;
+        let library = match self.library.take() {
             Some(LibrarySource::Location(location)) => Library::open(location)?,
             Some(LibrarySource::Opened(library)) => library,
             None => {
-                return Err(Error::new(
-                    ErrorKind::Config,
+                return Err(Error::config(
                     "set up the client: no library; set the folder for the clips with .library(..)",
                 ));
             }
         };
-        let models = match self.models {
-            Some(models) => models,
-            None => ModelTable::built_in()?.clone(),
-        };
-        let settings = Settings {
-            models,
-            defaults: self.defaults,
-            validation: self.validation,
-            poll: self.poll.clamped(),
-            planner: self.planner,
-            budget: self.budget,
-            telemetry_content: self.telemetry_content,
-        };
-        Ok(VideoClient::new(http, library, settings))
+        let provider = Arc::new(Xai::new(http, self.telemetry_content));
+        VideoClient::with_provider(provider, library, self, Verification::available())
     }
 }
 
@@ -257,7 +236,7 @@ fn checked_key(key: &SecretString) -> Result<Credential> {
 
 /// Returns the error for a missing key.
 fn no_key() -> Error {
-    Error::new(ErrorKind::Config, "set up the client: no key").with_guidance(
+    Error::config("set up the client: no key").with_guidance(
         "set XAI_API_KEY to a key from https://console.x.ai, or use the sandbox, which needs none and costs nothing",
     )
 }

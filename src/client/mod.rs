@@ -22,13 +22,11 @@ pub use self::verbs::{Chain, ChainEvent, ChainHandle, ChainOutcome, ContinueFrom
 use self::pipeline::recover;
 use self::pipeline::verify::Verification;
 use crate::error::Result;
-use crate::http::Http;
 use crate::ids::JobId;
 use crate::job::{self, PollPolicy, WorkHandle};
 use crate::library::{Clip, Library};
 use crate::model::{ModelTable, Validation};
 use crate::money::{Budget, Spent};
-use crate::provider::xai::Xai;
 use crate::provider::{Provider, VisibleModel};
 use crate::request::{CheckedRequest, Defaults, Estimate, GenerateRequest, PlannerSettings, VideoRequest};
 use crate::stop::StopSignal;
@@ -96,11 +94,6 @@ impl VideoClient {
         VideoClientBuilder::default()
     }
 
-    fn new(http: Http, library: Library, settings: builder::Settings) -> Self {
-        let provider = Arc::new(Xai::new(http, settings.telemetry_content));
-        Self::with_provider(provider, library, settings, Verification::available())
-    }
-
     /// Creates a client for the simulation (`tests/simulation`), which verifies only the container of clips.
     #[cfg(all(test, feature = "media"))]
     pub(crate) fn simulated(
@@ -109,35 +102,31 @@ impl VideoClient {
         poll: PollPolicy,
         budget: Budget,
     ) -> Self {
-        let settings = builder::Settings {
-            models: ModelTable::built_in().expect("the table parses").clone(),
-            defaults: Defaults::default(),
-            validation: Validation::default(),
-            poll: poll.clamped(),
-            planner: PlannerSettings::default(),
-            budget,
-            telemetry_content: false,
-        };
+        let settings = Self::builder().poll(poll).budget(budget);
         let verification = Verification::Container("it is simulated");
-        Self::with_provider(provider, library, settings, verification)
+        Self::with_provider(provider, library, settings, verification).expect("the table parses")
     }
 
-    /// Creates a client of any provider.
+    /// Creates a client of any provider, with the settings of a builder.
     fn with_provider(
         provider: Arc<dyn Provider>,
         library: Library,
-        settings: builder::Settings,
+        settings: VideoClientBuilder,
         verification: Verification,
-    ) -> Self {
-        Self {
+    ) -> Result<Self> {
+        let models = match settings.models {
+            Some(models) => models,
+            None => ModelTable::built_in()?.clone(),
+        };
+        Ok(Self {
             inner: Arc::new(Inner {
                 provider,
                 stop: StopSignal::default(),
                 library,
-                models: settings.models,
+                models,
                 defaults: settings.defaults,
                 validation: settings.validation,
-                poll: settings.poll,
+                poll: settings.poll.clamped(),
                 finishing: tokio::sync::Semaphore::new(CONCURRENT_SAVES),
                 times: job::DurationStats::default(),
                 planner: settings.planner,
@@ -145,7 +134,7 @@ impl VideoClient {
                 verification,
                 warned: Once::new(),
             }),
-        }
+        })
     }
 
     /// Makes a new clip. Await the future for the clip, or [`start`](Generate::start) it for a handle.

@@ -166,10 +166,7 @@ mod tests {
     fn every_kind_has_its_outcome() {
         let outcome = |kind, job: Option<&str>| {
             let error = Error::new(kind, "do it");
-            let error = match job {
-                Some(id) => error.with_job_id(&JobId::parse(id).unwrap()),
-                None => error,
-            };
+            let error = error.with(job, |error, id| error.with_job_id(&JobId::parse(id).unwrap()));
             JobOutcome::from(Err(error))
         };
         for (kind, job, code) in [

@@ -165,12 +165,8 @@ impl Credential {
     /// `Config` for a key that is not a valid header value, `Auth` if the source returns no token before the deadline.
     pub(super) async fn header(&self, deadline: Duration) -> Result<HeaderValue> {
         match self {
-            Self::Key(key) => bearer_header(key).ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Config,
-                    format!("use the API key: {NOT_A_HEADER_VALUE}"),
-                )
-            }),
+            Self::Key(key) => bearer_header(key)
+                .ok_or_else(|| Error::config(format!("use the API key: {NOT_A_HEADER_VALUE}"))),
             Self::Source(cache) => Arc::clone(cache).header(deadline).await,
         }
     }

@@ -5,19 +5,14 @@
 use url::Url;
 
 use super::ssrf_guard;
-use crate::error::{Error, ErrorKind, Result, redact_url};
+use crate::error::{Error, Result, redact_url};
 
 /// Parses a base URL.
 ///
 /// # Errors
 /// [`ErrorKind::Config`] for a URL that would expose the API key, or to which no path can be added.
 pub(super) fn parse(text: &str) -> Result<Url> {
-    let invalid = |reason: &str| {
-        Error::new(
-            ErrorKind::Config,
-            format!("read the base URL ({}): {reason}", redact_url(text)),
-        )
-    };
+    let invalid = |reason: &str| Error::config(format!("read the base URL ({}): {reason}", redact_url(text)));
     let url = Url::parse(text).map_err(|_| invalid("it is not a URL; write it as https://api.x.ai/v1"))?;
     let host = url
         .host()
@@ -48,6 +43,7 @@ pub(super) fn parse(text: &str) -> Result<Url> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn a_base_url_that_would_leak_the_key_is_rejected() {

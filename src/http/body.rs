@@ -11,7 +11,7 @@ use base64::Engine as _;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// Bytes per chunk. A multiple of three, so that only the last chunk has base64 padding.
 const CHUNK: usize = 384 * 1024;
@@ -156,9 +156,7 @@ impl FileReader {
             file,
             remaining,
         } = self;
-        let failed = |error: io::Error| {
-            Error::new(ErrorKind::InvalidRequest, format!("read {}", path.display())).with_source(error)
-        };
+        let failed = |error: io::Error| Error::invalid(format!("read {}", path.display())).with_source(error);
         let file = match file {
             Some(file) => file,
             None => file.insert(File::open(&*path).map_err(failed)?),
@@ -197,12 +195,9 @@ fn stream_file(
         remaining: length,
     });
     stream::try_unfold(first, move |chunk| async move {
-        let read = chunk.await.unwrap_or_else(|_| {
-            Err(Error::new(
-                ErrorKind::Stopped,
-                "read the request body: interrupted",
-            ))
-        });
+        let read = chunk
+            .await
+            .unwrap_or_else(|_| Err(Error::stopped("read the request body: interrupted")));
         Ok(read?.map(|(chunk, reader)| (chunk, read_next(reader))))
     })
 }

@@ -9,7 +9,7 @@ use super::HttpConfig;
 use super::proxy::{self, Proxies};
 use super::root_certificates::RootCertificates;
 use super::ssrf_guard::PublicResolver;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// Maximum idle connections. A burst of polls can open more, which are closed after use.
 const MAX_IDLE_CONNECTIONS: usize = 64;
@@ -91,7 +91,7 @@ impl Clients {
 
 fn build(client: ClientBuilder) -> Result<reqwest::Client> {
     client.build().map_err(|error| {
-        Error::new(ErrorKind::Config, "set up HTTP")
+        Error::config("set up HTTP")
             .with_guidance(
                 "if this machine has no CA certificates, install them: on Debian the package ca-certificates",
             )

@@ -82,22 +82,21 @@ impl Http {
     /// # Errors
     /// [`ErrorKind::Protocol`] if it does not parse, or clips must not be downloaded from there.
     pub(crate) fn clip_url(&self, text: &str) -> Result<Url> {
-        let url = self.0.base.join(text).map_err(|_| {
-            Error::new(
-                ErrorKind::Protocol,
-                "read the clip's URL: the service sent an invalid one",
-            )
-        })?;
+        let url = self
+            .0
+            .base
+            .join(text)
+            .map_err(|_| Error::protocol("read the clip's URL: the service sent an invalid one"))?;
         self.check_url(&url)?;
         Ok(url)
     }
 
     fn check_url(&self, url: &Url) -> Result<()> {
         ssrf_guard::check_url(url, &self.0.base).map_err(|reason| {
-            Error::new(
-                ErrorKind::Protocol,
-                format!("download {}: refused, {reason}", redact_url(url.as_str())),
-            )
+            Error::protocol(format!(
+                "download {}: refused, {reason}",
+                redact_url(url.as_str())
+            ))
         })
     }
 
@@ -346,18 +345,11 @@ impl Http {
                 return Ok(response);
             }
             let location = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-            url = location.and_then(|to| url.join(to).ok()).ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Protocol,
-                    format!("{doing}: the redirect has no valid location"),
-                )
-            })?;
+            url = location
+                .and_then(|to| url.join(to).ok())
+                .ok_or_else(|| Error::protocol(format!("{doing}: the redirect has no valid location")))?;
         }
-        Err(Error::new(
-            ErrorKind::Protocol,
-            format!("{doing}: more than {MAX_REDIRECTS} redirects"),
-        )
-        .into())
+        Err(Error::protocol(format!("{doing}: more than {MAX_REDIRECTS} redirects")).into())
     }
 }
 

@@ -12,7 +12,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, Heade
 
 use super::timeouts::run_with_timeout;
 use super::{Body, Credential, Http, RequestKind, auth};
-use crate::error::{Error, ErrorKind, Result, redact_url};
+use crate::error::{Error, Result, redact_url};
 use crate::stop::{BeforeSend, InFlightGuard, StopSignal};
 
 /// Maximum bytes of a reply that are read. Replies of the service are small JSON documents.
@@ -211,7 +211,7 @@ impl Http {
         };
         run_with_timeout(timeout, exchange).await.unwrap_or_else(|| {
             let late = format!("{doing}: no answer in time");
-            Err(SendError::Unknown(Error::new(ErrorKind::Network, late)))
+            Err(SendError::Unknown(Error::network(late)))
         })
     }
 
@@ -246,7 +246,7 @@ pub(super) fn network_error(doing: &str, error: reqwest::Error) -> Error {
         }
         cause.to_string().to_lowercase()
     };
-    Error::new(ErrorKind::Network, format!("{doing}: {what}"))
+    Error::network(format!("{doing}: {what}"))
 }
 
 /// Reads the body of a reply, at most [`MAX_REPLY`] bytes of it.

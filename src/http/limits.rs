@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::backoff::check_wait;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// Minimum rate: one request per hour.
 pub(super) const MIN_RATE: f64 = 1.0 / 3600.0;
@@ -48,12 +48,9 @@ impl RateLimit {
             ("creates_per_second", self.creates_per_second),
         ] {
             if !rate.is_finite() || rate < MIN_RATE {
-                return Err(Error::new(
-                    ErrorKind::Config,
-                    format!(
-                        "set up the rate limit: {name} is {rate}; use a finite number of at least 0.00028 (one per hour)"
-                    ),
-                ));
+                return Err(Error::config(format!(
+                    "set up the rate limit: {name} is {rate}; use a finite number of at least 0.00028 (one per hour)"
+                )));
             }
         }
         Ok(())
@@ -96,7 +93,7 @@ impl Default for DownloadPolicy {
 impl DownloadPolicy {
     /// Checks that a download can succeed within these limits.
     pub(super) fn check(&self) -> Result<()> {
-        let invalid = |reason: String| Error::new(ErrorKind::Config, format!("set up downloads: {reason}"));
+        let invalid = |reason: String| Error::config(format!("set up downloads: {reason}"));
         if self.max_bytes == 0 {
             return Err(invalid(
                 "max_bytes is 0; use the size of the largest clip to accept".to_owned(),
@@ -115,6 +112,7 @@ impl DownloadPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn invalid_rates_are_rejected() {

@@ -10,7 +10,7 @@ use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use url::Url;
 
 use super::{HttpConfig, ssrf_guard};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// A target that no exception names. Used to look up the proxy of a [`Matcher`].
 const ANY_TARGET: &str = "https://target.invalid/";
@@ -112,9 +112,8 @@ fn match_all_except(list: &str) -> Matcher {
 /// Configures a client to send every https request through a proxy.
 pub(super) fn apply(client: reqwest::ClientBuilder, proxy: &Intercept) -> Result<reqwest::ClientBuilder> {
     let uri = proxy.uri().to_string();
-    let all = reqwest::Proxy::https(uri).map_err(|error| {
-        Error::new(ErrorKind::Config, "set up the proxy").with_source(error.without_url())
-    })?;
+    let all = reqwest::Proxy::https(uri)
+        .map_err(|error| Error::config("set up the proxy").with_source(error.without_url()))?;
     Ok(client.proxy(match proxy.basic_auth() {
         Some(credentials) => all.custom_http_auth(credentials.clone()),
         None => all,
@@ -144,10 +143,9 @@ fn first_set(
 /// password.
 fn parse_proxy(text: &str, what: &str) -> Result<Intercept> {
     let invalid = |why: &str| {
-        Error::new(
-            ErrorKind::Config,
-            format!("read {what}: {why}; write it as http://proxy.example:3128"),
-        )
+        Error::config(format!(
+            "read {what}: {why}; write it as http://proxy.example:3128"
+        ))
     };
     let text = text.trim();
     let with_scheme = if text.contains("://") {
@@ -191,12 +189,9 @@ fn check_exceptions(list: &str) -> Result<()> {
         let is_address = entry.parse::<IpAddr>().is_ok();
         let is_name = !entry.contains(['/', ':', '*', '@']) && !entry.contains(char::is_whitespace);
         if entry != "*" && !is_network && !is_address && !is_name {
-            return Err(Error::new(
-                ErrorKind::Config,
-                format!(
-                    "read the proxy exceptions: {entry:?} is not a host name, an address or a network; separate them by commas, as in .example.com,10.0.0.0/8"
-                ),
-            ));
+            return Err(Error::config(format!(
+                "read the proxy exceptions: {entry:?} is not a host name, an address or a network; separate them by commas, as in .example.com,10.0.0.0/8"
+            )));
         }
     }
     Ok(())
@@ -205,6 +200,7 @@ fn check_exceptions(list: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     fn proxies(proxy: Option<&str>, no_proxy: Option<&str>, environment: &[(&str, &str)]) -> Result<Proxies> {
         let config = HttpConfig {

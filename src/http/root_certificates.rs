@@ -9,7 +9,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// The CAs that a client trusts.
 pub(super) struct RootCertificates {
@@ -52,12 +52,9 @@ impl RootCertificates {
 /// Parses the certificates of a PEM file. Checks each one here, because reqwest does not say which one is invalid.
 fn parse_pem(pem: &[u8]) -> Result<Vec<Certificate>> {
     let invalid = |why: &str| {
-        Error::new(
-            ErrorKind::Config,
-            format!(
-                "read the root certificates: {why}; pass one or more in PEM, each from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----"
-            ),
-        )
+        Error::config(format!(
+            "read the root certificates: {why}; pass one or more in PEM, each from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----"
+        ))
     };
     let mut certificates = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(pem) {
@@ -87,7 +84,7 @@ fn bundled_for(os: &str) -> Result<Option<Vec<Certificate>>> {
     let all = all.map(|der| Certificate::from_der(der));
     all.collect::<std::result::Result<_, _>>()
         .map(Some)
-        .map_err(|error| Error::new(ErrorKind::Config, "read the bundled CA certificates").with_source(error))
+        .map_err(|error| Error::config("read the bundled CA certificates").with_source(error))
 }
 
 /// Does what the function above does, in builds for other systems, which do not contain the CAs of Mozilla.
@@ -107,6 +104,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::error::ErrorKind;
 
     const CA: &[u8] = include_bytes!("../../tests/fixtures/tls/ca.pem");
     const SERVER: &[u8] = include_bytes!("../../tests/fixtures/tls/server.pem");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::backoff::check_wait;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// Bytes per second at which a request body must be sent. The time for a larger body is added to its timeout.
 const MIN_UPLOAD_SPEED: u64 = 64 * 1024;
@@ -58,8 +58,7 @@ impl Timeouts {
             ("read", self.read),
             ("token", self.token),
         ] {
-            check_wait(time)
-                .map_err(|why| Error::new(ErrorKind::Config, format!("set up the timeouts: {name} {why}")))?;
+            check_wait(time).map_err(|why| Error::config(format!("set up the timeouts: {name} {why}")))?;
         }
         Ok(())
     }
@@ -87,6 +86,7 @@ pub(super) async fn run_with_timeout<T>(limit: Duration, exchange: impl Future<O
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[tokio::test(start_paused = true)]
     async fn a_reply_that_arrived_while_the_process_was_suspended_is_read() {

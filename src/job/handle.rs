@@ -160,9 +160,7 @@ impl<E: WorkEvent> Reporter<E> {
     /// Runs a part of the work that may be interrupted: polls and downloads, never a submission.
     pub(crate) async fn until_stopped<O>(&self, work: impl Future<Output = Result<O>>) -> Result<O> {
         self.stop.run_until_stopped(work).await.unwrap_or_else(|| {
-            Err(Error::new(
-                ErrorKind::Stopped,
-                "wait for the job: stopped on request; the job continues at the service and can be resumed by its id",
+            Err(Error::stopped("wait for the job: stopped on request; the job continues at the service and can be resumed by its id",
             ))
         })
     }
@@ -252,9 +250,7 @@ impl<T: Clone + Send + Sync + 'static, E: WorkEvent> Started<T, E> {
 
 /// Returns the error of work whose task was dropped before its end.
 fn lost() -> Error {
-    Error::new(
-        ErrorKind::Stopped,
-        "wait for the job: its task was dropped because its runtime was shut down; a submitted job continues at the service, and recovery finishes it",
+    Error::stopped("wait for the job: its task was dropped because its runtime was shut down; a submitted job continues at the service, and recovery finishes it",
     )
     .with_charge(Charge::Unknown)
     .with_advice(RetryAdvice::Resume)

@@ -234,16 +234,13 @@ impl PollLoop<'_> {
         };
         let guidance = cause.guidance().map(str::to_owned);
         let error = error.with_source(cause);
-        match guidance {
-            Some(guidance) => error.with_guidance(guidance),
-            None => error,
-        }
+        error.with(guidance, Error::with_guidance)
     }
 }
 
 fn no_answer() -> PollFailure {
     PollFailure {
-        error: Error::new(ErrorKind::Network, "poll the job: no answer before the deadline"),
+        error: Error::network("poll the job: no answer before the deadline"),
         kind: PollFailureKind::Transient,
     }
 }

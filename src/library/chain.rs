@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use super::Library;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::ids::{ClipId, JobId, RecordId, is_windows_device};
 use crate::money::UsdTicks;
 use crate::request::SavedRequest;
@@ -272,7 +272,7 @@ impl Library {
         load(&JsonStore::new(&self.backend, CHAINS), id)
             .await?
             .map(|(record, _)| record)
-            .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("find chain {id:?} in {self}")))
+            .ok_or_else(|| Error::not_found(format!("find chain {id:?} in {self}")))
     }
 
     /// Opens a new or existing chain for work, which only one process may do at a time.
@@ -284,10 +284,9 @@ impl Library {
         // A bucket has no locks: there the conditional write in `store` detects another process.
         let lock = match self.backend.locks() {
             Some(locks) => Some(locks.lock(CHAINS, id).await?.ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Library,
-                    format!("work on chain {id:?}: another process is working on it; wait for that process"),
-                )
+                Error::library(format!(
+                    "work on chain {id:?}: another process is working on it; wait for that process"
+                ))
             })?),
             None => None,
         };
@@ -304,7 +303,7 @@ async fn load(store: &JsonStore, id: &str) -> Result<Option<(ChainRecord, Versio
     let Some(found) = store.read(id).await? else {
         return Ok(None);
     };
-    let invalid = |why: String| Error::new(ErrorKind::Library, format!("read chain {id:?}: {why}"));
+    let invalid = |why: String| Error::library(format!("read chain {id:?}: {why}"));
     let record: ChainRecord =
         serde_json::from_slice(&found.json).map_err(|error| invalid(format!("it is not valid: {error}")))?;
     if record.schema != SCHEMA {
@@ -340,9 +339,8 @@ impl ChainFile {
 
     /// Writes the record, unless another process has changed it since it was read.
     pub(crate) async fn store(&self, record: &ChainRecord) -> Result<()> {
-        let mut json = serde_json::to_vec_pretty(record).map_err(|error| {
-            Error::new(ErrorKind::Library, format!("write chain {:?}", self.id)).with_source(error)
-        })?;
+        let mut json = serde_json::to_vec_pretty(record)
+            .map_err(|error| Error::library(format!("write chain {:?}", self.id)).with_source(error))?;
         json.push(b'\n');
         let mut version = self.version.lock().await;
         let written = match &*version {
@@ -350,10 +348,10 @@ impl ChainFile {
             None => self.store.create(&self.id, json).await?,
         };
         if written.is_none() {
-            return Err(Error::new(
-                ErrorKind::Library,
-                format!("work on chain {:?}: another process is working on it", self.id),
-            ));
+            return Err(Error::library(format!(
+                "work on chain {:?}: another process is working on it",
+                self.id
+            )));
         }
         *version = written;
         Ok(())
@@ -380,6 +378,7 @@ fn check_id(id: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn an_id_is_a_file_name_on_every_system() {

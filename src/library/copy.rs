@@ -8,7 +8,7 @@ use futures_util::TryStreamExt as _;
 use tempfile::{NamedTempFile, TempPath};
 
 use super::{Clip, ClipReader, Library};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::storage::{blocking, io_error, is_inside, sync_folder};
 
 impl Library {
@@ -53,7 +53,7 @@ impl Library {
         // The other fields of `clip` are not used, since a caller can change them. The id is always valid.
         let name = clip.id.file_name();
         let action = format!("copy clip {name} to {}", target.path.display());
-        let missing = || Error::new(ErrorKind::NotFound, format!("copy clip {name:?} of {self}"));
+        let missing = || Error::not_found(format!("copy clip {name:?} of {self}"));
         if let Some(folder) = self.folder() {
             let from = folder.join(&name);
             if !self.exists(&name).await? {

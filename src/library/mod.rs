@@ -47,7 +47,6 @@ pub use self::list::{Entry, ListOptions, MAX_PAGE, Page};
 pub use self::parent::Parent;
 pub(crate) use self::parent::SavedParent;
 pub use self::quarantine::QuarantinedClip;
-pub(crate) use self::quarantine::RejectedClip;
 pub use self::record::{
     ClipRecord, FrameRecord, InputRecord, ParentRecord, PlannerRecord, ReelkinRecord, SCHEMA, Seconds,
     SourceSummary, Usage, VideoFacts, VideoSeries,
@@ -233,10 +232,9 @@ impl Library {
                 return Ok(id);
             }
         }
-        Err(Error::new(
-            ErrorKind::Library,
-            format!("choose an id for a clip: {MAX_NEW_IDS} random ids are in use already"),
-        ))
+        Err(Error::library(format!(
+            "choose an id for a clip: {MAX_NEW_IDS} random ids are in use already"
+        )))
     }
 
     /// Returns a clip by its id or file name.
@@ -250,10 +248,10 @@ impl Library {
     pub async fn clip(&self, name: impl AsRef<str>) -> Result<Clip> {
         let id = ClipId::from_id_or_file_name(name.as_ref())?;
         if !self.exists(&id.file_name()).await? {
-            return Err(Error::new(
-                ErrorKind::NotFound,
-                format!("find clip {:?} in {self}", id.file_name()),
-            ));
+            return Err(Error::not_found(format!(
+                "find clip {:?} in {self}",
+                id.file_name()
+            )));
         }
         let record = self.record(&id).await?;
         Ok(self.assemble(id, record))
@@ -334,10 +332,9 @@ impl Library {
         let name = id.sidecar_name();
         let json = record.to_json(&name)?;
         if !self.exists(&id.file_name()).await? {
-            return Err(Error::new(
-                ErrorKind::NotFound,
-                format!("write sidecar {name:?}: the clip does not exist"),
-            ));
+            return Err(Error::not_found(format!(
+                "write sidecar {name:?}: the clip does not exist"
+            )));
         }
         self.backend.write_sidecar(id, json).await?;
         Ok(self.assemble(id.clone(), Some(record)))
@@ -374,7 +371,7 @@ impl Library {
     /// Opens an existing clip.
     async fn object(&self, id: &ClipId, action: &str) -> Result<Object> {
         let object = self.backend.open(&id.file_name(), action).await?;
-        object.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("{action} of {self}")))
+        object.ok_or_else(|| Error::not_found(format!("{action} of {self}")))
     }
 
     /// Reads a sidecar. Returns `None` if it does not exist.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::record::{ClipRecord, FrameRecord, ParentRecord, ReelkinRecord};
 use super::{Clip, Library};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::ids::ClipId;
 use crate::lineage::{Continuity, ContinuityEntry, ParentFacts, ParentView, VideoLineage};
 use crate::storage::ClipDigest;
@@ -77,13 +77,10 @@ impl Library {
         if let Some(record) = &clip.record {
             view = read_view(&clip.file_name, record)?;
             if record.unreadable().contains(&"videoLineage") {
-                return Err(Error::new(
-                    ErrorKind::Library,
-                    format!(
-                        "read the lineage of {:?}: its sidecar exists, but its videoLineage cannot be read",
-                        clip.file_name
-                    ),
-                )
+                return Err(Error::library(format!(
+                    "read the lineage of {:?}: its sidecar exists, but its videoLineage cannot be read",
+                    clip.file_name
+                ))
                 .with_guidance("repair the sidecar, or move it away to begin a new lineage"));
             }
             lineage.clone_from(&record.video_lineage);

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::record::{ClipRecord, ReelkinRecord};
 use super::staged::Staged;
 use super::{Clip, Library};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::host::now_millis;
 use crate::ids::{ClipId, JobId, RecordId};
 use crate::journal::{JobRecord, JobState, OwnedRecord};
@@ -47,18 +47,6 @@ pub struct QuarantinedClip {
     pub attempted_at: Option<u64>,
 }
 
-/// Describes bytes that failed verification.
-#[derive(Debug)]
-pub(crate) struct RejectedClip {
-    /// The id of the record of the paid request.
-    pub(crate) record_id: RecordId,
-    pub(crate) job_id: JobId,
-    /// The reason why they are not a valid clip.
-    pub(crate) reason: String,
-    /// The sidecar that they get if a person accepts them.
-    pub(crate) sidecar: ClipRecord,
-}
-
 /// The JSON beside the bytes.
 #[derive(Debug, Serialize, Deserialize)]
 struct Note {
@@ -71,12 +59,6 @@ struct Note {
     #[serde(flatten)]
     digest: ClipDigest,
     sidecar: ClipRecord,
-}
-
-/// Existing bytes, and their note if it can be read.
-struct Entry {
-    bytes: u64,
-    note: Option<Note>,
 }
 
 impl Library {
@@ -103,10 +85,11 @@ impl Library {
 
     /// Returns the bytes of one job in quarantine, by the id of its record.
     pub(crate) async fn quarantined_clip(&self, record_id: &RecordId) -> Result<Option<QuarantinedClip>> {
-        let Some(Entry { bytes, note }) = self.quarantine_entry(record_id).await? else {
+        let file_name = file_name(record_id);
+        let Some(bytes) = self.backend.size(&file_name).await? else {
             return Ok(None);
         };
-        let file_name = file_name(record_id);
+        let note = self.note(record_id).await?;
         let path = self.folder().map(|folder| folder.join(&file_name));
         let (reason, note) = match note {
             Some(note) => (note.reason.clone(), Some(note)),
@@ -146,14 +129,13 @@ impl Library {
     /// Checks that the quarantine has bytes that can become the clip of a record.
     pub(super) async fn check_acceptable(&self, record: &JobRecord) -> Result<()> {
         let id = &record.id;
-        if self.quarantine_entry(id).await?.is_some() || self.is_published(record).await? {
+        if self.exists(&file_name(id)).await? || self.is_published(record).await? {
             return Ok(());
         }
-        Err(Error::new(
-            ErrorKind::NotFound,
-            format!("accept the bytes of job {id}: the quarantine has none"),
+        Err(
+            Error::not_found(format!("accept the bytes of job {id}: the quarantine has none"))
+                .with_guidance("Library::quarantined and `reelkin ls --open` list what can be accepted"),
         )
-        .with_guidance("Library::quarantined and `reelkin ls --open` list what can be accepted"))
     }
 
     /// Makes the bytes in quarantine the clip of their job, and closes its record. Can be repeated after an
@@ -214,10 +196,9 @@ impl Library {
         if let Some(note) = &note
             && record.job_id.as_ref() != Some(&note.job_id)
         {
-            return Err(Error::new(
-                ErrorKind::Library,
-                format!("accept the bytes of job {id}: they belong to another job of the service"),
-            ));
+            return Err(Error::library(format!(
+                "accept the bytes of job {id}: they belong to another job of the service"
+            )));
         }
         let published = match &note {
             Some(note) if self.is_clip(&clip_id, note).await? => Some(note.digest.clone()),
@@ -229,8 +210,7 @@ impl Library {
             let from = file_name(id);
             let action = format!("read {from}");
             let digest = self.backend.digest(&from, &action).await?;
-            let digest =
-                digest.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("{action} of {self}")))?;
+            let digest = digest.ok_or_else(|| Error::not_found(format!("{action} of {self}")))?;
             let job_id = record.job_id.as_ref().map(JobId::as_str);
             self.sidecar_to_replace(&clip_id, job_id).await?;
             self.backend.publish(&clip_id, &from, &digest).await?;
@@ -262,57 +242,61 @@ impl Library {
         Ok(note.filter(|note: &Note| note.schema == SCHEMA && note.record_id == *record_id))
     }
 
-    /// Returns the bytes of a record in quarantine.
-    async fn quarantine_entry(&self, record_id: &RecordId) -> Result<Option<Entry>> {
-        let Some(bytes) = self.backend.size(&file_name(record_id)).await? else {
-            return Ok(None);
-        };
-        let note = self.note(record_id).await?;
-        Ok(Some(Entry { bytes, note }))
-    }
-
     /// Moves a finished file to the quarantine, and replaces the bytes of an earlier attempt of the job.
-    async fn put_into_quarantine(self, part: FinishedPart, rejected: RejectedClip) -> Result<()> {
-        let existing = self.quarantine_entry(&rejected.record_id).await?;
-        let is_same = existing.is_some_and(|existing| {
-            existing.bytes == part.digest.bytes
-                && existing.note.is_some_and(|note| note.digest == part.digest)
-        });
+    async fn put_into_quarantine(
+        self,
+        part: FinishedPart,
+        record_id: RecordId,
+        job_id: JobId,
+        reason: String,
+        sidecar: ClipRecord,
+    ) -> Result<()> {
+        let name = file_name(&record_id);
+        let is_same = self.backend.size(&name).await? == Some(part.digest.bytes)
+            && self
+                .note(&record_id)
+                .await?
+                .is_some_and(|note| note.digest == part.digest);
         if part.digest.bytes == 0 || is_same {
             return Ok(());
         }
-        let name = file_name(&rejected.record_id);
         let note = Note {
             schema: SCHEMA,
+            record_id,
+            job_id,
+            reason,
             attempted_at: now_millis(),
             digest: part.digest.clone(),
-            record_id: rejected.record_id,
-            job_id: rejected.job_id,
-            reason: rejected.reason,
-            sidecar: rejected.sidecar,
+            sidecar,
         };
-        let json = serde_json::to_vec_pretty(&note).map_err(|error| {
-            Error::new(ErrorKind::Library, format!("write the note for {name}")).with_source(error)
-        })?;
+        let json = serde_json::to_vec_pretty(&note)
+            .map_err(|error| Error::library(format!("write the note for {name}")).with_source(error))?;
         self.notes().put(note.record_id.as_str(), json).await?;
         self.backend.replace(&name, part).await
     }
 }
 
 impl Staged {
-    /// Moves the staged bytes to the quarantine, and begins an empty file for the next attempt.
+    /// Moves the staged bytes of a job to the quarantine, and begins an empty file for the next attempt. `reason` is why
+    /// they are not a valid clip, and `sidecar` what they get if a person accepts them.
     ///
     /// # Errors
     /// `Library` if the bytes could not be kept. They are lost then, unless only the new file could not be created.
     ///
     /// # Cancel safety
     /// Dropping the future does not stop the move, and does not remove the staged file.
-    pub(crate) async fn quarantine(&mut self, rejected: RejectedClip) -> Result<()> {
+    pub(crate) async fn quarantine(
+        &mut self,
+        record_id: RecordId,
+        job_id: JobId,
+        reason: String,
+        sidecar: ClipRecord,
+    ) -> Result<()> {
         self.flush().await?;
         self.keep_for_resume(true);
         let part = self.finished_part().await?;
         let library = self.library().clone();
-        let moved = tokio::spawn(library.put_into_quarantine(part, rejected)).await;
+        let moved = tokio::spawn(library.put_into_quarantine(part, record_id, job_id, reason, sidecar)).await;
         self.restart().await?;
         self.keep_for_resume(false);
         moved.map_err(shutting_down)?

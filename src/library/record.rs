@@ -8,7 +8,7 @@ use url::Url;
 
 use super::delivery::DeliveryReport;
 use super::lenient::lenient;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::lineage::{Continuity, VideoLineage};
 use crate::money::UsdTicks;
 use crate::storage::{ClipDigest, MAX_SIDECAR_BYTES, sidecar_too_large};
@@ -264,11 +264,7 @@ impl ClipRecord {
         // Some editors write a byte order mark.
         let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
         serde_json::from_slice(json).map_err(|error| {
-            Error::new(
-                ErrorKind::Library,
-                format!("read sidecar {name:?}: it is not a valid JSON object"),
-            )
-            .with_source(error)
+            Error::library(format!("read sidecar {name:?}: it is not a valid JSON object")).with_source(error)
         })
     }
 
@@ -278,9 +274,8 @@ impl ClipRecord {
     /// # Errors
     /// `Library` if the result is larger than [`MAX_SIDECAR_BYTES`] and could not be read back.
     pub fn to_json(&self, name: &str) -> Result<Vec<u8>> {
-        let mut json = serde_json::to_vec_pretty(self).map_err(|error| {
-            Error::new(ErrorKind::Library, format!("write sidecar {name:?}")).with_source(error)
-        })?;
+        let mut json = serde_json::to_vec_pretty(self)
+            .map_err(|error| Error::library(format!("write sidecar {name:?}")).with_source(error))?;
         json.push(b'\n');
         if json.len() > MAX_SIDECAR_BYTES {
             return Err(sidecar_too_large(&format!("write sidecar {name:?}")));

@@ -8,10 +8,10 @@ use bytes::Bytes;
 
 use super::record::ClipRecord;
 use super::{Clip, Library};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::ids::ClipId;
 use crate::storage::{
-    ClipDigest, ExistingSidecar, FinishedPart, HashingWriter, Part, PartLock, blocking, io_error,
+    ClipDigest, ExistingSidecar, FinishedPart, HashingWriter, LockedFile, Part, blocking, io_error,
     shutting_down,
 };
 
@@ -29,7 +29,7 @@ pub struct Staged {
     path: PathBuf,
     file: HashingWriter,
     /// The lock of the file, if it is a separate file. Held until the clip is in the library or the file is removed.
-    lock: PartLock,
+    lock: Option<LockedFile>,
     written: u64,
     /// Whether a write failed or was canceled, so that the length of the file is not known.
     is_unsettled: bool,
@@ -239,10 +239,10 @@ impl Staged {
         if part.digest.bytes == 0 {
             // It contains nothing that was paid for. Removed while `part` holds the lock.
             let _ = blocking(move || Ok(std::fs::remove_file(&part.path))).await;
-            return Err(Error::new(
-                ErrorKind::Library,
-                format!("save clip {}: it is empty", id.file_name()),
-            ));
+            return Err(Error::library(format!(
+                "save clip {}: it is empty",
+                id.file_name()
+            )));
         }
         record.set_digest(&part.digest);
         let json = record.to_json(&id.sidecar_name())?;
@@ -274,7 +274,7 @@ impl Staged {
 
     /// Begins an empty file under the same id, after [`finished_part`](Self::finished_part).
     pub(super) async fn restart(&mut self) -> Result<()> {
-        self.lock.release();
+        drop(self.lock.take());
         let Part { file, path, lock } = self.library.backend.stage(&self.id).await?;
         (self.file, self.path, self.written) = (HashingWriter::new(file), path, u64::MAX);
         self.lock = lock;

@@ -81,7 +81,7 @@ impl Library {
         let name = id.file_name();
         let action = format!("read clip {name:?}");
         let digest = self.backend.digest(&name, &action).await?;
-        digest.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("{action} of {self}")))
+        digest.ok_or_else(|| Error::not_found(format!("{action} of {self}")))
     }
 
     /// Hashes every clip of a family, in its order, and compares the hashes with the recorded ones. If a clip's own

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::continuity::{Continuity, ContinuityEntry, MAX_ENTRIES, RETENTION, Role, stem};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::text::truncated;
 
 /// The maximum size of a prompt that is read from a sidecar. Longer ones are truncated, so that a sidecar of another
@@ -191,10 +191,9 @@ fn number(entries: &mut [ContinuityEntry], newest: &Role) {
 }
 
 fn unreadable(file_name: &str, why: &str) -> Error {
-    Error::new(
-        ErrorKind::Library,
-        format!("read the lineage of {file_name:?}: its sidecar exists, but {why}"),
-    )
+    Error::library(format!(
+        "read the lineage of {file_name:?}: its sidecar exists, but {why}"
+    ))
     .with_guidance("repair the sidecar, or move it away to begin a new lineage")
 }
 
@@ -240,6 +239,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::error::ErrorKind;
 
     fn read(continuity: &Value) -> Result<Option<ParentView>> {
         ParentView::read(&ParentFacts {

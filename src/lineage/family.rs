@@ -5,7 +5,7 @@ use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 
 use serde::Serialize;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::money::UsdTicks;
 
 /// The maximum number of clips that the error for a cycle names.
@@ -354,13 +354,10 @@ fn cycle_error(members: &[Member], index: &HashMap<String, usize>, unsorted_pare
         names.push(format!("{} more", cycle.len() - MAX_NAMED));
     }
     names.push(format!("{:?}", members[current].id));
-    Error::new(
-        ErrorKind::Library,
-        format!(
-            "build a family: a clip is its own ancestor, {}",
-            names.join(" from ")
-        ),
-    )
+    Error::library(format!(
+        "build a family: a clip is its own ancestor, {}",
+        names.join(" from ")
+    ))
     .with_guidance("a sidecar was changed by hand or by another program; remove the wrong parent from it")
 }
 

@@ -1,6 +1,6 @@
 //! The block `videoLineage` of a sidecar, in the format of later versions of ima2-gen.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 /// The position of a clip in a chain of last-frame extensions, as file names of its parent and of the first clip.
@@ -8,17 +8,21 @@ use serde_json::{Map, Value};
 /// Later versions of ima2-gen write this block next to `videoContinuity`. This crate keeps it, and adds it to a clip
 /// that continues one which has it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", try_from = "Unchecked")]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Record))]
 pub struct VideoLineage {
     /// The file name of the clip.
+    #[serde(deserialize_with = "mp4_name")]
     pub id: String,
     /// The file name of the parent.
+    #[serde(deserialize_with = "mp4_name")]
     pub parent_id: Option<String>,
     /// The file name of the first clip of the chain.
+    #[serde(deserialize_with = "mp4_name")]
     pub root_id: String,
     /// The name of the chain. It is a file name, in practice that of the first clip.
+    #[serde(deserialize_with = "mp4_name")]
     pub series_id: String,
     /// The position in the chain, from 0.
     pub sequence_index: u64,
@@ -41,41 +45,19 @@ impl VideoLineage {
     }
 }
 
-/// The block as read, before its file names are checked.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Unchecked {
-    id: String,
-    #[serde(deserialize_with = "Option::deserialize")]
-    parent_id: Option<String>,
-    root_id: String,
-    series_id: String,
-    sequence_index: u64,
-    #[serde(flatten)]
-    extra: Map<String, Value>,
-}
-
-impl TryFrom<Unchecked> for VideoLineage {
-    type Error = &'static str;
-
-    fn try_from(block: Unchecked) -> Result<Self, Self::Error> {
-        let names = [&block.id, &block.root_id, &block.series_id];
-        if names
-            .into_iter()
-            .chain(&block.parent_id)
-            .any(|name| !is_mp4_name(name))
-        {
-            return Err("the names in `videoLineage` must be names of .mp4 files, without a folder");
-        }
-        Ok(Self {
-            id: block.id,
-            parent_id: block.parent_id,
-            root_id: block.root_id,
-            series_id: block.series_id,
-            sequence_index: block.sequence_index,
-            extra: block.extra,
-        })
+/// Reads the name of an MP4 file. `T` is `String`, or `Option<String>` for a field that may be null and not missing.
+fn mp4_name<'de, D: Deserializer<'de>, T>(from: D) -> Result<T, D::Error>
+where
+    T: Deserialize<'de> + Clone,
+    Option<String>: From<T>,
+{
+    let name = T::deserialize(from)?;
+    if Option::<String>::from(name.clone()).is_some_and(|name| !is_mp4_name(&name)) {
+        return Err(serde::de::Error::custom(
+            "the names in `videoLineage` must be names of .mp4 files, without a folder",
+        ));
     }
+    Ok(name)
 }
 
 /// Returns whether this is the name of an MP4 file, without a folder.

@@ -214,16 +214,13 @@ impl CallLimits {
     }
 
     fn read_error(&self, cause: &str) -> Error {
-        Error::new(ErrorKind::Media, format!("read {}: {cause}", self.name()))
+        Error::media(format!("read {}: {cause}", self.name()))
     }
 
     /// Returns an error if the call was interrupted, is past its deadline, or has read more than its allowance.
     pub(crate) fn check(&self) -> Result<()> {
         if self.is_interrupted() {
-            return Err(Error::new(
-                ErrorKind::Stopped,
-                format!("read {}: stopped", self.name()),
-            ));
+            return Err(Error::stopped(format!("read {}: stopped", self.name())));
         }
         if self.is_past_deadline() {
             return Err(Error::new(
@@ -246,14 +243,11 @@ impl CallLimits {
             .fetch_add(bytes, Ordering::Relaxed)
             .saturating_add(bytes);
         if sum > self.max_decoded_bytes() {
-            return Err(Error::new(
-                ErrorKind::Media,
-                format!(
-                    "decode {}: more than {} bytes of coded data",
-                    self.name(),
-                    self.max_decoded_bytes()
-                ),
-            ));
+            return Err(Error::media(format!(
+                "decode {}: more than {} bytes of coded data",
+                self.name(),
+                self.max_decoded_bytes()
+            )));
         }
         Ok(())
     }
@@ -282,13 +276,10 @@ impl CallLimits {
 
     fn check_pixels(&self, width: u32, height: u32, max: u64) -> Result<()> {
         if u64::from(width) * u64::from(height) > max {
-            return Err(Error::new(
-                ErrorKind::Media,
-                format!(
-                    "decode {}: {width}x{height} is more than the limit of {max} pixels",
-                    self.name(),
-                ),
-            ));
+            return Err(Error::media(format!(
+                "decode {}: {width}x{height} is more than the limit of {max} pixels",
+                self.name(),
+            )));
         }
         Ok(())
     }
@@ -300,7 +291,7 @@ impl CallLimits {
     pub(crate) fn error(&self, doing: &str, cause: impl std::fmt::Display) -> Error {
         match self.check() {
             Err(stopped) => stopped,
-            Ok(()) => Error::new(ErrorKind::Media, format!("{doing} {}: {cause}", self.name())),
+            Ok(()) => Error::media(format!("{doing} {}: {cause}", self.name())),
         }
     }
 }

@@ -9,7 +9,7 @@
 use tracing::field::Empty;
 
 use super::{Frame, FramePosition, Interrupt, MediaOptions, MediaSource, Probe};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::telemetry;
 
 /// Calls [`frame`](super::frame()) without blocking.
@@ -106,10 +106,7 @@ async fn run_blocking<T: Send + 'static>(
     match joined {
         Ok(result) => result,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(_) => Err(Error::new(
-            ErrorKind::Stopped,
-            "read media: the runtime is shutting down",
-        )),
+        Err(_) => Err(Error::stopped("read media: the runtime is shutting down")),
     }
 }
 

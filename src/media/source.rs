@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::limits::{CallLimits, MediaOptions};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// A clip or a picture to read: a file, bytes in memory, or any reader.
 ///
@@ -219,14 +219,11 @@ impl OpenSource {
 pub(super) fn open(source: MediaSource, options: &MediaOptions) -> Result<OpenSource> {
     const WANTED: &str = "give an MP4, MOV, WebM or MKV clip, or a PNG, JPEG or WebP picture";
     let MediaSource { name, input, .. } = source;
-    let bad = |what: &str| Error::new(ErrorKind::Media, format!("open {name}: {what}; {WANTED}"));
+    let bad = |what: &str| Error::media(format!("open {name}: {what}; {WANTED}"));
     let io_error = |e: &io::Error| match e.kind() {
-        io::ErrorKind::NotFound => Error::new(
-            ErrorKind::NotFound,
-            format!("open {name}: no such file; {WANTED}"),
-        ),
+        io::ErrorKind::NotFound => Error::not_found(format!("open {name}: no such file; {WANTED}")),
         io::ErrorKind::IsADirectory => bad("is a folder"),
-        _ => Error::new(ErrorKind::Media, format!("open {name}: {e}")),
+        _ => Error::media(format!("open {name}: {e}")),
     };
     let limits = options.start_call(&name);
     limits.check()?;

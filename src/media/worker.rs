@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::limits::{CallLimits, MediaOptions};
 use super::source::{MediaSource, Stop};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// Maximum abandoned threads that are still busy.
 const MAX_ABANDONED: usize = 16;
@@ -161,5 +161,5 @@ impl<T> Drop for Pending<T> {
 }
 
 fn read_error(limits: &CallLimits, cause: &str) -> Error {
-    Error::new(ErrorKind::Media, format!("read {}: {cause}", limits.name()))
+    Error::media(format!("read {}: {cause}", limits.name()))
 }

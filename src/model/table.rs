@@ -4,7 +4,7 @@ use once_cell::sync::OnceCell;
 use serde::{Deserialize, Serialize};
 
 use super::{AspectRatio, LanguageModel, Price, PriceUnit, Resolution, VideoModel};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::money::UsdTicks;
 use crate::operation::Operation;
 
@@ -207,10 +207,7 @@ impl ModelTable {
             let before = error.span().and_then(|span| text.get(..span.start));
             let line = before.map_or(1, |before| before.matches('\n').count() + 1);
             let what = error.message().replace('\n', " ");
-            Error::new(
-                ErrorKind::Config,
-                format!("parse the model table: line {line}: {what}"),
-            )
+            Error::config(format!("parse the model table: line {line}: {what}"))
         })?;
         table.check()?;
         Ok(table)
@@ -218,7 +215,7 @@ impl ModelTable {
 
     /// Checks that no name occurs twice and that every range of seconds is valid.
     fn check(&self) -> Result<()> {
-        let invalid = |what: String| Error::new(ErrorKind::Config, format!("check the model table: {what}"));
+        let invalid = |what: String| Error::config(format!("check the model table: {what}"));
         for (index, entry) in self.models.iter().enumerate() {
             let earlier = &self.models[..index];
             let names = std::iter::once(&entry.id).chain(&entry.aliases);
@@ -266,6 +263,7 @@ impl ModelTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn the_built_in_table_is_valid_and_has_the_three_models() {

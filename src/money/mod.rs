@@ -13,7 +13,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub use self::budget::{Budget, Spent};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// An amount of money in ticks of 1e-10 US dollars.
 ///
@@ -68,10 +68,9 @@ impl FromStr for UsdTicks {
 
     fn from_str(text: &str) -> Result<Self> {
         let bad = || {
-            Error::new(
-                ErrorKind::InvalidRequest,
-                format!("parse the amount {text:?}: use dollars with at most ten decimals, such as 5.00"),
-            )
+            Error::invalid(format!(
+                "parse the amount {text:?}: use dollars with at most ten decimals, such as 5.00"
+            ))
         };
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());

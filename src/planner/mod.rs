@@ -170,7 +170,7 @@ fn parse_answer<T: serde::de::DeserializeOwned>(action: &str, text: &str) -> Res
 
 /// Returns the error for an answer that was paid and cannot be used.
 fn unusable(action: &str, what: &str) -> Error {
-    Error::new(ErrorKind::Protocol, format!("{action}: {what}"))
+    Error::protocol(format!("{action}: {what}"))
         .with_charge(Charge::Yes)
         .with_advice(RetryAdvice::Change)
 }

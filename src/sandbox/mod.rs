@@ -70,7 +70,7 @@ use self::state::stored_answers::AnswerTable;
 use self::transport::connection::{Connection, OpenConnections};
 use self::transport::host_check::AllowedHosts;
 use self::transport::listener::{FaultListener, Restarts};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// The maximum of [`SandboxBuilder::min_job_duration`].
 const MAX_JOB_DURATION: Duration = Duration::from_secs(86_400);
@@ -188,7 +188,7 @@ impl SandboxBuilder {
     ///
     /// Dropping the future stops what was started.
     pub async fn start(self) -> Result<Sandbox> {
-        let refused = |what: String| move |e| Error::new(ErrorKind::Config, what).with_source(e);
+        let refused = |what: String| move |e| Error::config(what).with_source(e);
         let listener = TcpListener::bind(self.listen)
             .await
             .map_err(refused(format!("listen on {}", self.listen)))?;
@@ -204,7 +204,7 @@ impl SandboxBuilder {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(5))
             .build()
-            .map_err(|e| Error::new(ErrorKind::Config, "set up the sandbox's HTTP client").with_source(e))?;
+            .map_err(|e| Error::config("set up the sandbox's HTTP client").with_source(e))?;
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let (restarts, restart_requests) = Restarts::new();
         let app = Arc::new(AppState {

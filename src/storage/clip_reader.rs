@@ -175,10 +175,7 @@ impl ClipReader {
                     "its runtime is shutting down"
                 };
                 let message = format!("{action}: {reason}");
-                Err(io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    Error::new(ErrorKind::Stopped, message),
-                ))
+                Err(io::Error::new(io::ErrorKind::TimedOut, Error::stopped(message)))
             }
         }
     }

@@ -36,7 +36,11 @@ fn id(name: &str) -> ClipId {
 }
 
 /// Writes the bytes of a clip to its unfinished file.
-async fn staged(backend: &dyn Backend, id: &ClipId, bytes: &[u8]) -> Result<(FinishedPart, PartLock)> {
+async fn staged(
+    backend: &dyn Backend,
+    id: &ClipId,
+    bytes: &[u8],
+) -> Result<(FinishedPart, Option<LockedFile>)> {
     let Part { mut file, path, lock } = backend.stage(id).await?;
     file.write_all(bytes).unwrap();
     let digest = ClipDigest::of_file(&path)?;

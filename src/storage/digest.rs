@@ -53,6 +53,11 @@ impl ClipDigest {
     }
 }
 
+/// Returns the SHA-256 of bytes as lowercase hex digits.
+pub(crate) fn sha256_hex(bytes: impl AsRef<[u8]>) -> String {
+    to_hex(&Sha256::digest(bytes))
+}
+
 /// Returns bytes as lowercase hex digits.
 pub(crate) fn to_hex(bytes: &[u8]) -> String {
     let mut hex = String::with_capacity(2 * bytes.len());

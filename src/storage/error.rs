@@ -33,13 +33,10 @@ pub(crate) fn io_error(action: &str, error: io::Error) -> Error {
             "the disk does not support files of this size",
             None,
         ),
-        _ => return Error::new(ErrorKind::Library, action).with_source(error),
+        _ => return Error::library(action).with_source(error),
     };
     let error = Error::new(kind, format!("{action}: {why}")).with_source(error);
-    match guidance {
-        Some(words) => error.with_guidance(words),
-        None => error,
-    }
+    error.with(guidance, Error::with_guidance)
 }
 
 /// Converts an error of an object store. Its message contains URLs and replies of the server, which may contain keys
@@ -115,10 +112,7 @@ pub(crate) fn store_error(action: &str, error: object_store::Error) -> Error {
         (why, Some(detail)) => format!("{action}: {why} ({detail})"),
     };
     let error = Error::new(kind, message);
-    match guidance {
-        Some(words) => error.with_guidance(words),
-        None => error,
-    }
+    error.with(guidance, Error::with_guidance)
 }
 
 /// Returns the alphanumeric word between two strings, such as a status or an error code.
@@ -142,7 +136,7 @@ fn root(error: &object_store::Error) -> Option<String> {
 
 /// Converts the error of a system that provides no random numbers.
 pub(crate) fn no_randomness(error: crate::host::RandomError) -> Error {
-    Error::new(ErrorKind::Library, "create a random name").with_source(error)
+    Error::library("create a random name").with_source(error)
 }
 
 #[cfg(test)]

@@ -49,15 +49,26 @@ impl DerefMut for LockedFile {
         reason = "on Windows a locked file has one name, which does not change"
     )
 )]
-pub(crate) enum Locked {
+pub(crate) enum Locked<T = LockedFile> {
     /// This process holds the lock, and the file still has the name under which it was opened.
-    Ours(LockedFile),
+    Ours(T),
     /// Another process or client holds the lock.
     Held,
     /// This process holds the lock, and the file has a second name, which a crash left. Writing would change both.
-    Linked(LockedFile),
+    Linked(T),
     /// The name was removed, or was given to another file, during the attempt.
     Moved,
+}
+
+impl<T> Locked<T> {
+    /// Returns the result for a lock that this process holds. `names` is the result of [`count_names`].
+    fn with_names(names: u64, lock: T) -> Self {
+        match names {
+            0 => Self::Moved,
+            1 => Self::Ours(lock),
+            _ => Self::Linked(lock),
+        }
+    }
 }
 
 /// The error of Windows for a file that another handle has opened without sharing it.
@@ -69,36 +80,15 @@ const HAS_LOCK_FILE: bool = cfg!(windows);
 /// The suffix of a separate lock file.
 const LOCK_FILE_SUFFIX: &str = ".lock";
 
-/// The result of an attempt to lock an unfinished file. It has one writer, and may be read by name at the same time.
-pub(crate) enum LockedPart {
-    /// This process holds the lock as long as both values exist.
-    Ours(LockedFile, PartLock),
-    /// See [`Locked::Held`].
-    Held,
-    /// See [`Locked::Linked`].
-    Linked(PartLock),
-    /// See [`Locked::Moved`].
-    Moved,
-}
-
-/// The lock of an open file, if it is a separate file. Released on drop.
-#[derive(Debug)]
-pub(crate) struct PartLock {
-    _file: Option<LockedFile>,
-}
-
-impl PartLock {
-    /// Releases the lock before the value is dropped.
-    pub(crate) fn release(&mut self) {
-        drop(std::mem::replace(self, Self { _file: None }));
-    }
-}
+/// An unfinished file, which has one writer and may be read by name at the same time, and its separate lock file, if the
+/// system needs one. It is locked as long as both exist.
+pub(crate) type PartFiles = (LockedFile, Option<LockedFile>);
 
 /// Opens and locks a file that is read by name while it is locked. Creates it if it is missing.
 ///
 /// # Errors
 /// As for [`open_locked`].
-pub(crate) fn open_locked_part(path: &Path) -> io::Result<LockedPart> {
+pub(crate) fn open_locked_part(path: &Path) -> io::Result<Locked<PartFiles>> {
     lock_part(path, HAS_LOCK_FILE)
 }
 
@@ -119,46 +109,40 @@ pub(crate) fn try_for<T>(
 }
 
 /// Does what [`open_locked_part`] does, with or without a separate lock file.
-fn lock_part(path: &Path, has_lock_file: bool) -> io::Result<LockedPart> {
+fn lock_part(path: &Path, has_lock_file: bool) -> io::Result<Locked<PartFiles>> {
     if !has_lock_file {
         return Ok(match open_locked(path)? {
-            Locked::Ours(file) => LockedPart::Ours(file, PartLock { _file: None }),
-            Locked::Held => LockedPart::Held,
-            Locked::Linked(file) => LockedPart::Linked(PartLock { _file: Some(file) }),
-            Locked::Moved => LockedPart::Moved,
+            Locked::Ours(file) => Locked::Ours((file, None)),
+            Locked::Held => Locked::Held,
+            Locked::Linked(file) => Locked::Linked((file, None)),
+            Locked::Moved => Locked::Moved,
         });
     }
     reject_irregular(path)?;
     let lock = match open_locked(&lock_file_path(path))? {
-        Locked::Ours(lock) | Locked::Linked(lock) => PartLock { _file: Some(lock) },
-        Locked::Held => return Ok(LockedPart::Held),
-        Locked::Moved => return Ok(LockedPart::Moved),
+        Locked::Ours(lock) | Locked::Linked(lock) => lock,
+        Locked::Held => return Ok(Locked::Held),
+        Locked::Moved => return Ok(Locked::Moved),
     };
     let file = LockedFile(open(OpenOptions::new(), path)?);
-    Ok(match check_name(&file, path)? {
-        NameCheck::Only => LockedPart::Ours(file, lock),
-        NameCheck::Linked => LockedPart::Linked(lock),
-        NameCheck::Gone => LockedPart::Moved,
-    })
+    Ok(Locked::with_names(count_names(&file, path)?, (file, Some(lock))))
 }
 
 /// Locks an unfinished file before its removal. Returns `None` if it is being written.
-pub(crate) fn lock_to_remove(file: File, path: &Path) -> Option<PartLock> {
+pub(crate) fn lock_to_remove(file: File, path: &Path) -> Option<LockedFile> {
     lock_part_to_remove(file, path, HAS_LOCK_FILE)
 }
 
-fn lock_part_to_remove(file: File, path: &Path, has_lock_file: bool) -> Option<PartLock> {
+fn lock_part_to_remove(file: File, path: &Path, has_lock_file: bool) -> Option<LockedFile> {
     if has_lock_file {
         return match open_locked(&lock_file_path(path)) {
-            Ok(Locked::Ours(lock) | Locked::Linked(lock)) => Some(PartLock { _file: Some(lock) }),
+            Ok(Locked::Ours(lock) | Locked::Linked(lock)) => Some(lock),
             Ok(Locked::Held | Locked::Moved) | Err(_) => None,
         };
     }
     // Without a separate lock file, the file itself is locked.
     let is_free = !matches!(file.try_lock(), Err(TryLockError::WouldBlock));
-    is_free.then_some(PartLock {
-        _file: Some(LockedFile(file)),
-    })
+    is_free.then_some(LockedFile(file))
 }
 
 fn lock_file_path(path: &Path) -> PathBuf {
@@ -225,11 +209,7 @@ pub(crate) fn open_locked(path: &Path) -> io::Result<Locked> {
         return Ok(Locked::Held);
     }
     let file = LockedFile(file);
-    Ok(match check_name(&file, path)? {
-        NameCheck::Only => Locked::Ours(file),
-        NameCheck::Linked => Locked::Linked(file),
-        NameCheck::Gone => Locked::Moved,
-    })
+    Ok(Locked::with_names(count_names(&file, path)?, file))
 }
 
 /// Locks an open file, unless another handle has locked it. Returns whether this handle has the lock now.
@@ -269,7 +249,7 @@ pub(crate) fn is_locked(path: &Path) -> io::Result<Option<bool>> {
 
 /// Returns whether an open file still has the name under which it was opened.
 pub(crate) fn is_named(file: &File, path: &Path) -> io::Result<bool> {
-    Ok(!matches!(check_name(file, path)?, NameCheck::Gone))
+    Ok(count_names(file, path)? > 0)
 }
 
 /// Checks that a name is that of a regular file. Following a link would leave the library, and opening a pipe would
@@ -284,37 +264,24 @@ pub(crate) fn check_regular(path: &Path) -> io::Result<()> {
     ))
 }
 
-/// Whether an open file still has its name.
-enum NameCheck {
-    /// The file has this name and no other.
-    Only,
-    /// The file has this name and another one.
-    Linked,
-    /// The name belongs to another file, or to none.
-    Gone,
-}
-
+/// Returns how many names an open file has, or 0 if `path` now belongs to another file or to none.
 #[cfg(unix)]
-fn check_name(file: &File, path: &Path) -> io::Result<NameCheck> {
+fn count_names(file: &File, path: &Path) -> io::Result<u64> {
     use std::os::unix::fs::MetadataExt as _;
     let opened = file.metadata()?;
     Ok(match fs::symlink_metadata(path) {
-        Ok(named) if (named.dev(), named.ino()) != (opened.dev(), opened.ino()) => NameCheck::Gone,
-        Ok(_) if opened.nlink() > 1 => NameCheck::Linked,
-        Ok(_) => NameCheck::Only,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => NameCheck::Gone,
+        Ok(named) if (named.dev(), named.ino()) != (opened.dev(), opened.ino()) => 0,
+        // It has at least this name.
+        Ok(_) => opened.nlink().max(1),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
         Err(error) => return Err(error),
     })
 }
 
-/// Checks only that the name exists, because the standard library has no inode numbers on this system.
+/// Returns 1 if the name exists, because the standard library has no inode numbers on this system.
 #[cfg(not(unix))]
-fn check_name(_: &File, path: &Path) -> io::Result<NameCheck> {
-    Ok(if path.exists() {
-        NameCheck::Only
-    } else {
-        NameCheck::Gone
-    })
+fn count_names(_: &File, path: &Path) -> io::Result<u64> {
+    Ok(path.exists().into())
 }
 
 #[cfg(test)]
@@ -346,14 +313,11 @@ mod tests {
         for has_lock_file in [false, true] {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("a.mp4.part");
-            let LockedPart::Ours(mut file, lock) = lock_part(&path, has_lock_file).unwrap() else {
+            let Locked::Ours((mut file, lock)) = lock_part(&path, has_lock_file).unwrap() else {
                 panic!("it is not locked");
             };
             file.write_all(b"clip").unwrap();
-            assert!(matches!(
-                lock_part(&path, has_lock_file).unwrap(),
-                LockedPart::Held
-            ));
+            assert!(matches!(lock_part(&path, has_lock_file).unwrap(), Locked::Held));
             // Hashing and verification open it by name.
             let mut read = String::new();
             let mut reader = File::open(&path).unwrap();
@@ -363,14 +327,11 @@ mod tests {
             drop((file, lock));
             let lock =
                 lock_part_to_remove(reader, &path, has_lock_file).expect("it is no longer being written");
-            assert!(matches!(
-                lock_part(&path, has_lock_file).unwrap(),
-                LockedPart::Held
-            ));
+            assert!(matches!(lock_part(&path, has_lock_file).unwrap(), Locked::Held));
             drop(lock);
             assert!(matches!(
                 lock_part(&path, has_lock_file).unwrap(),
-                LockedPart::Ours(..)
+                Locked::Ours(_)
             ));
         }
     }
@@ -395,7 +356,7 @@ mod tests {
     fn a_part_with_a_separate_lock_file_is_not_locked_itself() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.mp4.part");
-        let LockedPart::Ours(file, _lock) = lock_part(&path, true).unwrap() else {
+        let Locked::Ours((file, _lock)) = lock_part(&path, true).unwrap() else {
             panic!("it is not locked");
         };
         // There must be no lock on this file, since a mandatory one would prevent reading and writing.

@@ -35,16 +35,16 @@ use object_store::UpdateVersion;
 pub(crate) use self::bucket::Bucket;
 pub use self::clip_reader::ClipReader;
 pub use self::digest::ClipDigest;
-pub(crate) use self::digest::to_hex;
+pub(crate) use self::digest::{sha256_hex, to_hex};
 pub(crate) use self::error::{io_error, no_randomness};
-pub(crate) use self::folder::{FileLocks, Folder, Index, IndexClock, Stamp, Tick, is_inside, sync_folder};
+pub(crate) use self::folder::{FileLocks, Folder, Index, IndexClock, Stamp, is_inside, sync_folder};
 pub(crate) use self::hashing_writer::HashingWriter;
 pub(crate) use self::json_store::JsonStore;
-pub(crate) use self::lock::{LockedFile, PartLock, is_named};
+pub(crate) use self::lock::{LockedFile, is_named};
 pub(crate) use self::object::Object;
 pub(crate) use self::url::{Location, locate, url_in};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::host;
 use crate::ids::ClipId;
 
@@ -209,7 +209,8 @@ pub(crate) enum ExistingSidecar {
 pub(crate) struct Part {
     pub(crate) file: LockedFile,
     pub(crate) path: PathBuf,
-    pub(crate) lock: PartLock,
+    /// The separate lock file, if the system needs one.
+    pub(crate) lock: Option<LockedFile>,
 }
 
 /// An unfinished file that has all of its bytes.
@@ -255,7 +256,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
 
 /// Converts the error for a task that the runtime stopped.
 pub(crate) fn shutting_down(error: tokio::task::JoinError) -> Error {
-    Error::new(ErrorKind::Library, "wait for the library").with_source(error)
+    Error::library("wait for the library").with_source(error)
 }
 
 /// Returns the name of a temporary file for the content of `name`.
@@ -265,10 +266,9 @@ fn temporary_name(name: &str) -> Result<String> {
 }
 
 pub(crate) fn name_taken(name: &str) -> Error {
-    Error::new(
-        ErrorKind::Library,
-        format!("save {name:?}: the name is taken, and nothing is overwritten"),
-    )
+    Error::library(format!(
+        "save {name:?}: the name is taken, and nothing is overwritten"
+    ))
 }
 
 fn without_sidecar(id: &ClipId, error: Error) -> Error {
@@ -276,15 +276,12 @@ fn without_sidecar(id: &ClipId, error: Error) -> Error {
         "save clip {}: the clip is in the library, but its sidecar could not be written",
         id.file_name()
     );
-    Error::new(ErrorKind::Library, message).with_source(error)
+    Error::library(message).with_source(error)
 }
 
 fn document_too_large(action: &str) -> Error {
-    Error::new(
-        ErrorKind::Library,
-        format!("{action}: it has more than {MAX_DOCUMENT_BYTES} bytes"),
-    )
-    .with_source(std::io::Error::from(std::io::ErrorKind::FileTooLarge))
+    Error::library(format!("{action}: it has more than {MAX_DOCUMENT_BYTES} bytes"))
+        .with_source(std::io::Error::from(std::io::ErrorKind::FileTooLarge))
 }
 
 /// Returns whether a document could not be read because of what it is: a folder, a link, or a file that is too large. The
@@ -303,7 +300,7 @@ pub(crate) fn is_no_document(error: &Error) -> bool {
 }
 
 pub(crate) fn sidecar_too_large(action: &str) -> Error {
-    Error::new(ErrorKind::Library, format!("{action}: it is larger than 4 MiB"))
+    Error::library(format!("{action}: it is larger than 4 MiB"))
 }
 
 /// Returns the name of a document without its suffix, or `None` for hidden and other files.

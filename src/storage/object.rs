@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::digest::ClipDigest;
 use super::error::store_error;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// The size of the requests while a whole object is read.
 const REQUEST_BYTES: u64 = 8 << 20;
@@ -55,7 +55,7 @@ impl Object {
             if_match: self.tag.clone(),
             ..GetOptions::default()
         };
-        let failed = |reason: &str| Error::new(ErrorKind::Library, format!("{action}: {reason}"));
+        let failed = |reason: &str| Error::library(format!("{action}: {reason}"));
         let read = async { self.store.get_opts(&self.path, options).await?.bytes().await };
         match read.await {
             Ok(bytes) if bytes.len() as u64 == expected => Ok(bytes),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use super::Bucket;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// The location of a library.
 pub(crate) enum Location {
@@ -27,8 +27,7 @@ pub(crate) fn url_in(path: &Path) -> Option<&str> {
 
 /// Parses the URL of a library, without connecting to it.
 pub(crate) fn locate(url: &str) -> Result<Location> {
-    let invalid =
-        |what: &str, why: &str| Error::new(ErrorKind::Config, format!("open library {what}: {why}"));
+    let invalid = |what: &str, why: &str| Error::config(format!("open library {what}: {why}"));
     // A message may show the URL only after it is known to contain no password.
     let parsed = Url::parse(url)
         .map_err(|_| invalid("by its URL", "it does not parse; write it as s3://bucket/prefix"))?;
@@ -55,12 +54,9 @@ pub(crate) fn locate(url: &str) -> Result<Location> {
 
 #[cfg(not(feature = "s3"))]
 fn s3(_: &Url, display_url: &str) -> Result<Bucket> {
-    Err(Error::new(
-        ErrorKind::Config,
-        format!(
-            "open library {display_url}: this build cannot open buckets, because it lacks the feature s3"
-        ),
-    ))
+    Err(Error::config(format!(
+        "open library {display_url}: this build cannot open buckets, because it lacks the feature s3"
+    )))
 }
 
 #[cfg(feature = "s3")]
@@ -71,7 +67,7 @@ fn s3(url: &Url, display_url: &str) -> Result<Bucket> {
     use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey as Key, S3CopyIfNotExists};
     use object_store::{BackoffConfig, ClientConfigKey, ObjectStoreScheme, RetryConfig};
 
-    let invalid = |why: &str| Error::new(ErrorKind::Config, format!("open library {display_url}: {why}"));
+    let invalid = |why: &str| Error::config(format!("open library {display_url}: {why}"));
     let Ok((ObjectStoreScheme::AmazonS3, prefix)) = ObjectStoreScheme::parse(url) else {
         return Err(invalid(
             "it does not name a bucket; write it as s3://bucket/prefix",
@@ -131,6 +127,7 @@ fn is_yes(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     /// Returns the text of the error for a URL.
     fn rejected(url: &str) -> String {

@@ -6,16 +6,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
 
 use crate::client::VideoClient;
-use crate::client::pipeline::input_context::{DataUrlError, InputContext, decode_data_url};
+use crate::client::pipeline::input_context::InputContext;
 use crate::client::pipeline::media_origin::MediaOrigin;
 use crate::error::{Error, ErrorKind, Result};
 use crate::library::{Clip, InputRecord, InputTransport, SourceSummary};
 use crate::provider::Upload;
-use crate::request::{MediaContent, MediaInput, ResolvedMedia, Transport, TransportChoice};
-use crate::storage::{ClipDigest, ClipReader, to_hex};
+use crate::request::{MediaContent, MediaInput, ResolvedMedia, TransportChoice};
+use crate::storage::{ClipDigest, ClipReader, sha256_hex};
 use tempfile::TempPath;
 
 /// Maximum size of a clip that is sent inside the request, which takes one exchange instead of three.
@@ -111,12 +110,7 @@ impl ClipSource {
                 (None, Some(LocalClip::Memory(bytes.clone())), None, summary)
             }
             MediaInput::DataUrl(url) => {
-                let bytes = decode_data_url(url).map_err(|error| {
-                    context.invalid(match error {
-                        DataUrlError::InvalidBase64 => "it holds no valid base64",
-                        _ => "it is not a base64 data URL; write it as data:video/mp4;base64,…",
-                    })
-                })?;
+                let bytes = context.decode_data_url(url)?;
                 let summary = SourceSummary::data_url(bytes.len() as u64);
                 (None, Some(LocalClip::Memory(bytes)), None, summary)
             }
@@ -149,79 +143,70 @@ impl ClipSource {
     /// # Errors
     /// `InvalidRequest` if the clip cannot be read, `Network` if an upload failed. Nothing was paid in either case.
     pub(crate) async fn send(self, client: &VideoClient, choice: TransportChoice) -> Result<SentClip> {
-        let label = |transport| InputTransport {
-            input: "video".to_owned(),
-            transport,
-        };
-        let record = InputRecord {
-            kind: Some("video".to_owned()),
-            ..InputRecord::default()
-        };
         let Some(local) = self.local else {
             let media = self
                 .remote
                 .ok_or_else(|| InputContext::clip(&self.name).invalid("there is no clip"))?;
-            let transport = label(media.transport());
-            return Ok(SentClip {
-                media,
-                transport,
-                record,
-                delete: None,
-                warning: None,
-                temp_file: None,
-            });
+            return Ok(SentClip::new(media, InputRecord::default()));
         };
         let (content, temp_file) = local.content(client, &self.name).await?;
         let length = content.len();
         let record = InputRecord {
             sha256: Some(hash(&content).await?),
             bytes: Some(length),
-            ..record
+            ..InputRecord::default()
         };
         let upload = match choice {
             TransportChoice::Inline => false,
             TransportChoice::Upload | TransportChoice::UploadAndKeep => true,
             TransportChoice::Auto => (MAX_INLINE_BYTES + 1..=MAX_UPLOAD_BYTES).contains(&length),
         };
+        let mime = "video/mp4";
         if !upload {
-            let media = ResolvedMedia::Inline {
-                mime: "video/mp4",
-                content,
-            };
             return Ok(SentClip {
-                media,
-                transport: label(Transport::Inline),
-                record,
-                delete: None,
-                warning: None,
                 temp_file,
+                ..SentClip::new(ResolvedMedia::Inline { mime, content }, record)
             });
         }
-        let warning = (length > MAX_UPLOAD_BYTES).then(|| {
-            format!(
-                "{} is {length} bytes long: the service documents uploads of up to 48 MB",
-                self.name
-            )
-        });
         let name = Path::new(&self.name)
             .file_name()
             .map_or("clip.mp4".into(), |name| name.to_string_lossy().into_owned());
         let upload = Upload {
             name,
-            mime: "video/mp4",
+            mime,
             content,
             expires_after: UPLOAD_TTL_SECONDS,
         };
         let id = client.inner.provider.upload(&upload).await?;
-        let keep = choice == TransportChoice::UploadAndKeep;
         Ok(SentClip {
-            media: ResolvedMedia::FileId(id.clone()),
-            transport: label(Transport::FileId),
-            record,
-            delete: (!keep).then_some(id),
-            warning,
-            temp_file: None,
+            delete: (choice != TransportChoice::UploadAndKeep).then(|| id.clone()),
+            warning: (length > MAX_UPLOAD_BYTES).then(|| {
+                format!(
+                    "{} is {length} bytes long: the service documents uploads of up to 48 MB",
+                    self.name
+                )
+            }),
+            ..SentClip::new(ResolvedMedia::FileId(id), record)
         })
+    }
+}
+
+impl SentClip {
+    fn new(media: ResolvedMedia, record: InputRecord) -> Self {
+        Self {
+            transport: InputTransport {
+                input: "video".to_owned(),
+                transport: media.transport(),
+            },
+            media,
+            record: InputRecord {
+                kind: Some("video".to_owned()),
+                ..record
+            },
+            delete: None,
+            warning: None,
+            temp_file: None,
+        }
     }
 }
 
@@ -346,26 +331,35 @@ pub(crate) async fn open_clip(client: &VideoClient, clip: &Clip) -> Result<Local
     }
 }
 
-/// Returns the SHA-256 of an input as hexadecimal digits, reading a file in pieces.
+/// Returns the SHA-256 of an input as hexadecimal digits.
+///
+/// # Errors
+/// As for [`hash_file`].
+pub(crate) async fn hash(content: &MediaContent) -> Result<String> {
+    match content {
+        MediaContent::Memory(bytes) => {
+            let bytes = bytes.clone();
+            hash_blocking(move || Ok(sha256_hex(bytes))).await
+        }
+        MediaContent::File { path, .. } => hash_file(path).await,
+    }
+}
+
+/// Returns the SHA-256 of a file as hexadecimal digits, reading it in pieces.
 ///
 /// # Errors
 /// `InvalidRequest` if the file cannot be read.
-pub(crate) async fn hash(content: &MediaContent) -> Result<String> {
-    let content = content.clone();
-    let work = move || match content {
-        MediaContent::Memory(bytes) => Ok(to_hex(&Sha256::digest(&bytes))),
-        MediaContent::File { path, .. } => match ClipDigest::read(&path) {
-            Ok(digest) => Ok(digest.sha256),
-            Err(error) => {
-                let action = format!("read {}", path.display());
-                Err(Error::new(ErrorKind::InvalidRequest, action).with_source(error))
-            }
-        },
-    };
-    crate::host::spawn_blocking(work).await.unwrap_or_else(|_| {
-        Err(Error::new(
-            ErrorKind::Stopped,
-            "read an input: the runtime was shut down",
-        ))
+pub(crate) async fn hash_file(path: &Path) -> Result<String> {
+    let path = path.to_owned();
+    hash_blocking(move || match ClipDigest::read(&path) {
+        Ok(digest) => Ok(digest.sha256),
+        Err(error) => Err(Error::invalid(format!("read {}", path.display())).with_source(error)),
     })
+    .await
+}
+
+async fn hash_blocking(work: impl FnOnce() -> Result<String> + Send + 'static) -> Result<String> {
+    crate::host::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|_| Err(Error::stopped("read an input: the runtime was shut down")))
 }

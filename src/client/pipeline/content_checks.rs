@@ -75,9 +75,9 @@ mod compare {
     use super::{CheckResults, ContentChecks, MediaOrigin, ReferenceImage};
     use crate::client::VideoClient;
     use crate::client::pipeline::clip_source::{self, ClipSource, LocalClip};
-    use crate::error::{Error, ErrorKind, Result};
+    use crate::error::{Error, Result};
     use crate::media::{Frame, FramePosition, MediaOptions, MediaSource, likeness, nonblocking, seam};
-    use crate::request::{MediaContent, MediaInput};
+    use crate::request::MediaInput;
     use crate::similarity::{PictureMatch, SeamReport};
 
     /// Added to the time of a frame. The time is cut to whole nanoseconds, and could otherwise select the frame before.
@@ -147,7 +147,7 @@ mod compare {
         /// Opens the input again.
         async fn open(&self, client: &VideoClient) -> Result<MediaSource> {
             const NAME: &str = "the input of the clip";
-            let gone = |reason: &str| Error::new(ErrorKind::NotFound, format!("read {NAME}: {reason}"));
+            let gone = |reason: &str| Error::not_found(format!("read {NAME}: {reason}"));
             match self {
                 Self::Clip(id) => {
                     let source = ClipSource::find(client, &MediaInput::clip(id.as_str())).await?;
@@ -155,14 +155,7 @@ mod compare {
                     Ok(local.media(&source.name))
                 }
                 Self::File { path, sha256 } => {
-                    let length = crate::client::pipeline::input_context::metadata(path)
-                        .await
-                        .map_or(0, |metadata| metadata.len());
-                    let content = MediaContent::File {
-                        path: path.clone(),
-                        length,
-                    };
-                    if clip_source::hash(&content).await? != *sha256 {
+                    if clip_source::hash_file(path).await? != *sha256 {
                         return Err(gone("the file has changed since then"));
                     }
                     Ok(LocalClip::File(path.clone()).media(NAME))

@@ -6,20 +6,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt as _;
 
 use crate::client::VideoClient;
-use crate::client::pipeline::input_context::{DataUrlError, InputContext, decode_data_url};
+use crate::client::pipeline::input_context::InputContext;
 use crate::client::pipeline::media_origin::MediaOrigin;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::library::{InputRecord, InputTransport};
 use crate::picture::PictureKind;
 use crate::request::{
     GenerateInputs, GenerateMode, GenerateRequest, MediaContent, MediaInput, ResolvedKeyframe, ResolvedMedia,
-    Transport,
 };
-use crate::storage::to_hex;
+use crate::storage::sha256_hex;
 
 /// Maximum size of an image. The service does not document its limit; for the images of its language models it is
 /// 20 MiB.
@@ -46,25 +44,27 @@ pub(crate) struct ReadImages {
 /// # Errors
 /// `InvalidRequest` or `NotFound`, with the role of the input, the file and what would be valid.
 pub(crate) async fn read_images(client: &VideoClient, request: &GenerateRequest) -> Result<ReadImages> {
-    let mut reader = ImageReader {
-        client,
-        images: ReadImages::default(),
-    };
+    let mut images = ReadImages::default();
     let mut media = GenerateInputs {
         voices: request.voices.clone(),
         ..GenerateInputs::default()
     };
     match &request.mode {
         GenerateMode::Text => {}
-        GenerateMode::Image { image } => media.image = Some(reader.start_image(image).await?),
-        GenerateMode::References { images, first_frame } => {
+        GenerateMode::Image { image } => media.image = Some(images.start_image(client, image).await?),
+        GenerateMode::References {
+            images: references,
+            first_frame,
+        } => {
             if let Some(image) = first_frame {
-                media.image = Some(reader.start_image(image).await?);
+                media.image = Some(images.start_image(client, image).await?);
             }
-            for (index, image) in images.iter().enumerate() {
-                media
-                    .references
-                    .push(reader.picture(&format!("reference {}", index + 1), image).await?);
+            for (index, image) in references.iter().enumerate() {
+                media.references.push(
+                    images
+                        .picture(client, &format!("reference {}", index + 1), image)
+                        .await?,
+                );
             }
         }
         GenerateMode::Frames {
@@ -73,14 +73,14 @@ pub(crate) async fn read_images(client: &VideoClient, request: &GenerateRequest)
             keyframes,
         } => {
             if let Some(image) = first {
-                media.image = Some(reader.start_image(image).await?);
+                media.image = Some(images.start_image(client, image).await?);
             }
             if let Some(image) = last {
-                media.last_frame = Some(reader.picture("last frame", image).await?);
+                media.last_frame = Some(images.picture(client, "last frame", image).await?);
             }
             for (index, keyframe) in keyframes.iter().enumerate() {
-                let image = reader
-                    .picture(&format!("keyframe {}", index + 1), &keyframe.image)
+                let image = images
+                    .picture(client, &format!("keyframe {}", index + 1), &keyframe.image)
                     .await?;
                 media.keyframes.push(ResolvedKeyframe {
                     at_seconds: seconds_of(keyframe.at),
@@ -89,8 +89,8 @@ pub(crate) async fn read_images(client: &VideoClient, request: &GenerateRequest)
             }
         }
     }
-    reader.images.media = media;
-    Ok(reader.images)
+    images.media = media;
+    Ok(images)
 }
 
 /// Returns a time of whole milliseconds in seconds.
@@ -99,70 +99,52 @@ fn seconds_of(at: Duration) -> f64 {
     at.as_millis() as f64 / 1000.0
 }
 
-/// Reads images one after another and collects their entries.
-struct ImageReader<'a> {
-    client: &'a VideoClient,
-    images: ReadImages,
-}
-
-impl ImageReader<'_> {
-    async fn start_image(&mut self, input: &MediaInput) -> Result<ResolvedMedia> {
+impl ReadImages {
+    async fn start_image(&mut self, client: &VideoClient, input: &MediaInput) -> Result<ResolvedMedia> {
         if let MediaInput::Path(path) = input {
-            self.images.source_image = path.file_name().map(|name| name.to_string_lossy().into_owned());
+            self.source_image = path.file_name().map(|name| name.to_string_lossy().into_owned());
         }
-        self.picture(START_ROLE, input).await
+        self.picture(client, START_ROLE, input).await
     }
 
-    /// Reads an image. `role` names it in messages and records.
-    async fn picture(&mut self, role: &str, input: &MediaInput) -> Result<ResolvedMedia> {
+    /// Reads an image and adds its entries. `role` names it in messages and records.
+    async fn picture(
+        &mut self,
+        client: &VideoClient,
+        role: &str,
+        input: &MediaInput,
+    ) -> Result<ResolvedMedia> {
         let name = input.display_name();
         let context = InputContext::picture(role, &name);
-        let (media, transport, record) = match input {
+        let (media, record) = match input {
             MediaInput::Path(path) => {
                 let bytes = read_picture(context, path).await?;
                 self.inline(role, &name, bytes, Some(path)).await?
             }
             MediaInput::Bytes { bytes, .. } => self.inline(role, &name, bytes.clone(), None).await?,
             MediaInput::DataUrl(url) => {
-                let bytes = decode_data_url(url).map_err(|error| {
-                    Error::invalid(format!(
-                        "read {role}: the data URL {}",
-                        match error {
-                            DataUrlError::NoComma => "has no comma; write it as data:image/png;base64,…",
-                            DataUrlError::NotBase64 => "is not base64; write it as data:image/png;base64,…",
-                            DataUrlError::InvalidBase64 => "holds no valid base64",
-                        }
-                    ))
-                })?;
+                let bytes = context.decode_data_url(url)?;
                 self.inline(role, &name, bytes, None).await?
             }
             MediaInput::Url(url) => {
-                context.check_url(self.client, url)?;
-                (
-                    ResolvedMedia::Url(url.clone()),
-                    Transport::Url,
-                    InputRecord::default(),
-                )
+                context.check_url(client, url)?;
+                (ResolvedMedia::Url(url.clone()), InputRecord::default())
             }
             MediaInput::FileId(id) => {
                 context.check_file_id(id)?;
-                (
-                    ResolvedMedia::FileId(id.clone()),
-                    Transport::FileId,
-                    InputRecord::default(),
-                )
+                (ResolvedMedia::FileId(id.clone()), InputRecord::default())
             }
             MediaInput::Clip(_) => {
                 return Err(context.invalid("it is a clip, not a picture; give a frame of it"));
             }
         };
-        self.images.records.push(InputRecord {
+        self.records.push(InputRecord {
             kind: Some(role.to_owned()),
             ..record
         });
-        self.images.transports.push(InputTransport {
+        self.transports.push(InputTransport {
             input: role.to_owned(),
-            transport,
+            transport: media.transport(),
         });
         Ok(media)
     }
@@ -174,11 +156,11 @@ impl ImageReader<'_> {
         name: &str,
         bytes: Bytes,
         path: Option<&PathBuf>,
-    ) -> Result<(ResolvedMedia, Transport, InputRecord)> {
+    ) -> Result<(ResolvedMedia, InputRecord)> {
         let mime = check_picture(role, name, &bytes).await?;
-        let sha256 = to_hex(&Sha256::digest(&bytes));
+        let sha256 = sha256_hex(&bytes);
         if role == START_ROLE {
-            self.images.start = Some(match path {
+            self.start = Some(match path {
                 Some(path) => MediaOrigin::File {
                     path: path.clone(),
                     sha256: sha256.clone(),
@@ -192,7 +174,7 @@ impl ImageReader<'_> {
             ..InputRecord::default()
         };
         let content = MediaContent::Memory(bytes);
-        Ok((ResolvedMedia::Inline { mime, content }, Transport::Inline, record))
+        Ok((ResolvedMedia::Inline { mime, content }, record))
     }
 }
 

@@ -4,7 +4,6 @@
 //! about their content.
 
 use std::fmt::Display;
-use std::fs::Metadata;
 use std::io;
 use std::path::Path;
 
@@ -14,7 +13,7 @@ use bytes::Bytes;
 use url::Url;
 
 use crate::client::VideoClient;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::host::spawn_blocking;
 
 /// Describes an input in error messages.
@@ -27,14 +26,6 @@ pub(crate) struct InputContext<'a> {
     expected_kind: &'static str,
     /// An example of the name of such a file.
     example: &'static str,
-}
-
-/// The reason why a data URL cannot be decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DataUrlError {
-    NoComma,
-    NotBase64,
-    InvalidBase64,
 }
 
 impl<'a> InputContext<'a> {
@@ -67,11 +58,8 @@ impl<'a> InputContext<'a> {
     pub(crate) fn unreadable(self, error: io::Error) -> Error {
         let Self { role, name, .. } = self;
         match error.kind() {
-            io::ErrorKind::NotFound => Error::new(
-                ErrorKind::NotFound,
-                format!("read {role} {name}: there is no such file"),
-            ),
-            _ => Error::new(ErrorKind::InvalidRequest, format!("read {role} {name}")).with_source(error),
+            io::ErrorKind::NotFound => Error::not_found(format!("read {role} {name}: there is no such file")),
+            _ => Error::invalid(format!("read {role} {name}")).with_source(error),
         }
     }
 
@@ -80,7 +68,11 @@ impl<'a> InputContext<'a> {
     /// # Errors
     /// `NotFound`, or `InvalidRequest` for anything that is not a regular file. A pipe could block its reader forever.
     pub(crate) async fn length(self, path: &Path) -> Result<u64> {
-        let metadata = metadata(path).await.map_err(|error| self.unreadable(error))?;
+        let owned = path.to_owned();
+        let metadata = spawn_blocking(move || std::fs::metadata(owned)).await;
+        let metadata = metadata
+            .unwrap_or_else(|_| Err(io::Error::other("the runtime is shutting down")))
+            .map_err(|error| self.unreadable(error))?;
         let expected = self.expected_kind;
         if metadata.is_dir() {
             return Err(self.invalid(format_args!("it is a folder; give {expected}")));
@@ -115,21 +107,17 @@ impl<'a> InputContext<'a> {
         }
         Ok(())
     }
-}
 
-/// Decodes the content of a base64 data URL.
-pub(crate) fn decode_data_url(url: &str) -> Result<Bytes, DataUrlError> {
-    let (head, content) = url.split_once(',').ok_or(DataUrlError::NoComma)?;
-    if !head.to_ascii_lowercase().ends_with(";base64") {
-        return Err(DataUrlError::NotBase64);
+    /// Decodes the content of a base64 data URL.
+    pub(crate) fn decode_data_url(self, url: &str) -> Result<Bytes> {
+        let content = url
+            .split_once(',')
+            .filter(|(head, _)| head.to_ascii_lowercase().ends_with(";base64"))
+            .and_then(|(_, content)| STANDARD.decode(content.trim()).ok());
+        content.map(Bytes::from).ok_or_else(|| {
+            self.invalid(
+                "it is not a base64 data URL; write it as data:, the media type, `;base64,` and the content",
+            )
+        })
     }
-    let decoded = STANDARD.decode(content.trim());
-    decoded.map(Bytes::from).map_err(|_| DataUrlError::InvalidBase64)
-}
-
-/// Returns the metadata of a file.
-pub(crate) async fn metadata(path: &Path) -> io::Result<Metadata> {
-    let path = path.to_owned();
-    let metadata = spawn_blocking(move || std::fs::metadata(path)).await;
-    metadata.unwrap_or_else(|_| Err(io::Error::other("the runtime is shutting down")))
 }

@@ -35,21 +35,11 @@ const MAX_SERIES_PROMPTS: usize = 4;
 #[derive(Debug)]
 pub(crate) struct PlanningRequest<'a> {
     /// The planning option of the request.
-    pub(crate) choice: &'a PlanChoice,
-    /// The mode in the model table; `Image` with a lineage is a continuation.
-    pub(crate) mode: Mode,
-    pub(crate) seconds: Option<u32>,
-    pub(crate) resolution: Option<&'a str>,
-    pub(crate) aspect_ratio: Option<&'a str>,
-    pub(crate) audio: Option<bool>,
-    /// The prompt that the user wrote.
-    pub(crate) prompt: Option<&'a str>,
-    pub(crate) voices: usize,
-    /// The role of each image, its tag in prompts, and the image.
-    pub(crate) pictures: Vec<(String, Option<String>, PlannerPicture<'a>)>,
-    /// The ancestors of a continuation, oldest first, as the parent's sidecar lists them.
-    pub(crate) lineage: &'a [ContinuityEntry],
-    pub(crate) topic: Option<&'a str>,
+    choice: &'a PlanChoice,
+    /// The input of the planner. The content of the images and the prompts of the series are added when it is asked.
+    input: PlannerInput,
+    /// The images of the input, in the same order.
+    pictures: Vec<PlannerPicture<'a>>,
 }
 
 /// An image for the planner.
@@ -77,34 +67,41 @@ pub(crate) fn choice_for_continuation(client: &VideoClient, choice: &PlanChoice)
 impl<'a> PlanningRequest<'a> {
     /// Describes a clip of `generate`, or with a lineage a clip of `continue_from`.
     pub(crate) fn generate(
+        client: &VideoClient,
         request: &'a GenerateRequest,
-        checked: &'a CheckedRequest,
+        checked: &CheckedRequest,
         media: &'a GenerateInputs,
-        lineage: &'a [ContinuityEntry],
+        lineage: &[ContinuityEntry],
     ) -> Self {
+        let (images, pictures) = pictures(media, checked.mode).into_iter().unzip();
         Self {
             choice: &request.plan,
-            mode: checked.mode,
-            seconds: Some(checked.seconds),
-            resolution: Some(checked.resolution.as_str()),
-            aspect_ratio: checked.aspect_ratio.as_ref().map(AspectRatio::as_str),
-            audio: Some(checked.audio),
-            prompt: checked.prompt.as_deref(),
-            voices: request.voices.len(),
-            pictures: pictures(media, checked.mode),
-            lineage,
-            topic: request.topic.as_deref(),
+            input: PlannerInput {
+                mode: checked.mode,
+                seconds: Some(checked.seconds),
+                resolution: Some(checked.resolution.to_string()),
+                aspect_ratio: checked.aspect_ratio.as_ref().map(AspectRatio::to_string),
+                audio: Some(checked.audio),
+                user_prompt: checked.prompt.clone(),
+                max_chars: client.inner.models.max_prompt_chars as usize,
+                voices: request.voices.len(),
+                images,
+                lineage: lineage.iter().map(ancestor).collect(),
+                series: request.topic.clone().map(|topic| (topic, Vec::new())),
+            },
+            pictures,
         }
     }
 
     /// Describes an edit or an extension.
     pub(crate) fn video(
+        client: &VideoClient,
         choice: &'a PlanChoice,
-        checked: &'a CheckedVideo,
+        checked: &CheckedVideo,
         local: Option<&'a LocalClip>,
         name: &'a str,
         facts: ClipFacts,
-        lineage: &'a [ContinuityEntry],
+        lineage: &[ContinuityEntry],
     ) -> Self {
         let last = checked.added_seconds.is_some();
         let role = if last {
@@ -112,13 +109,8 @@ impl<'a> PlanningRequest<'a> {
         } else {
             "the clip's first frame"
         };
-        let frame = local.map(|local| {
-            (
-                role.to_owned(),
-                None,
-                PlannerPicture::FrameOf { local, name, last },
-            )
-        });
+        let frame = local.map(|local| (image(role, None), PlannerPicture::FrameOf { local, name, last }));
+        let (images, pictures) = frame.into_iter().unzip();
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -127,46 +119,57 @@ impl<'a> PlanningRequest<'a> {
         let whole_seconds = facts.length.map(|length| length.as_secs_f64().round() as u32);
         Self {
             choice,
-            mode: checked.mode,
-            seconds: checked.added_seconds.or(whole_seconds),
-            resolution: None,
-            aspect_ratio: None,
-            audio: None,
-            prompt: Some(&checked.prompt),
-            voices: 0,
-            pictures: frame.into_iter().collect(),
-            lineage,
-            topic: None,
+            input: PlannerInput {
+                mode: checked.mode,
+                seconds: checked.added_seconds.or(whole_seconds),
+                resolution: None,
+                aspect_ratio: None,
+                audio: None,
+                user_prompt: Some(checked.prompt.clone()),
+                max_chars: client.inner.models.max_prompt_chars as usize,
+                voices: 0,
+                images,
+                lineage: lineage.iter().map(ancestor).collect(),
+                series: None,
+            },
+            pictures,
         }
     }
 }
 
+/// Describes an image whose content is read later.
+fn image(role: impl Into<String>, tag: Option<String>) -> PlannerImage {
+    PlannerImage {
+        role: role.into(),
+        tag,
+        content: None,
+    }
+}
+
 /// Returns the images of a request in the order of its fields.
-fn pictures(media: &GenerateInputs, mode: Mode) -> Vec<(String, Option<String>, PlannerPicture<'_>)> {
+fn pictures(media: &GenerateInputs, mode: Mode) -> Vec<(PlannerImage, PlannerPicture<'_>)> {
     let tagged = mode == Mode::References;
     let mut all = Vec::new();
-    if let Some(image) = &media.image {
+    if let Some(media) = &media.image {
         let tag = tagged.then(|| "<IMAGE_0>".to_owned());
         all.push((
-            "start picture, the first frame".to_owned(),
-            tag,
-            PlannerPicture::Media(image),
+            image("start picture, the first frame", tag),
+            PlannerPicture::Media(media),
         ));
     }
-    for image in &media.references {
+    for media in &media.references {
         let tag = format!("<IMAGE_{}>", all.len());
         all.push((
-            "reference picture".to_owned(),
-            Some(tag),
-            PlannerPicture::Media(image),
+            image("reference picture", Some(tag)),
+            PlannerPicture::Media(media),
         ));
     }
     for keyframe in &media.keyframes {
         let role = format!("frame at {} s", keyframe.at_seconds);
-        all.push((role, None, PlannerPicture::Media(&keyframe.image)));
+        all.push((image(role, None), PlannerPicture::Media(&keyframe.image)));
     }
-    if let Some(image) = &media.last_frame {
-        all.push(("last frame".to_owned(), None, PlannerPicture::Media(image)));
+    if let Some(media) = &media.last_frame {
+        all.push((image("last frame", None), PlannerPicture::Media(media)));
     }
     all
 }
@@ -194,23 +197,23 @@ pub(crate) async fn plan_prompt(
     stop: &StopSignal,
     cost: &mut QueryCost,
 ) -> Result<PromptPlan> {
-    let series = match request.topic {
-        Some(topic) => Some(client.inner.library.series(topic, MAX_SERIES_PROMPTS).await?),
+    let series = match &request.input.series {
+        Some((topic, _)) => Some(client.inner.library.series(topic, MAX_SERIES_PROMPTS).await?),
         None => None,
     };
     let mut planned = PromptPlan {
-        prompt: request.prompt.map(str::to_owned),
-        user_prompt: request.prompt.map(str::to_owned),
+        prompt: request.input.user_prompt.clone(),
+        user_prompt: request.input.user_prompt.clone(),
         planner: None,
         series: series.as_ref().map(crate::library::Series::next),
     };
     let Some(settings) = settings(client, &request) else {
         return Ok(planned);
     };
-    let pictures = read_pictures(std::mem::take(&mut request.pictures)).await?;
-    let series = series.map(|series| (series.topic, series.prompts));
-    let input = planner_input(client, &request, pictures, series);
-    let plan = planner::plan(&*client.inner.provider, &settings, &input, stop, cost).await?;
+    let PlanningRequest { input, pictures, .. } = &mut request;
+    read_pictures(&mut input.images, pictures).await?;
+    input.series = series.map(|series| (series.topic, series.prompts));
+    let plan = planner::plan(&*client.inner.provider, &settings, input, stop, cost).await?;
     tracing::info!(
         model = plan.model,
         fell_back = plan.fell_back.is_some(),
@@ -234,43 +237,11 @@ pub(crate) fn add_max_query_cost(
     record: &mut JobRecord,
 ) {
     if let Some(settings) = settings(client, request) {
-        let without_content = |(role, tag, _): &(String, Option<String>, PlannerPicture<'_>)| PlannerImage {
-            role: role.clone(),
-            tag: tag.clone(),
-            content: None,
-        };
-        let pictures = request.pictures.iter().map(without_content).collect();
         // The prompts of the series are read later, so their maximum length is reserved.
-        let series = request.topic.map(|topic| (topic.to_owned(), Vec::new()));
-        let size = planner::plan_query_size(
-            &planner_input(client, request, pictures, series),
-            MAX_SERIES_PROMPTS,
-        );
+        let size = planner::plan_query_size(&request.input, MAX_SERIES_PROMPTS);
         let max_cost =
             planner::max_query_cost(&client.inner.models, &settings.model, size, settings.web_search);
         (record.query_cost, record.has_unpriced_query) = (max_cost, max_cost.is_none());
-    }
-}
-
-/// Returns the input of the planner.
-fn planner_input(
-    client: &VideoClient,
-    request: &PlanningRequest<'_>,
-    images: Vec<PlannerImage>,
-    series: Option<(String, Vec<String>)>,
-) -> PlannerInput {
-    PlannerInput {
-        mode: request.mode,
-        seconds: request.seconds,
-        resolution: request.resolution.map(str::to_owned),
-        aspect_ratio: request.aspect_ratio.map(str::to_owned),
-        audio: request.audio,
-        user_prompt: request.prompt.map(str::to_owned),
-        max_chars: client.inner.models.max_prompt_chars as usize,
-        voices: request.voices,
-        images,
-        lineage: request.lineage.iter().map(ancestor).collect(),
-        series,
     }
 }
 
@@ -299,26 +270,22 @@ fn ancestor(entry: &ContinuityEntry) -> Ancestor {
 }
 
 /// Reads and shrinks the images for the planner.
-async fn read_pictures(
-    pictures: Vec<(String, Option<String>, PlannerPicture<'_>)>,
-) -> Result<Vec<PlannerImage>> {
-    let mut all = Vec::with_capacity(pictures.len());
-    for (role, tag, picture) in pictures {
-        let content = match picture {
+async fn read_pictures(images: &mut [PlannerImage], pictures: &[PlannerPicture<'_>]) -> Result<()> {
+    for (image, picture) in images.iter_mut().zip(pictures) {
+        image.content = match picture {
             PlannerPicture::Media(ResolvedMedia::Inline {
                 content: MediaContent::Memory(bytes),
                 ..
-            }) => shrink::picture(&role, bytes.clone()).await?,
-            PlannerPicture::FrameOf { local, name, last } => shrink::frame(local, name, last).await?,
+            }) => shrink::picture(&image.role, bytes.clone()).await?,
+            PlannerPicture::FrameOf { local, name, last } => shrink::frame(local, name, *last).await?,
             PlannerPicture::Media(ResolvedMedia::Url(url)) if url.starts_with("https://") => {
                 Some(QueryPart::ImageUrl(url.clone()))
             }
             // The planner cannot read a file of the service or a link to this machine.
             PlannerPicture::Media(_) => None,
         };
-        all.push(PlannerImage { role, tag, content });
     }
-    Ok(all)
+    Ok(())
 }
 
 /// Shrinks images. They are encoded again, which drops metadata such as places and names.

@@ -9,7 +9,7 @@ use crate::client::pipeline::verify::VerifiedClip;
 use crate::error::{Error, Result, RetryAdvice};
 use crate::ids::{ClipId, JobId};
 use crate::journal::{JobRecord, OwnedRecord};
-use crate::library::{Library, RejectedClip, Staged};
+use crate::library::{ClipRecord, Library, Staged};
 use crate::provider::FinishedJob;
 
 /// Moves downloads of a job that failed verification into quarantine.
@@ -33,7 +33,14 @@ impl Quarantine<'_> {
         reason: &Error,
     ) -> Result<()> {
         let result = match self.mark().await {
-            Ok(()) => staged.quarantine(self.rejected(finished, reason)).await,
+            Ok(()) => {
+                let text = reason.to_string();
+                let sidecar = self.sidecar(finished, &text);
+                let record_id = self.owned.record().id.clone();
+                staged
+                    .quarantine(record_id, self.job_id.clone(), text, sidecar)
+                    .await
+            }
             Err(error) => Err(error),
         };
         let Err(error) = result else {
@@ -53,11 +60,9 @@ impl Quarantine<'_> {
         self.owned.change(|record| record.quarantined = true).await
     }
 
-    /// Describes the rejected bytes, with their sidecar.
-    fn rejected(&self, finished: &FinishedJob, reason: &Error) -> RejectedClip {
-        let record = self.owned.record();
-        let reason = reason.to_string();
-        let draft = ClipDraft::from_record(record);
+    /// Returns the sidecar that the bytes get if a person accepts them.
+    fn sidecar(&self, finished: &FinishedJob, reason: &str) -> ClipRecord {
+        let draft = ClipDraft::from_record(self.owned.record());
         let (verified, results) = (VerifiedClip::default(), CheckResults::default());
         let mut sidecar = draft.into_record(
             self.client,
@@ -69,16 +74,11 @@ impl Quarantine<'_> {
         );
         if let Some(ours) = &mut sidecar.reelkin {
             let delivery = ours.delivery.get_or_insert_default();
-            delivery.unverified(&reason);
+            delivery.unverified(reason);
             let warnings = ours.warnings.get_or_insert_default();
             warnings.push(format!("accepted without verification: {reason}"));
         }
-        RejectedClip {
-            record_id: record.id.clone(),
-            job_id: self.job_id.clone(),
-            reason,
-            sidecar,
-        }
+        sidecar
     }
 }
 

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use crate::client::VideoClient;
@@ -30,7 +29,7 @@ use crate::money::UsdTicks;
 use crate::operation::Operation;
 use crate::provider::FinishedJob;
 use crate::request::{CheckedRequest, CheckedVideo, GenerateRequest, UploadTarget};
-use crate::storage::to_hex;
+use crate::storage::sha256_hex;
 
 /// Holds what the sidecar of a clip will contain, apart from the result of its job.
 ///
@@ -148,7 +147,7 @@ impl ClipDraft {
             self.inputs,
             self.source
         ]);
-        to_hex(&Sha256::digest(all.to_string()))
+        sha256_hex(all.to_string())
     }
 
     /// Returns the time since the work began, in whole milliseconds.

@@ -108,10 +108,10 @@ mod boxes {
     use std::io::{Read, Seek, SeekFrom};
     use std::path::Path;
 
-    use crate::error::{Error, ErrorKind, Result};
+    use crate::error::{Error, Result};
 
     pub(crate) fn damaged(defect: &str) -> Error {
-        Error::new(ErrorKind::Media, format!("check the downloaded clip: {defect}"))
+        Error::media(format!("check the downloaded clip: {defect}"))
     }
 
     /// Walks the top-level boxes of an MP4, and checks that they end with the file and include `moov` and `mdat`.

@@ -143,7 +143,7 @@ async fn run(analyze: Analyze) -> Result<ClipNotes> {
                 "analyze the clip: its task panicked, which is a bug in reelkin; a query that was sent is charged",
             )
         } else {
-            Error::new(ErrorKind::Stopped, "analyze the clip: its runtime was shut down")
+            Error::stopped("analyze the clip: its runtime was shut down")
         };
         Err(error.with_charge(Charge::Unknown))
     })

@@ -1,12 +1,9 @@
 //! The verb `continue_from`: continues a clip by a frame of it or by the service's extension.
 
-use std::future::{Future, IntoFuture};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
 
 use crate::client::pipeline::clip_source::{ClipSource, LocalClip};
 use crate::client::pipeline::content_checks::ReferenceImage;
@@ -24,7 +21,7 @@ use crate::model::{Mode, Resolution};
 use crate::request::{
     ContinueRequest, ContinueStrategy, Estimate, ExtendRequest, FrameChoice, GenerateRequest, MediaInput,
 };
-use crate::storage::to_hex;
+use crate::storage::sha256_hex;
 use crate::telemetry::Verb;
 
 /// Maximum number of frames to choose the sharpest one from: two seconds of a clip of the service.
@@ -89,14 +86,7 @@ impl ContinueFrom {
     }
 }
 
-impl IntoFuture for ContinueFrom {
-    type Output = Result<Clip>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Result<Clip>> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.start().await?.wait().await })
-    }
-}
+awaits_handle!(ContinueFrom => Clip);
 
 /// Makes a clip and saves it in the library.
 pub(crate) async fn run(
@@ -155,7 +145,7 @@ async fn resolve_strategy(
         seconds: Some(Seconds::from(frame.time())),
         pts: Some(frame.pts()),
         number: frame.number(),
-        sha256: Some(to_hex(&Sha256::digest(&png))),
+        sha256: Some(sha256_hex(&png)),
         of: Some("png".to_owned()),
         ..FrameRecord::default()
     };

@@ -1,7 +1,6 @@
 //! The verb `generate`: makes a new clip, also for `continue_from` by a frame.
 
-use std::future::{Future, IntoFuture};
-use std::pin::Pin;
+use std::future::Future;
 use std::sync::Arc;
 
 use crate::client::pipeline::content_checks::ReferenceImage;
@@ -51,14 +50,7 @@ impl Generate {
     }
 }
 
-impl IntoFuture for Generate {
-    type Output = Result<Clip>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Result<Clip>> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.start().await?.wait().await })
-    }
-}
+awaits_handle!(Generate => Clip);
 
 /// The parent and the start frame of a continuation.
 pub(crate) struct ContinuedFrom {
@@ -109,7 +101,7 @@ async fn prepare(
 
     let lineage = origin.as_ref().and_then(|origin| origin.parent.as_ref());
     let lineage = lineage.map_or(&[][..], Parent::entries);
-    let planning = planning::PlanningRequest::generate(&request, &checked, &images.media, lineage);
+    let planning = planning::PlanningRequest::generate(&client, &request, &checked, &images.media, lineage);
     let operation = if origin.is_some() {
         Operation::Continue
     } else {

@@ -2,6 +2,20 @@
 //!
 //! Each verb checks its request, reads its inputs, and passes both to the pipeline.
 
+/// Makes a named future awaitable: it starts the work and waits for its result.
+macro_rules! awaits_handle {
+    ($future:ident => $output:ident) => {
+        impl std::future::IntoFuture for $future {
+            type Output = Result<$output>;
+            type IntoFuture = std::pin::Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+            fn into_future(self) -> Self::IntoFuture {
+                Box::pin(async move { self.start().await?.wait().await })
+            }
+        }
+    };
+}
+
 mod analyze;
 #[cfg(feature = "media")]
 pub(super) mod chain;

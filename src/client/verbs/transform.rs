@@ -1,7 +1,6 @@
 //! The verbs `edit` and `extend`.
 
-use std::future::{Future, IntoFuture};
-use std::pin::Pin;
+use std::future::Future;
 use std::sync::Arc;
 
 use crate::client::pipeline::clip_source::{ClipFacts, ClipSource};
@@ -156,29 +155,10 @@ impl SourceClipRequest {
             ..estimate
         })
     }
-
-    fn into_clip(self) -> Pin<Box<dyn Future<Output = Result<Clip>> + Send>> {
-        Box::pin(async move { self.start().await?.wait().await })
-    }
 }
 
-impl IntoFuture for EditClip {
-    type Output = Result<Clip>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Result<Clip>> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        self.0.into_clip()
-    }
-}
-
-impl IntoFuture for ExtendClip {
-    type Output = Result<Clip>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Result<Clip>> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        self.0.into_clip()
-    }
-}
+awaits_handle!(EditClip => Clip);
+awaits_handle!(ExtendClip => Clip);
 
 /// Continues a clip with the service's extension.
 #[cfg(feature = "media")]
@@ -276,7 +256,7 @@ async fn prepare(
     };
     let lineage = parent.as_ref().map_or(&[][..], Parent::entries);
     let (local, name) = (source.local.as_ref(), source.name.as_str());
-    let planning = planning::PlanningRequest::video(&choice, &checked, local, name, facts, lineage);
+    let planning = planning::PlanningRequest::video(&client, &choice, &checked, local, name, facts, lineage);
     let record = JobRecord::for_clip(checked.mode.operation(), checked.model.as_str(), estimate)?;
     let reserved = ReservedJob::reserve(&client, record, observer, stop.clone(), &planning).await?;
     let (reserved, plan) = Box::pin(reserved.plan(planning)).await?;

@@ -11,7 +11,7 @@ use futures_util::future::{join, join_all};
 use crate::ids::ClipId;
 use crate::library::Library;
 use crate::lineage::{LineageEntry, MemberState};
-use crate::storage::{FilePresence, Index, IndexClock, Stamp, Tick, blocking};
+use crate::storage::{FilePresence, Index, IndexClock, Stamp, blocking};
 
 /// The name of the cache in the index.
 const CACHE_NAME: &str = "kin";
@@ -23,7 +23,8 @@ const REWRITE_RATIO: usize = 100;
 
 /// The valid entries of the cache, and those that are added to it.
 pub(super) struct LineageCache {
-    clock: Option<(IndexClock, Tick)>,
+    /// The clock of the index, and its time before the sidecars were read.
+    clock: Option<(IndexClock, (i64, i64))>,
     valid: Vec<(Stamp, LineageEntry)>,
     /// The stamps of the sidecars that are being read, sorted by id.
     stamps: Vec<(ClipId, Stamp)>,

@@ -15,11 +15,11 @@ use futures_util::stream::{self, StreamExt as _};
 use self::extract::{lineage_of, stem};
 use super::record::ClipRecord;
 use super::{Clip, Library};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::ids::ClipId;
 use crate::lineage::{
-    Family, LineageEntry, LineageResolver, Member, MemberState, MissingHashes, ParentLink, ResolvedLink,
-    TRAIL_LENGTH,
+    ContinuityEntry, Family, LineageEntry, LineageResolver, Member, MemberState, MissingHashes, ParentLink,
+    ResolvedLink, TRAIL_LENGTH,
 };
 use crate::operation::Operation;
 use crate::text::truncated;
@@ -61,12 +61,8 @@ impl Library {
             .entries
             .iter()
             .position(|entry| entry.id == clip.id && entry.exists());
-        let focus = focus.ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                format!("find clip {:?} in {self}", clip.id.file_name()),
-            )
-        })?;
+        let focus = focus
+            .ok_or_else(|| Error::not_found(format!("find clip {:?} in {self}", clip.id.file_name())))?;
         // A clip that is found under another name adds its relatives to the family, whose parents may be missing as
         // well.
         let mut examined = ExaminedFiles::default();
@@ -165,17 +161,18 @@ impl Library {
         if !known.is_empty() {
             return known;
         }
-        let (in_family, in_other_families) = (
-            Sizes::of(&missing.in_family),
-            Sizes::of(&missing.in_other_families),
-        );
+        // The sizes of the missing clips, or `None` if the size of at least one is unknown.
+        let sizes = |missing: &HashMap<String, Option<u64>>| missing.values().copied().collect();
+        let in_family: Option<HashSet<u64>> = sizes(&missing.in_family);
+        let in_other_families: Option<HashSet<u64>> = sizes(&missing.in_other_families);
         let unhashed: Vec<usize> = (entries.iter().enumerate())
             .filter(|(index, entry)| {
                 entry.exists() && entry.sha256.is_none() && !examined.hashes.contains_key(index)
             })
             .map(|(index, _)| index)
             .filter(|index| {
-                !in_family.is_empty() || (family.contains(index) && !in_other_families.is_empty())
+                !missing.in_family.is_empty()
+                    || (family.contains(index) && !missing.in_other_families.is_empty())
             })
             .collect();
         let unmeasured = unhashed.iter().copied();
@@ -191,8 +188,10 @@ impl Library {
         examined.sizes.extend(sizes.collect::<Vec<_>>().await);
         let has_matching_size = |index: &usize| {
             let size = examined.sizes.get(index).copied().flatten();
+            let is_one_of =
+                |sizes: &Option<HashSet<u64>>, size| sizes.as_ref().is_none_or(|sizes| sizes.contains(&size));
             size.is_some_and(|size| {
-                in_family.contains(size) || (family.contains(index) && in_other_families.contains(size))
+                is_one_of(&in_family, size) || (family.contains(index) && is_one_of(&in_other_families, size))
             })
         };
         let candidates: Vec<(usize, ClipId)> = (unhashed.into_iter().filter(has_matching_size))
@@ -224,7 +223,7 @@ impl Library {
         family: &[usize],
     ) -> Vec<Member> {
         let mut members = Vec::with_capacity(family.len());
-        let mut recalled = RecalledPrompts::new();
+        let mut recalled = HashMap::new();
         // Two copies of one clip may share the sidecar of a third.
         let mut by_sidecar: HashMap<ClipId, Vec<usize>> = HashMap::new();
         let mut without_sidecar: HashSet<&str> = HashSet::new();
@@ -258,10 +257,11 @@ impl Library {
         for member in &mut members {
             // The sidecars of descendants contain the prompts of a clip without a sidecar.
             if member.revised_prompt.is_none()
-                && let Some((user, revised, created_at)) = recalled.remove(&member.id)
+                && let Some(entry) = recalled.remove(&member.id)
             {
-                (member.user_prompt, member.revised_prompt) = (user, revised);
-                member.created_at = member.created_at.or(created_at);
+                member.user_prompt = entry.user_prompt.map(truncate_prompt);
+                member.revised_prompt = entry.revised_prompt.map(truncate_prompt);
+                member.created_at = member.created_at.or(entry.created_at);
             }
         }
         members
@@ -289,31 +289,6 @@ fn rename(entries: &mut [LineageEntry], found: Vec<(usize, String)>) {
 struct ExaminedFiles {
     sizes: HashMap<usize, Option<u64>>,
     hashes: HashMap<usize, Option<String>>,
-}
-
-/// The sizes of missing clips.
-enum Sizes {
-    Known(HashSet<u64>),
-    /// The size of at least one is unknown.
-    Any,
-}
-
-impl Sizes {
-    fn of(missing: &HashMap<String, Option<u64>>) -> Self {
-        let known: Option<HashSet<u64>> = missing.values().copied().collect();
-        known.map_or(Self::Any, Self::Known)
-    }
-
-    fn is_empty(&self) -> bool {
-        matches!(self, Self::Known(sizes) if sizes.is_empty())
-    }
-
-    fn contains(&self, size: u64) -> bool {
-        match self {
-            Self::Known(sizes) => sizes.contains(&size),
-            Self::Any => true,
-        }
-    }
 }
 
 /// The lineage of all clips, sorted by id.
@@ -384,21 +359,17 @@ fn add_details(member: &mut Member, record: ClipRecord) {
     member.effective_model = record.effective_model.or(record.model);
 }
 
-/// The prompts and time of clips without a sidecar, by id, from the sidecars of their descendants.
-type RecalledPrompts = HashMap<String, (Option<String>, Option<String>, Option<u64>)>;
-
-fn recall_prompts(record: &ClipRecord, without_sidecar: &HashSet<&str>, recalled: &mut RecalledPrompts) {
+/// Collects the entries of clips without a sidecar, by id, from the sidecar of a descendant.
+fn recall_prompts(
+    record: &ClipRecord,
+    without_sidecar: &HashSet<&str>,
+    recalled: &mut HashMap<String, ContinuityEntry>,
+) {
     let entries = record.video_continuity.iter().flat_map(|block| &block.entries);
     for entry in entries.rev().skip(1).take(TRAIL_LENGTH) {
         let id = entry.filename.as_deref().and_then(stem);
         if let Some(id) = id.filter(|id| without_sidecar.contains(id.as_str())) {
-            recalled.entry(id).or_insert_with(|| {
-                (
-                    entry.user_prompt.clone().map(truncate_prompt),
-                    entry.revised_prompt.clone().map(truncate_prompt),
-                    entry.created_at,
-                )
-            });
+            recalled.entry(id).or_insert_with(|| entry.clone());
         }
     }
 }

@@ -11,7 +11,7 @@ use ffmpeg_next as ff;
 
 use super::container_limits;
 use super::outline::{self, Outline};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::media::libav;
 use crate::media::libav::demuxer::{discard, open_input, seek_input};
 use crate::media::libav::flags::is_hidden_packet;
@@ -349,14 +349,11 @@ impl Clip {
     /// Returns an error if the end of the file is missing.
     pub(crate) fn check_complete(&self) -> Result<()> {
         self.expected_len().map_or(Ok(()), |expected| {
-            Err(Error::new(
-                ErrorKind::Media,
-                format!(
-                    "read {}: {}",
-                    self.limits.name(),
-                    cut_off_cause(self.len, expected)
-                ),
-            ))
+            Err(Error::media(format!(
+                "read {}: {}",
+                self.limits.name(),
+                cut_off_cause(self.len, expected)
+            )))
         })
     }
 }

@@ -9,7 +9,7 @@ use ffmpeg_next as libav;
 use libav::{ChannelLayout, Dictionary, Packet, Rational, codec, color, encoder, format, frame};
 
 use super::yuv_picture::YuvPicture;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::media::libav::init;
 
 /// Audio samples per second.
@@ -99,8 +99,7 @@ impl ClipWriter {
     /// Appends one picture, which must have the size given to [`create`](Self::create).
     pub(crate) fn picture(&mut self, picture: &YuvPicture) -> Result<()> {
         if (picture.width, picture.height) != (self.width, self.height) {
-            return Err(Error::new(
-                ErrorKind::Media,
+            return Err(Error::media(
                 "encode a picture: its size differs from that of the clip",
             ));
         }
@@ -183,7 +182,7 @@ impl ClipWriter {
 impl AudioTrack {
     fn open(global_header: bool) -> Result<Self> {
         let codec = encoder::find(codec::Id::AAC)
-            .ok_or_else(|| Error::new(ErrorKind::Media, "encode sound: this libav has no AAC encoder"))?;
+            .ok_or_else(|| Error::media("encode sound: this libav has no AAC encoder"))?;
         let mut encoder = codec::context::Context::new_with_codec(codec)
             .encoder()
             .audio()
@@ -304,15 +303,12 @@ fn open_video(
     }
     Err(match last {
         Some(error) => failed("open a video encoder", error),
-        None => Error::new(
-            ErrorKind::Media,
-            "encode video: this libav has no H.264 and no MPEG-4 encoder",
-        ),
+        None => Error::media("encode video: this libav has no H.264 and no MPEG-4 encoder"),
     })
 }
 
 fn failed(doing: &str, error: libav::Error) -> Error {
-    Error::new(ErrorKind::Media, doing).with_source(error)
+    Error::media(doing).with_source(error)
 }
 
 fn as_i32(value: u32) -> i32 {

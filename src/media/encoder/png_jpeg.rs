@@ -1,6 +1,6 @@
 //! Encoding of frames as PNG and JPEG.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::media::frames::frame::Frame;
 
 impl Frame {
@@ -12,8 +12,7 @@ impl Frame {
     ///
     /// Returns [`ErrorKind::Media`] if the encoder does not support the size.
     pub fn to_png(&self) -> Result<Vec<u8>> {
-        let failed =
-            |e: png::EncodingError| Error::new(ErrorKind::Media, "encode a frame as PNG").with_source(e);
+        let failed = |e: png::EncodingError| Error::media("encode a frame as PNG").with_source(e);
         let mut out = Vec::with_capacity(self.rgb().len() / 2);
         let mut encoder = png::Encoder::new(&mut out, self.width(), self.height());
         encoder.set_color(png::ColorType::Rgb);
@@ -32,26 +31,22 @@ impl Frame {
     /// Returns [`ErrorKind::Media`] if the quality is out of range, or a side is longer than 65,535 pixels.
     pub fn to_jpeg(&self, quality: u8) -> Result<Vec<u8>> {
         if !(1..=100).contains(&quality) {
-            return Err(Error::new(
-                ErrorKind::Media,
-                format!("encode a frame as JPEG: quality {quality} is not between 1 and 100"),
-            ));
+            return Err(Error::media(format!(
+                "encode a frame as JPEG: quality {quality} is not between 1 and 100"
+            )));
         }
         let (Ok(width), Ok(height)) = (u16::try_from(self.width()), u16::try_from(self.height())) else {
-            return Err(Error::new(
-                ErrorKind::Media,
-                format!(
-                    "encode a frame as JPEG: {}x{} is larger than the limit of 65535 a side",
-                    self.width(),
-                    self.height()
-                ),
-            ));
+            return Err(Error::media(format!(
+                "encode a frame as JPEG: {}x{} is larger than the limit of 65535 a side",
+                self.width(),
+                self.height()
+            )));
         };
         let mut out = Vec::with_capacity(self.rgb().len() / 8);
         let encoder = jpeg_encoder::Encoder::new(&mut out, quality);
         encoder
             .encode(self.rgb(), width, height, jpeg_encoder::ColorType::Rgb)
-            .map_err(|e| Error::new(ErrorKind::Media, "encode a frame as JPEG").with_source(e))?;
+            .map_err(|e| Error::media("encode a frame as JPEG").with_source(e))?;
         Ok(out)
     }
 }

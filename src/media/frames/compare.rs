@@ -1,7 +1,7 @@
 //! Comparison of two frames, and the measures of one frame that comparisons need.
 
 use super::frame::Frame;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::similarity::PictureMatch;
 
 /// The size that frames of different sizes are scaled to before they are compared.
@@ -31,16 +31,13 @@ pub fn likeness(a: &Frame, b: &Frame) -> PictureMatch {
 /// Returns [`ErrorKind::Media`] if the sizes differ.
 pub fn psnr(a: &Frame, b: &Frame) -> Result<f64> {
     if (a.width(), a.height()) != (b.width(), b.height()) {
-        return Err(Error::new(
-            ErrorKind::Media,
-            format!(
-                "compare frames: their sizes differ, {}x{} and {}x{}",
-                a.width(),
-                a.height(),
-                b.width(),
-                b.height()
-            ),
-        ));
+        return Err(Error::media(format!(
+            "compare frames: their sizes differ, {}x{} and {}x{}",
+            a.width(),
+            a.height(),
+            b.width(),
+            b.height()
+        )));
     }
     let squares: u64 = a
         .rgb()

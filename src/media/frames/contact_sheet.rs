@@ -1,7 +1,7 @@
 //! A contact sheet: the first and last frames of clips, with lines from parents to children.
 
 use super::frame::Frame;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// Maximum side of a picture on the sheet.
 const SIDE: u32 = 256;
@@ -48,7 +48,7 @@ impl SheetClip {
 /// Returns [`ErrorKind::Media`] if there is no clip, a parent comes after its child, or the sheet would have more than 67
 /// million pixels (about 300 clips).
 pub fn contact_sheet(clips: &[SheetClip]) -> Result<Frame> {
-    let bad = |cause: &str| Error::new(ErrorKind::Media, format!("draw a contact sheet: {cause}"));
+    let bad = |cause: &str| Error::media(format!("draw a contact sheet: {cause}"));
     if clips.is_empty() {
         return Err(bad("there are no clips"));
     }

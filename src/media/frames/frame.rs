@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::media::pixels::color::ColorInfo;
 use crate::media::pixels::rotation::Rotation;
 use crate::media::pixels::scale::scale_down;
@@ -50,13 +50,10 @@ impl Frame {
     pub fn from_rgb(width: u32, height: u32, rgb: Vec<u8>) -> Result<Self> {
         let expect = u64::from(width) * u64::from(height) * 3;
         if expect == 0 || rgb.len() as u64 != expect {
-            return Err(Error::new(
-                ErrorKind::Media,
-                format!(
-                    "create a frame of {width}x{height}: got {} bytes of RGB, expected {expect}",
-                    rgb.len()
-                ),
-            ));
+            return Err(Error::media(format!(
+                "create a frame of {width}x{height}: got {} bytes of RGB, expected {expect}",
+                rgb.len()
+            )));
         }
         Ok(Self {
             width,

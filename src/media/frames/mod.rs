@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use self::frame::Frame;
 use self::position::FramePosition;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::media::container::clip::Clip;
 use crate::media::limits::MediaOptions;
 use crate::media::source::{self, MediaSource, OpenSource};
@@ -50,7 +50,7 @@ pub fn frame(
     let name = source.name().to_owned();
     frames(source, &[position], options)?
         .pop()
-        .ok_or_else(|| Error::new(ErrorKind::Media, format!("decode {position} of {name}: no frame")))
+        .ok_or_else(|| Error::media(format!("decode {position} of {name}: no frame")))
 }
 
 /// Decodes several frames and opens the source once. The result is in the order of `positions`.
@@ -91,10 +91,9 @@ fn decode_picture(opened: OpenSource, positions: &[FramePosition]) -> Result<Vec
                 | FramePosition::Number(0)
                 | FramePosition::At(Duration::ZERO)
         ) {
-            return Err(Error::new(
-                ErrorKind::Media,
-                format!("decode {position} of {name}: a picture has one frame, number 0"),
-            ));
+            return Err(Error::media(format!(
+                "decode {position} of {name}: a picture has one frame, number 0"
+            )));
         }
     }
     let frame = still_picture::decode(opened)?;

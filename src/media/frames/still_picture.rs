@@ -5,7 +5,7 @@ use std::io::Cursor;
 use ffmpeg_next as ff;
 
 use super::frame::Frame;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::media::libav;
 use crate::media::limits::{CallLimits, MediaOptions};
 use crate::media::pixels::color::{self, ColorInfo};
@@ -25,13 +25,10 @@ pub fn picture(source: impl Into<MediaSource>, options: &MediaOptions) -> Result
     worker::run(source.into(), options, |source, options| {
         let opened = source::open(source, options)?;
         if !opened.format.is_picture() {
-            return Err(Error::new(
-                ErrorKind::Media,
-                format!(
-                    "open {}: it is a clip; give a PNG, JPEG or WebP picture",
-                    opened.limits.name()
-                ),
-            ));
+            return Err(Error::media(format!(
+                "open {}: it is a clip; give a PNG, JPEG or WebP picture",
+                opened.limits.name()
+            )));
         }
         decode(opened)
     })

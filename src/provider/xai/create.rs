@@ -194,8 +194,7 @@ pub(super) fn read_reply(reply: &Reply) -> Result<AcceptedJob> {
     if !(200..=299).contains(&reply.status) {
         return Err(error_for(reply, ACTION, outcome_unknown));
     }
-    let no_id =
-        |what: String| outcome_unknown(&Error::new(ErrorKind::Protocol, what)).with_status(reply.status);
+    let no_id = |what: String| outcome_unknown(&Error::protocol(what)).with_status(reply.status);
     let created: Created =
         serde_json::from_slice(&reply.body).map_err(|_| no_id("the reply has no request id".to_owned()))?;
     let id = JobId::parse(&created.request_id).map_err(|_| {
@@ -214,8 +213,5 @@ fn outcome_unknown(cause: &Error) -> Error {
         "{ACTION}: the request was sent, but its outcome is unknown ({cause}); the job may exist and may be charged, so the request was not sent again"
     );
     let error = Error::new(ErrorKind::SubmissionUnknown, line).with_charge(Charge::Unknown);
-    match cause.status() {
-        Some(status) => error.with_status(status),
-        None => error,
-    }
+    error.with(cause.status(), Error::with_status)
 }

@@ -160,10 +160,7 @@ impl ErrorReply {
             .with_status(self.status)
             .with_charge(charge)
             .with_retry_after(self.retry_after);
-        match self.code {
-            Some(code) => error.with_service_code(code),
-            None => error,
-        }
+        error.with(self.code, Error::with_service_code)
     }
 
     /// Returns whether a request that was refused with 402 or 429 may succeed later without a change. Returns false if

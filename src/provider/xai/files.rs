@@ -27,9 +27,8 @@ pub(super) async fn upload(http: &Http, upload: &Upload) -> Result<String> {
             .await;
         let error = match sent {
             Ok(reply) if (200..300).contains(&reply.status) => {
-                return read_file_id(&reply.body).ok_or_else(|| {
-                    Error::new(ErrorKind::Protocol, format!("{action}: the reply has no file id"))
-                });
+                return read_file_id(&reply.body)
+                    .ok_or_else(|| Error::protocol(format!("{action}: the reply has no file id")));
             }
             Ok(reply) => ErrorReply::parse(&reply).into_error(&action),
             Err(failure) => failure.into_error(),

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::http::{Body, Content, Piece};
 use crate::request::{MediaContent, ResolvedMedia};
 
@@ -27,11 +27,7 @@ impl JsonBodyBuilder {
     pub(super) fn new() -> Result<Self> {
         let random = || {
             getrandom::u64().map_err(|error| {
-                Error::new(
-                    ErrorKind::Config,
-                    "encode the request: the system has no source of randomness",
-                )
-                .with_source(error)
+                Error::config("encode the request: the system has no source of randomness").with_source(error)
             })
         };
         Ok(Self {
@@ -54,9 +50,8 @@ impl JsonBodyBuilder {
 
     /// Serializes a value, and puts the media in the place of their placeholders.
     pub(super) fn finish(self, value: &impl Serialize) -> Result<Body> {
-        let json = serde_json::to_string(value).map_err(|error| {
-            Error::new(ErrorKind::InvalidRequest, "encode the request as JSON").with_source(error)
-        })?;
+        let json = serde_json::to_string(value)
+            .map_err(|error| Error::invalid("encode the request as JSON").with_source(error))?;
         let mut texts = json.split(&self.placeholder);
         let mut pieces = Vec::with_capacity(2 * self.contents.len() + 1);
         let text = |text: &str| Piece::Text(text.to_owned().into());

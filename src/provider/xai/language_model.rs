@@ -59,18 +59,15 @@ fn timed_out(query: &ModelQuery) -> Error {
 
 /// Returns the error for a query that was sent and has no readable reply. Its cost is unknown.
 fn outcome_unknown(action: &str, cause: &Error) -> Error {
-    let error = Error::new(ErrorKind::Network, format!("{action}: no answer ({cause})"))
+    let error = Error::network(format!("{action}: no answer ({cause})"))
         .with_charge(Charge::Unknown)
         .with_advice(RetryAdvice::Wait);
-    match cause.status() {
-        Some(status) => error.with_status(status),
-        None => error,
-    }
+    error.with(cause.status(), Error::with_status)
 }
 
 /// Returns the error for an answer that was paid and cannot be used. The same query may get the same answer.
 fn unusable(action: &str, what: impl fmt::Display) -> Error {
-    Error::new(ErrorKind::Protocol, format!("{action}: {what}"))
+    Error::protocol(format!("{action}: {what}"))
         .with_charge(Charge::Yes)
         .with_advice(RetryAdvice::Change)
 }
@@ -170,11 +167,7 @@ fn body(query: &ModelQuery) -> Result<Bytes> {
     });
     let mut json = Vec::with_capacity(8192 + sizes.sum::<usize>());
     serde_json::to_writer(&mut json, &request).map_err(|error| {
-        Error::new(
-            ErrorKind::InvalidRequest,
-            format!("{}: encode the query as JSON", query.action),
-        )
-        .with_source(error)
+        Error::invalid(format!("{}: encode the query as JSON", query.action)).with_source(error)
     })?;
     Ok(json.into())
 }

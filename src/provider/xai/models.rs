@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::lenient_json;
 
 use super::error_reply::ErrorReply;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::http::{Http, SendError};
 use crate::model::VideoModel;
 use crate::provider::VisibleModel;
@@ -20,12 +20,8 @@ pub(super) async fn list(http: &Http) -> Result<Vec<VisibleModel>> {
     if reply.status != 200 {
         return Err(ErrorReply::parse(&reply).into_error(ACTION));
     }
-    read_list(&reply.body).ok_or_else(|| {
-        Error::new(
-            ErrorKind::Protocol,
-            format!("{ACTION}: the reply is not a list of models"),
-        )
-    })
+    read_list(&reply.body)
+        .ok_or_else(|| Error::protocol(format!("{ACTION}: the reply is not a list of models")))
 }
 
 /// Reads the list of models. Returns `None` unless each model has an id; aliases are optional.

@@ -67,13 +67,12 @@ pub(super) fn error_for(reply: &Reply, action: &str, outcome_unknown: impl Fn(&E
     match reply.status {
         // The service may have accepted the request before it failed, timed out, or pointed to the result.
         ..=199 | 300 | 303 | 304 | 408 | 499.. => {
-            let cause = Error::new(ErrorKind::Network, ErrorReply::parse(reply).summary());
+            let cause = Error::network(ErrorReply::parse(reply).summary());
             outcome_unknown(&cause.with_status(reply.status))
         }
-        300..=399 => Error::new(
-            ErrorKind::Config,
-            format!("{action}: the base URL redirects; use the target of the redirect as the base URL"),
-        )
+        300..=399 => Error::config(format!(
+            "{action}: the base URL redirects; use the target of the redirect as the base URL"
+        ))
         .with_status(reply.status),
         _ => ErrorReply::parse(reply).into_error(action),
     }

@@ -43,10 +43,7 @@ pub(super) fn read_reply(reply: &Reply) -> Result<PollReply, PollFailure> {
         Some(state) => state,
         None if reply.status == 202 => PollReply::Pending { progress: None },
         None => {
-            let error = Error::new(
-                ErrorKind::Protocol,
-                format!("{ACTION}: the reply does not describe a job"),
-            );
+            let error = Error::protocol(format!("{ACTION}: the reply does not describe a job"));
             return Err(PollFailure {
                 error: error.with_status(reply.status),
                 kind: PollFailureKind::Transient,
@@ -102,10 +99,7 @@ fn fraction(percent: Option<f64>) -> Option<f64> {
 
 /// Returns the end of a job without a clip. A cost in the reply is what was charged.
 fn without_clip(error: Error, reply: &Value) -> PollReply {
-    PollReply::Failed(match reported_cost(reply) {
-        Some(ticks) => error.with_cost_ticks(ticks),
-        None => error,
-    })
+    PollReply::Failed(error.with(reported_cost(reply), Error::with_cost_ticks))
 }
 
 fn reported_cost(reply: &Value) -> Option<u64> {
@@ -182,10 +176,7 @@ fn job_error(poll: &Value) -> Error {
             format!("the service could not make the clip: {message}"),
         )
     };
-    match code {
-        Some(code) => error.with_service_code(code),
-        None => error,
-    }
+    error.with(code, Error::with_service_code)
 }
 
 /// Reads an HTTP error. It can end the job, or only say that this poll failed.
@@ -204,10 +195,7 @@ fn read_error(reply: &Reply) -> Result<PollReply, PollFailure> {
         )
         .with_status(reply.status)
         .with_charge(Charge::Yes);
-        let error = match refusal.code {
-            Some(code) => error.with_service_code(code),
-            None => error,
-        };
+        let error = error.with(refusal.code, Error::with_service_code);
         let body = lenient_json::parse(&reply.body).unwrap_or_default();
         return Ok(without_clip(error, &body));
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::audio::Tones;
 use super::scene;
 use super::spec::{FRAME_RATE, RenderSpec, Seed};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::media::encoder::{ClipWriter, SAMPLE_RATE};
 
 /// Samples per frame.
@@ -20,7 +20,7 @@ pub(super) fn render(spec: &RenderSpec, path: &Path, stop: &AtomicBool) -> Resul
     let mut frames = 0;
     scene::play(spec, &mut |picture| {
         if stop.load(Ordering::Relaxed) {
-            return Err(Error::new(ErrorKind::Stopped, "render a clip"));
+            return Err(Error::stopped("render a clip"));
         }
         writer.picture(picture)?;
         let (left, right) = tones.next(FRAME_SAMPLES);

@@ -264,8 +264,7 @@ fn render_or_reuse(app: &AppState, spec: &RenderSpec) -> Result<(Blob, usize)> {
     }
     let file = app.scratch.new_file("mp4");
     let frames = clip::render(spec, file.path(), &app.stop)?;
-    let blob =
-        Blob::new(file).map_err(|e| Error::new(ErrorKind::Media, "read the rendered clip").with_source(e))?;
+    let blob = Blob::new(file).map_err(|e| Error::media("read the rendered clip").with_source(e))?;
     if let Some(key) = key {
         app.rendered.add(key, blob.clone(), frames);
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::draw::{self, Area, Label, Shape, View};
 use super::spec::{FRAME_RATE, InputClip, RenderSpec, Seed, Source};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::media::MediaOptions;
 use crate::media::each_frame;
 use crate::media::encoder::{YuvPicture, yuv_of};
@@ -71,7 +71,7 @@ fn draw_extension(spec: &RenderSpec, input: &InputClip, sink: Sink<'_>) -> Resul
         }
         Ok(())
     })?;
-    let last = last.ok_or_else(|| Error::new(ErrorKind::Media, "extend a clip without frames"))?;
+    let last = last.ok_or_else(|| Error::media("extend a clip without frames"))?;
     let overlay = Overlay::new(spec, input.frames + spec.frames);
     let mut camera = Camera::new(spec);
     for step in 1..=spec.frames {

@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// Maximum size of a piece of a stream.
 const CHUNK: u64 = 64 << 10;
@@ -40,11 +40,7 @@ impl Scratch {
         remove_abandoned(parent);
         let folder = parent.join(format!("{PREFIX}{}", uuid::Uuid::new_v4()));
         let lock = create_locked(parent, &folder).map_err(|e| {
-            Error::new(
-                ErrorKind::Config,
-                format!("create the scratch folder {}", folder.display()),
-            )
-            .with_source(e)
+            Error::config(format!("create the scratch folder {}", folder.display())).with_source(e)
         })?;
         Ok(Arc::new(Self {
             folder,

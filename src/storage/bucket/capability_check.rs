@@ -9,7 +9,7 @@ use object_store::path::Path as StorePath;
 use object_store::{Error as StoreError, ObjectStoreExt as _, PutMode, PutPayload, PutResult, UpdateVersion};
 
 use super::{Bucket, is_refusal};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::storage::error::store_error;
 
 impl Bucket {
@@ -80,10 +80,9 @@ impl Bucket {
     }
 
     fn unsupported(&self, operation: &str, condition: &str) -> Error {
-        Error::new(
-            ErrorKind::Library,
-            format!("write to {self}: the store cannot {operation} on the condition that {condition}"),
-        )
+        Error::library(format!(
+            "write to {self}: the store cannot {operation} on the condition that {condition}"
+        ))
         .with_guidance("use a store with conditional writes, or a folder")
     }
 

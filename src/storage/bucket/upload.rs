@@ -11,7 +11,7 @@ use object_store::{
 use tokio::io::AsyncReadExt as _;
 
 use super::{Bucket, PART_BYTES, is_refusal};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::host::spawn_blocking;
 use crate::ids::ClipId;
 use crate::storage::digest::ClipDigest;
@@ -90,10 +90,9 @@ impl Bucket {
                 _ => return Err(store_error(&action, error)),
             }
         }
-        Err(Error::new(
-            ErrorKind::Library,
-            format!("{action}: the store keeps reporting a conflict with another writer"),
-        ))
+        Err(Error::library(format!(
+            "{action}: the store keeps reporting a conflict with another writer"
+        )))
     }
 
     /// Fails if a file has this name.

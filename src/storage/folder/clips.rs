@@ -8,7 +8,7 @@ use std::io::{self, Read as _};
 use bytes::Bytes;
 
 use super::Folder;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::ids::{self, CLIP_SUFFIX, ClipId, SIDECAR_SUFFIX};
 use crate::storage::error::io_error;
 use crate::storage::{FilePresence, MAX_SIDECAR_BYTES, sidecar_too_large};
@@ -20,14 +20,11 @@ impl Folder {
             && fs::symlink_metadata(self.join(inner)).is_ok_and(|meta| !meta.is_dir())
         {
             let message = format!("read {name:?}: {inner} in the library is not a folder");
-            return Err(Error::new(ErrorKind::Library, message));
+            return Err(Error::library(message));
         }
         match fs::symlink_metadata(self.join(name)) {
             Ok(meta) if meta.is_file() => Ok(Some(meta.len())),
-            Ok(_) => Err(Error::new(
-                ErrorKind::Library,
-                format!("read {name:?}: it is not a regular file"),
-            )),
+            Ok(_) => Err(Error::library(format!("read {name:?}: it is not a regular file"))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(io_error(&format!("read {name:?}"), error)),
         }
@@ -49,7 +46,7 @@ impl Folder {
             if let (Some(scan), Some(name)) = (&mut scan, file_name.to_str())
                 && entry.file_type().is_ok_and(|kind| kind.is_file())
             {
-                scan.listing.add(name);
+                scan.add(name);
             }
             let Some(stem) = file_name.to_str().and_then(|name| name.strip_suffix(CLIP_SUFFIX)) else {
                 continue;

@@ -27,7 +27,7 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path as StorePath;
 use tokio::sync::Semaphore;
 
-pub(crate) use self::index::{Clock as IndexClock, INDEX, Index, Stamp, Tick};
+pub(crate) use self::index::{Clock as IndexClock, INDEX, Index, Stamp};
 pub(crate) use self::locks::FileLocks;
 pub(super) use self::staging::open_part;
 
@@ -38,7 +38,7 @@ use super::{
     Backend, CHAINS, Document, ExistingSidecar, FilePresence, FinishedPart, INCOMING, JOBS, LEDGER, OWNERS,
     Part, QUARANTINE, Version, WriteCondition, blocking, temporary_name,
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::ids::ClipId;
 
 /// The file that [`Folder::check_rename`] renames into the library. The name is fixed, so that the next check replaces
@@ -71,10 +71,10 @@ impl Folder {
         let action = || format!("open library {}", path.display());
         let meta = fs::metadata(path).map_err(|error| io_error(&action(), error))?;
         if !meta.is_dir() {
-            return Err(Error::new(
-                ErrorKind::Library,
-                format!("{}: it is a file, not a folder", action()),
-            ));
+            return Err(Error::library(format!(
+                "{}: it is a file, not a folder",
+                action()
+            )));
         }
         let root = fs::canonicalize(path).map_err(|error| io_error(&action(), error))?;
         let store = LocalFileSystem::new_with_prefix(&root).map_err(|error| store_error(&action(), error))?;
@@ -139,7 +139,7 @@ impl Folder {
             match fs::symlink_metadata(self.root.join(name)) {
                 Ok(meta) if !meta.is_dir() => {
                     let message = format!("{action}: {name} in it is not a folder");
-                    return Err(Error::new(ErrorKind::Library, message));
+                    return Err(Error::library(message));
                 }
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

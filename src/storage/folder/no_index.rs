@@ -21,18 +21,10 @@ pub(crate) const INDEX: &str = ".index";
 pub(crate) struct Index;
 
 #[derive(Debug)]
-pub(crate) struct Scan {
-    pub(crate) listing: Listing,
-}
-
-#[derive(Debug)]
-pub(crate) struct Listing;
+pub(crate) struct Scan;
 
 #[derive(Debug)]
 pub(crate) struct Clock;
-
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Tick;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stamp;
@@ -74,23 +66,21 @@ impl Index {
 }
 
 impl Scan {
+    pub(crate) fn add(&mut self, _: &str) {}
+
     pub(crate) fn keep(self) {}
 }
 
-impl Listing {
-    pub(crate) fn add(&mut self, _: &str) {}
-}
-
 impl Clock {
-    pub(crate) fn tick(&self) -> io::Result<Tick> {
-        Ok(Tick)
+    pub(crate) fn tick(&self) -> io::Result<(i64, i64)> {
+        Ok((0, 0))
     }
 
     pub(crate) fn keep(self, _: &str, _: &[u8]) {}
 }
 
 impl Stamp {
-    pub(crate) fn is_before(&self, _: Tick) -> bool {
+    pub(crate) fn is_before(&self, _: (i64, i64)) -> bool {
         false
     }
 }

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{DOCUMENT_FOLDERS, Folder, INDEX, LEDGER, WRITABLE, is_folder, is_old, sync_folder};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::ids::ClipId;
 use crate::storage::error::io_error;
-use crate::storage::lock::{LOCK_WAIT, LockedPart, lock_to_remove, open_locked_part, try_for};
+use crate::storage::lock::{LOCK_WAIT, Locked, lock_to_remove, open_locked_part, try_for};
 use crate::storage::{
     ExistingSidecar, FinishedPart, INCOMING, PART_SUFFIX, Part, QUARANTINE, name_taken, temporary_name,
     without_sidecar,
@@ -156,7 +156,7 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 if !is_folder(&incoming) {
                     let message = format!("{}: {INCOMING} in it is not a folder", action());
-                    return Err(Error::new(ErrorKind::Library, message));
+                    return Err(Error::library(message));
                 }
             }
             Err(error) => return Err(io_error(&action(), error)),
@@ -178,24 +178,20 @@ pub(crate) fn open_part(folder: &Path, id: &ClipId) -> Result<Part> {
     let fault = |error| io_error(&action, error);
     // Between opening and locking, the file may have become a clip or have been removed.
     for _ in 0..MAX_ATTEMPTS {
-        let is_held = |locked: &LockedPart| matches!(locked, LockedPart::Held);
+        let is_held = |locked: &Locked<_>| matches!(locked, Locked::Held);
         match try_for(LOCK_WAIT, || open_locked_part(&path), is_held).map_err(fault)? {
-            LockedPart::Ours(file, lock) => return Ok(Part { file, path, lock }),
-            LockedPart::Held => {
-                return Err(Error::new(
-                    ErrorKind::Library,
-                    format!("{action}: it is being written already"),
-                ));
+            Locked::Ours((file, lock)) => return Ok(Part { file, path, lock }),
+            Locked::Held => {
+                return Err(Error::library(format!("{action}: it is being written already")));
             }
             // A crash after the hard link left this second name of a complete clip.
-            LockedPart::Linked(_lock) => fs::remove_file(&path).map_err(fault)?,
-            LockedPart::Moved => {}
+            Locked::Linked(_lock) => fs::remove_file(&path).map_err(fault)?,
+            Locked::Moved => {}
         }
     }
-    Err(Error::new(
-        ErrorKind::Library,
-        format!("{action}: its temporary file keeps changing"),
-    ))
+    Err(Error::library(format!(
+        "{action}: its temporary file keeps changing"
+    )))
 }
 
 fn sweep_folder(folder: &Path, age: Duration) -> Result<u64> {

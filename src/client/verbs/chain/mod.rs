@@ -8,9 +8,6 @@ mod run;
 
 pub(super) use price::estimate;
 
-use std::future::{Future, IntoFuture};
-use std::pin::Pin;
-
 use serde::Serialize;
 
 use crate::client::VideoClient;
@@ -151,11 +148,4 @@ impl Chain {
     }
 }
 
-impl IntoFuture for Chain {
-    type Output = Result<ChainOutcome>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Result<ChainOutcome>> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.start().await?.wait().await })
-    }
-}
+awaits_handle!(Chain => ChainOutcome);

@@ -14,7 +14,7 @@ use crate::request::{
     ChainRequest, ChainStart, ContinueRequest, GenerateMode, GenerateRequest, MediaContent, MediaInput,
     SavedRequest,
 };
-use crate::storage::to_hex;
+use crate::storage::{sha256_hex, to_hex};
 
 /// The request for one clip of a chain.
 #[derive(Debug, Clone)]
@@ -246,11 +246,7 @@ async fn find_origin(client: &VideoClient, input: &MediaInput) -> Result<ChainOr
     match source.local {
         Some(LocalClip::File(path)) => {
             let path = std::path::absolute(&path).unwrap_or(path);
-            let content = MediaContent::File {
-                path: path.clone(),
-                length: 0,
-            };
-            let sha256 = clip_source::hash(&content).await?;
+            let sha256 = clip_source::hash_file(&path).await?;
             Ok(match path.into_os_string().into_string() {
                 Ok(path) => ChainOrigin::File { path, sha256 },
                 // JSON cannot contain this path. The chain is resumed like one that begins with bytes.
@@ -315,15 +311,9 @@ fn media_of(request: &GenerateRequest) -> Vec<(String, &MediaInput)> {
 
 /// Returns a value that identifies an image: the hash of its content or of its URL, or its id.
 async fn fingerprint(input: &MediaInput) -> Result<String> {
-    let hash_text = |text: &str| to_hex(&Sha256::digest(text.as_bytes()));
+    let hash_text = |text: &str| sha256_hex(text.as_bytes());
     Ok(match input {
-        MediaInput::Path(path) => {
-            let content = MediaContent::File {
-                path: path.clone(),
-                length: 0,
-            };
-            clip_source::hash(&content).await?
-        }
+        MediaInput::Path(path) => clip_source::hash_file(path).await?,
         MediaInput::Bytes { bytes, .. } => clip_source::hash(&MediaContent::Memory(bytes.clone())).await?,
         MediaInput::Url(text) | MediaInput::DataUrl(text) => hash_text(text),
         MediaInput::FileId(id) | MediaInput::Clip(id) => id.clone(),
@@ -334,7 +324,7 @@ async fn fingerprint(input: &MediaInput) -> Result<String> {
 fn digest(saved: &SavedRequest, media: &[String]) -> String {
     // A struct of plain fields always serializes.
     let json = serde_json::to_vec(&(saved, media)).unwrap_or_default();
-    to_hex(&Sha256::digest(json))
+    sha256_hex(json)
 }
 
 /// Derives the id of a chain from its origin and its steps.

@@ -187,13 +187,10 @@ impl ChainRun {
     async fn use_ended_record(&self, index: usize, record: JobRecord) -> Result<Option<Clip>> {
         match (record.state, &record.clip, record.failure()) {
             (JobState::Saved, Some(clip), _) => self.client.library().clip(clip).await.map(Some),
-            (JobState::Saved, None, _) => Err(Error::new(
-                ErrorKind::Library,
-                format!(
-                    "continue the chain: record {} is saved and names no clip",
-                    record.id
-                ),
-            )),
+            (JobState::Saved, None, _) => Err(Error::library(format!(
+                "continue the chain: record {} is saved and names no clip",
+                record.id
+            ))),
             (JobState::Failed, _, Some(error)) => {
                 self.record_failure(index, error).await;
                 Ok(None)
@@ -231,19 +228,13 @@ fn unknown_submission(record: &ChainRecord, index: usize) -> Error {
             record.number(index)
         ),
     );
-    match id {
-        Some(id) => error.with_record_id(id),
-        None => error,
-    }
+    error.with(id, Error::with_record_id)
 }
 
 /// Returns the error for a record that another process is working on.
 fn held_by_other(record: &JobRecord) -> Error {
-    Error::new(
-        ErrorKind::Library,
-        format!(
-            "continue the chain: another process is working on record {}; wait for it to finish",
-            record.id
-        ),
-    )
+    Error::library(format!(
+        "continue the chain: another process is working on record {}; wait for it to finish",
+        record.id
+    ))
 }

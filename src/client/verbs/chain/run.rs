@@ -136,8 +136,7 @@ impl ChainRun {
         }
         for index in first..record.steps.len() {
             if self.reporter.is_stopped() {
-                return Err(Error::new(
-                    ErrorKind::Stopped,
+                return Err(Error::stopped(
                     "continue the chain: stopped on request; it can be resumed by its id",
                 ));
             }

@@ -13,15 +13,15 @@ mod stamp;
 mod watch;
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-pub(crate) use self::listing::Listing;
-pub(crate) use self::stamp::{Clock, Stamp, Tick};
+pub(crate) use self::stamp::{Clock, Stamp};
 
 use self::file::Lines;
-use self::stamp::Folder;
+use self::listing::Listing;
+use self::stamp::stamp_in;
 use self::watch::FolderWatcher;
 use crate::ids::ClipId;
 use crate::storage::FilePresence;
@@ -64,7 +64,7 @@ pub(crate) struct Scan {
     stamp: Stamp,
     root: PathBuf,
     to: PathBuf,
-    pub(crate) listing: Listing,
+    listing: Listing,
 }
 
 impl Index {
@@ -142,8 +142,8 @@ impl Index {
 
     /// Returns the stamps of sidecars, with `None` for those that are not regular files.
     pub(crate) fn stamps(&self, sidecars: &[ClipId]) -> Vec<Option<Stamp>> {
-        let folder = Folder::open(&self.root);
-        let stamp = |id: &ClipId| folder.as_ref().ok()?.stamp(&id.sidecar_name());
+        let folder = File::open(&self.root);
+        let stamp = |id: &ClipId| stamp_in(folder.as_ref().ok()?, &id.sidecar_name());
         sidecars.iter().map(stamp).collect()
     }
 
@@ -238,6 +238,11 @@ impl Index {
 }
 
 impl Scan {
+    /// Adds the name of a regular file.
+    pub(crate) fn add(&mut self, file_name: &str) {
+        self.listing.add(file_name);
+    }
+
     /// Writes the listing as the new index, unless the folder has changed since the scan began.
     pub(crate) fn keep(self) {
         if !Stamp::of_folder(&self.root).is_ok_and(|stamp| stamp == self.stamp) {

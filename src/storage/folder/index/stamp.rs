@@ -60,40 +60,26 @@ impl Stamp {
     }
 
     /// Returns whether the last change was before `tick`. Then every change after `tick` results in another stamp.
-    pub(crate) fn is_before(&self, tick: Tick) -> bool {
-        self.ctime < tick.0
+    pub(crate) fn is_before(&self, tick: (i64, i64)) -> bool {
+        self.ctime < tick
     }
 }
 
-/// An open folder, for reading the stamps of its files. Resolving a path for each file would double the time.
-pub(super) struct Folder(File);
-
-impl Folder {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
-        File::open(path).map(Self)
-    }
-
-    /// Returns the stamp of a regular file.
-    pub(super) fn stamp(&self, name: &str) -> Option<Stamp> {
-        let mask =
-            StatxFlags::TYPE | StatxFlags::INO | StatxFlags::SIZE | StatxFlags::MTIME | StatxFlags::CTIME;
-        let meta = rustix::fs::statx(&self.0, name, AtFlags::SYMLINK_NOFOLLOW, mask).ok()?;
-        let time = |time: StatxTimestamp| (time.tv_sec, i64::from(time.tv_nsec));
-        FileType::from_raw_mode(meta.stx_mode.into())
-            .is_file()
-            .then(|| Stamp {
-                dev: rustix::fs::makedev(meta.stx_dev_major, meta.stx_dev_minor),
-                ino: meta.stx_ino,
-                size: meta.stx_size,
-                mtime: time(meta.stx_mtime),
-                ctime: time(meta.stx_ctime),
-            })
-    }
+/// Returns the stamp of a regular file in an open folder. Resolving a path for each file would double the time.
+pub(super) fn stamp_in(folder: &File, name: &str) -> Option<Stamp> {
+    let mask = StatxFlags::TYPE | StatxFlags::INO | StatxFlags::SIZE | StatxFlags::MTIME | StatxFlags::CTIME;
+    let meta = rustix::fs::statx(folder, name, AtFlags::SYMLINK_NOFOLLOW, mask).ok()?;
+    let time = |time: StatxTimestamp| (time.tv_sec, i64::from(time.tv_nsec));
+    FileType::from_raw_mode(meta.stx_mode.into())
+        .is_file()
+        .then(|| Stamp {
+            dev: rustix::fs::makedev(meta.stx_dev_major, meta.stx_dev_minor),
+            ino: meta.stx_ino,
+            size: meta.stx_size,
+            mtime: time(meta.stx_mtime),
+            ctime: time(meta.stx_ctime),
+        })
 }
-
-/// A time of the filesystem's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Tick((i64, i64));
 
 /// Reads the clock that the filesystem uses for the times of folders, by writing to a temporary file. A change after
 /// such a write gets the same time or a later one, regardless of the resolution of the clock.
@@ -124,13 +110,13 @@ impl Clock {
         (folder.ctime >= (created.ctime(), created.ctime_nsec()) && folder.ctime.0 > 0).then_some(clock)
     }
 
-    /// Writes to the file, and returns its new time.
-    pub(crate) fn tick(&self) -> io::Result<Tick> {
+    /// Writes to the file, and returns its new time in seconds and nanoseconds.
+    pub(crate) fn tick(&self) -> io::Result<(i64, i64)> {
         let mut file = &self.file;
         file.rewind()?;
         file.write_all(b"\n")?;
         let meta = file.metadata()?;
-        Ok(Tick((meta.mtime(), meta.mtime_nsec())))
+        Ok((meta.mtime(), meta.mtime_nsec()))
     }
 
     /// Returns a stamp of the folder that every later change will alter, or `None` if the folder keeps changing.
