@@ -2,10 +2,11 @@
 //!
 //! A record stays owned if its task was dropped, or if the write that should have released it failed. Other clients leave
 //! such a record alone for as long as this client lives, so this client releases it at the next renewal of its lease. If
-//! it does not own the record then, it looks again until the duration of a lease has passed, because a write that timed
-//! out may still reach the store.
+//! it does not own the record then, it looks again for [`LATE_WRITE`], because a write that timed out may still reach the
+//! store.
 
-use super::lease::LEASE_DURATION;
+use std::time::Duration;
+
 use super::move_to_ledger::keeps_changing;
 use super::record::JobRecord;
 use super::{Journal, MAX_ATTEMPTS, WorkGuard, best_entry};
@@ -13,15 +14,9 @@ use crate::error::Result;
 use crate::ids::RecordId;
 use crate::mutation::{Mutation, is_on};
 
-/// The result of an attempt to release an abandoned record.
-enum Release {
-    /// The record was written or removed, so a write that is still on its way to the store will be refused.
-    Written,
-    /// This client does not own the record, unless a write that is still on its way makes it the owner.
-    Free,
-    /// This client works on the record again, and that work releases it.
-    InUse,
-}
+/// After this time, no write that timed out is expected to reach the store. A store that is opened by URL ends a request
+/// after 60 s, and begins its last attempt within 30 s.
+const LATE_WRITE: Duration = Duration::from_secs(120);
 
 impl Journal {
     /// Releases all abandoned records. Those that cannot be released now remain for the next call.
@@ -33,9 +28,14 @@ impl Journal {
         for (id, since) in abandoned {
             let _releasing = self.inner.releasing.lock().await;
             match self.release(&id).await {
-                Ok(Release::Free) if since.elapsed() < LEASE_DURATION => {}
-                Ok(Release::Written | Release::Free) => drop(self.lock_work().abandoned.remove(&id)),
-                Ok(Release::InUse) => {}
+                Ok(is_final) if is_final || since.elapsed() >= LATE_WRITE => {
+                    let mut work = self.lock_work();
+                    // It may have been claimed and abandoned again meanwhile.
+                    if work.abandoned.get(&id) == Some(&since) {
+                        work.abandoned.remove(&id);
+                    }
+                }
+                Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(record = %id, %error, "a record that this client no longer works on was not released");
                 }
@@ -43,15 +43,16 @@ impl Journal {
         }
     }
 
-    /// Writes a record without this client as its owner.
-    async fn release(&self, id: &RecordId) -> Result<Release> {
+    /// Writes a record without this client as its owner. Returns whether that is final. It is not if this client does
+    /// not own the record, because a write that is on its way may still make it the owner, or if it works on it again.
+    async fn release(&self, id: &RecordId) -> Result<bool> {
         let (Some(_guard), Some(lease)) = (WorkGuard::new(self, id), self.inner.lease.get()) else {
-            return Ok(Release::InUse);
+            return Ok(false);
         };
         let store = self.open_store();
         for _ in 0..MAX_ATTEMPTS {
             let Some(entry) = best_entry(&store, id).await? else {
-                return Ok(Release::Free);
+                return Ok(false);
             };
             let name = entry.to_string();
             let Some(found) = store.read(&name).await? else {
@@ -59,16 +60,16 @@ impl Journal {
             };
             let mut record = JobRecord::from_json(id.as_str(), &found.json)?;
             if record.owner.as_ref() != Some(&lease.id) {
-                return Ok(Release::Free);
+                return Ok(false);
             }
             if record.state.is_over() {
                 self.move_to_ledger(&name, &record).await?;
-                return Ok(Release::Written);
+                return Ok(true);
             }
             record.owner = None;
             let released = store.replace(&name, &found.version, record.to_json()?).await?;
             if released.is_some() {
-                return Ok(Release::Written);
+                return Ok(true);
             }
         }
         Err(keeps_changing(id))
@@ -83,7 +84,7 @@ mod tests {
 
     use super::*;
     use crate::journal::Claim;
-    use crate::journal::for_tests::{lease_duration, reserve, try_claim};
+    use crate::journal::for_tests::{pass, reserve, try_claim};
     use crate::storage::{Backend, Bucket, Folder};
 
     // Without a renewal, which would release it as well.
@@ -115,7 +116,7 @@ mod tests {
             owner.release_abandoned().await;
             assert!(matches!(try_claim(&other, &id).await, Claim::HeldByOther { .. }));
             working.discard().await.unwrap();
-            lease_duration().await;
+            pass(LATE_WRITE).await;
             owner.release_abandoned().await;
             assert!(owner.lock_work().abandoned.is_empty());
         }

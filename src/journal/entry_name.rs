@@ -83,6 +83,11 @@ impl EntryName {
         }
     }
 
+    /// Returns whether an open record with this name picks up a job. Only then is its cost known before it ends.
+    pub(super) const fn is_pickup(&self) -> bool {
+        matches!(self.cost, CostState::Paid(_))
+    }
+
     /// Parses a name. Returns `None` if it is not that of a record.
     pub(super) fn parse(name: &str) -> Option<Self> {
         let mut parts = name.split('.');

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use object_store::memory::InMemory;
 
-use super::lease::LEASE_DURATION;
 use super::{Claim, JobRecord, Journal, OwnedRecord, ReserveResult};
 use crate::ids::RecordId;
 use crate::money::{Budget, UsdTicks};
@@ -14,8 +13,17 @@ use crate::storage::Bucket;
 
 /// Returns the journals of two clients of one bucket.
 pub(super) fn two_journals() -> [Journal; 2] {
+    journals()
+}
+
+/// Returns the journals of three clients of one bucket.
+pub(super) fn three_journals() -> [Journal; 3] {
+    journals()
+}
+
+fn journals<const N: usize>() -> [Journal; N] {
     let store = Arc::new(InMemory::new());
-    [(); 2].map(|()| {
+    [(); N].map(|()| {
         Journal::new(Arc::new(Bucket::new(
             Arc::clone(&store) as _,
             "team".into(),
@@ -41,10 +49,10 @@ pub(super) async fn try_claim(journal: &Journal, id: &RecordId) -> Claim {
 
 /// Waits for the first renewal of a lease, which is immediate. The clock must be paused.
 pub(super) async fn first_renewal() {
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    pass(Duration::from_millis(1)).await;
 }
 
-/// Lets the duration of a lease pass. The clock must be paused.
-pub(super) async fn lease_duration() {
-    tokio::time::sleep(LEASE_DURATION).await;
+/// Lets time pass. The clock must be paused.
+pub(super) async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use tokio::task::JoinHandle;
 
 use super::{Claim, Inner, Journal, OpenJob};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::host::{self, Instant, wall_clock};
 use crate::storage::{
     FileLocks, JsonStore, LockedFile, OWNERS, Version, blocking, io_error, is_named, no_randomness,
@@ -86,7 +86,7 @@ impl Renewal {
 }
 
 /// A point in time, as read from the monotonic clock and the wall clock.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Moment {
     monotonic: Instant,
     wall: SystemTime,
@@ -187,10 +187,7 @@ impl Journal {
             let now = Moment::now();
             let created = self.leases().create(&id, heartbeat(0)).await?;
             if created.is_none() {
-                return Err(Error::new(
-                    ErrorKind::Library,
-                    "take a lease: its random id is in use already",
-                ));
+                return Err(Error::library("take a lease: its random id is in use already"));
             }
             self.inner.renewal.set(now);
             return Ok(Lease {
@@ -208,13 +205,10 @@ impl Journal {
                 });
             }
         }
-        Err(Error::new(
-            ErrorKind::Library,
-            format!(
-                "take a lease in {}: its file keeps being removed",
-                self.inner.backend
-            ),
-        ))
+        Err(Error::library(format!(
+            "take a lease in {}: its file keeps being removed",
+            self.inner.backend
+        )))
     }
 
     fn leases(&self) -> JsonStore {
@@ -287,14 +281,11 @@ impl Journal {
         let leases = self.leases();
         let renewed = tokio::time::timeout(RENEWAL_TIMEOUT, leases.put(&lease.id, heartbeat(number))).await;
         renewed.unwrap_or_else(|_| {
-            Err(Error::new(
-                ErrorKind::Library,
-                format!(
-                    "renew a lease in {}: no answer within {} s",
-                    self.inner.backend,
-                    RENEWAL_TIMEOUT.as_secs()
-                ),
-            ))
+            Err(Error::library(format!(
+                "renew a lease in {}: no answer within {} s",
+                self.inner.backend,
+                RENEWAL_TIMEOUT.as_secs()
+            )))
         })?;
         self.inner.renewal.set(now);
         Ok(())
@@ -346,12 +337,16 @@ impl Journal {
         })
     }
 
-    /// Claims a record like [`claim`](Self::claim), but waits until it is known whether its owner is alive. Waits at
-    /// most slightly longer than the duration of a lease.
+    /// Claims a record to finish its job at `service`, or to settle it, but waits until it is known whether its owner is
+    /// alive. Waits at most slightly longer than the duration of a lease.
     pub(crate) async fn claim_after_watching(&self, job: &OpenJob, service: Option<&str>) -> Result<Claim> {
         let started = Instant::now();
         loop {
-            match self.claim(job, service).await? {
+            let claim = match service {
+                Some(service) => self.claim_to_finish(job, service).await?,
+                None => self.claim(job, None).await?,
+            };
+            match claim {
                 Claim::HeldByOther { is_alive: false, .. }
                     if started.elapsed() < LEASE_DURATION + WATCH_INTERVAL =>
                 {

@@ -14,6 +14,7 @@ mod lease;
 mod ledger;
 mod move_to_ledger;
 mod owned;
+mod pickup;
 mod record;
 mod settle;
 
@@ -33,9 +34,9 @@ use self::entry_name::{EntryName, day_of};
 use self::lease::{Lease, LeaseWatcher, Liveness, Moment, Renewal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::now_millis;
-use crate::ids::{JobId, RecordId};
+use crate::ids::RecordId;
 use crate::money::Budget;
-use crate::storage::{Backend, JOBS, JsonStore, LEDGER, is_no_document};
+use crate::storage::{Backend, JOBS, JsonStore, LEDGER};
 
 /// Maximum attempts to write a record that other clients change concurrently.
 const MAX_ATTEMPTS: u32 = 4;
@@ -114,13 +115,16 @@ impl OpenJob {
 pub(crate) enum Claim {
     /// This client may work on it.
     Ours(OwnedRecord),
-    /// Another client works on it, or may do so.
+    /// Another client works on it or on another record of its job, or may do so. It may also be another task of this
+    /// client.
     HeldByOther {
         record: Box<JobRecord>,
         /// Whether the other client is known to be alive. If false, its lease has not been watched for
         /// [`LEASE_DURATION`] yet.
         is_alive: bool,
     },
+    /// Another record of its job is finished first.
+    Superseded(Box<JobRecord>),
     /// It was sent to a service other than the one of this client.
     OtherService(Box<JobRecord>),
     /// It has a final state, and this attempt moved it to the ledger.
@@ -236,7 +240,7 @@ impl Journal {
                 None => "restore the record, or look the request up in the account".to_owned(),
             };
             let message = format!("read {JOBS}/{name}.json: a record cannot have this name; {advice}");
-            misnamed.push(StuckJob::new(&id, Error::new(ErrorKind::Library, message)));
+            misnamed.push(StuckJob::new(&id, Error::library(message)));
         }
         Ok(misnamed)
     }
@@ -259,10 +263,10 @@ impl Journal {
                 return JobRecord::from_json(id.as_str(), &found.json);
             }
         }
-        Err(Error::new(
-            ErrorKind::NotFound,
-            format!("find the record of job {id} in {}", self.inner.backend),
-        ))
+        Err(Error::not_found(format!(
+            "find the record of job {id} in {}",
+            self.inner.backend
+        )))
     }
 
     fn open_store(&self) -> JsonStore {
@@ -424,85 +428,6 @@ impl Journal {
                 held_by_other(record, true)
             }
         }
-    }
-
-    /// Claims the open record of a job, or creates one if this library did not send it.
-    pub(crate) async fn pick_up(&self, job_id: &JobId, service: &str) -> Result<Claim> {
-        let is_of_job = |record: &JobRecord| record.job_id.as_ref() == Some(job_id);
-        let open = self.open_jobs().await?;
-        if let Some(job) = self.first_record(&open, is_of_job).await? {
-            return self.claim(job, Some(service)).await;
-        }
-        let mut record = JobRecord::pickup(job_id);
-        record.service = Some(service.to_owned());
-        // The id is derived from that of the job, so it is in use if another client does the same.
-        let ReserveResult::Reserved(owned) = self.reserve(record, &Budget::new()).await? else {
-            return Ok(Claim::Gone);
-        };
-        // Another client may have done the same concurrently. Each reads the names after its own write, so at least one
-        // sees the record of the other. It gives way, because the other may have begun.
-        let known: HashSet<_> = open.iter().map(OpenJob::id).collect();
-        let now = self.open_entries().await?.into_iter().map(OpenJob);
-        let others: Vec<_> = now
-            .filter(|job| *job.id() != owned.record().id && !known.contains(job.id()))
-            .collect();
-        match self.first_record(&others, is_of_job).await? {
-            Some(other) => {
-                owned.discard().await?;
-                self.claim(other, Some(service)).await
-            }
-            None => Ok(Claim::Ours(owned)),
-        }
-    }
-
-    /// Returns the first of the records that match: that of a request, or else the oldest one that picks up a job.
-    async fn first_record<'a>(
-        &self,
-        jobs: &'a [OpenJob],
-        matches: impl Fn(&JobRecord) -> bool + Send,
-    ) -> Result<Option<&'a OpenJob>> {
-        let mut pickup = None;
-        for job in jobs {
-            match self.valid_record(job).await?.filter(&matches) {
-                Some(record) if record.is_pickup() => pickup = pickup.or(Some(job)),
-                Some(_) => return Ok(Some(job)),
-                None => {}
-            }
-        }
-        Ok(pickup)
-    }
-
-    /// Reads an open record. Returns `None` if it is gone or damaged: this version cannot claim such a record.
-    ///
-    /// # Errors
-    /// `Library` if the store failed, or if the record belongs to another user. Then it may be for any job.
-    async fn valid_record(&self, job: &OpenJob) -> Result<Option<JobRecord>> {
-        match self.open_store().read(&job.0.to_string()).await {
-            Ok(found) => {
-                let parse = |json: &[u8]| JobRecord::from_json(job.id().as_str(), json).ok();
-                Ok(found.and_then(|found| parse(&found.json)))
-            }
-            Err(error) if is_no_document(&error) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Returns whether a record only picks up a job for which another record is open: that of its request, or an older
-    /// one. A recovery finishes only that one, because two that are finished at the same time could both save the clip.
-    /// A process that was interrupted in [`pick_up`](Self::pick_up) may leave such a record.
-    pub(crate) async fn is_superseded(&self, record: &JobRecord) -> Result<bool> {
-        let (true, Some(job_id)) = (record.is_pickup(), &record.job_id) else {
-            return Ok(false);
-        };
-        let is_of_job = |other: &JobRecord| {
-            let service = record.service.as_deref();
-            other.job_id.as_ref() == Some(job_id)
-                && !other.state.is_over()
-                && service.is_none_or(|service| other.is_for_service(service))
-        };
-        let open = self.open_jobs().await?;
-        let first = self.first_record(&open, is_of_job).await?;
-        Ok(first.is_some_and(|first| *first.id() != record.id))
     }
 }
 

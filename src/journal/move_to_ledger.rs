@@ -3,7 +3,7 @@
 use super::entry_name::{EntryName, day_of};
 use super::record::{JobRecord, JobState};
 use super::{Journal, MAX_ATTEMPTS, best_entry, entries};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::host::now_millis;
 use crate::ids::RecordId;
 
@@ -131,8 +131,7 @@ pub(super) fn outranks(ended: &JobRecord, found: &JobRecord) -> bool {
 }
 
 pub(super) fn keeps_changing(id: &RecordId) -> Error {
-    Error::new(
-        ErrorKind::Library,
-        format!("write the record of job {id}: other processes keep changing it"),
-    )
+    Error::library(format!(
+        "write the record of job {id}: other processes keep changing it"
+    ))
 }

@@ -5,11 +5,12 @@
 
 use super::lease::{LEASE_DURATION, Moment};
 use super::move_to_ledger::{keeps_changing, outranks, without_owner};
-use super::record::{JobRecord, JobState};
+use super::record::{JobError, JobRecord, JobState};
 use super::{Journal, MAX_ATTEMPTS, WorkGuard};
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::host::now_millis;
 use crate::ids::{ClipId, JobId, RecordId};
+use crate::money::UsdTicks;
 use crate::mutation::{Mutation, is_on};
 use crate::storage::{Document, Version};
 
@@ -34,6 +35,8 @@ struct Owned {
 struct KnownJob {
     id: JobId,
     clip: ClipId,
+    /// Whether it could not be written at once.
+    is_late: bool,
 }
 
 /// The result of a conditional write.
@@ -116,11 +119,19 @@ impl OwnedRecord {
 
     /// Records the job that the service created. If this write fails, the next one contains the job too.
     pub(crate) async fn accept(&mut self, job_id: &JobId, clip: &ClipId) -> Result<()> {
+        let is_late = self.0.job.is_some();
         self.0.job = Some(KnownJob {
             id: job_id.clone(),
             clip: clip.clone(),
+            is_late,
         });
         let written = self.change(|record| record.error = None).await;
+        if written.is_err()
+            && let Some(job) = &mut self.0.job
+        {
+            job.is_late = true;
+            self.0.record.job_known_late = true;
+        }
         if is_on(Mutation::SkipJobIdRetry) {
             self.0.job = None;
         }
@@ -168,6 +179,34 @@ impl OwnedRecord {
             }
         }
         Err(keeps_changing(&self.0.record.id))
+    }
+
+    /// Records that the create request was sent and that nobody knows whether there is a job, and releases the record.
+    /// Changes nothing if another client has found the job meanwhile.
+    pub(crate) async fn mark_unknown(&mut self, error: Option<&Error>) -> Result<()> {
+        let recorded = error.map(JobError::from);
+        self.change(|record| {
+            if record.job_id.is_some() {
+                return;
+            }
+            record.state = JobState::Unknown;
+            record.owner = None;
+            if recorded.is_some() {
+                record.error.clone_from(&recorded);
+            }
+        })
+        .await
+    }
+
+    /// Ends the record because of an error. `cost` is the final cost of the clip, if it is known.
+    pub(crate) async fn fail(self, error: &Error, cost: Option<UsdTicks>) -> Result<JobRecord> {
+        let recorded = JobError::from(error);
+        self.close(|record| {
+            record.state = JobState::Failed;
+            record.cost = cost.or(record.cost);
+            record.error = Some(recorded.clone());
+        })
+        .await
     }
 
     /// Ends the record with a last change and moves it to the ledger. Returns the record as it is then.
@@ -379,6 +418,8 @@ fn set_job(record: &mut JobRecord, job: Option<&KnownJob>) {
             "the record had another job id, {other}, which is replaced"
         );
     }
+    // Another client may have assumed that this one was dead.
+    record.job_known_late |= job.is_late || record.state == JobState::Unknown;
     if matches!(
         record.state,
         JobState::Reserved | JobState::Intended | JobState::Unknown
@@ -395,9 +436,7 @@ fn is_free(found: &JobRecord, lease_id: &str) -> bool {
 }
 
 fn taken_over(id: &RecordId) -> Error {
-    Error::new(
-        ErrorKind::Library,
-        format!(
+    Error::library(format!(
             "send the request of record {id}: another process assumed that this one was dead and has claimed or removed the record, so nothing was sent"
         ),
     )

@@ -89,6 +89,10 @@ pub struct JobRecord {
     /// The service's last reply to a poll, as it was received.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reply: Option<JsonText>,
+    /// Whether the job became known late: a person named it, or the reply to the create request could not be written at
+    /// once. Another process may have picked it up before, so its clip may be in the library.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) job_known_late: bool,
     /// Whether bytes of the clip were moved to the quarantine. They may have been removed since.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) quarantined: bool,
@@ -266,6 +270,7 @@ impl JobRecord {
             owner: None,
             draft: None,
             reply: None,
+            job_known_late: false,
             quarantined: false,
         }
     }
@@ -275,12 +280,7 @@ impl JobRecord {
     /// # Errors
     /// `Library` if `json` is not valid, belongs to another record, or has another version.
     pub fn from_json(id: &str, json: &[u8]) -> Result<Self> {
-        let invalid = |why: String| {
-            Error::new(
-                ErrorKind::Library,
-                format!("read the record of job {}: {why}", quoted(id)),
-            )
-        };
+        let invalid = |why: String| Error::library(format!("read the record of job {}: {why}", quoted(id)));
         let record: Self =
             serde_json::from_slice(json).map_err(|error| invalid(format!("it is not valid: {error}")))?;
         if record.schema != SCHEMA {
@@ -304,7 +304,7 @@ impl JobRecord {
 
     pub(super) fn to_json(&self) -> Result<Vec<u8>> {
         let mut json = serde_json::to_vec_pretty(self).map_err(|error| {
-            Error::new(ErrorKind::Library, format!("write the record of job {}", self.id)).with_source(error)
+            Error::library(format!("write the record of job {}", self.id)).with_source(error)
         })?;
         json.push(b'\n');
         Ok(json)
@@ -320,6 +320,11 @@ impl JobRecord {
     /// Returns whether the job was found by its id and not sent through this library. Its cost is not counted here.
     pub fn is_pickup(&self) -> bool {
         self.operation == Operation::Pickup.as_str()
+    }
+
+    /// Returns whether this picks up a job, and nobody has worked on it before.
+    pub(crate) fn is_new_pickup(&self) -> bool {
+        self.is_pickup() && self.changed_at == self.created_at
     }
 
     /// Returns whether this is a query to a language model instead of a request for a clip.
@@ -343,20 +348,11 @@ impl JobRecord {
             "yes" => Charge::Yes,
             _ => Charge::Unknown,
         };
-        let error = Error::new(kind, recorded.message.clone());
-        let error = match self.cost {
-            Some(cost) => error.with_cost_ticks(cost.ticks()),
-            None => error,
-        };
-        let error = error.with_charge(charge);
-        let error = match &recorded.service_code {
-            Some(code) => error.with_service_code(code),
-            None => error,
-        };
-        let error = match &self.job_id {
-            Some(id) => error.with_job_id(id),
-            None => error,
-        };
+        let error = Error::new(kind, recorded.message.clone())
+            .with(self.cost, |error, cost| error.with_cost_ticks(cost.ticks()))
+            .with_charge(charge)
+            .with(recorded.service_code.as_ref(), Error::with_service_code)
+            .with(self.job_id.as_ref(), Error::with_job_id);
         Some(match self.state {
             // While the record is open, the job may still make its clip.
             JobState::Accepted | JobState::Done => error.with_advice(RetryAdvice::Resume),

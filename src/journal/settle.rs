@@ -34,8 +34,7 @@ impl Journal {
         let id = job.id();
         match self.claim_after_watching(job, None).await? {
             Claim::Ours(owned) => Ok(owned),
-            Claim::HeldByOther { .. } | Claim::OtherService(_) => Err(Error::new(
-                ErrorKind::Library,
+            Claim::HeldByOther { .. } | Claim::OtherService(_) | Claim::Superseded(_) => Err(Error::library(
                 format!("settle job {id}: a process is working on it; wait for that process"),
             )),
             Claim::Gone | Claim::Ended(_) => Err(settled_meanwhile(id)),
@@ -59,6 +58,7 @@ impl Journal {
                     record.state = JobState::Accepted;
                     record.clip = Some(ClipId::of_job(job_id.as_str()));
                     record.job_id = Some(job_id.clone());
+                    record.job_known_late = true;
                     record.error = None;
                 }
             })
@@ -104,13 +104,10 @@ impl Journal {
     /// Settles a record of the ledger that failed and whose charge is unknown.
     pub(crate) async fn settle_failed(&self, id: &RecordId, settlement: &Settlement) -> Result<JobRecord> {
         let already_settled = |found: &JobRecord| {
-            Error::new(
-                ErrorKind::NotFound,
-                format!(
-                    "settle job {id}: it is settled already ({})",
-                    found.state.as_str()
-                ),
-            )
+            Error::not_found(format!(
+                "settle job {id}: it is settled already ({})",
+                found.state.as_str()
+            ))
         };
         let found = self.job_record(id).await?;
         let is_unclear = |found: &JobRecord| {
@@ -150,10 +147,11 @@ impl Journal {
     /// twice and save the clip twice.
     pub(crate) async fn other_record_of_job(&self, id: &RecordId, job_id: &JobId) -> Result<Option<String>> {
         for entry in self.open_entries().await? {
-            let is_other = entry.id != *id;
-            // A record that cannot be read is skipped.
-            let record = self.open_record(&entry).await.ok().flatten();
-            if is_other && record.is_some_and(|record| record.job_id.as_ref() == Some(job_id)) {
+            if entry.id == *id {
+                continue;
+            }
+            let record = self.valid_record(&entry).await?;
+            if record.is_some_and(|record| record.job_id.as_ref() == Some(job_id)) {
                 return Ok(Some(format!("the open record {}", entry.id)));
             }
         }
@@ -189,10 +187,9 @@ async fn id_if_of_job(store: &JsonStore, entry: EntryName, job_id: &JobId) -> Re
 }
 
 fn settled_meanwhile(id: &RecordId) -> Error {
-    Error::new(
-        ErrorKind::NotFound,
-        format!("settle job {id}: another process has settled it meanwhile"),
-    )
+    Error::not_found(format!(
+        "settle job {id}: another process has settled it meanwhile"
+    ))
 }
 
 fn answered_meanwhile(id: &RecordId, job: &JobId) -> Error {

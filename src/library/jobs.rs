@@ -104,9 +104,13 @@ impl Library {
                 "settle job {id}: its job id is {known}; recover it, or settle it with the amount that was charged"
             )));
         }
-        let other = match self.clip_of_job(job_id.as_str()).await? {
-            Some(clip) => Some(format!("the clip {}", clip.id)),
-            None => self.journal().other_record_of_job(id, job_id).await?,
+        // A record that picks up the job ends after its clip was saved.
+        let other = match self.journal().other_record_of_job(id, job_id).await? {
+            Some(other) => Some(other),
+            None => self
+                .clip_of_job(job_id.as_str())
+                .await?
+                .map(|clip| format!("the clip {}", clip.id)),
         };
         match other {
             Some(other) => Err(Error::invalid(format!(

@@ -33,7 +33,8 @@ pub(crate) struct PendingJob {
     owned: OwnedRecord,
     /// The group of jobs with similar durations that it belongs to.
     kind: Option<String>,
-    picked_up: bool,
+    /// Whether its clip may be in the library under another id.
+    may_have_clip: bool,
     /// `None` if the record has the draft, so that a waiting job does not hold it in memory.
     draft: Option<Box<ClipDraft>>,
     /// When the work began, which the draft in the record does not say.
@@ -54,9 +55,9 @@ impl PendingJob {
         Self {
             job_id,
             clip_id,
+            may_have_clip: draft.picked_up || owned.record().job_known_late,
             owned,
             kind: draft.kind(),
-            picked_up: draft.picked_up,
             started: draft.started,
             poll_after: None,
             draft: (!in_record || draft.checks.has_bytes()).then_some(draft),
@@ -90,7 +91,7 @@ impl PendingJob {
         let record = owned.record();
         let Some(job_id) = record.job_id.clone() else {
             let message = format!("finish the job of record {}: the record has no job id", record.id);
-            return Err(Error::new(ErrorKind::Library, message));
+            return Err(Error::library(message));
         };
         let clip_id = record
             .clip
@@ -169,16 +170,10 @@ async fn record_result(
 /// Records why there is no clip. The record is closed if the error is final, and otherwise stays open for a later
 /// attempt.
 async fn record_error(mut owned: OwnedRecord, error: &Error) -> Result<JobRecord> {
-    let recorded = JobError::from(error);
     if error.is_final() || is_unknown_pickup(owned.record(), error) || is_on(Mutation::CloseUnsavedJob) {
-        let cost = error.cost_ticks().map(UsdTicks::new);
-        let closed = owned.close(|record| {
-            record.state = JobState::Failed;
-            record.cost = cost.or(record.cost);
-            record.error = Some(recorded.clone());
-        });
-        return closed.await;
+        return owned.fail(error, error.cost_ticks().map(UsdTicks::new)).await;
     }
+    let recorded = JobError::from(error);
     // Any process may continue it from here.
     owned
         .change(|record| {
@@ -191,10 +186,7 @@ async fn record_error(mut owned: OwnedRecord, error: &Error) -> Result<JobRecord
 
 /// Returns whether the record only exists because a caller named a job id that the service does not know.
 fn is_unknown_pickup(record: &JobRecord, error: &Error) -> bool {
-    record.is_pickup()
-        && record.changed_at == record.created_at
-        && error.kind() == ErrorKind::NotFound
-        && matches!(error.status(), Some(404 | 410))
+    record.is_new_pickup() && error.kind() == ErrorKind::NotFound && matches!(error.status(), Some(404 | 410))
 }
 
 /// Returns the clip of a job and its cost: an existing clip, or the one that it waits for and saves.
@@ -220,6 +212,13 @@ async fn run_job(
         unfinished => unfinished,
     };
     let finished = Box::pin(wait(client, reporter, job)).await?;
+    if job.may_have_clip
+        && let Some(clip) = client.inner.library.clip_of_job(job.job_id.as_str()).await?
+    {
+        // Another process has saved it meanwhile.
+        let cost = clip.cost();
+        return Ok((clip, cost));
+    }
     Box::pin(save_clip(client, reporter, job, unfinished, finished)).await
 }
 
@@ -321,7 +320,7 @@ async fn find_existing_clip(client: &VideoClient, job: &PendingJob) -> Result<Op
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    if job.picked_up {
+    if job.may_have_clip {
         return library.clip_of_job(job.job_id.as_str()).await;
     }
     Ok(None)
@@ -400,8 +399,7 @@ async fn download(
 /// Returns the error for a job that is done and has no link.
 fn no_link(finished: &FinishedJob, draft: &ClipDraft) -> DownloadError {
     if draft.uploaded {
-        DownloadError::Failed(Error::new(
-            ErrorKind::NotFound,
+        DownloadError::Failed(Error::not_found(
             "download the clip: the service put it at the upload URL and returned no link; give a fetch URL to save it in the library",
         ))
     } else if finished.no_video {

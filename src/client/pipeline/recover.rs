@@ -114,11 +114,12 @@ impl VideoClient {
     /// Finishes every job of the library that a crash, a kill, a full disk or a lost network interrupted.
     ///
     /// For each job it waits, downloads the clip, verifies it, and saves it with the same sidecar that it would have
-    /// had without the interruption. Await the future for the result, or [`start`](Recover::start) it for a handle
-    /// with events.
+    /// had without the interruption. Only the comparison with an input that was given as bytes is missing, because such
+    /// an input ends with its process; the sidecar has a warning instead. Await the future for the result, or
+    /// [`start`](Recover::start) it for a handle with events.
     ///
     /// Jobs that another process is working on are left to that process. In a library on a folder, a dead process is
-    /// recognized at once; in a bucket that takes up to 20 s.
+    /// detected at once; on Windows, and in a bucket, that takes up to 20 s.
     ///
     /// # Errors
     /// `Library` if the journal cannot be read. The result of each job is in [`Recovered`].
@@ -159,24 +160,38 @@ pub(crate) async fn resume_job(client: &VideoClient, reporter: &Reporter, id: &J
     let deadline = Instant::now() + client.inner.poll.deadline;
     let with_id = |error: Error| error.with_job_id(id);
     let mut watched: Option<RecordId> = None;
+    let mut read_at: Option<Instant> = None;
     loop {
-        match library.journal().pick_up(id, &service).await.map_err(with_id)? {
+        let claim = match library.journal().pick_up(id, &service).await {
+            // A wait that has begun outlasts a short failure of the store.
+            Err(error) if read_at.is_some_and(|at| at.elapsed() < LEASE_DURATION) => {
+                tracing::warn!(job = %id, %error, "the records of the job could not be read, and are read again");
+                Claim::Gone
+            }
+            claim => {
+                read_at = Some(Instant::now());
+                claim.map_err(with_id)?
+            }
+        };
+        match claim {
             Claim::Ours(owned) => {
-                let Some(watched) = watched.as_ref().filter(|_| owned.record().is_pickup()) else {
+                let Some(watched) = watched.take().filter(|_| owned.record().is_new_pickup()) else {
                     let job = finish::PendingJob::from_record(owned).map_err(with_id)?;
                     return Box::pin(finish::finish(client, reporter, job)).await;
                 };
                 // Another process had the job and has probably ended it.
-                owned.discard().await.map_err(with_id)?;
-                if let Some(clip) = ended_job_clip(client, watched).await.map_err(with_id)? {
+                let ended = ended_job_clip(client, &watched).await;
+                let discarded = owned.discard().await;
+                if let Some(clip) = ended.map_err(with_id)? {
                     return Ok(clip);
                 }
+                discarded.map_err(with_id)?;
             }
             // A record that only picks up a job never reaches the ledger, so there is nothing to watch.
             Claim::HeldByOther { record, .. } | Claim::Ended(record) if record.is_pickup() => {}
             Claim::HeldByOther { record, .. } | Claim::Ended(record) => watched = Some(record.id),
             Claim::OtherService(record) => return Err(with_id(other_service_error(&record, &service))),
-            Claim::Gone => {}
+            Claim::Gone | Claim::Superseded(_) => {}
         }
         if Instant::now() >= deadline {
             return Err(with_id(Error::new(
@@ -196,9 +211,7 @@ pub(crate) async fn resume_job(client: &VideoClient, reporter: &Reporter, id: &J
 /// Returns the error for a job that was sent to another service than this client's.
 pub(crate) fn other_service_error(record: &JobRecord, ours: &str) -> Error {
     let theirs = record.service.as_deref().unwrap_or("another service");
-    Error::new(
-        ErrorKind::Config,
-        format!(
+    Error::config(format!(
             "resume the job of record {}: it was sent to {theirs}, and the base URL of this client is at {ours}; use the base URL that it was sent to, or settle the record",
             record.id
         ),
@@ -220,8 +233,7 @@ async fn ended_job_clip(client: &VideoClient, record_id: &RecordId) -> Result<Op
     }
     match &record.clip {
         Some(clip) => library.clip(clip).await.map(Some),
-        None => Err(Error::new(
-            ErrorKind::NotFound,
+        None => Err(Error::not_found(
             "find the clip of a job that another process has finished: its record names no clip",
         )),
     }
@@ -233,7 +245,7 @@ async fn recover_all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -
     let (mut pending, stuck) = library.journal().open_and_misnamed_jobs().await?;
     let of = pending.len() as u64;
     reporter.emit(RecoveryEvent::Found { jobs: of });
-    let started = Instant::now();
+    let mut started = Instant::now();
     let mut recovered = Recovered {
         stuck,
         ..Recovered::default()
@@ -243,6 +255,7 @@ async fn recover_all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -
     let mut saved: Vec<(RecordId, Clip)> = Vec::new();
     let mut done = 0;
     loop {
+        let may_watch = started.elapsed() <= LEASE_DURATION + WATCH_INTERVAL;
         // Concurrent, so that a job that is not ready does not delay those that are.
         let mut results = stream::iter(pending.drain(..))
             .map(|job| async move {
@@ -293,11 +306,14 @@ async fn recover_all(client: &VideoClient, reporter: &Reporter<RecoveryEvent>) -
         }
         pending = busy;
         // The record that another one waited for may have been handled in this round.
-        if !superseded.is_empty() && done > done_before {
+        if !pending.is_empty() && done > done_before {
+            if !superseded.is_empty() {
+                started = Instant::now();
+            }
             continue;
         }
         // An owner that may be dead is watched until its lease would have expired.
-        if !has_unknown_owners || started.elapsed() > LEASE_DURATION + WATCH_INTERVAL {
+        if !has_unknown_owners || !may_watch {
             break;
         }
         reporter
@@ -340,7 +356,7 @@ pub(crate) enum RecoveryResult {
         is_alive: bool,
     },
     OtherService(JobRecord),
-    /// The record only picks up a job, and another record of the job is finished first.
+    /// Another record of the job is finished first.
     Superseded(JobRecord),
     /// The record cannot be resumed. Only [`recover_all`] returns this.
     Stuck(StuckJob),
@@ -356,7 +372,12 @@ pub(crate) async fn recover_one(
 ) -> Result<RecoveryResult> {
     let permit = client.inner.finishing.acquire().await;
     let origin = client.inner.provider.origin();
-    let claim = client.inner.library.journal().claim(job, Some(&origin)).await?;
+    let claim = client
+        .inner
+        .library
+        .journal()
+        .claim_to_finish(job, &origin)
+        .await?;
     drop(permit);
     resume_claimed(client, part, claim).await
 }
@@ -376,6 +397,7 @@ pub(crate) async fn resume_claimed(
                 is_alive,
             });
         }
+        Claim::Superseded(record) => return Ok(RecoveryResult::Superseded(*record)),
         Claim::OtherService(record) => return Ok(RecoveryResult::OtherService(*record)),
         Claim::Ended(record) => {
             return Ok(match (record.state, &record.clip) {
@@ -425,15 +447,6 @@ async fn finish_job(
         }
         return Ok(RecoveryResult::OtherService(owned.record().clone()));
     }
-    let journal = client.inner.library.journal();
-    // If the other records cannot be read now, the next recovery compares them.
-    if journal.is_superseded(owned.record()).await.unwrap_or(true) {
-        owned.change(|record| record.owner = None).await?;
-        if owned.record().state.is_over() {
-            return Ok(RecoveryResult::Gone);
-        }
-        return Ok(RecoveryResult::Superseded(owned.record().clone()));
-    }
     let job = finish::PendingJob::from_record(owned)?;
     let id = job.job_id().clone();
     let part = part(id.clone());
@@ -468,9 +481,7 @@ async fn close_lost_query(owned: OwnedRecord) -> Result<JobRecord> {
         .close(|record| {
             record.state = JobState::Failed;
             record.estimate = Some(UsdTicks::ZERO);
-            let error = Error::new(
-                ErrorKind::Stopped,
-                "ask a language model: the process was interrupted, and whether the query was sent and charged is unknown",
+            let error = Error::stopped("ask a language model: the process was interrupted, and whether the query was sent and charged is unknown",
             );
             record.error = Some(JobError::from(&error.with_charge(Charge::Unknown)));
         })
@@ -479,22 +490,12 @@ async fn close_lost_query(owned: OwnedRecord) -> Result<JobRecord> {
 
 /// Marks a create request as sent without a known answer. Its process ended while it was sent or before the answer.
 async fn mark_unresolved(owned: &mut OwnedRecord) -> Result<()> {
-    let state_before = owned.record().state;
-    owned
-        .change(|record| {
-            // The former owner is alive after all and has recorded the job.
-            if record.job_id.is_some() {
-                return;
-            }
-            record.state = JobState::Unknown;
-            record.owner = None;
-            if state_before == JobState::Intended {
-                let error = Error::new(
-                    ErrorKind::SubmissionUnknown,
-                    "submit the job: interrupted while the request was being sent; the job may exist and may be charged, so it was not sent again",
-                );
-                record.error = Some(JobError::from(&error));
-            }
-        })
-        .await
+    let is_intended = owned.record().state == JobState::Intended;
+    let error = is_intended.then(|| {
+        Error::new(
+            ErrorKind::SubmissionUnknown,
+            "submit the job: interrupted while the request was being sent; the job may exist and may be charged, so it was not sent again",
+        )
+    });
+    owned.mark_unknown(error.as_ref()).await
 }

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 
 use crate::backoff::{Backoff, jitter};
@@ -19,14 +18,14 @@ use crate::client::pipeline::sidecar::ClipDraft;
 use crate::error::{Charge, Error, ErrorKind, Result};
 use crate::ids::{ClipId, JobId, RecordId};
 use crate::job::{self, Reporter};
-use crate::journal::{JobError, JobRecord, JobState, JsonText, OwnedRecord, ReserveResult};
+use crate::journal::{JobRecord, JobState, JsonText, OwnedRecord, ReserveResult};
 use crate::library::Clip;
 use crate::money::UsdTicks;
 use crate::mutation::{Mutation, is_on};
 use crate::planner::QueryCost;
 use crate::provider::{AcceptedJob, Submission};
 use crate::stop::{self, BeforeSend, StopSignal};
-use crate::storage::to_hex;
+use crate::storage::sha256_hex;
 use tempfile::TempPath;
 
 /// Maximum reservation attempts while concurrent reservations may be what exceeds the budget.
@@ -105,15 +104,7 @@ impl ReservedJob {
         let record = self.owned.record();
         let paid = record.query_cost.unwrap_or_default() > UsdTicks::ZERO || record.has_unpriced_query;
         let written = if paid {
-            let recorded = JobError::from(&error);
-            self.owned
-                .close(|record| {
-                    record.state = JobState::Failed;
-                    record.cost = Some(UsdTicks::ZERO);
-                    record.error = Some(recorded.clone());
-                })
-                .await
-                .map(drop)
+            self.owned.fail(&error, Some(UsdTicks::ZERO)).await.map(drop)
         } else {
             self.owned.discard().await
         };
@@ -155,7 +146,7 @@ impl ReservedJob {
             record.state = JobState::Intended;
             record.request_sha256 = Some(digest.clone());
             record.prompt = draft.prompt().map(str::to_owned);
-            record.prompt_sha256 = draft.prompt().map(|prompt| to_hex(&Sha256::digest(prompt)));
+            record.prompt_sha256 = draft.prompt().map(|prompt| sha256_hex(prompt));
             record.draft.clone_from(&saved_draft);
         });
         if let Err(error) = intended.await {
@@ -177,6 +168,13 @@ impl ReservedJob {
             tracing::warn!(job = %id, %error, "the id of the job could not be written to the journal, retrying");
             self.retry_accept(&id, &clip).await;
         }
+        // A person may have named the job meanwhile, and another process may be saving its clip under this name.
+        let record = self.owned.record();
+        let clip = record
+            .clip
+            .clone()
+            .filter(|_| record.job_id.as_ref() == Some(&id))
+            .unwrap_or(clip);
         let job = finish::PendingJob::new(id, clip, self.owned, draft, saved_draft.is_some());
         Ok(Box::new(job.with_poll_after(poll_after)))
     }
@@ -215,18 +213,8 @@ impl ReservedJob {
     /// Records a create request that failed or has no answer, and returns the error.
     async fn handle_rejection(mut self, error: Error) -> Error {
         if error.kind() == ErrorKind::SubmissionUnknown && !is_on(Mutation::FailUnansweredCreate) {
-            let recorded = JobError::from(&error);
             let id = self.owned.record().id.clone();
-            let changed = self.owned.change(|record| {
-                // Another process has found the job meanwhile.
-                if record.job_id.is_some() {
-                    return;
-                }
-                record.state = JobState::Unknown;
-                record.owner = None;
-                record.error = Some(recorded.clone());
-            });
-            if let Err(journal_error) = changed.await {
+            if let Err(journal_error) = self.owned.mark_unknown(Some(&error)).await {
                 tracing::warn!(error = %journal_error, "the journal does not say that the create request has no answer");
             }
             return error.with_record_id(&id);
@@ -234,12 +222,7 @@ impl ReservedJob {
         if error.may_have_been_charged() == Charge::No {
             return self.release(error).await;
         }
-        let recorded = JobError::from(&error);
-        let closed = self.owned.close(|record| {
-            record.state = JobState::Failed;
-            record.error = Some(recorded.clone());
-        });
-        if let Err(journal_error) = closed.await {
+        if let Err(journal_error) = self.owned.fail(&error, None).await {
             tracing::warn!(error = %journal_error, "the ledger does not say why the create request was refused");
         }
         error
@@ -269,8 +252,7 @@ pub(crate) async fn reserve_with_retries(client: &VideoClient, mut record: JobRe
             }
             ReserveResult::OverBudget { .. } => job::pause(jitter(RESERVATION_RETRY_DELAY, 0.5)).await,
             ReserveResult::IdInUse => {
-                return Err(Error::new(
-                    ErrorKind::Library,
+                return Err(Error::library(
                     "reserve the cost of a request: the random id of its record is in use already",
                 ));
             }

@@ -140,6 +140,7 @@ fn simulate_failed_accept(owned: &mut OwnedRecord) {
     owned.0.job = Some(KnownJob {
         id: job_id(),
         clip: "1763829999123_a1b2c3d4".parse().unwrap(),
+        is_late: false,
     });
 }
 

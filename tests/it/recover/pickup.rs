@@ -10,14 +10,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use reelkin::sandbox::Sandbox;
-use reelkin::{ErrorKind, JobOutcome, Library, RetryAdvice, secs};
+use reelkin::{ErrorKind, JobOutcome, Library, RetryAdvice, Settlement, secs};
+use serde_json::Value;
 
 use crate::support::bench::{
     Bench, KEY, MAX_WAIT, PENDING, builder, clips_in, ms, polls_until, quick_polls, request, wait_until,
 };
 use crate::support::counting_store::CountingStore;
 use crate::support::http_server::{Answer, Server};
-use crate::support::journal::ledger;
+use crate::support::journal::{ledger, open_records};
 use crate::support::outcomes::{client_with_deadline, counts, open_jobs};
 use crate::support::program::Program;
 
@@ -49,24 +50,30 @@ async fn a_job_abandoned_at_the_deadline_is_picked_up_by_another_process() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_records_of_one_job_save_one_clip() {
-    // Two processes that pick up one job at the same moment can both be interrupted with a record of their own.
+async fn a_record_that_picks_up_a_job_gives_way_to_that_of_its_request() {
     let bench = Bench::start(&[PENDING]).await;
+    let client = client_with_deadline(&bench, ms(200));
+    let error = client.generate(request()).await.unwrap_err();
+    // Another library picks up the job, and a program that synchronizes folders copies its record.
     let elsewhere = tempfile::tempdir().unwrap();
-    let sender = builder(&bench.sandbox.base_url(), elsewhere.path())
+    let other = builder(&bench.sandbox.base_url(), elsewhere.path())
+        .poll(polls_until(ms(200)))
         .build()
         .unwrap();
-    let sent = sender.generate(request()).start().await.unwrap();
-    let client = client_with_deadline(&bench, ms(200));
-    client.job(sent.id()).unwrap().wait().await.unwrap_err();
-    let jobs = bench.library().join("jobs");
-    let left = open_jobs(&bench).await;
-    assert_eq!((left.len(), left[0].is_pickup()), (1, true), "{left:?}");
-    let other_id = format!("{}_{}", left[0].id.millis() + 1, &left[0].id[14..]);
-    let name = |id: &str| jobs.join(format!("{id}.paid.0.json"));
-    let record = std::fs::read_to_string(name(&left[0].id)).unwrap();
-    std::fs::write(name(&other_id), record.replace(&*left[0].id, &other_id)).unwrap();
-    drop(client);
+    other
+        .job(error.job_id().unwrap())
+        .unwrap()
+        .wait()
+        .await
+        .unwrap_err();
+    let pickup = open_records(elsewhere.path()).remove(0);
+    std::fs::copy(
+        &pickup,
+        bench.library().join("jobs").join(pickup.file_name().unwrap()),
+    )
+    .unwrap();
+    drop((client, other));
+    assert_eq!(open_jobs(&bench).await.len(), 2);
 
     bench.end_pending();
     let recovered = bench.client().recover().await.unwrap();
@@ -78,6 +85,130 @@ async fn two_records_of_one_job_save_one_clip() {
     assert!(recovered.held_by_others.is_empty(), "{recovered:?}");
     assert!(recovered.open.is_empty(), "{recovered:?}");
     assert!(open_jobs(&bench).await.is_empty(), "{recovered:?}");
+    let prompt = recovered.saved[0].record.as_ref().unwrap().prompt.as_deref();
+    assert_eq!(prompt, Some("a lighthouse at dusk"), "its request has the prompt");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_clients_that_pick_up_a_job_share_its_record() {
+    let bench = Bench::start(&[PENDING]).await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let sender = builder(&bench.sandbox.base_url(), elsewhere.path())
+        .build()
+        .unwrap();
+    let sent = sender.generate(request()).start().await.unwrap();
+    let first = client_with_deadline(&bench, ms(200));
+    first.job(sent.id()).unwrap().wait().await.unwrap_err();
+    let left = open_jobs(&bench).await;
+    assert_eq!((left.len(), left[0].is_pickup()), (1, true), "{left:?}");
+
+    // The second one works on the record that the first one left, and the third one leaves it alone.
+    let second = bench.client();
+    let handle = second.job(sent.id()).unwrap();
+    wait_until(
+        || "a poll of the second client".to_owned(),
+        async || !first.recover().await.unwrap().held_by_others.is_empty(),
+    )
+    .await;
+    let third = client_with_deadline(&bench, ms(200));
+    let error = third.job(sent.id()).unwrap().wait().await.unwrap_err();
+    assert!(
+        error.to_string().contains("another process is working on it"),
+        "{error}"
+    );
+    assert_eq!(open_jobs(&bench).await.len(), 1);
+
+    bench.end_pending();
+    let clip = handle.wait().await.unwrap();
+    assert_eq!(third.job(sent.id()).unwrap().wait().await.unwrap().id, clip.id);
+    assert_eq!((bench.clips().len(), open_jobs(&bench).await.len()), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_records_of_one_job_save_one_clip() {
+    // Two processes that pick up one job at the same moment can both be interrupted with a record of their own.
+    for works_on_younger in [false, true] {
+        let bench = Bench::start(&[PENDING]).await;
+        let elsewhere = tempfile::tempdir().unwrap();
+        let sender = builder(&bench.sandbox.base_url(), elsewhere.path())
+            .build()
+            .unwrap();
+        let sent = sender.generate(request()).start().await.unwrap();
+        let first = client_with_deadline(&bench, if works_on_younger { MAX_WAIT } else { ms(200) });
+        let handle = first.job(sent.id()).unwrap();
+        let is_left = async || works_on_younger || handle.wait().await.is_err();
+        assert!(is_left().await);
+        let mut left = open_jobs(&bench).await;
+        while left.is_empty() {
+            left = open_jobs(&bench).await;
+        }
+        assert_eq!((left.len(), left[0].is_pickup()), (1, true), "{left:?}");
+        let name = |id: &str| bench.library().join("jobs").join(format!("{id}.paid.0.json"));
+        let millis = left[0].id.millis();
+        let other_id = if works_on_younger { millis - 1 } else { millis + 1 };
+        let other_id = format!("{other_id}_{}", &left[0].id[14..]);
+        let record = std::fs::read_to_string(name(&left[0].id)).unwrap();
+        let mut record: Value = serde_json::from_str(&record.replace(&*left[0].id, &other_id)).unwrap();
+        record.as_object_mut().unwrap().remove("owner");
+        std::fs::write(name(&other_id), record.to_string()).unwrap();
+
+        let mut held = 0;
+        if works_on_younger {
+            held = bench.client().recover().await.unwrap().held_by_others.len();
+            assert!(bench.clips().is_empty());
+        }
+        bench.end_pending();
+        if works_on_younger {
+            handle.wait().await.unwrap();
+        }
+        let recovered = bench.client().recover().await.unwrap();
+        assert_eq!(
+            (held, bench.clips().len(), recovered.saved.len()),
+            (2 * usize::from(works_on_younger), 1, 1),
+            "{recovered:?}"
+        );
+        assert!(recovered.held_by_others.is_empty(), "{recovered:?}");
+        assert!(recovered.open.is_empty(), "{recovered:?}");
+        assert!(open_jobs(&bench).await.is_empty(), "{recovered:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_a_person_names_while_it_is_picked_up_is_saved_once() {
+    let bench = Bench::start(&["create:lost-reply,times=1", PENDING]).await;
+    bench.client().generate(request()).await.unwrap_err();
+    let unknown = open_jobs(&bench).await.remove(0);
+    let path = open_records(&bench.library()).remove(0);
+    let job = bench.state().jobs[0].id.clone();
+    let picking_up = bench.client();
+    let handle = picking_up.job(&job).unwrap();
+    wait_until(
+        || "the second record".to_owned(),
+        async || open_jobs(&bench).await.len() == 2,
+    )
+    .await;
+    let settle = async || {
+        let settlement = Settlement::Job(job.clone());
+        bench.client().library().settle(&unknown.id, settlement).await
+    };
+    let error = settle().await.unwrap_err();
+    assert!(error.to_string().contains("has the job"), "{error}");
+    // As if the record that picks up the job had been written between this check and the write.
+    let mut record: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    record["state"] = "accepted".into();
+    record["job_id"] = job.as_str().into();
+    record["clip"] = format!("{}_00000000", unknown.id.millis()).into();
+    record["job_known_late"] = true.into();
+    std::fs::write(&path, record.to_string()).unwrap();
+
+    let recovered = bench.client().recover().await.unwrap();
+    assert_eq!(recovered.held_by_others.len(), 2, "{recovered:?}");
+    bench.end_pending();
+    let clip = handle.wait().await.unwrap();
+    let recovered = bench.client().recover().await.unwrap();
+    assert_eq!(recovered.saved, [clip], "{recovered:?}");
+    assert_eq!((bench.clips().len(), open_jobs(&bench).await.len()), (1, 0));
+    assert_eq!(ledger(&bench.library())[0]["state"], "saved");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -102,6 +233,34 @@ async fn a_job_is_not_picked_up_while_the_open_records_cannot_be_read() {
     bench.end_pending();
     let clip = sent.wait().await.unwrap();
     assert_eq!(clip.id, other.job(sent.id()).unwrap().wait().await.unwrap().id);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_is_not_settled_with_a_job_while_the_open_records_cannot_be_read() {
+    let bench = Bench::start(&["create:lost-reply,times=1", PENDING]).await;
+    let store = Arc::new(CountingStore::default());
+    let library = Library::on_store(Arc::clone(&store) as _, "").unwrap();
+    let client = bench.builder().library_at(library).build().unwrap();
+    client.generate(request()).await.unwrap_err();
+    let unknown = client.library().jobs().await.unwrap().remove(0);
+    let sent = client.generate(request()).start().await.unwrap();
+    let jobs = client.library().jobs().await.unwrap();
+    let other = jobs.iter().find(|job| job.id != unknown.id).unwrap();
+
+    // The record of the job that the person names cannot be read, so that nobody knows that it has the job.
+    *store.fails_for.lock().unwrap() = Some(format!("jobs/{}", other.id));
+    let settled = client
+        .library()
+        .settle(&unknown.id, Settlement::Job(sent.id().to_string()))
+        .await;
+    assert_eq!(settled.unwrap_err().kind(), ErrorKind::Library);
+    *store.fails_for.lock().unwrap() = None;
+    assert_eq!(
+        client.library().job_record(&unknown.id).await.unwrap().job_id,
+        None
+    );
+    bench.end_pending();
+    sent.wait().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
