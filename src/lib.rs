@@ -91,6 +91,7 @@ pub mod sandbox;
 mod similarity;
 mod stop;
 mod storage;
+mod sync;
 mod telemetry;
 mod text;
 

@@ -18,6 +18,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("host", &[]),
     ("mutation", &[]),
     ("operation", &[]),
+    ("sync", &[]),
     ("text", &[]),
     ("backoff", &["host"]),
     ("ids", &["host", "text"]),
@@ -28,7 +29,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("request", &["error", "model", "money"]),
     ("telemetry", &["error"]),
     ("stop", &["error", "mutation"]),
-    ("http", &["backoff", "error", "host", "stop", "telemetry"]),
+    ("http", &["backoff", "error", "host", "stop", "sync", "telemetry"]),
     (
         "provider",
         &[
@@ -54,10 +55,11 @@ const TABLE: &[(&str, &[&str])] = &[
             "mutation",
             "provider",
             "stop",
+            "sync",
             "telemetry",
         ],
     ),
-    ("storage", &["error", "host", "ids", "text"]),
+    ("storage", &["error", "host", "ids", "sync", "text"]),
     (
         "journal",
         &[
@@ -68,6 +70,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "mutation",
             "operation",
             "storage",
+            "sync",
             "text",
         ],
     ),
@@ -89,7 +92,10 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("picture", &[]),
-    ("media", &["error", "host", "picture", "similarity", "telemetry"]),
+    (
+        "media",
+        &["error", "host", "picture", "similarity", "sync", "telemetry"],
+    ),
     // Receives decoded pictures and lineages as values.
     (
         "planner",
@@ -130,7 +136,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("sandbox", &["error", "media"]),
+    ("sandbox", &["error", "media", "sync"]),
     // Only what every user of the crate can use.
     (
         "ffi",

@@ -7,7 +7,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::sync::lock;
 
 /// How long before its expiry a token is refreshed, unless four fifths of its lifetime end later.
 const REFRESH_BEFORE: Duration = Duration::from_secs(60);
@@ -257,7 +258,7 @@ impl CachedToken {
 impl TokenCache {
     fn cached(&self) -> MutexGuard<'_, Option<CachedToken>> {
         // Every critical section leaves the value consistent, so a poisoned lock can be used.
-        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.cached)
     }
 
     async fn header(self: Arc<Self>, deadline: Duration) -> Result<HeaderValue> {

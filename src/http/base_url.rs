@@ -10,7 +10,7 @@ use crate::error::{Error, Result, redact_url};
 /// Parses a base URL.
 ///
 /// # Errors
-/// [`ErrorKind::Config`] for a URL that would expose the API key, or to which no path can be added.
+/// `Config` for a URL that would expose the API key, or to which no path can be added.
 pub(super) fn parse(text: &str) -> Result<Url> {
     let invalid = |reason: &str| Error::config(format!("read the base URL ({}): {reason}", redact_url(text)));
     let url = Url::parse(text).map_err(|_| invalid("it is not a URL; write it as https://api.x.ai/v1"))?;

@@ -29,7 +29,7 @@ pub(super) struct Clients {
 
 impl Clients {
     /// # Errors
-    /// [`ErrorKind::Config`] if the machine has no CA certificates or the proxy cannot be used.
+    /// `Config` if the machine has no CA certificates or the proxy cannot be used.
     pub(super) fn new(
         base: &Url,
         config: &HttpConfig,

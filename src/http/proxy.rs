@@ -31,7 +31,7 @@ impl Proxies {
     /// work regardless.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] for an invalid proxy or exception in the configuration.
+    /// `Config` for an invalid proxy or exception in the configuration.
     pub(super) fn new(config: &HttpConfig, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
         if let Some(list) = &config.no_proxy {
             check_exceptions(list)?;
@@ -76,7 +76,7 @@ impl Proxies {
     /// Returns the proxy for requests to a URL.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if the environment names an invalid proxy and the URL would use it.
+    /// `Config` if the environment names an invalid proxy and the URL would use it.
     pub(super) fn for_url(&self, url: &Url) -> Result<Option<&Intercept>> {
         let Some(host) = url.host() else {
             return Ok(None);

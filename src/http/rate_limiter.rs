@@ -4,13 +4,15 @@
 //! what a request contains.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::limits::{MIN_RATE, RateLimit};
+
+use crate::sync::lock;
 
 /// Maximum creates in a row while another request waits.
 const MAX_CREATES_IN_A_ROW: u32 = 8;
@@ -129,7 +131,7 @@ impl RateLimiter {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Every critical section leaves the state consistent, so a poisoned lock can be used.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -22,7 +22,7 @@ impl RootCertificates {
     /// Reads additional CAs from PEM files.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] for a file that has no certificate or an invalid one.
+    /// `Config` for a file that has no certificate or an invalid one.
     pub(super) fn new(pems: &[Vec<u8>]) -> Result<Self> {
         Self::from_parts(bundled_for(std::env::consts::OS)?, pems)
     }

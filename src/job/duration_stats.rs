@@ -1,8 +1,10 @@
 //! How long jobs took so far: the estimate for a job that reports no progress. Knows no clock.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
+
+use crate::sync::lock;
 
 /// Maximum number of kinds for which statistics are kept.
 const MAX_KINDS: usize = 64;
@@ -47,13 +49,13 @@ struct KindStats {
 impl DurationStats {
     /// Returns the estimate for a kind, or `None` if no job of that kind was observed.
     pub(super) fn get(&self, kind: &str) -> Option<ExpectedDuration> {
-        let kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kinds = lock(&self.0);
         kinds.get(kind).map(KindStats::expected)
     }
 
     /// Records the duration of a job.
     pub(super) fn record(&self, kind: &str, duration: Duration) {
-        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kinds = lock(&self.0);
         if kinds.len() >= MAX_KINDS
             && !kinds.contains_key(kind)
             && let Some(rarest) = kinds.iter().min_by(|a, b| a.1.count.total_cmp(&b.1.count))

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt as _;
 use tokio::sync::{oneshot, watch};
@@ -15,6 +15,7 @@ use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
 use crate::ids::JobId;
 use crate::model::VideoModel;
 use crate::stop::StopSignal;
+use crate::sync::lock;
 use crate::telemetry;
 
 /// Observes running work: a job of the service, or a chain of jobs.
@@ -129,7 +130,7 @@ impl<E: WorkEvent> Reporter<E> {
 
     /// Announces the id of the work, which completes [`Started::handle`]. Later calls have no effect.
     pub(crate) fn identified(&self, id: E::Id) {
-        let sender = self.id.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let sender = lock(&self.id).take();
         if let Some(sender) = sender {
             // The receiver may be gone.
             let _ = sender.send(id);

@@ -19,6 +19,7 @@ use crate::host::{self, Instant, wall_clock};
 use crate::storage::{
     FileLocks, JsonStore, LockedFile, OWNERS, Version, blocking, io_error, is_named, no_randomness,
 };
+use crate::sync::lock;
 
 /// How long a lease in a bucket lasts without renewal.
 pub(crate) const LEASE_DURATION: Duration = Duration::from_secs(20);
@@ -77,11 +78,11 @@ pub(super) struct Renewal {
 
 impl Renewal {
     pub(super) fn set(&self, moment: Moment) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(moment);
+        *lock(&self.last) = Some(moment);
     }
 
     fn get(&self) -> Option<Moment> {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.last)
     }
 }
 
@@ -148,7 +149,7 @@ impl LeaseWatcher {
 
     /// Compares the current version of a lease with the one seen earlier.
     fn check(&self, owner: &str, version: Option<Version>) -> Liveness {
-        let mut leases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut leases = lock(&self.0);
         let now = Instant::now();
         leases.retain(|id, watched| id == owner || now.duration_since(watched.checked) < WATCH_RETENTION);
         let watched = leases.entry(owner.to_owned()).or_insert_with(|| WatchedLease {
@@ -237,12 +238,7 @@ impl Journal {
 
     /// Renews the lease, and releases abandoned records, as long as the library is open and its runtime exists.
     fn keep_lease(&self) {
-        let mut task = self
-            .inner
-            .renewal
-            .task
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut task = lock(&self.inner.renewal.task);
         // The task ends with its runtime; a later runtime starts another one.
         if task.as_ref().is_some_and(|task| !task.is_finished()) {
             return;
@@ -272,7 +268,7 @@ impl Journal {
             if !self.holds_lease().await?
                 && let Some(file) = locks.lock(OWNERS, &lease.id).await?
             {
-                files.lock().unwrap_or_else(PoisonError::into_inner).push(file);
+                lock(files).push(file);
             }
             return Ok(());
         }
@@ -309,7 +305,7 @@ impl Journal {
             else {
                 return Ok(false);
             };
-            let files = files.lock().unwrap_or_else(PoisonError::into_inner);
+            let files = lock(files);
             let Some(last) = files.last() else {
                 return Ok(false);
             };

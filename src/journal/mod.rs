@@ -20,7 +20,7 @@ mod settle;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::OnceCell;
 
@@ -37,6 +37,7 @@ use crate::host::now_millis;
 use crate::ids::RecordId;
 use crate::money::Budget;
 use crate::storage::{Backend, JOBS, JsonStore, LEDGER};
+use crate::sync::lock;
 
 /// Maximum attempts to write a record that other clients change concurrently.
 const MAX_ATTEMPTS: u32 = 4;
@@ -182,7 +183,7 @@ impl Journal {
     }
 
     fn lock_work(&self) -> MutexGuard<'_, Work> {
-        self.inner.work.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner.work)
     }
 
     /// Returns the open records that can be read, oldest first.

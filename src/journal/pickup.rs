@@ -48,6 +48,7 @@ impl Journal {
             && let Some(record) = self.valid_record(&job.0).await?
             && !record.state.is_over()
             && record.is_for_service(service)
+            && self.owner_liveness(&record).await? == Liveness::Dead
             && let Some(claim) = self.other_or_unknown(&record).await
         {
             return Ok(claim);

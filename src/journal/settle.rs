@@ -143,18 +143,25 @@ impl Journal {
         }
     }
 
-    /// Describes a record other than `id` with the same job, if there is one. Two such records would count the cost
-    /// twice and save the clip twice.
-    pub(crate) async fn other_record_of_job(&self, id: &RecordId, job_id: &JobId) -> Result<Option<String>> {
+    /// Returns the id of another open record of a job, if there is one.
+    ///
+    /// # Errors
+    /// `Library` if an open record cannot be read, because it may be of the job.
+    pub(crate) async fn other_open_record(&self, id: &RecordId, job_id: &JobId) -> Result<Option<RecordId>> {
         for entry in self.open_entries().await? {
             if entry.id == *id {
                 continue;
             }
             let record = self.valid_record(&entry).await?;
             if record.is_some_and(|record| record.job_id.as_ref() == Some(job_id)) {
-                return Ok(Some(format!("the open record {}", entry.id)));
+                return Ok(Some(entry.id));
             }
         }
+        Ok(None)
+    }
+
+    /// Returns the id of a settled record of a job, if there is one.
+    pub(crate) async fn settled_record(&self, job_id: &JobId) -> Result<Option<RecordId>> {
         for day in self.ledger_days().await? {
             let store = self.ledger_store(&day);
             let matching = stream::iter(entries(&store).await?)
@@ -162,7 +169,7 @@ impl Journal {
                 .buffer_unordered(CONCURRENT_READS);
             let mut found = std::pin::pin!(matching.try_filter_map(|found| async move { Ok(found) }));
             if let Some(other) = found.try_next().await? {
-                return Ok(Some(format!("the settled record {other}")));
+                return Ok(Some(other));
             }
         }
         Ok(None)

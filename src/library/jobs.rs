@@ -104,13 +104,15 @@ impl Library {
                 "settle job {id}: its job id is {known}; recover it, or settle it with the amount that was charged"
             )));
         }
-        // A record that picks up the job ends after its clip was saved.
-        let other = match self.journal().other_record_of_job(id, job_id).await? {
-            Some(other) => Some(other),
-            None => self
-                .clip_of_job(job_id.as_str())
-                .await?
-                .map(|clip| format!("the clip {}", clip.id)),
+        // Another one would count the cost twice and save the clip twice. A record that picks up the job ends after its
+        // clip was saved, so open records come first.
+        let other = if let Some(other) = self.journal().other_open_record(id, job_id).await? {
+            Some(format!("the open record {other}"))
+        } else if let Some(clip) = self.clip_of_job(job_id.as_str()).await? {
+            Some(format!("the clip {}", clip.id))
+        } else {
+            let settled = self.journal().settled_record(job_id).await?;
+            settled.map(|other| format!("the settled record {other}"))
         };
         match other {
             Some(other) => Err(Error::invalid(format!(

@@ -71,7 +71,7 @@ pub async fn check_whole(source: impl Into<MediaSource> + Send, options: MediaOp
 ///
 /// # Errors
 ///
-/// Returns the error of `work`, or [`ErrorKind::Stopped`] if the runtime shuts down before `work` has run.
+/// Returns the error of `work`, or `Stopped` if the runtime shuts down before `work` has run.
 pub async fn run<T: Send + 'static>(
     options: MediaOptions,
     work: impl FnOnce(&MediaOptions) -> Result<T> + Send + 'static,

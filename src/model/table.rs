@@ -191,7 +191,7 @@ impl ModelTable {
     /// Returns the table that is built into this version of the crate.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if the built-in file is invalid, which a test rules out.
+    /// `Config` if the built-in file is invalid, which a test rules out.
     pub fn built_in() -> Result<&'static Self> {
         static TABLE: OnceCell<ModelTable> = OnceCell::new();
         TABLE.get_or_try_init(|| Self::from_toml(include_str!("models.toml")))
@@ -200,7 +200,7 @@ impl ModelTable {
     /// Parses a table in the format of the crate's `models.toml`.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] with the line and the problem.
+    /// `Config` with the line and the problem.
     pub fn from_toml(text: &str) -> Result<Self> {
         let table: Self = toml::from_str(text).map_err(|error| {
             // The `Display` of a TOML error has several lines.

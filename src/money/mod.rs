@@ -58,7 +58,7 @@ impl UsdTicks {
 /// Parses an amount in dollars: `usd("5.00")?`.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidRequest`] if the text is not a plain decimal number of dollars, or has more than ten decimals.
+/// `InvalidRequest` if the text is not a plain decimal number of dollars, or has more than ten decimals.
 pub fn usd(dollars: &str) -> Result<UsdTicks> {
     dollars.parse()
 }

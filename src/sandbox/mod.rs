@@ -61,12 +61,12 @@ pub use self::faults::{Fault, FaultKind, FaultOperation, ModerationShape, RateLi
 pub use self::state::checksum::ClipChecksum;
 pub use self::state::snapshot::{SandboxJob, SandboxState};
 
-use self::state::app::{App, AppState, Counters, Settings};
+use self::state::app::{App, AppState, Counters, MAX_RENDERED, Settings};
 use self::state::blob::Scratch;
 use self::state::files::Files;
 use self::state::jobs::Jobs;
-use self::state::rendered_clips::RenderedClips;
-use self::state::stored_answers::AnswerTable;
+use self::state::recent_table::RecentTable;
+use self::state::stored_answers::MAX_ANSWERS;
 use self::transport::connection::{Connection, OpenConnections};
 use self::transport::host_check::AllowedHosts;
 use self::transport::listener::{FaultListener, Restarts};
@@ -182,7 +182,7 @@ impl SandboxBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if the address cannot be bound or the scratch folder cannot be created.
+    /// `Config` if the address cannot be bound or the scratch folder cannot be created.
     ///
     /// # Cancel safety
     ///
@@ -218,12 +218,12 @@ impl SandboxBuilder {
             restarts,
             counters: Counters::default(),
             jobs: Jobs::new(self.max_jobs),
-            responses: AnswerTable::default(),
-            deferred: AnswerTable::default(),
+            responses: RecentTable::new(MAX_ANSWERS),
+            deferred: RecentTable::new(MAX_ANSWERS),
             files: Files::default(),
             scratch: Scratch::create()?,
             renderers: Arc::new(Semaphore::new(cores)),
-            rendered: RenderedClips::default(),
+            rendered: RecentTable::new(MAX_RENDERED),
             runtime: tokio::runtime::Handle::current(),
             http,
             stop: Arc::default(),

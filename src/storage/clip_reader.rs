@@ -8,7 +8,7 @@ use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use super::object::Object;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::read_runtime;
+use crate::sync::lock;
 
 /// The size of a block. It is small, because a fragmented clip has many small tables that are far apart.
 const BLOCK_BYTES: u64 = 16 << 10;
@@ -105,7 +106,7 @@ impl ClipReader {
 
     fn cache(&self) -> std::sync::MutexGuard<'_, BlockCache> {
         // Nothing panics while this lock is held.
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.cache)
     }
 
     /// Returns a block from the cache, or fetches it together with the following ones.

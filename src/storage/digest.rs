@@ -59,7 +59,7 @@ pub(crate) fn sha256_hex(bytes: impl AsRef<[u8]>) -> String {
 }
 
 /// Returns bytes as lowercase hex digits.
-pub(crate) fn to_hex(bytes: &[u8]) -> String {
+fn to_hex(bytes: &[u8]) -> String {
     let mut hex = String::with_capacity(2 * bytes.len());
     for byte in bytes {
         let _ = write!(hex, "{byte:02x}");

@@ -35,7 +35,7 @@ use object_store::UpdateVersion;
 pub(crate) use self::bucket::Bucket;
 pub use self::clip_reader::ClipReader;
 pub use self::digest::ClipDigest;
-pub(crate) use self::digest::{sha256_hex, to_hex};
+pub(crate) use self::digest::sha256_hex;
 pub(crate) use self::error::{io_error, no_randomness};
 pub(crate) use self::folder::{FileLocks, Folder, Index, IndexClock, Stamp, is_inside, sync_folder};
 pub(crate) use self::hashing_writer::HashingWriter;

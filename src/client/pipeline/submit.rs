@@ -146,7 +146,7 @@ impl ReservedJob {
             record.state = JobState::Intended;
             record.request_sha256 = Some(digest.clone());
             record.prompt = draft.prompt().map(str::to_owned);
-            record.prompt_sha256 = draft.prompt().map(|prompt| sha256_hex(prompt));
+            record.prompt_sha256 = draft.prompt().map(sha256_hex);
             record.draft.clone_from(&saved_draft);
         });
         if let Err(error) = intended.await {

@@ -10,7 +10,7 @@ impl Frame {
     ///
     /// # Errors
     ///
-    /// Returns [`ErrorKind::Media`] if the encoder does not support the size.
+    /// Returns `Media` if the encoder does not support the size.
     pub fn to_png(&self) -> Result<Vec<u8>> {
         let failed = |e: png::EncodingError| Error::media("encode a frame as PNG").with_source(e);
         let mut out = Vec::with_capacity(self.rgb().len() / 2);
@@ -28,7 +28,7 @@ impl Frame {
     ///
     /// # Errors
     ///
-    /// Returns [`ErrorKind::Media`] if the quality is out of range, or a side is longer than 65,535 pixels.
+    /// Returns `Media` if the quality is out of range, or a side is longer than 65,535 pixels.
     pub fn to_jpeg(&self, quality: u8) -> Result<Vec<u8>> {
         if !(1..=100).contains(&quality) {
             return Err(Error::media(format!(

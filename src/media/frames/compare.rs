@@ -28,7 +28,7 @@ pub fn likeness(a: &Frame, b: &Frame) -> PictureMatch {
 ///
 /// # Errors
 ///
-/// Returns [`ErrorKind::Media`] if the sizes differ.
+/// Returns `Media` if the sizes differ.
 pub fn psnr(a: &Frame, b: &Frame) -> Result<f64> {
     if (a.width(), a.height()) != (b.width(), b.height()) {
         return Err(Error::media(format!(

@@ -45,7 +45,7 @@ impl SheetClip {
 ///
 /// # Errors
 ///
-/// Returns [`ErrorKind::Media`] if there is no clip, a parent comes after its child, or the sheet would have more than 67
+/// Returns `Media` if there is no clip, a parent comes after its child, or the sheet would have more than 67
 /// million pixels (about 300 clips).
 pub fn contact_sheet(clips: &[SheetClip]) -> Result<Frame> {
     let bad = |cause: &str| Error::media(format!("draw a contact sheet: {cause}"));

@@ -46,7 +46,7 @@ impl Frame {
     ///
     /// # Errors
     ///
-    /// Returns [`ErrorKind::Media`] if a side is 0 or the number of bytes does not match the size.
+    /// Returns `Media` if a side is 0 or the number of bytes does not match the size.
     pub fn from_rgb(width: u32, height: u32, rgb: Vec<u8>) -> Result<Self> {
         let expect = u64::from(width) * u64::from(height) * 3;
         if expect == 0 || rgb.len() as u64 != expect {

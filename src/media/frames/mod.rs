@@ -38,8 +38,8 @@ use crate::media::worker;
 ///
 /// # Errors
 ///
-/// Returns [`ErrorKind::NotFound`] for a missing file, and [`ErrorKind::Timeout`] or [`ErrorKind::Stopped`] for the
-/// deadline and the interrupts of `options`. Returns [`ErrorKind::Media`] if the source is not a clip or a picture, has no
+/// Returns `NotFound` for a missing file, and `Timeout` or `Stopped` for the
+/// deadline and the interrupts of `options`. Returns `Media` if the source is not a clip or a picture, has no
 /// video, is cut off or damaged, exceeds a limit, or has no frame at that position.
 pub fn frame(
     source: impl Into<MediaSource>,
@@ -60,7 +60,7 @@ pub fn frame(
 ///
 /// # Errors
 ///
-/// Returns the errors of [`frame`](frame()), and [`ErrorKind::Media`] if all frames together would take more than 2 GiB.
+/// Returns the errors of [`frame`](frame()), and `Media` if all frames together would take more than 2 GiB.
 pub fn frames(
     source: impl Into<MediaSource>,
     positions: &[FramePosition],

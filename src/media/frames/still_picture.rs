@@ -20,7 +20,7 @@ use crate::picture::{JpegSegments, PictureKind};
 ///
 /// # Errors
 ///
-/// Returns the errors of [`frame`](super::frame()), and [`ErrorKind::Media`] if the source is a clip.
+/// Returns the errors of [`frame`](super::frame()), and `Media` if the source is a clip.
 pub fn picture(source: impl Into<MediaSource>, options: &MediaOptions) -> Result<Frame> {
     worker::run(source.into(), options, |source, options| {
         let opened = source::open(source, options)?;

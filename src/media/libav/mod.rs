@@ -10,11 +10,13 @@ pub(crate) mod stream;
 pub(crate) mod tags;
 pub(crate) mod time_base;
 
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, Once};
 
 use ffmpeg_next as ff;
 
 use self::numbers::CodecId;
+
+use crate::sync::lock;
 
 /// Initializes libav once, and switches its log off for the whole process.
 ///
@@ -39,7 +41,7 @@ pub(crate) fn cap_allocations(max_pixels: u64) {
         .saturating_mul(6)
         .max(128 << 20)
         .saturating_add(16 << 20);
-    let mut cap = CAP.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut cap = lock(&CAP);
     if limit > *cap {
         *cap = limit;
         // SAFETY: a plain setter of a number that libav reads atomically, or in older versions as one word.
@@ -47,22 +49,24 @@ pub(crate) fn cap_allocations(max_pixels: u64) {
     }
 }
 
+/// The codecs that a file may have: the name of each, and the decoders to try for it, best first. libav has hundreds of
+/// decoders, most of them old and little tested.
+const CODECS: [(CodecId, &str, &[&str]); 8] = [
+    (CodecId::H264, "h264", &["h264"]),
+    (CodecId::HEVC, "hevc", &["hevc"]),
+    (CodecId::VP8, "vp8", &["vp8"]),
+    (CodecId::VP9, "vp9", &["vp9"]),
+    // libav's own `av1` decoder requires hardware acceleration.
+    (CodecId::AV1, "av1", &["libdav1d", "libaom-av1"]),
+    (CodecId::MPEG4, "mpeg4", &["mpeg4"]),
+    (CodecId::MJPEG, "mjpeg", &["mjpeg"]),
+    (CodecId::PNG, "png", &["png"]),
+];
+
 /// Returns the name of an allowed codec and the decoders to try for it, best first.
-///
-/// libav has hundreds of decoders, most of them old and little tested. A file can only select these.
 pub(crate) fn decoders_for(id: CodecId) -> Option<(&'static str, &'static [&'static str])> {
-    Some(match id {
-        CodecId::H264 => ("h264", &["h264"]),
-        CodecId::HEVC => ("hevc", &["hevc"]),
-        CodecId::VP8 => ("vp8", &["vp8"]),
-        CodecId::VP9 => ("vp9", &["vp9"]),
-        // libav's own `av1` decoder requires hardware acceleration.
-        CodecId::AV1 => ("av1", &["libdav1d", "libaom-av1"]),
-        CodecId::MPEG4 => ("mpeg4", &["mpeg4"]),
-        CodecId::MJPEG => ("mjpeg", &["mjpeg"]),
-        CodecId::PNG => ("png", &["png"]),
-        _ => return None,
-    })
+    let found = CODECS.iter().find(|(known, ..)| *known == id);
+    found.map(|(_, name, decoders)| (*name, *decoders))
 }
 
 /// The libav that is linked into this process.
@@ -81,21 +85,11 @@ pub struct Libav {
 pub fn libav() -> Libav {
     init();
     let number = ff::codec::version();
-    let ids = [
-        CodecId::H264,
-        CodecId::HEVC,
-        CodecId::VP8,
-        CodecId::VP9,
-        CodecId::AV1,
-        CodecId::MPEG4,
-        CodecId::MJPEG,
-        CodecId::PNG,
-    ];
-    let decoders = ids.into_iter().filter_map(decoders_for).map(|(name, decoders)| {
+    let decoders = CODECS.iter().map(|(_, name, decoders)| {
         let present = decoders
             .iter()
             .any(|decoder| ff::decoder::find_by_name(decoder).is_some());
-        (name, present)
+        (*name, present)
     });
     Libav {
         version: format!(

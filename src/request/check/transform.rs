@@ -43,16 +43,9 @@ impl EditRequest {
         defaults: &Defaults,
         validation: Validation,
     ) -> Result<CheckedVideo> {
-        let checked = CheckedVideo {
-            mode: Mode::Edit,
-            prompt: self.prompt.clone(),
-            model: self.model.as_ref().unwrap_or(&defaults.model).clone(),
-            added_seconds: None,
-            warnings: Vec::new(),
-            validation,
-            input_seconds: None,
-        };
-        checked.check(table, self.storage.as_ref())
+        let model = self.model.as_ref().unwrap_or(&defaults.model).clone();
+        CheckedVideo::new(Mode::Edit, &self.prompt, model, None, validation)
+            .check(table, self.storage.as_ref())
     }
 }
 
@@ -68,20 +61,31 @@ impl ExtendRequest {
         validation: Validation,
     ) -> Result<CheckedVideo> {
         let added = whole_seconds("duration", self.duration.unwrap_or(DEFAULT_ADDED))?;
-        let checked = CheckedVideo {
-            mode: Mode::Extend,
-            prompt: self.prompt.clone(),
-            model: self.model.as_ref().unwrap_or(&defaults.model).clone(),
-            added_seconds: Some(added),
-            warnings: Vec::new(),
-            validation,
-            input_seconds: None,
-        };
-        checked.check(table, self.storage.as_ref())
+        let model = self.model.as_ref().unwrap_or(&defaults.model).clone();
+        CheckedVideo::new(Mode::Extend, &self.prompt, model, Some(added), validation)
+            .check(table, self.storage.as_ref())
     }
 }
 
 impl CheckedVideo {
+    fn new(
+        mode: Mode,
+        prompt: &str,
+        model: VideoModel,
+        added_seconds: Option<u32>,
+        validation: Validation,
+    ) -> Self {
+        Self {
+            mode,
+            prompt: prompt.to_owned(),
+            model,
+            added_seconds,
+            warnings: Vec::new(),
+            validation,
+            input_seconds: None,
+        }
+    }
+
     /// Checks the fields and takes over the limits and warnings of the table.
     fn check(mut self, table: &ModelTable, storage: Option<&StorageOptions>) -> Result<Self> {
         let mut check = TableCheck::new(table, self.validation);

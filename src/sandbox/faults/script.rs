@@ -1,11 +1,12 @@
 //! The script: the faults in force, and which of them apply to a request.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use axum::http::Method;
 
 use super::{Fault, FaultKind, FaultOperation, Stage};
 use crate::sandbox::transport::byte_faults::RequestLimit;
+use crate::sync::lock;
 
 /// The faults in force, each with the number of requests that it has counted: those it skipped and those it applied to.
 #[derive(Debug, Default)]
@@ -78,7 +79,7 @@ impl Script {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(Fault, u32)>> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.faults)
     }
 }
 

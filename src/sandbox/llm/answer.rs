@@ -26,7 +26,8 @@ pub(crate) struct Answer {
     pub(super) sources: Vec<String>,
     pub(super) calls: Vec<FunctionCall>,
     pub(super) text: Option<String>,
-    pub(super) finish: Finish,
+    /// Whether it ends because the maximum number of tokens was reached.
+    pub(super) is_truncated: bool,
     pub(super) usage: TokenUsage,
 }
 
@@ -44,14 +45,6 @@ pub(super) struct FunctionCall {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) arguments: String,
-}
-
-/// Whether an answer is complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Finish {
-    Complete,
-    /// The maximum number of tokens was reached.
-    Truncated,
 }
 
 /// Answers a question. `earlier` is the size of the conversation so far, in tokens; `now` is in Unix seconds.
@@ -76,7 +69,7 @@ pub(crate) fn answer(
         sources: Vec::new(),
         calls: Vec::new(),
         text: None,
-        finish: Finish::Complete,
+        is_truncated: false,
         usage: TokenUsage::of_input(question.tokens, question.messages, image, earlier),
     };
     if question.search && question.choice != ToolChoice::None {
@@ -209,7 +202,7 @@ fn truncate(answer: &mut Answer, max_tokens: u64) {
             text.truncate(at);
         }
     };
-    answer.finish = Finish::Truncated;
+    answer.is_truncated = true;
     answer
         .calls
         .iter_mut()

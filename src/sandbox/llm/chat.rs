@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Finish, FunctionCall};
+use super::answer::{Answer, FunctionCall};
 use super::event_stream::split_pieces;
 use super::language_body::{
     ChatBody, ChatChoice, ChatContent, ChatFormat, ChatNamed, ChatPart, ChatTool, Role,
@@ -157,10 +157,10 @@ pub(crate) fn parse(body: ChatBody) -> Result<ChatRequest, Rejection> {
 }
 
 fn finish_reason(answer: &Answer) -> &'static str {
-    match answer.finish {
-        Finish::Truncated => "length",
-        Finish::Complete if answer.calls.is_empty() => "stop",
-        Finish::Complete => "tool_calls",
+    match answer.calls.is_empty() {
+        _ if answer.is_truncated => "length",
+        true => "stop",
+        false => "tool_calls",
     }
 }
 

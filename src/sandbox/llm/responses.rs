@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Finish};
+use super::answer::Answer;
 use super::event_stream::split_pieces;
 use super::language_body::{
     Choice, Content, Format, Input, Item, ItemKind, Named, Part, ResponsesBody, Role, Tool,
@@ -202,9 +202,10 @@ fn picture(url: Option<String>, file_id: Option<String>) -> Result<MediaRef, Rej
 
 /// Returns the status of a finished answer.
 const fn status(answer: &Answer) -> &'static str {
-    match answer.finish {
-        Finish::Truncated => "incomplete",
-        Finish::Complete => "completed",
+    if answer.is_truncated {
+        "incomplete"
+    } else {
+        "completed"
     }
 }
 

@@ -266,7 +266,7 @@ fn render_or_reuse(app: &AppState, spec: &RenderSpec) -> Result<(Blob, usize)> {
     let frames = clip::render(spec, file.path(), &app.stop)?;
     let blob = Blob::new(file).map_err(|e| Error::media("read the rendered clip").with_source(e))?;
     if let Some(key) = key {
-        app.rendered.add(key, blob.clone(), frames);
+        app.rendered.add(key, (blob.clone(), frames));
     }
     Ok((blob, frames))
 }

@@ -68,7 +68,7 @@ pub(super) async fn chat(State(app): State<App>, headers: HeaderMap, body: Bytes
 
 /// `GET /v1/chat/deferred-completion/{id}`: 202 without a body while it is pending.
 pub(super) async fn deferred_completion(State(app): State<App>, Path(id): Path<String>) -> Response {
-    match app.deferred.find(&id) {
+    match app.deferred.find_id(&id) {
         None => Rejection::not_found("The deferred completion was not found.").chat_response(),
         Some(deferred) if Instant::now() < deferred.ready_at => StatusCode::ACCEPTED.into_response(),
         Some(deferred) => json_response(StatusCode::OK, &deferred.body),
@@ -88,7 +88,7 @@ pub(super) async fn respond(State(app): State<App>, headers: HeaderMap, body: By
     };
     let previous = match &request.previous_id {
         None => None,
-        Some(id) => match app.responses.find(id) {
+        Some(id) => match app.responses.find_id(id) {
             Some(stored) => Some(stored),
             None => return response_not_found(id).into_response(),
         },
@@ -128,7 +128,10 @@ fn response_not_found(id: &str) -> Refusal {
 
 /// `GET /v1/responses/{id}`
 pub(super) async fn retrieve(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Refusal> {
-    let stored = app.responses.find(&id).ok_or_else(|| response_not_found(&id))?;
+    let stored = app
+        .responses
+        .find_id(&id)
+        .ok_or_else(|| response_not_found(&id))?;
     Ok(json_response(StatusCode::OK, &stored.body))
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Owns the status, the code and the body of a response that is not a success. Knows no rule.
 
-use axum::body::Body;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::Json;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -91,10 +91,5 @@ impl IntoResponse for Refusal {
 
 /// Returns a response with a JSON body.
 pub(crate) fn json_response(status: StatusCode, body: &serde_json::Value) -> Response {
-    let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    (status, Json(body)).into_response()
 }

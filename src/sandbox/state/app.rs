@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 use super::blob::{Blob, Scratch};
 use super::checksum::ClipChecksum;
 use super::files::Files;
 use super::jobs::{CLIP_PATH, Jobs};
-use super::rendered_clips::RenderedClips;
-use super::stored_answers::{AnswerTable, DeferredCompletion, StoredResponse};
+use super::recent_table::RecentTable;
+use super::stored_answers::{DeferredCompletion, StoredResponse};
 use crate::sandbox::faults::script::Script;
 use crate::sandbox::transport::host_check::AllowedHosts;
 use crate::sandbox::transport::listener::Restarts;
@@ -30,18 +31,26 @@ pub(crate) struct AppState {
     pub(crate) restarts: Restarts,
     pub(crate) counters: Counters,
     pub(crate) jobs: Jobs,
-    pub(crate) responses: AnswerTable<StoredResponse>,
-    pub(crate) deferred: AnswerTable<DeferredCompletion>,
+    pub(crate) responses: RecentTable<Uuid, StoredResponse>,
+    pub(crate) deferred: RecentTable<Uuid, DeferredCompletion>,
     pub(crate) files: Files,
     pub(crate) scratch: Arc<Scratch>,
     /// Limits concurrent rendering and decoding.
     pub(crate) renderers: Arc<Semaphore>,
-    pub(crate) rendered: RenderedClips,
+    /// The clips that were rendered last, with their number of frames: a prompt without pictures always gives the same
+    /// clip.
+    pub(crate) rendered: RecentTable<ClipKey, (Blob, usize)>,
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) http: reqwest::Client,
     /// Set when the sandbox stops. Renderings in progress then end.
     pub(crate) stop: Arc<AtomicBool>,
 }
+
+/// What a clip without pictures depends on: width, height, frames, sound and prompt.
+pub(crate) type ClipKey = (usize, usize, usize, bool, String);
+
+/// Maximum number of rendered clips that are kept, with their files.
+pub(crate) const MAX_RENDERED: usize = 16;
 
 /// The settings of the sandbox builder.
 #[derive(Debug, Clone)]

@@ -3,13 +3,14 @@
 //! Owns the table and its limits. Bodies and status codes are those of `routes::files`.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use uuid::Uuid;
 
 use super::blob::Blob;
 use super::clock::unix_now;
 use crate::sandbox::rules::refusal::Refusal;
+use crate::sync::lock;
 
 /// Maximum size of an uploaded file, and of a file with a public URL.
 pub(crate) const MAX_FILE_BYTES: usize = 50 << 20;
@@ -208,7 +209,7 @@ impl Files {
     }
 
     fn lock(&self) -> MutexGuard<'_, FileTable> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -3,7 +3,7 @@
 //! Owns the table and its limits. Knows nothing of HTTP and renders nothing.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::blob::Blob;
 use crate::sandbox::faults::FaultKind;
 use crate::sandbox::rules::video_model::VideoModel;
+use crate::sync::lock;
 
 /// Maximum size of all clips together.
 const MAX_CLIP_BYTES: u64 = 4 << 30;
@@ -294,7 +295,7 @@ impl Jobs {
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.table)
     }
 }
 

@@ -8,6 +8,6 @@ pub(crate) mod checksum;
 pub(crate) mod clock;
 pub(crate) mod files;
 pub(crate) mod jobs;
-pub(crate) mod rendered_clips;
+pub(crate) mod recent_table;
 pub(crate) mod snapshot;
 pub(crate) mod stored_answers;

@@ -6,7 +6,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Context, Poll, ready};
 
 use futures_util::task::AtomicWaker;
@@ -14,6 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::byte_faults::{ReadFrom, ReplyFault, ReplyProgress, RequestLimit, RequestProgress, WriteStep};
+
+use crate::sync::lock;
 
 /// What the server can tell a connection to do while its socket is in use.
 #[derive(Debug, Default)]
@@ -28,7 +30,7 @@ struct State {
 
 impl State {
     fn reply(&self) -> MutexGuard<'_, Option<ReplyProgress>> {
-        self.reply.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.reply)
     }
 }
 
@@ -87,7 +89,7 @@ impl OpenConnections {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Weak<State>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -17,12 +17,8 @@ use super::connection::{Connection, FaultStream, OpenConnections};
 const MAX_BIND_ATTEMPTS: u32 = 500;
 const BIND_PAUSE: Duration = Duration::from_millis(20);
 
-/// A request that the server goes down.
-#[derive(Debug)]
-pub(crate) struct RestartRequest {
-    downtime: Duration,
-    finished: Option<oneshot::Sender<()>>,
-}
+/// How long the server is to be down, and who is told when it is back.
+type RestartRequest = (Duration, Option<oneshot::Sender<()>>);
 
 /// Tells the listener to go down and come back.
 #[derive(Debug, Clone)]
@@ -36,15 +32,13 @@ impl Restarts {
 
     /// Starts a restart and returns at once. During a restart, up to four more are queued and further ones are ignored.
     pub(crate) fn begin(&self, downtime: Duration) {
-        let finished = None;
-        let _ = self.0.try_send(RestartRequest { downtime, finished });
+        let _ = self.0.try_send((downtime, None));
     }
 
     /// Restarts the server and returns when it accepts connections again.
     pub(crate) async fn run(&self, downtime: Duration) {
         let (sender, receiver) = oneshot::channel();
-        let finished = Some(sender);
-        if self.0.send(RestartRequest { downtime, finished }).await.is_ok() {
+        if self.0.send((downtime, Some(sender))).await.is_ok() {
             let _ = receiver.await;
         }
     }
@@ -78,12 +72,12 @@ impl FaultListener {
         }
     }
 
-    async fn restart(&mut self, request: RestartRequest) {
+    async fn restart(&mut self, (downtime, finished): RestartRequest) {
         self.listener = None;
         // Bound but not listening: connections are refused, and no other process gets the port.
         let mut bound = bind(self.address);
         self.connections.reset_all();
-        tokio::time::sleep(request.downtime).await;
+        tokio::time::sleep(downtime).await;
         // Between closing one socket and binding the next, an outgoing connection may have been given the port.
         for _ in 0..MAX_BIND_ATTEMPTS {
             match bound.and_then(|socket| socket.listen(1024)) {
@@ -101,7 +95,7 @@ impl FaultListener {
         if self.listener.is_none() {
             tracing::error!(address = %self.address, "sandbox: could not bind the port again after a restart");
         }
-        if let Some(finished) = request.finished {
+        if let Some(finished) = finished {
             let _ = finished.send(());
         }
     }

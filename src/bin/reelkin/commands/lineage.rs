@@ -132,31 +132,28 @@ fn clip_name(library: &Library, text: &OsStr) -> CommandResult<String> {
 
 fn print_tree(family: &Family) {
     // Depth first, with an explicit stack because a family can be arbitrarily deep.
-    let mut open: Vec<Node> = family.roots().map(Node::root).collect();
+    // Each clip with the number of generations from its root, and whether it is the last child of its parent.
+    let mut open: Vec<(&Member, usize, bool)> = family.roots().map(|root| (root, 0, true)).collect();
     open.reverse();
     // For each level of the current clip, whether more siblings follow.
     let mut more = Vec::new();
-    while let Some(node) = open.pop() {
-        more.truncate(node.depth.saturating_sub(1));
-        if node.depth > 0 {
-            more.push(!node.is_last);
+    while let Some((member, depth, is_last)) = open.pop() {
+        more.truncate(depth.saturating_sub(1));
+        if depth > 0 {
+            more.push(!is_last);
         }
-        print_member(family, node.member, &prefix(&more));
+        print_member(family, member, &prefix(&more));
         // A clip with several parents is printed below the first one only.
-        let mut children: Vec<Node> = family
-            .children(&node.member.id)
+        let mut children: Vec<_> = family
+            .children(&member.id)
             .filter(|child| {
                 let first = family.parents(&child.id).next();
-                first.is_none_or(|first| first.id == node.member.id)
+                first.is_none_or(|first| first.id == member.id)
             })
-            .map(|member| Node {
-                member,
-                depth: node.depth + 1,
-                is_last: false,
-            })
+            .map(|child| (child, depth + 1, false))
             .collect();
         if let Some(last) = children.last_mut() {
-            last.is_last = true;
+            last.2 = true;
         }
         open.extend(children.into_iter().rev());
     }
@@ -168,25 +165,6 @@ fn print_tree(family: &Family) {
         output::count(family.clips().count() as u64, "clip"),
         family.cost()
     ));
-}
-
-/// A clip that the tree has not printed yet.
-struct Node<'a> {
-    member: &'a Member,
-    /// The number of generations from its root.
-    depth: usize,
-    /// Whether it is the last child of its parent.
-    is_last: bool,
-}
-
-impl<'a> Node<'a> {
-    fn root(member: &'a Member) -> Self {
-        Self {
-            member,
-            depth: 0,
-            is_last: true,
-        }
-    }
 }
 
 /// Returns the branch in front of a clip. `more` tells for each of its levels whether more siblings follow.

@@ -2,8 +2,6 @@
 //!
 //! A step that was sent must equal the step of the request. The other steps may change.
 
-use sha2::{Digest as _, Sha256};
-
 use crate::client::VideoClient;
 use crate::client::pipeline::clip_source::{self, ClipSource, LocalClip};
 use crate::error::{Error, Result};
@@ -14,7 +12,7 @@ use crate::request::{
     ChainRequest, ChainStart, ContinueRequest, GenerateMode, GenerateRequest, MediaContent, MediaInput,
     SavedRequest,
 };
-use crate::storage::{sha256_hex, to_hex};
+use crate::storage::sha256_hex;
 
 /// The request for one clip of a chain.
 #[derive(Debug, Clone)]
@@ -329,14 +327,11 @@ fn digest(saved: &SavedRequest, media: &[String]) -> String {
 
 /// Derives the id of a chain from its origin and its steps.
 fn hash_id(origin: &ChainOrigin, steps: &[(Step, ChainStep)]) -> String {
-    let mut hasher = Sha256::new();
-    match origin {
-        ChainOrigin::Generated => hasher.update("generated"),
-        ChainOrigin::Clip(id) => hasher.update(id.as_str()),
-        ChainOrigin::File { sha256, .. } | ChainOrigin::Bytes { sha256 } => hasher.update(sha256),
-    }
-    for (_, step) in steps {
-        hasher.update(&step.request_sha256);
-    }
-    to_hex(&hasher.finalize())[..16].to_owned()
+    let mut text = match origin {
+        ChainOrigin::Generated => "generated".to_owned(),
+        ChainOrigin::Clip(id) => id.to_string(),
+        ChainOrigin::File { sha256, .. } | ChainOrigin::Bytes { sha256 } => sha256.clone(),
+    };
+    text.extend(steps.iter().map(|(_, step)| step.request_sha256.as_str()));
+    sha256_hex(text)[..16].to_owned()
 }

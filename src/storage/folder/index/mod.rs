@@ -15,7 +15,7 @@ mod watch;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 pub(crate) use self::stamp::{Clock, Stamp};
 
@@ -25,6 +25,7 @@ use self::stamp::stamp_in;
 use self::watch::FolderWatcher;
 use crate::ids::ClipId;
 use crate::storage::FilePresence;
+use crate::sync::lock;
 
 pub(crate) const INDEX: &str = ".index";
 const NAMES: &str = "names";
@@ -157,7 +158,7 @@ impl Index {
 
     /// Starts to record changes. Called before a change, for [`follow`](Self::follow).
     pub(crate) fn watch(&self) {
-        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watch = lock(&self.watch);
         if watch.as_ref().is_some_and(FolderWatcher::is_ours) {
             return;
         }
@@ -170,7 +171,7 @@ impl Index {
     /// Adds all changes since [`watch`](Self::watch) to the index, including those by other processes. If the changes
     /// are not known, the next listing reads all names.
     pub(crate) fn follow(&self) {
-        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watch = lock(&self.watch);
         let followed = watch.as_ref().and_then(|watch| self.write_changes(watch));
         match (&mut *watch, followed) {
             (Some(watch), Some(stamp)) => watch.since = stamp,
