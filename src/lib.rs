@@ -1,7 +1,7 @@
 //! Makes, edits, extends, continues and analyzes AI video with Grok Imagine.
 //!
-//! A paid request is sent once and its job is never lost. Options are never changed silently, and frames are exact to the
-//! pixel.
+//! A paid request is recorded before it is sent, and never sent again if the service may have accepted it. Options are
+//! never changed silently, and frames are exact to the pixel.
 //!
 //! * [`VideoClient`] makes clips and keeps them in a [`Library`].
 //! * [`Library`] is a flat folder, or a bucket, that holds each clip next to its sidecar: a JSON file that says how the
