@@ -28,13 +28,14 @@ impl Journal {
         for (id, since) in abandoned {
             let _releasing = self.inner.releasing.lock().await;
             match self.release(&id).await {
-                Ok(is_final) if is_final || since.elapsed() >= LATE_WRITE => {
+                Ok(Some(is_final)) if is_final || since.elapsed() >= LATE_WRITE => {
                     let mut work = self.lock_work();
                     // It may have been claimed and abandoned again meanwhile.
                     if work.abandoned.get(&id) == Some(&since) {
                         work.abandoned.remove(&id);
                     }
                 }
+                // It stays in the list even if its work goes on, because that may end without a write.
                 Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(record = %id, %error, "a record that this client no longer works on was not released");
@@ -43,16 +44,17 @@ impl Journal {
         }
     }
 
-    /// Writes a record without this client as its owner. Returns whether that is final. It is not if this client does
-    /// not own the record, because a write that is on its way may still make it the owner, or if it works on it again.
-    async fn release(&self, id: &RecordId) -> Result<bool> {
+    /// Writes a record without this client as its owner. Returns whether that is final: it is not if this client does not
+    /// own the record, because a write that is on its way may still make it the owner. Returns `None` if this client works
+    /// on the record again.
+    async fn release(&self, id: &RecordId) -> Result<Option<bool>> {
         let (Some(_guard), Some(lease)) = (WorkGuard::new(self, id), self.inner.lease.get()) else {
-            return Ok(false);
+            return Ok(None);
         };
         let store = self.open_store();
         for _ in 0..MAX_ATTEMPTS {
             let Some(entry) = best_entry(&store, id).await? else {
-                return Ok(false);
+                return Ok(Some(false));
             };
             let name = entry.to_string();
             let Some(found) = store.read(&name).await? else {
@@ -60,16 +62,16 @@ impl Journal {
             };
             let mut record = JobRecord::from_json(id.as_str(), &found.json)?;
             if record.owner.as_ref() != Some(&lease.id) {
-                return Ok(false);
+                return Ok(Some(false));
             }
             if record.state.is_over() {
                 self.move_to_ledger(&name, &record).await?;
-                return Ok(true);
+                return Ok(Some(true));
             }
             record.owner = None;
             let released = store.replace(&name, &found.version, record.to_json()?).await?;
             if released.is_some() {
-                return Ok(true);
+                return Ok(Some(true));
             }
         }
         Err(keeps_changing(id))
@@ -113,7 +115,10 @@ mod tests {
             let Claim::Ours(working) = try_claim(&owner, &id).await else {
                 panic!("its own record is free");
             };
+            pass(LATE_WRITE).await;
             owner.release_abandoned().await;
+            // Its work may end without a write.
+            assert!(owner.lock_work().abandoned.contains_key(&id));
             assert!(matches!(try_claim(&other, &id).await, Claim::HeldByOther { .. }));
             working.discard().await.unwrap();
             pass(LATE_WRITE).await;
