@@ -1,6 +1,7 @@
 //! Streaming request bodies of known length.
 //!
-//! Owns reading files and encoding base64 in chunks while a body is sent, so that a body is never in memory as a whole.
+//! Reads files and encodes base64 in chunks while a body is sent, so that neither a file nor a base64 text is in memory
+//! as a whole.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -42,7 +43,7 @@ impl std::fmt::Debug for Content {
     }
 }
 
-/// One piece of a body: text as it is, or content raw or as base64.
+/// One piece of a body: text, unencoded content, or content encoded as base64.
 #[derive(Debug, Clone)]
 pub(crate) enum Piece {
     Text(Bytes),
@@ -88,8 +89,8 @@ impl Body {
 
     /// Returns the bytes as a stream, and a cell that holds the error if the content could not be read.
     ///
-    /// The cell is needed because HTTP/2 connections drop the error of a body. A request whose body failed is incomplete,
-    /// so the service cannot have accepted it.
+    /// The cell is needed because an HTTP/2 connection discards the error of a body. A request whose body fails is
+    /// incomplete, so the service cannot have accepted it.
     pub(super) fn stream(
         &self,
     ) -> (

@@ -1,7 +1,7 @@
 //! Compares a downloaded file with the hash that its server declares.
 //!
-//! Owns the response headers in which file stores and proxies declare a hash of the whole file. TLS detects changes on
-//! the connection. The hash detects changes before it: in a store, a cache or a proxy.
+//! Reads the response headers in which file stores and proxies declare a hash of the whole file. TLS detects changes on
+//! the connection. The hash also detects changes before the file is sent: in a store, a cache or a proxy.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -28,7 +28,7 @@ impl Checksum {
             let lines = headers.get_all(name).into_iter();
             lines.filter_map(|line| line.to_str().ok()).collect::<Vec<_>>()
         };
-        // A list of `algorithm=hash`, as in RFC 9530 and in the `Digest` header that it replaced.
+        // Finds a hash in a list of `algorithm=hash`, as in RFC 9530 and in the older `Digest` header.
         let digest = |name, algorithm| {
             let fields = lines(name).into_iter().flat_map(|line| line.split(','));
             fields
@@ -39,10 +39,10 @@ impl Checksum {
         };
         let plain = |name: &str| lines(name).first().map(|value| value.trim().to_owned());
         let sha256 = digest("repr-digest", "sha-256")
-            // The same hash, because the transfer is not compressed and the response is not partial.
+            // Equal to `Repr-Digest` here, because the response is neither compressed nor partial.
             .or_else(|| digest("content-digest", "sha-256"))
             .or_else(|| digest("digest", "sha-256"))
-            // S3. For a multipart upload the value is a hash of hashes. Its suffix `-N` makes it invalid base64.
+            // Sent by S3. After a multipart upload it is a hash of hashes, whose suffix `-N` is not valid base64.
             .or_else(|| plain("x-amz-checksum-sha256"));
         if let Some(expected) = sha256.and_then(|text| decode(&text)) {
             return Self::Sha256(Sha256::new(), expected);

@@ -1,6 +1,6 @@
 //! Builds the reqwest clients.
 //!
-//! Owns how each kind of request pools connections, resolves names, verifies certificates and uses a proxy.
+//! Configures connection pools, name resolution, certificates and proxies for each kind of request.
 
 use reqwest::{ClientBuilder, redirect, retry};
 use url::Url;
@@ -11,7 +11,7 @@ use super::root_certificates::RootCertificates;
 use super::ssrf_guard::PublicResolver;
 use crate::error::{Error, Result};
 
-/// Maximum idle connections. A burst of polls can open more, which are closed after use.
+/// Maximum idle connections per host. Many concurrent polls can open more connections, which are closed after use.
 const MAX_IDLE_CONNECTIONS: usize = 64;
 
 /// One reqwest client for each kind of request.
@@ -21,22 +21,24 @@ pub(super) struct Clients {
     /// For requests with a body. Opens a new connection for each: if the server closes an idle connection while a paid
     /// request is written to it, it is unknown whether the request arrived.
     pub(super) post: reqwest::Client,
-    /// For downloads without a proxy. Resolves names to public addresses only.
+    /// For downloads without a proxy. Resolves names to public addresses only, except for the host of the API.
     pub(super) download: reqwest::Client,
     /// For downloads through the proxy. Resolves only the name of the proxy, whose address may be private.
     pub(super) proxied_download: Option<reqwest::Client>,
 }
 
 impl Clients {
+    /// Builds all clients.
+    ///
     /// # Errors
-    /// `Config` if the machine has no CA certificates or the proxy cannot be used.
+    /// `Config` if the proxy cannot be used, or if `base` is https and the machine has no CA certificates.
     pub(super) fn new(
         base: &Url,
         config: &HttpConfig,
         roots: &RootCertificates,
         proxies: &Proxies,
     ) -> Result<Self> {
-        // Fails if another part of the program has installed a provider. That one is used then.
+        // Fails if another part of the program has installed a crypto provider, which is then used instead.
         let _ = rustls::crypto::ring::default_provider().install_default();
         // `no_proxy` keeps reqwest from choosing a proxy by itself. `proxy.rs` chooses it.
         let builder = || {
@@ -53,8 +55,7 @@ impl Clients {
                 .no_proxy()
                 .connect_timeout(config.timeouts.connect)
         };
-        // Without TLS to the service no CA is needed. This saves the time to load the certificates of the system, and
-        // works on a machine that has none.
+        // A service without TLS needs no CAs. Loading none saves time, and works on a machine that has none.
         let is_plain = base.scheme() == "http";
         let api_proxy = proxies.for_url(base)?;
         let api = |client: ClientBuilder| {
@@ -68,7 +69,7 @@ impl Clients {
                 roots.apply(client)
             })
         };
-        // A clip can be on another server, which needs TLS. With a service on this machine, missing CAs are no error.
+        // A clip can be on another server, which needs TLS. If the service uses no TLS, missing CAs are not an error.
         let download = |client: &dyn Fn() -> Result<ClientBuilder>| match build(roots.apply(client()?)) {
             Err(_) if is_plain => build(roots.apply_extra_only(client()?)),
             built => built,

@@ -1,8 +1,8 @@
 //! Sends one request and reads its reply.
 //!
-//! Owns the steps of a request: the rate limit, the token, the check before a paid request, and the exchange under its
-//! deadline. Says of every failure whether the request may have reached the service. Retries nothing, except that a
-//! request without a body is sent once more if its token was rejected.
+//! Performs the steps of a request: the rate limit, the token, the check before a paid request, and the exchange with a
+//! deadline. Every error states whether the request may have reached the service. Retries nothing, except that a
+//! request without a body is sent once more if the service rejected a token from a token source.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::stop::{BeforeSend, InFlightGuard, StopSignal};
 
 /// Maximum bytes of a reply that are read. Replies of the service are small JSON documents.
 const MAX_REPLY: usize = 1 << 20;
-/// Maximum wait that `Retry-After` can ask for. The service's own client has the same limit.
+/// Maximum time that is taken from `Retry-After`. The service's own client has the same limit.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
 
 /// A reply of the service, read completely.
@@ -76,7 +76,7 @@ impl Http {
         .await
     }
 
-    /// Sends a paid POST of JSON on a new connection, with a deadline of the caller's choice.
+    /// Sends a paid POST of JSON that is not a create request, on a new connection. The caller sets the timeout.
     pub(crate) async fn post_with_timeout(
         &self,
         segments: &[&str],
@@ -84,7 +84,7 @@ impl Http {
         timeout: Duration,
         before: BeforeSend<'_>,
     ) -> Result<Reply, SendError> {
-        // Not a create: the rate of creates is that of the video models.
+        // The kind is `Other`, because the rate limit of create requests applies only to the video models.
         let _in_flight = self.begin_paid_request(RequestKind::Other, before.stop).await?;
         let body = Some((json(), body.into()));
         self.send(Method::POST, segments, body, timeout, Some(before))
@@ -129,7 +129,8 @@ impl Http {
             .map_err(SendError::NotSent)
     }
 
-    /// Sends a request without a body, and once more with a new token if its token was rejected.
+    /// Sends a request without a body. If the service rejects a token from a token source, sends it once more with a
+    /// new token.
     async fn send_without_body(&self, method: Method, segments: &[&str]) -> Result<Reply, SendError> {
         let send = || async {
             self.0.limiter.acquire(RequestKind::Other).await;
@@ -163,7 +164,7 @@ impl Http {
             None => self.token().await,
         };
         let token = token.map_err(SendError::NotSent)?;
-        // A paid request is already counted as in flight here, so none is sent after a stop that found none in flight.
+        // A paid request already counts as in flight here. So if a stop finds none in flight, none is sent later.
         if let Some(before) = before {
             before.check_all().await.map_err(SendError::NotSent)?;
         }
@@ -234,7 +235,8 @@ fn classify(doing: &str, error: reqwest::Error) -> SendError {
     }
 }
 
-/// Describes a failure of the network in one line. Uses only the innermost cause, because the outer ones are generic.
+/// Describes a network failure in one line. Unless it is a timeout, uses only the innermost cause, because the outer
+/// ones are generic.
 pub(super) fn network_error(doing: &str, error: reqwest::Error) -> Error {
     let error = error.without_url();
     let what = if error.is_timeout() {

@@ -1,12 +1,12 @@
-//! What the headers of a response say about the file on the server.
+//! Reads the properties of a file on a server from the headers of responses.
 //!
-//! Owns the validators that decide whether a download can be resumed (RFC 9110).
+//! Compares the validators (RFC 9110) that determine whether a download can be resumed.
 
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, LAST_MODIFIED};
 
 use super::checksum::Checksum;
 
-/// What the attempts of a download have learned about the file.
+/// The properties of a file, as far as the attempts of its download have received them.
 #[derive(Default)]
 pub(super) struct RemoteFile {
     /// Identifies this version of the file. Without it the download cannot be resumed.
@@ -31,8 +31,8 @@ impl RemoteFile {
 
     /// Returns whether a partial response continues this version of the file at `position`.
     ///
-    /// A server that ignores `If-Range` can send the rest of another version. Its validator reveals that. A response
-    /// without a validator is accepted.
+    /// A server that ignores `If-Range` can send the rest of another version, which has another validator. If the
+    /// response has no validator, only its position and the length of the file are compared.
     pub(super) fn is_continued_by(&self, headers: &HeaderMap, position: u64) -> bool {
         let is_same_version =
             strong_validator(headers).is_none_or(|validator| Some(validator) == self.validator);

@@ -1,4 +1,6 @@
-//! How long jobs took so far: the estimate for a job that reports no progress. Knows no clock.
+//! Statistics of the durations of finished jobs, from which the progress of a job that reports none is estimated.
+//!
+//! Callers measure the durations: this module reads no clock.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -11,12 +13,13 @@ const MAX_KINDS: usize = 64;
 /// Number of jobs of a kind after which the mean becomes a moving average, because the service gets faster and slower.
 const AVERAGE_WINDOW: f64 = 32.0;
 
-/// When jobs of a kind end, as a logistic distribution.
+/// The expected duration of a job of one kind, as a logistic distribution.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct ExpectedDuration {
     /// The mean in seconds.
     pub(super) mean: f64,
-    /// The scale of the distribution in seconds: half of all jobs end within 1.1 times the scale of the mean.
+    /// The scale of the distribution in seconds. Half of all durations differ from the mean by at most 1.1 times the
+    /// scale.
     pub(super) scale: f64,
     /// Whether the estimate comes from observed jobs.
     pub(super) is_learned: bool,
@@ -38,7 +41,8 @@ impl ExpectedDuration {
 #[derive(Debug, Default)]
 pub(crate) struct DurationStats(Mutex<HashMap<String, KindStats>>);
 
-/// The durations of one kind: their number, mean, and sum of squared deviations from the mean.
+/// The durations of one kind: their number (at most [`AVERAGE_WINDOW`]), their mean, and the sum of their squared
+/// deviations from the mean.
 #[derive(Debug, Clone, Copy, Default)]
 struct KindStats {
     count: f64,
@@ -82,7 +86,8 @@ impl KindStats {
     }
 
     fn expected(&self) -> ExpectedDuration {
-        // Counts one more job that is off by a third of the mean: a few jobs do not show the spread.
+        // A few jobs do not show the spread, so a squared deviation of a third of the mean is added. Its weight
+        // decreases with the number of jobs.
         let doubt = (self.mean / 3.0).powi(2) / self.count;
         let deviation = ((self.squares + doubt) / self.count).sqrt();
         ExpectedDuration {

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::ids::{ClipId, JobId};
 use crate::model::VideoModel;
 
-/// Number of events above which progress events are dropped, oldest first. All other events are kept.
+/// Number of events above which the oldest droppable event is removed. All other events are kept.
 const MAX_EVENTS: usize = 16;
 
 /// An event of a job.
@@ -26,7 +26,7 @@ const MAX_EVENTS: usize = 16;
 pub enum JobEvent {
     /// The request is checked, its media are read and, if enabled, its prompt is planned. No clip is paid for yet.
     Planning,
-    /// The service accepted the job. From now on it may cost money.
+    /// The service accepted the job. From now on the job may cost money.
     Submitted {
         /// The service's id of the job.
         job_id: JobId,
@@ -39,7 +39,7 @@ pub enum JobEvent {
         fraction: Option<f64>,
         /// Time since the job was submitted or resumed.
         elapsed: Duration,
-        /// Whether nothing has changed for the policy's `stalled_after`.
+        /// Whether the progress has not increased for [`PollPolicy::stalled_after`](super::PollPolicy::stalled_after).
         stalled: bool,
     },
     /// The clip is being downloaded.
@@ -51,9 +51,9 @@ pub enum JobEvent {
     },
     /// The clip is complete, verified and in the library.
     Saved {
-        /// Its id in the library.
+        /// The id of the clip in the library.
         clip: ClipId,
-        /// Its file, if the library is a folder.
+        /// The file of the clip, if the library is a folder.
         path: Option<PathBuf>,
     },
 }
@@ -66,7 +66,7 @@ pub trait WorkEvent: Sealed + Clone + Send + Sync + 'static {
     /// The id of the work.
     type Id: Clone + fmt::Debug + Send + Sync + 'static;
 
-    /// Returns whether an observer that starts late can miss this event.
+    /// Returns whether a late or slow observer can miss this event.
     #[doc(hidden)]
     fn is_droppable(&self) -> bool;
 
@@ -124,7 +124,7 @@ impl<E: WorkEvent> EventLog<E> {
 
     pub(super) fn push(&self, event: E) {
         self.0.send_modify(|log| {
-            // Makes room first: a queue that grows beyond its capacity doubles.
+            // Removes an event before adding one, because a full `VecDeque` doubles its capacity to grow.
             if log.events.len() >= MAX_EVENTS
                 && let Some(oldest) = log.events.iter().position(|(_, event)| event.is_droppable())
             {
@@ -140,7 +140,7 @@ impl<E: WorkEvent> EventLog<E> {
         self.0.send_modify(|log| log.closed = true);
     }
 
-    /// Returns a stream of all events from the beginning.
+    /// Returns a stream of the events from the beginning, without those that were dropped.
     pub(super) fn watch(&self) -> EventStream<E> {
         let start = (0, self.0.subscribe());
         let stream = futures_util::stream::unfold(start, |(from, mut changes)| async move {
@@ -155,9 +155,10 @@ impl<E: WorkEvent> EventLog<E> {
     }
 }
 
-/// A stream of all events of one piece of work, which ends with the work.
+/// A stream of the events of one piece of work. It ends when the work ends.
 ///
-/// Dropping the stream affects neither the work nor other observers. A slow observer misses at most progress events.
+/// Dropping the stream affects neither the work nor other observers. A late or slow observer can miss events that only
+/// report progress, such as [`JobEvent::Progress`] and [`JobEvent::Downloading`].
 #[must_use = "a stream does nothing unless polled"]
 pub struct EventStream<E>(BoxStream<'static, E>);
 
@@ -165,8 +166,9 @@ pub struct EventStream<E>(BoxStream<'static, E>);
 pub type JobEvents = EventStream<JobEvent>;
 
 impl<E> EventStream<E> {
-    /// Returns the next event, or `None` when the work has ended. [`WorkHandle::wait`](super::WorkHandle::wait) returns its
-    /// result.
+    /// Returns the next event, or `None` when the work has ended.
+    ///
+    /// [`WorkHandle::wait`](super::WorkHandle::wait) returns the result of the work.
     ///
     /// # Cancel safety
     /// Dropping the future loses no event.

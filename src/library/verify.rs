@@ -22,7 +22,8 @@ pub struct Verdict {
     pub id: String,
     /// The condition of the clip.
     pub condition: Condition,
-    /// The recorded SHA-256 in hex, from the clip's own sidecar, or else from that of a child.
+    /// The recorded SHA-256 in hex, from the clip's own sidecar. If there is none, [`Library::verify_family`] uses the
+    /// one that a child clip recorded.
     pub recorded: Option<String>,
     /// The size and hash of the existing bytes.
     pub found: Option<ClipDigest>,
@@ -33,13 +34,13 @@ pub struct Verdict {
 #[non_exhaustive]
 #[cfg_attr(feature = "ffi", derive(uniffi::Enum))]
 pub enum Condition {
-    /// The hash of its bytes is the recorded one.
+    /// The hash of the clip's bytes is the recorded one.
     Intact,
-    /// The hash of its bytes is not the recorded one.
+    /// The hash of the clip's bytes is not the recorded one.
     Damaged,
     /// The clip does not exist, but its sidecar or a child refers to it.
     Missing,
-    /// The clip has a sidecar without a hash, as clips of ima2-gen do.
+    /// No hash is recorded: the clip's sidecar has none, like the sidecars that ima2-gen writes.
     Unrecorded,
     /// The clip has no sidecar. If a child has recorded its hash, the bytes match it.
     NoSidecar,
@@ -50,7 +51,7 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// Returns the word in JSON.
+    /// Returns the word that stands for the condition in JSON.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Intact => "intact",
@@ -84,8 +85,8 @@ impl Library {
         digest.ok_or_else(|| Error::not_found(format!("{action} of {self}")))
     }
 
-    /// Hashes every clip of a family, in its order, and compares the hashes with the recorded ones. If a clip's own
-    /// sidecar has no hash, the one that its children recorded is used.
+    /// Hashes every clip of a family, in the order of the family, and compares the hashes with the recorded ones. If a
+    /// clip's own sidecar has no hash, uses the one that its children recorded.
     ///
     /// # Cancel safety
     /// Dropping the stream loses nothing.
@@ -119,8 +120,8 @@ impl Library {
             .buffered(CONCURRENT_HASHES)
     }
 
-    /// Hashes every clip of the library and compares the hash with the one in its sidecar. Sidecars without a clip come
-    /// last. Reads the names once at the start.
+    /// Hashes every clip of the library and compares the hash with the one in the clip's sidecar. Sidecars without a
+    /// clip come last. Lists the library once, when the stream is first polled.
     ///
     /// # Errors
     /// The first and only item is an error if the library cannot be listed.

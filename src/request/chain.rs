@@ -5,9 +5,9 @@ use crate::money::UsdTicks;
 
 /// A request for several clips under one budget, each of which continues the previous one.
 ///
-/// A chain is identified by its name, or else by a hash of the request. Sending the same request again resumes the same
-/// chain at the first missing clip, and makes nothing if no clip is missing. Set a name to make another chain from the
-/// same prompts.
+/// A chain is identified by its name, or if it has none, by a hash of its start and steps. Sending the same request
+/// again resumes the same chain at the first missing clip, and makes no clip if none is missing. Set a name to make
+/// another chain from the same prompts.
 ///
 /// ```
 /// use reelkin::{ChainRequest, ContinueRequest, GenerateRequest, usd};
@@ -28,11 +28,12 @@ pub struct ChainRequest {
     pub start: ChainStart,
     /// The following clips, at most [`MAX_STEPS`](Self::MAX_STEPS). Each continues the clip before it.
     pub steps: Vec<ContinueRequest>,
-    /// The maximum total cost: actual costs of finished clips plus estimates for the rest. With a budget, a clip whose
-    /// price is not in the model table is refused. The costs of planning prompts are not estimated; they count once
-    /// they are known.
+    /// The maximum total cost: actual costs of finished clips plus estimates for the rest. With a budget, the chain
+    /// fails if the model table has no price for one of the remaining clips. The cost of planning a prompt is not
+    /// estimated, and counts once it is known.
     pub budget: Option<UsdTicks>,
-    /// The chain's id: 1 to 64 letters, digits, `-`, `_` and `.`, starting with a letter or digit.
+    /// The chain's id: 1 to 64 letters, digits, `-`, `_` and `.`, starting with a letter or digit. Defaults to a hash
+    /// of the start and the steps.
     pub name: Option<String>,
 }
 
@@ -45,8 +46,8 @@ pub enum ChainStart {
     Clip(MediaInput),
     /// A new clip. It is clip 0, and the first one to be made.
     Generate(Box<GenerateRequest>),
-    /// An existing chain, by its id. [`steps`](ChainRequest::steps) may be empty; otherwise they replace all steps that
-    /// are not sent yet. A prompt that moderation refused is not sent again unchanged.
+    /// An existing chain, by its id. If [`steps`](ChainRequest::steps) is not empty, it replaces all steps of the chain
+    /// that have failed or were not sent. A prompt that moderation refused is not sent again unchanged.
     Record(String),
 }
 

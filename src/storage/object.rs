@@ -1,4 +1,4 @@
-//! Reads an object in several requests, all of the same version.
+//! Reads one version of an object in several requests.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ const REQUEST_BYTES: u64 = 8 << 20;
 /// The maximum number of concurrent requests while a whole object is read.
 const CONCURRENT_READS: usize = 2;
 
-/// A version of an object. Every request is conditional on its entity tag, so that pieces of two versions are never
-/// combined.
+/// A version of an object. If the store returns an entity tag, every request is conditional on it, so that pieces of
+/// two versions are never combined.
 #[derive(Debug, Clone)]
 pub(crate) struct Object {
     store: Arc<dyn ObjectStore>,
@@ -47,7 +47,7 @@ impl Object {
         }
     }
 
-    /// Reads exactly the bytes of a range.
+    /// Reads exactly the bytes of a range. Fails if the object has been replaced since it was opened.
     pub(crate) async fn range(&self, range: Range<u64>, action: &str) -> Result<Bytes> {
         let expected = range.end - range.start;
         let options = GetOptions {
@@ -65,7 +65,7 @@ impl Object {
         }
     }
 
-    /// Reads the object in order, with one request of bounded size per piece.
+    /// Reads the object as a stream of pieces in order. Each piece is one request of at most [`REQUEST_BYTES`].
     pub(crate) fn pieces(self, action: &str) -> impl Stream<Item = Result<Bytes>> + Send + use<> {
         let action: Arc<str> = action.into();
         let (size, step) = (self.size, REQUEST_BYTES);

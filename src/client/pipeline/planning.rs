@@ -1,7 +1,7 @@
-//! Plans the prompt of a verb: decides whether to plan, gathers the planner's input, and writes the result into the
+//! Plans the prompt of a clip: decides whether to plan, collects the planner's input, and writes the result into the
 //! sidecar.
 //!
-//! How the planner asks the language model is the matter of `crate::planner`.
+//! The query to the language model is in `crate::planner`.
 
 use std::borrow::Cow;
 
@@ -28,7 +28,7 @@ pub(crate) const PLANNER_PICTURE_SIDE: u32 = 768;
 /// JPEG quality of an image for the planner. From 90 up a JPEG keeps its chroma at full resolution.
 #[cfg(feature = "media")]
 pub(crate) const PLANNER_PICTURE_QUALITY: u8 = 90;
-/// Maximum number of earlier prompts of a series that a planner sees.
+/// Maximum number of earlier prompts of a series in the planner's input.
 const MAX_SERIES_PROMPTS: usize = 4;
 
 /// Describes the clip whose prompt is to be planned.
@@ -36,7 +36,7 @@ const MAX_SERIES_PROMPTS: usize = 4;
 pub(crate) struct PlanningRequest<'a> {
     /// The planning option of the request.
     choice: &'a PlanChoice,
-    /// The input of the planner. The content of the images and the prompts of the series are added when it is asked.
+    /// The input of the planner. [`plan_prompt`] adds the content of the images and the prompts of the series.
     input: PlannerInput,
     /// The images of the input, in the same order.
     pictures: Vec<PlannerPicture<'a>>,
@@ -65,7 +65,7 @@ pub(crate) fn choice_for_continuation(client: &VideoClient, choice: &PlanChoice)
 }
 
 impl<'a> PlanningRequest<'a> {
-    /// Describes a clip of `generate`, or with a lineage a clip of `continue_from`.
+    /// Describes a clip of `generate` or `continue_from`. For the latter, `lineage` describes the clips before it.
     pub(crate) fn generate(
         client: &VideoClient,
         request: &'a GenerateRequest,
@@ -174,7 +174,7 @@ fn pictures(media: &GenerateInputs, mode: Mode) -> Vec<(PlannerImage, PlannerPic
     all
 }
 
-/// The result of planning: the prompt to send, and what the sidecar says about it.
+/// The result of planning: the prompt to send, and the fields of the sidecar that describe it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct PromptPlan {
     /// The prompt that is sent.
@@ -186,8 +186,8 @@ pub(crate) struct PromptPlan {
     series: Option<VideoSeries>,
 }
 
-/// Plans the prompt of a clip if client and request ask for it, and finds the place of the clip in its series. Sends
-/// at most one paid query to a language model, and no create request.
+/// Plans the prompt of a clip if the options of the client and the request enable planning, and reads the earlier
+/// prompts of the clip's series. Sends at most one paid query to a language model, and no create request.
 ///
 /// # Errors
 /// Those of [`planner::plan`]; `Library` if the series cannot be read.
@@ -259,7 +259,7 @@ fn settings<'a>(client: &'a VideoClient, request: &PlanningRequest<'a>) -> Optio
     }
 }
 
-/// Returns an ancestor as the planner sees it.
+/// Converts an entry of the lineage into an ancestor for the planner's input.
 fn ancestor(entry: &ContinuityEntry) -> Ancestor {
     Ancestor {
         role: entry.role.as_str().to_owned(),
@@ -281,7 +281,7 @@ async fn read_pictures(images: &mut [PlannerImage], pictures: &[PlannerPicture<'
             PlannerPicture::Media(ResolvedMedia::Url(url)) if url.starts_with("https://") => {
                 Some(QueryPart::ImageUrl(url.clone()))
             }
-            // The planner cannot read a file of the service or a link to this machine.
+            // Without content: a local file, a file of the Files API, and a URL that is not https.
             PlannerPicture::Media(_) => None,
         };
     }
@@ -347,7 +347,7 @@ impl PromptPlan {
     /// Writes the prompts, the planner and the series into the sidecar of a finished clip.
     pub(crate) fn write_into(self, record: &mut ClipRecord) {
         record.user_prompt.clone_from(&self.user_prompt);
-        // The last entry of the branch is the clip itself.
+        // The last entry of `video_continuity` is the clip itself.
         let continuity = record.video_continuity.as_mut();
         if let Some(entry) = continuity.and_then(|continuity| continuity.entries.last_mut()) {
             entry.user_prompt = self.user_prompt;

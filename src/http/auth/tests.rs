@@ -1,4 +1,5 @@
-//! Tests when a token source is called and how its tokens are used. The clock is paused and moves only by `advance`.
+//! Tests when a token source is called and how its tokens are used. The clock is paused: it moves by `advance`, and to
+//! the next timer when all tasks wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +13,8 @@ use super::*;
 const DEADLINE: Duration = Duration::from_secs(30);
 const LIFE: Duration = Duration::from_secs(1000);
 
-/// A source that returns `token-0`, `token-1`, ... or errors, each after the test permits it.
+/// A credential with a source that returns `token-0`, `token-1`, ... or errors. Each call returns after the test adds a
+/// permit to `answers`.
 struct Bench {
     credential: Credential,
     asked: Arc<AtomicUsize>,
@@ -109,7 +111,7 @@ async fn a_token_is_refreshed_in_the_background_before_it_expires() {
     assert_eq!(bench.get().await.unwrap(), "token-0");
     assert_eq!(bench.asked(), 1);
     advance(Duration::from_secs(2)).await;
-    // The source was called and has not returned yet.
+    // The refresh calls the source, which does not return before the next permit.
     for _ in 0..3 {
         assert_eq!(bench.get().await.unwrap(), "token-0");
         bench.settle().await;
@@ -186,7 +188,7 @@ async fn a_rejected_token_is_discarded_unless_it_was_replaced() {
     let old = bench.credential.header(DEADLINE).await.unwrap();
     assert!(bench.credential.invalidate(&old));
     assert_eq!(bench.get().await.unwrap(), "token-1");
-    // A slow request that was sent with the first token.
+    // The service rejects the old token again, in the reply to a slow request that was sent with it.
     assert!(bench.credential.invalidate(&old));
     assert_eq!(bench.get().await.unwrap(), "token-1");
     assert_eq!(bench.asked(), 2);

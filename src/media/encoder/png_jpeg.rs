@@ -6,7 +6,8 @@ use crate::media::frames::frame::Frame;
 impl Frame {
     /// Encodes the frame as PNG, without loss.
     ///
-    /// It favors speed: a frame of 720 lines takes a few milliseconds, and is not larger than with ffmpeg's defaults.
+    /// Compression is set to fast: a frame of 720 lines takes a few milliseconds, and the PNG is not larger than with
+    /// ffmpeg's defaults.
     ///
     /// # Errors
     ///
@@ -24,7 +25,7 @@ impl Frame {
         Ok(out)
     }
 
-    /// Encodes the frame as JPEG. `quality` is 1 to 100. From 90 up, color keeps its full resolution.
+    /// Encodes the frame as JPEG. `quality` is 1 to 100. At 90 and above, color is encoded at full resolution.
     ///
     /// # Errors
     ///

@@ -10,7 +10,7 @@ use crate::media::container::clip::Clip;
 use crate::media::libav::flags;
 use crate::media::source::Format;
 
-/// Maximum bytes of packets to keep. The rest of a longer run is decoded while it is read.
+/// Number of bytes after which reading ends. The caller decodes the rest of a longer run while reading it.
 const MAX_BYTES: usize = 64 << 20;
 /// Approximate bytes that libav needs for a packet besides its data.
 const PACKET_OVERHEAD: usize = 256;
@@ -25,13 +25,13 @@ pub(super) struct PacketRun {
 }
 
 impl PacketRun {
-    /// Reads packets until they determine which frame is the target.
+    /// Reads packets until they determine which frame is the target, the clip ends, or [`MAX_BYTES`] is reached.
     ///
     /// With `from_key`, packets before the first key frame are skipped.
     pub(super) fn read(clip: &mut Clip, target: Target, from_key: bool) -> Result<Self> {
         let mut run = Self::default();
         let mut bytes = 0;
-        // The decoding times of Matroska are guesses of the demuxer.
+        // Matroska stores no decoding times, so the demuxer guesses them.
         let trusts_dts = clip.format == Format::Mov;
         while bytes < MAX_BYTES {
             let Some(packet) = clip.next_packet()? else {
@@ -61,10 +61,11 @@ impl PacketRun {
     }
 }
 
-/// Returns the packets that a plan needs: those up to its last one, without disposable frames that it does not keep.
+/// Returns the packets that a plan needs: those up to the last packet of the plan, without the disposable frames that
+/// the plan does not keep.
 pub(super) fn needed_packets(clip: &Clip, mut packets: Vec<Packet>, plan: &DecodePlan) -> Vec<Packet> {
     packets.truncate(plan.packets);
-    // Packets after a new configuration of the codec may have another syntax.
+    // After a new codec configuration, packets may have another syntax, so none are removed.
     if packets.iter().any(flags::has_new_extradata) {
         return packets;
     }

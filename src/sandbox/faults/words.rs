@@ -1,4 +1,4 @@
-//! The words of the fault language: operations, causes of a 429 and forms of moderation.
+//! The words in the text form of faults: operations, causes of a 429 and forms of moderation.
 
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +50,7 @@ words!(FaultOperation {
     Other = "other",
 });
 
-/// The cause that a 429 names. The code is the same for all three.
+/// The cause that the message of a 429 states. The error code is the same for all three causes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RateLimitCause {
@@ -72,21 +72,21 @@ words!(RateLimitCause {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ModerationShape {
-    /// HTTP 400 on the poll, `imagine:content-moderated`.
+    /// The poll returns HTTP 400 with the code `imagine:content-moderated`.
     Http400,
-    /// The same with `usage`: the job was charged.
+    /// The same reply as [`Http400`](Self::Http400), with `usage`, because the job was charged.
     Http400Billed,
-    /// HTTP 400 on the poll, with the older code.
+    /// The poll returns HTTP 400 with the older code, `Client specified an invalid argument`.
     Http400Old,
-    /// `done`, `respect_moderation` false, `url` null.
+    /// The poll returns `done` with `respect_moderation` false and a `url` of null.
     UrlNull,
-    /// `done`, `respect_moderation` false, `url` empty.
+    /// The poll returns `done` with `respect_moderation` false and an empty `url`.
     UrlEmpty,
-    /// `done`, `respect_moderation` false, no `url`.
+    /// The poll returns `done` with `respect_moderation` false and no `url`.
     UrlMissing,
-    /// `done`, `video` null.
+    /// The poll returns `done` with a `video` of null.
     VideoNull,
-    /// `failed` with `invalid_argument`.
+    /// The poll returns `failed` with the code `invalid_argument`.
     Failed,
 }
 

@@ -37,7 +37,7 @@ fn file_object(file: &StoredFile, base: &BaseUrl) -> Value {
     body
 }
 
-/// `POST /v1/files`
+/// Handles `POST /v1/files`: stores a file.
 pub(super) async fn upload(
     State(app): State<App>,
     Extension(base): Extension<BaseUrl>,
@@ -72,7 +72,7 @@ pub(super) async fn upload(
                 "expires_after must be sent before the file field.",
             ));
         }
-        // `Field::text` would link tables for every character encoding, half a megabyte.
+        // `Field::text` is not used: it would add half a megabyte of tables of character encodings to the program.
         let value = field.bytes().await.map_err(malformed)?;
         let value = String::from_utf8(value.into())
             .map_err(|_| Refusal::invalid(format!("{name} must be UTF-8 text.")))?;
@@ -121,7 +121,7 @@ pub(super) struct ListQuery {
     after: Option<String>,
 }
 
-/// `GET /v1/files`
+/// Handles `GET /v1/files`: lists the files.
 pub(super) async fn list(
     State(app): State<App>,
     Extension(base): Extension<BaseUrl>,
@@ -169,7 +169,7 @@ pub(super) async fn list(
     ))
 }
 
-/// `GET /v1/files/{id}`
+/// Handles `GET /v1/files/{id}`: returns the metadata of a file.
 pub(super) async fn retrieve(
     State(app): State<App>,
     Extension(base): Extension<BaseUrl>,
@@ -179,7 +179,7 @@ pub(super) async fn retrieve(
     Ok(json_response(StatusCode::OK, &file_object(&file, &base)))
 }
 
-/// `DELETE /v1/files/{id}`
+/// Handles `DELETE /v1/files/{id}`: deletes a file.
 pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Refusal> {
     app.files.get(&id)?;
     app.files.remove(&id);
@@ -189,7 +189,7 @@ pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Re
     ))
 }
 
-/// `GET /v1/files/{id}/content`
+/// Handles `GET /v1/files/{id}/content`: returns the bytes of a file.
 pub(super) async fn content(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -209,7 +209,7 @@ struct PublishBody {
     expires_after: Option<i64>,
 }
 
-/// `POST /v1/files/{id}/public-url`
+/// Handles `POST /v1/files/{id}/public-url`: gives a file a public URL.
 pub(super) async fn publish(
     State(app): State<App>,
     Extension(base): Extension<BaseUrl>,
@@ -232,7 +232,7 @@ pub(super) async fn publish(
     Ok(json_response(StatusCode::OK, &body))
 }
 
-/// `POST /v1/files/{id}/public-url/revoke`
+/// Handles `POST /v1/files/{id}/public-url/revoke`: removes the public URL of a file.
 pub(super) async fn revoke(
     State(app): State<App>,
     Extension(base): Extension<BaseUrl>,
@@ -248,7 +248,7 @@ pub(super) async fn revoke(
     Ok(json_response(StatusCode::OK, &body))
 }
 
-/// `GET` of a public URL, without a key.
+/// Handles `GET` of a public URL, which needs no API key.
 pub(super) async fn public(
     State(app): State<App>,
     Path((token, _)): Path<(String, String)>,

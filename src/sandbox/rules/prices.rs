@@ -1,6 +1,6 @@
 //! The price of a video job, in ticks of 1e-10 USD.
 //!
-//! Owns the sandbox's own copy of the service's price list (October 2026). Calculates with integers only.
+//! Contains the sandbox's copy of the service's price list (October 2026). Calculates with integers only.
 
 use super::video_model::{Resolution, VideoModel};
 

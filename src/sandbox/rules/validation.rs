@@ -1,7 +1,7 @@
 //! Checks video requests by the service's rules.
 //!
-//! Owns the checks that are made before a create is answered, and the wording of each refusal. What fails later
-//! fails in `render::job`.
+//! Defines the checks that are made before a create request is answered, and the wording of each refusal. Failures
+//! after that are in `render::job`.
 
 use super::limits::{
     KEYFRAMES_PER_SECOND, LIFETIME_SECONDS, MAX_CLASSIC_REFERENCE_SECONDS, MAX_KEYFRAMES, MAX_REFERENCES,
@@ -15,7 +15,7 @@ use super::video_body::{
 use super::video_model::{Resolution, VideoModel};
 use super::video_request::{Generation, MediaRef, PublicUrl, RequestKind, StorageRequest, VideoRequest};
 
-/// The model of a request that names none.
+/// The model for a request that does not specify one.
 const DEFAULT_MODEL: &str = "grok-imagine-video";
 
 /// Checks `POST /v1/videos/generations`.
@@ -217,8 +217,8 @@ fn check_keyframes(keyframes: Vec<WireKeyframe>, seconds: u32) -> Result<Vec<(u3
                 "Keyframe timestamp {at}s must be strictly between 0 and the duration of {seconds}s."
             )));
         }
-        // A keyframe close to an end of the clip snaps to the nearest inner slot: the end slots belong to `image` and
-        // `last_frame`. Whole milliseconds make the rounding exact, which a multiplied float would not be.
+        // A keyframe close to an end of the clip moves to the nearest inner slot, because the slots at the ends are for
+        // `image` and `last_frame`. Integer arithmetic on milliseconds rounds exactly, unlike floats.
         let millis = (at * 1000.0).round() as u32;
         let slot =
             ((millis * KEYFRAMES_PER_SECOND + 500) / 1000).clamp(1, seconds * KEYFRAMES_PER_SECOND - 1);
@@ -295,7 +295,7 @@ fn check_storage(options: Option<WireStorage>) -> Result<Option<StorageRequest>,
     }))
 }
 
-/// Checks the lifetime that a stored file or a public URL asks for.
+/// Checks the requested lifetime of a stored file or a public URL.
 pub(crate) fn check_lifetime(field: &str, seconds: Option<i64>) -> Result<(), Refusal> {
     match seconds {
         Some(seconds) if !LIFETIME_SECONDS.contains(&seconds) => Err(Refusal::invalid(format!(

@@ -7,8 +7,8 @@ use crate::library::Drift;
 use crate::media::{Frame, FramePosition, MediaOptions, nonblocking, statistics_of_both};
 use crate::request::MediaInput;
 
-/// Minimum contrast and sharpness for a ratio. Lower values are those of a plain image, and a ratio to them has no
-/// meaning.
+/// Minimum contrast and sharpness in a ratio, to which lower values are raised. Images with lower values are nearly
+/// uniform, and a ratio of such values has no meaning.
 const MIN_STATISTIC: f64 = 0.5;
 
 /// Returns the last frame of a clip.
@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(same, Drift::new(0.0, 1.0, 1.0));
         let dark = measure(anchor.clone(), striped([50, 90])).await.unwrap();
         assert!((dark.contrast_ratio - 0.5).abs() < 0.01 && (dark.sharpness_ratio - 0.25).abs() < 0.01);
-        // 70 levels in each of three channels.
+        // The mean of each of the three channels differs by 70 levels: 70 * sqrt(3) = 121.2.
         assert!((dark.color_delta - 121.2).abs() < 0.1, "{dark:?}");
         assert!(dark.warning().is_some());
         // The ratio to a black frame is still a finite number.
