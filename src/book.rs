@@ -1,4 +1,4 @@
-//! Makes the Rust examples of the book doctests. `docs/example.rs` starts the sandbox that they run with.
+//! Runs the Rust examples of the book as doctests. `docs/example.rs` starts the sandbox that the examples use.
 
 #[doc = include_str!("../docs/src/guide/budgets.md")]
 struct Budgets;

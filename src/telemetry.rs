@@ -1,8 +1,8 @@
 //! `tracing` spans for the client's verbs.
 //!
-//! Owns the spans of the verbs and how a span is marked as failed. Field names are those of the service's own SDK
-//! (`gen_ai.*`) and of OpenTelemetry (`otel.*`, `error.type`). Does not know exporters or prompts: a span gets a prompt
-//! only where the request is sent, and only if the user enabled that.
+//! Creates the span of each verb, and marks spans as failed. Field names are those of the service's own SDK
+//! (`gen_ai.*`) and of OpenTelemetry (`otel.*`, `error.type`). Independent of exporters. The spans of verbs contain no
+//! prompts: a prompt is recorded only in the span of the request that sends it, and only if the user enabled that.
 //!
 //! A span is never entered across an `.await`. It is attached to the future instead.
 
@@ -11,7 +11,7 @@ use tracing::{Instrument as _, Span, info_span};
 
 use crate::error::{Error, Result};
 
-/// A verb of the client, as telemetry names it.
+/// An operation of the client that has its own span.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Verb {
     Generate,
@@ -62,7 +62,8 @@ pub(crate) fn record_model(model: &str) {
     Span::current().record("gen_ai.request.model", model);
 }
 
-/// Converts a count to a signed integer. OpenTelemetry has no unsigned ones and would export the count as text.
+/// Converts a count to a signed integer, or returns `None` if it does not fit. OpenTelemetry has no unsigned integers,
+/// and an unsigned count would be exported as text.
 pub(crate) fn to_signed(count: impl Into<u64>) -> Option<i64> {
     i64::try_from(count.into()).ok()
 }

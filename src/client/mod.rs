@@ -1,7 +1,8 @@
 //! The client: [`VideoClient`], its builder, and its verbs.
 //!
-//! A verb checks its request, reads the inputs, submits, waits, downloads, verifies and saves. This module owns the
-//! order of those steps. It knows nothing about HTTP, libav or file names.
+//! A verb is an operation of the client, such as [`VideoClient::generate`]. It checks its request, reads the inputs,
+//! submits, waits, downloads, verifies and saves. This module defines the order of those steps, independently of HTTP,
+//! libav and file names.
 
 mod builder;
 mod outcome;
@@ -40,8 +41,8 @@ pub type JobHandle = WorkHandle<Clip>;
 
 /// Makes clips and saves them in a library.
 ///
-/// Clones are cheap and share the connections, the rate limiter and the library. The async functions need a tokio
-/// runtime, in which the work continues when a future is dropped.
+/// Clones are cheap and share the connections, the rate limiter and the library. The async functions require a tokio
+/// runtime. The work runs in tasks of that runtime, and continues if the future is dropped.
 ///
 /// ```no_run
 /// use reelkin::{GenerateRequest, VideoClient, secs};
@@ -137,11 +138,12 @@ impl VideoClient {
         })
     }
 
-    /// Makes a new clip. Await the future for the clip, or [`start`](Generate::start) it for a handle.
+    /// Makes a new clip. Awaiting the [`Generate`] returns the clip; its method [`start`](Generate::start) returns a
+    /// handle.
     ///
     /// # Errors
-    /// `InvalidRequest` before anything is paid; `SubmissionUnknown` if the request was sent and no usable reply came.
-    /// Every error after the request was accepted has the id of the job.
+    /// `InvalidRequest` before anything is paid; `SubmissionUnknown` if the request was sent but no usable reply was
+    /// received. Every error after the service accepted the request contains the id of the job.
     ///
     /// # Cancel safety
     /// Dropping the future after its first poll stops nothing: the work continues, and the clip is saved.
@@ -155,8 +157,8 @@ impl VideoClient {
 
     /// Checks the fields of a request and the length of its source clip, and estimates the cost. Sends nothing.
     ///
-    /// What only the verb checks is not part of it: the content of images, the last frame of the source, budgets, and
-    /// whether a failed step of a chain may be sent again.
+    /// Does not check the content of images, the last frame of the source clip, budgets, or whether a failed step of a
+    /// chain may be sent again. These are checked only when the clip is made.
     ///
     /// ```
     /// # async fn run(client: reelkin::VideoClient) -> reelkin::Result<()> {
@@ -191,11 +193,12 @@ impl VideoClient {
         request.check(&self.inner.models, &self.inner.defaults, self.inner.validation)
     }
 
-    /// Picks up a job by its id, in any process: waits for the job, and downloads and saves its clip. If the library
-    /// already has the clip, the job ends at once with that clip.
+    /// Resumes a job by its id, even if another process or library sent it: waits for the job, and downloads and saves
+    /// its clip. If the library already has the clip, the handle returns that clip at once.
     ///
     /// # Errors
-    /// `InvalidRequest` for an invalid id. Waiting returns an error if the service does not know the job.
+    /// `InvalidRequest` for an invalid id. If the service does not know the job, [`wait`](WorkHandle::wait) returns an
+    /// error.
     ///
     /// # Cost
     /// None. Polling a job and downloading its clip are free.
@@ -214,8 +217,8 @@ impl VideoClient {
         Ok(started.with_id(id))
     }
 
-    /// Returns what was spent on requests that were started in a range of time, in milliseconds since 1970 UTC. `..` is
-    /// the whole ledger of the library. See [`Library::spent`].
+    /// Returns what was spent on requests that were created in a time range, in milliseconds since the Unix epoch. The
+    /// range `..` includes everything. See [`Library::spent`].
     ///
     /// # Errors
     /// `Library` if the ledger cannot be read.
@@ -226,17 +229,17 @@ impl VideoClient {
     /// Stops all work of this client and of its clones, for a program that is about to exit. This also stops calls
     /// whose job has no id yet.
     ///
-    /// A request that is not sent yet is never sent: its call ends with an error of kind `stopped`, and the money that
-    /// was reserved for it is released. A request that is being sent is completed, and its job is recorded. Waits for
-    /// jobs end as with [`stop_waiting`](WorkHandle::stop_waiting). When the calls have returned, all of that is done.
-    /// A later [`recover`](Self::recover) of another client finishes the jobs.
+    /// A request that has not been sent is never sent: its call returns an error of kind `stopped`, and its reserved
+    /// money is released. A request that is being sent is completed, and its job is recorded. Waits for jobs end as
+    /// with [`stop_waiting`](WorkHandle::stop_waiting). All of this is done once the calls of this client have
+    /// returned. To finish the jobs later, call [`recover`](Self::recover) on another client.
     ///
     /// This cannot be undone: the client never sends a paid request again.
     pub fn stop(&self) {
         self.stop_signal().stop();
     }
 
-    /// Returns whether a paid request is being sent and has no answer yet.
+    /// Returns whether this client or a clone of it is sending a paid request or waiting for the answer to one.
     pub fn is_sending(&self) -> bool {
         self.stop_signal().is_sending()
     }
@@ -245,7 +248,7 @@ impl VideoClient {
         &self.inner.stop
     }
 
-    /// Lists the models of the service that the key has access to.
+    /// Lists the models of the service that the API key can use.
     ///
     /// # Errors
     /// `Auth` for an invalid key, `Network` if the service does not answer.

@@ -1,6 +1,6 @@
 //! Finds, measures and sends the source clip of an edit, an extension or a continuation.
 //!
-//! Also opens a clip for everything else that reads one. What the clip is used for is the matter of the verbs.
+//! Also opens clips for other code that reads them. The callers decide what a clip is used for.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,9 +17,10 @@ use crate::request::{MediaContent, MediaInput, ResolvedMedia, TransportChoice};
 use crate::storage::{ClipDigest, ClipReader, sha256_hex};
 use tempfile::TempPath;
 
-/// Maximum size of a clip that is sent inside the request, which takes one exchange instead of three.
+/// Maximum size of a clip that [`TransportChoice::Auto`] sends inline although an upload is possible: one exchange
+/// instead of three. A larger clip of a bucket is fetched into a temporary file instead of memory.
 const MAX_INLINE_BYTES: u64 = 8 << 20;
-/// Maximum size of an upload to the service's Files API that all of its documentation agrees on.
+/// Documented maximum size of an upload to the service's Files API: the lower of the two limits that its pages state.
 const MAX_UPLOAD_BYTES: u64 = 48_000_000;
 /// Maximum size of a source clip.
 const MAX_CLIP_BYTES: u64 = 2 << 30;
@@ -49,7 +50,7 @@ pub(crate) enum LocalClip {
     Stored(ClipReader),
 }
 
-/// The measured properties of a local clip. All are `None` without libav.
+/// The measured properties of a local clip. All are `None` without the feature `media`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ClipFacts {
     pub(crate) length: Option<Duration>,
@@ -75,7 +76,8 @@ impl ClipSource {
     /// Finds a clip without sending anything.
     ///
     /// # Errors
-    /// `NotFound` or `InvalidRequest`, with the name of the clip and what would be valid.
+    /// `NotFound` or `InvalidRequest`, with the name of the clip and what would be valid. `Library` if the library
+    /// cannot be read.
     pub(crate) async fn find(client: &VideoClient, input: &MediaInput) -> Result<Self> {
         let name = input.display_name();
         let context = InputContext::clip(&name);
@@ -138,10 +140,11 @@ impl ClipSource {
         })
     }
 
-    /// Makes the clip part of a request, either inline or as an upload to the service's Files API.
+    /// Prepares the clip for a request: inline, or by uploading it to the service's Files API.
     ///
     /// # Errors
-    /// `InvalidRequest` if the clip cannot be read, `Network` if an upload failed. Nothing was paid in either case.
+    /// `NotFound` or `InvalidRequest` if the clip cannot be read, `Library` if it cannot be fetched from its bucket, or
+    /// the error of the upload. The create request has not been sent in any of these cases.
     pub(crate) async fn send(self, client: &VideoClient, choice: TransportChoice) -> Result<SentClip> {
         let Some(local) = self.local else {
             let media = self
@@ -211,7 +214,7 @@ impl SentClip {
 }
 
 impl LocalClip {
-    /// Returns the content to send, and the temporary file that holds it if the clip had to be fetched.
+    /// Returns the content to send. A large clip of a bucket is fetched into a temporary file, which is also returned.
     async fn content(&self, client: &VideoClient, name: &str) -> Result<(MediaContent, Option<TempPath>)> {
         let context = InputContext::clip(name);
         let length = match self {
@@ -280,7 +283,8 @@ impl LocalClip {
         })
     }
 
-    /// Checks that the last frame decodes. An extension starts on it, and the service would charge for a damaged one.
+    /// Checks that the last frame of the clip decodes. An extension starts on that frame, and the service would charge
+    /// for the extension even if the frame is damaged.
     #[cfg(feature = "media")]
     pub(crate) async fn check_end(&self, name: &str) -> Result<()> {
         use crate::media::{FramePosition, MediaOptions, nonblocking};
@@ -303,8 +307,8 @@ impl LocalClip {
             .ok_or_else(|| InputContext::clip(name).invalid("it cannot be read again"))
     }
 
-    /// Returns where the clip can be read again after the job. `None` without a hash, and for a clip of the library,
-    /// which is found by its id.
+    /// Returns where the clip can be read again after the job. `None` for a file without a hash, and for a clip in a
+    /// bucket, which is found by its id.
     pub(crate) fn origin(&self, sha256: Option<&str>) -> Option<MediaOrigin> {
         Some(match self {
             Self::File(path) => MediaOrigin::File {
@@ -348,7 +352,7 @@ pub(crate) async fn hash(content: &MediaContent) -> Result<String> {
 /// Returns the SHA-256 of a file as hexadecimal digits, reading it in pieces.
 ///
 /// # Errors
-/// `InvalidRequest` if the file cannot be read.
+/// `InvalidRequest` if the file cannot be read, `Stopped` if the runtime was shut down.
 pub(crate) async fn hash_file(path: &Path) -> Result<String> {
     let path = path.to_owned();
     hash_blocking(move || match ClipDigest::read(&path) {

@@ -1,6 +1,6 @@
-//! Turns a job of the service into a clip of the library: waits for it, downloads, verifies and saves the clip.
+//! Waits for a job of the service, then downloads, verifies and saves its clip.
 //!
-//! Every end of a job is written to the journal here. This file sends nothing that is paid.
+//! Also writes the result of the job to the journal. Sends no paid request.
 
 use std::time::Duration;
 
@@ -22,29 +22,31 @@ use crate::money::UsdTicks;
 use crate::mutation::{Mutation, is_on};
 use crate::provider::FinishedJob;
 
-/// Maximum downloads of one clip: each attempt after an expired link or a damaged file uses a fresh link.
+/// Maximum number of times that one clip is downloaded. After an expired link or a damaged file, the next attempt uses
+/// a fresh link.
 const MAX_FRESH_LINKS: u32 = 3;
 
 /// A job of the service whose clip is not saved yet.
 pub(crate) struct PendingJob {
     job_id: JobId,
-    /// The id that its clip has or will have.
+    /// The id of the clip, which may not exist yet.
     clip_id: ClipId,
     owned: OwnedRecord,
-    /// The group of jobs with similar durations that it belongs to.
+    /// The group of jobs with similar durations that the job belongs to; `None` for a resumed job.
     kind: Option<String>,
     /// Whether its clip may be in the library under another id.
     may_have_clip: bool,
     /// `None` if the record has the draft, so that a waiting job does not hold it in memory.
     draft: Option<Box<ClipDraft>>,
-    /// When the work began, which the draft in the record does not say.
+    /// When the work began on the monotonic clock, which the draft in the record does not contain.
     started: Option<Instant>,
-    /// The time after which the service expects the first poll, if it said so.
+    /// The delay before the first poll that the service requested, if any.
     poll_after: Option<Duration>,
 }
 
 impl PendingJob {
-    /// Creates a pending job. `in_record` is whether the record has the draft, so that memory need not hold it.
+    /// Creates a pending job. `in_record` is whether the record has the draft. Such a draft is kept in memory only if
+    /// an input was given as bytes, which the record does not store.
     pub(crate) fn new(
         job_id: JobId,
         clip_id: ClipId,
@@ -118,8 +120,8 @@ pub(crate) async fn finish_with_record(
     reporter: &Reporter,
     mut job: Box<PendingJob>,
 ) -> Result<Clip, (Error, Box<JobRecord>)> {
-    // A job spends most of its life waiting. The futures before and after the wait are boxed, so that ten thousand
-    // waiting jobs do not hold memory for them.
+    // Most of this time is spent waiting for the service. The futures before and after the wait are boxed, so that ten
+    // thousand waiting jobs do not hold memory for them.
     let result = Box::pin(run_job(client, reporter, &mut job)).await;
     Box::pin(record_result(client, reporter, job, result)).await
 }
@@ -167,14 +169,14 @@ async fn record_result(
     }
 }
 
-/// Records why there is no clip. The record is closed if the error is final, and otherwise stays open for a later
-/// attempt.
+/// Records why there is no clip. Closes the record if the error is final, or if the service does not know the job id
+/// that a caller passed. Otherwise the record stays open for a later attempt.
 async fn record_error(mut owned: OwnedRecord, error: &Error) -> Result<JobRecord> {
     if error.is_final() || is_unknown_pickup(owned.record(), error) || is_on(Mutation::CloseUnsavedJob) {
         return owned.fail(error, error.cost_ticks().map(UsdTicks::new)).await;
     }
     let recorded = JobError::from(error);
-    // Any process may continue it from here.
+    // Without an owner in the record, any process can resume the job.
     owned
         .change(|record| {
             record.owner = None;
@@ -189,7 +191,8 @@ fn is_unknown_pickup(record: &JobRecord, error: &Error) -> bool {
     record.is_new_pickup() && error.kind() == ErrorKind::NotFound && matches!(error.status(), Some(404 | 410))
 }
 
-/// Returns the clip of a job and its cost: an existing clip, or the one that it waits for and saves.
+/// Returns the clip of a job and its cost. Waits for the job and saves the clip, unless the library already has the
+/// clip and its sidecar.
 async fn run_job(
     client: &VideoClient,
     reporter: &Reporter,
@@ -198,7 +201,8 @@ async fn run_job(
     // A crash may have left the clip with its sidecar, or the clip alone.
     let mut existing = Box::pin(find_existing_clip(client, job)).await?.map(Box::new);
     if existing.is_some() {
-        // A person accepted it from quarantine, and the process ended before it wrote the sidecar.
+        // A person may have accepted the clip from quarantine, in a process that ended before the acceptance was
+        // complete.
         let accepted = client.inner.library.finish_acceptance(job.owned.record());
         if let Some(accepted) = Box::pin(accepted).await? {
             existing = Some(Box::new(accepted));
@@ -222,7 +226,8 @@ async fn run_job(
     Box::pin(save_clip(client, reporter, job, unfinished, finished)).await
 }
 
-/// Downloads, verifies and saves the clip of a finished job. An `existing` clip without a sidecar gets its sidecar.
+/// Downloads, verifies and saves the clip of a finished job. If `existing` is a clip without a sidecar, writes the
+/// sidecar and downloads nothing.
 async fn save_clip(
     client: &VideoClient,
     reporter: &Reporter,
@@ -238,7 +243,7 @@ async fn save_clip(
     let done = owned.change(|record| {
         record.state = JobState::Done;
         record.cost = cost.or(record.cost);
-        // A saved reply that is used again is still the last one.
+        // A result that was read from the saved reply has no raw reply, and the saved reply is kept.
         if raw.is_some() {
             record.reply.clone_from(&raw);
         }
@@ -285,8 +290,8 @@ async fn save_clip(
     Ok((clip, finished.cost))
 }
 
-/// Waits for the end of a job. If the job had ended before and cannot be polled now, for example because the service no
-/// longer knows it, its saved reply is used, because the link in that reply may still be valid.
+/// Waits for the end of a job. If polling fails, for example because the service no longer knows the job, falls back to
+/// the reply that was saved when the job ended, if there is one. The link in that reply may still be valid.
 async fn wait(client: &VideoClient, reporter: &Reporter, job: &PendingJob) -> Result<FinishedJob> {
     let inner = &client.inner;
     let provider = &*inner.provider;
@@ -326,7 +331,8 @@ async fn find_existing_clip(client: &VideoClient, job: &PendingJob) -> Result<Op
     Ok(None)
 }
 
-/// Downloads a clip until it passes verification. Each further attempt asks the service for a fresh link.
+/// Downloads a clip until it passes verification, at most `MAX_FRESH_LINKS` times. Each further attempt uses a fresh
+/// link from the service.
 async fn download_verified(
     reporter: &Reporter,
     mut finished: FinishedJob,
@@ -403,7 +409,7 @@ fn no_link(finished: &FinishedJob, draft: &ClipDraft) -> DownloadError {
             "download the clip: the service put it at the upload URL and returned no link; give a fetch URL to save it in the library",
         ))
     } else if finished.no_video {
-        // Seen only where moderation withheld the clip.
+        // The service is known to return no video only if moderation withheld the clip.
         DownloadError::Failed(Error::new(
             ErrorKind::Moderated,
             "moderation withheld the clip: the service reports the job as done and returns no video",

@@ -1,6 +1,6 @@
 //! Reads and checks the images of a request before anything is paid.
 //!
-//! Also records what the sidecar says about each image. How images are encoded on the wire is the provider's matter.
+//! Also collects the sidecar's entries for the images. The provider encodes the images when it sends the request.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,8 +19,8 @@ use crate::request::{
 };
 use crate::storage::sha256_hex;
 
-/// Maximum size of an image. The service does not document its limit; for the images of its language models it is
-/// 20 MiB.
+/// Maximum size of an image. The service documents no limit for the images of video requests. 20 MiB is its limit for
+/// the images that its language models accept.
 const MAX_PICTURE_BYTES: u64 = 20 << 20;
 /// The role of the start image in records.
 const START_ROLE: &str = "image";
@@ -35,7 +35,8 @@ pub(crate) struct ReadImages {
     pub(crate) transports: Vec<InputTransport>,
     /// The file name of the start image, if it is a file.
     pub(crate) source_image: Option<String>,
-    /// The origin of the start image, for the comparison with the first frame of the clip.
+    /// Where the start image can be read again, to compare it with the first frame of the clip. `None` for a URL or a
+    /// `file_id`.
     pub(crate) start: Option<MediaOrigin>,
 }
 
@@ -93,7 +94,7 @@ pub(crate) async fn read_images(client: &VideoClient, request: &GenerateRequest)
     Ok(images)
 }
 
-/// Returns a time of whole milliseconds in seconds.
+/// Converts a time to seconds, and ignores fractions of a millisecond.
 #[expect(clippy::cast_precision_loss, reason = "a clip is far shorter than 2^53 ms")]
 fn seconds_of(at: Duration) -> f64 {
     at.as_millis() as f64 / 1000.0
@@ -107,7 +108,7 @@ impl ReadImages {
         self.picture(client, START_ROLE, input).await
     }
 
-    /// Reads an image and adds its entries. `role` names it in messages and records.
+    /// Reads and checks an image, and adds its sidecar entries. `role` identifies the image in messages and entries.
     async fn picture(
         &mut self,
         client: &VideoClient,
@@ -149,7 +150,7 @@ impl ReadImages {
         Ok(media)
     }
 
-    /// Checks an image that is sent inside the request, and returns its record.
+    /// Checks an image that is sent inside the request, and returns the media to send and the record of the image.
     async fn inline(
         &mut self,
         role: &str,
@@ -178,7 +179,7 @@ impl ReadImages {
     }
 }
 
-/// Reads a local image up to the size limit.
+/// Reads a local image. Stops one byte after the size limit, so that the check of the size fails for a larger image.
 async fn read_picture(context: InputContext<'_>, path: &Path) -> Result<Bytes> {
     context.length(path).await?;
     let mut bytes = Vec::new();
@@ -190,7 +191,7 @@ async fn read_picture(context: InputContext<'_>, path: &Path) -> Result<Bytes> {
     Ok(bytes.into())
 }
 
-/// Checks that the service accepts an image, and returns its media type as its content shows it.
+/// Checks that the service accepts an image, and returns the media type that was detected from the content.
 async fn check_picture(role: &str, name: &str, bytes: &Bytes) -> Result<&'static str> {
     let invalid = |reason: String| InputContext::picture(role, name).invalid(reason);
     if bytes.is_empty() {
@@ -223,7 +224,7 @@ async fn check_picture(role: &str, name: &str, bytes: &Bytes) -> Result<&'static
             "it has {width} x {height} pixels; the limit is {MAX_PICTURE_PIXELS} pixels (8192 x 8192)"
         )));
     }
-    // The service accepts and charges for a truncated image, and then fails.
+    // The service accepts a request with a truncated image and charges for it, and then the job fails.
     let whole = {
         let bytes = bytes.clone();
         crate::host::spawn_blocking(move || kind.check_whole(&bytes)).await

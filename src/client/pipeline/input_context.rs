@@ -1,7 +1,7 @@
 //! Checks the form of media inputs, with the same rules for images and clips.
 //!
-//! Owns the requirements for a file, a URL, a `file_id` and a data URL, and the wording of their errors. Knows nothing
-//! about their content.
+//! Defines the requirements for a file, a URL, a `file_id` and a data URL, and the wording of the errors. Does not
+//! check the content of media.
 
 use std::fmt::Display;
 use std::io;
@@ -29,7 +29,7 @@ pub(crate) struct InputContext<'a> {
 }
 
 impl<'a> InputContext<'a> {
-    /// Describes a clip.
+    /// Creates the context of a clip.
     pub(crate) const fn clip(name: &'a str) -> Self {
         Self {
             role: "video",
@@ -39,7 +39,7 @@ impl<'a> InputContext<'a> {
         }
     }
 
-    /// Describes an image by its role.
+    /// Creates the context of an image with the given role.
     pub(crate) const fn picture(role: &'a str, name: &'a str) -> Self {
         Self {
             role,
@@ -66,7 +66,8 @@ impl<'a> InputContext<'a> {
     /// Returns the length of a regular file.
     ///
     /// # Errors
-    /// `NotFound`, or `InvalidRequest` for anything that is not a regular file. A pipe could block its reader forever.
+    /// `NotFound` if the file does not exist. `InvalidRequest` if its metadata cannot be read, or if it is not a
+    /// regular file: reading a pipe could block forever.
     pub(crate) async fn length(self, path: &Path) -> Result<u64> {
         let owned = path.to_owned();
         let metadata = spawn_blocking(move || std::fs::metadata(owned)).await;
@@ -83,7 +84,7 @@ impl<'a> InputContext<'a> {
         Ok(metadata.len())
     }
 
-    /// Checks that the service can fetch a URL, as far as its form shows.
+    /// Parses a URL and checks that the service can fetch URLs with its scheme.
     pub(crate) fn check_url(self, client: &VideoClient, url: &str) -> Result<Url> {
         let example = self.example;
         let parsed = Url::parse(url).map_err(|_| {
@@ -93,7 +94,7 @@ impl<'a> InputContext<'a> {
         })?;
         match parsed.scheme() {
             "https" => Ok(parsed),
-            // Only the sandbox can fetch from this machine.
+            // A service at an http URL is the sandbox, which also fetches http URLs.
             "http" if client.service().starts_with("http://") => Ok(parsed),
             _ => Err(self.invalid("the service fetches https only; give an https URL or the file itself")),
         }

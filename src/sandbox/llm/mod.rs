@@ -1,9 +1,9 @@
 //! `/v1/responses` and `/v1/chat/completions` without a language model: plans and descriptions are computed.
 //!
-//! Owns the way from a request body to an answer. `question` refuses what the service refuses, `answer_text`
-//! computes the text from the words and pixels of the question, `schema_values` brings it into a requested JSON
-//! schema, and `chat` and `responses` give the answer the form of their route. Knows no job, no file and no
-//! connection.
+//! Computes the answer to a request body. `question` contains the checks that both routes share, `answer_text` computes
+//! the text from the words and pixels of the question, and `schema_values` generates values for a requested JSON
+//! schema. `chat` and `responses` parse the request and write the response of their route. Independent of jobs, files
+//! and connections.
 
 pub(crate) mod answer;
 mod answer_text;

@@ -1,7 +1,7 @@
 //! Generates a value that satisfies the caller's schema.
 //!
-//! Owns the traversal of the schema. The content of the fields comes from [`AnswerText`]. A value is returned only
-//! if it is valid.
+//! Traverses the schema, and takes the content of the fields from [`AnswerText`]. `generate` returns only valid values;
+//! `broken` returns invalid ones on purpose.
 
 use serde_json::{Map, Number, Value, json};
 
@@ -32,7 +32,7 @@ pub(super) fn generate(schema: &Value, source: &AnswerText) -> Option<Value> {
     }
 }
 
-/// Returns a value similar to `value` that does not satisfy `schema`.
+/// Returns a value similar to `value` that does not satisfy `schema`, or null if every candidate satisfies it.
 pub(super) fn broken(schema: &Value, value: &Value) -> Value {
     let without = |fields: &Map<String, Value>| {
         fields.keys().next().map(|first| {
@@ -61,7 +61,7 @@ struct Position<'a> {
     name: &'a str,
     description: &'a str,
     depth: usize,
-    /// The index in an array.
+    /// The zero-based index in the innermost enclosing array, or 0 outside of arrays.
     nth: usize,
 }
 
@@ -142,8 +142,9 @@ impl Generator<'_> {
         }
     }
 
-    /// Returns the valid value that the text for this field mentions, otherwise the one that equals the number for this
-    /// field, the one at the index of the item, or the first one.
+    /// Chooses one of the allowed values that satisfy `schema`. In order of preference: the value that the text for
+    /// this field mentions first, the value that equals the number for this field, the value at the index of the array
+    /// item, the first value.
     fn choose(&self, schema: &Value, allowed: &[Value], position: Position<'_>) -> Option<Value> {
         let text = self
             .source
@@ -327,8 +328,8 @@ impl Generator<'_> {
     }
 }
 
-/// Merges a subschema into the keywords of its parent. The subschema takes precedence; `required` and `properties` are
-/// combined.
+/// Merges a subschema into the keywords of its parent, except for the keyword `without`. The subschema takes
+/// precedence; `required` and `properties` are combined.
 fn merge(part: &Value, parent: &Map<String, Value>, without: &str) -> Value {
     let Value::Object(part) = part else {
         return part.clone();

@@ -18,7 +18,7 @@ use super::video_request::{Generation, MediaRef, PublicUrl, RequestKind, Storage
 /// The model for a request that does not specify one.
 const DEFAULT_MODEL: &str = "grok-imagine-video";
 
-/// Checks `POST /v1/videos/generations`.
+/// Checks the body of `POST /v1/videos/generations`. `zdr` is whether the team has Zero Data Retention.
 pub(crate) fn generation(body: WireGeneration, zdr: bool) -> Result<VideoRequest, Refusal> {
     let model = VideoModel::find(body.model.as_deref().unwrap_or(DEFAULT_MODEL))?;
     let references = body.reference_images.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The video models of the service and the resolutions they render.
+//! The video models and the resolutions of the service.
 
 use serde::Deserialize;
 
@@ -34,7 +34,7 @@ impl VideoModel {
         }
     }
 
-    /// Returns the kinds of input that the model lists.
+    /// Returns the kinds of input that the service lists for the model.
     pub(crate) fn input_modalities(self) -> &'static [&'static str] {
         match self {
             Self::Classic => &["text", "image", "video"],
@@ -43,7 +43,7 @@ impl VideoModel {
         }
     }
 
-    /// Finds a model by its id or an alias. The old name of the classic model still works.
+    /// Finds a model by its id or an alias. Also accepts `grok-imagine-video-beta`, an old name of the classic model.
     pub(crate) fn find(name: &str) -> Result<Self, Refusal> {
         if name == "grok-imagine-video-beta" {
             return Ok(Self::Classic);

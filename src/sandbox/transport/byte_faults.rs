@@ -1,7 +1,7 @@
 //! Faults that occur at a given byte of a reply or of a request.
 //!
-//! Owns the arithmetic: how much of a reply may still be written, and how much of a request is read. Independent of
-//! sockets and of the content of the bytes.
+//! Calculates how much of a reply may still be written, and how much of a request is read. Independent of sockets. Of
+//! the content, only the first line of a request matters.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -24,7 +24,7 @@ pub(crate) enum ReplyFault {
     Stall,
     Pause(Duration),
     Flip(u8),
-    /// It has happened already.
+    /// A pause that is over.
     Applied,
 }
 
@@ -87,8 +87,8 @@ impl ReplyProgress {
         }
     }
 
-    /// Returns `Some` if the connection must be closed now, and whether with a reset. A reply may end exactly at the
-    /// fault, and then [`next_step`](Self::next_step) is not called again.
+    /// Returns `Some` if the connection must be closed now; the value is whether with a TCP reset. Required because
+    /// [`next_step`](Self::next_step) is not called again if a reply ends exactly at the fault.
     pub(crate) const fn end(&self) -> Option<bool> {
         match self.fault {
             ReplyFault::End { reset } if self.written >= self.at => Some(reset),
@@ -105,7 +105,7 @@ impl ReplyProgress {
 pub(crate) trait RequestLimit: std::fmt::Debug + Send + Sync {
     /// Returns whether any request is limited at present.
     fn is_active(&self) -> bool;
-    /// Returns the number of bytes of the request after which reading stops.
+    /// Returns the number of bytes of the request after which reading stops, or `None` to read the whole request.
     fn limit_of(&self, request_line: &[u8]) -> Option<u64>;
 }
 
@@ -187,7 +187,7 @@ impl RequestProgress {
         self.consumed += bytes as u64;
     }
 
-    /// Prepares for the next request on the connection.
+    /// Prepares for the next request on the connection. Has no effect while bytes are buffered.
     pub(crate) fn finish(&mut self) {
         if self.buffered.is_empty() {
             *self = Self::default();

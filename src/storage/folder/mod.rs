@@ -1,7 +1,7 @@
 //! A library in a folder.
 //!
-//! Owns listing names without opening files, file locks, syncing, and committing with a hard link, which overwrites
-//! nothing. The methods of the submodules block. The implementation of [`Backend`] here runs them on blocking threads.
+//! Lists names without opening files, locks files, syncs, and commits a clip with a hard link, which cannot overwrite a
+//! file. The methods of the submodules are blocking. The implementation of [`Backend`] runs them on separate threads.
 
 mod clips;
 mod documents;
@@ -46,13 +46,13 @@ use crate::ids::ClipId;
 const WRITABLE: &str = ".writable";
 /// The suffix of lock files.
 const LOCK_SUFFIX: &str = ".lock";
-/// The folders of documents. The ledger has one folder per day.
+/// The folders of documents, except for the ledger, which has one folder per day.
 const DOCUMENT_FOLDERS: [&str; 4] = [JOBS, OWNERS, CHAINS, QUARANTINE];
 /// The maximum number of concurrent document writes by one client. More would occupy threads that wait for the same
 /// lock and the same disk.
 const MAX_WRITERS: usize = 4;
-/// The number of sidecars that a thread reads at a time, and the number of threads. Passing work to a thread takes
-/// longer than reading one sidecar.
+/// The number of sidecars that one call reads, and the number of concurrent calls. A call reads several, because
+/// passing work to a thread takes longer than reading one sidecar.
 const SIDECAR_BATCH: (usize, usize) = (16, 4);
 
 /// A folder that is a library.
@@ -100,13 +100,14 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Returns the path of a name, which is a file name of a [`ClipId`] or defined by this crate.
+    /// Returns the path of a file in the library. `name` must be a file name of a [`ClipId`] or a name that this crate
+    /// defines.
     fn join(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
-    /// Checks the permission to write to the library, and writes a file in the folder of unfinished files. The names in
-    /// the library do not change, so the index remains valid.
+    /// Checks the permissions of the library's folder, and that a file can be written in the folder of unfinished
+    /// files. No name in the library changes, so the index remains valid.
     #[cfg(target_os = "linux")]
     fn check_permission(&self) -> Result<()> {
         use rustix::fs::{Access, AtFlags, CWD, accessat};
@@ -131,8 +132,8 @@ impl Folder {
         self.check_rename()
     }
 
-    /// Writes a file and renames it, as every commit does. Fails if something other than a folder has the name of a
-    /// folder of documents, because the record of a paid job could then not be written.
+    /// Writes a file and renames it, as every write of a sidecar or a document does. Also fails if a folder of
+    /// documents or the ledger is not a folder, because the record of a paid job could then not be written.
     fn check_rename(&self) -> Result<()> {
         let action = format!("write to {self}");
         for name in DOCUMENT_FOLDERS.iter().chain([&LEDGER]) {
@@ -341,7 +342,7 @@ impl fmt::Display for Folder {
     }
 }
 
-/// Returns whether a file in `folder` would be a clip, an unfinished file or a document of the library at `root`.
+/// Returns whether `folder` is the library at `root`, or is within its folders of unfinished files and documents.
 pub(crate) fn is_inside(root: &Path, folder: &Path) -> bool {
     folder == root
         || [INCOMING, LEDGER]
@@ -363,7 +364,7 @@ fn is_old(file: &File, age: Duration) -> bool {
     })
 }
 
-/// Syncs a folder, so that its names survive a power failure.
+/// Syncs a folder, so that new and changed names in it survive a power failure. Does nothing except on Unix.
 pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(not(unix)) {
         return Ok(());

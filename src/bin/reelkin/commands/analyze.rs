@@ -1,4 +1,4 @@
-//! `reelkin analyze`.
+//! `reelkin analyze`: describes a clip with a language model.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::inputs::video_input;
 use crate::output::{self, CommandResult, ExitCode, MAX_WORD_CHARS, single_line};
 use crate::session::with_session;
 
-/// The maximum length of a text of the language model. No prompt is longer.
+/// The maximum number of characters that are printed of each text. No prompt that the service accepts is longer.
 const MAX_TEXT_CHARS: usize = 5000;
 
 #[derive(Debug, Args)]

@@ -1,4 +1,4 @@
-//! `reelkin continue`.
+//! `reelkin continue`: creates a clip that continues another clip.
 
 use std::ffi::OsString;
 use std::time::Duration;

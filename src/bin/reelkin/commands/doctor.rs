@@ -1,4 +1,4 @@
-//! `reelkin doctor`: checks everything that is needed to create a clip.
+//! `reelkin doctor`: checks what a new clip requires: libav, the library, the API key, the service and the models.
 
 use reelkin::{ErrorKind, Library, VideoClient};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! `reelkin recover`.
+//! `reelkin recover`: finishes all open jobs of the library, or jobs by id.
 
 use clap::Args;
 use reelkin::{ErrorKind, JobId, JobRecord, Recovered, RecoveryEvent, VideoClient};
@@ -40,8 +40,8 @@ pub(crate) fn run(global: &GlobalArgs, args: &RecoverArgs) -> CommandResult {
     })
 }
 
-/// Recovers jobs by id, whether or not they are in the journal. The exit code is that of the last failure. A failed
-/// copy does not hide the clip.
+/// Recovers jobs by id, whether or not they are in the journal. The exit code is that of the last failure. A clip is
+/// reported even if it cannot be copied.
 async fn recover_jobs(session: &Session, args: &RecoverArgs, as_json: bool) -> ExitCode {
     let mut results = Vec::new();
     let mut code = ExitCode::Success;
@@ -83,7 +83,8 @@ async fn recover_jobs(session: &Session, args: &RecoverArgs, as_json: bool) -> E
     code
 }
 
-/// Recovers all open jobs of the library. A failed copy does not hide its clip or the other jobs.
+/// Recovers all open jobs of the library. A clip is reported even if it cannot be copied, and the other jobs are
+/// not affected.
 async fn recover_all(session: &Session, wait: &WaitArgs, as_json: bool) -> CommandResult {
     let work = session.client.recover().start();
     let recovered = wait_with_progress(&work, as_json, |event| recovery_progress(&event)).await?;
@@ -142,7 +143,7 @@ fn recovered_json(recovered: &Recovered, saved: &[Value]) -> Value {
     })
 }
 
-/// Prints what became of the jobs without a saved clip.
+/// Prints the jobs that have no saved clip, each with its status, and the number of dropped requests.
 fn print_recovered(recovered: &Recovered) {
     let groups = [
         ("ended without a clip", &recovered.failed),

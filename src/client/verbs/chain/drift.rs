@@ -69,7 +69,7 @@ mod tests {
         // The mean of each of the three channels differs by 70 levels: 70 * sqrt(3) = 121.2.
         assert!((dark.color_delta - 121.2).abs() < 0.1, "{dark:?}");
         assert!(dark.warning().is_some());
-        // The ratio to a black frame is still a finite number.
+        // Relative to a black frame, both ratios are still finite.
         let black = measure(striped([0, 0]), anchor).await.unwrap();
         assert!(black.contrast_ratio.is_finite() && black.sharpness_ratio.is_finite());
     }

@@ -29,9 +29,10 @@ pub type ChainHandle = WorkHandle<ChainOutcome, ChainEvent>;
 pub struct ChainOutcome {
     /// The id of the chain.
     pub id: String,
-    /// The clips that the chain made, in order. The first one is clip 0 if the chain began with a new clip.
+    /// The clips that the chain made, in order. The first one is clip 0 if the chain began with a new clip, and clip 1
+    /// otherwise.
     pub clips: Vec<Clip>,
-    /// The cost of the clips, including earlier attempts that made no clip, as far as it is known.
+    /// The cost of the clips and of attempts that made no clip, as far as it is known.
     pub cost: UsdTicks,
     /// The drift of each clip: how much its last frame differs from the last frame of clip 0. `None` for clip 0 and
     /// for a clip that could not be measured.
@@ -50,17 +51,17 @@ pub enum ChainEvent {
         clip: u32,
         /// The number of the last clip.
         of: u32,
-        /// The job, if an earlier process has sent it.
+        /// The id of the job, if an earlier call sent the request.
         job_id: Option<JobId>,
     },
-    /// The job of a clip has an event.
+    /// The job of a clip emitted an event.
     Step {
         /// The number of the clip.
         clip: u32,
         /// The event of the job.
         job: JobEvent,
     },
-    /// A clip is in the library.
+    /// A clip was saved in the library, by this call or an earlier one.
     StepFinished {
         /// The number of the clip.
         clip: u32,
@@ -68,7 +69,7 @@ pub enum ChainEvent {
         of: u32,
         /// The id of the clip in the library.
         id: ClipId,
-        /// How much its last frame differs from the last frame of clip 0.
+        /// How much the last frame of the clip differs from the last frame of clip 0, if it was measured.
         drift: Option<Drift>,
         /// Whether the clip existed before this call.
         earlier: bool,
@@ -98,8 +99,8 @@ pub struct Chain {
 }
 
 impl VideoClient {
-    /// Makes several clips one after another, each of which continues the one before it. Await the future for the
-    /// clips, or [`start`](Chain::start) it for a handle with events.
+    /// Makes several clips, each of which continues the one before it. Awaiting the [`Chain`] returns the clips; its
+    /// method [`start`](Chain::start) returns a handle with events.
     ///
     /// The progress is saved in the library at `chains/<id>.json`. The same request, in any process, continues at the
     /// first missing clip. A job that was sent is resumed and not sent again. A clip whose color, contrast or
@@ -107,7 +108,8 @@ impl VideoClient {
     ///
     /// # Errors
     /// Those of [`generate`](Self::generate) and [`continue_from`](Self::continue_from), for the clip at which the
-    /// chain stopped. `Budget` before anything is paid, or between two clips if one cost more than its estimate.
+    /// chain stopped. `Budget` if the remaining clips exceed a budget, either before anything is paid or between two
+    /// clips, after a clip that cost more than its estimate.
     /// `Library` if another process is working on the chain.
     ///
     /// Some failures stop the chain until a person acts. After `SubmissionUnknown`, or a failed job that may have been
@@ -118,7 +120,7 @@ impl VideoClient {
     /// Dropping the future after its first poll stops nothing: the work continues through all clips.
     ///
     /// # Cost
-    /// The cost of its clips. Existing clips are not paid for again.
+    /// The cost of the new clips. Existing clips are not paid for again.
     pub fn chain(&self, request: ChainRequest) -> Chain {
         Chain {
             client: self.clone(),
@@ -128,8 +130,9 @@ impl VideoClient {
 }
 
 impl Chain {
-    /// Starts the chain, and returns when it has its id and no other process is working on it. The work continues in
-    /// the background. [`wait`](WorkHandle::wait) returns its result, including a `Budget` error.
+    /// Starts the chain, and returns when the chain has an id and, in a folder, is locked against other processes. In a
+    /// bucket, another process is detected when the progress is saved. The work continues in the background, and
+    /// [`wait`](WorkHandle::wait) returns its result, which may be a `Budget` error.
     ///
     /// # Errors
     /// `InvalidRequest` for steps that cannot be sent, `NotFound` for a clip or a chain that does not exist, `Library`
