@@ -156,7 +156,12 @@ async fn record_result(
             Ok(clip)
         }
         Err(error) => {
-            let error = error.with_job_id(&job_id);
+            let mut error = error.with_job_id(&job_id);
+            if error.kind() == ErrorKind::InvalidRequest && is_unknown_pickup(owned.record(), &error) {
+                error = error
+                    .with_advice(RetryAdvice::Change)
+                    .with_guidance("check the id of the job: the service does not accept it");
+            }
             let error = quarantine::explain(library, owned.record(), error).await;
             let mut unchanged = owned.record().clone();
             let updated = record_error(owned, &error).await.unwrap_or_else(|journal_error| {
@@ -188,7 +193,11 @@ async fn record_error(mut owned: OwnedRecord, error: &Error) -> Result<JobRecord
 
 /// Returns whether the record only exists because a caller named a job id that the service does not know.
 fn is_unknown_pickup(record: &JobRecord, error: &Error) -> bool {
-    record.is_new_pickup() && error.kind() == ErrorKind::NotFound && matches!(error.status(), Some(404 | 410))
+    let is_unknown = matches!(
+        (error.kind(), error.status()),
+        (ErrorKind::NotFound, Some(404 | 410)) | (ErrorKind::InvalidRequest, Some(400))
+    );
+    record.is_new_pickup() && is_unknown
 }
 
 /// Returns the clip of a job and its cost. Waits for the job and saves the clip, unless the library already has the

@@ -398,6 +398,14 @@ async fn an_unknown_job_id_is_reported_with_the_id() {
     );
     assert!(!error.is_retryable());
     assert!(bench.clips().is_empty());
+    // The service says that this is not an id.
+    let error = bench.client().job("nope").unwrap().wait().await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.status(), error.retry_advice()),
+        (ErrorKind::InvalidRequest, Some(400), RetryAdvice::Change),
+        "{error}"
+    );
+    assert!(open_jobs(&bench).await.is_empty(), "nothing is left of it");
     for wrong in ["", "../x", "a/b", "a b", "..", "x\n", "é", &"x".repeat(201)] {
         let error = bench.client().job(wrong).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{wrong:?}");
