@@ -11,17 +11,8 @@ use crate::money::{Budget, UsdTicks};
 use crate::operation::Operation;
 use crate::storage::Bucket;
 
-/// Returns the journals of two clients of one bucket.
-pub(super) fn two_journals() -> [Journal; 2] {
-    journals()
-}
-
-/// Returns the journals of three clients of one bucket.
-pub(super) fn three_journals() -> [Journal; 3] {
-    journals()
-}
-
-fn journals<const N: usize>() -> [Journal; N] {
+/// Returns the journals of several clients of one bucket.
+pub(super) fn journals<const N: usize>() -> [Journal; N] {
     let store = Arc::new(InMemory::new());
     [(); N].map(|()| {
         Journal::new(Arc::new(Bucket::new(

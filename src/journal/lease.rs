@@ -377,7 +377,7 @@ fn heartbeat(number: u64) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::for_tests::{first_renewal, reserve, try_claim, two_journals};
+    use crate::journal::for_tests::{first_renewal, journals, reserve, try_claim};
     use crate::storage::{Bucket, Folder};
 
     fn version(number: u64) -> Version {
@@ -450,7 +450,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_abandoned_record_is_released_at_a_renewal() {
-        let [owner, other] = two_journals();
+        let [owner, other] = journals();
         let abandoned = reserve(&owner).await;
         let id = abandoned.record().id.clone();
         first_renewal().await;

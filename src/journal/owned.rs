@@ -155,6 +155,11 @@ impl OwnedRecord {
         Ok(())
     }
 
+    /// Releases the record, so that any client may claim it.
+    pub(crate) async fn release(&mut self) -> Result<()> {
+        self.change(|record| record.owner = None).await
+    }
+
     async fn change_sent(&mut self, change: &(impl Fn(&mut JobRecord) + Send + Sync)) -> Result<()> {
         for _ in 0..MAX_ATTEMPTS {
             match self.write(change, |found| !found.state.is_over()).await? {
@@ -260,7 +265,7 @@ impl OwnedRecord {
             WriteResult::Refused(theirs) => {
                 let lacks_job_id = theirs.job_id.is_none() && self.0.job.is_some();
                 if lacks_job_id || theirs.owner.as_ref() == Some(&lease_id) {
-                    self.change(|record| record.owner = None).await?;
+                    self.release().await?;
                 }
                 self.0.record.clone()
             }

@@ -60,7 +60,7 @@ impl Journal {
         let Some(other) = self.other_or_unknown(owned.record()).await else {
             return Ok(Claim::Ours(owned));
         };
-        owned.change(|record| record.owner = None).await?;
+        owned.release().await?;
         let record = Box::new(owned.record().clone());
         Ok(match other {
             // Another client has ended it meanwhile and reports the result.
@@ -160,7 +160,7 @@ mod tests {
     use crate::ids::RecordId;
     use crate::journal::JobState;
     use crate::journal::OwnedRecord;
-    use crate::journal::for_tests::{reserve, three_journals};
+    use crate::journal::for_tests::{journals, reserve};
 
     const SERVICE: &str = "https://api.x.ai";
 
@@ -187,13 +187,13 @@ mod tests {
         else {
             panic!("the id is new")
         };
-        owned.change(|record| record.owner = None).await.unwrap();
+        owned.release().await.unwrap();
         owned.record().id.clone()
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_of_two_clients_picks_up_a_job() {
-        let [one, two, _] = three_journals();
+        let [one, two, _] = journals();
         let job_id = job_id();
         let (a, b) = tokio::join!(one.pick_up(&job_id, SERVICE), two.pick_up(&job_id, SERVICE));
         let claims = [a.unwrap(), b.unwrap()];
@@ -206,7 +206,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_record_waits_while_a_client_works_on_another_one_of_its_job() {
-        let [one, two, three] = three_journals();
+        let [one, two, three] = journals();
         let older = left_behind(&one).await;
         // Made by a client that did not see the older one, because the clock of that one's client is wrong.
         let younger = left_behind(&two).await;
@@ -240,7 +240,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_first_of_several_records_is_finished_first() {
-        let [one, two, _] = three_journals();
+        let [one, two, _] = journals();
         let [older, younger] = [left_behind(&one).await, left_behind(&one).await];
         let claim = two
             .claim_to_finish(&job(&two, &younger).await, SERVICE)
@@ -250,7 +250,7 @@ mod tests {
         // That of the request goes before both, although it is younger.
         let mut sent = reserve(&one).await;
         sent.accept(&job_id(), &ClipId::of_job("j-1")).await.unwrap();
-        sent.change(|record| record.owner = None).await.unwrap();
+        sent.release().await.unwrap();
         let request = sent.record().id.clone();
         drop(sent);
         let claim = two
@@ -264,7 +264,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_request_waits_if_a_person_names_a_job_that_is_being_picked_up() {
-        let [one, two, three] = three_journals();
+        let [one, two, three] = journals();
         let mut sent = reserve(&one).await;
         let unknown = |record: &mut JobRecord| {
             record.state = JobState::Unknown;
@@ -293,7 +293,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_damaged_record_does_not_block_its_job() {
-        let [one, ..] = three_journals();
+        let [one] = journals();
         let entry = EntryName::of(&JobRecord::pickup(&job_id()));
         one.open_store()
             .put(&entry.to_string(), b"{".to_vec())

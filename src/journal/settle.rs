@@ -86,7 +86,7 @@ impl Journal {
                 "settle job {}: the service reported its job {job_id} as done; recover it, accept its bytes in quarantine, or settle it with the amount that was charged",
                 job.id()
             );
-            owned.change(|record| record.owner = None).await?;
+            owned.release().await?;
             return Err(Error::invalid(message));
         }
         let is_same = |found: &JobRecord| found.job_id.as_ref() == known;

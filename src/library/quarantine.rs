@@ -145,7 +145,7 @@ impl Library {
             Ok(clip) => clip,
             Err(error) => {
                 // Releases the record, so that any process may continue.
-                if let Err(error) = owned.change(|record| record.owner = None).await {
+                if let Err(error) = owned.release().await {
                     tracing::warn!(%error, "the record still names this process as its owner");
                 }
                 return Err(error);

@@ -440,7 +440,7 @@ async fn finish_job(
     // A record without a job is claimed whatever its service is, and its job may have been recorded since then.
     let origin = client.inner.provider.origin();
     if !owned.record().is_for_service(&origin) && !is_on(Mutation::FinishAnyService) {
-        owned.change(|record| record.owner = None).await?;
+        owned.release().await?;
         // Its former owner has ended it meanwhile and reports the result.
         if owned.record().state.is_over() {
             return Ok(RecoveryResult::Gone);

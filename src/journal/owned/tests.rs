@@ -5,7 +5,7 @@ use super::super::entry_name::day_of;
 use super::super::{Claim, Settlement, entries};
 use super::*;
 use crate::host::Instant;
-use crate::journal::for_tests::{first_renewal, reserve, two_journals};
+use crate::journal::for_tests::{first_renewal, journals, reserve};
 use crate::money::UsdTicks;
 use crate::storage::Folder;
 
@@ -44,7 +44,7 @@ fn long_ago() -> Moment {
 #[tokio::test]
 async fn a_client_that_was_assumed_dead_sends_nothing() {
     // Another client has removed its reservation.
-    let [owner, other] = two_journals();
+    let [owner, other] = journals();
     let mut owned = reserve(&owner).await;
     let id = owned.record().id.clone();
     claim(&other, &id).await.discard().await.unwrap();
@@ -70,7 +70,7 @@ async fn a_client_that_was_assumed_dead_sends_nothing() {
 
 #[tokio::test]
 async fn a_stale_record_is_written_again_before_its_create_request_is_sent() {
-    let [owner, other] = two_journals();
+    let [owner, other] = journals();
     let mut owned = reserve(&owner).await;
     owned
         .change_unsent(|record| record.state = JobState::Intended)
@@ -106,7 +106,7 @@ async fn a_stale_record_is_written_again_before_its_create_request_is_sent() {
 
 #[tokio::test]
 async fn a_change_after_the_create_request_is_applied_to_the_version_of_another_client() {
-    let [owner, other] = two_journals();
+    let [owner, other] = journals();
     let mut owned = reserve(&owner).await;
     let id = owned.record().id.clone();
     let theirs = claim(&other, &id).await;
@@ -151,7 +151,7 @@ fn job_id() -> JobId {
 #[tokio::test]
 async fn a_record_that_another_client_ended_gets_its_job_id() {
     for (closes, steps) in [(false, 1), (false, 2), (true, 1), (true, 2)] {
-        let [owner, other] = two_journals();
+        let [owner, other] = journals();
         let mut owned = reserve(&owner).await;
         let id = owned.record().id.clone();
         let mut theirs = claim(&other, &id).await;
@@ -184,7 +184,7 @@ async fn a_settlement_does_not_apply_to_a_job_that_became_known_meanwhile() {
         Settlement::NeverMade,
         Settlement::Lost(UsdTicks::new(500)),
     ] {
-        let [owner, other] = two_journals();
+        let [owner, other] = journals();
         let mut owned = reserve(&owner).await;
         owned
             .change_unsent(|record| {
@@ -223,7 +223,7 @@ async fn a_settlement_does_not_apply_to_a_job_that_became_known_meanwhile() {
 
 #[tokio::test]
 async fn a_removed_record_that_two_clients_restore_stays_open() {
-    let [owner, other] = two_journals();
+    let [owner, other] = journals();
     let mut owned = reserve(&owner).await;
     let id = owned.record().id.clone();
     let mut theirs = claim(&other, &id).await;
@@ -244,7 +244,7 @@ async fn a_removed_record_that_two_clients_restore_stays_open() {
 #[tokio::test]
 async fn a_job_whose_write_failed_is_in_the_next_write() {
     for closes in [false, true] {
-        let [owner, _] = two_journals();
+        let [owner, _] = journals();
         let mut owned = reserve(&owner).await;
         owned
             .change_unsent(|record| record.state = JobState::Intended)
@@ -282,7 +282,7 @@ async fn a_record_that_two_clients_close_has_one_entry() {
         (JobState::Saved, JobState::Failed, JobState::Saved),
         (JobState::Failed, JobState::Failed, JobState::Failed),
     ] {
-        let [one, two] = two_journals();
+        let [one, two] = journals();
         let owned = reserve(&one).await;
         let id = owned.record().id.clone();
         let other = claim(&two, &id).await;
@@ -305,7 +305,7 @@ async fn a_record_that_two_clients_close_has_one_entry() {
 
 #[tokio::test]
 async fn an_interrupted_close_is_completed_by_another_client() {
-    let [one, two] = two_journals();
+    let [one, two] = journals();
     let mut owned = reserve(&one).await;
     let id = owned.record().id.clone();
     // The process dies after the first step of a close.
@@ -325,7 +325,7 @@ async fn an_interrupted_close_is_completed_by_another_client() {
 
 #[tokio::test]
 async fn only_one_client_reports_how_a_record_ended() {
-    let [owner, other] = two_journals();
+    let [owner, other] = journals();
     let mut owned = reserve(&owner).await;
     let id = owned.record().id.clone();
     // Its owner is between the two steps of a close.
