@@ -14,8 +14,9 @@ use tracing::Instrument as _;
 use tracing::field::Empty;
 use url::Url;
 
-use super::exchange::{network_error, retry_after};
+use super::exchange::retry_after;
 use super::remote_file::RemoteFile;
+use super::send_error::network_error;
 use super::{Http, ssrf_guard};
 use crate::backoff::Backoff;
 use crate::error::{Error, ErrorKind, Result, redact_url};

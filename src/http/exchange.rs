@@ -1,15 +1,18 @@
 //! Sends one request and reads its reply.
 //!
-//! Performs the steps of a request: the rate limit, the token, the check before a paid request, and the exchange with a
+//! Performs the steps of a request: the rate limit, the token, the checks before a paid request, and the exchange with a
 //! deadline. Every error states whether the request may have reached the service. Retries nothing, except that a
 //! request without a body is sent once more if the service rejected a token from a token source.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::Method;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 
+use super::body_gate::BodyGate;
+use super::send_error::{SendError, network_error};
 use super::timeouts::run_with_timeout;
 use super::{Body, Credential, Http, RequestKind, auth};
 use crate::error::{Error, Result, redact_url};
@@ -26,23 +29,6 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) body: Bytes,
     pub(crate) retry_after: Option<Duration>,
-}
-
-/// Why a request has no reply.
-#[derive(Debug)]
-pub(crate) enum SendError {
-    /// The service cannot have received the request: it was not sent, or not completely.
-    NotSent(Error),
-    /// The service may have received the request.
-    Unknown(Error),
-}
-
-impl SendError {
-    pub(crate) fn into_error(self) -> Error {
-        match self {
-            Self::NotSent(error) | Self::Unknown(error) => error,
-        }
-    }
 }
 
 impl Http {
@@ -164,7 +150,8 @@ impl Http {
             None => self.token().await,
         };
         let token = token.map_err(SendError::NotSent)?;
-        // A paid request already counts as in flight here. So if a stop finds none in flight, none is sent later.
+        // A paid request already counts as in flight here. So if a stop finds none in flight, none is sent later. The gate
+        // of the body repeats the check. It is made here too, so that a slow store does not delay an open request.
         if let Some(before) = before {
             before.check_all().await.map_err(SendError::NotSent)?;
         }
@@ -176,24 +163,46 @@ impl Http {
             .request(method, url)
             .header(AUTHORIZATION, token.clone())
             .header(ACCEPT, HeaderValue::from_static("application/json"));
-        let mut body_error = None;
+        let (mut body_error, mut gate) = (None, None);
         if let Some((content_type, body)) = body {
             let length = body.len();
             let (stream, error) = body.stream();
             body_error = Some(error);
+            let body = if let Some(before) = before {
+                let (body_gate, stream) = BodyGate::new(stream);
+                gate = Some((body_gate, before));
+                reqwest::Body::wrap_stream(stream)
+            } else {
+                reqwest::Body::wrap_stream(stream)
+            };
             request = request
                 .header(CONTENT_TYPE, content_type)
                 .header(CONTENT_LENGTH, length)
-                .body(reqwest::Body::wrap_stream(stream));
+                .body(body);
         }
-        let exchange = async {
-            let response = request.send().await.map_err(|error| {
+        let mut head = pin!(async {
+            request.send().await.map_err(|error| {
                 match body_error.as_ref().and_then(|error| error.get()) {
                     // The request was never complete, so the service cannot have accepted it.
                     Some(error) => SendError::NotSent(error.clone()),
-                    None => classify(&doing, error),
+                    None => SendError::from_reqwest(&doing, error),
                 }
-            })?;
+            })
+        });
+        let late = || Error::network(format!("{doing}: no answer in time"));
+        let mut early = None;
+        if let Some((gate, before)) = &mut gate {
+            let opened = run_with_timeout(timeout, gate.open(before.check_all(), &mut head)).await;
+            early = opened
+                .unwrap_or_else(|| Err(late()))
+                .map_err(SendError::NotSent)?;
+        }
+        let is_early = early.is_some();
+        let exchange = async {
+            let response = match early {
+                Some(response) => response,
+                None => head.await,
+            }?;
             let status = response.status().as_u16();
             if status == 401 {
                 self.0.credential.invalidate(&token);
@@ -203,6 +212,10 @@ impl Http {
                 .await
                 .map_err(|error| SendError::Unknown(network_error(&doing, error).with_status(status)))?;
             tracing::debug!(request = doing, status, bytes = body.len(), "reply");
+            if is_early && matches!(status, 408 | 499..) {
+                let failed = format!("{doing}: http {status} before the request was sent");
+                return Err(SendError::NotSent(Error::network(failed).with_status(status)));
+            }
             Ok(Reply {
                 status,
                 // Text of any reply can be shown and stored, so it must not contain the key.
@@ -210,10 +223,13 @@ impl Http {
                 retry_after,
             })
         };
-        run_with_timeout(timeout, exchange).await.unwrap_or_else(|| {
-            let late = format!("{doing}: no answer in time");
-            Err(SendError::Unknown(Error::network(late)))
-        })
+        let result = run_with_timeout(timeout, exchange)
+            .await
+            .unwrap_or_else(|| Err(SendError::Unknown(late())));
+        match result {
+            Err(error) if is_early => Err(SendError::NotSent(error.into_error())),
+            result => result,
+        }
     }
 
     /// Returns the `Authorization` header of a request.
@@ -224,31 +240,6 @@ impl Http {
 
 const fn json() -> HeaderValue {
     HeaderValue::from_static("application/json")
-}
-
-/// Decides whether a request that failed may have been sent.
-fn classify(doing: &str, error: reqwest::Error) -> SendError {
-    if error.is_connect() || error.is_builder() {
-        SendError::NotSent(network_error(doing, error))
-    } else {
-        SendError::Unknown(network_error(doing, error))
-    }
-}
-
-/// Describes a network failure in one line. Unless it is a timeout, uses only the innermost cause, because the outer
-/// ones are generic.
-pub(super) fn network_error(doing: &str, error: reqwest::Error) -> Error {
-    let error = error.without_url();
-    let what = if error.is_timeout() {
-        "no answer in time".to_owned()
-    } else {
-        let mut cause: &dyn std::error::Error = &error;
-        while let Some(next) = cause.source() {
-            cause = next;
-        }
-        cause.to_string().to_lowercase()
-    };
-    Error::network(format!("{doing}: {what}"))
 }
 
 /// Reads the body of a reply, at most [`MAX_REPLY`] bytes of it.
@@ -274,7 +265,15 @@ pub(super) fn retry_after(header: Option<&HeaderValue>) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::FutureExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
     use super::*;
+    use crate::http::{AccessToken, HttpConfig};
 
     #[test]
     fn retry_after_is_parsed_and_limited() {
@@ -283,6 +282,52 @@ mod tests {
         assert_eq!(parse("86400"), Some(Duration::from_secs(120)));
         for text in ["-1", "soon", "NaN", "inf", "Wed, 21 Oct 2026 07:28:00 GMT", ""] {
             assert_eq!(parse(text), None, "{text:?}");
+        }
+    }
+
+    /// Sends a create to a server that replies as soon as it has the head. The last check before the body never ends.
+    async fn create_with_early_reply(status: &str) -> Result<u16, SendError> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}/v1", listener.local_addr().unwrap());
+        let reply = format!("HTTP/1.1 {status} X\r\ncontent-length: 2\r\n\r\n{{}}");
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut seen = Vec::new();
+            while !seen.ends_with(b"\r\n\r\n") {
+                seen.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(reply.as_bytes()).await.unwrap();
+            stream.read_to_end(&mut seen).await.unwrap();
+            seen
+        });
+        let token = || async { Ok(AccessToken::new("xai-0123456789")) };
+        let credential = Credential::from_source(token);
+        let http = Http::new(&base, credential, HttpConfig::default(), &|_| None).unwrap();
+        let checks = AtomicUsize::new(0);
+        let check = || {
+            let is_first = checks.fetch_add(1, Ordering::Relaxed) == 0;
+            async move { if is_first { Ok(()) } else { pending().await } }.boxed()
+        };
+        let before = BeforeSend {
+            stop: &StopSignal::default(),
+            check: Some(&check),
+        };
+        let body = Bytes::from_static(b"{\"prompt\":\"a lighthouse\"}");
+        let reply = http.post_create(&["videos"], body, before).await;
+        let seen = server.await.unwrap();
+        assert!(seen.ends_with(b"\r\n\r\n"), "the body was not sent");
+        reply.map(|reply| reply.status)
+    }
+
+    #[tokio::test]
+    async fn a_reply_before_the_body_never_means_that_the_service_may_have_the_request() {
+        for status in ["408", "499", "500", "503"] {
+            let error = create_with_early_reply(status).await.unwrap_err();
+            assert!(matches!(error, SendError::NotSent(_)), "{error:?}");
+        }
+        for status in ["401", "413", "429"] {
+            let replied = create_with_early_reply(status).await.unwrap();
+            assert_eq!(replied.to_string(), status);
         }
     }
 }

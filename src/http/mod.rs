@@ -7,6 +7,7 @@
 mod auth;
 mod base_url;
 mod body;
+mod body_gate;
 mod checksum;
 mod clients;
 mod download;
@@ -16,6 +17,7 @@ mod proxy;
 mod rate_limiter;
 mod remote_file;
 mod root_certificates;
+mod send_error;
 mod ssrf_guard;
 mod timeouts;
 
@@ -27,9 +29,10 @@ pub(crate) use auth::Credential;
 pub use auth::{AccessToken, TokenError, TokenSource};
 pub(crate) use body::{Body, Content, Piece};
 pub(crate) use download::{DownloadError, Sink};
-pub(crate) use exchange::{Reply, SendError};
+pub(crate) use exchange::Reply;
 pub use limits::{DownloadPolicy, RateLimit};
 pub(crate) use rate_limiter::{RateLimiter, RequestKind};
+pub(crate) use send_error::SendError;
 pub use timeouts::Timeouts;
 
 use clients::Clients;

@@ -28,6 +28,9 @@ pub struct Timeouts {
     pub connect: Duration,
     /// Limits a create or an upload, until the last byte of the reply. Defaults to 60 s.
     ///
+    /// For a create, it starts when the connection is open and the record of the request was checked. The same time limits
+    /// that check, after which the create is known not to be sent.
+    ///
     /// The time that a large body needs at 64 KiB/s is added. With a timeout that is too short, creates end as
     /// [`SubmissionUnknown`](crate::ErrorKind::SubmissionUnknown) although they were paid.
     pub create: Duration,

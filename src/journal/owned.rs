@@ -14,6 +14,9 @@ use crate::money::UsdTicks;
 use crate::mutation::{Mutation, is_on};
 use crate::storage::{Document, Version};
 
+/// Maximum times that a record is checked before its create request is sent, if each check takes too long to be certain.
+const MAX_CHECKS: usize = 3;
+
 /// A record that this client may work on. After a drop, another client may claim the record. The content is boxed,
 /// because many futures contain this type.
 pub(crate) struct OwnedRecord(Box<Owned>);
@@ -100,21 +103,31 @@ impl OwnedRecord {
     /// Checks, immediately before a create request is sent, that the record still belongs to this client. Relies on the
     /// lease while it is certain to be valid, and writes the record again otherwise.
     ///
+    /// The process can be suspended during such a write, so the times are compared again after it.
+    ///
     /// # Errors
-    /// As for [`change_unsent`](Self::change_unsent). Nothing may be sent then.
+    /// As for [`change_unsent`](Self::change_unsent), and `Library` if every write takes too long. Nothing may be sent
+    /// then.
     pub(crate) async fn check_unsent(&mut self) -> Result<()> {
         if is_on(Mutation::SkipLeaseCheck) {
             return Ok(());
         }
         let journal = self.journal().clone();
-        let holds_lease = journal.holds_lease().await?;
-        if holds_lease && self.0.written_at.elapsed() < LEASE_DURATION / 2 {
-            return Ok(());
+        for _ in 0..MAX_CHECKS {
+            let holds_lease = journal.holds_lease().await?;
+            if holds_lease && self.0.written_at.elapsed() < LEASE_DURATION / 2 {
+                return Ok(());
+            }
+            if !holds_lease {
+                journal.renew_lease().await?;
+            }
+            self.change_unsent(|_| {}).await?;
         }
-        if !holds_lease {
-            journal.renew_lease().await?;
-        }
-        self.change_unsent(|_| {}).await
+        Err(Error::library(format!(
+            "check the record {} before its request: every write took longer than {} s, and nothing was sent",
+            self.0.record.id,
+            LEASE_DURATION.as_secs() / 2
+        )))
     }
 
     /// Records the job that the service created. If this write fails, the next one contains the job too.

@@ -153,7 +153,8 @@ pub(crate) trait Provider: Send + Sync + fmt::Debug {
     /// It is repeated only if it provably never left this machine, or if the service refused it because of a rate
     /// limit. Every other failure is a refusal or [`SubmissionUnknown`](crate::ErrorKind::SubmissionUnknown).
     ///
-    /// `before` is checked immediately before each attempt; if it returns an error, nothing is sent.
+    /// `before` is checked before each attempt, and again immediately before the body of the request is sent. If it
+    /// returns an error, the request is not sent.
     fn submit<'a>(
         &'a self,
         submission: &'a Submission,

@@ -55,9 +55,7 @@ fn network(what: &str) -> Error {
 impl Reached {
     async fn create(&self, create: Create, before: BeforeSend<'_>) -> Result<AcceptedJob> {
         yield_now().await;
-        let was_stopped = self.is_stopped.load(Ordering::Relaxed);
         before.check_all().await?;
-        self.nothing_is_sent_after(was_stopped);
         let number = self.number;
         // DNS, the connection and TLS.
         if let Some(connecting) = self.world.sometimes(self.process, "slow connection", 30, 10) {
@@ -70,6 +68,11 @@ impl Reached {
         {
             return Err(network("submit the job: no connection").with_charge(Charge::No));
         }
+        // The connection is open. What follows the check is one step here; in a process, a suspension between the two is
+        // possible.
+        let was_stopped = self.is_stopped.load(Ordering::Relaxed);
+        before.check_all().await?;
+        self.nothing_is_sent_after(was_stopped);
         let prompt = create.prompt.clone();
         if number == 0 {
             self.world.check(self.process, checks::budget_is_kept);

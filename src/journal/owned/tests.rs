@@ -1,13 +1,16 @@
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+use object_store::memory::InMemory;
+use object_store::throttle::{ThrottleConfig, ThrottledStore};
 
 use super::super::entry_name::day_of;
 use super::super::{Claim, Settlement, entries};
 use super::*;
 use crate::host::Instant;
-use crate::journal::for_tests::{first_renewal, journals, reserve};
+use crate::journal::for_tests::{first_renewal, journals, pass, reserve};
 use crate::money::UsdTicks;
-use crate::storage::Folder;
+use crate::storage::{Bucket, Folder};
 
 /// Claims a record whose owner appears to be dead.
 async fn claim(journal: &Journal, id: &RecordId) -> OwnedRecord {
@@ -102,6 +105,36 @@ async fn a_stale_record_is_written_again_before_its_create_request_is_sent() {
         .unwrap();
     owned.0.written_at = long_ago();
     owned.check_unsent().await.unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_took_longer_than_a_lease_is_certain_is_repeated() {
+    let slow = Duration::from_secs(12);
+    let store = Arc::new(ThrottledStore::new(InMemory::new(), ThrottleConfig::default()));
+    let bucket = Bucket::new(Arc::clone(&store) as _, "team".into(), None);
+    let journal = Journal::new(Arc::new(bucket));
+    let mut owned = reserve(&journal).await;
+    let set_speed = |time| store.config_mut(|config| config.wait_put_per_call = time);
+
+    // As if the process was suspended while it waited for one reply.
+    owned.0.written_at = long_ago();
+    set_speed(slow);
+    let check = async {
+        owned.check_unsent().await.unwrap();
+        owned.0.written_at.elapsed()
+    };
+    let recover = async {
+        pass(slow / 2).await;
+        set_speed(Duration::ZERO);
+    };
+    let (age, ()) = tokio::join!(check, recover);
+    assert!(age < Duration::from_secs(1), "{age:?}");
+
+    // A store that stays this slow cannot show whose record it is.
+    set_speed(slow);
+    owned.0.written_at = long_ago();
+    let error = owned.check_unsent().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Library, "{error}");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use crate::sandbox::faults::Fault;
 pub struct SandboxState {
     /// Jobs made. The service would have charged each.
     pub creates: u64,
-    /// Creates received, including refused ones and those that a fault changed.
+    /// Creates received, including refused and incomplete ones and those that a fault changed.
     pub create_requests: u64,
     /// Polls received.
     pub polls: u64,

@@ -10,8 +10,6 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
 use reelkin::{Charge, ErrorKind, VideoClient, VideoClientBuilder};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -19,12 +17,7 @@ use tokio::task::JoinHandle;
 use crate::support::bench::{Bench, KEY, builder, clips_in, real_clip, request};
 use crate::support::http_server::{Answer, Server, done};
 use crate::support::program::Program;
-
-const CA: &[u8] = include_bytes!("../../fixtures/tls/ca.pem");
-
-const CHAIN: &[u8] = include_bytes!("../../fixtures/tls/server.pem");
-
-const CHAIN_KEY: &[u8] = include_bytes!("../../fixtures/tls/server-key.pem");
+use crate::support::tls::{CA, Tls};
 
 const API: &str = "https://api.reelkin.test/v1";
 
@@ -133,43 +126,6 @@ async fn tunnel(mut client: TcpStream, to: SocketAddr, log: &Mutex<Log>) -> std:
     }
 }
 
-/// TLS in front of a server. Its certificate has both names.
-struct Tls {
-    address: SocketAddr,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Tls {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Tls {
-    async fn before(server: &Server) -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let chain = vec![CertificateDer::from_pem_slice(CHAIN).unwrap()];
-        let config = rustls::ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(chain, PrivateKeyDer::from_pem_slice(CHAIN_KEY).unwrap())
-            .unwrap();
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, to) = (listener.local_addr().unwrap(), server.address);
-        let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let acceptor = acceptor.clone();
-                tokio::spawn(async move {
-                    let mut client = acceptor.accept(stream).await.ok()?;
-                    let mut server = TcpStream::connect(to).await.ok()?;
-                    tokio::io::copy_bidirectional(&mut client, &mut server).await.ok()
-                });
-            }
-        });
-        Self { address, task }
-    }
-}
-
 /// A service behind TLS behind a proxy, whose clip is at `link`.
 struct ProxyRig {
     server: Server,
@@ -185,7 +141,7 @@ impl ProxyRig {
 
     async fn with(script: impl Fn(&str) -> Option<Answer> + Send + Sync + 'static) -> Self {
         let server = Server::start(real_clip().await, move |seen, _| script(&seen.path)).await;
-        let tls = Tls::before(&server).await;
+        let tls = Tls::start(server.address).await;
         Self {
             proxy: Proxy::start(tls.address).await,
             server,
@@ -315,7 +271,7 @@ async fn local_addresses_bypass_the_proxy() {
     assert!(proxy.targets().is_empty(), "{:?}", proxy.targets());
     // The same by name and with TLS.
     let server = Server::start(real_clip().await, |_, _| None).await;
-    let tls = Tls::before(&server).await;
+    let tls = Tls::start(server.address).await;
     for host in ["localhost", "127.0.0.1"] {
         let base = format!("https://{host}:{}/v1", tls.address.port());
         let client = builder(&base, bench.folder.path())

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use reelkin::{Charge, Clip, Error, ErrorKind, PlanChoice, RecoveryEvent};
+use reelkin::{Charge, Clip, Error, ErrorKind, PlanChoice, RecoveryEvent, VideoClient};
 use secrecy::SecretString;
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use crate::support::bench::{Bench, KEY, builder, request};
 use crate::support::held_replies::HeldReplies;
 use crate::support::journal::{ledger, open_records};
+use crate::support::tls::{CA, Tls};
 
 type Work = JoinHandle<Result<Clip, Error>>;
 
@@ -31,6 +32,7 @@ async fn start_held(bench: &Bench) -> (HeldReplies, Work, PathBuf) {
 async fn assert_nothing_is_sent(bench: &Bench, relay: &HeldReplies, work: Work) {
     relay.release();
     assert_refused(bench, work).await;
+    assert_eq!(bench.state().create_requests, 0);
 }
 
 async fn assert_refused(bench: &Bench, work: Work) {
@@ -38,7 +40,7 @@ async fn assert_refused(bench: &Bench, work: Work) {
     assert_eq!(error.kind(), ErrorKind::Library, "{error}");
     assert_eq!(error.may_have_been_charged(), Charge::No, "{error}");
     assert!(error.to_string().contains("nothing was sent"), "{error}");
-    assert_eq!(bench.state().create_requests, 0);
+    assert_eq!(bench.state().creates, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,9 +67,7 @@ async fn a_record_taken_by_another_process_prevents_the_create() {
 async fn a_removed_lease_file_does_not_end_its_owner() {
     let bench = Bench::start(&[]).await;
     let (relay, work, record) = start_held(&bench).await;
-    for lease in std::fs::read_dir(bench.library().join("jobs/owners")).unwrap() {
-        std::fs::remove_file(lease.unwrap().path()).unwrap();
-    }
+    remove_leases(&bench);
     let other = builder(&relay.base_url(), &bench.library()).build().unwrap();
     let recovery = other.recover().start();
     let first = recovery.events().next().await;
@@ -81,7 +81,7 @@ async fn a_removed_lease_file_does_not_end_its_owner() {
     assert_eq!(ledger(&bench.library()).len(), 1);
 }
 
-/// The journal is checked for the last time when the token has arrived, immediately before the create is sent.
+/// The journal is checked when the token has arrived.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_removed_while_waiting_for_a_token_prevents_the_create() {
     let bench = Bench::start(&[]).await;
@@ -98,10 +98,76 @@ async fn a_record_removed_while_waiting_for_a_token_prevents_the_create() {
     let client = bench.builder().bearer(source).build().unwrap();
     let work = tokio::spawn(async move { client.generate(request()).await });
     asked.notified().await;
+    remove_record_and_lease(&bench);
+    release.notify_one();
+    assert_refused(&bench, work).await;
+    assert_eq!(bench.state().create_requests, 0);
+}
+
+/// The journal is checked for the last time on the open connection, immediately before the body is sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_removed_during_the_tls_handshake_prevents_the_create() {
+    for protocol in ["http/1.1", "h2"] {
+        let (bench, tls, client) = with_held_handshakes(protocol).await;
+        let work = tokio::spawn(async move { client.generate(request()).await });
+        tls.until_connected().await;
+        remove_record_and_lease(&bench);
+        tls.release();
+        assert_refused(&bench, work).await;
+        assert_eq!(open_records(&bench.library()).len(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_during_the_tls_handshake_prevents_the_create() {
+    for protocol in ["http/1.1", "h2"] {
+        let (bench, tls, client) = with_held_handshakes(protocol).await;
+        let stopping = client.clone();
+        let work = tokio::spawn(async move { client.generate(request()).await });
+        tls.until_connected().await;
+        let record = open_records(&bench.library()).remove(0);
+        stopping.stop();
+        tls.release();
+        let error = work.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Stopped, "{error}");
+        assert_eq!(error.may_have_been_charged(), Charge::No, "{error}");
+        assert_eq!(bench.state().creates, 0);
+        assert!(!record.exists(), "nothing is reserved any longer");
+    }
+}
+
+/// The body of a create waits for the check, and is then sent as usual.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_tls_handshake_does_not_prevent_the_create() {
+    for protocol in ["http/1.1", "h2"] {
+        let (bench, tls, client) = with_held_handshakes(protocol).await;
+        let work = tokio::spawn(async move { client.generate(request()).await });
+        tls.until_connected().await;
+        tls.release();
+        // The sandbox links to its clips without TLS, so the relay refuses the download.
+        let error = work.await.unwrap().unwrap_err();
+        assert!(error.job_id().is_some(), "{protocol}: {error}");
+        assert_eq!(bench.state().creates, 1);
+    }
+}
+
+/// A client whose connections to the sandbox are not complete until they are released.
+async fn with_held_handshakes(protocol: &str) -> (Bench, Tls, VideoClient) {
+    let bench = Bench::start(&[]).await;
+    let tls = Tls::with_protocol(bench.sandbox.address(), protocol).await;
+    tls.hold();
+    let base_url = format!("https://localhost:{}/v1", tls.address.port());
+    let client = builder(&base_url, &bench.library()).root_certificates(CA);
+    (bench, tls, client.build().unwrap())
+}
+
+fn remove_record_and_lease(bench: &Bench) {
     std::fs::remove_file(open_records(&bench.library()).remove(0)).unwrap();
+    remove_leases(bench);
+}
+
+fn remove_leases(bench: &Bench) {
     for lease in std::fs::read_dir(bench.library().join("jobs/owners")).unwrap() {
         std::fs::remove_file(lease.unwrap().path()).unwrap();
     }
-    release.notify_one();
-    assert_refused(&bench, work).await;
 }

@@ -22,3 +22,4 @@ pub(crate) mod program;
 pub(crate) mod random;
 pub(crate) mod reply_sizes;
 pub(crate) mod s3;
+pub(crate) mod tls;
