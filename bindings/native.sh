@@ -42,8 +42,9 @@ done
 target/debug/reelkin generate "a frozen lake" --sandbox --duration 1 --resolution 480p \
     --library "$native/expected/library" -o "$native/expected/clip.mp4" >&2
 target/debug/reelkin frame --last "$native/expected/clip.mp4" -o "$native/expected/last.png" >&2
-# The licenses of the bundled libraries.
+# The licenses of the bundled libraries and of the Rust crates.
 if [ "$target" = "$PWD/target/packaged" ]; then
     cp -r "$(bindings/libav/build.sh)/share/licenses" "$native/licenses"
+    bindings/notices.py "$native/licenses/rust-crates.txt"
 fi
 echo "$native"

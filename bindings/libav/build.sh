@@ -111,7 +111,7 @@ zlib() {
 dav1d() {
     cd "$work/dav1d"
     CFLAGS=$sections meson setup build --prefix=/libav --libdir=lib --buildtype=release \
-        -Ddefault_library=static -Db_staticpic=true -Denable_tools=false -Denable_tests=false -Dlogging=false
+        -Doptimization=2 -Ddefault_library=static -Db_staticpic=true -Denable_tools=false -Denable_tests=false -Dlogging=false
     ninja -C build
     DESTDIR=$work/out meson install -C build --no-rebuild
     describe "$PKG_CONFIG_LIBDIR/dav1d.pc"
@@ -133,7 +133,8 @@ ffmpeg() {
     cd "$work/ffmpeg"
     local chosen=() kind name
     while read -r kind name; do chosen+=("--enable-$kind=$name"); done < <(lines components)
-    ./configure --prefix=/libav --pkg-config-flags=--static --extra-cflags="${flags#-O2 }" \
+    # Level 3, configure's default, adds code and no speed.
+    ./configure --prefix=/libav --pkg-config-flags=--static --optflags=-O2 --extra-cflags="${flags#-O2 }" \
         --disable-everything --disable-autodetect --disable-network --disable-programs --disable-doc --disable-debug \
         --disable-avdevice --disable-avfilter --disable-swresample --disable-postproc \
         --disable-shared --enable-static --enable-pic --enable-zlib --enable-libdav1d --enable-libopenh264 \

@@ -209,6 +209,14 @@ pub async fn probe(source: MediaInput, options: Option<MediaOptions>) -> Result<
     .await
 }
 
+/// Encodes pixels of 8 bits per channel as a PNG file: gray, gray and alpha, RGB, or RGB and alpha, for 1 to 4 channels.
+///
+/// `pixels` has width × height × channels bytes, row by row from the top, without padding.
+#[uniffi::export]
+pub fn encode_png(width: u32, height: u32, channels: u8, pixels: &[u8]) -> Result<Vec<u8>> {
+    Ok(media::pixels_to_png(width, height, channels, pixels)?)
+}
+
 /// Parses user input that names an image: a file, an https URL, a `file_id` or a data URL.
 #[uniffi::export]
 pub fn parse_media_input(text: &str) -> Result<MediaInput> {

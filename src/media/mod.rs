@@ -28,6 +28,8 @@ mod probe;
 mod source;
 mod worker;
 
+#[cfg(feature = "ffi")]
+pub(crate) use self::encoder::pixels_to_png;
 pub use self::frames::batch::{FramesOfClips, frames_of_clips};
 pub use self::frames::compare::{likeness, psnr};
 #[cfg(feature = "sandbox")]

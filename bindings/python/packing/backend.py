@@ -27,6 +27,9 @@ import native_module
 PACKAGE = Path(__file__).resolve().parent.parent
 REPOSITORY = PACKAGE.parent.parent
 Settings = Optional[dict[str, Any]]
+# The crate's own license, and those of FFmpeg, dav1d with OpenH264, and zlib. The file rust-crates.txt has those of the
+# Rust crates.
+BUNDLED_LICENSE = "(MIT OR Apache-2.0) AND LGPL-2.1-or-later AND BSD-2-Clause AND Zlib"
 
 
 def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
@@ -79,7 +82,19 @@ def _add_prebuilt(native: Path, tree: Path) -> str:
     if (native / "licenses").is_dir():
         info = next(tree.glob("*.dist-info"))
         shutil.copytree(native / "licenses", info / "licenses", dirs_exist_ok=True)
+        _declare_licenses(info)
     return _platform_tag((native / name).read_bytes())
+
+
+def _declare_licenses(info: Path) -> None:
+    """Adds the crate's own license files to those of the bundled libraries, and names all of them in the metadata."""
+    for file in REPOSITORY.glob("LICENSE-*"):
+        shutil.copy(file, info / "licenses")
+    head, separator, body = (info / "METADATA").read_text("utf-8").partition("\n\n")
+    lines = [line for line in head.split("\n") if not line.startswith(("License:", "License-Expression:"))]
+    lines.append(f"License-Expression: {BUNDLED_LICENSE}")
+    lines += [f"License-File: {file.name}" for file in sorted((info / "licenses").iterdir())]
+    (info / "METADATA").write_text("\n".join(lines) + separator + body, "utf-8")
 
 
 def _platform_tag(library: bytes) -> str:

@@ -18,15 +18,20 @@ from pathlib import Path
 
 # Records with a special base class, from `reelkin._record`.
 BASES = {"Clip": "PlayableClip"}
+# Records that callers create, with defaults for all fields or only for optional ones.
+DEFAULTED = ["AnalyzeOptions", "Defaults", "DownloadPolicy", "PlannerSettings", "PollPolicy", "RateLimit", "Timeouts"]
+CREATED = ["Budget", "Keyframe", "StorageOptions", "UploadTarget"]
+BASES.update(dict.fromkeys([*DEFAULTED, *CREATED], "Settings"))
 # The base class of objects in the native library, from `reelkin._process`.
 OBJECT = "ProcessBound"
-# The exceptions are written by hand in `reelkin._errors`.
+# The exceptions are written by hand in `reelkin._errors`. The second one is that of a bug, such as a panic.
 ERROR = "VideoError"
+INTERNAL_ERROR = "InternalError"
 CONVERTER = "_UniffiFfiConverterType"
 
 IMPORTS = f"""
 from reelkin._calls import Functions, deliver_cancellation, wake
-from reelkin._errors import {ERROR}
+from reelkin._errors import {ERROR}, {INTERNAL_ERROR}
 from reelkin._process import {OBJECT}
 from reelkin._record import {", ".join(sorted({"Record", "Variant", *BASES.values()}))}
 """
@@ -80,7 +85,7 @@ def _is_private(name: str) -> bool:
 def _is_omitted(node: ast.stmt) -> bool:
     """Returns whether a statement is dropped: protocols that repeat every method, checksums, the generated error."""
     if isinstance(node, ast.ClassDef):
-        return node.name.endswith("Protocol") or node.name == ERROR
+        return node.name.endswith("Protocol") or node.name in (ERROR, INTERNAL_ERROR)
     if isinstance(node, ast.FunctionDef):
         return node.name == "_uniffi_check_api_checksums"
     if isinstance(node, ast.Delete):
@@ -198,6 +203,11 @@ def _record(node: ast.ClassDef, base: str) -> ast.ClassDef:
     """Keeps only `__init__` of a dataclass. The base class has the other methods."""
     node.decorator_list = []
     node.bases = [ast.Name(base, ast.Load())]
+    if base == "Settings":
+        kinds = {field.arg: _kind(field) for field in _fields(node)}
+        node.body = [part for part in node.body if isinstance(part, ast.Expr)]
+        node.body += ast.parse(f"_fields = {kinds!r}").body
+        return node
     kept = []
     for part in node.body:
         if isinstance(part, ast.FunctionDef) and part.name != "__init__":
@@ -207,6 +217,19 @@ def _record(node: ast.ClassDef, base: str) -> ast.ClassDef:
         kept.append(part)
     node.body = kept
     return node
+
+
+def _fields(node: ast.ClassDef) -> list[ast.arg]:
+    init = next(part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__")
+    return [*init.args.args[1:], *init.args.kwonlyargs]
+
+
+def _kind(field: ast.arg) -> str:
+    """Returns the type of a field, which ends with a question mark if the field can be `None`."""
+    kind = ast.unparse(field.annotation)  # type: ignore[arg-type]
+    optional = re.fullmatch(r"typing\.Optional\[(.*)\]", kind)
+    kind = optional[1] if optional else kind
+    return ("str" if kind in TEXTS else kind) + ("?" if optional else "")
 
 
 def _default_to_none(init: ast.FunctionDef) -> None:
@@ -220,9 +243,16 @@ def _variant(owner: str, node: ast.ClassDef, names: dict[str, str]) -> Iterator[
     name = names[node.name]
     node = _record(node, owner)
     node.name = temporary = f"_{owner}_{name}"
-    node.body.append(ast.parse(f"__qualname__ = '{owner}.{name}'").body[0])
+    matched = _matched(node)
+    node.body += ast.parse(f"__qualname__ = '{owner}.{name}'\n__match_args__ = {matched!r}").body
     yield node
     yield from ast.parse(f"{temporary}.__name__ = '{name}'\n{owner}.{name} = {temporary}\ndel {temporary}").body
+
+
+def _matched(node: ast.ClassDef) -> tuple[str, ...]:
+    """Returns the fields of a variant that a pattern matches by position."""
+    init = next(part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__")
+    return ("value",) if init.args.vararg else tuple(field.arg for field in _fields(node))
 
 
 def _bind_lazily(body: Iterator[ast.stmt]) -> Iterator[ast.stmt]:
@@ -303,6 +333,7 @@ def _stub(tree: ast.Module, variants: dict[str, dict[str, str]]) -> Iterator[str
     yield f"from reelkin._errors import Error as {ERROR}"
     yield f"from reelkin._process import {OBJECT}"
     yield f"from reelkin._record import {', '.join(sorted({'Record', 'Variant', *BASES.values()}))}"
+    yield "from reelkin._values import Seconds as _Seconds, Usd as _Usd"
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and not _is_private(node.name):
             if _is_dataclass(node):
@@ -342,8 +373,10 @@ def _record_stub(node: ast.ClassDef, path: str, base: str, values: dict[str, str
     yield from _docstring(node, indent + "    ")
     init = next(part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__")
     _default_to_none(init)
-    fields = [*init.args.args[1:], *init.args.kwonlyargs]
+    fields = _fields(node)
     docs = _field_docs(init)
+    if indent:
+        yield f"{indent}    __match_args__ = {_matched(node)!r}"
     if init.args.vararg:
         # UniFFI numbers the unnamed fields of a variant.
         yield f"{indent}    value: {values[path]}"
@@ -353,12 +386,32 @@ def _record_stub(node: ast.ClassDef, path: str, base: str, values: dict[str, str
         yield f"{indent}    {field.arg}: {ast.unparse(field.annotation)}"  # type: ignore[arg-type]
         if field.arg in docs:
             yield f"{indent}    {docs[field.arg]!r}"
-    yield f"{indent}    def __init__({ast.unparse(init.args).replace('_DEFAULT', '...')}) -> None: ..."
+    changes = ", ".join(f"{field.arg}: {_accepted(field, base)} = ..." for field in fields)
+    if base == "Settings":
+        # Required fields have no default.
+        required = node.name not in DEFAULTED
+        arguments = ", ".join(
+            f"{field.arg}: {_accepted(field, base)}" + ("" if required and not _kind(field).endswith("?") else " = ...")
+            for field in fields
+        )
+        yield f"{indent}    def __init__(self, *, {arguments}) -> None: ..."
+    else:
+        yield f"{indent}    def __init__({ast.unparse(init.args).replace('_DEFAULT', '...')}) -> None: ..."
     if fields and not indent:
-        changes = ", ".join(f"{field.arg}: {ast.unparse(field.annotation)} = ..." for field in fields)  # type: ignore[arg-type]
         yield f"{indent}    def replace(self, *, {changes}) -> {path}: ..."
 
 
+def _accepted(field: ast.arg, base: str) -> str:
+    annotation = ast.unparse(field.annotation)  # type: ignore[arg-type]
+    if base != "Settings":
+        return annotation
+    return re.sub(r"\w+$|\w+(?=\])", lambda kind: ACCEPTED.get(kind[0], kind[0]), annotation)
+
+
+# Types of the crate that are text in Python.
+TEXTS = {"VideoModel", "Resolution", "AspectRatio"}
+# What callers can pass for a field of settings.
+ACCEPTED = {"Duration": "_Seconds", "UsdTicks": "_Usd"}
 # The Python types of generated converters.
 TYPES = {
     "String": "str",

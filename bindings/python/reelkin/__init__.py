@@ -18,6 +18,7 @@ nothing. All exceptions derive from `Error`. Other arguments and results are rec
 from __future__ import annotations
 
 import atexit
+from typing import TYPE_CHECKING, Any
 
 from . import _native
 from ._client import Budget, VideoClient
@@ -45,7 +46,7 @@ from ._errors import (
 from ._frame import Frame
 from ._jobs import Chain, Job, Recovery, Work
 from ._library import Library
-from ._media import frame, frames, probe
+from ._media import Media, frame, frames, probe
 from ._native import (
     AnalyzeOptions,
     AudioProbe,
@@ -153,6 +154,10 @@ from ._progress import progress
 from ._requests import chain_request, continue_request, edit_request, extend_request, generate_request
 from ._sandbox import Sandbox
 from ._token import AccessToken
+from ._values import Seconds, Usd
+
+if TYPE_CHECKING:
+    from . import sync as sync
 
 __version__ = _native.version()
 
@@ -213,6 +218,7 @@ __all__ = [
     "LanguageModel",
     "Library",
     "LibraryError",
+    "Media",
     "MediaError",
     "MediaInput",
     "Member",
@@ -254,6 +260,7 @@ __all__ = [
     "SandboxJob",
     "SandboxState",
     "SeamReport",
+    "Seconds",
     "SeenFrame",
     "Settlement",
     "Severity",
@@ -271,6 +278,7 @@ __all__ = [
     "TransportChoice",
     "UploadTarget",
     "Usage",
+    "Usd",
     "Validation",
     "Verdict",
     "VideoClient",
@@ -297,6 +305,16 @@ __all__ = [
     "probe",
     "progress",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use, because most programs use one of the two interfaces.
+    if name == "sync":
+        import importlib
+
+        return importlib.import_module("reelkin.sync")
+    raise AttributeError(f"module 'reelkin' has no attribute {name!r}")
+
 
 # Closes every client before the interpreter shuts down, so that nothing calls back into it.
 atexit.register(_native.shut_down)

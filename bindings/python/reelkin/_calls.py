@@ -27,6 +27,12 @@ async def deliver_cancellation() -> None:
     One iteration of the event loop delivers `task.cancel()`. A deadline that passed while the loop was busy is
     processed in that iteration too, but possibly after this task ran, so it takes a second one.
     """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "reelkin needs a running asyncio event loop: use asyncio.run, or reelkin.sync in a thread of another library"
+        ) from None
     await asyncio.sleep(0)
     await asyncio.sleep(0)
 

@@ -14,16 +14,15 @@ from . import _media, _native, _requests, _values
 from ._frame import Frame
 from ._jobs import Chain, Job, Recovery
 from ._library import Library
+from ._media import Media
 from ._native import FramePosition, MediaInput, VideoRequest
 from ._process import ProcessBound
 from ._token import TokenProvider, TokenSource
-from ._values import optional
+from ._typing import Self
+from ._values import Seconds, Usd, optional
 
 if TYPE_CHECKING:
-    from typing_extensions import Concatenate, ParamSpec, Self
-
-    from ._media import Media
-    from ._values import Seconds, Usd
+    from typing_extensions import Concatenate, ParamSpec
 
     P = ParamSpec("P")
     AsyncMethod = Callable[Concatenate["BaseClient", P], Coroutine[Any, Any, "S"]]
@@ -53,10 +52,7 @@ class Budget(_native.Budget):
         unknown_prices: bool = False,
     ) -> None:
         super().__init__(
-            per_request=optional(_values.usd, "per_request", per_request),
-            per_day=optional(_values.usd, "per_day", per_day),
-            per_library=optional(_values.usd, "per_library", per_library),
-            unknown_prices=_values.flag("unknown_prices", unknown_prices),
+            per_request=per_request, per_day=per_day, per_library=per_library, unknown_prices=unknown_prices
         )
 
 
@@ -70,16 +66,20 @@ def request_method(
     def decorate(stub: Callable[[BaseClient], None]) -> AsyncMethod[P, S]:
         async def method(self: BaseClient, /, *args: P.args, **kwargs: P.kwargs) -> S:
             self._remember_loop()
-            return convert(await call(self._native, build(*args, **kwargs)))
+            return convert(await call(self._native, await _media.off_loop(build, *args, **kwargs)))
 
-        return _document(method, stub, build)
+        return _document(method, stub, build, convert)
 
     return decorate
 
 
-def _document(method: M, stub: Callable[..., None], build: Callable[..., Any]) -> M:
-    """Gives a method the name and docstring of its stub, and the signature and `Args` section of the builder."""
+def _document(method: M, stub: Callable[..., None], build: Callable[..., Any], convert: Callable[..., Any]) -> M:
+    """Gives a method the name and docstring of its stub, and the types and the `Args` section of the builder."""
     functools.update_wrapper(method, stub)
+    returns = getattr(convert, "returns", convert)
+    method.__annotations__ = {**build.__annotations__, "return": returns}
+    # The names in the annotations are those of the builder's module.
+    vars(method)["__wrapped__"] = build
     first = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     parameters = inspect.signature(build).parameters.values()
     vars(method)["__signature__"] = inspect.Signature([first, *parameters])
@@ -90,6 +90,16 @@ def _document(method: M, stub: Callable[..., None], build: Callable[..., Any]) -
 
 def unchanged(value: R) -> R:
     return value
+
+
+def result(kind: type[R]) -> Callable[[R], R]:
+    """Returns a conversion that changes nothing, for a call that returns values of this type."""
+
+    def convert(value: R) -> R:
+        return value
+
+    vars(convert)["returns"] = kind
+    return convert
 
 
 class BaseClient(ProcessBound):
@@ -117,8 +127,7 @@ class BaseClient(ProcessBound):
     ) -> None:
         """Creates a client for a library.
 
-        Records such as `poll` start from their default:
-        `default_poll_policy().replace(deadline=timedelta(minutes=5))`.
+        Fields of settings such as `poll` that are left out have their default: `PollPolicy(deadline=300)`.
 
         Args:
             library: The folder that stores the clips. Created if it does not exist.
@@ -212,7 +221,7 @@ class VideoClient(BaseClient):
         """The client's library."""
         return Library(self._native.library())
 
-    @request_method(_requests.generate_request, _native.VideoClient.generate, unchanged)
+    @request_method(_requests.generate_request, _native.VideoClient.generate, result(_native.Clip))
     def generate(self: BaseClient) -> None:
         """Generates a new clip. The cost is what `estimate` returns. The paid request is sent only once.
 
@@ -224,7 +233,7 @@ class VideoClient(BaseClient):
     def start_generate(self: BaseClient) -> None:
         """Starts generating a new clip. Returns once the job has an id."""
 
-    @request_method(_requests.edit_request, _native.VideoClient.edit, unchanged)
+    @request_method(_requests.edit_request, _native.VideoClient.edit, result(_native.Clip))
     def edit(self: BaseClient) -> None:
         """Creates an edited copy of a clip. Cost and errors are as for `generate`."""
 
@@ -232,7 +241,7 @@ class VideoClient(BaseClient):
     def start_edit(self: BaseClient) -> None:
         """Starts creating an edited copy of a clip. Returns once the job has an id."""
 
-    @request_method(_requests.extend_request, _native.VideoClient.extend, unchanged)
+    @request_method(_requests.extend_request, _native.VideoClient.extend, result(_native.Clip))
     def extend(self: BaseClient) -> None:
         """Extends a clip. The new clip holds the original and the added seconds.
 
@@ -246,7 +255,7 @@ class VideoClient(BaseClient):
     @request_method(
         _requests.with_clip(_requests.continue_request),
         lambda client, request: client.continue_from(*request),
-        unchanged,
+        result(_native.Clip),
     )
     def continue_from(self: BaseClient) -> None:
         """Creates a clip that continues where another clip ends. Cost and errors are as for `generate`."""
@@ -259,7 +268,7 @@ class VideoClient(BaseClient):
     def start_continue_from(self: BaseClient) -> None:
         """Starts creating a clip that continues where another clip ends. Returns once the job has an id."""
 
-    @request_method(_requests.chain_request, _native.VideoClient.chain, unchanged)
+    @request_method(_requests.chain_request, _native.VideoClient.chain, result(_native.ChainOutcome))
     def chain(self: BaseClient) -> None:
         """Creates several clips in sequence. Each continues where the previous one ends.
 
@@ -274,7 +283,7 @@ class VideoClient(BaseClient):
     @request_method(
         _requests.with_clip(_requests.analyze_options),
         lambda client, request: client.analyze(*request),
-        unchanged,
+        result(_native.ClipNotes),
     )
     def analyze(self: BaseClient) -> None:
         """Asks a language model to describe a clip, which is one paid call. Creates no clip."""
@@ -282,7 +291,7 @@ class VideoClient(BaseClient):
     @request_method(
         _requests.generate_request,
         lambda client, request: client.estimate(VideoRequest.Generate(request)),
-        unchanged,
+        result(_native.Estimate),
     )
     def estimate(self: BaseClient) -> None:
         """Checks a request for `generate` and estimates its cost. Sends nothing and costs nothing.
@@ -294,7 +303,7 @@ class VideoClient(BaseClient):
     @request_method(
         _requests.edit_request,
         lambda client, request: client.estimate(VideoRequest.Edit(request)),
-        unchanged,
+        result(_native.Estimate),
     )
     def estimate_edit(self: BaseClient) -> None:
         """Checks a request for `edit` and estimates its cost. Measures the clip, sends nothing and costs nothing.
@@ -305,7 +314,7 @@ class VideoClient(BaseClient):
     @request_method(
         _requests.extend_request,
         lambda client, request: client.estimate(VideoRequest.Extend(request)),
-        unchanged,
+        result(_native.Estimate),
     )
     def estimate_extend(self: BaseClient) -> None:
         """Checks a request for `extend` and estimates its cost, as `estimate_edit` does."""
@@ -313,7 +322,7 @@ class VideoClient(BaseClient):
     @request_method(
         _requests.with_clip(_requests.continue_request),
         lambda client, request: client.estimate(VideoRequest.Continue(*request)),
-        unchanged,
+        result(_native.Estimate),
     )
     def estimate_continue_from(self: BaseClient) -> None:
         """Checks a request for `continue_from` and estimates its cost, as `estimate_edit` does."""
@@ -321,7 +330,7 @@ class VideoClient(BaseClient):
     @request_method(
         _requests.chain_request,
         lambda client, request: client.estimate(VideoRequest.Chain(request)),
-        unchanged,
+        result(_native.Estimate),
     )
     def estimate_chain(self: BaseClient) -> None:
         """Checks a request for `chain` and estimates the cost of the clips that were not sent yet."""
@@ -339,7 +348,7 @@ class VideoClient(BaseClient):
 
         The other arguments and the errors are those of `reelkin.frame`, which needs no client.
         """
-        source = _media.video("clip", clip)
+        source = await _media.off_loop(_media.video, "clip", clip)
         options = _media.media_options(deadline, max_pixels, max_decoded_bytes)
         if isinstance(source, MediaInput.Clip):
             return Frame(await self._native.frame(source.value, _values.position(position), options))

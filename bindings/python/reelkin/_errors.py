@@ -8,7 +8,9 @@ plain `TypeError` or `ValueError`.
 from __future__ import annotations
 
 import builtins
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from ._record import Record
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -66,7 +68,10 @@ class Error(Exception):
     is_retryable: bool
     """Whether the same call can be repeated unchanged, now or after a pause, without paying twice."""
 
-    def __init__(self, details: ErrorDetails) -> None:
+    def __init__(self, reason: Union[str, Record], **fields: Any) -> None:
+        """Creates an error. Programs do this in their tests, with any attributes: `ModeratedError("x", job_id="j")`."""
+        # The native library passes complete details.
+        details: Any = _details(type(self), reason, fields) if isinstance(reason, str) else reason
         super().__init__(details.reason)
         self.details = details
         vars(self).update(vars(details))
@@ -80,6 +85,25 @@ class Error(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.details,)
+
+
+def _details(kind: type[Error], reason: str, fields: dict[str, Any]) -> ErrorDetails:
+    from ._native import Charge, ErrorDetails, RetryAdvice
+
+    code = next((_code(name) for name, error in vars(VideoError).items() if error in kind.__mro__), "internal")
+    values: dict[str, Any] = {
+        "code": code,
+        "reason": reason,
+        "attempts": 0,
+        "may_have_been_charged": Charge.UNKNOWN,
+        "retry_advice": RetryAdvice.CHANGE,
+        "is_retryable": False,
+    }
+    return ErrorDetails(**{**values, **fields})
+
+
+def _code(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)[1:]
 
 
 class ConfigError(Error, ValueError):

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import ctypes
 import datetime
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from . import _native, _values
+from ._typing import Self
 
 if TYPE_CHECKING:
     import numpy
     import PIL.Image
-    from typing_extensions import Self
+
+    Array = numpy.ndarray[Any, Any]
+    Image = PIL.Image.Image
+else:
+    Array = Image = Any
 
 
 class Frame:
     """A decoded frame as a player shows it: packed RGB, 8 bits per channel, top row first, rotated upright.
 
-    The pixels are in the native library's memory and are read-only. `pixels`, `to_numpy()` and, on Python 3.12 or
-    later, `memoryview(frame)` access them without a copy and keep them alive. `bytes(frame)`, `to_pil()`, `to_png()`
-    and `to_jpeg()` make copies. Notebooks display the frame.
+    The pixels are in the native library's memory and are read-only. `pixels`, `to_numpy()`, `numpy.asarray(frame)` and,
+    on Python 3.12 or later, `memoryview(frame)` access them without a copy and keep them alive. `bytes(frame)`,
+    `to_pil()`, `to_png()` and `to_jpeg()` make copies. Notebooks display the frame.
     """
 
     def __init__(self, native: _native.Frame) -> None:
@@ -37,12 +42,14 @@ class Frame:
         return _restore, (type(self), self.width, self.height, bytes(self), self._native.origin())
 
     @classmethod
-    def from_rgb(cls, width: int, height: int, rgb: bytes) -> Frame:
+    def from_rgb(cls, width: int, height: int, rgb: Union[bytes, bytearray, memoryview]) -> Frame:
         """Creates a frame from packed RGB pixels: width x height x 3 bytes.
 
         Raises `MediaError` if `rgb` has another size.
         """
-        return cls(_native.Frame.from_rgb(width, height, rgb))
+        if not isinstance(rgb, (bytes, bytearray, memoryview)):
+            raise _values.type_error("rgb", rgb, "bytes")
+        return cls(_native.Frame.from_rgb(_values.count("width", width), _values.count("height", height), bytes(rgb)))
 
     @property
     def width(self) -> int:
@@ -96,7 +103,17 @@ class Frame:
         return bytes(self.pixels)
 
     def __buffer__(self, flags: int) -> memoryview:
-        return self.pixels
+        return self.pixels.cast("B", (self.height, self.width, 3))
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        """Describes the pixels as an array of shape (height, width, 3), for numpy."""
+        return {
+            "version": 3,
+            "shape": (self.height, self.width, 3),
+            "typestr": "|u1",
+            "data": (self._native.rgb_address(), True),
+        }
 
     def __repr__(self) -> str:
         return f"<reelkin.Frame {self.width}x{self.height} at {self.time.total_seconds():.3f} s>"
@@ -107,15 +124,15 @@ class Frame:
 
     def to_jpeg(self, quality: int = 90) -> bytes:
         """Encodes the frame as a JPEG file with a quality from 1 to 100."""
-        return self._native.to_jpeg(quality)
+        return self._native.to_jpeg(_values.count("quality", quality))
 
-    def to_numpy(self) -> numpy.ndarray[Any, Any]:
+    def to_numpy(self) -> Array:
         """Returns a read-only array of shape (height, width, 3) over the pixels, without a copy. Requires numpy."""
         import numpy
 
         return numpy.frombuffer(self.pixels, dtype=numpy.uint8).reshape(self.height, self.width, 3)
 
-    def to_pil(self) -> PIL.Image.Image:
+    def to_pil(self) -> Image:
         """Converts the frame to a PIL image. Requires Pillow."""
         import PIL.Image
 

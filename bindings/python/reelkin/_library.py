@@ -5,16 +5,14 @@ from __future__ import annotations
 import datetime
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Optional, Union
+from typing import List, Optional, Union
 
 from . import _native, _values
 from ._media import clip_name
 from ._native import Clip
 from ._process import ProcessBound
+from ._typing import Self
 from ._values import optional
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 MAX_CLIP_BYTES = 1 << 30
 

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
 from . import _native, _values
 from ._frame import Frame
@@ -17,26 +18,52 @@ from ._native import MediaInput
 from ._values import Seconds
 
 if TYPE_CHECKING:
-    import numpy
-    import PIL.Image
+    from typing_extensions import ParamSpec, Protocol
 
-    Media = Union[
-        str,
-        os.PathLike[str],
-        bytes,
-        bytearray,
-        memoryview,
-        _native.Clip,
-        Frame,
-        MediaInput,
-        PIL.Image.Image,
-        numpy.ndarray[Any, Any],
-    ]
-    """An image or a clip.
+    P = ParamSpec("P")
 
-    One of: a path, an https URL, a `file_id` or a data URL as text; a path object; the bytes of a file; a clip in the
-    library; a `Frame`; a PIL image; a numpy array of shape (height, width, 3) and dtype uint8. Pixels are sent as PNG.
-    """
+    class SupportsArrayInterface(Protocol):
+        """An image of PIL or an array of numpy. Neither package has to be installed."""
+
+        @property
+        def __array_interface__(self) -> dict[str, Any]: ...
+else:
+    SupportsArrayInterface = Any
+
+R = TypeVar("R")
+
+Media = Union[
+    str,
+    os.PathLike[str],
+    bytes,
+    bytearray,
+    memoryview,
+    _native.Clip,
+    Frame,
+    MediaInput,
+    SupportsArrayInterface,
+]
+"""An image or a clip.
+
+One of: a path, an https URL, a `file_id` or a data URL as text; a path object; the bytes of a file; a clip in the
+library; a `Frame`; a PIL image; a numpy array of dtype uint8 with the shape (height, width) for gray, or (height, width,
+channels) with 1 channel for gray, 3 for RGB or 4 for RGBA. Pixels are sent as PNG, with their alpha channel.
+"""
+
+
+async def off_loop(build: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    """Calls a function that converts media. Uses a thread if it has to encode pixels, which can take seconds."""
+    if _has_pixels(args) or _has_pixels(kwargs):
+        return await asyncio.to_thread(build, *args, **kwargs)
+    return build(*args, **kwargs)
+
+
+def _has_pixels(value: object) -> bool:
+    if isinstance(value, (tuple, list)):
+        return any(map(_has_pixels, value))
+    if isinstance(value, Mapping):
+        return any(map(_has_pixels, value.values()))
+    return hasattr(type(value), "__array_interface__")
 
 
 def media(name: str, value: Media) -> MediaInput:
@@ -50,10 +77,10 @@ def media(name: str, value: Media) -> MediaInput:
         return MediaInput.Path(Path(_values.path(name, value)))
     if isinstance(value, (bytes, bytearray, memoryview)):
         return MediaInput.Bytes(bytes(value), name)
-    frame = _to_frame(value)
-    if frame is None:
+    png = _to_png(name, value)
+    if png is None:
         raise _values.type_error(name, value, "a path, a URL, bytes, a Clip, a Frame, a PIL image or a numpy array")
-    return MediaInput.Bytes(frame.to_png(), name)
+    return MediaInput.Bytes(png, name)
 
 
 def video(name: str, value: Media) -> MediaInput:
@@ -66,19 +93,25 @@ def clip_name(name: str, value: Union[_native.Clip, str, os.PathLike[str]]) -> s
     return value.id if isinstance(value, _native.Clip) else _values.path(name, value)
 
 
-def _to_frame(value: Any) -> Optional[Frame]:
-    """Converts a PIL image or a numpy array, without importing either package."""
+def _to_png(name: str, value: Any) -> Optional[bytes]:
+    """Encodes a frame, a PIL image or a numpy array, without importing either package."""
     if isinstance(value, Frame):
-        return value
+        return value.to_png()
     pil = sys.modules.get("PIL.Image")
     if pil is not None and isinstance(value, pil.Image):
-        rgb = value.convert("RGB")
-        return Frame.from_rgb(rgb.width, rgb.height, rgb.tobytes())
+        if value.mode not in ("L", "LA", "RGB", "RGBA"):
+            has_alpha = "A" in value.getbands() or "transparency" in value.info
+            value = value.convert("RGBA" if has_alpha else "RGB")
+        return _native.encode_png(value.width, value.height, len(value.getbands()), value.tobytes())
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.ndarray):
-        if value.dtype != numpy.uint8 or value.ndim != 3 or value.shape[2] != 3:
-            raise ValueError(f"an array must be height x width x 3 of uint8, not {value.shape} of {value.dtype}")
-        return Frame.from_rgb(value.shape[1], value.shape[0], value.tobytes())
+        channels = {2: 1, 3: value.shape[-1] if value.ndim == 3 else 0}.get(value.ndim)
+        if value.dtype != numpy.uint8 or channels not in (1, 3, 4):
+            raise ValueError(
+                f"{name} must be an array of uint8 with the shape (height, width) or (height, width, 1, 3 or 4), "
+                f"not {value.shape} of {value.dtype}"
+            )
+        return _native.encode_png(value.shape[1], value.shape[0], channels, value.tobytes())
     return None
 
 
@@ -117,7 +150,8 @@ async def frame(
         TimeoutError: The deadline passed.
     """
     options = media_options(deadline, max_pixels, max_decoded_bytes)
-    return Frame(await _native.frame(media("source", source), _values.position(position), options))
+    converted = await off_loop(media, "source", source)
+    return Frame(await _native.frame(converted, _values.position(position), options))
 
 
 async def frames(
@@ -136,7 +170,8 @@ async def frames(
         raise _values.type_error("positions", positions, "a list of positions")
     options = media_options(deadline, max_pixels, max_decoded_bytes)
     converted = [_values.position(position) for position in positions]
-    return [Frame(native) for native in await _native.frames(media("source", source), converted, options)]
+    input = await off_loop(media, "source", source)
+    return [Frame(native) for native in await _native.frames(input, converted, options)]
 
 
 async def probe(
@@ -151,4 +186,4 @@ async def probe(
     The arguments and the errors are those of `frame`.
     """
     options = media_options(deadline, max_pixels, max_decoded_bytes)
-    return await _native.probe(media("source", source), options)
+    return await _native.probe(await off_loop(media, "source", source), options)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Optional, Protocol, TypeVar
+from typing import Any, Optional, Protocol, TypeVar
 
 from . import _native
-
-if TYPE_CHECKING:
-    from ._jobs import Work
+from ._jobs import Work
 
 Outcome = TypeVar("Outcome")
 WIDTH = 30
@@ -47,7 +45,7 @@ class TqdmBar:
         self._bar = tqdm(total=100, unit="%", bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}")
 
     def show(self, fraction: Optional[float], status: str) -> None:
-        self._bar.set_description(status, refresh=False)
+        self._bar.set_description_str(status, refresh=False)
         self._bar.n = round(100 * (fraction or 0))
         self._bar.refresh()
 

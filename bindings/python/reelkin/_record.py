@@ -6,13 +6,29 @@ lists, dictionaries and JSON text.
 
 from __future__ import annotations
 
+import datetime
+import decimal
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, ClassVar, Optional
+
+from ._typing import Self
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from ._native import ClipRecord
 
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+
+# The functions of the native library that return the default of a settings record.
+DEFAULTS = {
+    "AnalyzeOptions": "default_analyze_options",
+    "Defaults": "default_request_values",
+    "DownloadPolicy": "default_download_policy",
+    "PlannerSettings": "default_planner_settings",
+    "PollPolicy": "default_poll_policy",
+    "RateLimit": "default_rate_limit",
+    "Timeouts": "default_timeouts",
+}
 SECRET_FIELDS = frozenset({"api_key", "secret", "upload_url"})
 MAX_TEXT_LENGTH = 400
 MAX_PLAYER_BYTES = 16 * 1024 * 1024
@@ -75,6 +91,51 @@ class Record:
             return copy
 
 
+class Settings(Record):
+    """A record that the caller creates. Its fields are checked and converted, and those that are left out have their
+    default.
+    """
+
+    _fields: ClassVar[dict[str, str]]
+    """The kind of each field, as in `_values.setting`, with a question mark if the field can be `None`."""
+
+    if not TYPE_CHECKING:  # The stub declares the fields of each record.
+
+        def __init__(self, **values: Any) -> None:
+            converted = self._convert(values)
+            if converted.keys() != self._fields.keys():
+                converted = {**self._defaults(), **converted}
+            missing = [name for name in self._fields if name not in converted]
+            if missing:
+                raise TypeError(f"{type(self).__name__} needs {' and '.join(missing)}")
+            vars(self).update((name, converted[name]) for name in self._fields)
+
+        def replace(self, **changes: Any) -> Self:
+            """Returns a copy with some fields changed."""
+            return super().replace(**self._convert(changes))
+
+    @classmethod
+    def _convert(cls, values: dict[str, Any]) -> dict[str, Any]:
+        from . import _values
+
+        unknown = values.keys() - cls._fields.keys()
+        if unknown:
+            raise TypeError(
+                f"{cls.__name__} has no field {', '.join(sorted(unknown))}: its fields are {', '.join(cls._fields)}"
+            )
+        return {name: _values.setting(name, cls._fields[name], value) for name, value in values.items()}
+
+    @classmethod
+    def _defaults(cls) -> dict[str, Any]:
+        from . import _native
+
+        if cls.__name__ in DEFAULTS:
+            # The native library returns a complete record.
+            default: Record = getattr(_native, DEFAULTS[cls.__name__])()
+            return vars(default)
+        return {name: None for name, kind in cls._fields.items() if kind.endswith("?")}
+
+
 class Variant(Record):
     """A value that is one of several variants. Use `isinstance` or `match` to tell them apart."""
 
@@ -110,6 +171,19 @@ class PlayableClip(Record):
         id: str
         file_name: str
         path: Optional[Path]
+        record: Optional[ClipRecord]
+
+    @property
+    def cost(self) -> Optional[decimal.Decimal]:
+        """What the clip cost in dollars, if the service reported it."""
+        reelkin = self.record.reelkin if self.record else None
+        return reelkin.cost if reelkin else None
+
+    @property
+    def created_at(self) -> Optional[datetime.datetime]:
+        """When the sidecar was written, in UTC."""
+        created = self.record.created_at if self.record else None
+        return None if created is None else EPOCH + datetime.timedelta(milliseconds=created)
 
     def _repr_html_(self) -> Optional[str]:
         """Embeds the clip in a video player. Returns `None` for clips without a file or above 16 MiB."""

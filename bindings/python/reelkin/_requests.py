@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Optional, TypeVar, Union
 
 from . import _media, _native, _values
+from ._media import Media
 from ._native import (
     AnalyzeOptions,
     ChainRequest,
@@ -28,13 +29,10 @@ from ._native import (
     TransportChoice,
     UploadTarget,
 )
-from ._values import optional
+from ._values import Seconds, Usd, optional
 
 if TYPE_CHECKING:
     from typing_extensions import Concatenate, ParamSpec
-
-    from ._media import Media
-    from ._values import Seconds, Usd
 
     P = ParamSpec("P")
 R = TypeVar("R")
@@ -241,16 +239,18 @@ def continue_request(
 
 
 def with_clip(request: Callable[P, R]) -> Callable[Concatenate[Media, P], tuple[MediaInput, R]]:
-    """Adds a positional argument for a clip in front of a builder's arguments."""
+    """Adds an argument for a clip in front of a builder's arguments."""
 
-    def with_clip(clip: Media, /, *args: P.args, **kwargs: P.kwargs) -> tuple[MediaInput, R]:
+    def with_clip(clip: Media, *args: P.args, **kwargs: P.kwargs) -> tuple[MediaInput, R]:
         return _media.video("clip", clip), request(*args, **kwargs)
 
-    first = inspect.Parameter("clip", inspect.Parameter.POSITIONAL_ONLY)
+    first = inspect.Parameter("clip", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     signature = inspect.signature(request)
     vars(with_clip)["__signature__"] = signature.replace(parameters=[first, *signature.parameters.values()])
+    with_clip.__annotations__ = {"clip": Media, **request.__annotations__}
     with_clip.__doc__ = request.__doc__
-    return with_clip
+    # `Concatenate` cannot express that the first argument can also be given by name.
+    return with_clip  # type: ignore[return-value]  # pyright: ignore[reportReturnType]
 
 
 def chain_request(

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Optional
+from typing import Optional
 
 from . import _native as native
 from . import _values
 from ._process import ProcessBound
-from ._values import optional
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
-    from ._values import Seconds
+from ._typing import Self
+from ._values import Seconds, optional
 
 
 class BaseSandbox(ProcessBound):

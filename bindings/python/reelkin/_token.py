@@ -7,14 +7,11 @@ import contextvars
 import inspect
 import threading
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 from . import _loop, _native, _values
 from ._calls import wake
-from ._values import optional
-
-if TYPE_CHECKING:
-    from ._values import Seconds
+from ._values import Seconds, optional
 
 
 class AccessToken(_native.AccessToken):

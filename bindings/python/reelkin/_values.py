@@ -13,6 +13,7 @@ import os
 from collections.abc import Sequence
 from typing import Any, Optional, TypeVar, Union
 
+from . import _native
 from ._native import FramePosition, PlanChoice, PlannerSettings
 
 Seconds = Union[int, float, datetime.timedelta]
@@ -111,6 +112,23 @@ def flag(name: str, value: bool) -> bool:
     if not isinstance(value, bool):
         raise type_error(name, value, "True or False")
     return value
+
+
+def number(name: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise type_error(name, value, "a number")
+    return float(value)
+
+
+SETTINGS = {"bool": flag, "float": number, "int": count, "str": text, "Duration": duration, "UsdTicks": usd}
+
+
+def setting(name: str, kind: str, value: object) -> Any:
+    """Converts a field of a settings record. `kind` is its type, which ends with a question mark if it can be `None`."""
+    if kind.endswith("?"):
+        return None if value is None else setting(name, kind[:-1], value)
+    convert: Any = SETTINGS.get(kind)
+    return instance(name, value, getattr(_native, kind)) if convert is None else convert(name, value)
 
 
 def path(name: str, value: Union[str, os.PathLike[str]]) -> str:

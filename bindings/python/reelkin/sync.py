@@ -3,8 +3,8 @@
     from reelkin.sync import Sandbox, VideoClient
 
 The arguments and errors are the same. Objects can be used from any thread, and other threads run while a call blocks.
-Ctrl-C in the main thread stops waiting: the job continues, and `recover` saves its clip. Inside a running event loop,
-use `reelkin` itself.
+Ctrl-C in the main thread stops waiting: the job continues, and `recover` saves its clip. Calls work inside a running event
+loop as well, such as in a notebook, and block it until they return; code that is async should use `reelkin` itself.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from ._jobs import Event, Outcome
 from ._library import BaseLibrary
 from ._process import ProcessBound
 from ._sandbox import BaseSandbox
+from ._typing import Self
 
 if TYPE_CHECKING:
-    from typing_extensions import Concatenate, ParamSpec, Self
+    from typing_extensions import Concatenate, ParamSpec
 
     P = ParamSpec("P")
 
@@ -39,13 +40,10 @@ CANCEL_TIMEOUT = 2.0
 
 def _run(call: Coroutine[Any, Any, R]) -> R:
     """Runs a call in the package's own event loop and waits for its outcome."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        pass
-    else:
+    loop = _loop.background_loop()
+    if asyncio._get_running_loop() is loop:
         call.close()
-        raise RuntimeError("a blocking call would block the running event loop: use reelkin, not reelkin.sync")
+        raise RuntimeError("a token source cannot make a blocking call: use reelkin, not reelkin.sync")
     ended = threading.Event()
 
     async def run() -> R:
@@ -54,7 +52,7 @@ def _run(call: Coroutine[Any, Any, R]) -> R:
         finally:
             ended.set()
 
-    future = asyncio.run_coroutine_threadsafe(run(), _loop.background_loop())
+    future = asyncio.run_coroutine_threadsafe(run(), loop)
     try:
         return future.result()
     except BaseException:
@@ -82,6 +80,8 @@ def _method(
     def blocking(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> S:
         return convert(_run(call(self, *args, **kwargs)))
 
+    if isinstance(convert, type):
+        blocking.__annotations__ = {**call.__annotations__, "return": convert}
     return blocking
 
 

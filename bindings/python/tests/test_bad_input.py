@@ -95,6 +95,66 @@ def test_money_is_exact_in_any_context(client: reelkin.VideoClient, tmp_path: Pa
     assert price == client.models.models[0].prices[0].amount
 
 
+def test_settings_are_checked_and_have_defaults() -> None:
+    default = reelkin.default_poll_policy()
+    quick = reelkin.PollPolicy(deadline=300, first=0.5)
+    assert quick == default.replace(
+        deadline=datetime.timedelta(minutes=5), first=datetime.timedelta(milliseconds=500)
+    )
+    assert default.replace(deadline=300).deadline == datetime.timedelta(minutes=5)
+    assert reelkin.Timeouts(create=90).read == reelkin.default_timeouts().read
+    assert reelkin.RateLimit(creates_per_second=2).creates_per_second == 2.0
+    assert reelkin.Defaults(duration=4).duration == datetime.timedelta(seconds=4)
+    assert reelkin.PlannerSettings(deadline=9).model == reelkin.default_planner_settings().model
+    assert reelkin.AnalyzeOptions(frames=4).frames == 4
+    assert reelkin.StorageOptions(filename="a.mp4", expires_after=3600).expires_after == datetime.timedelta(hours=1)
+    assert reelkin.Budget(per_day="1").replace(per_day="0.5").per_day == decimal.Decimal("0.5")
+
+
+@pytest.mark.parametrize(
+    ("build", "arguments", "error", "words"),
+    [
+        (reelkin.PollPolicy, {"deadline": "300"}, TypeError, "deadline must be seconds or a timedelta, not str"),
+        (reelkin.PollPolicy, {"deadline": float("nan")}, ValueError, "deadline must be a finite number"),
+        (reelkin.PollPolicy, {"deadlin": 3}, TypeError, "PollPolicy has no field deadlin: its fields are first"),
+        (reelkin.PollPolicy().replace, {"longest": -1}, ValueError, "longest must be 0 or more"),
+        (reelkin.Budget().replace, {"per_day": 0.1}, TypeError, "use Decimal('0.1') or '0.1' instead of a float"),
+        (reelkin.Budget, {"unknown_prices": 1}, TypeError, "unknown_prices must be True or False"),
+        (reelkin.DownloadPolicy, {"attempts": True}, TypeError, "attempts must be an int, not bool"),
+        (reelkin.DownloadPolicy, {"max_bytes": -1}, ValueError, "max_bytes must be 0 or more"),
+        (reelkin.RateLimit, {"creates_per_second": "2"}, TypeError, "creates_per_second must be a number"),
+        (reelkin.PlannerSettings, {"when": "always"}, TypeError, "when must be a reelkin.PlanWhen, not str"),
+        (reelkin.PlannerSettings, {"model": 7}, TypeError, "model must be a str, not int"),
+        (reelkin.StorageOptions, {}, TypeError, "StorageOptions needs filename"),
+        (reelkin.Keyframe, {"at": "1"}, TypeError, "at must be seconds or a timedelta, not str"),
+        (reelkin.Sandbox, {"min_job_duration": float("nan")}, ValueError, "min_job_duration must be a finite number"),
+        (reelkin.Frame.from_rgb, {"width": 1, "height": 1, "rgb": "abc"}, TypeError, "rgb must be bytes, not str"),
+        (reelkin.Frame.from_rgb, {"width": 1.0, "height": 1, "rgb": b""}, TypeError, "width must be an int, not float"),
+    ],
+)
+def test_invalid_settings(build: Any, arguments: dict[str, Any], error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=re.escape(words)):
+        build(**arguments)
+
+
+def test_bytes_of_any_kind_are_pixels() -> None:
+    for rgb in (b"abc", bytearray(b"abc"), memoryview(b"abc")):
+        assert bytes(reelkin.Frame.from_rgb(1, 1, rgb)) == b"abc"
+
+
+def test_a_clip_can_be_named(client: reelkin.VideoClient) -> None:
+    calls: list[Any] = [client.continue_from, client.analyze, client.estimate_continue_from, client.start_continue_from]
+    for call in calls:
+        with pytest.raises(reelkin.NotFoundError, match="nobody"):
+            asyncio.run(call(clip="nobody"))
+
+
+def test_another_event_loop_is_named(client: reelkin.VideoClient) -> None:
+    """Libraries such as trio have an event loop of their own."""
+    with pytest.raises(RuntimeError, match="reelkin needs a running asyncio event loop"):
+        client.recover().send(None)
+
+
 @pytest.mark.parametrize("name", [None, 7, b"clips", ["clips"]])
 def test_a_library_that_is_not_a_path(name: Any) -> None:
     with pytest.raises(TypeError, match="library"):

@@ -7,8 +7,10 @@ import datetime
 import gc
 import io
 import sys
+import threading
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy
 import PIL.Image
@@ -16,6 +18,7 @@ import pytest
 
 import reelkin
 from conftest import Studio
+from reelkin import _media
 
 RED_GREEN = bytes([255, 0, 0, 0, 255, 0] * 2)
 
@@ -38,6 +41,17 @@ def test_pixels_are_not_copied(small: reelkin.Frame) -> None:
     assert array.tobytes() == RED_GREEN and len(others) == 1000
     if sys.version_info >= (3, 12):
         assert bytes(memoryview(others[0])) == bytes(12)
+
+
+def test_numpy_reads_a_frame_without_a_copy(small: reelkin.Frame) -> None:
+    array = numpy.asarray(small)
+    assert array.shape == (2, 2, 3) and array.dtype == numpy.uint8 and array.tobytes() == RED_GREEN
+    assert not array.flags.writeable
+    assert array.__array_interface__["data"] == small.__array_interface__["data"]
+    del small
+    gc.collect()
+    others = [reelkin.Frame.from_rgb(2, 2, bytes(12)) for _ in range(1000)]
+    assert array.tobytes() == RED_GREEN and len(others) == 1000
 
 
 def test_image_formats(small: reelkin.Frame) -> None:
@@ -121,8 +135,59 @@ def test_invalid_clips(content: bytes, tmp_path: Path) -> None:
 def test_arrays_that_are_not_images(studio: Studio) -> None:
     async def run() -> None:
         async with studio() as (client, _):
-            for array in (numpy.zeros((4, 4)), numpy.zeros((4, 4, 4), numpy.uint8), numpy.zeros((4, 4, 3))):
-                with pytest.raises(ValueError, match="height x width x 3"):
+            for array in (
+                numpy.zeros((4, 4)),
+                numpy.zeros((4, 4, 2), numpy.uint8),
+                numpy.zeros((4, 4, 3)),
+                numpy.zeros(4, numpy.uint8),
+            ):
+                with pytest.raises(ValueError, match="image must be an array of uint8 with the shape"):
                     await client.generate("x", image=array)
 
     asyncio.run(run())
+
+
+def test_every_layout_of_pixels_is_sent_unchanged() -> None:
+    numbers = numpy.random.default_rng(7)
+    images: list[PIL.Image.Image] = []
+    for shape in ((5, 7), (5, 7, 1), (5, 7, 3), (5, 7, 4)):
+        array = numbers.integers(0, 256, shape, dtype=numpy.uint8)
+        assert numpy.array_equal(_sent(array), array.reshape(_sent(array).shape)), shape
+        images.append(PIL.Image.fromarray(array.squeeze()))
+    images += [images[-1].convert("LA"), images[-1].convert("P"), images[-1].convert("CMYK")]
+    for image in images:
+        expected = image if image.mode in ("L", "LA", "RGB", "RGBA") else image.convert("RGB")
+        assert numpy.array_equal(_sent(image), numpy.asarray(expected)), image.mode
+    # A view that is not contiguous.
+    flipped = numpy.asarray(images[2])[::-1, ::-1]
+    assert numpy.array_equal(_sent(flipped), flipped)
+
+
+def _sent(image: reelkin.Media) -> numpy.ndarray[Any, Any]:
+    """Returns the pixels of the file that is sent for an image."""
+    converted = _media.media("image", image)
+    assert isinstance(converted, reelkin.MediaInput.Bytes)
+    return numpy.asarray(PIL.Image.open(io.BytesIO(converted.bytes)))
+
+
+def test_pixels_are_not_encoded_on_the_event_loop(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+    encode = _media._to_png
+
+    def watch(name: str, value: Any) -> bytes | None:
+        threads.append(threading.current_thread())
+        return encode(name, value)
+
+    monkeypatch.setattr(_media, "_to_png", watch)
+
+    async def run() -> None:
+        async with studio() as (client, _):
+            array = numpy.zeros((64, 64, 3), numpy.uint8)
+            clip = await client.generate("x", image=array, duration=1)
+            await client.estimate("x", references=[array, PIL.Image.fromarray(array)])
+            await client.estimate("x", keyframes={1: await client.frame(clip)}, model="grok-imagine-video-1.5")
+            await reelkin.probe(array)
+
+    asyncio.run(run())
+    assert len(threads) == 5
+    assert threading.main_thread() not in threads

@@ -111,8 +111,10 @@ def test_tqdm_bar() -> None:
 
         def __init__(self, total: int, unit: str, bar_format: str) -> None:
             assert total == 100
+            # tqdm's `set_description` would add another colon.
+            assert bar_format.startswith("{desc}: ")
 
-        def set_description(self, description: str, refresh: bool) -> None:
+        def set_description_str(self, description: str, refresh: bool) -> None:
             self.description = description
 
         def refresh(self) -> None:

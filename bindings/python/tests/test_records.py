@@ -6,7 +6,10 @@ import ast
 import asyncio
 import inspect
 import pickle
-from datetime import timedelta
+import subprocess
+import sys
+import typing
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +57,68 @@ def test_every_kind_of_error_has_a_class() -> None:
         assert f"VideoError.{kind}(" in source
         assert issubclass(getattr(_errors.VideoError, kind), reelkin.Error)
     assert f"variant == {len(kinds)}" in source and f"variant == {len(kinds) + 1}" not in source
+
+
+def test_programs_can_create_errors() -> None:
+    error = reelkin.ModeratedError("the service refused the clip", job_id="j1", guidance="change the prompt")
+    assert error.code == "moderated" and error.job_id == "j1" and error.status is None and not error.is_retryable
+    assert str(error) == "the service refused the clip\nchange the prompt"
+    assert reelkin.SubmissionUnknownError("x").code == "submission_unknown"
+    for kind in vars(_errors.VideoError).values():
+        if isinstance(kind, type):
+            assert pickle.loads(pickle.dumps(kind("x"))).reason == "x"
+    assert reelkin.Error("x").code == "internal"
+    with pytest.raises(TypeError, match="no_such_field"):
+        reelkin.ModeratedError("x", no_such_field=1)
+
+
+def test_a_bug_in_the_library_is_an_error_of_the_package() -> None:
+    # The generated module raises this class after a panic.
+    assert vars(_native)["InternalError"] is reelkin.InternalError
+    assert str(_native.InternalError("panicked")) == "panicked"  # type: ignore[attr-defined]  # pyright: ignore
+
+
+def test_a_clip_has_its_cost_and_time(studio: Studio) -> None:
+    async def run() -> None:
+        async with studio() as (client, _):
+            before = datetime.now(timezone.utc)
+            clip = await client.generate("a bay", duration=1)
+            assert clip.cost == (await client.spent()).paid > 0
+            assert clip.created_at is not None
+            assert before - timedelta(seconds=1) < clip.created_at < datetime.now(timezone.utc) + timedelta(seconds=1)
+            bare = clip.replace(record=None)
+            assert bare.cost is None and bare.created_at is None
+
+    asyncio.run(run())
+
+
+def test_variants_match_by_position() -> None:
+    assert reelkin.Settlement.Job.__match_args__ == ("value",)
+    assert reelkin.JobEvent.Downloading.__match_args__ == ("received", "total")
+    if sys.version_info >= (3, 10):
+        matched: dict[str, Any] = {"event": reelkin.Settlement.Job("j1")}
+        exec("match event:\n    case Settlement.Job(id):\n        found = id", {"Settlement": reelkin.Settlement}, matched)
+        assert matched["found"] == "j1"
+
+
+def test_annotations_can_be_read_at_run_time() -> None:
+    """As frameworks for commands and services do."""
+    public = [getattr(module, name) for module in (reelkin, reelkin.sync) for name in module.__all__]
+    functions = [value for value in public if inspect.isfunction(value)]
+    for kind in filter(inspect.isclass, public):
+        functions += [value for value in vars(kind).values() if inspect.isfunction(value)]
+    assert len(functions) > 100
+    for function in functions:
+        typing.get_type_hints(function)
+    hints = typing.get_type_hints(reelkin.VideoClient.generate)
+    assert hints["return"] is reelkin.Clip and hints["image"] == typing.Optional[reelkin.Media]
+    assert typing.get_type_hints(reelkin.VideoClient.start_edit)["return"] is reelkin.Job
+    assert typing.get_type_hints(reelkin.sync.VideoClient.start_edit)["return"] is reelkin.sync.Job
+
+
+def test_the_blocking_package_is_an_attribute() -> None:
+    code = "import reelkin; print(reelkin.sync.VideoClient.__name__, 'sync' in dir(reelkin))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "VideoClient True\n"
 
 
 def test_errors_can_be_pickled_and_printed(tmp_path: Path) -> None:
@@ -123,6 +188,9 @@ def test_everything_public_is_documented() -> None:
     for module in (reelkin, reelkin.sync):
         for name in module.__all__:
             thing: Any = getattr(module, name)
+            if typing.get_origin(thing) is typing.Union:
+                # An alias. Its documentation is in the source, where editors read it.
+                continue
             if not inspect.getdoc(thing):
                 undocumented.append(name)
             if inspect.isclass(thing) and thing.__module__ in ("reelkin._client", "reelkin._library", "reelkin.sync"):

@@ -48,14 +48,32 @@ def test_every_operation(sync_studio: SyncStudio) -> None:
         client.recover()
 
 
-def test_blocking_calls_fail_inside_an_event_loop(sync_studio: SyncStudio) -> None:
+def test_blocking_calls_work_inside_an_event_loop(sync_studio: SyncStudio) -> None:
+    """As in a notebook, whose cells run inside of one."""
     with sync_studio() as (client, _):
 
         async def run() -> None:
-            with pytest.raises(RuntimeError, match="use reelkin, not reelkin.sync"):
-                client.recover()
+            clip = client.generate("a bay", duration=1)
+            assert client.frame(clip).number == 23
+            assert client.library.clip(clip.id) == clip
 
         asyncio.run(run())
+
+
+def test_a_token_source_cannot_make_a_blocking_call(tmp_path: Path) -> None:
+    errors: list[BaseException] = []
+
+    async def token() -> str:
+        try:
+            client.recover()
+        except RuntimeError as error:
+            errors.append(error)
+        return "xai-0123456789"
+
+    client = reelkin.sync.VideoClient(tmp_path / "clips", base_url="http://127.0.0.1:9/v1", token=token)
+    with pytest.raises(reelkin.NetworkError):
+        client.visible_models()
+    assert errors and all("use reelkin, not reelkin.sync" in str(error) for error in errors)
 
 
 def test_other_threads_keep_running(sync_studio: SyncStudio) -> None:

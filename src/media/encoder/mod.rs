@@ -8,5 +8,7 @@ mod yuv_picture;
 
 #[cfg(feature = "sandbox")]
 pub(crate) use self::clip_writer::{ClipWriter, SAMPLE_RATE};
+#[cfg(feature = "ffi")]
+pub(crate) use self::png_jpeg::pixels_to_png;
 #[cfg(feature = "sandbox")]
 pub(crate) use self::yuv_picture::{YuvPicture, yuv_of};

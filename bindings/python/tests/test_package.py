@@ -1,0 +1,29 @@
+"""The installed package: its metadata, its license files, and a program of a user."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import subprocess
+import sys
+from pathlib import Path
+
+
+def test_the_wheel_has_all_licenses() -> None:
+    metadata = importlib.metadata.metadata("reelkin")
+    assert metadata["License-Expression"] == "(MIT OR Apache-2.0) AND LGPL-2.1-or-later AND BSD-2-Clause AND Zlib"
+    files = {file.name: file for file in importlib.metadata.files("reelkin") or () if "licenses" in file.parts}
+    assert {"LICENSE-MIT", "LICENSE-APACHE", "ffmpeg", "dav1d", "openh264", "zlib", "rust-crates.txt"} == set(files)
+    assert set(metadata.get_all("License-File") or ()) == set(files)
+    crates = files["rust-crates.txt"].read_text(encoding="utf-8")
+    for crate in ("tokio ", "ring ", "uniffi_core "):
+        assert f"\n{crate}" in crates
+    # Only what is linked: neither procedural macros nor what the program or the tests need.
+    for crate in ("serde_derive ", "clap ", "criterion "):
+        assert f"\n{crate}" not in crates
+
+
+def test_a_program_of_a_user(tmp_path: Path) -> None:
+    program = Path(__file__).parent / "strict" / "program.py"
+    ran = subprocess.run([sys.executable, program, tmp_path], capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    assert "paid $" in ran.stdout and (tmp_path / "last.png").stat().st_size > 1000
