@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes the license texts of all crates in the native library to a file: notices.py FILE.
 
-Each text is written once, after the names of the crates that it belongs to. A crate without a license file is listed with
-its license expression, whose text is that of another crate.
+Each text is written once, after the names of the crates that it belongs to. A crate without a license file gets the text of
+another crate with the same license, or the file of that license in `licenses/`.
 """
 
 from __future__ import annotations
@@ -23,19 +23,26 @@ def main() -> None:
         output("cargo", "metadata", "--format-version=1", "--locked", "--features=ffi", f"--filter-platform={host[1]}")
     )
     texts: dict[str, list[str]] = {}
-    without: list[str] = []
+    by_license: dict[str, str] = {}
+    without: list[tuple[str, str]] = []
     for package in linked_packages(metadata):
         name = f"{package['name']} {package['version']} ({package['license'] or 'see its license file'})"
         found = license_texts(Path(package["manifest_path"]).parent)
         for text in found:
             texts.setdefault(text, []).append(name)
+            by_license.setdefault(package["license"], text)
         if not found:
-            without.append(name)
+            without.append((name, package["license"]))
+    for name, license in without:
+        if license not in by_license:
+            file = Path(__file__).parent / "licenses" / f"{license}.txt"
+            if not file.exists():
+                sys.exit(f"{name} has no license file: add the text of {license} as {file}")
+            by_license[license] = read(file)
+        texts.setdefault(by_license[license], []).append(name)
     parts = ["The native library contains these Rust crates.\n"]
     for text, names in texts.items():
         parts.append("\n".join([*sorted(names), "", text]))
-    if without:
-        parts.append("\n".join(["Crates without a license file:", *sorted(without)]))
     Path(sys.argv[1]).write_text(f"\n{'-' * 80}\n\n".join(parts) + "\n", encoding="utf-8")
 
 
@@ -62,8 +69,12 @@ def linked_packages(metadata: dict) -> list[dict]:
 
 def license_texts(folder: Path) -> list[str]:
     files = [file for file in sorted(folder.iterdir()) if FILE_NAMES.match(file.name) and file.is_file()]
+    return [read(file) for file in files]
+
+
+def read(file: Path) -> str:
     # Line ends and indentation differ between copies of one text.
-    return ["\n".join(line.strip() for line in file.read_text("utf-8", "replace").strip().splitlines()) for file in files]
+    return "\n".join(line.strip() for line in file.read_text("utf-8", "replace").strip().splitlines())
 
 
 if __name__ == "__main__":

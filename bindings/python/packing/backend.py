@@ -27,9 +27,12 @@ import native_module
 PACKAGE = Path(__file__).resolve().parent.parent
 REPOSITORY = PACKAGE.parent.parent
 Settings = Optional[dict[str, Any]]
-# The crate's own license, and those of FFmpeg, dav1d with OpenH264, and zlib. The file rust-crates.txt has those of the
-# Rust crates.
-BUNDLED_LICENSE = "(MIT OR Apache-2.0) AND LGPL-2.1-or-later AND BSD-2-Clause AND Zlib"
+# The crate's own license, those of FFmpeg, dav1d with OpenH264, and zlib, and those of the Rust crates that are available
+# under neither MIT nor Apache-2.0.
+BUNDLED_LICENSE = (
+    "(MIT OR Apache-2.0) AND LGPL-2.1-or-later AND BSD-2-Clause AND Zlib AND BSD-3-Clause AND CDLA-Permissive-2.0 AND IJG "
+    "AND ISC AND MPL-2.0 AND Unicode-3.0 AND WTFPL"
+)
 
 
 def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:

@@ -20,7 +20,7 @@ from pathlib import Path
 BASES = {"Clip": "PlayableClip"}
 # Records that callers create, with defaults for all fields or only for optional ones.
 DEFAULTED = ["AnalyzeOptions", "Defaults", "DownloadPolicy", "PlannerSettings", "PollPolicy", "RateLimit", "Timeouts"]
-CREATED = ["Budget", "Keyframe", "StorageOptions", "UploadTarget"]
+CREATED = ["AccessToken", "Budget", "Keyframe", "StorageOptions", "UploadTarget"]
 BASES.update(dict.fromkeys([*DEFAULTED, *CREATED], "Settings"))
 # The base class of objects in the native library, from `reelkin._process`.
 OBJECT = "ProcessBound"
@@ -44,6 +44,7 @@ def rewrite(source: str) -> tuple[str, str]:
     tree.body = [node for node in tree.body if not _is_omitted(node)]
     tree = ast.fix_missing_locations(_Renamer(variants).visit(tree))
     _bind_objects_to_process(tree)
+    _use_text_as_enum_values(tree)
     _deliver_cancellation(tree)
     stub = "\n".join(_stub(tree, variants))
     tree.body = list(_bind_lazily(_replace_dataclasses(tree.body, variants)))
@@ -110,6 +111,21 @@ def _bind_objects_to_process(tree: ast.Module) -> None:
         raise ValueError("find the objects in the generated module: none found, so the generator has changed")
     for node in objects:
         node.bases = [ast.Name(OBJECT, ast.Load())]
+
+
+def _is_enum(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ClassDef) and any(
+        ast.unparse(base) == "enum.Enum" for base in node.bases
+    )
+
+
+def _use_text_as_enum_values(tree: ast.Module) -> None:
+    """Replaces the numbers of enum members by their names, which stay the same when a member is added."""
+    for node in filter(_is_enum, tree.body):
+        node.bases.insert(0, ast.Name("str", ast.Load()))  # type: ignore[attr-defined]
+        for part in node.body:  # type: ignore[attr-defined]
+            if isinstance(part, ast.Assign):
+                part.value = ast.Constant(ast.unparse(part.targets[0]).lower())
 
 
 def _deliver_cancellation(tree: ast.Module) -> None:
@@ -347,7 +363,7 @@ def _stub(tree: ast.Module, variants: dict[str, dict[str, str]]) -> Iterator[str
                         inner.name = variants[node.name][inner.name]  # type: ignore[attr-defined]
                         path = f"{node.name}.{inner.name}"  # type: ignore[attr-defined]
                         yield from _record_stub(inner, path, node.name, values, "    ")  # type: ignore[arg-type]
-            elif any(ast.unparse(base) == "enum.Enum" for base in node.bases):
+            elif _is_enum(node):
                 yield ast.unparse(node)
             else:
                 yield from _object_stub(node)
@@ -410,8 +426,8 @@ def _accepted(field: ast.arg, base: str) -> str:
 
 # Types of the crate that are text in Python.
 TEXTS = {"VideoModel", "Resolution", "AspectRatio"}
-# What callers can pass for a field of settings.
-ACCEPTED = {"Duration": "_Seconds", "UsdTicks": "_Usd"}
+# What callers can pass for a field of settings. Members of enums can also be text.
+ACCEPTED = {"Duration": "_Seconds", "UsdTicks": "_Usd", "PlanWhen": "PlanWhen | str", "PlannerFailure": "PlannerFailure | str"}
 # The Python types of generated converters.
 TYPES = {
     "String": "str",

@@ -20,7 +20,7 @@ from __future__ import annotations
 import atexit
 from typing import TYPE_CHECKING, Any
 
-from . import _native
+from . import _errors, _native
 from ._client import Budget, VideoClient
 from ._errors import (
     AuthError,
@@ -158,6 +158,10 @@ from ._values import Seconds, Usd
 
 if TYPE_CHECKING:
     from . import sync as sync
+
+# `typing.get_type_hints` looks here for the annotations of the errors, which are defined before these classes.
+setattr(_errors, "Charge", Charge)
+setattr(_errors, "RetryAdvice", RetryAdvice)
 
 __version__ = _native.version()
 

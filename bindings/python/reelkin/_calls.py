@@ -21,18 +21,23 @@ class Functions:
         return function
 
 
-async def deliver_cancellation() -> None:
-    """Raises `CancelledError` if the current task is already cancelled, before a call starts that may cost money.
-
-    One iteration of the event loop delivers `task.cancel()`. A deadline that passed while the loop was busy is
-    processed in that iteration too, but possibly after this task ran, so it takes a second one.
-    """
+def require_asyncio() -> None:
+    """Raises `RuntimeError` in an event loop of another library."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         raise RuntimeError(
             "reelkin needs a running asyncio event loop: use asyncio.run, or reelkin.sync in a thread of another library"
         ) from None
+
+
+async def deliver_cancellation() -> None:
+    """Raises `CancelledError` if the current task is already cancelled, before a call starts that may cost money.
+
+    One iteration of the event loop delivers `task.cancel()`. A deadline that passed while the loop was busy is
+    processed in that iteration too, but possibly after this task ran, so it takes a second one.
+    """
+    require_asyncio()
     await asyncio.sleep(0)
     await asyncio.sleep(0)
 

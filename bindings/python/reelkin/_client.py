@@ -82,7 +82,7 @@ def _document(method: M, stub: Callable[..., None], build: Callable[..., Any], c
     vars(method)["__wrapped__"] = build
     first = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     parameters = inspect.signature(build).parameters.values()
-    vars(method)["__signature__"] = inspect.Signature([first, *parameters])
+    vars(method)["__signature__"] = inspect.Signature([first, *parameters], return_annotation=returns)
     arguments = (inspect.getdoc(build) or "").partition("\n\nArgs:")[2]
     method.__doc__ = f"{inspect.getdoc(stub)}\n\nArgs:{arguments}"
     return method

@@ -8,13 +8,12 @@ plain `TypeError` or `ValueError`.
 from __future__ import annotations
 
 import builtins
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ._record import Record
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from ._native import Charge, ErrorDetails, RetryAdvice
 
 __all__ = [
@@ -70,6 +69,8 @@ class Error(Exception):
 
     def __init__(self, reason: Union[str, Record], **fields: Any) -> None:
         """Creates an error. Programs do this in their tests, with any attributes: `ModeratedError("x", job_id="j")`."""
+        if not isinstance(reason, (str, Record)):
+            raise TypeError(f"reason must be a str, not {type(reason).__name__}")
         # The native library passes complete details.
         details: Any = _details(type(self), reason, fields) if isinstance(reason, str) else reason
         super().__init__(details.reason)
@@ -84,10 +85,18 @@ class Error(Exception):
         return f"{type(self).__name__}({self.reason!r}{job})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.details,)
+        return _restore, (type(self), self.details), dict(vars(self))
+
+
+def _restore(kind: type[Error], details: Record) -> Error:
+    """Copies or unpickles an error. A subclass can have a constructor of its own."""
+    error = kind.__new__(kind)
+    Error.__init__(error, details)
+    return error
 
 
 def _details(kind: type[Error], reason: str, fields: dict[str, Any]) -> ErrorDetails:
+    from . import _values
     from ._native import Charge, ErrorDetails, RetryAdvice
 
     code = next((_code(name) for name, error in vars(VideoError).items() if error in kind.__mro__), "internal")
@@ -95,11 +104,14 @@ def _details(kind: type[Error], reason: str, fields: dict[str, Any]) -> ErrorDet
         "code": code,
         "reason": reason,
         "attempts": 0,
-        "may_have_been_charged": Charge.UNKNOWN,
+        "may_have_been_charged": Charge.NO if issubclass(kind, FREE) else Charge.UNKNOWN,
         "retry_advice": RetryAdvice.CHANGE,
         "is_retryable": False,
     }
-    return ErrorDetails(**{**values, **fields})
+    values.update(fields)
+    if values.get("retry_after") is not None:
+        values["retry_after"] = _values.duration("retry_after", values["retry_after"])
+    return ErrorDetails(**values)
 
 
 def _code(name: str) -> str:
@@ -182,6 +194,10 @@ class LibraryError(Error, OSError):
 
 class InternalError(Error, RuntimeError):
     """A bug in this package ended the call. A submitted job continues, and a recovery finishes it."""
+
+
+# The errors of requests that were not sent.
+FREE = (ConfigError, InvalidRequestError, BudgetError, FramesUnavailableError)
 
 
 class VideoError:

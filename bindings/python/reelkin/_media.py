@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import numbers
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
-from . import _native, _values
+from . import _calls, _loop, _native, _values
 from ._frame import Frame
 from ._native import MediaInput
 from ._values import Seconds
@@ -51,19 +53,46 @@ channels) with 1 channel for gray, 3 for RGB or 4 for RGBA. Pixels are sent as P
 """
 
 
+class _Pixels:
+    """A copy of the pixels of an image: 8 bits per channel, row by row from the top, without padding."""
+
+    def __init__(self, width: int, height: int, channels: int, content: bytes) -> None:
+        self.width, self.height, self.channels, self.content = width, height, channels, content
+
+
 async def off_loop(build: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-    """Calls a function that converts media. Uses a thread if it has to encode pixels, which can take seconds."""
-    if _has_pixels(args) or _has_pixels(kwargs):
-        return await asyncio.to_thread(build, *args, **kwargs)
-    return build(*args, **kwargs)
+    """Calls a function that converts media. Uses a thread if it has to encode pixels, which can take seconds.
+
+    The thread gets a copy of the pixels, because the caller can change an array while the call runs, and an image of PIL
+    cannot be read by two threads.
+    """
+    _calls.require_asyncio()
+    if not (_has_pixels(args) or _has_pixels(kwargs)):
+        return build(*args, **kwargs)
+    copies: Any = (_copied("image", args), {name: _copied(name, value) for name, value in kwargs.items()})
+    call = functools.partial(build, *copies[0], **copies[1])
+    return await asyncio.get_running_loop().run_in_executor(_loop.encoders(), call)
 
 
 def _has_pixels(value: object) -> bool:
-    if isinstance(value, (tuple, list)):
-        return any(map(_has_pixels, value))
     if isinstance(value, Mapping):
         return any(map(_has_pixels, value.values()))
-    return hasattr(type(value), "__array_interface__")
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray, memoryview)):
+        return any(map(_has_pixels, value))
+    # numpy's numbers are arrays without dimensions.
+    return hasattr(type(value), "__array_interface__") and not isinstance(value, numbers.Number)
+
+
+def _copied(name: str, value: Any) -> Any:
+    """Replaces images by copies of their pixels, also in lists and dictionaries."""
+    if not _has_pixels(value):
+        return value
+    if isinstance(value, Mapping):
+        return {key: _copied(name, item) for key, item in value.items()}
+    if isinstance(value, Sequence):
+        return [_copied(name, item) for item in value]
+    # A frame cannot change.
+    return value if isinstance(value, Frame) else _pixels(name, value) or value
 
 
 def media(name: str, value: Media) -> MediaInput:
@@ -93,26 +122,51 @@ def clip_name(name: str, value: Union[_native.Clip, str, os.PathLike[str]]) -> s
     return value.id if isinstance(value, _native.Clip) else _values.path(name, value)
 
 
-def _to_png(name: str, value: Any) -> Optional[bytes]:
-    """Encodes a frame, a PIL image or a numpy array, without importing either package."""
-    if isinstance(value, Frame):
-        return value.to_png()
+def _pixels(name: str, value: Any) -> Optional[_Pixels]:
+    """Copies the pixels of a PIL image or of an array, without importing either package for other values."""
     pil = sys.modules.get("PIL.Image")
     if pil is not None and isinstance(value, pil.Image):
-        if value.mode not in ("L", "LA", "RGB", "RGBA"):
-            has_alpha = "A" in value.getbands() or "transparency" in value.info
-            value = value.convert("RGBA" if has_alpha else "RGB")
-        return _native.encode_png(value.width, value.height, len(value.getbands()), value.tobytes())
-    numpy = sys.modules.get("numpy")
-    if numpy is not None and isinstance(value, numpy.ndarray):
-        channels = {2: 1, 3: value.shape[-1] if value.ndim == 3 else 0}.get(value.ndim)
-        if value.dtype != numpy.uint8 or channels not in (1, 3, 4):
-            raise ValueError(
-                f"{name} must be an array of uint8 with the shape (height, width) or (height, width, 1, 3 or 4), "
-                f"not {value.shape} of {value.dtype}"
-            )
-        return _native.encode_png(value.shape[1], value.shape[0], channels, value.tobytes())
-    return None
+        return _pixels_of_image(name, value)
+    if not _has_pixels(value):
+        return None
+    import numpy
+
+    array = numpy.asarray(value)
+    channels = {2: 1, 3: array.shape[-1] if array.ndim == 3 else 0}.get(array.ndim)
+    if array.dtype != numpy.uint8 or channels not in (1, 3, 4) or numpy.ma.is_masked(value):
+        raise ValueError(
+            f"{name} must be an array of uint8 with the shape (height, width) or (height, width, 1, 3 or 4) and without "
+            f"a mask, not {array.shape} of {array.dtype}"
+        )
+    return _Pixels(array.shape[1], array.shape[0], channels, array.tobytes())
+
+
+# The modes of PIL with 8 bits per channel, and those that they are converted to if they have no counterpart in a PNG.
+MODES = {"L": "L", "LA": "LA", "RGB": "RGB", "RGBA": "RGBA", "La": "LA", "RGBa": "RGBA"}
+MODES.update({mode: "RGB" for mode in ("1", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX")})
+
+
+def _pixels_of_image(name: str, image: Any) -> _Pixels:
+    mode = MODES.get(image.mode)
+    if mode is None:
+        raise ValueError(f"{name} must be an image with 8 bits per channel, not of mode {image.mode}: convert it first")
+    has_alpha = "A" in image.getbands() or "transparency" in image.info or image.mode == "PA"
+    # A palette can have an alpha channel of its own.
+    has_alpha = has_alpha or (image.palette is not None and image.palette.mode.endswith("A"))
+    if has_alpha and "A" not in mode:
+        mode = "RGBA"
+    converted = image if image.mode == mode and "transparency" not in image.info else image.convert(mode)
+    return _Pixels(converted.width, converted.height, len(converted.getbands()), converted.tobytes())
+
+
+def _to_png(name: str, value: Any) -> Optional[bytes]:
+    """Encodes a frame, an image or an array. Returns `None` for anything else."""
+    if isinstance(value, Frame):
+        return value.to_png()
+    pixels = value if isinstance(value, _Pixels) else _pixels(name, value)
+    if pixels is None:
+        return None
+    return _native.encode_png(pixels.width, pixels.height, pixels.channels, pixels.content)
 
 
 def media_options(

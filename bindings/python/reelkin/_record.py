@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import inspect
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Optional
@@ -101,6 +102,16 @@ class Settings(Record):
 
     if not TYPE_CHECKING:  # The stub declares the fields of each record.
 
+        def __init_subclass__(cls) -> None:
+            if "_fields" in vars(cls):
+                kind = inspect.Parameter.KEYWORD_ONLY
+                cls.__signature__ = inspect.Signature(
+                    [inspect.Parameter(name, kind, default=..., annotation=cls._fields[name]) for name in cls._fields]
+                )
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            vars(self).update(self._convert({name: value}))
+
         def __init__(self, **values: Any) -> None:
             converted = self._convert(values)
             if converted.keys() != self._fields.keys():
@@ -129,10 +140,11 @@ class Settings(Record):
     def _defaults(cls) -> dict[str, Any]:
         from . import _native
 
-        if cls.__name__ in DEFAULTS:
-            # The native library returns a complete record.
-            default: Record = getattr(_native, DEFAULTS[cls.__name__])()
-            return vars(default)
+        for base in cls.__mro__:
+            if base.__name__ in DEFAULTS:
+                # The native library returns a complete record.
+                default: Record = getattr(_native, DEFAULTS[base.__name__])()
+                return vars(default)
         return {name: None for name, kind in cls._fields.items() if kind.endswith("?")}
 
 

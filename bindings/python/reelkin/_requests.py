@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Literal, Optional, TypeVar, Union
 
 from . import _media, _native, _values
 from ._media import Media
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     P = ParamSpec("P")
 R = TypeVar("R")
+Strategies = Literal["last_frame", "extend", "auto"]
+Transports = Literal["auto", "inline", "upload", "upload_and_keep"]
 
 
 def generate_request(
@@ -128,7 +130,7 @@ def edit_request(
     *,
     model: Optional[str] = None,
     plan: Union[bool, PlannerSettings, None] = None,
-    transport: TransportChoice = TransportChoice.AUTO,
+    transport: Union[TransportChoice, Transports] = "auto",
     user: Optional[str] = None,
     storage: Optional[StorageOptions] = None,
     output: Optional[UploadTarget] = None,
@@ -149,7 +151,7 @@ def edit_request(
         video=_media.video("clip", clip),
         prompt=_values.text("prompt", prompt),
         model=optional(_values.text, "model", model),
-        transport=transport,
+        transport=_values.choice("transport", transport, TransportChoice),
         plan=_values.plan(plan),
         user=optional(_values.text, "user", user),
         storage=storage,
@@ -164,7 +166,7 @@ def extend_request(
     duration: Optional[Seconds] = None,
     model: Optional[str] = None,
     plan: Union[bool, PlannerSettings, None] = None,
-    transport: TransportChoice = TransportChoice.AUTO,
+    transport: Union[TransportChoice, Transports] = "auto",
     storage: Optional[StorageOptions] = None,
     output: Optional[UploadTarget] = None,
 ) -> ExtendRequest:
@@ -185,7 +187,7 @@ def extend_request(
         prompt=_values.text("prompt", prompt),
         model=optional(_values.text, "model", model),
         duration=optional(_values.duration, "duration", duration),
-        transport=transport,
+        transport=_values.choice("transport", transport, TransportChoice),
         plan=_values.plan(plan),
         storage=storage,
         output=output,
@@ -195,7 +197,7 @@ def extend_request(
 def continue_request(
     prompt: Optional[str] = None,
     *,
-    strategy: ContinueStrategy = ContinueStrategy.LAST_FRAME,
+    strategy: Union[ContinueStrategy, Strategies] = "last_frame",
     sharpest_of_last: Optional[int] = None,
     model: Optional[str] = None,
     duration: Optional[Seconds] = None,
@@ -225,7 +227,7 @@ def continue_request(
     frame = FrameChoice.Last() if sharpest_of_last is None else FrameChoice.SharpestOfLast(sharpest_of_last)
     return ContinueRequest(
         prompt=optional(_values.text, "prompt", prompt),
-        strategy=strategy,
+        strategy=_values.choice("strategy", strategy, ContinueStrategy),
         frame=frame,
         model=optional(_values.text, "model", model),
         duration=optional(_values.duration, "duration", duration),
@@ -244,7 +246,7 @@ def with_clip(request: Callable[P, R]) -> Callable[Concatenate[Media, P], tuple[
     def with_clip(clip: Media, *args: P.args, **kwargs: P.kwargs) -> tuple[MediaInput, R]:
         return _media.video("clip", clip), request(*args, **kwargs)
 
-    first = inspect.Parameter("clip", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    first = inspect.Parameter("clip", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Media)
     signature = inspect.signature(request)
     vars(with_clip)["__signature__"] = signature.replace(parameters=[first, *signature.parameters.values()])
     with_clip.__annotations__ = {"clip": Media, **request.__annotations__}

@@ -10,7 +10,7 @@ from collections.abc import Awaitable
 from typing import Any, Callable, Optional, Union
 
 from . import _loop, _native, _values
-from ._calls import wake
+from ._calls import require_asyncio, wake
 from ._values import Seconds, optional
 
 
@@ -24,9 +24,7 @@ class AccessToken(_native.AccessToken):
     """
 
     def __init__(self, secret: str, expires_in: Optional[Seconds] = None) -> None:
-        super().__init__(
-            secret=_values.text("secret", secret), expires_in=optional(_values.duration, "expires_in", expires_in)
-        )
+        super().__init__(secret=secret, expires_in=expires_in)
 
 
 Token = Union[str, _native.AccessToken]
@@ -48,6 +46,7 @@ class TokenProvider(_native.TokenCallback):
         self._loop: Optional[asyncio.AbstractEventLoop] = None
 
     def remember_loop(self) -> None:
+        require_asyncio()
         self._loop = asyncio.get_running_loop()
 
     def request_token(self, answer: _native.TokenAnswer) -> None:

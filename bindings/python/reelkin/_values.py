@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import enum
 import math
+import numbers
 import os
 from collections.abc import Sequence
-from typing import Any, Optional, TypeVar, Union
+from typing import Any, Callable, Optional, TypeVar, Union
 
 from . import _native
 from ._native import FramePosition, PlanChoice, PlannerSettings
@@ -22,6 +24,7 @@ Usd = Union[str, int, decimal.Decimal]
 """An amount in dollars: a `Decimal` or its text. Floats are rejected because they cannot represent cents exactly."""
 
 T = TypeVar("T")
+C = TypeVar("C", bound=enum.Enum)
 
 TICK = decimal.Decimal("1e-10")
 # Independent of the precision and rounding of the caller's context.
@@ -63,10 +66,10 @@ def instance(name: str, value: T, kind: type) -> T:
 def duration(name: str, value: Seconds) -> datetime.timedelta:
     if isinstance(value, datetime.timedelta):
         length = value
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+    elif isinstance(value, numbers.Real) and not isinstance(value, bool):
         if not math.isfinite(value) or value > datetime.timedelta.max.total_seconds():
             raise ValueError(f"{name} must be a finite number of seconds, not {value}")
-        length = datetime.timedelta(seconds=value)
+        length = datetime.timedelta(seconds=float(value))
     else:
         raise type_error(name, value, "seconds or a timedelta")
     if length < datetime.timedelta(0):
@@ -101,11 +104,11 @@ def milliseconds(name: str, value: datetime.datetime) -> int:
 
 
 def count(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise type_error(name, value, "an int")
     if value < 0:
         raise ValueError(f"{name} must be 0 or more, not {value}")
-    return value
+    return int(value)
 
 
 def flag(name: str, value: bool) -> bool:
@@ -115,20 +118,42 @@ def flag(name: str, value: bool) -> bool:
 
 
 def number(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise type_error(name, value, "a number")
     return float(value)
 
 
-SETTINGS = {"bool": flag, "float": number, "int": count, "str": text, "Duration": duration, "UsdTicks": usd}
+SETTINGS: dict[str, Callable[[str, Any], Any]] = {
+    "bool": flag,
+    "float": number,
+    "int": count,
+    "str": text,
+    "Duration": duration,
+    "UsdTicks": usd,
+}
+
+
+def choice(name: str, value: object, kind: type[C]) -> C:
+    """Converts a member of an enum, or its value."""
+    if isinstance(value, kind):
+        return value
+    if not isinstance(value, str):
+        raise type_error(name, value, f"a reelkin.{kind.__name__} or its value")
+    try:
+        return kind(value)
+    except ValueError:
+        values = ", ".join(repr(member.value) for member in kind)
+        raise ValueError(f"{name} must be one of {values}, not {value!r}") from None
 
 
 def setting(name: str, kind: str, value: object) -> Any:
     """Converts a field of a settings record. `kind` is its type, which ends with a question mark if it can be `None`."""
     if kind.endswith("?"):
         return None if value is None else setting(name, kind[:-1], value)
-    convert: Any = SETTINGS.get(kind)
-    return instance(name, value, getattr(_native, kind)) if convert is None else convert(name, value)
+    if kind in SETTINGS:
+        return SETTINGS[kind](name, value)
+    record = getattr(_native, kind)
+    return choice(name, value, record) if issubclass(record, enum.Enum) else instance(name, value, record)
 
 
 def path(name: str, value: Union[str, os.PathLike[str]]) -> str:

@@ -68,6 +68,7 @@ def _blocking(call: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
     def blocking(*args: P.args, **kwargs: P.kwargs) -> R:
         return _run(call(*args, **kwargs))
 
+    blocking.__module__ = __name__
     return blocking
 
 

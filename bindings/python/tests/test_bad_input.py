@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import datetime
 import decimal
+import inspect
+import pickle
 import re
 import threading
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 import reelkin
@@ -107,8 +111,35 @@ def test_settings_are_checked_and_have_defaults() -> None:
     assert reelkin.Defaults(duration=4).duration == datetime.timedelta(seconds=4)
     assert reelkin.PlannerSettings(deadline=9).model == reelkin.default_planner_settings().model
     assert reelkin.AnalyzeOptions(frames=4).frames == 4
+    assert reelkin.PlannerSettings(when="always").when is reelkin.PlanWhen.ALWAYS
+    assert reelkin.continue_request("x", strategy="extend").strategy is reelkin.ContinueStrategy.EXTEND
     assert reelkin.StorageOptions(filename="a.mp4", expires_after=3600).expires_after == datetime.timedelta(hours=1)
     assert reelkin.Budget(per_day="1").replace(per_day="0.5").per_day == decimal.Decimal("0.5")
+
+
+def test_settings_behave_like_values() -> None:
+    class Quick(reelkin.PollPolicy):
+        pass
+
+    quick = Quick(deadline=3)
+    assert quick.deadline == datetime.timedelta(seconds=3) and quick.longest == reelkin.PollPolicy().longest
+    policy = reelkin.PollPolicy()
+    policy.deadline = 300  # type: ignore[assignment]  # pyright: ignore
+    assert policy == reelkin.PollPolicy(deadline=300) == pickle.loads(pickle.dumps(policy)) == copy.deepcopy(policy)
+    with pytest.raises(TypeError, match="deadline must be seconds or a timedelta, not str"):
+        policy.deadline = "300"  # type: ignore[assignment]  # pyright: ignore
+    with pytest.raises(TypeError, match="PollPolicy has no field timeout"):
+        policy.timeout = 3  # type: ignore[attr-defined]  # pyright: ignore
+    token = reelkin.AccessToken("s", expires_in=60).replace(expires_in=3600)
+    assert token.expires_in == datetime.timedelta(hours=1) and "'s'" not in repr(token)
+    assert list(inspect.signature(reelkin.Timeouts).parameters) == ["connect", "create", "read", "token"]
+
+
+def test_numbers_of_numpy_are_numbers(client: reelkin.VideoClient) -> None:
+    numbers: list[Any] = [numpy.int64(2), numpy.float32(2)]
+    for duration in numbers:
+        assert asyncio.run(client.estimate("x", duration=duration)).duration == datetime.timedelta(seconds=2)
+    assert reelkin.AnalyzeOptions(frames=numbers[0]).frames == 2
 
 
 @pytest.mark.parametrize(
@@ -123,7 +154,9 @@ def test_settings_are_checked_and_have_defaults() -> None:
         (reelkin.DownloadPolicy, {"attempts": True}, TypeError, "attempts must be an int, not bool"),
         (reelkin.DownloadPolicy, {"max_bytes": -1}, ValueError, "max_bytes must be 0 or more"),
         (reelkin.RateLimit, {"creates_per_second": "2"}, TypeError, "creates_per_second must be a number"),
-        (reelkin.PlannerSettings, {"when": "always"}, TypeError, "when must be a reelkin.PlanWhen, not str"),
+        (reelkin.PlannerSettings, {"when": "often"}, ValueError, "when must be one of 'continuing', 'always', 'never'"),
+        (reelkin.PlannerSettings, {"when": 1}, TypeError, "when must be a reelkin.PlanWhen or its value, not int"),
+        (reelkin.continue_request, {"strategy": "cut"}, ValueError, "strategy must be one of 'last_frame', 'extend'"),
         (reelkin.PlannerSettings, {"model": 7}, TypeError, "model must be a str, not int"),
         (reelkin.StorageOptions, {}, TypeError, "StorageOptions needs filename"),
         (reelkin.Keyframe, {"at": "1"}, TypeError, "at must be seconds or a timedelta, not str"),
@@ -151,8 +184,11 @@ def test_a_clip_can_be_named(client: reelkin.VideoClient) -> None:
 
 def test_another_event_loop_is_named(client: reelkin.VideoClient) -> None:
     """Libraries such as trio have an event loop of their own."""
-    with pytest.raises(RuntimeError, match="reelkin needs a running asyncio event loop"):
-        client.recover().send(None)
+    array = numpy.zeros((4, 4, 3), numpy.uint8)
+    calls: list[Any] = [client.recover(), client.generate("x", image=array), reelkin.probe(array)]
+    for call in calls:
+        with pytest.raises(RuntimeError, match="reelkin needs a running asyncio event loop"):
+            call.send(None)
 
 
 @pytest.mark.parametrize("name", [None, 7, b"clips", ["clips"]])

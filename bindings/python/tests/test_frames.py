@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import datetime
 import gc
+import hashlib
 import io
 import sys
 import threading
@@ -154,7 +156,7 @@ def test_every_layout_of_pixels_is_sent_unchanged() -> None:
         array = numbers.integers(0, 256, shape, dtype=numpy.uint8)
         assert numpy.array_equal(_sent(array), array.reshape(_sent(array).shape)), shape
         images.append(PIL.Image.fromarray(array.squeeze()))
-    images += [images[-1].convert("LA"), images[-1].convert("P"), images[-1].convert("CMYK")]
+    images += [images[-1].convert("LA"), images[2].convert("P"), images[2].convert("CMYK"), images[2].convert("1")]
     for image in images:
         expected = image if image.mode in ("L", "LA", "RGB", "RGBA") else image.convert("RGB")
         assert numpy.array_equal(_sent(image), numpy.asarray(expected)), image.mode
@@ -163,11 +165,69 @@ def test_every_layout_of_pixels_is_sent_unchanged() -> None:
     assert numpy.array_equal(_sent(flipped), flipped)
 
 
-def _sent(image: reelkin.Media) -> numpy.ndarray[Any, Any]:
-    """Returns the pixels of the file that is sent for an image."""
+def test_alpha_in_any_form_is_sent() -> None:
+    def transparent(mode: str, key: Any) -> PIL.Image.Image:
+        image = PIL.Image.new(mode, (2, 1))
+        image.info["transparency"] = key
+        return image
+
+    palette = PIL.Image.new("P", (2, 1))
+    palette.putpalette([255, 0, 0, 128], "RGBA")
+    premultiplied = PIL.Image.new("RGBA", (2, 1), (200, 100, 0, 128)).convert("RGBa")
+    for image in (
+        transparent("L", 0),
+        transparent("RGB", (0, 0, 0)),
+        transparent("P", 0),
+        palette,
+        premultiplied,
+        PIL.Image.new("LA", (2, 1), (9, 128)).convert("La"),
+    ):
+        sent = _sent(image)
+        assert sent.shape[-1] in (2, 4) and (sent[..., -1] < 255).all(), image.mode
+
+
+@pytest.mark.parametrize("mode", ["I", "F", "I;16"])
+def test_images_with_more_than_8_bits_are_refused(mode: str) -> None:
+    with pytest.raises(ValueError, match=f"image must be an image with 8 bits per channel, not of mode {mode}"):
+        _sent(PIL.Image.new(mode, (2, 1)))
+
+
+def test_an_image_can_be_used_by_several_calls_and_changed_after_them(studio: Studio, tmp_path: Path) -> None:
+    noise = numpy.random.default_rng(7).integers(0, 256, (300, 300, 3), dtype=numpy.uint8)
+    file = tmp_path / "noise.jpg"
+    PIL.Image.fromarray(noise).save(file)
+    expected = hashlib.sha256(_png(PIL.Image.open(file))).hexdigest()
+
+    async def run() -> None:
+        async with studio() as (client, _):
+            # Not read before.
+            shared = PIL.Image.open(file)
+            clips = await asyncio.gather(*(client.generate(word, image=shared, duration=1) for word in "abcd"))
+            assert {_input_hash(clip) for clip in clips} == {expected}
+
+            array = noise.copy()
+            task = asyncio.create_task(client.generate("x", image=array, duration=1))
+            await asyncio.sleep(0)
+            array[:] = 0
+            assert _input_hash(await task) == hashlib.sha256(_png(noise)).hexdigest()
+
+    asyncio.run(run())
+
+
+def _input_hash(clip: reelkin.Clip) -> str | None:
+    assert clip.record and clip.record.reelkin and clip.record.reelkin.inputs
+    return clip.record.reelkin.inputs[0].sha256
+
+
+def _png(image: reelkin.Media) -> bytes:
     converted = _media.media("image", image)
     assert isinstance(converted, reelkin.MediaInput.Bytes)
-    return numpy.asarray(PIL.Image.open(io.BytesIO(converted.bytes)))
+    return converted.bytes
+
+
+def _sent(image: reelkin.Media) -> numpy.ndarray[Any, Any]:
+    """Returns the pixels of the file that is sent for an image."""
+    return numpy.asarray(PIL.Image.open(io.BytesIO(_png(image))))
 
 
 def test_pixels_are_not_encoded_on_the_event_loop(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +244,7 @@ def test_pixels_are_not_encoded_on_the_event_loop(studio: Studio, monkeypatch: p
         async with studio() as (client, _):
             array = numpy.zeros((64, 64, 3), numpy.uint8)
             clip = await client.generate("x", image=array, duration=1)
-            await client.estimate("x", references=[array, PIL.Image.fromarray(array)])
+            await client.estimate("x", references=collections.deque([array, PIL.Image.fromarray(array)]))
             await client.estimate("x", keyframes={1: await client.frame(clip)}, model="grok-imagine-video-1.5")
             await reelkin.probe(array)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import copy
 import inspect
+import json
 import pickle
 import subprocess
 import sys
@@ -68,8 +70,30 @@ def test_programs_can_create_errors() -> None:
         if isinstance(kind, type):
             assert pickle.loads(pickle.dumps(kind("x"))).reason == "x"
     assert reelkin.Error("x").code == "internal"
+    assert reelkin.BudgetError("x").may_have_been_charged is reelkin.Charge.NO
+    assert reelkin.ModeratedError("x").may_have_been_charged is reelkin.Charge.UNKNOWN
+    assert reelkin.RateLimitedError("x", retry_after=3).retry_after == timedelta(seconds=3)
+    with pytest.raises(TypeError, match="reason must be a str, not int"):
+        reelkin.ModeratedError(3)  # type: ignore[arg-type]  # pyright: ignore
     with pytest.raises(TypeError, match="no_such_field"):
         reelkin.ModeratedError("x", no_such_field=1)
+
+
+class Refused(reelkin.ModeratedError):
+    """An error of a program, whose constructor has other arguments."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"clip {number} was refused")
+
+
+def test_copies_of_errors_are_complete() -> None:
+    error = Refused(7)
+    error.attempt = 2  # type: ignore[attr-defined]  # pyright: ignore
+    if sys.version_info >= (3, 11):
+        error.add_note("in the second batch")
+    for copied in (copy.copy(error), pickle.loads(pickle.dumps(error))):
+        assert type(copied) is Refused and str(copied) == "clip 7 was refused"
+        assert vars(copied) == vars(error)
 
 
 def test_a_bug_in_the_library_is_an_error_of_the_package() -> None:
@@ -92,6 +116,14 @@ def test_a_clip_has_its_cost_and_time(studio: Studio) -> None:
     asyncio.run(run())
 
 
+def test_members_of_enums_are_text() -> None:
+    assert {"unknown": 1}[reelkin.Charge.UNKNOWN] == 1 and reelkin.Charge("no") is reelkin.Charge.NO
+    assert json.dumps({"charged": reelkin.Charge.YES}) == '{"charged": "yes"}'
+    # Numbers would change when a member is added.
+    assert b"unknown" in pickle.dumps(reelkin.Charge.UNKNOWN)
+    assert pickle.loads(pickle.dumps(reelkin.Charge.UNKNOWN)) is reelkin.Charge.UNKNOWN
+
+
 def test_variants_match_by_position() -> None:
     assert reelkin.Settlement.Job.__match_args__ == ("value",)
     assert reelkin.JobEvent.Downloading.__match_args__ == ("received", "total")
@@ -108,8 +140,10 @@ def test_annotations_can_be_read_at_run_time() -> None:
     for kind in filter(inspect.isclass, public):
         functions += [value for value in vars(kind).values() if inspect.isfunction(value)]
     assert len(functions) > 100
-    for function in functions:
-        typing.get_type_hints(function)
+    for function in [*functions, *vars(_errors.VideoError).values()]:
+        if inspect.isfunction(function) or inspect.isclass(function):
+            typing.get_type_hints(function)
+    assert inspect.signature(reelkin.VideoClient.generate).return_annotation is reelkin.Clip
     hints = typing.get_type_hints(reelkin.VideoClient.generate)
     assert hints["return"] is reelkin.Clip and hints["image"] == typing.Optional[reelkin.Media]
     assert typing.get_type_hints(reelkin.VideoClient.start_edit)["return"] is reelkin.Job

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import signal
 import subprocess
 import sys
@@ -58,6 +59,12 @@ def test_blocking_calls_work_inside_an_event_loop(sync_studio: SyncStudio) -> No
             assert client.library.clip(clip.id) == clip
 
         asyncio.run(run())
+
+
+def test_functions_can_be_passed_to_processes() -> None:
+    for name in ("frame", "frames", "probe"):
+        function = getattr(reelkin.sync, name)
+        assert pickle.loads(pickle.dumps(function)) is function
 
 
 def test_a_token_source_cannot_make_a_blocking_call(tmp_path: Path) -> None:
