@@ -47,7 +47,7 @@ def rewrite(source: str) -> tuple[str, str]:
     _use_text_as_enum_values(tree)
     _deliver_cancellation(tree)
     stub = "\n".join(_stub(tree, variants))
-    tree.body = list(_bind_lazily(_replace_dataclasses(tree.body, variants)))
+    tree.body = list(_bind_lazily(_replace_dataclasses(tree.body, variants, _value_types(tree))))
     _AnnotationRemover().visit(tree)
     tree.body[_first_import(tree) : _first_import(tree)] = ast.parse(IMPORTS).body
     _drop_unused_imports(tree)
@@ -199,7 +199,9 @@ def _reads_fields(check: ast.FunctionDef, value: str) -> bool:
     )
 
 
-def _replace_dataclasses(body: list[ast.stmt], variants: dict[str, dict[str, str]]) -> Iterator[ast.stmt]:
+def _replace_dataclasses(
+    body: list[ast.stmt], variants: dict[str, dict[str, str]], values: dict[str, str]
+) -> Iterator[ast.stmt]:
     """Replaces dataclasses by subclasses of the hand-written base classes."""
     for node in body:
         if _is_dataclass(node):
@@ -210,7 +212,7 @@ def _replace_dataclasses(body: list[ast.stmt], variants: dict[str, dict[str, str
             node.bases = [ast.Name("Variant", ast.Load())]
             yield node
             for variant in inner:
-                yield from _variant(node.name, variant, variants[node.name])  # type: ignore[arg-type]
+                yield from _variant(node.name, variant, variants[node.name], values)  # type: ignore[arg-type]
         else:
             yield node
 
@@ -219,10 +221,9 @@ def _record(node: ast.ClassDef, base: str) -> ast.ClassDef:
     """Keeps only `__init__` of a dataclass. The base class has the other methods."""
     node.decorator_list = []
     node.bases = [ast.Name(base, ast.Load())]
+    fields = ast.parse(f"_fields = { {field.arg: _kind(field) for field in _fields(node)}!r}").body
     if base == "Settings":
-        kinds = {field.arg: _kind(field) for field in _fields(node)}
-        node.body = [part for part in node.body if isinstance(part, ast.Expr)]
-        node.body += ast.parse(f"_fields = {kinds!r}").body
+        node.body = [part for part in node.body if isinstance(part, ast.Expr)] + fields
         return node
     kept = []
     for part in node.body:
@@ -231,7 +232,7 @@ def _record(node: ast.ClassDef, base: str) -> ast.ClassDef:
         if isinstance(part, ast.FunctionDef):
             _default_to_none(part)
         kept.append(part)
-    node.body = kept
+    node.body = kept + fields
     return node
 
 
@@ -255,12 +256,17 @@ def _default_to_none(init: ast.FunctionDef) -> None:
             init.args.kw_defaults[index] = ast.Constant(None)
 
 
-def _variant(owner: str, node: ast.ClassDef, names: dict[str, str]) -> Iterator[ast.stmt]:
+def _variant(
+    owner: str, node: ast.ClassDef, names: dict[str, str], values: dict[str, str]
+) -> Iterator[ast.stmt]:
     name = names[node.name]
     node = _record(node, owner)
     node.name = temporary = f"_{owner}_{name}"
     matched = _matched(node)
-    node.body += ast.parse(f"__qualname__ = '{owner}.{name}'\n__match_args__ = {matched!r}").body
+    attributes = {"__qualname__": f"{owner}.{name}", "__match_args__": matched, "_variant": name}
+    if matched == ("value",):
+        attributes["_fields"] = {"value": values[f"{owner}.{name}"]}
+    node.body += ast.parse("\n".join(f"{key} = {value!r}" for key, value in attributes.items())).body
     yield node
     yield from ast.parse(f"{temporary}.__name__ = '{name}'\n{owner}.{name} = {temporary}\ndel {temporary}").body
 

@@ -114,6 +114,11 @@ def _details(kind: type[Error], reason: str, fields: dict[str, Any]) -> ErrorDet
     return ErrorDetails(**values)
 
 
+def class_of(code: str) -> type[Error]:
+    """Returns the class of the errors with this code."""
+    return next((error for name, error in vars(VideoError).items() if _code(name) == code), InternalError)
+
+
 def _code(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)[1:]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import os
+import warnings
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import List, Optional, Union
 
@@ -55,6 +57,23 @@ class Library(BaseLibrary):
     async def list(self, limit: int = 100, before: Optional[str] = None) -> _native.Page:
         """Lists a page of clips, newest first. `before` is `next` of the previous page."""
         return await self._native.list(_values.count("limit", limit), optional(_values.text, "before", before))
+
+    async def __aiter__(self) -> AsyncIterator[Clip]:
+        """Iterates over all clips, newest first, a page at a time.
+
+        Warns of a clip whose sidecar cannot be read, and leaves it out; `list` returns it with its error.
+        """
+        before: Optional[str] = None
+        while True:
+            page = await self.list(before=before)
+            for entry in page.clips:
+                if entry.clip is not None:
+                    yield entry.clip
+                else:
+                    warnings.warn(f"clip {entry.id} is left out: {entry.error}", RuntimeWarning, stacklevel=2)
+            if page.next is None:
+                return
+            before = page.next
 
     async def family(self, clip: Union[Clip, str, os.PathLike[str]]) -> _native.Family:
         """Returns a snapshot of the clips that are related to a clip, directly or through other clips."""

@@ -95,7 +95,8 @@ def _copied(name: str, value: Any) -> Any:
     return value if isinstance(value, Frame) else _pixels(name, value) or value
 
 
-def media(name: str, value: Media) -> MediaInput:
+def media(name: str, value: Any) -> MediaInput:
+    """Converts what callers pass as an image or a clip, as `Media` lists it."""
     if isinstance(value, MediaInput):
         return value
     if isinstance(value, _native.Clip):
@@ -112,7 +113,7 @@ def media(name: str, value: Media) -> MediaInput:
     return MediaInput.Bytes(png, name)
 
 
-def video(name: str, value: Media) -> MediaInput:
+def video(name: str, value: Any) -> MediaInput:
     """Converts like `media`, but text can also be the id or file name of a clip in the library."""
     return _native.parse_video_input(_values.text(name, value)) if isinstance(value, str) else media(name, value)
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import datetime
 import decimal
 import inspect
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Optional
 
+from . import _plain
 from ._typing import Self
 
 if TYPE_CHECKING:
@@ -68,6 +70,41 @@ def _format_text(text: str) -> str:
 class Record:
     """A value with named fields."""
 
+    _fields: ClassVar[dict[str, str]] = {}
+    """The type of each field, with a question mark if the field can be `None`."""
+    _variant: ClassVar[Optional[str]] = None
+    """The name of a variant."""
+    _is_variant: ClassVar[bool] = False
+
+    def _field_values(self) -> list[Any]:
+        return [vars(self)[name] for name in self._fields]
+
+    @classmethod
+    def _from_fields(cls, fields: dict[str, Any]) -> Self:
+        record = object.__new__(cls)
+        vars(record).update(fields)
+        return record
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields as plain values that JSON can represent: text, numbers, lists and dictionaries.
+
+        Durations are seconds, and amounts are text. A variant has its name in `type`.
+        """
+        return _plain.to_plain(self)
+
+    def to_json(self, indent: Optional[int] = None) -> str:
+        """Returns `to_dict()` as JSON text."""
+        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Creates a record from what `to_dict` returned.
+
+        Raises `TypeError` or `ValueError`, with the name of the field, if `data` is anything else.
+        """
+        record: Self = _plain.from_plain(cls, data)
+        return record
+
     def __repr__(self) -> str:
         fields = ", ".join(f"{name}={_format(name, value)}" for name, value in vars(self).items())
         return f"{type(self).__qualname__}({fields})"
@@ -96,9 +133,6 @@ class Settings(Record):
     """A record that the caller creates. Its fields are checked and converted, and those that are left out have their
     default.
     """
-
-    _fields: ClassVar[dict[str, str]]
-    """The kind of each field, as in `_values.setting`, with a question mark if the field can be `None`."""
 
     if not TYPE_CHECKING:  # The stub declares the fields of each record.
 
@@ -150,6 +184,16 @@ class Settings(Record):
 
 class Variant(Record):
     """A value that is one of several variants. Use `isinstance` or `match` to tell them apart."""
+
+    _is_variant = True
+    __match_args__: ClassVar[tuple[str, ...]] = ()
+
+    def _field_values(self) -> list[Any]:
+        return list(vars(self).get("_values", ())) or super()._field_values()
+
+    @classmethod
+    def _from_fields(cls, fields: dict[str, Any]) -> Self:
+        return cls(*fields.values()) if cls.__match_args__ == ("value",) else cls(**fields)
 
     def __init__(self) -> None:
         raise TypeError(f"cannot create a {type(self).__qualname__} directly: use one of {self._variant_names()}")

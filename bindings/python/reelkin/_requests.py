@@ -5,9 +5,10 @@ The `Args` section of each builder also documents the client methods that take t
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Literal, Optional, TypeVar, Union
 
 from . import _media, _native, _values
 from ._media import Media
@@ -40,8 +41,26 @@ Strategies = Literal["last_frame", "extend", "auto"]
 Transports = Literal["auto", "inline", "upload", "upload_and_keep"]
 
 
+def accepts(kind: type[R]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Lets a builder take a complete request as its only argument, and return it."""
+
+    def decorate(build: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(build)
+        def accepting(*args: P.args, **kwargs: P.kwargs) -> R:
+            if not args or not isinstance(args[0], kind):
+                return build(*args, **kwargs)
+            if len(args) > 1 or kwargs:
+                raise TypeError(f"a {kind.__name__} takes no other arguments: use its method replace")
+            return args[0]
+
+        return accepting
+
+    return decorate
+
+
+@accepts(GenerateRequest)
 def generate_request(
-    prompt: Optional[str] = None,
+    prompt: Union[str, GenerateRequest, None] = None,
     *,
     image: Optional[Media] = None,
     references: Sequence[Media] = (),
@@ -62,7 +81,7 @@ def generate_request(
     """Builds a request for a new clip.
 
     Args:
-        prompt: What the clip shows. Optional if there are images.
+        prompt: What the clip shows. Optional if there are images. A complete request takes the place of all arguments.
         image: The first frame of the clip.
         references: Up to 14 images to guide the style and content. `<IMAGE_0>` in the prompt refers to the first.
         last_frame: The last frame of the clip.
@@ -124,9 +143,10 @@ def _mode(
     return GenerateMode.Image(first) if first is not None else GenerateMode.Text()
 
 
+@accepts(EditRequest)
 def edit_request(
-    clip: Media,
-    prompt: str,
+    clip: Union[Media, EditRequest],
+    prompt: Optional[str] = None,
     *,
     model: Optional[str] = None,
     plan: Union[bool, PlannerSettings, None] = None,
@@ -138,7 +158,7 @@ def edit_request(
     """Builds a request to edit a clip.
 
     Args:
-        clip: The clip to edit.
+        clip: The clip to edit. A complete request takes the place of all arguments.
         prompt: What to change.
         model: The model to use.
         plan: Whether a language model rewrites the prompt first, which is an additional paid call.
@@ -159,9 +179,10 @@ def edit_request(
     )
 
 
+@accepts(ExtendRequest)
 def extend_request(
-    clip: Media,
-    prompt: str,
+    clip: Union[Media, ExtendRequest],
+    prompt: Optional[str] = None,
     *,
     duration: Optional[Seconds] = None,
     model: Optional[str] = None,
@@ -173,7 +194,7 @@ def extend_request(
     """Builds a request to extend a clip. The result holds the original and the added seconds.
 
     Args:
-        clip: The clip to extend, 2 to 15 s long.
+        clip: The clip to extend, 2 to 15 s long. A complete request takes the place of all arguments.
         prompt: What happens in the added seconds.
         duration: The length to add, 2 to 10 whole seconds. Defaults to 6.
         model: The model to use.
@@ -194,8 +215,9 @@ def extend_request(
     )
 
 
+@accepts(ContinueRequest)
 def continue_request(
-    prompt: Optional[str] = None,
+    prompt: Union[str, ContinueRequest, None] = None,
     *,
     strategy: Union[ContinueStrategy, Strategies] = "last_frame",
     sharpest_of_last: Optional[int] = None,
@@ -211,7 +233,8 @@ def continue_request(
     """Builds a request for a clip that continues another clip.
 
     Args:
-        prompt: What happens next. Without it, the planner writes a prompt.
+        prompt: What happens next. Without it, the planner writes a prompt. A complete request takes the place of all
+            arguments but the clip.
         strategy: Whether to start from the last frame, to use the service's extension, or to choose automatically.
         sharpest_of_last: Starts from the sharpest of this many last frames (2 to 48), for clips that end in a fade.
         model: The model to use.
@@ -255,8 +278,9 @@ def with_clip(request: Callable[P, R]) -> Callable[Concatenate[Media, P], tuple[
     return with_clip  # type: ignore[return-value]  # pyright: ignore[reportReturnType]
 
 
+@accepts(ChainRequest)
 def chain_request(
-    start: Union[Media, GenerateRequest, None] = None,
+    start: Union[Media, GenerateRequest, ChainRequest, None] = None,
     steps: Sequence[Union[str, ContinueRequest]] = (),
     *,
     resume: Optional[str] = None,
@@ -266,7 +290,8 @@ def chain_request(
     """Builds a request for several clips, each continuing where the previous one ends.
 
     Args:
-        start: An existing clip, or a request by `generate_request` for the first clip.
+        start: An existing clip, or a request by `generate_request` for the first clip. A complete request of a chain
+            takes the place of all arguments.
         steps: At most 100 prompts, or requests by `continue_request`, one per clip.
         resume: The id of a chain to resume, instead of `start`. `steps` then replace those that are not sent yet.
         budget: The maximum cost of all clips together, in dollars.
@@ -284,7 +309,7 @@ def chain_request(
     )
 
 
-def _chain_start(start: Union[Media, GenerateRequest, None], resume: Optional[str]) -> ChainStart:
+def _chain_start(start: Any, resume: Optional[str]) -> ChainStart:
     if start is None:
         return ChainStart.Record(_values.text("resume", resume))
     if isinstance(start, GenerateRequest):
@@ -292,7 +317,9 @@ def _chain_start(start: Union[Media, GenerateRequest, None], resume: Optional[st
     return ChainStart.Clip(_media.video("start", start))
 
 
+@accepts(AnalyzeOptions)
 def analyze_options(
+    options: Optional[AnalyzeOptions] = None,
     *,
     frames: Optional[int] = None,
     model: Optional[str] = None,
@@ -302,19 +329,14 @@ def analyze_options(
     """Builds the options for analyzing a clip.
 
     Args:
+        options: Complete options, instead of the other arguments.
         frames: Number of frames to send, 2 to 32. Defaults to the first and the last.
         model: The language model to use.
         reasoning_effort: The reasoning effort of the language model.
         deadline: Maximum duration of the call.
     """
 
-    options = _native.default_analyze_options()
-    if frames is not None:
-        options.frames = _values.count("frames", frames)
-    if model is not None:
-        options.model = _values.text("model", model)
-    if reasoning_effort is not None:
-        options.reasoning_effort = _values.text("reasoning_effort", reasoning_effort)
-    if deadline is not None:
-        options.deadline = _values.duration("deadline", deadline)
-    return options
+    if options is not None:
+        raise _values.type_error("options", options, "a reelkin.AnalyzeOptions")
+    given: dict[str, Any] = {"frames": frames, "model": model, "reasoning_effort": reasoning_effort, "deadline": deadline}
+    return AnalyzeOptions().replace(**{name: value for name, value in given.items() if value is not None})

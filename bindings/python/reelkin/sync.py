@@ -147,6 +147,22 @@ class Recovery(Work[_native.RecoveryEvent, _native.Recovered]):
 class Library(BaseLibrary):
     """A library of clips. Methods accept a `Clip`, its id, its file name or its path."""
 
+    def __iter__(self) -> Iterator[_native.Clip]:
+        """Iterates over all clips, newest first, a page at a time.
+
+        Warns of a clip whose sidecar cannot be read, and leaves it out; `list` returns it with its error.
+        """
+        clips = _library.Library(self._native).__aiter__()
+
+        async def next_clip() -> Optional[_native.Clip]:
+            try:
+                return await clips.__anext__()
+            except StopAsyncIteration:
+                return None
+
+        while (clip := _run(next_clip())) is not None:
+            yield clip
+
     clip = _method(_library.Library.clip, unchanged)
     list = _method(_library.Library.list, unchanged)
     family = _method(_library.Library.family, unchanged)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+import reelkin
+import reelkin.sync
 
 
 def test_the_wheel_has_all_licenses() -> None:
@@ -29,6 +36,21 @@ def test_the_wheel_has_all_licenses() -> None:
     for expression in expressions:
         for part in expression.split(" AND "):
             assert any(name in allowed for name in re.split(r" OR |/|[() ]+", part)), expression
+
+
+def test_the_module_runs_a_sandbox(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "reelkin", "--seconds-per-job", "0.1", "--fault", "moderated,times=1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        address = json.loads(child.stdout.readline())
+        with reelkin.sync.VideoClient(tmp_path, **address) as client:
+            with pytest.raises(reelkin.ModeratedError):
+                client.generate("a bay", duration=1)
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(30) == 0
+    wrong = subprocess.run([sys.executable, "-m", "reelkin", "--fault", "nonsense"], capture_output=True, text=True)
+    assert wrong.returncode == 2 and wrong.stderr.startswith("error: ") and "nonsense" in wrong.stderr
+    assert wrong.stderr.count("\n") == 1, wrong.stderr
 
 
 def test_a_program_of_a_user(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import copy
 import inspect
 import json
 import pickle
+import re
 import subprocess
 import sys
 import typing
@@ -112,6 +113,93 @@ def test_a_clip_has_its_cost_and_time(studio: Studio) -> None:
             assert before - timedelta(seconds=1) < clip.created_at < datetime.now(timezone.utc) + timedelta(seconds=1)
             bare = clip.replace(record=None)
             assert bare.cost is None and bare.created_at is None
+
+    asyncio.run(run())
+
+
+def test_records_become_json_and_back(studio: Studio) -> None:
+    async def run() -> None:
+        async with studio(budget=reelkin.Budget(per_day="5.00")) as (client, _):
+            clip = await client.generate("a bay", duration=1)
+            storm = await client.continue_from(clip, "a storm", duration=1)
+            records: list[Record] = [
+                storm,
+                await client.library.list(),
+                await client.estimate("x", duration=2),
+                await client.spent(),
+                await client.analyze(storm),
+                client.models,
+                reelkin.PollPolicy(deadline=300),
+                reelkin.Budget(per_request="0.10"),
+                reelkin.generate_request("x", image=b"\x89PNG", duration=2),
+                reelkin.generate_request("x", keyframes={0.5: "https://host/a.png"}, plan=True),
+                reelkin.chain_request(clip, ["on", reelkin.continue_request("and on", sharpest_of_last=4)], budget="1"),
+                reelkin.Settlement.Job("j1"),
+                reelkin.Settlement.NeverMade(),
+                *await client.library.verify(),
+            ]
+            assert storm.path is not None
+            records.append(await reelkin.probe(storm.path))
+            for record in records:
+                text = record.to_json()
+                assert type(record).from_dict(json.loads(text)) == record, text
+            plain = storm.to_dict()
+            assert plain["path"] == str(storm.path)
+            assert plain["record"]["reelkin"]["cost"] == str(storm.cost)
+            # JSON text is parsed.
+            assert plain["record"]["reelkin"]["request"]["prompt"] and "clientNodeId" in plain["record"]["extra"]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "words"),
+    [
+        (reelkin.Settlement, {"type": "Lots"}, "the type of Settlement must be one of NeverMade, Lost, Job, Accept"),
+        (reelkin.Settlement, {"type": "Lost", "value": "much"}, "Settlement.value is not valid"),
+        (reelkin.PollPolicy, {"first": 1}, "PollPolicy needs expected"),
+        (reelkin.Clip, {"id": "a", "file_name": "a.mp4", "size": 3}, "Clip has no field size"),
+        (reelkin.Clip, [], "Clip must be a dict, not list"),
+        (reelkin.Page, {"clips": [{"clip": None}]}, "Page.clips[0] needs id"),
+        (reelkin.PlannerSettings, {"when": "often"}, "PlannerSettings.when is not valid"),
+    ],
+)
+def test_data_that_is_no_record(kind: type[Record], data: Any, words: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=re.escape(words)):
+        kind.from_dict(data)
+
+
+def test_a_library_is_iterable(studio: Studio, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with studio() as (client, _):
+            clips = [await client.generate(word, duration=1) for word in "ab"]
+            assert [clip.id async for clip in client.library] == [clips[1].id, clips[0].id]
+            Path(f"{clips[0].path}.json").write_text("{", encoding="utf-8")
+            with pytest.warns(RuntimeWarning, match=f"clip {clips[0].id} is left out"):
+                assert [clip.id async for clip in client.library] == [clips[1].id]
+
+    asyncio.run(run())
+    library = reelkin.sync.Library.open(tmp_path / "clips")
+    with pytest.warns(RuntimeWarning, match="is left out"):
+        assert len(list(library)) == 1
+
+
+def test_requests_are_arguments(studio: Studio) -> None:
+    async def run() -> None:
+        async with studio() as (client, _):
+            request = reelkin.generate_request("a bay", duration=1)
+            assert await client.estimate(request) == await client.estimate("a bay", duration=1)
+            clip = await client.generate(request)
+            assert clip.record and clip.record.prompt == "a bay"
+            edited = await client.edit(reelkin.edit_request(clip, "make it night"))
+            storm = await client.continue_from(edited, reelkin.continue_request("on", plan=False, duration=1))
+            chain = await client.chain(reelkin.chain_request(storm, ["and on"]))
+            assert len(chain.clips) == 1
+            assert (await client.analyze(clip, reelkin.AnalyzeOptions(frames=2))).prompt
+            with pytest.raises(TypeError, match="a GenerateRequest takes no other arguments"):
+                await client.generate(request, duration=2)
+            with pytest.raises(TypeError, match="prompt must be a str, not NoneType"):
+                await client.edit(clip)
 
     asyncio.run(run())
 

@@ -1,0 +1,118 @@
+"""Converts records to plain values, as JSON has them, and back.
+
+Durations become seconds, amounts text, paths text, bytes base64, members of enums their value, and JSON text what it contains.
+A variant has its name in the key `type`.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import decimal
+import enum
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._record import Record
+
+GENERIC = re.compile(r"typing\.(Optional|List|Dict)\[(?:str, )?(.*)\]")
+
+
+def to_plain(record: Record) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    if record._variant is not None:
+        plain["type"] = record._variant
+    for (name, kind), value in zip(record._fields.items(), record._field_values()):
+        plain[name] = json.loads(value) if value is not None and kind.startswith("Json") else _plain(value)
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    from ._errors import Error
+    from ._record import Record
+
+    if isinstance(value, Record):
+        return to_plain(value)
+    if isinstance(value, Error):
+        return _plain(value.details)
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, datetime.timedelta):
+        return value.total_seconds()
+    if isinstance(value, (decimal.Decimal, Path)):
+        return str(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    return value
+
+
+def from_plain(kind: type[Record], plain: object, where: str = "") -> Any:
+    """Creates a record. `where` is the path of its fields in messages."""
+    where = where or kind.__name__
+    if not isinstance(plain, dict):
+        raise TypeError(f"{where} must be a dict, not {type(plain).__name__}")
+    values = dict(plain)
+    if kind._is_variant:
+        name = values.pop("type", None)
+        # A variant accepts only itself.
+        parts: list[Any] = [kind, *vars(kind).values()]
+        variants = {part._variant: part for part in parts if getattr(part, "_variant", None)}
+        if name not in variants:
+            raise ValueError(f"the type of {where} must be one of {', '.join(variants)}, not {name!r}")
+        kind = variants[name]
+    unknown = values.keys() - kind._fields.keys()
+    if unknown:
+        raise TypeError(f"{where} has no field {', '.join(sorted(unknown))}")
+    fields = {}
+    for name, field in kind._fields.items():
+        if name in values:
+            fields[name] = _value(field, values[name], f"{where}.{name}")
+        elif not field.endswith("?"):
+            raise TypeError(f"{where} needs {name}")
+        else:
+            fields[name] = None
+    return kind._from_fields(fields)
+
+
+def _value(kind: str, plain: Any, where: str) -> Any:
+    from . import _errors, _native
+    from ._record import Record
+
+    if kind.endswith("?"):
+        return None if plain is None else _value(kind[:-1], plain, where)
+    generic = GENERIC.fullmatch(kind)
+    if generic and generic[1] == "Optional":
+        return _value(generic[2] + "?", plain, where)
+    if generic and generic[1] == "List":
+        return [_value(generic[2], item, f"{where}[{index}]") for index, item in enumerate(plain)]
+    if generic:
+        return {key: _value(generic[2], item, f"{where}.{key}") for key, item in plain.items()}
+    if kind.startswith("Json"):
+        return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+    if kind == "VideoError":
+        details = from_plain(_native.ErrorDetails, plain, where)
+        return _errors.class_of(details.code)(details)
+    target: Any = getattr(_native, kind, None)
+    try:
+        if isinstance(target, type) and issubclass(target, Record):
+            return from_plain(target, plain, where)
+        if isinstance(target, type) and issubclass(target, enum.Enum):
+            return target(plain)
+        if target is datetime.timedelta:
+            return datetime.timedelta(seconds=plain)
+        if target is decimal.Decimal or target is Path:
+            return target(plain)
+        if target is bytes or kind == "bytes":
+            return base64.b64decode(plain, validate=True)
+    except (TypeError, ValueError, ArithmeticError) as error:
+        if str(error).startswith(where.partition(".")[0]):
+            raise
+        raise ValueError(f"{where} is not valid: {error}") from None
+    return plain
