@@ -32,7 +32,8 @@ maven() {
     mvn --batch-mode --quiet "-Dmaven.repo.local=$root/.cache/maven" "-Dreelkin.native=$native" "$@" 2>&1 |
         sed $'s/\e\\[[0-9;]*m//g' >&2
 }
-rm -rf "$root/.cache/maven/dev/reelkin" "$out/tests/surefire-reports"
+# Without the output of earlier builds, or a class that is no longer in the sources would stay in the jar.
+rm -rf "$root/.cache/maven/dev/reelkin" "$out/package" "$out/tests"
 maven -f "$here/pom.xml" install
 maven -f "$here/tests/pom.xml" test
 

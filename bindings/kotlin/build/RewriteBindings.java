@@ -33,6 +33,10 @@ final class RewriteBindings {
         rule("(?ms)^sealed class VideoException: .*?(?=^/\\*\\*\\n \\* @suppress\\n)", "");
         rule("(?ms)(    fun toUtf8\\(value: String\\): ByteBuffer) \\{.*?^    \\}\\n", "$1 = utf8(value)\n");
         rule("\\bVideoException\\b", "VideoError");
+        // What is thrown after a panic.
+        rule("(?m)^class InternalException\\(.*\\n", "");
+        rule("\\bInternalException\\(", "VideoError.internal(");
+        rule("\\bInternalException\\b", "VideoError");
         rule("\\bjava\\.time\\.Duration\\b", "kotlin.time.Duration");
     }
 
@@ -42,7 +46,7 @@ final class RewriteBindings {
         rule("(\\) ?: ?)(?=(Frame|Library) \\{)", "$1Native");
         rule("(?m)^public (object|interface|typealias) (?=FfiConverter|Native)", "internal $1 ");
         rule("(?m)^open class (?=RustBuffer|Native)", "internal open class ");
-        rule("(?m)^(class|interface|object|inline fun|public fun) (?=InternalException|Uniffi|uniffi|Disposable|NoHandle|<T : Disposable)",
+        rule("(?m)^(class|interface|object|inline fun|public fun) (?=Uniffi|uniffi|Disposable|NoHandle|<T : Disposable)",
                 "internal $1 ");
         // Not renamed in uniffi.toml, because its symbol in the native library would not be found.
         rule("(?m)^public (?=interface TokenCallback)", "internal ");

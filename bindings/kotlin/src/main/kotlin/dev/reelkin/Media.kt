@@ -1,6 +1,8 @@
 package dev.reelkin
 
 import java.nio.file.Path
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.withContext
 
 /**
  * An image or a clip that can be passed to a request: a [Clip] in the library, a [Frame], or a [MediaInput] (a file,
@@ -8,13 +10,16 @@ import java.nio.file.Path
  */
 public sealed interface Media
 
-/** Converts this media to the form that requests use. Encodes a frame as PNG. */
+/** Converts this media to the form that requests use. Encodes a frame as PNG, which blocks the calling thread. */
 public val Media.input: MediaInput
     get() = when (this) {
         is Clip -> MediaInput.Clip(id)
         is Frame -> MediaInput.Bytes(toPng(), "frame")
         is MediaInput -> this
     }
+
+/** Converts this media like [input], but encodes a frame on a thread for computations. */
+internal suspend fun Media.encoded(): MediaInput = if (this is Frame) withContext(Dispatchers.Default) { input } else input
 
 /** Converts this path to the form that requests use. The file is read when the request is checked. */
 public val Path.input: MediaInput get() = MediaInput.Path(this)

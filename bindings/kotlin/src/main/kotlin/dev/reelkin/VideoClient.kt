@@ -2,7 +2,9 @@ package dev.reelkin
 
 import java.time.Instant
 import kotlin.time.Duration
+import kotlinx.coroutines.NonCancellable
 import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.withContext
 
 /**
  * Creates clips and stores them in a library. It is safe to use from any number of coroutines and threads.
@@ -147,7 +149,7 @@ public class VideoClient(
         user: String? = null,
         storage: StorageOptions? = null,
         output: UploadTarget? = null,
-    ): Clip = edit(EditRequest(video.input, prompt, model, transport, plan, user, storage, output))
+    ): Clip = edit(EditRequest(video.encoded(), prompt, model, transport, plan, user, storage, output))
 
     /** Creates an edited copy of a clip. */
     public suspend fun edit(request: EditRequest): Clip = native.edit(request)
@@ -173,7 +175,7 @@ public class VideoClient(
         plan: PlanChoice = PlanChoice.Default,
         storage: StorageOptions? = null,
         output: UploadTarget? = null,
-    ): Clip = extend(ExtendRequest(video.input, prompt, model, duration, transport, plan, storage, output))
+    ): Clip = extend(ExtendRequest(video.encoded(), prompt, model, duration, transport, plan, storage, output))
 
     /** Extends a clip. The new clip holds the original and the added seconds. */
     public suspend fun extend(request: ExtendRequest): Clip = native.extend(request)
@@ -215,11 +217,11 @@ public class VideoClient(
 
     /** Creates a clip that continues where another clip ends. */
     public suspend fun continueFrom(clip: Media, request: ContinueRequest): Clip =
-        native.continueFrom(clip.input, request)
+        native.continueFrom(clip.encoded(), request)
 
     /** Starts creating a clip that continues where another clip ends. Returns once the job has an id. */
     public suspend fun startContinueFrom(clip: Media, request: ContinueRequest): JobHandle =
-        JobHandle(native.startContinueFrom(clip.input, request))
+        JobHandle(native.startContinueFrom(clip.encoded(), request))
 
     /**
      * Creates several clips in sequence under one budget. Each continues where the previous one ends.
@@ -240,7 +242,7 @@ public class VideoClient(
      * @param options [defaultAnalyzeOptions], changed with `copy`.
      */
     public suspend fun analyze(clip: Media, options: AnalyzeOptions? = null): ClipNotes =
-        native.analyze(clip.input, options ?: defaultAnalyzeOptions())
+        native.analyze(clip.encoded(), options ?: defaultAnalyzeOptions())
 
     /**
      * Decodes one frame of a clip in the library, exactly as a player would show it. Free of charge.
@@ -277,7 +279,7 @@ public class VideoClient(
 
     /** Checks a request as [continueFrom] does, measures its clip, and estimates the cost. */
     public suspend fun estimate(clip: Media, request: ContinueRequest): Estimate =
-        native.estimate(VideoRequest.Continue(clip.input, request))
+        native.estimate(VideoRequest.Continue(clip.encoded(), request))
 
     /** Checks a request as [chain] does, and estimates the cost of the clips that were not sent yet. */
     public suspend fun estimate(request: ChainRequest): Estimate = native.estimate(VideoRequest.Chain(request))
@@ -305,9 +307,10 @@ public class VideoClient(
      * Closes the client. It stops waiting for its jobs, and later calls throw [VideoError.Config].
      *
      * The jobs continue at the service and stay in the journal. Create requests that are being sent are waited for, at
-     * most 10 s. Closing again does nothing.
+     * most 10 s. Closing again does nothing. The call finishes also if the coroutine is cancelled, so it can be in a
+     * `finally` block.
      */
-    public suspend fun shut(): Unit = native.shut()
+    public suspend fun shut(): Unit = withContext(NonCancellable) { native.shut() }
 
     /** Closes the client like [shut], but blocks the thread. For `use {}`. */
     override fun close(): Unit = runBlocking { shut() }

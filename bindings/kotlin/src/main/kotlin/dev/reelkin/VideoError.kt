@@ -99,15 +99,20 @@ public sealed class VideoError(
         override fun lift(error_buf: RustBuffer.ByValue): VideoError = FfiConverterTypeVideoError.lift(error_buf)
 
         /** Creates an error for an argument that is rejected before it reaches the native library. */
-        fun invalidRequest(reason: String): VideoError = InvalidRequest(
-            ErrorDetails(
-                code = "invalid_request",
-                reason = reason,
-                attempts = 0u,
-                mayHaveBeenCharged = Charge.NO,
-                retryAdvice = RetryAdvice.CHANGE,
-                isRetryable = false,
-            ),
+        fun invalidRequest(reason: String): VideoError =
+            InvalidRequest(details("invalid_request", reason, Charge.NO, RetryAdvice.CHANGE))
+
+        /** Creates the error of a call that ended with a panic, or in a state that the generated code does not expect. */
+        fun internal(reason: String): VideoError =
+            Internal(details("internal", reason, Charge.UNKNOWN, RetryAdvice.CHECK_ACCOUNT))
+
+        private fun details(code: String, reason: String, charged: Charge, advice: RetryAdvice) = ErrorDetails(
+            code = code,
+            reason = reason,
+            attempts = 0u,
+            mayHaveBeenCharged = charged,
+            retryAdvice = advice,
+            isRetryable = false,
         )
     }
 }

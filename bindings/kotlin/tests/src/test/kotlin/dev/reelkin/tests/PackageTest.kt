@@ -10,6 +10,7 @@ import kotlin.time.Duration.Companion.seconds
 import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
+import kotlinx.coroutines.awaitCancellation
 import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.flow.first
@@ -17,6 +18,7 @@ import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeoutOrNull
+import kotlinx.coroutines.yield
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertNull
@@ -38,6 +40,56 @@ class PackageTest {
         assertEquals(clip.id, (one.last() as JobEvent.Saved).clip)
         assertTrue(handle.isOver)
         assertEquals(one, handle.events().toList())
+    }
+
+    @Test
+    fun shutFinishesInACancelledCoroutine() = Studio.run {
+        var finished = false
+        coroutineScope {
+            val work = launch {
+                try {
+                    awaitCancellation()
+                } finally {
+                    client.shut()
+                    finished = true
+                }
+            }
+            yield()
+            work.cancelAndJoin()
+        }
+        assertTrue(finished)
+        expectError<VideoError.Config> { client.recover() }
+    }
+
+    @Test
+    fun framesAreNotEncodedOnTheThreadOfTheCaller() = Studio.run {
+        val closed = Frame.fromRgb(2, 2, ByteArray(12)).apply { close() }
+        val calls: List<suspend () -> Any> = listOf(
+            { client.analyze(closed) },
+            { client.edit(closed, "night") },
+            { client.extend(closed, "on") },
+            { client.continueFrom(closed) },
+            { client.startContinueFrom(closed, ContinueRequest("on")) },
+        )
+        for (call in calls) {
+            val error = try {
+                call()
+                null
+            } catch (error: IllegalStateException) {
+                error
+            }
+            // A worker of Dispatchers.Default, not the thread of runBlocking.
+            val trace = generateSequence<Throwable>(error) { it.cause }.flatMap { it.stackTrace.asSequence() }
+            assertTrue(trace.any { "CoroutineScheduler" in it.className }, "$error")
+        }
+    }
+
+    @Test
+    fun aPanicIsAnErrorOfThePackage() {
+        // The generated code would otherwise throw a class of its own, which is internal.
+        assertTrue(runCatching { Class.forName("dev.reelkin.InternalException") }.isFailure)
+        val internal = VideoError.Internal::class.java
+        assertTrue(VideoError::class.java.isAssignableFrom(internal))
     }
 
     @Test
