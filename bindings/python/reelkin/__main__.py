@@ -38,7 +38,7 @@ def main(arguments: Optional[list[str]] = None) -> int:
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
             print(json.dumps({"api_key": sandbox.api_key, "base_url": sandbox.base_url}), flush=True)
             signal.pause()
-    except (Error, ValueError) as error:
+    except (Error, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

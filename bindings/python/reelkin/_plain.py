@@ -12,11 +12,14 @@ import decimal
 import enum
 import json
 import re
+import typing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Callable, TypeVar
 
-if TYPE_CHECKING:
-    from ._record import Record
+from . import _errors, _native, _values
+from ._record import Record
+
+T = TypeVar("T")
 
 GENERIC = re.compile(r"typing\.(Optional|List|Dict)\[(?:str, )?(.*)\]")
 
@@ -31,12 +34,9 @@ def to_plain(record: Record) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    from ._errors import Error
-    from ._record import Record
-
     if isinstance(value, Record):
         return to_plain(value)
-    if isinstance(value, Error):
+    if isinstance(value, _errors.Error):
         return _plain(value.details)
     if isinstance(value, enum.Enum):
         return value.value
@@ -48,7 +48,7 @@ def _plain(value: Any) -> Any:
         return value.total_seconds()
     if isinstance(value, (decimal.Decimal, Path)):
         return str(value)
-    if isinstance(value, bytes):
+    if isinstance(value, (bytes, bytearray, memoryview)):
         return base64.b64encode(value).decode("ascii")
     return value
 
@@ -69,7 +69,7 @@ def from_plain(kind: type[Record], plain: object, where: str = "") -> Any:
         kind = variants[name]
     unknown = values.keys() - kind._fields.keys()
     if unknown:
-        raise TypeError(f"{where} has no field {', '.join(sorted(unknown))}")
+        raise TypeError(f"{where} has no field {', '.join(sorted(map(str, unknown)))}")
     fields = {}
     for name, field in kind._fields.items():
         if name in values:
@@ -82,37 +82,59 @@ def from_plain(kind: type[Record], plain: object, where: str = "") -> Any:
 
 
 def _value(kind: str, plain: Any, where: str) -> Any:
-    from . import _errors, _native
-    from ._record import Record
-
     if kind.endswith("?"):
         return None if plain is None else _value(kind[:-1], plain, where)
     generic = GENERIC.fullmatch(kind)
     if generic and generic[1] == "Optional":
         return _value(generic[2] + "?", plain, where)
     if generic and generic[1] == "List":
-        return [_value(generic[2], item, f"{where}[{index}]") for index, item in enumerate(plain)]
+        return [_value(generic[2], item, f"{where}[{index}]") for index, item in enumerate(_expect(list, plain, where))]
     if generic:
-        return {key: _value(generic[2], item, f"{where}.{key}") for key, item in plain.items()}
+        return {key: _value(generic[2], item, f"{where}.{key}") for key, item in _expect(dict, plain, where).items()}
     if kind.startswith("Json"):
         return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
     if kind == "VideoError":
         details = from_plain(_native.ErrorDetails, plain, where)
         return _errors.class_of(details.code)(details)
-    target: Any = getattr(_native, kind, None)
-    try:
-        if isinstance(target, type) and issubclass(target, Record):
-            return from_plain(target, plain, where)
-        if isinstance(target, type) and issubclass(target, enum.Enum):
-            return target(plain)
-        if target is datetime.timedelta:
-            return datetime.timedelta(seconds=plain)
-        if target is decimal.Decimal or target is Path:
-            return target(plain)
-        if target is bytes or kind == "bytes":
-            return base64.b64decode(plain, validate=True)
-    except (TypeError, ValueError, ArithmeticError) as error:
-        if str(error).startswith(where.partition(".")[0]):
-            raise
-        raise ValueError(f"{where} is not valid: {error}") from None
+    target: Any = getattr(_native, kind, None) or BUILTINS.get(kind)
+    if isinstance(target, type) and issubclass(target, Record):
+        return from_plain(target, plain, where)
+    if typing.get_origin(target) is list:
+        return [_scalar(typing.get_args(target)[0], item, f"{where}[{i}]") for i, item in enumerate(plain)]
+    return _scalar(target, plain, where)
+
+
+def _scalar(target: Any, plain: Any, where: str) -> Any:
+    if issubclass(target, enum.Enum):
+        return _values.choice(where, plain, target)
+    if target is bytes:
+        try:
+            return base64.b64decode(_expect(str, plain, where), validate=True)
+        except ValueError as error:
+            raise ValueError(f"{where} must be base64: {error}") from None
+    convert = CONVERSIONS.get(target)
+    return target(_expect(str, plain, where)) if convert is None else convert(where, plain)
+
+
+def _expect(kind: type[T], plain: Any, where: str) -> T:
+    if not isinstance(plain, kind):
+        raise _values.type_error(where, plain, f"a {kind.__name__}")
     return plain
+
+
+def _whole(name: str, value: object) -> int:
+    """Converts a whole number, which can be negative in a record of the native library."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _values.type_error(name, value, "an int")
+    return value
+
+
+BUILTINS = {"str": str, "int": int, "float": float, "bool": bool, "bytes": bytes}
+CONVERSIONS: dict[type, Callable[[str, Any], Any]] = {
+    str: _values.text,
+    int: _whole,
+    float: _values.number,
+    bool: _values.flag,
+    datetime.timedelta: _values.duration,
+    decimal.Decimal: _values.usd,
+}

@@ -14,7 +14,6 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Optional
 
-from . import _plain
 from ._typing import Self
 
 if TYPE_CHECKING:
@@ -88,13 +87,16 @@ class Record:
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields as plain values that JSON can represent: text, numbers, lists and dictionaries.
 
-        Durations are seconds, and amounts are text. A variant has its name in `type`.
+        Durations are seconds, and amounts are text. A variant has its name in `type`. Secrets that `repr` hides, such as
+        the text of a token, are included.
         """
+        from . import _plain
+
         return _plain.to_plain(self)
 
     def to_json(self, indent: Optional[int] = None) -> str:
-        """Returns `to_dict()` as JSON text."""
-        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False)
+        """Returns `to_dict()` as JSON text. Raises `ValueError` for an infinite number, which JSON does not have."""
+        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
@@ -102,6 +104,8 @@ class Record:
 
         Raises `TypeError` or `ValueError`, with the name of the field, if `data` is anything else.
         """
+        from . import _plain
+
         record: Self = _plain.from_plain(cls, data)
         return record
 

@@ -45,13 +45,16 @@ def accepts(kind: type[R]) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Lets a builder take a complete request as its only argument, and return it."""
 
     def decorate(build: Callable[P, R]) -> Callable[P, R]:
+        name = next(iter(inspect.signature(build).parameters))
+
         @functools.wraps(build)
         def accepting(*args: P.args, **kwargs: P.kwargs) -> R:
-            if not args or not isinstance(args[0], kind):
+            first = args[0] if args else kwargs.get(name)
+            if not isinstance(first, kind):
                 return build(*args, **kwargs)
-            if len(args) > 1 or kwargs:
+            if len(args) + len(kwargs) > 1:
                 raise TypeError(f"a {kind.__name__} takes no other arguments: use its method replace")
-            return args[0]
+            return first
 
         return accepting
 

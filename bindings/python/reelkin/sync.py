@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import threading
 from collections.abc import Coroutine, Iterator
 from types import TracebackType
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar
 
 from . import _client, _jobs, _library, _loop, _media, _native, _progress, _sandbox
 from ._client import BaseClient, unchanged
+from ._errors import NotFoundError
 from ._jobs import Event, Outcome
 from ._library import BaseLibrary
 from ._process import ProcessBound
@@ -162,6 +164,16 @@ class Library(BaseLibrary):
 
         while (clip := _run(next_clip())) is not None:
             yield clip
+
+    def __contains__(self, clip: object) -> bool:
+        """Returns whether there is a clip with this id, file name or path."""
+        if not isinstance(clip, (str, os.PathLike, _native.Clip)):
+            return False
+        try:
+            self.clip(clip)
+        except NotFoundError:
+            return False
+        return True
 
     clip = _method(_library.Library.clip, unchanged)
     list = _method(_library.Library.list, unchanged)

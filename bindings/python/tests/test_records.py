@@ -152,16 +152,28 @@ def test_records_become_json_and_back(studio: Studio) -> None:
     asyncio.run(run())
 
 
+REQUEST: dict[Any, Any] = reelkin.generate_request("x", duration=1).to_dict()
+
+
 @pytest.mark.parametrize(
     ("kind", "data", "words"),
     [
         (reelkin.Settlement, {"type": "Lots"}, "the type of Settlement must be one of NeverMade, Lost, Job, Accept"),
-        (reelkin.Settlement, {"type": "Lost", "value": "much"}, "Settlement.value is not valid"),
+        (reelkin.Settlement, {"type": "Lost", "value": "much"}, "Settlement.value must be an amount in dollars"),
         (reelkin.PollPolicy, {"first": 1}, "PollPolicy needs expected"),
         (reelkin.Clip, {"id": "a", "file_name": "a.mp4", "size": 3}, "Clip has no field size"),
         (reelkin.Clip, [], "Clip must be a dict, not list"),
         (reelkin.Page, {"clips": [{"clip": None}]}, "Page.clips[0] needs id"),
-        (reelkin.PlannerSettings, {"when": "often"}, "PlannerSettings.when is not valid"),
+        (reelkin.PollPolicy, {**reelkin.PollPolicy().to_dict(), "first": -5}, "PollPolicy.first must be 0 or more"),
+        (reelkin.Budget, {"per_day": 0.1, "unknown_prices": False}, "Budget.per_day must be exact"),
+        (reelkin.Budget, {"per_day": "NaN", "unknown_prices": False}, "Budget.per_day must be an amount in dollars"),
+        (reelkin.Budget, {"unknown_prices": "yes"}, "Budget.unknown_prices must be True or False"),
+        (reelkin.PlannerSettings, {"when": "often"}, "PlannerSettings.when must be one of"),
+        (reelkin.GenerateRequest, {**REQUEST, "voices": "abc"}, "GenerateRequest.voices must be a list, not str"),
+        (reelkin.GenerateRequest, {**REQUEST, "voices": None}, "GenerateRequest.voices must be a list, not NoneType"),
+        (reelkin.GenerateRequest, {**REQUEST, "prompt": 5}, "GenerateRequest.prompt must be a str, not int"),
+        (reelkin.GenerateRequest, {**REQUEST, "audio": "no"}, "GenerateRequest.audio must be True or False"),
+        (reelkin.GenerateRequest, {**REQUEST, 5: 1, "x": 2}, "GenerateRequest has no field 5, x"),
     ],
 )
 def test_data_that_is_no_record(kind: type[Record], data: Any, words: str) -> None:
@@ -181,7 +193,10 @@ def test_a_library_is_iterable(studio: Studio, tmp_path: Path) -> None:
     asyncio.run(run())
     library = reelkin.sync.Library.open(tmp_path / "clips")
     with pytest.warns(RuntimeWarning, match="is left out"):
-        assert len(list(library)) == 1
+        kept = list(library)
+    assert len(kept) == 1 and kept[0] in library and kept[0].id in library and "nobody" not in library
+    with pytest.raises(ValueError, match="JSON"):
+        reelkin.RateLimit(creates_per_second=float("inf")).to_json()
 
 
 def test_requests_are_arguments(studio: Studio) -> None:
@@ -196,8 +211,11 @@ def test_requests_are_arguments(studio: Studio) -> None:
             chain = await client.chain(reelkin.chain_request(storm, ["and on"]))
             assert len(chain.clips) == 1
             assert (await client.analyze(clip, reelkin.AnalyzeOptions(frames=2))).prompt
-            with pytest.raises(TypeError, match="a GenerateRequest takes no other arguments"):
-                await client.generate(request, duration=2)
+            assert await client.estimate(prompt=request) == await client.estimate(request)
+            assert await client.estimate_edit(clip=reelkin.edit_request(clip, "night"))
+            for call in (client.generate(request, duration=2), client.generate(prompt=request, duration=2)):
+                with pytest.raises(TypeError, match="a GenerateRequest takes no other arguments"):
+                    await call
             with pytest.raises(TypeError, match="prompt must be a str, not NoneType"):
                 await client.edit(clip)
 
