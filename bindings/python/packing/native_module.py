@@ -18,8 +18,17 @@ from pathlib import Path
 
 # Records with a special base class, from `reelkin._record`.
 BASES = {"Clip": "PlayableClip"}
-# Records that callers create, with defaults for all fields or only for optional ones.
-DEFAULTED = ["AnalyzeOptions", "Defaults", "DownloadPolicy", "PlannerSettings", "PollPolicy", "RateLimit", "Timeouts"]
+# Records that callers create: those with defaults for all fields, and the functions that return them; then those with
+# defaults only for optional fields.
+DEFAULTED = {
+    "AnalyzeOptions": "default_analyze_options",
+    "Defaults": "default_request_values",
+    "DownloadPolicy": "default_download_policy",
+    "PlannerSettings": "default_planner_settings",
+    "PollPolicy": "default_poll_policy",
+    "RateLimit": "default_rate_limit",
+    "Timeouts": "default_timeouts",
+}
 CREATED = ["AccessToken", "Budget", "Keyframe", "StorageOptions", "UploadTarget"]
 BASES.update(dict.fromkeys([*DEFAULTED, *CREATED], "Settings"))
 # The base class of objects in the native library, from `reelkin._process`.
@@ -114,9 +123,7 @@ def _bind_objects_to_process(tree: ast.Module) -> None:
 
 
 def _is_enum(node: ast.stmt) -> bool:
-    return isinstance(node, ast.ClassDef) and any(
-        ast.unparse(base) == "enum.Enum" for base in node.bases
-    )
+    return isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "enum.Enum" for base in node.bases)
 
 
 def _use_text_as_enum_values(tree: ast.Module) -> None:
@@ -223,6 +230,7 @@ def _record(node: ast.ClassDef, base: str) -> ast.ClassDef:
     node.bases = [ast.Name(base, ast.Load())]
     fields = ast.parse(f"_fields = { {field.arg: _kind(field) for field in _fields(node)}!r}").body
     if base == "Settings":
+        fields += ast.parse(f"_default = {DEFAULTED.get(node.name)!r}").body
         node.body = [part for part in node.body if isinstance(part, ast.Expr)] + fields
         return node
     kept = []
@@ -236,8 +244,12 @@ def _record(node: ast.ClassDef, base: str) -> ast.ClassDef:
     return node
 
 
+def _init(node: ast.ClassDef) -> ast.FunctionDef:
+    return next(part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__")
+
+
 def _fields(node: ast.ClassDef) -> list[ast.arg]:
-    init = next(part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__")
+    init = _init(node)
     return [*init.args.args[1:], *init.args.kwonlyargs]
 
 
@@ -245,8 +257,7 @@ def _kind(field: ast.arg) -> str:
     """Returns the type of a field, which ends with a question mark if the field can be `None`."""
     kind = ast.unparse(field.annotation)  # type: ignore[arg-type]
     optional = re.fullmatch(r"typing\.Optional\[(.*)\]", kind)
-    kind = optional[1] if optional else kind
-    return ("str" if kind in TEXTS else kind) + ("?" if optional else "")
+    return optional[1] + "?" if optional else kind
 
 
 def _default_to_none(init: ast.FunctionDef) -> None:
@@ -273,8 +284,7 @@ def _variant(
 
 def _matched(node: ast.ClassDef) -> tuple[str, ...]:
     """Returns the fields of a variant that a pattern matches by position."""
-    init = next(part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__")
-    return ("value",) if init.args.vararg else tuple(field.arg for field in _fields(node))
+    return ("value",) if _init(node).args.vararg else tuple(field.arg for field in _fields(node))
 
 
 def _bind_lazily(body: Iterator[ast.stmt]) -> Iterator[ast.stmt]:
@@ -393,7 +403,7 @@ def _docstring(node: ast.AST, indent: str) -> Iterator[str]:
 def _record_stub(node: ast.ClassDef, path: str, base: str, values: dict[str, str], indent: str = "") -> Iterator[str]:
     yield f"{indent}class {node.name}({base}):"
     yield from _docstring(node, indent + "    ")
-    init = next(part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__")
+    init = _init(node)
     _default_to_none(init)
     fields = _fields(node)
     docs = _field_docs(init)
@@ -430,8 +440,6 @@ def _accepted(field: ast.arg, base: str) -> str:
     return re.sub(r"\w+$|\w+(?=\])", lambda kind: ACCEPTED.get(kind[0], kind[0]), annotation)
 
 
-# Types of the crate that are text in Python.
-TEXTS = {"VideoModel", "Resolution", "AspectRatio"}
 # What callers can pass for a field of settings. Members of enums can also be text.
 ACCEPTED = {"Duration": "_Seconds", "UsdTicks": "_Usd", "PlanWhen": "PlanWhen | str", "PlannerFailure": "PlannerFailure | str"}
 # The Python types of generated converters.

@@ -21,10 +21,10 @@ class Functions:
         return function
 
 
-def require_asyncio() -> None:
-    """Raises `RuntimeError` in an event loop of another library."""
+def running_loop() -> asyncio.AbstractEventLoop:
+    """Returns the running event loop. Raises `RuntimeError` in that of another library."""
     try:
-        asyncio.get_running_loop()
+        return asyncio.get_running_loop()
     except RuntimeError:
         raise RuntimeError(
             "reelkin needs a running asyncio event loop: use asyncio.run, or reelkin.sync in a thread of another library"
@@ -37,7 +37,7 @@ async def deliver_cancellation() -> None:
     One iteration of the event loop delivers `task.cancel()`. A deadline that passed while the loop was busy is
     processed in that iteration too, but possibly after this task ran, so it takes a second one.
     """
-    require_asyncio()
+    running_loop()
     await asyncio.sleep(0)
     await asyncio.sleep(0)
 

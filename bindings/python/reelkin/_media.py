@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import numbers
 import os
@@ -66,12 +65,12 @@ async def off_loop(build: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) 
     The thread gets a copy of the pixels, because the caller can change an array while the call runs, and an image of PIL
     cannot be read by two threads.
     """
-    _calls.require_asyncio()
+    loop = _calls.running_loop()
     if not (_has_pixels(args) or _has_pixels(kwargs)):
         return build(*args, **kwargs)
     copies: Any = (_copied("image", args), {name: _copied(name, value) for name, value in kwargs.items()})
     call = functools.partial(build, *copies[0], **copies[1])
-    return await asyncio.get_running_loop().run_in_executor(_loop.encoders(), call)
+    return await loop.run_in_executor(_loop.encoders(), call)
 
 
 def _has_pixels(value: object) -> bool:
@@ -92,7 +91,7 @@ def _copied(name: str, value: Any) -> Any:
     if isinstance(value, Sequence):
         return [_copied(name, item) for item in value]
     # A frame cannot change.
-    return value if isinstance(value, Frame) else _pixels(name, value) or value
+    return value if isinstance(value, Frame) else _pixels(name, value)
 
 
 def media(name: str, value: Any) -> MediaInput:

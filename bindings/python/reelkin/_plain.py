@@ -14,10 +14,10 @@ import json
 import re
 import typing
 from pathlib import Path
-from typing import Any, Callable, TypeVar
+from typing import Any, TypeVar
 
 from . import _errors, _native, _values
-from ._record import Record
+from ._record import Record, Variant
 
 T = TypeVar("T")
 
@@ -59,13 +59,12 @@ def from_plain(kind: type[Record], plain: object, where: str = "") -> Any:
     if not isinstance(plain, dict):
         raise TypeError(f"{where} must be a dict, not {type(plain).__name__}")
     values = dict(plain)
-    if kind._is_variant:
+    if issubclass(kind, Variant):
         name = values.pop("type", None)
         # A variant accepts only itself.
-        parts: list[Any] = [kind, *vars(kind).values()]
-        variants = {part._variant: part for part in parts if getattr(part, "_variant", None)}
+        variants = {kind._variant: kind} if kind._variant else kind._variants()
         if name not in variants:
-            raise ValueError(f"the type of {where} must be one of {', '.join(variants)}, not {name!r}")
+            raise ValueError(f"the type of {where} must be one of {', '.join(map(str, variants))}, not {name!r}")
         kind = variants[name]
     unknown = values.keys() - kind._fields.keys()
     if unknown:
@@ -96,7 +95,7 @@ def _value(kind: str, plain: Any, where: str) -> Any:
     if kind == "VideoError":
         details = from_plain(_native.ErrorDetails, plain, where)
         return _errors.class_of(details.code)(details)
-    target: Any = getattr(_native, kind, None) or BUILTINS.get(kind)
+    target = _values.type_of(kind)
     if isinstance(target, type) and issubclass(target, Record):
         return from_plain(target, plain, where)
     if typing.get_origin(target) is list:
@@ -129,12 +128,4 @@ def _whole(name: str, value: object) -> int:
     return value
 
 
-BUILTINS = {"str": str, "int": int, "float": float, "bool": bool, "bytes": bytes}
-CONVERSIONS: dict[type, Callable[[str, Any], Any]] = {
-    str: _values.text,
-    int: _whole,
-    float: _values.number,
-    bool: _values.flag,
-    datetime.timedelta: _values.duration,
-    decimal.Decimal: _values.usd,
-}
+CONVERSIONS = {**_values.CONVERSIONS, int: _whole}

@@ -21,16 +21,6 @@ if TYPE_CHECKING:
 
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
-# The functions of the native library that return the default of a settings record.
-DEFAULTS = {
-    "AnalyzeOptions": "default_analyze_options",
-    "Defaults": "default_request_values",
-    "DownloadPolicy": "default_download_policy",
-    "PlannerSettings": "default_planner_settings",
-    "PollPolicy": "default_poll_policy",
-    "RateLimit": "default_rate_limit",
-    "Timeouts": "default_timeouts",
-}
 SECRET_FIELDS = frozenset({"api_key", "secret", "upload_url"})
 MAX_TEXT_LENGTH = 400
 MAX_PLAYER_BYTES = 16 * 1024 * 1024
@@ -73,7 +63,6 @@ class Record:
     """The type of each field, with a question mark if the field can be `None`."""
     _variant: ClassVar[Optional[str]] = None
     """The name of a variant."""
-    _is_variant: ClassVar[bool] = False
 
     def _field_values(self) -> list[Any]:
         return [vars(self)[name] for name in self._fields]
@@ -138,6 +127,9 @@ class Settings(Record):
     default.
     """
 
+    _default: ClassVar[Optional[str]] = None
+    """The function of the native library that returns the default, if all fields have one."""
+
     if not TYPE_CHECKING:  # The stub declares the fields of each record.
 
         def __init_subclass__(cls) -> None:
@@ -178,18 +170,16 @@ class Settings(Record):
     def _defaults(cls) -> dict[str, Any]:
         from . import _native
 
-        for base in cls.__mro__:
-            if base.__name__ in DEFAULTS:
-                # The native library returns a complete record.
-                default: Record = getattr(_native, DEFAULTS[base.__name__])()
-                return vars(default)
+        if cls._default is not None:
+            # The native library returns a complete record.
+            default: Record = getattr(_native, cls._default)()
+            return vars(default)
         return {name: None for name, kind in cls._fields.items() if kind.endswith("?")}
 
 
 class Variant(Record):
     """A value that is one of several variants. Use `isinstance` or `match` to tell them apart."""
 
-    _is_variant = True
     __match_args__: ClassVar[tuple[str, ...]] = ()
 
     def _field_values(self) -> list[Any]:
@@ -200,12 +190,12 @@ class Variant(Record):
         return cls(*fields.values()) if cls.__match_args__ == ("value",) else cls(**fields)
 
     def __init__(self) -> None:
-        raise TypeError(f"cannot create a {type(self).__qualname__} directly: use one of {self._variant_names()}")
+        names = ", ".join(f"{type(self).__qualname__}.{name}" for name in self._variants())
+        raise TypeError(f"cannot create a {type(self).__qualname__} directly: use one of {names}")
 
     @classmethod
-    def _variant_names(cls) -> str:
-        names = [name for name, value in vars(cls).items() if isinstance(value, type)]
-        return ", ".join(f"{cls.__qualname__}.{name}" for name in names)
+    def _variants(cls) -> dict[Optional[str], type[Variant]]:
+        return {name: value for name, value in vars(cls).items() if isinstance(value, type)}
 
     def __repr__(self) -> str:
         values = vars(self).get("_values")

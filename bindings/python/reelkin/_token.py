@@ -10,7 +10,7 @@ from collections.abc import Awaitable
 from typing import Any, Callable, Optional, Union
 
 from . import _loop, _native, _values
-from ._calls import require_asyncio, wake
+from ._calls import running_loop, wake
 from ._values import Seconds, optional
 
 
@@ -46,8 +46,7 @@ class TokenProvider(_native.TokenCallback):
         self._loop: Optional[asyncio.AbstractEventLoop] = None
 
     def remember_loop(self) -> None:
-        require_asyncio()
-        self._loop = asyncio.get_running_loop()
+        self._loop = running_loop()
 
     def request_token(self, answer: _native.TokenAnswer) -> None:
         """Starts fetching a token. The native library calls this from one of its threads."""

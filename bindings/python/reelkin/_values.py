@@ -6,6 +6,7 @@ Everything else is left to the native library to judge. Media arguments are conv
 
 from __future__ import annotations
 
+import builtins
 import datetime
 import decimal
 import enum
@@ -123,14 +124,19 @@ def number(name: str, value: float) -> float:
     return float(value)
 
 
-SETTINGS: dict[str, Callable[[str, Any], Any]] = {
-    "bool": flag,
-    "float": number,
-    "int": count,
-    "str": text,
-    "Duration": duration,
-    "UsdTicks": usd,
+CONVERSIONS: dict[type, Callable[[str, Any], Any]] = {
+    bool: flag,
+    float: number,
+    int: count,
+    str: text,
+    datetime.timedelta: duration,
+    decimal.Decimal: usd,
 }
+
+
+def type_of(kind: str) -> Any:
+    """Returns the type with this name: a class or an alias of the native module, or a builtin."""
+    return getattr(_native, kind, None) or getattr(builtins, kind)
 
 
 def choice(name: str, value: object, kind: type[C]) -> C:
@@ -150,10 +156,10 @@ def setting(name: str, kind: str, value: object) -> Any:
     """Converts a field of a settings record. `kind` is its type, which ends with a question mark if it can be `None`."""
     if kind.endswith("?"):
         return None if value is None else setting(name, kind[:-1], value)
-    if kind in SETTINGS:
-        return SETTINGS[kind](name, value)
-    record = getattr(_native, kind)
-    return choice(name, value, record) if issubclass(record, enum.Enum) else instance(name, value, record)
+    target = type_of(kind)
+    if target in CONVERSIONS:
+        return CONVERSIONS[target](name, value)
+    return choice(name, value, target) if issubclass(target, enum.Enum) else instance(name, value, target)
 
 
 def path(name: str, value: Union[str, os.PathLike[str]]) -> str:

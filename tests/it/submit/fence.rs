@@ -108,9 +108,7 @@ async fn a_record_removed_while_waiting_for_a_token_prevents_the_create() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_removed_during_the_tls_handshake_prevents_the_create() {
     for protocol in ["http/1.1", "h2"] {
-        let (bench, tls, client) = with_held_handshakes(protocol).await;
-        let work = tokio::spawn(async move { client.generate(request()).await });
-        tls.until_connected().await;
+        let (bench, tls, _, work) = start_in_handshake(protocol).await;
         remove_record_and_lease(&bench);
         tls.release();
         assert_refused(&bench, work).await;
@@ -121,12 +119,9 @@ async fn a_record_removed_during_the_tls_handshake_prevents_the_create() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_during_the_tls_handshake_prevents_the_create() {
     for protocol in ["http/1.1", "h2"] {
-        let (bench, tls, client) = with_held_handshakes(protocol).await;
-        let stopping = client.clone();
-        let work = tokio::spawn(async move { client.generate(request()).await });
-        tls.until_connected().await;
+        let (bench, tls, client, work) = start_in_handshake(protocol).await;
         let record = open_records(&bench.library()).remove(0);
-        stopping.stop();
+        client.stop();
         tls.release();
         let error = work.await.unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Stopped, "{error}");
@@ -140,9 +135,7 @@ async fn a_stop_during_the_tls_handshake_prevents_the_create() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_tls_handshake_does_not_prevent_the_create() {
     for protocol in ["http/1.1", "h2"] {
-        let (bench, tls, client) = with_held_handshakes(protocol).await;
-        let work = tokio::spawn(async move { client.generate(request()).await });
-        tls.until_connected().await;
+        let (bench, tls, _, work) = start_in_handshake(protocol).await;
         tls.release();
         // The sandbox links to its clips without TLS, so the relay refuses the download.
         let error = work.await.unwrap().unwrap_err();
@@ -151,14 +144,18 @@ async fn a_long_tls_handshake_does_not_prevent_the_create() {
     }
 }
 
-/// A client whose connections to the sandbox are not complete until they are released.
-async fn with_held_handshakes(protocol: &str) -> (Bench, Tls, VideoClient) {
+/// Starts a clip whose create is connecting: its TLS handshake is held until it is released.
+async fn start_in_handshake(protocol: &str) -> (Bench, Tls, VideoClient, Work) {
     let bench = Bench::start(&[]).await;
     let tls = Tls::with_protocol(bench.sandbox.address(), protocol).await;
     tls.hold();
     let base_url = format!("https://localhost:{}/v1", tls.address.port());
     let client = builder(&base_url, &bench.library()).root_certificates(CA);
-    (bench, tls, client.build().unwrap())
+    let client = client.build().unwrap();
+    let sending = client.clone();
+    let work = tokio::spawn(async move { sending.generate(request()).await });
+    tls.until_connected().await;
+    (bench, tls, client, work)
 }
 
 fn remove_record_and_lease(bench: &Bench) {
