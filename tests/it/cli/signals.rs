@@ -446,9 +446,20 @@ async fn a_signal_at_any_moment_loses_nothing() {
             let is_known = matches!(record.state, JobState::Accepted | JobState::Done);
             assert!(is_known, "{name}: {call:?}: {record:?}");
         }
+        let sent = bench.state();
         settle(&bench, Program::at(&bench)).await;
         let state = bench.state();
-        assert_eq!(state.create_requests, state.creates, "{name}: {call:?}");
+        assert_eq!(
+            state.create_requests, sent.create_requests,
+            "{name}: {call:?}: a recovery sends no create"
+        );
+        // A signal can come when the service has read the head of a create. Its body is then not sent.
+        let without_body = state.create_requests - state.creates;
+        let allowed = u64::from(ended.code == 130);
+        assert!(
+            without_body <= allowed,
+            "{name}: {call:?}: {without_body} creates without a body: {ended:?}"
+        );
     }
 }
 
