@@ -18,6 +18,7 @@ final class RewriteBindings {
         rewrite.removeHandWritten();
         rewrite.hideInternals();
         rewrite.deliverCancellation();
+        rewrite.findLibrary();
         rewrite.adaptRecords();
         rewrite.adaptDocs();
         Files.writeString(Path.of(paths[1]), rewrite.text);
@@ -63,6 +64,10 @@ final class RewriteBindings {
     private void deliverCancellation() {
         rule("(?s)(suspend fun ?<T, F, E: kotlin\\.Exception> uniffiRustCallAsync\\(.*?\\): T \\{\\s*try \\{\\n)",
                 "$1        deliverCancellation()\n");
+    }
+
+    private void findLibrary() {
+        rule("(?m)^    return \"reelkin\"$", "    return SharedLibrary.name");
     }
 
     private void adaptRecords() {

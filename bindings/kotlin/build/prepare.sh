@@ -40,6 +40,11 @@ if [ "$system" = darwin ]; then
 else
     strip --strip-unneeded -o "$out/resources/$system-$machine/$library" "$native/$library"
 fi
+# SharedLibrary.kt names the unpacked library by its hash.
+stripped=$out/resources/$system-$machine/$library
+if command -v sha256sum >/dev/null; then sum=(sha256sum); else sum=(shasum -a 256); fi
+printf 'sha256=%s\nsize=%s\n' "$("${sum[@]}" <"$stripped" | cut -d' ' -f1)" "$(($(wc -c <"$stripped")))" \
+    >"$out/resources/$system-$machine/reelkin.properties"
 cp "$root"/LICENSE-* "$out/resources/META-INF/licenses/reelkin/"
 # The licenses of the libraries that are linked in, if any.
 [ ! -d "$native/licenses" ] || cp -r "$native/licenses/." "$out/resources/META-INF/licenses/reelkin/"
