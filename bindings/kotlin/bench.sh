@@ -13,7 +13,7 @@ trap 'rm -rf "$work"' EXIT
 
 "$here/build/setup.sh"
 unset XAI_API_KEY
-mkdir -p "$out/quickstart"
+mkdir -p "$out/quickstart/kotlin"
 # Maven's output goes to standard error, without the colors that it prints even in batch mode.
 maven() {
     mvn --batch-mode --quiet "-Dmaven.repo.local=$root/.cache/maven" "-Dreelkin.native=$native" "$@" 2>&1 |

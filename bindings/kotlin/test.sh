@@ -23,9 +23,14 @@ if "$here/build/prepare.sh" "$out/nothing" "$out/refused" 2>/dev/null || java "$
 fi
 
 # The code blocks of the quick start.
-mkdir -p "$out/quickstart"
-{ echo "package quickstart"; awk '/^```kotlin$/ { code = 1; next } /^```$/ { code = 0 } code' "$root/docs/src/guide/kotlin.md"; } \
-    >"$out/quickstart/Quickstart.kt"
+quickstart() {
+    mkdir -p "$out/quickstart/$1"
+    { echo "package quickstart$2"; awk -v open="\`\`\`$1" '$0 == open { code = 1; next } /^```$/ { code = 0 } code' "$root/docs/src/guide/kotlin.md"; } \
+        >"$out/quickstart/$1/$3"
+}
+rm -rf "$out/quickstart"
+quickstart kotlin "" Quickstart.kt
+quickstart java ";" JavaQuickstart.java
 
 # Maven's output goes to standard error, without the colors that it prints even in batch mode.
 maven() {

@@ -49,3 +49,13 @@ internal fun utf8(text: String): ByteBuffer = try {
 } catch (_: CharacterCodingException) {
     throw VideoError.invalidRequest("encode a text as UTF-8: it must not contain an unpaired surrogate")
 }
+
+internal fun Int.unsigned(): UInt {
+    if (this < 0) throw VideoError.invalidRequest("convert $this to a count: it must not be negative")
+    return toUInt()
+}
+
+internal fun Long.unsigned(): ULong {
+    if (this < 0) throw VideoError.invalidRequest("convert $this to a count: it must not be negative")
+    return toULong()
+}

@@ -4,6 +4,7 @@ import com.sun.jna.Platform
 import com.sun.jna.Pointer
 import java.nio.ByteBuffer
 import kotlin.time.Duration
+import kotlin.time.toJavaDuration
 
 /**
  * A decoded frame as a player shows it: packed RGB, 8 bits per channel, top row first, rotated upright.
@@ -20,6 +21,11 @@ public class Frame internal constructor(private val native: NativeFrame) : Media
 
     /** The playback time at which a player shows this frame. */
     public val time: Duration get() = open().origin().time
+
+    /** The [time] for Java. */
+    @SinceKotlin("9999.0")
+    @get:JvmName("getTime")
+    public val timeForJava: java.time.Duration get() = time.toJavaDuration()
 
     /** The presentation timestamp (PTS), in units of [timeBase]. */
     public val pts: Long get() = open().origin().pts
@@ -64,6 +70,7 @@ public class Frame internal constructor(private val native: NativeFrame) : Media
      * @param quality from 1 to 100.
      * @throws VideoError.InvalidRequest if [quality] is out of range.
      */
+    @JvmOverloads
     public fun toJpeg(quality: Int = 90): ByteArray {
         if (quality !in 1..100) throw VideoError.invalidRequest("encode a JPEG: quality must be from 1 to 100, not $quality")
         return open().toJpeg(quality.toUByte())
@@ -93,6 +100,7 @@ public class Frame internal constructor(private val native: NativeFrame) : Media
          * @param rgb [width] × [height] × 3 bytes.
          * @throws VideoError if [rgb] has another size.
          */
+        @JvmStatic
         public fun fromRgb(width: Int, height: Int, rgb: ByteArray): Frame {
             if (width < 1 || height < 1) {
                 throw VideoError.invalidRequest("create a frame of ${width}x$height pixels: both must be positive")

@@ -88,6 +88,7 @@ public class Library internal constructor(private val native: NativeLibrary) {
 
     public companion object {
         /** Opens a folder as a library. Creates the folder if it does not exist. */
+        @JvmStatic
         public fun open(folder: Path): Library = Library(NativeLibrary.open(folder.toString()))
 
         /**
@@ -95,6 +96,7 @@ public class Library internal constructor(private val native: NativeLibrary) {
          *
          * @throws VideoError if the folder does not exist.
          */
+        @JvmStatic
         public fun openToRead(folder: Path): Library = Library(NativeLibrary.openToRead(folder.toString()))
     }
 }

@@ -1,6 +1,7 @@
 package dev.reelkin
 
 import kotlin.time.Duration
+import kotlin.time.toJavaDuration
 
 /**
  * An error of this package. Each subclass is one kind of error: `when (error) { is VideoError.Moderated -> … }`.
@@ -31,6 +32,11 @@ public sealed class VideoError(
 
     /** How long the service asked to wait. */
     public val retryAfter: Duration? get() = details.retryAfter
+
+    /** The [retryAfter] for Java. */
+    @SinceKotlin("9999.0")
+    @get:JvmName("getRetryAfter")
+    public val retryAfterForJava: java.time.Duration? get() = retryAfter?.toJavaDuration()
 
     /** Whether the request may have been charged. */
     public val mayHaveBeenCharged: Charge get() = details.mayHaveBeenCharged
