@@ -93,7 +93,7 @@ public enum Media {
     ///
     /// - Throws: `media` if the source cannot be decoded, `invalid_request` if it is neither a file nor bytes.
     public static func frame(
-        _ source: some MediaInputConvertible, _ position: FramePosition, options: MediaOptions? = nil
+        _ source: some MediaInputConvertible, _ position: FramePosition = .last, options: MediaOptions? = nil
     ) async throws -> Frame {
         try await Frame(
             ReelkinGenerated.frame(

@@ -49,6 +49,18 @@ public final class Library: Sendable {
         return try await core.list(limit: limit, before: before)
     }
 
+    /// All clips, newest first: `for try await clip in library.clips`. Pages are read as the loop needs them.
+    ///
+    /// Clips whose sidecar cannot be read are left out. ``entries(pageSize:)`` has their errors.
+    public var clips: AsyncCompactMapSequence<Entries, Clip> {
+        entries().compactMap { $0.clip }
+    }
+
+    /// Returns the entries of all pages, newest first: clips, and the errors of those whose sidecar cannot be read.
+    public func entries(pageSize: Int = 50) -> Entries {
+        Entries(library: self, pageSize: pageSize)
+    }
+
     /// Returns the family of a clip.
     public func family(_ clip: Clip) async throws -> Family {
         try await Family(core.family(clip: clip.id))
@@ -106,6 +118,41 @@ public final class Library: Sendable {
     /// Returns what was spent on requests started at or after `from` and before `before`. A `nil` bound is open.
     public func spent(from: Date? = nil, before: Date? = nil) async throws -> Spent {
         try await core.spent(from: from?.milliseconds, before: before?.milliseconds)
+    }
+}
+
+extension Library {
+    /// An asynchronous sequence of the entries of a library. Each iteration reads the library again.
+    public struct Entries: AsyncSequence, Sendable {
+        public typealias Element = PageEntry
+        let library: Library
+        let pageSize: Int
+
+        public func makeAsyncIterator() -> AsyncIterator {
+            AsyncIterator(library: library, pageSize: pageSize)
+        }
+
+        public struct AsyncIterator: AsyncIteratorProtocol {
+            let library: Library
+            let pageSize: Int
+            var entries: ArraySlice<PageEntry> = []
+            var before: String?
+            var isLastPage = false
+
+            /// Returns the next entry, or `nil` after the last one. Throws `CancellationError` in a canceled task.
+            public mutating func next() async throws -> PageEntry? {
+                guard pageSize > 0 else {
+                    throw VideoError.invalidArgument("list pages of \(pageSize) clips: pageSize must be positive")
+                }
+                while entries.isEmpty && !isLastPage {
+                    let page = try await library.list(limit: pageSize, before: before)
+                    entries = page.clips[...]
+                    before = page.next
+                    isLastPage = page.next == nil
+                }
+                return entries.popFirst()
+            }
+        }
     }
 }
 

@@ -1,26 +1,6 @@
 import Foundation
 import ReelkinGenerated
 
-/// A type that can be passed to a request as a clip or an image: a ``MediaInput``, a ``Clip``, or a `URL`.
-public protocol MediaInputConvertible: Sendable {
-    /// The input that requests use.
-    var mediaInput: MediaInput { get }
-}
-
-extension MediaInput: MediaInputConvertible {
-    public var mediaInput: MediaInput { self }
-}
-
-extension Clip: MediaInputConvertible {
-    /// The clip in the library, by its id.
-    public var mediaInput: MediaInput { .clip(id) }
-}
-
-extension URL: MediaInputConvertible {
-    /// The path of a file URL; any other URL is fetched by the service.
-    public var mediaInput: MediaInput { isFileURL ? .path(self) : .url(absoluteString) }
-}
-
 extension GenerateRequest {
     /// Creates a request for a new clip. The client's ``Defaults`` apply to parameters that are `nil`.
     ///
@@ -48,13 +28,6 @@ extension GenerateRequest {
             prompt: prompt, mode: mode, voices: voices, model: model, duration: duration, resolution: resolution,
             aspectRatio: aspectRatio, audio: audio, user: user, storage: storage, output: output, plan: plan,
             topic: topic)
-    }
-}
-
-extension GenerateMode {
-    /// Starts the clip with an image.
-    public static func image(_ image: some MediaInputConvertible) -> Self {
-        .image(image: image.mediaInput)
     }
 }
 

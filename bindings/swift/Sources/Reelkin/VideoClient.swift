@@ -201,13 +201,15 @@ extension VideoClient {
         try await core.analyze(clip: checked(clip.mediaInput), options: checked(options))
     }
 
-    /// Decodes one frame of a clip in the library, exactly as a player would show it.
+    /// Decodes one frame of a clip in the library, of a file or of bytes, exactly as a player would show it.
     ///
-    /// Canceling the task interrupts the decoder.
+    /// Canceling the task interrupts the decoder. ``Media/frame(_:_:options:)`` needs no client.
     public func frame(
-        _ clip: Clip, _ position: FramePosition, options: MediaOptions? = nil
+        _ clip: some MediaInputConvertible, _ position: FramePosition = .last, options: MediaOptions? = nil
     ) async throws -> Frame {
-        try await Frame(core.frame(clip: clip.id, position: checked(position), options: checked(options)))
+        let input = clip.mediaInput
+        guard case .clip(let name) = input else { return try await Media.frame(input, position, options: options) }
+        return try await Frame(core.frame(clip: name, position: checked(position), options: checked(options)))
     }
 
     /// Returns a handle for the job with this id, which may have been started by another process.
