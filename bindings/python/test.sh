@@ -40,12 +40,12 @@ MYPYPATH=$here/tests "$bin/mypy" --strict --cache-dir "$out/mypy" "$here"/tests/
 "$bin/pyright" --project "$here/tests/pyrightconfig.json" --pythonpath "$bin/python"
 "$bin/pyright" --pythonpath "$bin/python" "$("$bin/python" -c 'import reelkin, os; print(os.path.dirname(reelkin.__file__))')"/*.py
 
-# A program of a user, checked as strictly as possible where no optional package is installed.
+# A program of a user, and mistakes that must be found, checked as strictly as possible where no optional package is installed.
 rm -rf "$out/bare"
 "$python" -m venv "$out/bare"
 "$out/bare/bin/pip" install --quiet --no-deps "$out"/wheel/reelkin-*.whl
 "$bin/pyright" --project "$here/tests/strict" --pythonpath "$out/bare/bin/python"
-"$bin/mypy" --strict --cache-dir "$out/mypy" --python-executable "$out/bare/bin/python" "$here/tests/strict/program.py"
+"$bin/mypy" --strict --cache-dir "$out/mypy" --python-executable "$out/bare/bin/python" "$here"/tests/strict/*.py
 
 # More workers than cores, because most tests wait for jobs or other interpreters.
 REELKIN_EXPECTED=$native/expected "$bin/python" -m pytest -n 4 -c "$here/pyproject.toml" -p no:cacheprovider \

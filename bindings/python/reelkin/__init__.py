@@ -21,7 +21,8 @@ import atexit
 from typing import TYPE_CHECKING, Any
 
 from . import _errors, _native
-from ._client import Budget, VideoClient
+from ._base import Budget
+from ._client import VideoClient
 from ._errors import (
     AuthError,
     BudgetError,
@@ -154,7 +155,7 @@ from ._progress import progress
 from ._requests import chain_request, continue_request, edit_request, extend_request, generate_request
 from ._sandbox import Sandbox
 from ._token import AccessToken
-from ._values import Seconds, Usd
+from ._values import AspectRatio, Position, Resolution, Seconds, Usd, VideoModel
 
 if TYPE_CHECKING:
     from . import sync as sync
@@ -168,6 +169,7 @@ __version__ = _native.version()
 __all__ = [
     "AccessToken",
     "AnalyzeOptions",
+    "AspectRatio",
     "AudioProbe",
     "AuthError",
     "Budget",
@@ -244,6 +246,7 @@ __all__ = [
     "PlannerRecord",
     "PlannerSettings",
     "PollPolicy",
+    "Position",
     "Price",
     "PriceUnit",
     "Probe",
@@ -257,6 +260,7 @@ __all__ = [
     "RecoveryEvent",
     "ReelkinRecord",
     "RequestedProperties",
+    "Resolution",
     "RetryAdvice",
     "Role",
     "Rotation",
@@ -288,6 +292,7 @@ __all__ = [
     "VideoClient",
     "VideoFacts",
     "VideoLineage",
+    "VideoModel",
     "VideoProbe",
     "VideoSeries",
     "VisibleModel",

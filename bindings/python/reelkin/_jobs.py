@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Coroutine, Generator
 from typing import Any, Generic, Optional, Protocol, TypeVar
 
-from . import _native
+from . import _native, _values, _waiting
+from ._errors import TimeoutError
 from ._process import ProcessBound
+from ._values import Seconds, optional
 
 Event = TypeVar("Event")
 Outcome = TypeVar("Outcome")
@@ -20,7 +22,7 @@ class _Events(Protocol[E]):
 
 class _Handle(Protocol[E, O]):
     def events(self) -> _Events[E]: ...
-    async def wait(self) -> O: ...
+    def wait(self) -> Coroutine[Any, Any, O]: ...
     def is_over(self) -> bool: ...
     def stop_waiting(self) -> None: ...
 
@@ -34,9 +36,25 @@ class Work(ProcessBound, Generic[Event, Outcome]):
     def __init__(self, native: _Handle[Event, Outcome]) -> None:
         self._native = native
 
-    async def wait(self) -> Outcome:
-        """Waits for the outcome. Can be called more than once and from several tasks."""
-        return await self._native.wait()
+    async def wait(self, timeout: Optional[Seconds] = None) -> Outcome:
+        """Waits for the outcome. Can be called more than once and from several tasks.
+
+        After `timeout`, raises `TimeoutError` and stops nothing: the outcome can be waited for again.
+        """
+        limit = _waiting.Timeout.begin(optional(_values.duration, "timeout", timeout))
+        if limit is None:
+            return await self._native.wait()
+        ended = await _waiting.wait(self._native, limit)
+        if ended is None:
+            raise self._timed_out(limit)
+        return ended.result()
+
+    def _timed_out(self, timeout: _waiting.Timeout) -> TimeoutError:
+        return TimeoutError(
+            f"wait for it: not over after {timeout.text}; it continues, and can be waited for again",
+            retry_advice=_native.RetryAdvice.RETRY,
+            is_retryable=True,
+        )
 
     def __await__(self) -> Generator[Any, None, Outcome]:
         return self.wait().__await__()
@@ -67,6 +85,11 @@ class Job(Work[_native.JobEvent, _native.Clip]):
     """A handle for one job, which produces a clip."""
 
     _native: _native.JobHandle
+
+    def _timed_out(self, timeout: _waiting.Timeout) -> TimeoutError:
+        return TimeoutError(
+            _waiting.not_ready(timeout), job_id=self.id, retry_advice=_native.RetryAdvice.RESUME
+        )
 
     @property
     def id(self) -> str:

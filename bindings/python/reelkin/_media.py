@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 from . import _calls, _loop, _native, _values
 from ._frame import Frame
 from ._native import MediaInput
-from ._values import Seconds
+from ._values import Position, Seconds
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec, Protocol
@@ -181,7 +181,7 @@ def media_options(
 
 async def frame(
     source: Media,
-    position: Union[_native.FramePosition, Seconds, str] = "last",
+    position: Position = "last",
     *,
     deadline: Optional[Seconds] = None,
     max_pixels: Optional[int] = None,
@@ -210,7 +210,7 @@ async def frame(
 
 async def frames(
     source: Media,
-    positions: Sequence[Union[_native.FramePosition, Seconds, str]],
+    positions: Sequence[Position],
     *,
     deadline: Optional[Seconds] = None,
     max_pixels: Optional[int] = None,

@@ -30,7 +30,7 @@ from ._native import (
     TransportChoice,
     UploadTarget,
 )
-from ._values import Seconds, Usd, optional
+from ._values import AspectRatio, Resolution, Seconds, Usd, VideoModel, optional
 
 if TYPE_CHECKING:
     from typing_extensions import Concatenate, ParamSpec
@@ -70,10 +70,10 @@ def generate_request(
     last_frame: Optional[Media] = None,
     keyframes: Optional[Mapping[float, Media]] = None,
     voices: Sequence[str] = (),
-    model: Optional[str] = None,
+    model: Optional[VideoModel] = None,
     duration: Optional[Seconds] = None,
-    resolution: Optional[str] = None,
-    aspect_ratio: Optional[str] = None,
+    resolution: Optional[Resolution] = None,
+    aspect_ratio: Optional[AspectRatio] = None,
     audio: Optional[bool] = None,
     plan: Union[bool, PlannerSettings, None] = None,
     topic: Optional[str] = None,
@@ -151,7 +151,7 @@ def edit_request(
     clip: Union[Media, EditRequest],
     prompt: Optional[str] = None,
     *,
-    model: Optional[str] = None,
+    model: Optional[VideoModel] = None,
     plan: Union[bool, PlannerSettings, None] = None,
     transport: Union[TransportChoice, Transports] = "auto",
     user: Optional[str] = None,
@@ -188,7 +188,7 @@ def extend_request(
     prompt: Optional[str] = None,
     *,
     duration: Optional[Seconds] = None,
-    model: Optional[str] = None,
+    model: Optional[VideoModel] = None,
     plan: Union[bool, PlannerSettings, None] = None,
     transport: Union[TransportChoice, Transports] = "auto",
     storage: Optional[StorageOptions] = None,
@@ -224,10 +224,10 @@ def continue_request(
     *,
     strategy: Union[ContinueStrategy, Strategies] = "last_frame",
     sharpest_of_last: Optional[int] = None,
-    model: Optional[str] = None,
+    model: Optional[VideoModel] = None,
     duration: Optional[Seconds] = None,
-    resolution: Optional[str] = None,
-    aspect_ratio: Optional[str] = None,
+    resolution: Optional[Resolution] = None,
+    aspect_ratio: Optional[AspectRatio] = None,
     audio: Optional[bool] = None,
     plan: Union[bool, PlannerSettings, None] = None,
     user: Optional[str] = None,

@@ -14,7 +14,7 @@ import math
 import numbers
 import os
 from collections.abc import Sequence
-from typing import Any, Callable, Optional, TypeVar, Union
+from typing import Any, Callable, Literal, Optional, TypeVar, Union
 
 from . import _native
 from ._native import FramePosition, PlanChoice, PlannerSettings
@@ -23,6 +23,16 @@ Seconds = Union[int, float, datetime.timedelta]
 """A duration: a number of seconds or a `timedelta`."""
 Usd = Union[str, int, decimal.Decimal]
 """An amount in dollars: a `Decimal` or its text. Floats are rejected because they cannot represent cents exactly."""
+
+# Type checkers and editors offer the names that are known, and accept any other.
+VideoModel = Union[Literal["grok-imagine-video", "grok-imagine-video-1.5", "grok-imagine-video-1.5-lite"], str]
+"""A model of video, such as those of `built_in_models()`."""
+Resolution = Union[Literal["480p", "720p", "1080p"], str]
+"""A resolution, by its lines."""
+AspectRatio = Union[Literal["1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3"], str]
+"""An aspect ratio, width to height."""
+Position = Union[FramePosition, Seconds, Literal["first", "last"]]
+"""The position of a frame: `"first"`, `"last"`, a time, or a `FramePosition`."""
 
 T = TypeVar("T")
 C = TypeVar("C", bound=enum.Enum)
@@ -180,7 +190,7 @@ def plan(value: Union[bool, PlannerSettings, None]) -> PlanChoice:
     return PlanChoice.On(instance("plan", value, PlannerSettings))
 
 
-def position(value: Union[FramePosition, Seconds, str]) -> FramePosition:
+def position(value: Position) -> FramePosition:
     if isinstance(value, FramePosition):
         return value
     if value == "first":

@@ -18,13 +18,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar
 
 from . import _client, _jobs, _library, _loop, _media, _native, _progress, _sandbox
-from ._client import BaseClient, unchanged
+from ._base import BaseClient
 from ._errors import NotFoundError
 from ._jobs import Event, Outcome
 from ._library import BaseLibrary
 from ._process import ProcessBound
 from ._sandbox import BaseSandbox
 from ._typing import Self
+from ._values import Seconds
+from ._verbs import unchanged
 
 if TYPE_CHECKING:
     from typing_extensions import Concatenate, ParamSpec
@@ -97,9 +99,9 @@ class Work(ProcessBound, Generic[Event, Outcome]):
     def __repr__(self) -> str:
         return repr(self._work)
 
-    def wait(self) -> Outcome:
-        """Waits for the outcome. Ctrl-C only ends the wait."""
-        return _run(self._work.wait())
+    def wait(self, timeout: Optional[Seconds] = None) -> Outcome:
+        """Waits for the outcome. Ctrl-C only ends the wait, and so does `timeout`, which raises `TimeoutError`."""
+        return _run(self._work.wait(timeout))
 
     def events(self) -> Iterator[Event]:
         """Iterates over all events, including those before this call."""

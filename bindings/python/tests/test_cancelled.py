@@ -19,6 +19,7 @@ Call = Callable[[reelkin.VideoClient, reelkin.Clip], Coroutine[Any, Any, Any]]
 # All paid operations, also with planning of the prompt, which is a paid call that comes first.
 PAID: dict[str, Call] = {
     "generate": lambda client, clip: client.generate("a bay", duration=1),
+    "generate with a timeout": lambda client, clip: client.generate("a bay", duration=1, timeout=60),
     "generate planned": lambda client, clip: client.generate("a bay", duration=1, plan=True),
     "start_generate": lambda client, clip: client.start_generate("a bay", duration=1),
     "edit": lambda client, clip: client.edit(clip, "night"),
@@ -29,6 +30,7 @@ PAID: dict[str, Call] = {
     "continue_from planned": lambda client, clip: client.continue_from(clip, "storm", duration=1),
     "start_continue_from": lambda client, clip: client.start_continue_from(clip, "storm", duration=1, plan=False),
     "chain": lambda client, clip: client.chain(clip, ["storm", "calm"]),
+    "chain with a timeout": lambda client, clip: client.chain(clip, ["storm", "calm"], timeout=60),
     "start_chain": lambda client, clip: client.start_chain(clip, ["storm", "calm"]),
     "analyze": lambda client, clip: client.analyze(clip),
 }
@@ -37,7 +39,7 @@ FREE = ESTIMATES | {"frame", "job", "recover", "start_recover", "spent", "visibl
 
 
 def test_every_operation_is_listed() -> None:
-    operations = {name for name, part in vars(reelkin.VideoClient).items() if inspect.iscoroutinefunction(part)}
+    operations = {name for name, _ in inspect.getmembers(reelkin.VideoClient, inspect.iscoroutinefunction)}
     assert {name for name in operations if not name.startswith("_")} == FREE | {name.split()[0] for name in PAID}
 
 

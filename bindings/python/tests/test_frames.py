@@ -107,7 +107,7 @@ def test_positions(studio: Studio, tmp_path: Path) -> None:
             )
             for wrong in ("middle", -1, "0.5"):
                 with pytest.raises(ValueError):
-                    await reelkin.frame(clip.path, wrong)
+                    await reelkin.frame(clip.path, wrong)  # type: ignore[arg-type]  # pyright: ignore
             with pytest.raises(reelkin.MediaError):
                 await reelkin.frame(clip.path, 99)
             with pytest.raises(reelkin.MediaError):

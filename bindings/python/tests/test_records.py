@@ -244,7 +244,7 @@ def test_annotations_can_be_read_at_run_time() -> None:
     public = [getattr(module, name) for module in (reelkin, reelkin.sync) for name in module.__all__]
     functions = [value for value in public if inspect.isfunction(value)]
     for kind in filter(inspect.isclass, public):
-        functions += [value for value in vars(kind).values() if inspect.isfunction(value)]
+        functions += [value for _, value in inspect.getmembers(kind, inspect.isfunction)]
     assert len(functions) > 100
     for function in [*functions, *vars(_errors.VideoError).values()]:
         if inspect.isfunction(function) or inspect.isclass(function):
@@ -333,8 +333,13 @@ def test_everything_public_is_documented() -> None:
                 continue
             if not inspect.getdoc(thing):
                 undocumented.append(name)
-            if inspect.isclass(thing) and thing.__module__ in ("reelkin._client", "reelkin._library", "reelkin.sync"):
-                for part in vars(thing):
+            if inspect.isclass(thing) and thing.__module__ in (
+                "reelkin._base",
+                "reelkin._client",
+                "reelkin._library",
+                "reelkin.sync",
+            ):
+                for part in dir(thing):
                     if not part.startswith("_") and not inspect.getdoc(inspect.getattr_static(thing, part)):
                         undocumented.append(f"{name}.{part}")
     assert undocumented == []

@@ -1,0 +1,123 @@
+"""Waits for work with a timeout, and keeps track of work that was abandoned."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import time
+from collections.abc import Coroutine
+from typing import Any, Callable, Optional, Protocol, TypeVar
+
+from ._calls import running_loop
+from ._errors import StoppedError, TimeoutError
+from ._native import ChainHandle, Charge, RetryAdvice
+
+T = TypeVar("T")
+O = TypeVar("O", covariant=True)
+
+# Maximum seconds that a recovery waits for abandoned work to update the journal.
+ABANDON_TIMEOUT = 10.0
+
+
+class Handle(Protocol[O]):
+    """A handle of the native library."""
+
+    def wait(self) -> Coroutine[Any, Any, O]: ...
+    def is_over(self) -> bool: ...
+    def stop_waiting(self) -> None: ...
+
+
+class Timeout:
+    """A timeout that begins when it is created."""
+
+    def __init__(self, length: datetime.timedelta) -> None:
+        seconds = length.total_seconds()
+        self._end = time.monotonic() + seconds
+        self.text = f"{seconds:.6f}".rstrip("0").rstrip(".") + " s"
+
+    @classmethod
+    def begin(cls, length: Optional[datetime.timedelta]) -> Optional[Timeout]:
+        return None if length is None else cls(length)
+
+    @property
+    def remaining(self) -> float:
+        return max(0.0, self._end - time.monotonic())
+
+
+class Abandoned:
+    """Work that cancelled calls have stopped, until it has updated the journal."""
+
+    def __init__(self) -> None:
+        self._handles: list[Handle[object]] = []
+
+    def add(self, handle: Handle[object]) -> None:
+        self._handles = [*(other for other in self._handles if not other.is_over()), handle]
+
+    async def ended(self) -> None:
+        """Waits until all of it has ended, so that a recovery sees its final state."""
+        loop = running_loop()
+        waits = [loop.create_task(handle.wait()) for handle in self._handles if not handle.is_over()]
+        if waits:
+            await asyncio.wait(waits, timeout=ABANDON_TIMEOUT)
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+
+async def wait(handle: Handle[T], timeout: Timeout) -> Optional[asyncio.Task[T]]:
+    """Returns a task that has the outcome, or `None` if the timeout passed first. Stops nothing."""
+    task = running_loop().create_task(handle.wait())
+    try:
+        done, _ = await asyncio.wait({task}, timeout=timeout.remaining)
+    except BaseException:
+        task.cancel()
+        if task.done() and not task.cancelled():
+            # Otherwise asyncio logs that nobody has looked at it.
+            task.exception()
+        raise
+    if done:
+        return task
+    task.cancel()
+    return None
+
+
+async def finish(start: Callable[[], Coroutine[Any, Any, Handle[T]]], timeout: Timeout, abandoned: Abandoned) -> T:
+    """Starts work and waits for its outcome. After the timeout, stops to wait and raises the package's `TimeoutError`.
+
+    A create request is never interrupted: if the timeout passes meanwhile, its answer has the id of the job for the error.
+    """
+    if timeout.remaining == 0:
+        raise TimeoutError(
+            f"send the request: the timeout of {timeout.text} passed before it was sent",
+            may_have_been_charged=Charge.NO,
+            retry_advice=RetryAdvice.RETRY,
+            is_retryable=True,
+        )
+    handle = await start()
+    try:
+        ended = await wait(handle, timeout)
+        if ended is not None:
+            return ended.result()
+        handle.stop_waiting()
+        # It can have ended in another way at the same time.
+        return await handle.wait()
+    except asyncio.CancelledError:
+        handle.stop_waiting()
+        abandoned.add(handle)
+        raise
+    except StoppedError as error:
+        # Closing the client stops it too.
+        if timeout.remaining > 0:
+            raise
+        if isinstance(handle, ChainHandle):
+            reason = f"continue the chain: not over after {timeout.text}; it can be resumed by its id, {handle.id()}"
+        else:
+            reason = not_ready(timeout)
+        # The error of the stop names the job, and says what may have been charged.
+        raise TimeoutError(error.details.replace(code="timeout", reason=reason)) from None
+
+
+def not_ready(timeout: Timeout) -> str:
+    """Returns the reason that the native library gives at the deadline of a `PollPolicy`."""
+    after = f"not ready after {timeout.text}"
+    return f"wait for the job: {after}; the job continues at the service and can be resumed by its id"
