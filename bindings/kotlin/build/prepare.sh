@@ -30,10 +30,10 @@ esac
 # Before strip, because the generator reads the library's symbols. From the crate's folder, where it finds uniffi.toml.
 generated=$out/generated
 rm -rf "$out/kotlin" "$generated" "$out/resources"
-mkdir -p "$out/kotlin" "$generated" "$out/resources/$system-$machine" "$out/resources/META-INF/licenses/reelkin"
+mkdir -p "$out/kotlin/dev/reelkin" "$generated" "$out/resources/$system-$machine" "$out/resources/META-INF/licenses/reelkin"
 (cd "$root" && "$native/uniffi-bindgen" generate --library "$native/$library" --language kotlin --no-format \
     --config "$here/uniffi.toml" --out-dir "$generated") >&2
-java "$here/RewriteBindings.java" "$generated/dev/reelkin/reelkin.kt" "$out/kotlin/Generated.kt"
+java "$here/RewriteBindings.java" "$generated/dev/reelkin/reelkin.kt" "$out/kotlin/dev/reelkin/Generated.kt"
 
 if [ "$system" = darwin ]; then
     strip -x -o "$out/resources/$system-$machine/$library" "$native/$library"
