@@ -66,7 +66,8 @@ final class RewriteBindings {
         rule("(?m)^public (?=interface TokenCallback)", "internal ");
         rule("(?m)^public (?=abstract class FfiConverterCallbackInterface)", "internal ");
         rule("internal public ", "internal ");
-        rule("(?m)^( *suspend)? fun (?=`native)", "internal$1 fun ");
+        // `encodePng` is for Python, which has pixels that are not in a Frame.
+        rule("((?: suspend)? fun) (?=`(?:native|encodePng`))", " internal$1 ");
         // Hand-written functions take their fields as named arguments.
         rule("(?m)^data class (?=ClientOptions|SandboxOptions)", "internal data class ");
         // `estimate` has an overload for each kind of request instead.

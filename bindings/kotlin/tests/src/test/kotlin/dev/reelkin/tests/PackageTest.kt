@@ -5,6 +5,7 @@ import java.math.BigDecimal
 import java.util.concurrent.CyclicBarrier
 import kotlin.concurrent.thread
 import kotlin.reflect.KVisibility
+import kotlin.reflect.jvm.kotlinFunction
 import kotlin.time.Duration.Companion.milliseconds
 import kotlin.time.Duration.Companion.seconds
 import kotlinx.coroutines.CancellationException
@@ -327,6 +328,15 @@ class PackageTest {
         }
         assertEquals(emptyList<String>(), open.filter { Regex("(?i)native|rust|uniffi|ffi|handler|options$").containsMatchIn(it) } - openOptions)
         assertTrue("VideoClient" in open && "JobEvent" in open && hidden.size > 100)
+    }
+
+    @Test
+    fun functionsOfTheCoreAreListed() {
+        val functions = Class.forName("dev.reelkin.ReelkinKt").declaredMethods.mapNotNull { it.kotlinFunction }
+            .filter { it.visibility == KVisibility.PUBLIC }.map { it.name }
+        val (defaults, others) = functions.toSet().partition { it.startsWith("default") }
+        assertEquals(setOf("version", "builtInModels", "parseMediaInput", "parseVideoInput"), others.toSet())
+        assertTrue("defaultPollPolicy" in defaults)
     }
 
     private val openOptions = setOf("AnalyzeOptions", "MediaOptions", "StorageOptions")
