@@ -47,7 +47,7 @@ from ._errors import (
 from ._frame import Frame
 from ._jobs import Chain, Job, Recovery, Work
 from ._library import Library
-from ._media import Media, frame, frames, probe
+from ._media import Media, frame, frames, iter_frames, probe
 from ._native import (
     AnalyzeOptions,
     AudioProbe,
@@ -311,6 +311,7 @@ __all__ = [
     "frame",
     "frames",
     "generate_request",
+    "iter_frames",
     "probe",
     "progress",
 ]

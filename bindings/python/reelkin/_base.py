@@ -167,7 +167,7 @@ class BaseClient(ProcessBound):
         for name in others:
             # The names of the arguments of `__init__`.
             if name in BaseClient.__init__.__annotations__:
-                raise TypeError(f"with_options cannot change {name}, which all calls of a client share: create another client")
+                raise TypeError(f"with_options cannot change {name}, which all calls share: create another client")
             raise TypeError(f"with_options() got an unexpected keyword argument {name!r}")
         options = self._options.replace(
             timeout=timeout,

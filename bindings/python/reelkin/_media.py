@@ -9,13 +9,13 @@ import functools
 import numbers
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
 from . import _calls, _loop, _native, _values
 from ._frame import Frame
-from ._native import MediaInput
+from ._native import FramePosition, MediaInput
 from ._values import Position, Seconds
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ else:
     SupportsArrayInterface = Any
 
 R = TypeVar("R")
+
+# Maximum size of the frames that `iter_frames` decodes at once.
+MAX_PART_BYTES = 256 << 20
 
 Media = Union[
     str,
@@ -218,7 +221,8 @@ async def frames(
 ) -> list[Frame]:
     """Decodes several frames of a file or of bytes in one pass, and returns them in the order of `positions`.
 
-    All frames are held in memory at once. The other arguments and the errors are those of `frame`.
+    All frames are held in memory at once; `iter_frames` holds a part of them. The other arguments and the errors are
+    those of `frame`.
     """
     if isinstance(positions, str) or not isinstance(positions, Sequence):
         raise _values.type_error("positions", positions, "a list of positions")
@@ -226,6 +230,47 @@ async def frames(
     converted = [_values.position(position) for position in positions]
     input = await off_loop(media, "source", source)
     return [Frame(native) for native in await _native.frames(input, converted, options)]
+
+
+async def iter_frames(
+    source: Media,
+    positions: Optional[Iterable[Position]] = None,
+    *,
+    deadline: Optional[Seconds] = None,
+    max_pixels: Optional[int] = None,
+    max_decoded_bytes: Optional[int] = None,
+) -> AsyncIterator[Frame]:
+    """Decodes the frames of a file or of bytes one after the other: those at `positions`, or all of them.
+
+    Holds at most 256 MiB of frames, or one frame that is larger. They are decoded in parts of that size, and each part
+    is decoded from the key frame before it, or from the start if all frames are. For a few frames, `frames` is faster.
+
+    The other arguments and the errors are those of `frame`. The limits apply to each part.
+    """
+    if isinstance(positions, str) or not isinstance(positions, (Iterable, type(None))):
+        raise _values.type_error("positions", positions, "a list of positions")
+    options = media_options(deadline, max_pixels, max_decoded_bytes)
+    given = None if positions is None else [*map(_values.position, positions)]
+    input = await off_loop(media, "source", source)
+    video = (await _native.probe(input, options)).video
+    count = await _frame_count(input, video, options) if given is None else 0
+    wanted: list[FramePosition] = [*map(FramePosition.Number, range(count))] if given is None else given
+    size = max(1, MAX_PART_BYTES // (video.width * video.height * 3))
+    for start in range(0, len(wanted), size):
+        part = await _native.frames(input, wanted[start : start + size], options)
+        # A frame that was used is not held any longer.
+        part.reverse()
+        while part:
+            yield Frame(part.pop())
+
+
+async def _frame_count(input: MediaInput, video: _native.VideoProbe, options: _native.MediaOptions) -> int:
+    if video.frames is not None:
+        return video.frames
+    # With a number among the positions, the decoder counts.
+    _, last = await _native.frames(input, [FramePosition.Number(0), FramePosition.Last()], options)
+    number = last.origin().number
+    return 0 if number is None else number + 1
 
 
 async def probe(

@@ -80,7 +80,8 @@ def _is_open(value: object) -> bool:
 def _applies(name: str, request: object) -> bool:
     if name == "duration":
         # That of an extension is the length to add, which has limits of its own.
-        return not isinstance(request, ExtendRequest) and getattr(request, "strategy", None) is not ContinueStrategy.EXTEND
+        is_extension = getattr(request, "strategy", None) is ContinueStrategy.EXTEND
+        return not is_extension and not isinstance(request, ExtendRequest)
     if name == "aspect_ratio":
         # An image determines the aspect ratio of a clip that starts from it.
         mode = getattr(request, "mode", None)

@@ -13,19 +13,21 @@ import asyncio
 import functools
 import os
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar
 
 from . import _client, _jobs, _library, _loop, _media, _native, _progress, _sandbox
 from ._base import BaseClient
 from ._errors import NotFoundError
+from ._frame import Frame
 from ._jobs import Event, Outcome
 from ._library import BaseLibrary
+from ._media import Media
 from ._process import ProcessBound
 from ._sandbox import BaseSandbox
 from ._typing import Self
-from ._values import Seconds
+from ._values import Position, Seconds
 from ._verbs import unchanged
 
 if TYPE_CHECKING:
@@ -33,7 +35,19 @@ if TYPE_CHECKING:
 
     P = ParamSpec("P")
 
-__all__ = ["Chain", "Job", "Library", "Recovery", "Sandbox", "VideoClient", "frame", "frames", "probe", "progress"]
+__all__ = [
+    "Chain",
+    "Job",
+    "Library",
+    "Recovery",
+    "Sandbox",
+    "VideoClient",
+    "frame",
+    "frames",
+    "iter_frames",
+    "probe",
+    "progress",
+]
 
 R = TypeVar("R")
 S = TypeVar("S")
@@ -88,6 +102,19 @@ def _method(
     if isinstance(convert, type):
         blocking.__annotations__ = {**call.__annotations__, "return": convert}
     return blocking
+
+
+def _iterate(items: AsyncIterator[R]) -> Iterator[R]:
+    """Iterates over an async iterator."""
+
+    async def following() -> Optional[tuple[R]]:
+        try:
+            return (await items.__anext__(),)
+        except StopAsyncIteration:
+            return None
+
+    while (item := _run(following())) is not None:
+        yield item[0]
 
 
 class Work(ProcessBound, Generic[Event, Outcome]):
@@ -156,16 +183,7 @@ class Library(BaseLibrary):
 
         Warns of a clip whose sidecar cannot be read, and leaves it out; `list` returns it with its error.
         """
-        clips = _library.Library(self._native).__aiter__()
-
-        async def next_clip() -> Optional[_native.Clip]:
-            try:
-                return await clips.__anext__()
-            except StopAsyncIteration:
-                return None
-
-        while (clip := _run(next_clip())) is not None:
-            yield clip
+        yield from _iterate(_library.Library(self._native).__aiter__())
 
     def __contains__(self, clip: object) -> bool:
         """Returns whether there is a clip with this id, file name or path."""
@@ -258,6 +276,22 @@ class Sandbox(BaseSandbox):
 frame = _blocking(_media.frame)
 frames = _blocking(_media.frames)
 probe = _blocking(_media.probe)
+
+
+def iter_frames(
+    source: Media,
+    positions: Optional[Iterable[Position]] = None,
+    *,
+    deadline: Optional[Seconds] = None,
+    max_pixels: Optional[int] = None,
+    max_decoded_bytes: Optional[int] = None,
+) -> Iterator[Frame]:
+    """Decodes the frames of a file or of bytes one after the other, as `reelkin.iter_frames` does."""
+    return _iterate(
+        _media.iter_frames(
+            source, positions, deadline=deadline, max_pixels=max_pixels, max_decoded_bytes=max_decoded_bytes
+        )
+    )
 
 
 def progress(work: Work[Any, Outcome]) -> Outcome:

@@ -111,7 +111,7 @@ def test_the_blocking_client(sync_studio: SyncStudio) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"base_url": "http://127.0.0.1:1/v1"}, TypeError, "with_options cannot change base_url, which all calls"),
+        ({"base_url": "http://127.0.0.1:1/v1"}, TypeError, "with_options cannot change base_url, which all calls share"),
         ({"api_key": "k"}, TypeError, "with_options cannot change api_key"),
         ({"library": "clips"}, TypeError, "with_options cannot change library"),
         ({"budget": reelkin.Budget(per_day="1")}, TypeError, "with_options cannot change budget"),
