@@ -22,6 +22,8 @@ cp -R "$here/Package.swift" "$here/README.md" "$here/Sources" "$out.part/"
     --config bindings/swift/uniffi.toml --out-dir "$out.part/generated" >&2)
 perl "$here/adapt/adapt.pl" "$here/adapt/Calls.swift" \
     <"$out.part/generated/ReelkinGenerated.swift" >"$out.part/Sources/ReelkinGenerated/ReelkinGenerated.swift"
+perl "$here/adapt/codable.pl" \
+    <"$out.part/Sources/ReelkinGenerated/ReelkinGenerated.swift" >"$out.part/Sources/ReelkinGenerated/Codable.swift"
 mv "$out.part/generated/ReelkinGeneratedFFI.h" "$out.part/Sources/ReelkinGeneratedFFI/"
 rm -r "$out.part/generated"
 

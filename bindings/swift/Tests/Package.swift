@@ -14,6 +14,8 @@ let package = Package(
         // For bench.sh.
         .executableTarget(name: "Bench", dependencies: [reelkin], path: "Bench"),
         .executableTarget(name: "Baseline", path: "Baseline"),
-        .testTarget(name: "ReelkinTests", dependencies: [reelkin, "Child"], path: "ReelkinTests"),
+        .testTarget(
+            name: "ReelkinTests", dependencies: [reelkin, "Child"], path: "ReelkinTests",
+            resources: [.copy("python.json")]),
     ]
 )

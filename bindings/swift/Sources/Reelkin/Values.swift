@@ -119,6 +119,10 @@ public typealias LanguageModel = ReelkinGenerated.LanguageModel
 public typealias Price = ReelkinGenerated.Price
 public typealias PriceUnit = ReelkinGenerated.PriceUnit
 
+// MARK: JSON
+
+public typealias JSONValue = ReelkinGenerated.JSONValue
+
 // MARK: Errors
 
 public typealias VideoError = ReelkinGenerated.VideoError

@@ -12,3 +12,11 @@ func dollars(ticks: UInt64) -> Decimal {
 func ticks(dollars: Decimal) -> UInt64 {
     UInt64((dollars * ticksPerDollar).description) ?? 0
 }
+
+/// Formats an amount with all its 10 decimals, as the other languages do.
+func amountText(_ amount: Decimal) -> String {
+    guard let ticks = UInt64((amount * ticksPerDollar).description) else { return amount.description }
+    let (dollars, fraction) = ticks.quotientAndRemainder(dividingBy: 10_000_000_000)
+    let digits = String(fraction)
+    return "\(dollars)." + String(repeating: "0", count: 10 - digits.count) + digits
+}

@@ -1,5 +1,5 @@
 /// A name that the service defines. The set is open: names that this version does not know are passed through unchanged.
-public protocol ServiceName: RawRepresentable<String>, Hashable, Sendable, ExpressibleByStringLiteral,
+public protocol ServiceName: RawRepresentable<String>, Hashable, Codable, Sendable, ExpressibleByStringLiteral,
     CustomStringConvertible
 {
     /// The name as the service writes it.
