@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
-# Builds the AAR for Android: the classes of the jar without java.awt, the native library for each ABI, and ProGuard
-# rules.
+# Builds the AAR for Android: the classes of the jar, the native library for each ABI, and ProGuard rules.
 #
 #   android/build.sh JAR ANDROID_LIBAV OUT
 #
-#   JAR            the jar from mvn package in bindings/kotlin
+#   JAR            the jar from mvn package -Pandroid in bindings/kotlin
 #   ANDROID_LIBAV  a folder with a static, position-independent FFmpeg per ABI: <abi>/lib/pkgconfig/*.pc
 #   OUT            the folder for reelkin.aar
 #
@@ -41,10 +40,26 @@ check_pages() {
     done
 }
 
-if [ "${1:-}" = --check-pages ]; then
+# Checks that a jar has the classes for Android, no native libraries, and no JNA, which an app has from JNA's own AAR.
+check_classes() {
+    local jar=$1 names unexpected
+    names=$(unzip -Z1 "$jar") || { echo "$jar: not a jar" >&2; return 1; }
+    grep -qx 'dev/reelkin/AndroidKt.class' <<<"$names" || { echo "$jar: not built for Android: mvn package -Pandroid" >&2; return 1; }
+    unexpected=$(grep -E '^com/sun/jna/|^dev/reelkin/ImagesKt\.class$|\.(so|dylib|dll|jnilib)$' <<<"$names") || return 0
+    echo "$jar: unexpected:" $unexpected >&2
+    return 1
+}
+
+case ${1:-} in
+--check-pages)
     check_pages "${2:?usage: build.sh --check-pages LIBRARY}"
     exit
-fi
+    ;;
+--check-classes)
+    check_classes "${2:?usage: build.sh --check-classes JAR}"
+    exit
+    ;;
+esac
 
 if [ $# != 3 ]; then
     sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
@@ -53,7 +68,7 @@ fi
 jar=$1 libav=$2 out=$3
 
 missing=()
-[ -f "$jar" ] || missing+=("the jar $jar: mvn -f bindings/kotlin/pom.xml package -Dreelkin.native=\"\$(bindings/native.sh)\"")
+[ -f "$jar" ] || missing+=("the jar $jar: mvn -f bindings/kotlin/pom.xml package -Pandroid -Dreelkin.native=\"\$(bindings/native.sh)\"")
 if [ -z "${ANDROID_NDK_HOME:-}" ] || [ ! -d "$ANDROID_NDK_HOME/toolchains/llvm/prebuilt" ]; then
     missing+=("Android's NDK, r27 or later, in ANDROID_NDK_HOME: https://developer.android.com/ndk/downloads")
 fi
@@ -88,9 +103,10 @@ for abi in "${abis[@]}"; do
     "$strip" --strip-unneeded "$work/jni/$abi/libreelkin.so"
 done
 
-# Remove the desktop classes and libraries.
+# Remove the libraries of this machine.
 cp "$jar" "$work/classes.jar"
-zip -qd "$work/classes.jar" 'dev/reelkin/ImagesKt.class' 'linux-*/*' 'darwin-*/*' || [ $? = 12 ]
+zip -qd "$work/classes.jar" 'linux-*/*' 'darwin-*/*' || [ $? = 12 ]
+check_classes "$work/classes.jar"
 cp "$here/src/main/AndroidManifest.xml" "$here/proguard.txt" "$work/"
 : >"$work/R.txt"
 mkdir -p "$out"

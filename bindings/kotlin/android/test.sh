@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Tests what can be tested of the Android build without its toolchain: syntax, argument checks, the check of page sizes.
+# Tests what can be tested of the Android build without its toolchain: syntax, argument checks, the
+# checks of page sizes and of classes.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
@@ -31,3 +32,18 @@ done
 "$here/build.sh" --check-pages "$work/lib16384.so" || fail "16 KB pages were rejected"
 ! "$here/build.sh" --check-pages "$work/lib4096.so" 2>/dev/null || fail "4 KB pages were accepted"
 ! "$here/build.sh" --check-pages "$here/README.md" 2>/dev/null || fail "a file that is not a library was accepted"
+
+# The check of classes accepts and rejects the right jars.
+jar() {
+    (cd "$work" && rm -rf classes && for name in "${@:2}"; do mkdir -p "classes/${name%/*}" && : >"classes/$name"; done &&
+        cd classes && zip -qr "../$1.jar" .)
+}
+jar good dev/reelkin/AndroidKt.class dev/reelkin/VideoClient.class
+"$here/build.sh" --check-classes "$work/good.jar" || fail "a good jar was rejected"
+jar desktop dev/reelkin/ImagesKt.class
+jar both dev/reelkin/AndroidKt.class dev/reelkin/ImagesKt.class
+jar jna dev/reelkin/AndroidKt.class com/sun/jna/Native.class
+jar library dev/reelkin/AndroidKt.class linux-x86-64/libreelkin.so
+for bad in desktop both jna library; do
+    ! "$here/build.sh" --check-classes "$work/$bad.jar" 2>/dev/null || fail "the jar $bad was accepted"
+done

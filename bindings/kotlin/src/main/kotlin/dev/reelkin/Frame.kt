@@ -61,6 +61,15 @@ public class Frame internal constructor(private val native: NativeFrame) : Media
         return pixels.asReadOnlyBuffer()
     }
 
+    /** Returns a copy of the pixels as opaque 32-bit ARGB values, one per pixel, as bitmaps of Android and AWT have them. */
+    public fun toArgb(): IntArray {
+        val rgb = toByteArray()
+        return IntArray(rgb.size / 3) { pixel ->
+            val at = pixel * 3
+            0xFF000000.toInt() or (rgb[at].toInt() and 0xFF shl 16) or (rgb[at + 1].toInt() and 0xFF shl 8) or (rgb[at + 2].toInt() and 0xFF)
+        }
+    }
+
     /** Encodes the frame as a PNG file. Blocks the calling thread for about 10 ms for a 720p frame. */
     public fun toPng(): ByteArray = open().toPng()
 

@@ -1,7 +1,10 @@
 package dev.reelkin
 
+import java.io.ByteArrayOutputStream
+import java.io.InputStream
 import java.nio.file.Path
 import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.runInterruptible
 import kotlinx.coroutines.withContext
 
 /**
@@ -23,6 +26,33 @@ internal suspend fun Media.encoded(): MediaInput = if (this is Frame) withContex
 
 /** Converts this path to the form that requests use. The file is read when the request is checked. */
 public val Path.input: MediaInput get() = MediaInput.Path(this)
+
+/** The default limit of [readMedia]. */
+public const val MAX_MEDIA_BYTES: Long = 64L shl 20
+
+/**
+ * Reads an image or a clip from a stream, such as an upload or a content provider.
+ *
+ * The stream is opened and read on [Dispatchers.IO], and closed.
+ *
+ * @param name a name for messages.
+ * @param limit maximum number of bytes, which are held in memory.
+ * @throws VideoError.InvalidRequest if there are more.
+ */
+public suspend fun readMedia(name: String, limit: Long = MAX_MEDIA_BYTES, open: () -> InputStream): MediaInput =
+    withContext(Dispatchers.IO) {
+        val bytes = ByteArrayOutputStream()
+        open().use { stream ->
+            val buffer = ByteArray(64 shl 10)
+            while (true) {
+                val count = runInterruptible { stream.read(buffer) }
+                if (count < 0) break
+                if (bytes.size() + count > limit) throw VideoError.invalidRequest("read $name: it has more than $limit bytes")
+                bytes.write(buffer, 0, count)
+            }
+        }
+        MediaInput.Bytes(bytes.toByteArray(), name)
+    }
 
 /**
  * Reads the properties of a clip or an image: dimensions, duration, codecs, colors. Free of charge.
