@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
+# The types of fields that are durations.
+DURATIONS = ("Duration", "Duration?")
 SECRET_FIELDS = frozenset({"api_key", "secret", "upload_url"})
 MAX_TEXT_LENGTH = 400
 MAX_PLAYER_BYTES = 16 * 1024 * 1024
@@ -118,8 +120,18 @@ class Record:
             if unknown:
                 raise TypeError(f"{type(self).__qualname__} has no field {', '.join(sorted(unknown))}")
             copy = object.__new__(type(self))
-            vars(copy).update(vars(self), **changes)
+            vars(copy).update(vars(self), **self._durations(changes))
             return copy
+
+    @classmethod
+    def _durations(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Converts the values of fields that are durations, which can be given in seconds."""
+        from . import _values
+
+        return {
+            name: _values.setting(name, cls._fields[name], value) if cls._fields.get(name) in DURATIONS else value
+            for name, value in values.items()
+        }
 
 
 class Settings(Record):
@@ -222,6 +234,20 @@ class PlayableClip(Record):
         file_name: str
         path: Optional[Path]
         record: Optional[ClipRecord]
+
+    @property
+    def file(self) -> Path:
+        """The file of the clip. The same as `path`, which is `None` for a clip in a bucket.
+
+        Raises `NotFoundError` if the library is not stored in a folder. Read such a clip with `library.read`.
+        """
+        if self.path is None:
+            from ._errors import NotFoundError
+
+            raise NotFoundError(
+                f"find the file of the clip {self.id}: its library is not stored in a folder; read it with library.read"
+            )
+        return self.path
 
     @property
     def cost(self) -> Optional[decimal.Decimal]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Optional, TypeVar, Union
+from collections.abc import Callable, Mapping, Sequence, Set
+from typing import TYPE_CHECKING, Any, Literal, Optional, Protocol, TypeVar, Union
 
 from . import _media, _native, _values
 from ._media import Media
@@ -41,6 +41,12 @@ Strategies = Literal["last_frame", "extend", "auto"]
 Transports = Literal["auto", "inline", "upload", "upload_and_keep"]
 
 
+class Keyframes(Protocol):
+    """A dictionary of images by their times. `Mapping` would not accept one whose keys are all of the same type."""
+
+    def items(self) -> Set[tuple[Seconds, Media]]: ...
+
+
 def accepts(kind: type[R]) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Lets a builder take a complete request as its only argument, and return it."""
 
@@ -68,7 +74,7 @@ def generate_request(
     image: Optional[Media] = None,
     references: Sequence[Media] = (),
     last_frame: Optional[Media] = None,
-    keyframes: Optional[Mapping[float, Media]] = None,
+    keyframes: Optional[Keyframes] = None,
     voices: Sequence[str] = (),
     model: Optional[VideoModel] = None,
     duration: Optional[Seconds] = None,
@@ -88,7 +94,7 @@ def generate_request(
         image: The first frame of the clip.
         references: Up to 14 images to guide the style and content. `<IMAGE_0>` in the prompt refers to the first.
         last_frame: The last frame of the clip.
-        keyframes: Up to 4 images to show at the given times in seconds.
+        keyframes: Up to 4 images to show at the given times: seconds or a `timedelta`.
         voices: Voices for speech. `<AUDIO_0>` in the prompt refers to the first.
         model: The model to use.
         duration: The length of the clip in whole seconds.
@@ -122,7 +128,7 @@ def _mode(
     image: Optional[Media],
     references: Sequence[Media],
     last_frame: Optional[Media],
-    keyframes: Optional[Mapping[float, Media]],
+    keyframes: Optional[Keyframes],
 ) -> GenerateMode:
     first = optional(_media.media, "image", image)
     if isinstance(references, (str, bytes)) or not isinstance(references, Sequence):

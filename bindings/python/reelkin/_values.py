@@ -191,6 +191,8 @@ def plan(value: Union[bool, PlannerSettings, None]) -> PlanChoice:
 
 
 def position(value: Position) -> FramePosition:
+    if isinstance(value, FramePosition.At):
+        return FramePosition.At(duration("position", value.value))
     if isinstance(value, FramePosition):
         return value
     if value == "first":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
 from . import _media, _native, _requests, _values, _waiting
@@ -24,7 +24,7 @@ from ._native import (
     UploadTarget,
     VideoRequest,
 )
-from ._requests import Strategies, Transports
+from ._requests import Keyframes, Strategies, Transports
 from ._values import AspectRatio, Resolution, Seconds, Usd, VideoModel, optional
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Verbs(BaseClient):
         image: Optional[Media] = None,
         references: Sequence[Media] = (),
         last_frame: Optional[Media] = None,
-        keyframes: Optional[Mapping[float, Media]] = None,
+        keyframes: Optional[Keyframes] = None,
         voices: Sequence[str] = (),
         model: Optional[VideoModel] = None,
         duration: Optional[Seconds] = None,

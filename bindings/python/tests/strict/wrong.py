@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import List
+from typing import Dict, List
 
 import reelkin
 import reelkin.sync
@@ -46,3 +46,21 @@ async def options(client: reelkin.VideoClient, blocking: reelkin.sync.VideoClien
     print(same, other)
     client.with_options(base_url="http://127.0.0.1/v1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     client.with_options(timeout="60")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def other_values(client: reelkin.VideoClient, clip: reelkin.Clip) -> None:
+    size: int = clip.file.stat().st_size
+    clip.path.stat()  # type: ignore[union-attr]  # pyright: ignore[reportOptionalMemberAccess]
+    await client.estimate("x", keyframes={0.5: clip.file})
+    await client.estimate("x", keyframes={timedelta(seconds=1): b"x", timedelta(seconds=2): clip.file})
+    await client.estimate("x", keyframes={"1": b"x"})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
+    async for frame in reelkin.iter_frames(clip.file, ["first", 0.5]):
+        print(frame.number, size)
+    for frame in reelkin.sync.iter_frames(clip.file):
+        print(frame.number)
+
+
+async def dictionaries(client: reelkin.VideoClient, by_float: Dict[float, Path], by_time: Dict[timedelta, bytes]) -> None:
+    by_int: Dict[int, reelkin.Frame] = {}
+    for keyframes in (by_float, by_time, by_int):
+        await client.estimate("x", keyframes=keyframes)
