@@ -6,6 +6,12 @@ import ReelkinGenerated
 /// job. Any number of tasks can use the same handle.
 public struct Handle<Outcome: Sendable, Event: Sendable>: Sendable {
     let core: any NativeHandle<Outcome, Event>
+    let name: String
+
+    init(core: any NativeHandle<Outcome, Event>) throws {
+        self.core = core
+        name = try core.name()
+    }
 
     /// The asynchronous sequence of all events. Each iteration starts with the first one.
     public var events: Events<Event> {
@@ -22,14 +28,16 @@ public struct Handle<Outcome: Sendable, Event: Sendable>: Sendable {
 
     /// A Boolean value that indicates whether it has ended, successfully or not.
     public var isOver: Bool {
-        get throws { try core.isOver() }
+        // Fails only in a forked process, which cannot observe the job. There, `wait()` throws.
+        (try? core.isOver()) ?? false
     }
 
     /// Stops polling and downloading. ``wait()`` then throws ``VideoError/stopped(details:)``.
     ///
     /// The service cannot cancel a job: it continues there and is charged. ``VideoClient/recover()`` saves its clip.
-    public func stopWaiting() throws {
-        try core.stopWaiting()
+    public func stopWaiting() {
+        // Fails only in a forked process, where nothing polls.
+        try? core.stopWaiting()
     }
 }
 
@@ -42,16 +50,12 @@ public typealias RecoveryHandle = Handle<Recovered, RecoveryEvent>
 
 extension JobHandle {
     /// The id of the job at the service. ``VideoClient/job(_:)`` resumes the job with it in any process.
-    public var id: String {
-        get throws { try core.name() }
-    }
+    public var id: String { name }
 }
 
 extension ChainHandle {
     /// The id of the chain, with which it can be resumed.
-    public var id: String {
-        get throws { try core.name() }
-    }
+    public var id: String { name }
 }
 
 /// An asynchronous sequence of events: `for try await event in job.events`. It ends when the job does.

@@ -6,9 +6,12 @@ import ReelkinGenerated
 /// Canceling a task ends its call with `CancellationError`.
 public final class Library: Sendable {
     private let core: ReelkinGenerated.Library
+    /// The folder of the library, if it is stored in a folder.
+    public let folder: URL?
 
-    init(_ core: ReelkinGenerated.Library) {
+    init(_ core: ReelkinGenerated.Library) throws {
         self.core = core
+        folder = try core.folder().map { URL(fileURLWithPath: $0, isDirectory: true) }
     }
 
     /// Opens a folder as a library. Creates the folder if it does not exist.
@@ -25,11 +28,6 @@ public final class Library: Sendable {
 
     static func address(_ library: URL) -> String {
         library.isFileURL ? library.path : library.absoluteString
-    }
-
-    /// The folder of the library, if it is stored in a folder.
-    public var folder: URL? {
-        get throws { try core.folder().map { URL(fileURLWithPath: $0, isDirectory: true) } }
     }
 
     /// Finds a clip by its id, file name or path.

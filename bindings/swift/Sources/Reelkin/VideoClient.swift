@@ -12,6 +12,12 @@ import ReelkinGenerated
 /// - *Cost*: Calls that create clips and ``analyze(_:options:)`` are paid. All others are free.
 public final class VideoClient: Sendable {
     private let core: ReelkinGenerated.VideoClient
+    /// The client's library. It can be used after the client is closed.
+    public let library: Library
+    /// The model table that requests are checked against.
+    public let models: ModelTable
+    /// The scheme, host and port of the service.
+    public let service: String
 
     /// Creates a client for a library.
     ///
@@ -55,6 +61,9 @@ public final class VideoClient: Sendable {
             planner: planner, models: models, proxy: proxy, noProxy: noProxy,
             rootCertificates: rootCertificates)
         core = try ReelkinGenerated.VideoClient(options: checked(options), tokens: token.map(TokenProvider.init))
+        self.library = try Library(core.library())
+        self.models = try core.models()
+        service = try core.service()
     }
 
     /// Closes the client. It stops waiting for its jobs, and later calls throw.
@@ -239,20 +248,5 @@ extension VideoClient {
     /// Lists the models that the key has access to.
     public func visibleModels() async throws -> [VisibleModel] {
         try await core.visibleModels()
-    }
-
-    /// The model table that requests are checked against.
-    public var models: ModelTable {
-        get throws { try core.models() }
-    }
-
-    /// The client's library.
-    public var library: Library {
-        get throws { try Library(core.library()) }
-    }
-
-    /// The scheme, host and port of the service.
-    public var service: String {
-        get throws { try core.service() }
     }
 }

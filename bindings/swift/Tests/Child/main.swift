@@ -12,7 +12,7 @@ func printLine(_ line: String) {
 switch arguments[1] {
 case "start-and-hang":
     let job = try await client.startGenerate(GenerateRequest("a lighthouse", duration: .seconds(1)))
-    try printLine(job.id)
+    printLine(job.id)
     try await Task.sleep(for: .seconds(600))
 case "start-and-end":
     // Also exits with another sandbox and client open, after calls on several threads.
@@ -25,7 +25,7 @@ case "start-and-end":
         try await group.waitForAll()
     }
     let job = try await client.startGenerate(GenerateRequest("a lighthouse", duration: .seconds(1)))
-    try printLine(job.id)
+    printLine(job.id)
 case "end-while-creating":
     Task { try await client.generate("a lighthouse", duration: .seconds(1)) }
     try await Task.sleep(for: .milliseconds(700))

@@ -108,7 +108,7 @@ final class BadInputTests: XCTestCase {
     func testCallsOnAClosedClient() async throws {
         try await inStudio { studio in
             let clip = try await studio.clip()
-            let library = try studio.client.library
+            let library = studio.client.library
             let client = studio.client
             try await client.close()
             try await client.close()
@@ -117,11 +117,16 @@ final class BadInputTests: XCTestCase {
             try await failure("config") { try await client.frame(clip, .last) }
             try await failure("config") { try await client.analyze(clip) }
             try await failure("config") { try await client.recover() }
-            try await failure("config") { try client.library }
+            try await failure("config") { try await client.visibleModels() }
             try await failure("config") { try await client.estimate(GenerateRequest("a")) }
-            // A library object from before still works.
-            let page = try await library.list()
-            XCTAssertEqual(page.clips.map(\.id), [clip.id])
+            // The library still works, and so do the values that are fixed when the client is created.
+            for library in [library, client.library] {
+                let page = try await library.list()
+                XCTAssertEqual(page.clips.map(\.id), [clip.id])
+            }
+            XCTAssertEqual(client.library.folder?.path, studio.folder.path)
+            XCTAssertTrue(studio.sandbox.baseUrl.hasPrefix(client.service))
+            XCTAssertFalse(client.models.models.isEmpty)
             try await studio.sandbox.stop()
             try await studio.sandbox.stop()
             try await failure("config") { try studio.sandbox.state }

@@ -41,7 +41,7 @@ final class CodableTests: XCTestCase {
             try check(try await Media.probe(XCTUnwrap(storm.path)))
             try check(try await client.recover())
             try check(try await job.events.reduce(into: [JobEvent]()) { $0.append($1) })
-            try check(try client.models)
+            try check(client.models)
             try check(PollPolicy.default)
             try check(Timeouts.default)
             try check(Budget.limits(perRequest: Decimal(string: "0.1"), perDay: 5))

@@ -13,7 +13,7 @@ final class LeakTests: XCTestCase {
         #endif
         try await inStudio { studio in
             let clip = try await studio.clip()
-            let library = try studio.client.library
+            let library = studio.client.library
             let pixels = Data(count: 64 * 64 * 3)
             func round() async throws {
                 let request = GenerateRequest("a lighthouse", duration: .seconds(1))
@@ -22,7 +22,7 @@ final class LeakTests: XCTestCase {
                 _ = try await library.clip(clip.id)
                 _ = try await library.family(clip).members
                 _ = try Frame(width: 64, height: 64, rgb: pixels).rgb.count
-                _ = try studio.client.models
+                _ = try ModelTable.builtIn
                 _ = try? await library.clip("none")
                 _ = try? Frame(width: 1, height: 1, rgb: pixels)
                 let task = Task { try await library.list() }

@@ -7,7 +7,7 @@ final class LibraryTests: XCTestCase {
         try await inStudio { studio in
             var made: [String] = []
             for _ in 0..<5 { made.insert(try await studio.clip().id, at: 0) }
-            let library = try studio.client.library
+            let library = studio.client.library
             var seen: [String] = []
             for try await clip in library.clips { seen.append(clip.id) }
             XCTAssertEqual(seen, made)
@@ -28,7 +28,7 @@ final class LibraryTests: XCTestCase {
             let clips = [try await studio.clip(), try await studio.clip(), try await studio.clip()]
             let path = try XCTUnwrap(clips[1].path)
             try Data("no JSON".utf8).write(to: URL(fileURLWithPath: path.path + ".json"))
-            let library = try studio.client.library
+            let library = studio.client.library
             var seen: [String] = []
             for try await clip in library.clips { seen.append(clip.id) }
             XCTAssertEqual(seen, [clips[2].id, clips[0].id])
@@ -47,7 +47,7 @@ final class LibraryTests: XCTestCase {
     func testACancelledLoop() async throws {
         try await inStudio { studio in
             _ = try await studio.clip()
-            let library = try studio.client.library
+            let library = studio.client.library
             let task = Task {
                 withUnsafeCurrentTask { $0?.cancel() }
                 for try await _ in library.clips {}

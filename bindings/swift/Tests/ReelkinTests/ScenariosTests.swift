@@ -197,10 +197,10 @@ final class ScenariosTests: XCTestCase {
             let job = try await studio.client.startGenerate(GenerateRequest("a boat", duration: .seconds(1)))
             _ = try await job.wait()
             let things: [Any] = [
-                error, error.details, error.localizedDescription, stranger, studio.client, try stranger.library, clip,
+                error, error.details, error.localizedDescription, stranger, studio.client, stranger.library, clip,
                 job, job.events, try await studio.client.library.family(clip),
                 try await studio.client.frame(clip, .first), try await studio.client.spent(),
-                try await studio.client.library.list(), try stranger.service, try studio.sandbox.state,
+                try await studio.client.library.list(), stranger.service, try studio.sandbox.state,
             ]
             var shown = ""
             for thing in things {
