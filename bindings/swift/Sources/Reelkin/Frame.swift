@@ -1,10 +1,6 @@
 import Foundation
 import ReelkinGenerated
 
-#if canImport(CoreGraphics)
-    import CoreGraphics
-#endif
-
 /// A decoded frame as a player shows it: packed RGB, 8 bits per channel, top row first, rotated upright.
 public final class Frame: Sendable {
     private let core: ReelkinGenerated.Frame
@@ -70,19 +66,6 @@ public final class Frame: Sendable {
     public func psnr(_ other: Frame) throws -> Double {
         try core.psnr(other: other.core)
     }
-
-    #if canImport(CoreGraphics)
-        /// Returns a Core Graphics image over the same pixels.
-        public func cgImage() -> CGImage? {
-            guard let provider = CGDataProvider(data: rgb as CFData),
-                let space = CGColorSpace(name: CGColorSpace.sRGB)
-            else { return nil }
-            return CGImage(
-                width: width, height: height, bitsPerComponent: 8, bitsPerPixel: 24, bytesPerRow: width * 3,
-                space: space, bitmapInfo: CGBitmapInfo(rawValue: CGImageAlphaInfo.none.rawValue), provider: provider,
-                decode: nil, shouldInterpolate: true, intent: .defaultIntent)
-        }
-    #endif
 }
 
 /// Reads frames and properties of files and bytes, without a client or a library.
