@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the Swift package for Apple platforms: build-xcframework.sh OUT
+# Builds the Swift package for Apple platforms: build-xcframework.sh OUT [URL]
 #
 # Untested: written without access to a Mac. Requires
 #   * macOS 13 or later with Xcode 16 or later (xcodebuild, xcrun, lipo, Swift 6),
@@ -7,11 +7,13 @@
 #       aarch64-apple-ios-sim
 #   * a static libav for each target in $REELKIN_APPLE_LIBAV/TARGET/lib/pkgconfig, built like bindings/libav with that
 #     target's clang. A system FFmpeg does not work, because apps cannot rely on one.
-# OUT is a package with ReelkinGeneratedFFI.xcframework inside. Other packages depend on it by its path.
+# OUT is a package with ReelkinGeneratedFFI.xcframework inside. Other packages depend on it by its path. With URL, the
+# XCFramework is zipped as OUT.xcframework.zip instead. Upload it to URL and commit OUT; it can then be used by its version.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 checkout=$(cd "$here/../.." && pwd)
-out=${1:?usage: build-xcframework.sh OUT}
+out=${1:?usage: build-xcframework.sh OUT [URL]}
+url=${2:-}
 targets=(aarch64-apple-darwin x86_64-apple-darwin aarch64-apple-ios aarch64-apple-ios-sim)
 
 missing=()
@@ -65,4 +67,9 @@ xcodebuild -create-xcframework \
     -library "$built/aarch64-apple-ios/packaged/libreelkin.a" -headers "$headers" \
     -library "$built/aarch64-apple-ios-sim/packaged/libreelkin.a" -headers "$headers" \
     -output "$out/ReelkinGeneratedFFI.xcframework" >&2
+if [ -n "$url" ]; then
+    ditto -c -k --keepParent "$out/ReelkinGeneratedFFI.xcframework" "$out.xcframework.zip"
+    rm -r "$out/ReelkinGeneratedFFI.xcframework"
+    "$here/binary-url.sh" "$out" "$url" "$(swift package compute-checksum "$out.xcframework.zip")"
+fi
 echo "$out"

@@ -1,12 +1,20 @@
 #!/usr/bin/env bash
-# Assembles the Swift package: package.sh NATIVE OUT
+# Assembles the Swift package: package.sh [--prefix PREFIX] NATIVE OUT
 #
 # NATIVE is the folder that bindings/native.sh prints, with libreelkin.so (Linux) and uniffi-bindgen. OUT is replaced by a
 # package that other packages depend on by its path. For Apple platforms see build-xcframework.sh.
+#
+# With --prefix, the library is installed in PREFIX/lib instead of the package, with a file for pkg-config. OUT can then be
+# committed and used by its version.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-native=$(cd "${1:?usage: package.sh NATIVE OUT}" && pwd)
-out=${2:?usage: package.sh NATIVE OUT}
+prefix=
+if [ "${1:-}" = --prefix ]; then
+    prefix=${2:?usage: package.sh [--prefix PREFIX] NATIVE OUT}
+    shift 2
+fi
+native=$(cd "${1:?usage: package.sh [--prefix PREFIX] NATIVE OUT}" && pwd)
+out=${2:?usage: package.sh [--prefix PREFIX] NATIVE OUT}
 
 library=$native/libreelkin.so
 [ -e "$library" ] || library=$native/libreelkin.dylib
@@ -29,9 +37,16 @@ rm -r "$out.part/generated"
 
 case $library in
 *.so)
-    mkdir "$out.part/lib"
+    lib=${prefix:-$out.part}/lib
+    mkdir -p "$lib"
     # After generating, because the generator reads the library's symbols.
-    strip --strip-unneeded -o "$out.part/lib/libreelkin.so" "$library"
+    strip --strip-unneeded -o "$lib/libreelkin.so" "$library"
+    if [ -n "$prefix" ]; then
+        mkdir -p "$lib/pkgconfig"
+        version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$here/../../Cargo.toml" | head -n 1)
+        printf '%s\n' "libdir=\${pcfiledir}/.." 'Name: reelkin' 'Description: The native library of the Swift package reelkin' \
+            "Version: $version" 'Libs: -L${libdir} -lreelkin' >"$lib/pkgconfig/reelkin.pc"
+    fi
     ;;
 esac
 # The licenses of the libraries that are linked in, if any.

@@ -29,6 +29,59 @@ if [ "$status" != 0 ]; then
     exit 1
 fi
 
+# The package without its library, which can be a versioned dependency: the quick start finds the library with pkg-config.
+versioned=$products/versioned
+rm -rf "$versioned"
+mkdir "$versioned"
+bindings/swift/package.sh --prefix "$versioned/prefix" "$native" "$versioned/reelkin-swift" >/dev/null
+cp -R "$start" "$versioned/"
+run_versioned() {
+    "${in_swift[@]}" env PKG_CONFIG_PATH="$versioned/prefix/lib/pkgconfig" \
+        swift build --package-path "$versioned/quickstart" --scratch-path "$versioned/build" &&
+        "${in_swift[@]}" env -C "$versioned" LD_LIBRARY_PATH="$versioned/prefix/lib" "$versioned/build/debug/QuickStart"
+}
+if ! run_versioned >"$products/versioned.log" 2>&1 || ! grep -q "recovered 1" "$products/versioned.log"; then
+    tail -n 40 "$products/versioned.log" >&2
+    echo "swift: the package with pkg-config failed" >&2
+    exit 1
+fi
+
+# The manifests, also for Apple platforms: no flags that versioned dependencies must not have, and the right library.
+manifest() { "${in_swift[@]}" swift package --package-path "$versioned/reelkin-swift" dump-package; }
+has() { grep -q "$1" <<<"$manifest" || { echo "swift: the manifest has no $1" >&2; exit 1; }; }
+has_no() { ! grep -q "$1" <<<"$manifest" || { echo "swift: the manifest has $1" >&2; exit 1; }; }
+manifest=$(manifest)
+has_no unsafeFlags
+sed -i 's/#if os(Linux)/#if os(Windows)/' "$versioned/reelkin-swift/Package.swift"
+manifest=$(manifest)
+has_no unsafeFlags
+has '"path" : "ReelkinGeneratedFFI.xcframework"'
+has PrivacyInfo.xcprivacy
+has '"platformName" : "ios"'
+has '"platformName" : "macos"'
+[ "$(grep -c '"platformName"' <<<"$manifest")" = 2 ] || { echo "swift: the manifest has other platforms" >&2; exit 1; }
+checksum=$(sha256sum "$products/versioned.log" | cut -c -64)
+bindings/swift/binary-url.sh "$versioned/reelkin-swift" https://example.com/a.zip "$checksum"
+manifest=$(manifest)
+has '"url" : "https:.*example.com.*a.zip"'
+has "\"checksum\" : \"$checksum\""
+has_no unsafeFlags
+
+# Names that users must not see, even with the generated module. The first line shows that the check can succeed.
+modules=$(dirname "$(find -L "$products/build/debug" -name ReelkinGenerated.swiftmodule | head -n 1)")
+sees() {
+    printf 'import Reelkin\nimport ReelkinGenerated\n_ = %s\n' "$1" >"$products/sees.swift"
+    "${in_swift[@]}" swiftc -typecheck -I "$modules" -I "$products/reelkin-swift/Sources/ReelkinGeneratedFFI" \
+        "$products/sees.swift" >"$products/sees.log" 2>&1
+}
+sees ReelkinGenerated.version || { cat "$products/sees.log" >&2; exit 1; }
+for name in encodePng parseMediaInput parseVideoInput; do
+    if sees "$name" || ! grep -q "cannot find '$name'\|'$name' is inaccessible" "$products/sees.log"; then
+        echo "swift: $name is public" >&2
+        exit 1
+    fi
+done
+
 passed=$(sed -nE "s/^Test Case '([A-Za-z.]+)' passed.*/\1/p" "$log")
 rows=0 ran=0
 while read -r row; do

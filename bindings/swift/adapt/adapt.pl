@@ -4,6 +4,7 @@
 #   cancellation   async calls use cancellableRustCall of Calls.swift, which drops the Rust future
 #   Duration       replaces TimeInterval, which is a Double and crashes the process if it is negative
 #   error cases    start with a lowercase letter, like all other cases
+#   functions      that only other languages need are not public
 #
 # A step that matches nothing ends the build, because the generator has changed and the step has to follow.
 use strict;
@@ -30,6 +31,10 @@ for my $kind ($kinds =~ /\bcase (\w+)\(/g) {
     step "case $kind", $text =~ s/\bcase $kind\(\n/case `$small`(\n/;
     step "reading $kind", $text =~ s/return \.$kind\(\n/return .$small(\n/;
     step "writing $kind", $text =~ s/case let \.$kind\(details\)/case let .$small(details)/;
+}
+
+for my $function (qw(encodePng parseMediaInput parseVideoInput)) {
+    step "function $function", $text =~ s/^public (func $function\()/$1/m;
 }
 
 print $text, $calls;
