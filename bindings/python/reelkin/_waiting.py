@@ -94,10 +94,12 @@ async def finish(start: Callable[[], Coroutine[Any, Any, Handle[T]]], timeout: T
             is_retryable=True,
         )
     handle = await start()
+    is_over = False
     try:
         ended = await wait(handle, timeout)
         if ended is not None:
             return ended.result()
+        is_over = True
         handle.stop_waiting()
         # It can have ended in another way at the same time.
         return await handle.wait()
@@ -107,7 +109,7 @@ async def finish(start: Callable[[], Coroutine[Any, Any, Handle[T]]], timeout: T
         raise
     except StoppedError as error:
         # Closing the client stops it too.
-        if timeout.remaining > 0:
+        if not is_over:
             raise
         if isinstance(handle, ChainHandle):
             reason = f"continue the chain: not over after {timeout.text}; it can be resumed by its id, {handle.id()}"

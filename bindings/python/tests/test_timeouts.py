@@ -14,7 +14,7 @@ import pytest
 
 import reelkin
 from conftest import QUICK, Studio, SyncStudio
-from reelkin import _requests
+from reelkin import _requests, _waiting
 
 Call = Callable[[reelkin.VideoClient, reelkin.Clip, float], Coroutine[Any, Any, Any]]
 WAITING: dict[str, Call] = {
@@ -215,6 +215,40 @@ def test_waits_with_a_timeout(studio: Studio, sync_studio: SyncStudio) -> None:
         with pytest.raises(reelkin.TimeoutError):
             job.wait(timeout=0.1)
         assert job.wait(timeout=60).path is not None and box.state.creates == 1
+
+
+def test_a_timer_that_is_early_is_a_timeout() -> None:
+    """The timers of an event loop have a coarser clock."""
+
+    class Early(_waiting.Timeout):
+        @property
+        def remaining(self) -> float:
+            return 0.01
+
+    class Handle:
+        def __init__(self) -> None:
+            self.stopped = asyncio.Event()
+
+        async def wait(self) -> str:
+            await self.stopped.wait()
+            raise reelkin.StoppedError("stopped", job_id="job-1")
+
+        def is_over(self) -> bool:
+            return False
+
+        def stop_waiting(self) -> None:
+            self.stopped.set()
+
+    async def start() -> Handle:
+        return Handle()
+
+    async def run() -> None:
+        timeout = Early(datetime.timedelta(seconds=0.01))
+        with pytest.raises(reelkin.TimeoutError) as caught:
+            await _waiting.finish(start, timeout, _waiting.Abandoned())
+        assert caught.value.job_id == "job-1" and caught.value.code == "timeout"
+
+    asyncio.run(run())
 
 
 def test_calls_have_the_arguments_of_the_builders_and_a_timeout() -> None:
