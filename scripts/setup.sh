@@ -45,9 +45,10 @@ fi
 [ "$want" != memcheck ] || command -v valgrind >/dev/null || missing+=(valgrind)
 have_libav_tools() {
     command -v g++ >/dev/null && command -v make >/dev/null && command -v nasm >/dev/null &&
-        command -v meson >/dev/null && command -v ninja >/dev/null && command -v xz >/dev/null
+        command -v meson >/dev/null && command -v ninja >/dev/null && command -v xz >/dev/null &&
+        python3 -c 'import venv, ensurepip' 2>/dev/null
 }
-[ "$want" != bindings ] || have_libav_tools || missing+=(build-essential nasm meson ninja-build xz-utils)
+[ "$want" != bindings ] || have_libav_tools || missing+=(build-essential nasm meson ninja-build xz-utils python3-venv)
 
 if ! command -v cargo >/dev/null && [ -x "$HOME/.cargo/bin/cargo" ]; then
     echo "cargo is in $HOME/.cargo/bin, which is not on PATH; run: . \"\$HOME/.cargo/env\"" >&2

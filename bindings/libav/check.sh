@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks a library or a program that is linked with the packages' libav.
 #
-#   bindings/libav/check.sh LIBRARY          depends only on glibc
+#   bindings/libav/check.sh LIBRARY          depends only on glibc 2.28
 #   bindings/libav/check.sh PROGRAM          also encodes and decodes H.264 in an otherwise empty root
 #   bindings/libav/check.sh PROGRAM OTHER    also decodes the same frames as OTHER, which uses the system's libav
 set -euo pipefail
@@ -19,14 +19,21 @@ die() { echo "check: $*" >&2; exit 1; }
 needed=$(readelf -d "$program" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
 for library in $needed; do
     case $library in
-    libc.so.* | libm.so.* | libgcc_s.so.* | ld-linux*) ;;
+    libc.so.* | libm.so.* | libpthread.so.* | libdl.so.* | librt.so.* | libgcc_s.so.* | ld-linux*) ;;
     *) die "$program depends on $library; expected only glibc" ;;
     esac
 done
 glibc=$(objdump -T "$program" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -1)
 echo "depends on $(echo "$needed" | xargs), $glibc"
 
-case $program in *.so) exit 0 ;; esac
+case $program in
+*.so)
+    # The version for which bindings/glibc has stubs.
+    [ "$(printf '%s\n' "$glibc" GLIBC_2.28 | sort -V | tail -1)" = GLIBC_2.28 ] ||
+        die "$program needs $glibc; expected GLIBC_2.28 or earlier, so that the wheel is manylinux_2_28"
+    exit 0
+    ;;
+esac
 
 # --- works in an otherwise empty root --------------------------------------------------------------------------
 

@@ -35,6 +35,25 @@ PYTHON=$bin/python "$here/build-wheel.sh" "$native" "$out/wheel"
 
 # From a folder without the sources, so that the installed package is tested.
 cd "$out"
+
+# The tag of the wheel is the oldest one that its library allows.
+wheel=$(basename "$out"/wheel/reelkin-*.whl .whl)
+if [[ $wheel == *manylinux* ]]; then
+    tag=${wheel##*-}
+    audited=$("$bin/auditwheel" show "$out/wheel/$wheel.whl" | tr '\n' ' ')
+    [[ $audited == *"following platform tag: \"$tag\""* ]] || { echo "python: the tag is $tag, but $audited" >&2; exit 1; }
+fi
+
+# The source distribution has everything that a build needs. Building it takes minutes, so only its manifest is resolved.
+rm -rf "$out/sdist"
+"$bin/python" -m build --sdist --outdir "$out/sdist" "$here" >/dev/null
+tar -xzf "$out"/sdist/reelkin-*.tar.gz -C "$out/sdist"
+(
+    cd "$out"/sdist/reelkin-*/
+    grep -q '^Name: reelkin$' PKG-INFO
+    "$bin/python" -c 'import sys; sys.path.insert(0, "bindings/python/packing"); import backend; assert backend.REPOSITORY.samefile(".")'
+    cargo metadata --locked --no-deps --format-version 1 --features ffi,bindgen >/dev/null
+)
 "$bin/mypy" --strict --cache-dir "$out/mypy" -p reelkin
 MYPYPATH=$here/tests "$bin/mypy" --strict --cache-dir "$out/mypy" "$here"/tests/*.py
 "$bin/pyright" --project "$here/tests/pyrightconfig.json" --pythonpath "$bin/python"

@@ -3,6 +3,7 @@
     pip install bindings/python                                 compiles against the system's FFmpeg
     bindings/libav/with-libav.sh pip install bindings/python    compiles with the bundled FFmpeg
     pip install bindings/python -C native=DIR                   uses the library in DIR, built by bindings/native.sh
+    python -m build --sdist bindings/python                     packs the crate and this package as sources
 
 In each case `native_module` rewrites the generated module, and the wheel is tagged `py3-none-<platform>`.
 """
@@ -10,12 +11,14 @@ In each case `native_module` rewrites the generated module, and the wheel is tag
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
@@ -44,9 +47,54 @@ get_requires_for_build_sdist = get_requires_for_build_wheel
 
 
 def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
-    raise RuntimeError(
-        "build a source distribution: it would lack the Rust crate; build a wheel or install from a clone"
-    )
+    import maturin
+
+    with tempfile.TemporaryDirectory() as folder:
+        package = ["cargo", "package", "--quiet", "--no-verify", "--allow-dirty", "--target-dir", folder]
+        subprocess.run(package, cwd=REPOSITORY, check=True, stdout=sys.stderr)
+        crate = next(Path(folder, "package").glob("*.crate"))
+        with tarfile.open(crate) as archive:
+            archive.extractall(folder)
+        root = Path(folder, crate.stem)
+        for file in ["Cargo.toml.orig", ".cargo_vcs_info.json"]:
+            (root / file).unlink(missing_ok=True)
+        ignored = shutil.ignore_patterns("_native", "__pycache__")
+        for part in ["reelkin", "packing"]:
+            shutil.copytree(PACKAGE / part, root / "bindings" / "python" / part, ignore=ignored)
+        shutil.copy(PACKAGE / "README.md", root / "bindings" / "python")
+        (root / "pyproject.toml").write_text(_moved_to_root((PACKAGE / "pyproject.toml").read_text("utf-8")), "utf-8")
+        info = maturin.prepare_metadata_for_build_wheel(folder, dict(config_settings or {}))
+        shutil.copy(Path(folder, info, "METADATA"), root / "PKG-INFO")
+        return _pack_sources(root, Path(sdist_directory))
+
+
+def _moved_to_root(project: str) -> str:
+    """Returns pyproject.toml for a source distribution, where it is next to Cargo.toml."""
+    for old, new in {
+        'backend-path = ["packing"]': 'backend-path = ["bindings/python/packing"]',
+        'readme = "README.md"': 'readme = "bindings/python/README.md"',
+        'manifest-path = "../../Cargo.toml"': 'manifest-path = "Cargo.toml"\npython-source = "bindings/python"',
+    }.items():
+        if old not in project:
+            raise ValueError(f"write the pyproject.toml of a source distribution: the line {old} is missing")
+        project = project.replace(old, new)
+    return project
+
+
+def _pack_sources(root: Path, directory: Path) -> str:
+    def fixed(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        # Reproducible, as the wheel is.
+        entry.mtime = 315532800
+        entry.uid = entry.gid = 0
+        entry.uname = entry.gname = ""
+        return entry
+
+    name = f"{root.name}.tar.gz"
+    with open(directory / name, "wb") as file, gzip.GzipFile("", "wb", mtime=0, fileobj=file) as packed:
+        with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            for path in sorted(path for path in root.rglob("*") if path.is_file()):
+                archive.add(path, path.relative_to(root.parent).as_posix(), filter=fixed)
+    return name
 
 
 def build_wheel(
