@@ -20,6 +20,7 @@ mod family;
 mod job;
 mod journal;
 mod library;
+mod logging;
 mod media;
 mod runtime;
 mod sandbox;

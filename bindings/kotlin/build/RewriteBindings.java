@@ -66,8 +66,9 @@ final class RewriteBindings {
         rule("(?m)^public (?=interface TokenCallback)", "internal ");
         rule("(?m)^public (?=abstract class FfiConverterCallbackInterface)", "internal ");
         rule("internal public ", "internal ");
-        // `encodePng` is for Python, which has pixels that are not in a Frame.
-        rule("((?: suspend)? fun) (?=`(?:native|encodePng`))", " internal$1 ");
+        // `encodePng` is for Python, which has pixels that are not in a Frame. Logging.kt takes the log.
+        rule("((?: suspend)? fun) (?=`(?:native|encodePng`|setLogLevel`|takeLogRecords`|waitForLogRecords`))", " internal$1 ");
+        rule("(?m)^(data class|enum class) (?=Log(Record|Level)\\b)", "internal $1 ");
         // Hand-written functions take their fields as named arguments.
         rule("(?m)^data class (?=ClientOptions|SandboxOptions)", "internal data class ");
         // `estimate` has an overload for each kind of request instead.
@@ -77,7 +78,7 @@ final class RewriteBindings {
     /** Adds a check for cancellation before a native call starts, inside the block that frees prepared arguments. */
     private void deliverCancellation() {
         rule("(?s)(suspend fun ?<T, F, E: kotlin\\.Exception> uniffiRustCallAsync\\(.*?\\): T \\{\\s*try \\{\\n)",
-                "$1        deliverCancellation()\n");
+                "$1        beginCall()\n");
     }
 
     private void findLibrary() {

@@ -33,14 +33,17 @@ CREATED = ["AccessToken", "Budget", "Keyframe", "StorageOptions", "UploadTarget"
 BASES.update(dict.fromkeys([*DEFAULTED, *CREATED], "Settings"))
 # The base class of objects in the native library, from `reelkin._process`.
 OBJECT = "ProcessBound"
+# Objects with a special base class, from `reelkin._family`, which is derived from that one.
+OBJECT_BASES = {"Family": "FamilyTree"}
 # The exceptions are written by hand in `reelkin._errors`. The second one is that of a bug, such as a panic.
 ERROR = "VideoError"
 INTERNAL_ERROR = "InternalError"
 CONVERTER = "_UniffiFfiConverterType"
 
 IMPORTS = f"""
-from reelkin._calls import Functions, deliver_cancellation, wake
+from reelkin._calls import Functions, begin_call, dollars, end_call, wake
 from reelkin._errors import {ERROR}, {INTERNAL_ERROR}
+from reelkin._family import {", ".join(OBJECT_BASES.values())}
 from reelkin._process import {OBJECT}
 from reelkin._record import {", ".join(sorted({"Record", "Variant", *BASES.values()}))}
 """
@@ -54,7 +57,7 @@ def rewrite(source: str) -> tuple[str, str]:
     tree = ast.fix_missing_locations(_Renamer(variants).visit(tree))
     _bind_objects_to_process(tree)
     _use_text_as_enum_values(tree)
-    _deliver_cancellation(tree)
+    _surround_calls(tree)
     stub = "\n".join(_stub(tree, variants))
     tree.body = list(_bind_lazily(_replace_dataclasses(tree.body, variants, _value_types(tree))))
     _AnnotationRemover().visit(tree)
@@ -119,7 +122,7 @@ def _bind_objects_to_process(tree: ast.Module) -> None:
     if not objects:
         raise ValueError("find the objects in the generated module: none found, so the generator has changed")
     for node in objects:
-        node.bases = [ast.Name(OBJECT, ast.Load())]
+        node.bases = [ast.Name(OBJECT_BASES.get(node.name, OBJECT), ast.Load())]
 
 
 def _is_enum(node: ast.stmt) -> bool:
@@ -135,14 +138,15 @@ def _use_text_as_enum_values(tree: ast.Module) -> None:
                 part.value = ast.Constant(ast.unparse(part.targets[0]).lower())
 
 
-def _deliver_cancellation(tree: ast.Module) -> None:
-    """Makes async calls check for cancellation before they start anything in the native library."""
+def _surround_calls(tree: ast.Module) -> None:
+    """Makes async calls check for cancellation before they start anything in the native library, and pass on its log."""
     for node in tree.body:
         if isinstance(node, ast.AsyncFunctionDef) and node.name == "_uniffi_rust_call_async":
             guarded = [part for part in node.body if isinstance(part, ast.Try)]
             if len(guarded) == 1 and guarded[0].finalbody:
                 # Inside the `try`, so that prepared arguments are freed.
-                guarded[0].body[:0] = ast.parse("await deliver_cancellation()").body
+                guarded[0].body[:0] = ast.parse("await begin_call()").body
+                guarded[0].finalbody.extend(ast.parse("end_call()").body)
                 return
     raise ValueError("find the async call in the generated module: not found, so the generator has changed")
 
@@ -363,6 +367,7 @@ def _stub(tree: ast.Module, variants: dict[str, dict[str, str]]) -> Iterator[str
     values = _value_types(tree)
     yield "import datetime, decimal, enum, pathlib, typing"
     yield f"from reelkin._errors import Error as {ERROR}"
+    yield f"from reelkin._family import {', '.join(OBJECT_BASES.values())}"
     yield f"from reelkin._process import {OBJECT}"
     yield f"from reelkin._record import {', '.join(sorted({'Record', 'Variant', *BASES.values()}))}"
     yield "from reelkin._values import Seconds as _Seconds, Usd as _Usd"

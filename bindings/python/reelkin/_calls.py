@@ -1,10 +1,13 @@
-"""Support code for the generated module `_native`: function binding, cancellation and callbacks."""
+"""Support code for the generated module `_native`: function binding, amounts, cancellation and callbacks."""
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
+import decimal
 from typing import Any, Callable
+
+from reelkin import _logging
 
 
 class Functions:
@@ -21,6 +24,13 @@ class Functions:
         return function
 
 
+def dollars(ticks: int) -> decimal.Decimal:
+    """Converts ticks of 1e-10 USD to dollars with at least two decimals."""
+    # From text, because it is exact in every decimal context.
+    digits = f"{ticks:011}"
+    return decimal.Decimal(f"{digits[:-10]}.{digits[-10:-8]}{digits[-8:].rstrip('0')}")
+
+
 def running_loop() -> asyncio.AbstractEventLoop:
     """Returns the running event loop. Raises `RuntimeError` in that of another library."""
     try:
@@ -31,7 +41,7 @@ def running_loop() -> asyncio.AbstractEventLoop:
         ) from None
 
 
-async def deliver_cancellation() -> None:
+async def begin_call() -> None:
     """Raises `CancelledError` if the current task is already cancelled, before a call starts that may cost money.
 
     One iteration of the event loop delivers `task.cancel()`. A deadline that passed while the loop was busy is
@@ -40,6 +50,12 @@ async def deliver_cancellation() -> None:
     running_loop()
     await asyncio.sleep(0)
     await asyncio.sleep(0)
+    _logging.begin()
+
+
+def end_call() -> None:
+    """Logs what happened in the call."""
+    _logging.end()
 
 
 def wake(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *arguments: object) -> None:

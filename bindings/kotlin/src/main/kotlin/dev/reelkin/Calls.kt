@@ -10,8 +10,11 @@ import kotlinx.coroutines.yield
  *
  * A check alone is not enough if the coroutine shares its thread with the one that cancels it. The event loop first
  * resumes a coroutine whose delay is over, and that coroutine cancels this one in the next iteration.
+ *
+ * Then reads which loggers are enabled.
  */
-internal suspend fun deliverCancellation() {
+internal suspend fun beginCall() {
     currentCoroutineContext().ensureActive()
     repeat(2) { yield() }
+    Logging.begin()
 }

@@ -8,7 +8,7 @@ package dev.reelkin
 internal object ShutdownHook {
     init {
         try {
-            Runtime.getRuntime().addShutdownHook(Thread(::nativeShutDown, "reelkin-end"))
+            Runtime.getRuntime().addShutdownHook(Thread(::end, "reelkin-end"))
         } catch (_: IllegalStateException) {
             // The JVM is already shutting down, and native calls fail.
         }
@@ -16,4 +16,9 @@ internal object ShutdownHook {
 
     /** Registers the hook on the first call, which initializes this object. */
     fun register() {}
+
+    private fun end() {
+        nativeShutDown()
+        Logging.end()
+    }
 }

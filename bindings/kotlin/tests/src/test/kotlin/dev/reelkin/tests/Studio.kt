@@ -71,7 +71,7 @@ inline fun <reified E : Throwable> expectError(crossinline call: suspend () -> U
 fun jvm(main: String, vararg arguments: String, options: List<String> = listOf("-Xmx64m")): ProcessBuilder {
     val java = ProcessHandle.current().info().command().orElse("java")
     val classPath = System.getProperty("surefire.test.class.path") ?: System.getProperty("java.class.path")
-    return ProcessBuilder(listOf(java) + options + listOf("-cp", classPath, main) + arguments)
+    return ProcessBuilder(listOf(java, "-Dorg.slf4j.simpleLogger.defaultLogLevel=off") + options + listOf("-cp", classPath, main) + arguments)
 }
 
 /** Returns the output of a process, which must exit within a minute. */
