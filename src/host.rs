@@ -11,6 +11,8 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 pub(crate) use tokio::time::Instant;
 
+use crate::timestamp::Timestamp;
+
 /// Returns the wall-clock time, which can be wrong and can jump.
 pub(crate) fn wall_clock() -> SystemTime {
     #[cfg(all(test, feature = "media"))]
@@ -20,12 +22,9 @@ pub(crate) fn wall_clock() -> SystemTime {
     SystemTime::now()
 }
 
-/// Returns the time of day in milliseconds since the Unix epoch, or 0 if the clock is set before that.
-pub(crate) fn now_millis() -> u64 {
-    let since = wall_clock()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+/// Returns the wall-clock time as a timestamp.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from(wall_clock())
 }
 
 /// Returns 32 random bits.

@@ -260,7 +260,7 @@ pub(crate) fn leading_millis(stem: &str) -> Option<u64> {
 /// Returns `<millis>_<digits>` for the current time. Within a process, each result is later than the previous one, even
 /// if the clock is set back.
 fn timestamped(digits: u32) -> String {
-    let now = host::now_millis().min(LATEST_MILLIS);
+    let now = host::now().as_millis().min(LATEST_MILLIS);
     let step = |last: u64| now.max(last.saturating_add(1));
     let last = host::with_last_name_millis(|last| {
         last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(step(last)))

@@ -94,6 +94,7 @@ mod storage;
 mod sync;
 mod telemetry;
 mod text;
+mod timestamp;
 
 #[cfg(feature = "media")]
 #[doc(inline)]
@@ -129,6 +130,7 @@ pub use request::{
 #[cfg(feature = "media")]
 #[doc(inline)]
 pub use request::{ChainRequest, ChainStart};
+pub use timestamp::Timestamp;
 
 /// The futures of the verbs, which [`VideoClient`] returns.
 pub mod futures {

@@ -32,6 +32,7 @@ use crate::provider::{Provider, VisibleModel};
 use crate::request::{CheckedRequest, Defaults, Estimate, GenerateRequest, PlannerSettings, VideoRequest};
 use crate::stop::StopSignal;
 use crate::telemetry::Verb;
+use crate::timestamp::Timestamp;
 
 /// Maximum number of clips that a client downloads, verifies and saves at the same time.
 const CONCURRENT_SAVES: usize = 32;
@@ -217,12 +218,12 @@ impl VideoClient {
         Ok(started.with_id(id))
     }
 
-    /// Returns what was spent on requests that were created in a time range, in milliseconds since the Unix epoch. The
-    /// range `..` includes everything. See [`Library::spent`].
+    /// Returns what was spent on requests that were created in a time range. The range `..` includes everything. See
+    /// [`Library::spent`].
     ///
     /// # Errors
     /// `Library` if the ledger cannot be read.
-    pub async fn spent(&self, time: impl RangeBounds<u64> + Send) -> Result<Spent> {
+    pub async fn spent(&self, time: impl RangeBounds<Timestamp> + Send) -> Result<Spent> {
         self.inner.library.spent(time).await
     }
 

@@ -2,7 +2,7 @@
 
 use super::error::VideoError;
 use crate::library::JobError;
-use crate::{Clip, JobState, UsdTicks};
+use crate::{Clip, JobState, Timestamp, UsdTicks};
 
 /// The record of a paid request: its state while it is open, its ledger entry afterwards.
 #[derive(Debug, Clone, uniffi::Record)]
@@ -13,10 +13,10 @@ pub struct JobRecord {
     pub state: JobState,
     /// `generate`, `edit`, `extend`, `continue` or `analyze`; `pickup` for a job that was resumed by its id.
     pub operation: String,
-    /// When the request was started, in milliseconds since the Unix epoch.
-    pub created_at: u64,
-    /// When the record was last changed, in milliseconds since the Unix epoch.
-    pub changed_at: u64,
+    /// When the request was started.
+    pub created_at: Timestamp,
+    /// When the record was last changed.
+    pub changed_at: Timestamp,
     /// The scheme, host and port of the service. Not set in records of earlier versions.
     pub service: Option<String>,
     /// The requested model.

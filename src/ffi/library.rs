@@ -9,6 +9,7 @@ use super::error::{Result, VideoError};
 use super::family::Family;
 use super::journal::{self, JobRecord, StuckJob};
 use super::runtime::{self, ProcessBound};
+use crate::Timestamp;
 use crate::library::{ClipId, Entry, ListOptions, Verdict};
 use crate::{Clip, QuarantinedClip, Settlement, Spent};
 
@@ -178,17 +179,11 @@ impl Library {
         runtime::run(async move { Ok(library.settle(&id, settlement).await?.into()) }).await
     }
 
-    /// Returns what was spent on requests started at or after `from` and before `before`, in milliseconds since the
-    /// Unix epoch. A missing bound is open.
-    pub async fn spent(&self, from: Option<u64>, before: Option<u64>) -> Result<Spent> {
+    /// Returns what was spent on requests started at or after `from` and before `before`. A missing bound is open.
+    pub async fn spent(&self, from: Option<Timestamp>, before: Option<Timestamp>) -> Result<Spent> {
         let library = self.core()?;
-        let time = time_range(from, before);
+        let start = from.map_or(Bound::Unbounded, Bound::Included);
+        let time = (start, before.map_or(Bound::Unbounded, Bound::Excluded));
         runtime::run(async move { Ok(library.spent(time).await?) }).await
     }
-}
-
-/// Returns the half-open range between two instants. A missing bound is open.
-fn time_range(from: Option<u64>, before: Option<u64>) -> (Bound<u64>, Bound<u64>) {
-    let start = from.map_or(Bound::Unbounded, Bound::Included);
-    (start, before.map_or(Bound::Unbounded, Bound::Excluded))
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::library::{ClipId, Seconds};
 use crate::sandbox::Fault;
-use crate::{AspectRatio, JobId, RecordId, Resolution, UsdTicks, VideoModel};
+use crate::{AspectRatio, JobId, RecordId, Resolution, Timestamp, UsdTicks, VideoModel};
 
 /// A JSON object, as text.
 type JsonObject = Map<String, Value>;
@@ -25,6 +25,12 @@ type ExactSecondsRange = [f64; 2];
 uniffi::custom_type!(UsdTicks, u64, {
     lower: |amount| amount.ticks(),
     try_lift: |ticks| Ok(UsdTicks::new(ticks)),
+});
+// In milliseconds since the Unix epoch. UniFFI's own type for times has nanoseconds, which would not be equal after a
+// round trip through JSON.
+uniffi::custom_type!(Timestamp, u64, {
+    lower: |time| time.as_millis(),
+    try_lift: |millis| Ok(Timestamp::from_millis(millis)),
 });
 uniffi::custom_type!(VideoModel, String, {
     lower: |model| model.as_str().to_owned(),

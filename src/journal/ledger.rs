@@ -6,30 +6,32 @@ use std::ops::{Bound, RangeBounds, RangeInclusive};
 use super::entry_name::{CostState, EntryName, day_of};
 use super::{Journal, entries};
 use crate::error::{Error, Result};
-use crate::host::now_millis;
+use crate::host;
 use crate::ids::RecordId;
 use crate::money::{Budget, Spent, UsdTicks};
 use crate::mutation::{Mutation, is_on};
+use crate::timestamp::Timestamp;
 
 /// The budget check of a reservation that is younger than this may still be running, and may discard the reservation.
 const CONTENTION_MILLIS: u64 = 10_000;
 const DAY_MILLIS: u64 = 86_400_000;
 
 impl Journal {
-    /// Returns what was spent on requests that were created in a time range, in milliseconds since the Unix epoch.
-    /// Reads only names: those of the open records, and those of the closed records of the days in the range.
-    pub(crate) async fn spent(&self, time: impl RangeBounds<u64> + Send) -> Result<Spent> {
-        let first = match time.start_bound() {
-            Bound::Included(first) => *first,
+    /// Returns what was spent on requests that were created in a time range. Reads only names: those of the open
+    /// records, and those of the closed records of the days in the range.
+    pub(crate) async fn spent(&self, time: impl RangeBounds<Timestamp> + Send) -> Result<Spent> {
+        let end = time.end_bound().map(|end| end.as_millis());
+        let first = match time.start_bound().map(|start| start.as_millis()) {
+            Bound::Included(first) => first,
             Bound::Excluded(before) => before.saturating_add(1),
             Bound::Unbounded => 0,
         };
-        let last = match time.end_bound() {
-            Bound::Included(last) => *last,
+        let last = match end {
+            Bound::Included(last) => last,
             Bound::Excluded(after) => after.saturating_sub(1),
             Bound::Unbounded => u64::MAX,
         };
-        let is_empty = matches!(time.end_bound(), Bound::Excluded(0)) || first > last;
+        let is_empty = end == Bound::Excluded(0) || first > last;
         if is_empty {
             return Ok(Spent::default());
         }
@@ -87,7 +89,7 @@ impl Journal {
         let Err(error) = budget.check_ledger(estimate.unwrap_or_default(), &day, &all) else {
             return Ok(());
         };
-        let since = now_millis().saturating_sub(CONTENTION_MILLIS);
+        let since = host::now().as_millis().saturating_sub(CONTENTION_MILLIS);
         let is_contended = open
             .iter()
             .any(|entry| entry.id != ours.id && entry.id.millis() >= since);

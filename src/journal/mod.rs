@@ -33,7 +33,7 @@ pub use self::settle::Settlement;
 use self::entry_name::{EntryName, day_of};
 use self::lease::{Lease, LeaseWatcher, Liveness, Moment, Renewal};
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::now_millis;
+use crate::host;
 use crate::ids::RecordId;
 use crate::money::Budget;
 use crate::storage::{Backend, JOBS, JsonStore, LEDGER};
@@ -402,7 +402,7 @@ impl Journal {
             }
         }
         record.owner = Some(lease_id.clone());
-        record.changed_at = now_millis();
+        record.changed_at = host::now();
         let written_at = Moment::now();
         guard.is_owner = true;
         let claimed = store.replace(&name, &found.version, record.to_json()?).await?;

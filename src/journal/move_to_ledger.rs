@@ -4,7 +4,7 @@ use super::entry_name::{EntryName, day_of};
 use super::record::{JobRecord, JobState};
 use super::{Journal, MAX_ATTEMPTS, best_entry, entries};
 use crate::error::{Error, Result};
-use crate::host::now_millis;
+use crate::host;
 use crate::ids::RecordId;
 
 impl Journal {
@@ -99,7 +99,7 @@ impl Journal {
             };
             let mut record = JobRecord::from_json(entry.id.as_str(), &found.json)?;
             if let Some(mut changed) = change(&record) {
-                changed.changed_at = now_millis();
+                changed.changed_at = host::now();
                 let json = changed.to_json()?;
                 if day.replace(&name, &found.version, json).await?.is_none() {
                     continue;

@@ -8,7 +8,7 @@ use super::move_to_ledger::{keeps_changing, outranks, without_owner};
 use super::record::{JobError, JobRecord, JobState};
 use super::{Journal, MAX_ATTEMPTS, WorkGuard};
 use crate::error::{Charge, Error, ErrorKind, Result, RetryAdvice};
-use crate::host::now_millis;
+use crate::host;
 use crate::ids::{ClipId, JobId, RecordId};
 use crate::money::UsdTicks;
 use crate::mutation::{Mutation, is_on};
@@ -349,7 +349,7 @@ impl OwnedRecord {
         let mut changed = owned.record.clone();
         change(&mut changed);
         set_job(&mut changed, owned.job.as_ref());
-        changed.changed_at = now_millis();
+        changed.changed_at = host::now();
         let (now, json) = (Moment::now(), changed.to_json()?);
         let written = match over {
             Some(version) if is_on(Mutation::OverwriteRecords) => {

@@ -13,6 +13,7 @@ use crate::mutation::{Mutation, is_on};
 use crate::operation::Operation;
 use crate::storage::no_randomness;
 use crate::text::quoted;
+use crate::timestamp::Timestamp;
 
 /// The version of the records that this crate writes.
 const SCHEMA: u32 = 1;
@@ -32,10 +33,10 @@ pub struct JobRecord {
     pub state: JobState,
     /// The name of an [`Operation`]. Text, because a newer version may know more of them.
     pub operation: String,
-    /// When the record was created, in milliseconds since the Unix epoch.
-    pub created_at: u64,
-    /// When the record was last changed, in milliseconds since the Unix epoch.
-    pub changed_at: u64,
+    /// When the record was created.
+    pub created_at: Timestamp,
+    /// When the record was last changed.
+    pub changed_at: Timestamp,
     /// The service that the request is sent to: scheme, host and port. `None` in records of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
@@ -247,7 +248,7 @@ impl JobRecord {
     }
 
     fn with_id(id: RecordId, operation: Operation) -> Self {
-        let created_at = id.millis();
+        let created_at = Timestamp::from_millis(id.millis());
         Self {
             schema: SCHEMA,
             id,

@@ -13,6 +13,7 @@ use crate::money::UsdTicks;
 use crate::request::SavedRequest;
 use crate::storage::{CHAINS, JsonStore, LockedFile, Version};
 use crate::text::quoted;
+use crate::timestamp::Timestamp;
 
 /// The version of the record format that this crate writes.
 const SCHEMA: u32 = 1;
@@ -26,7 +27,7 @@ pub struct ChainRecord {
     /// The id of the chain.
     pub id: String,
     /// When the chain was created, in milliseconds since the Unix epoch.
-    pub created_at: u64,
+    pub created_at: Timestamp,
     /// The maximum cost of all its clips together.
     #[serde(default, rename = "budget_usd_ticks")]
     pub budget: Option<UsdTicks>,
@@ -199,7 +200,7 @@ fn is_zero(amount: &UsdTicks) -> bool {
 }
 
 impl ChainRecord {
-    pub(crate) fn new(id: String, created_at: u64, start: ChainOrigin, steps: Vec<ChainStep>) -> Self {
+    pub(crate) fn new(id: String, created_at: Timestamp, start: ChainOrigin, steps: Vec<ChainStep>) -> Self {
         Self {
             schema: SCHEMA,
             id,
@@ -417,7 +418,12 @@ mod tests {
         let file = library.open_chain("film").await.unwrap();
         assert_eq!(file.load().await.unwrap(), None);
         let steps = vec![ChainStep::new("00".to_owned(), None)];
-        let mut record = ChainRecord::new("film".to_owned(), 1, ChainOrigin::Generated, steps);
+        let mut record = ChainRecord::new(
+            "film".to_owned(),
+            Timestamp::from_millis(1),
+            ChainOrigin::Generated,
+            steps,
+        );
         file.store(&record).await.unwrap();
         record.steps[0].drift = Some(Drift::new(1.25, 1.0, 1.0));
         file.store(&record).await.unwrap();
@@ -433,7 +439,12 @@ mod tests {
         let one = bucket.open_chain("film").await.unwrap();
         let other = bucket.open_chain("film").await.unwrap();
         one.store(&record).await.unwrap();
-        let late = ChainRecord::new("film".to_owned(), 2, ChainOrigin::Generated, Vec::new());
+        let late = ChainRecord::new(
+            "film".to_owned(),
+            Timestamp::from_millis(2),
+            ChainOrigin::Generated,
+            Vec::new(),
+        );
         let busy = other.store(&late).await.unwrap_err().to_string();
         assert!(busy.contains("another process"), "{busy}");
         other.load().await.unwrap();

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::ids::{JobId, RecordId};
 use crate::journal::{JobRecord, StuckJob};
 use crate::money::Spent;
+use crate::timestamp::Timestamp;
 
 impl Library {
     /// Returns the records of all open requests: in progress, interrupted, or waiting for a person. Oldest first.
@@ -44,16 +45,15 @@ impl Library {
         self.journal().job_record(&RecordId::parse(id.as_ref())?).await
     }
 
-    /// Returns what was spent on requests that were created in a time range, in milliseconds since the Unix epoch. The
-    /// range `..` includes everything. Reads only names: those of the open records, and those of the settled records of
-    /// the days in the range.
+    /// Returns what was spent on requests that were created in a time range. The range `..` includes everything. Reads
+    /// only names: those of the open records, and those of the settled records of the days in the range.
     ///
     /// # Errors
     /// `Library` if the library cannot be read.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
-    pub async fn spent(&self, time: impl RangeBounds<u64> + Send) -> Result<Spent> {
+    pub async fn spent(&self, time: impl RangeBounds<Timestamp> + Send) -> Result<Spent> {
         self.journal().spent(time).await
     }
 

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::ids::ClipId;
 use crate::lineage::{Continuity, ContinuityEntry, ParentFacts, ParentView, VideoLineage};
 use crate::storage::ClipDigest;
+use crate::timestamp::Timestamp;
 
 /// The clip from which a new one is made, as it was when [`Library::parent`] read it. Later changes of the clip do not
 /// affect the child.
@@ -113,7 +114,7 @@ fn read_view(file_name: &str, record: &ClipRecord) -> Result<Option<ParentView>>
         Some(block) => serde_json::to_value(block).ok(),
         None => record.extra.get("videoContinuity").cloned(),
     };
-    let created_at = record.created_at.map(Value::from);
+    let created_at = record.created_at.map(|time| Value::from(time.as_millis()));
     ParentView::read(&ParentFacts {
         file_name,
         continuity: continuity.as_ref(),
@@ -159,7 +160,8 @@ impl Parent {
         let user_prompt = record.user_prompt.as_deref();
         let sent_prompt = record.revised_prompt.as_deref().or(record.prompt.as_deref());
         let sent_prompt = sent_prompt.unwrap_or_default();
-        let created_at = record.created_at.or_else(|| child.millis()).unwrap_or_default();
+        let named = || child.millis().map(Timestamp::from_millis);
+        let created_at = record.created_at.or_else(named).unwrap_or_default();
         record.video_continuity = Some(match &self.view {
             Some(view) => Continuity::child_of(view, &file_name, user_prompt, sent_prompt, created_at),
             None => Continuity::first(&file_name, user_prompt, sent_prompt, created_at),

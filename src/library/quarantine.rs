@@ -13,10 +13,11 @@ use super::record::{ClipRecord, ReelkinRecord};
 use super::staged::Staged;
 use super::{Clip, Library};
 use crate::error::{Error, Result};
-use crate::host::now_millis;
+use crate::host;
 use crate::ids::{ClipId, JobId, RecordId};
 use crate::journal::{JobRecord, JobState, OwnedRecord};
 use crate::storage::{ClipDigest, FinishedPart, JsonStore, QUARANTINE, shutting_down};
+use crate::timestamp::Timestamp;
 
 /// The version of a note that this crate writes.
 const SCHEMA: u32 = 1;
@@ -44,7 +45,7 @@ pub struct QuarantinedClip {
     /// The SHA-256 of the bytes when they were downloaded, in hex.
     pub sha256: Option<String>,
     /// When they were downloaded, in milliseconds since the Unix epoch.
-    pub attempted_at: Option<u64>,
+    pub attempted_at: Option<Timestamp>,
 }
 
 /// The JSON beside the bytes.
@@ -55,7 +56,7 @@ struct Note {
     record_id: RecordId,
     job_id: JobId,
     reason: String,
-    attempted_at: u64,
+    attempted_at: Timestamp,
     #[serde(flatten)]
     digest: ClipDigest,
     sidecar: ClipRecord,
@@ -265,7 +266,7 @@ impl Library {
             record_id,
             job_id,
             reason,
-            attempted_at: now_millis(),
+            attempted_at: host::now(),
             digest: part.digest.clone(),
             sidecar,
         };

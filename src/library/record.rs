@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::lineage::{Continuity, VideoLineage};
 use crate::money::UsdTicks;
 use crate::storage::{ClipDigest, MAX_SIDECAR_BYTES, sidecar_too_large};
+use crate::timestamp::Timestamp;
 
 /// The version of the block `reelkin` that this crate writes.
 pub const SCHEMA: u32 = 1;
@@ -49,8 +50,8 @@ lenient! {
         effective_model: String = "effectiveModel",
         /// Details of a fallback to another model by another program. This crate never falls back and writes null.
         model_fallback: Value = "modelFallback",
-        /// When the clip was made, in milliseconds since the Unix epoch.
-        created_at: u64 = "createdAt",
+        /// When the clip was made.
+        created_at: Timestamp = "createdAt",
         /// How long it took to make the clip.
         elapsed: Seconds = "elapsed",
         /// The cost of the clip.
@@ -235,9 +236,7 @@ impl ClipRecord {
 
     /// Returns a sidecar with the fields of every clip of this crate: kind, media type, provider, time, versions, and
     /// the nulls that the command line of ima2-gen writes.
-    ///
-    /// `created_at` is in milliseconds since the Unix epoch.
-    pub fn new(created_at: u64) -> Self {
+    pub fn new(created_at: Timestamp) -> Self {
         let mut record = Self {
             kind: Some("video".to_owned()),
             media_type: Some("video".to_owned()),

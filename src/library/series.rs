@@ -5,6 +5,7 @@ use futures_util::stream::{self, StreamExt as _};
 use super::{ClipRecord, Library, VideoSeries};
 use crate::error::Result;
 use crate::ids::ClipId;
+use crate::timestamp::Timestamp;
 
 /// The maximum number of concurrent reads of sidecars.
 const CONCURRENT_READS: usize = 16;
@@ -62,14 +63,14 @@ impl Library {
             .await?
             .into_iter()
             .partition(|id| id.millis().is_some());
-        let mut newest: Vec<(u64, String)> = Vec::new();
+        let mut newest: Vec<(Timestamp, String)> = Vec::new();
         // Sidecars without a time come first, so that the loop can stop at the first sidecar that is too old.
         for ids in untimed
             .chunks(CONCURRENT_READS)
             .chain(timed.chunks(CONCURRENT_READS))
         {
             let is_full = newest.len() == limit;
-            let oldest = newest.last().map_or(0, |(created_at, _)| *created_at);
+            let oldest = newest.last().map_or(0, |(created_at, _)| created_at.as_millis());
             let time = ids.first().and_then(ClipId::millis);
             if is_full && time.is_some_and(|time| time.saturating_add(MAX_TIME_DIFFERENCE_MILLIS) < oldest) {
                 break;
@@ -96,7 +97,7 @@ impl Library {
 }
 
 /// Returns the time and the prompt of a clip, or `None` if it has another topic or no prompt.
-fn time_and_prompt(record: ClipRecord, topic: &str) -> Option<(u64, String)> {
+fn time_and_prompt(record: ClipRecord, topic: &str) -> Option<(Timestamp, String)> {
     let has_topic = record.video_series?.topic.as_deref() == Some(topic);
     let prompt = record
         .revised_prompt

@@ -314,6 +314,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::timestamp::Timestamp;
 
     #[tokio::test]
     async fn a_crash_between_clip_and_sidecar_leaves_a_listed_clip() {
@@ -334,12 +335,15 @@ mod tests {
             .unwrap();
         assert_eq!(page.clips.len(), 1);
         assert_eq!(page.clips[0].clip.as_ref().unwrap().record, None);
-        let clip = library.set_record(&id, ClipRecord::new(1)).await.unwrap();
+        let clip = library
+            .set_record(&id, ClipRecord::new(Timestamp::from_millis(1)))
+            .await
+            .unwrap();
         assert_eq!(library.clip(&id).await.unwrap(), clip);
     }
 
     fn record_of(job_id: &str) -> ClipRecord {
-        let mut record = ClipRecord::new(1);
+        let mut record = ClipRecord::new(Timestamp::from_millis(1));
         record.reelkin = Some(crate::library::ReelkinRecord {
             job_id: Some(job_id.to_owned()),
             ..Default::default()
@@ -405,7 +409,10 @@ mod tests {
         let mut staged = library.stage(&id).await.unwrap();
         assert_eq!(staged.written(), 0);
         staged.append(b"another").await.unwrap();
-        staged.commit(ClipRecord::new(1)).await.unwrap();
+        staged
+            .commit(ClipRecord::new(Timestamp::from_millis(1)))
+            .await
+            .unwrap();
         assert_eq!(fs::read(root.path().join("b.mp4")).unwrap(), b"clip");
         assert_eq!(fs::read(root.path().join("a.mp4")).unwrap(), b"another");
     }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::continuity::{Continuity, ContinuityEntry, MAX_ENTRIES, RETENTION, Role, stem};
 use crate::error::{Error, Result};
 use crate::text::truncated;
+use crate::timestamp::Timestamp;
 
 /// The maximum size of a prompt that is read from a sidecar. Longer ones are truncated, so that a sidecar of another
 /// program cannot make those of its descendants too large. Typical prompts have a few kilobytes.
@@ -80,7 +81,7 @@ impl ParentView {
             filename: Some(name.to_owned()),
             user_prompt: text(facts.user_prompt).or_else(|| text(facts.prompt)),
             revised_prompt: Some(revised_prompt),
-            created_at: millis(facts.created_at),
+            created_at: time(facts.created_at),
             extra: Map::new(),
         };
         Ok(Some(Self {
@@ -102,7 +103,7 @@ impl ParentView {
                 filename: text(value.get("filename")).and_then(|name| plain_name(&name)),
                 user_prompt: text(value.get("userPrompt")),
                 revised_prompt: Some(revised_prompt),
-                created_at: millis(value.get("createdAt")),
+                created_at: time(value.get("createdAt")),
                 extra: Map::new(),
             })
         };
@@ -146,14 +147,14 @@ impl Continuity {
     /// Returns the block of a clip that was continued, edited or extended from another one; ima2-gen writes the same
     /// block for all three.
     ///
-    /// `file_name` is that of the child, `revised_prompt` is the prompt that was sent, and `created_at` is in
-    /// milliseconds since the Unix epoch. An ancestor without a time gets the same time.
+    /// `file_name` is that of the child, and `revised_prompt` is the prompt that was sent. An ancestor without a time
+    /// gets the time of the child.
     pub fn child_of(
         parent: &ParentView,
         file_name: &str,
         user_prompt: Option<&str>,
         revised_prompt: &str,
-        created_at: u64,
+        created_at: Timestamp,
     ) -> Self {
         let mut child = Self::first(file_name, user_prompt, revised_prompt, created_at);
         let mut entries = parent.entries.clone();
@@ -204,8 +205,8 @@ fn text(value: Option<&Value>) -> Option<String> {
     (!text.is_empty()).then(|| truncated(text, MAX_PROMPT_BYTES).to_owned())
 }
 
-/// Returns a time in milliseconds. Accepts any number, as JavaScript does.
-fn millis(value: Option<&Value>) -> Option<u64> {
+/// Returns a time. Accepts any number of milliseconds, as JavaScript does.
+fn time(value: Option<&Value>) -> Option<Timestamp> {
     let value = value?;
     #[expect(
         clippy::cast_possible_truncation,
@@ -213,7 +214,8 @@ fn millis(value: Option<&Value>) -> Option<u64> {
         reason = "`as` saturates, and no real time is out of range"
     )]
     let whole = |number: f64| (number >= 0.0).then_some(number as u64);
-    value.as_u64().or_else(|| value.as_f64().and_then(whole))
+    let millis = value.as_u64().or_else(|| value.as_f64().and_then(whole))?;
+    Some(Timestamp::from_millis(millis))
 }
 
 /// Returns an id without a path: `prefix` and a file name, or a name without the prefix.
@@ -297,11 +299,12 @@ mod tests {
             (second.id.as_str(), second.ordinal, &second.role),
             ("x", 2, &Role::Parent)
         );
-        assert_eq!((second.created_at, &second.user_prompt), (Some(5), &None));
-        let child = Continuity::child_of(&view, "c.mp4", None, "three", 9);
+        let at = Timestamp::from_millis;
+        assert_eq!((second.created_at, &second.user_prompt), (Some(at(5)), &None));
+        let child = Continuity::child_of(&view, "c.mp4", None, "three", at(9));
         assert_eq!(
             child.entries[0].created_at,
-            Some(9),
+            Some(at(9)),
             "ima2 uses the time of the child"
         );
     }
@@ -332,7 +335,7 @@ mod tests {
             "c.mp4",
             None,
             "r",
-            1,
+            Timestamp::from_millis(1),
         );
         let ids: Vec<_> = child.entries.iter().map(|entry| entry.id.as_str()).collect();
         assert_eq!(

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::timestamp::Timestamp;
+
 /// The number of entries in a block.
 pub const MAX_ENTRIES: u32 = 4;
 
@@ -60,9 +62,9 @@ pub struct ContinuityEntry {
     /// The prompt that was sent to the video model.
     #[serde(default)]
     pub revised_prompt: Option<String>,
-    /// When the clip was made, in milliseconds since the Unix epoch.
+    /// When the clip was made.
     #[serde(default)]
-    pub created_at: Option<u64>,
+    pub created_at: Option<Timestamp>,
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
@@ -125,7 +127,12 @@ impl Continuity {
     ///
     /// `file_name` is that of the clip (`<millis>_<hex>.mp4`), `revised_prompt` is the prompt that was sent, and
     /// `created_at` is in milliseconds since the Unix epoch.
-    pub fn first(file_name: &str, user_prompt: Option<&str>, revised_prompt: &str, created_at: u64) -> Self {
+    pub fn first(
+        file_name: &str,
+        user_prompt: Option<&str>,
+        revised_prompt: &str,
+        created_at: Timestamp,
+    ) -> Self {
         let stem = stem(file_name);
         Self {
             lineage_id: format!("lineage:{stem}"),
@@ -176,7 +183,7 @@ mod tests {
             "1763812000000_0a1b2c3d.mp4",
             Some("a lamp"),
             "A lamp glows.",
-            1_763_812_000_000,
+            Timestamp::from_millis(1_763_812_000_000),
         );
         assert_eq!(
             serde_json::to_value(&block).unwrap(),
@@ -201,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_missing_user_prompt_is_null() {
-        let block = Continuity::first("a.b.mp4", None, "p", 1);
+        let block = Continuity::first("a.b.mp4", None, "p", Timestamp::from_millis(1));
         let json = serde_json::to_value(&block).unwrap();
         assert_eq!(json["lineageId"], "lineage:a.b");
         assert_eq!(json["entries"][0]["userPrompt"], Value::Null);

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::money::UsdTicks;
+use crate::timestamp::Timestamp;
 
 /// The maximum number of clips that the error for a cycle names.
 const MAX_NAMED: usize = 8;
@@ -40,8 +41,8 @@ pub struct Member {
     pub state: MemberState,
     /// The recorded SHA-256 of the clip's bytes, in hex.
     pub sha256: Option<String>,
-    /// When the clip was made, in milliseconds since the Unix epoch.
-    pub created_at: Option<u64>,
+    /// When the clip was made.
+    pub created_at: Option<Timestamp>,
     /// `generate`, `edit`, `extend`, `continue`, …
     pub operation: Option<String>,
     /// The prompt as the user wrote it.
@@ -372,7 +373,7 @@ mod tests {
             ..ParentLink::default()
         };
         Member {
-            created_at: Some(created_at),
+            created_at: Some(Timestamp::from_millis(created_at)),
             cost: Some(UsdTicks::new(created_at)),
             parents: parents.iter().map(link).collect(),
             ..Member::new(id)

@@ -126,5 +126,5 @@ class Library(BaseLibrary):
         """
 
         return await self._native.spent(
-            optional(_values.milliseconds, "since", since), optional(_values.milliseconds, "before", before)
+            optional(_values.time, "since", since), optional(_values.time, "before", before)
         )

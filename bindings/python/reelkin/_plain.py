@@ -1,7 +1,7 @@
 """Converts records to plain values, as JSON has them, and back.
 
-Durations become seconds, amounts text, paths text, bytes base64, members of enums their value, and JSON text what it contains.
-A variant has its name in the key `type`.
+Durations become seconds, times milliseconds since the Unix epoch, amounts and paths text, bytes base64, members of enums
+their value, and JSON text what it contains. A variant has its name in the key `type`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from ._record import Record, Variant
 
 T = TypeVar("T")
 
+MILLISECOND = datetime.timedelta(milliseconds=1)
 GENERIC = re.compile(r"typing\.(Optional|List|Dict)\[(?:str, )?(.*)\]")
 
 
@@ -46,7 +47,11 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, datetime.timedelta):
         return value.total_seconds()
-    if isinstance(value, (decimal.Decimal, Path)):
+    if isinstance(value, datetime.datetime):
+        return (value - _values.EPOCH) // MILLISECOND
+    if isinstance(value, decimal.Decimal):
+        return f"{value:f}"
+    if isinstance(value, Path):
         return str(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return base64.b64encode(value).decode("ascii")
@@ -128,4 +133,11 @@ def _whole(name: str, value: object) -> int:
     return value
 
 
-CONVERSIONS = {**_values.CONVERSIONS, int: _whole}
+def _time(name: str, value: object) -> datetime.datetime:
+    try:
+        return _values.EPOCH + _whole(name, value) * MILLISECOND
+    except OverflowError:
+        raise ValueError(f"{name} must be a time in milliseconds since 1970, not {value}") from None
+
+
+CONVERSIONS = {**_values.CONVERSIONS, int: _whole, datetime.datetime: _time}

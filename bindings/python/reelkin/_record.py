@@ -19,8 +19,6 @@ from ._typing import Self
 if TYPE_CHECKING:
     from ._native import ClipRecord
 
-EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
-
 # The types of fields that are durations.
 DURATIONS = ("Duration", "Duration?")
 SECRET_FIELDS = frozenset({"api_key", "secret", "upload_url"})
@@ -258,8 +256,7 @@ class PlayableClip(Record):
     @property
     def created_at(self) -> Optional[datetime.datetime]:
         """When the sidecar was written, in UTC."""
-        created = self.record.created_at if self.record else None
-        return None if created is None else EPOCH + datetime.timedelta(milliseconds=created)
+        return self.record.created_at if self.record else None
 
     def _repr_html_(self) -> Optional[str]:
         """Embeds the clip in a video player. Returns `None` for clips without a file or above 16 MiB."""

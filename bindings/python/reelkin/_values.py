@@ -104,14 +104,16 @@ def usd(name: str, value: Usd) -> decimal.Decimal:
         ) from None
 
 
-def milliseconds(name: str, value: datetime.datetime) -> int:
-    """Converts a time to milliseconds since the Unix epoch."""
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+
+
+def time(name: str, value: datetime.datetime) -> datetime.datetime:
+    """Returns a time that a record can have: not before the Unix epoch."""
     if not isinstance(value, datetime.datetime):
         raise type_error(name, value, "a datetime")
     if value.tzinfo is None:
         raise ValueError(f"{name} must have a time zone: use datetime.now(timezone.utc) or value.astimezone()")
-    since = value - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
-    return max(0, since // datetime.timedelta(milliseconds=1))
+    return max(value, EPOCH)
 
 
 def count(name: str, value: int) -> int:

@@ -16,7 +16,7 @@ use crate::client::pipeline::content_checks::{CheckResults, ContentChecks};
 use crate::client::pipeline::images::ReadImages;
 use crate::client::pipeline::planning::PromptPlan;
 use crate::client::pipeline::verify::VerifiedClip;
-use crate::host::now_millis;
+use crate::host;
 use crate::ids::{ClipId, JobId};
 use crate::journal::JobRecord;
 use crate::library::{
@@ -30,6 +30,7 @@ use crate::operation::Operation;
 use crate::provider::FinishedJob;
 use crate::request::{CheckedRequest, CheckedVideo, GenerateRequest, UploadTarget};
 use crate::storage::sha256_hex;
+use crate::timestamp::Timestamp;
 
 /// Holds what the sidecar of a clip will contain, apart from the result of its job.
 ///
@@ -55,7 +56,7 @@ pub(crate) struct ClipDraft {
     #[serde(skip)]
     pub(crate) started: Option<Instant>,
     /// When the work began on the wall clock, in milliseconds since 1970 UTC.
-    began_at: u64,
+    began_at: Timestamp,
     /// Whether the job is known by its id alone.
     pub(crate) picked_up: bool,
     /// The name of an [`Operation`]. Text, because a newer version may know more of them.
@@ -85,7 +86,7 @@ impl Default for ClipDraft {
             warnings: Vec::new(),
             plan: None,
             started: None,
-            began_at: now_millis(),
+            began_at: host::now(),
             picked_up: false,
             operation: Operation::Generate.to_string(),
             source: None,
@@ -154,7 +155,7 @@ impl ClipDraft {
     fn elapsed(&self) -> Duration {
         let elapsed = match self.started {
             Some(started) => started.elapsed(),
-            None => Duration::from_millis(now_millis().saturating_sub(self.began_at)),
+            None => host::now().since(self.began_at),
         };
         Duration::from_millis(u64::try_from(elapsed.as_millis()).unwrap_or(0))
     }
@@ -290,7 +291,7 @@ impl ClipDraft {
         verified: &VerifiedClip,
         results: CheckResults,
     ) -> ClipRecord {
-        let created_at = clip_id.millis().unwrap_or_else(now_millis);
+        let created_at = clip_id.millis().map_or_else(host::now, Timestamp::from_millis);
         let cost = finished.cost;
         let mut delivered = verified.delivered.clone();
         // Without libav nothing was measured, so the duration that the service reports is used.

@@ -23,6 +23,7 @@ use crate::lineage::{
 };
 use crate::operation::Operation;
 use crate::text::truncated;
+use crate::timestamp::Timestamp;
 
 /// The maximum number of concurrent reads of file sizes.
 const CONCURRENT_READS: usize = 16;
@@ -315,7 +316,9 @@ fn member(entries: &[LineageEntry], resolver: &LineageResolver<'_>, index: usize
     let mut member = Member::new(resolver.name(index));
     member.state = entry.map_or(MemberState::Missing, |entry| entry.state);
     member.sha256 = resolver.sha256(index).map(str::to_owned);
-    member.created_at = entry.and_then(|entry| entry.id.millis());
+    member.created_at = entry
+        .and_then(|entry| entry.id.millis())
+        .map(Timestamp::from_millis);
     let parents = resolver.parents[index].iter();
     member.parents = parents
         .map(|parent| parent_link(resolver, index, parent))

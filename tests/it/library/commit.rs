@@ -10,6 +10,7 @@ use reelkin::ErrorKind;
 use reelkin::library::{ClipId, ClipRecord, Library, ListOptions};
 use sha2::{Digest as _, Sha256};
 
+use crate::support::library::at;
 use crate::support::library::empty_library;
 
 /// Returns the sorted names in a folder.
@@ -47,7 +48,7 @@ async fn a_clip_is_hidden_until_it_is_committed() {
     assert_eq!(library.clip(&id).await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(staged.digest().await.unwrap().bytes, 11);
 
-    let clip = staged.commit(ClipRecord::new(7)).await.unwrap();
+    let clip = staged.commit(ClipRecord::new(at(7))).await.unwrap();
     assert_eq!(
         names(folder.path()),
         [".incoming".to_owned(), id.file_name(), id.sidecar_name()]
@@ -91,7 +92,7 @@ async fn a_dropped_staged_clip_is_removed_unless_kept_for_resume() {
         ErrorKind::InvalidRequest
     );
     staged.append(b" whole").await.unwrap();
-    let clip = staged.commit(ClipRecord::new(7)).await.unwrap();
+    let clip = staged.commit(ClipRecord::new(at(7))).await.unwrap();
     assert_eq!(library.read(&clip.id, 100).await.unwrap(), b"half and whole"[..]);
 }
 
@@ -104,7 +105,7 @@ async fn a_commit_overwrites_nothing() {
     assert!(again.to_string().contains("being written already"), "{again}");
     // Another program takes the name during the download.
     fs::write(folder.path().join("a.mp4"), b"old").unwrap();
-    let error = staged.commit(ClipRecord::new(7)).await.unwrap_err();
+    let error = staged.commit(ClipRecord::new(at(7))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Library);
     assert!(error.to_string().contains("the name is taken"), "{error}");
     assert_eq!(fs::read(folder.path().join("a.mp4")).unwrap(), b"old");
@@ -135,7 +136,7 @@ async fn a_commit_overwrites_nothing() {
     let empty = library.stage(&id("c")).await.unwrap();
     assert!(
         empty
-            .commit(ClipRecord::new(7))
+            .commit(ClipRecord::new(at(7)))
             .await
             .unwrap_err()
             .to_string()
@@ -186,7 +187,7 @@ async fn concurrent_tasks_commit_whole_clips() {
                 let mut staged = library.stage(&id).await.expect("stage");
                 staged.append(&vec![number; 100_000]).await.expect("append");
                 staged
-                    .commit(ClipRecord::new(u64::from(number)))
+                    .commit(ClipRecord::new(at(u64::from(number))))
                     .await
                     .expect("commit")
             })
@@ -208,7 +209,7 @@ async fn concurrent_tasks_commit_whole_clips() {
             tokio::spawn(async move {
                 let mut staged = library.stage(&id("one")).await?;
                 staged.append(&vec![number; 100_000]).await?;
-                staged.commit(ClipRecord::new(u64::from(number))).await
+                staged.commit(ClipRecord::new(at(u64::from(number)))).await
             })
         })
         .collect();
@@ -225,7 +226,7 @@ async fn concurrent_tasks_commit_whole_clips() {
         vec![winners[0]; 100_000]
     );
     let record = library.clip("one").await.unwrap().record.unwrap();
-    assert_eq!(record.created_at, Some(u64::from(winners[0])));
+    assert_eq!(record.created_at, Some(at(u64::from(winners[0]))));
 }
 
 /// The sidecar has the hash of the content, however the file was written.
@@ -267,7 +268,7 @@ async fn the_recorded_hash_matches_the_file() {
         }
         staged.append(&some(200, second)).await.unwrap();
         expected.extend(some(200, second));
-        let clip = staged.commit(ClipRecord::new(7)).await.unwrap();
+        let clip = staged.commit(ClipRecord::new(at(7))).await.unwrap();
         let ours = clip.record.unwrap().reelkin.unwrap();
         assert_eq!(library.read(&id, 1 << 23).await.unwrap(), expected, "{number}");
         assert_eq!(ours.bytes, Some(expected.len() as u64), "{number}");
@@ -284,7 +285,7 @@ async fn a_dropped_commit_still_completes() {
     let mut staged = library.stage(&id("a")).await.unwrap();
     staged.append(b"clip").await.unwrap();
     {
-        let mut commit = std::pin::pin!(staged.commit(ClipRecord::new(7)));
+        let mut commit = std::pin::pin!(staged.commit(ClipRecord::new(at(7))));
         assert!(futures_util::poll!(&mut commit).is_pending());
     }
     let began = Instant::now();
@@ -293,7 +294,7 @@ async fn a_dropped_commit_still_completes() {
     }
     assert_eq!(
         library.clip("a").await.unwrap().record.unwrap().created_at,
-        Some(7)
+        Some(at(7))
     );
 }
 
@@ -318,7 +319,7 @@ async fn a_cancelled_write_is_rolled_back() {
     }
     assert!(cancelled > 0);
     staged.append(b"end").await.unwrap();
-    staged.commit(ClipRecord::new(7)).await.unwrap();
+    staged.commit(ClipRecord::new(at(7))).await.unwrap();
     assert_eq!(library.read(&id("a"), 1 << 20).await.unwrap(), b"begin end"[..]);
 }
 
@@ -339,7 +340,7 @@ async fn a_library_in_a_bucket_uses_the_same_names() {
         let mode = scratch.metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700, "only this user may read unfinished clips");
     }
-    let clip = staged.commit(ClipRecord::new(7)).await.unwrap();
+    let clip = staged.commit(ClipRecord::new(at(7))).await.unwrap();
     assert_eq!((clip.path.as_ref(), library.folder()), (None, None));
     assert_eq!(library.clip(&id).await.unwrap(), clip);
     assert_eq!(library.read(&id, 1 << 30).await.unwrap(), bytes);
@@ -363,7 +364,7 @@ async fn a_library_in_a_bucket_uses_the_same_names() {
     drop(staged);
     let mut staged = library.stage(&"my clip".parse().unwrap()).await.unwrap();
     staged.append(b" whole").await.unwrap();
-    let clip = staged.commit(ClipRecord::new(8)).await.unwrap();
+    let clip = staged.commit(ClipRecord::new(at(8))).await.unwrap();
     assert_eq!(library.read(&clip.id, 100).await.unwrap(), b"half whole"[..]);
     let to = tempfile::tempdir().unwrap();
     let copy = library.copy_into(&clip, to.path()).await.unwrap();

@@ -10,6 +10,7 @@ use reelkin::library::{ClipId, ClipRecord, Library, ListOptions};
 
 use crate::support::child::child_process;
 use crate::support::disk::Disk;
+use crate::support::library::at;
 use crate::support::library::empty_library;
 
 const SIZE: usize = 300_000;
@@ -40,7 +41,10 @@ async fn commit(library: &Library, id: &ClipId, byte: u8) -> reelkin::Result<()>
     for chunk in vec![byte; SIZE].chunks(20_000) {
         staged.append(chunk).await?;
     }
-    staged.commit(ClipRecord::new(u64::from(byte))).await.map(drop)
+    staged
+        .commit(ClipRecord::new(at(u64::from(byte))))
+        .await
+        .map(drop)
 }
 
 /// Checks that every clip is whole, and that every sidecar is whole and belongs to its clip.
@@ -59,7 +63,7 @@ async fn check_clips(library: &Library) -> (usize, usize) {
             clips += 1;
             if let Some(record) = clip.record {
                 sidecars += 1;
-                assert_eq!(record.created_at, Some(u64::from(bytes[0])));
+                assert_eq!(record.created_at, Some(at(u64::from(bytes[0]))));
                 assert_eq!(record.reelkin.and_then(|ours| ours.bytes), Some(SIZE as u64));
             }
         }
@@ -195,7 +199,7 @@ async fn a_full_disk_is_reported_and_loses_nothing() {
     let held = staged.settle().await.unwrap();
     assert!(held > 0 && held == fs::metadata(staged.path()).unwrap().len());
     staged.append(&[2; 100]).await.unwrap();
-    let clip = staged.commit(ClipRecord::new(2)).await.unwrap();
+    let clip = staged.commit(ClipRecord::new(at(2))).await.unwrap();
     let bytes = library.read(&clip.id, u64::MAX).await.unwrap();
     assert_eq!(bytes, vec![2; usize::try_from(held).unwrap() + 100]);
     fs::remove_file(clip.sidecar_path().unwrap()).unwrap();
@@ -211,7 +215,7 @@ async fn a_full_disk_is_reported_and_loses_nothing() {
     while !free.is_empty() && fs::write(&filler, &free).is_err() {
         free.truncate(free.len() - 4096);
     }
-    let error = staged.commit(ClipRecord::new(3)).await.unwrap_err();
+    let error = staged.commit(ClipRecord::new(at(3))).await.unwrap_err();
     assert!(
         error
             .to_string()
@@ -225,7 +229,7 @@ async fn a_full_disk_is_reported_and_loses_nothing() {
     fs::remove_file(filler).unwrap();
     assert_eq!(library.clip(&id).await.unwrap().record, None);
     assert_eq!(check_clips(&library).await, (1, 0));
-    library.set_record(&id, ClipRecord::new(3)).await.unwrap();
+    library.set_record(&id, ClipRecord::new(at(3))).await.unwrap();
     assert_eq!(fs::read_dir(folder.path().join(".incoming")).unwrap().count(), 0);
     drop(disk);
 }
@@ -244,7 +248,7 @@ async fn a_read_only_disk_is_readable_and_writes_are_reported() {
         library.writable().await.unwrap_err(),
         library.stage(&"b".parse().unwrap()).await.unwrap_err(),
         library
-            .set_record(&"a".parse().unwrap(), ClipRecord::new(1))
+            .set_record(&"a".parse().unwrap(), ClipRecord::new(at(1)))
             .await
             .unwrap_err(),
         Library::open(folder.path()).unwrap_err(),

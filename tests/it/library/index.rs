@@ -16,6 +16,7 @@ use reelkin::{ClipId, ErrorKind};
 use serde_json::{Value, json};
 
 use crate::support::disk::Disk;
+use crate::support::library::at;
 use crate::support::random::{Rng, env_number};
 
 const START: u64 = 1_763_812_000_000;
@@ -69,7 +70,7 @@ fn inode(path: &Path) -> Option<u64> {
 async fn commit(library: &Library, stem: &str) {
     let mut staged = library.stage(&stem.parse().unwrap()).await.unwrap();
     staged.append(stem.as_bytes()).await.unwrap();
-    staged.commit(ClipRecord::new(1)).await.unwrap();
+    staged.commit(ClipRecord::new(at(1))).await.unwrap();
 }
 
 #[tokio::test]
@@ -97,7 +98,7 @@ async fn pages_and_own_commits_need_no_second_scan() {
         assert_eq!(now.len(), all.len() + usize::try_from(number).unwrap() + 1);
     }
     let id: ClipId = format!("{START}_own").parse().unwrap();
-    library.set_record(&id, ClipRecord::new(2)).await.unwrap();
+    library.set_record(&id, ClipRecord::new(at(2))).await.unwrap();
     let clip = library
         .list(ListOptions {
             limit: 1,
@@ -402,7 +403,7 @@ async fn after_random_changes_the_index_matches_a_scan() {
                     staged.append(b"clip").await.unwrap();
                     let record = serde_json::from_str(&sidecar(&mut rng, &names));
                     staged
-                        .commit(record.unwrap_or_else(|_| ClipRecord::new(1)))
+                        .commit(record.unwrap_or_else(|_| ClipRecord::new(at(1))))
                         .await
                         .unwrap();
                 }

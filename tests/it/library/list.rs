@@ -167,7 +167,10 @@ async fn a_page_of_many_reads_only_its_own_sidecars() {
                 .record
                 .as_ref()
                 .expect("a sidecar");
-            assert_eq!(record.created_at, Some(CLIPS - 1 - number));
+            assert_eq!(
+                record.created_at,
+                Some(reelkin::Timestamp::from_millis(CLIPS - 1 - number))
+            );
         }
         before = page.next;
     }

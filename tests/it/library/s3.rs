@@ -11,6 +11,7 @@ use reelkin::library::{ClipId, ClipRecord, Condition, Library, ListOptions};
 use reelkin::{Clip, ErrorKind, JobState, Result, Settlement};
 
 use crate::support::bench::{Bench, request};
+use crate::support::library::at;
 use crate::support::s3::S3;
 
 /// More than two parts of a multipart upload.
@@ -23,7 +24,7 @@ fn id(name: &str) -> ClipId {
 async fn save(library: &Library, name: &str, bytes: &[u8], created: u64) -> Result<Clip> {
     let mut staged = library.stage(&id(name)).await?;
     staged.append(bytes).await?;
-    staged.commit(ClipRecord::new(created)).await
+    staged.commit(ClipRecord::new(at(created))).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,7 +78,7 @@ async fn a_clip_is_published_with_the_expected_requests() {
     let to = tempfile::tempdir().unwrap();
     let copy = again.copy_into(&large, to.path()).await.unwrap();
     assert_eq!(std::fs::read(copy).unwrap(), bytes);
-    let changed = again.set_record(&small.id, ClipRecord::new(9)).await.unwrap();
+    let changed = again.set_record(&small.id, ClipRecord::new(at(9))).await.unwrap();
     assert_eq!(library.clip("small").await.unwrap(), changed);
 }
 
@@ -143,7 +144,7 @@ async fn of_two_writers_of_one_name_exactly_one_succeeds() {
                 // Both have found the name free before either of them writes.
                 let mut staged = library.stage(&id(&name)).await?;
                 staged.append(&bytes).await?;
-                staged.commit(ClipRecord::new(u64::from(value))).await
+                staged.commit(ClipRecord::new(at(u64::from(value)))).await
             }
         };
         let both = futures_util::future::join(save(1), save(2)).await;
@@ -212,7 +213,7 @@ async fn a_lost_reply_is_not_mistaken_for_another_writer() {
     let mut staged = library.stage(&id("late")).await.unwrap();
     staged.append(b"clip").await.unwrap();
     s3.fault("PUT", 2, 0, "");
-    staged.commit(ClipRecord::new(1)).await.unwrap();
+    staged.commit(ClipRecord::new(at(1))).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

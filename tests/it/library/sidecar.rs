@@ -10,6 +10,7 @@ use reelkin::lineage::{Continuity, Role};
 use reelkin::{ErrorKind, UsdTicks};
 use serde_json::{Value, json};
 
+use crate::support::library::at;
 use crate::support::library::empty_library;
 
 fn continuity(file: &str, user: &Value, revised: &str, at: u64) -> Value {
@@ -176,9 +177,9 @@ fn a_url_is_summarized_without_its_signature() {
 
 #[test]
 fn a_written_record_has_a_fixed_field_order() {
-    let mut record = ClipRecord::new(1_763_812_000_000);
+    let mut record = ClipRecord::new(at(1_763_812_000_000));
     record.prompt = Some("p".to_owned());
-    record.video_continuity = Some(Continuity::first("1_a.mp4", None, "p", 1_763_812_000_000));
+    record.video_continuity = Some(Continuity::first("1_a.mp4", None, "p", at(1_763_812_000_000)));
     let ours = record.reelkin.as_mut().unwrap();
     ours.version = Some("0".to_owned());
     ours.delivery = Some(DeliveryReport::compare(
@@ -285,7 +286,7 @@ async fn a_record_can_be_written_to_an_existing_clip() {
     let (folder, library) = empty_library();
     fs::write(folder.path().join("a.mp4"), b"clip").unwrap();
     let id = library.clip("a").await.unwrap().id;
-    let mut record = ClipRecord::new(5);
+    let mut record = ClipRecord::new(at(5));
     record.prompt = Some("first".to_owned());
     library.set_record(&id, record.clone()).await.unwrap();
     record.prompt = Some("second".to_owned());
@@ -295,11 +296,11 @@ async fn a_record_can_be_written_to_an_existing_clip() {
 
     let missing = "b".parse().unwrap();
     let error = library
-        .set_record(&missing, ClipRecord::new(5))
+        .set_record(&missing, ClipRecord::new(at(5)))
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    let mut large = ClipRecord::new(5);
+    let mut large = ClipRecord::new(at(5));
     large.prompt = Some("x".repeat(MAX_SIDECAR_BYTES));
     let error = library.set_record(&id, large).await.unwrap_err();
     assert!(error.to_string().contains("4 MiB"), "{error}");

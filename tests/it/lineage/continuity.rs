@@ -9,13 +9,14 @@ use reelkin::lineage::{Continuity, Role};
 use serde_json::{Value, json};
 
 use crate::lineage::library::{FIXTURES, child, golden};
+use crate::support::library::at;
 use crate::support::library::empty_library;
 
 async fn first(library: &Library, id: &str) -> Clip {
     let id: ClipId = id.parse().unwrap();
-    let mut record = ClipRecord::new(id.millis().unwrap_or(1));
+    let mut record = ClipRecord::new(at(id.millis().unwrap_or(1)));
     record.revised_prompt = Some("The first.".to_owned());
-    record.video_continuity = Some(Continuity::first(&id.file_name(), None, "The first.", 1));
+    record.video_continuity = Some(Continuity::first(&id.file_name(), None, "The first.", at(1)));
     let mut staged = library.stage(&id).await.unwrap();
     staged.append(format!("bytes of {id}").as_bytes()).await.unwrap();
     staged.commit(record).await.unwrap()
@@ -251,7 +252,7 @@ async fn parents_without_a_sidecar_deleted_or_changed_are_still_recorded() {
     fs::remove_file(folder.path().join("bare.mp4")).unwrap();
     let error = library.parent(&clip).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    let mut record = ClipRecord::new(7);
+    let mut record = ClipRecord::new(at(7));
     record.prompt = Some("sent".to_owned());
     parent.write_into(&mut record, &"c".parse().unwrap(), "continue", None);
     let block = record.video_continuity.unwrap();
@@ -286,7 +287,7 @@ async fn parents_without_a_sidecar_deleted_or_changed_are_still_recorded() {
         "{:?}",
         parent.warnings
     );
-    let mut record = ClipRecord::new(7);
+    let mut record = ClipRecord::new(at(7));
     parent.write_into(&mut record, &"c".parse().unwrap(), "edit", None);
     assert_eq!(record.reelkin.unwrap().warnings, Some(parent.warnings));
 }

@@ -10,6 +10,7 @@ use reelkin::{ErrorKind, UsdTicks};
 use serde_json::{Value, json};
 
 use crate::lineage::library::{child, golden};
+use crate::support::library::at;
 use crate::support::library::empty_library;
 
 fn ids<'a>(members: impl IntoIterator<Item = &'a Member>) -> Vec<&'a str> {
@@ -311,7 +312,7 @@ async fn copies_and_parents_with_equal_bytes_are_distinguished() {
     line(&library, folder.path(), 2).await;
     // An edit that returned the bytes of its parent.
     let parent = library.parent(&library.clip("c01").await.unwrap()).await.unwrap();
-    let mut record = reelkin::library::ClipRecord::new(9);
+    let mut record = reelkin::library::ClipRecord::new(at(9));
     parent.write_into(&mut record, &"same".parse().unwrap(), "edit", None);
     let mut staged = library.stage(&"same".parse().unwrap()).await.unwrap();
     staged.append(b"bytes of c01").await.unwrap();
@@ -394,12 +395,12 @@ async fn verify_reports_the_condition_of_each_clip() {
 #[test]
 fn exports_are_escaped_and_stable() {
     let mut root = Member::new("1763812000000_0a1b2c3d");
-    root.created_at = Some(1);
+    root.created_at = Some(at(1));
     root.operation = Some("generate".to_owned());
     root.user_prompt = Some("a \"lamp\"]\n  --> c9; <b>\\ żółw & 🐢 #quot;".to_owned());
     root.cost = Some(UsdTicks::new(5));
     let mut edited = Member::new("b");
-    edited.created_at = Some(2);
+    edited.created_at = Some(at(2));
     edited.operation = Some("edit".to_owned());
     edited.user_prompt = Some("word ".repeat(40));
     let link = |id: &str, relation: &str| {

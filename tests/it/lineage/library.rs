@@ -1,5 +1,6 @@
 //! A library of ima2-gen, and children of its clips.
 
+use crate::support::library::at;
 use std::fs;
 use std::path::Path;
 
@@ -27,7 +28,7 @@ pub fn golden() -> (tempfile::TempDir, Library) {
 pub async fn child(library: &Library, parent: &Clip, id: &str, relation: &str, words: &str) -> Result<Clip> {
     let id: ClipId = id.parse()?;
     let parent = library.parent(parent).await?;
-    let mut record = ClipRecord::new(id.millis().unwrap_or(1));
+    let mut record = ClipRecord::new(at(id.millis().unwrap_or(1)));
     record.user_prompt = Some(words.to_owned());
     record.prompt = Some(words.to_owned());
     record.revised_prompt = Some(format!("{words}, revised."));

@@ -13,6 +13,7 @@ use reelkin::{
 
 use crate::support::bench::{Bench, ms, polls_until, request};
 use crate::support::journal::ledger;
+use crate::support::library::at;
 use crate::support::outcomes::{counts, generate};
 use crate::support::program::{GENERATE, Program};
 
@@ -295,13 +296,16 @@ async fn spending_is_summed_over_the_given_period() {
     assert!(first.id.millis().unwrap() < cut);
     let all = client.spent(..).await.unwrap();
     assert_eq!(all.requests, 2);
-    assert_eq!(client.spent(..0).await.unwrap().requests, 0);
-    assert_eq!(client.spent(0..u64::MAX).await.unwrap().requests, 2);
-    assert_eq!(client.spent(cut + 10_000_000..).await.unwrap().requests, 0);
+    assert_eq!(client.spent(..at(0)).await.unwrap().requests, 0);
+    assert_eq!(client.spent(at(0)..at(u64::MAX)).await.unwrap().requests, 2);
+    assert_eq!(client.spent(at(cut + 10_000_000)..).await.unwrap().requests, 0);
     let day = 86_400_000;
     let today = cut - cut % day;
-    assert_eq!(client.spent(today - day..today).await.unwrap().requests, 0);
-    assert!(client.spent(today..today + day).await.unwrap().requests >= 1);
+    assert_eq!(
+        client.spent(at(today - day)..at(today)).await.unwrap().requests,
+        0
+    );
+    assert!(client.spent(at(today)..at(today + day)).await.unwrap().requests >= 1);
 }
 
 // Requirement: field study of other clients, report 5.

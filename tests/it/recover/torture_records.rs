@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use crate::support::audit::{JournalFiles, closing_audit, recover};
 use crate::support::bench::{Bench, PENDING, ms, polls_until, wait_until};
 use crate::support::counting_store::CountingStore;
+use crate::support::library::at;
 use crate::support::program::Program;
 
 /// Returns a library with paid jobs that nobody waits for, and no saved clip.
@@ -163,7 +164,7 @@ async fn records_with_any_timestamp_are_recovered_and_counted() {
             .replace(record.id.as_str(), &id)
             .replace(clip.as_str(), &format!("{time}_{digits}"));
         let text = text.replace(
-            &format!("\"created_at\": {}", record.created_at),
+            &format!("\"created_at\": {}", record.created_at.as_millis()),
             &format!("\"created_at\": {}", time.parse::<u64>().unwrap()),
         );
         let name = path
@@ -193,7 +194,7 @@ async fn records_with_any_timestamp_are_recovered_and_counted() {
     let spent = client.spent(..).await.unwrap();
     assert_eq!((spent.requests, spent.reserved.ticks()), (4, 0));
     for (time, day) in times.iter().zip(days) {
-        let time = time.parse::<u64>().unwrap();
+        let time = at(time.parse().unwrap());
         assert_eq!(client.spent(time..=time).await.unwrap().requests, 1, "{day}");
     }
     drop(client);

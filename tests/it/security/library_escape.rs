@@ -15,6 +15,7 @@ use reelkin::JobId;
 use reelkin::library::{ClipId, ClipRecord, Library, ListOptions};
 use serde_json::json;
 
+use crate::support::library::at;
 use crate::support::random::Rng;
 
 /// A word in every file outside, which shows that one of them was read.
@@ -179,7 +180,7 @@ async fn try_name(library: &Library, name: &str) -> String {
     {
         log(&library.read(&id, 1 << 20).await);
         log(&library.digest(&id).await);
-        log(&library.set_record(&id, ClipRecord::new(1)).await);
+        log(&library.set_record(&id, ClipRecord::new(at(1))).await);
         match library.stage(&id).await {
             Ok(mut staged) => {
                 log(&staged.append(b"new").await);
@@ -188,7 +189,7 @@ async fn try_name(library: &Library, name: &str) -> String {
                     "{}",
                     staged.path().display()
                 );
-                log(&staged.commit(ClipRecord::new(1)).await);
+                log(&staged.commit(ClipRecord::new(at(1))).await);
             }
             Err(error) => log(&error),
         }

@@ -45,7 +45,7 @@ async fn a_broken_connection_is_charged_once() {
         let record = bench.client().library().job_record(&record_id).await.unwrap();
         assert_eq!(record.state, JobState::Unknown, "{fault}");
         assert_eq!(record.request_sha256.unwrap().len(), 64);
-        assert!(record.created_at > 0 && record.changed_at >= record.created_at);
+        assert!(record.created_at > reelkin::Timestamp::default() && record.changed_at >= record.created_at);
     }
 }
 

@@ -9,3 +9,8 @@ pub(crate) fn empty_library() -> (TempDir, Library) {
     let library = Library::open(folder.path()).unwrap();
     (folder, library)
 }
+
+/// Returns a time in milliseconds since the Unix epoch.
+pub(crate) fn at(millis: u64) -> reelkin::Timestamp {
+    reelkin::Timestamp::from_millis(millis)
+}

@@ -115,7 +115,7 @@ public final class Library: Sendable {
 
     /// Returns what was spent on requests started at or after `from` and before `before`. A `nil` bound is open.
     public func spent(from: Date? = nil, before: Date? = nil) async throws -> Spent {
-        try await core.spent(from: from?.milliseconds, before: before?.milliseconds)
+        try await core.spent(from: from, before: before)
     }
 }
 
@@ -190,16 +190,4 @@ public final class Family: Sendable {
     public func toMermaid() -> String { core.toMermaid() }
     /// Formats the family as a Graphviz graph.
     public func toGraphviz() -> String { core.toGraphviz() }
-}
-
-extension Date {
-    /// The milliseconds since the Unix epoch, or 0 for earlier dates.
-    var milliseconds: UInt64 {
-        UInt64(exactly: max(0, min(timeIntervalSince1970 * 1000, 0x1p62)).rounded()) ?? 0
-    }
-
-    /// Creates a date from a time of a record, in milliseconds since the Unix epoch.
-    public init(milliseconds: UInt64) {
-        self.init(timeIntervalSince1970: Double(milliseconds) / 1000)
-    }
 }

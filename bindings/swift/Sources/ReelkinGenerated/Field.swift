@@ -1,7 +1,8 @@
 import Foundation
 
-// How the fields of records are encoded. The JSON is the same in all languages: durations are seconds, amounts and paths
-// are text, bytes are base64, and keys are in snake_case. adapt/codable.pl writes the conformances of the records.
+// How the fields of records are encoded. The JSON is the same in all languages: durations are seconds, times are
+// milliseconds since the Unix epoch, amounts and paths are text, bytes are base64, and keys are in snake_case.
+// adapt/codable.pl writes the conformances of the records.
 
 /// A type of a field.
 protocol Field {

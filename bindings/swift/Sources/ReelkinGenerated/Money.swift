@@ -13,10 +13,12 @@ func ticks(dollars: Decimal) -> UInt64 {
     UInt64((dollars * ticksPerDollar).description) ?? 0
 }
 
-/// Formats an amount with all its 10 decimals, as the other languages do.
+/// Formats an amount with at least two decimals, as the other languages do.
 func amountText(_ amount: Decimal) -> String {
     guard let ticks = UInt64((amount * ticksPerDollar).description) else { return amount.description }
     let (dollars, fraction) = ticks.quotientAndRemainder(dividingBy: 10_000_000_000)
-    let digits = String(fraction)
-    return "\(dollars)." + String(repeating: "0", count: 10 - digits.count) + digits
+    let text = String(fraction)
+    var digits = String(repeating: "0", count: 10 - text.count) + text
+    while digits.count > 2 && digits.last == "0" { digits.removeLast() }
+    return "\(dollars).\(digits)"
 }

@@ -50,11 +50,11 @@ final class CodableTests: XCTestCase {
 
             let json = try plain(storm)
             XCTAssertEqual(json["path"]?.string, storm.path?.path)
-            XCTAssertEqual(json["record"]?["reelkin"]?["cost"]?.string, "0.0720000000")
+            XCTAssertEqual(json["record"]?["reelkin"]?["cost"]?.string, "0.072")
             XCTAssertEqual(json["record"]?["reelkin"]?["operation"], "continue")
             XCTAssertNotNil(json["record"]?["extra"]?["clientNodeId"])
             XCTAssertEqual(try plain(PollPolicy.default)["deadline"], 900)
-            XCTAssertEqual(try plain(Settlement.lost(Decimal(string: "0.1")!)), ["type": "Lost", "value": "0.1000000000"])
+            XCTAssertEqual(try plain(Settlement.lost(Decimal(string: "0.1")!)), ["type": "Lost", "value": "0.10"])
             XCTAssertEqual(try plain([Validation.off]), ["off"])
         }
     }

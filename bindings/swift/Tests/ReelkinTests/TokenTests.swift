@@ -34,7 +34,7 @@ final class TokenTests: XCTestCase {
 
     func testOneTokenIsEnoughForAJob() async throws {
         try await inStudio { studio in
-            let (counter, key) = (Counter(), try studio.sandbox.apiKey)
+            let (counter, key) = (Counter(), studio.sandbox.apiKey)
             let source: @Sendable () async throws -> AccessToken = {
                 await counter.call()
                 return AccessToken(secret: key, expiresIn: .seconds(3600))
@@ -51,7 +51,7 @@ final class TokenTests: XCTestCase {
 
     func testATokenWithoutALifetimeIsUsedForOneRequest() async throws {
         try await inStudio { studio in
-            let (counter, key) = (Counter(), try studio.sandbox.apiKey)
+            let (counter, key) = (Counter(), studio.sandbox.apiKey)
             let source: @Sendable () async throws -> AccessToken = {
                 await counter.call()
                 return AccessToken(secret: key)

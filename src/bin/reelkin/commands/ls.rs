@@ -1,11 +1,11 @@
 //! `reelkin ls`.
 
 use std::fmt::Write as _;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use clap::Args;
 use reelkin::library::{Entry, ListOptions};
-use reelkin::{ClipId, Library, Spent, UsdTicks};
+use reelkin::{ClipId, Library, Spent, Timestamp, UsdTicks};
 use serde_json::{Value, json};
 
 use crate::args::GlobalArgs;
@@ -68,11 +68,10 @@ pub(crate) fn run(global: &GlobalArgs, args: &LsArgs) -> CommandResult {
     Ok(ExitCode::Success)
 }
 
-/// Returns the start of the current day in UTC, in milliseconds since the Unix epoch.
-fn start_of_today() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let days = since.as_secs() / 86_400;
-    days * 86_400_000
+/// Returns the start of the current day in UTC.
+fn start_of_today() -> Timestamp {
+    let now = Timestamp::from(SystemTime::now()).as_millis();
+    Timestamp::from_millis(now - now % 86_400_000)
 }
 
 fn spent_line(when: &str, spent: &Spent) -> String {

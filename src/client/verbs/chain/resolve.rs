@@ -5,7 +5,7 @@
 use crate::client::VideoClient;
 use crate::client::pipeline::clip_source::{self, ClipSource, LocalClip};
 use crate::error::{Error, Result};
-use crate::host::now_millis;
+use crate::host;
 use crate::library::{ChainOrigin, ChainRecord, ChainStep, ChainStepState};
 use crate::money::UsdTicks;
 use crate::request::{
@@ -150,7 +150,7 @@ impl HashedRequest {
                 }
                 let created_at = recorded
                     .as_ref()
-                    .map_or_else(now_millis, |recorded| recorded.created_at);
+                    .map_or_else(host::now, |recorded| recorded.created_at);
                 let mut record = ChainRecord::new(id, created_at, origin, steps);
                 record.budget = budget.or(recorded.and_then(|recorded| recorded.budget));
                 Ok(ResolvedChain {

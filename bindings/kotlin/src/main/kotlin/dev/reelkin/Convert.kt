@@ -4,11 +4,12 @@ import java.math.BigDecimal
 import java.nio.ByteBuffer
 import java.nio.CharBuffer
 import java.nio.charset.CharacterCodingException
+import java.time.Instant
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.nanoseconds
 import kotlin.time.Duration.Companion.seconds
 
-// Conversions of money, durations and text for the generated code.
+// Conversions of money, times, durations and text for the generated code.
 
 /** Number of decimals of an amount in dollars: a tick is 1e-10 USD. */
 private const val TICK_DIGITS = 10
@@ -29,6 +30,19 @@ internal fun ticks(dollars: BigDecimal): ULong {
         )
     }
     return ticks.toBigIntegerExact().toString().toULong()
+}
+
+private val MAX_TIME: Instant = Instant.parse("9999-12-31T23:59:59.999Z")
+
+/** Converts a time of a record, which can be any number. The latest time that is accepted stands for all later ones. */
+internal fun instant(millis: ULong): Instant =
+    Instant.ofEpochMilli(millis.coerceAtMost(MAX_TIME.toEpochMilli().toULong()).toLong())
+
+internal fun millis(time: Instant): ULong {
+    if (time < Instant.EPOCH || time > MAX_TIME) {
+        throw VideoError.invalidRequest("convert $time to a time: it must be in the years 1970 to 9999")
+    }
+    return time.toEpochMilli().toULong()
 }
 
 internal object FfiConverterDuration : FfiConverterRustBuffer<Duration> {

@@ -82,7 +82,7 @@ public class Library internal constructor(private val native: NativeLibrary) {
 
     /** Returns what was spent on requests started at or after [from] and before [before]. A `null` bound is open. */
     public suspend fun spent(from: Instant? = null, before: Instant? = null): Spent =
-        native.spent(from?.millis(), (before ?: MAX_TIME).millis())
+        native.spent(from, before)
 
     override fun toString(): String = "Library(${folder ?: "in a bucket"})"
 
@@ -103,12 +103,3 @@ public class Library internal constructor(private val native: NativeLibrary) {
 
 /** The total of what was paid, estimated and reserved. */
 public val Spent.total: BigDecimal get() = paid + estimated + reserved
-
-private val MAX_TIME: Instant = Instant.parse("9999-12-31T23:59:59.999Z")
-
-private fun Instant.millis(): ULong {
-    if (this < Instant.EPOCH || this > MAX_TIME) {
-        throw VideoError.invalidRequest("read what was spent: times must be in the years 1970 to 9999, not $this")
-    }
-    return toEpochMilli().toULong()
-}
