@@ -142,7 +142,10 @@ fn measure(clips: usize, times: usize) {
         run.block_on(async {
             let mut staged = library.stage(&name(number).parse().unwrap()).await.unwrap();
             staged.append(b"bytes").await.unwrap();
-            staged.commit(ClipRecord::new(1)).await.unwrap();
+            staged
+                .commit(ClipRecord::new(reelkin::Timestamp::from_millis(1)))
+                .await
+                .unwrap();
         });
     };
     let pages = pairs(times, root, save, || {

@@ -15,11 +15,12 @@ use std::path::{Path, PathBuf};
 /// Every module, and the modules that it may use.
 const TABLE: &[(&str, &[&str])] = &[
     ("book", &[]),
-    ("host", &[]),
+    ("host", &["timestamp"]),
     ("mutation", &[]),
     ("operation", &[]),
     ("sync", &[]),
     ("text", &[]),
+    ("timestamp", &[]),
     ("backoff", &["host"]),
     ("ids", &["host", "text"]),
     ("error", &["ids"]),
@@ -72,9 +73,10 @@ const TABLE: &[(&str, &[&str])] = &[
             "storage",
             "sync",
             "text",
+            "timestamp",
         ],
     ),
-    ("lineage", &["error", "ids", "money", "text"]),
+    ("lineage", &["error", "ids", "money", "text", "timestamp"]),
     (
         "library",
         &[
@@ -89,6 +91,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "similarity",
             "storage",
             "text",
+            "timestamp",
         ],
     ),
     ("picture", &[]),
@@ -134,6 +137,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "stop",
             "storage",
             "telemetry",
+            "timestamp",
         ],
     ),
     ("sandbox", &["error", "media", "sync"]),

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
@@ -188,7 +188,7 @@ impl Subscriber for Bridge {
             },
             logger: if is_http { "reelkin.http" } else { "reelkin" }.to_owned(),
             message: text.message + &text.fields,
-            time: crate::host::now(),
+            time: SystemTime::now().into(),
         });
     }
 
