@@ -23,9 +23,9 @@ HISTORY = {ROOT / "CHANGELOG.md"}
 # The page that names tests.
 RELIABILITY = BOOK / "reference" / "reliability.md"
 # The first word after the opening fence of a code block.
-LANGUAGES = {"rust", "sh", "console", "text", "toml", "json", "python", "kotlin", "swift", "xml", "mermaid"}
+LANGUAGES = {"rust", "sh", "console", "text", "toml", "json", "python", "kotlin", "java", "swift", "xml", "mermaid"}
 # The marks that docs/src/introduction.md explains.
-MARKS = {"rust": {"", "no_run"}, "sh": {"", "install", "service"}}
+MARKS = {"rust": {"", "no_run"}, "python": {"", "pytest"}, "sh": {"", "install", "service"}}
 # The file that makes the Rust blocks of the book doctests.
 DOCTESTS = ROOT / "src" / "book.rs"
 # Folders at the root of the repository. A name in backticks that begins with one of them is a path.

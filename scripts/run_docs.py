@@ -179,16 +179,28 @@ def run_shell(page: Path, blocks: list[Block], folder: Path, program: Path) -> O
 
 
 def run_python(page: Path, blocks: list[Block], folder: Path, python: Path) -> Optional[str]:
-    """Runs the Python blocks as one script. They start their own sandbox, and there is no key for the service."""
-    chosen = [block for block in blocks if block.language == "python"]
-    if not chosen:
+    """Runs the Python blocks as one script. They start their own sandbox, and there is no key for the service.
+
+    A block with the mark `pytest` is a file of tests.
+    """
+    marked = [block for block in blocks if block.language == "python"]
+    chosen = [block for block in marked if not block.mark]
+    if not marked:
         return None
     with tempfile.TemporaryDirectory(prefix="reelkin-docs-") as extra:
         script = Path(extra) / page.name
         separate = r"import sys; [(file.write('\x1e'), file.flush()) for file in (sys.stdout, sys.stderr)]"
         script.write_text(in_place(page, chosen, separate), encoding="utf-8")
         run_session([str(python), str(script)], chosen, folder, clean_environment(extra))
-    return f"{len(chosen)} python run"
+        for block in marked:
+            if block.mark == "pytest":
+                tests = Path(extra) / "test_block.py"
+                tests.write_text("\n".join(block.code), encoding="utf-8")
+                command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tests)]
+                ended = run(command, folder, clean_environment(extra), BLOCK_DEADLINE)
+                if ended.code != 0:
+                    raise Failure(block.line, "has tests that fail", ended.stdout)
+    return f"{len(marked)} python run"
 
 
 # Runs the chosen blocks of a page in a folder with a program. Returns what was done: `None` if there are none.
