@@ -396,7 +396,7 @@ def _stub(tree: ast.Module, variants: dict[str, dict[str, str]]) -> Iterator[str
 
 def _is_alias(node: ast.Assign) -> bool:
     target, value = ast.unparse(node.targets[0]), ast.unparse(node.value)
-    return not _is_private(target) and re.fullmatch(r"[\w.]+(\[\w+\])?", value) is not None and target[0].isupper()
+    return not _is_private(target) and re.fullmatch(r"[\w.]+(\[[\w., ]+\])?", value) is not None and target[0].isupper()
 
 
 def _docstring(node: ast.AST, indent: str) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Converts records to plain values, as JSON has them, and back.
 
-Durations become seconds, times milliseconds since the Unix epoch, amounts and paths text, bytes base64, members of enums
-their value, and JSON text what it contains. A variant has its name in the key `type`.
+Durations become seconds, times milliseconds since the Unix epoch, amounts and paths text, bytes base64, and members of
+enums their value. A variant has its name in the key `type`.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def to_plain(record: Record) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     if record._variant is not None:
         plain["type"] = record._variant
-    for (name, kind), value in zip(record._fields.items(), record._field_values()):
-        plain[name] = json.loads(value) if value is not None and kind.startswith("Json") else _plain(value)
+    for name, value in zip(record._fields, record._field_values()):
+        plain[name] = _plain(value)
     return plain
 
 
@@ -96,7 +96,9 @@ def _value(kind: str, plain: Any, where: str) -> Any:
     if generic:
         return {key: _value(generic[2], item, f"{where}.{key}") for key, item in _expect(dict, plain, where).items()}
     if kind.startswith("Json"):
-        return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+        value = _expect(dict, plain, where) if kind == "JsonObject" else plain
+        # A copy, and an error for what JSON does not have.
+        return json.loads(json.dumps(value, allow_nan=False))
     if kind == "VideoError":
         details = from_plain(_native.ErrorDetails, plain, where)
         return _errors.class_of(details.code)(details)

@@ -102,7 +102,7 @@ def make_clip(
         job_id: The id of the job that made the clip.
     """
     reelkin = ReelkinRecord(
-        cost=optional(_values.usd, "cost", cost), job_id=optional(_values.text, "job_id", job_id), extra="{}"
+        cost=optional(_values.usd, "cost", cost), job_id=optional(_values.text, "job_id", job_id), extra={}
     )
     file = None if path is None else Path(_values.path("path", path))
     return Clip(
@@ -113,6 +113,6 @@ def make_clip(
             prompt=optional(_values.text, "prompt", prompt),
             user_prompt=prompt,
             reelkin=reelkin,
-            extra="{}",
+            extra={},
         ),
     )

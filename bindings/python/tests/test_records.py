@@ -146,7 +146,10 @@ def test_records_become_json_and_back(studio: Studio) -> None:
             plain = storm.to_dict()
             assert plain["path"] == str(storm.path)
             assert plain["record"]["reelkin"]["cost"] == str(storm.cost)
-            # JSON text is parsed.
+            # JSON of a sidecar is parsed, in records too.
+            assert storm.record is not None and storm.record.reelkin is not None
+            assert (storm.record.reelkin.request or {})["model"] == storm.record.model
+            assert storm.record.extra["clientNodeId"] is None
             assert plain["record"]["reelkin"]["request"]["prompt"] and "clientNodeId" in plain["record"]["extra"]
 
     asyncio.run(run())
