@@ -25,10 +25,12 @@ how=(--locked --profile packaged --features ffi,cli)
 smaller=(-C llvm-args=-inline-threshold=25)
 # Merges identical functions. Requires lld, Rust's default linker on this platform since 1.90.
 [ "$(uname -sm)" != "Linux x86_64" ] || smaller+=(-C link-arg=-Wl,--icf=all)
-older=()
-# Only for this library. Programs link libgcc_s, which needs the glibc of its own system.
-[ "$(uname -s)" != Linux ] || older=(-C "link-arg=-L$(bindings/glibc/build.sh)")
-"${with[@]}" cargo rustc "${how[@]}" --lib --crate-type cdylib -- "${smaller[@]}" "${older[@]}" >&2
+# Only for the library. Programs link libgcc_s, which needs the glibc of its own system, as the system's FFmpeg does.
+if [ "$(uname -s)" = Linux ] && [ "$target" = "$PWD/target/packaged" ]; then
+    stubs=$(bindings/glibc/build.sh)
+    smaller+=(-C "link-arg=-L$stubs")
+fi
+"${with[@]}" cargo rustc "${how[@]}" --lib --crate-type cdylib -- "${smaller[@]}" >&2
 # Linking takes several minutes.
 ! $program || "${with[@]}" cargo build "${how[@]}" --bin reelkin >&2
 # With an example, cargo resolves the same features as for the tests, so that the dependencies are already built.

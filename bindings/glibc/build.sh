@@ -21,12 +21,20 @@ cache=$(cd "$here/../.." && pwd)/.cache/glibc
 say() { echo "glibc: $*" >&2; }
 
 machine=$(cc -dumpmachine)
-target=${machine%%-*}-linux-gnu.$glibc
+case $machine in
+x86_64-*linux-gnu | aarch64-*linux-gnu) target=${machine%%-*}-linux-gnu.$glibc ;;
+*) say "there are stubs for x86_64 and aarch64 with glibc, not for $machine"; exit 1 ;;
+esac
 key=$({ cat "$here/build.sh" "$here/missing.c"; echo "$machine"; cc --version; } | sha256sum | cut -c1-16)
 done_in=$cache/$key
 [ ! -e "$done_in" ] || { echo "$done_in"; exit 0; }
 
 mkdir -p "$cache"
+# A concurrent run waits for the first one. What an earlier run left behind when it was killed is removed.
+exec 9>"$cache/lock"
+flock 9
+[ ! -e "$done_in" ] || { echo "$done_in"; exit 0; }
+rm -rf "$cache"/work.*
 work=$(mktemp -d "$cache/work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
@@ -51,5 +59,5 @@ ar rcs "$work/stubs/libmissing.a" "$work/missing.o"
 echo 'GROUP(libc.so.6 libc_nonshared.a libmissing.a AS_NEEDED(libld.so.2))' >"$work/stubs/libc.so"
 chmod 644 "$work"/stubs/*
 
-[ -e "$done_in" ] || mv "$work/stubs" "$done_in"
+mv "$work/stubs" "$done_in"
 echo "$done_in"

@@ -12,4 +12,5 @@ manifest=$package/Package.swift
 old='path: "ReelkinGeneratedFFI.xcframework"'
 text=$(<"$manifest")
 [[ $text == *"$old"* ]] || { echo "no binary target with a path in $manifest" >&2; exit 1; }
-printf '%s\n' "${text/"$old"/"url: \"$url\", checksum: \"$checksum\""}" >"$manifest"
+new="url: \"$url\", checksum: \"$checksum\""
+printf '%s\n' "${text%%"$old"*}$new${text#*"$old"}" >"$manifest"

@@ -43,19 +43,27 @@ public enum ReelkinLog {
 
 /// Takes the records from the native library, on a thread that runs while there is a handler.
 // Safe to share, because every property is only used under the lock.
-private final class LogThread: @unchecked Sendable {
+final class LogThread: @unchecked Sendable {
+    typealias Handler = @Sendable (LogRecord) -> Void
+
     static let shared = LogThread()
     /// How long the thread waits before it looks whether there still is a handler.
     private static let wait = Duration.seconds(5)
+    /// How long the end of the process waits for a handler, in seconds.
+    private static let longestEnd = 2.0
 
     private let lock = NSLock()
-    private var handler: (@Sendable (LogRecord) -> Void)?
+    private var handler: Handler?
+    private var level = LogLevel.info
     private var isRunning = false
+    // Held while records are passed on, one after another. Not `lock`, because a handler can set another one.
+    private let delivery = NSLock()
 
-    func set(_ level: LogLevel, _ handler: (@Sendable (LogRecord) -> Void)?) {
+    func set(_ level: LogLevel, _ handler: Handler?) {
         lock.lock()
         defer { lock.unlock() }
         self.handler = handler
+        self.level = level
         setLogLevel(level: handler == nil ? nil : level)
         if handler != nil && !isRunning {
             isRunning = true
@@ -63,21 +71,59 @@ private final class LogThread: @unchecked Sendable {
         }
     }
 
+    /// Passes on what is left, when the process ends.
+    func finish() {
+        if delivery.lock(before: Date(timeIntervalSinceNow: Self.longestEnd)) {
+            deliver()
+            delivery.unlock()
+        }
+    }
+
     private func run() {
-        while current() != nil {
+        while continues() {
             guard waitForLogRecords(longest: Self.wait) else { continue }
-            // It may have been replaced during the wait.
-            if let handler = current() {
-                takeLogRecords().forEach(handler)
+            delivery.lock()
+            #if canImport(ObjectiveC)
+                autoreleasepool { deliver() }
+            #else
+                deliver()
+            #endif
+            delivery.unlock()
+        }
+    }
+
+    private func deliver() {
+        for record in takeLogRecords() {
+            // It may have been replaced since the record was made.
+            if let (handler, level) = current(), record.level.rank <= level.rank {
+                handler(record)
             }
         }
     }
 
-    /// Returns the handler. Without one, the thread ends.
-    private func current() -> (@Sendable (LogRecord) -> Void)? {
+    private func current() -> (Handler, LogLevel)? {
+        lock.lock()
+        defer { lock.unlock() }
+        return handler.map { ($0, level) }
+    }
+
+    /// Returns whether there is a handler. Without one, the thread ends.
+    private func continues() -> Bool {
         lock.lock()
         defer { lock.unlock() }
         isRunning = handler != nil
-        return handler
+        return isRunning
+    }
+}
+
+extension LogLevel {
+    /// 0 for the most important level.
+    fileprivate var rank: Int {
+        switch self {
+        case .error: 0
+        case .warn: 1
+        case .info: 2
+        case .debug: 3
+        }
     }
 }

@@ -76,6 +76,7 @@ let exitHandler: Void = {
         let done = DispatchSemaphore(value: 0)
         Thread.detachNewThread {
             ReelkinGenerated.shutDown()
+            LogThread.shared.finish()
             done.signal()
         }
         done.wait()

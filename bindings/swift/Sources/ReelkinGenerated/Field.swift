@@ -55,7 +55,9 @@ extension Decimal: Field {
     static func read(from decoder: any Decoder) throws -> Decimal {
         let value = try decoder.singleValueContainer()
         let text = try value.decode(String.self)
-        guard let amount = Decimal(string: text, locale: Locale(identifier: "en_US_POSIX")) else {
+        // `Decimal(string:)` ignores what follows a number.
+        let isNumber = text.range(of: #"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"#, options: .regularExpression) != nil
+        guard isNumber, let amount = Decimal(string: text, locale: Locale(identifier: "en_US_POSIX")) else {
             throw DecodingError.dataCorruptedError(in: value, debugDescription: "\(text) is not a decimal number")
         }
         return amount
@@ -74,7 +76,8 @@ extension URL: Field {
 
     func write(to encoder: any Encoder) throws {
         var value = encoder.singleValueContainer()
-        try value.encode(path)
+        // A relative path stays one.
+        try value.encode(relativePath)
     }
 }
 

@@ -84,7 +84,7 @@ final class CodableTests: XCTestCase {
         refuse(Clip.self, "a", "")
         refuse(Settlement.self, ["type": "Gone"], "")
         refuse(Validation.self, "none", "")
-        for amount: JSONValue in ["a", 1, nil] {
+        for amount: JSONValue in ["a", "0,10", "1a", "1 000", "", 1, nil] {
             refuse(Settlement.self, ["type": "Lost", "value": amount], "value")
         }
         for time: JSONValue in [1e300, "1", nil] {

@@ -55,7 +55,7 @@ public object Futures {
     public fun frameNumber(number: Long): FramePosition = FramePosition.Number(number.unsigned())
 }
 
-/** The functions of a [Library] as futures, for Java. [VideoClientFutures] describes the futures. */
+/** The most used functions of a [Library] as futures, for Java. [VideoClientFutures] describes the futures. */
 public class LibraryFutures(
     /** The library that the calls go to. */
     public val library: Library,

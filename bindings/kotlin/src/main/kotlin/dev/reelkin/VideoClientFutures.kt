@@ -18,16 +18,32 @@ public class VideoClientFutures(public val client: VideoClient) : AutoCloseable 
     /** Generates a new clip. See [VideoClient.generate]. */
     public fun generate(request: GenerateRequest): CompletableFuture<Clip> = Futures.start { client.generate(request) }
 
-    /** Generates a new clip and reports events while it waits. Events come one at a time; the function must not block. */
+    /**
+     * Generates a new clip and reports events while it waits. Events come one at a time; the function must not block. If it
+     * throws, it gets no more events, the future still has the clip, and the exception goes to the handler of uncaught
+     * exceptions.
+     */
     public fun generate(request: GenerateRequest, events: Consumer<JobEvent>): CompletableFuture<Clip> = Futures.start {
         val job = client.startGenerate(request)
         try {
-            job.events().collect { events.accept(it) }
+            report(job, events)
             job.await()
         } catch (error: CancellationException) {
             job.stopWaiting()
             throw error
         }
+    }
+
+    private suspend fun report(job: JobHandle, events: Consumer<JobEvent>) = try {
+        job.events().collect { events.accept(it) }
+    } catch (error: CancellationException) {
+        throw error
+    } catch (error: VideoError) {
+        throw error
+    } catch (error: Exception) {
+        // The clip is paid, so the caller gets it.
+        val thread = Thread.currentThread()
+        thread.uncaughtExceptionHandler.uncaughtException(thread, error)
     }
 
     /** Creates an edited copy of a clip. See [VideoClient.edit]. */

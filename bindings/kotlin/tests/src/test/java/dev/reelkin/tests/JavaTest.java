@@ -27,6 +27,7 @@ import dev.reelkin.VideoClientBuilder;
 import dev.reelkin.VideoClientFutures;
 import dev.reelkin.VideoError;
 import java.math.BigDecimal;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -59,6 +60,17 @@ class JavaTest {
 
     private static ContinueRequest rain() {
         return ContinueRequest.builder().prompt("rain").duration(Duration.ofSeconds(1)).plan(PlanChoice.Off.INSTANCE).build();
+    }
+
+    @Test
+    void aFunctionForEventsThatThrowsLosesNoClip() throws Exception {
+        try (var sandbox = Futures.startSandbox(Duration.ofMillis(200)).join();
+             var client = builder(sandbox).apiKey(sandbox.getApiKey()).build()) {
+            var clip = client.generate(street().build(), event -> {
+                throw new IllegalStateException("the window is closed");
+            }).get();
+            assertTrue(Files.exists(clip.getPath()));
+        }
     }
 
     @Test

@@ -2,6 +2,7 @@ package dev.reelkin.tests
 
 import dev.reelkin.*
 import java.io.File
+import java.io.PrintStream
 import kotlin.time.Duration.Companion.seconds
 import kotlinx.coroutines.runBlocking
 import org.junit.jupiter.api.Assertions.assertEquals
@@ -34,9 +35,20 @@ class LoggingTest {
         assertEquals("", run { it.filterNot { jar -> "slf4j" in jar } })
     }
 
+    @Test
+    fun anAppenderThatFailsLosesOnlyItsRecord() = Studio.run {
+        val printed = run("-Dorg.slf4j.simpleLogger.defaultLogLevel=info", main = "dev.reelkin.tests.FailToLog")
+        assertFalse("submitted" in printed, printed)
+        assertTrue("INFO reelkin - saved" in printed, printed)
+    }
+
     /** Makes a clip in another JVM and returns what it prints. */
-    private fun Studio.run(vararg options: String, classPath: (List<String>) -> List<String> = { it }): String {
-        val builder = jvm("dev.reelkin.tests.MakeAClip", sandbox.baseUrl, folder.toString(), options = options.toList())
+    private fun Studio.run(
+        vararg options: String,
+        main: String = "dev.reelkin.tests.MakeAClip",
+        classPath: (List<String>) -> List<String> = { it },
+    ): String {
+        val builder = jvm(main, sandbox.baseUrl, folder.toString(), options = options.toList())
         val command = builder.command()
         val index = command.indexOf("-cp") + 1
         command[index] = classPath(command[index].split(File.pathSeparator)).joinToString(File.pathSeparator)
@@ -52,5 +64,20 @@ object MakeAClip {
         VideoClient(arguments[1], baseUrl = arguments[0], poll = Studio.quick).use {
             it.generate("a secret street", duration = 1.seconds)
         }
+    }
+}
+
+/** Makes a clip while the first record cannot be printed. */
+object FailToLog {
+    @JvmStatic
+    fun main(arguments: Array<String>) {
+        val target = System.err
+        System.setErr(object : PrintStream(target) {
+            override fun println(text: String?) {
+                check(text == null || "submitted" !in text) { "no space left on device" }
+                target.println(text)
+            }
+        })
+        MakeAClip.main(arguments)
     }
 }
