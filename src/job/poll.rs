@@ -160,7 +160,9 @@ impl PollLoop<'_> {
                     pause = jitter(next, JITTER);
                 }
                 Err(failure) => {
-                    tracing::debug!(job = %job, error = %failure.error, "poll failed");
+                    let error = &failure.error;
+                    // Without the text of the service, which can quote the prompt.
+                    tracing::debug!(job = %job, error = error.kind().code(), status = error.status(), "poll failed");
                     let ends = match failure.kind {
                         PollFailureKind::Permanent => true,
                         PollFailureKind::Transient => false,

@@ -141,7 +141,12 @@ async fn plan_or_fall_back(
     }
     match settings.on_failure {
         PlannerFailure::OwnWords => {
-            tracing::warn!(error = %error, "planning failed, using the user's own prompt");
+            // Without the text of the service, which can quote the prompt.
+            tracing::warn!(
+                error = error.kind().code(),
+                status = error.status(),
+                "planning failed, using the user's own prompt"
+            );
             planned.fell_back = Some(error.to_string());
             Ok(planned)
         }

@@ -150,11 +150,12 @@ class BaseClient(ProcessBound):
     ) -> Self:
         """Returns a client with other values for arguments that are left out. It shares everything else with this one.
 
-        Options that are not given are those of this client. Only closing the client that was created with a library
+        `continue_from` with the strategies `"auto"` and `"extend"` takes only `timeout`, `plan` and `user` from here, because the
+        others would rule out an extension. Options that are not given are those of this client. Only closing the client that was created with a library
         closes it: closing the returned one, also at the end of a `with` statement, does nothing.
 
         Args:
-            timeout: The timeout of calls that wait for clips.
+            timeout: The timeout of `generate`, `edit`, `extend`, `continue_from` and `chain`. A call can have another one.
             model: The model to use.
             duration: The length of new clips. Seconds that `extend` adds have a default of their own.
             resolution: The resolution, such as `"720p"`.

@@ -1,7 +1,8 @@
 """Passes the log of the native library to the loggers `reelkin` and `reelkin.http`.
 
 The native library keeps records only while one of the loggers is enabled and a handler hears it, which is looked up at
-the beginning of each call. A thread logs the records while calls wait. What happened in a call is logged when it returns.
+the beginning of each call. A thread logs the records while calls wait. What happened in a call is logged when it returns,
+unless a handler is slow.
 """
 
 from __future__ import annotations
@@ -27,16 +28,19 @@ LOGGERS = {name: logging.getLogger(name) for name in ("reelkin", "reelkin.http")
 # Without a handler, `logging` would print warnings of a program that did not configure it.
 LOGGERS["reelkin"].addHandler(logging.NullHandler())
 
-# The longest wait for another thread that logs. A handler of that thread may wait for the thread of this call.
-LONGEST_WAIT = 0.2
+# The longest wait for another thread that logs, in seconds. It blocks an event loop, and a handler of that thread may wait
+# for this one.
+LONGEST_WAIT = 0.02
 
 
 class _Bridge:
     def __init__(self) -> None:
         self.level: Optional[str] = None
         self.thread: Optional[threading.Thread] = None
+        # Protects these two. Never held while a handler runs.
+        self.lock = threading.Lock()
         # Held while records are taken and logged. Reentrant, because a handler can use the package.
-        self.lock = threading.RLock()
+        self.logging = threading.RLock()
 
     def begin(self) -> None:
         level = _heard_level()
@@ -47,41 +51,41 @@ class _Bridge:
         with self.lock:
             self.level = level
             _native.set_log_level(None if level is None else _native.LogLevel(level))
-            if level is not None and self.thread is None:
-                thread = threading.Thread(target=self._run, name="reelkin-log", daemon=True)
+            if level is not None and (self.thread is None or not self.thread.is_alive()):
+                self.thread = threading.Thread(target=self._run, name="reelkin-log", daemon=True)
                 try:
-                    thread.start()
+                    self.thread.start()
                 except RuntimeError:
-                    return  # The interpreter is shutting down. Records are logged when calls return.
-                self.thread = thread
+                    self.thread = None  # The interpreter is shutting down. Records are logged when calls return.
 
     def end(self) -> None:
-        if self.level is None or not self.lock.acquire(timeout=LONGEST_WAIT):
+        if self.level is None or not self.logging.acquire(timeout=LONGEST_WAIT):
             return
         try:
-            self._log_all()
+            self._log_all(Exception)
         finally:
-            self.lock.release()
+            self.logging.release()
 
     def _run(self) -> None:
         from reelkin import _native
 
         while True:
             if _native.wait_for_log_records(timedelta(seconds=5)):
-                with self.lock:
-                    self._log_all()
+                with self.logging:
+                    # Nothing that a handler raises ends this thread.
+                    self._log_all(BaseException)
             with self.lock:
                 if self.level is None:
                     self.thread = None
                     return
 
-    def _log_all(self) -> None:
+    def _log_all(self, caught: type[BaseException]) -> None:
         from reelkin import _native
 
         for record in _native.take_log_records():
             try:
                 _log(record)
-            except Exception:
+            except caught:
                 # Not an error of the call, which may have paid for its result.
                 if logging.raiseExceptions:
                     traceback.print_exc()

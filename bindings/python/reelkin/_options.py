@@ -77,11 +77,16 @@ def _is_open(value: object) -> bool:
     return value is None or isinstance(value, PlanChoice.Default)
 
 
+# With these the service cannot extend a clip, which is how "auto" continues it if that is possible.
+NOT_FOR_EXTENSIONS = ("model", "duration", "resolution", "aspect_ratio", "audio")
+
+
 def _applies(name: str, request: object) -> bool:
+    if isinstance(request, ContinueRequest) and request.strategy in (ContinueStrategy.AUTO, ContinueStrategy.EXTEND):
+        return name not in NOT_FOR_EXTENSIONS
     if name == "duration":
         # That of an extension is the length to add, which has limits of its own.
-        is_extension = getattr(request, "strategy", None) is ContinueStrategy.EXTEND
-        return not is_extension and not isinstance(request, ExtendRequest)
+        return not isinstance(request, ExtendRequest)
     if name == "aspect_ratio":
         # An image determines the aspect ratio of a clip that starts from it.
         mode = getattr(request, "mode", None)

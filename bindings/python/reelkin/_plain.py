@@ -97,8 +97,7 @@ def _value(kind: str, plain: Any, where: str) -> Any:
         return {key: _value(generic[2], item, f"{where}.{key}") for key, item in _expect(dict, plain, where).items()}
     if kind.startswith("Json"):
         value = _expect(dict, plain, where) if kind == "JsonObject" else plain
-        # A copy, and an error for what JSON does not have.
-        return json.loads(json.dumps(value, allow_nan=False))
+        return _json(value, where)
     if kind == "VideoError":
         details = from_plain(_native.ErrorDetails, plain, where)
         return _errors.class_of(details.code)(details)
@@ -108,6 +107,17 @@ def _value(kind: str, plain: Any, where: str) -> Any:
     if typing.get_origin(target) is list:
         return [_scalar(typing.get_args(target)[0], item, f"{where}[{i}]") for i, item in enumerate(plain)]
     return _scalar(target, plain, where)
+
+
+def _json(value: Any, where: str) -> Any:
+    """Copies a JSON value. Raises an error for what JSON does not have."""
+    try:
+        copied = json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{where} must be a JSON value: {error}") from None
+    if copied != value:
+        raise ValueError(f"{where} must be a JSON value: keys must be text, and lists must be lists")
+    return copied
 
 
 def _scalar(target: Any, plain: Any, where: str) -> Any:

@@ -74,13 +74,20 @@ def instance(name: str, value: T, kind: type) -> T:
     return value
 
 
+def float_text(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:40]}…"
+
+
 def duration(name: str, value: Seconds) -> datetime.timedelta:
     if isinstance(value, datetime.timedelta):
         length = value
     elif isinstance(value, numbers.Real) and not isinstance(value, bool):
-        if not math.isfinite(value) or value > datetime.timedelta.max.total_seconds():
-            raise ValueError(f"{name} must be a finite number of seconds, not {value}")
-        length = datetime.timedelta(seconds=float(value))
+        try:
+            length = datetime.timedelta(seconds=float(value))
+        except (ValueError, OverflowError):
+            # Not a number, infinite, or more than a `timedelta` can have.
+            raise ValueError(f"{name} must be a finite number of seconds, not {float_text(value)}") from None
     else:
         raise type_error(name, value, "seconds or a timedelta")
     if length < datetime.timedelta(0):

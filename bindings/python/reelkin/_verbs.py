@@ -40,9 +40,9 @@ S = TypeVar("S")
 M = TypeVar("M", bound=Callable[..., Any])
 
 TIMEOUT = """
-    timeout: Maximum time to wait for the clip, from the call on: seconds or a `timedelta`. After it, the call raises
-        `TimeoutError` with the id of the job, which continues and is charged: `job` resumes it. The call never ends before
-        the service has accepted or refused the request. Waiting also ends at `PollPolicy.deadline`."""
+    timeout: Maximum time to wait for the clip after the request was sent: seconds or a `timedelta`. The call then raises
+        `TimeoutError` with the id of the job, which continues and is charged: `job` resumes it. Preparing and sending the
+        request does not count, and is never given up. Waiting also ends at `PollPolicy.deadline`."""
 
 
 def request_method(
@@ -79,11 +79,11 @@ def waiting_method(
             self._remember_loop()
             given: dict[str, Any] = dict(kwargs)
             length = optional(_values.duration, "timeout", given.pop("timeout", None))
-            timeout = _waiting.Timeout.begin(self._options.timeout if length is None else length)
+            length = self._options.timeout if length is None else length
             request = self._options.fill(await _media.off_loop(build, *args, **given))
-            if timeout is None:
+            if length is None:
                 return await call(self._native, request)
-            return await _waiting.finish(lambda: start(self._native, request), timeout, self._abandoned)
+            return await _waiting.finish(start(self._native, request), length, self._abandoned)
 
         return _document(method, stub, build, result(kind), TIMEOUT)
 

@@ -6,11 +6,11 @@ import asyncio
 import datetime
 import time
 from collections.abc import Coroutine
-from typing import Any, Callable, Optional, Protocol, TypeVar
+from typing import Any, Optional, Protocol, TypeVar
 
 from ._calls import running_loop
 from ._errors import StoppedError, TimeoutError
-from ._native import ChainHandle, Charge, RetryAdvice
+from ._native import ChainHandle
 
 T = TypeVar("T")
 O = TypeVar("O", covariant=True)
@@ -67,8 +67,10 @@ class Abandoned:
 async def wait(handle: Handle[T], timeout: Timeout) -> Optional[asyncio.Task[T]]:
     """Returns a task that has the outcome, or `None` if the timeout passed first. Stops nothing."""
     task = running_loop().create_task(handle.wait())
+    # An outcome that is there is returned, even if the timeout is 0.
+    longest = None if handle.is_over() else timeout.remaining
     try:
-        done, _ = await asyncio.wait({task}, timeout=timeout.remaining)
+        done, _ = await asyncio.wait({task}, timeout=longest)
     except BaseException:
         task.cancel()
         if task.done() and not task.cancelled():
@@ -81,19 +83,13 @@ async def wait(handle: Handle[T], timeout: Timeout) -> Optional[asyncio.Task[T]]
     return None
 
 
-async def finish(start: Callable[[], Coroutine[Any, Any, Handle[T]]], timeout: Timeout, abandoned: Abandoned) -> T:
+async def finish(start: Coroutine[Any, Any, Handle[T]], length: datetime.timedelta, abandoned: Abandoned) -> T:
     """Starts work and waits for its outcome. After the timeout, stops to wait and raises the package's `TimeoutError`.
 
-    A create request is never interrupted: if the timeout passes meanwhile, its answer has the id of the job for the error.
+    The timeout begins when the request was sent, so the error has the id of the job, and nothing is sent after it.
     """
-    if timeout.remaining == 0:
-        raise TimeoutError(
-            f"send the request: the timeout of {timeout.text} passed before it was sent",
-            may_have_been_charged=Charge.NO,
-            retry_advice=RetryAdvice.RETRY,
-            is_retryable=True,
-        )
-    handle = await start()
+    handle = await start
+    timeout = Timeout(length)
     is_over = False
     try:
         ended = await wait(handle, timeout)

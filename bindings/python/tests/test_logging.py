@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+import reelkin
 from conftest import Studio, SyncStudio
 
 # Runs a program that makes a clip, after what configures logging.
@@ -85,12 +89,17 @@ def handling(handler: logging.Handler) -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-def test_a_call_has_logged_when_it_returns(studio: Studio, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_call_is_logged(studio: Studio, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         async with studio() as (client, _):
             before = datetime.now(timezone.utc).timestamp()
             with caplog.at_level(logging.INFO, "reelkin"):
                 clip = await client.generate("a boat", duration=1)
+                # The thread that logs may have it at this moment.
+                for _ in range(1000):
+                    if any(entry.getMessage().startswith("saved") for entry in caplog.records):
+                        break
+                    await asyncio.sleep(0.01)
                 (saved,) = [entry for entry in caplog.records if entry.getMessage().startswith("saved")]
             assert clip.id in saved.getMessage()
             assert (saved.name, saved.levelname) == ("reelkin", "INFO")
@@ -135,6 +144,41 @@ def test_the_log_has_no_key_and_no_prompt(studio: Studio, caplog: pytest.LogCapt
         assert secret not in printed
 
 
+class Echo(BaseHTTPRequestHandler):
+    """A service that refuses every request and quotes it."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        answer = json.dumps({"code": "rate_limited", "error": f"not now: {body}"}).encode()
+        self.send_response(429)
+        self.send_header("Retry-After", "0")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_the_log_does_not_quote_the_service(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_address[1]}/v1"
+
+    async def main() -> None:
+        async with reelkin.VideoClient(tmp_path, api_key="k" * 20, base_url=address) as client:
+            with caplog.at_level(1), pytest.raises(reelkin.RateLimitedError, match="secret lighthouse"):
+                await client.generate("a secret lighthouse", duration=1)
+
+    try:
+        asyncio.run(main())
+    finally:
+        server.shutdown()
+    printed = "\n".join(entry.getMessage() for entry in caplog.records if entry.name.startswith("reelkin"))
+    assert "the request was not accepted, retrying" in printed and "status=429" in printed
+    assert "secret lighthouse" not in printed
+
+
 def test_a_failing_handler_costs_no_clip(studio: Studio, capsys: pytest.CaptureFixture[str]) -> None:
     class Broken(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -153,4 +197,39 @@ def test_a_failing_handler_costs_no_clip(studio: Studio, capsys: pytest.CaptureF
 def test_blocking_calls_log_as_well(sync_studio: SyncStudio, caplog: pytest.LogCaptureFixture) -> None:
     with sync_studio() as (client, _), caplog.at_level(logging.INFO, "reelkin"):
         client.generate("a boat", duration=1)
-        assert any(entry.getMessage().startswith("saved") for entry in caplog.records)
+        assert any(entry.getMessage().startswith("submitted") for entry in caplog.records)
+
+
+def test_a_handler_can_use_the_package_and_change_the_loggers(sync_studio: SyncStudio) -> None:
+    with sync_studio() as (client, _):
+        listed = threading.Event()
+
+        class Once(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                logging.getLogger("reelkin").removeHandler(self)
+                if threading.current_thread().name == "reelkin-log":
+                    client.library.list()
+                listed.set()
+
+        with handling(Once()):
+            client.generate("a boat", duration=1)
+            assert listed.wait(60)
+
+
+def test_nothing_that_a_handler_raises_ends_the_log(studio: Studio) -> None:
+    heard: list[str] = []
+
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.append(record.getMessage())
+            if threading.current_thread().name == "reelkin-log":
+                raise SystemExit(1)
+
+    async def main() -> None:
+        async with studio() as (client, _):
+            with handling(Broken()):
+                await client.generate("a boat", duration=1)
+                await client.generate("a boat", duration=1)
+
+    asyncio.run(main())
+    assert sum(text.startswith("saved") for text in heard) == 2

@@ -371,7 +371,7 @@ async fn download_verified(
         if attempts >= MAX_FRESH_LINKS {
             return Err(paid(error));
         }
-        tracing::debug!(job = %job_id, error = %error, "asking for a fresh link");
+        tracing::debug!(job = %job_id, error = error.kind().code(), "asking for a fresh link");
         job::pause(client.inner.poll.first).await;
         let provider = &*client.inner.provider;
         finished =

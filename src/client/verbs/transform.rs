@@ -318,6 +318,10 @@ async fn delete_upload(client: &VideoClient, file_id: Option<&str>, result: &Res
         }
     };
     if is_over && let Err(error) = client.inner.provider.delete_file(file_id).await {
-        tracing::warn!(file_id, %error, "the uploaded source could not be deleted and stays until it expires");
+        tracing::warn!(
+            file_id,
+            error = error.kind().code(),
+            "the uploaded source could not be deleted and stays until it expires"
+        );
     }
 }

@@ -50,7 +50,13 @@ where
         if error.kind() == ErrorKind::RateLimited {
             on_rate_limit(pause);
         }
-        tracing::debug!(attempt, error = %error, "the request was not accepted, retrying");
+        // Without the text of the service, which can quote the prompt.
+        tracing::debug!(
+            attempt,
+            error = error.kind().code(),
+            status = error.status(),
+            "the request was not accepted, retrying"
+        );
         let paused = async {
             tokio::time::sleep(pause).await;
             Ok(())
