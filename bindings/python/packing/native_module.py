@@ -41,7 +41,7 @@ INTERNAL_ERROR = "InternalError"
 CONVERTER = "_UniffiFfiConverterType"
 
 IMPORTS = f"""
-from reelkin._calls import Functions, begin_call, dollars, end_call, wake
+from reelkin._calls import Functions, begin_call, dollars, end_call, millis_of, time_of, wake
 from reelkin._errors import {ERROR}, {INTERNAL_ERROR}
 from reelkin._family import {", ".join(OBJECT_BASES.values())}
 from reelkin._process import {OBJECT}

@@ -1,13 +1,20 @@
-"""Support code for the generated module `_native`: function binding, amounts, cancellation and callbacks."""
+"""Support code for the generated module `_native`: function binding, amounts, times, cancellation and callbacks."""
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
+import datetime
 import decimal
 from typing import Any, Callable
 
 from reelkin import _logging
+
+
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+MILLISECOND = datetime.timedelta(milliseconds=1)
+# The end of the year 9999.
+LATEST_MILLIS = 253_402_300_799_999
 
 
 class Functions:
@@ -29,6 +36,16 @@ def dollars(ticks: int) -> decimal.Decimal:
     # From text, because it is exact in every decimal context.
     digits = f"{ticks:011}"
     return decimal.Decimal(f"{digits[:-10]}.{digits[-10:-8]}{digits[-8:].rstrip('0')}")
+
+
+def time_of(millis: int) -> datetime.datetime:
+    """Converts milliseconds since the Unix epoch. A number that is no date becomes the latest one that Python knows."""
+    return EPOCH + min(millis, LATEST_MILLIS) * MILLISECOND
+
+
+def millis_of(time: datetime.datetime) -> int:
+    """Converts a time to milliseconds since the Unix epoch."""
+    return (time - EPOCH) // MILLISECOND
 
 
 def running_loop() -> asyncio.AbstractEventLoop:

@@ -22,7 +22,8 @@ class FamilyTree(ProcessBound):
 
     def _repr_html_(self) -> str:
         """Formats the family as nested lists. A clip with several parents is listed under the first one."""
-        members = self.members()[:MAX_LISTED]
+        all_members = self.members()
+        members = all_members[:MAX_LISTED]
         known = {member.id for member in members}
         children: dict[str, list[_native.Member]] = {}
         for member in members:
@@ -43,7 +44,7 @@ class FamilyTree(ProcessBound):
             else:
                 open_lists.pop()
                 parts.append("</ul>")
-        left_out = len(self.members()) - len(members)
+        left_out = len(all_members) - len(members)
         if left_out:
             parts.append(f"<p>and {left_out} more clips</p>")
         return "".join(parts)

@@ -41,9 +41,10 @@ class Work(ProcessBound, Generic[Event, Outcome]):
 
         After `timeout`, raises `TimeoutError` and stops nothing: the outcome can be waited for again.
         """
-        limit = _waiting.Timeout.begin(optional(_values.duration, "timeout", timeout))
-        if limit is None:
+        length = optional(_values.duration, "timeout", timeout)
+        if length is None:
             return await self._native.wait()
+        limit = _waiting.Timeout(length)
         ended = await _waiting.wait(self._native, limit)
         if ended is None:
             raise self._timed_out(limit)

@@ -16,12 +16,11 @@ import typing
 from pathlib import Path
 from typing import Any, TypeVar
 
-from . import _errors, _native, _values
+from . import _calls, _errors, _native, _values
 from ._record import Record, Variant
 
 T = TypeVar("T")
 
-MILLISECOND = datetime.timedelta(milliseconds=1)
 GENERIC = re.compile(r"typing\.(Optional|List|Dict)\[(?:str, )?(.*)\]")
 
 
@@ -48,7 +47,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime.timedelta):
         return value.total_seconds()
     if isinstance(value, datetime.datetime):
-        return (value - _values.EPOCH) // MILLISECOND
+        return _calls.millis_of(value)
     if isinstance(value, decimal.Decimal):
         return f"{value:f}"
     if isinstance(value, Path):
@@ -147,7 +146,7 @@ def _whole(name: str, value: object) -> int:
 
 def _time(name: str, value: object) -> datetime.datetime:
     try:
-        return _values.EPOCH + _whole(name, value) * MILLISECOND
+        return _calls.EPOCH + _whole(name, value) * _calls.MILLISECOND
     except OverflowError:
         raise ValueError(f"{name} must be a time in milliseconds since 1970, not {value}") from None
 

@@ -10,13 +10,12 @@ import builtins
 import datetime
 import decimal
 import enum
-import math
 import numbers
 import os
 from collections.abc import Sequence
 from typing import Any, Callable, Literal, Optional, TypeVar, Union
 
-from . import _native
+from . import _calls, _native
 from ._native import FramePosition, PlanChoice, PlannerSettings
 
 Seconds = Union[int, float, datetime.timedelta]
@@ -74,11 +73,6 @@ def instance(name: str, value: T, kind: type) -> T:
     return value
 
 
-def float_text(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else f"{text[:40]}…"
-
-
 def duration(name: str, value: Seconds) -> datetime.timedelta:
     if isinstance(value, datetime.timedelta):
         length = value
@@ -87,7 +81,7 @@ def duration(name: str, value: Seconds) -> datetime.timedelta:
             length = datetime.timedelta(seconds=float(value))
         except (ValueError, OverflowError):
             # Not a number, infinite, or more than a `timedelta` can have.
-            raise ValueError(f"{name} must be a finite number of seconds, not {float_text(value)}") from None
+            raise ValueError(f"{name} must be a finite number of seconds, not {value!s:.40}") from None
     else:
         raise type_error(name, value, "seconds or a timedelta")
     if length < datetime.timedelta(0):
@@ -111,16 +105,13 @@ def usd(name: str, value: Usd) -> decimal.Decimal:
         ) from None
 
 
-EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
-
-
 def time(name: str, value: datetime.datetime) -> datetime.datetime:
     """Returns a time that a record can have: not before the Unix epoch."""
     if not isinstance(value, datetime.datetime):
         raise type_error(name, value, "a datetime")
     if value.tzinfo is None:
         raise ValueError(f"{name} must have a time zone: use datetime.now(timezone.utc) or value.astimezone()")
-    return max(value, EPOCH)
+    return max(value, _calls.EPOCH)
 
 
 def count(name: str, value: int) -> int:

@@ -35,10 +35,6 @@ class Timeout:
         self._end = time.monotonic() + seconds
         self.text = f"{seconds:.6f}".rstrip("0").rstrip(".") + " s"
 
-    @classmethod
-    def begin(cls, length: Optional[datetime.timedelta]) -> Optional[Timeout]:
-        return None if length is None else cls(length)
-
     @property
     def remaining(self) -> float:
         return max(0.0, self._end - time.monotonic())

@@ -61,7 +61,9 @@ def _run(call: Coroutine[Any, Any, R]) -> R:
     loop = _loop.background_loop()
     if asyncio._get_running_loop() is loop:
         call.close()
-        raise RuntimeError("a token source or a log handler cannot make a blocking call here: use reelkin, not reelkin.sync")
+        raise RuntimeError(
+            "a token source or a log handler cannot make a blocking call here: use reelkin, not reelkin.sync"
+        )
     ended = threading.Event()
 
     async def run() -> R:

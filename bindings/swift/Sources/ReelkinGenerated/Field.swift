@@ -98,13 +98,13 @@ extension Data: Field {
 
 extension Date: Field {
     static func read(from decoder: any Decoder) throws -> Date {
-        Date(timeIntervalSince1970: try decoder.singleValueContainer().decode(Double.self) / 1000)
+        Date(milliseconds: try decoder.singleValueContainer().decode(Double.self))
     }
 
     /// Writes milliseconds since the Unix epoch, as sidecars do.
     func write(to encoder: any Encoder) throws {
         var value = encoder.singleValueContainer()
-        try value.encode(Int64(max(-0x1p62, min(timeIntervalSince1970 * 1000, 0x1p62)).rounded()))
+        try value.encode(milliseconds)
     }
 }
 

@@ -1,11 +1,23 @@
 import Foundation
 
-/// Converts a time of a record, in milliseconds since the Unix epoch.
-func date(milliseconds: UInt64) -> Date {
-    Date(timeIntervalSince1970: Double(milliseconds) / 1000)
+extension Date {
+    /// Creates a date from milliseconds since the Unix epoch.
+    init(milliseconds: Double) {
+        self.init(timeIntervalSince1970: milliseconds / 1000)
+    }
+
+    /// The whole milliseconds since the Unix epoch, negative for earlier dates.
+    var milliseconds: Int64 {
+        Int64(max(-0x1p62, min(timeIntervalSince1970 * 1000, 0x1p62)).rounded())
+    }
 }
 
-/// Converts a date to milliseconds since the Unix epoch. Earlier dates become 0.
+/// Converts a time of a record.
+func date(milliseconds: UInt64) -> Date {
+    Date(milliseconds: Double(milliseconds))
+}
+
+/// Converts a date for a record. Earlier dates than the Unix epoch become 0.
 func milliseconds(date: Date) -> UInt64 {
-    UInt64(exactly: max(0, min(date.timeIntervalSince1970 * 1000, 0x1p62)).rounded()) ?? 0
+    UInt64(max(0, date.milliseconds))
 }
